@@ -1,0 +1,85 @@
+"""What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
+
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FailureLimitError",
+    "PdsearchError",
+    "StorageError",
+    "StorageFullError",
+    "StudyHeldError",
+    "TrialError",
+]
+
+
+class PdsearchError(Exception):
+    """Base of every error a person can cause or meet; printed without a traceback.
+
+    Args:
+        what: What happened, in one sentence.
+        where: File, line, key or path, if there is one.
+        hint: What to do now.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        prefix = f"{self.where}: " if self.where else ""
+        suffix = f"\n  -> {self.hint}" if self.hint else ""
+        return f"{prefix}{self.what}{suffix}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way between processes, keyword arguments included."""
+        return (_rebuild, (type(self), self.what, self.where, self.hint))
+
+
+def _rebuild(
+    kind: type[PdsearchError], what: str, where: str | None, hint: str | None
+) -> PdsearchError:
+    return kind(what, where=where, hint=hint)
+
+
+class ConfigError(PdsearchError):
+    """The space file or the command line is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class DataError(PdsearchError):
+    """The data set is missing or broken; nothing was trained."""
+
+    exit_code = 2
+
+
+class FailureLimitError(PdsearchError):
+    """The search stopped because too many trials failed."""
+
+    exit_code = 3
+
+
+class StudyHeldError(PdsearchError):
+    """Another driver holds the study."""
+
+    exit_code = 73
+
+
+class StorageError(PdsearchError):
+    """The storage cannot be read or written."""
+
+    exit_code = 74
+
+
+class StorageFullError(StorageError):
+    """No space is left; free some and run the same command again."""
+
+    exit_code = 75
+
+
+class TrialError(PdsearchError):
+    """A trial cannot go on for a reason that trying again will not change."""

@@ -1,0 +1,78 @@
+"""One registry for methods, losses, models and data sources: a decorator and a file, no list to keep."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+from pdsearch.errors import ConfigError
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Registry(Generic[T]):
+    """Named entries of one kind, found by importing every module of a package.
+
+    Args:
+        kind: What an entry is called in messages, e.g. "pruning method".
+        package: Dotted name of the package whose modules register entries when imported.
+    """
+
+    kind: str
+    package: str
+    _entries: dict[str, T] = field(default_factory=dict)
+    _discovered: bool = False
+
+    def add(self, name: str) -> Callable[[T], T]:
+        """Register the decorated entry under a name.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+
+        def decorate(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return decorate
+
+    def get(self, name: str) -> T:
+        """Return the entry of a name.
+
+        Raises:
+            ConfigError: No entry has the name; the message lists the known ones and the nearest.
+        """
+        self._discover()
+        if name not in self._entries:
+            near = get_close_matches(name, self._entries, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"unknown {self.kind} {name!r}", hint=f"{hint}known: {', '.join(self.names())}"
+            )
+        return self._entries[name]
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        self._discover()
+        return sorted(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        self._discover()
+        return name in self._entries
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            importlib.import_module(f"{self.package}.{module.name}")

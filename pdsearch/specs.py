@@ -1,0 +1,256 @@
+"""The nouns of a search: frozen descriptions of everything that is computed. Standard library only.
+
+A spec holds what affects a result and nothing else. `keyed` says what of it goes into a key: fields marked as
+*located* (paths, names of sources) stay out, and a field added later is left out while it has its *neutral* value,
+the behaviour before the field existed. A neutral value never changes, even when the default does.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+__all__ = [
+    "DataSpec",
+    "DistillSpec",
+    "Json",
+    "Params",
+    "PruneSpec",
+    "Recipe",
+    "StudentSpec",
+    "TeacherSpec",
+    "TrialSpec",
+    "canonical_json",
+    "derive_seed",
+    "digest",
+    "keyed",
+    "spec_from_json",
+    "spec_to_json",
+]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Params: TypeAlias = tuple[tuple[str, Any], ...]
+"""Parameters of a method or loss: sorted (name, value) pairs, hashable."""
+
+
+def later(default: Any, *, neutral: Any) -> Any:
+    """Declare a field added after its spec was first published: out of the key while it is neutral."""
+    return field(default=default, metadata={"neutral": neutral})
+
+
+def located(default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field that says where something lies, not what it is: never part of a key."""
+    return field(default=default, metadata={"keyed": False})
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The images, how they are split, and how training views are drawn from them.
+
+    Args:
+        source: Registered data source.
+        fingerprint: Hash of the source's content, filled in when a study opens; stands for source and root in keys.
+        root: File or folder the source reads, if it needs one.
+        val_fraction: Share of the training images cut off for validation, in [0, 1).
+        split_seed: Seed of that cut.
+        augment: Registered augmentation of training views.
+        subset: Number of training images (validation included) to use, class-balanced; None is all.
+        options: Further parameters of the source.
+    """
+
+    source: str = located()
+    fingerprint: str = ""
+    root: str | None = located(None)
+    val_fraction: float = 0.1
+    split_seed: int = 0
+    augment: str = "none"
+    subset: int | None = None
+    options: Params = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Args:
+        epochs: Passes over the training images, >= 1.
+        lr: Learning rate at the start (after warm-up), > 0.
+        batch_size: Images per step.
+        optimizer: "sgd", "adam" or "adamw".
+        momentum: Of SGD.
+        nesterov: Nesterov's form of momentum (SGD).
+        weight_decay: L2 term, on all parameters.
+        schedule: "step" (multiply by gamma at each milestone) or "cosine" (to zero).
+        milestones: Epochs after which a step schedule multiplies lr by gamma.
+        gamma: Factor of the step schedule.
+        warmup_epochs: Epochs of linear warm-up before the schedule.
+        label_smoothing: Share of the target spread over all classes, in [0, 1); hard-label training only.
+        select: "last" or "best_val": which epoch's weights are handed on.
+    """
+
+    epochs: int
+    lr: float
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 0.0
+    schedule: str = "step"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    warmup_epochs: int = 0
+    label_smoothing: float = 0.0
+    select: str = "last"
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """The dense teacher: an architecture, a seed (initialisation, order, views) and a recipe."""
+
+    model: str
+    seed: int
+    recipe: Recipe
+    options: Params = ()
+
+
+@dataclass(frozen=True)
+class PruneSpec:
+    """How the teacher is pruned and recovers.
+
+    Args:
+        method: Registered pruning method.
+        ratio: Requested share of prunable weights (or channels) to remove, in (0, 1).
+        recipe: Training after each round; ignored where recovery is "none".
+        schedule: "geometric" (20 % of what remains per round), "linear", "exponential" or "one_shot".
+        rounds: Rounds of the linear and exponential schedules; 1 otherwise unused.
+        recovery: "lr_rewind", "finetune", "rewind" or "none".
+        scope: "global" or "layer": where scores compete.
+        at: "trained" or "init": the weights pruning starts from.
+        exclude: Glob patterns of parameter names that are never pruned.
+        params: Parameters of the method.
+    """
+
+    method: str
+    ratio: float
+    recipe: Recipe
+    schedule: str = "geometric"
+    rounds: int = 1
+    recovery: str = "lr_rewind"
+    scope: str = "global"
+    at: str = "trained"
+    exclude: tuple[str, ...] = ()
+    params: Params = ()
+
+
+@dataclass(frozen=True)
+class StudentSpec:
+    """The student's architecture, or "from_teacher": shaped by the pruned teacher's masks."""
+
+    model: str
+    options: Params = ()
+
+
+@dataclass(frozen=True)
+class DistillSpec:
+    """How the student is taught: a loss, a recipe and two seeds.
+
+    Args:
+        recipe: The student's training.
+        loss: Registered loss; "ce" is the student alone, with no teacher.
+        params: Parameters of the loss, e.g. temperature and alpha.
+        seed: The student's initialisation and order of images.
+        view_seed: The stream of augmented views, shared by teacher and student.
+    """
+
+    recipe: Recipe
+    loss: str = "kd"
+    params: Params = ()
+    seed: int = 0
+    view_seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One trial, whole: data, teacher, pruning (None leaves the teacher dense), student, distillation.
+
+    precision: "fp32", "bf16" or "fp16", already resolved from "auto".
+    """
+
+    data: DataSpec
+    teacher: TeacherSpec
+    student: StudentSpec
+    distill: DistillSpec
+    prune: PruneSpec | None = None
+    precision: str = "fp32"
+
+
+def keyed(spec: Any) -> Json:
+    """Return what of a spec goes into a key, as plain JSON values.
+
+    Raises:
+        TypeError: A value has no canonical form; it is never replaced by a guess.
+    """
+    if dataclasses.is_dataclass(spec) and not isinstance(spec, type):
+        return {f.name: keyed(getattr(spec, f.name)) for f in dataclasses.fields(spec) if _counts(f, spec)}
+    if isinstance(spec, Mapping):
+        return {str(name): keyed(value) for name, value in spec.items()}
+    if isinstance(spec, tuple | list):
+        return [keyed(value) for value in spec]
+    if isinstance(spec, float) and not math.isfinite(spec):
+        raise TypeError(f"{spec} cannot be part of a key")
+    if spec is None or isinstance(spec, bool | int | float | str):
+        return cast("Json", spec)
+    raise TypeError(f"{type(spec).__name__} cannot be part of a key")
+
+
+def _counts(f: "dataclasses.Field[Any]", spec: Any) -> bool:
+    if not f.metadata.get("keyed", True):
+        return False
+    return "neutral" not in f.metadata or getattr(spec, f.name) != f.metadata["neutral"]
+
+
+def canonical_json(value: Json) -> str:
+    """Return the one text of a JSON value: sorted names, no spaces, ASCII, floats by repr."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Json) -> str:
+    """Return the SHA-256 of a JSON value's canonical text, 64 hex digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a seed in [0, 2**63) that depends on every part, e.g. derive_seed(teacher.seed, "order", epoch)."""
+    return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big") >> 1
+
+
+def spec_to_json(spec: Any) -> dict[str, Json]:
+    """Return a spec whole, located fields included, as plain JSON values."""
+    return cast("dict[str, Json]", json.loads(json.dumps(dataclasses.asdict(spec), allow_nan=False)))
+
+
+def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
+    """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly."""
+    prune = value["prune"]
+    return TrialSpec(
+        data=_build(DataSpec, value["data"]),
+        teacher=_build(TeacherSpec, value["teacher"]),
+        student=_build(StudentSpec, value["student"]),
+        distill=_build(DistillSpec, value["distill"]),
+        prune=None if prune is None else _build(PruneSpec, prune),
+        precision=value["precision"],
+    )
+
+
+def _build(kind: type[Any], value: Mapping[str, Any]) -> Any:
+    fields = {name: _frozen(item) for name, item in value.items()}
+    if "recipe" in fields:
+        fields["recipe"] = _build(Recipe, value["recipe"])
+    return kind(**fields)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
