@@ -5,13 +5,40 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["Registry"]
+__all__ = ["NoParams", "Registry", "parameter"]
 
 T = TypeVar("T")
+
+
+def parameter(
+    default: Any,
+    *,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    log: bool = False,
+) -> Any:
+    """Declare a field of a parameter dataclass: at once YAML schema, help text and searchable range.
+
+    Args:
+        default: Value where the space file names none.
+        help: One line for `pdsearch list`.
+        low: Smallest legal value, inclusive.
+        high: Largest legal value, inclusive.
+        choices: The only legal values, instead of low and high.
+        log: The natural scale is logarithmic.
+    """
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices, "log": log})
+
+
+@dataclass(frozen=True)
+class NoParams:
+    """Parameters of an entry that has none."""
 
 
 @dataclass

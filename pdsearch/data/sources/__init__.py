@@ -1,0 +1,1 @@
+"""One file each; importing the file registers what it holds."""

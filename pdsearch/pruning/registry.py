@@ -1,0 +1,54 @@
+"""What is a pruning method? A function from a model to scores, registered under a name with its parameters."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.registry import NoParams, Registry
+
+__all__ = ["Batches", "PruningMethod", "Score", "methods", "pruning_method"]
+
+Batches: TypeAlias = Sequence[tuple[Tensor, Tensor]]
+"""(images, labels) pairs: float32 (B, C, H, W), normalised, and int64 (B,)."""
+
+Score: TypeAlias = Callable[[nn.Module, Batches, Generator, Any], dict[str, Tensor]]
+"""score(model, batches, generator, params) -> {parameter name: scores of the parameter's shape}, higher = keep.
+
+It never selects, masks or changes the model: weights, gradients and the training flag stay as they were.
+"""
+
+
+@dataclass(frozen=True)
+class PruningMethod:
+    """A registered method.
+
+    Args:
+        name: Its name in space files.
+        score: The function.
+        params: Dataclass of its parameters.
+        needs_data: It wants batches; otherwise it is called with none.
+        structured: Scores are one per output channel, (out_channels,), and whole channels go.
+    """
+
+    name: str
+    score: Score
+    params: type[Any]
+    needs_data: bool
+    structured: bool
+
+
+methods: Registry[PruningMethod] = Registry("pruning method", "pdsearch.pruning.methods")
+
+
+def pruning_method(
+    name: str, *, params: type[Any] = NoParams, needs_data: bool = False, structured: bool = False
+) -> Callable[[Score], Score]:
+    """Register the decorated score function as a pruning method."""
+
+    def decorate(score: Score) -> Score:
+        methods.add(name)(PruningMethod(name, score, params, needs_data, structured))
+        return score
+
+    return decorate
