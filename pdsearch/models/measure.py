@@ -20,8 +20,8 @@ def count_params(model: nn.Module) -> int:
 def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
     """Return the floating-point operations of one image's forward pass.
 
-    A multiply-add counts as two, so this is twice the "MACs" of other tools; only convolutions and matrix products
-    count. Zeros left by unstructured pruning count like any weight.
+    A multiply-add counts as two, so this is twice the "MACs" of other tools; only convolutions and matrix
+    products count. Zeros left by unstructured pruning count like any weight.
 
     Args:
         model: Any network; left as it was.

@@ -13,7 +13,7 @@ from pdsearch.models.registry import models
 
 __all__ = ["ConvNet"]
 
-WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (4, 8)}
+WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8, 16)}
 
 
 class ConvNet(Network):
