@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,7 +15,10 @@ from pdsearch.events import Progress, Use
 from pdsearch.specs import Json
 from pdsearch.stages.site import Site
 
-__all__ = ["Made", "obtain", "tensors"]
+__all__ = ["Made", "drain", "obtain", "tensors"]
+
+E = TypeVar("E")
+T = TypeVar("T")
 
 _TENSORS = "tensors.safetensors"
 _POLL_S = 0.05
@@ -29,8 +33,8 @@ class Made:
 
 
 def obtain(
-    site: Site, stage: str, key: str, make: Callable[[], Generator[Progress, None, Made]]
-) -> Generator[Progress, None, Entry]:
+    site: Site, stage: str, key: str, make: Callable[[], Generator[E, None, Made]]
+) -> Generator[E | Progress, None, Entry]:
     """Return the artifact of a key, making it if nobody has; while another worker makes it, say so and wait.
 
     Args:
@@ -51,6 +55,15 @@ def obtain(
     assert entry is not None
     site.uses.append(Use(stage, key, hit, _seconds(entry)))
     return entry
+
+
+def drain(stage: Generator[Progress, None, T]) -> T:
+    """Run a stage to its end, its progress unseen: for small stages inside a training step."""
+    while True:
+        try:
+            next(stage)
+        except StopIteration as end:
+            return cast("T", end.value)
 
 
 def tensors(entry: Entry) -> dict[str, Tensor]:
