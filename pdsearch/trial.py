@@ -38,7 +38,8 @@ def run_trial(
     data = yield from dataset(spec.data, site)
     teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
     student = student_of(spec, data, teacher, site)
-    yield Ready(_teacher_facts(spec, teacher), student.facts(), tuple(site.uses))
+    facts = _teacher_facts(spec, teacher), student.facts()
+    yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
     for limit in limits:
         if limit.metric in known and limit.broken(known[limit.metric]):

@@ -147,7 +147,7 @@ class Agenda:
         yield from (job for job in jobs if job.id not in self.records.finished)
 
     def _searching(self) -> Iterator[Job | None]:
-        limit = self.space.search.timeout_s
+        limit = self.space.search.timeout
         yield from self._asking(
             self.search, lambda: self.space.search.trials, lambda: limit is not None and self.elapsed() >= limit
         )
@@ -182,7 +182,7 @@ class Agenda:
             return
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
-            self._trials(), teachers=self.space.confirm.teachers, metric=objective.metric, maximize=objective.maximize
+            self._trials(), teachers=self.space.confirm.teachers, metric=objective.metric, maximize=objective.goal == "maximize"
         )
         yield from confirmations(chosen, own_best, seeds=self.space.confirm.seeds, describe=self.describe)
 
