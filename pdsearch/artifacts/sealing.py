@@ -1,4 +1,4 @@
-"""How does a folder being written become an entry? Hash, sync, write-protect, manifest last, then one rename."""
+"""How does a folder being written become an entry? Hash, sync, write-protect, manifest, then one rename."""
 
 import errno
 from pathlib import Path
