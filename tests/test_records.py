@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import read_records, write_once
 from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.records import read_records, write_once
 from pdsearch.specs import Json
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
