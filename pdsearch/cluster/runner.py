@@ -34,7 +34,7 @@ def run(work: Work, session: Session, *, resources: Resources, artifacts: Path, 
         "threads": max(1, resources.cpu),
         "gpu": resources.gpu,
     }
-    searcher = JobSearcher(work, place)
+    searcher = JobSearcher(work, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
         tune.with_resources(JobTrainable, needs),
