@@ -1,4 +1,4 @@
-"""Does the whole make sense? What no single field can know: conflicts, missing values, epochs, objectives, budgets."""
+"""Does the whole make sense? What no single field knows: conflicts, missing values, epochs, budgets."""
 
 from itertools import pairwise
 from typing import Any

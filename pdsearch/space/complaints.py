@@ -1,8 +1,8 @@
-"""How does pydantic's verdict read in our words? Each of its errors becomes a problem with a position and a hint."""
+"""How does pydantic's verdict read in our words? Each error becomes a problem with position and hint."""
 
-import types
+import inspect
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -43,6 +43,8 @@ def add_complaints(
     """
     for item in error.errors(include_url=False):
         path = (*at, *(step for step in item["loc"] if step != "[key]"))
+        if problems.flagged(dotted(path)):
+            continue
         unknown = item["type"] == "extra_forbidden"
         what, hint = _unknown(item["loc"], model) if unknown else _sentence(item)
         problems.add(what, mark_of(root, path, key=unknown), key=dotted(path), hint=hint)
@@ -95,10 +97,6 @@ def _fields_at(model: type[BaseModel] | None, loc: tuple[str | int, ...]) -> lis
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if (
-        isinstance(annotation, type)
-        and not isinstance(annotation, types.GenericAlias)
-        and issubclass(annotation, BaseModel)
-    ):
+    if inspect.isclass(annotation) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_in(part))), None)

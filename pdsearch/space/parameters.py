@@ -1,4 +1,4 @@
-"""What does the section `space` declare? Fixed values, choices and ranges by dotted name, each checked by its rule."""
+"""What does the section `space` declare? Fixed values, choices and ranges, each checked by its rule."""
 
 import json
 import math
@@ -14,8 +14,9 @@ from pdsearch.space.complaints import add_complaints
 from pdsearch.space.document import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
 from pdsearch.space.model import Parameter
 from pdsearch.space.problems import Problems, nearest, show
-from pdsearch.space.rules import ONCE_PER_STUDY, Rule, Selectable, rule_of, searchable_names
+from pdsearch.space.rules import ONCE_PER_STUDY, Selectable, rule_of, searchable_names
 from pdsearch.space.sections import ParameterForm
+from pdsearch.space.values import Rule
 from pdsearch.specs import DistillSpec
 
 __all__ = ["Declarations", "read_space", "selectable_in"]

@@ -1,8 +1,8 @@
-"""How are mistakes reported? Collected with their positions, then raised as one ConfigError, in the file's order."""
+"""How are mistakes reported? Collected with positions, then raised as one ConfigError, in file order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from collections.abc import Iterable
 
 from pdsearch.errors import ConfigError
 from pdsearch.space.document import Mark, shorten

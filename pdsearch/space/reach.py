@@ -49,7 +49,7 @@ class Reach:
     catalog: Catalog
 
     def situations(self, name: str) -> Iterator[Situation]:
-        """Yield the combinations of the deciders and of the choices on which a field depends, 5,000 at most."""
+        """Yield the combinations of the deciders and of what a field depends on, 5,000 at most."""
         involved: dict[str, Parameter] = {}
         waiting = [name, *DECIDERS]
         while waiting:
@@ -58,7 +58,7 @@ class Reach:
                 involved[parameter.name] = parameter
                 waiting.extend(parameter.when)
         choices = {
-            n: p for n, p in involved.items() if p.kind == "categorical" and n != name or n in DECIDERS
+            n: p for n, p in involved.items() if (p.kind == "categorical" and n != name) or n in DECIDERS
         }
         base = {n: self.fixed.get(n, value) for n, value in DECIDERS.items()}
         for sampled in islice(_combine(in_order(choices), {}), MOST_SITUATIONS):
@@ -83,7 +83,7 @@ class Reach:
         return None
 
     def missing(self, name: str) -> str | None:
-        """Return in words a combination in which a field counts but has no value; None where there is none."""
+        """Return in words a combination in which a field counts but has no value; None if there is none."""
         if name in self.fixed:
             return None
         parameter = self.parameters.get(name)
@@ -108,10 +108,10 @@ class Reach:
             return "prune.method"
         if section == "prune.params" and not _has(self.catalog.methods, values["prune.method"], field):
             return "prune.method"
+        if (section == "train.recover" or name == "prune.recovery") and values["prune.at"] == "init":
+            return "prune.at"
         if section == "train.recover" and values["prune.recovery"] == "none":
             return "prune.recovery"
-        if section == "train.recover" and values["prune.at"] == "init":
-            return "prune.at"
         if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
             return "prune.schedule"
         return ""
