@@ -1,4 +1,4 @@
-"""What is a pruning method? A function from a model to scores, registered under a name with its parameters."""
+"""What is a pruning method? A function from a model to scores, registered with its parameters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Batches: TypeAlias = Sequence[tuple[Tensor, Tensor]]
 """(images, labels) pairs: float32 (B, C, H, W), normalised, and int64 (B,)."""
 
 Score: TypeAlias = Callable[[nn.Module, Batches, Generator, Any], dict[str, Tensor]]
-"""score(model, batches, generator, params) -> {parameter name: scores of the parameter's shape}, higher = keep.
+"""score(model, batches, generator, params) -> {name of parameter: scores of its shape}, higher = keep.
 
 It never selects, masks or changes the model: weights, gradients and the training flag stay as they were.
 """
