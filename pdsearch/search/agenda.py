@@ -8,7 +8,7 @@ import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from pdsearch.errors import FailureLimitError
 from pdsearch.events import Event, Outcome
@@ -23,11 +23,15 @@ from pdsearch.space import Space
 __all__ = ["Agenda", "Observer"]
 
 
+Phase: TypeAlias = tuple[int, int, Iterator[Job | None]]
+"""Jobs in all, jobs done before, and those to do; None among them means that a running job must end first."""
+
+
 class Observer(Protocol):
     """Whoever watches a study run: a screen, a log."""
 
-    def phase(self, name: str, total: int) -> None:
-        """A phase begins with this many jobs to do, as far as is known."""
+    def phase(self, name: str, total: int, done: int) -> None:
+        """A phase begins; so many jobs in all, so many of them done before."""
 
     def started(self, job: Job) -> None:
         """A job starts."""
@@ -88,6 +92,14 @@ class Agenda:
         """Nothing is left to start and nothing is running."""
         return not self._open and not self._live
 
+    def idle(self) -> bool:
+        """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        counts = self.space.search
+        searched = self.search.finished >= counts.trials and not self.search.waiting
+        fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.waiting
+        jobs = [*self._student_alone(), *self._confirming()]
+        return searched and fair and all(job.id in self.records.finished for job in jobs)
+
     def next(self) -> Job | None:
         """Return the next job, or None when nothing can be started until a running job ends, or for good."""
         while self._open:
@@ -136,32 +148,29 @@ class Agenda:
             self._open = False
             return
         name, begin = self._phases.popleft()
-        self._phase = begin()
-        self.observer.phase(name, self._total(name))
+        total, done, self._phase = begin()
+        self.observer.phase(name, total, done)
 
-    def _total(self, name: str) -> int:
-        return self.space.search.trials if name == "search" else 0
+    def _listed(self, jobs: list[Job]) -> Phase:
+        """The jobs that have no finished record yet."""
+        missing = [job for job in jobs if job.id not in self.records.finished]
+        return len(jobs), len(jobs) - len(missing), iter(missing)
 
-    def _listed(self, jobs: list[Job]) -> Iterator[Job | None]:
-        """Yield the jobs that have no finished record yet."""
-        yield from (job for job in jobs if job.id not in self.records.finished)
+    def _searching(self) -> Phase:
+        wanted, limit = self.space.search.trials, self.space.search.timeout
+        late = lambda: limit is not None and self.elapsed() >= limit  # noqa: E731 - reads as the word it is
+        return wanted, self.search.finished, self._asking(self.search, wanted, late)
 
-    def _searching(self) -> Iterator[Job | None]:
-        limit = self.space.search.timeout
-        yield from self._asking(
-            self.search, lambda: self.space.search.trials, lambda: limit is not None and self.elapsed() >= limit
-        )
-
-    def _comparing(self) -> Iterator[Job | None]:
+    def _comparing(self) -> Phase:
         """The unpruned teacher gets at least as many trials as the median teacher had."""
-        wanted = self._median_trials() - self._dense_trials()
-        yield from self._asking(self.fair, lambda: wanted, lambda: False)
+        wanted = max(0, self._median_trials() - self._dense_trials())
+        return wanted, min(wanted, self.fair.finished), self._asking(self.fair, wanted, lambda: False)
 
-    def _asking(self, ledger: Ledger, wanted: Callable[[], int], late: Callable[[], bool]) -> Iterator[Job | None]:
+    def _asking(self, ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
         while True:
-            if ledger.finished >= wanted() or ledger.exhausted or late():
+            if ledger.finished >= wanted or ledger.exhausted or late():
                 return
-            if ledger.finished + len(ledger.live) >= wanted():
+            if ledger.finished + len(ledger.live) >= wanted:
                 yield None
                 continue
             job = ledger.ask()

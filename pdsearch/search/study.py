@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 
 from pdsearch.artifacts import Store, hold, write_once
-from pdsearch.data import sources
+from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda, Observer
