@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import IO
 
 from rich.console import Console
@@ -55,20 +56,29 @@ def print_error(error: PdsearchError) -> None:
         console.print(Text(f"  -> {error.hint}", style="green"))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str | None = None,
+    numeric: Sequence[bool] = (),
+) -> None:
     """Print rows of text on stdout: a drawn table on a terminal, tab-separated lines off it.
 
     Args:
         columns: Names of the columns.
         rows: Cells as text, one sequence per row; never read as markup.
         title: Line above a drawn table.
+        numeric: Which columns are numbers, to be aligned right; none where empty.
     """
     console = stdout()
     if not console.is_terminal:
         for row in [columns, *rows]:
             print("\t".join(row))
         return
-    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column, right in zip_longest(columns, numeric, fillvalue=False):
+        table.add_column(Text(str(column)), justify="right" if right else "left")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

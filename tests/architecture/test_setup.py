@@ -17,10 +17,13 @@ DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
 LINES = (ROOT / "constraints.txt").read_text().splitlines()
 PINS = dict(line.split("==") for line in LINES if not line.startswith("#"))
 
+# Distributions that another one brings, pinned to it, and documents as its own.
+PART_OF = {"pydantic_core": "pydantic"}
+
 
 def distributions(name: str) -> set[str]:
     """The distributions an imported name may come from."""
-    found = importlib.metadata.packages_distributions().get(name, [name])
+    found = importlib.metadata.packages_distributions().get(PART_OF.get(name, name), [name])
     return {canonicalize_name(distribution) for distribution in found}
 
 
