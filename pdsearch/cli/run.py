@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pdsearch.cli.console import note, stderr
+from pdsearch.cli.interrupt import interruptible
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.screen import Screen
 from pdsearch.errors import ConfigError
@@ -48,10 +49,11 @@ def _search(
 
     with open_study(space, observer) as study:
         if not study.agenda.idle():
-            if serial:
-                _serially(study, space)
-            else:
-                _on_ray(study, space, address=address, workers=workers, verbose=verbose)
+            with interruptible(study.agenda.interrupt, note):
+                if serial:
+                    _serially(study, space)
+                else:
+                    _on_ray(study, space, address=address, workers=workers, verbose=verbose)
         if study.agenda.failure:
             raise study.agenda.failure
         return lambda: closing_words(study, space, observer.tally)

@@ -85,6 +85,7 @@ class Agenda:
         )
         self._phase: Iterator[Job | None] = iter(())
         self._open = True
+        self.interrupted = False
         self.failure: FailureLimitError | None = None
 
     @property
@@ -115,6 +116,8 @@ class Agenda:
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event of a running job; True asks the runner to close it."""
         self.observer.event(job, event)
+        if self.interrupted:
+            return True
         ledger = self._ledgers.get(job.id)
         if ledger is not None:
             return ledger.tell(job, event)
@@ -128,6 +131,8 @@ class Agenda:
         """
         live = self._live.pop(job.id)
         ledger = self._ledgers.pop(job.id, None)
+        if self.interrupted and outcome.state == "stopped":
+            return  # It is asked again when the study is opened again, and goes on from its checkpoint.
         record = None
         if ledger is not None:
             record = ledger.finish(job, outcome)
@@ -135,6 +140,10 @@ class Agenda:
             record = self.records.finish(live, live.settled(outcome), self.describe)
         self.observer.ended(job, outcome, record)
         self._check_failures(job, outcome)
+
+    def interrupt(self) -> None:
+        """Start nothing more and have what runs closed, so that the next run goes on from here."""
+        self.interrupted, self._open = True, False
 
     def _start(self, job: Job) -> None:
         ledger = self._ledgers.get(job.id)
