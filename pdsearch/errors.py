@@ -38,9 +38,7 @@ class PdsearchError(Exception):
         return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
-def _rebuild(
-    kind: type[PdsearchError], what: str, where: str | None, hint: str | None
-) -> PdsearchError:
+def _rebuild(kind: type[PdsearchError], what: str, where: str | None, hint: str | None) -> PdsearchError:
     return kind(what, where=where, hint=hint)
 
 

@@ -1,4 +1,7 @@
-"""What does Ctrl-C do? The first lets running trials save their progress, the second ends at once; SIGTERM is a first."""
+"""What does Ctrl-C do? The first lets running trials save their progress, the second ends at once.
+
+SIGTERM counts as a Ctrl-C.
+"""
 
 import signal
 from collections.abc import Callable, Iterator

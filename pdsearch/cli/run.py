@@ -20,9 +20,15 @@ __all__ = ["run"]
 def run(
     space: Annotated[Path, typer.Argument(help="The space file.", show_default=False)],
     address: Annotated[str | None, typer.Option(help="Join a Ray cluster: auto, or host:port.")] = None,
-    serial: Annotated[bool, typer.Option("--serial", help="One trial at a time in this process, without Ray.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="Override a key: dotted.key=value.")] = None,
+    serial: Annotated[
+        bool, typer.Option("--serial", help="One trial at a time in this process, without Ray.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key: dotted.key=value.")
+    ] = None,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Let Ray's own log through.")] = False,
 ) -> None:
@@ -103,4 +109,6 @@ def _observer(progress: str, space: Space) -> AbstractContextManager[Any]:
         return Lines(sys.stderr)
     if progress in ("auto", "screen"):
         return Screen(console, space.study)
-    raise ConfigError(f"unknown progress {progress!r}", where="--progress", hint="known: auto, screen, lines, json")
+    raise ConfigError(
+        f"unknown progress {progress!r}", where="--progress", hint="known: auto, screen, lines, json"
+    )

@@ -74,15 +74,14 @@ class Agenda:
         self.elapsed = elapsed
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._phases = deque(
-            [
-                ("teachers", lambda: self._listed(list(teachers()))),
-                ("baselines", lambda: self._listed(list(self._student_alone()))),
-                ("search", self._searching),
-                ("comparison", self._comparing),
-                ("confirmation", lambda: self._listed(list(self._confirming()))),
-            ]
-        )
+        phases: list[tuple[str, Callable[[], Phase]]] = [
+            ("teachers", lambda: self._listed(list(teachers()))),
+            ("baselines", lambda: self._listed(list(self._student_alone()))),
+            ("search", self._searching),
+            ("comparison", self._comparing),
+            ("confirmation", lambda: self._listed(list(self._confirming()))),
+        ]
+        self._phases = deque(phases)
         self._phase: Iterator[Job | None] = iter(())
         self._open = True
         self.interrupted = False
@@ -167,7 +166,10 @@ class Agenda:
 
     def _searching(self) -> Phase:
         wanted, limit = self.space.search.trials, self.space.search.timeout
-        late = lambda: limit is not None and self.elapsed() >= limit  # noqa: E731 - reads as the word it is
+
+        def late() -> bool:
+            return limit is not None and self.elapsed() >= limit
+
         return wanted, self.search.finished, self._asking(self.search, wanted, late)
 
     def _comparing(self) -> Phase:
@@ -200,7 +202,10 @@ class Agenda:
             return
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
-            self._trials(), teachers=self.space.confirm.teachers, metric=objective.metric, maximize=objective.goal == "maximize"
+            self._trials(),
+            teachers=self.space.confirm.teachers,
+            metric=objective.metric,
+            maximize=objective.goal == "maximize",
         )
         yield from confirmations(chosen, own_best, seeds=self.space.confirm.seeds, describe=self.describe)
 
@@ -209,7 +214,9 @@ class Agenda:
 
     def _median_trials(self) -> int:
         counts = Counter(
-            record["teacher"]["config"] for record in self._trials() if record["teacher"] and record["kind"] == "search"
+            record["teacher"]["config"]
+            for record in self._trials()
+            if record["teacher"] and record["kind"] == "search"
         )
         return int(statistics.median_high(counts.values())) if counts else 0
 

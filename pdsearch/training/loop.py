@@ -36,9 +36,9 @@ def fit(
 
     The result depends on the network, the views, the objective, the recipe, the seed, the mask and the
     precision, never on torch's global generators, which are left as they were. When the generator has run to
-    its end the network holds the weights that the recipe selects. It may be closed at any report, and then saves its progress. With a
-    checkpoint, a later call with equal arguments and a network of the same shape yields the stored reports
-    again, then goes on where the progress was saved, bit for bit.
+    its end the network holds the weights that the recipe selects. It may be closed at any report, and then
+    saves its progress. With a checkpoint, a later call with equal arguments and a network of the same shape
+    yields the stored reports again, then goes on where the progress was saved, bit for bit.
 
     Args:
         model: The network.
