@@ -91,8 +91,8 @@ def units(values: Mapping[Seeds, float]) -> dict[int, float]:
     """Average values down to the ones that vary independently, by seed.
 
     With three teacher seeds or more each teacher is one value (the mean of its students), and the claim is
-    about teachers of this kind. With fewer, each student seed is one value, for the teachers at hand: students
-    of one teacher say nothing about how teachers vary, however many they are.
+    about teachers of this kind. With fewer, each student seed is one value, for the teachers at hand: the
+    students of one teacher say nothing about how teachers vary.
     """
     place = 0 if len({seeds[0] for seeds in values}) >= _TEACHER_SEEDS_FOR_A_CLAIM_ABOUT_METHODS else 1
     found: dict[int, list[float]] = defaultdict(list)

@@ -109,9 +109,28 @@ def test_the_unpruned_teacher_stands_with_its_own_best_configuration(ranking: Ra
     assert unpruned.gains_val["unpruned_same"] is unpruned.gains_val["unpruned_best"] is None
 
 
+@pytest.mark.parametrize("temperatures", [(2.0, 8.0), (8.0, 2.0)])
+def test_the_unpruned_teachers_best_is_found_wherever_it_stands(temperatures: tuple[float, float]) -> None:
+    better, worse = temperatures
+    records = confirmed(None, [0.8, 0.8], temperature=better)
+    records += confirmed(None, [0.7, 0.7], temperature=worse)
+    (row,) = rank_teachers(study(records)).rows
+    assert row.val is not None
+    assert row.val.mean == pytest.approx(0.8)
+
+
+def test_two_records_of_the_same_seeds_count_once_in_any_order() -> None:
+    first, second = record("magnitude", 0.7), {**record("magnitude", 0.8), "id": "confirm-zzz"}
+    for records in ([first, second], [second, first]):
+        (row,) = rank_teachers(study(records)).rows
+        assert row.val is not None
+        assert (row.val.n, row.val.mean) == (1, 0.7)
+
+
 def test_unconfirmed_lines_show_the_best_at_the_highest_rung(ranking: Ranking) -> None:
     snip, random_ = line(ranking, "vgg19_bn snip 59%"), line(ranking, "vgg19_bn random 59%")
     assert (snip.trials, snip.rung, snip.search_best, snip.val) == (2, 20, 0.66, None)
+    assert snip.best.val_accuracy == 0.66
     assert (random_.trials, random_.rung, random_.rung_of, random_.search_best) == (1, 5, 20, 0.90)
 
 
