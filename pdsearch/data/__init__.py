@@ -1,1 +1,36 @@
-"""data."""
+"""Where do images come from, how are they split, and which views of them are trained on?
+
+Importing this package loads no torch; the names that need it are loaded when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pdsearch.data.registry import Augmentation, RawData, Source, augmentations, sources
+
+if TYPE_CHECKING:
+    from pdsearch.data.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
+    from pdsearch.data.views import Views, normalise
+
+__all__ = [
+    "Augmentation",
+    "Dataset",
+    "RawData",
+    "Source",
+    "Split",
+    "Views",
+    "augmentations",
+    "from_tensors",
+    "normalise",
+    "prepare",
+    "sources",
+    "to_meta",
+    "to_tensors",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "views" if name in {"Views", "normalise"} else "dataset"
+    return getattr(import_module(f"{__name__}.{module}"), name)

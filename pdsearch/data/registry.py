@@ -1,8 +1,7 @@
-"""What is a data source, and what an augmentation? Their protocols and registries; nothing here loads torch."""
+"""What is a data source, and what an augmentation? Protocols and registries; nothing here loads torch."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ class RawData:
 
 
 class Source(Protocol):
-    """A place data sets come from. Called in this order: fingerprint (in the driver), read (once, by a worker)."""
+    """A place data sets come from: `fingerprint` is called first, in the driver; `read` once, in a worker."""
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the SHA-256 of the content, 64 hex digits, without loading torch.
@@ -55,7 +54,25 @@ class Source(Protocol):
 
 sources: Registry[Source] = Registry("data source", "pdsearch.data.sources")
 
-Augmentation: TypeAlias = "Callable[[Tensor, int, Generator], Callable[[Tensor, Tensor], Tensor]]"
-"""See pdsearch.data.views; typed loosely here so that the driver need not load torch."""
 
-augmentations: Registry[Any] = Registry("augmentation", "pdsearch.data.augmentations")
+class Augmentation(Protocol):
+    """A random change of training images, vectorised over images, on uint8 before normalisation."""
+
+    @property
+    def constant(self) -> bool:
+        """Whether it changes nothing, so that every epoch shows the same views."""
+
+    def draw(self, images: int, size: int, generator: "Generator") -> "Tensor":
+        """Return all random numbers of one epoch, one row per image.
+
+        Args:
+            images: Number of images.
+            size: Height and width of an image.
+            generator: On the CPU; the only source of randomness.
+        """
+
+    def apply(self, images: "Tensor", draws: "Tensor") -> "Tensor":
+        """Return the views of images, uint8 (B, C, H, W), given their rows of draws; rows do not interact."""
+
+
+augmentations: Registry[Augmentation] = Registry("augmentation", "pdsearch.data.augmentations")

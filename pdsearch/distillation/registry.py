@@ -1,4 +1,4 @@
-"""What is a distillation loss? A pure function of outputs and targets, registered under a name with its parameters."""
+"""What is a distillation loss? A pure function of outputs and targets, registered with its parameters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,1 +1,7 @@
-"""models."""
+"""Which networks are there, how are they built, and how large are they?"""
+
+from pdsearch.models.measure import count_flops, count_params, latency
+from pdsearch.models.network import Network
+from pdsearch.models.registry import Builder, build, models
+
+__all__ = ["Builder", "Network", "build", "count_flops", "count_params", "latency", "models"]

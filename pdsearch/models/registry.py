@@ -1,18 +1,22 @@
 """How is a network named and built? Families register their names; `build` draws the weights from a seed."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import TypeAlias
 
 import torch
 from torch import nn
 
+from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
 
 __all__ = ["Builder", "build", "models"]
 
 Builder: TypeAlias = Callable[..., nn.Module]
-"""builder(*, num_classes, channels, image_size, **options) -> module whose forward maps (B, C, H, W) to logits."""
+"""builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
+
+BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
 models: Registry[Builder] = Registry("model", "pdsearch.models.families")
 
@@ -31,9 +35,15 @@ def build(
         options: Further arguments of the model.
 
     Raises:
-        ConfigError: The name is unknown.
+        ConfigError: The name is unknown, or the model has no such option.
     """
-    builder = models.get(name)
+    builder, given = models.get(name), dict(options)
+    known = signature(builder).parameters
+    for option in given:
+        if option not in known:
+            options_of = ", ".join(sorted(set(known) - BUILD_ARGUMENTS)) or "none"
+            raise ConfigError(f"model {name!r} has no option {option!r}", hint=f"its options: {options_of}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "init"))
-        return builder(num_classes=num_classes, channels=channels, image_size=image_size, **dict(options))
+        # Not torch.manual_seed: it would also seed every accelerator, which the fork does not restore.
+        torch.default_generator.manual_seed(derive_seed(seed, "init"))
+        return builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)

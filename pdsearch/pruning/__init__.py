@@ -1,1 +1,21 @@
-"""pruning."""
+"""Pruning: scores, masks and schedules. The registry of methods is `pdsearch.pruning.registry.methods`."""
+
+from pdsearch.pruning.check import check
+from pdsearch.pruning.mask import Mask
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.prune import prune
+from pdsearch.pruning.registry import Batches, PruningMethod, pruning_method
+from pdsearch.pruning.schedule import targets
+from pdsearch.pruning.select import select
+
+__all__ = [
+    "Batches",
+    "Mask",
+    "PruningMethod",
+    "check",
+    "prunable",
+    "prune",
+    "pruning_method",
+    "select",
+    "targets",
+]

@@ -1,1 +1,28 @@
-"""training."""
+"""How is a network trained and measured, reproducibly, and resumed after a fault?"""
+
+from pdsearch.training.checkpoint import Checkpoint
+from pdsearch.training.engine import Engine, pick_device, resolve_precision
+from pdsearch.training.evaluate import Batches, accuracy, evaluating, logits
+from pdsearch.training.loop import fit
+from pdsearch.training.objective import Objective, hard_labels
+from pdsearch.training.optim import learning_rate, make_optimizer
+from pdsearch.training.report import EpochReport
+from pdsearch.training.seeding import reproducible
+
+__all__ = [
+    "Batches",
+    "Checkpoint",
+    "Engine",
+    "EpochReport",
+    "Objective",
+    "accuracy",
+    "evaluating",
+    "fit",
+    "hard_labels",
+    "learning_rate",
+    "logits",
+    "make_optimizer",
+    "pick_device",
+    "reproducible",
+    "resolve_precision",
+]

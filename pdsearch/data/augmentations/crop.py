@@ -1,0 +1,49 @@
+"""How are small images shifted and mirrored? Zero padding, a random crop of the same size, perhaps a flip."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from pdsearch.data.registry import augmentations
+
+__all__ = ["Crop"]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Pad by an eighth of the size (at least 1 pixel) and crop at a random offset; with `flip`, mirror half.
+
+    For 32x32 images this is the augmentation of He et al. (arXiv 1512.03385, section 4.2): padding 4.
+    """
+
+    flip: bool
+    constant: ClassVar[bool] = False
+
+    def draw(self, images: int, size: int, generator: Generator) -> Tensor:
+        """Return one row per image: vertical offset, horizontal offset, flip (0 or 1); int64 (N, 3)."""
+        offsets = torch.randint(0, 2 * padding(size) + 1, (images, 2), generator=generator)
+        mirrored = torch.randint(0, 2, (images, 1), generator=generator)
+        return torch.cat([offsets, mirrored if self.flip else torch.zeros_like(mirrored)], dim=1)
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Return the views of images uint8 (B, C, H, W) for the draws (B, 3) of the same images."""
+        size = images.shape[-1]
+        padded = functional.pad(images, [padding(size)] * 4)
+        along = torch.arange(size, device=images.device)
+        rows = draws[:, :1] + along
+        columns = draws[:, 1:2] + torch.where(draws[:, 2:] == 1, size - 1 - along, along)
+        batch = torch.arange(len(images), device=images.device)[:, None, None, None]
+        channel = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
+        return padded[batch, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def padding(size: int) -> int:
+    """Return the pixels added on each side of an image of this size."""
+    return max(1, size // 8)
+
+
+augmentations.add("crop")(Crop(flip=False))
+augmentations.add("crop_flip")(Crop(flip=True))

@@ -1,0 +1,128 @@
+"""What does training see? Three splits of images as uint8 tensors, and the statistics to normalise them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pdsearch.data.registry import RawData
+from pdsearch.data.split import split
+from pdsearch.specs import DataSpec, Json
+
+__all__ = ["Dataset", "Split", "from_tensors", "prepare", "to_meta", "to_tensors"]
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready for training.
+
+    Args:
+        train: What networks are fitted to.
+        val: What the search sees; empty when val_fraction is 0.
+        test: Opened once, for confirmed results.
+        classes: Their names, by index.
+        mean: Of the training split, float32 (C,), in the images' own units (0 to 255).
+        std: Likewise; 1 for a constant channel.
+    """
+
+    train: Split
+    val: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of an image, in pixels."""
+        return int(self.train.images.shape[-1])
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+
+def prepare(raw: RawData, spec: DataSpec) -> Dataset:
+    """Split a source's images. The test set depends neither on split_seed nor on subset.
+
+    Raises:
+        ConfigError: The spec asks for a split that the set cannot give.
+    """
+    train, val = split(raw.train_labels, len(raw.classes), spec)
+    mean, std = _statistics(raw.train_images[train])
+    return Dataset(
+        train=_split(raw.train_images[train], raw.train_labels[train]),
+        val=_split(raw.train_images[val], raw.train_labels[val]),
+        test=_split(raw.test_images, raw.test_labels),
+        classes=raw.classes,
+        mean=mean,
+        std=std,
+    )
+
+
+def to_tensors(ds: Dataset) -> dict[str, Tensor]:
+    """Return all tensors by name, ready for safetensors."""
+    tensors = {"mean": ds.mean, "std": ds.std}
+    for part in PARTS:
+        of_part: Split = getattr(ds, part)
+        tensors |= {f"{part}.images": of_part.images, f"{part}.labels": of_part.labels}
+    return tensors
+
+
+def to_meta(ds: Dataset) -> dict[str, Json]:
+    """Return what is no tensor: the names of the classes."""
+    return {"classes": list(ds.classes)}
+
+
+def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Dataset:
+    """Rebuild a data set from `to_tensors` and `to_meta`."""
+    train, val, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"]) for part in PARTS)
+    return Dataset(train, val, test, tuple(meta["classes"]), tensors["mean"], tensors["std"])
+
+
+def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
+    return Split(
+        torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(np.ascontiguousarray(labels))
+    )
+
+
+def _statistics(images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    # Exact sums over the 256 values: no rounding that depends on the order of additions, and little memory.
+    means, stds = [], []
+    values = np.arange(256, dtype=np.float64)
+    for channel in range(images.shape[1]):
+        counts = np.bincount(images[:, channel].ravel(), minlength=256)
+        mean = float(counts @ values) / counts.sum()
+        variance = float(counts @ (values - mean) ** 2) / counts.sum()
+        means.append(mean)
+        stds.append(variance**0.5 or 1.0)
+    return torch.tensor(means, dtype=torch.float32), torch.tensor(stds, dtype=torch.float32)

@@ -1,0 +1,21 @@
+"""How does a student learn with no teacher? From the labels: the baseline of every comparison."""
+
+from torch import Tensor
+
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.soften import cross_entropy
+from pdsearch.registry import NoParams
+
+__all__ = ["ce_loss"]
+
+
+@distillation_loss("ce", needs_teacher=False)
+def ce_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: NoParams) -> Tensor:
+    """Cross-entropy with the labels; the student alone.
+
+    Source:
+        The hard term of Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015,
+        arXiv 1503.02531, section 2.
+    """
+    return cross_entropy(student.logits, targets)

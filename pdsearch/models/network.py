@@ -1,0 +1,67 @@
+"""What do all our networks have in common? Named features, one linear classifier, logits = forward."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pdsearch.models.layers import pool
+
+__all__ = ["Network", "StagedNetwork"]
+
+
+class Network(nn.Module, ABC):
+    """A classifier that shows its features.
+
+    `features` returns, in order, `stage1`, `stage2`, ...: the last feature map of each stage, (B, C, H, W), a
+    stage being a run of layers at one resolution; and last `pooled`: (B, F), what the classifier sees.
+    `forward(x)` is `classifier(features(x)["pooled"])`: whoever needs both runs the trunk once.
+
+    Args:
+        classifier: The last linear layer.
+    """
+
+    classifier: nn.Linear
+
+    @abstractmethod
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """Return feature maps by stage, and `pooled`, of images (B, C, H, W)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, (B, classes)."""
+        logits: Tensor = self.classifier(self.features(images)["pooled"])
+        return logits
+
+
+class StagedNetwork(Network):
+    """A stem, stages one after another, a head, the mean over positions, the classifier.
+
+    Args:
+        stages: What each stage computes, downsampling included.
+        classifier: The last linear layer.
+        stem: Before the first stage.
+        head: After the last stage and before the mean.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        classifier: nn.Linear,
+        *,
+        stem: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.stem = stem or nn.Identity()
+        self.stages = nn.ModuleList(stages)
+        self.head = head or nn.Identity()
+        self.classifier = classifier
+
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """Return stage1, stage2, ... and pooled."""
+        found: dict[str, Tensor] = {}
+        maps = self.stem(images)
+        for number, stage in enumerate(self.stages, start=1):
+            maps = stage(maps)
+            found[f"stage{number}"] = maps
+        return found | {"pooled": pool(self.head(maps))}

@@ -1,0 +1,22 @@
+"""How much does a weight matter? As much as its absolute value."""
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.registry import NoParams
+
+__all__ = ["score_magnitude"]
+
+
+@pruning_method("magnitude")
+def score_magnitude(
+    model: nn.Module, batches: Batches, generator: Generator, params: NoParams
+) -> dict[str, Tensor]:
+    """Score weights by their absolute values: |w|.
+
+    Source:
+        Han, Pool, Tran, Dally, "Learning both weights and connections for efficient neural networks", 2015,
+        arXiv 1506.02626, section 3.
+    """
+    return {name: weight.detach().abs() for name, weight in prunable(model).items()}

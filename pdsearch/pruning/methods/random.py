@@ -1,0 +1,27 @@
+"""What if scores say nothing? The baseline every other method has to beat."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.registry import NoParams
+
+__all__ = ["score_random"]
+
+
+@pruning_method("random")
+def score_random(
+    model: nn.Module, batches: Batches, generator: Generator, params: NoParams
+) -> dict[str, Tensor]:
+    """Score weights by uniform draws in [0, 1), from the generator alone.
+
+    Source:
+        The random baseline of Frankle, Dziugaite, Roy, Carbin, "Pruning neural networks at initialization:
+        why are we missing the mark?", 2021, arXiv 2009.08576, section 3.
+    """
+    # Drawn on the generator's device, so that a GPU gets the scores a CPU gets.
+    return {
+        name: torch.rand(weight.shape, generator=generator, device=generator.device).to(weight.device)
+        for name, weight in prunable(model).items()
+    }

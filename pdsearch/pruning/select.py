@@ -1,0 +1,80 @@
+"""Which weights go? The lowest scores, in an exact number; counts are rounded and ties broken here only."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pdsearch.errors import ConfigError, TrialError
+from pdsearch.pruning.mask import Mask
+
+__all__ = ["removed_count", "select"]
+
+
+def removed_count(total: int, sparsity: float) -> int:
+    """Return how many of `total` weights a sparsity removes: sparsity * total, rounded half up."""
+    return min(total, math.floor(sparsity * total + 0.5))
+
+
+def select(
+    scores: Mapping[str, Tensor], *, sparsity: float, scope: str = "global", within: Mask | None = None
+) -> Mask:
+    """Keep the highest scores, so that exactly `removed_count` weights are gone, earlier rounds included.
+
+    Weights that are already pruned stay pruned, and count. Of tied weights the one with the lower flat index
+    (in the order of the scores) goes first, so that the number is exact and masks of one set of scores nest.
+
+    Args:
+        scores: By parameter name; higher = keep. Any floating dtype, any device.
+        sparsity: Cumulative share of the scored weights to remove, in [0, 1).
+        scope: "global": scores compete across parameters; "layer": the share holds in each parameter.
+        within: The mask of the rounds so far, of the scores' names and shapes.
+
+    Raises:
+        ConfigError: sparsity or scope is not legal.
+        TrialError: A score is NaN or infinite.
+    """
+    if not 0 <= sparsity < 1:
+        raise ConfigError(f"sparsity must be in [0, 1), got {sparsity}")
+    for name, score in scores.items():
+        if not bool(torch.isfinite(score).all()):
+            raise TrialError(
+                f"scores of {name} are not finite", hint="the weights diverged, or the method overflows"
+            )
+    if scope == "layer":
+        return Mask({name: _keep({name: scores[name]}, sparsity, within)[name] for name in scores})
+    if scope == "global":
+        return Mask(_keep(scores, sparsity, within))
+    raise ConfigError(f"unknown prune.scope {scope!r}", hint="known: global, layer")
+
+
+def _keep(scores: Mapping[str, Tensor], sparsity: float, within: Mask | None) -> dict[str, Tensor]:
+    flat = torch.cat(
+        [_ranked(score, within[name] if within is not None else None) for name, score in scores.items()]
+    )
+    gone = int(torch.isneginf(flat).sum())
+    removed = max(removed_count(flat.numel(), sparsity), gone)
+    parts = torch.split(_highest(flat, removed), [score.numel() for score in scores.values()])
+    return {
+        name: part.view(score.shape).to(score.device)
+        for (name, score), part in zip(scores.items(), parts, strict=True)
+    }
+
+
+def _highest(flat: Tensor, removed: int) -> Tensor:
+    """True for all but the `removed` lowest, by a threshold and its ties: no sort of millions."""
+    if removed == 0:
+        return torch.ones_like(flat, dtype=torch.bool)
+    threshold = flat.kthvalue(removed).values
+    keep = flat >= threshold
+    tied = (flat == threshold).nonzero().squeeze(1)
+    keep[tied[: removed - int((~keep).sum())]] = False
+    return keep
+
+
+def _ranked(score: Tensor, kept: Tensor | None) -> Tensor:
+    """Scores as one CPU row, equal on every device; -inf where a weight is gone: first to go."""
+    row = score.detach().reshape(-1).cpu()
+    row = row if row.dtype == torch.float64 else row.float()
+    return row if kept is None else row.masked_fill(~kept.reshape(-1).cpu(), -math.inf)

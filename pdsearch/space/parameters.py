@@ -1,0 +1,214 @@
+"""What does the section `space` declare? Fixed values, choices and ranges, each checked by its rule."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from pdsearch.space.catalog import NO_PRUNING, Catalog
+from pdsearch.space.complaints import add_complaints
+from pdsearch.space.document import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
+from pdsearch.space.model import Parameter
+from pdsearch.space.problems import Problems, nearest, show
+from pdsearch.space.rules import ONCE_PER_STUDY, Selectable, rule_of, searchable_names
+from pdsearch.space.sections import ParameterForm
+from pdsearch.space.values import Rule
+from pdsearch.specs import DistillSpec
+
+__all__ = ["Declarations", "read_space", "selectable_in"]
+
+RANGE_KEYS = ("low", "high", "log", "step")
+
+
+@dataclass
+class Declarations:
+    """What stands under `space`: searched parameters, fixed values, and where each stands."""
+
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+
+def selectable_in(root: Node, catalog: Catalog) -> Selectable:
+    """Return which methods and losses a document can choose, as far as it can be read."""
+    methods = _choices_of(root, "prune", "method", NO_PRUNING)
+    losses = _choices_of(root, "distill", "loss", DistillSpec.loss)
+    return Selectable(
+        tuple(m for m in methods if m == NO_PRUNING or m in catalog.methods),
+        tuple(x for x in losses if x in catalog.losses),
+    )
+
+
+def _choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
+    node = node_at(root, ("space", f"{section}.{name}")) or node_at(root, (section, name))
+    form: Any = to_plain(node) if node is not None else default
+    if isinstance(form, dict):
+        # where its condition does not hold, the default does
+        form = (
+            [*form["choices"], *([default] if "when" in form else [])]
+            if isinstance(form.get("choices"), list)
+            else []
+        )
+    return list(
+        dict.fromkeys(item for item in (form if isinstance(form, list) else [form]) if isinstance(item, str))
+    )
+
+
+def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Selectable) -> Declarations:
+    """Read every entry of `space`, noting what is wrong."""
+    found = Declarations()
+    section = node_at(root, ("space",))
+    if section is None or not isinstance(section.value, dict):
+        return found
+    for name, node in section.value.items():
+        rule = rule_of(name, catalog, selectable)
+        if name in ONCE_PER_STUDY or rule is None:
+            _add_unknown(name, section.keys[name], problems, catalog, selectable)
+            continue
+        found.marks[name] = section.keys[name]
+        _Reader(root, problems, catalog, name, rule).read(node, found)
+    return found
+
+
+def _add_unknown(name: str, mark: Mark, problems: Problems, catalog: Catalog, selectable: Selectable) -> None:
+    key = dotted(("space", name))
+    if name in ONCE_PER_STUDY:
+        what, hint = f"{name} cannot be searched", "every trial must see the same images; fix it under data"
+        problems.add(what, mark, key=key, hint=hint)
+        return
+    what = f"nothing is called {show(name)}"
+    if name.startswith("distill.") and name in _all_part_names(catalog):
+        what = f"no selectable loss ({', '.join(selectable.losses)}) has {show(name)}"
+    if name.startswith("prune.params.") and name in _all_part_names(catalog):
+        what = f"no selectable pruning method ({', '.join(selectable.methods)}) has {show(name)}"
+    near = nearest(name, searchable_names(catalog, selectable))
+    problems.add(what, mark, key=key, hint=f"{near}see the space reference for the names")
+
+
+def _all_part_names(catalog: Catalog) -> set[str]:
+    return {f"distill.{f}" for p in catalog.losses.values() for f in p.__dataclass_fields__} | {
+        f"prune.params.{f}" for p in catalog.methods.values() for f in p.__dataclass_fields__
+    }
+
+
+@dataclass
+class _Reader:
+    root: Node
+    problems: Problems
+    catalog: Catalog
+    name: str
+    rule: Rule
+
+    def read(self, node: Node, found: Declarations) -> None:
+        if isinstance(node.value, dict):
+            parameter = self.form(node)
+        elif isinstance(node.value, list):
+            parameter = self.categorical(to_plain(node), (), {})  # type: ignore[arg-type]
+        else:
+            parameter = None
+            found.fixed[self.name] = self.value(node.value, ())
+        if parameter is not None:
+            found.parameters[self.name] = parameter
+
+    def form(self, node: Node) -> Parameter | None:
+        before = len(self.problems.found)
+        try:
+            form = ParameterForm.model_validate(to_plain(node), context=self.catalog)
+        except ValidationError as error:
+            add_complaints(error, ParameterForm, self.root, self.problems, at=("space", self.name))
+            return None
+        given = form.model_fields_set
+        when = self.when(form.when) if "when" in given else {}
+        if "choices" in given and given.intersection(RANGE_KEYS):
+            self.complain("both choices and a range", "keep either choices, or low and high")
+        elif "choices" in given:
+            parameter = self.categorical(form.choices, ("choices",), when)
+            return parameter if len(self.problems.found) == before else None
+        elif not {"low", "high"} <= given:
+            self.complain(
+                "neither choices nor a whole range", "write {choices: [...]}, or {low: ..., high: ...}"
+            )
+        else:
+            return self.range(form, when)
+        return None
+
+    def complain(self, what: str, hint: str, *inside: str | int) -> None:
+        path = ("space", self.name, *inside)
+        self.problems.add(what, mark_of(self.root, path), key=dotted(path), hint=hint)
+
+    def value(self, value: object, inside: tuple[str | int, ...]) -> Any:
+        try:
+            return self.rule.read(value, self.catalog)
+        except ValidationError as error:
+            path = ("space", self.name, *inside)
+            add_complaints(error, None, self.root, self.problems, at=path)
+            return None
+
+    def categorical(
+        self, values: list[Any], inside: tuple[str, ...], when: dict[str, tuple[Scalar, ...]]
+    ) -> Parameter | None:
+        before = len(self.problems.found)
+        if not values:
+            self.complain("an empty list", "give at least one choice", *inside)
+        read = [self.value(value, (*inside, i)) for i, value in enumerate(values)]
+        lists = any(isinstance(value, list) for value in read)
+        choices = [json.dumps(value) if lists else value for value in read]
+        for i, choice in enumerate(choices):
+            if len(self.problems.found) == before and repr(choice) in map(repr, choices[:i]):
+                self.complain(f"the choice {show(choice)} stands twice", "keep one of them", *inside, i)
+        if len(self.problems.found) > before:
+            return None
+        return Parameter(self.name, "categorical", choices=tuple(choices), when=when, lists=lists)
+
+    def when(self, conditions: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
+        if not conditions:
+            self.complain("an empty `when`", "name a parameter and its values, or remove it", "when")
+        return {name: tuple(v) if isinstance(v, list) else (v,) for name, v in conditions.items()}
+
+    def range(self, form: ParameterForm, when: dict[str, tuple[Scalar, ...]]) -> Parameter | None:
+        kind = self.rule.kind
+        if kind == "any":
+            kind = "float" if any(isinstance(x, float) for x in (form.low, form.high, form.step)) else "int"
+        if kind not in ("int", "float"):
+            self.complain(f"{self.name} has no range: it is no number", "write a list of choices")
+            return None
+        before = len(self.problems.found)
+        low, high = self.value(form.low, ("low",)), self.value(form.high, ("high",))
+        if len(self.problems.found) == before:
+            self.check_range(form, kind)
+        if len(self.problems.found) > before:
+            return None
+        return Parameter(self.name, kind, low=low, high=high, log=form.log, step=_step(form, kind), when=when)
+
+    def check_range(self, form: ParameterForm, kind: str) -> None:
+        low, high, step = form.low, form.high, form.step
+        if low >= high:
+            self.complain(
+                f"low {low} is not below high {high}", "swap them, or write one value to fix it", "low"
+            )
+        elif form.log and low <= 0:
+            self.complain(
+                f"a logarithmic range cannot start at {low}", "start above zero, or remove log", "low"
+            )
+        elif form.log and step is not None:
+            self.complain("both log and step", "keep one of them", "step")
+        elif step is not None and (step <= 0 or (kind == "int" and not isinstance(step, int))):
+            self.complain(
+                f"a step of {step}", "write a positive number, whole for a whole-number field", "step"
+            )
+        elif step is not None and (left := (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step))):
+            self.complain(
+                f"steps of {step} from {low} do not reach {high}",
+                f"end at {Decimal(str(high)) - left}",
+                "high",
+            )
+
+
+def _step(form: ParameterForm, kind: str) -> float | None:
+    if form.step is None or not math.isfinite(form.step):
+        return None
+    return int(form.step) if kind == "int" else float(form.step)

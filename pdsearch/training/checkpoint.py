@@ -1,0 +1,115 @@
+"""Where does one training run stand, so that it can go on after anything was killed?"""
+
+import errno
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.specs import Json, canonical_json
+
+__all__ = ["Checkpoint"]
+
+SHARE = 0.05
+"""Writing takes about this share of the time at most."""
+
+
+class Checkpoint:
+    """The progress of one training run: one file, replaced as a whole, so that it is never torn.
+
+    Args:
+        folder: Where the file lies; created when first written.
+        interval_s: Seconds between two writes, at least; 0 writes after every epoch, whatever it costs.
+    """
+
+    def __init__(self, folder: str | Path, *, interval_s: float = 10.0) -> None:
+        self._folder, self._interval = Path(folder), interval_s
+        self._last, self._cost = time.monotonic(), 0.0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._folder / "progress.safetensors"
+
+    def due(self) -> bool:
+        """Return whether it is time to save again."""
+        wait = max(self._interval, self._cost / SHARE) if self._interval > 0 else 0
+        return time.monotonic() - self._last >= wait
+
+    def save(self, identity: str, tensors: Mapping[str, Tensor], meta: Mapping[str, Json]) -> None:
+        """Replace the stored progress.
+
+        Args:
+            identity: Of the training; another one will not load this progress.
+            tensors: On the CPU and contiguous.
+            meta: Everything that is no tensor.
+
+        Raises:
+            StorageError: It could not be written; the former progress is still there.
+        """
+        start = time.monotonic()
+        text = canonical_json({"identity": identity, "meta": dict(meta)})
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._replace(dict(tensors), {"progress": text, "checksum": _checksum(text, tensors)})
+        except OSError as error:
+            kind = StorageFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
+            raise kind(f"cannot write progress: {error.strerror}", where=str(self.path)) from error
+        self._last = time.monotonic()
+        self._cost = self._last - start
+
+    def load(self, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the stored tensors and meta; None if there are none, broken ones, or another run's."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                stored = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        except (OSError, SafetensorError):
+            return None
+        text = stored.get("progress", "")
+        if stored.get("checksum") != _checksum(text, tensors):
+            return None
+        content = json.loads(text)
+        return (tensors, content["meta"]) if content["identity"] == identity else None
+
+    def clear(self) -> None:
+        """Remove the progress and what interrupted writers left; the result is stored elsewhere by now."""
+        for file in self._folder.glob(f"{self.path.name}*"):
+            file.unlink(missing_ok=True)
+
+    def _replace(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        fresh = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+        try:
+            save_file(tensors, fresh, metadata=metadata)
+            _fsync(fresh)
+            os.replace(fresh, self.path)
+            _fsync(self._folder)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

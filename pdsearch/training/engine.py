@@ -1,0 +1,103 @@
+"""On what, and in which precision, does a network compute?"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError
+
+__all__ = ["Engine", "pick_device", "resolve_precision"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where tensors lie and how they are computed with.
+
+    Convolutions run on channels_last tensors. Weights stay float32; below fp32 the forward pass is autocast.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:N".
+        precision: "fp32", "bf16" or "fp16", resolved from "auto" beforehand.
+        threads: CPU threads while training; None leaves the process as it is.
+
+    Raises:
+        ConfigError: The precision is unknown.
+    """
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in DTYPES:
+            known = ", ".join(("auto", *DTYPES))
+            raise ConfigError(
+                f"unknown precision {self.precision!r}", where="precision", hint=f"known: {known}"
+            )
+
+    @property
+    def kind(self) -> str:
+        """Type of the device: "cpu" or "cuda"."""
+        return torch.device(self.device).type
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context of a forward pass."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.kind, dtype=DTYPES[self.precision])
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move a network to the device, in place, convolutions in channels_last order; return it."""
+        return model.to(device=self.device).to(memory_format=torch.channels_last)
+
+    def images(self, images: Tensor) -> Tensor:
+        """Return images (B, C, H, W) on the device, in channels_last order."""
+        return images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """Return a new loss scaler where one is needed: fp16 on a GPU."""
+        if self.precision == "fp16" and self.kind == "cuda":
+            return torch.amp.GradScaler("cuda")
+        return None
+
+
+def pick_device(gpu: float) -> str:
+    """Return the device of a trial that was given this share of GPUs (0 is none).
+
+    Raises:
+        ConfigError: A GPU was asked for and torch sees none.
+    """
+    if gpu <= 0:
+        return "cpu"
+    if not torch.cuda.is_available():
+        hint = "set resources.gpu to 0, or install a build of torch that fits the driver"
+        raise ConfigError("a GPU is asked for, but torch sees none", where="resources.gpu", hint=hint)
+    return "cuda"
+
+
+def resolve_precision(name: str, device: str) -> str:
+    """Return the precision that "auto" stands for on a device; any other known name stands for itself.
+
+    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 where it has instructions for it, else fp32.
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    if name != "auto":
+        return Engine(precision=name).precision
+    if torch.device(device).type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
+
+
+def _cpu_flags() -> set[str]:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return set()
+    flags = [line.partition(":")[2] for line in info.read_text().splitlines() if line.startswith("flags")]
+    return set(flags[0].split()) if flags else set()

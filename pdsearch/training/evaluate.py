@@ -1,0 +1,68 @@
+"""What does a network answer, and how often is it right?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError
+from pdsearch.training.engine import Engine
+
+__all__ = ["Batches", "accuracy", "evaluating", "logits"]
+
+
+class Batches(Protocol):
+    """Images by epoch and index; `pdsearch.data.Views` is one."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def batch(self, epoch: int, index: Tensor) -> Tensor:
+        """Return the indexed images as seen in an epoch (from 0): float32 (B, C, H, W)."""
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Run a block without gradients, the network in evaluation mode; every module's mode is put back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def logits(
+    model: nn.Module, views: Batches, *, engine: Engine, epoch: int = 0, batch_size: int = 1000
+) -> Tensor:
+    """Return a network's logits for all images in order, (N, classes), on the engine's device."""
+    parts = []
+    with evaluating(model), engine.autocast():
+        for index in torch.split(torch.arange(len(views), device=engine.device), batch_size):
+            parts.append(model(engine.images(views.batch(epoch, index))))
+    return torch.cat(parts)
+
+
+def accuracy(
+    model: nn.Module, views: Batches, labels: Tensor, *, engine: Engine, batch_size: int = 1000
+) -> float:
+    """Return the share of images whose largest logit is their label's, in [0, 1].
+
+    Args:
+        model: The network, on the engine's device.
+        views: The images, unaugmented.
+        labels: int64 (N,).
+        engine: Device and precision.
+        batch_size: Images at once.
+
+    Raises:
+        ConfigError: There are no images.
+    """
+    if len(views) == 0:
+        raise ConfigError("no image to measure accuracy on", where="data.val_fraction", hint="make it larger")
+    answers = logits(model, views, engine=engine, batch_size=batch_size).argmax(dim=1)
+    return int((answers == labels.to(answers.device)).sum()) / len(views)

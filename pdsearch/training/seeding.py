@@ -1,0 +1,35 @@
+"""How does a stretch of work give the same bits each time? A private random state and fixed kernels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["reproducible"]
+
+
+@contextmanager
+def reproducible(seed: int, *, device: str = "cpu", threads: int | None = None) -> Iterator[None]:
+    """Run a block with torch's generators seeded and cuDNN deterministic; put everything back afterwards.
+
+    Never yield to a consumer inside the block: it would see, and might change, the private state.
+
+    Args:
+        seed: Of the CPU's and the device's generator (dropout draws from them).
+        device: The device in use.
+        threads: CPU threads inside the block; None changes nothing.
+    """
+    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.benchmark, torch.get_num_threads())
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed(seed)
+        try:
+            cudnn.deterministic, cudnn.benchmark = True, False
+            torch.set_num_threads(threads or before[2])
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = before[:2]
+            torch.set_num_threads(before[2])

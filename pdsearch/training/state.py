@@ -1,0 +1,87 @@
+"""What changes while a network trains? Weights, the optimizer's buffers, the loss scale, the best weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.specs import Json, Recipe
+from pdsearch.training.engine import Engine
+from pdsearch.training.optim import make_optimizer
+
+__all__ = ["TrainingState"]
+
+
+class TrainingState:
+    """A network in training; `tensors` and `meta` hold all of it, and `restore` puts it back bit for bit.
+
+    Args:
+        model: The network; placed on the engine's device, trained in place.
+        recipe: Names the optimizer and which weights are handed on.
+        engine: Device and precision.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, engine: Engine) -> None:
+        self.model = engine.place(model)
+        self.optimizer = make_optimizer(model, recipe)
+        self.scaler = engine.scaler()
+        self._keep_best = recipe.select == "best_val"
+        self._best: dict[str, Tensor] = {}
+        self._best_value = -1.0
+
+    def consider(self, value: float) -> None:
+        """Remember the present weights if they are the first with the highest value so far."""
+        if self._keep_best and value > self._best_value:
+            self._best_value = value
+            self._best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def finish(self) -> None:
+        """Leave the weights to hand on in the network."""
+        if self._best:
+            self.model.load_state_dict(self._best)
+
+    def finite(self) -> bool:
+        """Return whether every weight is a number."""
+        # One sum per tensor and one transfer; a sum of finite float32 values cannot overflow in float64.
+        sums = [parameter.detach().double().sum() for parameter in self.model.parameters()]
+        return bool(torch.stack(sums).isfinite().all())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name: contiguous copies on the CPU."""
+        found = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        found |= {f"best/{name}": tensor for name, tensor in self._best.items()}
+        for number, buffers in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer/{number}/{name}": tensor for name, tensor in buffers.items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+
+    def meta(self) -> dict[str, Json]:
+        """Return what is no tensor."""
+        return {"best_value": self._best_value, "scaler": self.scaler.state_dict() if self.scaler else {}}
+
+    def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Go back to a state that `tensors` and `meta` described."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        for path, tensor in tensors.items():
+            part, _, name = path.partition("/")
+            parts[part][name] = tensor
+        self.model.load_state_dict(parts["model"])
+        self._restore_optimizer(parts["optimizer"])
+        self._best_value = meta["best_value"]
+        device = next(self.model.parameters()).device
+        self._best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+        if self.scaler is not None:
+            self.scaler.load_state_dict(meta["scaler"])
+
+    def _restore_optimizer(self, buffers: Mapping[str, Tensor]) -> None:
+        state = self.optimizer.state_dict()
+        state["state"] = {}
+        for path, tensor in buffers.items():
+            number, _, name = path.partition("/")
+            state["state"].setdefault(int(number), {})[name] = tensor
+        self.optimizer.load_state_dict(state)
+        for parameter, of_parameter in self.optimizer.state.items():
+            for name, tensor in of_parameter.items():
+                if tensor.shape == parameter.shape:
+                    # Fused kernels walk memory: a buffer must lie in the order of its weights.
+                    of_parameter[name] = torch.empty_like(parameter).detach().copy_(tensor)

@@ -1,0 +1,162 @@
+"""What every registered pruning method keeps to; a new file under methods/ is found by itself."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from pdsearch.pruning import PruningMethod, prunable, prune
+from pdsearch.pruning.registry import methods
+
+
+@pytest.fixture(params=sorted(methods))
+def method(request: pytest.FixtureRequest) -> PruningMethod:
+    return methods.get(request.param)
+
+
+class Residual(nn.Module):
+    """Everything a method may meet: stride, shortcut, groups, normalisation, dropout, two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+        self.body = nn.Sequential(
+            nn.Conv2d(8, 8, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5)
+        )
+        self.widen = nn.Sequential(nn.Conv2d(8, 12, 1, stride=2, bias=False), nn.BatchNorm2d(12))
+        self.hidden = nn.Linear(12, 10)
+        self.classifier = nn.Linear(10, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = torch.relu(self.stem(images))
+        maps = torch.relu(self.widen(maps + self.body(maps)))
+        logits: Tensor = self.classifier(torch.relu(self.hidden(maps.mean((2, 3)))))
+        return logits
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = Residual()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.uniform_(module.get_buffer("running_var"), 0.5, 1.5)
+    return net.train()
+
+
+@pytest.fixture
+def batches() -> list[tuple[Tensor, Tensor]]:
+    generator = Generator().manual_seed(1)
+    return [
+        (torch.randn(6, 3, 8, 8, generator=generator), torch.randint(4, (6,), generator=generator))
+        for _ in range(2)
+    ]
+
+
+def scores_of(method: PruningMethod, model: nn.Module, batches: Any, seed: int = 0) -> dict[str, Tensor]:
+    data = batches if method.needs_data else ()
+    return method.score(model, data, Generator().manual_seed(seed), method.params())
+
+
+def test_scores_every_prunable_weight_with_finite_numbers(
+    method: PruningMethod, model: nn.Module, batches: Any
+) -> None:
+    scores = scores_of(method, model, batches)
+    weights = prunable(model)
+    assert scores
+    assert method.structured or scores.keys() == weights.keys()
+    for name, score in scores.items():
+        weight = weights[name]
+        expected = weight.shape[:1] if method.structured else weight.shape
+        assert score.shape == expected, name
+        assert score.is_floating_point()
+        assert bool(torch.isfinite(score).all()), name
+        assert not score.requires_grad
+        assert score.device == weight.device
+
+
+def test_scores_tell_weights_apart(method: PruningMethod, model: nn.Module, batches: Any) -> None:
+    scores = torch.cat([score.flatten() for score in scores_of(method, model, batches).values()])
+    assert len(scores.unique()) > len(scores) // 2
+
+
+def test_scores_depend_on_the_generator_alone(method: PruningMethod, model: nn.Module, batches: Any) -> None:
+    torch.manual_seed(1)
+    first = scores_of(method, model, batches)
+    torch.manual_seed(2)
+    second = scores_of(method, model, batches)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_global_generator_is_left_alone(method: PruningMethod, model: nn.Module, batches: Any) -> None:
+    before = torch.get_rng_state()
+    scores_of(method, model, batches)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_alone(
+    method: PruningMethod, model: nn.Module, batches: Any, training: bool
+) -> None:
+    model.train(training)
+    model.get_submodule("body").eval()
+    next(model.parameters()).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 0.5)
+    state = copy.deepcopy(model.state_dict())
+    flags = [module.training for module in model.modules()]
+    inputs = [(images.clone(), labels.clone()) for images, labels in batches]
+    scores_of(method, model, batches)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert [module.training for module in model.modules()] == flags
+    assert all(bool((p.grad == 0.5).all()) for p in model.parameters() if p.grad is not None)
+    assert all(p.grad is not None for p in model.parameters())
+    assert [p.requires_grad for p in model.parameters()] == [False] + [True] * (
+        len(list(model.parameters())) - 1
+    )
+    assert all(not module._forward_hooks and not module._backward_hooks for module in model.modules())
+    assert all(
+        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(inputs, batches, strict=True)
+    )
+
+
+def test_scores_work_where_gradients_are_off(method: PruningMethod, model: nn.Module, batches: Any) -> None:
+    expected = scores_of(method, model, batches)
+    with torch.no_grad():
+        scores = scores_of(method, model, batches)
+    assert all(torch.equal(scores[name], expected[name]) for name in expected)
+
+
+def test_rounds_of_pruning_are_exact_and_nest(method: PruningMethod, model: nn.Module, batches: Any) -> None:
+    mask = None
+    for sparsity in (0.2, 0.36, 0.59):
+        fresh = prune(
+            model,
+            method=method,
+            params=method.params(),
+            batches=batches,
+            generator=Generator().manual_seed(0),
+            sparsity=sparsity,
+            within=mask,
+        )
+        fresh.apply(model)
+        assert mask is None or all(bool((fresh[name] <= mask[name]).all()) for name in fresh)
+        assert method.structured or fresh.sparsity == pytest.approx(sparsity, abs=0.5 / fresh.total + 1e-12)
+        mask = fresh
+
+
+def test_parameters_have_help_and_ranges(method: PruningMethod) -> None:
+    method.params()
+    for field in dataclasses.fields(method.params):
+        assert field.metadata.get("help"), field.name
+        bounded = field.metadata["low"] is not None and field.metadata["high"] is not None
+        assert bounded or field.metadata["choices"] is not None, field.name
+
+
+def test_the_docstring_names_its_source(method: PruningMethod) -> None:
+    assert "Source:" in (method.score.__doc__ or "")

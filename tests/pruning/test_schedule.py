@@ -1,0 +1,61 @@
+import dataclasses
+
+import pytest
+
+from pdsearch.errors import ConfigError
+from pdsearch.pruning import targets
+from pdsearch.specs import PruneSpec, Recipe
+
+SPEC = PruneSpec(method="magnitude", ratio=0.5, recipe=Recipe(epochs=1, lr=0.1))
+
+
+def spec(**changes: object) -> PruneSpec:
+    return dataclasses.replace(SPEC, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rounds"),
+    [(0.01, 1), (0.2, 1), (0.36, 2), (0.59, 4), (0.79, 7), (0.8, 7), (0.9, 10), (0.99, 21)],
+)
+def test_geometric_goes_to_the_nearest_round(ratio: float, rounds: int) -> None:
+    steps = targets(spec(ratio=ratio))
+    assert steps == tuple(1 - 0.8**k for k in range(1, rounds + 1))
+
+
+def test_the_published_ratios_are_rounds_of_one_chain() -> None:
+    chain = targets(spec(ratio=0.79))
+    assert chain[1] == pytest.approx(0.36)
+    assert chain[3] == pytest.approx(0.5904)
+    assert chain[6] == pytest.approx(0.7902848)
+    assert targets(spec(ratio=0.59)) == chain[:4]
+
+
+def test_linear_steps_are_equal() -> None:
+    assert targets(spec(schedule="linear", ratio=0.8, rounds=4)) == pytest.approx((0.2, 0.4, 0.6, 0.8))
+
+
+def test_exponential_keeps_the_same_share_each_round() -> None:
+    steps = targets(spec(schedule="exponential", ratio=0.875, rounds=3))
+    assert steps == pytest.approx((0.5, 0.75, 0.875))
+
+
+@pytest.mark.parametrize("schedule", ["linear", "exponential", "one_shot"])
+@pytest.mark.parametrize("rounds", [1, 100])
+def test_the_last_round_is_the_ratio_exactly(schedule: str, rounds: int) -> None:
+    steps = targets(spec(schedule=schedule, ratio=0.37, rounds=rounds))
+    assert steps[-1] == 0.37
+    assert list(steps) == sorted(set(steps))
+    assert len(steps) == (1 if schedule == "one_shot" else rounds)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"ratio": 0.0}, {"ratio": 1.0}, {"ratio": float("nan")}, {"rounds": 0}, {"rounds": 1001}]
+)
+def test_what_makes_no_sense_is_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=f"prune.{next(iter(changes))} must be in"):
+        targets(spec(**changes))
+
+
+def test_unknown_schedule_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown prune.schedule 'cubic'"):
+        targets(spec(schedule="cubic"))

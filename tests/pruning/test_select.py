@@ -1,0 +1,94 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune as torch_prune
+
+from pdsearch.errors import ConfigError, TrialError
+from pdsearch.pruning import prunable, select
+from pdsearch.pruning.registry import methods
+from pdsearch.pruning.select import removed_count
+
+
+def scores_of(seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {"a": torch.rand(7, 3, generator=generator), "b": torch.rand(50, generator=generator)}
+
+
+@pytest.mark.parametrize(
+    ("total", "sparsity", "count"), [(10, 0.25, 3), (10, 0.0, 0), (3, 0.5, 2), (5, 0.99, 5)]
+)
+def test_counts_are_rounded_half_up(total: int, sparsity: float, count: int) -> None:
+    assert removed_count(total, sparsity) == count
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.36, 0.5, 0.9])
+def test_agrees_with_torch_on_global_magnitude(net: nn.Module, ratio: float) -> None:
+    scores = methods.get("magnitude").score(net, (), torch.Generator(), None)
+    mask = select(scores, sparsity=ratio)
+    layers = [(net.get_submodule(name.removesuffix(".weight")), "weight") for name in prunable(net)]
+    torch_prune.global_unstructured(layers, pruning_method=torch_prune.L1Unstructured, amount=ratio)
+    for name in mask:
+        assert torch.equal(mask[name], net.get_buffer(f"{name}_mask").bool())
+
+
+def test_the_lowest_scores_go_wherever_they_lie() -> None:
+    scores = {"a": torch.tensor([0.1, 9.0]), "b": torch.tensor([0.2, 0.3])}
+    mask = select(scores, sparsity=0.5)
+    assert mask["a"].tolist() == [False, True]
+    assert mask["b"].tolist() == [False, True]
+
+
+def test_in_layer_scope_each_parameter_has_the_share() -> None:
+    scores = {"a": torch.arange(10.0), "b": torch.arange(10.0) + 100}
+    assert select(scores, sparsity=0.3, scope="layer").remaining_by_name() == {"a": 7, "b": 7}
+    assert select(scores, sparsity=0.3, scope="global").remaining_by_name() == {"a": 4, "b": 10}
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_tied_scores_still_give_the_exact_number_first_index_first(scope: str) -> None:
+    mask = select({"a": torch.zeros(10)}, sparsity=0.3, scope=scope)
+    assert mask["a"].tolist() == [False] * 3 + [True] * 7
+
+
+def test_geometric_rounds_have_exact_counts_and_nest() -> None:
+    total, mask = 71, None
+    for k in range(1, 12):
+        fresh = select(scores_of(seed=k), sparsity=1 - 0.8**k, within=mask)
+        assert fresh.total - fresh.remaining == math.floor(total * (1 - 0.8**k) + 0.5)
+        assert mask is None or all(bool((fresh[name] <= mask[name]).all()) for name in fresh)
+        mask = fresh
+
+
+def test_pruned_weights_stay_pruned_however_high_they_score() -> None:
+    first = select({"a": torch.tensor([0.0, 1.0, 2.0, 3.0])}, sparsity=0.5)
+    again = select({"a": torch.tensor([9.0, 8.0, 2.0, 3.0])}, sparsity=0.75, within=first)
+    assert again["a"].tolist() == [False, False, False, True]
+
+
+def test_a_lower_sparsity_brings_nothing_back() -> None:
+    first = select(scores_of(), sparsity=0.6)
+    assert select(scores_of(1), sparsity=0.2, within=first) == first
+
+
+def test_nearly_equal_doubles_are_told_apart() -> None:
+    scores = {"a": torch.tensor([1.0 + 1e-12, 1.0], dtype=torch.float64)}
+    assert select(scores, sparsity=0.5)["a"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_score_that_is_no_number_fails_the_trial(bad: float) -> None:
+    with pytest.raises(TrialError, match=r"scores of b are not finite"):
+        select({"a": torch.ones(2), "b": torch.tensor([1.0, bad])}, sparsity=0.5)
+
+
+@pytest.mark.parametrize("sparsity", [-0.1, 1.0, math.nan])
+def test_illegal_sparsity_is_refused(sparsity: float) -> None:
+    with pytest.raises(ConfigError, match=r"sparsity must be in"):
+        select(scores_of(), sparsity=sparsity)
+
+
+def test_unknown_scope_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown prune.scope 'channel'"):
+        select(scores_of(), sparsity=0.5, scope="channel")
