@@ -15,7 +15,7 @@ from pdsearch.space.problems import show
 
 __all__ = ["DECIDERS", "Reach", "Situation"]
 
-MOST_SITUATIONS = 5_000
+MOST_SITUATIONS = 2_000
 DECIDERS: Mapping[str, str] = {
     "prune.method": NO_PRUNING,
     "prune.recovery": "lr_rewind",
@@ -49,16 +49,17 @@ class Reach:
     catalog: Catalog
 
     def situations(self, name: str) -> Iterator[Situation]:
-        """Yield the combinations of the deciders and of what a field depends on, 5,000 at most."""
+        """Yield the combinations of the deciders and of what a field depends on, 2,000 at most."""
         involved: dict[str, Parameter] = {}
-        waiting = [name, *DECIDERS]
+        deciders = _deciders(name)
+        waiting = [name, *deciders]
         while waiting:
             parameter = self.parameters.get(waiting.pop())
             if parameter is not None and parameter.name not in involved:
                 involved[parameter.name] = parameter
                 waiting.extend(parameter.when)
         choices = {
-            n: p for n, p in involved.items() if (p.kind == "categorical" and n != name) or n in DECIDERS
+            n: p for n, p in involved.items() if p.kind == "categorical" and (n != name or n in deciders)
         }
         base = {n: self.fixed.get(n, value) for n, value in DECIDERS.items()}
         for sampled in islice(_combine(in_order(choices), {}), MOST_SITUATIONS):
@@ -115,6 +116,17 @@ class Reach:
         if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
             return "prune.schedule"
         return ""
+
+
+def _deciders(name: str) -> tuple[str, ...]:
+    if name.startswith("distill."):
+        return ("distill.loss",)
+    if name.startswith("train.recover."):
+        return ("prune.method", "prune.recovery", "prune.at")
+    if name.startswith("prune."):
+        others = {"prune.rounds": ("prune.schedule",), "prune.recovery": ("prune.at",)}
+        return ("prune.method", *others.get(name, ()))
+    return ()
 
 
 def _combine(order: tuple[Parameter, ...], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:

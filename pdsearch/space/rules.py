@@ -49,12 +49,22 @@ ONCE_PER_STUDY = frozenset(
 """Fixed in a study: every trial must be validated on the same images."""
 
 
+OPTION_RULE = field_rule(OptionValue)
+
+
 @dataclass(frozen=True)
 class Selectable:
-    """The pruning methods ("none" among them leaves the teacher dense) and losses that a space can choose."""
+    """The pruning methods and losses that a space can choose.
+
+    Args:
+        methods: Known names; "none" leaves the teacher dense.
+        losses: Known names.
+        sure: All names the space chooses are known.
+    """
 
     methods: tuple[str, ...]
     losses: tuple[str, ...]
+    sure: bool = True
 
 
 def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
@@ -109,7 +119,7 @@ def _field_rule(prefix: str, field: str) -> Rule:
 def _option_rule(prefix: str, field: str, catalog: Catalog) -> Rule | None:
     taken = list(catalog.models.values())
     known = prefix == "data.options" or any(options is None or field in options for options in taken)
-    return field_rule(OptionValue) if known else None
+    return OPTION_RULE if known else None
 
 
 @cache
