@@ -84,7 +84,7 @@ def _rest(kind: str, value: object, context: Mapping[str, Any], message: str) ->
     if kind == "too_short":
         return "an empty list", "give at least one, or remove the key"
     if kind == "too_long":
-        return f"a list of {context['actual_length']}", f"give at most {context['max_length']}"
+        return f"{context['actual_length'] or 'too many'} entries", f"give at most {context['max_length']}"
     return message, "see the space reference"
 
 

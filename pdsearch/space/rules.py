@@ -1,5 +1,6 @@
 """Which dotted names does a trial have, by which rule? The same for a value, a choice, the end of a range."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from pdsearch.space.catalog import Catalog
 from pdsearch.space.sections import (
+    OPTION_NAME,
     DataSection,
     DistillSection,
     OptionValue,
@@ -117,6 +119,8 @@ def _field_rule(prefix: str, field: str) -> Rule:
 
 
 def _option_rule(prefix: str, field: str, catalog: Catalog) -> Rule | None:
+    if not re.match(OPTION_NAME, field):
+        return None
     taken = list(catalog.models.values())
     known = prefix == "data.options" or any(options is None or field in options for options in taken)
     return OPTION_RULE if known else None
