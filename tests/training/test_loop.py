@@ -148,16 +148,16 @@ def test_the_objective_sees_batches_of_the_epochs_order(
     assert seen[0][1] != seen[4][1]
 
 
-def test_a_single_last_image_joins_the_batch_before(build: Build, recipe: Recipe, engine: Engine) -> None:
-    from tests.training.conftest import made
-
+def test_a_single_last_image_joins_the_batch_before(
+    build: Build, make: Callable[[int], Any], recipe: Recipe, engine: Engine
+) -> None:
     sizes: list[int] = []
 
     def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         sizes.append(len(index))
-        return hard_labels(made(33).labels)(model, images, index, epoch)
+        return hard_labels(make(33).labels)(model, images, index, epoch)
 
-    run(build(), made(33), replace(recipe, epochs=2), engine, objective=objective)
+    run(build(), make(33), replace(recipe, epochs=2), engine, objective=objective)
     assert sizes == [16, 17] * 2
 
 
