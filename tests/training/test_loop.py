@@ -43,7 +43,7 @@ def slow(model: nn.Module, views: Any, recipe: Recipe, seed: int) -> list[float]
         order = torch.randperm(
             len(views), generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
         )
-        batches = order.split(recipe.batch_size)  # type: ignore[no-untyped-call]
+        batches = order.split(recipe.batch_size)
         total = 0.0
         for step, index in enumerate(batches):
             optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch, step, len(batches))
