@@ -1,7 +1,7 @@
 """Which files, columns and class names make up a Parquet set? The layout that Hugging Face `datasets` writes.
 
-A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`): a column
-`img` or `image` of struct<bytes: binary, path: string> and an integer column of labels.
+A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`), with a
+column `img` or `image` of struct<bytes: binary, path: string> and an integer column of labels.
 """
 
 import json
