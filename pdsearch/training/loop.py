@@ -62,36 +62,20 @@ def fit(
     reports = _resume(checkpoint, identity, state)
     yield from tuple(reports)
     for epoch in range(len(reports), recipe.epochs):
-<<<<<<< HEAD
-        start = time.perf_counter()
-        with reproducible(derive_seed(seed, "epoch", epoch), device=engine.device, threads=engine.threads):
-            loss, lr = _train_epoch(state, views, objective, recipe, seed, epoch, engine, masked)
-            if not state.finite():
-                raise TrialError(f"diverged in epoch {epoch + 1} of {recipe.epochs}: a weight is not finite")
-            value = evaluate(model)
-        report = EpochReport(epoch + 1, recipe.epochs, loss, value, lr, time.perf_counter() - start)
-        reports.append(report)
-        state.consider(value)
+        reports.append(epochs.run(epoch))
         saved = checkpoint is not None and checkpoint.due() and _save(checkpoint, identity, state, reports)
         try:
-            yield report
+            yield reports[-1]
         except GeneratorExit:
             if checkpoint is not None and not saved:
                 _save(checkpoint, identity, state, reports)
             raise
-=======
-        reports.append(epochs.run(epoch))
-        if checkpoint is not None and checkpoint.due():
-            stored: list[Json] = [report.to_json() for report in reports]
-            checkpoint.save(identity, state.tensors(), {"state": state.meta(), "reports": stored})
-        yield reports[-1]
->>>>>>> science-a
     state.finish()
 
 
 def _save(checkpoint: Checkpoint, identity: str, state: TrainingState, reports: list[EpochReport]) -> bool:
-    stored = [report.to_json() for report in reports]
-    checkpoint.save(identity, state.tensors(), {"state": state.meta(), "reports": list(stored)})
+    stored: list[Json] = [report.to_json() for report in reports]
+    checkpoint.save(identity, state.tensors(), {"state": state.meta(), "reports": stored})
     return True
 
 
