@@ -1,6 +1,6 @@
 """What a study found, from its folder of records alone: rows, rankings, fronts."""
 
-from pdsearch.analysis.forms import Table, as_csv, as_json, as_markdown, as_table
+from pdsearch.analysis.forms import Table, as_csv, as_json, as_markdown, as_plain, as_table
 from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
@@ -21,6 +21,7 @@ __all__ = [
     "as_csv",
     "as_json",
     "as_markdown",
+    "as_plain",
     "as_table",
     "front",
     "holm",
