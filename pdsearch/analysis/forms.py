@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from pdsearch.analysis.cells import percent, show_estimate, show_gain
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.statistics import Estimate, Gain
+from pdsearch.analysis.statistics import Estimate
 
 __all__ = ["Table", "as_csv", "as_json", "as_markdown", "as_plain", "as_table"]
 
@@ -33,31 +34,9 @@ class Table:
     footer: tuple[str, ...]
 
 
-def percent(value: float | None, *, signed: bool = False) -> str:
-    """Return a share in per cent with two decimals, a dash for None."""
-    return "-" if value is None else f"{100 * value:+.2f}" if signed else f"{100 * value:.2f}"
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    half = estimate.half_width
-    return percent(estimate.mean) + (f" ± {percent(half)}" if half is not None else "")
-
-
-def _gain(gain: Gain | None) -> str:
-    if gain is None:
-        return "-"
-    estimate, mark = gain.estimate, "*" if gain.p_holm is not None and gain.p_holm < 0.05 else ""
-    mean = percent(estimate.mean, signed=True)
-    if estimate.low is None:
-        return mean
-    return f"{mean}{mark} [{percent(estimate.low, signed=True)}, {percent(estimate.high, signed=True)}]"
-
-
 def _best_gain(row: Ranked, question: str) -> str:
     # Test accuracy was never used to choose anything; validation accuracy stands in where there is none.
-    return _gain(row.gains_test.get(question) or row.gains_val.get(question))
+    return show_gain(row.gains_test.get(question) or row.gains_val.get(question))
 
 
 def _status(row: Ranked) -> str:
@@ -67,7 +46,7 @@ def _status(row: Ranked) -> str:
 
 
 def _val(row: Ranked) -> str:
-    return _estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
+    return show_estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
 
 
 _Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
@@ -77,7 +56,7 @@ _MAIN: _Cells = (
     ("teacher", False, lambda row: row.label),
     ("confirmed by", False, _status),
     ("student val %", True, _val),
-    ("student test %", True, lambda row: _estimate(row.test)),
+    ("student test %", True, lambda row: show_estimate(row.test)),
     ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
     ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
     ("vs alone", True, lambda row: _best_gain(row, "alone")),
