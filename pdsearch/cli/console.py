@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import accumulate, islice, zip_longest
 from typing import IO
 
 from rich.console import Console
@@ -62,6 +62,7 @@ def print_table(
     *,
     title: str | None = None,
     numeric: Sequence[bool] = (),
+    keep: int = 0,
 ) -> None:
     """Print rows of text on stdout: a drawn table on a terminal, tab-separated lines off it.
 
@@ -70,15 +71,26 @@ def print_table(
         rows: Cells as text, one sequence per row; never read as markup.
         title: Line above a drawn table.
         numeric: Which columns are numbers, to be aligned right; none where empty.
+        keep: How many columns a narrow terminal shows at least; 0 shows all and breaks their cells.
     """
-    console = stdout()
+    console, lines = stdout(), [tuple(row) for row in rows]
     if not console.is_terminal:
-        for row in [columns, *rows]:
+        for row in [columns, *lines]:
             print("\t".join(row))
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column, right in zip_longest(columns, numeric, fillvalue=False):
+    shown = _fitting([columns, *lines], console.width, keep) if keep else len(columns)
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column, right in islice(zip_longest(columns, numeric, fillvalue=False), shown):
         table.add_column(Text(str(column)), justify="right" if right else "left")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    for row in lines:
+        table.add_row(*(Text(cell) for cell in row[:shown]))
     console.print(table)
+    if shown < len(columns):
+        console.print(Text(f"not shown, for want of width: {', '.join(columns[shown:])}", style="dim"))
+
+
+def _fitting(lines: Sequence[Sequence[str]], width: int, keep: int) -> int:
+    """Return how many columns from the left can be drawn unbroken, at least `keep`."""
+    widths = [max(map(len, cells)) + 3 for cells in zip(*lines, strict=True)]  # two spaces and a rule
+    fitting = sum(total < width for total in accumulate(widths))
+    return max(keep, fitting)

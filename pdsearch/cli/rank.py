@@ -54,7 +54,7 @@ def print_ranking(ranking: "Ranking") -> None:
     from pdsearch.analysis import as_table
 
     table = as_table(ranking)
-    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric)
+    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, keep=4)
     print_lines(table.footer)
 
 

@@ -17,7 +17,9 @@ _LOST_WORKERS = 3
 """How often a job may lose its worker before it counts as failed."""
 
 
-def run(work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path) -> None:
+def run(
+    work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path
+) -> None:
     """Run all of a study's work on a Ray session.
 
     Args:

@@ -24,7 +24,7 @@ _WARM_UP_S = 15.0
 """Seconds after the first worker is up that the others are waited for; a cluster may still be growing."""
 
 
-class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
+class JobSearcher(Searcher):
     """Asks the agenda for jobs and tells it how they end.
 
     Args:
@@ -42,7 +42,7 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
         self._up: set[str] = set()
         self._first_up: float | None = None
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """Return the next job, a rest, or Tune's word for "nothing more"."""
         job = self._take() if self._warm else None
         if job is None:
@@ -69,7 +69,9 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
             self.stopped.add(trial_id)
         return any(told)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Settle a job: stopped, ended, or lost with its worker."""
         job = self.jobs.get(trial_id)
         if job is None:
@@ -105,11 +107,11 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
         return next(event for event in events if isinstance(event, Outcome))
 
 
-class JobScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types here
+class JobScheduler(FIFOScheduler):
     """Passes results to the agenda and stops what it wants stopped."""
 
     def __init__(self, searcher: JobSearcher) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here
         self._searcher = searcher
 
     def on_trial_result(self, controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's

@@ -22,14 +22,17 @@ __all__ = ["JobTrainable"]
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 
 
-class JobTrainable(tune.Trainable):  # type: ignore[misc]  # ray has no types here
-    """Runs the job of its configuration, or rests where it has none; keeps its site, and so data and teachers, from job to job."""
+class JobTrainable(tune.Trainable):
+    """Runs the job of its configuration, or rests; keeps its site, and so data and teachers, from job to job."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Set up the place of work, once per actor, and begin the first job."""
         place = config["place"]
+        self._pause: float = _FIRST_PAUSE_S
         torch.set_num_threads(place["threads"])
-        self._site = Site(Store(place["artifacts"]), Path(place["progress"]), device=pick_device(place["gpu"]))
+        self._site = Site(
+            Store(place["artifacts"]), Path(place["progress"]), device=pick_device(place["gpu"])
+        )
         self._begin(config)
 
     def step(self) -> dict[str, Any]:
@@ -53,7 +56,9 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc]  # ray has no types he
     def _begin(self, config: dict[str, Any]) -> None:
         self._pause = _FIRST_PAUSE_S
         self._job: Job | None = job_from_json(json.loads(config["job"])) if config["job"] else None
-        self._events: Generator[Event, None, None] = _nothing() if self._job is None else run_job(self._job, self._site)
+        self._events: Generator[Event, None, None] = (
+            _nothing() if self._job is None else run_job(self._job, self._site)
+        )
 
 
 def _nothing() -> Generator[Event, None, None]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -45,9 +46,13 @@ def add_complaints(
         path = (*at, *(step for step in item["loc"] if step != "[key]"))
         if problems.flagged(dotted(path)):
             continue
-        unknown = item["type"] == "extra_forbidden"
-        what, hint = _unknown(item["loc"], model) if unknown else _sentence(item)
-        problems.add(what, mark_of(root, path, key=unknown), key=dotted(path), hint=hint)
+        if item["type"] == "extra_forbidden":
+            what = f"unknown key {show(str(path[-1]))}"
+            hint = partial(_known_keys, item["loc"], model)
+            problems.add(what, mark_of(root, path, key=True), key=dotted(path), hint=hint)
+        else:
+            what, advice = _sentence(item)
+            problems.add(what, mark_of(root, path), key=dotted(path), hint=advice)
 
 
 def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -79,14 +84,15 @@ def _rest(kind: str, value: object, context: Mapping[str, Any], message: str) ->
     if kind == "too_short":
         return "an empty list", "give at least one, or remove the key"
     if kind == "too_long":
-        return f"a list of {context['actual_length']}", f"give at most {context['max_length']}"
+        return f"{context['actual_length'] or 'too many'} entries", f"give at most {context['max_length']}"
     return message, "see the space reference"
 
 
-def _unknown(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> tuple[str, str]:
+def _known_keys(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> str:
+    if loc[-1] == "<<":
+        return "merge keys are no part of YAML 1.2; write the values out"
     known = _fields_at(model, loc[:-1])
-    name = str(loc[-1])
-    return f"unknown key {show(name)}", f"{nearest(name, known)}known: {', '.join(known)}"
+    return f"{nearest(str(loc[-1]), known)}known: {', '.join(known)}"
 
 
 def _fields_at(model: type[BaseModel] | None, loc: tuple[str | int, ...]) -> list[str]:

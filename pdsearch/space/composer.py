@@ -18,6 +18,7 @@ __all__ = ["MAX_DEPTH", "MAX_NODES", "MAX_TEXT", "Composer", "GiveUpError"]
 MAX_DEPTH = 20
 MAX_NODES = 10_000
 MAX_TEXT = 4_096
+WRITE_OUT = "write the value out"
 
 
 class GiveUpError(Exception):
@@ -104,10 +105,12 @@ class Composer:
 
     def _alias(self, event: Any, path: Path) -> Node:
         if event.anchor not in self.anchors:
-            self._fail(f"no anchor &{shorten(event.anchor)} stands before this alias", event, path)
+            self._fail(f"no anchor &{shorten(event.anchor)} stands before this alias", event, path, WRITE_OUT)
         anchor = self.anchors[event.anchor]
         if anchor is None:
-            self._fail(f"the alias *{shorten(event.anchor)} stands inside its own anchor", event, path)
+            self._fail(
+                f"the alias *{shorten(event.anchor)} stands inside its own anchor", event, path, WRITE_OUT
+            )
         self._grow(anchor.size, len(path) + anchor.depth, event, path)
         return anchor.node
 
@@ -121,7 +124,9 @@ class Composer:
     def _scalar(self, event: Any, path: Path) -> Node:
         mark = self._mark(event)
         if len(event.value) > MAX_TEXT:
-            self.problems.add(f"a text longer than {MAX_TEXT:,} characters", mark, key=dotted(path))
+            self.problems.add(
+                f"a text longer than {MAX_TEXT:,} characters", mark, key=dotted(path), hint="shorten it"
+            )
             return Node(mark, "")
         if not event.implicit[0]:
             return Node(mark, event.value)
@@ -159,6 +164,6 @@ class Composer:
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             self._fail("a key must be a plain word", event, path, "write `key: value`")
         if len(event.value) > MAX_TEXT:
-            self._fail("a key this long is none of ours", event, path)
+            self._fail("a key this long is none of ours", event, path, "check the colons near here")
         self._grow(1, len(path), event, path)
         return str(event.value)

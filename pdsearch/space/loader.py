@@ -11,7 +11,7 @@ from pdsearch.space.catalog import NO_PRUNING, Catalog, registered
 from pdsearch.space.checks import check_conflicts, check_part_values, check_whole
 from pdsearch.space.complaints import add_complaints
 from pdsearch.space.conditions import check_conditions, in_order
-from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, to_plain
+from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, mark_of, to_plain
 from pdsearch.space.draft import Draft, given_in
 from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
@@ -27,6 +27,8 @@ from pdsearch.space.words import METRICS
 from pdsearch.specs import Params
 
 __all__ = ["load", "parse"]
+
+MOST_PARAMETERS = 64
 
 
 def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
@@ -94,6 +96,11 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     selectable = selectable_in(root, names)
     file = _sections(root, problems, names)
     declared = read_space(root, problems, names, selectable)
+    if len(declared.parameters) > MOST_PARAMETERS:
+        what = f"{len(declared.parameters)} searched parameters"
+        mark = mark_of(root, ("space",), key=True)
+        problems.add(what, mark, key="space", hint=f"search {MOST_PARAMETERS} at most, and fix the others")
+        problems.check()
     check_conditions(root, declared, problems)
     problems.check()
     if file is None:
@@ -105,7 +112,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     problems.check()
     check_whole(draft)
     problems.check()
-    return _build(draft, selectable, constraints)
+    return _build(draft, selectable, constraints, study)
 
 
 def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
@@ -128,12 +135,12 @@ def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
         return None
 
 
-def _build(draft: Draft, selectable: Selectable, constraints: Any) -> Space:
+def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -> Space:
     from pdsearch.space.advice import notes_on, warnings_on  # loads torch, as the registries have by now
 
     file = draft.file
     return Space(
-        study=file.study,
+        study=file.study or study,
         fixed=_fixed(draft, selectable),
         parameters=in_order(dict(draft.parameters)),
         part_defaults=_part_defaults(draft.catalog, selectable),

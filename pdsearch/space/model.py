@@ -121,7 +121,7 @@ class Space:
         study: Name of the study.
         fixed: Sorted (dotted name, value) of every field of a trial that is not searched, defaults included.
         parameters: What is searched, each after the parameters its `when` names.
-        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) of all selectable methods and losses.
+        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) of the selectable parts.
         search: How it is searched.
         objectives: At least one.
         constraints: Limits on metrics.

@@ -85,6 +85,8 @@ def _add_syntax_error(error: yaml.MarkedYAMLError, text: str, problems: Problems
         problems.add("a tab cannot indent YAML", at, hint="indent with spaces")
         return
     context = f" ({error.context})" if error.context else ""
+    if error.context_mark is not None and error.context_mark.line != mark.line:
+        context = f" ({error.context}, begun on line {error.context_mark.line + 1})"
     problems.add(
         f"not YAML: {error.problem}{context}",
         at,

@@ -42,6 +42,13 @@ SCHEDULES_WITH_ROUNDS = frozenset({"linear", "exponential"})
 def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
     """See `Space.resolve`."""
     values = {**section_defaults(), **dict(space.fixed), **_checked(space, params)}
+    try:
+        return _spec(space, values)
+    except KeyError as missing:
+        raise ConfigError(f"{missing.args[0]} has no value here", hint="widen its `when`") from None
+
+
+def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
     parts = dict(space.part_defaults)
     teacher = _recipe(values, "teacher")
     return TrialSpec(

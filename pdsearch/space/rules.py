@@ -1,5 +1,6 @@
 """Which dotted names does a trial have, by which rule? The same for a value, a choice, the end of a range."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from pdsearch.space.catalog import Catalog
 from pdsearch.space.sections import (
+    OPTION_NAME,
     DataSection,
     DistillSection,
     OptionValue,
@@ -49,12 +51,22 @@ ONCE_PER_STUDY = frozenset(
 """Fixed in a study: every trial must be validated on the same images."""
 
 
+OPTION_RULE = field_rule(OptionValue)
+
+
 @dataclass(frozen=True)
 class Selectable:
-    """The pruning methods ("none" among them leaves the teacher dense) and losses that a space can choose."""
+    """The pruning methods and losses that a space can choose.
+
+    Args:
+        methods: Known names; "none" leaves the teacher dense.
+        losses: Known names.
+        sure: All names the space chooses are known.
+    """
 
     methods: tuple[str, ...]
     losses: tuple[str, ...]
+    sure: bool = True
 
 
 def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
@@ -107,9 +119,11 @@ def _field_rule(prefix: str, field: str) -> Rule:
 
 
 def _option_rule(prefix: str, field: str, catalog: Catalog) -> Rule | None:
+    if not re.match(OPTION_NAME, field):
+        return None
     taken = list(catalog.models.values())
     known = prefix == "data.options" or any(options is None or field in options for options in taken)
-    return field_rule(OptionValue) if known else None
+    return OPTION_RULE if known else None
 
 
 @cache

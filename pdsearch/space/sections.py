@@ -44,7 +44,7 @@ OptionName = Annotated[str, Field(pattern=OPTION_NAME)]
 OptionValue = Annotated[
     Any, BeforeValidator(words.option), WithJsonSchema({"type": ["boolean", "number", "string", "array"]})
 ]
-Options = dict[OptionName, OptionValue]
+Options = Annotated[dict[OptionName, OptionValue], Field(max_length=64)]
 Number = Annotated[Any, BeforeValidator(words.number), WithJsonSchema({"type": "number"})]
 
 
@@ -253,7 +253,9 @@ class File(Section):
     train: TrainSection = nested(TrainSection, "Recipes.")
     prune: PruneSection = nested(PruneSection, "Pruning of the teacher.")
     distill: DistillSection = nested(DistillSection, "Distillation.")
-    space: dict[str, JsonValue] = Field(default_factory=dict, description="What is searched, by dotted name.")
+    space: Annotated[dict[str, JsonValue], Field(max_length=200)] = Field(
+        default_factory=dict, description="What is searched, by dotted name."
+    )
     search: SearchSection = nested(SearchSection, "How it is searched.")
     objectives: Annotated[list[ObjectiveSection], Field(min_length=1, max_length=4)] | None = unset(
         "What is optimised; default: student.val_accuracy."

@@ -15,7 +15,7 @@ PROJECT = pyproject()["project"]
 DECLARED = [Requirement(text) for text in PROJECT["dependencies"]]
 DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
 LINES = (ROOT / "constraints.txt").read_text().splitlines()
-PINS = dict(line.split("==") for line in LINES if not line.startswith("#"))
+PINS = dict(line.partition("==")[::2] for line in LINES if not line.startswith("#"))
 
 # Distributions that another one brings, pinned to it, and documents as its own.
 PART_OF = {"pydantic_core": "pydantic"}

@@ -59,6 +59,26 @@ def test_a_table_on_a_terminal_is_drawn() -> None:
     assert "\t" not in text
 
 
+def test_a_narrow_terminal_shows_the_first_columns_and_names_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    columns, rows = ("first", "second", "third", "last"), [("a", "b", "c", "d")]
+    text = on_terminal(lambda: console.print_table(columns, rows, keep=1))
+    drawn, left_out = text.split("not shown")
+    assert "second" in drawn
+    assert "third" not in drawn
+    assert "third, last" in left_out.replace("\n", " ")
+
+
+def test_a_terminal_too_narrow_for_all_keeps_the_columns_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    columns, rows = ("a" * 18, "b" * 18, "c" * 18), [("1", "2", "3")]
+    text = on_terminal(lambda: console.print_table(columns, rows, keep=2))
+    assert "2" in text
+    assert "3" not in text
+
+
 def test_lines_off_a_terminal_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_lines(["a" * 200, "[b]"])
     assert capsys.readouterr().out == "a" * 200 + "\n[b]\n"
