@@ -25,7 +25,7 @@ PART_OF = {"pydantic_core": "pydantic"}
 
 @cache
 def brought() -> Mapping[str, list[str]]:
-    """Imported name -> distributions that bring it; asked once, because it reads every installed file list."""
+    """Imported name -> distributions that bring it; asked once, for it reads all file lists."""
     return importlib.metadata.packages_distributions()
 
 
