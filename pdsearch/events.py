@@ -1,4 +1,4 @@
-"""What does a trial say while it runs? Four kinds of plain messages, the same for every runner. Standard library only."""
+"""What does a trial say while it runs? Four kinds of plain messages, the same for every runner."""
 
 import dataclasses
 from collections.abc import Mapping

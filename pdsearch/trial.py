@@ -112,6 +112,8 @@ def _tested(
     accuracies = {"student.accuracy": measure(student.model, data, "test", site, spec.precision)}
     if teacher is not None:
         name = ("test", teacher.key, spec.precision)
-        teachers = site.kept.get(name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8))
+        teachers = site.kept.get(
+            name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8)
+        )
         accuracies["teacher.accuracy"] = teachers
     return accuracies

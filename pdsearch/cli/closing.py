@@ -1,7 +1,5 @@
 """What is said at the end of a run: the ranking, the best configuration, where everything lies, what to do next."""
 
-from pathlib import Path
-
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.tally import Tally
 from pdsearch.search.study import Study

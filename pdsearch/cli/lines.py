@@ -40,7 +40,7 @@ class Lines:
         self.tally.end(job, outcome, record)
         of = f"/{self.tally.total}" if self.tally.total else ""
         best = f"  best {100 * self.tally.best[0]:.2f} %" if self.tally.best else ""
-        self._say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(job, outcome, record)}{best}")
+        self._say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
 
     def _say(self, text: str) -> None:
         print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)

@@ -1,4 +1,7 @@
-"""What does a person see while a study runs? Finished jobs scroll by; below them what runs, how far, and the best so far."""
+"""What does a person see while a study runs?
+
+Finished jobs scroll by; below them stand what runs, how far it is, and the best so far.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -58,7 +61,11 @@ class Screen:
         """Show how far a job is."""
         running = self._running[job.id]
         if isinstance(event, Progress):
-            running.stage, running.epoch, running.epochs = event.note or event.stage, event.epoch, event.epochs
+            running.stage, running.epoch, running.epochs = (
+                event.note or event.stage,
+                event.epoch,
+                event.epochs,
+            )
             running.val_accuracy = event.val_accuracy
         elif isinstance(event, Report):
             running.stage, running.epoch, running.epochs = "distill", event.epoch, event.epochs
@@ -70,7 +77,7 @@ class Screen:
         self.tally.end(job, outcome, record)
         state = outcome.state if record is None else str(record["state"])
         line = Text(f"{job.id:<24}", style="dim").append(f"{describe(job):<58}", style="default")
-        self._live.console.print(line.append(ending(job, outcome, record), style=_STYLES.get(state, "default")))
+        self._live.console.print(line.append(ending(outcome, record), style=_STYLES.get(state, "default")))
 
     def _render(self) -> RenderableType:
         return Group(self._head(), self._jobs(), self._foot())
@@ -78,9 +85,15 @@ class Screen:
     def _head(self) -> RenderableType:
         tally = self.tally
         row = Table.grid(padding=(0, 2))
-        cells: list[RenderableType] = [Text(self._title, style="bold"), Text(PHASES.get(tally.phase, "opening"))]
+        cells: list[RenderableType] = [
+            Text(self._title, style="bold"),
+            Text(PHASES.get(tally.phase, "opening")),
+        ]
         if tally.total:
-            cells += [ProgressBar(tally.total, min(tally.done, tally.total), width=30), Text(f"{tally.done}/{tally.total}")]
+            cells += [
+                ProgressBar(tally.total, min(tally.done, tally.total), width=30),
+                Text(f"{tally.done}/{tally.total}"),
+            ]
         left = tally.left_s()
         if left is not None:
             cells.append(Text(f"about {_time(left)} left", style="dim"))
@@ -94,7 +107,12 @@ class Screen:
             value = "" if running.val_accuracy is None else f"{100 * running.val_accuracy:.2f} %"
             epochs = f"{running.epoch}/{running.epochs}" if running.epochs else ""
             table.add_row(
-                Text(running.job.id, style="dim"), describe(running.job), Text(running.stage), bar, epochs, value
+                Text(running.job.id, style="dim"),
+                describe(running.job),
+                Text(running.stage),
+                bar,
+                epochs,
+                value,
             )
         return table
 
@@ -111,4 +129,8 @@ def _time(seconds: float) -> str:
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )

@@ -71,11 +71,14 @@ def describe(job: Job) -> str:
     teacher = f"{prune.method} {prune.ratio:g}" if prune else "unpruned"
     if distill.loss == "ce":
         return f"student alone  seed {distill.seed}"
-    params = "  ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in distill.params)
+    params = "  ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in distill.params
+    )
     return f"{teacher}  {params}" + (f"  seed {distill.seed}" if job.kind == "confirm" else "")
 
 
-def ending(job: Job, outcome: Outcome, record: dict[str, Any] | None) -> str:
+def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:
     """Return how a job ended, in a line."""
     state = outcome.state if record is None else record["state"]
     if state == "failed":

@@ -17,7 +17,9 @@ _LOST_WORKERS = 3
 """How often a job may lose its worker before it counts as failed."""
 
 
-def run(work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path) -> None:
+def run(
+    work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path
+) -> None:
     """Run all of a study's work on a Ray session.
 
     Args:
@@ -34,7 +36,7 @@ def run(work: Work, session: Session, *, resources: Resources, artifacts: Path, 
         "threads": max(1, resources.cpu),
         "gpu": resources.gpu,
     }
-    searcher = JobSearcher(work, place)
+    searcher = JobSearcher(work, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
         tune.with_resources(JobTrainable, needs),

@@ -1,6 +1,13 @@
-"""How does Tune get its trials, and where do its results go? From the agenda and back to it, with no memory of its own."""
+"""How does Tune get its trials, and where do its results go? From the agenda and back to it, with no memory of its own.
+
+Tune gives a finished trial's actor to whichever trial waits, and cancels the actor that was starting for it. Where
+trials are shorter than an actor's start, the second actor would never come up, and at the end of a phase all but one
+would be dropped. So a slot without a job holds a *resting* trial: it keeps its actor until there is a job for it.
+"""
 
 import json
+import time
+from collections import deque
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -13,28 +20,46 @@ from pdsearch.jobs import Job, Work, job_to_json
 
 __all__ = ["JobScheduler", "JobSearcher"]
 
+_WARM_UP_S = 15.0
+"""Seconds after the first worker is up that the others are waited for; a cluster may still be growing."""
 
-class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
+
+class JobSearcher(Searcher):
     """Asks the agenda for jobs and tells it how they end.
 
     Args:
         work: The agenda.
         place: What every worker is told of where it works.
+        slots: Trials at once.
     """
 
-    def __init__(self, work: Work, place: dict[str, Any]) -> None:
+    def __init__(self, work: Work, place: dict[str, Any], slots: int) -> None:
         super().__init__()
-        self.work, self.place = work, place
+        self.work, self.place, self.slots = work, place, slots
         self.jobs: dict[str, Job] = {}
         self.stopped: set[str] = set()
+        self._ready: deque[Job] = deque()
+        self._up: set[str] = set()
+        self._first_up: float | None = None
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next job, None for "not now", or Tune's word for "nothing more"."""
-        job = self.work.next()
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next job, a rest, or Tune's word for "nothing more"."""
+        job = self._take() if self._warm else None
         if job is None:
-            return str(Searcher.FINISHED) if self.work.done else None
+            return str(Searcher.FINISHED) if self.work.done else {"job": None, "place": self.place}
         self.jobs[trial_id] = job
         return {"job": json.dumps(job_to_json(job)), "place": self.place}
+
+    def rest(self, trial_id: str) -> bool:
+        """Hear of a worker without a job; True ends its rest, because there is one now, or never will be."""
+        self._up.add(trial_id)
+        self._first_up = self._first_up or time.monotonic()
+        if not self._warm:
+            return False
+        if not self._ready:
+            job = self.work.next()
+            self._ready.extend([job] if job else [])
+        return bool(self._ready) or self.work.done
 
     def tell(self, trial_id: str, events: list[Event]) -> bool:
         """Pass a job's events on; True when the agenda wants it stopped."""
@@ -44,21 +69,15 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
             self.stopped.add(trial_id)
         return any(told)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Settle a job: stopped, ended, or lost with its worker."""
         job = self.jobs.get(trial_id)
         if job is None:
             return
-        events = unpacked(result)
-        if trial_id not in self.stopped and not error:
-            self.tell(trial_id, events)
-        outcome = next((event for event in events if isinstance(event, Outcome)), None)
-        if error or (outcome is None and trial_id not in self.stopped):
-            outcome = Outcome("failed", "its worker was lost again and again")
-        elif trial_id in self.stopped and outcome is None:
-            outcome = Outcome("stopped")
+        outcome = self._outcome(trial_id, unpacked(result), error)
         del self.jobs[trial_id]
-        assert outcome is not None
         self.work.finish(job, outcome)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -70,15 +89,35 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # ray has no types here
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: a resume is a new Tuner over the same study."""
 
+    @property
+    def _warm(self) -> bool:
+        """Whether jobs are handed out: all workers are up, or have had time enough."""
+        late = self._first_up is not None and time.monotonic() - self._first_up >= _WARM_UP_S
+        return len(self._up) >= self.slots or late
 
-class JobScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types here
+    def _take(self) -> Job | None:
+        return self._ready.popleft() if self._ready else self.work.next()
+
+    def _outcome(self, trial_id: str, events: list[Event], error: bool) -> Outcome:
+        if error:
+            return Outcome("failed", "its worker was lost again and again")
+        if trial_id in self.stopped:
+            return Outcome("stopped")
+        self.tell(trial_id, events)
+        return next(event for event in events if isinstance(event, Outcome))
+
+
+class JobScheduler(FIFOScheduler):
     """Passes results to the agenda and stops what it wants stopped."""
 
     def __init__(self, searcher: JobSearcher) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here
         self._searcher = searcher
 
     def on_trial_result(self, controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
         """Return Tune's word for "go on" or "stop"."""
-        stop = self._searcher.tell(trial.trial_id, unpacked(result))
+        if trial.trial_id in self._searcher.jobs:
+            stop = self._searcher.tell(trial.trial_id, unpacked(result))
+        else:
+            stop = self._searcher.rest(trial.trial_id)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)

@@ -42,7 +42,9 @@ class Session:
 
 
 @contextmanager
-def session(*, address: str | None, cpu: int, gpu: float, workers: int | None, verbose: bool) -> Iterator[Session]:
+def session(
+    *, address: str | None, cpu: int, gpu: float, workers: int | None, verbose: bool
+) -> Iterator[Session]:
     """Join a cluster, or start a Ray that listens on this machine alone, wants a token, and is gone afterwards.
 
     Args:

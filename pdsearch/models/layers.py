@@ -1,24 +1,24 @@
-"""Which layers do several families share? Convolution with batch normalisation, and initial weights."""
+"""Which layers do several families share? Convolution with batch normalisation, pooling, initial weights."""
+
+from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["conv_bn", "he_init", "pool"]
+from pdsearch.errors import ConfigError
+
+__all__ = ["conv_bn", "he_init", "pool", "refuse_small"]
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def conv_bn(
-    inputs: int,
-    outputs: int,
-    *,
-    kernel: int = 3,
-    stride: int = 1,
-    groups: int = 1,
-    relu: nn.Module | None = None,
+    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Sequential:
-    """Return convolution (padded, no bias), batch normalisation and, if given, an activation."""
+    """Return convolution (padded, no bias), batch normalisation and, unless told otherwise, ReLU."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
-    return nn.Sequential(*layers, relu) if relu is not None else nn.Sequential(*layers)
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 def pool(maps: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def pool(maps: Tensor) -> Tensor:
     return functional.adaptive_avg_pool2d(maps, 1).flatten(1)
 
 
-def he_init(network: nn.Module) -> None:
+def he_init(network: M) -> M:
     """Draw weights as He et al. (arXiv 1502.01852) do: convolutions normal by fan-out; linear layers small.
 
     Batch normalisation starts at weight 1 and bias 0, linear layers at N(0, 0.01), all biases at 0.
@@ -38,3 +38,16 @@ def he_init(network: nn.Module) -> None:
             nn.init.normal_(module.weight, 0.0, 0.01)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    return network
+
+
+def refuse_small(image_size: int, smallest: int) -> None:
+    """Refuse images that a network would shrink to nothing.
+
+    Raises:
+        ConfigError: The images are smaller, in pixels, than the smallest.
+    """
+    if image_size < smallest:
+        raise ConfigError(
+            f"this network needs images of {smallest} pixels or more, not {image_size}", where="model"
+        )

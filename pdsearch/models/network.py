@@ -1,10 +1,13 @@
 """What do all our networks have in common? Named features, one linear classifier, logits = forward."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-__all__ = ["Network"]
+from pdsearch.models.layers import pool
+
+__all__ = ["Network", "StagedNetwork"]
 
 
 class Network(nn.Module, ABC):
@@ -28,3 +31,37 @@ class Network(nn.Module, ABC):
         """Return logits, (B, classes)."""
         logits: Tensor = self.classifier(self.features(images)["pooled"])
         return logits
+
+
+class StagedNetwork(Network):
+    """A stem, stages one after another, a head, the mean over positions, the classifier.
+
+    Args:
+        stages: What each stage computes, downsampling included.
+        classifier: The last linear layer.
+        stem: Before the first stage.
+        head: After the last stage and before the mean.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        classifier: nn.Linear,
+        *,
+        stem: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.stem = stem or nn.Identity()
+        self.stages = nn.ModuleList(stages)
+        self.head = head or nn.Identity()
+        self.classifier = classifier
+
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """Return stage1, stage2, ... and pooled."""
+        found: dict[str, Tensor] = {}
+        maps = self.stem(images)
+        for number, stage in enumerate(self.stages, start=1):
+            maps = stage(maps)
+            found[f"stage{number}"] = maps
+        return found | {"pooled": pool(self.head(maps))}

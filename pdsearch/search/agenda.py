@@ -74,17 +74,17 @@ class Agenda:
         self.elapsed = elapsed
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._phases = deque(
-            [
-                ("teachers", lambda: self._listed(list(teachers()))),
-                ("baselines", lambda: self._listed(list(self._student_alone()))),
-                ("search", self._searching),
-                ("comparison", self._comparing),
-                ("confirmation", lambda: self._listed(list(self._confirming()))),
-            ]
-        )
+        phases: list[tuple[str, Callable[[], Phase]]] = [
+            ("teachers", lambda: self._listed(list(teachers()))),
+            ("baselines", lambda: self._listed(list(self._student_alone()))),
+            ("search", self._searching),
+            ("comparison", self._comparing),
+            ("confirmation", lambda: self._listed(list(self._confirming()))),
+        ]
+        self._phases = deque(phases)
         self._phase: Iterator[Job | None] = iter(())
         self._open = True
+        self.interrupted = False
         self.failure: FailureLimitError | None = None
 
     @property
@@ -115,6 +115,8 @@ class Agenda:
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event of a running job; True asks the runner to close it."""
         self.observer.event(job, event)
+        if self.interrupted:
+            return True
         ledger = self._ledgers.get(job.id)
         if ledger is not None:
             return ledger.tell(job, event)
@@ -128,6 +130,8 @@ class Agenda:
         """
         live = self._live.pop(job.id)
         ledger = self._ledgers.pop(job.id, None)
+        if self.interrupted and outcome.state == "stopped":
+            return  # It is asked again when the study is opened again, and goes on from its checkpoint.
         record = None
         if ledger is not None:
             record = ledger.finish(job, outcome)
@@ -135,6 +139,10 @@ class Agenda:
             record = self.records.finish(live, live.settled(outcome), self.describe)
         self.observer.ended(job, outcome, record)
         self._check_failures(job, outcome)
+
+    def interrupt(self) -> None:
+        """Start nothing more and have what runs closed, so that the next run goes on from here."""
+        self.interrupted, self._open = True, False
 
     def _start(self, job: Job) -> None:
         ledger = self._ledgers.get(job.id)
@@ -158,7 +166,10 @@ class Agenda:
 
     def _searching(self) -> Phase:
         wanted, limit = self.space.search.trials, self.space.search.timeout
-        late = lambda: limit is not None and self.elapsed() >= limit  # noqa: E731 - reads as the word it is
+
+        def late() -> bool:
+            return limit is not None and self.elapsed() >= limit
+
         return wanted, self.search.finished, self._asking(self.search, wanted, late)
 
     def _comparing(self) -> Phase:
@@ -191,7 +202,10 @@ class Agenda:
             return
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
-            self._trials(), teachers=self.space.confirm.teachers, metric=objective.metric, maximize=objective.goal == "maximize"
+            self._trials(),
+            teachers=self.space.confirm.teachers,
+            metric=objective.metric,
+            maximize=objective.goal == "maximize",
         )
         yield from confirmations(chosen, own_best, seeds=self.space.confirm.seeds, describe=self.describe)
 
@@ -200,7 +214,9 @@ class Agenda:
 
     def _median_trials(self) -> int:
         counts = Counter(
-            record["teacher"]["config"] for record in self._trials() if record["teacher"] and record["kind"] == "search"
+            record["teacher"]["config"]
+            for record in self._trials()
+            if record["teacher"] and record["kind"] == "search"
         )
         return int(statistics.median_high(counts.values())) if counts else 0
 

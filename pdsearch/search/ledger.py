@@ -39,7 +39,14 @@ class Ledger:
     """
 
     def __init__(
-        self, study: optuna.Study, space: Space, records: Records, *, kind: str, describe: Description, single: bool
+        self,
+        study: optuna.Study,
+        space: Space,
+        records: Records,
+        *,
+        kind: str,
+        describe: Description,
+        single: bool,
     ) -> None:
         self.study, self.space, self.records = study, space, records
         self.kind, self.describe, self.single = kind, describe, single
@@ -141,7 +148,9 @@ class Ledger:
         if state is TrialState.FAIL:
             self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
         values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True)
+        self.study.tell(
+            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
+        )
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""

@@ -50,7 +50,9 @@ class Live:
             return self._stopped(outcome)
         bad = [name for name, value in outcome.values.items() if not math.isfinite(value)]
         if bad and outcome.state == "complete":
-            return dataclasses.replace(outcome, state="failed", reason=f"{bad[0]} is not a finite number", values={})
+            return dataclasses.replace(
+                outcome, state="failed", reason=f"{bad[0]} is not a finite number", values={}
+            )
         return outcome
 
     def _stopped(self, outcome: Outcome) -> Outcome:
@@ -68,7 +70,9 @@ class Live:
 
     def _values(self) -> dict[str, float]:
         static = self.ready.student if self.ready else {}
-        values = {f"student.{name}": static[name] for name in ("params", "flops") if name in static}
+        values = {
+            f"student.{name}": float(str(static[name])) for name in ("params", "flops") if name in static
+        }
         accuracies = [report.val_accuracy for report in self.reports]
         best = self.job.spec.distill.recipe.select == "best_val"
         return {"student.val_accuracy": max(accuracies) if best else accuracies[-1], **values}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 
 from pdsearch.artifacts import Store, hold, write_once
 from pdsearch.data.registry import sources
@@ -127,10 +128,12 @@ def _agenda(
         study = optuna.create_study(
             study_name=name,
             storage=storage,
-            directions=[objective.goal for objective in space.objectives],
+            directions=[StudyDirection[objective.goal.upper()] for objective in space.objectives],
             load_if_exists=True,
         )
-        return Ledger(study, searched, records, kind=kind, describe=describe, single=single and kind == "search")
+        return Ledger(
+            study, searched, records, kind=kind, describe=describe, single=single and kind == "search"
+        )
 
     def teachers() -> Iterator[Job]:
         for job in _teacher_jobs(space, describe):
@@ -155,7 +158,9 @@ def _teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
     middle = space.defaults()
     seen: set[str] = set()
     for values in product(*(parameter.choices for parameter in varied)):
-        chosen = _chosen(space.parameters, {**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}})
+        chosen = _chosen(
+            space.parameters, {**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}}
+        )
         spec = describe.complete(replace(space.resolve(chosen), prune=None))
         key = dense_key(spec)
         if key not in seen:

@@ -23,7 +23,8 @@ def _sample(trial: optuna.Trial, parameter: Parameter) -> Any:
     if parameter.kind == "categorical":
         return trial.suggest_categorical(parameter.name, list(parameter.choices))
     low, high, step = parameter.low, parameter.high, parameter.step
-    assert low is not None and high is not None
+    if low is None or high is None:
+        raise ValueError(f"{parameter.name} has no range")
     if parameter.kind == "int":
         return trial.suggest_int(parameter.name, int(low), int(high), step=int(step or 1), log=parameter.log)
     return trial.suggest_float(parameter.name, low, high, step=step, log=parameter.log)

@@ -1,4 +1,4 @@
-"""From a space file to a validated, frozen Space; every mistake a person can make in one becomes a ConfigError."""
+"""From a space file to a validated, frozen Space; whatever is wrong with one becomes a ConfigError."""
 
 from pdsearch.space.canonical import diff
 from pdsearch.space.catalog import Catalog, registered
@@ -13,6 +13,7 @@ from pdsearch.space.model import (
     Search,
     Space,
 )
+from pdsearch.space.schema import json_schema
 
 __all__ = [
     "Catalog",
@@ -25,6 +26,7 @@ __all__ = [
     "Search",
     "Space",
     "diff",
+    "json_schema",
     "load",
     "parse",
     "registered",

@@ -1,26 +1,12 @@
 """What is legal but costly or doubtful? The warnings and notes of a space, with their price."""
 
-import math
 from typing import Any
 
+from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.space.catalog import NO_PRUNING
 from pdsearch.space.draft import Draft
 
-__all__ = ["geometric_round", "notes_on", "warnings_on"]
-
-KEPT_PER_ROUND = 0.8
-"""Geometric pruning removes 20 % of what remains: Renda et al. 2020, Park and No 2022."""
-
-
-def geometric_round(ratio: float) -> int:
-    """Return the round whose sparsity 1 - 0.8^k lies nearest to a ratio; at least 1."""
-    exact = math.log1p(-ratio) / math.log(KEPT_PER_ROUND)
-    rounds = (max(1, math.floor(exact)), max(1, math.ceil(exact)))
-    return min(rounds, key=lambda k: abs(_sparsity(k) - ratio))
-
-
-def _sparsity(rounds: int) -> float:
-    return 1 - KEPT_PER_ROUND**rounds
+__all__ = ["notes_on", "warnings_on"]
 
 
 def notes_on(draft: Draft) -> tuple[str, ...]:
@@ -32,7 +18,7 @@ def notes_on(draft: Draft) -> tuple[str, ...]:
         return ()
     return tuple(
         f"prune.ratio {ratio:g} means round {geometric_round(ratio)} of the geometric schedule: "
-        f"{_sparsity(geometric_round(ratio)):.4f}"
+        f"{geometric_sparsity(geometric_round(ratio)):.4f}"
         for ratio in draft.possible("prune.ratio")
         if ratio is not None
     )
@@ -40,7 +26,7 @@ def notes_on(draft: Draft) -> tuple[str, ...]:
 
 def warnings_on(draft: Draft) -> tuple[str, ...]:
     """Return the warnings, one sentence each."""
-    found = [*_ratio_warnings(draft), *_seed_warnings(draft)]
+    found = [*_recovery_warnings(draft), *_ratio_warnings(draft), *_seed_warnings(draft)]
     trials = draft.file.search.trials
     if not draft.parameters and trials is not None and trials > 1:
         found.append(f"search.trials is {trials}, but nothing is searched: every trial is the same")
@@ -64,13 +50,14 @@ def _ratio_warnings(draft: Draft) -> list[str]:
         return []
     if geometric:
         rounds = range(geometric_round(ratio.low), geometric_round(ratio.high) + 1)
-        listed = ", ".join(f"{_sparsity(k):.4f}" for k in rounds[:8])
+        listed = ", ".join(f"{geometric_sparsity(k):.4f}" for k in rounds[:8])
         return [
             f"prune.ratio is a range, but a geometric schedule reaches only whole rounds: write choices, "
             f"[{listed}{', ...' if len(rounds) > 8 else ''}]"
         ]
     return [
-        f"prune.ratio is a range, so no key ever repeats and no pruned teacher is ever shared: {_price(draft)}"
+        f"prune.ratio is a range, so "
+        f"no key ever repeats and no pruned teacher is ever shared: {_price(draft)}"
     ]
 
 
@@ -84,7 +71,10 @@ def _price(draft: Draft) -> str:
         epochs = 0
     trials: Any = draft.file.search.trials or 1
     each = rounds * epochs
-    return f"up to {each:,} epochs of recovery for every trial, {each * trials:,} in {trials} trials; write choices instead"
+    return (
+        f"up to {each:,} epochs of recovery for every trial, {each * trials:,} in {trials} trials; "
+        "write choices instead"
+    )
 
 
 def _same_rounds(ratios: list[float]) -> list[str]:
@@ -92,7 +82,7 @@ def _same_rounds(ratios: list[float]) -> list[str]:
     for ratio in ratios:
         rounds.setdefault(geometric_round(ratio), []).append(ratio)
     return [
-        f"the ratios {' and '.join(f'{r:g}' for r in same)} are the same round, {k}, of the geometric schedule"
+        f"the ratios {' and '.join(f'{r:g}' for r in same)} are one geometric round, the {k}th"
         for k, same in rounds.items()
         if len(same) > 1
     ]
@@ -103,4 +93,12 @@ def _seed_warnings(draft: Draft) -> list[str]:
         f"{name} is searched: trials then differ by luck as well; leave seeds to confirm"
         for name in ("distill.seed", "distill.view_seed")
         if name in draft.parameters
+    ]
+
+
+def _recovery_warnings(draft: Draft) -> list[str]:
+    if "prune.recovery" not in draft.fixed or "init" not in draft.possible("prune.at", "trained"):
+        return []
+    return [
+        "prune.recovery has no effect where prune.at is init: the teacher's own recipe follows the pruning"
     ]

@@ -1,4 +1,4 @@
-"""How is a space written down? Whole, as a space file with every default; and as what may not change on resume."""
+"""How is a space written down? Whole, as a file with every default; and as what may not change on resume."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ def to_json(space: "Space") -> dict[str, Json]:
 
 
 def identity(space: "Space") -> dict[str, Json]:
-    """See `Space.identity`: all but names, places, budgets and resources; the defaults of methods and losses too."""
+    """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
     document["data"] = {key: value for key, value in document["data"].items() if key != "root"}
     document["search"] = {

@@ -36,7 +36,7 @@ class Catalog:
 
 
 def registered() -> Catalog:
-    """Return the catalog of what is registered; this loads torch, so it is called only for a file that is YAML."""
+    """Return the catalog of what is registered; this loads torch."""
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
     from pdsearch.models.registry import models

@@ -1,4 +1,4 @@
-"""Does the whole make sense? What no single field can know: conflicts, missing values, epochs, objectives, budgets."""
+"""Does the whole make sense? What no single field knows: conflicts, missing values, epochs, budgets."""
 
 from itertools import pairwise
 from typing import Any
@@ -30,8 +30,9 @@ def check_conflicts(draft: Draft) -> None:
     """Refuse a name that is both fixed in a section and declared under `space`."""
     for name, mark in draft.declared.marks.items():
         if name in draft.given:
-            line = mark_of(draft.root, path_of(name), key=True).line
-            what = f"{name} stands twice: in its section on line {line}, under space on line {mark.line}"
+            first = mark_of(draft.root, path_of(name), key=True)
+            lines = f": line {first.line} and line {mark.line}" if mark.line else ""
+            what = f"{name} stands twice, in its section and under space{lines}"
             draft.problems.add(what, mark, key=dotted(("space", name)), hint="remove one of the two")
 
 
@@ -72,7 +73,8 @@ def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
 def check_whole(draft: Draft) -> None:
     """Run the checks that look at several fields; those of single fields have passed."""
     reach = Reach(draft.parameters, draft.fixed, draft.catalog)
-    for name in draft.parameters:
+    options = [name for name in draft.fixed if name.startswith(("teacher.options.", "student.options."))]
+    for name in (*draft.parameters, *options):
         _check_effect(draft, reach, name)
     for name in REQUIRED:
         _check_value(draft, reach, name)

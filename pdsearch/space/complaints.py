@@ -1,8 +1,9 @@
-"""How does pydantic's verdict read in our words? Each of its errors becomes a problem with a position and a hint."""
+"""How does pydantic's verdict read in our words? Each error becomes a problem with position and hint."""
 
-import types
+import inspect
 from collections.abc import Mapping
-from typing import Any, get_args
+from functools import partial
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -43,9 +44,15 @@ def add_complaints(
     """
     for item in error.errors(include_url=False):
         path = (*at, *(step for step in item["loc"] if step != "[key]"))
-        unknown = item["type"] == "extra_forbidden"
-        what, hint = _unknown(item["loc"], model) if unknown else _sentence(item)
-        problems.add(what, mark_of(root, path, key=unknown), key=dotted(path), hint=hint)
+        if problems.flagged(dotted(path)):
+            continue
+        if item["type"] == "extra_forbidden":
+            what = f"unknown key {show(str(path[-1]))}"
+            hint = partial(_known_keys, item["loc"], model)
+            problems.add(what, mark_of(root, path, key=True), key=dotted(path), hint=hint)
+        else:
+            what, advice = _sentence(item)
+            problems.add(what, mark_of(root, path), key=dotted(path), hint=advice)
 
 
 def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -77,14 +84,15 @@ def _rest(kind: str, value: object, context: Mapping[str, Any], message: str) ->
     if kind == "too_short":
         return "an empty list", "give at least one, or remove the key"
     if kind == "too_long":
-        return f"a list of {context['actual_length']}", f"give at most {context['max_length']}"
+        return f"{context['actual_length'] or 'too many'} entries", f"give at most {context['max_length']}"
     return message, "see the space reference"
 
 
-def _unknown(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> tuple[str, str]:
+def _known_keys(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> str:
+    if loc[-1] == "<<":
+        return "merge keys are no part of YAML 1.2; write the values out"
     known = _fields_at(model, loc[:-1])
-    name = str(loc[-1])
-    return f"unknown key {show(name)}", f"{nearest(name, known)}known: {', '.join(known)}"
+    return f"{nearest(str(loc[-1]), known)}known: {', '.join(known)}"
 
 
 def _fields_at(model: type[BaseModel] | None, loc: tuple[str | int, ...]) -> list[str]:
@@ -95,10 +103,6 @@ def _fields_at(model: type[BaseModel] | None, loc: tuple[str | int, ...]) -> lis
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if (
-        isinstance(annotation, type)
-        and not isinstance(annotation, types.GenericAlias)
-        and issubclass(annotation, BaseModel)
-    ):
+    if inspect.isclass(annotation) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_in(part))), None)

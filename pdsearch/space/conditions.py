@@ -16,6 +16,8 @@ def check_conditions(root: Node, declared: Declarations, problems: Problems) -> 
         when = {}
         for other, values in parameter.when.items():
             path = ("space", name, "when", other)
+            if other in declared.broken:
+                continue
             complaint = _complaint(other, values, declared)
             if complaint is None:
                 when[other] = tuple(_match(value, declared.parameters[other]) for value in values)

@@ -1,4 +1,4 @@
-"""What does a space file say, and where? A tree of plain values in which every node and key knows its position."""
+"""What does a space file say, and where? A tree of plain values; every node and key knows its position."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ __all__ = [
     "to_plain",
 ]
 
-Scalar: TypeAlias = "None | bool | int | float | str"
+Scalar: TypeAlias = "bool | int | float | str | None"
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
 Path: TypeAlias = tuple[str | int, ...]
 """The way from the root to a node: keys of mappings and indices of lists."""
@@ -76,17 +76,19 @@ def node_at(root: Node, path: Path) -> Node | None:
     """Return the node at a path, or None."""
     node = root
     for step in path:
-        if isinstance(node.value, dict) and isinstance(step, str) and step in node.value:
-            node = node.value[step]
+        child: Node | None = None
+        if isinstance(node.value, dict) and isinstance(step, str):
+            child = node.value.get(step)
         elif isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-        else:
+            child = node.value[step]
+        if child is None:
             return None
+        node = child
     return node
 
 
 def mark_of(root: Node, path: Path, *, key: bool = False) -> Mark:
-    """Return the position of a value, or of its key; of the nearest enclosing node where it does not exist."""
+    """Return the position of a value, or of its key; of the nearest enclosing node if it does not exist."""
     parent = node_at(root, path[:-1]) if path else None
     if parent is not None and key and isinstance(path[-1], str) and path[-1] in parent.keys:
         return parent.keys[path[-1]]

@@ -1,4 +1,4 @@
-"""What does a document amount to, before anyone asks whether it makes sense? Its fields by dotted name, with marks."""
+"""What does a document amount to, before it is checked as a whole? Its fields by dotted name, with marks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

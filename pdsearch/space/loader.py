@@ -1,4 +1,4 @@
-"""How does a space file become a Space? Read, overridden, validated section by section, checked as a whole."""
+"""How does a space file become a Space? Read, overridden, validated by section, checked as a whole."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
@@ -7,12 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from pdsearch.errors import ConfigError
-from pdsearch.space.advice import notes_on, warnings_on
 from pdsearch.space.catalog import NO_PRUNING, Catalog, registered
 from pdsearch.space.checks import check_conflicts, check_part_values, check_whole
 from pdsearch.space.complaints import add_complaints
 from pdsearch.space.conditions import check_conditions, in_order
-from pdsearch.space.document import Mark, Node, from_plain, to_plain
+from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, mark_of, to_plain
 from pdsearch.space.draft import Draft, given_in
 from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
@@ -21,12 +20,15 @@ from pdsearch.space.parameters import read_space, selectable_in
 from pdsearch.space.problems import Problems, show
 from pdsearch.space.reader import MAX_BYTES, read_yaml
 from pdsearch.space.resolve import PRUNING_ONLY, frozen
-from pdsearch.space.rules import Selectable, part_params, section_defaults
+from pdsearch.space.rules import Selectable, section_defaults
 from pdsearch.space.sections import File
+from pdsearch.space.values import part_params
 from pdsearch.space.words import METRICS
 from pdsearch.specs import Params
 
 __all__ = ["load", "parse"]
+
+MOST_PARAMETERS = 64
 
 
 def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
@@ -89,10 +91,16 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
         problems.check()
     if isinstance(root.value, dict) and "study" not in root.value:
         root.value["study"] = Node(root.mark, study)
+    _refuse_nothing(root, (), problems)
     names = registered() if catalog is None else catalog
     selectable = selectable_in(root, names)
     file = _sections(root, problems, names)
     declared = read_space(root, problems, names, selectable)
+    if len(declared.parameters) > MOST_PARAMETERS:
+        what = f"{len(declared.parameters)} searched parameters"
+        mark = mark_of(root, ("space",), key=True)
+        problems.add(what, mark, key="space", hint=f"search {MOST_PARAMETERS} at most, and fix the others")
+        problems.check()
     check_conditions(root, declared, problems)
     problems.check()
     if file is None:
@@ -104,7 +112,19 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     problems.check()
     check_whole(draft)
     problems.check()
-    return _build(draft, selectable, constraints)
+    return _build(draft, selectable, constraints, study)
+
+
+def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
+    """Refuse keys without a value: no field of a space file can be nothing."""
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            _refuse_nothing(child, (*path, key), problems)
+    elif isinstance(node.value, list):
+        for i, child in enumerate(node.value):
+            _refuse_nothing(child, (*path, i), problems)
+    elif node.value is None:
+        problems.add("no value", node.mark, key=dotted(path), hint="give it one, or remove the key")
 
 
 def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
@@ -115,10 +135,12 @@ def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
         return None
 
 
-def _build(draft: Draft, selectable: Selectable, constraints: Any) -> Space:
+def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -> Space:
+    from pdsearch.space.advice import notes_on, warnings_on  # loads torch, as the registries have by now
+
     file = draft.file
     return Space(
-        study=file.study,
+        study=file.study or study,
         fixed=_fixed(draft, selectable),
         parameters=in_order(dict(draft.parameters)),
         part_defaults=_part_defaults(draft.catalog, selectable),
@@ -158,9 +180,10 @@ def _defaults(params: type[Any]) -> Params:
 
 def _search(draft: Draft) -> Search:
     search = draft.file.search
-    stop = search.stop and Halving(
-        search.stop.metric or METRICS[0], search.stop.halving.min_epochs, search.stop.halving.factor
-    )
+    stop = None
+    if search.stop is not None:
+        halving = search.stop.halving
+        stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
     return Search(
         trials=search.trials or 1,
         sampler=search.sampler,

@@ -1,4 +1,4 @@
-"""What is a space, once validated? Frozen and whole: what is searched, what is fixed, and how the search is run."""
+"""What is a space, once validated? Frozen and whole: what is searched, what is fixed, how it is run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -121,7 +121,7 @@ class Space:
         study: Name of the study.
         fixed: Sorted (dotted name, value) of every field of a trial that is not searched, defaults included.
         parameters: What is searched, each after the parameters its `when` names.
-        part_defaults: Sorted ("distill.kd" or "prune.taylor", parameters with their defaults) of all selectable parts.
+        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) of the selectable parts.
         search: How it is searched.
         objectives: At least one.
         constraints: Limits on metrics.
@@ -148,7 +148,7 @@ class Space:
     notes: tuple[str, ...] = ()
 
     def resolve(self, params: Mapping[str, object]) -> TrialSpec:
-        """Return the trial of sampled values; data.fingerprint stays empty, precision stays as the space has it.
+        """Return the trial of sampled values; data.fingerprint is left empty, precision as the space has it.
 
         Args:
             params: A value for each active parameter, by dotted name, and nothing else.

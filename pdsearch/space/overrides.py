@@ -1,4 +1,4 @@
-"""How does `--set dotted=value` change a document? The value is read as YAML and put in place before validation."""
+"""How does `--set dotted=value` change a document? The value, read as YAML, is put in place first of all."""
 
 from collections.abc import Sequence
 

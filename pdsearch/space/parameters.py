@@ -1,9 +1,9 @@
-"""What does the section `space` declare? Fixed values, choices and ranges by dotted name, each checked by its rule."""
+"""What does the section `space` declare? Fixed values, choices and ranges, each checked by its rule."""
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +14,9 @@ from pdsearch.space.complaints import add_complaints
 from pdsearch.space.document import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
 from pdsearch.space.model import Parameter
 from pdsearch.space.problems import Problems, nearest, show
-from pdsearch.space.rules import ONCE_PER_STUDY, Rule, Selectable, rule_of, searchable_names
+from pdsearch.space.rules import FREE_GROUPS, ONCE_PER_STUDY, Selectable, rule_of, searchable_names
 from pdsearch.space.sections import ParameterForm
+from pdsearch.space.values import Rule, part_params
 from pdsearch.specs import DistillSpec
 
 __all__ = ["Declarations", "read_space", "selectable_in"]
@@ -25,20 +26,23 @@ RANGE_KEYS = ("low", "high", "log", "step")
 
 @dataclass
 class Declarations:
-    """What stands under `space`: searched parameters, fixed values, and where each stands."""
+    """What stands under `space`: searched parameters, fixed values, where each stands, which are wrong."""
 
     parameters: dict[str, Parameter] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
 
 def selectable_in(root: Node, catalog: Catalog) -> Selectable:
     """Return which methods and losses a document can choose, as far as it can be read."""
     methods = _choices_of(root, "prune", "method", NO_PRUNING)
     losses = _choices_of(root, "distill", "loss", DistillSpec.loss)
+    known = (NO_PRUNING, *catalog.methods)
     return Selectable(
-        tuple(m for m in methods if m == NO_PRUNING or m in catalog.methods),
-        tuple(x for x in losses if x in catalog.losses),
+        methods=tuple(m for m in methods if m in known),
+        losses=tuple(x for x in losses if x in catalog.losses),
+        sure=set(methods) <= set(known) and set(losses) <= set(catalog.losses),
     )
 
 
@@ -64,34 +68,61 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
     if section is None or not isinstance(section.value, dict):
         return found
     for name, node in section.value.items():
-        rule = rule_of(name, catalog, selectable)
+        rule = rule_of(name, catalog, _narrowed(node, selectable))
+        if not selectable.sure and _owners(name, catalog):
+            # an unknown method or loss is reported as such; nobody knows what it would have had
+            found.broken.add(name)
+            continue
         if name in ONCE_PER_STUDY or rule is None:
             _add_unknown(name, section.keys[name], problems, catalog, selectable)
+            found.broken.add(name)
             continue
         found.marks[name] = section.keys[name]
         _Reader(root, problems, catalog, name, rule).read(node, found)
     return found
 
 
+def _narrowed(node: Node, selectable: Selectable) -> Selectable:
+    """Return the methods and losses for which a parameter counts, by its own `when`."""
+    when: Any = to_plain(node)
+    when = when.get("when") if isinstance(when, dict) else None
+    if not isinstance(when, dict):
+        return selectable
+    methods, losses = (
+        when.get("prune.method", selectable.methods),
+        when.get("distill.loss", selectable.losses),
+    )
+    return replace(
+        selectable,
+        methods=tuple(m for m in selectable.methods if m in _listed(methods)),
+        losses=tuple(x for x in selectable.losses if x in _listed(losses)),
+    )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def _add_unknown(name: str, mark: Mark, problems: Problems, catalog: Catalog, selectable: Selectable) -> None:
-    key = dotted(("space", name))
+    what, hint = f"nothing is called {show(name)}", "see the space reference for the names"
+    owners = _owners(name, catalog)
     if name in ONCE_PER_STUDY:
         what, hint = f"{name} cannot be searched", "every trial must see the same images; fix it under data"
-        problems.add(what, mark, key=key, hint=hint)
-        return
-    what = f"nothing is called {show(name)}"
-    if name.startswith("distill.") and name in _all_part_names(catalog):
-        what = f"no selectable loss ({', '.join(selectable.losses)}) has {show(name)}"
-    if name.startswith("prune.params.") and name in _all_part_names(catalog):
-        what = f"no selectable pruning method ({', '.join(selectable.methods)}) has {show(name)}"
-    near = nearest(name, searchable_names(catalog, selectable))
-    problems.add(what, mark, key=key, hint=f"{near}see the space reference for the names")
+    elif name in FREE_GROUPS:
+        what, hint = f"{name} cannot be searched as a whole", f"search one of them: {name}.NAME"
+    elif owners:
+        what = f"no selectable {'method' if name.startswith('prune.') else 'loss'} has {name}"
+        hint = f"make one selectable that has it ({', '.join(owners)}), or remove it"
+    advice: str | Callable[[], str] = hint
+    if what.startswith("nothing"):
+        advice = lambda: nearest(name, searchable_names(catalog, selectable)) + hint  # noqa: E731
+    problems.add(what, mark, key=dotted(("space", name)), hint=advice)
 
 
-def _all_part_names(catalog: Catalog) -> set[str]:
-    return {f"distill.{f}" for p in catalog.losses.values() for f in p.__dataclass_fields__} | {
-        f"prune.params.{f}" for p in catalog.methods.values() for f in p.__dataclass_fields__
-    }
+def _owners(name: str, catalog: Catalog) -> list[str]:
+    section, _, field = name.rpartition(".")
+    parts = {"distill": catalog.losses, "prune.params": catalog.methods}.get(section, {})
+    return [part for part, params in parts.items() if field in part_params(params)]
 
 
 @dataclass
@@ -112,6 +143,8 @@ class _Reader:
             found.fixed[self.name] = self.value(node.value, ())
         if parameter is not None:
             found.parameters[self.name] = parameter
+        elif isinstance(node.value, dict | list):
+            found.broken.add(self.name)
 
     def form(self, node: Node) -> Parameter | None:
         before = len(self.problems.found)
@@ -121,10 +154,10 @@ class _Reader:
             add_complaints(error, ParameterForm, self.root, self.problems, at=("space", self.name))
             return None
         given = form.model_fields_set
-        when = self.when(form.when) if "when" in given else {}
+        when = self.when(form.when) if form.when is not None else {}
         if "choices" in given and given.intersection(RANGE_KEYS):
             self.complain("both choices and a range", "keep either choices, or low and high")
-        elif "choices" in given:
+        elif form.choices is not None:
             parameter = self.categorical(form.choices, ("choices",), when)
             return parameter if len(self.problems.found) == before else None
         elif not {"low", "high"} <= given:
@@ -166,7 +199,7 @@ class _Reader:
     def when(self, conditions: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
         if not conditions:
             self.complain("an empty `when`", "name a parameter and its values, or remove it", "when")
-        return {name: tuple(v) if isinstance(v, list) else (v,) for name, v in conditions.items()}
+        return {name: tuple(_listed(v)) for name, v in conditions.items()}
 
     def range(self, form: ParameterForm, when: dict[str, tuple[Scalar, ...]]) -> Parameter | None:
         kind = self.rule.kind

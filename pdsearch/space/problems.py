@@ -1,8 +1,8 @@
-"""How are mistakes reported? Collected with their positions, then raised as one ConfigError, in the file's order."""
+"""How are mistakes reported? Collected with positions, then raised as one ConfigError, in file order."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from collections.abc import Iterable
 
 from pdsearch.errors import ConfigError
 from pdsearch.space.document import Mark, shorten
@@ -14,35 +14,43 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: what, where, and what to do about it."""
+    """One mistake: what, where, and what to do about it (worked out only if it is shown)."""
 
     what: str
     mark: Mark
     key: str = ""
-    hint: str | None = None
+    hint: str | Callable[[], str] | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:
         """The position and, where there is one, the dotted key."""
         return f"{self.mark} key {self.key}" if self.key else str(self.mark)
 
+    @property
+    def advice(self) -> str | None:
+        """What to do."""
+        return self.hint() if callable(self.hint) else self.hint
+
 
 @dataclass
 class Problems:
-    """The mistakes found so far in one source."""
+    """The mistakes found so far in one source; the same one at the same place counts once."""
 
     source: str
-    found: list[Problem] = field(default_factory=list)
+    found: dict[Problem, None] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
 
-    def add(self, what: str, mark: Mark, *, key: str = "", hint: str | None = None) -> None:
-        """Note a mistake; the same one at the same place counts once."""
-        problem = Problem(what, mark, key, hint)
-        if problem not in self.found[-MOST_SHOWN:]:
-            self.found.append(problem)
+    def add(
+        self, what: str, mark: Mark, *, key: str = "", hint: str | Callable[[], str] | None = None
+    ) -> None:
+        """Note a mistake."""
+        self.found[Problem(what, mark, key, hint)] = None
+        for end in [i for i, c in enumerate(key) if c in ".["] + [len(key)]:
+            self.keys.add(key[:end])
 
     def flagged(self, key: str) -> bool:
         """Say whether a key, or anything in it, is already known to be wrong."""
-        return any(p.key == key or p.key.startswith((f"{key}.", f"{key}[")) for p in self.found)
+        return key in self.keys
 
     def check(self) -> None:
         """Raise what was found, if anything.
@@ -54,7 +62,7 @@ class Problems:
             return
         found = sorted(self.found, key=lambda p: (p.mark.line, p.mark.column))
         if len(found) == 1:
-            raise ConfigError(found[0].what, where=found[0].where, hint=found[0].hint)
+            raise ConfigError(found[0].what, where=found[0].where, hint=found[0].advice)
         lines = [_line(p) for p in found[:MOST_SHOWN]]
         if len(found) > MOST_SHOWN:
             lines.append(f"... and {len(found) - MOST_SHOWN} more")
@@ -63,7 +71,8 @@ class Problems:
 
 
 def _line(problem: Problem) -> str:
-    return f"{problem.where}: {problem.what}" + (f" -> {problem.hint}" if problem.hint else "")
+    advice = problem.advice
+    return f"{problem.where}: {problem.what}" + (f" -> {advice}" if advice else "")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

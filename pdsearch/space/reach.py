@@ -15,13 +15,15 @@ from pdsearch.space.problems import show
 
 __all__ = ["DECIDERS", "Reach", "Situation"]
 
-MOST_SITUATIONS = 5_000
+MOST_SITUATIONS = 1_000
 DECIDERS: Mapping[str, str] = {
     "prune.method": NO_PRUNING,
     "prune.recovery": "lr_rewind",
     "prune.schedule": "geometric",
     "prune.at": "trained",
     "distill.loss": "kd",
+    "teacher.model": "",
+    "student.model": "",
 }
 """The fields on which it depends whether others count, and their values where a file says nothing."""
 
@@ -49,16 +51,17 @@ class Reach:
     catalog: Catalog
 
     def situations(self, name: str) -> Iterator[Situation]:
-        """Yield the combinations of the deciders and of the choices on which a field depends, 5,000 at most."""
+        """Yield the combinations of the deciders and of what a field depends on, 1,000 at most."""
         involved: dict[str, Parameter] = {}
-        waiting = [name, *DECIDERS]
+        deciders = _deciders(name)
+        waiting = [name, *deciders]
         while waiting:
             parameter = self.parameters.get(waiting.pop())
             if parameter is not None and parameter.name not in involved:
                 involved[parameter.name] = parameter
                 waiting.extend(parameter.when)
         choices = {
-            n: p for n, p in involved.items() if p.kind == "categorical" and n != name or n in DECIDERS
+            n: p for n, p in involved.items() if p.kind == "categorical" and (n != name or n in deciders)
         }
         base = {n: self.fixed.get(n, value) for n, value in DECIDERS.items()}
         for sampled in islice(_combine(in_order(choices), {}), MOST_SITUATIONS):
@@ -71,11 +74,12 @@ class Reach:
         return (self.fixed.get(decider, DECIDERS[decider]),)
 
     def without_effect(self, name: str) -> tuple[str, tuple[Any, ...], tuple[Any, ...]] | None:
-        """Return where a parameter is sampled in vain: the decider, its values then, and its other values."""
+        """Return where a field stands in vain: the decider, its values then, and its other values."""
         vain: dict[str, list[Any]] = {}
         for situation in self.situations(name):
             decider = self.idle(name, situation)
-            if decider and self.parameters[name].active(situation.sampled):
+            parameter = self.parameters.get(name)
+            if decider and (parameter is None or parameter.active(situation.sampled)):
                 vain.setdefault(decider, []).append(situation.deciders[decider])
         for decider, values in vain.items():
             others = tuple(v for v in self.values(decider) if v not in values)
@@ -83,7 +87,7 @@ class Reach:
         return None
 
     def missing(self, name: str) -> str | None:
-        """Return in words a combination in which a field counts but has no value; None where there is none."""
+        """Return in words a combination in which a field counts but has no value; None if there is none."""
         if name in self.fixed:
             return None
         parameter = self.parameters.get(name)
@@ -103,18 +107,35 @@ class Reach:
         values, (section, _, field) = situation.deciders, name.rpartition(".")
         if section == "distill" and field not in ("loss", "seed", "view_seed"):
             return "" if _has(self.catalog.losses, values["distill.loss"], field) else "distill.loss"
+        if section in ("teacher.options", "student.options"):
+            model = f"{section.removesuffix('.options')}.model"
+            known = self.catalog.models.get(values[model], frozenset())
+            return "" if known is None or field in known else model
         pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
         if pruning and values["prune.method"] == NO_PRUNING:
             return "prune.method"
         if section == "prune.params" and not _has(self.catalog.methods, values["prune.method"], field):
             return "prune.method"
+        if (section == "train.recover" or name == "prune.recovery") and values["prune.at"] == "init":
+            return "prune.at"
         if section == "train.recover" and values["prune.recovery"] == "none":
             return "prune.recovery"
-        if section == "train.recover" and values["prune.at"] == "init":
-            return "prune.at"
         if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
             return "prune.schedule"
         return ""
+
+
+def _deciders(name: str) -> tuple[str, ...]:
+    if name.startswith("distill."):
+        return ("distill.loss",)
+    if name.startswith(("teacher.options.", "student.options.")):
+        return (name.replace("options", "model", 1).rpartition(".")[0],)
+    if name.startswith("train.recover."):
+        return ("prune.method", "prune.recovery", "prune.at")
+    if name.startswith("prune."):
+        others = {"prune.rounds": ("prune.schedule",), "prune.recovery": ("prune.at",)}
+        return ("prune.method", *others.get(name, ()))
+    return ()
 
 
 def _combine(order: tuple[Parameter, ...], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,9 @@ __all__ = ["NO_RECOVERY", "PRUNING_ONLY", "defaults", "resolve", "unpruned"]
 NO_RECOVERY = Recipe(epochs=1, lr=1.0)
 """Stands where nothing recovers, so that teachers that never use a recipe share their keys."""
 
+RECOVERY_AT_INIT = "lr_rewind"
+"""Stands where pruning starts from initial weights: the teacher's recipe then follows, whatever is asked."""
+
 PRUNING_ONLY = ("prune.", "train.recover.")
 """What means nothing to a dense teacher."""
 
@@ -39,6 +42,13 @@ SCHEDULES_WITH_ROUNDS = frozenset({"linear", "exponential"})
 def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
     """See `Space.resolve`."""
     values = {**section_defaults(), **dict(space.fixed), **_checked(space, params)}
+    try:
+        return _spec(space, values)
+    except KeyError as missing:
+        raise ConfigError(f"{missing.args[0]} has no value here", hint="widen its `when`") from None
+
+
+def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
     parts = dict(space.part_defaults)
     teacher = _recipe(values, "teacher")
     return TrialSpec(
@@ -64,13 +74,13 @@ def _prune(values: Mapping[str, Any], teacher: Recipe, parts: Mapping[str, Param
     fields = {name: values[f"prune.{name}"] for name in ("schedule", "rounds", "recovery", "scope", "at")}
     if fields["schedule"] not in SCHEDULES_WITH_ROUNDS:
         fields["rounds"] = 1
-    recipe = teacher if fields["at"] == "init" else None
-    if fields["recovery"] == "none":
-        recipe = NO_RECOVERY
+    if fields["at"] == "init":
+        fields["recovery"] = RECOVERY_AT_INIT
+    recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NO_RECOVERY}
     return PruneSpec(
         method=method,
         ratio=values["prune.ratio"],
-        recipe=recipe or _recipe(values, "recover"),
+        recipe=recovers[fields["at"]] or _recipe(values, "recover"),
         exclude=values["prune.exclude"],
         params=_part(values, "prune.params.", parts[f"prune.{method}"]),
         **fields,

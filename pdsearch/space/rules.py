@@ -1,16 +1,17 @@
-"""Which values may a dotted name take? The same rule for a fixed value, a choice and the end of a range."""
+"""Which dotted names does a trial have, by which rule? The same for a value, a choice, the end of a range."""
 
-import typing
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel
 
 from pdsearch.space.catalog import Catalog
 from pdsearch.space.sections import (
+    OPTION_NAME,
     DataSection,
     DistillSection,
     OptionValue,
@@ -19,13 +20,13 @@ from pdsearch.space.sections import (
     StudentSection,
     TeacherSection,
 )
+from pdsearch.space.values import Rule, field_rule, part_params
 
 __all__ = [
     "FREE_GROUPS",
-    "Rule",
+    "ONCE_PER_STUDY",
+    "SECTIONS",
     "Selectable",
-    "holders",
-    "part_params",
     "rule_of",
     "searchable_names",
     "section_defaults",
@@ -50,30 +51,22 @@ ONCE_PER_STUDY = frozenset(
 """Fixed in a study: every trial must be validated on the same images."""
 
 
+OPTION_RULE = field_rule(OptionValue)
+
+
 @dataclass(frozen=True)
 class Selectable:
-    """The pruning methods and losses that a space can choose; "none" among the methods leaves the teacher dense."""
+    """The pruning methods and losses that a space can choose.
+
+    Args:
+        methods: Known names; "none" leaves the teacher dense.
+        losses: Known names.
+        sure: All names the space chooses are known.
+    """
 
     methods: tuple[str, ...]
     losses: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a dotted name may be: "int", "float", "str", "bool", "list" or "any", and the checks of a value."""
-
-    kind: str
-    adapters: tuple[TypeAdapter[Any], ...]
-
-    def read(self, value: object, catalog: Catalog) -> Any:
-        """Return the value in its field's type.
-
-        Raises:
-            ValidationError: It is illegal.
-        """
-        for adapter in self.adapters:
-            value = adapter.validate_python(value, context=catalog)
-        return value
+    sure: bool = True
 
 
 def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
@@ -110,11 +103,6 @@ def rule_of(name: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
     return Rule(parts[0].kind, tuple(a for part in parts for a in part.adapters)) if parts else None
 
 
-def holders(name: str, catalog: Catalog, selectable: Selectable) -> tuple[str, ...]:
-    """Return the selectable methods or losses that have a parameter, by its dotted name."""
-    return tuple(_holding(name, catalog, selectable))
-
-
 def _holding(name: str, catalog: Catalog, selectable: Selectable) -> dict[str, type[Any]]:
     prefix, _, field = name.rpartition(".")
     known, chosen = {
@@ -125,50 +113,22 @@ def _holding(name: str, catalog: Catalog, selectable: Selectable) -> dict[str, t
 
 
 @cache
-def part_params(params: type[Any]) -> dict[str, Rule]:
-    """Return the rule of each field of a parameter dataclass, from its type and metadata."""
-    hints = typing.get_type_hints(params)
-    return {
-        name: _declared_rule(hints[name], field.metadata)
-        for name, field in params.__dataclass_fields__.items()
-    }
-
-
-def _declared_rule(hint: Any, metadata: Mapping[str, Any]) -> Rule:
-    if metadata.get("choices"):
-        return Rule(_kind(hint), (_adapter(Literal[tuple(metadata["choices"])], ()),))
-    bounds = {"ge": metadata.get("low"), "le": metadata.get("high")}
-    return Rule(_kind(hint), (_adapter(hint, [Field(**{k: v for k, v in bounds.items() if v is not None})]),))
-
-
-@cache
 def _field_rule(prefix: str, field: str) -> Rule:
     info = SECTIONS[prefix].model_fields[field]
-    return Rule(_kind(info.annotation), (_adapter(info.annotation, info.metadata),))
+    return field_rule(info.annotation, info.metadata)
 
 
 def _option_rule(prefix: str, field: str, catalog: Catalog) -> Rule | None:
+    if not re.match(OPTION_NAME, field):
+        return None
     taken = list(catalog.models.values())
     known = prefix == "data.options" or any(options is None or field in options for options in taken)
-    return Rule("any", (_adapter(OptionValue, ()),)) if known else None
-
-
-def _adapter(annotation: Any, metadata: Iterable[Any]) -> TypeAdapter[Any]:
-    annotated = Annotated.__class_getitem__((annotation, *metadata)) if metadata else annotation
-    return TypeAdapter(annotated, config=ConfigDict(strict=True, allow_inf_nan=False))
-
-
-def _kind(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return type(get_args(annotation)[0]).__name__
-    if get_origin(annotation) in (list, tuple):
-        return "list"
-    return annotation.__name__ if annotation in (int, float, str, bool) else "any"
+    return OPTION_RULE if known else None
 
 
 @cache
 def section_defaults() -> Mapping[str, Any]:
-    """Return what every field of a trial is where a file says nothing; fields that have no default are absent."""
+    """Return what each field of a trial is where a file says nothing; fields without a default are absent."""
     defaults: dict[str, Any] = {}
     for prefix, section in SECTIONS.items():
         for name, info in section.model_fields.items():

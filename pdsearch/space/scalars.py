@@ -1,6 +1,6 @@
-"""What does an unquoted word of a space file mean? YAML 1.2's core schema: `5e-4` is a number, `off` a string.
+"""What does an unquoted word mean? As in YAML 1.2's core schema: `5e-4` is a number, `off` a string.
 
-Source: YAML 1.2.2, section 10.3.2; PyYAML alone follows YAML 1.1, where `5e-4` is a string and `off` is false.
+Source: YAML 1.2.2, section 10.3.2. PyYAML alone follows YAML 1.1: `5e-4` is a string, `off` is false.
 """
 
 import math

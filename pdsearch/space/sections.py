@@ -1,6 +1,7 @@
-"""What may each section of a space file hold? The file's schema; whatever is left out has the spec's own default.
+"""What may each section of a space file hold? What is left out has the default of the spec.
 
-Fields that a trial needs but that may be searched instead (`train.distill.lr`) are optional here; `checks` asks for them.
+Fields that a trial needs but that may be searched instead (`train.distill.lr`) are optional here;
+`checks` asks for them.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,6 +12,7 @@ from pdsearch.space import words
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe
 
 __all__ = [
+    "OPTION_NAME",
     "ConfirmSection",
     "DataSection",
     "DistillSection",
@@ -30,6 +32,7 @@ __all__ = [
     "TrainSection",
 ]
 
+OPTION_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -37,22 +40,26 @@ Epochs = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
-OptionName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+OptionName = Annotated[str, Field(pattern=OPTION_NAME)]
 OptionValue = Annotated[
     Any, BeforeValidator(words.option), WithJsonSchema({"type": ["boolean", "number", "string", "array"]})
 ]
-Options = dict[OptionName, OptionValue]
+Options = Annotated[dict[OptionName, OptionValue], Field(max_length=64)]
 Number = Annotated[Any, BeforeValidator(words.number), WithJsonSchema({"type": "number"})]
 
 
-def searchable() -> Any:
-    """Declare a field without a default that may stand under `space` instead."""
-    return Field(default=None, json_schema_extra=lambda schema: schema.pop("default"))
+def unset(description: str, **rules: Any) -> Any:
+    """Declare a field that may be left out and has no value of its own then."""
+    return Field(default=None, description=description, json_schema_extra=_drop_default, **rules)
 
 
-def unset(**rules: Any) -> Any:
-    """Declare a field that may be left out, with no value of its own then."""
-    return Field(default=None, json_schema_extra=lambda schema: schema.pop("default"), **rules)
+def nested(kind: type[BaseModel], description: str) -> Any:
+    """Declare a section that may be left out; its fields then have their defaults."""
+    return Field(default_factory=kind, description=description, json_schema_extra=_drop_default)
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
 
 
 class Section(BaseModel):
@@ -67,7 +74,7 @@ class DataSection(Section):
     """The images and how they are split."""
 
     source: Annotated[str, AfterValidator(words.source)] = Field(description="Where the images come from.")
-    root: str = unset(min_length=1, description="File or folder the source reads, if it needs one.")
+    root: str | None = unset("File or folder the source reads, if it needs one.", min_length=1)
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         DataSpec.val_fraction, description="Share of the training images cut off for validation."
     )
@@ -75,14 +82,14 @@ class DataSection(Section):
     augment: Annotated[str, AfterValidator(words.augmentation)] = Field(
         DataSpec.augment, description="Augmentation of training views."
     )
-    subset: Count = unset(description="Number of training images to use, class-balanced; all where left out.")
+    subset: Count | None = unset("Number of training images to use, class-balanced; all where left out.")
     options: Options = Field(default_factory=dict, description="Further parameters of the source.")
 
 
 class TeacherSection(Section):
     """The large network."""
 
-    model: Annotated[str, AfterValidator(words.model)] = searchable()
+    model: Annotated[str, AfterValidator(words.model)] | None = unset("The architecture: a registered model.")
     seed: Seed = Field(0, description="Seed of the teacher: initialisation, order, views.")
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 
@@ -90,15 +97,17 @@ class TeacherSection(Section):
 class StudentSection(Section):
     """The small network, or `from_teacher`: shaped by the pruned teacher's masks."""
 
-    model: Annotated[str, AfterValidator(words.student_model)] = searchable()
+    model: Annotated[str, AfterValidator(words.student_model)] | None = unset(
+        "The architecture: a registered model, or from_teacher."
+    )
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 
 
 class RecipeSection(Section):
     """How a network is trained."""
 
-    epochs: Epochs = searchable()
-    lr: Annotated[float, Field(gt=0)] = searchable()
+    epochs: Epochs | None = unset("Passes over the training images.")
+    lr: Annotated[float, Field(gt=0)] | None = unset("Learning rate at the start, after warm-up.")
     batch_size: Count = Field(Recipe.batch_size, description="Images per step.")
     optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="The optimizer.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(Recipe.momentum, description="Momentum of SGD.")
@@ -123,13 +132,9 @@ class RecipeSection(Section):
 class TrainSection(Section):
     """The recipes of the three trainings."""
 
-    teacher: RecipeSection = Field(
-        default_factory=RecipeSection, description="Training of the dense teacher."
-    )
-    recover: RecipeSection = Field(
-        default_factory=RecipeSection, description="Training after each pruning round."
-    )
-    distill: RecipeSection = Field(default_factory=RecipeSection, description="Training of the student.")
+    teacher: RecipeSection = nested(RecipeSection, "Training of the dense teacher.")
+    recover: RecipeSection = nested(RecipeSection, "Training after each pruning round.")
+    distill: RecipeSection = nested(RecipeSection, "Training of the student.")
 
 
 class PruneSection(Section):
@@ -138,7 +143,7 @@ class PruneSection(Section):
     method: Annotated[str, AfterValidator(words.method)] = Field(
         "none", description="The pruning method, or none."
     )
-    ratio: Share = searchable()
+    ratio: Share | None = unset("Share of prunable weights or channels to remove.")
     schedule: Literal["geometric", "linear", "exponential", "one_shot"] = Field(
         "geometric", description="How the ratio is reached over the rounds."
     )
@@ -179,19 +184,21 @@ class StopSection(Section):
     """When a weak trial is stopped early."""
 
     halving: HalvingSection = Field(description="Successive halving.")
-    metric: Annotated[str, AfterValidator(words.metric)] = unset(
-        description="The metric that decides; needed with several objectives."
+    metric: Annotated[str, AfterValidator(words.metric)] | None = unset(
+        "The metric that decides; needed with several objectives."
     )
 
 
 class SearchSection(Section):
     """How the space is searched."""
 
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] = searchable()
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = unset(
+        "How many trials; 1 where nothing is searched."
+    )
     sampler: Literal["tpe", "random"] = Field("tpe", description="What proposes the next trial.")
     seed: Seed = Field(0, description="Seed of the sampler.")
-    timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] = unset(
-        description="Total time, across resumes, as 90s, 12h or 1h30m."
+    timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] | None = (
+        unset("Total time, across resumes, as 90s, 12h or 1h30m.")
     )
     stop: Annotated[StopSection | None, BeforeValidator(words.switch)] = Field(
         None, description="Early stopping, or off."
@@ -199,15 +206,15 @@ class SearchSection(Section):
     max_failures: Annotated[int, Field(ge=0)] = Field(
         10, description="Failed trials after which the search ends."
     )
-    concurrency: Count = unset(description="Trials at a time; as many as fit where left out.")
+    concurrency: Count | None = unset("Trials at a time; as many as fit where left out.")
 
 
 class ObjectiveSection(Section):
     """One thing to optimise."""
 
     metric: Annotated[str, AfterValidator(words.metric)] = Field(description="What is measured.")
-    goal: Literal["maximize", "minimize"] = unset(
-        description="Left out: an accuracy is maximized, anything else minimized."
+    goal: Literal["maximize", "minimize"] | None = unset(
+        "Left out: an accuracy is maximized, anything else minimized."
     )
 
 
@@ -228,34 +235,30 @@ class ResourcesSection(Section):
 class ParameterForm(Section):
     """One searched parameter: choices, or a range from low to high."""
 
-    choices: Annotated[list[JsonValue], Field(min_length=1, max_length=1_000)] = unset(
-        description="The values."
-    )
-    low: Number = unset(description="Smallest value, inclusive.")
-    high: Number = unset(description="Largest value, inclusive.")
+    choices: Annotated[list[JsonValue], Field(min_length=1, max_length=1_000)] | None = unset("The values.")
+    low: Number = unset("Smallest value, inclusive.")
+    high: Number = unset("Largest value, inclusive.")
     log: bool = Field(False, description="Search on a logarithmic scale.")
-    step: Number = unset(description="Distance between neighbouring values.")
-    when: dict[str, JsonValue] = unset(
-        description="Other parameters and the values that make this one count."
-    )
+    step: Number = unset("Distance between neighbouring values.")
+    when: dict[str, JsonValue] | None = unset("Other parameters and the values that make this one count.")
 
 
 class File(Section):
     """A space file of pdsearch."""
 
-    study: Annotated[str, Field(pattern=STUDY_NAME)] = unset(
-        description="Name of the study; default: the file's."
-    )
+    study: Annotated[str, Field(pattern=STUDY_NAME)] | None = unset("Name of the study; default: the file's.")
     data: DataSection = Field(description="The images.")
-    teacher: TeacherSection = Field(default_factory=TeacherSection, description="The large network.")
-    student: StudentSection = Field(default_factory=StudentSection, description="The small network.")
-    train: TrainSection = Field(default_factory=TrainSection, description="Recipes.")
-    prune: PruneSection = Field(default_factory=PruneSection, description="Pruning of the teacher.")
-    distill: DistillSection = Field(default_factory=DistillSection, description="Distillation.")
-    space: dict[str, JsonValue] = Field(default_factory=dict, description="What is searched, by dotted name.")
-    search: SearchSection = Field(default_factory=SearchSection, description="How it is searched.")
-    objectives: Annotated[list[ObjectiveSection], Field(min_length=1, max_length=4)] = unset(
-        description="What is optimised; default: student.val_accuracy."
+    teacher: TeacherSection = nested(TeacherSection, "The large network.")
+    student: StudentSection = nested(StudentSection, "The small network.")
+    train: TrainSection = nested(TrainSection, "Recipes.")
+    prune: PruneSection = nested(PruneSection, "Pruning of the teacher.")
+    distill: DistillSection = nested(DistillSection, "Distillation.")
+    space: Annotated[dict[str, JsonValue], Field(max_length=200)] = Field(
+        default_factory=dict, description="What is searched, by dotted name."
+    )
+    search: SearchSection = nested(SearchSection, "How it is searched.")
+    objectives: Annotated[list[ObjectiveSection], Field(min_length=1, max_length=4)] | None = unset(
+        "What is optimised; default: student.val_accuracy."
     )
     constraints: Annotated[list[str], Field(max_length=20)] = Field(
         default_factory=list, description="Limits such as 'student.params <= 15e6'."
@@ -263,7 +266,7 @@ class File(Section):
     confirm: Annotated[ConfirmSection | None, BeforeValidator(words.switch)] = Field(
         None, description="Confirmation of the finalists, or off."
     )
-    resources: ResourcesSection = Field(default_factory=ResourcesSection, description="What one trial uses.")
+    resources: ResourcesSection = nested(ResourcesSection, "What one trial uses.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="Precision of training.")
     storage: Annotated[str, AfterValidator(words.storage)] = Field(
         "runs/", description="Folder of results and artifacts."

@@ -1,4 +1,4 @@
-"""Which words may stand in a field? Names of the catalog, metrics, times, folders; validators that say what to do."""
+"""Which words may stand in a field? Names of parts, metrics, times, folders; each with its complaint."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

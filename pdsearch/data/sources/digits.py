@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from pdsearch.data.options import source_options
 from pdsearch.data.registry import RawData, sources
 from pdsearch.specs import DataSpec
 
@@ -22,14 +23,16 @@ class Digits:
     The test set is fixed: 45 images of each class, evenly spaced in the order of the file, 450 in all.
     """
 
-    def fingerprint(self, spec: DataSpec) -> str:  # noqa: ARG002 - one content, whatever the spec says
+    def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all images, labels and the rule of the split."""
+        source_options(spec)
         images, labels = _load()
         content = images.tobytes() + labels.tobytes() + f"test:{TEST_PER_CLASS}".encode()
         return hashlib.sha256(content).hexdigest()
 
-    def read(self, spec: DataSpec) -> RawData:  # noqa: ARG002 - as above
+    def read(self, spec: DataSpec) -> RawData:
         """Return 1,347 images for training and 450 for testing."""
+        source_options(spec)
         images, labels = _load()
         test = _spread(labels)
         return RawData(

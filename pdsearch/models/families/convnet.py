@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn, he_init, pool
-from pdsearch.models.network import Network
+from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["ConvNet"]
+__all__ = ["convnet"]
 
 WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8, 16)}
 
 
-class ConvNet(Network):
-    """Stages of 3x3 convolution, batch normalisation and ReLU, the resolution halved between stages.
+def convnet(*, num_classes: int, channels: int, image_size: int, widths: Sequence[int]) -> StagedNetwork:
+    """Return stages of 3x3 convolution, batch normalisation and ReLU, with max pooling between them.
 
     Args:
         num_classes: Width of the logits.
@@ -26,29 +25,14 @@ class ConvNet(Network):
         widths: Channels of each stage.
 
     Raises:
-        ConfigError: The image is too small for so many stages.
+        ConfigError: The images are too small for so many stages.
     """
-
-    def __init__(self, *, num_classes: int, channels: int, image_size: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        if image_size < 2 ** (len(widths) - 1):
-            raise ConfigError(f"{len(widths)} stages need images of {2 ** (len(widths) - 1)} pixels or more")
-        inputs = (channels, *widths[:-1])
-        self.stages = nn.ModuleList(
-            conv_bn(i, o, relu=nn.ReLU()) for i, o in zip(inputs, widths, strict=True)
-        )
-        self.classifier = nn.Linear(widths[-1], num_classes)
-        he_init(self)
-
-    def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Return stage1.., each (B, width, size / 2 ** k, ...), and pooled."""
-        found: dict[str, Tensor] = {}
-        maps = images
-        for number, stage in enumerate(self.stages, start=1):
-            maps = stage(maps if number == 1 else functional.max_pool2d(maps, 2))
-            found[f"stage{number}"] = maps
-        return found | {"pooled": pool(maps)}
+    refuse_small(image_size, 2 ** (len(widths) - 1))
+    stages: list[nn.Module] = [conv_bn(channels, widths[0])]
+    for inputs, outputs in pairwise(widths):
+        stages.append(nn.Sequential(nn.MaxPool2d(2), *conv_bn(inputs, outputs)))
+    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)))
 
 
 for name, widths in WIDTHS.items():
-    models.add(name)(partial(ConvNet, widths=widths))
+    models.add(name)(partial(convnet, widths=widths))

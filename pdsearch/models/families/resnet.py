@@ -1,0 +1,72 @@
+"""Which residual networks suit 32x32 images? The three-stage form of He et al. for CIFAR."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from torch import nn
+
+from pdsearch.errors import ConfigError
+from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork
+from pdsearch.models.registry import models
+from pdsearch.models.residual import BasicBlock
+
+__all__ = ["cifar_resnet"]
+
+DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+
+
+def cifar_resnet(
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    depth: int,
+    widths: Sequence[int] = (16, 16, 32, 64),
+    inner: Sequence[int] | None = None,
+    shortcut: str = "projection",
+) -> StagedNetwork:
+    """Return He et al.'s network for CIFAR (arXiv 1512.03385, section 4.2).
+
+    Shortcuts are projections, as in the distillation literature (Tian et al., arXiv 1910.10699), by default.
+
+    Args:
+        num_classes: Width of the logits.
+        channels: Channels of an image.
+        image_size: Height and width of an image, >= 4.
+        depth: Layers with weights, 6 n + 2.
+        widths: Channels of the first convolution and of the three stages.
+        inner: Channels inside each of the 3 n blocks, in order; those of the stage by default.
+        shortcut: "projection", or "pad" for He et al.'s own (no weights).
+
+    Raises:
+        ConfigError: An argument does not fit.
+    """
+    refuse_small(image_size, 4)
+    blocks = (depth - 2) // 6
+    if (depth - 2) % 6 or blocks < 1:
+        raise ConfigError(f"no network has depth {depth}", where="options.depth", hint="6 n + 2 fits")
+    if len(widths) != 4:
+        raise ConfigError(f"{len(widths)} widths, 4 needed", where="options.widths")
+    if inner is None:
+        inner = [width for width in widths[1:] for _ in range(blocks)]
+    if len(inner) != 3 * blocks:
+        raise ConfigError(f"{len(inner)} inner widths for {3 * blocks} blocks", where="options.inner")
+    stages = []
+    for number in range(3):
+        within = inner[number * blocks : (number + 1) * blocks]
+        stages.append(_stage(widths[number], widths[number + 1], min(number, 1) + 1, within, shortcut))
+    stem = conv_bn(channels, widths[0])
+    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem))
+
+
+def _stage(inputs: int, outputs: int, stride: int, inner: Sequence[int], shortcut: str) -> nn.Module:
+    first = BasicBlock(inputs, outputs, stride=stride, inner=inner[0], shortcut=shortcut)
+    rest = [BasicBlock(outputs, outputs, stride=1, inner=width, shortcut=shortcut) for width in inner[1:]]
+    return nn.Sequential(first, *rest)
+
+
+for depth in DEPTHS:
+    models.add(f"resnet{depth}")(partial(cifar_resnet, depth=depth))
+for depth in (8, 32):
+    models.add(f"resnet{depth}x4")(partial(cifar_resnet, depth=depth, widths=(32, 64, 128, 256)))

@@ -1,0 +1,60 @@
+"""Which VGG networks suit small colour images? The pruning literature's, with one linear layer."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from torch import nn
+
+from pdsearch.errors import ConfigError
+from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork
+from pdsearch.models.registry import models
+
+__all__ = ["vgg"]
+
+DEPTHS = {
+    "vgg8": (1, 1, 1, 1, 1),
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
+}
+WIDTHS = (64, 128, 256, 512, 512)
+DOUBLED = (64, 128, 256, 256, *[512] * 4, *[1024] * 7, 512)
+
+
+def vgg(
+    *, num_classes: int, channels: int, image_size: int, depths: Sequence[int], widths: Sequence[int]
+) -> StagedNetwork:
+    """Return Simonyan and Zisserman's VGG (arXiv 1409.1556) in the form of Liu et al. (arXiv 1810.05270).
+
+    Stages of 3x3 convolutions, each with batch normalisation and ReLU; max pooling between the stages, the
+    mean over positions after the last, one linear layer.
+
+    Args:
+        num_classes: Width of the logits.
+        channels: Channels of an image.
+        image_size: Height and width of an image, >= 16 with five stages.
+        depths: Convolutions of each stage.
+        widths: Channels of every convolution, in order.
+
+    Raises:
+        ConfigError: The images are too small, or there is not one width for every convolution.
+    """
+    refuse_small(image_size, 2 ** (len(depths) - 1))
+    if len(widths) != sum(depths):
+        raise ConfigError(f"{len(widths)} widths for {sum(depths)} convolutions", where="options.widths")
+    inputs, outputs = iter((channels, *widths)), iter(widths)
+    stages: list[nn.Module] = []
+    for number, depth in enumerate(depths):
+        layers: list[nn.Module] = [nn.MaxPool2d(2)] if number else []
+        layers += [conv_bn(next(inputs), next(outputs)) for _ in range(depth)]
+        stages.append(nn.Sequential(*layers))
+    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)))
+
+
+for name, depths in DEPTHS.items():
+    widths = tuple(width for width, depth in zip(WIDTHS, depths, strict=True) for _ in range(depth))
+    models.add(f"{name}_bn")(partial(vgg, depths=depths, widths=widths))
+# The paper's larger teacher: every convolution of VGG-19 doubled but the first and the last.
+models.add("vgg19dbl_bn")(partial(vgg, depths=DEPTHS["vgg19"], widths=DOUBLED))
