@@ -43,12 +43,21 @@ def run(
             hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, and leave --serial out",
         )
     with _observer(progress, asked) as observer:
-        finish = _search(asked, observer, address=address, serial=serial, workers=workers, verbose=verbose)
+        finish = _search(
+            asked, space, observer, address=address, serial=serial, workers=workers, verbose=verbose
+        )
     finish()
 
 
 def _search(
-    space: Space, observer: Any, *, address: str | None, serial: bool, workers: int | None, verbose: bool
+    space: Space,
+    space_file: Path,
+    observer: Any,
+    *,
+    address: str | None,
+    serial: bool,
+    workers: int | None,
+    verbose: bool,
 ) -> Any:
     from pdsearch.cli.closing import closing_words  # torch is loaded from here on
     from pdsearch.search.study import open_study
@@ -62,7 +71,7 @@ def _search(
                     _on_ray(study, space, address=address, workers=workers, verbose=verbose)
         if study.agenda.failure:
             raise study.agenda.failure
-        return lambda: closing_words(study, space, observer.tally)
+        return lambda: closing_words(study, observer.tally, space_file)
 
 
 def _serially(study: Any, space: Space) -> None:

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pdsearch.cli.tally import PHASES, Tally, describe, ending
+from pdsearch.cli.tally import PHASES, Tally, describe, duration, ending
 from pdsearch.events import Event, Outcome, Progress, Report
 from pdsearch.jobs import Job
 
@@ -96,7 +96,7 @@ class Screen:
             ]
         left = tally.left_s()
         if left is not None:
-            cells.append(Text(f"about {_time(left)} left", style="dim"))
+            cells.append(Text(f"about {duration(left)} left", style="dim"))
         row.add_row(*cells)
         return row
 
@@ -120,17 +120,6 @@ class Screen:
         tally = self.tally
         best = f"best {100 * tally.best[0]:.2f} % ({tally.best[1]})" if tally.best else "no trial yet"
         counts = "  ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
-        shares = f"{tally.hits} artifacts reused ({_time(tally.saved_s)} saved), {tally.built} made"
-        elapsed = _time(time.monotonic() - self._began)
+        shares = f"{tally.hits} artifacts reused ({duration(tally.saved_s)} saved), {tally.built} made"
+        elapsed = duration(time.monotonic() - self._began)
         return Text(f"{elapsed}  {best}  {counts}  {shares}", style="cyan")
-
-
-def _time(seconds: float) -> str:
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60:02d} s"
-        if whole < 3600
-        else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    )

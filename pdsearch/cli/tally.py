@@ -8,7 +8,7 @@ from typing import Any
 from pdsearch.events import Outcome, Use
 from pdsearch.jobs import Job
 
-__all__ = ["PHASES", "Tally", "describe", "ending"]
+__all__ = ["PHASES", "Tally", "describe", "duration", "ending"]
 
 PHASES = {
     "teachers": "dense teachers",
@@ -33,6 +33,7 @@ class Tally:
     saved_s: float = 0.0
     trained: int = 0
     best: tuple[float, str] | None = None
+    began: float = field(default_factory=time.monotonic)
 
     def begin(self, name: str, total: int, done: int) -> None:
         """Enter a phase."""
@@ -89,3 +90,15 @@ def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:
     value = record["values"].get("student.val_accuracy")
     shown = f"val {100 * value:.2f} %" if value is not None else (record["reason"] or "")
     return f"{shown}  stopped at epoch {len(record['reports'])}" if state == "stopped" else shown
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person reads them."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )

@@ -81,6 +81,6 @@ def test_a_view_depends_neither_on_the_batch_nor_on_the_order(
         Views(split, mean=torch.zeros(3), std=torch.ones(3), augment=augment, stream=stream) for _ in range(2)
     )
     whole = one.batch(epoch, torch.arange(9))
-    for index in torch.tensor(order).split(size):  # type: ignore[no-untyped-call]
+    for index in torch.tensor(order).split(size):
         other.batch(epoch + 1, index)
         assert torch.equal(other.batch(epoch, index), whole[index])

@@ -43,7 +43,7 @@ def slow(model: nn.Module, views: Any, recipe: Recipe, seed: int) -> list[float]
         order = torch.randperm(
             len(views), generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
         )
-        batches = order.split(recipe.batch_size)  # type: ignore[no-untyped-call]
+        batches = order.split(recipe.batch_size)
         total = 0.0
         for step, index in enumerate(batches):
             optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch, step, len(batches))
@@ -146,6 +146,17 @@ def test_the_objective_sees_batches_of_the_epochs_order(
     epochs = [sorted(i for epoch, index in seen if epoch == number for i in index) for number in range(4)]
     assert epochs == [list(range(50))] * 4
     assert seen[0][1] != seen[4][1]
+
+
+def test_dropout_differs_between_epochs(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    drawn: dict[int, float] = {}
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        drawn.setdefault(epoch, float(torch.rand(())))
+        return hard_labels(views.labels)(model, images, index, epoch)
+
+    run(build(), views, recipe, engine, objective=objective)
+    assert len(set(drawn.values())) == 4
 
 
 def test_a_single_last_image_joins_the_batch_before(
