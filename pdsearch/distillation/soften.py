@@ -55,9 +55,9 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     return functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
     """Return the cross-entropy with class indices (batch,) or probabilities (batch, classes): nats, mean."""
-    return functional.cross_entropy(_wide(logits), targets)
+    return functional.cross_entropy(_wide(logits), targets, label_smoothing=smoothing)
 
 
 def _wide(logits: Tensor) -> Tensor:
