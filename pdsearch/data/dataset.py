@@ -125,4 +125,4 @@ def _statistics(images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         variance = float(counts @ (values - mean) ** 2) / counts.sum()
         means.append(mean)
         stds.append(variance**0.5 or 1.0)
-    return torch.tensor(means), torch.tensor(stds)
+    return torch.tensor(means, dtype=torch.float32), torch.tensor(stds, dtype=torch.float32)

@@ -21,7 +21,7 @@ from pdsearch.specs import Json, canonical_json
 __all__ = ["Checkpoint"]
 
 SHARE = 0.05
-"""Writing takes at most this share of the time."""
+"""Writing takes about this share of the time at most."""
 
 
 class Checkpoint:
@@ -29,7 +29,7 @@ class Checkpoint:
 
     Args:
         folder: Where the file lies; created when first written.
-        interval_s: Seconds between two writes, at least.
+        interval_s: Seconds between two writes, at least; 0 writes after every epoch, whatever it costs.
     """
 
     def __init__(self, folder: str | Path, *, interval_s: float = 10.0) -> None:
@@ -43,7 +43,8 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Return whether it is time to save again."""
-        return time.monotonic() - self._last >= max(self._interval, self._cost / SHARE)
+        wait = max(self._interval, self._cost / SHARE) if self._interval > 0 else 0
+        return time.monotonic() - self._last >= wait
 
     def save(self, identity: str, tensors: Mapping[str, Tensor], meta: Mapping[str, Json]) -> None:
         """Replace the stored progress.

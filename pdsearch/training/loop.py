@@ -36,9 +36,9 @@ def fit(
 
     The result depends on the network, the views, the objective, the recipe, the seed, the mask and the
     precision, never on torch's global generators, which are left as they were. When the generator has run to
-    its end the network holds the weights that the recipe selects. It may be closed at any report. With a
-    checkpoint, a later call with equal arguments and a network of the same shape yields the stored reports
-    again, then goes on where the progress was saved, bit for bit.
+    its end the network holds the weights that the recipe selects. It may be closed at any report, and then
+    saves its progress. With a checkpoint, a later call with equal arguments and a network of the same shape
+    yields the stored reports again, then goes on where the progress was saved, bit for bit.
 
     Args:
         model: The network.
@@ -72,11 +72,20 @@ def fit(
         report = EpochReport(epoch + 1, recipe.epochs, loss, value, lr, time.perf_counter() - start)
         reports.append(report)
         state.consider(value)
-        if checkpoint is not None and checkpoint.due():
-            stored = [report.to_json() for report in reports]
-            checkpoint.save(identity, state.tensors(), {"state": state.meta(), "reports": list(stored)})
-        yield report
+        saved = checkpoint is not None and checkpoint.due() and _save(checkpoint, identity, state, reports)
+        try:
+            yield report
+        except GeneratorExit:
+            if checkpoint is not None and not saved:
+                _save(checkpoint, identity, state, reports)
+            raise
     state.finish()
+
+
+def _save(checkpoint: Checkpoint, identity: str, state: TrainingState, reports: list[EpochReport]) -> bool:
+    stored = [report.to_json() for report in reports]
+    checkpoint.save(identity, state.tensors(), {"state": state.meta(), "reports": list(stored)})
+    return True
 
 
 def _identity(model: nn.Module, recipe: Recipe, seed: int, engine: Engine, images: int) -> str:

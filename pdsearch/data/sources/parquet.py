@@ -77,6 +77,10 @@ class _Part:
         labels: list[NDArray[np.int64]] = []
         for file in files:
             image = _image_column(file)
+            if label not in _opened(file).schema_arrow.names:
+                raise DataError(
+                    f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT
+                )
             table = _opened(file).read([image, label])
             labels.append(_integers(table.column(label), file, label))
             for row, data in enumerate(_bytes(table.column(image))):

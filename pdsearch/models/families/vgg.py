@@ -26,10 +26,10 @@ DOUBLED = (64, 128, 256, 256, *[512] * 4, *[1024] * 7, 512)
 def vgg(
     *, num_classes: int, channels: int, image_size: int, depths: Sequence[int], widths: Sequence[int]
 ) -> StagedNetwork:
-    """Return Simonyan and Zisserman's VGG (arXiv 1409.1556) as Liu et al. (arXiv 1810.05270) use it for CIFAR.
+    """Return Simonyan and Zisserman's VGG (arXiv 1409.1556) in the form of Liu et al. (arXiv 1810.05270).
 
-    Stages of 3x3 convolutions, each with batch normalisation and ReLU; max pooling between the stages, the mean
-    over positions after the last, one linear layer.
+    Stages of 3x3 convolutions, each with batch normalisation and ReLU; max pooling between the stages, the
+    mean over positions after the last, one linear layer.
 
     Args:
         num_classes: Width of the logits.

@@ -1,0 +1,165 @@
+"""What does an entry hold, and is it still what was written? A list with every file's size and SHA-256."""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from pdsearch.errors import StorageError
+from pdsearch.specs import Json, canonical_json
+
+__all__ = [
+    "MANIFEST",
+    "CorruptError",
+    "Manifest",
+    "Signature",
+    "describe",
+    "payload_files",
+    "read_manifest",
+    "signature",
+    "verify",
+]
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+_HEAD, _MIDDLE, _TAIL = b'{"manifest":', b',"sha256":"', b'"}\n'
+Signature: TypeAlias = tuple[tuple[int, int, int], ...]
+
+
+class CorruptError(Exception):
+    """An entry is not what was published; the caller quarantines it and counts it as missing."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The list of an entry's files.
+
+    Args:
+        stage: Stage the entry belongs to.
+        key: Its key.
+        meta: What the stage says of its result.
+        files: (name, size in bytes, SHA-256 hex) of every payload file; names are relative, with "/".
+    """
+
+    stage: str
+    key: str
+    meta: dict[str, Json]
+    files: tuple[tuple[str, int, str], ...]
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest's file: one JSON object, with the checksum of its own canonical text."""
+        body: dict[str, Json] = {
+            "format": _FORMAT,
+            "stage": self.stage,
+            "key": self.key,
+            "meta": self.meta,
+            "files": [[name, size, checksum] for name, size, checksum in self.files],
+        }
+        return _framed(canonical_json(body).encode())
+
+
+def _framed(text: bytes) -> bytes:
+    return _HEAD + text + _MIDDLE + hashlib.sha256(text).hexdigest().encode() + _TAIL
+
+
+def payload_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (relative name, path) of every payload file, in sorted order.
+
+    Raises:
+        StorageError: Something is neither a file nor a folder; a link would reach out of the entry.
+    """
+    for item in sorted(folder.iterdir()):
+        mode = item.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            yield from ((f"{item.name}/{name}", path) for name, path in payload_files(item))
+        elif stat.S_ISREG(mode):
+            yield item.name, item
+        else:
+            raise StorageError("an artifact holds files and folders only", where=str(item))
+
+
+def describe(stage: str, key: str, folder: Path, meta: dict[str, Json]) -> Manifest:
+    """Hash every payload file below a folder."""
+    files = tuple((name, path.stat().st_size, _sha256(path)) for name, path in payload_files(folder))
+    return Manifest(stage, key, meta, files)
+
+
+def read_manifest(folder: Path, stage: str, key: str) -> Manifest:
+    """Read and check a folder's manifest.
+
+    Raises:
+        CorruptError: It is missing, torn, altered, or another entry's.
+        StorageError: It is whole, but of a format this version does not know.
+    """
+    body = json.loads(_checked_text(_read(folder / MANIFEST)))
+    if body["format"] != _FORMAT:
+        raise StorageError(
+            f"an artifact of format {body['format']!r}; this version reads {_FORMAT}",
+            where=str(folder),
+            hint="use the version of pdsearch that wrote it, or another storage",
+        )
+    if (body["stage"], body["key"]) != (stage, key):
+        raise CorruptError("the manifest is another entry's")
+    files = tuple((name, size, checksum) for name, size, checksum in body["files"])
+    for name, _, _ in files:
+        _check_name(name)
+    return Manifest(stage, key, body["meta"], files)
+
+
+def _checked_text(content: bytes) -> bytes:
+    text = content[len(_HEAD) : -len(_MIDDLE) - 64 - len(_TAIL)]
+    if content != _framed(text):
+        raise CorruptError("the manifest is not what was written")
+    return text
+
+
+def _check_name(name: str) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name or name == MANIFEST:
+        raise CorruptError(f"illegal file name {name!r}")
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Compare every payload file with the manifest.
+
+    Raises:
+        CorruptError: A file is missing, of another size, or of other content.
+    """
+    for name, size, checksum in manifest.files:
+        path = folder / name
+        try:
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size != size or _sha256(path) != checksum:
+                raise CorruptError(f"{name} is not what was written")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise CorruptError(f"{name} is missing") from error
+
+
+def signature(folder: Path, manifest: Manifest) -> Signature:
+    """Return (inode, time of change in ns, size) of every file: equal signatures need no second hashing.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+    """
+    base = os.fspath(folder)
+    names = [MANIFEST, *(name for name, _, _ in manifest.files)]
+    found = (os.lstat(f"{base}/{name}") for name in names)
+    return tuple((status.st_ino, status.st_mtime_ns, status.st_size) for status in found)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise CorruptError("the manifest is no file")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CorruptError("the manifest is missing") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

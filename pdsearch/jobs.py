@@ -1,0 +1,91 @@
+"""What is a runner given to do? A job: one trial (or one teacher) with what may end it early. Standard library only."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pdsearch.events import Event, Outcome
+from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
+
+__all__ = ["Job", "Limit", "Work", "job_from_json", "job_to_json"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A constraint on a metric: sign "<=" or ">=", and a number."""
+
+    metric: str
+    sign: str
+    bound: float
+
+    def broken(self, value: float) -> bool:
+        """Say whether a value breaks the constraint."""
+        return value > self.bound if self.sign == "<=" else value < self.bound
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work for one worker.
+
+    Args:
+        id: Its name in the records, unique in the study.
+        kind: "teacher" (build the dense teacher, nothing else), "baseline", "search" or "confirm".
+        spec: What is computed.
+        key: Key of the student, or of the teacher for a teacher's job.
+        number: The Optuna trial's number, where it is one.
+        params: What was sampled, by dotted name.
+        limits: Constraints, checked before distillation.
+        decide_at: Epochs after which the driver decides whether it goes on; none for a job that is never stopped.
+        test: It may open the test set, once, at its end.
+        baselines: Configurations to compare with, by role ("unpruned", "alone").
+    """
+
+    id: str
+    kind: str
+    spec: TrialSpec
+    key: str
+    number: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    decide_at: tuple[int, ...] = ()
+    test: bool = False
+    baselines: Mapping[str, str] = field(default_factory=dict)
+
+
+class Work(Protocol):
+    """What a runner drives, whoever executes: asked for jobs, told of events, told how each job ended.
+
+    A runner calls `next` whenever it has a free slot; None means nothing to do at the moment, and `done` says whether
+    that is for good. For every job it calls `tell` with each event in order, and ends with `finish`, exactly once.
+    """
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to start and nothing is running."""
+
+    def next(self) -> Job | None:
+        """Return the next job, or None."""
+
+    def tell(self, job: Job, event: Event) -> bool:
+        """Take an event of a running job; True asks the runner to close it."""
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """Take a job's outcome; its record is on disk when this returns."""
+
+
+def job_to_json(job: Job) -> dict[str, Any]:
+    """Return a job as plain JSON values."""
+    return {**dataclasses.asdict(job), "spec": spec_to_json(job.spec)}
+
+
+def job_from_json(value: Mapping[str, Any]) -> Job:
+    """Rebuild a job from `job_to_json`."""
+    return Job(
+        **{
+            **value,
+            "spec": spec_from_json(value["spec"]),
+            "limits": tuple(Limit(**limit) for limit in value["limits"]),
+            "decide_at": tuple(value["decide_at"]),
+        }
+    )

@@ -1,0 +1,100 @@
+"""How is a fact written once and never changed? JSON files, one a record, and a reader that hides nothing."""
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdsearch.durable import storage_errors, sync_folder, write_new
+from pdsearch.errors import StorageError
+from pdsearch.specs import Json, canonical_json
+
+__all__ = ["Broken", "Records", "read_records", "write_once"]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file that is not a record: its path and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a folder holds: records by file name, in sorted order, and the files that are none."""
+
+    found: Mapping[str, dict[str, Any]]
+    broken: tuple[Broken, ...] = ()
+
+
+def write_once(path: Path, record: dict[str, Json]) -> None:
+    """Write a record that will never change, and return when it is on the disk.
+
+    Writing the same record again does nothing: whoever was killed may simply write again.
+
+    Raises:
+        StorageError: Another record stands at the path, or the storage cannot be written.
+        StorageFullError: No space is left; nothing was written.
+        ValueError: A number in the record is not finite.
+    """
+    content = canonical_json(record).encode() + b"\n"
+    draft = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_new(draft, content)
+            _publish(draft, path)
+            sync_folder(path.parent)
+        except FileExistsError:
+            if path.read_bytes() != content:
+                raise StorageError(
+                    "another record stands here already; records never change", where=str(path)
+                ) from None
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links here: a rename is atomic too, but only the look before it protects the record.
+        if path.exists():
+            raise FileExistsError(path) from None
+        draft.rename(path)
+
+
+def read_records(folder: Path, suffix: str = ".json") -> Records:
+    """Read every record of a folder; a torn or foreign file is reported, never skipped.
+
+    Args:
+        folder: Where the records lie; a folder that does not exist holds none.
+        suffix: End of the file names to read; hidden files are never records.
+
+    Raises:
+        StorageError: The folder or a file cannot be read.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    broken: list[Broken] = []
+    with storage_errors(folder):
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        for name in (name for name in names if name.endswith(suffix) and not name.startswith(".")):
+            content = (folder / name).read_bytes()
+            try:
+                found[name] = _parse(content)
+            except (ValueError, RecursionError) as error:
+                broken.append(Broken(folder / name, str(error)))
+    return Records(found, tuple(broken))
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    value = json.loads(content)
+    if not isinstance(value, dict):
+        raise ValueError(f"a record is a JSON object, not {type(value).__name__}")
+    return value

@@ -1,0 +1,99 @@
+"""Which configurations are run again with fresh seeds? The best of each leading teacher, with its baselines.
+
+Averaging the survivors of a tuned search estimates nothing, so only these runs carry intervals. Each finalist
+is paired, seed by seed, with the unpruned teacher and with the student alone in the same configuration; the
+unpruned teacher's own best configuration runs as well.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pdsearch.jobs import Job
+from pdsearch.search.baselines import alone, unpruned, with_seed
+from pdsearch.search.describe import Description
+from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json
+
+__all__ = ["Finalist", "confirmations", "finalists", "leaders"]
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration to be confirmed: its specification and its student as it was built."""
+
+    spec: TrialSpec
+    shape: StudentSpec
+
+
+def leaders(records: Iterable[Record], *, metric: str, maximize: bool) -> list[Record]:
+    """Return the best trial of each teacher, best teacher first: by epochs reached, then by value."""
+    best: dict[str, Record] = {}
+
+    def rank(record: Record) -> tuple[int, float]:
+        value = float(record["values"][metric])
+        return len(record["reports"]), value if maximize else -value
+
+    for record in records:
+        if record["state"] not in ("complete", "stopped") or record["teacher"] is None:
+            continue
+        teacher = record["teacher"]["config"]
+        if teacher not in best or rank(record) > rank(best[teacher]):
+            best[teacher] = record
+    return sorted(best.values(), key=rank, reverse=True)
+
+
+def finalists(
+    records: Iterable[Record], *, teachers: int, metric: str, maximize: bool
+) -> tuple[list[Finalist], Finalist | None]:
+    """Return the leading pruned teachers' finalists, and the unpruned teacher's own best, if it was tried."""
+    ranked = leaders(records, metric=metric, maximize=maximize)
+    pruned = [record for record in ranked if record["teacher"]["method"] is not None]
+    dense = [record for record in ranked if record["teacher"]["method"] is None]
+    return [_finalist(record) for record in pruned[:teachers]], _finalist(dense[0]) if dense else None
+
+
+def confirmations(
+    chosen: list[Finalist], own_best: Finalist | None, *, seeds: int, describe: Description
+) -> Iterator[Job]:
+    """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
+
+    A finalist's own job names its baselines; a job that is only a baseline names none.
+    """
+    seen: set[str] = set()
+    everyone = [*chosen, *([own_best] if own_best else [])]
+    for offset in range(1, seeds + 1):
+        own = [_own(finalist, offset, describe) for finalist in everyone]
+        pairs = [job for finalist in everyone for job in _pairs(finalist, offset, describe)]
+        for job in [*own, *pairs]:
+            if job.key not in seen:
+                seen.add(job.key)
+                yield job
+
+
+def _own(finalist: Finalist, offset: int, describe: Description) -> Job:
+    spec = with_seed(finalist.spec, finalist.spec.distill.seed + offset)
+    dense, hard = unpruned(spec, finalist.shape), alone(spec, finalist.shape)
+    return _job(spec, describe, {"unpruned": describe.config(dense), "alone": describe.config(hard)})
+
+
+def _pairs(finalist: Finalist, offset: int, describe: Description) -> Iterator[Job]:
+    spec = with_seed(finalist.spec, finalist.spec.distill.seed + offset)
+    yield _job(unpruned(spec, finalist.shape), describe, {})
+    yield _job(alone(spec, finalist.shape), describe, {})
+
+
+def _job(spec: TrialSpec, describe: Description, baselines: Mapping[str, str]) -> Job:
+    key = describe.key(spec)
+    return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=baselines)
+
+
+def _finalist(record: Record) -> Finalist:
+    shape = record["student"]
+    options = tuple((name, _frozen(value)) for name, value in sorted(shape.get("options", {}).items()))
+    return Finalist(spec_from_json(record["spec"]), StudentSpec(model=shape["model"], options=options))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

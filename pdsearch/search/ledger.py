@@ -1,0 +1,172 @@
+"""What has been tried, what runs, what is next? One Optuna study of one kind of trials, written by the driver alone.
+
+The study is the only ledger. Beside it lie the records: *finished* is written before the study is told, so that a crash
+between the two is mended from the record when the study is opened again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from pdsearch.events import Event, Outcome, Report
+from pdsearch.jobs import Job, Limit
+from pdsearch.search.describe import Description
+from pdsearch.search.records import Live, Records
+from pdsearch.search.sampler import sampler
+from pdsearch.search.stop import pruner, rungs
+from pdsearch.search.suggest import suggest
+from pdsearch.space import Space
+
+__all__ = ["Ledger"]
+
+_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
+_DUPLICATES = 50
+_INTERRUPTED = "interrupted"
+
+
+class Ledger:
+    """Ask, tell, finish over one Optuna study; safe to reopen after any interruption.
+
+    Args:
+        study: The Optuna study, already loaded or created.
+        space: What is searched.
+        records: The records beside it.
+        kind: "search" or "baseline"; the prefix of its ids.
+        describe: From a specification to keys and configurations.
+        single: The space holds one configuration, so that nothing is selected and its trial may open the test set.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Space,
+        records: Records,
+        *,
+        kind: str,
+        describe: Description,
+        single: bool,
+    ) -> None:
+        self.study, self.space, self.records = study, space, records
+        self.kind, self.describe, self.single = kind, describe, single
+        self.live: dict[str, Live] = {}
+        self._trials: dict[str, optuna.Trial] = {}
+        self.exhausted = False
+        self.study.pruner = pruner(space.search.stop)
+        self._mend()
+
+    @property
+    def finished(self) -> int:
+        """Trials that count: complete, stopped early, or infeasible."""
+        return len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+
+    @property
+    def failed(self) -> int:
+        """Trials that failed for a reason of their own; interruptions and duplicates are none."""
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != _INTERRUPTED for t in trials)
+
+    @property
+    def waiting(self) -> int:
+        """Interrupted trials that will be asked again."""
+        return len(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+    def ask(self) -> Job | None:
+        """Return the next job, its asked record written; None when the space has nothing new to offer."""
+        for _ in range(_DUPLICATES):
+            trial = self._next_trial()
+            params = suggest(trial, self.space.parameters)
+            job = self._job(trial.number, params)
+            twin = self._twin(job)
+            if twin is None:
+                trial.set_user_attr("key", job.key)
+                self.records.ask(job)
+                self.live[job.id], self._trials[job.id] = Live(job), trial
+                return job
+            trial.set_user_attr("duplicate_of", twin)
+            self.study.tell(trial, state=TrialState.FAIL)
+        self.exhausted = True
+        return None
+
+    def tell(self, job: Job, event: Event) -> bool:
+        """Take an event; True when the trial is to be stopped early."""
+        self.live[job.id].note(event)
+        if not isinstance(event, Report) or len(self.space.objectives) > 1:
+            return False
+        trial = self._trials[job.id]
+        trial.report(event.val_accuracy, step=event.epoch)
+        return event.epoch in job.decide_at and trial.should_prune()
+
+    def finish(self, job: Job, outcome: Outcome) -> dict[str, Any]:
+        """Write the finished record, then tell the study; return the record."""
+        live, trial = self.live.pop(job.id), self._trials.pop(job.id)
+        record = self.records.finish(live, live.settled(outcome), self.describe)
+        for constraint in self.space.constraints:
+            if constraint.metric in record["values"]:
+                excess = record["values"][constraint.metric] - constraint.bound
+                trial.set_constraint(str(constraint), excess if constraint.op == "<=" else -excess)
+        self._settle(trial.number, record)
+        return record
+
+    def _next_trial(self) -> optuna.Trial:
+        trials = self.study.get_trials(deepcopy=False)
+        asked = sum("retry_of" not in t.user_attrs for t in trials)
+        search = self.space.search
+        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=asked)
+        return self.study.ask()
+
+    def _job(self, number: int, params: Mapping[str, Any]) -> Job:
+        spec = self.describe.complete(self.space.resolve(params))
+        halving = self.space.search.stop if self.kind == "search" else None
+        return Job(
+            id=f"{self.kind}-{number:05d}",
+            kind=self.kind,
+            spec=spec,
+            key=self.describe.key(spec),
+            number=number,
+            params=params,
+            limits=tuple(Limit(c.metric, c.op, c.bound) for c in self.space.constraints),
+            decide_at=rungs(halving, spec.distill.recipe.epochs),
+            test=self.single,
+        )
+
+    def _twin(self, job: Job) -> str | None:
+        running = (live.job for live in self.live.values())
+        for other in running:
+            if other.key == job.key:
+                return other.id
+        for record in self.records.finished.values():
+            if record["key"] == job.key and record["kind"] == self.kind:
+                return str(record["id"])
+        return None
+
+    def _settle(self, number: int, record: Mapping[str, Any]) -> None:
+        """Tell the study what a finished record says."""
+        state = _STATES.get(record["state"], TrialState.FAIL)
+        trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
+        if state is TrialState.FAIL:
+            self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
+        values = [record["values"][objective.metric] for objective in self.space.objectives]
+        self.study.tell(
+            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
+        )
+
+    def _mend(self) -> None:
+        """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            record = self.records.finished.get(f"{self.kind}-{trial.number:05d}")
+            if record is not None:
+                self._settle(trial.number, record)
+            else:
+                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", _INTERRUPTED)
+                self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        for trial in self._unretried():
+            # A trial cut off while it was being asked keeps its parameters under fixed_params.
+            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
+
+    def _unretried(self) -> list[FrozenTrial]:
+        trials = self.study.get_trials(deepcopy=False)
+        retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
+        return [t for t in trials if t.user_attrs.get("reason") == _INTERRUPTED and t.number not in retried]

@@ -1,0 +1,132 @@
+"""What lies on disk of each trial? An asked record before it starts and a finished record when it ends, both immutable.
+
+The study can be rebuilt from them, and analysis reads nothing else. Their fields are described in docs/records.md.
+"""
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pdsearch.artifacts import read_records, write_once
+from pdsearch.events import Event, Outcome, Ready, Report
+from pdsearch.jobs import Job
+from pdsearch.search.describe import Description
+from pdsearch.specs import spec_to_json
+
+__all__ = ["Live", "Records", "now"]
+
+FORMAT = 1
+
+
+def now() -> str:
+    """Return the time as ISO 8601 text, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass
+class Live:
+    """A running job: what it has said so far."""
+
+    job: Job
+    ready: Ready | None = None
+    reports: list[Report] = field(default_factory=list)
+    started_at: str = field(default_factory=now)
+    began: float = field(default_factory=time.monotonic)
+
+    def note(self, event: Event) -> None:
+        """Keep what the record will want."""
+        if isinstance(event, Ready):
+            self.ready = event
+        elif isinstance(event, Report):
+            self.reports.append(event)
+
+    def settled(self, outcome: Outcome) -> Outcome:
+        """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
+        if outcome.state == "stopped":
+            return self._stopped(outcome)
+        bad = [name for name, value in outcome.values.items() if not math.isfinite(value)]
+        if bad and outcome.state == "complete":
+            return dataclasses.replace(
+                outcome, state="failed", reason=f"{bad[0]} is not a finite number", values={}
+            )
+        return outcome
+
+    def _stopped(self, outcome: Outcome) -> Outcome:
+        """Return what the driver knows of a trial it stopped: the worker is not asked."""
+        ready = self.ready or Ready(None, {})
+        return dataclasses.replace(
+            outcome,
+            values=self._values(),
+            artifacts=ready.artifacts,
+            epochs={**ready.epochs, "student": len(self.reports)},
+            seconds=round(time.monotonic() - self.began, 3),
+            host=ready.host,
+            device=ready.device,
+        )
+
+    def _values(self) -> dict[str, float]:
+        static = self.ready.student if self.ready else {}
+        values = {
+            f"student.{name}": float(str(static[name])) for name in ("params", "flops") if name in static
+        }
+        accuracies = [report.val_accuracy for report in self.reports]
+        best = self.job.spec.distill.recipe.select == "best_val"
+        return {"student.val_accuracy": max(accuracies) if best else accuracies[-1], **values}
+
+
+class Records:
+    """The records of one study, by trial id, on disk and in memory alike."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.finished: dict[str, dict[str, Any]] = {
+            record["id"]: record for record in read_records(folder, ".finished.json").found.values()
+        }
+
+    def ask(self, job: Job) -> None:
+        """Write that a job is about to start; a job asked again keeps its first record."""
+        path = self.folder / f"{job.id}.asked.json"
+        if not path.exists():
+            write_once(path, {**_identity(job), "asked_at": now()})
+
+    def finish(self, live: Live, outcome: Outcome, describe: Description) -> dict[str, Any]:
+        """Write how a job ended and return the record."""
+        job, ready = live.job, live.ready
+        record = {
+            **_identity(job),
+            "config": describe.config(job.spec),
+            "state": outcome.state,
+            "reason": outcome.reason,
+            "reports": [dataclasses.asdict(report) for report in live.reports],
+            "values": dict(outcome.values),
+            "test": None if outcome.test is None else dict(outcome.test),
+            "teacher": None if ready is None or ready.teacher is None else dict(ready.teacher),
+            "student": {**(ready.student if ready else {}), "artifact": outcome.student},
+            "baselines": dict(job.baselines),
+            "artifacts": [dataclasses.asdict(use) for use in outcome.artifacts],
+            "cost": {"seconds": outcome.seconds, "epochs": dict(outcome.epochs)},
+            "host": outcome.host,
+            "device": outcome.device,
+            "versions": dict(describe.versions),
+            "started_at": live.started_at,
+            "finished_at": now(),
+        }
+        write_once(self.folder / f"{job.id}.finished.json", record)
+        self.finished[job.id] = record
+        return record
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "id": job.id,
+        "kind": job.kind,
+        "number": job.number,
+        "key": job.key,
+        "params": dict(job.params),
+        "spec": spec_to_json(job.spec),
+    }

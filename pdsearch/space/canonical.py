@@ -1,0 +1,111 @@
+"""How is a space written down? Whole, as a file with every default; and as what may not change on resume."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pdsearch.space.durations import format_duration
+from pdsearch.specs import Json
+
+if TYPE_CHECKING:
+    from pdsearch.space.model import Parameter, Search, Space
+
+__all__ = ["diff", "identity", "to_json"]
+
+RUNTIME = ("study", "resources", "confirm", "storage")
+RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures")
+ABSENT = "(absent)"
+
+
+def to_json(space: "Space") -> dict[str, Json]:
+    """See `Space.to_json`; `load` reads it back to an equal space."""
+    document: dict[str, Any] = {"study": space.study}
+    for name, value in space.fixed:
+        *sections, field = _path(name)
+        place = document
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[field] = _plain(value)
+    return document | {
+        "space": {parameter.name: _form(parameter) for parameter in space.parameters},
+        "search": _search(space.search),
+        "objectives": [asdict(objective) for objective in space.objectives],
+        "constraints": [str(constraint) for constraint in space.constraints],
+        "confirm": asdict(space.confirm) if space.confirm else "off",
+        "resources": asdict(space.resources),
+        "precision": space.precision,
+        "storage": space.storage,
+    }
+
+
+def identity(space: "Space") -> dict[str, Json]:
+    """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
+    document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
+    document["data"] = {key: value for key, value in document["data"].items() if key != "root"}
+    document["search"] = {
+        key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
+    }
+    document["defaults"] = {
+        part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
+    }
+    return document
+
+
+def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:
+    """Return what differs between two canonical forms, one line each: `train.distill.lr: 0.1 -> 0.05`."""
+    before, after = dict(_leaves(a, "")), dict(_leaves(b, ""))
+    return [
+        f"{name}: {_text(before, name)} -> {_text(after, name)}"
+        for name in sorted({*before, *after})
+        if name not in before or name not in after or _differ(before[name], after[name])
+    ]
+
+
+def _differ(a: object, b: object) -> bool:
+    return a != b or isinstance(a, bool) != isinstance(b, bool)
+
+
+def _text(leaves: Mapping[str, object], name: str) -> str:
+    return str(leaves[name]) if name in leaves else ABSENT
+
+
+def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from _leaves(child, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _path(name: str) -> list[str]:
+    head, *rest = name.split(".", 2)
+    grouped = head == "train" or (len(rest) == 2 and rest[0] in ("options", "params"))
+    return [head, *rest] if grouped else name.split(".", 1)
+
+
+def _form(parameter: "Parameter") -> dict[str, Json]:
+
+    form: dict[str, Any] = {}
+    if parameter.kind == "categorical":
+        form["choices"] = [json.loads(str(c)) if parameter.lists else c for c in parameter.choices]
+    else:
+        form |= {"low": parameter.low, "high": parameter.high, "log": parameter.log}
+        form |= {"step": parameter.step} if parameter.step is not None else {}
+    if parameter.when:
+        form["when"] = {name: list(values) for name, values in sorted(parameter.when.items())}
+    return form
+
+
+def _search(search: "Search") -> dict[str, Json]:
+    document: dict[str, Any] = {key: value for key, value in asdict(search).items() if value is not None}
+    if search.timeout is not None:
+        document["timeout"] = format_duration(search.timeout)
+    if search.stop is None:
+        return document | {"stop": "off"}
+    halving = {"min_epochs": search.stop.min_epochs, "factor": search.stop.factor}
+    return document | {"stop": {"metric": search.stop.metric, "halving": halving}}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,58 @@
+"""Which names may a space file use? The registered models, methods, losses, sources and augmentations."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "registered"]
+
+NO_PRUNING = "none"
+"""The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
+
+FROM_TEACHER = "from_teacher"
+"""The student whose shape follows the pruned teacher's masks; no model is registered under it."""
+
+BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The names a space file may use, apart from the registries so that tests may bring their own.
+
+    Args:
+        sources: Data sources.
+        augmentations: Augmentations of training views.
+        models: Names of the options of each model; None where a model takes any.
+        methods: Parameter dataclass of each pruning method.
+        losses: Parameter dataclass of each distillation loss.
+    """
+
+    sources: tuple[str, ...] = ()
+    augmentations: tuple[str, ...] = ()
+    models: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    methods: Mapping[str, type[Any]] = field(default_factory=dict)
+    losses: Mapping[str, type[Any]] = field(default_factory=dict)
+
+
+def registered() -> Catalog:
+    """Return the catalog of what is registered; this loads torch."""
+    from pdsearch.data.registry import augmentations, sources
+    from pdsearch.distillation.registry import losses
+    from pdsearch.models.registry import models
+    from pdsearch.pruning.registry import methods
+
+    return Catalog(
+        sources=tuple(sources.names()),
+        augmentations=tuple(augmentations.names()),
+        models={name: _options(models.get(name)) for name in models},
+        methods={name: methods.get(name).params for name in methods},
+        losses={name: losses.get(name).params for name in losses},
+    )
+
+
+def _options(builder: Callable[..., Any]) -> frozenset[str] | None:
+    parameters = inspect.signature(builder).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters) - BUILD_ARGUMENTS

@@ -1,0 +1,190 @@
+"""Does the whole make sense? What no single field knows: conflicts, missing values, epochs, budgets."""
+
+from itertools import pairwise
+from typing import Any
+
+from pdsearch.space.catalog import NO_PRUNING
+from pdsearch.space.document import dotted, mark_of
+from pdsearch.space.draft import Draft, path_of
+from pdsearch.space.problems import nearest, show
+from pdsearch.space.reach import Reach
+from pdsearch.space.rules import Selectable, rule_of
+from pdsearch.space.words import METRICS
+
+__all__ = ["check_conflicts", "check_part_values", "check_whole"]
+
+REQUIRED = (
+    "teacher.model",
+    "student.model",
+    "train.teacher.epochs",
+    "train.teacher.lr",
+    "train.recover.epochs",
+    "train.recover.lr",
+    "train.distill.epochs",
+    "train.distill.lr",
+    "prune.ratio",
+)
+
+
+def check_conflicts(draft: Draft) -> None:
+    """Refuse a name that is both fixed in a section and declared under `space`."""
+    for name, mark in draft.declared.marks.items():
+        if name in draft.given:
+            first = mark_of(draft.root, path_of(name), key=True)
+            lines = f": line {first.line} and line {mark.line}" if mark.line else ""
+            what = f"{name} stands twice, in its section and under space{lines}"
+            draft.problems.add(what, mark, key=dotted(("space", name)), hint="remove one of the two")
+
+
+def check_part_values(draft: Draft, selectable: Selectable) -> None:
+    """Check the parameters of losses and methods, and model options, that stand in sections."""
+    from pydantic import ValidationError
+
+    from pdsearch.space.complaints import add_complaints
+
+    for name, value in list(draft.given.items()):
+        rule = rule_of(name, draft.catalog, selectable)
+        if rule is None:
+            _refuse(draft, name, selectable)
+            continue
+        try:
+            draft.given[name] = rule.read(value, draft.catalog)
+        except ValidationError as error:
+            add_complaints(error, None, draft.root, draft.problems, at=path_of(name))
+
+
+def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
+    section, _, field = name.rpartition(".")
+    losses = [f for x in selectable.losses for f in draft.catalog.losses[x].__dataclass_fields__]
+    methods = [
+        f
+        for m in selectable.methods
+        if m != NO_PRUNING
+        for f in draft.catalog.methods[m].__dataclass_fields__
+    ]
+    options = [o for known in draft.catalog.models.values() for o in known or ()]
+    known = {"distill": ["loss", "seed", "view_seed", *losses], "prune.params": methods}.get(section, options)
+    known = sorted(set(known))
+    draft.complain(
+        f"unknown key {show(field)}", name, f"{nearest(field, known)}known: {', '.join(known) or 'none'}"
+    )
+
+
+def check_whole(draft: Draft) -> None:
+    """Run the checks that look at several fields; those of single fields have passed."""
+    reach = Reach(draft.parameters, draft.fixed, draft.catalog)
+    options = [name for name in draft.fixed if name.startswith(("teacher.options.", "student.options."))]
+    for name in (*draft.parameters, *options):
+        _check_effect(draft, reach, name)
+    for name in REQUIRED:
+        _check_value(draft, reach, name)
+    methods = reach.values("prune.method")
+    if set(methods) == {NO_PRUNING} and "prune.ratio" in draft.fixed:
+        draft.complain("nothing is pruned, so a ratio has no effect", "prune.ratio", "choose a prune.method")
+    for recipe in ("teacher", "recover", "distill"):
+        _check_epochs(draft, recipe)
+    _check_metrics(draft)
+    _check_stop(draft)
+    _check_trials(draft)
+
+
+def _check_effect(draft: Draft, reach: Reach, name: str) -> None:
+    vain = reach.without_effect(name)
+    if vain is None:
+        return
+    decider, values, others = vain
+    what = f"{name} has no effect where {decider} is {', '.join(map(str, values))}"
+    condition = f"when: {{{decider}: [{', '.join(map(str, others))}]}}"
+    draft.complain(what, name, f"add `{condition}`" if others else "remove it")
+
+
+def _check_value(draft: Draft, reach: Reach, name: str) -> None:
+    situation = reach.missing(name)
+    if situation is None:
+        return
+    *section, field = path_of(name)
+    place = ".".join(map(str, section))
+    where = f" where {situation}" if situation else ""
+    hint = f"add `{field}:` under {place}, or search {name} under space"
+    if situation:
+        hint = "widen its `when`"
+    draft.complain(f"{name} is missing{where}", name, hint)
+
+
+def _check_epochs(draft: Draft, recipe: str) -> None:
+    prefix = f"train.{recipe}"
+    epochs = [e for e in draft.possible(f"{prefix}.epochs") if e is not None]
+    if not epochs:
+        return
+    for raw in draft.possible(f"{prefix}.milestones", []):
+        milestones = _listed(raw)
+        if any(b <= a for a, b in pairwise(milestones)):
+            draft.complain(
+                f"milestones {milestones} do not ascend",
+                f"{prefix}.milestones",
+                "write them in ascending order",
+            )
+        elif milestones and milestones[-1] >= min(epochs):
+            what = f"the milestone {milestones[-1]} is never reached in {min(epochs)} epochs"
+            draft.complain(what, f"{prefix}.milestones", "milestones lie below epochs")
+    warmup = max(draft.possible(f"{prefix}.warmup_epochs", 0))
+    if warmup >= min(epochs):
+        what = f"a warm-up of {warmup} epochs leaves nothing of {min(epochs)}"
+        draft.complain(what, f"{prefix}.warmup_epochs", "warm up for fewer epochs than there are")
+
+
+def _listed(value: Any) -> list[int]:
+    import json
+
+    return list(json.loads(value) if isinstance(value, str) else value)
+
+
+def _check_metrics(draft: Draft) -> None:
+    metrics = [objective.metric for objective in draft.file.objectives or ()]
+    for i, metric in enumerate(metrics):
+        if metric in metrics[:i]:
+            path = ("objectives", i, "metric")
+            draft.problems.add(
+                f"the objective {metric} stands twice",
+                mark_of(draft.root, path),
+                key=dotted(path),
+                hint="keep one of them",
+            )
+
+
+def _check_stop(draft: Draft) -> None:
+    stop = draft.file.search.stop
+    if stop is None:
+        return
+    if len(draft.file.objectives or ()) > 1 and stop.metric is None:
+        hint = f"name the one that decides: `stop: {{metric: {METRICS[0]}, ...}}`"
+        draft.complain("several objectives, and stop names no metric", "search.stop", hint)
+    if stop.metric not in (None, METRICS[0]):
+        what = f"{stop.metric} is the same in every epoch, it cannot stop a trial"
+        draft.complain(what, "search.stop.metric", f"use {METRICS[0]}")
+    elif stop.metric is None and draft.file.objectives and draft.file.objectives[0].metric != METRICS[0]:
+        what = f"{draft.file.objectives[0].metric} is the same in every epoch, it cannot stop a trial"
+        draft.complain(what, "search.stop", f"name a metric: `stop: {{metric: {METRICS[0]}, ...}}`")
+    epochs = min(e for e in draft.possible("train.distill.epochs") if e is not None)
+    if stop.halving.min_epochs >= epochs:
+        what = (
+            f"the first rung, {stop.halving.min_epochs}, is never reached in {epochs} epochs of train.distill"
+        )
+        draft.complain(what, "search.stop.halving.min_epochs", "min_epochs lies below epochs")
+
+
+def _check_trials(draft: Draft) -> None:
+    trials = draft.file.search.trials
+    if trials is None and draft.parameters:
+        draft.complain(
+            "search.trials is missing", "search.trials", "say how many trials to run, e.g. `trials: 60`"
+        )
+    if draft.file.data.val_fraction > 0:
+        return
+    if draft.parameters or (trials or 1) > 1:
+        what = "a search compares trials on validation images, and a val_fraction of 0 leaves none"
+        draft.complain(what, "data.val_fraction", "cut some off, e.g. 0.1")
+    for recipe in ("teacher", "recover", "distill"):
+        if "best_val" in draft.possible(f"train.{recipe}.select"):
+            what = "best_val selects on validation images, and data.val_fraction is 0"
+            draft.complain(what, f"train.{recipe}.select", "select last, or cut off a val_fraction")

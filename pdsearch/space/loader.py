@@ -1,0 +1,205 @@
+"""How does a space file become a Space? Read, overridden, validated by section, checked as a whole."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from pdsearch.errors import ConfigError
+from pdsearch.space.catalog import NO_PRUNING, Catalog, registered
+from pdsearch.space.checks import check_conflicts, check_part_values, check_whole
+from pdsearch.space.complaints import add_complaints
+from pdsearch.space.conditions import check_conditions, in_order
+from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, mark_of, to_plain
+from pdsearch.space.draft import Draft, given_in
+from pdsearch.space.limits import read_constraints
+from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
+from pdsearch.space.overrides import apply_overrides
+from pdsearch.space.parameters import read_space, selectable_in
+from pdsearch.space.problems import Problems, show
+from pdsearch.space.reader import MAX_BYTES, read_yaml
+from pdsearch.space.resolve import PRUNING_ONLY, frozen
+from pdsearch.space.rules import Selectable, section_defaults
+from pdsearch.space.sections import File
+from pdsearch.space.values import part_params
+from pdsearch.space.words import METRICS
+from pdsearch.specs import Params
+
+__all__ = ["load", "parse"]
+
+MOST_PARAMETERS = 64
+
+
+def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
+    """Read and validate a space file.
+
+    Args:
+        path: The YAML file, at most 1 MB.
+        overrides: `dotted=value` texts that replace or add values before validation.
+        catalog: The names in force; None takes what is registered.
+
+    Raises:
+        ConfigError: Whatever is wrong with it: each problem with line, column, key and what to do.
+    """
+    root = read_yaml(_content(FilePath(path)), str(path))
+    return _space(root, str(path), FilePath(path).stem, overrides, catalog)
+
+
+def parse(
+    document: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    source: str = "space",
+    study: str = "study",
+    catalog: Catalog | None = None,
+) -> Space:
+    """Validate a space given as plain values, such as `Space.to_json` returns.
+
+    Args:
+        document: The sections.
+        overrides: As in `load`.
+        source: What messages call the document.
+        study: Name of the study where the document has none.
+        catalog: As in `load`.
+
+    Raises:
+        ConfigError: As in `load`, without lines.
+    """
+    return _space(from_plain(document, Mark(source)), source, study, overrides, catalog)
+
+
+def _content(path: FilePath) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError("no such file", where=str(path), hint="check the path") from None
+    except IsADirectoryError:
+        raise ConfigError("a folder, not a file", where=str(path), hint="name the space file in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot be read: {reason}", where=show(str(path)), hint="check the path") from None
+
+
+def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalog: Catalog | None) -> Space:
+    root = apply_overrides(root, overrides)
+    problems = Problems(source)
+    if not isinstance(root.value, dict):
+        what = "the file is empty" if root.value is None else "the file is not a mapping of sections"
+        problems.add(what, root.mark, hint="begin with `data:`; search_spaces/ has examples")
+        problems.check()
+    if isinstance(root.value, dict) and "study" not in root.value:
+        root.value["study"] = Node(root.mark, study)
+    _refuse_nothing(root, (), problems)
+    names = registered() if catalog is None else catalog
+    selectable = selectable_in(root, names)
+    file = _sections(root, problems, names)
+    declared = read_space(root, problems, names, selectable)
+    if len(declared.parameters) > MOST_PARAMETERS:
+        what = f"{len(declared.parameters)} searched parameters"
+        mark = mark_of(root, ("space",), key=True)
+        problems.add(what, mark, key="space", hint=f"search {MOST_PARAMETERS} at most, and fix the others")
+        problems.check()
+    check_conditions(root, declared, problems)
+    problems.check()
+    if file is None:
+        raise ConfigError("not a space file", where=source)
+    draft = Draft(root, file, declared, given_in(file), names, problems)
+    check_conflicts(draft)
+    check_part_values(draft, selectable)
+    constraints = read_constraints(file.constraints, root, problems)
+    problems.check()
+    check_whole(draft)
+    problems.check()
+    return _build(draft, selectable, constraints, study)
+
+
+def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
+    """Refuse keys without a value: no field of a space file can be nothing."""
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            _refuse_nothing(child, (*path, key), problems)
+    elif isinstance(node.value, list):
+        for i, child in enumerate(node.value):
+            _refuse_nothing(child, (*path, i), problems)
+    elif node.value is None:
+        problems.add("no value", node.mark, key=dotted(path), hint="give it one, or remove the key")
+
+
+def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
+    try:
+        return File.model_validate(to_plain(root), context=catalog)
+    except ValidationError as error:
+        add_complaints(error, File, root, problems)
+        return None
+
+
+def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -> Space:
+    from pdsearch.space.advice import notes_on, warnings_on  # loads torch, as the registries have by now
+
+    file = draft.file
+    return Space(
+        study=file.study or study,
+        fixed=_fixed(draft, selectable),
+        parameters=in_order(dict(draft.parameters)),
+        part_defaults=_part_defaults(draft.catalog, selectable),
+        search=_search(draft),
+        objectives=_objectives(file),
+        constraints=constraints,
+        confirm=Confirm(file.confirm.teachers, file.confirm.seeds) if file.confirm else None,
+        resources=Resources(file.resources.cpu, file.resources.gpu),
+        precision=file.precision,
+        storage=file.storage,
+        warnings=warnings_on(draft),
+        notes=notes_on(draft),
+    )
+
+
+def _fixed(draft: Draft, selectable: Selectable) -> Params:
+    values = {**section_defaults(), **draft.fixed}
+    dense = set(selectable.methods) == {NO_PRUNING}
+    return tuple(
+        (name, frozen(value))
+        for name, value in sorted(values.items())
+        if name not in draft.parameters
+        and not (dense and name.startswith(PRUNING_ONLY) and name != "prune.method")
+    )
+
+
+def _part_defaults(catalog: Catalog, selectable: Selectable) -> tuple[tuple[str, Params], ...]:
+    parts = {f"distill.{loss}": catalog.losses[loss] for loss in selectable.losses}
+    parts |= {f"prune.{m}": catalog.methods[m] for m in selectable.methods if m != NO_PRUNING}
+    return tuple((name, _defaults(params)) for name, params in sorted(parts.items()))
+
+
+def _defaults(params: type[Any]) -> Params:
+    unset = params()
+    return tuple((name, frozen(getattr(unset, name))) for name in sorted(part_params(params)))
+
+
+def _search(draft: Draft) -> Search:
+    search = draft.file.search
+    stop = None
+    if search.stop is not None:
+        halving = search.stop.halving
+        stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
+    return Search(
+        trials=search.trials or 1,
+        sampler=search.sampler,
+        seed=search.seed,
+        timeout=search.timeout,
+        stop=stop,
+        max_failures=search.max_failures,
+        concurrency=search.concurrency,
+    )
+
+
+def _objectives(file: File) -> tuple[Objective, ...]:
+    if not file.objectives:
+        return (Objective(METRICS[0], "maximize"),)
+    return tuple(Objective(o.metric, o.goal or _goal(o.metric)) for o in file.objectives)
+
+
+def _goal(metric: str) -> str:
+    return "maximize" if metric == METRICS[0] else "minimize"

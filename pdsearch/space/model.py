@@ -1,0 +1,175 @@
+"""What is a space, once validated? Frozen and whole: what is searched, what is fixed, how it is run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pdsearch.space import canonical, resolve
+from pdsearch.space.document import Scalar
+from pdsearch.specs import Json, Params, TrialSpec
+
+__all__ = [
+    "Confirm",
+    "Constraint",
+    "Halving",
+    "Objective",
+    "Parameter",
+    "Resources",
+    "Search",
+    "Space",
+]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One searched parameter.
+
+    Args:
+        name: Dotted name, e.g. "distill.temperature".
+        kind: "categorical", "float" or "int".
+        choices: Values of a categorical parameter, scalars; a list stands as its JSON text (see `lists`).
+        low: Smallest value of a range, inclusive.
+        high: Largest value of a range, inclusive; reached by whole steps from low.
+        log: The range is searched on a logarithmic scale.
+        step: Distance between neighbouring values, or None.
+        when: Other categorical parameters and the values that make this one count; all must hold.
+        lists: The choices are JSON texts of lists.
+    """
+
+    name: str
+    kind: str
+    choices: tuple[Scalar, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = None
+    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict, hash=False)
+    lists: bool = False
+
+    def active(self, values: Mapping[str, object]) -> bool:
+        """Say whether the parameter counts beside the values of the parameters before it."""
+        return all(name in values and values[name] in allowed for name, allowed in self.when.items())
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Asynchronous successive halving over epochs, decided by one metric."""
+
+    metric: str
+    min_epochs: int
+    factor: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the space is searched; timeout in seconds, None where there is no limit."""
+
+    trials: int
+    sampler: str
+    seed: int
+    timeout: int | None
+    stop: Halving | None
+    max_failures: int
+    concurrency: int | None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One thing to optimise; goal is "maximize" or "minimize"."""
+
+    metric: str
+    goal: str
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A limit: metric `op` bound, op being "<=" or ">="."""
+
+    metric: str
+    op: str
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        """Say whether a measured value lies within the limit."""
+        return value <= self.bound if self.op == "<=" else value >= self.bound
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.op} {self.bound!r}"
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The finalists: how many leading teachers, each with how many fresh seeds."""
+
+    teachers: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial uses; a fraction of a GPU shares one."""
+
+    cpu: int
+    gpu: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """A validated space file.
+
+    Args:
+        study: Name of the study.
+        fixed: Sorted (dotted name, value) of every field of a trial that is not searched, defaults included.
+        parameters: What is searched, each after the parameters its `when` names.
+        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) of the selectable parts.
+        search: How it is searched.
+        objectives: At least one.
+        constraints: Limits on metrics.
+        confirm: Confirmation of the finalists, or None.
+        resources: What one trial uses.
+        precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces auto before it resolves trials.
+        storage: Folder of results and artifacts.
+        warnings: What is legal but costly or doubtful, one sentence each.
+        notes: What a person should know, e.g. the rounds that geometric ratios mean.
+    """
+
+    study: str
+    fixed: Params
+    parameters: tuple[Parameter, ...]
+    part_defaults: tuple[tuple[str, Params], ...]
+    search: Search
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    confirm: Confirm | None
+    resources: Resources
+    precision: str
+    storage: str
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def resolve(self, params: Mapping[str, object]) -> TrialSpec:
+        """Return the trial of sampled values; data.fingerprint is left empty, precision as the space has it.
+
+        Args:
+            params: A value for each active parameter, by dotted name, and nothing else.
+
+        Raises:
+            ConfigError: A value is missing, unknown, inactive or out of range.
+        """
+        return resolve.resolve(self, params)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the middle of the space: first choices, centres of ranges, conditions respected."""
+        return resolve.defaults(self)
+
+    def unpruned(self) -> "Space":
+        """Return the same space with the teacher left dense, and what only pruned teachers need gone."""
+        return resolve.unpruned(self)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the whole space in the form of a space file, every default written out."""
+        return canonical.to_json(self)
+
+    def identity(self) -> dict[str, Json]:
+        """Return what may not change when a study is resumed."""
+        return canonical.identity(self)

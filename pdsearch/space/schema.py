@@ -1,0 +1,111 @@
+"""How does an editor check a space file? By a JSON Schema made of the sections and of what is registered."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog, registered
+from pdsearch.space.rules import FREE_GROUPS, Selectable, rule_of, searchable_names
+from pdsearch.space.sections import OPTION_NAME, File, ParameterForm
+from pdsearch.space.values import part_params
+from pdsearch.space.words import METRICS
+
+__all__ = ["json_schema"]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+def json_schema(catalog: Catalog | None = None) -> Schema:
+    """Return the JSON Schema (draft 2020-12) of space files.
+
+    It refuses unknown keys and wrong types; what `load` checks beyond that needs the whole file.
+
+    Args:
+        catalog: The names to complete; None takes what is registered.
+    """
+    names = registered() if catalog is None else catalog
+    schema = _without_null(File.model_json_schema())
+    sections = schema["$defs"]
+    sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
+    for section, field, words in _words(names):
+        sections[section]["properties"][field]["enum"] = sorted(words)
+    for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
+        reference = place.pop("$ref")
+        place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
+    distill = sections["DistillSection"]
+    distill["additionalProperties"] = False
+    distill["properties"] |= _parameters(names.losses.values())
+    sections["PruneSection"]["properties"]["params"] |= {
+        "properties": _parameters(names.methods.values()),
+        "additionalProperties": False,
+    }
+    schema["properties"]["space"] = _space(names, schema)
+    return {"$schema": DIALECT, **schema, "title": "pdsearch space"}
+
+
+def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
+    return [
+        ("DataSection", "source", names.sources),
+        ("DataSection", "augment", names.augmentations),
+        ("TeacherSection", "model", names.models),
+        ("StudentSection", "model", [FROM_TEACHER, *names.models]),
+        ("PruneSection", "method", [NO_PRUNING, *names.methods]),
+        ("DistillSection", "loss", names.losses),
+        ("ObjectiveSection", "metric", METRICS),
+        ("StopSection", "metric", METRICS),
+    ]
+
+
+def _without_null(schema: Any) -> Any:
+    """Return a schema in which nothing may be null: no field of a space file can be."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    cleaned = {key: _without_null(value) for key, value in schema.items()}
+    kinds = cleaned.get("anyOf")
+    if isinstance(kinds, list) and {"type": "null"} in kinds:
+        kinds.remove({"type": "null"})
+        cleaned.pop("anyOf")
+        cleaned |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        cleaned.pop("default", None)
+    return cleaned
+
+
+def _parameters(parts: Iterable[type[Any]]) -> Schema:
+    found: dict[str, list[Schema]] = {}
+    for part in parts:
+        for name, rule in part_params(part).items():
+            help_text = part.__dataclass_fields__[name].metadata.get("help", "")
+            found.setdefault(name, []).append({**rule.adapters[0].json_schema(), "description": help_text})
+    return {name: _any_of(kinds) for name, kinds in sorted(found.items())}
+
+
+def _any_of(kinds: list[Schema]) -> Schema:
+    distinct = [kind for i, kind in enumerate(kinds) if kind not in kinds[:i]]
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
+    everything = Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
+    options = "|".join(group.replace(".", r"\.") for group in FREE_GROUPS if group != "prune.params")
+    return {
+        "type": "object",
+        "description": schema["properties"]["space"]["description"],
+        "properties": {name: _entry(name, names, everything) for name in searchable_names(names, everything)},
+        "patternProperties": {f"^({options})\\.{OPTION_NAME[1:]}": _forms({})},
+        "additionalProperties": False,
+    }
+
+
+def _entry(name: str, names: Catalog, everything: Selectable) -> Schema:
+    rule = rule_of(name, names, everything)
+    kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array"}
+    return _forms({"type": kinds[rule.kind]} if rule is not None and rule.kind in kinds else {})
+
+
+def _forms(value: Schema) -> Schema:
+    fixed = value or {"type": ["boolean", "number", "string"]}
+    choices = {"type": "array", "items": value, "minItems": 1}
+    return {"anyOf": [fixed, choices, {"$ref": "#/$defs/ParameterForm"}]}

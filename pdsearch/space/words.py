@@ -1,0 +1,105 @@
+"""Which words may stand in a field? Names of parts, metrics, times, folders; each with its complaint."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog
+from pdsearch.space.durations import parse_duration
+from pdsearch.space.problems import nearest, show
+
+__all__ = [
+    "METRICS",
+    "augmentation",
+    "complaint",
+    "duration",
+    "loss",
+    "method",
+    "metric",
+    "model",
+    "number",
+    "option",
+    "source",
+    "storage",
+    "student_model",
+    "switch",
+]
+
+METRICS = ("student.val_accuracy", "student.params", "student.flops", "student.latency")
+"""What can be an objective or have a constraint."""
+
+
+def complaint(what: str, hint: str) -> PydanticCustomError:
+    """Return an error that pydantic passes through as it stands."""
+    return PydanticCustomError("complaint", "{what}", {"what": what, "hint": hint})
+
+
+def _known(noun: str, names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, ValidationInfo], str]:
+    def check(word: str, info: ValidationInfo) -> str:
+        names = sorted(names_in(info.context or Catalog()))
+        if word not in names:
+            raise complaint(
+                f"unknown {noun} {show(word)}", f"{nearest(word, names)}known: {', '.join(names)}"
+            )
+        return word
+
+    return check
+
+
+source = _known("data source", lambda catalog: catalog.sources)
+augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
+model = _known("model", lambda catalog: catalog.models)
+student_model = _known("model", lambda catalog: {FROM_TEACHER, *catalog.models})
+method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
+loss = _known("distillation loss", lambda catalog: catalog.losses)
+metric = _known("metric", lambda _: METRICS)
+
+
+def number(value: Any) -> Any:
+    """Accept a whole or decimal number as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise complaint(f"expected a number, got {show(value)}", "write a number")
+    return value
+
+
+def option(value: Any) -> Any:
+    """Accept what an option may be: a scalar, or a list of such."""
+    if isinstance(value, list) and value:
+        return [option(item) for item in value]
+    if not isinstance(value, bool | int | float | str):
+        raise complaint(
+            f"expected a word, a number or a list, got {show(value)}", "write one, or remove the key"
+        )
+    return value
+
+
+def duration(value: Any) -> int:
+    """Read a time such as "12h" into seconds."""
+    try:
+        return parse_duration(value)
+    except (TypeError, ValueError):
+        raise complaint(f"expected a time, got {show(value)}", "write it as 90s, 12h or 1h30m") from None
+
+
+def switch(value: Any) -> Any:
+    """Read the word `off` as None; nothing, true and false mean neither."""
+    if value is None or isinstance(value, bool):
+        raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
+    return None if value == "off" else value
+
+
+def storage(value: str) -> str:
+    """Accept a folder."""
+    if value.startswith("ray://"):
+        raise complaint(
+            "ray:// is no storage", "name a folder or a shared mount; the driver runs on the cluster"
+        )
+    if "://" in value:
+        raise complaint(
+            f"{show(value)}: only folders and shared mounts can hold results yet", "name a folder, e.g. runs/"
+        )
+    if not value.strip():
+        raise complaint("the storage has no name", "name a folder, e.g. runs/")
+    return value

@@ -1,0 +1,36 @@
+"""The images, decoded and split once: an artifact that every worker maps into memory."""
+
+from collections.abc import Generator
+
+from pdsearch.data import Dataset, Views, from_tensors, prepare, to_meta, to_tensors
+from pdsearch.data.registry import sources
+from pdsearch.events import Progress
+from pdsearch.specs import DataSpec
+from pdsearch.stages.keys import data_key
+from pdsearch.stages.obtain import Made, obtain, tensors
+from pdsearch.stages.site import Site
+
+__all__ = ["dataset", "views"]
+
+
+def dataset(spec: DataSpec, site: Site) -> Generator[Progress, None, Dataset]:
+    """Return the split images of a spec."""
+    key = data_key(spec)
+    entry = yield from obtain(site, "data", key, lambda: _decode(spec))
+
+    def load() -> tuple[Dataset, int]:
+        loaded = tensors(entry)
+        return from_tensors(loaded, entry.meta), sum(tensor.nbytes for tensor in loaded.values())
+
+    return site.kept.get(("data", key), load)
+
+
+def views(data: Dataset, *, augment: str, stream: int, site: Site) -> Views:
+    """Return the training views of a stream."""
+    return Views(data.train, mean=data.mean, std=data.std, augment=augment, stream=stream, device=site.device)
+
+
+def _decode(spec: DataSpec) -> Generator[Progress, None, Made]:
+    yield Progress("data", note=f"reading {spec.source}")
+    prepared = prepare(sources.get(spec.source).read(spec), spec)
+    return Made(to_tensors(prepared), to_meta(prepared))

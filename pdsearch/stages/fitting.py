@@ -1,0 +1,97 @@
+"""How does a stage train a network? One call of the training loop, its progress kept under the artifact's key."""
+
+from collections.abc import Generator
+
+from torch import nn
+
+from pdsearch.data import Dataset, Views
+from pdsearch.events import Progress
+from pdsearch.pruning import Mask
+from pdsearch.specs import Json, Recipe, TrialSpec, derive_seed
+from pdsearch.stages.data import views
+from pdsearch.stages.networks import measure
+from pdsearch.stages.site import Site
+from pdsearch.training import Checkpoint, EpochReport, Objective, fit, hard_labels
+
+__all__ = ["Fitting", "achieved", "fit_teacher"]
+
+
+class Fitting:
+    """One training of one network at a site: who trains what for which artifact.
+
+    Args:
+        spec: The trial; its precision and seeds count.
+        data: The images.
+        site: Where it runs.
+        stage: For the count of epochs.
+        key: Of the artifact in the making; names the checkpoint.
+    """
+
+    def __init__(self, spec: TrialSpec, data: Dataset, site: Site, *, stage: str, key: str) -> None:
+        self.spec, self.data, self.site, self.stage, self.key = spec, data, site, stage, key
+
+    def run(
+        self,
+        model: nn.Module,
+        *,
+        seen: Views,
+        objective: Objective,
+        recipe: Recipe,
+        seed: int,
+        mask: Mask | None = None,
+    ) -> Generator[EpochReport, None, None]:
+        """Train in place and yield each epoch; a training cut off before goes on where its checkpoint lies.
+
+        Args:
+            model: The network.
+            seen: The training views.
+            objective: The loss.
+            recipe: How it is trained.
+            seed: Of the order of images.
+            mask: Weights stay zero where it is False.
+        """
+        site, precision = self.site, self.spec.precision
+        checkpoint = Checkpoint(site.progress / self.key, interval_s=site.checkpoint_s)
+        for report in fit(
+            model,
+            views=seen,
+            objective=objective,
+            recipe=recipe,
+            seed=seed,
+            evaluate=lambda network: measure(network, self.data, "val", site, precision),
+            engine=site.engine(precision),
+            mask=mask,
+            checkpoint=checkpoint,
+        ):
+            site.trained(self.stage)
+            yield report
+
+
+def fit_teacher(
+    fitting: Fitting, model: nn.Module, *, note: str, recipe: Recipe, seed: int, mask: Mask | None = None
+) -> Generator[Progress, None, dict[str, Json]]:
+    """Train a teacher on hard labels, dense or masked, and return what is known of it.
+
+    Args:
+        fitting: For which artifact.
+        model: The teacher.
+        note: What a person is told.
+        recipe: How it is trained.
+        seed: Of its views and its order of images.
+        mask: Weights stay zero where it is False.
+    """
+    data, site = fitting.data, fitting.site
+    stream = derive_seed(seed, "views")
+    seen = views(data, augment=fitting.spec.data.augment, stream=stream, site=site)
+    reports = []
+    objective = hard_labels(seen.labels, label_smoothing=recipe.label_smoothing)
+    for report in fitting.run(model, seen=seen, objective=objective, recipe=recipe, seed=seed, mask=mask):
+        reports.append(report)
+        yield Progress(fitting.stage, note, report.epoch, report.epochs, report.val_accuracy)
+    return {"val_accuracy": achieved(reports, recipe), "epochs": len(reports)}
+
+
+def achieved(reports: list[EpochReport], recipe: Recipe) -> float:
+    """Return the validation accuracy of the epoch whose weights are handed on."""
+    accuracies = [report.val_accuracy for report in reports]
+    return max(accuracies) if recipe.select == "best_val" else accuracies[-1]

@@ -1,0 +1,85 @@
+"""How does a stage hold a network? Built from its name, its weights from an artifact, with what is known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pdsearch.artifacts import Entry
+from pdsearch.data import Dataset, Split, Views
+from pdsearch.models import build
+from pdsearch.pruning import Mask
+from pdsearch.specs import Json, Params, TrialSpec
+from pdsearch.stages.obtain import tensors
+from pdsearch.stages.site import Site
+from pdsearch.training import accuracy
+
+__all__ = ["Network", "blank", "load", "measure", "network", "packed"]
+
+_MASK = "mask/"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained teacher. Whoever changes its weights takes a copy.
+
+    Args:
+        key: Of its artifact.
+        model: The module, in evaluation mode, on the site's device.
+        mask: Of a pruned network; None for a dense one.
+        meta: What its stage said of it: val_accuracy, epochs, seconds.
+    """
+
+    key: str
+    model: nn.Module
+    mask: Mask | None
+    meta: Mapping[str, Json]
+
+
+def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:
+    """Return an untrained network for a data set."""
+    return build(
+        name,
+        num_classes=data.num_classes,
+        channels=data.channels,
+        image_size=data.image_size,
+        seed=seed,
+        options=options,
+    )
+
+
+def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Network:
+    """Return the teacher that lies in an artifact, from the site's memory if it is at hand."""
+
+    def make() -> tuple[Network, int]:
+        model = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
+        mask = load(model, tensors(entry))
+        site.engine(spec.precision).place(model.eval())
+        size = sum(tensor.nbytes for tensor in model.state_dict().values())
+        return Network(entry.key, model, mask, entry.meta), size
+
+    return site.kept.get(("network", entry.key), make)
+
+
+def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
+    """Return a network's weights, and its mask, as the tensors of one artifact."""
+    masks = {} if mask is None else {f"{_MASK}{name}": tensor for name, tensor in mask.items()}
+    return {**model.state_dict(), **masks}
+
+
+def load(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
+    """Load an artifact's weights into a network and return its mask, if it has one."""
+    masks = {name.removeprefix(_MASK): tensor for name, tensor in named.items() if name.startswith(_MASK)}
+    model.load_state_dict({name: tensor for name, tensor in named.items() if not name.startswith(_MASK)})
+    return Mask(masks) if masks else None
+
+
+def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: str) -> float:
+    """Return a network's accuracy on "val" or "test", in [0, 1]."""
+    split: Split = getattr(data, part)
+    seen = site.kept.get(("seen", part, str(id(data))), lambda: (_plain_views(data, split, site), 0))
+    return accuracy(model, seen, split.labels, engine=site.engine(precision))
+
+
+def _plain_views(data: Dataset, split: Split, site: Site) -> Views:
+    return Views(split, mean=data.mean, std=data.std, augment="none", stream=0, device=site.device)

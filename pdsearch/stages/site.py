@@ -1,0 +1,74 @@
+"""Where does a worker work, and what does it keep at hand between trials? A store, a device, and a bounded memory."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+from pdsearch.artifacts import ArtifactStore
+from pdsearch.events import Use
+from pdsearch.training import Engine
+
+__all__ = ["Kept", "Site"]
+
+T = TypeVar("T")
+
+
+class Kept:
+    """What was loaded or computed lately, by name; the oldest goes when the total size passes the limit.
+
+    Args:
+        limit_bytes: Bytes in all; a single larger thing is still kept until the next one comes.
+    """
+
+    def __init__(self, limit_bytes: int = 2 * 2**30) -> None:
+        self._limit, self._total = limit_bytes, 0
+        self._items: OrderedDict[tuple[str, ...], tuple[object, int]] = OrderedDict()
+
+    def get(self, name: tuple[str, ...], make: Callable[[], tuple[T, int]]) -> T:
+        """Return the thing of a name; `make` returns it with its size in bytes where it is not at hand."""
+        if name not in self._items:
+            self._items[name] = made = make()
+            self._total += made[1]
+            while self._total > self._limit and len(self._items) > 1:
+                _, (_, size) = self._items.popitem(last=False)
+                self._total -= size
+        self._items.move_to_end(name)
+        return cast("T", self._items[name][0])
+
+
+@dataclass
+class Site:
+    """A worker's place. Nothing in it affects a result; what does is in the specs.
+
+    Args:
+        store: Of artifacts, shared by all workers.
+        progress: Folder of checkpoints of what is running, by key; seen by every node.
+        device: "cpu", "cuda", "cuda:1", ...
+        outputs_limit_bytes: Teacher outputs of one stream are stored up to this size; beyond it the teacher runs live.
+        checkpoint_s: Seconds between two checkpoints, at least.
+        uses: Artifacts the current trial used, in order.
+        epochs: Epochs the current trial trained, by stage.
+    """
+
+    store: ArtifactStore
+    progress: Path
+    device: str = "cpu"
+    outputs_limit_bytes: int = 20 * 2**30
+    checkpoint_s: float = 10.0
+    kept: Kept = field(default_factory=Kept)
+    uses: list[Use] = field(default_factory=list)
+    epochs: dict[str, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Start a trial: forget what the last one used, keep what it loaded."""
+        self.uses, self.epochs = [], {}
+
+    def engine(self, precision: str) -> Engine:
+        """Return the engine for a precision on this device."""
+        return Engine(device=self.device, precision=precision)
+
+    def trained(self, stage: str) -> None:
+        """Count one epoch trained for the current trial."""
+        self.epochs[stage] = self.epochs.get(stage, 0) + 1

@@ -1,0 +1,119 @@
+"""A trial: teacher, pruning, student, distillation. Read run_trial aloud."""
+
+import platform
+import time
+from collections.abc import Generator
+from dataclasses import replace
+
+from pdsearch.data import Dataset
+from pdsearch.errors import PdsearchError, StorageError
+from pdsearch.events import Event, Outcome, Progress, Ready
+from pdsearch.jobs import Job, Limit
+from pdsearch.models import count_params
+from pdsearch.specs import Json, TrialSpec
+from pdsearch.stages import keys
+from pdsearch.stages.data import dataset
+from pdsearch.stages.distill import distill
+from pdsearch.stages.networks import Network, measure
+from pdsearch.stages.prune import teacher as teacher_of
+from pdsearch.stages.site import Site
+from pdsearch.stages.student import Student
+from pdsearch.stages.student import student as student_of
+from pdsearch.stages.teacher import dense_teacher
+
+__all__ = ["run_job", "run_trial"]
+
+
+def run_trial(
+    spec: TrialSpec, site: Site, *, limits: tuple[Limit, ...] = (), test: bool = False
+) -> Generator[Event, None, Outcome]:
+    """Run one trial; yield what happens, return how it ended.
+
+    Args:
+        spec: What to compute.
+        site: Where.
+        limits: Constraints; what is known of the student is checked before distillation.
+        test: Open the test set at the end.
+    """
+    data = yield from dataset(spec.data, site)
+    teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
+    student = student_of(spec, data, teacher, site)
+    facts = _teacher_facts(spec, teacher), student.facts()
+    yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
+    known = {"student.params": float(student.params), "student.flops": float(student.flops)}
+    for limit in limits:
+        if limit.metric in known and limit.broken(known[limit.metric]):
+            reason = f"{limit.metric} = {known[limit.metric]:.6g}, not {limit.sign} {limit.bound:.6g}"
+            return Outcome("infeasible", reason, values=known)
+    taught = yield from distill(spec, data, teacher, student, site)
+    values = {"student.val_accuracy": taught.val_accuracy, **known}
+    tested = _tested(spec, data, teacher, student, site) if test else None
+    return Outcome("complete", values=values, test=tested, student=taught.key)
+
+
+def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
+    """Run a job to its end; yield its events, the outcome last. Its own errors end it, never the worker.
+
+    Errors of the storage are not the trial's: they are raised, for the runner to try again or to stop.
+    """
+    site.begin()
+    began = time.monotonic()
+    try:
+        if job.kind == "teacher":
+            outcome = yield from _teacher_only(job.spec, site)
+        else:
+            outcome = yield from run_trial(job.spec, site, limits=job.limits, test=job.test)
+    except StorageError:
+        raise
+    except PdsearchError as error:
+        outcome = Outcome("failed", str(error))
+    except Exception as error:  # A method of a user may raise anything; the search goes on.
+        outcome = Outcome("failed", f"{type(error).__name__}: {error}")
+    yield replace(
+        outcome,
+        artifacts=tuple(site.uses),
+        epochs=dict(site.epochs),
+        seconds=round(time.monotonic() - began, 3),
+        host=platform.node(),
+        device=site.device,
+    )
+
+
+def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outcome]:
+    data = yield from dataset(spec.data, site)
+    network = yield from dense_teacher(spec, data, site)
+    accuracy = network.meta["val_accuracy"]
+    assert isinstance(accuracy, float)
+    return Outcome("complete", values={"teacher.val_accuracy": accuracy})
+
+
+def _teacher_facts(spec: TrialSpec, teacher: Network | None) -> dict[str, Json] | None:
+    if teacher is None:
+        return None
+    facts: dict[str, Json] = {
+        "key": teacher.key,
+        "config": keys.teacher_config(spec),
+        "model": spec.teacher.model,
+        "seed": spec.teacher.seed,
+        "val_accuracy": teacher.meta["val_accuracy"],
+        "params": count_params(teacher.model),
+        "remaining": teacher.meta.get("remaining"),
+        "sparsity": teacher.meta.get("sparsity", 0.0),
+        "rounds": teacher.meta.get("round", 0),
+    }
+    prune = spec.prune
+    names = ("method", "ratio", "schedule", "recovery", "scope", "at")
+    return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+
+
+def _tested(
+    spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site
+) -> dict[str, float]:
+    accuracies = {"student.accuracy": measure(student.model, data, "test", site, spec.precision)}
+    if teacher is not None:
+        name = ("test", teacher.key, spec.precision)
+        teachers = site.kept.get(
+            name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8)
+        )
+        accuracies["teacher.accuracy"] = teachers
+    return accuracies

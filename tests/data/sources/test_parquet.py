@@ -1,0 +1,195 @@
+"""Parquet sets are read, fingerprinted, and refused with file and row when something is wrong with them."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pdsearch.data import RawData
+from pdsearch.data.registry import sources
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.specs import DataSpec
+
+
+def png(value: int, size: int = 4, mode: str = "RGB") -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, (size, size), (value,) * 3 if mode == "RGB" else value).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def write(
+    file: Path, images: list[bytes | None], image: str = "img", names: list[str] | None = None, **labels: Any
+) -> None:
+    content = {image: [{"bytes": data, "path": None} for data in images], **labels}
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table(
+        {name: pa.array(rows, kind if name == image else None) for name, rows in content.items()}
+    )
+    if names is not None:
+        features = {label: {"names": names} for label in labels}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, file)
+
+
+def a_set(root: Path, **more: Any) -> DataSpec:
+    write(
+        root / "train.parquet",
+        [png(1), png(2), png(3)],
+        **{"label": [0, 1, 0], "names": ["cat", "dog"], **more},
+    )
+    write(root / "test.parquet", [png(4), png(5)], label=[1, 1])
+    return DataSpec(source="parquet", root=str(root))
+
+
+def read(spec: DataSpec) -> RawData:
+    sources.get("parquet").fingerprint(spec)
+    return sources.get("parquet").read(spec)
+
+
+def test_a_set_is_read(tmp_path: Path) -> None:
+    raw = read(a_set(tmp_path))
+    assert raw.train_images.shape == (3, 3, 4, 4)
+    assert raw.train_images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert raw.train_labels.tolist() == [0, 1, 0]
+    assert raw.test_labels.dtype == np.int64
+    assert raw.classes == ("cat", "dog")
+
+
+def test_shards_are_read_in_order(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "train-00001-of-00002.parquet", [png(9)], label=[1])
+    (tmp_path / "train.parquet").rename(tmp_path / "train-00000-of-00002.parquet")
+    assert read(spec).train_images[:, 0, 0, 0].tolist() == [1, 2, 3, 9]
+
+
+def test_another_split_may_be_the_test_set(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    (tmp_path / "test.parquet").rename(tmp_path / "valid.parquet")
+    raw = read(DataSpec(source="parquet", root=spec.root, options=(("test", "valid"),)))
+    assert len(raw.test_labels) == 2
+
+
+def test_without_names_classes_are_indices(tmp_path: Path) -> None:
+    assert read(a_set(tmp_path, names=None, label=[0, 2, 1])).classes == ("0", "1", "2")
+
+
+def test_images_that_are_all_grey_have_one_channel(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", [png(1, mode="L")], image="image", label=[0])
+    assert read(DataSpec(source="parquet", root=str(tmp_path))).train_images.shape == (1, 1, 4, 4)
+
+
+def test_the_fingerprint_follows_content_and_label_column(tmp_path: Path) -> None:
+    spec = a_set(tmp_path, coarse=[0, 0, 0])
+    fingerprint = sources.get("parquet").fingerprint
+    first = fingerprint(spec)
+    assert len(first) == 64
+    assert fingerprint(spec) == first
+    assert fingerprint(DataSpec(source="parquet", root=spec.root, options=(("label", "coarse"),))) != first
+    write(tmp_path / "test.parquet", [png(4), png(6)], label=[1, 1])
+    assert fingerprint(spec) != first
+
+
+def test_fine_label_wins_over_other_integer_columns(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", [png(1), png(2)], fine_label=[0, 1], coarse_label=[0, 0])
+    assert read(DataSpec(source="parquet", root=str(tmp_path))).train_labels.tolist() == [0, 1]
+
+
+def test_labels_that_may_be_in_several_columns_have_to_be_named(tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", [png(1)], a=[0], b=[0])
+    write(tmp_path / "test.parquet", [png(1)], a=[0], b=[0])
+    with pytest.raises(ConfigError, match=r"name the column of labels in data\.label: a, b"):
+        read(DataSpec(source="parquet", root=str(tmp_path)))
+
+
+def test_a_label_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    with pytest.raises(ConfigError, match="integer columns: label"):
+        read(DataSpec(source="parquet", root=spec.root, options=(("label", "labl"),)))
+
+
+def test_no_root() -> None:
+    with pytest.raises(ConfigError, match=r"set data\.root"):
+        read(DataSpec(source="parquet"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    (tmp_path / "test.parquet").unlink()
+    with pytest.raises(DataError, match=r"test\.parquet: no such file"):
+        read(spec)
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    (tmp_path / "train.parquet").write_bytes(b"x" * 100)
+    with pytest.raises(DataError, match=r"train\.parquet: no readable Parquet file"):
+        read(spec)
+
+
+def test_a_file_without_images_is_refused(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    pq.write_table(pa.table({"label": [0]}), tmp_path / "test.parquet")
+    with pytest.raises(DataError, match=r"test\.parquet: no image column among label"):
+        read(spec)
+
+
+def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "train.parquet", [png(1)])
+    with pytest.raises(DataError, match="no integer column among img"):
+        read(spec)
+
+
+def test_the_test_file_needs_the_same_label_column(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "test.parquet", [png(1)], other=[0])
+    with pytest.raises(DataError, match=r"test\.parquet: no column 'label'"):
+        read(spec)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    pq.write_table(pq.read_table(tmp_path / "train.parquet").slice(0, 0), tmp_path / "test.parquet")
+    with pytest.raises(DataError, match="holds no images"):
+        read(spec)
+
+
+def test_a_broken_image_is_named_by_file_and_row(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "train.parquet", [png(1), png(1), b"broken"], label=[0, 1, 0])
+    with pytest.raises(DataError, match=r"train\.parquet, row 2: the image cannot be decoded"):
+        read(spec)
+
+
+def test_a_missing_image_is_named_by_file_and_row(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "train.parquet", [png(1), None], label=[0, 1])
+    with pytest.raises(DataError, match=r"train\.parquet, row 1: the image is missing"):
+        read(spec)
+
+
+def test_a_missing_label_is_named_by_file_and_row(tmp_path: Path) -> None:
+    spec = a_set(tmp_path, label=pa.array([0, None, 1]))
+    with pytest.raises(DataError, match=r"train\.parquet, row 1: label is missing"):
+        read(spec)
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_without_a_class_is_named_by_file_and_row(tmp_path: Path, label: int) -> None:
+    with pytest.raises(DataError, match=rf"train\.parquet, row 2: label {label} of 2 classes"):
+        read(a_set(tmp_path, label=[0, 1, label]))
+
+
+def test_training_and_test_images_have_one_size(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "test.parquet", [png(1, size=6)], label=[0])
+    with pytest.raises(DataError, match="4x4 and 6x6"):
+        read(spec)

@@ -1,0 +1,58 @@
+"""Encoded images become one array, or an error that says which image and why."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pdsearch.data.decode import decode, is_grey
+from pdsearch.errors import DataError
+
+
+def png(mode: str = "RGB", size: tuple[int, int] = (4, 4), colour: int | tuple[int, ...] = 0) -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, size, colour).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def test_colours_come_first() -> None:
+    stack = decode([(png(colour=(1, 2, 3)), "a"), (png(colour=(4, 5, 6)), "b")], grey=False)
+    assert stack.shape == (2, 3, 4, 4)
+    assert stack[:, :, 0, 0].tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_grey_has_one_channel() -> None:
+    stack = decode([(png("L", colour=9), "a")], grey=True)
+    assert stack.shape == (1, 1, 4, 4)
+    assert np.all(stack == 9)
+
+
+def test_a_grey_image_among_coloured_ones_is_converted() -> None:
+    assert decode([(png("L", colour=9), "a")], grey=False)[0, :, 0, 0].tolist() == [9, 9, 9]
+
+
+@pytest.mark.parametrize(("mode", "grey"), [("L", True), ("1", True), ("RGB", False), ("P", False)])
+def test_is_grey(mode: str, grey: bool) -> None:
+    assert is_grey(png(mode), "a") is grey
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", png()[:40], png()[:-28]])
+def test_a_broken_image_is_named(data: bytes) -> None:
+    with pytest.raises(DataError, match=r"file, row 7: the image cannot be decoded"):
+        decode([(data, "file, row 7")], grey=False)
+
+
+def test_sixteen_bits_are_refused() -> None:
+    with pytest.raises(DataError, match="mode I;16"):
+        is_grey(png("I;16"), "a")
+
+
+def test_another_size_is_named() -> None:
+    with pytest.raises(DataError, match="second: the image is 5x5, the first one 4x4"):
+        decode([(png(), "first"), (png(size=(5, 5)), "second")], grey=False)
+
+
+def test_images_have_to_be_square() -> None:
+    with pytest.raises(DataError, match="resize"):
+        decode([(png(size=(5, 4)), "a")], grey=False)

@@ -1,0 +1,82 @@
+"""What the whole must satisfy; the messages stand in the collection of bad files, here is what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from pdsearch.errors import ConfigError
+from pdsearch.space import Halving
+from tests.space.documents import RECIPES, SEARCHED, space
+
+DENSE = {"distill.temperature": [1, 4]}
+
+
+def train(**recipes: Any) -> dict[str, Any]:
+    return {name: {**recipe, **recipes.get(name, {})} for name, recipe in RECIPES.items()}
+
+
+def test_nothing_pruned_needs_no_recovery() -> None:
+    recipes = {name: RECIPES[name] for name in ("teacher", "distill")}
+    assert space(DENSE, train=recipes).parameters
+    fixed = {"method": "taylor", "ratio": 0.5}
+    assert space(DENSE, train=recipes, prune={**fixed, "recovery": "none"}).parameters
+    assert space(DENSE, train=recipes, prune={**fixed, "at": "init"}).parameters
+    with pytest.raises(ConfigError, match=r"train\.recover\.lr is missing"):
+        space(DENSE, train=recipes, prune=fixed)
+
+
+def test_what_is_searched_may_be_missing_from_its_section() -> None:
+    recipes = train() | {"distill": {"epochs": 27}}
+    searched = {
+        **SEARCHED,
+        "train.distill.lr": {"low": 0.01, "high": 0.2, "log": True},
+        "teacher.model": ["convnet_l", "resnet20"],
+    }
+    assert len(space(searched, train=recipes, teacher=None).parameters) == 5
+
+
+@pytest.mark.parametrize("epochs", [[9, 27], {"low": 9, "high": 27}])
+def test_epochs_are_judged_by_the_fewest(epochs: Any) -> None:
+    recipes = train() | {"distill": {"lr": 0.1, "milestones": [8]}}
+    searched = {"train.distill.epochs": epochs}
+    found = space(searched, train=recipes, search={"trials": 2, "stop": {"halving": {"min_epochs": 8}}})
+    assert found.search.stop == Halving("student.val_accuracy", 8, 3)
+    with pytest.raises(ConfigError, match="9, is never reached in 9 epochs"):
+        space(searched, train=recipes, search={"trials": 2, "stop": {"halving": {"min_epochs": 9}}})
+    recipes["distill"]["milestones"] = [9]
+    with pytest.raises(ConfigError, match="9 is never reached in 9 epochs"):
+        space(searched, train=recipes)
+
+
+def test_every_choice_of_milestones_is_judged() -> None:
+    with pytest.raises(ConfigError, match="25 is never reached in 20"):
+        space(
+            {"train.teacher.milestones": [[5, 10], [5, 25]]},
+            train=train() | {"teacher": {"epochs": 20, "lr": 1}},
+        )
+
+
+def test_stopping_with_several_objectives_names_its_metric() -> None:
+    goals = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
+    stop = {"metric": "student.val_accuracy", "halving": {"min_epochs": 3}}
+    found = space(objectives=goals, search={"trials": 2, "stop": stop})
+    assert [(o.metric, o.goal) for o in found.objectives] == [
+        ("student.val_accuracy", "maximize"),
+        ("student.params", "minimize"),
+    ]
+
+
+def test_one_configuration_needs_no_trials_and_no_validation() -> None:
+    found = space({}, data={"source": "digits", "val_fraction": 0}, search=None)
+    assert (found.search.trials, found.parameters) == (1, ())
+
+
+def test_a_required_field_may_depend_on_a_choice_only_where_it_is_not_needed() -> None:
+    with pytest.raises(ConfigError, match=r"train\.distill\.lr is missing where distill\.loss is 'ce'"):
+        space(
+            {
+                "distill.loss": ["kd", "ce"],
+                "train.distill.lr": {"choices": [0.1], "when": {"distill.loss": "kd"}},
+            },
+            train=train() | {"distill": {"epochs": 3}},
+        )

@@ -1,0 +1,190 @@
+"""Progress is old or new, never torn; a resumed run equals an uninterrupted one bit for bit."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.specs import Recipe
+from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit, hard_labels
+
+Build = Callable[..., nn.Module]
+TENSORS = {
+    "a": torch.arange(6).reshape(2, 3),
+    "b": torch.tensor(2.5),
+    "c": torch.zeros(0, dtype=torch.bfloat16),
+}
+
+
+def start(model: nn.Module, views: Any, recipe: Recipe, engine: Engine, folder: Path, **more: Any) -> Any:
+    settings = {"seed": 3, "evaluate": evaluate, "checkpoint": Checkpoint(folder, interval_s=0), **more}
+    return fit(
+        model, views=views, objective=hard_labels(views.labels), recipe=recipe, engine=engine, **settings
+    )
+
+
+def evaluate(model: nn.Module) -> float:
+    """Return a number that depends on the weights and has its highest value in the middle of a training."""
+    return float(next(model.parameters()).detach().abs().sum().sin().abs())
+
+
+def essence(reports: list[EpochReport]) -> list[EpochReport]:
+    return [replace(report, seconds=0.0) for report in reports]
+
+
+@pytest.mark.parametrize("select", ["last", "best_val"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    select: str,
+    optimizer: str,
+    stop: int,
+    views: Any,
+    build: Build,
+    recipe: Recipe,
+    engine: Engine,
+    tmp_path: Path,
+) -> None:
+    chosen = replace(recipe, optimizer=optimizer, select=select, lr=0.01)
+    whole, first, second = (build(dropout=0.3) for _ in range(3))
+    expected = list(start(whole, views, chosen, engine, tmp_path / "whole"))
+    interrupted = start(first, views, chosen, engine, tmp_path / "part")
+    seen = [next(interrupted) for _ in range(stop)]
+    interrupted.close()
+    again = list(start(second, views, chosen, engine, tmp_path / "part"))
+    assert again[:stop] == seen
+    assert essence(again) == essence(expected)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(second.state_dict()[name], tensor), name
+
+
+def test_a_resumed_run_keeps_its_mask(
+    views: Any, build: Build, recipe: Recipe, engine: Engine, tmp_path: Path
+) -> None:
+    mask = {"0.weight": torch.arange(108).reshape(4, 3, 3, 3) % 2 == 0}
+    whole, first, second = build(), build(), build()
+    list(start(whole, views, recipe, engine, tmp_path / "whole", mask=mask))
+    next(start(first, views, recipe, engine, tmp_path / "part", mask=mask))
+    list(start(second, views, recipe, engine, tmp_path / "part", mask=mask))
+    assert torch.count_nonzero(dict(second.named_parameters())["0.weight"][~mask["0.weight"]]) == 0
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(second.state_dict()[name], tensor), name
+
+
+def test_stored_epochs_are_replayed_not_computed(
+    views: Any, build: Build, recipe: Recipe, engine: Engine, tmp_path: Path
+) -> None:
+    list(start(build(), views, recipe, engine, tmp_path))
+    calls: list[nn.Module] = []
+    replayed = list(start(build(), views, recipe, engine, tmp_path, evaluate=calls.append))
+    assert len(replayed) == 4
+    assert calls == []
+
+
+def test_another_training_ignores_the_progress(
+    views: Any, build: Build, recipe: Recipe, engine: Engine, tmp_path: Path
+) -> None:
+    list(start(build(), views, recipe, engine, tmp_path))
+    calls: list[int] = []
+
+    def counted(_: nn.Module) -> float:
+        calls.append(1)
+        return 0.5
+
+    list(start(build(), views, replace(recipe, lr=0.04), engine, tmp_path, evaluate=counted))
+    list(start(build(), views, recipe, engine, tmp_path, evaluate=counted, seed=4))
+    assert len(calls) == 8
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "new").save("me", TENSORS, {"x": [1, 2.5, None]})
+    loaded = Checkpoint(tmp_path / "new").load("me")
+    assert loaded is not None
+    tensors, meta = loaded
+    assert meta == {"x": [1, 2.5, None]}
+    for name, tensor in TENSORS.items():
+        assert torch.equal(tensors[name], tensor)
+        assert tensors[name].dtype == tensor.dtype
+
+
+def test_nothing_is_loaded_where_nothing_is(tmp_path: Path) -> None:
+    assert Checkpoint(tmp_path).load("me") is None
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_a_torn_file_is_ignored(keep: int, tmp_path: Path) -> None:
+    progress = Checkpoint(tmp_path)
+    progress.save("me", TENSORS, {})
+    progress.path.write_bytes(progress.path.read_bytes()[:keep])
+    assert progress.load("me") is None
+
+
+def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    progress = Checkpoint(tmp_path)
+    progress.save("me", TENSORS, {"x": 1})
+    whole = progress.path.read_bytes()
+    for position in range(len(whole)):
+        broken = bytearray(whole)
+        broken[position] ^= 1
+        progress.path.write_bytes(bytes(broken))
+        loaded = progress.load("me")
+        # A flip in the header may hit what only pads it: then everything must still be as it was.
+        assert loaded is None or (loaded[1] == {"x": 1} and torch.equal(loaded[0]["a"], TENSORS["a"]))
+
+
+def test_a_failed_write_keeps_the_former_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Checkpoint(tmp_path)
+    progress.save("me", TENSORS, {"x": 1})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(StorageFullError, match="No space left"):
+        progress.save("me", TENSORS, {"x": 2})
+    loaded = progress.load("me")
+    assert loaded is not None
+    assert loaded[1] == {"x": 1}
+    assert [file.name for file in tmp_path.iterdir()] == [progress.path.name]
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot write progress"):
+        Checkpoint(tmp_path / "file" / "folder").save("me", TENSORS, {})
+
+
+def test_clear_removes_leftovers_too(tmp_path: Path) -> None:
+    progress = Checkpoint(tmp_path)
+    progress.save("me", TENSORS, {})
+    (tmp_path / f"{progress.path.name}.0123").touch()
+    progress.clear()
+    assert list(tmp_path.iterdir()) == []
+    Checkpoint(tmp_path / "never made").clear()
+
+
+def test_writing_waits_for_its_interval_and_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    progress = Checkpoint(tmp_path, interval_s=10)
+    assert not progress.due()
+    clock[0] += 10
+    assert progress.due()
+    monkeypatch.setattr(checkpoint, "save_file", lambda *_, **__: clock.__setitem__(0, clock[0] + 2))
+    monkeypatch.setattr(checkpoint, "_fsync", lambda _: None)
+    monkeypatch.setattr(os, "replace", lambda *_: None)
+    progress.save("me", TENSORS, {})
+    clock[0] += 39
+    assert not progress.due()
+    clock[0] += 1
+    assert progress.due()

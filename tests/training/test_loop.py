@@ -1,0 +1,239 @@
+"""The fast loop does what a plain slow one does, and keeps its promises."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pdsearch.errors import ConfigError, TrialError
+from pdsearch.specs import Recipe, derive_seed
+from pdsearch.training import Engine, EpochReport, fit, hard_labels, learning_rate
+
+Build = Callable[..., nn.Module]
+
+
+def run(model: nn.Module, views: Any, recipe: Recipe, engine: Engine, **more: Any) -> list[EpochReport]:
+    settings = {"objective": hard_labels(views.labels), "seed": 3, "evaluate": lambda _: 0.5, **more}
+    return list(fit(model, views=views, recipe=recipe, engine=engine, **settings))
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    return all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+def slow(model: nn.Module, views: Any, recipe: Recipe, seed: int) -> list[float]:
+    """Train as a textbook would: no fused optimizer, no memory format, a loss asked for at each step."""
+    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+    }
+    settings = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "sgd":
+        settings |= {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+    optimizer = kinds.get(recipe.optimizer, torch.optim.SGD)(model.parameters(), **settings)
+    losses = []
+    for epoch in range(recipe.epochs):
+        order = torch.randperm(
+            len(views), generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+        )
+        batches = order.split(recipe.batch_size)
+        total = 0.0
+        for step, index in enumerate(batches):
+            optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch, step, len(batches))
+            loss = functional.cross_entropy(model(views.batch(epoch, index)), views.labels[index])
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            total += loss.item() * len(index)
+        losses.append(total / len(views))
+    return losses
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_fit_agrees_with_a_plain_loop(
+    optimizer: str, views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    chosen = replace(recipe, optimizer=optimizer, nesterov=optimizer == "sgd", lr=0.01)
+    fast, plain = build(), build()
+    losses = [report.loss for report in run(fast, views, chosen, engine)]
+    assert losses == pytest.approx(slow(plain, views, chosen, 3), rel=1e-4)
+    for one, other in zip(fast.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_training_learns(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    reports = run(build(), views, recipe, engine)
+    assert reports[-1].loss < reports[0].loss / 2
+
+
+def test_reports_count_epochs_and_carry_the_rate(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    reports = run(build(), views, recipe, engine)
+    assert [(report.epoch, report.epochs) for report in reports] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [report.lr for report in reports] == pytest.approx([0.05, 0.05, 0.005, 0.005])
+    assert all(report.val_accuracy == 0.5 and report.seconds > 0 for report in reports)
+
+
+def test_same_seed_same_bits(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    one, other, different = build(dropout=0.5), build(dropout=0.5), build(dropout=0.5)
+    run(one, views, recipe, engine)
+    torch.rand(7)
+    run(other, views, recipe, engine)
+    run(different, views, recipe, engine, seed=4)
+    assert same(one, other)
+    assert not same(one, different)
+
+
+def test_global_state_is_left_alone(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    for _ in fit(
+        build(dropout=0.5),
+        views=views,
+        objective=hard_labels(views.labels),
+        recipe=recipe,
+        seed=0,
+        evaluate=lambda _: 0.5,
+        engine=replace(engine, threads=2),
+    ):
+        assert torch.equal(torch.random.get_rng_state(), before)
+        assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_masked_weights_stay_exactly_zero(
+    optimizer: str, views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    model = build()
+    generator = torch.Generator().manual_seed(1)
+    mask = {
+        name: torch.rand(dict(model.named_parameters())[name].shape, generator=generator) > 0.5
+        for name in ("0.weight", "5.weight")
+    }
+    run(model, views, replace(recipe, optimizer=optimizer), engine, mask=mask)
+    for name, keep in mask.items():
+        weight = dict(model.named_parameters())[name]
+        assert torch.count_nonzero(weight[~keep]) == 0
+        assert torch.count_nonzero(weight[keep]) == keep.sum()
+
+
+@pytest.mark.parametrize("name", ["nothing.weight", "0.weight"])
+def test_a_mask_that_does_not_fit_is_refused(
+    name: str, views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    with pytest.raises(TrialError, match=f"mask of '{name}' does not fit"):
+        run(build(), views, recipe, engine, mask={name: torch.ones(2, dtype=torch.bool)})
+
+
+def test_the_objective_sees_batches_of_the_epochs_order(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    seen: list[tuple[int, list[int]]] = []
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        assert torch.equal(images, views.batch(epoch, index))
+        seen.append((epoch, index.tolist()))
+        return hard_labels(views.labels)(model, images, index, epoch)
+
+    run(build(), views, recipe, engine, objective=objective)
+    epochs = [sorted(i for epoch, index in seen if epoch == number for i in index) for number in range(4)]
+    assert epochs == [list(range(50))] * 4
+    assert seen[0][1] != seen[4][1]
+
+
+def test_a_single_last_image_joins_the_batch_before(
+    build: Build, make: Callable[[int], Any], recipe: Recipe, engine: Engine
+) -> None:
+    sizes: list[int] = []
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        sizes.append(len(index))
+        return hard_labels(make(33).labels)(model, images, index, epoch)
+
+    run(build(), make(33), replace(recipe, epochs=2), engine, objective=objective)
+    assert sizes == [16, 17] * 2
+
+
+def test_best_validation_weights_are_handed_on(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    values = iter([0.1, 0.9, 0.9, 0.3])
+    best, two = build(), build()
+    run(best, views, replace(recipe, select="best_val"), engine, evaluate=lambda _: next(values))
+    values = iter([0.1, 0.9, 0.9, 0.3])
+    training = fit(
+        two,
+        views=views,
+        objective=hard_labels(views.labels),
+        recipe=recipe,
+        seed=3,
+        evaluate=lambda _: next(values),
+        engine=engine,
+    )
+    next(training), next(training)
+    assert same(best, two)
+
+
+def test_closing_in_the_middle_is_clean(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    model = build()
+    training = fit(
+        model,
+        views=views,
+        objective=hard_labels(views.labels),
+        recipe=recipe,
+        seed=3,
+        evaluate=lambda _: 0.5,
+        engine=engine,
+    )
+    next(training)
+    training.close()
+    assert list(training) == []
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    with pytest.raises(TrialError, match="diverged in epoch 1 of 4"):
+        run(
+            build(), views, recipe, engine, objective=lambda model, images, *_: model(images).sum() * math.nan
+        )
+
+
+def test_weights_that_overflow_in_the_last_step_end_the_training(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    huge = replace(recipe, epochs=1, warmup_epochs=0, batch_size=64, lr=1e38)
+    with pytest.raises(TrialError, match="a weight is not finite"):
+        run(
+            build(),
+            views,
+            huge,
+            engine,
+            objective=lambda model, images, *_: 1e30 * model(images).square().mean(),
+        )
+
+
+def test_an_accuracy_that_is_no_number_ends_the_training(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    with pytest.raises(TrialError, match="val_accuracy is not finite"):
+        run(build(), views, recipe, engine, evaluate=lambda _: math.nan)
+
+
+def test_a_recipe_that_cannot_be_followed_is_refused_before_anything_happens(
+    views: Any, build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    with pytest.raises(ConfigError, match="unknown optimizer 'sdg'"):
+        run(build(), views, replace(recipe, optimizer="sdg"), engine)
+
+
+def test_bf16_learns_too(views: Any, build: Build, recipe: Recipe) -> None:
+    reports = run(build(), views, recipe, Engine(precision="bf16", threads=1))
+    assert reports[-1].loss < reports[0].loss / 2
