@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from inspect import signature
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
+from pdsearch.models.registry import models
 from pdsearch.models.slim import plan_from_masks
 from pdsearch.specs import Params
 
@@ -114,17 +116,33 @@ def test_the_teacher_s_layers_stay_though_two_widths_meet_in_it() -> None:
     assert weights("resnet20", options).keys() == teacher.keys()
 
 
-@pytest.mark.parametrize("name", ["vgg8_bn", "vgg11_bn", "vgg19_bn", "resnet8x4", "resnet32x4", "resnet110"])
-@pytest.mark.parametrize("ratio", [0.36, 0.9])
-def test_the_student_holds_what_is_left_of_the_teacher(name: str, ratio: float) -> None:
+SHAPABLE = [name for name in models if "widths" in signature(models.get(name)).parameters]
+LARGE = [name for name in SHAPABLE if sum(map(prod, weights(name).values())) >= 1_000_000]
+
+
+def test_every_family_can_be_shaped() -> None:
+    assert sorted(models) == SHAPABLE
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_student_holds_what_is_left_of_the_teacher(name: str) -> None:
     """Within 2 %, for layers of unlike density as global pruning leaves them."""
     teacher = weights(name)
     generator = torch.Generator().manual_seed(0)
-    noise = {layer: float(torch.randn((), generator=generator)) for layer in teacher}
-    densities = {layer: min(1.0, (1 - ratio) * 1.6 ** noise[layer]) for layer in teacher}
-    kept = {layer: int(prod(shape) * densities[layer]) for layer, shape in teacher.items()}
-    student = sum(map(prod, weights(name, plan(name, masks_with(teacher, kept))).values()))
-    assert student == pytest.approx(sum(kept.values()), rel=0.02)
+    for ratio in (0.36, 0.59, 0.79, 0.9):
+        noise = {layer: float(torch.randn((), generator=generator)) for layer in teacher}
+        densities = {layer: min(1.0, (1 - ratio) * 1.4 ** noise[layer]) for layer in teacher}
+        kept = {layer: int(prod(shape) * densities[layer]) for layer, shape in teacher.items()}
+        student = sum(map(prod, weights(name, plan(name, masks_with(teacher, kept))).values()))
+        assert student == pytest.approx(sum(kept.values()), rel=0.02), ratio
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("ratio", ["36", "59", "79"])
+def test_the_published_residual_plans_come_out_of_the_weights_they_hold(name: str, ratio: str) -> None:
+    published = tuple(PLANS[name][ratio]["widths"])
+    counts = {layer: prod(shape) for layer, shape in weights(name, (("widths", published),)).items()}
+    assert dict(plan(name, masks_with(weights(name), counts)))["widths"] == published
 
 
 def test_options_are_json_and_build_the_student_again() -> None:
@@ -157,8 +175,6 @@ def test_a_stem_of_its_own_width_has_one_in_the_student() -> None:
 
 
 def test_a_family_without_widths_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pdsearch.models.registry import models
-
     def fixed(*, num_classes: int, channels: int, image_size: int) -> nn.Module:
         return nn.Linear(channels * image_size**2, num_classes)
 
