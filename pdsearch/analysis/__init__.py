@@ -1,6 +1,7 @@
 """What a study found, from its folder of records alone: rows, rankings, fronts."""
 
-from pdsearch.analysis.forms import Table, as_csv, as_json, as_markdown, as_table
+from pdsearch.analysis.cells import percent, show_estimate, show_gain
+from pdsearch.analysis.forms import Table, as_csv, as_json, as_markdown, as_plain, as_table
 from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
@@ -21,13 +22,17 @@ __all__ = [
     "as_csv",
     "as_json",
     "as_markdown",
+    "as_plain",
     "as_table",
     "front",
     "holm",
     "mean_interval",
     "paired_gain",
     "pareto_front",
+    "percent",
     "rank_teachers",
     "read_study",
+    "show_estimate",
+    "show_gain",
     "write_parquet",
 ]

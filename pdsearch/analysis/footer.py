@@ -67,6 +67,9 @@ def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
         yield "The unpruned teacher is not confirmed: the comparison lacks its best configuration."
     if roles and "alone" not in roles:
         yield "The student alone is not confirmed: whether a teacher helps at all is not shown."
+    for row in confirmed:
+        if row.role == "unpruned" and row.settings > 1:
+            yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
     unpaired = [
         row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())
     ]

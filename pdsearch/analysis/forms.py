@@ -4,14 +4,15 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from pdsearch.analysis.cells import percent, show_estimate, show_gain
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.statistics import Estimate, Gain
+from pdsearch.analysis.statistics import Estimate
 
-__all__ = ["Table", "as_csv", "as_json", "as_markdown", "as_table"]
+__all__ = ["Table", "as_csv", "as_json", "as_markdown", "as_plain", "as_table"]
 
 
 @dataclass(frozen=True)
@@ -33,31 +34,9 @@ class Table:
     footer: tuple[str, ...]
 
 
-def percent(value: float | None, *, signed: bool = False) -> str:
-    """Return a share in per cent with two decimals, a dash for None."""
-    return "-" if value is None else f"{100 * value:+.2f}" if signed else f"{100 * value:.2f}"
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    half = estimate.half_width
-    return percent(estimate.mean) + (f" ± {percent(half)}" if half is not None else "")
-
-
-def _gain(gain: Gain | None) -> str:
-    if gain is None:
-        return "-"
-    estimate, mark = gain.estimate, "*" if gain.p_holm is not None and gain.p_holm < 0.05 else ""
-    mean = percent(estimate.mean, signed=True)
-    if estimate.low is None:
-        return mean
-    return f"{mean}{mark} [{percent(estimate.low, signed=True)}, {percent(estimate.high, signed=True)}]"
-
-
 def _best_gain(row: Ranked, question: str) -> str:
     # Test accuracy was never used to choose anything; validation accuracy stands in where there is none.
-    return _gain(row.gains_test.get(question) or row.gains_val.get(question))
+    return show_gain(row.gains_test.get(question) or row.gains_val.get(question))
 
 
 def _status(row: Ranked) -> str:
@@ -67,44 +46,58 @@ def _status(row: Ranked) -> str:
 
 
 def _val(row: Ranked) -> str:
-    return _estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
+    return show_estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
 
 
-_CELLS: tuple[tuple[str, bool, Callable[[Ranked], str]], ...] = (
+_Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
+
+_MAIN: _Cells = (
     ("rank", True, lambda row: str(row.rank or "-")),
     ("teacher", False, lambda row: row.label),
     ("confirmed by", False, _status),
     ("student val %", True, _val),
-    ("student test %", True, lambda row: _estimate(row.test)),
+    ("student test %", True, lambda row: show_estimate(row.test)),
     ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
     ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
     ("vs alone", True, lambda row: _best_gain(row, "alone")),
-    ("teacher val %", True, lambda row: percent(row.teacher_val)),
-    ("teacher test %", True, lambda row: percent(row.teacher_test)),
+    ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
+    ("trials (epochs)", True, lambda row: f"{row.trials} ({row.rung}/{row.rung_of})" if row.trials else "-"),
+)
+_DETAIL: _Cells = (
     ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
     ("rounds", True, lambda row: str(row.best.prune_rounds or "-")),
-    ("trials", True, lambda row: str(row.trials or "-")),
-    ("epochs", True, lambda row: f"{row.rung}/{row.rung_of}" if row.rung else "-"),
-    ("student weights", True, lambda row: f"{row.best.student_params:,}" if row.best.student_params else "-"),
+    ("teacher weights left", True, lambda row: _count(row.best.teacher_remaining)),
+    ("student", False, lambda row: row.best.student_model or "-"),
+    ("student weights", True, lambda row: _count(row.best.student_params)),
 )
 
 
-def as_table(ranking: Ranking) -> Table:
-    """Return a ranking as cells of text; accuracies and gains in per cent."""
-    names, numeric, cells = zip(*_CELLS, strict=True)
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
+    """Return a ranking as cells of text; accuracies and gains in per cent.
+
+    Args:
+        ranking: What to show.
+        detail: Also show what teachers and students are like: too wide for most screens.
+    """
+    names, numeric, cells = zip(*(_MAIN + (_DETAIL if detail else ())), strict=True)
     rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
-    footer = (*ranking.footer, _gain_note(ranking))
+    footer = (*ranking.footer, *_gain_note(ranking))
     return Table(f"Teachers of {ranking.study}, by their students", names, numeric, rows, footer)
 
 
-def _gain_note(ranking: Ranking) -> str:
+def _gain_note(ranking: Ranking) -> Iterator[str]:
     tested = any(gain for row in ranking.rows for gain in row.gains_test.values())
-    return f"Gains are in points of {'test' if tested else 'validation'} accuracy."
+    if tested or any(gain for row in ranking.rows for gain in row.gains_val.values()):
+        yield f"Gains are in points of {'test' if tested else 'validation'} accuracy."
 
 
 def as_markdown(ranking: Ranking) -> str:
     """Return a ranking as a markdown table with its footer as a list."""
-    table = as_table(ranking)
+    table = as_table(ranking, detail=True)
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [f"## {table.title}", ""]
     lines += [
@@ -124,13 +117,14 @@ def as_json(ranking: Ranking) -> str:
         "format": 1,
         "study": ranking.study,
         "questions": dict(QUESTIONS),
-        "rows": [_plain(row) for row in ranking.rows],
+        "rows": [as_plain(row) for row in ranking.rows],
         "footer": list(ranking.footer),
     }
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _plain(row: Ranked) -> dict[str, Any]:
+def as_plain(row: Ranked) -> dict[str, Any]:
+    """Return one line of a ranking as plain JSON values."""
     value = dataclasses.asdict(row)
     best = value.pop("best")
     for name in ("params", "values", "spec"):

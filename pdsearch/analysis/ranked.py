@@ -36,6 +36,7 @@ class Ranked:
         teacher_test: The teacher's own test accuracy.
         seeds: Confirmation students.
         teacher_seeds: Teachers among them.
+        settings: Configurations confirmed with this teacher; the best one stands here.
         gains_val: Gains in validation accuracy by question (`QUESTIONS`).
         gains_test: Gains in test accuracy by question.
     """
@@ -54,6 +55,7 @@ class Ranked:
     teacher_test: float | None = None
     seeds: int = 0
     teacher_seeds: int = 0
+    settings: int = 0
     gains_val: Mapping[str, Gain | None] = field(default_factory=dict)
     gains_test: Mapping[str, Gain | None] = field(default_factory=dict)
 

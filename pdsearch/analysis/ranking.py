@@ -1,6 +1,7 @@
 """Which teacher do students learn best from? Ranked by the validation accuracy of its students."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -28,7 +29,9 @@ def rank_teachers(study: Study) -> Ranking:
     groups, trials = confirmed_groups(study.rows), search_trials(study.rows)
     best = _best_groups(groups)
     gains: dict[Metric, Families] = {metric: all_gains(best, groups, metric) for metric in METRICS}
-    confirmed = _ordered([_confirmed(group, trials, gains) for group in best])
+    tried = Counter(group.teacher for group in groups)
+    confirmed = [replace(_confirmed(group, trials, gains), settings=tried[group.teacher]) for group in best]
+    confirmed = _ordered(confirmed)
     seen = {group.teacher for group in best}
     waiting = [_unconfirmed(rows) for teacher, rows in trials.items() if teacher not in seen]
     waiting.sort(key=lambda row: (-row.rung, -(row.search_best or 0.0), row.best.id))

@@ -52,6 +52,7 @@ class Row:
         "Test accuracy of the teacher, in [0, 1]; confirmation only."
     )
     student_model: str | None = column("Architecture of the student.")
+    student_options: str = column("Options of its architecture, as JSON.")
     student_params: int | None = column("Weights of the student.")
     student_flops: int | None = column("Floating-point operations of the student for one image.")
     student_artifact: str | None = column("Key of the student's artifact.")
@@ -67,7 +68,7 @@ class Row:
     seconds: float = column("Wall time of the trial.")
     epochs_teacher: int = column("Epochs trained for the dense teacher in this trial; 0 if it was there.")
     epochs_prune: int = column("Epochs of recovery trained in this trial; 0 if the rounds were there.")
-    epochs_distill: int = column("Epochs of distillation trained in this trial.")
+    epochs_student: int = column("Epochs of distillation trained in this trial; 0 if the student was there.")
     artifacts_hit: int = column("Artifacts used that were there already.")
     artifacts_built: int = column("Artifacts built by this trial.")
     host: str | None = column("Where it ran.")
@@ -135,6 +136,7 @@ def _student(record: Mapping[str, Any]) -> dict[str, Any]:
     last = reports[-1] if reports else {}
     return {
         **{f"student_{name}": student.get(name) for name in ("model", "params", "flops", "artifact")},
+        "student_options": canonical_json(student.get("options") or {}),
         "loss": distill["loss"],
         "student_seed": distill["seed"],
         "view_seed": distill["view_seed"],
@@ -150,7 +152,7 @@ def _cost(record: Mapping[str, Any]) -> dict[str, Any]:
     epochs = cost.get("epochs") or {}
     return {
         "seconds": float(cost.get("seconds", 0.0)),
-        **{f"epochs_{stage}": int(epochs.get(stage, 0)) for stage in ("teacher", "prune", "distill")},
+        **{f"epochs_{stage}": int(epochs.get(stage, 0)) for stage in ("teacher", "prune", "student")},
         "artifacts_hit": sum(hits),
         "artifacts_built": len(hits) - sum(hits),
     }

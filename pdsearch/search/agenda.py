@@ -54,6 +54,7 @@ class Agenda:
         fair: Ledger of the unpruned teacher's own trials.
         teachers: Jobs that build missing dense teachers, asked for when the search opens.
         observer: Who watches.
+        forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
     """
 
@@ -67,11 +68,12 @@ class Agenda:
         fair: Ledger,
         teachers: Callable[[], Iterable[Job]],
         observer: Observer,
+        forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
-        self.elapsed = elapsed
+        self.forget, self.elapsed = forget, elapsed
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
         phases: list[tuple[str, Callable[[], Phase]]] = [
@@ -137,6 +139,7 @@ class Agenda:
             record = ledger.finish(job, outcome)
         elif job.kind != "teacher":
             record = self.records.finish(live, live.settled(outcome), self.describe)
+        self.forget(job.key)
         self.observer.ended(job, outcome, record)
         self._check_failures(job, outcome)
 

@@ -1,6 +1,7 @@
 """How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,6 +149,7 @@ def _agenda(
         fair=ledger("unpruned", space.unpruned(), "baseline"),
         teachers=teachers,
         observer=observer,
+        forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
         elapsed=clock.seconds,
     )
 

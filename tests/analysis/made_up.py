@@ -81,12 +81,18 @@ def record(
         "values": {"student.val_accuracy": val, "student.params": 9_000_000, "student.flops": 1000},
         "test": None if test is None else {"student.accuracy": test, "teacher.accuracy": 0.9},
         "teacher": _teacher(method),
-        "student": {"model": "vgg11_bn", "params": 9_000_000, "flops": 1000, "artifact": "a" * 64},
+        "student": {
+            "model": "vgg11_bn",
+            "options": {"width": 2},
+            "params": 9_000_000,
+            "flops": 1000,
+            "artifact": "a" * 64,
+        },
         "baselines": {"unpruned": unpruned, "alone": config(spec("alone", teacher_seed=teacher_seed))}
         if kind == "confirm"
         else None,
         "artifacts": [{"stage": "teacher", "key": "b" * 64, "hit": True, "seconds": 1.0}],
-        "cost": {"seconds": 2.5, "epochs": {"teacher": 0, "prune": 3, "distill": epochs}},
+        "cost": {"seconds": 2.5, "epochs": {"teacher": 0, "prune": 3, "student": epochs}},
         "host": "here",
         "device": "cpu",
         "versions": {},

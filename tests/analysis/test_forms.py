@@ -17,7 +17,7 @@ def ranking() -> Ranking:
 
 
 def test_table_cells(ranking: Ranking) -> None:
-    table = as_table(ranking)
+    table = as_table(ranking, detail=True)
     line = dict(zip(table.columns, table.rows[1], strict=True))
     assert line["rank"] == "2"
     assert line["confirmed by"] == "3 seeds"
@@ -27,7 +27,9 @@ def test_table_cells(ranking: Ranking) -> None:
     assert line["student weights"] == "9,000,000"
     unconfirmed = dict(zip(table.columns, table.rows[-2], strict=True))
     assert (unconfirmed["confirmed by"], unconfirmed["student val %"]) == ("unconfirmed", "best 66.00")
-    assert (unconfirmed["epochs"], unconfirmed["vs alone"]) == ("20/20", "-")
+    assert (unconfirmed["trials (epochs)"], unconfirmed["vs alone"]) == ("2 (20/20)", "-")
+    assert line["teacher val/test %"] == "80.00/90.00"
+    assert as_table(ranking).columns == table.columns[:10]
     assert {len(cells) for cells in table.rows} == {len(table.columns)} == {len(table.numeric)}
 
 

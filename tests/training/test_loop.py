@@ -148,6 +148,17 @@ def test_the_objective_sees_batches_of_the_epochs_order(
     assert seen[0][1] != seen[4][1]
 
 
+def test_dropout_differs_between_epochs(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    drawn: dict[int, float] = {}
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        drawn.setdefault(epoch, float(torch.rand(())))
+        return hard_labels(views.labels)(model, images, index, epoch)
+
+    run(build(), views, recipe, engine, objective=objective)
+    assert len(set(drawn.values())) == 4
+
+
 def test_a_single_last_image_joins_the_batch_before(
     build: Build, make: Callable[[int], Any], recipe: Recipe, engine: Engine
 ) -> None:
