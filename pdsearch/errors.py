@@ -1,15 +1,15 @@
 """What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
 
-from typing import ClassVar
-
 __all__ = [
     "ConfigError",
     "DataError",
     "FailureLimitError",
+    "Interrupted",
     "PdsearchError",
     "StorageError",
     "StorageFullError",
     "StudyHeldError",
+    "Terminated",
     "TrialError",
 ]
 
@@ -23,7 +23,7 @@ class PdsearchError(Exception):
         hint: What to do now.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         self.what, self.where, self.hint = what, where, hint
@@ -39,9 +39,7 @@ class PdsearchError(Exception):
         return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
-def _rebuild(
-    kind: type[PdsearchError], what: str, where: str | None, hint: str | None
-) -> PdsearchError:
+def _rebuild(kind: type[PdsearchError], what: str, where: str | None, hint: str | None) -> PdsearchError:
     return kind(what, where=where, hint=hint)
 
 
@@ -83,3 +81,15 @@ class StorageFullError(StorageError):
 
 class TrialError(PdsearchError):
     """A trial cannot go on for a reason that trying again will not change."""
+
+
+class Interrupted(PdsearchError):  # noqa: N818 - what happened is no error
+    """The run was asked to stop, by Ctrl-C; nothing finished is lost."""
+
+    exit_code = 130
+
+
+class Terminated(Interrupted):
+    """The same, by SIGTERM."""
+
+    exit_code = 143

@@ -1,4 +1,4 @@
-"""What does a trial say while it runs? Four kinds of plain messages, the same for every runner. Standard library only."""
+"""What does a trial say while it runs? Four kinds of plain messages, the same for every runner."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -41,11 +41,23 @@ class Use:
 
 @dataclass(frozen=True)
 class Ready:
-    """Teacher and student stand; distillation begins. Everything known of both, as the record will hold it."""
+    """Teacher and student stand; distillation begins. Everything known of both, as the record will hold it.
+
+    Args:
+        teacher: Facts of the network that teaches; None where none does.
+        student: Facts of the untrained student.
+        artifacts: Used so far.
+        epochs: Trained so far for this trial, by stage.
+        host: Where the trial runs.
+        device: On what.
+    """
 
     teacher: Mapping[str, Json] | None
     student: Mapping[str, Json]
     artifacts: tuple[Use, ...] = ()
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    host: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ def parameter(
         choices: The only legal values, instead of low and high.
         log: The natural scale is logarithmic.
     """
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices, "log": log})
+    return field(
+        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices, "log": log}
+    )
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,7 @@ class Registry(Generic[T]):
         if name not in self._entries:
             near = get_close_matches(name, self._entries, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(
-                f"unknown {self.kind} {name!r}", hint=f"{hint}known: {', '.join(self.names())}"
-            )
+            raise ConfigError(f"unknown {self.kind} {name!r}", hint=f"{hint}known: {', '.join(self.names())}")
         return self._entries[name]
 
     def names(self) -> list[str]:

@@ -223,7 +223,7 @@ def digest(value: Json) -> str:
 
 
 def derive_seed(*parts: int | str) -> int:
-    """Return a seed in [0, 2**63) that depends on every part, e.g. derive_seed(teacher.seed, "order", epoch)."""
+    """Return a seed in [0, 2**63) that depends on every part: a named seed, what it is for, an epoch, ..."""
     return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big") >> 1
 
 

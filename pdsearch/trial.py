@@ -38,7 +38,8 @@ def run_trial(
     data = yield from dataset(spec.data, site)
     teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
     student = student_of(spec, data, teacher, site)
-    yield Ready(_teacher_facts(spec, teacher), student.facts(), tuple(site.uses))
+    facts = _teacher_facts(spec, teacher), student.facts()
+    yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
     for limit in limits:
         if limit.metric in known and limit.broken(known[limit.metric]):
@@ -111,6 +112,8 @@ def _tested(
     accuracies = {"student.accuracy": measure(student.model, data, "test", site, spec.precision)}
     if teacher is not None:
         name = ("test", teacher.key, spec.precision)
-        teachers = site.kept.get(name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8))
+        teachers = site.kept.get(
+            name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8)
+        )
         accuracies["teacher.accuracy"] = teachers
     return accuracies

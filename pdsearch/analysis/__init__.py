@@ -1,1 +1,38 @@
-"""analysis."""
+"""What a study found, from its folder of records alone: rows, rankings, fronts."""
+
+from pdsearch.analysis.cells import percent, show_estimate, show_gain
+from pdsearch.analysis.forms import Table, as_csv, as_json, as_markdown, as_plain, as_table
+from pdsearch.analysis.pareto import Front, front, pareto_front
+from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.row import Row
+from pdsearch.analysis.statistics import Estimate, Gain, holm, mean_interval, paired_gain
+from pdsearch.analysis.table import Study, read_study, write_parquet
+
+__all__ = [
+    "QUESTIONS",
+    "Estimate",
+    "Front",
+    "Gain",
+    "Ranked",
+    "Ranking",
+    "Row",
+    "Study",
+    "Table",
+    "as_csv",
+    "as_json",
+    "as_markdown",
+    "as_plain",
+    "as_table",
+    "front",
+    "holm",
+    "mean_interval",
+    "paired_gain",
+    "pareto_front",
+    "percent",
+    "rank_teachers",
+    "read_study",
+    "show_estimate",
+    "show_gain",
+    "write_parquet",
+]

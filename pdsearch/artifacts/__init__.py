@@ -3,9 +3,9 @@
 from pdsearch.artifacts.interface import ArtifactStore, Entry
 from pdsearch.artifacts.keys import stage_key
 from pdsearch.artifacts.lease import Lease, hold
-from pdsearch.artifacts.records import Broken, Records, read_records, write_once
 from pdsearch.artifacts.single_flight import Turn, building, get_or_build
 from pdsearch.artifacts.store import Store
+from pdsearch.records import Broken, Records, read_records, write_once
 
 __all__ = [
     "ArtifactStore",

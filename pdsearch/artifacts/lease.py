@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pdsearch.artifacts.durable import storage_errors
 from pdsearch.artifacts.lease_file import claim, parse, read, record, remove
 from pdsearch.artifacts.owner import Owner, is_dead, this_owner
+from pdsearch.durable import storage_errors
 from pdsearch.errors import StudyHeldError
 
 __all__ = ["Lease", "hold"]

@@ -1,4 +1,4 @@
-"""What happens to a lease file on the disk? It is created by one process only, and removed only if still the same."""
+"""What happens to a lease file on disk? One process creates it, and it is removed only while unchanged."""
 
 import json
 import os

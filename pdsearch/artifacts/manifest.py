@@ -153,8 +153,10 @@ def signature(folder: Path, manifest: Manifest) -> Signature:
 
 def _read(path: Path) -> bytes:
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise CorruptError("the manifest is no file")
         return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise CorruptError("the manifest is missing") from error
 
 

@@ -1,10 +1,10 @@
-"""How does a folder being written become an entry? Hash, sync, write-protect, manifest last, then one rename."""
+"""How does a folder being written become an entry? Hash, sync, write-protect, manifest, then one rename."""
 
 import errno
 from pathlib import Path
 
-from pdsearch.artifacts.durable import sync_file, sync_folder, write_new
 from pdsearch.artifacts.manifest import MANIFEST, Manifest, describe, payload_files
+from pdsearch.durable import sync_file, sync_folder, write_new
 from pdsearch.specs import Json
 
 __all__ = ["move_into_place", "seal"]

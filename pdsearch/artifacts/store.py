@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pdsearch.artifacts.durable import storage_errors, sync_folder
 from pdsearch.artifacts.interface import Entry
 from pdsearch.artifacts.lease import Lease
 from pdsearch.artifacts.manifest import (
@@ -25,6 +24,7 @@ from pdsearch.artifacts.manifest import (
     verify,
 )
 from pdsearch.artifacts.sealing import move_into_place, seal
+from pdsearch.durable import storage_errors, sync_folder
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json
 

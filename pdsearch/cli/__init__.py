@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: one file per verb, each thin; importing this package loads nothing heavy."""

@@ -1,12 +1,13 @@
 """Where do images come from, how are they split, and which views of them are trained on?
 
-Importing this package loads no torch; the names that need it are loaded when they are first used.
+Importing this package loads no torch; the names that need it are loaded when they are first used. The
+registries are `pdsearch.data.registry.sources` and `.augmentations`: here these names are packages.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.data.registry import Augmentation, RawData, Source, augmentations, sources
+from pdsearch.data.registry import Augmentation, RawData, Source
 
 if TYPE_CHECKING:
     from pdsearch.data.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
@@ -19,11 +20,9 @@ __all__ = [
     "Source",
     "Split",
     "Views",
-    "augmentations",
     "from_tensors",
     "normalise",
     "prepare",
-    "sources",
     "to_meta",
     "to_tensors",
 ]

@@ -1,1 +1,20 @@
-"""export."""
+"""What leaves a study: configurations that run again, and students that load anywhere."""
+
+from pdsearch.export.bundle import export_ranked, export_study
+from pdsearch.export.card import model_card
+from pdsearch.export.pinned import pinned_space, to_yaml
+from pdsearch.export.student import Card, Preprocess, load_preprocess, load_student, read_card, save_student
+
+__all__ = [
+    "Card",
+    "Preprocess",
+    "export_ranked",
+    "export_study",
+    "load_preprocess",
+    "load_student",
+    "model_card",
+    "pinned_space",
+    "read_card",
+    "save_student",
+    "to_yaml",
+]

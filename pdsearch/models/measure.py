@@ -59,10 +59,11 @@ def _image(model: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
 
 @contextmanager
 def _measured(model: nn.Module) -> Iterator[None]:
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training

@@ -16,9 +16,34 @@ __all__ = ["Builder", "build", "models"]
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
 
+PREFIX = "torchvision/"
 BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
-models: Registry[Builder] = Registry("model", "pdsearch.models.families")
+
+class ModelRegistry(Registry[Builder]):
+    """Our models by name, and torchvision's as `torchvision/NAME`; `names` lists ours."""
+
+    def get(self, name: str) -> Builder:
+        """Return the builder of a name.
+
+        Raises:
+            ConfigError: No model has the name.
+        """
+        if not name.startswith(PREFIX):
+            return super().get(name)
+        from pdsearch.models.torchvision import torchvision_builder
+
+        return torchvision_builder(name.removeprefix(PREFIX))
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self.get(str(name))
+        except ConfigError:
+            return False
+        return True
+
+
+models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")
 
 
 def build(

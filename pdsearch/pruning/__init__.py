@@ -1,5 +1,6 @@
 """Pruning: scores, masks and schedules. The registry of methods is `pdsearch.pruning.registry.methods`."""
 
+from pdsearch.pruning.check import check
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.prune import prune
@@ -11,6 +12,7 @@ __all__ = [
     "Batches",
     "Mask",
     "PruningMethod",
+    "check",
     "prunable",
     "prune",
     "pruning_method",

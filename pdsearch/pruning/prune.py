@@ -46,17 +46,25 @@ def prune(
     """
     weights = prunable(model, exclude)
     scores = method.score(model, batches if method.needs_data else (), generator, params)
-    scores = {name: _checked(name, scores.get(name), weight, method) for name, weight in weights.items()}
     if not method.structured:
+        scores = {
+            name: _checked(name, scores.get(name), weight.shape, method) for name, weight in weights.items()
+        }
         return select(scores, sparsity=sparsity, scope=scope, within=within)
-    scores.pop(list(prunable(model))[-1], None)  # the channels of the last layer are the classes
+    classes = list(prunable(model))[-1]  # the channels of the last layer
+    scores = {
+        name: _checked(name, scores[name], weight.shape[:1], method)
+        for name, weight in weights.items()
+        if name in scores and name != classes
+    }
+    if not scores:
+        raise TrialError(f"{method.name} finds no channels to prune in this model")
     channels = None if within is None else _channels(within, scores)
     kept = select(_protected(scores, channels), sparsity=sparsity, scope=scope, within=channels)
     return _widened(kept, weights)
 
 
-def _checked(name: str, score: Tensor | None, weight: Tensor, method: PruningMethod) -> Tensor:
-    shape = weight.shape[:1] if method.structured else weight.shape
+def _checked(name: str, score: Tensor | None, shape: torch.Size, method: PruningMethod) -> Tensor:
     if score is None or score.shape != shape:
         got = "none" if score is None else tuple(score.shape)
         raise TrialError(f"{method.name} scores {name} with shape {got}, not {tuple(shape)}")

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from torch import Generator, Tensor, nn
 
+from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams, Registry
 
 __all__ = ["Batches", "PruningMethod", "Score", "methods", "pruning_method"]
@@ -29,26 +30,41 @@ class PruningMethod:
         score: The function.
         params: Dataclass of its parameters.
         needs_data: It wants batches; otherwise it is called with none.
-        structured: Scores are one per output channel, (out_channels,), and whole channels go.
+        structured: Scores are one per output channel, (out_channels,), and whole channels go; layers without
+            scores stay whole.
+        at: The weights it makes sense on: "trained", "init" or both.
+        schedules: The schedules it makes sense with.
+        scopes: Where its scores may compete: "global", "layer" or both.
+        ratio: For methods with a fixed pattern: the one ratio that the parameters allow.
+        images_per_class: How many training images of each class it wants, where it needs data.
     """
 
     name: str
     score: Score
     params: type[Any]
-    needs_data: bool
-    structured: bool
+    needs_data: bool = False
+    structured: bool = False
+    at: tuple[str, ...] = ("trained", "init")
+    schedules: tuple[str, ...] = SCHEDULES
+    scopes: tuple[str, ...] = ("global", "layer")
+    ratio: Callable[[Any], float] | None = None
+    images_per_class: int = 10
 
 
 methods: Registry[PruningMethod] = Registry("pruning method", "pdsearch.pruning.methods")
 
 
-def pruning_method(
-    name: str, *, params: type[Any] = NoParams, needs_data: bool = False, structured: bool = False
-) -> Callable[[Score], Score]:
-    """Register the decorated score function as a pruning method."""
+def pruning_method(name: str, *, params: type[Any] = NoParams, **traits: Any) -> Callable[[Score], Score]:
+    """Register the decorated score function as a pruning method.
+
+    Args:
+        name: Its name in space files.
+        params: Dataclass of its parameters, each declared with `pdsearch.registry.parameter`.
+        traits: Further fields of `PruningMethod`, e.g. needs_data=True.
+    """
 
     def decorate(score: Score) -> Score:
-        methods.add(name)(PruningMethod(name, score, params, needs_data, structured))
+        methods.add(name)(PruningMethod(name, score, params, **traits))
         return score
 
     return decorate

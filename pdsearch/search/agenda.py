@@ -8,7 +8,7 @@ import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from pdsearch.errors import FailureLimitError
 from pdsearch.events import Event, Outcome
@@ -23,11 +23,15 @@ from pdsearch.space import Space
 __all__ = ["Agenda", "Observer"]
 
 
+Phase: TypeAlias = tuple[int, int, Iterator[Job | None]]
+"""Jobs in all, jobs done before, and those to do; None among them means that a running job must end first."""
+
+
 class Observer(Protocol):
     """Whoever watches a study run: a screen, a log."""
 
-    def phase(self, name: str, total: int) -> None:
-        """A phase begins with this many jobs to do, as far as is known."""
+    def phase(self, name: str, total: int, done: int) -> None:
+        """A phase begins; so many jobs in all, so many of them done before."""
 
     def started(self, job: Job) -> None:
         """A job starts."""
@@ -50,6 +54,7 @@ class Agenda:
         fair: Ledger of the unpruned teacher's own trials.
         teachers: Jobs that build missing dense teachers, asked for when the search opens.
         observer: Who watches.
+        forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
     """
 
@@ -63,30 +68,39 @@ class Agenda:
         fair: Ledger,
         teachers: Callable[[], Iterable[Job]],
         observer: Observer,
+        forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
-        self.elapsed = elapsed
+        self.forget, self.elapsed = forget, elapsed
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._phases = deque(
-            [
-                ("teachers", lambda: self._listed(list(teachers()))),
-                ("baselines", lambda: self._listed(list(self._student_alone()))),
-                ("search", self._searching),
-                ("comparison", self._comparing),
-                ("confirmation", lambda: self._listed(list(self._confirming()))),
-            ]
-        )
+        phases: list[tuple[str, Callable[[], Phase]]] = [
+            ("teachers", lambda: self._listed(list(teachers()))),
+            ("baselines", lambda: self._listed(list(self._student_alone()))),
+            ("search", self._searching),
+            ("comparison", self._comparing),
+            ("confirmation", lambda: self._listed(list(self._confirming()))),
+        ]
+        self._phases = deque(phases)
         self._phase: Iterator[Job | None] = iter(())
         self._open = True
+        self.interrupted = False
         self.failure: FailureLimitError | None = None
 
     @property
     def done(self) -> bool:
         """Nothing is left to start and nothing is running."""
         return not self._open and not self._live
+
+    def idle(self) -> bool:
+        """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        counts = self.space.search
+        searched = self.search.finished >= counts.trials and not self.search.waiting
+        fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.waiting
+        jobs = [*self._student_alone(), *self._confirming()]
+        return searched and fair and all(job.id in self.records.finished for job in jobs)
 
     def next(self) -> Job | None:
         """Return the next job, or None when nothing can be started until a running job ends, or for good."""
@@ -103,6 +117,8 @@ class Agenda:
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event of a running job; True asks the runner to close it."""
         self.observer.event(job, event)
+        if self.interrupted:
+            return True
         ledger = self._ledgers.get(job.id)
         if ledger is not None:
             return ledger.tell(job, event)
@@ -116,13 +132,20 @@ class Agenda:
         """
         live = self._live.pop(job.id)
         ledger = self._ledgers.pop(job.id, None)
+        if self.interrupted and outcome.state == "stopped":
+            return  # It is asked again when the study is opened again, and goes on from its checkpoint.
         record = None
         if ledger is not None:
             record = ledger.finish(job, outcome)
         elif job.kind != "teacher":
             record = self.records.finish(live, live.settled(outcome), self.describe)
+        self.forget(job.key)
         self.observer.ended(job, outcome, record)
         self._check_failures(job, outcome)
+
+    def interrupt(self) -> None:
+        """Start nothing more and have what runs closed, so that the next run goes on from here."""
+        self.interrupted, self._open = True, False
 
     def _start(self, job: Job) -> None:
         ledger = self._ledgers.get(job.id)
@@ -136,32 +159,32 @@ class Agenda:
             self._open = False
             return
         name, begin = self._phases.popleft()
-        self._phase = begin()
-        self.observer.phase(name, self._total(name))
+        total, done, self._phase = begin()
+        self.observer.phase(name, total, done)
 
-    def _total(self, name: str) -> int:
-        return self.space.search.trials if name == "search" else 0
+    def _listed(self, jobs: list[Job]) -> Phase:
+        """The jobs that have no finished record yet."""
+        missing = [job for job in jobs if job.id not in self.records.finished]
+        return len(jobs), len(jobs) - len(missing), iter(missing)
 
-    def _listed(self, jobs: list[Job]) -> Iterator[Job | None]:
-        """Yield the jobs that have no finished record yet."""
-        yield from (job for job in jobs if job.id not in self.records.finished)
+    def _searching(self) -> Phase:
+        wanted, limit = self.space.search.trials, self.space.search.timeout
 
-    def _searching(self) -> Iterator[Job | None]:
-        limit = self.space.search.timeout_s
-        yield from self._asking(
-            self.search, lambda: self.space.search.trials, lambda: limit is not None and self.elapsed() >= limit
-        )
+        def late() -> bool:
+            return limit is not None and self.elapsed() >= limit
 
-    def _comparing(self) -> Iterator[Job | None]:
+        return wanted, self.search.finished, self._asking(self.search, wanted, late)
+
+    def _comparing(self) -> Phase:
         """The unpruned teacher gets at least as many trials as the median teacher had."""
-        wanted = self._median_trials() - self._dense_trials()
-        yield from self._asking(self.fair, lambda: wanted, lambda: False)
+        wanted = max(0, self._median_trials() - self._dense_trials())
+        return wanted, min(wanted, self.fair.finished), self._asking(self.fair, wanted, lambda: False)
 
-    def _asking(self, ledger: Ledger, wanted: Callable[[], int], late: Callable[[], bool]) -> Iterator[Job | None]:
+    def _asking(self, ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
         while True:
-            if ledger.finished >= wanted() or ledger.exhausted or late():
+            if ledger.finished >= wanted or ledger.exhausted or late():
                 return
-            if ledger.finished + len(ledger.live) >= wanted():
+            if ledger.finished + len(ledger.live) >= wanted:
                 yield None
                 continue
             job = ledger.ask()
@@ -182,7 +205,10 @@ class Agenda:
             return
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
-            self._trials(), teachers=self.space.confirm.teachers, metric=objective.metric, maximize=objective.maximize
+            self._trials(),
+            teachers=self.space.confirm.teachers,
+            metric=objective.metric,
+            maximize=objective.goal == "maximize",
         )
         yield from confirmations(chosen, own_best, seeds=self.space.confirm.seeds, describe=self.describe)
 
@@ -191,7 +217,9 @@ class Agenda:
 
     def _median_trials(self) -> int:
         counts = Counter(
-            record["teacher"]["config"] for record in self._trials() if record["teacher"] and record["kind"] == "search"
+            record["teacher"]["config"]
+            for record in self._trials()
+            if record["teacher"] and record["kind"] == "search"
         )
         return int(statistics.median_high(counts.values())) if counts else 0
 

@@ -1,8 +1,8 @@
 """Which configurations are run again with fresh seeds? The best of each leading teacher, with its baselines.
 
-Averaging the survivors of a tuned search estimates nothing, so only these runs carry intervals. Each finalist is paired,
-seed by seed, with the unpruned teacher and with the student alone in the same configuration; the unpruned teacher's own
-best configuration runs as well.
+Averaging the survivors of a tuned search estimates nothing, so only these runs carry intervals. Each finalist
+is paired, seed by seed, with the unpruned teacher and with the student alone in the same configuration; the
+unpruned teacher's own best configuration runs as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import Job
+from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
 from pdsearch.search.records import Live, Records
 from pdsearch.search.sampler import sampler
@@ -39,14 +39,21 @@ class Ledger:
     """
 
     def __init__(
-        self, study: optuna.Study, space: Space, records: Records, *, kind: str, describe: Description, single: bool
+        self,
+        study: optuna.Study,
+        space: Space,
+        records: Records,
+        *,
+        kind: str,
+        describe: Description,
+        single: bool,
     ) -> None:
         self.study, self.space, self.records = study, space, records
         self.kind, self.describe, self.single = kind, describe, single
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
         self.exhausted = False
-        self.study.pruner = pruner(space.search.halving)
+        self.study.pruner = pruner(space.search.stop)
         self._mend()
 
     @property
@@ -95,10 +102,10 @@ class Ledger:
         """Write the finished record, then tell the study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
-        for limit in self.space.constraints:
-            if limit.metric in record["values"]:
-                excess = record["values"][limit.metric] - limit.bound
-                trial.set_constraint(str(limit), excess if limit.sign == "<=" else -excess)
+        for constraint in self.space.constraints:
+            if constraint.metric in record["values"]:
+                excess = record["values"][constraint.metric] - constraint.bound
+                trial.set_constraint(str(constraint), excess if constraint.op == "<=" else -excess)
         self._settle(trial.number, record)
         return record
 
@@ -111,7 +118,7 @@ class Ledger:
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
-        halving = self.space.search.halving if self.kind == "search" else None
+        halving = self.space.search.stop if self.kind == "search" else None
         return Job(
             id=f"{self.kind}-{number:05d}",
             kind=self.kind,
@@ -119,7 +126,7 @@ class Ledger:
             key=self.describe.key(spec),
             number=number,
             params=params,
-            limits=self.space.constraints,
+            limits=tuple(Limit(c.metric, c.op, c.bound) for c in self.space.constraints),
             decide_at=rungs(halving, spec.distill.recipe.epochs),
             test=self.single,
         )
@@ -141,7 +148,9 @@ class Ledger:
         if state is TrialState.FAIL:
             self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
         values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True)
+        self.study.tell(
+            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
+        )
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""

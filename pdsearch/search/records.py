@@ -5,6 +5,7 @@ The study can be rebuilt from them, and analysis reads nothing else. Their field
 
 import dataclasses
 import math
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ class Live:
     ready: Ready | None = None
     reports: list[Report] = field(default_factory=list)
     started_at: str = field(default_factory=now)
+    began: float = field(default_factory=time.monotonic)
 
     def note(self, event: Event) -> None:
         """Keep what the record will want."""
@@ -45,15 +47,32 @@ class Live:
     def settled(self, outcome: Outcome) -> Outcome:
         """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
         if outcome.state == "stopped":
-            return dataclasses.replace(outcome, values=self._values(), artifacts=self.ready.artifacts if self.ready else ())
+            return self._stopped(outcome)
         bad = [name for name, value in outcome.values.items() if not math.isfinite(value)]
         if bad and outcome.state == "complete":
-            return dataclasses.replace(outcome, state="failed", reason=f"{bad[0]} is not a finite number", values={})
+            return dataclasses.replace(
+                outcome, state="failed", reason=f"{bad[0]} is not a finite number", values={}
+            )
         return outcome
+
+    def _stopped(self, outcome: Outcome) -> Outcome:
+        """Return what the driver knows of a trial it stopped: the worker is not asked."""
+        ready = self.ready or Ready(None, {})
+        return dataclasses.replace(
+            outcome,
+            values=self._values(),
+            artifacts=ready.artifacts,
+            epochs={**ready.epochs, "student": len(self.reports)},
+            seconds=round(time.monotonic() - self.began, 3),
+            host=ready.host,
+            device=ready.device,
+        )
 
     def _values(self) -> dict[str, float]:
         static = self.ready.student if self.ready else {}
-        values = {f"student.{name}": static[name] for name in ("params", "flops") if name in static}
+        values = {
+            f"student.{name}": float(str(static[name])) for name in ("params", "flops") if name in static
+        }
         accuracies = [report.val_accuracy for report in self.reports]
         best = self.job.spec.distill.recipe.select == "best_val"
         return {"student.val_accuracy": max(accuracies) if best else accuracies[-1], **values}
@@ -65,7 +84,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.finished: dict[str, dict[str, Any]] = {
-            record["id"]: record for record in read_records(folder, ".finished.json").records
+            record["id"]: record for record in read_records(folder, ".finished.json").found.values()
         }
 
     def ask(self, job: Job) -> None:

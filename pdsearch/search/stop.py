@@ -24,7 +24,9 @@ class _Counted:
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
 
-    def get_trials(self, *, deepcopy: bool = True, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
+    def get_trials(
+        self, *, deepcopy: bool = True, states: Sequence[TrialState] | None = None
+    ) -> list[FrozenTrial]:
         wanted = _COUNTED if states is None else tuple(s for s in states if s in _COUNTED)
         return self._study.get_trials(deepcopy=deepcopy, states=wanted)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Generator
 
-from pdsearch.data import Dataset, Views, from_tensors, prepare, sources, to_meta, to_tensors
+from pdsearch.data import Dataset, Views, from_tensors, prepare, to_meta, to_tensors
+from pdsearch.data.registry import sources
 from pdsearch.events import Progress
 from pdsearch.specs import DataSpec
 from pdsearch.stages.keys import data_key

@@ -53,7 +53,10 @@ def round_keys(spec: TrialSpec) -> tuple[str, ...]:
     sparsities = targets(spec.prune)
     for number, sparsity in enumerate(sparsities, 1):
         upstream = keys[-1] if keys else _start_key(spec)
-        fields: Json = {"sparsity": round(sparsity, 12), **_round_fields(spec, last=number == len(sparsities))}
+        fields: Json = {
+            "sparsity": round(sparsity, 12),
+            **_round_fields(spec, last=number == len(sparsities)),
+        }
         keys.append(_key("prune", fields, {"before": upstream}))
     return tuple(keys)
 
@@ -105,7 +108,11 @@ def _start_key(spec: TrialSpec) -> str:
     assert spec.prune is not None
     if spec.prune.at == "trained":
         return dense_key(spec)
-    fields: Json = {"model": spec.teacher.model, "options": keyed(spec.teacher.options), "seed": spec.teacher.seed}
+    fields: Json = {
+        "model": spec.teacher.model,
+        "options": keyed(spec.teacher.options),
+        "seed": spec.teacher.seed,
+    }
     return digest({"initial": fields, "data": data_key(spec.data), **_numerics(spec)})
 
 

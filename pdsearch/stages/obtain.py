@@ -1,5 +1,6 @@
 """How does a stage get its artifact? Found if anyone ever made it, made here and published if not."""
 
+import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def obtain(
             made = yield from make()
             meta: dict[str, Json] = {**made.meta, "seconds": round(time.monotonic() - began, 3)}
             turn.publish(lambda folder: _write(folder, made.tensors), meta)
+            shutil.rmtree(site.progress / key, ignore_errors=True)  # Its checkpoint is of no use any more.
         entry, hit = turn.entry, turn.hit
     assert entry is not None
     site.uses.append(Use(stage, key, hit, _seconds(entry)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pdsearch.data import Dataset, Views
+from pdsearch.data import Views
 from pdsearch.events import Progress
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.keys import outputs_key

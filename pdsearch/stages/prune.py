@@ -24,7 +24,9 @@ from pdsearch.stages.teacher import dense_teacher
 __all__ = ["teacher"]
 
 _BATCHES, _BATCH_SIZE = 4, 128
-_COSINE_TAIL = 0.01  # A cosine ends at zero, where nothing is learned: fine-tuning takes a hundredth of its start.
+_COSINE_TAIL = (
+    0.01  # A cosine ends at zero, where nothing is learned: fine-tuning takes a hundredth of its start.
+)
 
 
 def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
@@ -51,7 +53,8 @@ def _round(
     key = round_keys(spec)[number - 1]
 
     def make() -> Generator[Progress, None, Made]:
-        assert before is not None and spec.prune is not None
+        assert before is not None
+        assert spec.prune is not None
         model = copy.deepcopy(before.model)
         mask = _pruned(model, spec, data, site, number, before.mask)
         recipe = _recipe(spec, number)
@@ -63,7 +66,11 @@ def _round(
             note = f"{spec.prune.method} round {number} of {len(targets(spec.prune))}"
             seed = derive_seed(spec.teacher.seed, "prune", number)
             meta = yield from fit_teacher(fitting, model, note=note, recipe=recipe, seed=seed, mask=mask)
-        counts: dict[str, Json] = {"sparsity": mask.sparsity, "remaining": mask.remaining, "prunable": mask.total}
+        counts: dict[str, Json] = {
+            "sparsity": mask.sparsity,
+            "remaining": mask.remaining,
+            "prunable": mask.total,
+        }
         return Made(packed(model, mask), {**meta, **counts, "round": number})
 
     entry = yield from obtain(site, "prune", key, make)

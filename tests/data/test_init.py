@@ -9,7 +9,8 @@ import pdsearch.data
 
 PROGRAM = """
 import sys
-from pdsearch.data import RawData, sources
+from pdsearch.data import RawData
+from pdsearch.data.registry import sources
 from pdsearch.specs import DataSpec
 sources.get("digits").fingerprint(DataSpec(source="digits"))
 sources.get("parquet")

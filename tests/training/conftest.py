@@ -51,6 +51,11 @@ def views() -> Made:
 
 
 @pytest.fixture
+def make() -> Callable[[int], Made]:
+    return made
+
+
+@pytest.fixture
 def build() -> Callable[..., nn.Module]:
     return network
 

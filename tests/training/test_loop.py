@@ -43,7 +43,7 @@ def slow(model: nn.Module, views: Any, recipe: Recipe, seed: int) -> list[float]
         order = torch.randperm(
             len(views), generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
         )
-        batches = order.split(recipe.batch_size)  # type: ignore[no-untyped-call]
+        batches = order.split(recipe.batch_size)
         total = 0.0
         for step, index in enumerate(batches):
             optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch, step, len(batches))
@@ -148,16 +148,27 @@ def test_the_objective_sees_batches_of_the_epochs_order(
     assert seen[0][1] != seen[4][1]
 
 
-def test_a_single_last_image_joins_the_batch_before(build: Build, recipe: Recipe, engine: Engine) -> None:
-    from tests.training.conftest import made
+def test_dropout_differs_between_epochs(views: Any, build: Build, recipe: Recipe, engine: Engine) -> None:
+    drawn: dict[int, float] = {}
 
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        drawn.setdefault(epoch, float(torch.rand(())))
+        return hard_labels(views.labels)(model, images, index, epoch)
+
+    run(build(), views, recipe, engine, objective=objective)
+    assert len(set(drawn.values())) == 4
+
+
+def test_a_single_last_image_joins_the_batch_before(
+    build: Build, make: Callable[[int], Any], recipe: Recipe, engine: Engine
+) -> None:
     sizes: list[int] = []
 
     def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         sizes.append(len(index))
-        return hard_labels(made(33).labels)(model, images, index, epoch)
+        return hard_labels(make(33).labels)(model, images, index, epoch)
 
-    run(build(), made(33), replace(recipe, epochs=2), engine, objective=objective)
+    run(build(), make(33), replace(recipe, epochs=2), engine, objective=objective)
     assert sizes == [16, 17] * 2
 
 

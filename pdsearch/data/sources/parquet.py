@@ -1,31 +1,29 @@
-"""How are images read from Parquet files in the layout that Hugging Face `datasets` writes?
-
-A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`): a
-column `img` or `image` of struct<bytes: binary, path: string> and an integer column of labels.
-"""
+"""How are images read from Parquet files? See `pdsearch.data.parquet_layout` for the files."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pdsearch.data.decode import decode, is_grey
-from pdsearch.data.options import source_options
+from pdsearch.data.parquet_layout import (
+    LAYOUT,
+    class_names,
+    files_of,
+    image_column,
+    label_column,
+    opened,
+    test_split,
+)
 from pdsearch.data.registry import RawData, sources
-from pdsearch.errors import ConfigError, DataError
+from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 
 __all__ = ["Parquet"]
-
-IMAGE_COLUMNS = ("img", "image")
-LABEL_COLUMNS = ("label", "fine_label")
-LAYOUT = "expected an image column (img or image) of struct<bytes, path> and an integer column of labels"
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Parquet:
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the files' bytes and of the label column's name."""
-        train, test = _files(spec, "train"), _files(spec, _test_split(spec))
-        content = hashlib.sha256(_label_column(train[0], spec).encode())
+        train, test = files_of(spec, "train"), files_of(spec, test_split(spec))
+        content = hashlib.sha256(label_column(train[0], spec).encode())
         for part in (train, test):
             content.update(f"|{len(part)}".encode())
             for file in part:
@@ -49,9 +47,9 @@ class Parquet:
 
     def read(self, spec: DataSpec) -> RawData:
         """Read both splits and decode all images; grey (one channel) only if every image is."""
-        train, test = _files(spec, "train"), _files(spec, _test_split(spec))
-        label = _label_column(train[0], spec)
-        names = _class_names(pq.read_schema(train[0]), label)
+        train, test = files_of(spec, "train"), files_of(spec, test_split(spec))
+        label = label_column(train[0], spec)
+        names = class_names(pq.read_schema(train[0]), label)
         tables = [_Part.read(train, label), _Part.read(test, label)]
         classes = names or tuple(str(index) for index in range(max(part.highest for part in tables) + 1))
         for part in tables:
@@ -76,12 +74,12 @@ class _Part:
         encoded: list[tuple[bytes, str]] = []
         labels: list[NDArray[np.int64]] = []
         for file in files:
-            image = _image_column(file)
-            if label not in _opened(file).schema_arrow.names:
+            image = image_column(file)
+            if label not in opened(file).schema_arrow.names:
                 raise DataError(
                     f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT
                 )
-            table = _opened(file).read([image, label])
+            table = opened(file).read([image, label])
             labels.append(_integers(table.column(label), file, label))
             for row, data in enumerate(_bytes(table.column(image))):
                 where = f"{file}, row {row}"
@@ -104,65 +102,6 @@ class _Part:
             raise DataError(
                 f"label {self.labels[row]} of {len(classes)} classes", where=self.encoded[row][1], hint=hint
             )
-
-
-def _test_split(spec: DataSpec) -> str:
-    return str(source_options(spec, "label", "test").get("test", "test"))
-
-
-def _files(spec: DataSpec, split: str) -> list[Path]:
-    if spec.root is None:
-        hint = f"set data.root to the folder of train.parquet and {split}.parquet"
-        raise ConfigError("the source parquet needs a folder", where="data.root", hint=hint)
-    root = Path(spec.root).expanduser()
-    whole = root / f"{split}.parquet"
-    files = [whole] if whole.is_file() else sorted(root.glob(f"{split}-*.parquet"))
-    if not files:
-        raise DataError("no such file", where=str(whole), hint="put it there, or set data.root to its folder")
-    return files
-
-
-def _opened(file: Path) -> Any:
-    try:
-        return pq.ParquetFile(file)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"no readable Parquet file: {error}", where=str(file), hint=LAYOUT) from error
-
-
-def _image_column(file: Path) -> str:
-    schema = _opened(file).schema_arrow
-    for name in IMAGE_COLUMNS:
-        if name in schema.names:
-            kind = schema.field(name).type
-            if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-                return name
-    raise DataError(f"no image column among {', '.join(schema.names)}", where=str(file), hint=LAYOUT)
-
-
-def _label_column(file: Path, spec: DataSpec) -> str:
-    schema = _opened(file).schema_arrow
-    integers = [field.name for field in schema if pa.types.is_integer(field.type)]
-    wanted = source_options(spec, "label", "test").get("label")
-    if wanted is not None:
-        if wanted not in integers:
-            hint = f"integer columns: {', '.join(integers)}"
-            raise ConfigError(f"no integer column {wanted!r} in {file}", where="data.label", hint=hint)
-        return str(wanted)
-    if not integers:
-        raise DataError(f"no integer column among {', '.join(schema.names)}", where=str(file), hint=LAYOUT)
-    usual = integers if len(integers) == 1 else [name for name in LABEL_COLUMNS if name in integers]
-    if len(usual) != 1:
-        hint = f"name the column of labels in data.label: {', '.join(integers)}"
-        raise ConfigError(f"several columns of {file} may hold the labels", where="data.label", hint=hint)
-    return usual[0]
-
-
-def _class_names(schema: Any, label: str) -> tuple[str, ...]:
-    try:
-        stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        return tuple(str(name) for name in stored["info"]["features"][label]["names"])
-    except (ValueError, KeyError, TypeError):
-        return ()
 
 
 def _integers(column: Any, file: Path, label: str) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pdsearch.data import sources
+from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec
 

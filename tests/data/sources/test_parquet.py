@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pdsearch.data import RawData, sources
+from pdsearch.data import RawData
+from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts.durable import storage_errors, sync_folder, write_new
+from pdsearch.durable import storage_errors, sync_folder, write_new
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json, canonical_json
 

@@ -1,0 +1,8 @@
+"""What does `python -m pdsearch` do? The same as the command `pdsearch`."""
+
+import sys
+
+from pdsearch.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

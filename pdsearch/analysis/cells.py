@@ -1,0 +1,29 @@
+"""How does a number read in a cell? Shares in per cent with two decimals, estimates with intervals."""
+
+from pdsearch.analysis.statistics import Estimate, Gain
+
+__all__ = ["percent", "show_estimate", "show_gain"]
+
+
+def percent(value: float | None, *, signed: bool = False) -> str:
+    """Return a share in per cent with two decimals, a dash for None."""
+    return "-" if value is None else f"{100 * value:+.2f}" if signed else f"{100 * value:.2f}"
+
+
+def show_estimate(estimate: Estimate | None) -> str:
+    """Return a mean in per cent, with half its interval where there is one: "72.00 ± 4.97"."""
+    if estimate is None:
+        return "-"
+    half = estimate.half_width
+    return percent(estimate.mean) + (f" ± {percent(half)}" if half is not None else "")
+
+
+def show_gain(gain: Gain | None) -> str:
+    """Return a gain in points with its interval, starred where it stands Holm's correction."""
+    if gain is None:
+        return "-"
+    estimate, mark = gain.estimate, "*" if gain.p_holm is not None and gain.p_holm < 0.05 else ""
+    mean = percent(estimate.mean, signed=True)
+    if estimate.low is None:
+        return mean
+    return f"{mean}{mark} [{percent(estimate.low, signed=True)}, {percent(estimate.high, signed=True)}]"

@@ -1,0 +1,93 @@
+"""What must a reader know to read a ranking right? What varied, what an interval means, what is missing."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pdsearch.analysis.ranked import Ranked
+from pdsearch.analysis.table import Study
+
+__all__ = ["footer"]
+
+
+def footer(study: Study, rows: Sequence[Ranked]) -> tuple[str, ...]:
+    """Return the sentences below a ranking.
+
+    Args:
+        study: Where the rows come from.
+        rows: All lines of the ranking.
+    """
+    confirmed = [row for row in rows if row.confirmed]
+    parts = (_order(confirmed), _varied(confirmed), _intervals(confirmed), _baselines(confirmed))
+    sentences = [sentence for part in parts for sentence in part]
+    return (*sentences, *_unconfirmed(rows), *_lost(study))
+
+
+def _order(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    if confirmed:
+        yield (
+            "Ordered by the mean validation accuracy of the confirmation students; "
+            "test accuracies play no part in the order."
+        )
+    else:
+        yield "Nothing is confirmed yet: the lines are the best of a search, not estimates."
+
+
+def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    if not confirmed:
+        return
+    students = _span(row.seeds // max(1, row.teacher_seeds) for row in confirmed)
+    teachers = _span(row.teacher_seeds for row in confirmed if row.role != "alone")
+    yield f"Varied: {students} student seed(s) with their own streams of views, {teachers} teacher seed(s)."
+    if any(row.role == "teacher" and row.teacher_seeds < 3 for row in confirmed):
+        yield (
+            "With fewer than three teacher seeds the claims are about these teachers, "
+            "not about pruning methods."
+        )
+    if len({row.seeds for row in confirmed}) > 1:
+        yield "The lines rest on different numbers of students: compare them with care."
+
+
+def _span(numbers: Iterator[int]) -> str:
+    found = sorted(set(numbers))
+    return "no" if not found else str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _intervals(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    if any(row.val and row.val.low is not None for row in confirmed):
+        yield "± and [ ] are 95 % t-intervals of means; gains are means of differences paired by seed."
+        yield "* marks a gain with p < 0.05 after Holm's correction over the gains of its column."
+    single = [row.label for row in confirmed if row.val and row.val.low is None]
+    if single:
+        yield f"One value gives no interval: {', '.join(single)}. Confirm with more seeds."
+
+
+def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    roles = {row.role for row in confirmed}
+    if "teacher" in roles and "unpruned" not in roles:
+        yield "The unpruned teacher is not confirmed: the comparison lacks its best configuration."
+    if roles and "alone" not in roles:
+        yield "The student alone is not confirmed: whether a teacher helps at all is not shown."
+    for row in confirmed:
+        if row.role == "unpruned" and row.settings > 1:
+            yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
+    unpaired = [
+        row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())
+    ]
+    if unpaired:
+        yield f"Students without a partner of the same seed are left out of gains: {', '.join(unpaired)}."
+
+
+def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
+    count = sum(not row.confirmed for row in rows)
+    if count and count < len(rows):
+        yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate."
+
+
+def _lost(study: Study) -> Iterator[str]:
+    states = Counter(row.state for row in study.rows)
+    for state in ("failed", "infeasible"):
+        if states[state]:
+            yield f"{states[state]} trial(s) {'failed' if state == 'failed' else 'broke a constraint'}."
+    if study.broken:
+        names = ", ".join(sorted(broken.path.name for broken in study.broken))
+        yield f"{len(study.broken)} file(s) are no records and were left out: {names}."

@@ -1,0 +1,181 @@
+"""How is a ranking put on a screen, in a page, in a program? The same lines in four forms."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pdsearch.analysis.cells import percent, show_estimate, show_gain
+from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
+from pdsearch.analysis.statistics import Estimate
+
+__all__ = ["Table", "as_csv", "as_json", "as_markdown", "as_plain", "as_table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text, ready to be drawn.
+
+    Args:
+        title: Above the table.
+        columns: Headings.
+        numeric: Which columns are numbers, to be aligned right.
+        rows: Cells by line and column.
+        footer: Sentences below.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    footer: tuple[str, ...]
+
+
+def _best_gain(row: Ranked, question: str) -> str:
+    # Test accuracy was never used to choose anything; validation accuracy stands in where there is none.
+    return show_gain(row.gains_test.get(question) or row.gains_val.get(question))
+
+
+def _status(row: Ranked) -> str:
+    if row.confirmed:
+        return f"{row.seeds} seed{'s' if row.seeds != 1 else ''}"
+    return "unconfirmed"
+
+
+def _val(row: Ranked) -> str:
+    return show_estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
+
+
+_Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
+
+_MAIN: _Cells = (
+    ("rank", True, lambda row: str(row.rank or "-")),
+    ("teacher", False, lambda row: row.label),
+    ("confirmed by", False, _status),
+    ("student val %", True, _val),
+    ("student test %", True, lambda row: show_estimate(row.test)),
+    ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
+    ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
+    ("vs alone", True, lambda row: _best_gain(row, "alone")),
+    ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
+    ("trials (epochs)", True, lambda row: f"{row.trials} ({row.rung}/{row.rung_of})" if row.trials else "-"),
+)
+_DETAIL: _Cells = (
+    ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
+    ("rounds", True, lambda row: str(row.best.prune_rounds or "-")),
+    ("teacher weights left", True, lambda row: _count(row.best.teacher_remaining)),
+    ("student", False, lambda row: row.best.student_model or "-"),
+    ("student weights", True, lambda row: _count(row.best.student_params)),
+)
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
+    """Return a ranking as cells of text; accuracies and gains in per cent.
+
+    Args:
+        ranking: What to show.
+        detail: Also show what teachers and students are like: too wide for most screens.
+    """
+    names, numeric, cells = zip(*(_MAIN + (_DETAIL if detail else ())), strict=True)
+    rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
+    footer = (*ranking.footer, *_gain_note(ranking))
+    return Table(f"Teachers of {ranking.study}, by their students", names, numeric, rows, footer)
+
+
+def _gain_note(ranking: Ranking) -> Iterator[str]:
+    tested = any(gain for row in ranking.rows for gain in row.gains_test.values())
+    if tested or any(gain for row in ranking.rows for gain in row.gains_val.values()):
+        yield f"Gains are in points of {'test' if tested else 'validation'} accuracy."
+
+
+def as_markdown(ranking: Ranking) -> str:
+    """Return a ranking as a markdown table with its footer as a list."""
+    table = as_table(ranking, detail=True)
+    rule = ["---:" if numeric else "---" for numeric in table.numeric]
+    lines = [f"## {table.title}", ""]
+    lines += [
+        "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+        for cells in (table.columns, rule, *table.rows)
+    ]
+    return "\n".join([*lines, "", *(f"- {_escaped(sentence)}" for sentence in table.footer)]) + "\n"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("*", "\\*")
+
+
+def as_json(ranking: Ranking) -> str:
+    """Return a ranking as JSON: every number, nested, shares in [0, 1]."""
+    value = {
+        "format": 1,
+        "study": ranking.study,
+        "questions": dict(QUESTIONS),
+        "rows": [as_plain(row) for row in ranking.rows],
+        "footer": list(ranking.footer),
+    }
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def as_plain(row: Ranked) -> dict[str, Any]:
+    """Return one line of a ranking as plain JSON values."""
+    value = dataclasses.asdict(row)
+    best = value.pop("best")
+    for name in ("params", "values", "spec"):
+        best[name] = json.loads(best[name])
+    return {"rank": value.pop("rank"), "confirmed": row.confirmed, **value, "best": best}
+
+
+def as_csv(ranking: Ranking) -> str:
+    """Return a ranking as CSV: one line a teacher, shares in [0, 1], empty cells where there is no value."""
+    rows = [_flat(row) for row in ranking.rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "label"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _flat(row: Ranked) -> dict[str, Any]:
+    plain = (
+        "rank",
+        "label",
+        "role",
+        "confirmed",
+        "seeds",
+        "teacher_seeds",
+        "trials",
+        "rung",
+        "rung_of",
+        "search_best",
+    )
+    best = (
+        "teacher_config",
+        "teacher_model",
+        "prune_method",
+        "prune_ratio",
+        "teacher_sparsity",
+        "prune_rounds",
+    )
+    student = ("student_model", "student_params", "student_flops", "key")
+    flat = {name: getattr(row, name) for name in plain}
+    flat |= {name: getattr(row.best, name) for name in (*best, *student)}
+    flat |= {"teacher_val": row.teacher_val, "teacher_test": row.teacher_test}
+    flat |= {**_flat_estimate("val", row.val), **_flat_estimate("test", row.test)}
+    for metric, gains in (("val", row.gains_val), ("test", row.gains_test)):
+        for question in QUESTIONS:
+            gain = gains.get(question)
+            flat |= _flat_estimate(f"gain_{metric}_{question}", gain.estimate if gain else None)
+            flat[f"gain_{metric}_{question}_p_holm"] = gain.p_holm if gain else None
+    return flat
+
+
+def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    values = (estimate.n, estimate.mean, estimate.low, estimate.high) if estimate else (None,) * 4
+    return {f"{name}_{part}": value for part, value in zip(("n", "mean", "low", "high"), values, strict=True)}

@@ -1,0 +1,77 @@
+"""How much does a teacher gain, like for like? Its students against baselines, seed by seed."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from pdsearch.analysis.groups import Group, Metric, Seeds, role_of, units
+from pdsearch.analysis.row import Row
+from pdsearch.analysis.statistics import Gain, holm, paired_gain
+from pdsearch.specs import digest
+
+__all__ = ["Families", "all_gains", "gain_over_config", "gain_over_group"]
+
+ByConfig: TypeAlias = Mapping[tuple[str, int], Row]
+Families: TypeAlias = Mapping[str, Mapping[str, Gain]]
+"""By question, then by the setting of the group that gains."""
+
+
+def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) -> Families:
+    """Answer every question of `ranked.QUESTIONS` for every teacher, p-values adjusted question by question.
+
+    Args:
+        best: One group for each teacher: its best configuration.
+        groups: All confirmed groups, baselines included.
+        metric: What is compared.
+    """
+    partners = {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
+    own_best = {_dense(group): group for group in best if role_of(group.first) == "unpruned"}
+    pruned = [group for group in best if role_of(group.first) == "teacher"]
+    taught = [group for group in best if group.teacher is not None]
+    return {
+        "unpruned_same": _family(pruned, lambda g: gain_over_config(g, "unpruned_config", partners, metric)),
+        "alone": _family(taught, lambda g: gain_over_config(g, "alone_config", partners, metric)),
+        "unpruned_best": _family(pruned, lambda g: gain_over_group(g, own_best.get(_dense(g)), metric)),
+    }
+
+
+def _dense(group: Group) -> str:
+    teacher = json.loads(group.first.spec)["teacher"]
+    return digest({name: value for name, value in teacher.items() if name != "seed"})
+
+
+def _family(groups: Iterable[Group], question: Callable[[Group], Gain | None]) -> dict[str, Gain]:
+    asked = [(group.setting, question(group)) for group in groups]
+    found = [(setting, gain) for setting, gain in asked if gain is not None]
+    adjusted = holm([gain.p for _, gain in found])
+    return {setting: replace(gain, p_holm=p) for (setting, gain), p in zip(found, adjusted, strict=True)}
+
+
+def gain_over_config(group: Group, baseline: str, partners: ByConfig, metric: Metric) -> Gain | None:
+    """Pair each student with the one its record names as baseline, at the same student seed.
+
+    Args:
+        group: The students.
+        baseline: "unpruned_config" or "alone_config".
+        partners: Confirmation rows by (config, student seed).
+        metric: What is compared.
+    """
+    found: dict[Seeds, Row] = {}
+    for seeds, row in group.rows.items():
+        partner = partners.get((getattr(row, baseline) or "", row.student_seed))
+        if partner is not None:
+            found[seeds] = partner
+    return _gain(group, found, metric)
+
+
+def gain_over_group(group: Group, other: Group | None, metric: Metric) -> Gain | None:
+    """Pair students of two configurations by teacher seed and student seed; None without the other."""
+    return _gain(group, other.rows, metric) if other else None
+
+
+def _gain(group: Group, partners: Mapping[Seeds, Row], metric: Metric) -> Gain | None:
+    ours = group.values(metric)
+    theirs = {seeds: getattr(row, metric) for seeds, row in partners.items()}
+    pairs = {seeds: value - theirs[seeds] for seeds, value in ours.items() if theirs.get(seeds) is not None}
+    return paired_gain(list(units(pairs).values()), unpaired=len(ours) - len(pairs))

@@ -1,0 +1,94 @@
+"""Which trials are not beaten in every respect? The non-dominated front over two objectives or more."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdsearch.analysis.row import Row
+from pdsearch.analysis.table import Study
+from pdsearch.errors import ConfigError
+
+__all__ = ["Front", "front", "pareto_front"]
+
+_GOALS = {"maximize": 1.0, "minimize": -1.0}
+
+
+@dataclass(frozen=True)
+class Front:
+    """Trials no other trial dominates.
+
+    Args:
+        objectives: (metric, goal) pairs.
+        rows: The trials, best in the first objective first.
+        left_out: Complete trials that lack one of the metrics.
+    """
+
+    objectives: tuple[tuple[str, str], ...]
+    rows: tuple[Row, ...]
+    left_out: tuple[Row, ...] = ()
+
+
+def front(points: Sequence[Sequence[float]], goals: Sequence[str]) -> list[int]:
+    """Return the places of the points that no other dominates, in their order; equal points are all kept.
+
+    A point dominates another if it is at least as good in every objective and better in one.
+
+    Args:
+        points: One row of finite values each.
+        goals: "maximize" or "minimize", one for each value.
+
+    Raises:
+        ConfigError: A goal is neither.
+    """
+    unknown = [goal for goal in goals if goal not in _GOALS]
+    if unknown:
+        raise ConfigError(f"unknown goal {unknown[0]!r}", hint="use maximize or minimize")
+    if not points:
+        return []
+    values = np.asarray(points, dtype=np.float64) * np.array([_GOALS[goal] for goal in goals])
+    return [place for place, value in enumerate(values) if not _dominated(value, values)]
+
+
+def _dominated(
+    value: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    values: "np.ndarray[tuple[int, int], np.dtype[np.float64]]",
+) -> bool:
+    return bool(np.any(np.all(values >= value, axis=1) & np.any(values > value, axis=1)))
+
+
+def pareto_front(study: Study, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
+    """Return the front of a study's complete search trials.
+
+    Args:
+        study: See `read_study`.
+        objectives: (metric, goal) pairs; None takes the study's own.
+
+    Raises:
+        ConfigError: There are fewer than two objectives.
+    """
+    chosen = tuple(objectives if objectives is not None else _own(study.about))
+    if len(chosen) < 2:
+        raise ConfigError(
+            "a front needs two objectives or more", hint="name them, e.g. student.params minimize"
+        )
+    rows = sorted((row for row in study.rows if _counts(row)), key=lambda row: row.id)
+    metrics = [json.loads(row.values) for row in rows]
+    whole = [place for place, found in enumerate(metrics) if all(metric in found for metric, _ in chosen)]
+    points = [[metrics[place][metric] for metric, _ in chosen] for place in whole]
+    kept = [whole[place] for place in front(points, [goal for _, goal in chosen])]
+    sign = -_GOALS[chosen[0][1]]
+    kept.sort(key=lambda place: (sign * metrics[place][chosen[0][0]], rows[place].id))
+    left_out = tuple(row for place, row in enumerate(rows) if place not in set(whole))
+    return Front(chosen, tuple(rows[place] for place in kept), left_out)
+
+
+def _counts(row: Row) -> bool:
+    return row.kind in ("search", "baseline") and row.state == "complete"
+
+
+def _own(about: Mapping[str, object]) -> list[tuple[str, str]]:
+    space = about.get("space")
+    objectives = space.get("objectives", []) if isinstance(space, Mapping) else []
+    return [(objective["metric"], objective["goal"]) for objective in objectives]

@@ -1,0 +1,84 @@
+"""What does a ranking say of one teacher, and of all? Plain data, for every form of output."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pdsearch.analysis.groups import Role
+from pdsearch.analysis.row import Row
+from pdsearch.analysis.statistics import Estimate, Gain
+
+__all__ = ["QUESTIONS", "Ranked", "Ranking"]
+
+QUESTIONS: Mapping[str, str] = {
+    "unpruned_same": "gain over the unpruned teacher with the same configuration",
+    "alone": "gain over the same student alone",
+    "unpruned_best": "gain over the unpruned teacher's own best configuration",
+}
+"""The gains a ranking tells, each a family of its own."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One line of a ranking.
+
+    Args:
+        role: "teacher" (pruned), "unpruned" (at its own best configuration) or "alone" (the student).
+        label: Name for a person, unique in the ranking.
+        rank: 1 is best; None for the student alone, which is no teacher, and for unconfirmed teachers.
+        best: The trial that stands for the best configuration; of the lowest seeds where it was confirmed.
+        trials: Search trials with this teacher that finished or were stopped early.
+        rung: Most epochs a search trial with this teacher reached.
+        rung_of: Epochs such a trial was planned for.
+        search_best: Best validation accuracy among the search trials at that rung.
+        val: Validation accuracy over confirmation students; None for unconfirmed teachers.
+        test: Test accuracy over confirmation students.
+        teacher_val: The teacher's own validation accuracy, mean over teacher seeds.
+        teacher_test: The teacher's own test accuracy.
+        seeds: Confirmation students.
+        teacher_seeds: Teachers among them.
+        settings: Configurations confirmed with this teacher; the best one stands here.
+        gains_val: Gains in validation accuracy by question (`QUESTIONS`).
+        gains_test: Gains in test accuracy by question.
+    """
+
+    role: Role
+    label: str
+    best: Row
+    rank: int | None = None
+    trials: int = 0
+    rung: int = 0
+    rung_of: int = 0
+    search_best: float | None = None
+    val: Estimate | None = None
+    test: Estimate | None = None
+    teacher_val: float | None = None
+    teacher_test: float | None = None
+    seeds: int = 0
+    teacher_seeds: int = 0
+    settings: int = 0
+    gains_val: Mapping[str, Gain | None] = field(default_factory=dict)
+    gains_test: Mapping[str, Gain | None] = field(default_factory=dict)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether students with fresh seeds ran at full budget."""
+        return self.val is not None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Teachers by what their students achieve.
+
+    Args:
+        study: Name of the study.
+        rows: Confirmed lines in order, then unconfirmed ones.
+        footer: Sentences a reader needs to read the numbers right.
+    """
+
+    study: str
+    rows: tuple[Ranked, ...]
+    footer: tuple[str, ...] = ()
+
+    def top(self, k: int) -> tuple[Ranked, ...]:
+        """Return the k best teachers: confirmed ones by rank, then unconfirmed ones."""
+        return tuple(row for row in self.rows if row.role != "alone")[:k]

@@ -1,0 +1,158 @@
+"""What does a finished trial look like as one row? Columns and what they mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pdsearch.specs import Json, canonical_json, digest
+
+__all__ = ["FORMAT", "Row", "row_from_record"]
+
+FORMAT = 1
+"""The format of finished records this version reads."""
+
+_SEEDS = {"distill": ("seed", "view_seed"), "teacher": ("seed",)}
+_LOCATED = {"data": ("source", "root")}
+
+
+def column(doc: str) -> Any:
+    """Declare a column and its meaning."""
+    return field(metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished trial; None where a value does not exist."""
+
+    id: str = column("Name of the record.")
+    kind: str = column("`search`, `baseline`, `confirm` or `teacher`.")
+    number: int | None = column("Number of the trial in the search.")
+    key: str = column("Hash of the whole configuration, seeds included.")
+    config: str = column(
+        "Hash of the configuration without the student's seeds: what baselines are paired by."
+    )
+    setting: str = column("Hash of the configuration without any seed: what is averaged over seeds.")
+    state: str = column("`complete`, `stopped` (early), `infeasible` or `failed`.")
+    reason: str | None = column("Why the trial is not complete.")
+    teacher_config: str | None = column("Hash of the pruned teacher's configuration without its seed.")
+    teacher_key: str | None = column("Key of the pruned teacher's artifact.")
+    teacher_model: str | None = column("Architecture of the teacher; none for the student alone.")
+    teacher_seed: int | None = column("Seed of the teacher.")
+    prune_method: str | None = column("Pruning method; none for an unpruned teacher.")
+    prune_ratio: float | None = column("Share of weights asked to be pruned, in (0, 1).")
+    prune_schedule: str | None = column("How the ratio is approached over rounds.")
+    prune_recovery: str | None = column("Training after each round.")
+    prune_scope: str | None = column("Where scores compete: `global` or `layer`.")
+    prune_rounds: int | None = column("Rounds of pruning.")
+    teacher_sparsity: float | None = column("Share of prunable weights that is zero, achieved, in [0, 1).")
+    teacher_params: int | None = column("Weights of the dense teacher.")
+    teacher_remaining: int | None = column("Weights left after pruning.")
+    teacher_val_accuracy: float | None = column("Validation accuracy of the teacher, in [0, 1].")
+    teacher_test_accuracy: float | None = column(
+        "Test accuracy of the teacher, in [0, 1]; confirmation only."
+    )
+    student_model: str | None = column("Architecture of the student.")
+    student_options: str = column("Options of its architecture, as JSON.")
+    student_params: int | None = column("Weights of the student.")
+    student_flops: int | None = column("Floating-point operations of the student for one image.")
+    student_artifact: str | None = column("Key of the student's artifact.")
+    loss: str = column("Distillation loss; `ce` is the student alone.")
+    student_seed: int = column("Seed of the student's initialisation and order of images.")
+    view_seed: int = column("Stream of augmented views.")
+    epochs: int = column("Epochs of distillation done, the rung a stopped trial reached.")
+    epochs_planned: int = column("Epochs of distillation asked for.")
+    val_accuracy: float | None = column("Validation accuracy of the student, in [0, 1].")
+    test_accuracy: float | None = column("Test accuracy of the student, in [0, 1]; confirmation only.")
+    unpruned_config: str | None = column("`config` of the same trial with the unpruned teacher.")
+    alone_config: str | None = column("`config` of the same student without a teacher.")
+    seconds: float = column("Wall time of the trial.")
+    epochs_teacher: int = column("Epochs trained for the dense teacher in this trial; 0 if it was there.")
+    epochs_prune: int = column("Epochs of recovery trained in this trial; 0 if the rounds were there.")
+    epochs_student: int = column("Epochs of distillation trained in this trial; 0 if the student was there.")
+    artifacts_hit: int = column("Artifacts used that were there already.")
+    artifacts_built: int = column("Artifacts built by this trial.")
+    host: str | None = column("Where it ran.")
+    device: str | None = column("On what.")
+    started_at: str | None = column("ISO 8601 time.")
+    finished_at: str | None = column("ISO 8601 time.")
+    params: str = column("Sampled parameters by dotted name, as JSON.")
+    values: str = column("All metrics by name, as JSON.")
+    spec: str = column("The whole configuration, as JSON.")
+
+
+def row_from_record(record: Mapping[str, Any]) -> Row:
+    """Flatten one finished record.
+
+    Raises:
+        ValueError: The record is of another format, or a part of it is missing.
+    """
+    if record.get("format") != FORMAT:
+        raise ValueError(f"format {record.get('format')!r}, expected {FORMAT}")
+    try:
+        parts = (_identity, _teacher, _student, _cost)
+        return Row(**{name: value for part in parts for name, value in part(record).items()})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a part is missing or of another type: {error}") from error
+
+
+def setting_of(spec: Mapping[str, Any]) -> str:
+    """Return the hash of a configuration without seeds and places."""
+    kept: dict[str, Json] = {}
+    for name, value in spec.items():
+        dropped = (*_SEEDS.get(name, ()), *_LOCATED.get(name, ()))
+        kept[name] = {k: v for k, v in value.items() if k not in dropped} if dropped else value
+    return digest(kept)
+
+
+def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("id", "kind", "number", "key", "config", "state")
+    optional = ("reason", "host", "device", "started_at", "finished_at")
+    texts = {name: canonical_json(record[name]) for name in ("params", "values", "spec")}
+    baselines = record.get("baselines") or {}
+    return {
+        **{name: record[name] for name in names},
+        **{name: record.get(name) for name in optional},
+        **texts,
+        "setting": setting_of(record["spec"]),
+        "unpruned_config": baselines.get("unpruned"),
+        "alone_config": baselines.get("alone"),
+    }
+
+
+def _teacher(record: Mapping[str, Any]) -> dict[str, Any]:
+    teacher = record.get("teacher") or {}
+    same = ("config", "key", "model", "sparsity", "params", "remaining", "val_accuracy")
+    prune = ("method", "ratio", "schedule", "recovery", "scope", "rounds")
+    return {
+        **{f"teacher_{name}": teacher.get(name) for name in same},
+        **{f"prune_{name}": teacher.get(name) for name in prune},
+        "teacher_seed": record["spec"]["teacher"]["seed"] if teacher else None,
+        "teacher_test_accuracy": (record.get("test") or {}).get("teacher.accuracy"),
+    }
+
+
+def _student(record: Mapping[str, Any]) -> dict[str, Any]:
+    distill, student, reports = record["spec"]["distill"], record.get("student") or {}, record["reports"]
+    last = reports[-1] if reports else {}
+    return {
+        **{f"student_{name}": student.get(name) for name in ("model", "params", "flops", "artifact")},
+        "student_options": canonical_json(student.get("options") or {}),
+        "loss": distill["loss"],
+        "student_seed": distill["seed"],
+        "view_seed": distill["view_seed"],
+        "epochs": last.get("epoch", 0),
+        "epochs_planned": distill["recipe"]["epochs"],
+        "val_accuracy": record["values"].get("student.val_accuracy", last.get("val_accuracy")),
+        "test_accuracy": (record.get("test") or {}).get("student.accuracy"),
+    }
+
+
+def _cost(record: Mapping[str, Any]) -> dict[str, Any]:
+    cost, hits = record.get("cost") or {}, [bool(use["hit"]) for use in record.get("artifacts") or ()]
+    epochs = cost.get("epochs") or {}
+    return {
+        "seconds": float(cost.get("seconds", 0.0)),
+        **{f"epochs_{stage}": int(epochs.get(stage, 0)) for stage in ("teacher", "prune", "student")},
+        "artifacts_hit": sum(hits),
+        "artifacts_built": len(hits) - sum(hits),
+    }

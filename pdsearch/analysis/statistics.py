@@ -1,0 +1,114 @@
+"""How sure are we? Means, paired differences, their t-intervals, and Holm's correction for many."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtr, stdtrit
+
+__all__ = ["Estimate", "Gain", "holm", "mean_interval", "p_value", "paired_gain"]
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n independent values.
+
+    Args:
+        n: Number of values.
+        mean: Their mean.
+        low: Lower end of the 95 % t-interval of the mean; None where n < 2 gives no interval.
+        high: Upper end.
+    """
+
+    n: int
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval, if there is one."""
+        return None if self.high is None else self.high - self.mean
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A mean paired difference.
+
+    Args:
+        estimate: The mean difference over pairs, with its interval.
+        p: Two-sided p-value of the paired t-test; None where n < 2.
+        p_holm: The same, adjusted for the family of gains it is shown with.
+        unpaired: Values of the first side that found no partner.
+    """
+
+    estimate: Estimate
+    p: float | None = None
+    p_holm: float | None = None
+    unpaired: int = 0
+
+
+def mean_interval(values: Sequence[float]) -> Estimate:
+    """Return the mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
+
+    Source: Student, "The probable error of a mean", Biometrika 6 (1908). One value has no interval.
+
+    Raises:
+        ValueError: There are no values.
+    """
+    n = len(values)
+    if n == 0:
+        raise ValueError("no values")
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Estimate(1, mean)
+    half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * _standard_error(values, mean)
+    return Estimate(n, mean, mean - half, mean + half)
+
+
+def paired_gain(differences: Sequence[float], *, unpaired: int = 0) -> Gain | None:
+    """Return the mean of paired differences with its interval and p-value, or None if there are no pairs.
+
+    Args:
+        differences: First minus second, one for each seed both have.
+        unpaired: Seeds the second lacked, to be told.
+    """
+    if not differences:
+        return None
+    return Gain(mean_interval(differences), p_value(differences), unpaired=unpaired)
+
+
+def p_value(differences: Sequence[float]) -> float | None:
+    """Return the two-sided p-value that the mean difference is zero; None for fewer than two."""
+    n = len(differences)
+    if n < 2:
+        return None
+    mean = math.fsum(differences) / n
+    error = _standard_error(differences, mean)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stdtr(n - 1, -abs(mean) / error))
+
+
+def _standard_error(values: Sequence[float], mean: float) -> float:
+    n = len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust the p-values of a family so that 5 % bounds the chance of any false claim among them.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6 (1979).
+
+    Args:
+        p_values: None stands for a test that was not made; it stays None and does not count.
+    """
+    adjusted: list[float | None] = [None] * len(p_values)
+    made = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    highest = 0.0
+    for step, (p, place) in enumerate(made):
+        highest = max(highest, min(1.0, p * (len(made) - step)))
+        adjusted[place] = highest
+    return adjusted

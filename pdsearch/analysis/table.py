@@ -1,0 +1,116 @@
+"""What did a study find, trial by trial? Its folder of records as tidy rows, and as one Parquet file."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pdsearch.analysis.row import Row, row_from_record
+from pdsearch.durable import storage_errors
+from pdsearch.errors import StorageError
+from pdsearch.records import Broken, read_records
+
+__all__ = ["Study", "read_study", "schema_markdown", "write_parquet"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its folder tells it.
+
+    Args:
+        name: Of the study.
+        about: What study.json holds: the space, the data, versions.
+        rows: One per finished trial, by id.
+        broken: Files that are no records; shown, never hidden.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    broken: tuple[Broken, ...] = ()
+
+
+def read_study(folder: str | Path) -> Study:
+    """Read a study's folder, in place or copied.
+
+    Raises:
+        StorageError: The folder is no study's, or cannot be read.
+    """
+    folder = Path(folder)
+    about = _read_about(folder / "study.json")
+    records = read_records(folder / "trials", ".finished.json")
+    rows: list[Row] = []
+    broken = list(records.broken)
+    for name, record in records.found.items():
+        try:
+            rows.append(row_from_record(record))
+        except ValueError as error:
+            broken.append(Broken(folder / "trials" / name, str(error)))
+    rows.sort(key=lambda row: row.id)
+    return Study(str(about.get("study", folder.name)), about, tuple(rows), tuple(broken))
+
+
+def _read_about(path: Path) -> Mapping[str, Any]:
+    hint = "name the folder of a study: <storage>/<study>"
+    with storage_errors(path):
+        try:
+            about = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise StorageError("there is no study here", where=str(path.parent), hint=hint) from None
+        except ValueError as error:
+            raise StorageError(f"cannot be read: {error}", where=str(path)) from error
+    if not isinstance(about, dict):
+        raise StorageError("is not the description of a study", where=str(path), hint=hint)
+    return about
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as one Parquet file (columns: docs/results_schema.md), replacing an older one whole.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    # pyarrow is slow to import, and nothing else here needs it.
+    import pyarrow
+    import pyarrow.parquet
+
+    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64()}
+    fields = [pyarrow.field(name, kinds[kind], nullable) for name, kind, nullable, _ in columns()]
+    table = pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in rows], pyarrow.schema(fields))
+    draft = path.with_name(f".{path.name}.tmp")
+    with storage_errors(path):
+        try:
+            pyarrow.parquet.write_table(table, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def columns() -> list[tuple[str, str, bool, str]]:
+    """Return (name, type, may be null, meaning) of every column."""
+    hints = get_type_hints(Row)
+    found = []
+    for item in dataclasses.fields(Row):
+        kinds = [kind.__name__ for kind in getattr(hints[item.name], "__args__", (hints[item.name],))]
+        found.append((item.name, kinds[0], "NoneType" in kinds, item.metadata["doc"]))
+    return found
+
+
+def schema_markdown() -> str:
+    """Return docs/results_schema.md."""
+    lines = [
+        "# The columns of results.parquet",
+        "",
+        "One row per finished trial of a study, as `pdsearch.analysis.read_study(folder).rows` in Python.",
+        "Read it with anything: `pandas.read_parquet`, `polars.read_parquet`, DuckDB.",
+        "",
+        "| column | type | null | meaning |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| `{name}` | {kind} | {'yes' if null else 'no'} | {doc} |"
+            for name, kind, null, doc in columns()
+        ),
+    ]
+    return "\n".join(lines) + "\n"

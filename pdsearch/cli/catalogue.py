@@ -1,0 +1,148 @@
+"""What can a space file name? Every registered part, described by its own docstring and parameters."""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from pdsearch.errors import ConfigError
+from pdsearch.registry import Registry
+from pdsearch.specs import Json
+
+__all__ = ["KINDS", "ParameterInfo", "Part", "describe", "names", "part_to_json"]
+
+KINDS: dict[str, tuple[str, str]] = {
+    "methods": ("pdsearch.pruning.registry:methods", "prune.method"),
+    "losses": ("pdsearch.distillation.registry:losses", "distill.loss"),
+    "models": ("pdsearch.models.registry:models", "teacher.model, student.model"),
+    "sources": ("pdsearch.data.registry:sources", "data.source"),
+    "augmentations": ("pdsearch.data.registry:augmentations", "data.augment"),
+}
+"""Kind -> (module:registry, the keys of a space file that name such a part)."""
+
+
+@dataclass(frozen=True)
+class ParameterInfo:
+    """One parameter of a part, as its dataclass declares it."""
+
+    name: str
+    type: str
+    default: Json
+    low: float | None
+    high: float | None
+    choices: tuple[Json, ...] | None
+    log: bool
+    help: str
+
+    @property
+    def range(self) -> str:
+        """The legal values, as a person writes them."""
+        if self.choices is not None:
+            return " | ".join(str(choice) for choice in self.choices)
+        if self.low is None and self.high is None:
+            return "any"
+        low = "-inf" if self.low is None else f"{self.low:g}"
+        high = "inf" if self.high is None else f"{self.high:g}"
+        return f"{low} to {high}{', log' if self.log else ''}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One registered part: what it is, where it comes from, what can be set."""
+
+    kind: str
+    name: str
+    summary: str
+    source: str
+    parameters: tuple[ParameterInfo, ...]
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all parts of a kind, sorted.
+
+    Raises:
+        ConfigError: There is no such kind.
+    """
+    return _registry(kind).names()
+
+
+def describe(kind: str, name: str) -> Part:
+    """Return what is known of one part.
+
+    Raises:
+        ConfigError: There is no such kind, or no such part; the message lists the known ones.
+    """
+    entry = _registry(kind).get(name)
+    text = _docstring(entry)
+    parameters = _parameters(getattr(entry, "params", None))
+    return Part(kind, name, _summary(text), _section(text, "Source"), parameters)
+
+
+def part_to_json(part: Part) -> dict[str, Json]:
+    """Return a part as plain JSON values."""
+    parameters = [dataclasses.asdict(info) | {"choices": _listed(info.choices)} for info in part.parameters]
+    return {
+        "kind": part.kind,
+        "name": part.name,
+        "summary": part.summary,
+        "source": part.source,
+        "parameters": parameters,  # type: ignore[dict-item]  # asdict does not know that the fields are JSON
+    }
+
+
+def _listed(choices: tuple[Json, ...] | None) -> list[Json] | None:
+    return None if choices is None else list(choices)
+
+
+def _registry(kind: str) -> Registry[Any]:
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind of part {kind!r}", hint=f"known: {', '.join(KINDS)}")
+    module, attribute = KINDS[kind][0].split(":")
+    registry: Registry[Any] = getattr(importlib.import_module(module), attribute)
+    return registry
+
+
+def _docstring(entry: Any) -> str:
+    """Return the docstring of what does the work: a score, a loss, a network's class, a source's class."""
+    for attribute in ("score", "loss"):
+        entry = getattr(entry, attribute, entry)
+    while isinstance(entry, functools.partial):
+        entry = entry.func
+    if not inspect.isroutine(entry) and not inspect.isclass(entry):
+        entry = type(entry)
+    return inspect.cleandoc(entry.__doc__ or "")
+
+
+def _summary(text: str) -> str:
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _section(text: str, title: str) -> str:
+    """Return the indented text under a section's title, on one line; empty where there is none."""
+    _, found, rest = text.partition(f"{title}:\n")
+    lines = []
+    for line in rest.splitlines() if found else []:
+        if line and not line.startswith(" "):
+            break
+        lines.append(line.strip())
+    return " ".join(" ".join(lines).split())
+
+
+def _parameters(params: type[Any] | None) -> tuple[ParameterInfo, ...]:
+    return () if params is None else tuple(_parameter(f) for f in dataclasses.fields(params))
+
+
+def _parameter(f: "dataclasses.Field[Any]") -> ParameterInfo:
+    about = f.metadata
+    return ParameterInfo(
+        name=f.name,
+        type=f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type)),
+        default=None if f.default is dataclasses.MISSING else f.default,
+        low=about.get("low"),
+        high=about.get("high"),
+        choices=about.get("choices"),
+        log=about.get("log", False),
+        help=about.get("help", ""),
+    )

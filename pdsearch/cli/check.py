@@ -1,0 +1,67 @@
+"""`pdsearch check`: is the space file right, and what would it search? Starts nothing, writes nothing."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pdsearch.cli.console import note, print_lines, print_table
+
+if TYPE_CHECKING:
+    from pdsearch.space import Parameter, Space
+
+__all__ = ["check"]
+
+
+def check(
+    space: Annotated[Path, typer.Argument(help="A space file.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in `run`.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole space, defaults too.")] = False,
+) -> None:
+    """Check a space file and say what it would search; start nothing."""
+    from pdsearch.space import load  # loads the registries, and torch with them
+
+    loaded = load(space, overrides or [])
+    if as_json:
+        found = {"space": loaded.to_json(), "notes": [*loaded.notes], "warnings": [*loaded.warnings]}
+        print(json.dumps(found, indent=2))
+        return
+    print_lines(_plan(loaded))
+    if loaded.parameters:
+        print_table(("searched", "values", "when"), [_row(p) for p in loaded.parameters])
+    print_lines(loaded.notes)
+    for warning in loaded.warnings:
+        note(f"warning: {warning}")
+
+
+def _plan(space: "Space") -> list[str]:
+    """Return the plan of a search, a line for each decision."""
+    search, stop, confirm = space.search, space.search.stop, space.confirm
+    lines = [
+        f"study {space.study}, in {space.storage}",
+        f"{search.trials} trials of {len(space.parameters)} searched parameters, sampler {search.sampler}",
+        "objective: " + ", ".join(f"{goal.goal} {goal.metric}" for goal in space.objectives),
+    ]
+    if space.constraints:
+        lines.append("constraint: " + ", ".join(str(limit) for limit in space.constraints))
+    if stop:
+        lines.append(f"stops weak trials: best 1 of {stop.factor} at each rung, from epoch {stop.min_epochs}")
+    if confirm:
+        lines.append(f"confirms {confirm.teachers} teachers with {confirm.seeds} fresh seeds each")
+    return lines
+
+
+def _row(parameter: "Parameter") -> tuple[str, str, str]:
+    conditions = (f"{name} is {' or '.join(map(str, values))}" for name, values in parameter.when.items())
+    return parameter.name, _values(parameter), " and ".join(conditions)
+
+
+def _values(parameter: "Parameter") -> str:
+    if parameter.kind == "categorical":
+        return ", ".join(str(choice) for choice in parameter.choices)
+    scale = ", log" if parameter.log else ""
+    step = f", in steps of {parameter.step:g}" if parameter.step else ""
+    return f"{parameter.low:g} to {parameter.high:g}{scale}{step}"

@@ -1,0 +1,95 @@
+"""What is said at the end of a run: the ranking, the best configuration, where everything lies, what to do next."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pdsearch.analysis import rank_teachers, read_study, write_parquet
+from pdsearch.cli.console import print_lines
+from pdsearch.cli.rank import print_ranking
+from pdsearch.cli.tally import Tally, duration
+from pdsearch.search.study import Study
+
+__all__ = ["closing_words"]
+
+
+def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
+    """Print the end of a run and write all trials as Parquet."""
+    found = read_study(study.folder)
+    parquet = study.folder / "results.parquet"
+    write_parquet(found.rows, parquet)
+    print_lines([""])
+    print_ranking(rank_teachers(found))
+    finished, searched = study.agenda.records.finished, bool(study.agenda.space.parameters)
+    best = _best(finished) if searched else _only(finished)
+    print_lines(["", *best, "", *_spent(tally), "", *_next(study, space_file)])
+
+
+def _best(finished: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the best finalist's configuration: by mean validation accuracy over its confirmation seeds."""
+    confirmed: dict[str, list[dict[str, Any]]] = {}
+    for record in finished.values():
+        if record["kind"] == "confirm" and record["baselines"] and record["state"] == "complete":
+            confirmed.setdefault(record["config"], []).append(record)
+    if not confirmed:
+        return ["no configuration is confirmed (confirm: off, or nothing finished yet)"]
+    best = max(confirmed.values(), key=lambda group: sum(_accuracy(record) for record in group) / len(group))
+    spec = best[0]["spec"]
+    prune, loss = spec["prune"], spec["distill"]
+    teacher = "unpruned" if prune is None else f"{prune['method']} at ratio {prune['ratio']:g}"
+    params = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in loss["params"]
+    )
+    return [
+        f"best configuration: {spec['teacher']['model']} {teacher} -> {best[0]['student']['model']},"
+        f" {loss['loss']} with {params or 'no parameters'}"
+    ]
+
+
+def _only(finished: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the one configuration's result: nothing was selected, so its trial opened the test set."""
+    lines = []
+    for record in (record for record in finished.values() if record["kind"] == "search"):
+        if record["state"] != "complete":
+            lines.append(f"{record['id']}: {record['state']}: {record['reason']}")
+            continue
+        tested = "" if record["test"] is None else f", test {100 * record['test']['student.accuracy']:.2f} %"
+        lines.append(f"the one configuration: validation {100 * _accuracy(record):.2f} %{tested}")
+    return lines
+
+
+def _accuracy(record: Mapping[str, Any]) -> float:
+    return float(record["values"]["student.val_accuracy"])
+
+
+def _spent(tally: Tally) -> list[str]:
+    if not tally.states:
+        return ["everything was finished before: nothing was trained"]
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
+    return [
+        f"this run: {counts} in {duration(time.monotonic() - tally.began)};"
+        f" {tally.trained} epochs trained, {tally.hits} artifacts reused ({duration(tally.saved_s)} of training saved)",
+    ]
+
+
+def _next(study: Study, space_file: Path) -> list[str]:
+    folder, trials = _short(study.folder), 2 * max(1, study.agenda.space.search.trials)
+    more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
+    return [
+        f"records   {folder}/trials    all trials as a table   {folder}/results.parquet",
+        f"artifacts {_short(study.artifacts)}",
+        "next:",
+        f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
+        f"  pdsearch export {folder} --out best     the best configurations and students",
+        *([more] if study.agenda.space.parameters else []),
+    ]
+
+
+def _short(path: Path) -> str:
+    """Return a path as a person would type it from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

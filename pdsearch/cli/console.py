@@ -1,0 +1,96 @@
+"""How do words reach a person? The only module that knows rich: formatted on a terminal, plain off it."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, islice, zip_longest
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pdsearch.errors import PdsearchError
+
+__all__ = ["note", "print_error", "print_lines", "print_table", "stderr", "stdout"]
+
+
+def stdout() -> Console:
+    """Return the console of results; made anew, so that redirected streams are honoured."""
+    return _console(sys.stdout)
+
+
+def stderr() -> Console:
+    """Return the console of progress, notes and errors."""
+    return _console(sys.stderr)
+
+
+def _console(stream: IO[str]) -> Console:
+    # Off a terminal rich would break lines at 80 columns; a file or a pipe wants them whole.
+    width = None if stream.isatty() else 10_000
+    return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+def note(message: str) -> None:
+    """Say something beside the results, on stderr."""
+    stderr().print(Text(message))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines of text on stdout, wrapped on a terminal; never read as markup."""
+    console = stdout()
+    for line in lines:
+        console.print(Text(line))
+
+
+def print_error(error: PdsearchError) -> None:
+    """Print what happened, where, and what to do now, on stderr; never a traceback."""
+    console = stderr()
+    if not console.is_terminal:
+        print(f"pdsearch: {error}", file=sys.stderr)
+        return
+    message = Text("error: ", style="bold red").append(error.what, style="not bold default")
+    console.print(message)
+    if error.where:
+        console.print(Text(f"  at {error.where}", style="cyan"))
+    if error.hint:
+        console.print(Text(f"  -> {error.hint}", style="green"))
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str | None = None,
+    numeric: Sequence[bool] = (),
+    keep: int = 0,
+) -> None:
+    """Print rows of text on stdout: a drawn table on a terminal, tab-separated lines off it.
+
+    Args:
+        columns: Names of the columns.
+        rows: Cells as text, one sequence per row; never read as markup.
+        title: Line above a drawn table.
+        numeric: Which columns are numbers, to be aligned right; none where empty.
+        keep: How many columns a narrow terminal shows at least; 0 shows all and breaks their cells.
+    """
+    console, lines = stdout(), [tuple(row) for row in rows]
+    if not console.is_terminal:
+        for row in [columns, *lines]:
+            print("\t".join(row))
+        return
+    shown = _fitting([columns, *lines], console.width, keep) if keep else len(columns)
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column, right in islice(zip_longest(columns, numeric, fillvalue=False), shown):
+        table.add_column(Text(str(column)), justify="right" if right else "left")
+    for row in lines:
+        table.add_row(*(Text(cell) for cell in row[:shown]))
+    console.print(table)
+    if shown < len(columns):
+        console.print(Text(f"not shown, for want of width: {', '.join(columns[shown:])}", style="dim"))
+
+
+def _fitting(lines: Sequence[Sequence[str]], width: int, keep: int) -> int:
+    """Return how many columns from the left can be drawn unbroken, at least `keep`."""
+    widths = [max(map(len, cells)) + 3 for cells in zip(*lines, strict=True)]  # two spaces and a rule
+    fitting = sum(total < width for total in accumulate(widths))
+    return max(keep, fitting)

@@ -1,0 +1,80 @@
+"""What is written while a study runs where there is no terminal: plain lines, or JSON lines for programs."""
+
+import json
+import time
+from typing import IO, Any
+
+from pdsearch.cli.tally import PHASES, Tally, describe, ending
+from pdsearch.events import Event, Outcome, event_to_json
+from pdsearch.jobs import Job
+
+__all__ = ["JsonLines", "Lines"]
+
+
+class Lines:
+    """One plain line an event: for a log, a pipe, a job without a terminal."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self.tally, self._began = stream, Tally(), time.monotonic()
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Say which phase begins."""
+        self.tally.begin(name, total, done)
+        if total > done:
+            self._say(f"{PHASES[name]}: {total - done} to do")
+
+    def started(self, job: Job) -> None:
+        """Nothing: a job's end says it all."""
+
+    def event(self, job: Job, event: Event) -> None:
+        """Nothing: a line an epoch is noise in a log."""
+
+    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+        """Say how a job ended."""
+        self.tally.end(job, outcome, record)
+        of = f"/{self.tally.total}" if self.tally.total else ""
+        best = f"  best {100 * self.tally.best[0]:.2f} %" if self.tally.best else ""
+        self._say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
+
+    def _say(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)
+
+
+class JsonLines:
+    """One JSON object an event, for programs."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self.tally = stream, Tally()
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Write that a phase begins."""
+        self.tally.begin(name, total, done)
+        self._write({"event": "phase", "phase": name, "total": total, "done": done})
+
+    def started(self, job: Job) -> None:
+        """Write that a job starts."""
+        self._write({"event": "started", "id": job.id, "kind": job.kind, "params": dict(job.params)})
+
+    def event(self, job: Job, event: Event) -> None:
+        """Write what a job says."""
+        self._write({"id": job.id, **event_to_json(event)})
+
+    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+        """Write how a job ended."""
+        self.tally.end(job, outcome, record)
+        self._write({"event": "ended", "id": job.id, "state": outcome.state, "values": dict(outcome.values)})
+
+    def _write(self, value: dict[str, Any]) -> None:
+        print(json.dumps(value), file=self._stream, flush=True)

@@ -1,0 +1,35 @@
+"""`pdsearch list`: which methods, losses, models and sources are there, and what can be set in each?"""
+
+import json
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.catalogue import KINDS, Part, describe, names, part_to_json
+from pdsearch.cli.console import print_lines, print_table
+
+__all__ = ["list_parts"]
+
+
+def list_parts(
+    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; all of them if left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One part, with its parameters and its source.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """List pruning methods, losses, models, sources and augmentations; name one to see its parameters."""
+    kinds = list(KINDS) if kind is None else [kind]
+    chosen = [describe(k, n) for k in kinds for n in (names(k) if name is None else [name])]
+    if as_json:
+        print(json.dumps([part_to_json(part) for part in chosen], indent=2))
+    elif name is None:
+        print_table(("kind", "name", "what it is"), [(part.kind, part.name, part.summary) for part in chosen])
+    else:
+        _show(chosen[0])
+
+
+def _show(part: Part) -> None:
+    lines = [f"{part.name} ({KINDS[part.kind][1]}: {part.name})", part.summary]
+    print_lines([*lines, f"Source: {part.source}"] if part.source else lines)
+    if part.parameters:
+        rows = [(p.name, p.type, str(p.default), p.range, p.help) for p in part.parameters]
+        print_table(("parameter", "type", "default", "range", "what it does"), rows)

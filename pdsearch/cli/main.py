@@ -1,0 +1,96 @@
+"""Which verb was asked for, and how does the process end? Loads the asked verb's module and no other."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from pdsearch import __version__
+from pdsearch.errors import PdsearchError
+
+__all__ = ["VERBS", "main"]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("pdsearch.cli.run:run", "Search a space, or go on with its study; then confirm and rank."),
+    "check": ("pdsearch.cli.check:check", "Check a space file and say what it would search; start nothing."),
+    "rank": ("pdsearch.cli.rank:rank", "Rank the teachers of a study by what their students achieve."),
+    "export": ("pdsearch.cli.export:export", "Write the best configurations and students of a study."),
+    "list": ("pdsearch.cli.list:list_parts", "List methods, losses, models, sources and their parameters."),
+    "schema": ("pdsearch.cli.schema:schema", "Print the JSON Schema of space files, for editors."),
+}
+"""Verb -> (module:function, its line in `pdsearch --help`)."""
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (docs/exit_codes.md).
+
+    Args:
+        args: Words after the program's name; those of the process where None.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except PdsearchError as error:
+        if os.environ.get("PDSEARCH_TRACEBACK") == "1":
+            raise
+        from pdsearch.cli.console import print_error  # rich is loaded when there is something to print
+
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; at exit, Python must not try to flush the rest to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
+
+
+def _run(words: list[str]) -> int:
+    app = _app(next((word for word in words if not word.startswith("-")), None))
+    try:
+        app(args=words, prog_name="pdsearch")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _app(asked: str | None) -> typer.Typer:
+    """Build the program with the asked verb in full and the others as names with a line of help."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_options)
+    for verb, (target, summary) in VERBS.items():
+        function = _load(target) if verb == asked else _not_asked
+        app.command(verb, short_help=summary)(function)
+    return app
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, function = target.split(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return loaded
+
+
+def _not_asked() -> None:
+    """Stand for a verb in `pdsearch --help`; the asked verb is never this."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"pdsearch {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find the teacher a student learns best from: prune, distill, rank, export."""

@@ -1,0 +1,123 @@
+"""`pdsearch run`: search a space, or go on with its study; then confirm, rank, and say what to do next."""
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pdsearch.cli.console import note, stderr
+from pdsearch.cli.interrupt import interruptible
+from pdsearch.cli.lines import JsonLines, Lines
+from pdsearch.cli.screen import Screen
+from pdsearch.errors import ConfigError
+from pdsearch.space import Space, load
+
+__all__ = ["run"]
+
+
+def run(
+    space: Annotated[Path, typer.Argument(help="The space file.", show_default=False)],
+    address: Annotated[str | None, typer.Option(help="Join a Ray cluster: auto, or host:port.")] = None,
+    serial: Annotated[
+        bool, typer.Option("--serial", help="One trial at a time in this process, without Ray.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key: dotted.key=value.")
+    ] = None,
+    progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Let Ray's own log through.")] = False,
+) -> None:
+    """Search a space. The same command goes on where an earlier one ended, however it ended."""
+    asked = load(space, overrides=tuple(overrides or ()))
+    for warning in (*asked.warnings, *asked.notes):
+        note(f"note: {warning}")
+    if address and (serial or not asked.storage.startswith("/")):
+        raise ConfigError(
+            "a cluster needs a storage that every node sees at the same path",
+            where=f"storage: {asked.storage}",
+            hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, and leave --serial out",
+        )
+    with _observer(progress, asked) as observer:
+        finish = _search(
+            asked, space, observer, address=address, serial=serial, workers=workers, verbose=verbose
+        )
+    finish()
+
+
+def _search(
+    space: Space,
+    space_file: Path,
+    observer: Any,
+    *,
+    address: str | None,
+    serial: bool,
+    workers: int | None,
+    verbose: bool,
+) -> Any:
+    from pdsearch.cli.closing import closing_words  # torch is loaded from here on
+    from pdsearch.search.study import open_study
+
+    with open_study(space, observer) as study:
+        if not study.agenda.idle():
+            with interruptible(study.agenda.interrupt, note):
+                if serial:
+                    _serially(study, space)
+                else:
+                    _on_ray(study, space, address=address, workers=workers, verbose=verbose)
+        if study.agenda.failure:
+            raise study.agenda.failure
+        return lambda: closing_words(study, observer.tally, space_file)
+
+
+def _serially(study: Any, space: Space) -> None:
+    import torch
+
+    from pdsearch import serial
+    from pdsearch.artifacts import Store
+    from pdsearch.stages.site import Site
+    from pdsearch.training import pick_device
+
+    torch.set_num_threads(max(1, space.resources.cpu))
+    device = pick_device(space.resources.gpu)
+    serial.run(study.agenda, Site(Store(study.artifacts), study.progress, device=device))
+
+
+def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | None, verbose: bool) -> None:
+    from pdsearch.cluster.session import session
+
+    resources = space.resources
+    with session(
+        address=address,
+        cpu=resources.cpu,
+        gpu=resources.gpu,
+        workers=workers or space.search.concurrency,
+        verbose=verbose,
+    ) as ray_session:
+        from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
+
+        runner.run(
+            study.agenda,
+            ray_session,
+            resources=resources,
+            artifacts=study.artifacts,
+            progress=study.progress,
+            folder=study.folder,
+        )
+
+
+def _observer(progress: str, space: Space) -> AbstractContextManager[Any]:
+    console = stderr()
+    if progress == "json":
+        return JsonLines(sys.stdout)
+    if progress == "lines" or (progress == "auto" and not console.is_terminal):
+        return Lines(sys.stderr)
+    if progress in ("auto", "screen"):
+        return Screen(console, space.study)
+    raise ConfigError(
+        f"unknown progress {progress!r}", where="--progress", hint="known: auto, screen, lines, json"
+    )

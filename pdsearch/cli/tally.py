@@ -1,0 +1,105 @@
+"""What has happened so far in a study, in numbers and words, for whatever shows it."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from pdsearch.events import Outcome, Use
+from pdsearch.jobs import Job
+
+__all__ = ["PHASES", "Tally", "describe", "duration", "ending"]
+
+PHASES = {
+    "teachers": "dense teachers",
+    "baselines": "baselines",
+    "search": "search",
+    "comparison": "fair comparison",
+    "confirmation": "confirmation",
+}
+
+
+@dataclass
+class Tally:
+    """What has happened so far, for whoever shows it."""
+
+    phase: str = ""
+    total: int = 0
+    done: int = 0
+    phase_began: float = field(default_factory=time.monotonic)
+    states: Counter[str] = field(default_factory=Counter)
+    hits: int = 0
+    built: int = 0
+    saved_s: float = 0.0
+    trained: int = 0
+    best: tuple[float, str] | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def begin(self, name: str, total: int, done: int) -> None:
+        """Enter a phase."""
+        self.phase, self.total, self.done, self.phase_began = name, total, done, time.monotonic()
+
+    def end(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+        """Count a job that ended."""
+        self.states[outcome.state if record is None else record["state"]] += 1
+        uses = outcome.artifacts if record is None else [Use(**use) for use in record["artifacts"]]
+        self.hits += sum(use.hit for use in uses)
+        self.built += sum(not use.hit for use in uses)
+        self.saved_s += sum(use.seconds for use in uses if use.hit and use.stage != "student")
+        self.trained += sum(outcome.epochs.values())
+        if self.counts(job, record):
+            self.done += 1
+        value = (record or {}).get("values", {}).get("student.val_accuracy")
+        if job.kind == "search" and value is not None and (self.best is None or value > self.best[0]):
+            self.best = (value, job.id)
+
+    def counts(self, job: Job, record: dict[str, Any] | None) -> bool:
+        """Say whether a job counts towards the phase's total."""
+        return job.kind != "search" or (record or {}).get("state") in ("complete", "stopped", "infeasible")
+
+    def left_s(self) -> float | None:
+        """Return an estimate of the seconds left in the phase, from its jobs so far."""
+        if not self.total or self.done < 2:
+            return None
+        return (time.monotonic() - self.phase_began) / self.done * max(0, self.total - self.done)
+
+
+def describe(job: Job) -> str:
+    """Return a job in a few words: teacher, loss, what was sampled."""
+    prune, distill = job.spec.prune, job.spec.distill
+    if job.kind == "teacher":
+        return f"train {job.spec.teacher.model}"
+    teacher = f"{prune.method} {prune.ratio:g}" if prune else "unpruned"
+    if distill.loss == "ce":
+        return f"student alone  seed {distill.seed}"
+    params = "  ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in distill.params
+        if value is not False
+    )
+    return f"{teacher}  {params}" + (f"  seed {distill.seed}" if job.kind == "confirm" else "")
+
+
+def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:
+    """Return how a job ended, in a line."""
+    state = outcome.state if record is None else record["state"]
+    if state == "failed":
+        reason = (outcome.reason if record is None else record["reason"]) or ""
+        return f"failed: {reason.splitlines()[0] if reason else ''}"
+    if record is None:
+        return f"val {100 * outcome.values.get('teacher.val_accuracy', 0):.2f} %"
+    value = record["values"].get("student.val_accuracy")
+    shown = f"val {100 * value:.2f} %" if value is not None else (record["reason"] or "")
+    return f"{shown}  stopped at epoch {len(record['reports'])}" if state == "stopped" else shown
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person reads them."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )

@@ -1,0 +1,37 @@
+"""What travels between driver and worker? Batches of events as one JSON text: Tune flattens anything deeper."""
+
+import json
+import time
+from collections.abc import Generator
+from typing import Any
+
+from pdsearch.events import Event, Outcome, Report, event_from_json, event_to_json
+
+__all__ = ["PAYLOAD", "batch", "packed", "unpacked"]
+
+PAYLOAD = "events"
+FLUSH_S = 0.25
+"""Seconds after which a worker reports what it has: each report costs the driver some milliseconds."""
+
+
+def batch(events: Generator[Event, None, None], decide_at: tuple[int, ...]) -> list[Event]:
+    """Return the next events: up to an epoch at which the driver decides, the outcome, or for a quarter second."""
+    since = time.monotonic()
+    gathered: list[Event] = []
+    for event in events:
+        gathered.append(event)
+        decides = isinstance(event, Report) and event.epoch in decide_at
+        if decides or isinstance(event, Outcome) or time.monotonic() - since >= FLUSH_S:
+            break
+    return gathered
+
+
+def packed(events: list[Event]) -> dict[str, Any]:
+    """Return events as a Tune result; an outcome ends the Tune trial."""
+    done = any(isinstance(event, Outcome) for event in events)
+    return {PAYLOAD: json.dumps([event_to_json(event) for event in events]), "done": done}
+
+
+def unpacked(result: dict[str, Any] | None) -> list[Event]:
+    """Return the events of a Tune result."""
+    return [event_from_json(value) for value in json.loads((result or {}).get(PAYLOAD, "[]"))]

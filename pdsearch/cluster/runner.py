@@ -1,0 +1,60 @@
+"""How does Ray Tune execute a study? One Tuner over the agenda: warm actors, no snapshots, no restore."""
+
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from pdsearch.cluster.searcher import JobScheduler, JobSearcher
+from pdsearch.cluster.session import Session
+from pdsearch.cluster.trainable import JobTrainable
+from pdsearch.jobs import Work
+from pdsearch.space import Resources
+
+__all__ = ["run"]
+
+_LOST_WORKERS = 3
+"""How often a job may lose its worker before it counts as failed."""
+
+
+def run(
+    work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path
+) -> None:
+    """Run all of a study's work on a Ray session.
+
+    Args:
+        work: The agenda.
+        session: Where.
+        resources: What one trial uses.
+        artifacts: Folder of the store, seen by every node.
+        progress: Folder of checkpoints, seen by every node.
+        folder: For Tune's own files where the session has no place for them.
+    """
+    place: dict[str, Any] = {
+        "artifacts": str(artifacts),
+        "progress": str(progress),
+        "threads": max(1, resources.cpu),
+        "gpu": resources.gpu,
+    }
+    searcher = JobSearcher(work, place, session.slots)
+    needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
+    tuner = tune.Tuner(
+        tune.with_resources(JobTrainable, needs),
+        tune_config=tune.TuneConfig(
+            num_samples=-1,
+            max_concurrent_trials=session.slots,
+            search_alg=searcher,
+            scheduler=JobScheduler(searcher),
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"job-{trial.trial_id}",
+            trial_dirname_creator=lambda trial: f"job-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str((session.folder or folder) / "tune"),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=_LOST_WORKERS),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()

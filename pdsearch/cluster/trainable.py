@@ -1,0 +1,65 @@
+"""What runs in a worker? One job after another in a warm actor: step() is next(), whoever stops it closes it."""
+
+import json
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from pdsearch.artifacts import Store
+from pdsearch.cluster.messages import batch, packed
+from pdsearch.events import Event
+from pdsearch.jobs import Job, job_from_json
+from pdsearch.stages.site import Site
+from pdsearch.training import pick_device
+from pdsearch.trial import run_job
+
+__all__ = ["JobTrainable"]
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
+
+
+class JobTrainable(tune.Trainable):
+    """Runs the job of its configuration, or rests; keeps its site, and so data and teachers, from job to job."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Set up the place of work, once per actor, and begin the first job."""
+        place = config["place"]
+        self._pause: float = _FIRST_PAUSE_S
+        torch.set_num_threads(place["threads"])
+        self._site = Site(
+            Store(place["artifacts"]), Path(place["progress"]), device=pick_device(place["gpu"])
+        )
+        self._begin(config)
+
+    def step(self) -> dict[str, Any]:
+        """Return the next events of the job."""
+        if self._job is None:
+            time.sleep(self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+            return packed([])
+        return packed(batch(self._events, self._job.decide_at))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Leave the last job, finished or not, and begin another."""
+        self._events.close()
+        self._begin(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """Leave the last job."""
+        self._events.close()
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._pause = _FIRST_PAUSE_S
+        self._job: Job | None = job_from_json(json.loads(config["job"])) if config["job"] else None
+        self._events: Generator[Event, None, None] = (
+            _nothing() if self._job is None else run_job(self._job, self._site)
+        )
+
+
+def _nothing() -> Generator[Event, None, None]:
+    yield from ()

@@ -1,0 +1,131 @@
+"""What is handed on of a study? A folder for each of the best teachers: configuration, student, card."""
+
+import json
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pdsearch.analysis import Ranked, Ranking, Row, as_plain, rank_teachers, read_study
+from pdsearch.artifacts import ArtifactStore, Store
+from pdsearch.durable import storage_errors
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.export.card import model_card
+from pdsearch.export.pinned import pinned_space, to_yaml
+from pdsearch.export.student import STUDENT_FILE, save_student
+from pdsearch.export.trained import trained_student
+from pdsearch.specs import spec_from_json
+
+__all__ = ["export_ranked", "export_study"]
+
+
+def export_study(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    top: int = 1,
+    force: bool = False,
+    artifacts: str | Path | None = None,
+) -> list[Path]:
+    """Export the best teachers' configurations and students of a study.
+
+    Args:
+        folder: The study's.
+        out: Where the exported folders go.
+        top: How many teachers, best first.
+        force: Replace exported folders of the same name.
+        artifacts: The artifacts' folder; beside the study's where None.
+
+    Returns:
+        The exported folders, best first.
+
+    Raises:
+        ConfigError: There is nothing to export.
+        StorageError: An artifact is missing, a folder exists, or a folder cannot be written.
+    """
+    ranking = rank_teachers(read_study(folder))
+    chosen = ranking.top(top)
+    if not chosen:
+        raise ConfigError("the study has no finished trial to export", where=str(folder), hint="run it first")
+    store = Store(artifacts or Path(folder).absolute().parent / "artifacts")
+    return [
+        export_ranked(row, ranking, Path(out) / _name(place, row), store, force=force)
+        for place, row in enumerate(chosen, start=1)
+    ]
+
+
+def export_ranked(
+    row: Ranked, ranking: Ranking, target: Path, store: ArtifactStore, *, force: bool = False
+) -> Path:
+    """Write one exported folder: beside its place, then renamed; never half of it.
+
+    Args:
+        row: A line of a ranking.
+        ranking: The ranking.
+        target: The folder to write.
+        store: The artifacts of the study.
+        force: Replace an existing folder.
+
+    Raises:
+        StorageError: It exists, an artifact is missing, or it cannot be written.
+    """
+    if target.exists() and not force:
+        raise StorageError(
+            "is there already", where=str(target), hint="export with --force, or to another folder"
+        )
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    with storage_errors(target):
+        try:
+            draft.mkdir(parents=True)
+            _write(draft, row, ranking, store)
+            _replace(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return target
+
+
+def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore) -> None:
+    trained = trained_student(row.best, store)
+    if trained is not None:
+        save_student(folder / STUDENT_FILE, *trained)
+    result: dict[str, Any] = {
+        "format": 1,
+        "study": ranking.study,
+        **as_plain(row),
+        "footer": list(ranking.footer),
+    }
+    texts = {
+        "config.yaml": _config(row.best, ranking.study),
+        "card.md": model_card(row, ranking.study, has_weights=trained is not None),
+        "result.json": json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _config(best: Row, study: str) -> str:
+    gpu = 1 if (best.device or "").startswith("cuda") else 0
+    name = f"{study[:40]}-{best.key[:12]}"
+    document = pinned_space(
+        spec_from_json(json.loads(best.spec)), study=name, resources={"cpu": 1, "gpu": gpu}
+    )
+    head = (
+        f"# A trial of the study {study}, every parameter fixed: `pdsearch run config.yaml` runs it again.\n"
+    )
+    return head + to_yaml(document)
+
+
+def _replace(draft: Path, target: Path) -> None:
+    if not target.exists():
+        draft.rename(target)
+        return
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    target.rename(old)
+    draft.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _name(place: int, row: Ranked) -> str:
+    words = re.sub(r"[^A-Za-z0-9._]+", "-", row.label.replace("%", "")).strip("-.")
+    return f"{place}-{words[:60]}"

@@ -1,0 +1,118 @@
+"""What must whoever gets a student know of it? What it is, how good, how sure, how to use it."""
+
+import json
+from collections.abc import Iterator
+
+from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
+
+__all__ = ["model_card"]
+
+
+def model_card(row: Ranked, study: str, *, has_weights: bool) -> str:
+    """Return card.md of one exported configuration.
+
+    Args:
+        row: Its line of the ranking.
+        study: Name of the study.
+        has_weights: Whether a trained student lies beside the card.
+    """
+    parts = (
+        _head(row, study),
+        _student(row.best),
+        _numbers(row),
+        _teacher(row),
+        _use(has_weights),
+        _again(row.best),
+    )
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def _head(row: Ranked, study: str) -> Iterator[str]:
+    place = f"rank {row.rank}" if row.rank else "unconfirmed"
+    yield f"# {row.best.student_model}, taught by {row.label}"
+    yield ""
+    yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
+    if not row.confirmed:
+        yield ""
+        yield "**Not confirmed**: the accuracy below is the best of a search, no estimate."
+    yield ""
+
+
+def _student(best: Row) -> Iterator[str]:
+    spec = json.loads(best.spec)
+    data = spec["data"]
+    yield f"- Student: `{best.student_model}`, {_count(best.student_params)} weights."
+    yield f"- Cost: {_count(best.student_flops)} floating-point operations an image (a multiply-add is two)."
+    yield f"- Data: `{data['source']}`, validation share {data['val_fraction']}."
+    yield f"- Fingerprint of the data: `{data['fingerprint']}`."
+    yield f"- Precision: trained and measured in {spec['precision']}."
+    yield f"- Seeds of this student: {best.student_seed} (initialisation, order), {best.view_seed} (views)."
+    yield ""
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _numbers(row: Ranked) -> Iterator[str]:
+    yield "## How good"
+    yield ""
+    yield "| | validation % | test % |"
+    yield "| --- | ---: | ---: |"
+    yield f"| this student | {percent(row.best.val_accuracy)} | {percent(row.best.test_accuracy)} |"
+    if row.confirmed:
+        yield f"| mean of {row.seeds} such students | {show_estimate(row.val)} | {show_estimate(row.test)} |"
+    for question, words in QUESTIONS.items():
+        val, test = row.gains_val.get(question), row.gains_test.get(question)
+        if val or test:
+            yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
+    yield ""
+    if row.val is not None and row.val.low is not None:
+        yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
+    elif row.confirmed:
+        yield "One value gives no interval: confirm with more seeds before relying on it."
+    yield ""
+
+
+def _teacher(row: Ranked) -> Iterator[str]:
+    best = row.best
+    yield "## Its teacher"
+    yield ""
+    if best.teacher_config is None:
+        yield "None: trained on labels alone."
+    elif best.prune_method is None:
+        yield f"`{best.teacher_model}`, unpruned, {percent(row.teacher_val)} % on validation images."
+    else:
+        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} %"
+        yield f"sparsity in {best.prune_rounds} round(s), {best.prune_schedule},"
+        yield f"recovery {best.prune_recovery};"
+        yield f"{percent(row.teacher_val)} % on validation images."
+    yield ""
+
+
+def _use(has_weights: bool) -> Iterator[str]:
+    if not has_weights:
+        yield "No trained student lies here: its trial was stopped early. Run `pdsearch run config.yaml`."
+        yield ""
+        return
+    yield "## Use"
+    yield ""
+    yield "```python"
+    yield "from pdsearch.export import load_preprocess, load_student, read_card"
+    yield ""
+    yield 'student, preprocess = load_student("."), load_preprocess(".")'
+    yield "logits = student(preprocess(images))  # images: uint8 (B, C, H, W), 0 to 255"
+    yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
+    yield "```"
+    yield ""
+    yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on"
+    yield "other images were not measured."
+    yield ""
+
+
+def _again(best: Row) -> Iterator[str]:
+    yield "## Again"
+    yield ""
+    yield "`pdsearch run config.yaml` trains the teacher, prunes it and teaches this student, same seeds."
+    yield f"Key of the trial: `{best.key}`. Equal bits need the same"
+    yield "machine type, versions and thread count."

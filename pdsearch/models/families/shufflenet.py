@@ -1,0 +1,96 @@
+"""Which ShuffleNetV2 suits 32x32 images? The distillation literature's, at width 1."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, cat, nn
+
+from pdsearch.errors import ConfigError
+from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork
+from pdsearch.models.registry import models
+
+__all__ = ["ShuffleDown", "ShuffleUnit", "shufflenetv2"]
+
+BLOCKS = (4, 8, 4)
+
+
+def shuffle(maps: Tensor) -> Tensor:
+    """Return the maps with the channels of their two halves interleaved."""
+    batch, channels, height, width = maps.shape
+    return maps.view(batch, 2, channels // 2, height, width).transpose(1, 2).reshape(maps.shape)
+
+
+def _branch(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        conv_bn(inputs, outputs, kernel=1),
+        conv_bn(outputs, outputs, stride=stride, groups=outputs, relu=False),
+        conv_bn(outputs, outputs, kernel=1),
+    )
+
+
+class ShuffleUnit(nn.Module):
+    """Half of the channels pass, half go through a branch; then both are shuffled (figure 3 c)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = _branch(channels // 2, channels // 2, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of the same shape."""
+        kept, changed = maps.chunk(2, dim=1)
+        return shuffle(cat([kept, self.branch(changed)], dim=1))
+
+
+class ShuffleDown(nn.Module):
+    """Two branches of stride 2 over all channels, then shuffled (figure 3 d).
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out, half from each branch.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.left = nn.Sequential(
+            conv_bn(inputs, inputs, stride=2, groups=inputs, relu=False),
+            conv_bn(inputs, outputs // 2, kernel=1),
+        )
+        self.right = _branch(inputs, outputs // 2, 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (B, outputs, H / 2, W / 2)."""
+        return shuffle(cat([self.left(maps), self.right(maps)], dim=1))
+
+
+def shufflenetv2(
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    widths: Sequence[int] = (24, 58, 116, 232, 1024),
+) -> StagedNetwork:
+    """Return ShuffleNetV2 (Ma et al., arXiv 1807.11164) in the form of Tian et al. (arXiv 1910.10699).
+
+    Args:
+        num_classes: Width of the logits.
+        channels: Channels of an image.
+        image_size: Height and width of an image, >= 8.
+        widths: Channels of the first convolution, of one branch of each stage (half of what the stage puts out),
+            and of the last convolution.
+
+    Raises:
+        ConfigError: The images are too small, or there are not five widths.
+    """
+    refuse_small(image_size, 8)
+    if len(widths) != len(BLOCKS) + 2:
+        raise ConfigError(f"{len(widths)} widths, {len(BLOCKS) + 2} needed", where="options.widths")
+    stages, inputs, last = [], widths[0], widths[-1]
+    for branch, blocks in zip(widths[1:-1], BLOCKS, strict=True):
+        units = [ShuffleUnit(2 * branch) for _ in range(blocks - 1)]
+        stages.append(nn.Sequential(ShuffleDown(inputs, 2 * branch), *units))
+        inputs = 2 * branch
+    stem, head = conv_bn(channels, widths[0], kernel=1), conv_bn(inputs, last, kernel=1)
+    return he_init(StagedNetwork(stages, nn.Linear(last, num_classes), stem=stem, head=head))
+
+
+models.add("shufflenetv2")(shufflenetv2)

@@ -1,0 +1,64 @@
+"""How loud does a channel leave its normalisation? As loud as the absolute value of its scale."""
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pdsearch.errors import TrialError
+from pdsearch.pruning.probe import probe
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.registry import NoParams
+
+__all__ = ["score_bn_scale"]
+
+
+@pruning_method("bn_scale", needs_data=True, structured=True, at=("trained",))
+def score_bn_scale(
+    model: nn.Module, batches: Batches, generator: Generator, params: NoParams
+) -> dict[str, Tensor]:
+    """Score output channels by |gamma| of the batch normalisation that reads the layer's output.
+
+    Which one reads it is seen by sending one image through. Layers whose output goes elsewhere first have no
+    score and stay whole. At initialisation every gamma is 1 and says nothing. The paper trains with an L1
+    penalty on gamma before; here the teacher's own training decides.
+
+    Raises:
+        TrialError: No layer is followed by batch normalisation, or there is no image.
+
+    Source:
+        Liu, Li, Shen, Huang, Yan, Zhang, "Learning efficient convolutional networks through network
+        slimming", ICCV 2017, arXiv 1708.06519, section 3.
+    """
+    if not batches:
+        raise TrialError("bn_scale needs an image to follow and was given none")
+    scales = _scales(probe(model), batches[0][0][:1])
+    if not scales:
+        raise TrialError("bn_scale: no layer of this model is followed by batch normalisation")
+    return {name: scales[name] for name in prunable(model) if name in scales}
+
+
+@torch.no_grad()
+def _scales(twin: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """|gamma| by weight name: the normalisation whose input is, as an object, a layer's output."""
+    made: dict[int, tuple[str, Tensor]] = {}
+    found: dict[str, Tensor] = {}
+
+    def note(name: str) -> Any:
+        # Keep the tensor: an id is only its own while the object lives.
+        return lambda _module, _inputs, output: made.update({id(output): (name, output)})
+
+    def match(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        name, _ = made.get(id(inputs[0]), ("", None))
+        if name and isinstance(module.weight, Tensor):
+            found[name] = module.weight.detach().abs()
+
+    for name in prunable(twin):
+        twin.get_submodule(name.rpartition(".")[0]).register_forward_hook(note(name))
+    for module in twin.modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(match)
+    twin(image)
+    return found

@@ -1,0 +1,28 @@
+"""How long is a whole channel? The root mean square of the weights that produce it."""
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.registry import NoParams
+
+__all__ = ["score_filter_l2"]
+
+
+@pruning_method("filter_l2", structured=True)
+def score_filter_l2(
+    model: nn.Module, batches: Batches, generator: Generator, params: NoParams
+) -> dict[str, Tensor]:
+    """Score output channels by the root mean square of the channel's weights.
+
+    Within a layer this is the order by L2 norm; the mean makes layers of different fan-in comparable when the
+    scope is global.
+
+    Source:
+        He, Kang, Dong, Fu, Yang, "Soft filter pruning for accelerating deep convolutional neural networks",
+        IJCAI 2018, arXiv 1808.06866, section 3.2, with p = 2.
+    """
+    return {
+        name: weight.detach().flatten(1).square().mean(dim=1).sqrt()
+        for name, weight in prunable(model).items()
+    }

@@ -1,0 +1,32 @@
+"""What would the loss change if a weight were gone? The first term of its Taylor series, squared."""
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.registry import NoParams
+
+__all__ = ["score_taylor"]
+
+
+@pruning_method("taylor", needs_data=True)
+def score_taylor(
+    model: nn.Module, batches: Batches, generator: Generator, params: NoParams
+) -> dict[str, Tensor]:
+    """Score weights by (w * dL/dw)^2, averaged over the batches, each weight a group of its own.
+
+    Unlike snip it squares before it averages: a weight that matters to many batches in opposite directions is
+    kept. Batch normalisation uses the running statistics, as in use.
+
+    Source:
+        Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance estimation for neural network pruning", CVPR
+        2019, arXiv 1906.10771, equation 8.
+    """
+    twin = probe(model)
+    weights = prunable(twin)
+    scores = {name: weight.detach() * 0 for name, weight in weights.items()}
+    for share, gradients in loss_gradients(twin, batches):
+        for name, gradient in gradients.items():
+            scores[name] += share * (weights[name].detach() * gradient).square()
+    return scores

@@ -1,0 +1,205 @@
+"""How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+
+from pdsearch.artifacts import Store, hold, write_once
+from pdsearch.data.registry import sources
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.jobs import Job
+from pdsearch.search.agenda import Agenda, Observer
+from pdsearch.search.clock import Clock
+from pdsearch.search.describe import Description
+from pdsearch.search.journal import open_journal
+from pdsearch.search.ledger import Ledger
+from pdsearch.search.records import Records, now
+from pdsearch.search.sampler import silence
+from pdsearch.space import Parameter, Space, diff
+from pdsearch.stages.keys import dense_key
+from pdsearch.training import resolve_precision
+
+__all__ = ["Study", "open_study"]
+
+FORMAT = 1
+_TEACHER_FIELDS = ("data.", "teacher.", "train.teacher.")
+
+
+@dataclass(frozen=True)
+class Study:
+    """An open study.
+
+    Args:
+        folder: Its records and journal.
+        root: The storage it lies in, with the artifacts of all studies.
+        agenda: What a runner drives.
+        describe: What was resolved when the study began.
+        resumed: Whether it was begun before.
+    """
+
+    folder: Path
+    root: Path
+    agenda: Agenda
+    describe: Description
+    resumed: bool
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of the artifacts, shared by all studies of the storage."""
+        return self.root / "artifacts"
+
+    @property
+    def progress(self) -> Path:
+        """Folder of the checkpoints of what is running."""
+        return self.root / "progress"
+
+
+@contextmanager
+def open_study(space: Space, observer: Observer) -> Iterator[Study]:
+    """Open a study, begun before or not, as its only driver.
+
+    Raises:
+        ConfigError: The study exists with another space, or with other data; the message holds the difference.
+        DataError: The data set is missing or broken.
+        StudyHeldError: Another driver works on it.
+        StorageError: The storage cannot be written.
+    """
+    silence()
+    root = Path(space.storage).expanduser().absolute()
+    folder = root / space.study
+    fingerprint = _fingerprint(space)
+    with hold(folder / "driver.lease"):
+        resumed = (folder / "study.json").exists()
+        describe = _identify(space, folder, fingerprint)
+        clock = Clock(folder / "elapsed.json")
+        try:
+            agenda = _agenda(space, folder, Store(root / "artifacts"), describe, observer, clock)
+            yield Study(folder, root, agenda, describe, resumed)
+        finally:
+            clock.save()
+
+
+def _identify(space: Space, folder: Path, fingerprint: str) -> Description:
+    """Write what the study is, or compare with what it was when it began."""
+    path = folder / "study.json"
+    if not path.exists():
+        describe = Description(fingerprint, _precision(space))
+        write_once(
+            path,
+            {
+                "format": FORMAT,
+                "study": space.study,
+                "space": space.identity(),
+                "data": {"fingerprint": fingerprint},
+                "precision": describe.precision,
+                "versions": dict(describe.versions),
+                "created_at": now(),
+            },
+        )
+        return describe
+    began = _read(path)
+    changes = diff(began["space"], space.identity())
+    if began["data"]["fingerprint"] != fingerprint:
+        changes.append("data: the images are not those the study began with")
+    if changes:
+        raise ConfigError(
+            "the study exists with another space:\n    " + "\n    ".join(changes),
+            where=str(folder),
+            hint="take the changes back, or give the space another study: name",
+        )
+    return Description(fingerprint, began["precision"])
+
+
+def _agenda(
+    space: Space, folder: Path, store: Store, describe: Description, observer: Observer, clock: Clock
+) -> Agenda:
+    records = Records(folder / "trials")
+    storage = open_journal(folder / "journal.log")
+    single = not space.parameters
+
+    def ledger(name: str, searched: Space, kind: str) -> Ledger:
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            directions=[StudyDirection[objective.goal.upper()] for objective in space.objectives],
+            load_if_exists=True,
+        )
+        return Ledger(
+            study, searched, records, kind=kind, describe=describe, single=single and kind == "search"
+        )
+
+    def teachers() -> Iterator[Job]:
+        for job in _teacher_jobs(space, describe):
+            if store.find("teacher", job.key) is None:
+                yield job
+
+    return Agenda(
+        space,
+        describe,
+        records,
+        search=ledger("search", space, "search"),
+        fair=ledger("unpruned", space.unpruned(), "baseline"),
+        teachers=teachers,
+        observer=observer,
+        forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
+        elapsed=clock.seconds,
+    )
+
+
+def _teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
+    """Yield a job for every dense teacher that the space can name; those under a continuous range come when asked."""
+    varied = [p for p in space.parameters if p.name.startswith(_TEACHER_FIELDS) and p.kind == "categorical"]
+    middle = space.defaults()
+    seen: set[str] = set()
+    for values in product(*(parameter.choices for parameter in varied)):
+        chosen = _chosen(
+            space.parameters, {**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}}
+        )
+        spec = describe.complete(replace(space.resolve(chosen), prune=None))
+        key = dense_key(spec)
+        if key not in seen:
+            seen.add(key)
+            yield Job(id=f"teacher-{key[:12]}", kind="teacher", spec=spec, key=key)
+
+
+def _chosen(parameters: tuple[Parameter, ...], values: dict[str, Any]) -> dict[str, Any]:
+    """Keep the values of parameters that are active together."""
+    kept: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.name in values and parameter.active(kept):
+            kept[parameter.name] = values[parameter.name]
+    return kept
+
+
+def _fingerprint(space: Space) -> str:
+    data = space.resolve(space.defaults()).data
+    return sources.get(data.source).fingerprint(data)
+
+
+def _precision(space: Space) -> str:
+    if space.resources.gpu > 0 and space.precision == "auto":
+        return _gpu_precision()
+    return resolve_precision(space.precision, "cpu")
+
+
+def _gpu_precision() -> str:
+    import torch  # Only here: a driver without a GPU does not load it.
+
+    # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
+    return resolve_precision("auto", "cuda") if torch.cuda.is_available() else "bf16"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+        return dict(value)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot be read: {error}", where=str(path)) from error

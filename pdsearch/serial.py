@@ -1,0 +1,26 @@
+"""The same search in one process, without Ray: for debugging, for fault tests, for machines that have no Ray."""
+
+from contextlib import closing
+
+from pdsearch.events import Outcome
+from pdsearch.jobs import Job, Work
+from pdsearch.stages.site import Site
+from pdsearch.trial import run_job
+
+__all__ = ["run"]
+
+
+def run(work: Work, site: Site) -> None:
+    """Run all of a study's work, one job after another."""
+    while (job := work.next()) is not None:
+        work.finish(job, _outcome(job, work, site))
+
+
+def _outcome(job: Job, work: Work, site: Site) -> Outcome:
+    with closing(run_job(job, site)) as events:
+        for event in events:
+            if isinstance(event, Outcome):
+                return event
+            if work.tell(job, event):
+                break
+    return Outcome("stopped")

@@ -1,0 +1,115 @@
+"""What happens in one epoch? Every image once, in a fresh order, masked weights kept at zero."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import TrialError
+from pdsearch.specs import Recipe, derive_seed
+from pdsearch.training.engine import Engine
+from pdsearch.training.evaluate import Batches
+from pdsearch.training.objective import Objective
+from pdsearch.training.optim import learning_rate
+from pdsearch.training.report import EpochReport
+from pdsearch.training.seeding import reproducible
+from pdsearch.training.state import TrainingState
+
+__all__ = ["Epochs", "masked_weights"]
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """All that an epoch needs; see `pdsearch.training.fit` for the arguments.
+
+    Args:
+        masked: What `masked_weights` returned.
+    """
+
+    state: TrainingState
+    views: Batches
+    objective: Objective
+    recipe: Recipe
+    seed: int
+    evaluate: Callable[[nn.Module], float]
+    engine: Engine
+    masked: Sequence[tuple[nn.Parameter, Tensor]]
+
+    def run(self, epoch: int) -> EpochReport:
+        """Train and measure one epoch, counted from 0; the best weights so far are remembered.
+
+        Raises:
+            TrialError: The training diverged.
+        """
+        start = time.perf_counter()
+        seed = derive_seed(self.seed, "epoch", epoch)
+        with reproducible(seed, device=self.engine.device, threads=self.engine.threads):
+            loss, lr = self._train(epoch)
+            if not self.state.finite():
+                raise TrialError(
+                    f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: a weight is not finite"
+                )
+            value = self.evaluate(self.state.model)
+        report = EpochReport(epoch + 1, self.recipe.epochs, loss, value, lr, time.perf_counter() - start)
+        self.state.consider(value)
+        return report
+
+    def _train(self, epoch: int) -> tuple[float, float]:
+        self.state.model.train()
+        batches = self._batches(epoch)
+        # Summed on the device: asking for each step's loss would make a GPU wait at every step.
+        total = torch.zeros((), dtype=torch.float64, device=self.engine.device)
+        lr = self.recipe.lr
+        for step, index in enumerate(batches):
+            lr = learning_rate(self.recipe, epoch, step, len(batches))
+            images = self.engine.images(self.views.batch(epoch, index))
+            with self.engine.autocast():
+                loss = self.objective(self.state.model, images, index, epoch)
+            self._step(loss, lr)
+            total += loss.detach() * len(index)
+        return float(total) / len(self.views), lr
+
+    def _batches(self, epoch: int) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
+        order = torch.randperm(len(self.views), generator=generator).to(self.engine.device)
+        batches = list(torch.split(order, self.recipe.batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            # Batch normalisation has no statistics of a single image.
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
+
+    def _step(self, loss: Tensor, lr: float) -> None:
+        optimizer, scaler = self.state.optimizer, self.state.scaler
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
+        # A weight that starts at zero, and whose gradient and momentum are always zero, stays exactly zero.
+        for parameter, kept in self.masked:
+            if parameter.grad is not None:
+                parameter.grad.mul_(kept)
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+
+
+def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:
+    """Zero the masked weights; return each masked parameter with its mask as numbers.
+
+    Raises:
+        TrialError: A name or a shape is not the network's.
+    """
+    parameters, masked = dict(model.named_parameters()), []
+    for name, keep in mask.items():
+        if name not in parameters or parameters[name].shape != keep.shape:
+            raise TrialError(f"the mask of {name!r} does not fit the network")
+        parameter = parameters[name]
+        kept = torch.empty_like(parameter).detach().copy_(keep)
+        with torch.no_grad():
+            parameter.masked_fill_(kept == 0, 0.0)
+        masked.append((parameter, kept))
+    return masked

@@ -1,0 +1,141 @@
+"""What do records of a study look like, without running one? Made-up records in the published format."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pdsearch.analysis import Row, Study
+from pdsearch.analysis.row import row_from_record
+from pdsearch.records import write_once
+from pdsearch.specs import (
+    DataSpec,
+    DistillSpec,
+    PruneSpec,
+    Recipe,
+    StudentSpec,
+    TeacherSpec,
+    TrialSpec,
+    digest,
+    spec_to_json,
+)
+
+RECIPE = Recipe(epochs=20, lr=0.1)
+
+
+def spec(method: str | None, seed: int = 0, *, teacher_seed: int = 0, temperature: float = 4.0) -> TrialSpec:
+    """Return a trial with a teacher pruned by a method, an unpruned one (None), or none ("alone")."""
+    alone = method == "alone"
+    return TrialSpec(
+        data=DataSpec(source="digits", fingerprint="f" * 64),
+        teacher=TeacherSpec(model="vgg19_bn", seed=teacher_seed, recipe=RECIPE),
+        prune=PruneSpec(method=method, ratio=0.59, recipe=RECIPE) if method and not alone else None,
+        student=StudentSpec(model="vgg11_bn"),
+        distill=DistillSpec(
+            recipe=RECIPE,
+            loss="ce" if alone else "kd",
+            params=() if alone else (("temperature", temperature),),
+            seed=seed,
+            view_seed=seed,
+        ),
+    )
+
+
+def config(trial: TrialSpec) -> str:
+    """Return the hash of a trial without the student's seeds."""
+    value = spec_to_json(trial)
+    distill: Any = value["distill"]
+    del distill["seed"], distill["view_seed"]
+    return digest(value)
+
+
+def record(
+    method: str | None,
+    val: float,
+    *,
+    kind: str = "confirm",
+    seed: int = 0,
+    teacher_seed: int = 0,
+    temperature: float = 4.0,
+    test: float | None = None,
+    epochs: int = 20,
+    state: str = "complete",
+    number: int = 0,
+) -> dict[str, Any]:
+    """Return one finished record."""
+    trial = spec(method, seed, teacher_seed=teacher_seed, temperature=temperature)
+    whole = spec_to_json(trial)
+    unpruned = config(spec(None, teacher_seed=teacher_seed, temperature=temperature))
+    name = f"{kind}-{digest(whole)[:12]}" if kind == "confirm" else f"{kind}-{number:05d}"
+    return {
+        "format": 1,
+        "id": name,
+        "kind": kind,
+        "number": number if kind == "search" else None,
+        "key": digest(whole),
+        "config": config(trial),
+        "params": {"distill.temperature": temperature},
+        "spec": whole,
+        "state": state,
+        "reason": None,
+        "reports": [{"epoch": epochs, "val_accuracy": val, "loss": 1.0}],
+        "values": {"student.val_accuracy": val, "student.params": 9_000_000, "student.flops": 1000},
+        "test": None if test is None else {"student.accuracy": test, "teacher.accuracy": 0.9},
+        "teacher": _teacher(method),
+        "student": {
+            "model": "vgg11_bn",
+            "options": {"width": 2},
+            "params": 9_000_000,
+            "flops": 1000,
+            "artifact": "a" * 64,
+        },
+        "baselines": {"unpruned": unpruned, "alone": config(spec("alone", teacher_seed=teacher_seed))}
+        if kind == "confirm"
+        else None,
+        "artifacts": [{"stage": "teacher", "key": "b" * 64, "hit": True, "seconds": 1.0}],
+        "cost": {"seconds": 2.5, "epochs": {"teacher": 0, "prune": 3, "student": epochs}},
+        "host": "here",
+        "device": "cpu",
+        "versions": {},
+        "started_at": "2026-01-01T00:00:00Z",
+        "finished_at": "2026-01-01T00:00:02Z",
+    }
+
+
+def _teacher(method: str | None) -> dict[str, Any] | None:
+    if method == "alone":
+        return None
+    return {
+        "key": digest(["teacher", method]),
+        "config": digest(["teacher config", method]),
+        "model": "vgg19_bn",
+        "method": method,
+        "ratio": 0.59 if method else None,
+        "sparsity": 0.5904 if method else 0.0,
+        "rounds": 4 if method else 0,
+        "scope": "global",
+        "recovery": "lr_rewind",
+        "schedule": "geometric",
+        "val_accuracy": 0.8,
+        "params": 20_000_000,
+        "remaining": 8_000_000,
+    }
+
+
+def confirmed(
+    method: str | None, values: Iterable[float], *, test: float = 0.0, **more: Any
+) -> list[dict[str, Any]]:
+    """Return confirmation records over seeds 0, 1, ...; test accuracies are shifted by `test`."""
+    return [record(method, val, seed=seed, test=val + test, **more) for seed, val in enumerate(values)]
+
+
+def study(records: Iterable[dict[str, Any]], **about: Any) -> Study:
+    """Return a study that found these records."""
+    rows: tuple[Row, ...] = tuple(row_from_record(item) for item in records)
+    return Study("made-up", {"format": 1, "study": "made-up", **about}, rows)
+
+
+def write_study(folder: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write a study's folder."""
+    write_once(folder / "study.json", {"format": 1, "study": "made-up"})
+    for item in records:
+        write_once(folder / "trials" / f"{item['id']}.finished.json", item)

@@ -1,0 +1,209 @@
+"""A ranking worked out by hand: order by validation, gains by pairs of seeds, and what the footer says."""
+
+import random
+
+import pytest
+
+from pdsearch.analysis import Ranked, Ranking, rank_teachers
+from tests.analysis.made_up import confirmed, record, study
+
+# Students of three teachers and alone, seeds 0, 1, 2. The unpruned teacher's own best temperature is 8.
+RECORDS = [
+    *confirmed("magnitude", [0.70, 0.72, 0.74], test=-0.01),
+    *confirmed("taylor", [0.73, 0.74, 0.75], test=-0.05),
+    *confirmed(None, [0.69, 0.70, 0.71], test=-0.01),
+    *confirmed(None, [0.71, 0.71, 0.71], test=-0.01, temperature=8.0),
+    *confirmed("alone", [0.60, 0.61, 0.62], test=-0.01),
+    record("snip", 0.66, kind="search", epochs=20, number=1),
+    record("snip", 0.80, kind="search", epochs=5, state="stopped", number=2),
+    record("random", 0.90, kind="search", epochs=5, state="stopped", number=3),
+    record("random", 0.99, kind="search", state="failed", number=4),
+    record("magnitude", 0.75, kind="search", number=5),
+]
+
+
+@pytest.fixture(scope="module")
+def ranking() -> Ranking:
+    return rank_teachers(study(RECORDS))
+
+
+def line(ranking: Ranking, label: str) -> Ranked:
+    (found,) = [row for row in ranking.rows if row.label == label]
+    return found
+
+
+def test_order_is_by_validation_with_unconfirmed_last(ranking: Ranking) -> None:
+    assert [(row.rank, row.label, row.confirmed) for row in ranking.rows] == [
+        (1, "vgg19_bn taylor 59%", True),
+        (2, "vgg19_bn magnitude 59%", True),
+        (3, "vgg19_bn unpruned", True),
+        (None, "student alone", True),
+        (None, "vgg19_bn snip 59%", False),
+        (None, "vgg19_bn random 59%", False),
+    ]
+
+
+def test_test_accuracy_plays_no_part_in_the_order(ranking: Ranking) -> None:
+    taylor, magnitude = line(ranking, "vgg19_bn taylor 59%"), line(ranking, "vgg19_bn magnitude 59%")
+    assert taylor.test is not None
+    assert magnitude.test is not None
+    assert taylor.test.mean < magnitude.test.mean
+
+
+def test_values_by_hand(ranking: Ranking) -> None:
+    magnitude = line(ranking, "vgg19_bn magnitude 59%")
+    assert magnitude.val is not None
+    assert (magnitude.val.n, magnitude.seeds, magnitude.teacher_seeds) == (3, 3, 1)
+    assert magnitude.val.mean == pytest.approx(0.72)
+    # Standard deviation 0.02, t(0.975, 2) = 4.30265.
+    assert magnitude.val.half_width == pytest.approx(4.302652730 * 0.02 / 3**0.5)
+    assert magnitude.teacher_val == pytest.approx(0.8)
+    assert magnitude.teacher_test == pytest.approx(0.9)
+    assert (magnitude.trials, magnitude.search_best, magnitude.rung, magnitude.rung_of) == (1, 0.75, 20, 20)
+    assert (magnitude.best.prune_rounds, magnitude.best.teacher_sparsity) == (4, 0.5904)
+
+
+def test_gains_by_hand(ranking: Ranking) -> None:
+    gains = line(ranking, "vgg19_bn magnitude 59%").gains_val
+    expected = {
+        "unpruned_same": [0.01, 0.02, 0.03],
+        "unpruned_best": [-0.01, 0.01, 0.03],
+        "alone": [0.10, 0.11, 0.12],
+    }
+    for question, differences in expected.items():
+        gain = gains[question]
+        assert gain is not None
+        mean = sum(differences) / 3
+        half = 4.302652730 * (sum((d - mean) ** 2 for d in differences) / 2 / 3) ** 0.5
+        assert gain.estimate.mean == pytest.approx(mean)
+        assert gain.estimate.low == pytest.approx(mean - half)
+        assert (gain.estimate.n, gain.unpaired) == (3, 0)
+
+
+def test_gains_on_test_differ_by_the_shift(ranking: Ranking) -> None:
+    taylor = line(ranking, "vgg19_bn taylor 59%")
+    val, test = taylor.gains_val["unpruned_same"], taylor.gains_test["unpruned_same"]
+    assert val is not None
+    assert test is not None
+    assert test.estimate.mean == pytest.approx(val.estimate.mean - 0.04)
+
+
+def test_p_values_are_adjusted_question_by_question(ranking: Ranking) -> None:
+    # Two pruned teachers ask about the unpruned one; three teachers about the student alone.
+    magnitude = line(ranking, "vgg19_bn magnitude 59%").gains_val["unpruned_same"]
+    taylor = line(ranking, "vgg19_bn taylor 59%").gains_val["unpruned_same"]
+    assert magnitude is not None
+    assert taylor is not None
+    assert taylor.p_holm == pytest.approx(2 * (taylor.p or 0), abs=1e-12)
+    assert magnitude.p_holm == pytest.approx(magnitude.p)
+    alone = [row.gains_val["alone"] for row in ranking.rows[:3]]
+    smallest = min((gain.p or 0) for gain in alone if gain)
+    assert min((gain.p_holm or 0) for gain in alone if gain) == pytest.approx(3 * smallest, abs=1e-12)
+
+
+def test_the_unpruned_teacher_stands_with_its_own_best_configuration(ranking: Ranking) -> None:
+    unpruned = line(ranking, "vgg19_bn unpruned")
+    assert unpruned.role == "unpruned"
+    assert unpruned.val is not None
+    assert unpruned.val.mean == pytest.approx(0.71)
+    assert unpruned.gains_val["unpruned_same"] is unpruned.gains_val["unpruned_best"] is None
+
+
+@pytest.mark.parametrize("temperatures", [(2.0, 8.0), (8.0, 2.0)])
+def test_the_unpruned_teachers_best_is_found_wherever_it_stands(temperatures: tuple[float, float]) -> None:
+    better, worse = temperatures
+    records = confirmed(None, [0.8, 0.8], temperature=better)
+    records += confirmed(None, [0.7, 0.7], temperature=worse)
+    (row,) = rank_teachers(study(records)).rows
+    assert row.val is not None
+    assert row.val.mean == pytest.approx(0.8)
+
+
+def test_two_records_of_the_same_seeds_count_once_in_any_order() -> None:
+    first, second = record("magnitude", 0.7), {**record("magnitude", 0.8), "id": "confirm-zzz"}
+    for records in ([first, second], [second, first]):
+        (row,) = rank_teachers(study(records)).rows
+        assert row.val is not None
+        assert (row.val.n, row.val.mean) == (1, 0.7)
+
+
+def test_unconfirmed_lines_show_the_best_at_the_highest_rung(ranking: Ranking) -> None:
+    snip, random_ = line(ranking, "vgg19_bn snip 59%"), line(ranking, "vgg19_bn random 59%")
+    assert (snip.trials, snip.rung, snip.search_best, snip.val) == (2, 20, 0.66, None)
+    assert snip.best.val_accuracy == 0.66
+    assert (random_.trials, random_.rung, random_.rung_of, random_.search_best) == (1, 5, 20, 0.90)
+
+
+def test_footer_says_what_varied_and_what_is_missing(ranking: Ranking) -> None:
+    text = "\n".join(ranking.footer)
+    assert "3 student seed(s) with their own streams of views, 1 teacher seed(s)" in text
+    assert "about these teachers" in text
+    assert "2 teacher(s) are unconfirmed" in text
+    assert "1 trial(s) failed" in text
+    assert "vgg19_bn unpruned stands with the best of its 2 confirmed configurations" in text
+    assert "no interval" not in text
+
+
+def test_one_seed_gives_no_interval_and_says_so() -> None:
+    ranking = rank_teachers(study(confirmed("magnitude", [0.7])))
+    assert ranking.rows[0].val is not None
+    assert ranking.rows[0].val.low is None
+    text = "\n".join(ranking.footer)
+    assert "One value gives no interval: vgg19_bn magnitude 59%" in text
+    assert "t-intervals" not in text
+    assert "its best configuration" in text
+    assert "student alone is not confirmed" in text
+
+
+def test_a_missing_partner_is_left_out_of_the_gain_and_told() -> None:
+    ranking = rank_teachers(study([*confirmed("magnitude", [0.7, 0.8, 0.9]), *confirmed(None, [0.6, 0.7])]))
+    gain = ranking.rows[0].gains_val["unpruned_same"]
+    assert gain is not None
+    assert (gain.estimate.n, gain.unpaired) == (2, 1)
+    assert gain.estimate.mean == pytest.approx(0.1)
+    text = "\n".join(ranking.footer)
+    assert "without a partner of the same seed are left out of gains: vgg19_bn magnitude 59%" in text
+    assert "different numbers of students" in text
+
+
+def test_three_teacher_seeds_make_the_teacher_the_unit() -> None:
+    # Students of one teacher agree; teachers differ: n is 3, and the interval is wide.
+    records = [
+        item
+        for teacher_seed, val in enumerate([0.6, 0.7, 0.8])
+        for item in confirmed("magnitude", [val, val + 0.001], teacher_seed=teacher_seed)
+    ]
+    row = rank_teachers(study(records)).rows[0]
+    assert row.val is not None
+    assert (row.seeds, row.teacher_seeds, row.val.n) == (6, 3, 3)
+    assert row.val.half_width == pytest.approx(4.302652730 * 0.1 / 3**0.5)
+
+
+def test_two_teacher_seeds_leave_the_student_seed_as_unit() -> None:
+    records = [*confirmed("magnitude", [0.6, 0.7]), *confirmed("magnitude", [0.8, 0.9], teacher_seed=1)]
+    ranking = rank_teachers(study(records))
+    val = ranking.rows[0].val
+    assert val is not None
+    assert val.n == 2
+    assert val.mean == pytest.approx(0.75)
+    assert val.half_width == pytest.approx(12.706204736 * 0.1 / 2)
+    assert "about these teachers" in "\n".join(ranking.footer)
+
+
+def test_any_order_of_records_gives_the_same_ranking(ranking: Ranking) -> None:
+    shuffled = RECORDS.copy()
+    for seed in range(5):
+        random.Random(seed).shuffle(shuffled)
+        assert rank_teachers(study(shuffled)) == ranking
+
+
+def test_an_empty_study_has_an_empty_ranking() -> None:
+    ranking = rank_teachers(study([]))
+    assert ranking.rows == ()
+    assert ranking.footer == ("Nothing is confirmed yet: the lines are the best of a search, not estimates.",)
+
+
+def test_top_leaves_out_the_student_alone(ranking: Ranking) -> None:
+    assert [row.label for row in ranking.top(4)] == [
+        row.label for row in ranking.rows if row.role != "alone"
+    ][:4]

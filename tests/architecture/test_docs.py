@@ -1,0 +1,60 @@
+"""Do the documents keep their word? Code compiles, links lead somewhere, commands and exit codes exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pdsearch import errors
+from pdsearch.cli.main import VERBS
+from tests.architecture.tree import ROOT, committed
+
+DOCUMENTS = [path for path in committed() if path.suffix == ".md"]
+FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [
+        code for kind, code in FENCE.findall((ROOT / path).read_text(encoding="utf-8")) if kind == language
+    ]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_python_code_compiles(path: Path) -> None:
+    for number, code in enumerate(blocks(path, "python"), start=1):
+        compile(code, f"{path}, python block {number}", "exec")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_links_lead_to_files(path: Path) -> None:
+    targets = LINK.findall((ROOT / path).read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (ROOT / path.parent / target).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test"])
+def test_the_readme_names_the_commands_that_work_from_a_clone(command: str) -> None:
+    shell = "\n".join(blocks(Path("README.md"), "sh"))
+    assert command in shell
+    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_verbs_in_shell_blocks_exist(path: Path) -> None:
+    verbs = re.findall(r"^(?:\$ )?pdsearch ([a-z]\w*)", "\n".join(blocks(path, "sh")), re.MULTILINE)
+    assert set(verbs) <= set(VERBS)
+
+
+def test_every_exit_code_is_documented() -> None:
+    rows = re.findall(r"^\| (\d+) \| `?(\w+)?`?", (ROOT / "docs/exit_codes.md").read_text(), re.MULTILINE)
+    documented = {(int(code), name) for code, name in rows}
+    kinds = [getattr(errors, name) for name in errors.__all__]
+    ours = {(kind.exit_code, kind.__name__) for kind in kinds}
+    assert ours == {row for row in documented if row[1]}
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = [path.relative_to("docs").as_posix() for path in DOCUMENTS if path.parts[0] == "docs"]
+    assert all(f"({page})" in index for page in pages if page != "README.md")

@@ -1,0 +1,47 @@
+"""Is `pdsearch --help` quick? It and `import pdsearch` load none of the heavy libraries."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT
+
+# Not pydantic: typer itself loads it to check what was typed.
+HEAVY = {"torch", "torchvision", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow"}
+
+
+def loaded_by(statement: str, *, first_on_path: Path = ROOT) -> set[str]:
+    """The heavy libraries a fresh interpreter holds after a statement."""
+    code = f"import sys\n{statement}\nprint('LOADED', *({HEAVY} & sys.modules.keys()))"
+    path = os.pathsep.join([str(first_on_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pdsearch",
+        "import pdsearch.specs, pdsearch.errors, pdsearch.registry",
+        "from pdsearch.cli.main import main; assert main(['--help']) == 0",
+        "from pdsearch.cli.main import main; assert main(['--version']) == 0",
+        "from pdsearch.cli.main import main; assert main(['mistyped']) == 2",
+    ],
+)
+def test_nothing_heavy_is_loaded(statement: str) -> None:
+    assert loaded_by(statement) == set()
+
+
+def test_the_test_above_can_fail(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("")
+    assert loaded_by("import torch", first_on_path=tmp_path) == {"torch"}

@@ -1,0 +1,74 @@
+"""Does a fresh clone get what it was tested with? Dependencies, pins and the commands that install them."""
+
+import importlib.metadata
+import os
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.tree import ROOT, imported, modules, pyproject
+
+PROJECT = pyproject()["project"]
+DECLARED = [Requirement(text) for text in PROJECT["dependencies"]]
+DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+LINES = (ROOT / "constraints.txt").read_text().splitlines()
+PINS = dict(line.partition("==")[::2] for line in LINES if not line.startswith("#"))
+
+# Distributions that another one brings, pinned to it, and documents as its own.
+PART_OF = {"pydantic_core": "pydantic"}
+
+
+@cache
+def brought() -> Mapping[str, list[str]]:
+    """Imported name -> distributions that bring it; asked once, for it reads all file lists."""
+    return importlib.metadata.packages_distributions()
+
+
+def distributions(name: str) -> set[str]:
+    """The distributions an imported name may come from."""
+    found = brought().get(PART_OF.get(name, name), [name])
+    return {canonicalize_name(distribution) for distribution in found}
+
+
+@pytest.mark.parametrize(
+    ("folder", "allowed"), [("pdsearch", DECLARED), ("tests", DECLARED + DEV)], ids=["pdsearch", "tests"]
+)
+def test_what_is_imported_is_declared(folder: str, allowed: list[Requirement]) -> None:
+    names = {canonicalize_name(requirement.name) for requirement in allowed} | {"pdsearch"}
+    ours = sys.stdlib_module_names | {"pdsearch", "tests"}
+    for path in modules(folder):
+        for name in imported(path) - ours:
+            assert distributions(name) & names, f"{path} imports {name}; pyproject.toml lacks it"
+
+
+@pytest.mark.parametrize("requirement", DECLARED + DEV, ids=str)
+def test_every_dependency_is_pinned_to_a_version_it_allows(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)])
+
+
+def test_pins_are_names_and_versions_only() -> None:
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in PINS)
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in PINS.values())
+
+
+def test_every_dependency_says_why() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text[text.index("dependencies = [") : text.index("[project.optional-dependencies]")]
+    lines = [line for line in block.splitlines() if line.startswith('  "')]
+    assert len(lines) == len(DECLARED)
+    assert all(re.search(r'", +# \S', line) for line in lines)
+
+
+@pytest.mark.parametrize("script", [".ci/run", ".ci/install"])
+def test_scripts_can_be_run(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+    assert (ROOT / script).read_text().startswith("#!/usr/bin/env bash\n")
+
+
+def test_continuous_integration_runs_what_a_person_runs() -> None:
+    assert re.search(r"^exec make test\b", (ROOT / ".ci/run").read_text(), re.MULTILINE)

@@ -1,0 +1,57 @@
+"""Would every committed file mean the same on another machine?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT, committed
+
+# Put together from pieces, so that this file does not hold what it forbids.
+HOME_PATH = re.compile(
+    r"(?<![\w.$}~-])/(?:" + "|".join(["ho" + "me", "ro" + "ot", "Us" + "ers"]) + r")/[\w.]"
+)
+HOSTS = [
+    r"pypi\.(?:o" + "rg|py)",
+    "pythonho" + "sted",
+    "download" + r"\.pytorch",
+    "anac" + r"onda\.(?:com|org)",
+]
+REGISTRY = re.compile("|".join(HOSTS))
+UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
+FORBIDDEN = {"home path": HOME_PATH, "registry host": REGISTRY, "unfinished": UNFINISHED}
+
+BREACHES = {
+    "home path": ["see /ho" + "me/ann/x", "'/ro" + "ot/.cache'"],
+    "registry host": ["https://py" + "pi.org/simple", "files.pythonho" + "sted.org"],
+    "unfinished": ["# TO" + "DO: later"],
+}
+HARMLESS = {
+    "home path": ["~/data", "$HOME/data", "s3://bucket/home/x", "docs/home/index.md"],
+    "registry host": ["a registry", "pypi"],
+    "unfinished": ["todos", "METHODS_TODONE"],
+}
+
+
+def text_of(path: Path) -> str:
+    content = (ROOT / path).read_bytes()
+    return "" if b"\0" in content else content.decode("utf-8", errors="replace")
+
+
+@pytest.mark.parametrize("path", committed(), ids=str)
+def test_a_committed_file_is_at_home_everywhere(path: Path) -> None:
+    text = text_of(path)
+    for name, pattern in FORBIDDEN.items():
+        found = pattern.search(text)
+        assert found is None, f"{path} line {text[: found.start()].count(chr(10)) + 1}: {name}"
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_each_pattern_sees_what_it_forbids_and_nothing_else(name: str) -> None:
+    assert all(FORBIDDEN[name].search(text) for text in BREACHES[name])
+    assert not any(FORBIDDEN[name].search(text) for text in HARMLESS[name])
+
+
+@pytest.mark.parametrize("path", committed(), ids=str)
+def test_a_committed_file_is_small(path: Path) -> None:
+    assert (ROOT / path).stat().st_size <= 1_000_000

@@ -1,0 +1,122 @@
+"""A key changes with everything that affects a result, and with nothing else; published keys never change."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.artifacts import stage_key
+from pdsearch.specs import (
+    DataSpec,
+    DistillSpec,
+    PruneSpec,
+    Recipe,
+    StudentSpec,
+    TeacherSpec,
+    TrialSpec,
+    digest,
+    keyed,
+    later,
+    located,
+)
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "keys.json").read_text())
+
+RECIPE = Recipe(epochs=3, lr=0.1, milestones=(1, 2))
+SPEC = TrialSpec(
+    data=DataSpec(source="digits", fingerprint="f" * 64),
+    teacher=TeacherSpec(model="convnet_l", seed=0, recipe=RECIPE),
+    prune=PruneSpec(method="magnitude", ratio=0.36, recipe=RECIPE),
+    student=StudentSpec(model="convnet_s", options=(("width", 4),)),
+    distill=DistillSpec(recipe=RECIPE, params=(("alpha", 0.9), ("temperature", 4.0))),
+)
+
+
+SPECS: dict[str, Any] = {
+    "data": SPEC.data,
+    "teacher": SPEC.teacher,
+    "prune": SPEC.prune,
+    "student": SPEC.student,
+}
+SPECS |= {"distill": SPEC.distill, "trial": SPEC}
+
+
+def _keys() -> dict[str, str]:
+    found = {name: digest(keyed(spec)) for name, spec in SPECS.items()}
+    found["stage"] = stage_key("teacher", 1, fields=keyed(SPEC.teacher), upstream={"data": "a" * 64})
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN["keys"]))
+def test_published_keys_never_change(name: str) -> None:
+    assert _keys()[name] == GOLDEN["keys"][name]
+
+
+def test_every_field_ever_published_is_listed_with_its_neutral_value() -> None:
+    kinds: list[Any] = [DataSpec, Recipe, TeacherSpec, PruneSpec, StudentSpec, DistillSpec, TrialSpec]
+    found = {kind.__name__: _neutral_values(kind) for kind in kinds}
+    assert found == GOLDEN["later_fields"]
+    listed = {kind.__name__: sorted(f.name for f in dataclasses.fields(kind)) for kind in kinds}
+    assert listed == GOLDEN["fields"]
+
+
+def _neutral_values(kind: Any) -> dict[str, Any]:
+    return {f.name: f.metadata["neutral"] for f in dataclasses.fields(kind) if "neutral" in f.metadata}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        stage_key("prune", 1, fields={"a": 1}, upstream={}),
+        stage_key("teacher", 2, fields={"a": 1}, upstream={}),
+        stage_key("teacher", 1, fields={"a": 2}, upstream={}),
+        stage_key("teacher", 1, fields={"a": 1}, upstream={"data": "b" * 64}),
+    ],
+)
+def test_each_part_counts(other: str) -> None:
+    assert other != stage_key("teacher", 1, fields={"a": 1}, upstream={})
+
+
+def test_key_is_the_same_in_every_process() -> None:
+    code = "from tests.artifacts.test_keys import _keys; import json; print(json.dumps(_keys()))"
+    root = Path(__file__).parents[2]
+    for hash_seed in ("0", "4711"):
+        environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(root)}
+        answer = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, check=True
+        )
+        assert json.loads(answer.stdout) == _keys()
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A spec with a field of its first version, one added later, and one that says where something lies."""
+
+    ratio: float
+    root: str = located("here")
+    warmup: int = later(5, neutral=0)
+
+
+def test_neutral_field_is_left_out_and_its_default_is_not() -> None:
+    assert keyed(Grown(0.5, warmup=0)) == {"ratio": 0.5}
+    assert keyed(Grown(0.5)) == {"ratio": 0.5, "warmup": 5}
+
+
+def test_located_field_is_left_out() -> None:
+    assert keyed(Grown(0.5, root="there")) == keyed(Grown(0.5, root="elsewhere"))
+    assert digest(keyed(DataSpec(source="a", root="x"))) == digest(keyed(DataSpec(source="b", root="y")))
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"bytes", float("nan"), float("inf"), object(), Grown, 1j])
+def test_unknown_types_raise(value: object) -> None:
+    with pytest.raises(TypeError, match="key"):
+        keyed({"a": [value]})
+
+
+def test_true_and_one_are_different_values() -> None:
+    assert digest(keyed({"a": True})) != digest(keyed({"a": 1})) != digest(keyed({"a": 1.0}))

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pdsearch.cli.main import main
+
+SPACE = """
+data: {source: digits}
+teacher: {model: convnet_l}
+student: {model: convnet_s}
+train:
+  teacher: {epochs: 4, lr: 0.1}
+  recover: {epochs: 2, lr: 0.1}
+  distill: {epochs: 4, lr: 0.1}
+space:
+  prune.method: [none, magnitude]
+  prune.ratio: {choices: [0.36, 0.59], when: {prune.method: [magnitude]}}
+  distill.temperature: {low: 1, high: 20, log: true}
+search: {trials: 6, stop: {halving: {min_epochs: 2, factor: 2}}}
+constraints: ["student.params <= 5000"]
+confirm: {teachers: 2, seeds: 3}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+def test_a_plan_says_what_would_be_searched(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "study small, in " in text
+    assert "6 trials of 3 searched parameters" in text
+    assert "constraint: student.params <= 5000" in text
+    assert "best 1 of 2 at each rung, from epoch 2" in text
+    assert "confirms 2 teachers with 3 fresh seeds each" in text
+    assert "prune.ratio\t0.36, 0.59\tprune.method is magnitude\n" in text
+    assert "distill.temperature\t1 to 20, log\t\n" in text
+
+
+def test_values_can_be_replaced(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(file), "--set", "search.trials=9", "--set", "study=other"]) == 0
+    text = capsys.readouterr().out
+    assert "study other" in text
+    assert "9 trials" in text
+
+
+def test_json_is_the_whole_space(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["space"]["search"]["trials"] == 6
+    assert found["warnings"] == []
+
+
+def test_a_warning_stands_beside_the_plan(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SPACE.replace("{choices: [0.36, 0.59],", "{low: 0.2, high: 0.8,"))
+    assert main(["check", str(file)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("warning: ")
+    assert "warning" not in captured.out
+
+
+def test_a_mistake_is_one_message_and_ends_with_2(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SPACE.replace("teacher: {model", "teecher: {model"))
+    assert main(["check", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "small.yaml:3" in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "absent.yaml")]) == 2
+    assert "absent.yaml" in capsys.readouterr().err

@@ -1,0 +1,90 @@
+import io
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+from pdsearch.cli import console
+from pdsearch.errors import ConfigError
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def on_terminal(action: Callable[[], None]) -> str:
+    screen = Terminal()
+    with redirect_stdout(screen), redirect_stderr(screen):
+        action()
+    return screen.getvalue()
+
+
+ERROR = ConfigError("no such [method]", where="space.yaml:3:5", hint="known: magnitude")
+
+
+def test_an_error_off_a_terminal_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_error(ERROR)
+    assert capsys.readouterr().err == "pdsearch: space.yaml:3:5: no such [method]\n  -> known: magnitude\n"
+
+
+def test_an_error_on_a_terminal_is_coloured_and_never_read_as_markup() -> None:
+    text = on_terminal(lambda: console.print_error(ERROR))
+    assert "\x1b[" in text
+    for part in ("no such [method]", "space.yaml:3:5", "known: magnitude"):
+        assert part in text
+
+
+def test_an_error_without_place_or_hint_prints_only_what_happened() -> None:
+    assert on_terminal(lambda: console.print_error(ConfigError("odd"))).count("\n") == 1
+
+
+def test_a_table_off_a_terminal_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table(("name", "what"), [("kd", "x" * 300)])
+    assert capsys.readouterr().out == f"name\twhat\nkd\t{'x' * 300}\n"
+
+
+def test_a_table_on_a_terminal_is_drawn() -> None:
+    rows = [("kd", "[red] is text")]
+    text = on_terminal(lambda: console.print_table(("name", "what"), rows, title="Losses"))
+    assert "Losses" in text
+    assert "[red] is text" in text
+    assert "\t" not in text
+
+
+def test_a_narrow_terminal_shows_the_first_columns_and_names_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    columns, rows = ("first", "second", "third", "last"), [("a", "b", "c", "d")]
+    text = on_terminal(lambda: console.print_table(columns, rows, keep=1))
+    drawn, left_out = text.split("not shown")
+    assert "second" in drawn
+    assert "third" not in drawn
+    assert "third, last" in left_out.replace("\n", " ")
+
+
+def test_a_terminal_too_narrow_for_all_keeps_the_columns_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    columns, rows = ("a" * 18, "b" * 18, "c" * 18), [("1", "2", "3")]
+    text = on_terminal(lambda: console.print_table(columns, rows, keep=2))
+    assert "2" in text
+    assert "3" not in text
+
+
+def test_lines_off_a_terminal_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_lines(["a" * 200, "[b]"])
+    assert capsys.readouterr().out == "a" * 200 + "\n[b]\n"
+
+
+def test_a_note_goes_beside_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+    console.note("look")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "look\n")

@@ -1,0 +1,125 @@
+import subprocess
+import sys
+import types
+
+import pytest
+
+from pdsearch import __version__
+from pdsearch.cli import main as command_line
+from pdsearch.cli.main import VERBS, main
+from pdsearch.errors import ConfigError, PdsearchError, StorageFullError
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A verb `act` whose function a test sets."""
+    module = types.ModuleType("acting")
+    monkeypatch.setitem(sys.modules, "acting", module)
+    monkeypatch.setitem(VERBS, "act", ("acting:act", "Act."))
+    return module
+
+
+def set_action(module: types.ModuleType, error: BaseException | None = None) -> None:
+    def act(loud: bool = False) -> None:
+        print("acted", loud)
+        if error is not None:
+            raise error
+
+    module.__dict__["act"] = act
+
+
+def test_help_names_every_verb_and_loads_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: str) -> None:
+        raise AssertionError(f"{target} was loaded")
+
+    monkeypatch.setattr(command_line, "_load", refuse)
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pdsearch {__version__}\n"
+
+
+def test_the_asked_verb_runs_with_its_options(
+    verb: types.ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_action(verb)
+    assert main(["act", "--loud"]) == 0
+    assert capsys.readouterr().out == "acted True\n"
+
+
+@pytest.mark.parametrize("error", [ConfigError("a"), StorageFullError("b"), PdsearchError("c")])
+def test_our_errors_end_with_one_message_and_their_code(
+    verb: types.ModuleType, capsys: pytest.CaptureFixture[str], error: PdsearchError
+) -> None:
+    set_action(verb, error)
+    assert main(["act"]) == error.exit_code
+    assert capsys.readouterr().err == f"pdsearch: {error.what}\n"
+
+
+def test_a_traceback_is_shown_on_request(verb: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDSEARCH_TRACEBACK", "1")
+    set_action(verb, ConfigError("a"))
+    with pytest.raises(ConfigError):
+        main(["act"])
+
+
+def test_a_defect_keeps_its_traceback(verb: types.ModuleType) -> None:
+    set_action(verb, ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        main(["act"])
+
+
+def test_an_interrupt_ends_with_130(verb: types.ModuleType) -> None:
+    set_action(verb, KeyboardInterrupt())
+    assert main(["act"]) == 130
+
+
+def test_an_interrupt_while_a_verb_is_loaded_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(target: str) -> None:
+        raise KeyboardInterrupt(target)
+
+    monkeypatch.setattr(command_line, "_load", interrupt)
+    assert main(["list"]) == 130
+
+
+@pytest.mark.parametrize("words", [["acr"], ["act", "--lod"], ["act", "surplus"], ["--nonsense"], []])
+def test_a_mistyped_command_line_ends_with_2(
+    verb: types.ModuleType, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    set_action(verb)
+    assert main(words) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_mistyped_verb_is_told_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["exprt"])
+    assert "'export'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    code = "import sys; from pdsearch.cli.main import main; sys.exit(main(['--help']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+    assert process.returncode in {1, 141}
+
+
+def test_the_module_can_be_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pdsearch", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"pdsearch {__version__}\n"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_can_be_loaded_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"pdsearch {name}" in capsys.readouterr().out

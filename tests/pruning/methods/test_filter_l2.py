@@ -1,0 +1,26 @@
+import math
+
+import torch
+from torch import Generator, nn
+
+from pdsearch.pruning.methods.filter_l2 import score_filter_l2
+from pdsearch.registry import NoParams
+
+
+def test_a_channel_scores_its_root_mean_square() -> None:
+    linear = nn.Linear(2, 2)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[3.0, -4.0], [1.0, 1.0]]))
+    scores = score_filter_l2(linear, (), Generator(), NoParams())["weight"]
+    torch.testing.assert_close(scores, torch.tensor([5 / math.sqrt(2), 1.0]))
+
+
+def test_orders_the_channels_of_a_layer_as_the_norm_does(net: nn.Module) -> None:
+    scores = score_filter_l2(net, (), Generator(), NoParams())["3.weight"]
+    norms = torch.tensor(
+        [
+            math.sqrt(sum(float(w) ** 2 for w in row.flatten()))
+            for row in net.get_parameter("3.weight").detach()
+        ]
+    )
+    assert torch.equal(scores.argsort(), norms.argsort())

@@ -1,0 +1,29 @@
+import copy
+
+import pytest
+
+from pdsearch import errors
+from pdsearch.errors import ConfigError, PdsearchError
+
+KINDS = [getattr(errors, name) for name in errors.__all__]
+
+
+def test_a_message_says_what_where_and_what_to_do() -> None:
+    error = ConfigError("unknown key 'rato'", where="space.yaml:3:5", hint="did you mean 'ratio'?")
+    assert str(error) == "space.yaml:3:5: unknown key 'rato'\n  -> did you mean 'ratio'?"
+    assert str(ConfigError("odd")) == "odd"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_survives_the_way_between_processes(kind: type[PdsearchError]) -> None:
+    error = kind("what", where="where", hint="hint")
+    other = copy.copy(error)  # asks __reduce_ex__, like whatever carries it between processes
+    assert type(other) is kind
+    assert (other.what, other.where, other.hint, str(other)) == ("what", "where", "hint", str(error))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_has_an_exit_code_that_is_no_success(kind: type[PdsearchError]) -> None:
+    signals: dict[type[PdsearchError], int] = {errors.Interrupted: 130, errors.Terminated: 143}
+    assert kind.exit_code == signals.get(kind, kind.exit_code)
+    assert 0 < kind.exit_code < 128 or kind in signals
