@@ -9,6 +9,7 @@ __all__ = [
     "StorageError",
     "StorageFullError",
     "StudyHeldError",
+    "Terminated",
     "TrialError",
 ]
 
@@ -83,12 +84,12 @@ class TrialError(PdsearchError):
 
 
 class Interrupted(PdsearchError):  # noqa: N818 - what happened is no error
-    """The run was asked to stop; the exit code is 128 and the signal's number, as a shell expects.
+    """The run was asked to stop, by Ctrl-C; nothing finished is lost."""
 
-    Args:
-        signal: Number of the signal.
-    """
+    exit_code = 130
 
-    def __init__(self, signal: int) -> None:
-        super().__init__("stopped; nothing finished is lost", hint="run the same command to go on")
-        self.exit_code = 128 + signal
+
+class Terminated(Interrupted):
+    """The same, by SIGTERM."""
+
+    exit_code = 143

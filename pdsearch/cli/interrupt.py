@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pdsearch.errors import Interrupted
+from pdsearch.errors import Interrupted, Terminated
 
 __all__ = ["interruptible"]
 
@@ -41,4 +41,5 @@ def interruptible(drain: Callable[[], None], say: Callable[[str], None]) -> Iter
         for number, handler in before.items():
             signal.signal(number, handler)
     if received:
-        raise Interrupted(received[0])
+        kind = Terminated if received[0] == signal.SIGTERM else Interrupted
+        raise kind("stopped; nothing finished is lost", hint="run the same command to go on")

@@ -103,6 +103,7 @@ def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
     }
     with storage_errors(path):
         save_file(plain, path, metadata={"format": _FORMAT, "student": json.dumps(about, sort_keys=True)})
+        path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets the owner alone read it
 
 
 def read_card(folder: str | Path) -> Card:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "registered"]
+__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "options_of", "registered"]
 
 NO_PRUNING = "none"
 """The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
@@ -45,13 +45,14 @@ def registered() -> Catalog:
     return Catalog(
         sources=tuple(sources.names()),
         augmentations=tuple(augmentations.names()),
-        models={name: _options(models.get(name)) for name in models},
+        models={name: options_of(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
     )
 
 
-def _options(builder: Callable[..., Any]) -> frozenset[str] | None:
+def options_of(builder: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a model's options, by its builder's signature; None if it takes any."""
     parameters = inspect.signature(builder).parameters.values()
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         return None

@@ -36,7 +36,9 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     distill = sections["DistillSection"]
     distill["additionalProperties"] = False
     distill["properties"] |= _parameters(names.losses.values())
-    sections["PruneSection"]["properties"]["params"] |= {
+    params = sections["PruneSection"]["properties"]["params"]
+    params.pop("patternProperties", None)
+    params |= {
         "properties": _parameters(names.methods.values()),
         "additionalProperties": False,
     }

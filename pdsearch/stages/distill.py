@@ -72,7 +72,7 @@ def _epochs(
     spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site, key: str
 ) -> Generator[EpochReport, None, None]:
     seen = views(data, augment=spec.data.augment, stream=spec.distill.view_seed, site=site)
-    fitting = Fitting(spec, data, site, stage="student", key=key)
+    fitting = Fitting(spec, data, site, stage="distill", key=key)
     yield from fitting.run(
         student.model,
         seen=seen,
