@@ -16,13 +16,15 @@ from pdsearch.search.describe import Description
 from pdsearch.search.records import Live, Records
 from pdsearch.search.sampler import sampler
 from pdsearch.search.stop import pruner, rungs
-from pdsearch.search.suggest import suggest
+from pdsearch.search.suggest import points_of, suggest
 from pdsearch.space import Space
+from pdsearch.specs import derive_seed
 
 __all__ = ["Ledger"]
 
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
 _DUPLICATES = 50
+_ENUMERABLE = 1000
 _INTERRUPTED = "interrupted"
 
 
@@ -52,7 +54,6 @@ class Ledger:
         self.kind, self.describe, self.single = kind, describe, single
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
-        self.exhausted = False
         self.study.pruner = pruner(space.search.stop)
         self._mend()
 
@@ -72,6 +73,11 @@ class Ledger:
         """Interrupted trials that will be asked again."""
         return len(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything the space holds was tried."""
+        return bool(self.study.user_attrs.get("exhausted"))
+
     def ask(self) -> Job | None:
         """Return the next job, its asked record written; None when the space has nothing new to offer."""
         for _ in range(_DUPLICATES):
@@ -86,13 +92,18 @@ class Ledger:
                 return job
             trial.set_user_attr("duplicate_of", twin)
             self.study.tell(trial, state=TrialState.FAIL)
-        self.exhausted = True
+            point = self._unseen()
+            if point is not None:
+                self.study.enqueue_trial(point)
+        self.study.set_user_attr("exhausted", True)
         return None
 
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event; True when the trial is to be stopped early."""
-        self.live[job.id].note(event)
-        if not isinstance(event, Report) or len(self.space.objectives) > 1:
+        live = self.live[job.id]
+        fresh = isinstance(event, Report) and event.epoch > live.epoch
+        live.note(event)
+        if not isinstance(event, Report) or not fresh or len(self.space.objectives) > 1:
             return False
         trial = self._trials[job.id]
         trial.report(event.val_accuracy, step=event.epoch)
@@ -133,13 +144,17 @@ class Ledger:
 
     def _twin(self, job: Job) -> str | None:
         running = (live.job for live in self.live.values())
-        for other in running:
-            if other.key == job.key:
-                return other.id
-        for record in self.records.finished.values():
-            if record["key"] == job.key and record["kind"] == self.kind:
-                return str(record["id"])
-        return None
+        twins = (other.id for other in running if other.key == job.key)
+        return next(twins, None) or self.records.twin(job)
+
+    def _unseen(self) -> dict[str, Any] | None:
+        """Return a point of a finite space that was never tried, if there is one."""
+        points = points_of(self.space.parameters, limit=_ENUMERABLE)
+        if points is None:
+            return None
+        fresh = [point for point in points if self._twin(self._job(0, point)) is None]
+        asked = len(self.study.get_trials(deepcopy=False))
+        return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
     def _settle(self, number: int, record: Mapping[str, Any]) -> None:
         """Tell the study what a finished record says."""

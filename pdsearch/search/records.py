@@ -41,8 +41,13 @@ class Live:
         """Keep what the record will want."""
         if isinstance(event, Ready):
             self.ready = event
-        elif isinstance(event, Report):
+        elif isinstance(event, Report) and event.epoch > self.epoch:
             self.reports.append(event)
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch reported; a trial that lost its worker reports its first epochs again."""
+        return self.reports[-1].epoch if self.reports else 0
 
     def settled(self, outcome: Outcome) -> Outcome:
         """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
@@ -86,6 +91,11 @@ class Records:
         self.finished: dict[str, dict[str, Any]] = {
             record["id"]: record for record in read_records(folder, ".finished.json").found.values()
         }
+        self._by_key = {(record["kind"], record["key"]): name for name, record in self.finished.items()}
+
+    def twin(self, job: Job) -> str | None:
+        """Return the id of a finished job of the same kind and key, if there is one."""
+        return self._by_key.get((job.kind, job.key))
 
     def ask(self, job: Job) -> None:
         """Write that a job is about to start; a job asked again keeps its first record."""
@@ -117,6 +127,7 @@ class Records:
         }
         write_once(self.folder / f"{job.id}.finished.json", record)
         self.finished[job.id] = record
+        self._by_key[job.kind, job.key] = job.id
         return record
 
 
