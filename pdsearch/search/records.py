@@ -62,7 +62,7 @@ class Live:
             outcome,
             values=self._values(),
             artifacts=ready.artifacts,
-            epochs={**ready.epochs, "student": len(self.reports)},
+            epochs={**ready.epochs, "distill": len(self.reports)},
             seconds=round(time.monotonic() - self.began, 3),
             host=ready.host,
             device=ready.device,

@@ -46,6 +46,13 @@ def test_what_is_imported_is_declared(folder: str, allowed: list[Requirement]) -
             assert distributions(name) & names, f"{path} imports {name}; pyproject.toml lacks it"
 
 
+@pytest.mark.parametrize("requirement", DECLARED, ids=str)
+def test_what_is_declared_is_imported(requirement: Requirement) -> None:
+    names = {name for path in modules("pdsearch") for name in imported(path)}
+    name = canonicalize_name(requirement.name)
+    assert any(name in distributions(found) for found in names), "nothing imports it: leave it out"
+
+
 @pytest.mark.parametrize("requirement", DECLARED + DEV, ids=str)
 def test_every_dependency_is_pinned_to_a_version_it_allows(requirement: Requirement) -> None:
     assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)])

@@ -101,15 +101,15 @@ def lines(a: Space, b: Space) -> list[str]:
 def test_a_difference_reads_as_one_line_each() -> None:
     assert lines(space(), space()) == []
     assert lines(space(), space(None, "train.distill.lr=0.05")) == ["train.distill.lr: 0.1 -> 0.05"]
-    searched = {**SEARCHED, "prune.method": ["none", "magnitude", "taylor", "random"]}
-    searched |= {"prune.ratio": {"choices": [0.36, 0.59], "when": {"prune.method": pruned}}}
-        **SEARCHED["prune.ratio"],
-        "when": {"prune.method": ["magnitude", "taylor", "random"]},
-    }
-    found = lines(space(), space(searched))
-    assert found[0] == (
-        "space.prune.method.choices: ['none', 'magnitude', 'taylor'] -> ['none', 'magnitude', 'taylor', 'random']"
-    )
+    pruned = ["magnitude", "taylor", "random"]
+    searched: dict[str, Any] = {**SEARCHED, "prune.method": ["none", *pruned]}
+    searched["prune.ratio"] = {"choices": [0.36, 0.59], "when": {"prune.method": pruned}}
+    before, after = ["none", "magnitude", "taylor"], ["none", "magnitude", "taylor", "random"]
+    assert lines(space(), space(searched)) == [
+        "defaults.prune.random: (absent) -> {}",
+        f"space.prune.method.choices: {before} -> {after}",
+        f"space.prune.ratio.when.prune.method: {before[1:]} -> {pruned}",
+    ]
     assert "teacher.seed: 0 -> 1" in lines(space(), space(None, "teacher.seed=1"))
     assert "distill.alpha: (absent) -> 0.5" in lines(space(), space(None, "distill.alpha=0.5"))
     assert diff({"a": True}, {"a": 1}) == ["a: True -> 1"]
