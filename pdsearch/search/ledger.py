@@ -147,10 +147,10 @@ class Ledger:
         trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
         if state is TrialState.FAIL:
             self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
-        values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(
-            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
-        )
+        values = None  # A trial that is not complete may lack the metrics of the objectives.
+        if state is TrialState.COMPLETE:
+            values = [record["values"][objective.metric] for objective in self.space.objectives]
+        self.study.tell(number, values, state=state, skip_if_finished=True)
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
