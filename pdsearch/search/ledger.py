@@ -91,8 +91,8 @@ class Ledger:
 
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event; True when the trial is to be stopped early."""
-        self.live[job.id].note(event)
-        if not isinstance(event, Report) or len(self.space.objectives) > 1:
+        heard_first = self.live[job.id].note(event)
+        if not heard_first or not isinstance(event, Report) or len(self.space.objectives) > 1:
             return False
         trial = self._trials[job.id]
         trial.report(event.val_accuracy, step=event.epoch)
