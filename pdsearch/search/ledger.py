@@ -110,11 +110,17 @@ class Ledger:
         return record
 
     def _next_trial(self) -> optuna.Trial:
-        trials = self.study.get_trials(deepcopy=False)
-        asked = sum("retry_of" not in t.user_attrs for t in trials)
         search = self.space.search
-        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=asked)
+        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=self._asked())
         return self.study.ask()
+
+    def _asked(self) -> int:
+        """Return how many points were asked before the next one; a retry stands where its first try stood."""
+        trials = self.study.get_trials(deepcopy=False)
+        place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
+        while place < len(trials) and "retry_of" in trials[place].user_attrs:
+            place = trials[place].user_attrs["retry_of"]
+        return sum("retry_of" not in t.user_attrs for t in trials[:place])
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
@@ -162,8 +168,9 @@ class Ledger:
                 self.study._storage.set_trial_user_attr(trial._trial_id, "reason", _INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
-            # A trial cut off while it was being asked keeps its parameters under fixed_params.
-            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            # One that was cut off while it was being asked is sampled again, as it was and would have been.
+            sampled = trial.params if "key" in trial.user_attrs else {}
+            params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:

@@ -49,7 +49,7 @@ def test_a_trial_is_recorded_before_it_starts_and_when_it_has_ended(tmp_path: Pa
     assert (before["id"], before["key"], before["params"]) == (job.id, job.key, dict(job.params))
     assert kept.finished == 0
     kept.tell(job, ready(job))
-    assert not any([kept.tell(job, report) for report in reports(job)])
+    assert not any(kept.tell(job, report) for report in reports(job))
     record = kept.finish(job, outcome(job))
     assert record == on_disk(tmp_path, "search-00000.finished.json")
     assert record["state"] == "complete"
