@@ -100,10 +100,8 @@ class Ledger:
 
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event; True when the trial is to be stopped early."""
-        live = self.live[job.id]
-        fresh = isinstance(event, Report) and event.epoch > live.epoch
-        live.note(event)
-        if not isinstance(event, Report) or not fresh or len(self.space.objectives) > 1:
+        heard_first = self.live[job.id].note(event)
+        if not heard_first or not isinstance(event, Report) or len(self.space.objectives) > 1:
             return False
         trial = self._trials[job.id]
         trial.report(event.val_accuracy, step=event.epoch)
@@ -121,11 +119,17 @@ class Ledger:
         return record
 
     def _next_trial(self) -> optuna.Trial:
-        trials = self.study.get_trials(deepcopy=False)
-        asked = sum("retry_of" not in t.user_attrs for t in trials)
         search = self.space.search
-        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=asked)
+        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=self._asked())
         return self.study.ask()
+
+    def _asked(self) -> int:
+        """Return how many points were asked before the next one; a retry stands where its first try stood."""
+        trials = self.study.get_trials(deepcopy=False)
+        place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
+        while place < len(trials) and "retry_of" in trials[place].user_attrs:
+            place = trials[place].user_attrs["retry_of"]
+        return sum("retry_of" not in t.user_attrs for t in trials[:place])
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
@@ -162,10 +166,10 @@ class Ledger:
         trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
         if state is TrialState.FAIL:
             self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
-        values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(
-            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
-        )
+        values = None  # A trial that is not complete may lack the metrics of the objectives.
+        if state is TrialState.COMPLETE:
+            values = [record["values"][objective.metric] for objective in self.space.objectives]
+        self.study.tell(number, values, state=state, skip_if_finished=True)
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
@@ -177,8 +181,9 @@ class Ledger:
                 self.study._storage.set_trial_user_attr(trial._trial_id, "reason", _INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
-            # A trial cut off while it was being asked keeps its parameters under fixed_params.
-            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            # One that was cut off while it was being asked is sampled again, as it was and would have been.
+            sampled = trial.params if "key" in trial.user_attrs else {}
+            params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:

@@ -37,17 +37,15 @@ class Live:
     started_at: str = field(default_factory=now)
     began: float = field(default_factory=time.monotonic)
 
-    def note(self, event: Event) -> None:
-        """Keep what the record will want."""
+    def note(self, event: Event) -> bool:
+        """Keep what the record will want; False for an epoch heard before: its job lost a worker and began again."""
         if isinstance(event, Ready):
             self.ready = event
-        elif isinstance(event, Report) and event.epoch > self.epoch:
+        elif isinstance(event, Report):
+            if event.epoch <= len(self.reports):
+                return False
             self.reports.append(event)
-
-    @property
-    def epoch(self) -> int:
-        """The last epoch reported; a trial that lost its worker reports its first epochs again."""
-        return self.reports[-1].epoch if self.reports else 0
+        return True
 
     def settled(self, outcome: Outcome) -> Outcome:
         """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
