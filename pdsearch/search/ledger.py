@@ -14,6 +14,7 @@ from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
 from pdsearch.search.records import Live, Records
+from pdsearch.search.retell import INTERRUPTED, as_trial
 from pdsearch.search.sampler import sampler
 from pdsearch.search.stop import pruner, rungs
 from pdsearch.search.suggest import suggest
@@ -21,9 +22,7 @@ from pdsearch.space import Space
 
 __all__ = ["Ledger"]
 
-_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
 _DUPLICATES = 50
-_INTERRUPTED = "interrupted"
 
 
 class Ledger:
@@ -65,7 +64,7 @@ class Ledger:
     def failed(self) -> int:
         """Trials that failed for a reason of their own; interruptions and duplicates are none."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != _INTERRUPTED for t in trials)
+        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != INTERRUPTED for t in trials)
 
     @property
     def waiting(self) -> int:
@@ -102,10 +101,6 @@ class Ledger:
         """Write the finished record, then tell the study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
-        for constraint in self.space.constraints:
-            if constraint.metric in record["values"]:
-                excess = record["values"][constraint.metric] - constraint.bound
-                trial.set_constraint(str(constraint), excess if constraint.op == "<=" else -excess)
         self._settle(trial.number, record)
         return record
 
@@ -142,15 +137,19 @@ class Ledger:
         return None
 
     def _settle(self, number: int, record: Mapping[str, Any]) -> None:
-        """Tell the study what a finished record says."""
-        state = _STATES.get(record["state"], TrialState.FAIL)
-        trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
-        if state is TrialState.FAIL:
-            self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
-        values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(
-            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
-        )
+        """Tell the study what a finished record says; what it was told before is not told again."""
+        storage, expected = self.study._storage, as_trial(record, self.space)
+        stored = self.study.get_trials(deepcopy=False)[number]
+        for epoch, value in expected.intermediate_values.items():
+            if epoch not in stored.intermediate_values:
+                storage.set_trial_intermediate_value(stored._trial_id, epoch, value)
+        for name, excess in expected.system_attrs.items():
+            if name not in stored.system_attrs:
+                storage.set_trial_system_attr(stored._trial_id, name, excess)
+        if expected.state is TrialState.FAIL:
+            storage.set_trial_user_attr(stored._trial_id, "reason", expected.user_attrs["reason"])
+        values = expected.values if expected.state is TrialState.COMPLETE else None
+        self.study.tell(number, values, state=expected.state, skip_if_finished=True)
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
@@ -159,7 +158,7 @@ class Ledger:
             if record is not None:
                 self._settle(trial.number, record)
             else:
-                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", _INTERRUPTED)
+                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
             # A trial cut off while it was being asked keeps its parameters under fixed_params.
@@ -169,4 +168,4 @@ class Ledger:
     def _unretried(self) -> list[FrozenTrial]:
         trials = self.study.get_trials(deepcopy=False)
         retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
-        return [t for t in trials if t.user_attrs.get("reason") == _INTERRUPTED and t.number not in retried]
+        return [t for t in trials if t.user_attrs.get("reason") == INTERRUPTED and t.number not in retried]
