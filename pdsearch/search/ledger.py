@@ -182,7 +182,8 @@ class Ledger:
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
             # One that was cut off while it was being asked is sampled again, as it was and would have been.
-            sampled = trial.params if "key" in trial.user_attrs else {}
+            asked = self.records.asked.get(f"{self.kind}-{trial.number:05d}")
+            sampled = asked["params"] if asked else trial.params if "key" in trial.user_attrs else {}
             params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
+from pdsearch.artifacts import write_once
 from pdsearch.search import records
 
 __all__ = ["Killed", "kill_at"]
@@ -31,5 +32,5 @@ def kill_at(patch: pytest.MonkeyPatch, write: int, *, after: bool) -> list[int]:
         return call
 
     patch.setattr(JournalFileBackend, "append_logs", counted(JournalFileBackend.append_logs))
-    patch.setattr(records, "write_once", counted(records.write_once))
+    patch.setattr(records, "write_once", counted(write_once))
     return count
