@@ -14,10 +14,11 @@ from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
 from pdsearch.search.records import Live, Records
-from pdsearch.search.retell import INTERRUPTED, as_trial
+from pdsearch.search.retell import as_trial
 from pdsearch.search.sampler import sampler
 from pdsearch.search.stop import pruner, rungs
 from pdsearch.search.suggest import suggest
+from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
 
 __all__ = ["Ledger"]
