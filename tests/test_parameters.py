@@ -44,7 +44,7 @@ def test_what_does_not_fit_is_refused(name: str, value: Any, message: str) -> No
 
 
 def test_a_typo_gets_a_suggestion() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'weight'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'weight'"):
         make_params(Example, (("wieght", 1.0),))
-    with pytest.raises(ConfigError, match="known: none"):
+    with pytest.raises(ConfigError, match=r"known: none"):
         make_params(NoParams, (("weight", 1.0),))

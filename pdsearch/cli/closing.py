@@ -21,9 +21,9 @@ def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
     write_parquet(found.rows, parquet)
     print_lines([""])
     print_ranking(rank_teachers(found))
-    print_lines(
-        ["", *_best(study.agenda.records.finished), "", *_spent(tally), "", *_next(study, space_file)]
-    )
+    finished, searched = study.agenda.records.finished, bool(study.agenda.space.parameters)
+    best = _best(finished) if searched else _only(finished)
+    print_lines(["", *best, "", *_spent(tally), "", *_next(study, space_file)])
 
 
 def _best(finished: Mapping[str, dict[str, Any]]) -> list[str]:
@@ -48,6 +48,18 @@ def _best(finished: Mapping[str, dict[str, Any]]) -> list[str]:
     ]
 
 
+def _only(finished: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the one configuration's result: nothing was selected, so its trial opened the test set."""
+    lines = []
+    for record in (record for record in finished.values() if record["kind"] == "search"):
+        if record["state"] != "complete":
+            lines.append(f"{record['id']}: {record['state']}: {record['reason']}")
+            continue
+        tested = "" if record["test"] is None else f", test {100 * record['test']['student.accuracy']:.2f} %"
+        lines.append(f"the one configuration: validation {100 * _accuracy(record):.2f} %{tested}")
+    return lines
+
+
 def _accuracy(record: Mapping[str, Any]) -> float:
     return float(record["values"]["student.val_accuracy"])
 
@@ -64,13 +76,14 @@ def _spent(tally: Tally) -> list[str]:
 
 def _next(study: Study, space_file: Path) -> list[str]:
     folder, trials = _short(study.folder), 2 * max(1, study.agenda.space.search.trials)
+    more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
     return [
         f"records   {folder}/trials    all trials as a table   {folder}/results.parquet",
         f"artifacts {_short(study.artifacts)}",
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
         f"  pdsearch export {folder} --out best     the best configurations and students",
-        f"  pdsearch run {space_file} --set search.trials={trials}   go on searching",
+        *([more] if not study.agenda.search.exhausted else ["the space holds no further configuration"]),
     ]
 
 

@@ -31,7 +31,12 @@ def rank(
     form: Annotated[Form, typer.Option("--format", help="How to write the ranking.")] = Form.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
     rows: Annotated[Path | None, typer.Option(help="Also write all trials to this Parquet file.")] = None,
-    front: Annotated[bool, typer.Option(help="Show the trials that none beats in all objectives.")] = False,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Show what teachers and students are like.")
+    ] = False,
+    front: Annotated[
+        bool, typer.Option("--front", help="Show the trials that none beats in all objectives.")
+    ] = False,
 ) -> None:
     """Rank the teachers of a study by what their students achieve."""
     from pdsearch.analysis import pareto_front, rank_teachers, read_study, write_parquet
@@ -44,16 +49,21 @@ def rank(
         return
     ranking = rank_teachers(found)
     if form is Form.TABLE and out is None:
-        print_ranking(ranking)
+        print_ranking(ranking, detail=detail)
     else:
         _write(_text(form)(ranking), out)
 
 
-def print_ranking(ranking: "Ranking") -> None:
-    """Print a ranking as a table with what a reader must know below it."""
+def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
+    """Print a ranking as a table with what a reader must know below it.
+
+    Args:
+        ranking: What to print.
+        detail: With the columns that say what teachers and students are like.
+    """
     from pdsearch.analysis import as_table
 
-    table = as_table(ranking)
+    table = as_table(ranking, detail=detail)
     print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, keep=4)
     print_lines(table.footer)
 

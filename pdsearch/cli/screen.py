@@ -87,7 +87,7 @@ class Screen:
         row = Table.grid(padding=(0, 2))
         cells: list[RenderableType] = [
             Text(self._title, style="bold"),
-            Text(PHASES.get(tally.phase, "opening")),
+            Text(PHASES.get(tally.phase, "starting the workers")),
         ]
         if tally.total:
             cells += [

@@ -75,6 +75,7 @@ def describe(job: Job) -> str:
     params = "  ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in distill.params
+        if value is not False
     )
     return f"{teacher}  {params}" + (f"  seed {distill.seed}" if job.kind == "confirm" else "")
 

@@ -83,6 +83,10 @@ class JobSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the scheduler has passed the result on already."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given into a file that nobody reads, and a screen cannot be pickled."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is the only ledger."""
 
@@ -113,6 +117,10 @@ class JobScheduler(FIFOScheduler):
     def __init__(self, searcher: JobSearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here
         self._searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as above."""
+        return {}
 
     def on_trial_result(self, controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
         """Return Tune's word for "go on" or "stop"."""

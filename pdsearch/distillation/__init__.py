@@ -1,6 +1,16 @@
 """Distillation: what a student is taught by. The registry is `pdsearch.distillation.registry.losses`."""
 
+from pdsearch.distillation.features import wanted
 from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import DistillationLoss, distillation_loss
+from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, distillation_loss
+from pdsearch.distillation.teach import make_adapter, teach
 
-__all__ = ["DistillationLoss", "Outputs", "distillation_loss"]
+__all__ = [
+    "DistillationLoss",
+    "FeatureShapes",
+    "Outputs",
+    "distillation_loss",
+    "make_adapter",
+    "teach",
+    "wanted",
+]

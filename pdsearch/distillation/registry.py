@@ -1,20 +1,32 @@
 """What is a distillation loss? A pure function of outputs and targets, registered with its parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.registry import NoParams, Registry
 
-__all__ = ["DistillationLoss", "Loss", "distillation_loss", "losses"]
+__all__ = ["Adapter", "DistillationLoss", "FeatureShapes", "Loss", "distillation_loss", "losses"]
 
 Loss: TypeAlias = Callable[[Outputs, Outputs, Tensor, Any], Tensor]
 """loss(student, teacher, targets, params) -> scalar, mean over the batch.
 
 Targets are class indices, int64 (B,), or probabilities, float (B, classes). It never runs a network.
+"""
+
+
+FeatureShapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Shapes of one image's features by name: (C, H, W) of a stage, (F,) of pooled features."""
+
+Adapter: TypeAlias = Callable[[FeatureShapes, FeatureShapes, int, Generator, Any], nn.Module]
+"""adapter(student shapes, teacher shapes, training images, generator, params) -> module.
+
+The module stands between the networks and the loss: module(student, teacher, index) -> (student, teacher),
+all `Outputs`, index the images' numbers in the training set, int64 (B,). Its parameters are trained with the
+student, its parameters and buffers are part of the checkpoint, and nothing of it is part of the student.
 """
 
 
@@ -27,26 +39,32 @@ class DistillationLoss:
         loss: The function.
         params: Dataclass of its parameters.
         needs_teacher: False for the student alone; it is then given its own outputs as the teacher's.
-        features: Names of the features it wants of both networks.
+        features: Names of the features it wants of both networks, e.g. "pooled"; "stage*" is every stage.
+        adapter: Makes the module that is trained with the student, where the loss needs one.
     """
 
     name: str
     loss: Loss
     params: type[Any]
-    needs_teacher: bool
-    features: tuple[str, ...]
+    needs_teacher: bool = True
+    features: tuple[str, ...] = ()
+    adapter: Adapter | None = None
 
 
 losses: Registry[DistillationLoss] = Registry("distillation loss", "pdsearch.distillation.losses")
 
 
-def distillation_loss(
-    name: str, *, params: type[Any] = NoParams, needs_teacher: bool = True, features: tuple[str, ...] = ()
-) -> Callable[[Loss], Loss]:
-    """Register the decorated function as a distillation loss."""
+def distillation_loss(name: str, *, params: type[Any] = NoParams, **traits: Any) -> Callable[[Loss], Loss]:
+    """Register the decorated function as a distillation loss.
+
+    Args:
+        name: Its name in space files.
+        params: Dataclass of its parameters, each declared with `pdsearch.registry.parameter`.
+        traits: Further fields of `DistillationLoss`, e.g. features=("pooled",).
+    """
 
     def decorate(loss: Loss) -> Loss:
-        losses.add(name)(DistillationLoss(name, loss, params, needs_teacher, features))
+        losses.add(name)(DistillationLoss(name, loss, params, **traits))
         return loss
 
     return decorate

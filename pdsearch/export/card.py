@@ -34,7 +34,7 @@ def _head(row: Ranked, study: str) -> Iterator[str]:
     yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
     if not row.confirmed:
         yield ""
-        yield "**Not confirmed**: the accuracy below is the best of a search and no estimate of what to expect."
+        yield "**Not confirmed**: the accuracy below is the best of a search, no estimate."
     yield ""
 
 
@@ -42,7 +42,7 @@ def _student(best: Row) -> Iterator[str]:
     spec = json.loads(best.spec)
     data = spec["data"]
     yield f"- Student: `{best.student_model}`, {_count(best.student_params)} weights."
-    yield f"- Cost: {_count(best.student_flops)} floating-point operations an image, a multiply-add being two."
+    yield f"- Cost: {_count(best.student_flops)} floating-point operations an image (a multiply-add is two)."
     yield f"- Data: `{data['source']}`, validation share {data['val_fraction']}."
     yield f"- Fingerprint of the data: `{data['fingerprint']}`."
     yield f"- Precision: trained and measured in {spec['precision']}."
@@ -68,7 +68,7 @@ def _numbers(row: Ranked) -> Iterator[str]:
             yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
     yield ""
     if row.val is not None and row.val.low is not None:
-        yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean, not the one student."
+        yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
     elif row.confirmed:
         yield "One value gives no interval: confirm with more seeds before relying on it."
     yield ""
@@ -83,8 +83,9 @@ def _teacher(row: Ranked) -> Iterator[str]:
     elif best.prune_method is None:
         yield f"`{best.teacher_model}`, unpruned, {percent(row.teacher_val)} % on validation images."
     else:
-        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
-        yield f"in {best.prune_rounds} round(s) ({best.prune_schedule}, recovery {best.prune_recovery});"
+        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} %"
+        yield f"sparsity in {best.prune_rounds} round(s), {best.prune_schedule},"
+        yield f"recovery {best.prune_recovery};"
         yield f"{percent(row.teacher_val)} % on validation images."
     yield ""
 
@@ -104,14 +105,14 @@ def _use(has_weights: bool) -> Iterator[str]:
     yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
     yield "```"
     yield ""
-    yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on other"
-    yield "images were not measured."
+    yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on"
+    yield "other images were not measured."
     yield ""
 
 
 def _again(best: Row) -> Iterator[str]:
     yield "## Again"
     yield ""
-    yield "`pdsearch run config.yaml` trains the teacher, prunes it and teaches this student with the same seeds."
+    yield "`pdsearch run config.yaml` trains the teacher, prunes it and teaches this student, same seeds."
     yield f"Key of the trial: `{best.key}`. Equal bits need the same"
     yield "machine type, versions and thread count."

@@ -1,4 +1,4 @@
-"""How does a trained student travel? As one safetensors file that says how to build it and what images it takes."""
+"""How does a trained student travel? As one file that says how to build it and what images it takes."""
 
 import json
 from collections.abc import Mapping
@@ -103,6 +103,7 @@ def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
     }
     with storage_errors(path):
         save_file(plain, path, metadata={"format": _FORMAT, "student": json.dumps(about, sort_keys=True)})
+        path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets the owner alone read it
 
 
 def read_card(folder: str | Path) -> Card:
@@ -159,7 +160,7 @@ def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
                 if about.get("format") != _FORMAT:
                     raise StorageError("is not an exported student", where=str(path))
                 return _card(json.loads(about["student"])), {
-                    name: file.get_tensor(name) for name in file.keys()
+                    name: file.get_tensor(name) for name in list(file.keys())
                 }
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise StorageError(f"is not an exported student: {error}", where=str(path)) from error

@@ -59,7 +59,7 @@ def _frozen(value: object) -> object:
 def _tensors(entry: Entry) -> dict[str, Tensor]:
     path = entry.path(_TENSORS)
     with storage_errors(path), safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}
+        return {name: file.get_tensor(name) for name in list(file.keys())}
 
 
 def _found(store: ArtifactStore, stage: str, key: str) -> Entry:

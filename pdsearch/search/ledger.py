@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
+from pdsearch.search.points import points_of
 from pdsearch.search.records import Live, Records
 from pdsearch.search.retell import as_trial
 from pdsearch.search.sampler import sampler
@@ -20,10 +21,12 @@ from pdsearch.search.stop import pruner, rungs
 from pdsearch.search.suggest import suggest
 from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
+from pdsearch.specs import derive_seed
 
 __all__ = ["Ledger"]
 
 _DUPLICATES = 50
+_ENUMERABLE = 1000
 
 
 class Ledger:
@@ -52,7 +55,6 @@ class Ledger:
         self.kind, self.describe, self.single = kind, describe, single
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
-        self.exhausted = False
         self.study.pruner = pruner(space.search.stop)
         self._mend()
 
@@ -72,6 +74,11 @@ class Ledger:
         """Interrupted trials that will be asked again."""
         return len(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything the space holds was tried."""
+        return bool(self.study.user_attrs.get("exhausted"))
+
     def ask(self) -> Job | None:
         """Return the next job, its asked record written; None when the space has nothing new to offer."""
         for _ in range(_DUPLICATES):
@@ -86,13 +93,16 @@ class Ledger:
                 return job
             trial.set_user_attr("duplicate_of", twin)
             self.study.tell(trial, state=TrialState.FAIL)
-        self.exhausted = True
+            point = self._unseen()
+            if point is not None:
+                self.study.enqueue_trial(point)
+        self.study.set_user_attr("exhausted", True)
         return None
 
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event; True when the trial is to be stopped early."""
-        self.live[job.id].note(event)
-        if not isinstance(event, Report) or len(self.space.objectives) > 1:
+        heard_first = self.live[job.id].note(event)
+        if not heard_first or not isinstance(event, Report) or len(self.space.objectives) > 1:
             return False
         trial = self._trials[job.id]
         trial.report(event.val_accuracy, step=event.epoch)
@@ -106,11 +116,17 @@ class Ledger:
         return record
 
     def _next_trial(self) -> optuna.Trial:
-        trials = self.study.get_trials(deepcopy=False)
-        asked = sum("retry_of" not in t.user_attrs for t in trials)
         search = self.space.search
-        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=asked)
+        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=self._asked())
         return self.study.ask()
+
+    def _asked(self) -> int:
+        """Return how many points were asked before the next one; a retry stands where its first try stood."""
+        trials = self.study.get_trials(deepcopy=False)
+        place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
+        while place < len(trials) and "retry_of" in trials[place].user_attrs:
+            place = trials[place].user_attrs["retry_of"]
+        return sum("retry_of" not in t.user_attrs for t in trials[:place])
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
@@ -129,13 +145,17 @@ class Ledger:
 
     def _twin(self, job: Job) -> str | None:
         running = (live.job for live in self.live.values())
-        for other in running:
-            if other.key == job.key:
-                return other.id
-        for record in self.records.finished.values():
-            if record["key"] == job.key and record["kind"] == self.kind:
-                return str(record["id"])
-        return None
+        twins = (other.id for other in running if other.key == job.key)
+        return next(twins, None) or self.records.twin(job)
+
+    def _unseen(self) -> dict[str, Any] | None:
+        """Return a point of a finite space that was never tried, if there is one."""
+        points = points_of(self.space.parameters, limit=_ENUMERABLE)
+        if points is None:
+            return None
+        fresh = [point for point in points if self._twin(self._job(0, point)) is None]
+        asked = len(self.study.get_trials(deepcopy=False))
+        return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
     def _settle(self, number: int, record: Mapping[str, Any]) -> None:
         """Tell the study what a finished record says; what it was told before is not told again."""
@@ -162,8 +182,10 @@ class Ledger:
                 self.study._storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
-            # A trial cut off while it was being asked keeps its parameters under fixed_params.
-            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            # One that was cut off while it was being asked is sampled again, as it was and would have been.
+            asked = self.records.asked.get(f"{self.kind}-{trial.number:05d}")
+            sampled = asked["params"] if asked else trial.params if "key" in trial.user_attrs else {}
+            params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:

@@ -39,12 +39,15 @@ class Live:
     started_at: str = field(default_factory=now)
     began: float = field(default_factory=time.monotonic)
 
-    def note(self, event: Event) -> None:
-        """Keep what the record will want."""
+    def note(self, event: Event) -> bool:
+        """Keep what the record will want; False for an epoch heard before: its job lost a worker and began again."""
         if isinstance(event, Ready):
             self.ready = event
         elif isinstance(event, Report):
+            if event.epoch <= len(self.reports):
+                return False
             self.reports.append(event)
+        return True
 
     def settled(self, outcome: Outcome) -> Outcome:
         """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
@@ -64,7 +67,7 @@ class Live:
             outcome,
             values=self._values(),
             artifacts=ready.artifacts,
-            epochs={**ready.epochs, "student": len(self.reports)},
+            epochs={**ready.epochs, "distill": len(self.reports)},
             seconds=round(time.monotonic() - self.began, 3),
             host=ready.host,
             device=ready.device,
@@ -92,6 +95,11 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked, self.finished = self._read("asked"), self._read("finished")
+        self._by_key = {(record["kind"], record["key"]): name for name, record in self.finished.items()}
+
+    def twin(self, job: Job) -> str | None:
+        """Return the id of a finished job of the same kind and key, if there is one."""
+        return self._by_key.get((job.kind, job.key))
 
     def ask(self, job: Job) -> None:
         """Write that a job is about to start; a job asked again keeps its first record."""
@@ -124,6 +132,7 @@ class Records:
         }
         write_once(self.folder / f"{job.id}.finished.json", record)
         self.finished[job.id] = record
+        self._by_key[job.kind, job.key] = job.id
         return record
 
     def _read(self, kind: str) -> dict[str, dict[str, Any]]:

@@ -71,7 +71,7 @@ def _text(leaves: Mapping[str, object], name: str) -> str:
 
 
 def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and (value or not name):
         for key, child in value.items():
             yield from _leaves(child, f"{name}.{key}" if name else key)
     else:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "registered"]
+from pdsearch.specs import PruneSpec
+
+__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "options_of", "registered"]
 
 NO_PRUNING = "none"
 """The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
@@ -26,6 +28,7 @@ class Catalog:
         models: Names of the options of each model; None where a model takes any.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
+        check_pruning: Raises ConfigError where a method does not go with the rest; None accepts all.
     """
 
     sources: tuple[str, ...] = ()
@@ -33,6 +36,7 @@ class Catalog:
     models: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
+    check_pruning: Callable[[PruneSpec], None] | None = None
 
 
 def registered() -> Catalog:
@@ -40,18 +44,21 @@ def registered() -> Catalog:
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
     from pdsearch.models.registry import models
+    from pdsearch.pruning.check import check
     from pdsearch.pruning.registry import methods
 
     return Catalog(
         sources=tuple(sources.names()),
         augmentations=tuple(augmentations.names()),
-        models={name: _options(models.get(name)) for name in models},
+        models={name: options_of(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
+        check_pruning=lambda spec: check(spec, methods.get(spec.method)),
     )
 
 
-def _options(builder: Callable[..., Any]) -> frozenset[str] | None:
+def options_of(builder: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a model's options, by its builder's signature; None if it takes any."""
     parameters = inspect.signature(builder).parameters.values()
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         return None

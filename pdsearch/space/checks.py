@@ -165,11 +165,10 @@ def _check_stop(draft: Draft) -> None:
     elif stop.metric is None and draft.file.objectives and draft.file.objectives[0].metric != METRICS[0]:
         what = f"{draft.file.objectives[0].metric} is the same in every epoch, it cannot stop a trial"
         draft.complain(what, "search.stop", f"name a metric: `stop: {{metric: {METRICS[0]}, ...}}`")
-    epochs = min(e for e in draft.possible("train.distill.epochs") if e is not None)
-    if stop.halving.min_epochs >= epochs:
-        what = (
-            f"the first rung, {stop.halving.min_epochs}, is never reached in {epochs} epochs of train.distill"
-        )
+    epochs = [e for e in draft.possible("train.distill.epochs") if e is not None]
+    first = stop.halving.min_epochs
+    if epochs and first >= min(epochs):
+        what = f"the first rung, {first}, is never reached in {min(epochs)} epochs of train.distill"
         draft.complain(what, "search.stop.halving.min_epochs", "min_epochs lies below epochs")
 
 

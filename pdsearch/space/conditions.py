@@ -7,7 +7,7 @@ from pdsearch.space.model import Parameter
 from pdsearch.space.parameters import Declarations
 from pdsearch.space.problems import Problems, nearest, show
 
-__all__ = ["check_conditions", "in_order"]
+__all__ = ["check_conditions"]
 
 
 def check_conditions(root: Node, declared: Declarations, problems: Problems) -> None:
@@ -76,14 +76,3 @@ def _cycles(parameters: dict[str, Parameter]) -> list[list[str]]:
                 stack.append((other, iter(parameters[other].when)))
                 trail.append(other)
     return cycles
-
-
-def in_order(parameters: dict[str, Parameter]) -> tuple[Parameter, ...]:
-    """Return parameters by name, each after those its `when` names; the order never depends on the file's."""
-    ordered: dict[str, Parameter] = {}
-    waiting = dict(sorted(parameters.items()))
-    while waiting:
-        ready = [p for p in waiting.values() if ordered.keys() >= p.when.keys()]
-        for parameter in ready:
-            ordered[parameter.name] = waiting.pop(parameter.name)
-    return tuple(ordered.values())

@@ -10,11 +10,12 @@ from pdsearch.errors import ConfigError
 from pdsearch.space.catalog import NO_PRUNING, Catalog, registered
 from pdsearch.space.checks import check_conflicts, check_part_values, check_whole
 from pdsearch.space.complaints import add_complaints
-from pdsearch.space.conditions import check_conditions, in_order
+from pdsearch.space.conditions import check_conditions
 from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, mark_of, to_plain
 from pdsearch.space.draft import Draft, given_in
 from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
+from pdsearch.space.order import in_order
 from pdsearch.space.overrides import apply_overrides
 from pdsearch.space.parameters import read_space, selectable_in
 from pdsearch.space.problems import Problems, show
@@ -22,6 +23,7 @@ from pdsearch.space.reader import MAX_BYTES, read_yaml
 from pdsearch.space.resolve import PRUNING_ONLY, frozen
 from pdsearch.space.rules import Selectable, section_defaults
 from pdsearch.space.sections import File
+from pdsearch.space.sense import check_sense
 from pdsearch.space.values import part_params
 from pdsearch.space.words import METRICS
 from pdsearch.specs import Params
@@ -112,7 +114,10 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     problems.check()
     check_whole(draft)
     problems.check()
-    return _build(draft, selectable, constraints, study)
+    space = _build(draft, selectable, constraints, study)
+    check_sense(draft, space)
+    problems.check()
+    return space
 
 
 def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
@@ -142,7 +147,7 @@ def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -
     return Space(
         study=file.study or study,
         fixed=_fixed(draft, selectable),
-        parameters=in_order(dict(draft.parameters)),
+        parameters=in_order(draft.parameters),
         part_defaults=_part_defaults(draft.catalog, selectable),
         search=_search(draft),
         objectives=_objectives(file),

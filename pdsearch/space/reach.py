@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from pdsearch.space.catalog import NO_PRUNING, Catalog
-from pdsearch.space.conditions import in_order
 from pdsearch.space.model import Parameter
+from pdsearch.space.order import in_order
 from pdsearch.space.problems import show
 
 __all__ = ["DECIDERS", "Reach", "Situation"]

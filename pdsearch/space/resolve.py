@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdsearch.errors import ConfigError
 from pdsearch.space.catalog import NO_PRUNING
+from pdsearch.space.order import in_order
 from pdsearch.space.problems import nearest, show
 from pdsearch.space.rules import section_defaults
 from pdsearch.specs import (
@@ -25,7 +26,7 @@ from pdsearch.specs import (
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Space
 
-__all__ = ["NO_RECOVERY", "PRUNING_ONLY", "defaults", "resolve", "unpruned"]
+__all__ = ["NO_RECOVERY", "PRUNING_ONLY", "centre", "defaults", "resolve", "unpruned"]
 
 NO_RECOVERY = Recipe(epochs=1, lr=1.0)
 """Stands where nothing recovers, so that teachers that never use a recipe share their keys."""
@@ -156,11 +157,12 @@ def defaults(space: "Space") -> dict[str, Any]:
     values: dict[str, Any] = {}
     for parameter in space.parameters:
         if parameter.active(values):
-            values[parameter.name] = _centre(parameter)
+            values[parameter.name] = centre(parameter)
     return values
 
 
-def _centre(parameter: "Parameter") -> Any:
+def centre(parameter: "Parameter") -> Any:
+    """Return the first choice, or the middle of the range: geometric if it is logarithmic, on its steps."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
         return parameter.choices[0]
@@ -174,21 +176,26 @@ def _centre(parameter: "Parameter") -> Any:
 
 def unpruned(space: "Space") -> "Space":
     """See `Space.unpruned`."""
-    kept: list[Parameter] = []
+    kept: dict[str, Parameter] = {}
     for parameter in space.parameters:
-        if parameter.name.startswith(PRUNING_ONLY):
-            continue
-        others = {name: values for name, values in parameter.when.items() if name != "prune.method"}
-        dead = NO_PRUNING not in parameter.when.get("prune.method", (NO_PRUNING,))
-        if not dead and not any(name.startswith(PRUNING_ONLY) for name in others):
-            kept.append(dataclasses.replace(parameter, when=others))
-    names = {parameter.name for parameter in kept}
-    kept = [p for p in kept if names.issuperset(p.when)]
-    fixed = [(name, value) for name, value in space.fixed if not name.startswith(PRUNING_ONLY)]
+        when = {name: values for name, values in parameter.when.items() if name != "prune.method"}
+        counts = (
+            NO_PRUNING in parameter.when.get("prune.method", (NO_PRUNING,)) and kept.keys() >= when.keys()
+        )
+        if counts and not parameter.name.startswith(PRUNING_ONLY):
+            kept[parameter.name] = dataclasses.replace(parameter, when=when)
+    # what was searched for pruned teachers only has its default for dense ones
+    gone = {p.name for p in space.parameters} - kept.keys()
+    defaulted = {name: value for name, value in section_defaults().items() if name in gone}
+    fixed = [
+        (name, value)
+        for name, value in ({**defaulted, **dict(space.fixed)}).items()
+        if not name.startswith(PRUNING_ONLY)
+    ]
     return dataclasses.replace(
         space,
         fixed=tuple(sorted([*fixed, ("prune.method", NO_PRUNING)])),
-        parameters=tuple(kept),
+        parameters=in_order(kept),
         part_defaults=tuple(part for part in space.part_defaults if not part[0].startswith("prune.")),
         warnings=(),
         notes=(),

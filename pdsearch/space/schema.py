@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog, registered
-from pdsearch.space.rules import FREE_GROUPS, Selectable, rule_of, searchable_names
+from pdsearch.space.rules import Selectable, rule_of, searchable_names
 from pdsearch.space.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.space.values import part_params
 from pdsearch.space.words import METRICS
@@ -36,7 +36,9 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     distill = sections["DistillSection"]
     distill["additionalProperties"] = False
     distill["properties"] |= _parameters(names.losses.values())
-    sections["PruneSection"]["properties"]["params"] |= {
+    params = sections["PruneSection"]["properties"]["params"]
+    params.pop("patternProperties", None)
+    params |= {
         "properties": _parameters(names.methods.values()),
         "additionalProperties": False,
     }
@@ -89,7 +91,7 @@ def _any_of(kinds: list[Schema]) -> Schema:
 
 def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
     everything = Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
-    options = "|".join(group.replace(".", r"\.") for group in FREE_GROUPS if group != "prune.params")
+    options = r"teacher\.options|student\.options"
     return {
         "type": "object",
         "description": schema["properties"]["space"]["description"],

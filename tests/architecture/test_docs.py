@@ -50,7 +50,8 @@ def test_every_exit_code_is_documented() -> None:
     rows = re.findall(r"^\| (\d+) \| `?(\w+)?`?", (ROOT / "docs/exit_codes.md").read_text(), re.MULTILINE)
     documented = {(int(code), name) for code, name in rows}
     kinds = [getattr(errors, name) for name in errors.__all__]
-    assert {(kind.exit_code, kind.__name__) for kind in kinds} <= documented
+    ours = {(kind.exit_code, kind.__name__) for kind in kinds}
+    assert ours == {row for row in documented if row[1]}
 
 
 def test_every_document_is_in_the_index() -> None:

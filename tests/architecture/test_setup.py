@@ -4,6 +4,8 @@ import importlib.metadata
 import os
 import re
 import sys
+from collections.abc import Mapping
+from functools import cache
 
 import pytest
 from packaging.requirements import Requirement
@@ -21,9 +23,15 @@ PINS = dict(line.partition("==")[::2] for line in LINES if not line.startswith("
 PART_OF = {"pydantic_core": "pydantic"}
 
 
+@cache
+def brought() -> Mapping[str, list[str]]:
+    """Imported name -> distributions that bring it; asked once, for it reads all file lists."""
+    return importlib.metadata.packages_distributions()
+
+
 def distributions(name: str) -> set[str]:
     """The distributions an imported name may come from."""
-    found = importlib.metadata.packages_distributions().get(PART_OF.get(name, name), [name])
+    found = brought().get(PART_OF.get(name, name), [name])
     return {canonicalize_name(distribution) for distribution in found}
 
 
@@ -36,6 +44,13 @@ def test_what_is_imported_is_declared(folder: str, allowed: list[Requirement]) -
     for path in modules(folder):
         for name in imported(path) - ours:
             assert distributions(name) & names, f"{path} imports {name}; pyproject.toml lacks it"
+
+
+@pytest.mark.parametrize("requirement", DECLARED, ids=str)
+def test_what_is_declared_is_imported(requirement: Requirement) -> None:
+    names = {name for path in modules("pdsearch") for name in imported(path)}
+    name = canonicalize_name(requirement.name)
+    assert any(name in distributions(found) for found in names), "nothing imports it: leave it out"
 
 
 @pytest.mark.parametrize("requirement", DECLARED + DEV, ids=str)

@@ -19,17 +19,25 @@ HOSTS = [
 ]
 REGISTRY = re.compile("|".join(HOSTS))
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
-FORBIDDEN = {"home path": HOME_PATH, "registry host": REGISTRY, "unfinished": UNFINISHED}
+CONFLICT = re.compile("^(?:" + "<" * 7 + "|" + ">" * 7 + ") ", re.MULTILINE)
+FORBIDDEN = {
+    "home path": HOME_PATH,
+    "registry host": REGISTRY,
+    "unfinished": UNFINISHED,
+    "unresolved conflict": CONFLICT,
+}
 
 BREACHES = {
     "home path": ["see /ho" + "me/ann/x", "'/ro" + "ot/.cache'"],
     "registry host": ["https://py" + "pi.org/simple", "files.pythonho" + "sted.org"],
     "unfinished": ["# TO" + "DO: later"],
+    "unresolved conflict": ["a\n" + "<" * 7 + " HEAD\nb", ">" * 7 + " main"],
 }
 HARMLESS = {
     "home path": ["~/data", "$HOME/data", "s3://bucket/home/x", "docs/home/index.md"],
     "registry host": ["a registry", "pypi"],
     "unfinished": ["todos", "METHODS_TODONE"],
+    "unresolved conflict": ["a << b", ">>> 1 + 1", "<" * 30],
 }
 
 

@@ -117,3 +117,9 @@ def test_the_module_can_be_run() -> None:
         [sys.executable, "-m", "pdsearch", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"pdsearch {__version__}\n"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_can_be_loaded_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"pdsearch {name}" in capsys.readouterr().out

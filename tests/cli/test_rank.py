@@ -19,6 +19,15 @@ def test_the_teacher_of_the_best_students_stands_first(
     assert any("interval" in line for line in lines[4:])
 
 
+def test_detail_adds_columns(study_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rank", str(study_folder)]) == 0
+    plain = capsys.readouterr().out.splitlines()[0].split("\t")
+    assert main(["rank", str(study_folder), "--detail"]) == 0
+    detailed = capsys.readouterr().out.splitlines()[0].split("\t")
+    assert detailed[: len(plain)] == plain
+    assert len(detailed) > len(plain)
+
+
 def test_forms_for_programs(study_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rank", str(study_folder), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["study"] == "small"

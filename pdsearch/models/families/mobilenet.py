@@ -1,14 +1,15 @@
 """Which MobileNetV2 suits 32x32 images? The distillation literature's, at half width."""
 
-from functools import partial
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from pdsearch.errors import ConfigError
 from pdsearch.models.layers import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["InvertedResidual", "mobilenetv2"]
+__all__ = ["InvertedResidual", "mobilenetv2", "scaled"]
 
 SETTINGS = (
     (1, 16, 1, 1),
@@ -45,35 +46,53 @@ class InvertedResidual(nn.Module):
         return maps + changed if self.residual else changed
 
 
-def mobilenetv2(*, num_classes: int, channels: int, image_size: int, width: float = 0.5) -> StagedNetwork:
+def scaled(factor: float) -> tuple[int, ...]:
+    """Return the widths with all channels multiplied but those of the last convolution, never below 1280."""
+    inputs = int(32 * factor)
+    widths = [inputs]
+    for expansion, base, blocks, _ in SETTINGS:
+        outputs = int(base * factor)
+        widths += [inputs * expansion, outputs, *[outputs * expansion] * (blocks - 1)]
+        inputs = outputs
+    return (*widths, max(1280, int(1280 * factor)))
+
+
+def mobilenetv2(
+    *, num_classes: int, channels: int, image_size: int, widths: Sequence[int] = scaled(0.5)
+) -> StagedNetwork:
     """Return MobileNetV2 (Sandler et al., arXiv 1801.04381) in the form of Tian et al. (arXiv 1910.10699).
 
     Args:
         num_classes: Width of the logits.
         channels: Channels of an image.
         image_size: Height and width of an image, >= 16.
-        width: Factor of all channels but those of the last convolution, which never has fewer than 1280.
+        widths: Channels in network order: of the first convolution; for each row of the settings those inside its
+            first block, those its blocks put out, and those inside each further block; of the last convolution.
 
     Raises:
-        ConfigError: The images are too small.
+        ConfigError: The images are too small, or the widths are not as many as that.
     """
     refuse_small(image_size, 16)
-    inputs, last = int(32 * width), max(1280, int(1280 * width))
+    if len(widths) != len(scaled(1)):
+        raise ConfigError(f"{len(widths)} widths, {len(scaled(1))} needed", where="options.widths")
+    rest = iter(widths)
+    inputs = next(rest)
     stem = conv_bn(channels, inputs, stride=2)
     stages: list[list[nn.Module]] = [[]]
-    for expansion, base, blocks, first_stride in SETTINGS:
-        outputs = int(base * width)
-        for position in range(blocks):
-            stride = first_stride if position == 0 else 1
-            if stride == 2:
-                stages.append([])
-            stages[-1].append(InvertedResidual(inputs, outputs, stride=stride, inner=inputs * expansion))
-            inputs = outputs
-    head = conv_bn(inputs, last, kernel=1)
-    classifier = nn.Linear(last, num_classes)
+    for _, _, blocks, stride in SETTINGS:
+        inner, outputs = next(rest), next(rest)
+        if stride == 2:
+            stages.append([])
+        stages[-1].append(InvertedResidual(inputs, outputs, stride=stride, inner=inner))
+        stages[-1] += [
+            InvertedResidual(outputs, outputs, stride=1, inner=next(rest)) for _ in range(blocks - 1)
+        ]
+        inputs = outputs
+    head = conv_bn(inputs, widths[-1], kernel=1)
+    classifier = nn.Linear(widths[-1], num_classes)
     return he_init(
         StagedNetwork([nn.Sequential(*stage) for stage in stages], classifier, stem=stem, head=head)
     )
 
 
-models.add("mobilenetv2")(partial(mobilenetv2, width=0.5))
+models.add("mobilenetv2")(mobilenetv2)

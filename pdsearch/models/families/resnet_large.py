@@ -5,6 +5,7 @@ from functools import partial
 
 from torch import nn
 
+from pdsearch.errors import ConfigError
 from pdsearch.models.layers import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
@@ -13,11 +14,16 @@ from pdsearch.models.residual import BasicBlock, Bottleneck
 __all__ = ["large_resnet"]
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
-WIDTHS = (64, 128, 256, 512)
 
 
 def large_resnet(
-    *, num_classes: int, channels: int, image_size: int, depths: Sequence[int], bottleneck: bool
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    depths: Sequence[int],
+    bottleneck: bool,
+    widths: Sequence[int] = (64, 128, 256, 512),
 ) -> StagedNetwork:
     """Return a four-stage network of He et al. (arXiv 1512.03385, table 1) for Tiny-ImageNet or CIFAR.
 
@@ -29,22 +35,25 @@ def large_resnet(
         image_size: Height and width of an image, >= 8.
         depths: Blocks of each stage.
         bottleneck: Blocks of three convolutions, four times as wide outside, instead of two.
+        widths: Channels inside the blocks of each stage; the first are the stem's too.
 
     Raises:
-        ConfigError: The images are too small.
+        ConfigError: The images are too small, or there is not one width for every stage.
     """
     refuse_small(image_size, 8)
+    if len(widths) != len(depths):
+        raise ConfigError(f"{len(widths)} widths for {len(depths)} stages", where="options.widths")
     expansion = 4 if bottleneck else 1
     block = Bottleneck if bottleneck else BasicBlock
-    stages, inputs = [], WIDTHS[0]
-    for number, (depth, width) in enumerate(zip(depths, WIDTHS, strict=True)):
+    stages, inputs = [], widths[0]
+    for number, (depth, width) in enumerate(zip(depths, widths, strict=True)):
         blocks: list[nn.Module] = []
         for position in range(depth):
             stride = 2 if number and not position else 1
             blocks.append(block(inputs, width * expansion, stride=stride, inner=width))
             inputs = width * expansion
         stages.append(nn.Sequential(*blocks))
-    return he_init(StagedNetwork(stages, nn.Linear(inputs, num_classes), stem=conv_bn(channels, WIDTHS[0])))
+    return he_init(StagedNetwork(stages, nn.Linear(inputs, num_classes), stem=conv_bn(channels, widths[0])))
 
 
 for name, depths in DEPTHS.items():

@@ -1,14 +1,17 @@
 """Which ShuffleNetV2 suits 32x32 images? The distillation literature's, at width 1."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, cat, nn
 
+from pdsearch.errors import ConfigError
 from pdsearch.models.layers import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
 __all__ = ["ShuffleDown", "ShuffleUnit", "shufflenetv2"]
 
-STEM, WIDTHS, BLOCKS, LAST = 24, (116, 232, 464), (4, 8, 4), 1024
+BLOCKS = (4, 8, 4)
 
 
 def shuffle(maps: Tensor) -> Tensor:
@@ -59,25 +62,35 @@ class ShuffleDown(nn.Module):
         return shuffle(cat([self.left(maps), self.right(maps)], dim=1))
 
 
-def shufflenetv2(*, num_classes: int, channels: int, image_size: int) -> StagedNetwork:
+def shufflenetv2(
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    widths: Sequence[int] = (24, 58, 116, 232, 1024),
+) -> StagedNetwork:
     """Return ShuffleNetV2 (Ma et al., arXiv 1807.11164) in the form of Tian et al. (arXiv 1910.10699).
 
     Args:
         num_classes: Width of the logits.
         channels: Channels of an image.
         image_size: Height and width of an image, >= 8.
+        widths: Channels of the first convolution, of one branch of each stage (half of what the stage puts out),
+            and of the last convolution.
 
     Raises:
-        ConfigError: The images are too small.
+        ConfigError: The images are too small, or there are not five widths.
     """
     refuse_small(image_size, 8)
-    stages, inputs = [], STEM
-    for width, blocks in zip(WIDTHS, BLOCKS, strict=True):
-        units = [ShuffleUnit(width) for _ in range(blocks - 1)]
-        stages.append(nn.Sequential(ShuffleDown(inputs, width), *units))
-        inputs = width
-    stem, head = conv_bn(channels, STEM, kernel=1), conv_bn(inputs, LAST, kernel=1)
-    return he_init(StagedNetwork(stages, nn.Linear(LAST, num_classes), stem=stem, head=head))
+    if len(widths) != len(BLOCKS) + 2:
+        raise ConfigError(f"{len(widths)} widths, {len(BLOCKS) + 2} needed", where="options.widths")
+    stages, inputs, last = [], widths[0], widths[-1]
+    for branch, blocks in zip(widths[1:-1], BLOCKS, strict=True):
+        units = [ShuffleUnit(2 * branch) for _ in range(blocks - 1)]
+        stages.append(nn.Sequential(ShuffleDown(inputs, 2 * branch), *units))
+        inputs = 2 * branch
+    stem, head = conv_bn(channels, widths[0], kernel=1), conv_bn(inputs, last, kernel=1)
+    return he_init(StagedNetwork(stages, nn.Linear(last, num_classes), stem=stem, head=head))
 
 
 models.add("shufflenetv2")(shufflenetv2)

@@ -1,5 +1,6 @@
 """Which wide residual networks suit 32x32 images? Zagoruyko and Komodakis's, by depth and widening factor."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ class PreActivationBlock(nn.Module):
 
 
 def wide_resnet(
-    *, num_classes: int, channels: int, image_size: int, depth: int, factor: int
+    *, num_classes: int, channels: int, image_size: int, depth: int, widths: Sequence[int]
 ) -> StagedNetwork:
     """Return WRN-depth-factor (Zagoruyko and Komodakis, arXiv 1605.07146), without dropout.
 
@@ -52,16 +53,17 @@ def wide_resnet(
         channels: Channels of an image.
         image_size: Height and width of an image, >= 4.
         depth: 6 n + 4.
-        factor: Widens the stages of 16, 32 and 64 channels.
+        widths: Channels of the first convolution and of the three stages.
 
     Raises:
-        ConfigError: The depth is not 6 n + 4, or the images are too small.
+        ConfigError: The depth is not 6 n + 4, the widths are not four, or the images are too small.
     """
     refuse_small(image_size, 4)
     blocks = (depth - 4) // 6
     if (depth - 4) % 6 or blocks < 1:
         raise ConfigError(f"no network has depth {depth}", where="options.depth", hint="6 n + 4 fits")
-    widths = (16, 16 * factor, 32 * factor, 64 * factor)
+    if len(widths) != 4:
+        raise ConfigError(f"{len(widths)} widths, 4 needed", where="options.widths")
     stages: list[nn.Module] = []
     for number in range(3):
         inputs, outputs = widths[number], widths[number + 1]
@@ -74,4 +76,5 @@ def wide_resnet(
 
 
 for depth, factor in SIZES:
-    models.add(f"wrn_{depth}_{factor}")(partial(wide_resnet, depth=depth, factor=factor))
+    widths = (16, 16 * factor, 32 * factor, 64 * factor)
+    models.add(f"wrn_{depth}_{factor}")(partial(wide_resnet, depth=depth, widths=widths))

@@ -1,0 +1,27 @@
+"""`pdsearch export`: how do the best configurations and students leave a study? As folders that need nothing of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.console import note, print_lines
+
+__all__ = ["export"]
+
+
+def export(
+    study: Annotated[Path, typer.Argument(help="The folder of a study.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where the exported folders go.")] = Path("exported"),
+    top: Annotated[int, typer.Option(min=1, help="How many teachers, best first.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace folders of the same name.")] = False,
+    artifacts: Annotated[
+        Path | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
+    ] = None,
+) -> None:
+    """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
+    from pdsearch.export import export_study  # loads torch
+
+    folders = export_study(study, out, top=top, force=force, artifacts=artifacts)
+    print_lines(str(folder) for folder in folders)
+    note(f"to run the first again: pdsearch run {folders[0] / 'config.yaml'}")

@@ -1,0 +1,70 @@
+"""Which features does a loss compare, and how do maps of unlike size meet?"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from torch import Tensor
+from torch.nn import functional
+
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.soften import at_least_single
+from pdsearch.errors import ConfigError, TrialError
+
+__all__ = ["pooled_pair", "same_size", "stage_pairs", "wanted"]
+
+
+def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]:
+    """Return which of a network's features a loss asks for, in the network's order.
+
+    Args:
+        patterns: As a loss declares them: names, or globs such as "stage*".
+        available: What the network offers.
+
+    Raises:
+        ConfigError: A pattern matches nothing.
+    """
+    offered, asked = tuple(available), tuple(patterns)
+    for pattern in asked:
+        if not any(fnmatchcase(name, pattern) for name in offered):
+            hint = f"it has: {', '.join(offered) or 'none'}"
+            raise ConfigError(f"this loss needs features {pattern!r}, which the network lacks", hint=hint)
+    return tuple(name for name in offered if any(fnmatchcase(name, pattern) for pattern in asked))
+
+
+def stage_pairs(student: Outputs, teacher: Outputs) -> list[tuple[Tensor, Tensor]]:
+    """Return the feature maps of both networks' stages, paired from the deepest back, shallow to deep.
+
+    Raises:
+        TrialError: A network shows no stages.
+    """
+    ours, theirs = (
+        [f for name, f in o.features.items() if name.startswith("stage")] for o in (student, teacher)
+    )
+    if not ours or not theirs:
+        raise TrialError("this loss compares stages, and a network shows none")
+    count = min(len(ours), len(theirs))
+    return [(s, t.detach()) for s, t in zip(ours[-count:], theirs[-count:], strict=True)]
+
+
+def pooled_pair(student: Outputs, teacher: Outputs) -> tuple[Tensor, Tensor]:
+    """Return both networks' pooled features, (B, F) each, float32 or wider; the teacher's carry no gradient.
+
+    Raises:
+        TrialError: A network shows none.
+    """
+    try:
+        ours, theirs = student.features["pooled"], teacher.features["pooled"].detach()
+    except KeyError as error:
+        raise TrialError("this loss compares pooled features, and a network shows none") from error
+    return at_least_single(ours.flatten(1)), at_least_single(theirs.flatten(1))
+
+
+def same_size(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    """Average the larger of two maps (B, C, H, W) down to the height and width of the smaller."""
+    size = (min(ours.shape[2], theirs.shape[2]), min(ours.shape[3], theirs.shape[3]))
+    shrunk = (
+        maps if maps.shape[2:] == size else functional.adaptive_avg_pool2d(maps, size)
+        for maps in (ours, theirs)
+    )
+    first, second = (at_least_single(maps) for maps in shrunk)
+    return first, second

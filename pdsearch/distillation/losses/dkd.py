@@ -1,0 +1,67 @@
+"""What if the label's share and the shares among the others are taught apart? Decoupled distillation."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.soften import cross_entropy, divergence, log_softened, logit_pair
+from pdsearch.registry import parameter
+
+__all__ = ["DkdParams", "dkd_loss"]
+
+
+@dataclass(frozen=True)
+class DkdParams:
+    """Parameters of dkd; the defaults are those of the official code for CIFAR-100."""
+
+    temperature: float = parameter(4.0, help="softens both distributions", low=0.5, high=50.0, log=True)
+    target_weight: float = parameter(
+        1.0, help="weight of the label's share (the paper's alpha)", low=0.0, high=20.0
+    )
+    other_weight: float = parameter(
+        8.0, help="weight of the other classes (the paper's beta)", low=0.0, high=20.0
+    )
+    hard_weight: float = parameter(
+        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
+    )
+    standardise: bool = parameter(
+        False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
+    )
+
+
+@distillation_loss("dkd", params=DkdParams)
+def dkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DkdParams) -> Tensor:
+    """Teach how sure to be of the label, and what to make of the other classes, as two terms.
+
+    loss = hard * CE + T^2 * (target * KL of (p_label, 1 - p_label) + other * KL among the other classes).
+    With both weights at 1 and at 1 - p_label of the teacher the two are plain KL. Targets that are
+    probabilities count by their largest class. The official code lets both terms grow over 20 epochs, which
+    here they do not.
+
+    Source:
+        Zhao, Cui, Song, Qiu, Liang, "Decoupled knowledge distillation", CVPR 2022, arXiv 2203.08679, equation
+        7.
+    """
+    ours, theirs = logit_pair(student, teacher, standardise=params.standardise)
+    t = params.temperature
+    label = targets if targets.dim() == 1 else targets.argmax(dim=1)
+    other = ~functional.one_hot(label, ours.shape[1]).bool()  # (batch, classes)
+    target_term = divergence(_sureness(ours / t, other), _sureness(theirs / t, other))
+    other_term = divergence(log_softened(_only(ours, other), t), log_softened(_only(theirs, other), t))
+    soft = params.target_weight * target_term + params.other_weight * other_term
+    return params.hard_weight * cross_entropy(student.logits, targets) + t**2 * soft
+
+
+def _only(logits: Tensor, other: Tensor) -> Tensor:
+    """The logits of the classes that are not the label, (batch, classes - 1)."""
+    return logits[other].view(len(logits), -1)
+
+
+def _sureness(logits: Tensor, other: Tensor) -> Tensor:
+    """Log (p_label, 1 - p_label), (batch, 2); summed as logarithms, since 1 - p loses everything near 1."""
+    logs = functional.log_softmax(logits, dim=1)
+    return torch.stack([logs[~other], torch.logsumexp(_only(logs, other), dim=1)], dim=1)

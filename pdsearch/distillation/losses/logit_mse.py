@@ -1,0 +1,42 @@
+"""What if logits are simply matched? Their mean squared difference."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.soften import cross_entropy, logit_pair
+from pdsearch.registry import parameter
+
+__all__ = ["LogitMseParams", "logit_mse_loss"]
+
+
+@dataclass(frozen=True)
+class LogitMseParams:
+    """Parameters of logit_mse."""
+
+    soft_weight: float = parameter(1.0, help="weight of the squared difference", low=0.0, high=10.0)
+    hard_weight: float = parameter(
+        0.1, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
+    )
+    standardise: bool = parameter(
+        False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
+    )
+
+
+@distillation_loss("logit_mse", params=LogitMseParams)
+def logit_mse_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: LogitMseParams) -> Tensor:
+    """Match the logits: loss = soft * mean (s - t)^2 + hard * CE, the mean over images and classes.
+
+    It has no temperature: kd's soft term approaches it, centred, as the temperature grows.
+
+    Source:
+        Ba, Caruana, "Do deep nets really need to be deep?", NeurIPS 2014, arXiv 1312.6184, equation 1; with a
+        hard term as in Kim, Oh, Kim, Cho, Yun, "Comparing Kullback-Leibler divergence and mean squared error
+        loss in knowledge distillation", IJCAI 2021, arXiv 2105.08919.
+    """
+    ours, theirs = logit_pair(student, teacher, standardise=params.standardise)
+    soft = functional.mse_loss(ours, theirs)
+    return params.soft_weight * soft + params.hard_weight * cross_entropy(student.logits, targets)

@@ -1,0 +1,47 @@
+"""What if images that look alike to the teacher must look alike to the student? Similarity-preserving."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from pdsearch.distillation.features import stage_pairs
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.soften import at_least_single, cross_entropy, full_precision
+from pdsearch.registry import parameter
+
+__all__ = ["SimilarityParams", "similarity_loss"]
+
+
+@dataclass(frozen=True)
+class SimilarityParams:
+    """Parameters of similarity; the default weight is the paper's for CIFAR-10."""
+
+    similarity_weight: float = parameter(3000.0, help="weight of the difference", low=0.0, high=10000.0)
+    hard_weight: float = parameter(
+        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
+    )
+
+
+@distillation_loss("similarity", params=SimilarityParams, features=("stage*",))
+def similarity_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: SimilarityParams) -> Tensor:
+    """Match which images resemble each other: loss = hard * CE + weight * |G(s) - G(t)|^2 / B^2.
+
+    G holds the products of all pairs of images' last feature maps, each row of length 1. Widths and sizes of
+    the maps may differ.
+
+    Source:
+        Tung, Mori, "Similarity-preserving knowledge distillation", ICCV 2019, arXiv 1907.09682, equations 1
+        to 4.
+    """
+    ours, theirs = stage_pairs(student, teacher)[-1]
+    gap = functional.mse_loss(_similarity(ours), _similarity(theirs))
+    return params.similarity_weight * gap + params.hard_weight * cross_entropy(student.logits, targets)
+
+
+def _similarity(maps: Tensor) -> Tensor:
+    """Products of all pairs of images, rows of length 1: (B, C, H, W) to (B, B)."""
+    rows = at_least_single(maps).flatten(1)
+    with full_precision(rows):
+        return functional.normalize(rows @ rows.T, dim=1)

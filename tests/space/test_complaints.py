@@ -1,0 +1,56 @@
+import pytest
+from pydantic import ValidationError
+
+from pdsearch.errors import ConfigError
+from pdsearch.space.complaints import add_complaints
+from pdsearch.space.document import Mark, from_plain, to_plain
+from pdsearch.space.problems import Problems
+from pdsearch.space.sections import File
+from tests.space.parts import CATALOG
+
+
+def complaint(document: dict[str, object]) -> str:
+    root, problems = from_plain({"data": {"source": "digits"}, **document}, Mark("f")), Problems("f")
+    with pytest.raises(ValidationError) as caught:
+        File.model_validate(to_plain(root), context=CATALOG)
+    add_complaints(caught.value, File, root, problems)
+    with pytest.raises(ConfigError) as error:
+        problems.check()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            {"search": {"trails": 1}},
+            "f key search.trails: unknown key 'trails'\n  -> did you mean 'trials'? ",
+        ),
+        (
+            {"search": {"stop": {"halving": {"factr": 2, "min_epochs": 1}}}},
+            "unknown key 'factr'\n  -> did you mean 'factor'?",
+        ),
+        ({"objectives": [{"metric": "student.params", "gaol": 1}]}, "f key objectives[0].gaol: unknown key"),
+        ({"resources": {"gpu": -1}}, "-1 is out of range\n  -> must be at least 0"),
+        (
+            {"prune": {"scope": "globl"}},
+            "unknown word 'globl'\n  -> did you mean 'global'? known: global, layer",
+        ),
+        ({"prune": {"exclude": [""]}}, "f key prune.exclude[0]: expected a word, got nothing"),
+        ({"prune": {"params": {"a b": 1}}}, "f key prune.params.a b: 'a b' is no name"),
+        ({"constraints": ["x"] * 21}, "f key constraints: 21 entries\n  -> give at most 20"),
+        ({"train": {"teacher": {"lr": True}}}, "expected a number, got true"),
+        ({"study": 5}, "f key study: expected a word, got 5"),
+    ],
+)
+def test_messages(document: dict[str, object], message: str) -> None:
+    assert message in complaint(document)
+
+
+def test_a_key_is_complained_of_once() -> None:
+    root, problems = from_plain({"data": {"source": 1}}, Mark("f")), Problems("f")
+    problems.add("known already", Mark("f"), key="data.source")
+    with pytest.raises(ValidationError) as caught:
+        File.model_validate(to_plain(root), context=CATALOG)
+    add_complaints(caught.value, File, root, problems)
+    assert len(problems.found) == 1
