@@ -30,7 +30,7 @@ class Clock:
     def save(self, total: float | None = None) -> None:
         """Write the seconds so far."""
         total = self._before + time.monotonic() - self._start if total is None else total
-        fresh = self._path.with_suffix(".tmp")
+        fresh = self._path.with_name(f".{self._path.name}.tmp")
         fresh.write_text(json.dumps({"seconds": round(total, 3)}))
         os.replace(fresh, self._path)
 

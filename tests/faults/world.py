@@ -118,7 +118,7 @@ class Worker:
 def drive(study: Study, worker: Worker) -> None:
     """Run all of a study's work, as the serial runner does."""
     while (job := study.agenda.next()) is not None:
-        study.agenda.finish(job, _outcome(study, job, worker))
+        study.agenda.finish(job, outcome(study, job, worker))
 
 
 def run(where: Space) -> Worker:
@@ -136,7 +136,7 @@ def records(root: Path, kind: str = "finished") -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (root / "study" / "trials").glob(f"*.{kind}.json")}
 
 
-def _outcome(study: Study, job: Job, worker: Worker) -> Outcome:
+def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
     with closing(worker.run(job)) as events:
         for event in events:
             if isinstance(event, Outcome):
