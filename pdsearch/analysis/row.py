@@ -68,7 +68,7 @@ class Row:
     seconds: float = column("Wall time of the trial.")
     epochs_teacher: int = column("Epochs trained for the dense teacher in this trial; 0 if it was there.")
     epochs_prune: int = column("Epochs of recovery trained in this trial; 0 if the rounds were there.")
-    epochs_student: int = column("Epochs of distillation trained in this trial; 0 if the student was there.")
+    epochs_distill: int = column("Epochs of distillation trained in this trial; 0 if the student was there.")
     artifacts_hit: int = column("Artifacts used that were there already.")
     artifacts_built: int = column("Artifacts built by this trial.")
     host: str | None = column("Where it ran.")
@@ -152,7 +152,7 @@ def _cost(record: Mapping[str, Any]) -> dict[str, Any]:
     epochs = cost.get("epochs") or {}
     return {
         "seconds": float(cost.get("seconds", 0.0)),
-        **{f"epochs_{stage}": int(epochs.get(stage, 0)) for stage in ("teacher", "prune", "student")},
+        **{f"epochs_{stage}": int(epochs.get(stage, 0)) for stage in ("teacher", "prune", "distill")},
         "artifacts_hit": sum(hits),
         "artifacts_built": len(hits) - sum(hits),
     }

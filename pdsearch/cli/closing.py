@@ -83,7 +83,7 @@ def _next(study: Study, space_file: Path) -> list[str]:
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
         f"  pdsearch export {folder} --out best     the best configurations and students",
-        *([more] if study.agenda.space.parameters else []),
+        *([more] if not study.agenda.search.exhausted else ["the space holds no further configuration"]),
     ]
 
 

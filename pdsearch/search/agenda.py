@@ -97,7 +97,9 @@ class Agenda:
     def idle(self) -> bool:
         """Say whether everything is done already, so that no worker need be started; asks nothing."""
         counts = self.space.search
-        searched = self.search.finished >= counts.trials and not self.search.waiting
+        searched = (
+            self.search.finished >= counts.trials or self.search.exhausted
+        ) and not self.search.waiting
         fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.waiting
         jobs = [*self._student_alone(), *self._confirming()]
         return searched and fair and all(job.id in self.records.finished for job in jobs)

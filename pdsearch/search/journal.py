@@ -6,7 +6,7 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["open_journal"]
+__all__ = ["open_journal", "set_aside", "whole_lines"]
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -22,19 +22,7 @@ def open_journal(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path)))
 
 
-def _mend(path: Path) -> None:
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = _whole(content)
-    if whole < len(content):
-        with path.with_name(f"{path.name}.torn").open("ab") as kept:
-            kept.write(content[whole:] + b"\n")
-        with path.open("r+b") as journal:
-            journal.truncate(whole)
-
-
-def _whole(content: bytes) -> int:
+def whole_lines(content: bytes) -> int:
     """Return how many bytes hold whole records: up to the first line that is none."""
     position = 0
     for line in content.splitlines(keepends=True):
@@ -42,6 +30,30 @@ def _whole(content: bytes) -> int:
             break
         position += len(line)
     return position
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move a journal that cannot be used out of the way, kept for a person to look at; None if there is none."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{number}.replaced")).exists():
+        number += 1
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return None
+    return aside
+
+
+def _mend(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = whole_lines(content)
+    if whole < len(content):
+        with path.with_name(f"{path.name}.torn").open("ab") as kept:
+            kept.write(content[whole:] + b"\n")
+        with path.open("r+b") as journal:
+            journal.truncate(whole)
 
 
 def _is_record(line: bytes) -> bool:

@@ -13,17 +13,19 @@ from optuna.trial import FrozenTrial, TrialState
 from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
+from pdsearch.search.points import points_of
 from pdsearch.search.records import Live, Records
+from pdsearch.search.retell import INTERRUPTED, as_trial
 from pdsearch.search.sampler import sampler
 from pdsearch.search.stop import pruner, rungs
 from pdsearch.search.suggest import suggest
 from pdsearch.space import Space
+from pdsearch.specs import derive_seed
 
 __all__ = ["Ledger"]
 
-_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
 _DUPLICATES = 50
-_INTERRUPTED = "interrupted"
+_ENUMERABLE = 1000
 
 
 class Ledger:
@@ -52,7 +54,6 @@ class Ledger:
         self.kind, self.describe, self.single = kind, describe, single
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
-        self.exhausted = False
         self.study.pruner = pruner(space.search.stop)
         self._mend()
 
@@ -65,12 +66,17 @@ class Ledger:
     def failed(self) -> int:
         """Trials that failed for a reason of their own; interruptions and duplicates are none."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != _INTERRUPTED for t in trials)
+        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != INTERRUPTED for t in trials)
 
     @property
     def waiting(self) -> int:
         """Interrupted trials that will be asked again."""
         return len(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything the space holds was tried."""
+        return bool(self.study.user_attrs.get("exhausted"))
 
     def ask(self) -> Job | None:
         """Return the next job, its asked record written; None when the space has nothing new to offer."""
@@ -86,7 +92,10 @@ class Ledger:
                 return job
             trial.set_user_attr("duplicate_of", twin)
             self.study.tell(trial, state=TrialState.FAIL)
-        self.exhausted = True
+            point = self._unseen()
+            if point is not None:
+                self.study.enqueue_trial(point)
+        self.study.set_user_attr("exhausted", True)
         return None
 
     def tell(self, job: Job, event: Event) -> bool:
@@ -102,10 +111,6 @@ class Ledger:
         """Write the finished record, then tell the study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
-        for constraint in self.space.constraints:
-            if constraint.metric in record["values"]:
-                excess = record["values"][constraint.metric] - constraint.bound
-                trial.set_constraint(str(constraint), excess if constraint.op == "<=" else -excess)
         self._settle(trial.number, record)
         return record
 
@@ -139,24 +144,32 @@ class Ledger:
 
     def _twin(self, job: Job) -> str | None:
         running = (live.job for live in self.live.values())
-        for other in running:
-            if other.key == job.key:
-                return other.id
-        for record in self.records.finished.values():
-            if record["key"] == job.key and record["kind"] == self.kind:
-                return str(record["id"])
-        return None
+        twins = (other.id for other in running if other.key == job.key)
+        return next(twins, None) or self.records.twin(job)
+
+    def _unseen(self) -> dict[str, Any] | None:
+        """Return a point of a finite space that was never tried, if there is one."""
+        points = points_of(self.space.parameters, limit=_ENUMERABLE)
+        if points is None:
+            return None
+        fresh = [point for point in points if self._twin(self._job(0, point)) is None]
+        asked = len(self.study.get_trials(deepcopy=False))
+        return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
     def _settle(self, number: int, record: Mapping[str, Any]) -> None:
-        """Tell the study what a finished record says."""
-        state = _STATES.get(record["state"], TrialState.FAIL)
-        trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
-        if state is TrialState.FAIL:
-            self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
-        values = None  # A trial that is not complete may lack the metrics of the objectives.
-        if state is TrialState.COMPLETE:
-            values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(number, values, state=state, skip_if_finished=True)
+        """Tell the study what a finished record says; what it was told before is not told again."""
+        storage, expected = self.study._storage, as_trial(record, self.space)
+        stored = self.study.get_trials(deepcopy=False)[number]
+        for epoch, value in expected.intermediate_values.items():
+            if epoch not in stored.intermediate_values:
+                storage.set_trial_intermediate_value(stored._trial_id, epoch, value)
+        for name, excess in expected.system_attrs.items():
+            if name not in stored.system_attrs:
+                storage.set_trial_system_attr(stored._trial_id, name, excess)
+        if expected.state is TrialState.FAIL:
+            storage.set_trial_user_attr(stored._trial_id, "reason", expected.user_attrs["reason"])
+        values = expected.values if expected.state is TrialState.COMPLETE else None
+        self.study.tell(number, values, state=expected.state, skip_if_finished=True)
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
@@ -165,15 +178,16 @@ class Ledger:
             if record is not None:
                 self._settle(trial.number, record)
             else:
-                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", _INTERRUPTED)
+                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
             # One that was cut off while it was being asked is sampled again, as it was and would have been.
-            sampled = trial.params if "key" in trial.user_attrs else {}
+            asked = self.records.asked.get(f"{self.kind}-{trial.number:05d}")
+            sampled = asked["params"] if asked else trial.params if "key" in trial.user_attrs else {}
             params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:
         trials = self.study.get_trials(deepcopy=False)
         retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
-        return [t for t in trials if t.user_attrs.get("reason") == _INTERRUPTED and t.number not in retried]
+        return [t for t in trials if t.user_attrs.get("reason") == INTERRUPTED and t.number not in retried]

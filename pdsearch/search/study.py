@@ -9,9 +9,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.study import StudyDirection
-
 from pdsearch.artifacts import Store, hold, write_once
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, StorageError
@@ -19,9 +16,9 @@ from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
-from pdsearch.search.journal import open_journal
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records, now
+from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.space import Parameter, Space, diff
 from pdsearch.stages.keys import dense_key
@@ -122,19 +119,13 @@ def _agenda(
     space: Space, folder: Path, store: Store, describe: Description, observer: Observer, clock: Clock
 ) -> Agenda:
     records = Records(folder / "trials")
-    storage = open_journal(folder / "journal.log")
     single = not space.parameters
+    kinds = {"search": space, "baseline": space.unpruned()}
+    studies = open_studies(folder / "journal.log", kinds, records)
 
-    def ledger(name: str, searched: Space, kind: str) -> Ledger:
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            directions=[StudyDirection[objective.goal.upper()] for objective in space.objectives],
-            load_if_exists=True,
-        )
-        return Ledger(
-            study, searched, records, kind=kind, describe=describe, single=single and kind == "search"
-        )
+    def ledger(kind: str) -> Ledger:
+        whole = single and kind == "search"
+        return Ledger(studies[kind], kinds[kind], records, kind=kind, describe=describe, single=whole)
 
     def teachers() -> Iterator[Job]:
         for job in _teacher_jobs(space, describe):
@@ -145,8 +136,8 @@ def _agenda(
         space,
         describe,
         records,
-        search=ledger("search", space, "search"),
-        fair=ledger("unpruned", space.unpruned(), "baseline"),
+        search=ledger("search"),
+        fair=ledger("baseline"),
         teachers=teachers,
         observer=observer,
         forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),

@@ -4,10 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from pdsearch.space import Parameter
 
-__all__ = ["suggest"]
+__all__ = ["distribution", "suggest"]
 
 
 def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, Any]:
@@ -19,12 +25,26 @@ def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, A
     return values
 
 
-def _sample(trial: optuna.Trial, parameter: Parameter) -> Any:
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """Return what Optuna calls the range of a parameter.
+
+    Raises:
+        ValueError: The parameter is a range without both ends.
+    """
     if parameter.kind == "categorical":
-        return trial.suggest_categorical(parameter.name, list(parameter.choices))
+        return CategoricalDistribution(list(parameter.choices))
     low, high, step = parameter.low, parameter.high, parameter.step
     if low is None or high is None:
         raise ValueError(f"{parameter.name} has no range")
     if parameter.kind == "int":
-        return trial.suggest_int(parameter.name, int(low), int(high), step=int(step or 1), log=parameter.log)
-    return trial.suggest_float(parameter.name, low, high, step=step, log=parameter.log)
+        return IntDistribution(int(low), int(high), step=int(step or 1), log=parameter.log)
+    return FloatDistribution(low, high, step=step, log=parameter.log)
+
+
+def _sample(trial: optuna.Trial, parameter: Parameter) -> Any:
+    name, of = parameter.name, distribution(parameter)
+    if isinstance(of, IntDistribution):
+        return trial.suggest_int(name, of.low, of.high, step=of.step, log=of.log)
+    if isinstance(of, FloatDistribution):
+        return trial.suggest_float(name, of.low, of.high, step=of.step, log=of.log)
+    return trial.suggest_categorical(name, list(parameter.choices))

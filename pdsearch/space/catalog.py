@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pdsearch.specs import PruneSpec
+
 __all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "options_of", "registered"]
 
 NO_PRUNING = "none"
@@ -26,6 +28,7 @@ class Catalog:
         models: Names of the options of each model; None where a model takes any.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
+        check_pruning: Raises ConfigError where a method does not go with the rest; None accepts all.
     """
 
     sources: tuple[str, ...] = ()
@@ -33,6 +36,7 @@ class Catalog:
     models: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
+    check_pruning: Callable[[PruneSpec], None] | None = None
 
 
 def registered() -> Catalog:
@@ -40,6 +44,7 @@ def registered() -> Catalog:
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
     from pdsearch.models.registry import models
+    from pdsearch.pruning.check import check
     from pdsearch.pruning.registry import methods
 
     return Catalog(
@@ -48,6 +53,7 @@ def registered() -> Catalog:
         models={name: options_of(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
+        check_pruning=lambda spec: check(spec, methods.get(spec.method)),
     )
 
 

@@ -23,6 +23,7 @@ from pdsearch.space.reader import MAX_BYTES, read_yaml
 from pdsearch.space.resolve import PRUNING_ONLY, frozen
 from pdsearch.space.rules import Selectable, section_defaults
 from pdsearch.space.sections import File
+from pdsearch.space.sense import check_sense
 from pdsearch.space.values import part_params
 from pdsearch.space.words import METRICS
 from pdsearch.specs import Params
@@ -113,7 +114,10 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     problems.check()
     check_whole(draft)
     problems.check()
-    return _build(draft, selectable, constraints, study)
+    space = _build(draft, selectable, constraints, study)
+    check_sense(draft, space)
+    problems.check()
+    return space
 
 
 def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:

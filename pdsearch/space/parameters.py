@@ -14,7 +14,7 @@ from pdsearch.space.complaints import add_complaints
 from pdsearch.space.document import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
 from pdsearch.space.model import Parameter
 from pdsearch.space.problems import Problems, nearest, show
-from pdsearch.space.rules import FREE_GROUPS, ONCE_PER_STUDY, Selectable, rule_of, searchable_names
+from pdsearch.space.rules import FREE_GROUPS, Selectable, once_per_study, rule_of, searchable_names
 from pdsearch.space.sections import ParameterForm
 from pdsearch.space.values import Rule, part_params
 from pdsearch.specs import DistillSpec
@@ -73,7 +73,7 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
             # an unknown method or loss is reported as such; nobody knows what it would have had
             found.broken.add(name)
             continue
-        if name in ONCE_PER_STUDY or rule is None:
+        if once_per_study(name) or rule is None:
             _add_unknown(name, section.keys[name], problems, catalog, selectable)
             found.broken.add(name)
             continue
@@ -106,7 +106,7 @@ def _listed(value: Any) -> Sequence[Any]:
 def _add_unknown(name: str, mark: Mark, problems: Problems, catalog: Catalog, selectable: Selectable) -> None:
     what, hint = f"nothing is called {show(name)}", "see the space reference for the names"
     owners = _owners(name, catalog)
-    if name in ONCE_PER_STUDY:
+    if once_per_study(name):
         what, hint = f"{name} cannot be searched", "every trial must see the same images; fix it under data"
     elif name in FREE_GROUPS:
         what, hint = f"{name} cannot be searched as a whole", f"search one of them: {name}.NAME"

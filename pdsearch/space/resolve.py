@@ -26,7 +26,7 @@ from pdsearch.specs import (
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Space
 
-__all__ = ["NO_RECOVERY", "PRUNING_ONLY", "defaults", "resolve", "unpruned"]
+__all__ = ["NO_RECOVERY", "PRUNING_ONLY", "centre", "defaults", "resolve", "unpruned"]
 
 NO_RECOVERY = Recipe(epochs=1, lr=1.0)
 """Stands where nothing recovers, so that teachers that never use a recipe share their keys."""
@@ -157,11 +157,12 @@ def defaults(space: "Space") -> dict[str, Any]:
     values: dict[str, Any] = {}
     for parameter in space.parameters:
         if parameter.active(values):
-            values[parameter.name] = _centre(parameter)
+            values[parameter.name] = centre(parameter)
     return values
 
 
-def _centre(parameter: "Parameter") -> Any:
+def centre(parameter: "Parameter") -> Any:
+    """Return the first choice, or the middle of the range: geometric if it is logarithmic, on its steps."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
         return parameter.choices[0]

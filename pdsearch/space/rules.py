@@ -27,6 +27,7 @@ __all__ = [
     "ONCE_PER_STUDY",
     "SECTIONS",
     "Selectable",
+    "once_per_study",
     "rule_of",
     "searchable_names",
     "section_defaults",
@@ -67,6 +68,11 @@ class Selectable:
     methods: tuple[str, ...]
     losses: tuple[str, ...]
     sure: bool = True
+
+
+def once_per_study(name: str) -> bool:
+    """Say whether a field belongs to the images, which are the same for every trial of a study."""
+    return name in ONCE_PER_STUDY or name.startswith("data.options")
 
 
 def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:

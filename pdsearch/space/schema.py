@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog, registered
-from pdsearch.space.rules import FREE_GROUPS, Selectable, rule_of, searchable_names
+from pdsearch.space.rules import Selectable, rule_of, searchable_names
 from pdsearch.space.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.space.values import part_params
 from pdsearch.space.words import METRICS
@@ -91,7 +91,7 @@ def _any_of(kinds: list[Schema]) -> Schema:
 
 def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
     everything = Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
-    options = "|".join(group.replace(".", r"\.") for group in FREE_GROUPS if group != "prune.params")
+    options = r"teacher\.options|student\.options"
     return {
         "type": "object",
         "description": schema["properties"]["space"]["description"],

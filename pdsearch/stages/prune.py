@@ -31,13 +31,26 @@ _COSINE_TAIL = (
 
 def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
     """Return the teacher of a trial, dense or pruned, computing only the rounds that nobody has."""
-    keys = round_keys(spec)
-    done = next((n for n in range(len(keys), 0, -1) if site.store.find("prune", keys[n - 1])), 0)
-    if done == 0:
-        before = yield from _start(spec, data, site)
-    for number in range(max(done, 1), len(keys) + 1):
-        before = yield from _round(spec, data, site, number, None if number == done else before)
+    keys, kept = round_keys(spec), _kept_rounds(spec)
+    found = (number for number in reversed(kept) if site.store.find("prune", keys[number - 1]))
+    done = next(found, 0)
+    before = None if done else (yield from _start(spec, data, site))
+    for number in (number for number in kept if number >= done):
+        first = max((earlier for earlier in kept if earlier < number), default=0) + 1
+        before = yield from _rounds(spec, data, site, first, number, before)
+    assert before is not None
     return before
+
+
+def _kept_rounds(spec: TrialSpec) -> list[int]:
+    """Return the rounds whose networks are artifacts: those that train, and the last.
+
+    Pruning again costs less than storing what lies between.
+    """
+    number = len(round_keys(spec))
+    if spec.prune is None or (spec.prune.at == "trained" and spec.prune.recovery != "none"):
+        return list(range(1, number + 1))
+    return [number]
 
 
 def _start(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
@@ -47,34 +60,44 @@ def _start(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, No
     return Network("", _untrained(spec, data), None, {})
 
 
-def _round(
-    spec: TrialSpec, data: Dataset, site: Site, number: int, before: Network | None
+def _rounds(
+    spec: TrialSpec, data: Dataset, site: Site, first: int, last: int, before: Network | None
 ) -> Generator[Progress, None, Network]:
-    key = round_keys(spec)[number - 1]
+    """Return the network after round `last`: pruned from `first` on, then trained."""
+    key = round_keys(spec)[last - 1]
 
     def make() -> Generator[Progress, None, Made]:
         assert before is not None
         assert spec.prune is not None
-        model = copy.deepcopy(before.model)
-        mask = _pruned(model, spec, data, site, number, before.mask)
-        recipe = _recipe(spec, number)
-        meta: dict[str, Json]
-        if recipe is None:
-            meta = {"val_accuracy": measure(model, data, "val", site, spec.precision), "epochs": 0}
-        else:
-            fitting = Fitting(spec, data, site, stage="prune", key=key)
-            note = f"{spec.prune.method} round {number} of {len(targets(spec.prune))}"
-            seed = derive_seed(spec.teacher.seed, "prune", number)
-            meta = yield from fit_teacher(fitting, model, note=note, recipe=recipe, seed=seed, mask=mask)
+        model, mask = copy.deepcopy(before.model), before.mask
+        for number in range(first, last + 1):
+            yield Progress("prune", f"{spec.prune.method} round {number} of {len(targets(spec.prune))}")
+            mask = _pruned(model, spec, data, site, number, mask)
+        assert mask is not None
         counts: dict[str, Json] = {
             "sparsity": mask.sparsity,
             "remaining": mask.remaining,
             "prunable": mask.total,
         }
-        return Made(packed(model, mask), {**meta, **counts, "round": number})
+        meta = yield from _recovered(model, mask, spec, data, site, last, key)
+        return Made(packed(model, mask), {**meta, **counts, "round": last})
 
     entry = yield from obtain(site, "prune", key, make)
     return network(entry, spec, data, site)
+
+
+def _recovered(
+    model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, site: Site, number: int, key: str
+) -> Generator[Progress, None, dict[str, Json]]:
+    """Train a pruned network as its round asks, and return what is known of it."""
+    asked: PruneSpec = spec.prune  # type: ignore[assignment]
+    recipe = _recipe(spec, number)
+    if recipe is None:
+        return {"val_accuracy": measure(model, data, "val", site, spec.precision), "epochs": 0}
+    fitting = Fitting(spec, data, site, stage="prune", key=key)
+    note = f"{asked.method} round {number} of {len(targets(asked))}"
+    seed = derive_seed(spec.teacher.seed, "prune", number)
+    return (yield from fit_teacher(fitting, model, note=note, recipe=recipe, seed=seed, mask=mask))
 
 
 def _pruned(

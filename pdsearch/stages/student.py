@@ -7,11 +7,14 @@ from torch import nn
 from pdsearch.data import Dataset
 from pdsearch.errors import TrialError
 from pdsearch.models import count_flops, count_params
+from pdsearch.models.slim import plan_from_masks
 from pdsearch.specs import Json, StudentSpec, TrialSpec
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.site import Site
 
-__all__ = ["Student", "student"]
+__all__ = ["FROM_TEACHER", "Student", "student"]
+
+FROM_TEACHER = "from_teacher"
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,27 @@ class Student:
 
 def student(spec: TrialSpec, data: Dataset, teacher: Network | None, site: Site) -> Student:
     """Return the student of a trial."""
-    shape = spec.student
-    if shape.model == "from_teacher":
-        raise TrialError("from_teacher is not available", hint=f"name a model; the teacher is {teacher}")
+    shape = _shaped(spec, data, teacher) if spec.student.model == FROM_TEACHER else spec.student
     model = blank(shape.model, shape.options, data, spec.distill.seed)
     size = (data.channels, data.image_size, data.image_size)
-    name = ("flops", shape.model, repr(shape.options), repr(size))
+    name = ("flops", shape.model, repr(shape.options), repr(size), str(data.num_classes))
     flops = site.kept.get(name, lambda: (count_flops(model, size), 8))
     return Student(site.engine(spec.precision).place(model), shape, count_params(model), flops)
+
+
+def _shaped(spec: TrialSpec, data: Dataset, teacher: Network | None) -> StudentSpec:
+    """Return the architecture that the pruned teacher's masks ask for; an unpruned teacher asks for its own."""
+    if teacher is None:
+        raise TrialError("a student shaped by its teacher needs one", where="student.model")
+    options = plan_from_masks(
+        spec.teacher.model,
+        teacher.mask or {},
+        num_classes=data.num_classes,
+        channels=data.channels,
+        image_size=data.image_size,
+        options=spec.teacher.options,
+    )
+    return StudentSpec(spec.teacher.model, options)
 
 
 def _plain(value: object) -> Json:

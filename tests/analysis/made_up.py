@@ -92,7 +92,7 @@ def record(
         if kind == "confirm"
         else None,
         "artifacts": [{"stage": "teacher", "key": "b" * 64, "hit": True, "seconds": 1.0}],
-        "cost": {"seconds": 2.5, "epochs": {"teacher": 0, "prune": 3, "student": epochs}},
+        "cost": {"seconds": 2.5, "epochs": {"teacher": 0, "prune": 3, "distill": epochs}},
         "host": "here",
         "device": "cpu",
         "versions": {},

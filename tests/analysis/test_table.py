@@ -27,7 +27,7 @@ def test_rows_hold_what_records_hold(tmp_path: Path) -> None:
     assert (row.number, row.val_accuracy, row.prune_method, row.teacher_model) == (3, 0.5, None, "vgg19_bn")
     assert row.student_options == '{"width":2}'
     assert (row.epochs, row.epochs_planned, row.seconds, row.artifacts_hit) == (20, 20, 2.5, 1)
-    assert (row.epochs_prune, row.epochs_student, row.epochs_teacher) == (3, 20, 0)
+    assert (row.epochs_prune, row.epochs_distill, row.epochs_teacher) == (3, 20, 0)
 
 
 def test_a_copied_folder_tells_the_same(tmp_path: Path) -> None:

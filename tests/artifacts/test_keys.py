@@ -4,7 +4,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from pdsearch.specs import (
     TrialSpec,
     digest,
     keyed,
-    later,
-    located,
 )
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "keys.json").read_text())
@@ -91,32 +88,3 @@ def test_key_is_the_same_in_every_process() -> None:
             [sys.executable, "-c", code], env=environment, capture_output=True, check=True
         )
         assert json.loads(answer.stdout) == _keys()
-
-
-@dataclass(frozen=True)
-class Grown:
-    """A spec with a field of its first version, one added later, and one that says where something lies."""
-
-    ratio: float
-    root: str = located("here")
-    warmup: int = later(5, neutral=0)
-
-
-def test_neutral_field_is_left_out_and_its_default_is_not() -> None:
-    assert keyed(Grown(0.5, warmup=0)) == {"ratio": 0.5}
-    assert keyed(Grown(0.5)) == {"ratio": 0.5, "warmup": 5}
-
-
-def test_located_field_is_left_out() -> None:
-    assert keyed(Grown(0.5, root="there")) == keyed(Grown(0.5, root="elsewhere"))
-    assert digest(keyed(DataSpec(source="a", root="x"))) == digest(keyed(DataSpec(source="b", root="y")))
-
-
-@pytest.mark.parametrize("value", [{1, 2}, b"bytes", float("nan"), float("inf"), object(), Grown, 1j])
-def test_unknown_types_raise(value: object) -> None:
-    with pytest.raises(TypeError, match="key"):
-        keyed({"a": [value]})
-
-
-def test_true_and_one_are_different_values() -> None:
-    assert digest(keyed({"a": True})) != digest(keyed({"a": 1})) != digest(keyed({"a": 1.0}))

@@ -60,7 +60,7 @@ def _nodes(config: Config) -> Iterator[str]:
 
 
 def _token(config: Config) -> Iterator[str]:
-    if "/home/ubuntu/.ray/auth_token" not in config["file_mounts"]:
+    if "~/.ray/auth_token" not in config["file_mounts"]:
         yield "nodes get no token"
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         if not any(TOKEN_MODE in command and "ray start" in command for command in config[commands]):
@@ -130,7 +130,7 @@ def _no_token(config: Config) -> None:
 
 
 def _no_token_file(config: Config) -> None:
-    del config["file_mounts"]["/home/ubuntu/.ray/auth_token"]
+    del config["file_mounts"]["~/.ray/auth_token"]
 
 
 def _other_ray(config: Config) -> None:

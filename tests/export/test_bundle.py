@@ -79,6 +79,26 @@ def test_a_missing_artifact_leaves_nothing(study: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_real_records_numbers_reach_its_row(study: Path) -> None:
+    """The names that stages write are the names that analysis reads."""
+    rows = read_study(study).rows
+    (searched,) = [row for row in rows if row.kind == "search"]
+    assert (searched.epochs, searched.epochs_planned, searched.epochs_distill, searched.epochs_prune) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert (searched.prune_method, searched.prune_ratio, searched.prune_rounds) == ("magnitude", 0.5, 1)
+    assert searched.teacher_sparsity == pytest.approx(0.5, abs=0.01)
+    assert sum(row.epochs_teacher for row in rows) <= 1
+    assert searched.student_params is not None
+    assert searched.student_flops is not None
+    confirmed = [row for row in rows if row.kind == "confirm"]
+    assert all(row.test_accuracy is not None for row in confirmed)
+    assert any(row.unpruned_config and row.alone_config for row in confirmed)
+
+
 def test_several_teachers_lie_in_order(study: Path, tmp_path: Path) -> None:
     folders = export_study(study, tmp_path, top=9)
     assert len(folders) == 2

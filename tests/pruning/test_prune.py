@@ -76,3 +76,9 @@ def test_structured_scope_layer_holds_in_each_layer(net: nn.Module) -> None:
 def test_a_method_that_forgets_a_layer_fails_the_trial(net: nn.Module, bad: dict[str, Tensor]) -> None:
     with pytest.raises(TrialError, match=r"test scores 0.weight with shape"):
         run(net, method_of(lambda *_: bad), 0.5)
+
+
+def test_tied_channels_still_leave_one_in_each_layer(net: nn.Module) -> None:
+    tied = {"0.weight": torch.ones(6), "3.weight": torch.ones(8), "7.weight": torch.ones(4)}
+    mask = run(net, method_of(lambda *_: tied, structured=True), 12 / 14)
+    assert [int(keep.flatten(1).any(1).sum()) for keep in mask.values()] == [1, 1, 4]

@@ -92,3 +92,12 @@ def test_illegal_sparsity_is_refused(sparsity: float) -> None:
 def test_unknown_scope_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"unknown prune.scope 'channel'"):
         select(scores_of(), sparsity=0.5, scope="channel")
+
+
+def test_nearly_equal_singles_are_told_apart() -> None:
+    assert select({"a": torch.tensor([1.0 + 1e-6, 1.0])}, sparsity=0.5)["a"].tolist() == [True, False]
+
+
+def test_half_precision_scores_are_taken_as_they_are() -> None:
+    scores = {"a": torch.tensor([3.0, 1.0, 2.0], dtype=torch.bfloat16)}
+    assert select(scores, sparsity=0.3)["a"].tolist() == [True, False, True]

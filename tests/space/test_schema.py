@@ -43,6 +43,7 @@ def test_it_accepts_what_load_accepts(sections: dict[str, Any]) -> None:
         {"teacher": {"model": "resnet21"}},
         {"space": {"distill.temprature": [1]}},
         {"space": {"data.val_fraction": [0.1]}},
+        {"space": {"data.options.label": ["fine"]}},
         {"space": {"distill.temperature": {"low": 1, "hihg": 2}}},
         {"search": {"stop": None}},
         {"confirm": False},

@@ -1,4 +1,4 @@
-"""How long is a whole channel? The root mean square of the weights that produce it."""
+"""How long is a whole channel? The norm of the weights that produce it."""
 
 from torch import Generator, Tensor, nn
 
@@ -8,21 +8,21 @@ from pdsearch.registry import NoParams
 
 __all__ = ["score_filter_l2"]
 
+TINY = 1e-12
+
 
 @pruning_method("filter_l2", structured=True)
 def score_filter_l2(
     model: nn.Module, batches: Batches, generator: Generator, params: NoParams
 ) -> dict[str, Tensor]:
-    """Score output channels by the root mean square of the channel's weights.
+    """Score output channels by the L2 norm of their weights, over the layer's mean.
 
-    Within a layer this is the order by L2 norm; the mean makes layers of different fan-in comparable when the
+    Within a layer this is the paper's order; the mean makes layers of different fan-in comparable when the
     scope is global.
 
     Source:
         He, Kang, Dong, Fu, Yang, "Soft filter pruning for accelerating deep convolutional neural networks",
         IJCAI 2018, arXiv 1808.06866, section 3.2, with p = 2.
     """
-    return {
-        name: weight.detach().flatten(1).square().mean(dim=1).sqrt()
-        for name, weight in prunable(model).items()
-    }
+    norms = {name: weight.detach().flatten(1).norm(dim=1) for name, weight in prunable(model).items()}
+    return {name: norm / norm.mean().clamp_min(TINY) for name, norm in norms.items()}

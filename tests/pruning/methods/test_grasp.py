@@ -45,3 +45,13 @@ def test_removing_the_lowest_weakens_the_gradient_least() -> None:
         shrunk[index] *= 1 - 1e-6
         lost = (half_flow(net.weight) - half_flow(shrunk)) / 1e-6
         torch.testing.assert_close(lost, float(scores[index]), rtol=1e-4, atol=1e-9)
+
+
+def test_running_statistics_know_nothing_yet_and_do_not_count() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+    batches = [(torch.randn(8, 3), torch.randint(2, (8,)))]
+    first = score_grasp(net, batches, Generator(), GraspParams())
+    net.get_buffer("1.running_mean").fill_(3.0)
+    second = score_grasp(net, batches, Generator(), GraspParams())
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,56 @@
+"""Does every pruning a space can ask for make sense? The methods judge; their reasons are collected here."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from pdsearch.errors import ConfigError
+from pdsearch.space.draft import Draft
+from pdsearch.space.model import Parameter, Space
+from pdsearch.space.resolve import centre
+from pdsearch.specs import PruneSpec
+
+__all__ = ["check_sense", "prunings"]
+
+MOST_POINTS = 2_000
+
+
+def check_sense(draft: Draft, space: Space) -> None:
+    """Note every reason for which a method does not go with the rest of a pruning."""
+    check = draft.catalog.check_pruning
+    if check is None:
+        return
+    for pruning in prunings(space):
+        try:
+            check(pruning)
+        except ConfigError as error:
+            draft.complain(error.what, "prune.method", error.hint or "choose another method")
+
+
+def prunings(space: Space) -> Iterator[PruneSpec]:
+    """Yield what a space can ask for, each once: all choices, the ends of ranges; 2,000 points at most."""
+    varied: set[str] = set()
+    for parameter in reversed(space.parameters):
+        if parameter.name.startswith("prune.") or parameter.name in varied:
+            varied |= {parameter.name, *parameter.when}
+    seen: set[PruneSpec] = set()
+    for point in islice(_points(space.parameters, varied, {}), MOST_POINTS):
+        pruning = space.resolve(point).prune
+        if pruning is not None and pruning not in seen:
+            seen.add(pruning)
+            yield pruning
+
+
+def _points(
+    parameters: tuple[Parameter, ...], varied: set[str], chosen: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    if not parameters:
+        yield chosen
+        return
+    first, rest = parameters[0], parameters[1:]
+    if not first.active(chosen):
+        yield from _points(rest, varied, chosen)
+        return
+    ends = first.choices or (first.low, first.high)
+    for value in ends if first.name in varied else (centre(first),):
+        yield from _points(rest, varied, {**chosen, first.name: value})

@@ -1,0 +1,119 @@
+"""What does a student hear in each step? Its own outputs, the teacher's, and what a loss puts between them."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Generator as Random
+from torch import Tensor, nn
+
+from pdsearch.data import Dataset, Views
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, losses
+from pdsearch.specs import TrialSpec, derive_seed
+from pdsearch.stages.networks import Network
+from pdsearch.stages.outputs import TeacherLogits
+from pdsearch.stages.site import Site
+from pdsearch.training import Objective, evaluating
+
+__all__ = ["Pupil", "lesson", "pupil"]
+
+Answers = Callable[[Tensor, Tensor, int], Outputs]
+"""answers(images, index, epoch) -> what the teacher says of a batch."""
+
+
+class Pupil(nn.Module):
+    """The student and, where the loss has one, the adapter that is trained with it.
+
+    Both are checkpointed together; only the student is measured, handed on and exported.
+
+    Args:
+        student: The student.
+        adapter: What stands between the networks and the loss; None for most losses.
+    """
+
+    def __init__(self, student: nn.Module, adapter: nn.Module | None) -> None:
+        super().__init__()
+        self.student, self.adapter = student, adapter
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the student's logits, (B, classes)."""
+        logits: Tensor = self.student(images)
+        return logits
+
+
+def pupil(spec: TrialSpec, data: Dataset, teacher: Network | None, student: nn.Module, site: Site) -> Pupil:
+    """Return the student ready to be taught by the trial's loss."""
+    entry, params = _loss(spec)
+    if entry.adapter is None or teacher is None:
+        return Pupil(student, None)
+    size = (1, data.channels, data.image_size, data.image_size)
+    image = torch.zeros(size, device=site.device)
+    random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
+    shapes = _shapes(student, image, entry), _shapes(teacher.model, image, entry)
+    adapter = entry.adapter(*shapes, len(data.train), random, params)
+    return Pupil(student, adapter.to(site.device))
+
+
+def lesson(spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views, site: Site) -> Objective:
+    """Return the trial's objective for a pupil."""
+    entry, params = _loss(spec)
+    answers = _answers(spec, data, teacher, seen, site)
+    targets = _targets(seen.labels, data.num_classes, spec.distill.recipe.label_smoothing)
+
+    def objective(taught: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        assert isinstance(taught, Pupil)
+        ours = _outputs(taught.student, images, entry.features)
+        theirs = ours if answers is None else answers(images, index, epoch)
+        if taught.adapter is not None:
+            ours, theirs = taught.adapter(ours, theirs, index)
+        return entry.loss(ours, theirs, targets[index], params)
+
+    return objective
+
+
+def _loss(spec: TrialSpec) -> tuple[DistillationLoss, Any]:
+    entry = losses.get(spec.distill.loss)
+    return entry, entry.params(**dict(spec.distill.params))
+
+
+def _answers(
+    spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views, site: Site
+) -> Answers | None:
+    """Return how the teacher answers: from stored logits, or live where the loss wants features."""
+    entry, _ = _loss(spec)
+    if teacher is None or not entry.needs_teacher:
+        return None
+    if entry.features:
+        return lambda images, _index, _epoch: _live(teacher.model, images, entry.features)
+    stored = TeacherLogits(spec, teacher, seen, data.num_classes, site)
+    return lambda _images, index, epoch: Outputs(stored.rows(epoch, index).float())
+
+
+def _live(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
+    with evaluating(model):
+        return _outputs(model, images, features)
+
+
+def _outputs(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
+    """Run a network; in float32 what leaves it, since softmax and divergence lose too much in 16 bits."""
+    if not features:
+        return Outputs(model(images).float())
+    maps: dict[str, Tensor] = model.features(images)  # type: ignore[operator]
+    logits: Tensor = model.classifier(maps["pooled"])  # type: ignore[operator]
+    wanted = [name for name in maps if any(fnmatchcase(name, pattern) for pattern in features)]
+    return Outputs(logits.float(), {name: maps[name].float() for name in wanted})
+
+
+def _shapes(model: nn.Module, image: Tensor, entry: DistillationLoss) -> FeatureShapes:
+    shown = _live(model, image, entry.features).features
+    return {name: tuple(value.shape[1:]) for name, value in shown.items()}
+
+
+def _targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
+    """Return class indices, or probabilities where labels are smoothed."""
+    if smoothing == 0:
+        return labels
+    hard = nn.functional.one_hot(labels, classes).float()
+    return hard * (1 - smoothing) + torch.full_like(hard, smoothing / classes)

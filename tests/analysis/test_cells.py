@@ -1,0 +1,21 @@
+"""Numbers read the same wherever they are shown."""
+
+from pdsearch.analysis import Estimate, Gain, percent, show_estimate, show_gain
+
+
+def test_shares() -> None:
+    assert [percent(0.12345), percent(None), percent(0.01, signed=True)] == ["12.35", "-", "+1.00"]
+
+
+def test_estimates() -> None:
+    assert show_estimate(None) == "-"
+    assert show_estimate(Estimate(1, 0.5)) == "50.00"
+    assert show_estimate(Estimate(3, 0.5, 0.4, 0.6)) == "50.00 ± 10.00"
+
+
+def test_a_star_needs_an_adjusted_p_value() -> None:
+    estimate = Estimate(3, 0.01, 0.005, 0.015)
+    assert show_gain(Gain(estimate, p=0.01, p_holm=0.04)) == "+1.00* [+0.50, +1.50]"
+    assert show_gain(Gain(estimate, p=0.01, p_holm=0.06)) == "+1.00 [+0.50, +1.50]"
+    assert show_gain(Gain(Estimate(1, -0.01))) == "-1.00"
+    assert show_gain(None) == "-"

@@ -1,0 +1,48 @@
+"""The sentences below a ranking say what a reader needs, and only what is so."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pdsearch.analysis import rank_teachers
+from pdsearch.records import Broken
+from tests.analysis.made_up import confirmed, record, study
+
+
+def _text(records: list[dict[str, Any]]) -> str:
+    return "\n".join(rank_teachers(study(records)).footer)
+
+
+def test_a_whole_study_has_nothing_to_excuse() -> None:
+    records = [
+        item
+        for teacher_seed in range(3)
+        for method, base in (("magnitude", 0.7), (None, 0.6))
+        for item in confirmed(method, [base, base + 0.01 * teacher_seed], teacher_seed=teacher_seed)
+    ]
+    text = _text([*records, *confirmed("alone", [0.5 + 0.01 * seed for seed in range(6)])])
+    assert "3 teacher seed(s)" in text
+    for excuse in (
+        "about these teachers",
+        "no interval",
+        "unconfirmed",
+        "different numbers",
+        "failed",
+        "lacks",
+    ):
+        assert excuse not in text
+
+
+def test_what_ended_badly_is_counted() -> None:
+    bad = [
+        record("snip", 0.1, kind="search", number=n, state=s) for n, s in enumerate(["failed", "infeasible"])
+    ]
+    text = _text([*confirmed("magnitude", [0.7, 0.8]), *bad])
+    assert "1 trial(s) failed." in text
+    assert "1 trial(s) broke a constraint." in text
+
+
+def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:
+    broken = (Broken(tmp_path / "torn.finished.json", "torn"),)
+    text = "\n".join(rank_teachers(replace(study([]), broken=broken)).footer)
+    assert "1 file(s) are no records and were left out: torn.finished.json." in text

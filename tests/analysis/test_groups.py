@@ -1,0 +1,46 @@
+"""Rows are grouped by teacher and configuration; the values that vary independently are the units."""
+
+import pytest
+
+from pdsearch.analysis.groups import confirmed_groups, role_of, search_trials, units
+from tests.analysis.made_up import confirmed, record, study
+
+
+def test_only_complete_confirmation_counts() -> None:
+    rows = study(
+        [record("magnitude", 0.7), record("taylor", 0.7, state="failed"), record("snip", 0.7, kind="search")]
+    )
+    (group,) = confirmed_groups(rows.rows)
+    assert group.first.prune_method == "magnitude"
+
+
+def test_a_teacher_has_a_group_for_each_configuration() -> None:
+    rows = study([*confirmed(None, [0.7, 0.8]), *confirmed(None, [0.6], temperature=8.0)]).rows
+    assert sorted(len(group.rows) for group in confirmed_groups(rows)) == [1, 2]
+    assert len({group.teacher for group in confirmed_groups(rows)}) == 1
+
+
+def test_search_trials_are_those_that_reached_an_epoch() -> None:
+    states = ("complete", "stopped", "failed", "infeasible")
+    rows = study(
+        [record("magnitude", 0.7, kind="search", number=n, state=s) for n, s in enumerate(states)]
+    ).rows
+    (trials,) = search_trials(rows).values()
+    assert [row.state for row in trials] == ["complete", "stopped"]
+
+
+def test_roles() -> None:
+    rows = study([record(method, 0.5) for method in ("magnitude", None, "alone")]).rows
+    assert [role_of(row) for row in rows] == ["teacher", "unpruned", "alone"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({(0, 1): 0.5, (0, 2): 0.7}, {1: 0.5, 2: 0.7}),
+        ({(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (1, 2): 0.9}, {1: 0.6, 2: 0.8}),
+        ({(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (2, 1): 0.9}, {0: 0.6, 1: 0.7, 2: 0.9}),
+    ],
+)
+def test_units(values: dict[tuple[int, int], float], expected: dict[int, float]) -> None:
+    assert units(values) == pytest.approx(expected)

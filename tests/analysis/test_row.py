@@ -1,0 +1,55 @@
+"""A record becomes one row; what it lacks is None, what it must not lack is an error."""
+
+import pytest
+
+from pdsearch.analysis.row import row_from_record
+from tests.analysis.made_up import record
+
+
+def test_a_student_alone_has_no_teacher() -> None:
+    row = row_from_record(record("alone", 0.5))
+    assert (row.teacher_config, row.teacher_seed, row.prune_method, row.loss) == (None, None, None, "ce")
+
+
+def test_a_trial_that_failed_early_has_no_values() -> None:
+    item = record("magnitude", 0.5, state="failed")
+    item |= {
+        "reports": [],
+        "values": {},
+        "teacher": None,
+        "student": {"artifact": None},
+        "cost": {},
+        "artifacts": [],
+    }
+    row = row_from_record(item)
+    assert (row.val_accuracy, row.epochs, row.student_params, row.seconds, row.state) == (
+        None,
+        0,
+        None,
+        0.0,
+        "failed",
+    )
+
+
+def test_a_value_stands_in_for_the_last_report_only_where_there_is_one() -> None:
+    item = record("magnitude", 0.5)
+    item["values"]["student.val_accuracy"] = 0.6
+    assert row_from_record(item).val_accuracy == 0.6
+    del item["values"]["student.val_accuracy"]
+    assert row_from_record(item).val_accuracy == 0.5
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "kind", "key", "config", "state", "spec", "values", "params", "reports"]
+)
+def test_what_must_be_there(name: str) -> None:
+    item = record("magnitude", 0.5)
+    del item[name]
+    with pytest.raises(ValueError, match=name):
+        row_from_record(item)
+
+
+@pytest.mark.parametrize("spec", [None, [], "x", {"teacher": 1}])
+def test_a_part_of_another_type(spec: object) -> None:
+    with pytest.raises(ValueError, match="another type"):
+        row_from_record({**record("magnitude", 0.5), "spec": spec})

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from pdsearch.errors import ConfigError
+from pdsearch.space import load, parse
+from pdsearch.space.sense import prunings
+from pdsearch.specs import PruneSpec
+from tests.space.documents import SEARCHED, document, space
+from tests.space.parts import CATALOG
+from tests.space.test_schema import SHIPPED
+
+
+def refuse_taylor_by_layer(spec: PruneSpec) -> None:
+    if (spec.method, spec.scope) == ("taylor", "layer"):
+        raise ConfigError("taylor makes no sense by layer", hint="use global")
+
+
+STRICT = replace(CATALOG, check_pruning=refuse_taylor_by_layer)
+PRUNED = ["magnitude", "taylor"]
+
+
+def test_all_prunings_of_a_space_are_seen_once() -> None:
+    found = list(prunings(space({**SEARCHED, "distill.alpha": {"low": 0, "high": 1}})))
+    assert [(p.method, p.ratio) for p in found] == [
+        (method, ratio) for method in PRUNED for ratio in (0.36, 0.59)
+    ]
+    ends = prunings(space({"prune.ratio": {"low": 0.2, "high": 0.8}}, prune={"method": "random"}))
+    assert [p.ratio for p in ends] == [0.2, 0.8]
+    chain = {
+        "student.model": ["convnet_s", "resnet8"],
+        "distill.loss": {"choices": ["ce"], "when": {"student.model": ["resnet8"]}},
+        "prune.scope": {"choices": ["layer"], "when": {"distill.loss": ["ce"]}},
+    }
+    found = list(prunings(space(chain, student=None, prune={"method": "random", "ratio": 0.5})))
+    assert [p.scope for p in found] == ["global", "layer"]
+    assert list(prunings(space({}))) == []
+
+
+def test_a_method_that_does_not_go_with_the_rest_is_refused_once() -> None:
+    scope = {"prune.scope": {"choices": ["global", "layer"], "when": {"prune.method": PRUNED}}}
+    with pytest.raises(ConfigError) as caught:
+        parse(document({**SEARCHED, **scope}), catalog=STRICT)
+    assert str(caught.value) == (
+        "space key space.prune.method: taylor makes no sense by layer\n  -> use global"
+    )
+
+
+def test_what_no_choice_reaches_is_not_refused() -> None:
+    scope = {"prune.scope": {"choices": ["layer"], "when": {"prune.method": ["magnitude"]}}}
+    assert len(parse(document({**SEARCHED, **scope}), catalog=STRICT).parameters) == 4
+
+
+def test_registered_methods_are_asked() -> None:
+    (digits,) = [path for path in SHIPPED if path.name == "digits.yaml"]
+    ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: synflow}}"
+    with pytest.raises(ConfigError, match="synflow makes no sense with prune"):
+        load(digits, ["space.prune.method=[none, synflow]", ratio])
+    load(digits, ["space.prune.method=[none, synflow]", ratio, "prune.at=init"])
