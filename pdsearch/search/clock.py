@@ -37,5 +37,5 @@ class Clock:
     def _read(self) -> float:
         try:
             return float(json.loads(self._path.read_text())["seconds"])
-        except (FileNotFoundError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return 0.0

@@ -6,7 +6,6 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from pdsearch.artifacts import write_once
-from pdsearch.search import records
 
 __all__ = ["Killed", "kill_at"]
 
@@ -32,5 +31,5 @@ def kill_at(patch: pytest.MonkeyPatch, write: int, *, after: bool) -> list[int]:
         return call
 
     patch.setattr(JournalFileBackend, "append_logs", counted(JournalFileBackend.append_logs))
-    patch.setattr(records, "write_once", counted(write_once))
+    patch.setattr("pdsearch.search.records.write_once", counted(write_once))
     return count
