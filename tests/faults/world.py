@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.artifacts import Store, building
+from pdsearch.durable import storage_errors
 from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use
 from pdsearch.jobs import Job
 from pdsearch.search.study import Study, open_study
@@ -106,10 +107,7 @@ class Worker:
             if epoch > len(stored):
                 stored.append(_accuracy(job.key, epoch))
                 self.epochs += 1
-                path.parent.mkdir(parents=True, exist_ok=True)
-                draft = path.with_name("reports.tmp")
-                draft.write_text(json.dumps(stored))
-                os.replace(draft, path)
+                _save(path, json.dumps(stored))
             yield Report(epoch, 3, stored[epoch - 1], 1.0)
         yield from self._obtain("student", job.key, uses, {"reports": stored})
         return list(stored)
@@ -144,6 +142,14 @@ def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
             if study.agenda.tell(job, event):
                 break
     return Outcome("stopped")
+
+
+def _save(path: Path, text: str) -> None:
+    draft = path.with_name("reports.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text)
+        os.replace(draft, path)
 
 
 def _write(folder: Path, key: str) -> None:
