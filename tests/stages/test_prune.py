@@ -1,5 +1,6 @@
 """Is every round pruned once, shared by the chains it is part of, and as sparse after recovery as before?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pdsearch.pruning import targets
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.keys import round_keys
 from pdsearch.stages.networks import Network, blank, measure
-from pdsearch.stages.prune import teacher
+from pdsearch.stages.prune import _recipe, teacher
 from pdsearch.stages.site import Site
 from tests.stages.counting import counted
 from tests.stages.digits import DENSE, MOVING, SPEC, data, finish, pruned, site, stored
@@ -134,10 +135,6 @@ def test_the_dense_teacher_stays_as_it_was(here: Site) -> None:
     [({}, 0.05), ({"schedule": "cosine", "milestones": ()}, 0.05), ({"warmup_epochs": 1}, 0.05)],
 )
 def test_fine_tuning_takes_the_last_rate_of_the_recipe(fields: dict[str, Any], lr: float) -> None:
-    from dataclasses import replace
-
-    from pdsearch.stages.prune import _recipe
-
     assert SPEC.prune is not None
     recipe = replace(SPEC.prune.recipe, **fields)
     found = _recipe(pruned(recovery="finetune", recipe=recipe), 1)
