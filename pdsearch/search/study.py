@@ -9,8 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Store, hold, write_once
+from pdsearch.artifacts import Store, hold, is_orphan, write_once
 from pdsearch.data.registry import sources
+from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda, Observer
@@ -75,6 +76,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     fingerprint = _fingerprint(space)
     with hold(folder / "driver.lease"):
         resumed = (folder / "study.json").exists()
+        _sweep(folder)
         describe = _identify(space, folder, fingerprint)
         clock = Clock(folder / "elapsed.json")
         try:
@@ -82,6 +84,15 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
             yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a driver cut off was writing; nobody but the driver writes there."""
+    with storage_errors(folder):
+        for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
+            if path.suffix == ".tmp" or is_orphan(path.name):
+                path.unlink(missing_ok=True)
+    Store(folder.parent / "artifacts").sweep()
 
 
 def _identify(space: Space, folder: Path, fingerprint: str) -> Description:
