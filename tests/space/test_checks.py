@@ -56,6 +56,11 @@ def test_every_choice_of_milestones_is_judged() -> None:
         )
 
 
+def test_milestones_ascend_strictly() -> None:
+    with pytest.raises(ConfigError, match=r"\[10, 10\] do not ascend"):
+        space(train=train(teacher={"milestones": [10, 10]}))
+
+
 def test_stopping_with_several_objectives_names_its_metric() -> None:
     goals = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
     stop = {"metric": "student.val_accuracy", "halving": {"min_epochs": 3}}
