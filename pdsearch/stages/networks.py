@@ -8,13 +8,8 @@ from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
 from pdsearch.data import Dataset, Split, Views
-<<<<<<< HEAD
 from pdsearch.models import build, without_weights
-from pdsearch.pruning import Mask
-=======
-from pdsearch.models import build
 from pdsearch.pruning import Mask, rebuild
->>>>>>> science-d
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.stages.obtain import tensors
 from pdsearch.stages.site import Site
@@ -64,16 +59,11 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Network
     """Return the teacher that lies in an artifact, from the site's memory if it is at hand."""
 
     def make() -> tuple[Network, int]:
-<<<<<<< HEAD
         name = spec.teacher.model
         model = blank(name, without_weights(name, spec.teacher.options), data, spec.teacher.seed)
-        mask = load(model, tensors(entry))
-=======
-        model = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
         kept = entry.meta.get("kept")
         left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
         mask = load(model, tensors(entry)) or left
->>>>>>> science-d
         site.engine(spec.precision).place(model.eval())
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         return Network(entry.key, model, mask, entry.meta), size
