@@ -41,5 +41,5 @@ class Clock:
         with storage_errors(self._path):
             try:
                 return float(json.loads(self._path.read_text())["seconds"])
-            except (FileNotFoundError, ValueError, KeyError):
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
                 return 0.0

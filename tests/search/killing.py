@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from pdsearch.artifacts import write_once
-from pdsearch.search import records
 from pdsearch.search.journal import Journal
 
 __all__ = ["Killed", "kill_at"]
@@ -32,5 +31,5 @@ def kill_at(patch: pytest.MonkeyPatch, write: int, *, after: bool) -> list[int]:
         return call
 
     patch.setattr(Journal, "append_logs", counted(Journal.append_logs))
-    patch.setattr(records, "write_once", counted(write_once))
+    patch.setattr("pdsearch.search.records.write_once", counted(write_once))
     return count
