@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
 from pdsearch.data import Dataset, Split, Views
-from pdsearch.models import build
+from pdsearch.models import build, without_weights
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.stages.obtain import tensors
@@ -59,7 +59,8 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Network
     """Return the teacher that lies in an artifact, from the site's memory if it is at hand."""
 
     def make() -> tuple[Network, int]:
-        model = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
+        name = spec.teacher.model
+        model = blank(name, without_weights(name, spec.teacher.options), data, spec.teacher.seed)
         kept = entry.meta.get("kept")
         left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
         mask = load(model, tensors(entry)) or left
