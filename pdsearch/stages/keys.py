@@ -112,6 +112,7 @@ def _start_key(spec: TrialSpec) -> str:
         "model": spec.teacher.model,
         "options": keyed(spec.teacher.options),
         "seed": spec.teacher.seed,
+        **({"code": spec.teacher.code} if spec.teacher.code else {}),
     }
     return digest({"initial": fields, "data": data_key(spec.data), **_numerics(spec)})
 
