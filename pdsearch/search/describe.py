@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from pdsearch.models import lasting
@@ -13,16 +14,20 @@ from pdsearch.stages.keys import config_key, student_key
 __all__ = ["Description", "absolute", "versions"]
 
 
+@cache
+def _installed() -> tuple[tuple[str, str | None], ...]:
+    found: list[tuple[str, str | None]] = [("python", platform.python_version())]
+    for name in ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy"):
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, None))
+    return tuple(found)
+
+
 def versions() -> dict[str, Json]:
     """Return the versions a record carries."""
-    names = ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy")
-    found: dict[str, Json] = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return dict(_installed())
 
 
 @dataclass(frozen=True)

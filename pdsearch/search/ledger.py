@@ -15,10 +15,11 @@ from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
 from pdsearch.search.points import points_of
 from pdsearch.search.records import Live, Records
-from pdsearch.search.retell import INTERRUPTED, as_trial
+from pdsearch.search.retell import as_trial
 from pdsearch.search.sampler import sampler
 from pdsearch.search.stop import pruner, rungs
 from pdsearch.search.suggest import suggest
+from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
 from pdsearch.specs import derive_seed
 

@@ -16,13 +16,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pdsearch.errors import PdsearchError
 from pdsearch.search.journal import open_journal, set_aside
 from pdsearch.search.records import Records
-from pdsearch.search.retell import INTERRUPTED, agrees, as_interrupted, as_trial
+from pdsearch.search.retell import agrees, as_interrupted, as_trial
+from pdsearch.search.told import INTERRUPTED, NAMES
 from pdsearch.space import Space
 
-__all__ = ["NAMES", "differences", "open_studies"]
-
-NAMES = {"search": "search", "baseline": "unpruned"}
-"""Kind of trials -> name of their Optuna study."""
+__all__ = ["differences", "open_studies"]
 
 
 def open_studies(path: Path, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:

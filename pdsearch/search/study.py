@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Store, hold, write_once
+from pdsearch.artifacts import Store, hold, is_orphan, write_once
 from pdsearch.data.registry import sources
+from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda, Observer
@@ -75,6 +76,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     found = Description(_fingerprint(space), _precision(space), checkpoints=checkpoints(space))
     with hold(folder / "driver.lease"):
         resumed = (folder / "study.json").exists()
+        _sweep(folder)
         check_outside(space, found, Site(Store(root / "artifacts"), root / "progress"))
         describe = _identify(space, folder, found)
         clock = Clock(folder / "elapsed.json")
@@ -83,6 +85,15 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
             yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a driver cut off was writing; nobody but the driver writes there."""
+    with storage_errors(folder):
+        for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
+            if path.suffix == ".tmp" or is_orphan(path.name):
+                path.unlink(missing_ok=True)
+    Store(folder.parent / "artifacts").sweep()
 
 
 def _identify(space: Space, folder: Path, found: Description) -> Description:

@@ -79,8 +79,9 @@ class DataSection(Section):
         DataSpec.val_fraction, description="Share of the training images cut off for validation."
     )
     split_seed: Seed = Field(DataSpec.split_seed, description="Seed of that cut.")
-    augment: Annotated[str, AfterValidator(words.augmentation)] = Field(
-        DataSpec.augment, description="Augmentation of training views."
+    augment: Annotated[str, BeforeValidator(words.augmentations), AfterValidator(words.augmentation)] = Field(
+        DataSpec.augment,
+        description="Augmentations of training views, in order: a list, or names joined by `+`.",
     )
     subset: Count | None = unset("Number of training images to use, class-balanced; all where left out.")
     options: Options = Field(default_factory=dict, description="Further parameters of the source.")

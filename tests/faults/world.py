@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.artifacts import Store, building
+from pdsearch.durable import storage_errors
 from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use
 from pdsearch.jobs import Job
 from pdsearch.search.study import Study, open_study
@@ -106,10 +107,7 @@ class Worker:
             if epoch > len(stored):
                 stored.append(_accuracy(job.key, epoch))
                 self.epochs += 1
-                path.parent.mkdir(parents=True, exist_ok=True)
-                draft = path.with_name("reports.tmp")
-                draft.write_text(json.dumps(stored))
-                os.replace(draft, path)
+                _save(path, json.dumps(stored))
             yield Report(epoch, 3, stored[epoch - 1], 1.0)
         yield from self._obtain("student", job.key, uses, {"reports": stored})
         return list(stored)
@@ -118,7 +116,7 @@ class Worker:
 def drive(study: Study, worker: Worker) -> None:
     """Run all of a study's work, as the serial runner does."""
     while (job := study.agenda.next()) is not None:
-        study.agenda.finish(job, _outcome(study, job, worker))
+        study.agenda.finish(job, outcome(study, job, worker))
 
 
 def run(where: Space) -> Worker:
@@ -136,7 +134,7 @@ def records(root: Path, kind: str = "finished") -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (root / "study" / "trials").glob(f"*.{kind}.json")}
 
 
-def _outcome(study: Study, job: Job, worker: Worker) -> Outcome:
+def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
     with closing(worker.run(job)) as events:
         for event in events:
             if isinstance(event, Outcome):
@@ -144,6 +142,14 @@ def _outcome(study: Study, job: Job, worker: Worker) -> Outcome:
             if study.agenda.tell(job, event):
                 break
     return Outcome("stopped")
+
+
+def _save(path: Path, text: str) -> None:
+    draft = path.with_name("reports.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text)
+        os.replace(draft, path)
 
 
 def _write(folder: Path, key: str) -> None:
@@ -163,3 +169,8 @@ def _teacher(spec: TrialSpec) -> Mapping[str, Json] | None:
     facts |= {"remaining": 8, "sparsity": 0.2, "rounds": 1}
     names = ("method", "ratio", "schedule", "recovery", "scope", "at")
     return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+
+
+def read(root: Path) -> dict[str, dict[str, Any]]:
+    """Every finished record by file name."""
+    return {name: json.loads(content) for name, content in records(root).items()}

@@ -17,7 +17,7 @@ SIZES = {"channels": 3, "image_size": 64, "seed": 0}
 
 
 def made(classes: int, **options: Any) -> nn.Module:
-    return build(NAME, num_classes=classes, options=tuple(options.items()), **SIZES)  # type: ignore[arg-type]
+    return build(NAME, num_classes=classes, options=tuple(options.items()), **SIZES)
 
 
 @pytest.fixture

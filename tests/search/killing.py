@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from optuna.storages.journal import JournalFileBackend
 
 from pdsearch.artifacts import write_once
-from pdsearch.search import records
+from pdsearch.search.journal import Journal
 
 __all__ = ["Killed", "kill_at"]
 
@@ -31,6 +30,6 @@ def kill_at(patch: pytest.MonkeyPatch, write: int, *, after: bool) -> list[int]:
 
         return call
 
-    patch.setattr(JournalFileBackend, "append_logs", counted(JournalFileBackend.append_logs))
-    patch.setattr(records, "write_once", counted(write_once))
+    patch.setattr(Journal, "append_logs", counted(Journal.append_logs))
+    patch.setattr("pdsearch.search.records.write_once", counted(write_once))
     return count

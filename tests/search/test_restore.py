@@ -46,7 +46,7 @@ def cut_off(root: Path) -> Space:
     with open_study(where, world.Silent()) as study:
         worker = world.Worker(study)
         while (job := study.agenda.next()) is not None and job.id != "search-00002":
-            study.agenda.finish(job, world._outcome(study, job, worker))
+            study.agenda.finish(job, world.outcome(study, job, worker))
     return where
 
 

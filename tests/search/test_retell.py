@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from pdsearch.search.retell import INTERRUPTED, agrees, as_interrupted, as_trial
+from pdsearch.search.retell import agrees, as_interrupted, as_trial
+from pdsearch.search.told import INTERRUPTED
 from tests.faults import world
 
 SPACE = world.space(Path("/nowhere"))

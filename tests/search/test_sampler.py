@@ -1,6 +1,6 @@
 """Is the sequence of points the one there would have been, however often the driver was killed?"""
 
-import contextlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def killed(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, write: int,
     with monkeypatch.context() as patch:
         kept = ledger(searched)
         count = kill_at(patch, write, after=after)
-        with contextlib.suppress(Killed):
+        with suppress(Killed):
             finish(kept)
         return count[0]
 

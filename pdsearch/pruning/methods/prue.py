@@ -45,7 +45,8 @@ def _confidences(twin: nn.Module, batches: Batches) -> Iterator[tuple[Tensor, Te
     for images, labels in batches:
         with torch.enable_grad():
             shares = torch.softmax(twin(images).float(), dim=1)  # (B, classes)
-        yield shares.gather(1, labels[:, None]).squeeze(1), labels
+            own = shares.gather(1, labels[:, None]).squeeze(1)
+        yield own, labels
 
 
 def _class_means(twin: nn.Module, batches: Batches) -> Tensor:
