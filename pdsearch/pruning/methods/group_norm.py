@@ -39,11 +39,9 @@ def score_group_norm(
 
     def measure(part: Part) -> Tensor:
         weight = model.get_parameter(part.weight).detach()
+        if weight.dim() == 1:  # A normalisation's scale.
+            return weight.abs().pow(params.power)
         rows = weight if part.outputs else weight.transpose(0, 1)
-        return (
-            rows.flatten(1).abs().pow(params.power).sum(dim=1)
-            if rows.dim() > 1
-            else rows.abs() ** params.power
-        )
+        return rows.flatten(1).abs().pow(params.power).sum(dim=1)
 
     return grouped(model, batches[0][0][:1], measure)

@@ -20,8 +20,8 @@ def score_group_taylor(
     """Score output channels by the sum of |w * dL/dw| of what goes with them, a mean over the layers they tie.
 
     L is the mean cross-entropy over all images given; batch normalisation uses the running statistics. What
-    goes with a channel is as for group_norm, and so is the mean over each tie. torch-pruning's
-    GroupTaylorImportance is the same.
+    goes with a channel is as for group_norm, without normalisation, and so is the mean over each tie.
+    torch-pruning's GroupTaylorImportance is the same.
 
     Source:
         Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance estimation for neural network pruning", CVPR
@@ -38,8 +38,10 @@ def score_group_taylor(
             sums[name] += share * gradient
     terms = {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}
 
-    def measure(part: Part) -> Tensor:
-        rows = terms[part.weight] if part.outputs else terms[part.weight].transpose(0, 1)
-        return rows.flatten(1).sum(dim=1) if rows.dim() > 1 else rows
+    def measure(part: Part) -> Tensor | None:
+        term = terms[part.weight]
+        if term.dim() == 1:
+            return None  # A normalisation's.
+        return (term if part.outputs else term.transpose(0, 1)).flatten(1).sum(dim=1)
 
     return grouped(model, batches[0][0][:1], measure)
