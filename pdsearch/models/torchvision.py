@@ -40,7 +40,10 @@ class TorchvisionNetwork(Network):
 
         def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.dim() == 4 and output.shape[-1] > 1:
-                by_size[tuple(output.shape[-2:])] = output
+                size = tuple(output.shape[-2:])
+                # VGG and AlexNet spread their last maps over more positions: that is no stage.
+                if size <= next(reversed(by_size), size):
+                    by_size[size] = output
 
         handles = [module.register_forward_hook(listen) for module in self._layers()]
         try:

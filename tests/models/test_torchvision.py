@@ -45,6 +45,16 @@ def test_stages_are_the_last_maps_at_each_resolution() -> None:
     assert features["pooled"].shape == (2, 5)
 
 
+def test_maps_that_grow_again_are_no_stage() -> None:
+    """As in torchvision's VGG, whose pooling makes 7x7 of any last map."""
+    ours = TorchvisionNetwork(trunk(spread=nn.AdaptiveAvgPool2d(4)))
+    features = ours.features(IMAGES)
+    assert [maps.shape[-1] for maps in list(features.values())[:-1]] == [8, 4, 2]
+    assert torch.equal(
+        features["stage3"], cast("Any", ours.trunk).second(cast("Any", ours.trunk).first(IMAGES))
+    )
+
+
 def test_nothing_listens_once_the_features_are_found() -> None:
     ours = TorchvisionNetwork(trunk())
     ours.features(IMAGES)
