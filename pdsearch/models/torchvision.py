@@ -10,7 +10,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models.network import Network
 
 __all__ = ["TorchvisionNetwork", "torchvision_builder"]
-UNFIT = ("googlenet", "inception", "squeezenet", "vit_")
+UNFIT = ("googlenet", "inception", "maxvit", "squeezenet", "swin", "vit_")
 
 
 class TorchvisionNetwork(Network):
@@ -64,7 +64,7 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
         ConfigError: torchvision has no such classifier, or one that does not fit.
     """
     if name.startswith(UNFIT):
-        hint = "auxiliary outputs, a fixed image size or no linear layer"
+        hint = "auxiliary outputs, a fixed image size, channels last or no linear layer"
         raise ConfigError(f"torchvision/{name} cannot be trained here", where="model", hint=hint)
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise ConfigError(

@@ -77,7 +77,9 @@ def test_a_network_that_ends_in_something_else_is_refused() -> None:
         TorchvisionNetwork(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3", "squeezenet1_0", "vit_b_16"])
+@pytest.mark.parametrize(
+    "name", ["googlenet", "inception_v3", "maxvit_t", "squeezenet1_0", "swin_t", "swin_v2_t", "vit_b_16"]
+)
 def test_networks_that_cannot_be_trained_here_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"torchvision/{name} cannot be trained here"):
         torchvision_builder(name)
