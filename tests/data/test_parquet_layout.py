@@ -1,6 +1,7 @@
 """Files, columns and class names are found by the layout's rules, and what is unclear is never guessed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,35 @@ def test_shards_come_in_order_and_other_files_do_not(tmp_path: Path) -> None:
     shards = [f"train-0000{number}-of-00003.parquet" for number in (2, 0, 1)]
     touch(tmp_path, *shards, "test-00000-of-00001.parquet", "train-00000-of-00003.json", "training.parquet")
     assert [file.name for file in layout.files_of(spec(tmp_path), "train")] == sorted(shards)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-00000-of-00002",),
+        ("train-00001-of-00002",),
+        ("train-00000-of-00003", "train-00002-of-00003"),
+        ("train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"),
+        ("train-00000-of-00001", "train-extra"),
+    ],
+)
+def test_a_set_with_gaps_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}.parquet" for name in names))
+    with pytest.raises(DataError, match=rf"shards are missing.*\n.*found: {names[0]}\.parquet"):
+        layout.files_of(spec(tmp_path), "train")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-0", "train-1"),
+        ("train-00000-of-00001-a1b2c3d4",),
+        sorted(f"train-{number}-of-11" for number in range(11)),
+    ],
+)
+def test_shards_may_be_named_otherwise(names: Sequence[str], tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}.parquet" for name in names))
+    assert [file.stem for file in layout.files_of(spec(tmp_path), "train")] == list(names)
 
 
 def test_a_root_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
