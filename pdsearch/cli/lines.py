@@ -75,7 +75,8 @@ class JsonLines:
     def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
         """Write how a job ended."""
         self.tally.end(job, outcome, record)
-        self._write({"event": "ended", "id": job.id, "state": outcome.state, "values": dict(outcome.values)})
+        end = {"state": outcome.state, "values": dict(outcome.values)} if record is None else record
+        self._write({"event": "ended", "id": job.id, **{name: end[name] for name in ("state", "values")}})
 
     def say(self, text: str) -> None:
         """Write a remark."""

@@ -14,7 +14,7 @@ from pdsearch.models.weights import fit_weights
 __all__ = ["TorchvisionNetwork", "torchvision_builder", "weights_name"]
 
 NO_WEIGHTS = "none"
-UNFIT = ("googlenet", "inception", "squeezenet", "vit_")
+UNFIT = ("googlenet", "inception", "maxvit", "squeezenet", "swin", "vit_")
 
 
 class TorchvisionNetwork(Network):
@@ -44,7 +44,10 @@ class TorchvisionNetwork(Network):
 
         def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.dim() == 4 and output.shape[-1] > 1:
-                by_size[tuple(output.shape[-2:])] = output
+                size = tuple(output.shape[-2:])
+                # VGG and AlexNet spread their last maps over more positions: that is no stage.
+                if size <= next(reversed(by_size), size):
+                    by_size[size] = output
 
         handles = [module.register_forward_hook(listen) for module in self._layers()]
         try:
@@ -75,7 +78,7 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
         ConfigError: torchvision has no such classifier, or one that does not fit.
     """
     if name.startswith(UNFIT):
-        hint = "auxiliary outputs, a fixed image size or no linear layer"
+        hint = "auxiliary outputs, a fixed image size, channels last or no linear layer"
         raise ConfigError(f"torchvision/{name} cannot be trained here", where="model", hint=hint)
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise ConfigError(

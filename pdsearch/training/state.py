@@ -74,7 +74,10 @@ class TrainingState:
             found |= {f"average/{name}": tensor for name, tensor in self._average.weights.items()}
         for number, buffers in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer/{number}/{name}": tensor for name, tensor in buffers.items()}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+        return {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in found.items()
+        }
 
     def meta(self) -> dict[str, Json]:
         """Return what is no tensor."""
