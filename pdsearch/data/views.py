@@ -10,6 +10,10 @@ from pdsearch.specs import derive_seed
 __all__ = ["Views", "normalise"]
 
 
+_SMALL_BYTES = 8 * 2**20
+"""Normalised once up to this size; larger sets stay as bytes, which the processes of a node share."""
+
+
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Return (images - mean) / std, float32.
 
@@ -48,6 +52,7 @@ class Views:
         self._images, self._labels = split.images.to(device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
         self._drawn: tuple[int, Tensor] | None = None
+        self._ready = self._normalised() if self._augmentation.constant and self._small else None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -71,10 +76,19 @@ class Views:
             index: Positions in the split, int64 (B,), on any device.
         """
         index = index.to(self._images.device)
+        if self._ready is not None:
+            return self._ready[index]
         images = self._images[index]
         if not self.constant:
             images = self._augmentation.apply(images, self._draws(epoch)[index])
         return normalise(images, self._mean, self._std)
+
+    @property
+    def _small(self) -> bool:
+        return self._images.numel() * 4 <= _SMALL_BYTES
+
+    def _normalised(self) -> Tensor:
+        return normalise(self._images, self._mean, self._std).contiguous(memory_format=torch.channels_last)
 
     def _draws(self, epoch: int) -> Tensor:
         if self._drawn is None or self._drawn[0] != epoch:
