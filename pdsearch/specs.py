@@ -82,13 +82,17 @@ class Recipe:
         optimizer: "sgd", "adam" or "adamw".
         momentum: Of SGD.
         nesterov: Nesterov's form of momentum (SGD).
-        weight_decay: L2 term, on all parameters.
-        schedule: "step" (multiply by gamma at each milestone) or "cosine" (to zero).
+        weight_decay: L2 term, on all parameters, or as decay_norms says.
+        schedule: "step" (multiply by gamma at each milestone), "cosine" (to zero) or "one_cycle" (rise to lr, fall
+            to almost zero).
         milestones: Epochs after which a step schedule multiplies lr by gamma.
         gamma: Factor of the step schedule.
         warmup_epochs: Epochs of linear warm-up before the schedule.
         label_smoothing: Share of the target spread over all classes, in [0, 1); hard-label training only.
         select: "last" or "best_val": which epoch's weights are handed on.
+        ema: Decay per step of the average of weights that is measured and handed on, in [0, 1); 0 is no average.
+        decay_norms: Whether weight decay acts on normalisation weights and biases, too.
+        peak: Share of the steps in which a one-cycle schedule rises, in (0, 1).
     """
 
     epochs: int
@@ -104,6 +108,9 @@ class Recipe:
     warmup_epochs: int = 0
     label_smoothing: float = 0.0
     select: str = "last"
+    ema: float = later(0.0, neutral=0.0)
+    decay_norms: bool = later(True, neutral=True)
+    peak: float = later(0.3, neutral=0.3)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pdsearch.artifacts.owner import Owner, is_dead, this_owner
 from pdsearch.durable import storage_errors
 from pdsearch.errors import StudyHeldError
 
-__all__ = ["Lease", "hold"]
+__all__ = ["Lease", "discard_if_dead", "hold"]
 
 
 class Lease:
@@ -130,6 +130,17 @@ def hold(path: Path, *, beat_s: float = 5.0, window_s: float = 30.0, poll_s: flo
         yield lease
     finally:
         lease.release()
+
+
+def discard_if_dead(path: Path) -> bool:
+    """Remove a lease whose owner ran on this machine and has ended; returns whether it was removed."""
+    with storage_errors(path):
+        content = read(path)
+        owner = parse(content)
+        if owner is None or not is_dead(owner):
+            return False
+        remove(path, content)
+    return True
 
 
 def _inode(path: Path) -> int | None:

@@ -2,10 +2,10 @@
 
 import json
 import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from pdsearch.artifacts.drafts import draft_name
 from pdsearch.artifacts.owner import Owner
 
 __all__ = ["claim", "parse", "read", "record", "remove"]
@@ -37,7 +37,7 @@ def read(path: Path) -> bytes:
 
 def claim(path: Path, record: bytes) -> int | None:
     """Create a lease file and return it open, or None if the path is taken."""
-    draft = path.with_name(f".{uuid.uuid4().hex}")
+    draft = path.with_name(f".{draft_name()}")
     try:
         descriptor = _create(draft, record)
         try:
@@ -65,7 +65,7 @@ def _create(path: Path, record: bytes) -> int:
 
 def remove(path: Path, content: bytes) -> None:
     """Remove a lease file if it still names the owner that `content` names."""
-    aside = path.with_name(f".{uuid.uuid4().hex}")
+    aside = path.with_name(f".{draft_name()}")
     try:
         path.rename(aside)
     except FileNotFoundError:

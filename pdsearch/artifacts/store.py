@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from pdsearch.artifacts.drafts import draft_name, is_orphan
 from pdsearch.artifacts.interface import Entry
-from pdsearch.artifacts.lease import Lease
+from pdsearch.artifacts.lease import Lease, discard_if_dead
 from pdsearch.artifacts.manifest import (
     CorruptError,
     Manifest,
@@ -79,7 +80,7 @@ class Store:
             StorageError: The storage cannot be written, or the name is no entry's name.
         """
         target = self._folder(stage, key)
-        draft = self.root / ".tmp" / uuid.uuid4().hex
+        draft = self.root / ".tmp" / draft_name()
         with storage_errors(draft):
             try:
                 draft.parent.mkdir(parents=True, exist_ok=True)
@@ -118,22 +119,58 @@ class Store:
         self._verified.pop((stage, key), None)
         return gone is not None
 
-    def sweep(self, older_than_s: float = 86_400.0) -> int:
-        """Remove unfinished folders that nobody wrote to for a time; returns how many.
+    def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
+        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed.
 
         Args:
-            older_than_s: Seconds since the last change, by the storage's clock; well above the longest build.
+            stage: Name of the stage.
+            key: Key of the entry.
+            deep: Hash its files; otherwise only the manifest and the sizes are compared.
+
+        Raises:
+            StorageError: The storage cannot be read.
         """
-        area = self.root / ".tmp"
-        with storage_errors(area):
-            probe = area / uuid.uuid4().hex
-            probe.mkdir(parents=True)
-            now = probe.stat().st_mtime
-            probe.rmdir()
-            stale = [item for item in _folders(area) if now - item.stat().st_mtime > older_than_s]
-        for item in stale:
-            shutil.rmtree(item, ignore_errors=True)
-        return len(stale)
+        folder = self._folder(stage, key)
+        with storage_errors(folder):
+            if not _exists(folder):
+                return None
+            try:
+                manifest = read_manifest(folder, stage, key)
+                verify(folder, manifest, deep=deep)
+            except CorruptError as error:
+                return str(error)
+        return None
+
+    def leftovers(self, older_than_s: float = 86_400.0) -> list[Path]:
+        """Return what was being written, built or moved by processes that have ended.
+
+        Args:
+            older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
+                process of another machine; well above the longest build.
+        """
+        drafts, leases = self.root / ".tmp", self.root / ".leases"
+        found = [item for item in _folders(drafts) if is_orphan(item.name)]
+        with storage_errors(leases):
+            found += [item for item in leases.glob(".*") if is_orphan(item.name)]
+            known = [item for item in _folders(drafts) if item not in found]
+            if known:
+                now = _now(drafts)
+                found += [item for item in known if now - item.stat().st_mtime > older_than_s]
+        return found
+
+    def sweep(self, older_than_s: float = 86_400.0) -> int:
+        """Remove what ended processes left, leases included; returns how many things.
+
+        Args:
+            older_than_s: As in `leftovers`.
+        """
+        gone = self.leftovers(older_than_s)
+        for item in gone:
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+        return len(gone) + sum(discard_if_dead(path) for path in (self.root / ".leases").glob("[!.]*.json"))
 
     def _folder(self, stage: str, key: str) -> Path:
         if not _STAGE.fullmatch(stage) or not _KEY.fullmatch(key):
@@ -178,6 +215,16 @@ class Store:
         sync_folder(target.parent)
         self._verified[manifest.stage, manifest.key] = (signature(target, manifest), manifest)
         return Entry(manifest.stage, manifest.key, target, dict(manifest.meta))
+
+
+def _now(folder: Path) -> float:
+    """Return the time by the storage's clock."""
+    probe = folder / draft_name()
+    probe.mkdir()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.rmdir()
 
 
 def _unchanged(folder: Path, seen: Signature, manifest: Manifest) -> bool:

@@ -1,5 +1,7 @@
 """What do networks say at a temperature? Log-probabilities, in at least 32 bits, and their divergence."""
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -7,7 +9,15 @@ from torch.nn import functional
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.errors import TrialError
 
-__all__ = ["at_least_single", "cross_entropy", "divergence", "log_softened", "logit_pair", "standardised"]
+__all__ = [
+    "at_least_single",
+    "cross_entropy",
+    "divergence",
+    "full_precision",
+    "log_softened",
+    "logit_pair",
+    "standardised",
+]
 
 TINY = 1e-7
 """Added to the standard deviation, as in the official code of logit standardisation."""
@@ -58,6 +68,14 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
 def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
     """Return the cross-entropy with class indices (batch,) or probabilities (batch, classes): nats, mean."""
     return functional.cross_entropy(at_least_single(logits), targets, label_smoothing=smoothing)
+
+
+def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
+    """Return a context without autocast on a tensor's device: losses are called under it.
+
+    It would take matrix products of a loss in 16 bits again, whatever the inputs are.
+    """
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def at_least_single(logits: Tensor) -> Tensor:

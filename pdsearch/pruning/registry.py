@@ -36,7 +36,6 @@ class PruningMethod:
         schedules: The schedules it makes sense with.
         scopes: Where its scores may compete: "global", "layer" or both.
         ratio: For methods with a fixed pattern: the one ratio that the parameters allow.
-        images_per_class: How many training images of each class it wants, where it needs data.
     """
 
     name: str
@@ -48,7 +47,6 @@ class PruningMethod:
     schedules: tuple[str, ...] = SCHEDULES
     scopes: tuple[str, ...] = ("global", "layer")
     ratio: Callable[[Any], float] | None = None
-    images_per_class: int = 10
 
 
 methods: Registry[PruningMethod] = Registry("pruning method", "pdsearch.pruning.methods")

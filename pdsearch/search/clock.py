@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from pdsearch.durable import storage_errors
+
 __all__ = ["Clock"]
 
 _SAVE_EVERY_S = 5.0
@@ -30,12 +32,14 @@ class Clock:
     def save(self, total: float | None = None) -> None:
         """Write the seconds so far."""
         total = self._before + time.monotonic() - self._start if total is None else total
-        fresh = self._path.with_suffix(".tmp")
-        fresh.write_text(json.dumps({"seconds": round(total, 3)}))
-        os.replace(fresh, self._path)
+        fresh = self._path.with_name(f".{self._path.name}.tmp")
+        with storage_errors(self._path):
+            fresh.write_text(json.dumps({"seconds": round(total, 3)}))
+            os.replace(fresh, self._path)
 
     def _read(self) -> float:
-        try:
-            return float(json.loads(self._path.read_text())["seconds"])
-        except (FileNotFoundError, ValueError, KeyError):
-            return 0.0
+        with storage_errors(self._path):
+            try:
+                return float(json.loads(self._path.read_text())["seconds"])
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                return 0.0

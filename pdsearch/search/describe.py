@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from pdsearch.specs import Json, TrialSpec
 from pdsearch.stages.keys import config_key, student_key
@@ -11,16 +12,20 @@ from pdsearch.stages.keys import config_key, student_key
 __all__ = ["Description", "versions"]
 
 
+@cache
+def _installed() -> tuple[tuple[str, str | None], ...]:
+    found: list[tuple[str, str | None]] = [("python", platform.python_version())]
+    for name in ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy"):
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, None))
+    return tuple(found)
+
+
 def versions() -> dict[str, Json]:
     """Return the versions a record carries."""
-    names = ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy")
-    found: dict[str, Json] = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return dict(_installed())
 
 
 @dataclass(frozen=True)

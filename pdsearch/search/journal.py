@@ -1,12 +1,67 @@
-"""Where does the Optuna study live? In a journal beside the run, mended where a crash tore its last line."""
+"""Where does the Optuna study live? In a journal beside the run, mended where a crash tore its last line.
+
+The format is Optuna's own, so that its tools read it; the writing is not. A study has one driver: it needs no lock,
+reads nothing back, and takes a line that was half written out again.
+"""
 
 import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
 
-__all__ = ["open_journal"]
+from pdsearch.durable import storage_errors
+
+__all__ = ["Journal", "open_journal", "set_aside", "whole_lines"]
+
+
+class Journal(BaseJournalBackend):
+    """A journal with one writer. Invariant: the file holds whole lines, and each was on the disk before it counted.
+
+    Args:
+        path: The file, created if it is not there.
+
+    Raises:
+        StorageError: It cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with storage_errors(path), path.open("a+b") as file:
+            file.seek(0)
+            self._fresh: list[dict[str, Any]] = [json.loads(line) for line in file]
+            self._size = file.tell()
+        self._first = 0
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """Return the lines from a number on; those before were replayed and are not kept."""
+        del self._fresh[: log_number_from - self._first]
+        self._first = log_number_from
+        return tuple(self._fresh)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append lines and return when they are on the disk.
+
+        Raises:
+            StorageError: They could not be written; the journal is as it was.
+        """
+        lines = b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
+        with storage_errors(self._path):
+            try:
+                with self._path.open("ab") as file:
+                    file.write(lines)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(self._path, self._size)
+                raise
+        self._size += len(lines)
+        self._fresh.extend(logs)
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -15,26 +70,13 @@ def open_journal(path: Path) -> JournalStorage:
     Optuna appends to the file line by line and cannot read it again once a torn line was followed by another; so a
     torn tail is cut off first and kept beside the journal.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A lock left by a killed driver would only be waited for: the lease says that nobody else writes.
-    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-    _mend(path)
-    return JournalStorage(JournalFileBackend(str(path)))
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _mend(path)
+    return JournalStorage(Journal(path))
 
 
-def _mend(path: Path) -> None:
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = _whole(content)
-    if whole < len(content):
-        with path.with_name(f"{path.name}.torn").open("ab") as kept:
-            kept.write(content[whole:] + b"\n")
-        with path.open("r+b") as journal:
-            journal.truncate(whole)
-
-
-def _whole(content: bytes) -> int:
+def whole_lines(content: bytes) -> int:
     """Return how many bytes hold whole records: up to the first line that is none."""
     position = 0
     for line in content.splitlines(keepends=True):
@@ -42,6 +84,30 @@ def _whole(content: bytes) -> int:
             break
         position += len(line)
     return position
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move a journal that cannot be used out of the way, kept for a person to look at; None if there is none."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{number}.replaced")).exists():
+        number += 1
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return None
+    return aside
+
+
+def _mend(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = whole_lines(content)
+    if whole < len(content):
+        with path.with_name(f"{path.name}.torn").open("ab") as kept:
+            kept.write(content[whole:] + b"\n")
+        with path.open("r+b") as journal:
+            journal.truncate(whole)
 
 
 def _is_record(line: bytes) -> bool:

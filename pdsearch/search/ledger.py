@@ -13,19 +13,20 @@ from optuna.trial import FrozenTrial, TrialState
 from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
+from pdsearch.search.points import points_of
 from pdsearch.search.records import Live, Records
+from pdsearch.search.retell import as_trial
 from pdsearch.search.sampler import sampler
 from pdsearch.search.stop import pruner, rungs
-from pdsearch.search.suggest import points_of, suggest
+from pdsearch.search.suggest import suggest
+from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
 from pdsearch.specs import derive_seed
 
 __all__ = ["Ledger"]
 
-_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
 _DUPLICATES = 50
 _ENUMERABLE = 1000
-_INTERRUPTED = "interrupted"
 
 
 class Ledger:
@@ -66,7 +67,7 @@ class Ledger:
     def failed(self) -> int:
         """Trials that failed for a reason of their own; interruptions and duplicates are none."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != _INTERRUPTED for t in trials)
+        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != INTERRUPTED for t in trials)
 
     @property
     def waiting(self) -> int:
@@ -100,10 +101,8 @@ class Ledger:
 
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event; True when the trial is to be stopped early."""
-        live = self.live[job.id]
-        fresh = isinstance(event, Report) and event.epoch > live.epoch
-        live.note(event)
-        if not isinstance(event, Report) or not fresh or len(self.space.objectives) > 1:
+        heard_first = self.live[job.id].note(event)
+        if not heard_first or not isinstance(event, Report) or len(self.space.objectives) > 1:
             return False
         trial = self._trials[job.id]
         trial.report(event.val_accuracy, step=event.epoch)
@@ -113,19 +112,21 @@ class Ledger:
         """Write the finished record, then tell the study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
-        for constraint in self.space.constraints:
-            if constraint.metric in record["values"]:
-                excess = record["values"][constraint.metric] - constraint.bound
-                trial.set_constraint(str(constraint), excess if constraint.op == "<=" else -excess)
         self._settle(trial.number, record)
         return record
 
     def _next_trial(self) -> optuna.Trial:
-        trials = self.study.get_trials(deepcopy=False)
-        asked = sum("retry_of" not in t.user_attrs for t in trials)
         search = self.space.search
-        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=asked)
+        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=self._asked())
         return self.study.ask()
+
+    def _asked(self) -> int:
+        """Return how many points were asked before the next one; a retry stands where its first try stood."""
+        trials = self.study.get_trials(deepcopy=False)
+        place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
+        while place < len(trials) and "retry_of" in trials[place].user_attrs:
+            place = trials[place].user_attrs["retry_of"]
+        return sum("retry_of" not in t.user_attrs for t in trials[:place])
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
@@ -157,15 +158,19 @@ class Ledger:
         return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
     def _settle(self, number: int, record: Mapping[str, Any]) -> None:
-        """Tell the study what a finished record says."""
-        state = _STATES.get(record["state"], TrialState.FAIL)
-        trial_id = self.study.get_trials(deepcopy=False)[number]._trial_id
-        if state is TrialState.FAIL:
-            self.study._storage.set_trial_user_attr(trial_id, "reason", record["reason"] or "unknown")
-        values = [record["values"][objective.metric] for objective in self.space.objectives]
-        self.study.tell(
-            number, values if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True
-        )
+        """Tell the study what a finished record says; what it was told before is not told again."""
+        storage, expected = self.study._storage, as_trial(record, self.space)
+        stored = self.study.get_trials(deepcopy=False)[number]
+        for epoch, value in expected.intermediate_values.items():
+            if epoch not in stored.intermediate_values:
+                storage.set_trial_intermediate_value(stored._trial_id, epoch, value)
+        for name, excess in expected.system_attrs.items():
+            if name not in stored.system_attrs:
+                storage.set_trial_system_attr(stored._trial_id, name, excess)
+        if expected.state is TrialState.FAIL:
+            storage.set_trial_user_attr(stored._trial_id, "reason", expected.user_attrs["reason"])
+        values = expected.values if expected.state is TrialState.COMPLETE else None
+        self.study.tell(number, values, state=expected.state, skip_if_finished=True)
 
     def _mend(self) -> None:
         """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
@@ -174,14 +179,16 @@ class Ledger:
             if record is not None:
                 self._settle(trial.number, record)
             else:
-                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", _INTERRUPTED)
+                self.study._storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
-            # A trial cut off while it was being asked keeps its parameters under fixed_params.
-            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            # One that was cut off while it was being asked is sampled again, as it was and would have been.
+            asked = self.records.asked.get(f"{self.kind}-{trial.number:05d}")
+            sampled = asked["params"] if asked else trial.params if "key" in trial.user_attrs else {}
+            params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:
         trials = self.study.get_trials(deepcopy=False)
         retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
-        return [t for t in trials if t.user_attrs.get("reason") == _INTERRUPTED and t.number not in retried]
+        return [t for t in trials if t.user_attrs.get("reason") == INTERRUPTED and t.number not in retried]

@@ -6,12 +6,14 @@ The study can be rebuilt from them, and analysis reads nothing else. Their field
 import dataclasses
 import math
 import time
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pdsearch.artifacts import read_records, write_once
+from pdsearch.durable import storage_errors
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
@@ -37,17 +39,15 @@ class Live:
     started_at: str = field(default_factory=now)
     began: float = field(default_factory=time.monotonic)
 
-    def note(self, event: Event) -> None:
-        """Keep what the record will want."""
+    def note(self, event: Event) -> bool:
+        """Keep what the record will want; False for an epoch heard before: its job lost a worker and began again."""
         if isinstance(event, Ready):
             self.ready = event
-        elif isinstance(event, Report) and event.epoch > self.epoch:
+        elif isinstance(event, Report):
+            if event.epoch <= len(self.reports):
+                return False
             self.reports.append(event)
-
-    @property
-    def epoch(self) -> int:
-        """The last epoch reported; a trial that lost its worker reports its first epochs again."""
-        return self.reports[-1].epoch if self.reports else 0
+        return True
 
     def settled(self, outcome: Outcome) -> Outcome:
         """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
@@ -84,13 +84,17 @@ class Live:
 
 
 class Records:
-    """The records of one study, by trial id, on disk and in memory alike."""
+    """The records of one study, by trial id, on disk and in memory alike.
+
+    A file that is no record any more is set aside: its trial is asked again, and its artifacts spare the training.
+
+    Args:
+        folder: Where they lie.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.finished: dict[str, dict[str, Any]] = {
-            record["id"]: record for record in read_records(folder, ".finished.json").found.values()
-        }
+        self.asked, self.finished = self._read("asked"), self._read("finished")
         self._by_key = {(record["kind"], record["key"]): name for name, record in self.finished.items()}
 
     def twin(self, job: Job) -> str | None:
@@ -99,9 +103,10 @@ class Records:
 
     def ask(self, job: Job) -> None:
         """Write that a job is about to start; a job asked again keeps its first record."""
-        path = self.folder / f"{job.id}.asked.json"
-        if not path.exists():
-            write_once(path, {**_identity(job), "asked_at": now()})
+        if job.id not in self.asked:
+            record = {**_identity(job), "asked_at": now()}
+            write_once(self.folder / f"{job.id}.asked.json", record)
+            self.asked[job.id] = record
 
     def finish(self, live: Live, outcome: Outcome, describe: Description) -> dict[str, Any]:
         """Write how a job ended and return the record."""
@@ -129,6 +134,24 @@ class Records:
         self.finished[job.id] = record
         self._by_key[job.kind, job.key] = job.id
         return record
+
+    def _read(self, kind: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        suffix = f".{kind}.json"
+        records = read_records(self.folder, suffix)
+        for broken in records.broken:
+            _set_aside(broken.path)
+        for name, record in records.found.items():
+            if record.get("id") == name.removesuffix(suffix):
+                found[record["id"]] = record
+            else:
+                _set_aside(self.folder / name)
+        return found
+
+
+def _set_aside(path: Path) -> None:
+    with storage_errors(path):
+        path.rename(path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.broken"))
 
 
 def _identity(job: Job) -> dict[str, Any]:

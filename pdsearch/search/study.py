@@ -9,19 +9,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.study import StudyDirection
-
-from pdsearch.artifacts import Store, hold, write_once
+from pdsearch.artifacts import Store, hold, is_orphan, write_once
 from pdsearch.data.registry import sources
+from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
-from pdsearch.search.journal import open_journal
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records, now
+from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.space import Parameter, Space, diff
 from pdsearch.stages.keys import dense_key
@@ -78,6 +76,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     fingerprint = _fingerprint(space)
     with hold(folder / "driver.lease"):
         resumed = (folder / "study.json").exists()
+        _sweep(folder)
         describe = _identify(space, folder, fingerprint)
         clock = Clock(folder / "elapsed.json")
         try:
@@ -85,6 +84,15 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
             yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a driver cut off was writing; nobody but the driver writes there."""
+    with storage_errors(folder):
+        for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
+            if path.suffix == ".tmp" or is_orphan(path.name):
+                path.unlink(missing_ok=True)
+    Store(folder.parent / "artifacts").sweep()
 
 
 def _identify(space: Space, folder: Path, fingerprint: str) -> Description:
@@ -122,19 +130,13 @@ def _agenda(
     space: Space, folder: Path, store: Store, describe: Description, observer: Observer, clock: Clock
 ) -> Agenda:
     records = Records(folder / "trials")
-    storage = open_journal(folder / "journal.log")
     single = not space.parameters
+    kinds = {"search": space, "baseline": space.unpruned()}
+    studies = open_studies(folder / "journal.log", kinds, records)
 
-    def ledger(name: str, searched: Space, kind: str) -> Ledger:
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            directions=[StudyDirection[objective.goal.upper()] for objective in space.objectives],
-            load_if_exists=True,
-        )
-        return Ledger(
-            study, searched, records, kind=kind, describe=describe, single=single and kind == "search"
-        )
+    def ledger(kind: str) -> Ledger:
+        whole = single and kind == "search"
+        return Ledger(studies[kind], kinds[kind], records, kind=kind, describe=describe, single=whole)
 
     def teachers() -> Iterator[Job]:
         for job in _teacher_jobs(space, describe):
@@ -145,8 +147,8 @@ def _agenda(
         space,
         describe,
         records,
-        search=ledger("search", space, "search"),
-        fair=ledger("unpruned", space.unpruned(), "baseline"),
+        search=ledger("search"),
+        fair=ledger("baseline"),
         teachers=teachers,
         observer=observer,
         forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),

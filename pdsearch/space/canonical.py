@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from pdsearch.space.durations import format_duration
-from pdsearch.specs import Json
+from pdsearch.specs import Json, Recipe
 
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Search, Space
@@ -46,10 +46,17 @@ def identity(space: "Space") -> dict[str, Json]:
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
     }
+    document["train"] = {name: _without_neutral(recipe) for name, recipe in document.get("train", {}).items()}
     document["defaults"] = {
         part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
     }
     return document
+
+
+def _without_neutral(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a study could not say before the field existed, while it means what was done then."""
+    neutral = {f.name: f.metadata["neutral"] for f in fields(Recipe) if "neutral" in f.metadata}
+    return {name: value for name, value in recipe.items() if name not in neutral or value != neutral[name]}
 
 
 def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:

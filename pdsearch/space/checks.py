@@ -131,6 +131,17 @@ def _check_epochs(draft: Draft, recipe: str) -> None:
     if warmup >= min(epochs):
         what = f"a warm-up of {warmup} epochs leaves nothing of {min(epochs)}"
         draft.complain(what, f"{prefix}.warmup_epochs", "warm up for fewer epochs than there are")
+    _check_cycle(draft, prefix)
+
+
+def _check_cycle(draft: Draft, prefix: str) -> None:
+    """Refuse a warm-up before a one-cycle schedule, which has its own."""
+    schedule, warmup = f"{prefix}.schedule", f"{prefix}.warmup_epochs"
+    parameter = draft.parameters.get(warmup)
+    apart = parameter is not None and "one_cycle" not in parameter.when.get(schedule, ("one_cycle",))
+    if "one_cycle" in draft.possible(schedule) and max(draft.possible(warmup, 0)) > 0 and not apart:
+        hint = f"remove it, or search it `when: {{{schedule}: [...]}}` without one_cycle"
+        draft.complain("a one_cycle schedule warms up by itself", warmup, hint)
 
 
 def _listed(value: Any) -> list[int]:

@@ -30,6 +30,7 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
     for section, field, words in _words(names):
         sections[section]["properties"][field]["enum"] = sorted(words)
+    sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
@@ -49,7 +50,6 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
 def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
     return [
         ("DataSection", "source", names.sources),
-        ("DataSection", "augment", names.augmentations),
         ("TeacherSection", "model", names.models),
         ("StudentSection", "model", [FROM_TEACHER, *names.models]),
         ("PruneSection", "method", [NO_PRUNING, *names.methods]),
@@ -57,6 +57,14 @@ def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
         ("ObjectiveSection", "metric", METRICS),
         ("StopSection", "metric", METRICS),
     ]
+
+
+def _augment(names: Iterable[str]) -> Schema:
+    """Return the forms of `data.augment`: a name to complete, several joined, or a list of them."""
+    one = rf"({'|'.join(sorted(names))})(\([0-9.]+\))?"
+    joined = {"type": "string", "pattern": rf"^{one}( *\+ *{one})*$"}
+    listed = {"type": "array", "items": {"type": "string", "pattern": f"^{one}$"}, "minItems": 1}
+    return {"type": ["string", "array"], "anyOf": [{"enum": sorted(names)}, joined, listed]}
 
 
 def _without_null(schema: Any) -> Any:

@@ -79,8 +79,9 @@ class DataSection(Section):
         DataSpec.val_fraction, description="Share of the training images cut off for validation."
     )
     split_seed: Seed = Field(DataSpec.split_seed, description="Seed of that cut.")
-    augment: Annotated[str, AfterValidator(words.augmentation)] = Field(
-        DataSpec.augment, description="Augmentation of training views."
+    augment: Annotated[str, BeforeValidator(words.augmentations), AfterValidator(words.augmentation)] = Field(
+        DataSpec.augment,
+        description="Augmentations of training views, in order: a list, or names joined by `+`.",
     )
     subset: Count | None = unset("Number of training images to use, class-balanced; all where left out.")
     options: Options = Field(default_factory=dict, description="Further parameters of the source.")
@@ -107,13 +108,19 @@ class RecipeSection(Section):
     """How a network is trained."""
 
     epochs: Epochs | None = unset("Passes over the training images.")
-    lr: Annotated[float, Field(gt=0)] | None = unset("Learning rate at the start, after warm-up.")
+    lr: Annotated[float, Field(gt=0)] | None = unset(
+        "Learning rate at the start, after warm-up; the highest."
+    )
     batch_size: Count = Field(Recipe.batch_size, description="Images per step.")
     optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="The optimizer.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(Recipe.momentum, description="Momentum of SGD.")
     nesterov: bool = Field(Recipe.nesterov, description="Nesterov's form of momentum.")
-    weight_decay: NotNegative = Field(Recipe.weight_decay, description="L2 term, on all parameters.")
-    schedule: Literal["step", "cosine"] = Field("step", description="How the learning rate falls.")
+    weight_decay: NotNegative = Field(
+        Recipe.weight_decay, description="L2 term, on all parameters or as decay_norms says."
+    )
+    schedule: Literal["step", "cosine", "one_cycle"] = Field(
+        "step", description="How the learning rate falls."
+    )
     milestones: list[Epochs] = Field(
         default_factory=list, description="Epochs after which a step schedule multiplies lr by gamma."
     )
@@ -127,6 +134,11 @@ class RecipeSection(Section):
         Recipe.label_smoothing, description="Share of a hard target spread over all classes."
     )
     select: Literal["last", "best_val"] = Field("last", description="Which epoch's weights are handed on.")
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+        Recipe.ema, description="Decay per step of the average of weights that is handed on; 0 is none."
+    )
+    decay_norms: bool = Field(Recipe.decay_norms, description="Whether norms and biases decay, too.")
+    peak: Share = Field(Recipe.peak, description="Share of the steps in which a one-cycle schedule rises.")
 
 
 class TrainSection(Section):

@@ -60,15 +60,16 @@ def lesson(spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views,
     """Return the trial's objective for a pupil."""
     entry, params = _loss(spec)
     answers = _answers(spec, data, teacher, seen, site)
-    targets = _targets(seen.labels, data.num_classes, spec.distill.recipe.label_smoothing)
+    smoothing = spec.distill.recipe.label_smoothing
 
     def objective(taught: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         assert isinstance(taught, Pupil)
+        targets = _smoothed(seen.targets(epoch, index), data.num_classes, smoothing)
         ours = _outputs(taught.student, images, entry.features)
         theirs = ours if answers is None else answers(images, index, epoch)
         if taught.adapter is not None:
             ours, theirs = taught.adapter(ours, theirs, index)
-        return entry.loss(ours, theirs, targets[index], params)
+        return entry.loss(ours, theirs, targets, params)
 
     return objective
 
@@ -112,9 +113,9 @@ def _shapes(model: nn.Module, image: Tensor, entry: DistillationLoss) -> Feature
     return {name: tuple(value.shape[1:]) for name, value in shown.items()}
 
 
-def _targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Return class indices, or probabilities where labels are smoothed."""
+def _smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
+    """Return targets with a share spread over all classes; as they are where none is."""
     if smoothing == 0:
-        return labels
-    hard = nn.functional.one_hot(labels, classes).float()
+        return targets
+    hard = nn.functional.one_hot(targets, classes).float() if targets.dim() == 1 else targets
     return hard * (1 - smoothing) + torch.full_like(hard, smoothing / classes)

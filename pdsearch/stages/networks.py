@@ -87,7 +87,12 @@ def load(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
 def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: str) -> float:
     """Return a network's accuracy on "val" or "test", in [0, 1]."""
     split: Split = getattr(data, part)
-    seen = site.kept.get(("seen", part, str(id(data))), lambda: (_plain_views(data, split, site), 0))
+
+    def make() -> tuple[tuple[Split, Views], int]:
+        # Kept with its split: another set must not get an address that still names these views.
+        return (split, _plain_views(data, split, site)), split.images.nbytes
+
+    _, seen = site.kept.get(("seen", part, str(id(split))), make)
     return accuracy(model, seen, split.labels, engine=site.engine(precision))
 
 

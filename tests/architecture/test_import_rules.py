@@ -24,6 +24,10 @@ BREACHES = {
     "models": {"models/breach.py": "import pdsearch.training"},
     "stages": {"stages/breach.py": "import pdsearch.cluster"},
     "store": {"artifacts/breach.py": "import pdsearch.through", "through.py": "import torch"},
+    "invariants": {
+        "invariants/breach.py": "import pdsearch.through",
+        "through.py": "import pdsearch.training",
+    },
     "analysis": {"analysis/breach.py": "import pdsearch.through", "through.py": "import torch"},
 }
 

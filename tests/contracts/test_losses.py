@@ -111,6 +111,13 @@ def test_takes_half_precision(entry: DistillationLoss) -> None:
     assert float(half.detach()) == pytest.approx(float(single.detach()), rel=0.1, abs=0.05)
 
 
+def test_autocast_does_not_reach_into_the_loss(entry: DistillationLoss) -> None:
+    student, teacher = outputs(STUDENT, 0), outputs(TEACHER, 1)
+    plain = run(entry, student, teacher)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(run(entry, student, teacher), plain)
+
+
 def test_the_order_of_a_batch_does_not_count(entry: DistillationLoss) -> None:
     student, teacher = outputs(STUDENT, 0), outputs(TEACHER, 1)
     order = torch.tensor([3, 1, 5, 0, 2, 4])

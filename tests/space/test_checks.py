@@ -56,6 +56,11 @@ def test_every_choice_of_milestones_is_judged() -> None:
         )
 
 
+def test_milestones_ascend_strictly() -> None:
+    with pytest.raises(ConfigError, match=r"\[10, 10\] do not ascend"):
+        space(train=train(teacher={"milestones": [10, 10]}))
+
+
 def test_stopping_with_several_objectives_names_its_metric() -> None:
     goals = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
     stop = {"metric": "student.val_accuracy", "halving": {"min_epochs": 3}}
@@ -80,3 +85,20 @@ def test_a_required_field_may_depend_on_a_choice_only_where_it_is_not_needed() -
             },
             train=train() | {"distill": {"epochs": 3}},
         )
+
+
+def test_one_cycle_needs_no_warm_up() -> None:
+    cycle = {"schedule": "one_cycle", "peak": 0.4, "ema": 0.999, "decay_norms": False}
+    recipe = space(DENSE, train=train(distill=cycle)).resolve({"distill.temperature": 1}).distill.recipe
+    assert (recipe.schedule, recipe.peak, recipe.ema, recipe.decay_norms) == ("one_cycle", 0.4, 0.999, False)
+    with pytest.raises(ConfigError, match="warms up by itself"):
+        space(DENSE, train=train(distill={**cycle, "warmup_epochs": 2}))
+
+
+def test_a_warm_up_may_go_with_the_other_schedules() -> None:
+    schedules = {"train.distill.schedule": ["cosine", "one_cycle"]}
+    warmup = {"choices": [0, 5], "when": {"train.distill.schedule": ["cosine"]}}
+    assert space({**schedules, "train.distill.warmup_epochs": warmup}).parameters
+    for searched in ([0, 5], {**warmup, "when": {"train.distill.schedule": ["cosine", "one_cycle"]}}):
+        with pytest.raises(ConfigError, match="warms up by itself"):
+            space({**schedules, "train.distill.warmup_epochs": searched})

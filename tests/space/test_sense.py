@@ -27,6 +27,13 @@ def test_all_prunings_of_a_space_are_seen_once() -> None:
     ]
     ends = prunings(space({"prune.ratio": {"low": 0.2, "high": 0.8}}, prune={"method": "random"}))
     assert [p.ratio for p in ends] == [0.2, 0.8]
+    chain = {
+        "student.model": ["convnet_s", "resnet8"],
+        "distill.loss": {"choices": ["ce"], "when": {"student.model": ["resnet8"]}},
+        "prune.scope": {"choices": ["layer"], "when": {"distill.loss": ["ce"]}},
+    }
+    found = list(prunings(space(chain, student=None, prune={"method": "random", "ratio": 0.5})))
+    assert [p.scope for p in found] == ["global", "layer"]
     assert list(prunings(space({}))) == []
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import pooled_pair
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import FeatureShapes, distillation_loss
-from pdsearch.distillation.soften import cross_entropy
+from pdsearch.distillation.soften import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 __all__ = ["CrdParams", "Memory", "crd_loss"]
@@ -65,17 +65,21 @@ class Memory(nn.Module):
 
     def forward(self, student: Outputs, teacher: Outputs, index: Tensor) -> tuple[Outputs, Outputs]:
         """Return the outputs with `contrast` as their only feature, and remember this batch."""
-        seen = zip(pooled_pair(student, teacher), self.weights, self.biases, strict=True)
-        points = [functional.normalize(functional.linear(x, w, b), dim=1) for x, w, b in seen]
+        pooled = pooled_pair(student, teacher)
         others = self._others().to(index.device)
-        contrast = [self._contrast(points[n], 1 - n, index, others) for n in (0, 1)]
-        with torch.no_grad():
-            for number, fresh in enumerate(points):
-                bank = self.get_buffer(f"bank{number}")
-                mixed = bank[index] * self.params.momentum + fresh * (1 - self.params.momentum)
-                bank[index] = functional.normalize(mixed, dim=1)
-        ours, theirs = ({"contrast": values} for values in contrast)
-        return replace(student, features=ours), replace(teacher, features=theirs)
+        with full_precision(pooled[0]):
+            seen = zip(pooled, self.weights, self.biases, strict=True)
+            points = [functional.normalize(functional.linear(x, w, b), dim=1) for x, w, b in seen]
+            ours, theirs = (self._contrast(points[n], 1 - n, index, others) for n in (0, 1))
+        self._remember(points, index)
+        return replace(student, features={"contrast": ours}), replace(teacher, features={"contrast": theirs})
+
+    @torch.no_grad()
+    def _remember(self, points: list[Tensor], index: Tensor) -> None:
+        for number, fresh in enumerate(points):
+            bank = self.get_buffer(f"bank{number}")
+            mixed = bank[index] * self.params.momentum + fresh * (1 - self.params.momentum)
+            bank[index] = functional.normalize(mixed, dim=1)
 
     def _others(self) -> Tensor:
         """Numbers of the images to be told from, the same for the whole batch; other ones each step."""

@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import same_size
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import FeatureShapes, distillation_loss
-from pdsearch.distillation.soften import at_least_single, cross_entropy
+from pdsearch.distillation.soften import at_least_single, cross_entropy, full_precision
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.registry import parameter
 
@@ -50,7 +50,9 @@ class Regressor(nn.Module):
         """Return the outputs, the student's map replaced."""
         if self.name not in student.features:
             raise TrialError(f"fitnet compares {self.name}, which the student does not show")
-        maps = functional.conv2d(at_least_single(student.features[self.name]), self.weight, self.bias)
+        given = at_least_single(student.features[self.name])
+        with full_precision(given):
+            maps = functional.conv2d(given, self.weight, self.bias)
         return replace(student, features={**student.features, self.name: maps}), teacher
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import pooled_pair
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy
+from pdsearch.distillation.soften import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 __all__ = ["RkdParams", "rkd_loss"]
@@ -58,4 +58,5 @@ def _distances(points: Tensor) -> Tensor:
 def _cosines(points: Tensor) -> Tensor:
     """Cosines of the angle at j between i and k: (B, F) to (B, B, B)."""
     directions = functional.normalize(points[:, None] - points[None, :], dim=2, eps=TINY)
-    return torch.einsum("jif,jkf->jik", directions, directions)
+    with full_precision(points):
+        return torch.einsum("jif,jkf->jik", directions, directions)

@@ -8,7 +8,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import stage_pairs
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import at_least_single, cross_entropy
+from pdsearch.distillation.soften import at_least_single, cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 __all__ = ["SimilarityParams", "similarity_loss"]
@@ -43,4 +43,5 @@ def similarity_loss(student: Outputs, teacher: Outputs, targets: Tensor, params:
 def _similarity(maps: Tensor) -> Tensor:
     """Products of all pairs of images, rows of length 1: (B, C, H, W) to (B, B)."""
     rows = at_least_single(maps).flatten(1)
-    return functional.normalize(rows @ rows.T, dim=1)
+    with full_precision(rows):
+        return functional.normalize(rows @ rows.T, dim=1)

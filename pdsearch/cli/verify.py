@@ -1,0 +1,33 @@
+"""`pdsearch verify`: is everything that is promised of a study true of this one? Reads only."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.console import note, print_lines
+
+__all__ = ["verify"]
+
+
+def verify(
+    study: Annotated[Path, typer.Argument(help="The folder of a study.", show_default=False)],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also hash every artifact that its trials used.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write what is broken as JSON.")] = False,
+) -> None:
+    """Check a study: every trial finished once, study and records equal, artifacts whole. Exit code 1 if not."""
+    from pdsearch.invariants import check_invariants
+
+    broken = check_invariants(study, deep=deep)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(item) for item in broken], indent=2))
+    else:
+        print_lines([str(item) for item in broken] or ["all is as it must be"])
+    if any(item.mended for item in broken):
+        note("note: what a cut-off run left is mended by the next `pdsearch run`; nothing finished is lost")
+    if broken:
+        raise typer.Exit(1)

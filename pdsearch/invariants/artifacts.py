@@ -1,0 +1,26 @@
+"""Is every artifact that a study used still what was published?"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pdsearch.artifacts import Store
+from pdsearch.invariants.broken import Broken
+
+__all__ = ["check"]
+
+
+def check(root: Path, records: Iterable[Mapping[str, Any]], *, deep: bool) -> Iterator[Broken]:
+    """Check the artifacts that records name; one that was collected is no fault, it is made again when needed.
+
+    Args:
+        root: Of the store.
+        records: Finished records.
+        deep: Hash the files; otherwise only the manifest and the sizes are compared.
+    """
+    store = Store(root)
+    used = {(use["stage"], use["key"]) for record in records for use in record["artifacts"]}
+    for stage, key in sorted(used):
+        complaint = store.complaint(stage, key, deep=deep)
+        if complaint is not None:
+            yield Broken("artifacts", complaint, f"{stage}/{key}", mended=True)

@@ -1,0 +1,65 @@
+"""Does the study say what the records say, and does nothing in it run that nobody runs?"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pdsearch.invariants.broken import Broken
+from pdsearch.invariants.records import Found
+from pdsearch.search.look import Seen, look
+from pdsearch.search.told import INTERRUPTED, told
+
+__all__ = ["check"]
+
+
+def check(journal: Path, found: Found, metrics: Sequence[str], goal: str, *, live: bool) -> Iterator[Broken]:
+    """Check a journal against the records.
+
+    Args:
+        journal: The file.
+        found: The records.
+        metrics: Of the objectives.
+        goal: Of the first objective, "maximize" or "minimize".
+        live: A driver is at work, so that the last few lines may not be written yet.
+    """
+    try:
+        kinds = look(journal) if journal.exists() else {}
+    except ValueError as error:
+        yield Broken("ledger", f"cannot be read: {error}", str(journal), mended=True)
+        return
+    seen = {trial.id: trial for trials in kinds.values() for trial in trials}
+    if not live:
+        yield from _same(seen, found, metrics)
+    for trial in seen.values():
+        if trial.state == "running" and not live:
+            yield Broken("running", "runs, and no driver is at work", trial.id, mended=True)
+        if _ended(trial) and trial.id not in found.finished:
+            yield Broken("ledger", "has ended in the study without a record", trial.id, mended=True)
+    if not live and len(metrics) == 1:
+        yield from _best(seen, found, metrics[0], goal)
+
+
+def _ended(trial: Seen) -> bool:
+    told_of = trial.reason not in (None, INTERRUPTED)
+    return trial.state in ("complete", "pruned") or (trial.state == "fail" and told_of)
+
+
+def _same(seen: dict[str, Seen], found: Found, metrics: Sequence[str]) -> Iterator[Broken]:
+    for name, record in found.finished.items():
+        if record["number"] is None:
+            continue
+        trial, expected = seen.get(name), told(record, metrics)
+        if trial is None:
+            yield Broken("ledger", "has a record and is not in the study", name, mended=True)
+            continue
+        says = (trial.state, trial.values, trial.reports, trial.params)
+        if says != (expected.state.name.lower(), expected.values, expected.reports, record["params"]):
+            yield Broken("ledger", "the study says otherwise than the record", name, mended=True)
+
+
+def _best(seen: dict[str, Seen], found: Found, metric: str, goal: str) -> Iterator[Broken]:
+    best = max if goal == "maximize" else min
+    ours = best((t.values[0] for t in seen.values() if t.state == "complete" and t.values), default=None)
+    records = [r for r in found.finished.values() if r["state"] == "complete" and r["number"] is not None]
+    theirs = best((float(record["values"][metric]) for record in records), default=None)
+    if ours != theirs:
+        yield Broken("best", f"{ours} in the study, {theirs} over the records", metric, mended=True)

@@ -1,0 +1,35 @@
+"""Which points does a finite space hold? All of them, in order; a continuous range has no such list."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pdsearch.space import Parameter
+
+__all__ = ["points_of"]
+
+
+def points_of(parameters: Sequence[Parameter], *, limit: int) -> list[dict[str, Any]] | None:
+    """Return every point of a space, in order; None if it has more than the limit, or a continuous range."""
+    points: list[dict[str, Any]] = [{}]
+    for parameter in parameters:
+        values = _values(parameter)
+        if values is None or len(points) > limit:
+            return None
+        points = [
+            {**point, parameter.name: value} if parameter.active(point) else point
+            for point in points
+            for value in (values if parameter.active(point) else values[:1])
+        ]
+    return points if len(points) <= limit else None
+
+
+def _values(parameter: Parameter) -> list[Any] | None:
+    if parameter.kind == "categorical":
+        return list(parameter.choices)
+    step = parameter.step or (1 if parameter.kind == "int" else None)
+    if step is None or parameter.low is None or parameter.high is None:
+        return None
+    count = math.floor((parameter.high - parameter.low) / step + 1e-9) + 1
+    values = [parameter.low + number * step for number in range(count)]
+    return [int(value) for value in values] if parameter.kind == "int" else values

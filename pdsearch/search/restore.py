@@ -1,0 +1,121 @@
+"""Does the journal still say what the records say? If not, for whatever reason, it is written anew from them.
+
+The records are immutable and written first, so they are what is true. A journal that was cut off, altered, or lost
+is replaced: same numbers, same states, same best; trials without a finished record are asked again.
+"""
+
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pdsearch.errors import PdsearchError
+from pdsearch.search.journal import open_journal, set_aside
+from pdsearch.search.records import Records
+from pdsearch.search.retell import agrees, as_interrupted, as_trial
+from pdsearch.search.told import INTERRUPTED, NAMES
+from pdsearch.space import Space
+
+__all__ = ["differences", "open_studies"]
+
+
+def open_studies(path: Path, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
+    """Open the studies of a journal, as its only writer; rebuilt where they contradict the records.
+
+    Args:
+        path: The journal.
+        kinds: Kind of trials -> the space they are sampled from.
+        records: The study's records.
+
+    Raises:
+        StorageError: The journal cannot be read or written.
+    """
+    written = path.exists() and path.stat().st_size > 0
+    try:
+        studies = _load(path, kinds)
+        if not any(differences(studies[kind], space, records, kind) for kind, space in kinds.items()):
+            return studies
+    except (OSError, PdsearchError):
+        raise
+    except Exception:  # Whole lines that make no sense together: Optuna raises whatever comes of it.
+        pass
+    if written:
+        set_aside(path)
+    studies = _load(path, kinds)
+    for kind, space in kinds.items():
+        for trial in _retold(space, records, kind):
+            studies[kind].add_trial(trial)
+    return studies
+
+
+def differences(study: Study, space: Space, records: Records, kind: str) -> list[str]:
+    """Return where a study contradicts the records, one line each.
+
+    A trial that runs, has failed as interrupted, or repeats another one needs no finished record.
+    """
+    trials = study.get_trials(deepcopy=False)
+    found = []
+    for number, record in _numbered(records.finished, kind).items():
+        if number >= len(trials):
+            found.append(f"{record['id']} is not in the study")
+        elif not agrees(trials[number], record, space):
+            found.append(f"{record['id']}: the study says otherwise than its record")
+    finished = _numbered(records.finished, kind)
+    for number, record in _numbered(records.asked, kind).items():
+        if number not in finished and (number >= len(trials) or trials[number].params != record["params"]):
+            found.append(f"{record['id']} was asked, which the study does not know")
+    unrecorded = [trial for trial in trials if _ended(trial) and trial.number not in finished]
+    return found + [f"{kind}-{trial.number:05d} has ended without a record" for trial in unrecorded]
+
+
+def _ended(trial: FrozenTrial) -> bool:
+    reason = trial.user_attrs.get("reason", INTERRUPTED)
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or reason != INTERRUPTED
+
+
+def _load(path: Path, kinds: Mapping[str, Space]) -> dict[str, Study]:
+    storage = open_journal(path)
+    known = {study.study_name for study in storage.get_all_studies()}
+    return {kind: _study(storage, NAMES[kind], space, known) for kind, space in kinds.items()}
+
+
+def _study(storage: BaseStorage, name: str, space: Space, known: Container[str]) -> Study:
+    directions = [StudyDirection[objective.goal.upper()] for objective in space.objectives]
+    if (
+        name not in known
+    ):  # Asking Optuna to create it "if it is not there" would lengthen the journal at every look.
+        return optuna.create_study(study_name=name, storage=storage, directions=directions)
+    study = optuna.load_study(study_name=name, storage=storage)
+    if study.directions != directions:
+        raise ValueError(f"{name} has other objectives")
+    return study
+
+
+def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
+    """Return the trials of a kind by number, a place without a record held by a trial that counts for nothing."""
+    asked, finished = _numbered(records.asked, kind), _numbered(records.finished, kind)
+    cut_off: dict[str, int] = {}
+    trials = []
+    for number in range(max([*asked, *finished], default=-1) + 1):
+        if number in finished:
+            trial = as_trial(finished[number], space)
+        elif number in asked:
+            trial = as_interrupted(asked[number], space)
+        else:
+            trial = create_trial(state=TrialState.FAIL)
+        key = trial.user_attrs.get("key", "")
+        if key in cut_off:  # It was asked in place of one that had been cut off.
+            trial.set_user_attr("retry_of", cut_off.pop(key))
+        if number in asked and number not in finished:
+            cut_off[key] = number
+        trials.append(trial)
+    return trials
+
+
+def _numbered(records: Mapping[str, dict[str, Any]], kind: str) -> dict[int, dict[str, Any]]:
+    found = (r for r in records.values() if r["kind"] == kind and r["number"] is not None)
+    return {int(record["number"]): record for record in found}

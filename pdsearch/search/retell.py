@@ -1,0 +1,70 @@
+"""What does a record say in the words of an Optuna study? From a record to a trial, and whether the two agree."""
+
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pdsearch.search.suggest import distribution
+from pdsearch.search.told import INTERRUPTED, Record, told
+from pdsearch.space import Space
+
+__all__ = ["agrees", "as_interrupted", "as_trial"]
+
+_SIGNS = {"<=": 1.0, ">=": -1.0}
+
+
+def as_trial(record: Record, space: Space) -> FrozenTrial:
+    """Return the study's trial of a finished record."""
+    said = told(record, [objective.metric for objective in space.objectives])
+    attributes = {"key": record["key"]}
+    if said.state is TrialState.FAIL:
+        attributes["reason"] = record["reason"] or "unknown"
+    return create_trial(
+        state=said.state,
+        values=said.values,
+        params=dict(record["params"]),
+        distributions=_distributions(record, space),
+        user_attrs=attributes,
+        intermediate_values=said.reports,
+        constraints=_constraints(record, space),
+    )
+
+
+def as_interrupted(record: Record, space: Space) -> FrozenTrial:
+    """Return the study's trial of an asked record without a finished one: it will be asked again."""
+    return create_trial(
+        state=TrialState.FAIL,
+        params=dict(record["params"]),
+        distributions=_distributions(record, space),
+        user_attrs={"key": record["key"], "reason": INTERRUPTED},
+    )
+
+
+def agrees(trial: FrozenTrial, record: Record, space: Space) -> bool:
+    """Say whether a study's trial is what its finished record says; one that runs must be on its way there."""
+    expected = as_trial(record, space)
+    if trial.params != expected.params:
+        return False
+    reported = expected.intermediate_values
+    if trial.state is TrialState.RUNNING:
+        return trial.intermediate_values.items() <= reported.items()
+    return (trial.state, trial.values, trial.intermediate_values, trial.constraints) == (
+        expected.state,
+        expected.values,
+        reported,
+        expected.constraints,
+    )
+
+
+def _distributions(record: Record, space: Space) -> dict[str, Any]:
+    known = {parameter.name: parameter for parameter in space.parameters}
+    return {name: distribution(known[name]) for name in record["params"]}
+
+
+def _constraints(record: Record, space: Space) -> dict[str, float]:
+    """Return by how much each constraint is broken; at most 0 where it holds."""
+    found = {}
+    for limit in space.constraints:
+        if limit.metric in record["values"]:
+            found[str(limit)] = _SIGNS[limit.op] * (record["values"][limit.metric] - limit.bound)
+    return found

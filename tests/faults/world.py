@@ -1,0 +1,176 @@
+"""A study whose trials are scripted: the real ledger, records, leases and store, and no training."""
+
+import json
+import os
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from pdsearch.artifacts import Store, building
+from pdsearch.durable import storage_errors
+from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use
+from pdsearch.jobs import Job
+from pdsearch.search.study import Study, open_study
+from pdsearch.space import Space, parse
+from pdsearch.specs import Json, TrialSpec
+from pdsearch.stages import keys
+
+RECIPE: dict[str, Json] = {"epochs": 3, "lr": 0.1}
+
+
+def space(root: Path, **search: Any) -> Space:
+    """A small space over a pruned and an unpruned teacher, early stopping and confirmation included."""
+    return parse(
+        {
+            "study": "study",
+            "data": {"source": "digits", "val_fraction": 0.2},
+            "teacher": {"model": "convnet_l"},
+            "student": {"model": "convnet_s"},
+            "train": {"teacher": RECIPE, "recover": RECIPE, "distill": RECIPE},
+            "space": {
+                "prune.method": ["none", "magnitude"],
+                "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
+                "distill.alpha": {"low": 0.1, "high": 1.0},
+            },
+            "search": {
+                "trials": 4,
+                "seed": 1,
+                "stop": {"halving": {"min_epochs": 1, "factor": 2}},
+                **search,
+            },
+            "constraints": ["student.params <= 1000"],
+            "confirm": {"teachers": 1, "seeds": 1},
+            "storage": str(root),
+        }
+    )
+
+
+class Silent:
+    """An observer that sees nothing."""
+
+    def phase(self, name: str, total: int, done: int) -> None: ...
+    def started(self, job: Job) -> None: ...
+    def event(self, job: Job, event: Event) -> None: ...
+    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None: ...
+
+
+class Worker:
+    """Runs scripted jobs; counts what it builds. Results depend on keys alone, as real ones do."""
+
+    def __init__(self, study: Study) -> None:
+        self.store, self.progress = Store(study.artifacts), study.progress
+        self.built: list[str] = []
+        self.epochs = 0
+
+    def run(self, job: Job) -> Generator[Event, None, None]:
+        uses: list[Use] = []
+        try:
+            yield from self._teacher(job.spec, uses)
+            if job.kind == "teacher":
+                yield Outcome("complete", values={"teacher.val_accuracy": 0.9}, artifacts=tuple(uses))
+                return
+            yield Ready(_teacher(job.spec), {"model": "convnet_s", "params": 500, "flops": 9}, tuple(uses))
+            reports = yield from self._student(job, uses)
+        except ArithmeticError as error:
+            yield Outcome("failed", str(error))
+            return
+        values = {"student.val_accuracy": reports[-1], "student.params": 500.0, "student.flops": 9.0}
+        test = {"student.accuracy": 0.5, "teacher.accuracy": 0.9} if job.test else None
+        yield Outcome("complete", values=values, test=test, student=job.key, artifacts=tuple(uses))
+
+    def _teacher(self, spec: TrialSpec, uses: list[Use]) -> Generator[Progress, None, None]:
+        if keys.needs_teacher(spec):
+            yield from self._obtain("teacher", keys.dense_key(spec), uses)
+            for key in keys.round_keys(spec):
+                yield from self._obtain("prune", key, uses)
+
+    def _obtain(
+        self, stage: str, key: str, uses: list[Use], meta: dict[str, Json] | None = None
+    ) -> Generator[Progress, None, None]:
+        with building(self.store, stage, key, poll_s=0.01) as turn:
+            for _ in turn.wait():
+                yield Progress(stage)
+            if turn.entry is None:
+                turn.publish(lambda folder: _write(folder, key), meta or {})
+                self.built.append(key)
+            uses.append(Use(stage, key, turn.hit, 0.0))
+
+    def _student(self, job: Job, uses: list[Use]) -> Generator[Event, None, list[float]]:
+        """Train epoch by epoch with a checkpoint after each; or replay."""
+        entry = self.store.find("student", job.key)
+        path = self.progress / job.key / "reports.json"
+        stored: Any = (
+            entry.meta["reports"] if entry else json.loads(path.read_text()) if path.exists() else []
+        )
+        for epoch in range(1, 4):
+            if epoch > len(stored):
+                stored.append(_accuracy(job.key, epoch))
+                self.epochs += 1
+                _save(path, json.dumps(stored))
+            yield Report(epoch, 3, stored[epoch - 1], 1.0)
+        yield from self._obtain("student", job.key, uses, {"reports": stored})
+        return list(stored)
+
+
+def drive(study: Study, worker: Worker) -> None:
+    """Run all of a study's work, as the serial runner does."""
+    while (job := study.agenda.next()) is not None:
+        study.agenda.finish(job, outcome(study, job, worker))
+
+
+def run(where: Space) -> Worker:
+    """Open the study, run it to its end, close it."""
+    with open_study(where, Silent()) as study:
+        worker = Worker(study)
+        drive(study, worker)
+        if study.agenda.failure:
+            raise study.agenda.failure
+        return worker
+
+
+def records(root: Path, kind: str = "finished") -> dict[str, bytes]:
+    """Every record's bytes by file name."""
+    return {path.name: path.read_bytes() for path in (root / "study" / "trials").glob(f"*.{kind}.json")}
+
+
+def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
+    with closing(worker.run(job)) as events:
+        for event in events:
+            if isinstance(event, Outcome):
+                return event
+            if study.agenda.tell(job, event):
+                break
+    return Outcome("stopped")
+
+
+def _save(path: Path, text: str) -> None:
+    draft = path.with_name("reports.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text)
+        os.replace(draft, path)
+
+
+def _write(folder: Path, key: str) -> None:
+    (folder / "weights.bin").write_bytes(bytes.fromhex(key))
+
+
+def _accuracy(key: str, epoch: int) -> float:
+    return int(key[:6], 16) / 2**25 + epoch / 10
+
+
+def _teacher(spec: TrialSpec) -> Mapping[str, Json] | None:
+    if not keys.needs_teacher(spec):
+        return None
+    prune = spec.prune
+    facts: dict[str, Json] = {"key": keys.teacher_key(spec), "config": keys.teacher_config(spec)}
+    facts |= {"model": spec.teacher.model, "seed": spec.teacher.seed, "val_accuracy": 0.9, "params": 10}
+    facts |= {"remaining": 8, "sparsity": 0.2, "rounds": 1}
+    names = ("method", "ratio", "schedule", "recovery", "scope", "at")
+    return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+
+
+def read(root: Path) -> dict[str, dict[str, Any]]:
+    """Every finished record by file name."""
+    return {name: json.loads(content) for name, content in records(root).items()}

@@ -1,0 +1,23 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.faults import world
+from tests.faults.conftest import root
+
+__all__ = ["root"]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    world.run(world.space(folder))
+    return folder
+
+
+@pytest.fixture
+def study(made: Path, root: Path) -> Path:
+    """The folder of a finished study, its own copy."""
+    shutil.copytree(made, root / "runs")
+    return root / "runs" / "study"

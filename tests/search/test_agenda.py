@@ -1,0 +1,174 @@
+"""What is done in which order, what is left out, and what ends a study early?"""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from pdsearch.events import Event, Outcome
+from pdsearch.jobs import Job
+from pdsearch.search.agenda import Agenda
+from pdsearch.search.study import open_study
+from tests.search.played import Watching, failing, play, ready, reports, searching, space, whole
+
+
+def run(folder: Path, script: Any = whole, **sections: Any) -> tuple[Watching, Agenda]:
+    watching = Watching()
+    with open_study(space(folder, **sections), watching) as study:
+        play(study.agenda, script)
+        return watching, study.agenda
+
+
+def kinds(watching: Watching) -> list[str]:
+    """Kinds of jobs in the order they started, each once."""
+    return list(dict.fromkeys(name.rsplit("-", 1)[0] for name in watching.ids))
+
+
+def test_teachers_then_baselines_then_the_search_then_confirmation(tmp_path: Path) -> None:
+    watching, agenda = run(tmp_path)
+    assert [name for name, _, _ in watching.phases] == [
+        "teachers",
+        "baselines",
+        "search",
+        "comparison",
+        "confirmation",
+    ]
+    assert [kind for kind in kinds(watching) if kind != "baseline"] == [
+        "teacher",
+        "baseline-alone",
+        "search",
+        "confirm",
+    ]
+    assert agenda.done
+    assert agenda.search.finished == 6
+    assert set(watching.states) == {"complete"}
+
+
+def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
+    with open_study(space(tmp_path), Watching()) as study:
+        assert study.agenda.idle()
+        assert study.resumed
+        assert [job for job in play(study.agenda) if job.kind != "teacher"] == []
+        assert study.agenda.done
+    assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
+
+
+def test_an_unfinished_study_is_not_idle(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        assert not study.agenda.idle()
+
+
+def test_the_unpruned_teacher_gets_as_many_trials_as_the_median_teacher(tmp_path: Path) -> None:
+    pruned_only = {
+        "prune.ratio": [0.2, 0.36],
+        "distill.temperature": {"low": 1, "high": 20},
+    }
+    sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
+    watching, agenda = run(tmp_path, **sections, search=searching(trials=6, sampler="random"))
+    per_teacher = [
+        sum(r["teacher"]["ratio"] == ratio for r in agenda.records.finished.values() if r["kind"] == "search")
+        for ratio in (0.2, 0.36)
+    ]
+    fair = [r for r in agenda.records.finished.values() if r["id"].startswith("baseline-0")]
+    assert sum(per_teacher) == 6
+    assert len(fair) == max(per_teacher)
+    assert all(record["teacher"]["method"] is None for record in fair)
+    assert ("comparison", len(fair), 0) in watching.phases
+
+
+def test_baselines_and_confirmation_are_never_stopped(tmp_path: Path) -> None:
+    halving = searching(trials=8, stop={"halving": {"min_epochs": 1, "factor": 2}})
+    asked: list[Job] = []
+
+    def noting(job: Job) -> Generator[Event, None, None]:
+        asked.append(job)
+        yield from whole(job)
+
+    watching, _ = run(tmp_path, noting, search=halving)
+    assert all(bool(job.decide_at) == (job.kind == "search") for job in asked)
+    assert "stopped" in watching.states
+    stopped = [name for name, state in zip(watching.ids, watching.states, strict=True) if state == "stopped"]
+    assert all(name.startswith("search-") for name in stopped)
+
+
+def test_too_many_failures_end_the_search_with_the_reason(tmp_path: Path) -> None:
+    watching, agenda = run(tmp_path, failing, search=searching(max_failures=2))
+    assert watching.states.count("failed") == 3
+    assert agenda.done
+    assert "it broke" in str(agenda.failure)
+    assert "search.max_failures" in str(agenda.failure)
+    assert not [name for name in watching.ids if name.startswith("confirm")]
+
+
+def test_some_failures_are_made_up_for(tmp_path: Path) -> None:
+    broken: list[str] = []
+
+    def once(job: Job) -> Generator[Event, None, None]:
+        if job.kind == "search" and len(broken) < 2:
+            broken.append(job.id)
+            yield from failing(job)
+        else:
+            yield from whole(job)
+
+    watching, agenda = run(tmp_path, once)
+    assert agenda.failure is None
+    assert watching.states.count("failed") == 2
+    assert agenda.search.finished == 6
+
+
+def test_an_interruption_closes_what_runs_and_starts_nothing(tmp_path: Path) -> None:
+    watching = Watching()
+    with open_study(space(tmp_path), watching) as study:
+        agenda = study.agenda
+
+        def interrupted(job: Job) -> Generator[Event, None, None]:
+            if job.id == "search-00002":
+                yield ready(job)
+                yield reports(job)[0]
+                agenda.interrupt()
+            yield from whole(job)
+
+        play(agenda, interrupted)
+        assert agenda.done
+        assert watching.ids[-1] == "search-00002"
+        assert "search-00002" not in agenda.records.finished
+    resumed, agenda = run(tmp_path)
+    assert next(name for name in resumed.ids if not name.startswith("teacher")) == "search-00003"
+    assert agenda.search.study.trials[3].params == agenda.search.study.trials[2].params
+    assert agenda.search.finished == 6
+
+
+def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir(parents=True)
+    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 3600}')
+    watching, agenda = run(tmp_path, search=searching(timeout="1h"))
+    assert agenda.search.finished == 0
+    watching, agenda = run(tmp_path, search=searching(timeout="2h"))
+    assert agenda.search.finished == 6
+    assert "confirm" in kinds(watching)
+
+
+def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
+    with open_study(space(tmp_path, search=searching(trials=2)), Watching()) as study:
+        agenda = study.agenda
+        while (job := agenda.next()) is not None and job.kind != "search":
+            agenda.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
+        second = agenda.next()
+        assert job is not None
+        assert second is not None
+        assert agenda.next() is None
+        assert not agenda.done
+        for running in (job, second):
+            agenda.tell(running, ready(running))
+            agenda.finish(running, Outcome("failed", "why"))
+        assert agenda.next() is not None
+
+
+def test_progress_of_an_ended_job_is_forgotten(tmp_path: Path) -> None:
+    def leaving(job: Job) -> Generator[Event, None, None]:
+        (tmp_path / "progress" / job.key).mkdir(parents=True, exist_ok=True)
+        yield from whole(job)
+
+    run(tmp_path, leaving)
+    assert list((tmp_path / "progress").iterdir()) == []

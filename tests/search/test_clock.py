@@ -1,0 +1,41 @@
+"""Does a study's time add up over its runs?"""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from pdsearch.search.clock import Clock
+
+
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_seconds_add_up_over_runs(tmp_path: Path, moment: list[float]) -> None:
+    first = Clock(tmp_path / "elapsed.json")
+    moment[0] += 7
+    assert first.seconds() == 7
+    first.save()
+    moment[0] += 1000  # Nobody works on the study.
+    second = Clock(tmp_path / "elapsed.json")
+    moment[0] += 5
+    assert second.seconds() == 12
+
+
+def test_a_killed_driver_loses_seconds_not_hours(tmp_path: Path, moment: list[float]) -> None:
+    killed = Clock(tmp_path / "elapsed.json")
+    for _ in range(3600):
+        moment[0] += 1
+        killed.seconds()
+    assert 3590 <= Clock(tmp_path / "elapsed.json").seconds() <= 3600
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"seconds": "x"}', '{"seconds": null}'])
+def test_a_broken_file_begins_at_zero(tmp_path: Path, moment: list[float], content: str) -> None:
+    assert moment
+    (tmp_path / "elapsed.json").write_text(content)
+    assert Clock(tmp_path / "elapsed.json").seconds() == 0

@@ -1,0 +1,93 @@
+"""Which configurations are confirmed, with which pairs, and in which order?"""
+
+from typing import Any
+
+import pytest
+
+from pdsearch.jobs import Job
+from pdsearch.search.confirm import confirmations, finalists, leaders
+from pdsearch.specs import StudentSpec
+from tests.search.played import DESCRIBE, ledger, run_one, searching, space
+
+VALUE = "student.val_accuracy"
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Twelve trials of three teachers: unpruned, 20 % and 36 %."""
+    kept = ledger(space(tmp_path_factory.mktemp("confirm"), search=searching(sampler="random")))
+    return [run_one(kept) for _ in range(12)]
+
+
+def of(records: list[dict[str, Any]], ratio: float | None) -> list[dict[str, Any]]:
+    return [record for record in records if record["teacher"]["ratio"] == ratio]
+
+
+def ended(record: dict[str, Any], value: float, epochs: int = 4, state: str = "complete") -> dict[str, Any]:
+    reports = [{"epoch": epoch} for epoch in range(1, epochs + 1)]
+    return {**record, "values": {**record["values"], VALUE: value}, "reports": reports, "state": state}
+
+
+def test_a_teacher_leads_by_epochs_reached_then_by_value(records: list[dict[str, Any]]) -> None:
+    a, b = of(records, 0.2)[0], of(records, 0.36)[0]
+    early, late = ended(a, 0.99, epochs=1, state="stopped"), ended(b, 0.6)
+    assert leaders([early, late], metric=VALUE, maximize=True) == [late, early]
+    better = ended(a, 0.7)
+    assert leaders([early, late, better], metric=VALUE, maximize=True) == [better, late]
+    assert leaders([late, better], metric=VALUE, maximize=False) == [late, better]
+
+
+@pytest.mark.parametrize("state", ["failed", "infeasible"])
+def test_what_did_not_train_to_an_end_leads_nothing(records: list[dict[str, Any]], state: str) -> None:
+    broken = {**records[0], "state": state, "values": {}}
+    assert leaders([broken], metric=VALUE, maximize=True) == []
+
+
+def test_the_unpruned_teacher_s_own_best_runs_beside_the_pruned_leaders(
+    records: list[dict[str, Any]],
+) -> None:
+    chosen, own_best = finalists(records, teachers=1, metric=VALUE, maximize=True)
+    best = max(of(records, 0.2) + of(records, 0.36), key=lambda record: record["values"][VALUE])
+    dense = max(of(records, None), key=lambda record: record["values"][VALUE])
+    assert [DESCRIBE.key(finalist.spec) for finalist in chosen] == [best["key"]]
+    assert own_best is not None
+    assert DESCRIBE.key(own_best.spec) == dense["key"]
+    assert own_best.shape == StudentSpec("convnet_s")
+    assert len(finalists(records, teachers=9, metric=VALUE, maximize=True)[0]) == 2
+
+
+def jobs(records: list[dict[str, Any]], teachers: int = 1, seeds: int = 2) -> list[Job]:
+    chosen, own_best = finalists(records, teachers=teachers, metric=VALUE, maximize=True)
+    return list(confirmations(chosen, own_best, seeds=seeds, describe=DESCRIBE))
+
+
+def test_every_finalist_has_its_pairs_by_seed(records: list[dict[str, Any]]) -> None:
+    found = jobs(records, teachers=2, seeds=3)
+    by_config = {(DESCRIBE.config(job.spec), job.spec.distill.seed) for job in found}
+    finalist_jobs = [job for job in found if job.baselines]
+    assert len(finalist_jobs) == 3 * 3
+    for job in finalist_jobs:
+        for config in job.baselines.values():
+            assert (config, job.spec.distill.seed) in by_config
+    assert {job.spec.distill.seed for job in found} == {1, 2, 3}
+    assert all(job.spec.distill.seed == job.spec.distill.view_seed for job in found)
+
+
+def test_a_job_is_named_once_and_may_open_the_test_set(records: list[dict[str, Any]]) -> None:
+    found = jobs(records)
+    assert len({job.key for job in found}) == len({job.id for job in found}) == len(found)
+    assert all(job.test and job.kind == "confirm" and job.number is None for job in found)
+    # The finalist, its two pairs, and the unpruned teacher's own best with its student alone.
+    assert len(found) == 2 * 5 - 2 * shared(records)
+
+
+def shared(records: list[dict[str, Any]]) -> int:
+    """One run serves as the student alone of both finalists: without a teacher there is no temperature."""
+    (pruned,), dense = finalists(records, teachers=1, metric=VALUE, maximize=True)
+    assert dense is not None
+    return int(pruned.shape == dense.shape)
+
+
+def test_whole_seeds_come_first_so_that_an_early_end_leaves_pairs(records: list[dict[str, Any]]) -> None:
+    seeds = [job.spec.distill.seed for job in jobs(records, seeds=3)]
+    assert seeds == sorted(seeds)

@@ -1,0 +1,31 @@
+"""Is what a study resolved once in every specification, and what are trials called?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pdsearch.search.describe import Description, versions
+from tests.search.played import space
+
+
+def test_fingerprint_and_precision_are_filled_in_and_nothing_else(tmp_path: Path) -> None:
+    asked = space(tmp_path)
+    spec = asked.resolve(asked.defaults())
+    found = Description("a" * 64, "bf16").complete(spec)
+    assert found == replace(spec, data=replace(spec.data, fingerprint="a" * 64), precision="bf16")
+
+
+def test_a_configuration_is_a_trial_without_the_student_s_seeds(tmp_path: Path) -> None:
+    asked = space(tmp_path)
+    describe = Description("a" * 64, "fp32")
+    spec = describe.complete(asked.resolve(asked.defaults()))
+    other = replace(spec, distill=replace(spec.distill, seed=7, view_seed=7))
+    assert describe.key(spec) != describe.key(other)
+    assert describe.config(spec) == describe.config(other)
+    warmer = replace(spec, distill=replace(spec.distill, params=(("alpha", 0.5),)))
+    assert describe.config(spec) != describe.config(warmer)
+
+
+def test_versions_name_what_could_matter() -> None:
+    found = versions()
+    assert {"python", "torch", "optuna", "ray", "numpy"} <= found.keys()
+    assert found["torch"] is not None

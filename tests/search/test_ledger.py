@@ -1,0 +1,209 @@
+"""Does the ledger lose or repeat nothing, whatever is cut off?"""
+
+import json
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from pdsearch.events import Event, Outcome, Report
+from pdsearch.jobs import Job
+from pdsearch.search.ledger import Ledger
+from tests.search.played import (
+    DOCUMENT,
+    accuracy,
+    failing,
+    ledger,
+    outcome,
+    ready,
+    reports,
+    run_one,
+    searching,
+    space,
+    whole,
+)
+
+
+def states(kept: Ledger) -> list[str]:
+    return [trial.state.name for trial in kept.study.trials]
+
+
+def asked(kept: Ledger) -> Job:
+    job = kept.ask()
+    assert job is not None
+    return job
+
+
+def on_disk(folder: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "small" / "trials" / name).read_text())
+    return found
+
+
+def test_a_trial_is_recorded_before_it_starts_and_when_it_has_ended(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path))
+    job = asked(kept)
+    before = on_disk(tmp_path, "search-00000.asked.json")
+    assert (before["id"], before["key"], before["params"]) == (job.id, job.key, dict(job.params))
+    assert kept.finished == 0
+    kept.tell(job, ready(job))
+    assert not any(kept.tell(job, report) for report in reports(job))
+    record = kept.finish(job, outcome(job))
+    assert record == on_disk(tmp_path, "search-00000.finished.json")
+    assert record["state"] == "complete"
+    assert [report["epoch"] for report in record["reports"]] == [1, 2, 3, 4]
+    assert kept.study.best_value == accuracy(job)
+    assert (kept.finished, kept.failed, kept.waiting) == (1, 0, 0)
+    assert not kept.live
+
+
+def test_the_same_trial_is_not_run_twice_and_a_space_that_is_used_up_is_exhausted(tmp_path: Path) -> None:
+    two = {"prune.method": ["none", "magnitude"], "prune.ratio": {"choices": [0.2]}}
+    two["prune.ratio"] |= {"when": {"prune.method": ["magnitude"]}}  # type: ignore[operator]
+    kept = ledger(space(tmp_path, space=two))
+    first = run_one(kept)
+    running = asked(kept)
+    assert running.key != first["key"]
+    assert kept.ask() is None
+    assert kept.exhausted
+    assert kept.failed == 0
+    duplicates = [t.user_attrs["duplicate_of"] for t in kept.study.trials if t.state is TrialState.FAIL]
+    assert set(duplicates) == {first["id"], running.id}
+
+
+def test_an_interrupted_trial_is_asked_again_with_its_parameters(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path))
+    run_one(kept)
+    job = asked(kept)
+    kept.tell(job, reports(job)[0])
+    again = ledger(space(tmp_path))
+    assert states(again) == ["COMPLETE", "FAIL", "WAITING"]
+    assert (again.waiting, again.failed) == (1, 0)
+    retried = asked(again)
+    assert (retried.key, retried.params, retried.id) == (job.key, job.params, "search-00002")
+    assert again.study.trials[2].user_attrs["retry_of"] == 1
+    again.finish(retried, outcome(retried))
+    assert states(ledger(space(tmp_path))) == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_trial_interrupted_again_and_again_is_retried_once_each_time(tmp_path: Path) -> None:
+    job = asked(ledger(space(tmp_path)))
+    for _ in range(3):
+        kept = ledger(space(tmp_path))
+        assert kept.waiting == 1
+        assert asked(kept).key == job.key
+    run_one(ledger(space(tmp_path)))
+    last = ledger(space(tmp_path))
+    assert states(last) == [*["FAIL"] * 4, "COMPLETE"]
+    assert last.waiting == 0
+
+
+@pytest.mark.parametrize("state", ["complete", "failed", "infeasible"])
+def test_a_crash_between_record_and_study_is_mended_from_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    kept = ledger(space(tmp_path))
+    job = asked(kept)
+    end = outcome(job) if state == "complete" else Outcome(state, "why")
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "_settle", crash)
+        with pytest.raises(KeyboardInterrupt):
+            kept.finish(job, end)
+    assert states(kept) == ["RUNNING"]
+    mended = ledger(space(tmp_path))
+    expected = {"complete": "COMPLETE", "failed": "FAIL", "infeasible": "PRUNED"}[state]
+    assert states(mended) == [expected]
+    assert mended.waiting == 0
+    assert mended.failed == (state == "failed")
+    if state == "complete":
+        assert mended.study.best_value == accuracy(job)
+
+
+def crash(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_failed_trial_is_told_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path))
+    record = run_one(kept, failing)
+    assert (record["state"], record["reason"]) == ("failed", "it broke")
+    assert (kept.finished, kept.failed) == (0, 1)
+    assert kept.study.trials[0].user_attrs["reason"] == "it broke"
+    assert run_one(kept)["state"] == "complete"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_no_number_is_a_failure(tmp_path: Path, value: float) -> None:
+    kept = ledger(space(tmp_path))
+    job = asked(kept)
+    end = outcome(job)
+    record = kept.finish(job, replace(end, values={**end.values, "student.val_accuracy": value}))
+    assert record["state"] == "failed"
+    assert "student.val_accuracy is not a finite number" in record["reason"]
+    assert states(kept) == ["FAIL"]
+
+
+def test_a_trial_over_a_constraint_counts_but_is_not_complete(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path, constraints=["student.params <= 100"]))
+    job = asked(kept)
+    assert [(limit.metric, limit.sign, limit.bound) for limit in job.limits] == [
+        ("student.params", "<=", 100)
+    ]
+    record = kept.finish(job, Outcome("infeasible", "too large", values={"student.params": 900.0}))
+    assert record["state"] == "infeasible"
+    assert (kept.finished, kept.failed) == (1, 0)
+
+
+def test_the_driver_decides_at_rungs_and_a_stopped_trial_keeps_its_last_value(tmp_path: Path) -> None:
+    halving = searching(stop={"halving": {"min_epochs": 1, "factor": 2}})
+    kept = ledger(space(tmp_path, search=halving))
+    good = asked(kept)
+    assert good.decide_at == (1, 2)
+    told = [kept.tell(good, Report(epoch, 4, 0.9, 1.0)) for epoch in (1, 2, 3, 4)]
+    assert not any(told)
+    kept.finish(good, outcome(good))
+    bad = asked(kept)
+    kept.tell(bad, ready(bad))
+    assert kept.tell(bad, Report(1, 4, 0.1, 1.0))
+    record = kept.finish(bad, Outcome("stopped"))
+    assert record["state"] == "stopped"
+    assert record["values"] == {"student.val_accuracy": 0.1, "student.params": 900, "student.flops": 9000}
+    assert record["cost"]["epochs"] == {"teacher": 2, "distill": 1}
+    assert states(kept) == ["COMPLETE", "PRUNED"]
+    assert kept.finished == 2
+
+
+def test_a_job_that_lost_its_worker_says_its_epochs_again_and_they_count_once(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path))
+
+    def twice(job: Job) -> Generator[Event, None, None]:
+        yield ready(job)
+        yield from reports(job)[:2]
+        yield from whole(job)
+
+    record = run_one(kept, twice)
+    assert [report["epoch"] for report in record["reports"]] == [1, 2, 3, 4]
+
+
+def test_with_several_objectives_nothing_is_stopped_and_all_values_are_told(tmp_path: Path) -> None:
+    both = [
+        {"metric": "student.val_accuracy", "goal": "maximize"},
+        {"metric": "student.params", "goal": "minimize"},
+    ]
+    kept = ledger(space(tmp_path, objectives=both))
+    record = run_one(kept)
+    assert kept.study.trials[0].values == [record["values"]["student.val_accuracy"], 900.0]
+
+
+def test_only_a_space_of_one_configuration_opens_the_test_set(tmp_path: Path) -> None:
+    assert not asked(ledger(space(tmp_path / "a"))).test
+    assert asked(ledger(space(tmp_path / "b", space={}, prune={"method": "none"}), single=True)).test
+
+
+def test_seeds_of_baselines_differ_from_those_of_the_search(tmp_path: Path) -> None:
+    continuous = {"distill.temperature": DOCUMENT["space"]["distill.temperature"]}
+    searched = space(tmp_path, space=continuous, prune={"method": "none"})
+    search, fair = ledger(searched), ledger(searched, kind="baseline")
+    assert asked(search).params != asked(fair).params

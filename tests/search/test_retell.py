@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from pdsearch.search.retell import agrees, as_interrupted, as_trial
+from pdsearch.search.told import INTERRUPTED
+from tests.faults import world
+
+SPACE = world.space(Path("/nowhere"))
+
+
+def record(state: str = "complete", **changed: object) -> dict[str, object]:
+    return {
+        "key": "a" * 64,
+        "state": state,
+        "reason": "it broke" if state == "failed" else None,
+        "params": {"prune.method": "none", "distill.alpha": 0.5},
+        "reports": [
+            {"epoch": 1, "val_accuracy": 0.25, "loss": 2.0},
+            {"epoch": 2, "val_accuracy": 0.5, "loss": 1.0},
+        ],
+        "values": {} if state == "failed" else {"student.val_accuracy": 0.5, "student.params": 1200.0},
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("complete", TrialState.COMPLETE),
+        ("stopped", TrialState.PRUNED),
+        ("infeasible", TrialState.PRUNED),
+        ("failed", TrialState.FAIL),
+    ],
+)
+def test_a_record_becomes_a_trial_that_agrees_with_it(state: str, expected: TrialState) -> None:
+    trial = as_trial(record(state), SPACE)
+    assert trial.state is expected
+    assert trial.intermediate_values == {1: 0.25, 2: 0.5}
+    assert trial.params == {"prune.method": "none", "distill.alpha": 0.5}
+    assert trial.user_attrs.get("reason") == ("it broke" if state == "failed" else None)
+    assert agrees(trial, record(state), SPACE)
+
+
+def test_a_broken_constraint_is_positive() -> None:
+    assert as_trial(record(), SPACE).constraints == {"student.params <= 1000.0": 200.0}
+
+
+def test_a_trial_stopped_before_its_first_report_has_no_value() -> None:
+    assert as_trial(record("infeasible", reports=[]), SPACE).values is None
+
+
+def test_an_interrupted_trial_is_no_failure_of_its_own() -> None:
+    trial = as_interrupted(record(), SPACE)
+    assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, INTERRUPTED)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        record("stopped"),
+        record(params={"prune.method": "none", "distill.alpha": 0.75}),
+        record(values={"student.val_accuracy": 0.75, "student.params": 1200.0}),
+        record(values={"student.val_accuracy": 0.5, "student.params": 900.0}),
+        record(reports=[{"epoch": 1, "val_accuracy": 0.25, "loss": 2.0}]),
+    ],
+    ids=["state", "params", "value", "constraint", "reports"],
+)
+def test_a_trial_that_says_otherwise_does_not_agree(changed: dict[str, object]) -> None:
+    assert not agrees(as_trial(changed, SPACE), record(), SPACE)
+
+
+def test_a_running_trial_agrees_as_far_as_it_got() -> None:
+    trial = as_interrupted(record(), SPACE)
+    trial.state = TrialState.RUNNING
+    trial.intermediate_values = {1: 0.25}
+    assert agrees(trial, record(), SPACE)
+    trial.intermediate_values = {1: 0.75}
+    assert not agrees(trial, record(), SPACE)

@@ -1,0 +1,65 @@
+"""Is the sequence of points the one there would have been, however often the driver was killed?"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.samplers import RandomSampler, TPESampler
+
+from pdsearch.search.ledger import Ledger
+from pdsearch.search.sampler import sampler
+from tests.search.killing import Killed, kill_at
+from tests.search.played import ledger, run_one, searching, space
+
+TRIALS = 5
+
+
+def finish(kept: Ledger) -> None:
+    while kept.finished < TRIALS:
+        run_one(kept)
+
+
+def sequence(kept: Ledger) -> list[dict[str, Any]]:
+    found = sorted(kept.records.finished.values(), key=lambda record: record["number"])
+    return [record["params"] for record in found]
+
+
+def killed(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, write: int, *, after: bool) -> int:
+    """Run the trials, killed once at a write; return how many writes there were before."""
+    searched = space(folder, search=searching(sampler=name))
+    with monkeypatch.context() as patch:
+        kept = ledger(searched)
+        count = kill_at(patch, write, after=after)
+        with suppress(Killed):
+            finish(kept)
+        return count[0]
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_the_sequence_is_the_same_wherever_the_driver_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    searched = {"search": searching(sampler=name)}
+    writes = killed(tmp_path / "whole", name, monkeypatch, 0, after=False)
+    expected = sequence(ledger(space(tmp_path / "whole", **searched)))
+    assert len(expected) == TRIALS
+    for number in range(20):
+        folder, write = tmp_path / str(number), 1 + number * writes // 20
+        killed(folder, name, monkeypatch, write, after=number % 2 == 0)
+        again = ledger(space(folder, **searched))
+        finish(again)
+        assert sequence(again) == expected, f"killed at write {write} of {writes}"
+
+
+def test_every_ask_has_a_seed_of_its_own(tmp_path: Path) -> None:
+    for name in ("random", "tpe"):
+        kept = ledger(space(tmp_path / name, search=searching(sampler=name)))
+        finish(kept)
+        points = [params["distill.temperature"] for params in sequence(kept)]
+        assert len(set(points)) == TRIALS
+
+
+def test_a_name_is_a_kind() -> None:
+    assert isinstance(sampler("random", seed=0, kind="search", asked=0), RandomSampler)
+    assert isinstance(sampler("tpe", seed=0, kind="search", asked=0), TPESampler)

@@ -1,0 +1,147 @@
+"""How is a study opened, and what does it refuse?"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.artifacts import hold
+from pdsearch.data.registry import sources
+from pdsearch.errors import ConfigError, StorageError, StudyHeldError
+from pdsearch.search.study import open_study
+from pdsearch.specs import DataSpec
+from tests.search.played import DOCUMENT, Watching, play, searching, space
+
+
+def begin(folder: Path, **sections: Any) -> None:
+    with open_study(space(folder, **sections), Watching()):
+        pass
+
+
+def records(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "small" / "trials").glob("*.finished.json")}
+
+
+def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        assert not study.resumed
+        assert (study.folder, study.root) == (tmp_path / "small", tmp_path)
+        assert study.artifacts == tmp_path / "artifacts"
+        assert study.progress == tmp_path / "progress"
+    content = (tmp_path / "small" / "study.json").read_bytes()
+    about = json.loads(content)
+    assert about["space"] == space(tmp_path).identity()
+    assert about["data"]["fingerprint"] == sources.get("digits").fingerprint(DataSpec("digits"))
+    assert about["precision"] in {"fp32", "bf16"}
+    with open_study(space(tmp_path), Watching()) as study:
+        assert study.resumed
+        assert study.describe.precision == about["precision"]
+    assert (tmp_path / "small" / "study.json").read_bytes() == content
+
+
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "recipe": (
+        {"train": {**DOCUMENT["train"], "distill": {"epochs": 5, "lr": 0.1}}},
+        "train.distill.epochs: 4 -> 5",
+    ),
+    "seed": ({"search": searching(seed=1)}, "search.seed: 0 -> 1"),
+    "teacher": ({"teacher": {"model": "convnet_m", "seed": 0}}, "teacher.model: convnet_s -> convnet_m"),
+    "range": ({"space": {"distill.temperature": {"low": 1, "high": 30}}}, "space.prune.method"),
+    "objective": (
+        {"objectives": [{"metric": "student.params", "goal": "minimize"}]},
+        "student.params",
+    ),
+    "constraint": ({"constraints": ["student.params <= 10"]}, "constraints"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_space_is_refused_with_the_difference(tmp_path: Path, name: str) -> None:
+    begin(tmp_path)
+    sections, difference = CHANGES[name]
+    with pytest.raises(ConfigError) as error:
+        begin(tmp_path, **sections)
+    assert difference in str(error.value)
+    assert "another study: name" in str(error.value)
+    begin(tmp_path)
+
+
+def test_budgets_may_change_and_the_study_goes_on(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        play(study.agenda)
+    before = records(tmp_path)
+    more: dict[str, Any] = {
+        "search": searching(trials=9, timeout="10h", max_failures=7),
+        "confirm": {"teachers": 2, "seeds": 3},
+        "resources": {"cpu": 2, "gpu": 0},
+    }
+    with open_study(space(tmp_path, **more), Watching()) as study:
+        assert not study.agenda.idle()
+        play(study.agenda)
+        assert study.agenda.search.finished == 9
+    after = records(tmp_path)
+    assert before.items() < after.items()
+    assert sum(name.startswith("search-") for name in after) == 9
+
+
+def test_other_images_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(tmp_path)
+    monkeypatch.setattr(type(sources.get("digits")), "fingerprint", lambda _self, _spec: "e" * 64)
+    with pytest.raises(ConfigError, match="the images are not those the study began with"):
+        begin(tmp_path)
+
+
+def test_a_second_driver_is_refused_and_the_first_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdsearch.search.study.hold", partial(hold, beat_s=0.02, poll_s=0.05))
+    with open_study(space(tmp_path), Watching()) as study:
+        with pytest.raises(StudyHeldError):
+            begin(tmp_path)
+        play(study.agenda)
+        assert study.agenda.done
+    begin(tmp_path)
+
+
+def test_a_broken_study_file_is_an_error_and_not_a_new_study(tmp_path: Path) -> None:
+    begin(tmp_path)
+    path = tmp_path / "small" / "study.json"
+    path.chmod(0o644)
+    path.write_text("{")
+    with pytest.raises(StorageError, match="cannot be read"):
+        begin(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "teachers"),
+    [
+        ({}, 1),
+        ({"teacher.model": ["convnet_s", "convnet_m"]}, 2),
+        ({"teacher.model": ["convnet_s", "convnet_m"], "train.teacher.lr": [0.1, 0.2]}, 4),
+        ({"distill.seed": [0, 1, 2]}, 1),
+        ({"train.teacher.lr": {"low": 0.01, "high": 0.1}}, 1),
+    ],
+)
+def test_every_dense_teacher_that_the_space_names_is_built_first(
+    tmp_path: Path, parameters: dict[str, Any], teachers: int
+) -> None:
+    watching = Watching()
+    sections = {**DOCUMENT["space"], **parameters}
+    fixed = {
+        name: value for name, value in DOCUMENT["teacher"].items() if f"teacher.{name}" not in parameters
+    }
+    train = without(DOCUMENT["train"], parameters)
+    with open_study(space(tmp_path, space=sections, teacher=fixed, train=train), watching) as study:
+        assert study.agenda.next() is not None
+    assert watching.phases == [("teachers", teachers, 0)]
+
+
+def without(train: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    searched: Callable[[str], bool] = lambda name: name in parameters  # noqa: E731 - one line is enough
+    return {
+        section: {field: value for field, value in recipe.items() if not searched(f"train.{section}.{field}")}
+        for section, recipe in train.items()
+    }
