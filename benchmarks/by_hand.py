@@ -94,5 +94,5 @@ class ByHand:
             logits, self._labels[index]
         )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._optimizer.step()
