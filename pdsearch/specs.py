@@ -115,12 +115,23 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """The dense teacher: an architecture, a seed (initialisation, order, views) and a recipe."""
+    """The dense teacher: an architecture, a seed (initialisation, order, views) and a recipe.
+
+    Args:
+        model: Registered model.
+        seed: Of everything random in its training and pruning.
+        recipe: How it is trained; ignored where its weights come from a checkpoint.
+        options: Further arguments of the model.
+        checkpoint: File of weights that were trained elsewhere.
+        fingerprint: Hash of that file's content, filled in when a study opens; stands for the file in keys.
+    """
 
     model: str
     seed: int
     recipe: Recipe
     options: Params = ()
+    checkpoint: str | None = located(None)
+    fingerprint: str = later("", neutral="")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
 
-__all__ = ["Builder", "build", "models"]
+__all__ = ["Builder", "build", "lasting", "models", "without_weights"]
 
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
@@ -72,3 +72,25 @@ def build(
         # Not torch.manual_seed: it would also seed every accelerator, which the fork does not restore.
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
         return builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
+
+
+def lasting(name: str, options: Params) -> Params:
+    """Return options that mean the same for ever: published weights by their own name, not as DEFAULT.
+
+    Raises:
+        ConfigError: There are no such weights.
+    """
+    given = dict(options)
+    if not name.startswith(PREFIX) or "weights" not in given:
+        return options
+    from pdsearch.models.torchvision import weights_name
+
+    settled = weights_name(name.removeprefix(PREFIX), str(given["weights"]))
+    return tuple(sorted({**given, "weights": settled}.items()))
+
+
+def without_weights(name: str, options: Params) -> Params:
+    """Return the options that shape a network: whoever loads its weights need not download others first."""
+    if not name.startswith(PREFIX):
+        return options
+    return tuple((option, value) for option, value in options if option != "weights")

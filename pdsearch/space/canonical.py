@@ -43,6 +43,8 @@ def identity(space: "Space") -> dict[str, Json]:
     """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
     document["data"] = {key: value for key, value in document["data"].items() if key != "root"}
+    # Not where a checkpoint lies but what it holds is part of the study; its hash is kept beside this.
+    document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
     }

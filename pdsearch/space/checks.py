@@ -83,6 +83,7 @@ def check_whole(draft: Draft) -> None:
         draft.complain("nothing is pruned, so a ratio has no effect", "prune.ratio", "choose a prune.method")
     for recipe in ("teacher", "recover", "distill"):
         _check_epochs(draft, recipe)
+    _check_checkpoint(draft)
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
@@ -148,6 +149,17 @@ def _listed(value: Any) -> list[int]:
     import json
 
     return list(json.loads(value) if isinstance(value, str) else value)
+
+
+def _check_checkpoint(draft: Draft) -> None:
+    """Refuse what needs the initial weights of a teacher, where only its trained ones are known."""
+    if "teacher.checkpoint" not in {*draft.fixed, *draft.parameters}:
+        return
+    hint = "choose another, or let the teacher be trained here"
+    if "init" in draft.possible("prune.at"):
+        draft.complain("a checkpoint is trained; there are no initial weights to prune", "prune.at", hint)
+    if "rewind" in draft.possible("prune.recovery"):
+        draft.complain("a checkpoint has no initial weights to rewind to", "prune.recovery", hint)
 
 
 def _check_metrics(draft: Draft) -> None:

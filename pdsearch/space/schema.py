@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog, registered
+from pdsearch.space.published import TORCHVISION
 from pdsearch.space.rules import Selectable, rule_of, searchable_names
 from pdsearch.space.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.space.values import part_params
@@ -29,7 +30,10 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     sections = schema["$defs"]
     sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
     for section, field, words in _words(names):
-        sections[section]["properties"][field]["enum"] = sorted(words)
+        known: Schema = {"enum": sorted(words)}
+        if field == "model":
+            known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}]}
+        sections[section]["properties"][field] |= known
     sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")

@@ -90,16 +90,21 @@ class DataSection(Section):
 class TeacherSection(Section):
     """The large network."""
 
-    model: Annotated[str, AfterValidator(words.model)] | None = unset("The architecture: a registered model.")
+    model: Annotated[str, AfterValidator(words.model)] | None = unset(
+        "The architecture: a registered model, or torchvision/NAME."
+    )
     seed: Seed = Field(0, description="Seed of the teacher: initialisation, order, views.")
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
+    checkpoint: Annotated[str, AfterValidator(words.checkpoint)] | None = unset(
+        "File of weights trained elsewhere; nothing is trained then."
+    )
 
 
 class StudentSection(Section):
     """The small network, or `from_teacher`: shaped by the pruned teacher's masks."""
 
     model: Annotated[str, AfterValidator(words.student_model)] | None = unset(
-        "The architecture: a registered model, or from_teacher."
+        "The architecture: a registered model, torchvision/NAME, or from_teacher."
     )
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 

@@ -25,7 +25,7 @@ def opened(where: Space) -> dict[str, Study]:
 def told(studies: dict[str, Study]) -> list[Any]:
     """What counts of every trial; places that hold nothing are left out, they may end a journal or not."""
     return [
-        (kind, t.number, t.state, t.values, t.params, t.intermediate_values, t.constraints)
+        (kind, t.number, t.state, t.values, t.params, t.intermediate_values, t.system_attrs)
         for kind, study in studies.items()
         for t in study.get_trials(deepcopy=False)
         if t.state in (TrialState.COMPLETE, TrialState.PRUNED)
