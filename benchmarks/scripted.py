@@ -10,6 +10,7 @@ from pdsearch.events import Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.ledger import Ledger
 from pdsearch.space import Space, load
+from pdsearch.specs import Json
 
 __all__ = ["Silent", "answers", "drive", "space"]
 
@@ -64,8 +65,13 @@ def answers(job: Job) -> Iterator[Ready | Report | Outcome]:
         + abs(params.get("prune.ratio", 0.36) - 0.59) / 5
     )
     value, epochs = math.exp(-distance), job.spec.distill.recipe.epochs
-    student = {"model": "convnet_s", "options": {}, "params": 2000, "flops": 1}
-    teacher = {"key": "0" * 64, "config": "0" * 64, "method": params["prune.method"], "val_accuracy": 0.9}
+    student: dict[str, Json] = {"model": "convnet_s", "options": {}, "params": 2000, "flops": 1}
+    teacher: dict[str, Json] = {
+        "key": "0" * 64,
+        "config": "0" * 64,
+        "method": params["prune.method"],
+        "val_accuracy": 0.9,
+    }
     yield Ready(teacher, student, (), {}, "", "cpu")
     for epoch in range(1, epochs + 1):
         yield Report(epoch, epochs, value * epoch / epochs, 1.0)
