@@ -1,7 +1,7 @@
 """What is a data source, and what an augmentation? Protocols and registries; nothing here loads torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from pdsearch.specs import DataSpec
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["Augmentation", "RawData", "Source", "augmentations", "sources"]
+__all__ = ["AnyAugmentation", "Augmentation", "Mixing", "RawData", "Source", "augmentations", "sources"]
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,26 @@ class Augmentation(Protocol):
         """Return the views of images, uint8 (B, C, H, W), given their rows of draws; rows do not interact."""
 
 
-augmentations: Registry[Augmentation] = Registry("augmentation", "pdsearch.data.augmentations")
+@runtime_checkable
+class Mixing(Protocol):
+    """An augmentation that mixes each image with a partner; the targets become probabilities."""
+
+    def draw(self, images: int, size: int, generator: "Generator") -> "Tensor":
+        """Return all random numbers of one epoch, one row per image, int64; the first is the partner's position.
+
+        Args:
+            images: Number of images.
+            size: Height and width of an image.
+            generator: On the CPU; the only source of randomness.
+        """
+
+    def apply(self, images: "Tensor", partners: "Tensor", draws: "Tensor") -> "Tensor":
+        """Return the mixed views, given the normalised views of images and partners, float32 (B, C, H, W)."""
+
+    def share(self, draws: "Tensor", size: int) -> "Tensor":
+        """Return what of each target is the image's own, float32 (B,) in [0, 1]; the rest is its partner's."""
+
+
+AnyAugmentation: TypeAlias = Augmentation | Mixing
+
+augmentations: Registry[AnyAugmentation] = Registry("augmentation", "pdsearch.data.augmentations")

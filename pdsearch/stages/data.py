@@ -27,7 +27,15 @@ def dataset(spec: DataSpec, site: Site) -> Generator[Progress, None, Dataset]:
 
 def views(data: Dataset, *, augment: str, stream: int, site: Site) -> Views:
     """Return the training views of a stream."""
-    return Views(data.train, mean=data.mean, std=data.std, augment=augment, stream=stream, device=site.device)
+    return Views(
+        data.train,
+        mean=data.mean,
+        std=data.std,
+        augment=augment,
+        stream=stream,
+        device=site.device,
+        classes=data.num_classes,
+    )
 
 
 def _decode(spec: DataSpec) -> Generator[Progress, None, Made]:

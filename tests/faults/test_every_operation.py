@@ -62,3 +62,13 @@ def test_every_operation_may_fail_or_be_the_last(where: Space, mode: str) -> Non
     print(f"{mode}: {len(struck)} of {operations} operations")
     assert len(struck) > (40 if mode == TEAR else 300)
     assert mode != FAIL or codes.count(REFUSED) > len(codes) / 2
+
+
+def test_the_journal_may_be_lost_as_well(where: Space) -> None:
+    code, operations, _ = run_with(where, 0, DIE)
+    assert code == OK
+    expected = results(where)
+    for at in range(1, operations + 1, 7):
+        run_with(where, at, DIE)
+        (Path(where.storage) / "study" / "journal.log").unlink(missing_ok=True)
+        go_on(where, expected, f"died at operation {at} of {operations}, its journal lost")
