@@ -22,6 +22,7 @@ student: {model: convnet_s}
 train: {teacher: {epochs: 1, lr: 0.1}, recover: {epochs: 1, lr: 0.1}, distill: {epochs: 1, lr: 0.1}}
 space: {distill.temperature: {low: 1, high: 20}}
 prune: {method: none}
+search: {trials: 3}
 """
 
 
@@ -42,7 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, dict[str, Any]]]
     """What a run would search, and how; nothing is run."""
     found: list[tuple[Space, dict[str, Any]]] = []
 
-    def search(given: Space, _file: Path, observer: Any, **how: Any) -> Callable[[], None]:
+    def search(given: Space, _file: Path, _observer: Any, **how: Any) -> Callable[[], None]:
         found.append((given, how))
         return lambda: print("done", file=sys.stdout)
 
