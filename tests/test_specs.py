@@ -1,12 +1,19 @@
 """Specs become keys, texts and seeds that never depend on the process, and come back whole."""
 
 import json
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
+from itertools import starmap
+from pathlib import Path
 
 import pytest
 
 from pdsearch.specs import (
     DataSpec,
+    Json,
+    Recipe,
+    TrialSpec,
     canonical_json,
     derive_seed,
     digest,
@@ -44,24 +51,130 @@ def test_unknown_types_raise(value: object) -> None:
         keyed({"a": [value]})
 
 
+def test_marked_fields_are_looked_for_at_any_depth() -> None:
+    deep = {"a": [(Grown(0.5, root="x", warmup=0), None)]}
+    assert keyed(deep) == {"a": [[{"ratio": 0.5}, None]]}
+
+
+def test_only_the_location_of_data_is_no_part_of_a_key() -> None:
+    out = [
+        f"{part}.{f.name}"
+        for part, spec in [("trial", SPEC), *vars(SPEC).items(), ("recipe", SPEC.distill.recipe)]
+        if not isinstance(spec, str)
+        for f in fields(spec)
+        if f.name not in as_dict(keyed(spec))
+    ]
+    assert out == ["data.source", "data.root"]
+
+
+def as_dict(value: Json) -> dict[str, Json]:
+    assert isinstance(value, dict)
+    return value
+
+
 def test_true_and_one_are_different_values() -> None:
     assert digest(keyed({"a": True})) != digest(keyed({"a": 1})) != digest(keyed({"a": 1.0}))
 
 
-def test_specs_come_back_whole() -> None:
-    assert spec_from_json(json.loads(json.dumps(spec_to_json(SPEC)))) == SPEC
+@pytest.mark.parametrize(
+    "spec", [SPEC, replace(SPEC, prune=None), replace(SPEC, data=DataSpec(source="parquet", root="here"))]
+)
+def test_specs_come_back_whole(spec: TrialSpec) -> None:
+    again = spec_from_json(json.loads(json.dumps(spec_to_json(spec))))
+    assert again == spec
+    assert hash(again) == hash(spec)
 
 
-def test_canonical_text() -> None:
-    assert canonical_json({"b": [1, 2.0], "a": "é"}) == '{"a":"\\u00e9","b":[1,2.0]}'
+def test_the_text_of_a_spec_holds_what_its_key_leaves_out() -> None:
+    text = as_dict(spec_to_json(replace(SPEC, data=DataSpec(source="parquet", root="here")))["data"])
+    assert (text["source"], text["root"]) == ("parquet", "here")
+
+
+def test_a_field_that_no_spec_has_is_refused() -> None:
+    with pytest.raises(TypeError, match="sparsity"):
+        spec_from_json(spec_to_json(SPEC) | {"data": {"source": "digits", "sparsity": 1}})
+
+
+def test_a_number_that_is_none_has_no_text() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        spec_to_json(replace(SPEC.distill.recipe, lr=float("inf")))
+
+
+def test_specs_are_frozen_and_can_be_looked_up() -> None:
+    with pytest.raises(FrozenInstanceError):
+        SPEC.precision = "bf16"  # type: ignore[misc]
+    assert {SPEC: 1}[replace(SPEC)] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        (None, "null", "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"),
+        ({}, "{}", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+        (
+            {"b": [1, 2.0, True, None, 1e-7, 1e22, -0.0], "a": "é"},
+            '{"a":"\\u00e9","b":[1,2.0,true,null,1e-07,1e+22,-0.0]}',
+            "3bb28ecb1c9ee9c083d84b0998abc0bc77133767e03374f402a7e931996071c2",
+        ),
+        (
+            keyed(DataSpec(source="x")),
+            '{"augment":"none","fingerprint":"","options":[],"split_seed":0,"subset":null,"val_fraction":0.1}',
+            "7803a6664935a03eb899dda65194586933968b1fe2273aea3a3cc6ef8f7e4c23",
+        ),
+        (
+            keyed(Recipe(epochs=2, lr=0.05)),
+            '{"batch_size":128,"epochs":2,"gamma":0.1,"label_smoothing":0.0,"lr":0.05,"milestones":[],'
+            '"momentum":0.9,"nesterov":true,"optimizer":"sgd","schedule":"step","select":"last",'
+            '"warmup_epochs":0,"weight_decay":0.0}',
+            "d98abb7011fe4ac715597166d772d1f8688c41221d00c4f9aa804fbbe9760d8f",
+        ),
+    ],
+)
+def test_texts_and_digests_are_pinned(value: Json, text: str, expected: str) -> None:
+    """The digests are what `printf TEXT | sha256sum` says."""
+    assert canonical_json(value) == text
+    assert digest(value) == expected
+
+
+def test_a_text_has_no_numbers_that_json_has_not() -> None:
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(float("nan"))
 
 
-def test_seeds_are_pinned_and_depend_on_every_part() -> None:
-    assert derive_seed(0, "init") == 5178188355558464636
-    seeds = {
-        derive_seed(*parts) for parts in ((0, "order", 1), (0, "order", 2), (1, "order", 1), (0, "views", 1))
-    }
-    assert len(seeds) == 4
-    assert all(0 <= seed < 2**63 for seed in seeds)
+SEEDS: dict[tuple[int | str, ...], int] = {
+    (): 2858069222894195974,
+    (-1,): 7535183112812446347,
+    (0, "init"): 5178188355558464636,
+    (0, "order", 1): 1860338126330257371,
+    (2**70, "views", "ü"): 7697121132814191052,
+}
+
+
+@pytest.mark.parametrize("parts", SEEDS)
+def test_seeds_are_pinned(parts: tuple[int | str, ...]) -> None:
+    assert derive_seed(*parts) == SEEDS[parts]
+
+
+def test_a_seed_knows_where_a_part_ends_and_of_which_kind_it_is() -> None:
+    ways: list[tuple[int | str, ...]] = [
+        ("a", "b"),
+        ("ab",),
+        ("b", "a"),
+        ("a", "b", ""),
+        (1, 2),
+        (12,),
+        ("1", 2),
+    ]
+    assert len({derive_seed(*parts) for parts in ways}) == len(ways)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "4711"])
+def test_texts_and_seeds_are_the_same_in_every_process(hash_seed: str) -> None:
+    code = "import json, tests.test_specs as t; print(json.dumps(t.everything()))"
+    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[1])}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert json.loads(answer.stdout) == everything()
+
+
+def everything() -> list[Json]:
+    return [canonical_json(spec_to_json(SPEC)), digest(keyed(SPEC)), *map(str, starmap(derive_seed, SEEDS))]

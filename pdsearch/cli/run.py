@@ -64,7 +64,7 @@ def _search(
 
     with open_study(space, observer) as study:
         if not study.agenda.idle():
-            with interruptible(study.agenda.interrupt, note):
+            with interruptible(study.agenda.interrupt, observer.say):
                 if serial:
                     _serially(study, space)
                 else:

@@ -5,6 +5,7 @@ column `img` or `image` of struct<bytes: binary, path: string> and an integer co
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["LAYOUT", "class_names", "files_of", "image_column", "label_column", 
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label")
+SHARD = re.compile(r"-(\d+)-of-(\d+)")
 LAYOUT = "expected an image column (img or image) of struct<bytes, path> and an integer column of labels"
 
 
@@ -32,7 +34,7 @@ def files_of(spec: DataSpec, split: str) -> list[Path]:
 
     Raises:
         ConfigError: The spec names no folder.
-        DataError: There are none.
+        DataError: There are none, or shards are missing.
     """
     if spec.root is None:
         hint = f"set data.root to the folder of train.parquet and {split}.parquet"
@@ -42,7 +44,17 @@ def files_of(spec: DataSpec, split: str) -> list[Path]:
     files = [whole] if whole.is_file() else sorted(root.glob(f"{split}-*.parquet"))
     if not files:
         raise DataError("no such file", where=str(whole), hint="put it there, or set data.root to its folder")
+    _refuse_gaps(files)
     return files
+
+
+def _refuse_gaps(files: list[Path]) -> None:
+    """A download that was interrupted would be a smaller set, and nobody would notice."""
+    named = [SHARD.search(file.stem) for file in files]
+    found = sorted((int(match[1]), int(match[2])) for match in named if match)
+    if found and found != [(number, len(files)) for number in range(len(files))]:
+        hint = f"found: {', '.join(file.name for file in files)}"
+        raise DataError("shards are missing, or of two sets", where=str(files[0].parent), hint=hint)
 
 
 def opened(file: Path) -> Any:

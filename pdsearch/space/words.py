@@ -15,6 +15,7 @@ __all__ = [
     "METRICS",
     "augmentation",
     "augmentations",
+    "checkpoint",
     "complaint",
     "duration",
     "loss",
@@ -108,6 +109,15 @@ def switch(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
     return None if value == "off" else value
+
+
+def checkpoint(value: str) -> str:
+    """Accept the name of a file of weights."""
+    if not value.endswith((".safetensors", ".pth", ".pt")):
+        raise complaint(
+            f"{show(value)} is no file of weights by its name", "name a .safetensors, .pth or .pt file"
+        )
+    return value
 
 
 def storage(value: str) -> str:

@@ -25,7 +25,7 @@ __all__ = [
     "teacher_key",
 ]
 
-STAGE_VERSIONS = {"data": 1, "teacher": 1, "prune": 1, "outputs": 1, "student": 1}
+STAGE_VERSIONS = {"data": 1, "teacher": 1, "prune": 2, "outputs": 1, "student": 1}
 """Raised by hand when a stage's results change; every change is a line in the changelog."""
 
 
@@ -113,6 +113,7 @@ def _start_key(spec: TrialSpec) -> str:
         "model": spec.teacher.model,
         "options": keyed(spec.teacher.options),
         "seed": spec.teacher.seed,
+        **({"code": spec.teacher.code} if spec.teacher.code else {}),
     }
     return digest({"initial": fields, "data": data_key(spec.data), **_numerics(spec)})
 

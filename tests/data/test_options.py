@@ -13,11 +13,25 @@ def spec(**options: object) -> DataSpec:
     return DataSpec("made", options=tuple(sorted(options.items())))
 
 
-def test_known_options_are_returned() -> None:
-    assert source_options(spec(a=1), "a", "b") == {"a": 1}
-    with pytest.raises(ConfigError, match="no option 'c'") as caught:
-        source_options(spec(c=1), "a", "b")
-    assert (caught.value.where, caught.value.hint) == ("data.options.c", "its options: a, b")
+def test_options_come_by_name_and_none_is_invented() -> None:
+    assert source_options(spec(label="fine", test=3), "label", "test") == {
+        "label": "fine",
+        "test": 3,
+    }
+    assert source_options(spec(), "label", "test") == {}
+
+
+def test_an_unknown_option_is_refused_with_its_place_and_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        source_options(spec(label="fine", labl="x"), "label", "test")
+    assert caught.value.what == "source 'made' has no option 'labl'"
+    assert caught.value.where == "data.options.labl"
+    assert caught.value.hint == "its options: label, test"
+
+
+def test_a_source_without_options_says_so() -> None:
+    with pytest.raises(ConfigError, match="its options: none"):
+        source_options(spec(size=3))
 
 
 def test_a_download_is_allowed_unless_it_is_forbidden() -> None:

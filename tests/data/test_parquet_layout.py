@@ -1,75 +1,180 @@
-"""Files, columns and names are found where they are usual, and asked for where they are not."""
+"""Files, columns and class names are found by the layout's rules, and what is unclear is never guessed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdsearch.data.parquet_layout import class_names, files_of, image_column, label_column, test_split
+from pdsearch.data import parquet_layout as layout
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 
-# Not a test, whatever its name says to pytest.
-SPLIT_OF = test_split
-del test_split
-
-IMAGE = {"bytes": b"x", "path": None}
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def spec(root: Path | None = None, **options: str) -> DataSpec:
-    return DataSpec(
-        "parquet", root=None if root is None else str(root), options=tuple(sorted(options.items()))
-    )
+    where = None if root is None else str(root)
+    return DataSpec(source="parquet", root=where, options=tuple(sorted(options.items())))
 
 
-def table(path: Path, **columns: object) -> Path:
-    pq.write_table(pa.table({name: [value] for name, value in columns.items()}), path)
-    return path
+def file_of(folder: Path, **columns: Any) -> Path:
+    """Write an empty Parquet file with columns of these types."""
+    file = folder / "some.parquet"
+    pq.write_table(pa.schema(columns).empty_table(), file)
+    return file
 
 
-def test_one_file_goes_before_shards_and_shards_are_in_order(tmp_path: Path) -> None:
-    shards = [table(tmp_path / f"train-0000{n}-of-00002.parquet", img=IMAGE) for n in (1, 0)]
-    assert files_of(spec(tmp_path), "train") == sorted(shards)
-    whole = table(tmp_path / "train.parquet", img=IMAGE)
-    assert files_of(spec(tmp_path), "train") == [whole]
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).touch()
 
 
-def test_a_folder_is_needed_and_has_to_hold_files(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="needs a folder"):
-        files_of(spec(), "train")
+def test_the_split_to_test_on_is_an_option() -> None:
+    assert layout.test_split(spec()) == "test"
+    assert layout.test_split(spec(test="valid")) == "valid"
+
+
+def test_a_whole_file_wins_over_shards(tmp_path: Path) -> None:
+    touch(tmp_path, "train.parquet", "train-00000-of-00001.parquet")
+    assert layout.files_of(spec(tmp_path), "train") == [tmp_path / "train.parquet"]
+
+
+def test_shards_come_in_order_and_other_files_do_not(tmp_path: Path) -> None:
+    shards = [f"train-0000{number}-of-00003.parquet" for number in (2, 0, 1)]
+    touch(tmp_path, *shards, "test-00000-of-00001.parquet", "train-00000-of-00003.json", "training.parquet")
+    assert [file.name for file in layout.files_of(spec(tmp_path), "train")] == sorted(shards)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-00000-of-00002",),
+        ("train-00001-of-00002",),
+        ("train-00000-of-00003", "train-00002-of-00003"),
+        ("train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"),
+        ("train-00000-of-00001", "train-extra"),
+    ],
+)
+def test_a_set_with_gaps_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}.parquet" for name in names))
+    with pytest.raises(DataError, match=rf"shards are missing.*\n.*found: {names[0]}\.parquet"):
+        layout.files_of(spec(tmp_path), "train")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-0", "train-1"),
+        ("train-00000-of-00001-a1b2c3d4",),
+        sorted(f"train-{number}-of-11" for number in range(11)),
+    ],
+)
+def test_shards_may_be_named_otherwise(names: Sequence[str], tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}.parquet" for name in names))
+    assert [file.stem for file in layout.files_of(spec(tmp_path), "train")] == list(names)
+
+
+def test_a_root_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    touch(tmp_path, "train.parquet")
+    assert layout.files_of(spec(Path("~")), "train") == [tmp_path / "train.parquet"]
+
+
+def test_a_root_has_to_be_named() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^data\.root: .* needs a folder\n.*train\.parquet and valid\.parq"
+    ):
+        layout.files_of(spec(), "valid")
+
+
+def test_a_split_without_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.parquet").mkdir()
     with pytest.raises(DataError, match=r"train\.parquet: no such file"):
-        files_of(spec(tmp_path), "train")
+        layout.files_of(spec(tmp_path), "train")
 
 
-def test_the_test_split_has_its_usual_name() -> None:
-    assert SPLIT_OF(spec()) == "test"
-    assert SPLIT_OF(spec(test="valid")) == "valid"
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100])
+def test_what_is_no_parquet_file_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "train.parquet"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"train\.parquet: no readable Parquet file"):
+        layout.opened(file)
 
 
-@pytest.mark.parametrize("name", ["img", "image"])
-def test_the_image_column_has_one_of_two_names(tmp_path: Path, name: str) -> None:
-    assert image_column(table(tmp_path / "a.parquet", label=1, **{name: IMAGE})) == name
-    with pytest.raises(DataError, match="no image column among label, other"):
-        image_column(table(tmp_path / "b.parquet", label=1, other=IMAGE))
+def test_the_image_column_holds_bytes_and_img_comes_first(tmp_path: Path) -> None:
+    assert layout.image_column(file_of(tmp_path, image=IMAGE, img=IMAGE)) == "img"
+    assert layout.image_column(file_of(tmp_path, img=pa.string(), image=IMAGE)) == "image"
 
 
-def test_the_label_column_is_the_only_one_or_the_usual_one_or_named(tmp_path: Path) -> None:
-    file = table(tmp_path / "a.parquet", img=IMAGE, fine_label=1, coarse_label=2)
-    assert label_column(file, spec()) == "fine_label"
-    assert label_column(file, spec(label="coarse_label")) == "coarse_label"
-    with pytest.raises(ConfigError, match="no integer column 'img'"):
-        label_column(file, spec(label="img"))
-    with pytest.raises(ConfigError, match="several columns"):
-        label_column(table(tmp_path / "b.parquet", img=IMAGE, x=1, y=2), spec())
-    with pytest.raises(DataError, match="no integer column among img"):
-        label_column(table(tmp_path / "c.parquet", img=IMAGE), spec())
+@pytest.mark.parametrize("kind", [pa.binary(), pa.struct([("path", pa.string())])])
+def test_an_image_column_without_bytes_is_none(tmp_path: Path, kind: Any) -> None:
+    with pytest.raises(DataError, match="no image column among label, img"):
+        layout.image_column(file_of(tmp_path, label=pa.int64(), img=kind))
 
 
-def test_names_of_classes_come_from_the_schema_if_they_are_there() -> None:
-    schema = pa.schema([("label", pa.int64())])
-    assert class_names(schema, "label") == ()
-    stored = {"info": {"features": {"label": {"names": ["cat", "dog"]}}}}
-    assert class_names(schema.with_metadata({"huggingface": json.dumps(stored)}), "label") == ("cat", "dog")
-    assert class_names(schema.with_metadata({"huggingface": "no JSON"}), "label") == ()
+@pytest.mark.parametrize(
+    ("columns", "options", "expected"),
+    [
+        ({"anything": "int8", "weight": "float32"}, {}, "anything"),
+        ({"coarse_label": "int64", "fine_label": "int64"}, {}, "fine_label"),
+        ({"id": "int64", "label": "uint8"}, {}, "label"),
+        ({"id": "int64", "label": "uint8"}, {"label": "id"}, "id"),
+    ],
+)
+def test_the_label_column(
+    columns: dict[str, str], options: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    file = file_of(tmp_path, **{name: getattr(pa, kind)() for name, kind in columns.items()})
+    assert layout.label_column(file, spec(None, **options)) == expected
+
+
+@pytest.mark.parametrize("columns", [("a", "b"), ("label", "fine_label")])
+def test_several_columns_of_labels_are_not_guessed_from(columns: tuple[str, str], tmp_path: Path) -> None:
+    file = file_of(tmp_path, **dict.fromkeys(columns, pa.int64()))
+    with pytest.raises(ConfigError, match=rf"name the column of labels in data\.label: {', '.join(columns)}"):
+        layout.label_column(file, spec())
+
+
+def test_a_named_column_has_to_hold_integers(tmp_path: Path) -> None:
+    file = file_of(tmp_path, label=pa.int64(), text=pa.string())
+    with pytest.raises(ConfigError, match=r"^data\.label: no integer column 'text'.*\n.*columns: label$"):
+        layout.label_column(file, spec(label="text"))
+
+
+def test_a_file_without_integers_has_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no integer column among label"):
+        layout.label_column(file_of(tmp_path, label=pa.string()), spec())
+
+
+def schema(stored: str | bytes) -> Any:
+    return pa.schema({"label": pa.int64()}, metadata={"huggingface": stored})
+
+
+def test_class_names_are_those_of_the_label_column() -> None:
+    features = {"label": {"names": ["cat", "dog"]}, "other": {"names": ["x"]}}
+    assert layout.class_names(schema(json.dumps({"info": {"features": features}})), "label") == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        b"\xff",
+        '{"info": null}',
+        '{"info": {"features": {"other": {"names": ["x"]}}}}',
+        '{"info": {"features": {"label": {"dtype": "int64"}}}}',
+    ],
+)
+def test_a_schema_without_class_names_has_none(stored: str | bytes) -> None:
+    assert layout.class_names(schema(stored), "label") == ()
+
+
+def test_a_schema_without_metadata_has_no_class_names() -> None:
+    assert layout.class_names(pa.schema({"label": pa.int64()}), "label") == ()

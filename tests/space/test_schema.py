@@ -41,6 +41,7 @@ def test_it_accepts_what_load_accepts(sections: dict[str, Any]) -> None:
         {"data": {}},
         {"data": {"source": "digit"}},
         {"teacher": {"model": "resnet21"}},
+        {"teacher": {"model": "resnet20", "checkpoint": 3}},
         {"space": {"distill.temprature": [1]}},
         {"space": {"data.val_fraction": [0.1]}},
         {"space": {"data.options.label": ["fine"]}},
@@ -57,7 +58,7 @@ def test_it_refuses_what_load_refuses(sections: dict[str, Any]) -> None:
 
 def test_it_helps_to_complete() -> None:
     found = json_schema(CATALOG)
-    assert found["$defs"]["StudentSection"]["properties"]["model"]["enum"][-3:] == [
+    assert found["$defs"]["StudentSection"]["properties"]["model"]["anyOf"][0]["enum"][-3:] == [
         "from_teacher",
         "resnet20",
         "resnet8",

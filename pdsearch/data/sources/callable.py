@@ -1,7 +1,6 @@
 """How does a set come from a user's own code? From a function that is named, and importable where it runs."""
 
 import hashlib
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from pdsearch.data.checking import checked
 from pdsearch.data.registry import Images, RawData, sources
+from pdsearch.dotted import load_dotted
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec, canonical_json, keyed
 
@@ -25,8 +25,8 @@ class FromCallable:
     """What `package.module:function` returns: a RawData, or its fields (train and test images and labels, classes).
 
     Options: `function`, its name; `version`, any word that stands for the content, which is otherwise read whole to
-    be hashed; all others, and `root` if it is given, are its keyword arguments. It is imported like any module, on
-    every machine that needs the images, and runs with the user's rights.
+    be hashed; all others, and `root` if it is given, are its keyword arguments. It is imported where pdsearch was
+    started, on every machine that needs the images, and runs with the user's rights.
 
     Source:
         Your own code.
@@ -64,23 +64,17 @@ class FromCallable:
 
 def _name(options: dict[str, Any]) -> str:
     name = options.get(OPTION)
-    if not isinstance(name, str) or name.count(":") != 1:
-        hint = "write function: package.module:function under data.options"
+    if not isinstance(name, str):
+        hint = f"write {OPTION}: package.module:function under data.options"
         raise ConfigError("the source callable needs a function", where=WHERE, hint=hint)
     return name
 
 
 def _function(name: str) -> Callable[..., Any]:
-    module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        hint = "install its package where this runs, or name it as package.module:function"
-        raise ConfigError(f"{name} cannot be imported: {error}", where=WHERE, hint=hint) from error
-    if not callable(found):
-        raise ConfigError(f"{name} is no function", where=WHERE)
-    function: Callable[..., Any] = found
-    return function
+        return load_dotted(name)
+    except ConfigError as error:
+        raise ConfigError(error.what, where=WHERE, hint=error.hint) from error
 
 
 def _as_raw(found: Any, name: str) -> RawData:

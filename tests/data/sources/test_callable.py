@@ -80,9 +80,9 @@ def test_what_it_does_wrong_is_said(name: str, options: dict[str, Any], why: str
     ("function", "why"),
     [
         (None, "needs a function"),
-        ("no_module", "needs a function"),
-        ("no.such.module:f", "cannot be imported"),
-        (f"{HERE}:nothing", "cannot be imported"),
+        ("no_module", "is not of the form"),
+        ("no.such.module:f", "cannot import no.such.module"),
+        (f"{HERE}:nothing", "has no 'nothing'"),
         (f"{HERE}:HERE", "is no function"),
     ],
 )

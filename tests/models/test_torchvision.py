@@ -1,0 +1,86 @@
+"""Published weights get into torchvision's networks under our names; without a network they say what to do."""
+
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import torch
+import torchvision.models
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.models import build, lasting, without_weights
+
+NAME = "torchvision/shufflenet_v2_x0_5"
+SIZES = {"channels": 3, "image_size": 64, "seed": 0}
+
+
+def made(classes: int, **options: Any) -> nn.Module:
+    return build(NAME, num_classes=classes, options=tuple(options.items()), **SIZES)
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """Stand in for the download: torchvision's own network of 1,000 classes, under torchvision's names."""
+    state: dict[str, Tensor] = torchvision.models.get_model("shufflenet_v2_x0_5").state_dict()
+
+    def found(url: str, *, check_hash: bool, weights_only: bool, progress: bool) -> dict[str, Tensor]:
+        assert "shufflenetv2_x0.5" in url
+        assert (check_hash, weights_only, progress) == (True, True, False)
+        return dict(state)
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", found)
+    return state
+
+
+def test_published_weights_fill_the_network(published: dict[str, Tensor]) -> None:
+    model, own = (
+        made(1000, weights="DEFAULT").eval(),
+        torchvision.models.get_model("shufflenet_v2_x0_5").eval(),
+    )
+    own.load_state_dict(published)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(model(images), own(images))
+
+
+def test_other_classes_get_a_fresh_classifier(published: dict[str, Tensor]) -> None:
+    model, random = made(7, weights="IMAGENET1K_V1"), made(7)
+    assert torch.equal(model.get_parameter("trunk.conv1.0.weight"), published["conv1.0.weight"])
+    assert torch.equal(model.get_parameter("classifier.weight"), random.get_parameter("classifier.weight"))
+    assert not torch.equal(
+        model.get_parameter("trunk.conv1.0.weight"), random.get_parameter("trunk.conv1.0.weight")
+    )
+
+
+def test_weights_that_are_not_published_are_refused() -> None:
+    with pytest.raises(ConfigError, match="known: IMAGENET1K_V1, DEFAULT, none"):
+        made(7, weights="IMAGENET21K")
+
+
+def test_without_a_network_the_message_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
+    with pytest.raises(DataError, match="shufflenet_v2_x0_5 cannot be had") as caught:
+        made(7, weights="DEFAULT")
+    assert "shufflenetv2_x0.5" in str(caught.value.where)
+    assert f"put the file into {tmp_path}/checkpoints" in str(caught.value.hint)
+
+
+def test_default_gets_its_lasting_name() -> None:
+    assert lasting("torchvision/resnet50", (("weights", "DEFAULT"),)) == (("weights", "IMAGENET1K_V2"),)
+    assert lasting("torchvision/resnet50", (("weights", "none"),)) == (("weights", "none"),)
+    assert lasting("torchvision/resnet50", ()) == ()
+    assert lasting("convnet_s", (("weights", "DEFAULT"),)) == (("weights", "DEFAULT"),)
+    with pytest.raises(ConfigError, match="no weights 'IMAGENET22K'"):
+        lasting("torchvision/resnet50", (("weights", "IMAGENET22K"),))
+
+
+def test_the_shape_of_a_network_needs_no_weights() -> None:
+    assert without_weights(NAME, (("weights", "DEFAULT"),)) == ()
+    assert without_weights("convnet_s", (("widths", (4,)),)) == (("widths", (4,)),)

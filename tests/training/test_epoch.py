@@ -1,0 +1,185 @@
+"""One epoch shows every image once, steps as its recipe says, and measures what it left."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pdsearch.errors import TrialError
+from pdsearch.specs import Recipe
+from pdsearch.training import Engine, hard_labels
+from pdsearch.training.epoch import Epochs, masked_weights
+from pdsearch.training.state import TrainingState
+
+Build = Callable[..., nn.Module]
+Make = Callable[..., Epochs]
+
+
+@pytest.fixture
+def made(views: Any, build: Build, engine: Engine) -> Make:
+    def make(recipe: Recipe, **more: Any) -> Epochs:
+        shown = more.pop("views", views)
+        settings = {"objective": hard_labels(shown.labels), "evaluate": lambda _: 0.5, "masked": (), **more}
+        state = TrainingState(build(), recipe, engine)
+        return Epochs(state=state, views=shown, recipe=recipe, seed=3, engine=engine, **settings)
+
+    return make
+
+
+def constant(losses: list[float], seen: list[list[int]]) -> Callable[..., Tensor]:
+    """An objective of given values, that moves no weight, and notes its batches."""
+    values = iter(losses)
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, _: int) -> Tensor:
+        seen.append(index.tolist())
+        logits: Tensor = model(images)
+        return 0 * logits.sum() + next(values)
+
+    return objective
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [1]), (16, [16]), (17, [17]), (18, [16, 2]), (33, [16, 17]), (48, [16] * 3)]
+)
+def test_every_image_comes_once_and_none_alone(
+    count: int, sizes: list[int], make: Callable[[int], Any], made: Make, recipe: Recipe
+) -> None:
+    batches = made(recipe, views=make(count))._batches(0)
+    assert [len(batch) for batch in batches] == sizes
+    assert sorted(torch.cat(batches).tolist()) == list(range(count))
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(made: Make, recipe: Recipe) -> None:
+    one = made(recipe)
+    orders = [torch.cat(epochs._batches(n)).tolist() for n, epochs in [(0, one), (1, one), (0, made(recipe))]]
+    assert orders[0] == orders[2] != orders[1]
+    assert torch.cat(replace(one, seed=4)._batches(0)).tolist() != orders[0]
+
+
+def test_the_loss_is_the_mean_over_images_not_over_batches(
+    make: Callable[[int], Any], made: Make, recipe: Recipe
+) -> None:
+    seen: list[list[int]] = []
+    epochs = made(recipe, views=make(20), objective=constant([1.0, 6.0], seen))
+    assert epochs.run(0).loss == (16 * 1.0 + 4 * 6.0) / 20
+    assert [len(index) for index in seen] == [16, 4]
+
+
+def test_a_report_counts_from_one_and_names_the_last_steps_rate(made: Make, recipe: Recipe) -> None:
+    warming = replace(recipe, epochs=8, warmup_epochs=4)
+    report = made(warming).run(1)
+    assert (report.epoch, report.epochs, report.val_accuracy) == (2, 8, 0.5)
+    assert report.lr == pytest.approx(0.05 / 2)
+    assert report.seconds > 0
+
+
+def test_the_network_trains_in_training_mode_and_is_measured_after_its_last_step(
+    made: Make, recipe: Recipe
+) -> None:
+    modes: list[bool] = []
+    measured: list[Tensor] = []
+
+    def objective(model: nn.Module, images: Tensor, *_: Any) -> Tensor:
+        modes.append(model.training)
+        return functional.mse_loss(model(images), torch.zeros(len(images), 2))
+
+    def evaluate(model: nn.Module) -> float:
+        measured.append(next(model.parameters()).detach().clone())
+        return 0.25
+
+    epochs = made(recipe, objective=objective, evaluate=evaluate)
+    epochs.state.model.eval()
+    assert epochs.run(0).val_accuracy == 0.25
+    assert modes == [True] * 4
+    assert torch.equal(measured[0], next(epochs.state.model.parameters()))
+
+
+def test_weights_are_considered_with_their_accuracy(made: Make, recipe: Recipe) -> None:
+    values = iter([0.9, 0.1])
+    epochs = made(replace(recipe, select="best_val"), evaluate=lambda _: next(values))
+    epochs.run(0)
+    first = next(epochs.state.model.parameters()).detach().clone()
+    epochs.run(1)
+    assert not torch.equal(next(epochs.state.model.parameters()), first)
+    epochs.state.finish()
+    assert torch.equal(next(epochs.state.model.parameters()), first)
+
+
+def test_a_network_that_diverged_is_not_measured(made: Make, recipe: Recipe) -> None:
+    def evaluate(_: nn.Module) -> float:
+        raise AssertionError("measured")
+
+    with pytest.raises(TrialError, match="diverged in epoch 3 of 4: a weight is not finite"):
+        made(
+            recipe, objective=lambda model, images, *_: model(images).sum() * math.nan, evaluate=evaluate
+        ).run(2)
+
+
+def test_a_scaled_step_is_the_step_without_scale(made: Make, recipe: Recipe) -> None:
+    plain, scaled = made(recipe), made(recipe)
+    scaled.state.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    assert plain.run(0).loss == pytest.approx(scaled.run(0).loss)
+    for one, other in zip(plain.state.model.parameters(), scaled.state.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_step_that_overflows_is_left_out_and_the_scale_halved(made: Make, recipe: Recipe) -> None:
+    infinite = made(
+        replace(recipe, batch_size=50), objective=lambda model, images, *_: model(images).sum() * 1e30
+    )
+    infinite.state.scaler = torch.amp.GradScaler("cpu", init_scale=1e30)
+    before = [parameter.detach().clone() for parameter in infinite.state.model.parameters()]
+    infinite.run(0)
+    assert all(map(torch.equal, before, infinite.state.model.parameters()))
+    assert infinite.state.scaler.get_scale() == pytest.approx(5e29)
+
+
+def test_masked_weights_are_zero_and_the_others_as_they_were(build: Build) -> None:
+    model = build()
+    before = model.get_parameter("5.weight").detach().clone()
+    keep = torch.arange(512).reshape(2, 256) % 3 > 0
+    ((parameter, kept),) = masked_weights(model, {"5.weight": keep})
+    assert parameter is model.get_parameter("5.weight")
+    assert torch.equal(parameter, before * keep)
+    assert (kept.dtype, kept.requires_grad) == (torch.float32, False)
+    assert torch.equal(kept, keep.float())
+
+
+def test_masks_of_zeros_and_ones_count_as_well_and_weights_that_are_no_number_become_zero(
+    build: Build,
+) -> None:
+    model = build()
+    with torch.no_grad():
+        model.get_parameter("1.weight")[0] = float("nan")
+    masked_weights(model, {"1.weight": torch.tensor([0.0, 1.0, 1.0, 0.0])})
+    assert model.get_parameter("1.weight").tolist() == [0.0, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["0.bias", "1.running_mean", "1.weight"])
+def test_a_mask_has_to_be_a_parameter_s_own(name: str, build: Build) -> None:
+    with pytest.raises(TrialError, match=f"the mask of '{name}' does not fit the network"):
+        masked_weights(build(), {name: torch.ones(3)})
+
+
+def test_pruned_weights_get_no_step_though_they_have_a_gradient(made: Make, recipe: Recipe) -> None:
+    epochs = made(replace(recipe, optimizer="adam"))
+    keep = torch.arange(512).reshape(2, 256) % 2 == 0
+    masked = masked_weights(epochs.state.model, {"5.weight": keep})
+    replace(epochs, masked=masked).run(0)
+    weight = epochs.state.model.get_parameter("5.weight")
+    assert torch.count_nonzero(weight[~keep]) == 0
+    assert torch.count_nonzero(weight[keep]) == 256
+
+
+def test_a_masked_weight_that_is_not_trained_is_left_alone(made: Make, recipe: Recipe) -> None:
+    epochs = made(recipe)
+    weight = epochs.state.model.get_parameter("5.weight")
+    masked = masked_weights(epochs.state.model, {"5.weight": torch.eye(2, 256)})
+    weight.requires_grad_(False)
+    replace(epochs, masked=masked).run(0)
+    assert torch.count_nonzero(weight) == 2
