@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pdsearch.data.registry import augmentations
+from pdsearch.data.combining import chain
 from pdsearch.distillation.registry import losses
 from pdsearch.models import build, count_params, without_weights
 from pdsearch.search.chances import Chance, trials_of
@@ -132,7 +132,7 @@ def _outputs(space: Space, found: list[Chance], trials: int | None, images: Imag
         return 0.0
     epochs = max(_views(chance.spec) for chance in taught)
     low = space.precision in ("bf16", "fp16") or (space.precision == "auto" and space.resources.gpu > 0)
-    share = 1 - dict(space.fixed)["data.val_fraction"]
+    share = 1 - taught[0].spec.data.val_fraction
     one = images.classes * images.train * share * epochs * (2 if low else 4)
     if one > Site.outputs_limit_bytes:
         return 0.0
@@ -148,7 +148,7 @@ def _listens(spec: TrialSpec) -> bool:
 
 
 def _views(spec: TrialSpec) -> int:
-    return 1 if augmentations.get(spec.data.augment).constant else spec.distill.recipe.epochs
+    return 1 if chain(spec.data.augment).constant else spec.distill.recipe.epochs
 
 
 def _distinct(taught: Iterable[Chance], trials: int | None) -> float:

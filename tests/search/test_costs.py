@@ -1,6 +1,7 @@
 """What does a trial need before its student is trained?"""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_pruned_teacher_needs_the_dense_one_and_every_round() -> None:
     ],
 )
 def test_rounds_train_as_their_recovery_says(
-    fields: dict[str, str], epochs: list[int], stored: list[bool]
+    fields: dict[str, Any], epochs: list[int], stored: list[bool]
 ) -> None:
     found = needs(pruned(**fields))
     assert [need.epochs for need in found] == epochs
