@@ -82,13 +82,17 @@ class Recipe:
         optimizer: "sgd", "adam" or "adamw".
         momentum: Of SGD.
         nesterov: Nesterov's form of momentum (SGD).
-        weight_decay: L2 term, on all parameters.
-        schedule: "step" (multiply by gamma at each milestone) or "cosine" (to zero).
+        weight_decay: L2 term, on all parameters, or as decay_norms says.
+        schedule: "step" (multiply by gamma at each milestone), "cosine" (to zero) or "one_cycle" (rise to lr, fall
+            to almost zero).
         milestones: Epochs after which a step schedule multiplies lr by gamma.
         gamma: Factor of the step schedule.
         warmup_epochs: Epochs of linear warm-up before the schedule.
         label_smoothing: Share of the target spread over all classes, in [0, 1); hard-label training only.
         select: "last" or "best_val": which epoch's weights are handed on.
+        ema: Decay per step of the average of weights that is measured and handed on, in [0, 1); 0 is no average.
+        decay_norms: Whether weight decay acts on normalisation weights and biases, too.
+        peak: Share of the steps in which a one-cycle schedule rises, in (0, 1).
     """
 
     epochs: int
@@ -104,16 +108,32 @@ class Recipe:
     warmup_epochs: int = 0
     label_smoothing: float = 0.0
     select: str = "last"
+    ema: float = later(0.0, neutral=0.0)
+    decay_norms: bool = later(True, neutral=True)
+    peak: float = later(0.3, neutral=0.3)
 
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """The dense teacher: an architecture, a seed (initialisation, order, views) and a recipe."""
+    """The dense teacher: an architecture, a seed (initialisation, order, views) and a recipe.
+
+    Args:
+        model: Registered model.
+        seed: Of everything random in its training and pruning.
+        recipe: How it is trained; ignored where its weights come from a checkpoint.
+        options: Further arguments of the model.
+        checkpoint: File of weights that were trained elsewhere.
+        fingerprint: Hash of that file's content, filled in when a study opens; stands for the file in keys.
+        code: Hash of the file of a model named by dotted path, filled in when a study opens.
+    """
 
     model: str
     seed: int
     recipe: Recipe
     options: Params = ()
+    checkpoint: str | None = located(None)
+    fingerprint: str = later("", neutral="")
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)
@@ -147,10 +167,17 @@ class PruneSpec:
 
 @dataclass(frozen=True)
 class StudentSpec:
-    """The student's architecture, or "from_teacher": shaped by the pruned teacher's masks."""
+    """The student's architecture, or "from_teacher": shaped by the pruned teacher's masks.
+
+    Args:
+        model: Registered model.
+        options: Further arguments of the model.
+        code: Hash of the file of a model named by dotted path, filled in when a study opens.
+    """
 
     model: str
     options: Params = ()
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)
@@ -163,6 +190,7 @@ class DistillSpec:
         params: Parameters of the loss, e.g. temperature and alpha.
         seed: The student's initialisation and order of images.
         view_seed: The stream of augmented views, shared by teacher and student.
+        code: Hash of the file of a loss named by dotted path, filled in when a study opens.
     """
 
     recipe: Recipe
@@ -170,6 +198,7 @@ class DistillSpec:
     params: Params = ()
     seed: int = 0
     view_seed: int = 0
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pdsearch.stages import keys
 from pdsearch.stages.data import dataset
 from pdsearch.stages.distill import distill
 from pdsearch.stages.networks import Network, measure
+from pdsearch.stages.own_code import check_own_code
 from pdsearch.stages.prune import teacher as teacher_of
 from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student
@@ -59,6 +60,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
     site.begin()
     began = time.monotonic()
     try:
+        check_own_code(job.spec)
         if job.kind == "teacher":
             outcome = yield from _teacher_only(job.spec, site)
         else:

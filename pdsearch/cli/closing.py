@@ -1,11 +1,12 @@
 """What is said at the end of a run: the ranking, the best configuration, where everything lies, what to do next."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import rank_teachers, read_study, write_parquet
+from pdsearch.analysis import Ranking, rank_teachers, read_study, write_parquet
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.rank import print_ranking
 from pdsearch.cli.tally import Tally, duration
@@ -20,32 +21,29 @@ def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
     parquet = study.folder / "results.parquet"
     write_parquet(found.rows, parquet)
     print_lines([""])
-    print_ranking(rank_teachers(found))
+    ranking = rank_teachers(found)
+    print_ranking(ranking)
     finished, searched = study.agenda.records.finished, bool(study.agenda.space.parameters)
-    best = _best(finished) if searched else _only(finished)
+    best = _best(ranking) if searched else _only(finished)
     print_lines(["", *best, "", *_spent(tally), "", *_next(study, space_file)])
 
 
-def _best(finished: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return the best finalist's configuration: by mean validation accuracy over its confirmation seeds."""
-    confirmed: dict[str, list[dict[str, Any]]] = {}
-    for record in finished.values():
-        if record["kind"] == "confirm" and record["baselines"] and record["state"] == "complete":
-            confirmed.setdefault(record["config"], []).append(record)
-    if not confirmed:
+def _best(ranking: Ranking) -> list[str]:
+    """Return the first teacher's configuration, the one that `pdsearch export` writes."""
+    first = next(iter(ranking.top(1)), None)
+    if first is None or not first.confirmed:
         return ["no configuration is confirmed (confirm: off, or nothing finished yet)"]
-    best = max(confirmed.values(), key=lambda group: sum(_accuracy(record) for record in group) / len(group))
-    spec = best[0]["spec"]
-    prune, loss = spec["prune"], spec["distill"]
-    teacher = "unpruned" if prune is None else f"{prune['method']} at ratio {prune['ratio']:g}"
-    params = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in loss["params"]
-    )
+    spec = json.loads(first.best.spec)
+    loss = spec["distill"]
+    params = ", ".join(_setting(name, value) for name, value in loss["params"] if value is not False)
     return [
-        f"best configuration: {spec['teacher']['model']} {teacher} -> {best[0]['student']['model']},"
+        f"best configuration: {first.label} -> {first.best.student_model},"
         f" {loss['loss']} with {params or 'no parameters'}"
     ]
+
+
+def _setting(name: str, value: object) -> str:
+    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
 
 
 def _only(finished: Mapping[str, dict[str, Any]]) -> list[str]:
@@ -76,6 +74,7 @@ def _spent(tally: Tally) -> list[str]:
 
 def _next(study: Study, space_file: Path) -> list[str]:
     folder, trials = _short(study.folder), 2 * max(1, study.agenda.space.search.trials)
+    further = study.agenda.space.parameters and not study.agenda.search.exhausted
     more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
     return [
         f"records   {folder}/trials    all trials as a table   {folder}/results.parquet",
@@ -83,7 +82,7 @@ def _next(study: Study, space_file: Path) -> list[str]:
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
         f"  pdsearch export {folder} --out best     the best configurations and students",
-        *([more] if not study.agenda.search.exhausted else ["the space holds no further configuration"]),
+        *([more] if further else ["the space holds no further configuration"]),
     ]
 
 

@@ -27,7 +27,7 @@ class Lines:
         """Say which phase begins."""
         self.tally.begin(name, total, done)
         if total > done:
-            self._say(f"{PHASES[name]}: {total - done} to do")
+            self.say(f"{PHASES[name]}: {total - done} to do")
 
     def started(self, job: Job) -> None:
         """Nothing: a job's end says it all."""
@@ -40,9 +40,10 @@ class Lines:
         self.tally.end(job, outcome, record)
         of = f"/{self.tally.total}" if self.tally.total else ""
         best = f"  best {100 * self.tally.best[0]:.2f} %" if self.tally.best else ""
-        self._say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
+        self.say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Say something beside the jobs."""
         print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)
 
 
@@ -74,7 +75,12 @@ class JsonLines:
     def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
         """Write how a job ended."""
         self.tally.end(job, outcome, record)
-        self._write({"event": "ended", "id": job.id, "state": outcome.state, "values": dict(outcome.values)})
+        end = {"state": outcome.state, "values": dict(outcome.values)} if record is None else record
+        self._write({"event": "ended", "id": job.id, **{name: end[name] for name in ("state", "values")}})
+
+    def say(self, text: str) -> None:
+        """Write a remark."""
+        self._write({"event": "note", "text": text})
 
     def _write(self, value: dict[str, Any]) -> None:
         print(json.dumps(value), file=self._stream, flush=True)

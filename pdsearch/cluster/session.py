@@ -26,6 +26,9 @@ _QUIET = {
 }
 """No snapshots, no log files per trial, no screen of Tune's own: the study holds it all."""
 
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's word, on Linux too, for a node that is no cluster's: without it 127.0.0.1 is taken for the host's address."""
+
 _SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path ends at 107.
 
 
@@ -58,7 +61,7 @@ def session(
         ConfigError: The cluster cannot be joined, or the address is of a kind that loses work.
     """
     _refuse(address)
-    environment = {**_QUIET, **({} if address else _token())}
+    environment = {**_QUIET, **({} if address else {**_LOOPBACK, **_token()})}
     with _environment(environment):
         import ray  # After the environment is set: Ray reads it when it is imported.
 

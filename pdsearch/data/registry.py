@@ -1,7 +1,7 @@
 """What is a data source, and what an augmentation? Protocols and registries; nothing here loads torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,34 @@ from pdsearch.specs import DataSpec
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["Augmentation", "RawData", "Source", "augmentations", "sources"]
+__all__ = [
+    "AnyAugmentation",
+    "Augmentation",
+    "Images",
+    "Mixing",
+    "RawData",
+    "Source",
+    "augmentations",
+    "sources",
+]
+
+
+class Images(Protocol):
+    """uint8 (N, C, H, W): an array, one mapped from a file, or encoded images that are decoded when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W), known before anything is decoded."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """Return the images at some positions; those alone are held in memory.
+
+        Raises:
+            DataError: One of them cannot be read.
+        """
 
 
 @dataclass(frozen=True)
@@ -27,9 +54,9 @@ class RawData:
         classes: Names of the classes, in the order of their indices.
     """
 
-    train_images: NDArray[np.uint8]
+    train_images: Images
     train_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
+    test_images: Images
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
 
@@ -45,7 +72,7 @@ class Source(Protocol):
         """
 
     def read(self, spec: DataSpec) -> RawData:
-        """Read and decode the whole set.
+        """Return the set; what does not fit into memory is decoded as it is asked for.
 
         Raises:
             DataError: As above, or an image cannot be decoded.
@@ -75,4 +102,26 @@ class Augmentation(Protocol):
         """Return the views of images, uint8 (B, C, H, W), given their rows of draws; rows do not interact."""
 
 
-augmentations: Registry[Augmentation] = Registry("augmentation", "pdsearch.data.augmentations")
+@runtime_checkable
+class Mixing(Protocol):
+    """An augmentation that mixes each image with a partner; the targets become probabilities."""
+
+    def draw(self, images: int, size: int, generator: "Generator") -> "Tensor":
+        """Return all random numbers of one epoch, one row per image, int64; the first is the partner's position.
+
+        Args:
+            images: Number of images.
+            size: Height and width of an image.
+            generator: On the CPU; the only source of randomness.
+        """
+
+    def apply(self, images: "Tensor", partners: "Tensor", draws: "Tensor") -> "Tensor":
+        """Return the mixed views, given the normalised views of images and partners, float32 (B, C, H, W)."""
+
+    def share(self, draws: "Tensor", size: int) -> "Tensor":
+        """Return what of each target is the image's own, float32 (B,) in [0, 1]; the rest is its partner's."""
+
+
+AnyAugmentation: TypeAlias = Augmentation | Mixing
+
+augmentations: Registry[AnyAugmentation] = Registry("augmentation", "pdsearch.data.augmentations")

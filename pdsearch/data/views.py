@@ -2,12 +2,18 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from pdsearch.data.combining import chain
 from pdsearch.data.dataset import Split
-from pdsearch.data.registry import augmentations
+from pdsearch.data.registry import AnyAugmentation
 from pdsearch.specs import derive_seed
 
 __all__ = ["Views", "normalise"]
+
+
+_SMALL_BYTES = 8 * 2**20
+"""Normalised once up to this size; larger sets stay as bytes, which the processes of a node share."""
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -29,34 +35,44 @@ class Views:
     may therefore be stored, or drawn again, with the same result.
 
     Args:
-        split: Images and labels.
+        split: Images and labels; the images may be mapped from a file, and only those asked for are then read.
         mean: See `normalise`.
         std: See `normalise`.
-        augment: Registered augmentation.
+        augment: Registered augmentations; see `pdsearch.data.combining`.
         stream: Seed of the views.
-        device: Where the images are held and the views are made.
+        device: Where the views are made, and the images held if they fit.
+        classes: Number of classes; only views that mix images need it.
 
     Raises:
-        ConfigError: The augmentation is unknown.
+        ConfigError: An augmentation is unknown, or cannot stand where it does.
     """
 
     def __init__(
-        self, split: Split, *, mean: Tensor, std: Tensor, augment: str, stream: int, device: str = "cpu"
+        self,
+        split: Split,
+        *,
+        mean: Tensor,
+        std: Tensor,
+        augment: str,
+        stream: int,
+        device: str = "cpu",
+        classes: int | None = None,
     ) -> None:
-        self._augmentation = augmentations.get(augment)
-        self._stream = stream
-        self._images, self._labels = split.images.to(device), split.labels.to(device)
+        self._chain = chain(augment)
+        self._stream, self._classes = stream, classes
+        self._images, self._labels = held(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
-        self._drawn: tuple[int, Tensor] | None = None
+        self._drawn: tuple[int, list[Tensor]] | None = None
+        self._ready = self._normalised() if self.constant and self._small else None
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self._images)
+        return len(self._labels)
 
     @property
     def constant(self) -> bool:
         """Whether every epoch shows the same views."""
-        return self._augmentation.constant
+        return self._chain.constant
 
     @property
     def labels(self) -> Tensor:
@@ -70,16 +86,74 @@ class Views:
             epoch: From 0; any non-negative number.
             index: Positions in the split, int64 (B,), on any device.
         """
-        index = index.to(self._images.device)
-        images = self._images[index]
+        index = index.to(self._labels.device)
+        if self._chain.mixing is None:
+            return self._unmixed(epoch, index)
+        draws = self._draws(epoch)[-1][index]
+        partners = self._unmixed(epoch, draws[:, 0])
+        return self._chain.mixing[1].apply(self._unmixed(epoch, index), partners, draws)
+
+    def targets(self, epoch: int, index: Tensor) -> Tensor:
+        """Return what the indexed views show: class indices, int64 (B,), or of mixed views the classes' shares.
+
+        Shares are float32 (B, classes) and sum to 1. Arguments as for `batch`.
+
+        Raises:
+            ValueError: The views are mixed, and the number of classes was not given.
+        """
+        index = index.to(self._labels.device)
+        if self._chain.mixing is None:
+            return self._labels[index]
+        if self._classes is None:
+            raise ValueError("mixed targets need the number of classes")
+        draws = self._draws(epoch)[-1][index]
+        share = self._chain.mixing[1].share(draws, self._images.shape[-1])[:, None]
+        own, partners = (one_hot(self._labels[i], self._classes) for i in (index, draws[:, 0]))
+        return own * share + partners * (1 - share)
+
+    @property
+    def _small(self) -> bool:
+        return self._images.device == self._labels.device and self._images.numel() * 4 <= _SMALL_BYTES
+
+    def _normalised(self) -> Tensor:
+        images = normalise(self._images, self._mean, self._std)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _unmixed(self, epoch: int, index: Tensor) -> Tensor:
+        if self._ready is not None:
+            return self._ready[index]
+        images = self._images[index.to(self._images.device)].to(index.device)
         if not self.constant:
-            images = self._augmentation.apply(images, self._draws(epoch)[index])
+            for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
+                images = change.apply(images, draws[index])
         return normalise(images, self._mean, self._std)
 
-    def _draws(self, epoch: int) -> Tensor:
+    def _draws(self, epoch: int) -> list[Tensor]:
+        """Return the draws of each augmentation, in their order, a row per image."""
         if self._drawn is None or self._drawn[0] != epoch:
-            # Drawn on the CPU: the same views on every device.
-            generator = torch.Generator().manual_seed(derive_seed(self._stream, "views", epoch))
-            draws = self._augmentation.draw(len(self), self._images.shape[-1], generator)
-            self._drawn = (epoch, draws.to(self._images.device))
+            self._drawn = (epoch, [self._draw(epoch, *named) for named in self._named()])
         return self._drawn[1]
+
+    def _named(self) -> list[tuple[str, AnyAugmentation]]:
+        # The first change is drawn without its name, as when there could be only one; mixing always with it.
+        changes = [("" if n == 0 else name, change) for n, (name, change) in enumerate(self._chain.changes)]
+        return [*changes, *([self._chain.mixing] if self._chain.mixing else [])]
+
+    def _draw(self, epoch: int, name: str, augmentation: AnyAugmentation) -> Tensor:
+        # Drawn on the CPU: the same views on every device.
+        purpose = ("views", epoch, name) if name else ("views", epoch)
+        generator = torch.Generator().manual_seed(derive_seed(self._stream, *purpose))
+        draws = augmentation.draw(len(self), self._images.shape[-1], generator)
+        return draws.to(self._labels.device)
+
+
+def held(images: Tensor, device: str) -> Tensor:
+    """Return images on a device, or where they are if they would take more than half of its free memory."""
+    if torch.device(device).type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return images
+    return images.to(device)
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """Return 1 at each label and 0 elsewhere, float32 (B, classes)."""
+    return functional.one_hot(labels, classes).float()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pdsearch.durable import storage_errors
 from pdsearch.errors import DataError, StorageError
-from pdsearch.models import build
+from pdsearch.models import build, without_weights
 from pdsearch.specs import Params
 
 __all__ = [
@@ -133,7 +133,7 @@ def load_student(folder: str | Path) -> nn.Module:
         channels=card.channels,
         image_size=card.image_size,
         seed=0,
-        options=card.options,
+        options=without_weights(card.model, card.options),
     )
     try:
         model.load_state_dict(weights)

@@ -1,9 +1,11 @@
 """Which networks are there, how are they built, and how large are they?"""
 
+from pdsearch.models.fold import folded
 from pdsearch.models.measure import count_flops, count_params, latency
 from pdsearch.models.network import Network
-from pdsearch.models.registry import Builder, build, models
+from pdsearch.models.registry import Builder, build, lasting, models, without_weights
 from pdsearch.models.slim import plan_from_masks
+from pdsearch.models.weights import file_hash, fit_weights, read_weights
 
 __all__ = [
     "Builder",
@@ -11,7 +13,13 @@ __all__ = [
     "build",
     "count_flops",
     "count_params",
+    "file_hash",
+    "fit_weights",
+    "folded",
+    "lasting",
     "latency",
     "models",
     "plan_from_masks",
+    "read_weights",
+    "without_weights",
 ]

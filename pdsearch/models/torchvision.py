@@ -1,15 +1,19 @@
 """How do torchvision's classifiers show their features as ours do? By listening to their layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 import torchvision.models
 from torch import Tensor, nn
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.network import Network
+from pdsearch.models.weights import fit_weights
 
-__all__ = ["TorchvisionNetwork", "torchvision_builder"]
+__all__ = ["TorchvisionNetwork", "torchvision_builder", "weights_name"]
+
+NO_WEIGHTS = "none"
 UNFIT = ("googlenet", "inception", "maxvit", "squeezenet", "swin", "vit_")
 
 
@@ -32,7 +36,7 @@ class TorchvisionNetwork(Network):
             raise ConfigError(f"{type(trunk).__name__} does not end in a linear layer", where="model")
         parent, _, name = path.rpartition(".")
         setattr(trunk.get_submodule(parent), name, nn.Identity())
-        self.trunk, self.classifier = trunk, last
+        self.trunk, self.classifier, self._last = trunk, last, path
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """Return stage1, stage2, ...: the last map at each resolution, in order, and pooled."""
@@ -53,12 +57,22 @@ class TorchvisionNetwork(Network):
                 handle.remove()
         return {f"stage{n}": maps for n, maps in enumerate(by_size.values(), start=1)} | {"pooled": pooled}
 
+    def own_names(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a state dict of torchvision's own network under our names; one under ours as it is."""
+        if any(name.startswith("trunk.") for name in weights):
+            return dict(weights)
+        last = f"{self._last}."
+        return {
+            f"classifier.{name.removeprefix(last)}" if name.startswith(last) else f"trunk.{name}": tensor
+            for name, tensor in weights.items()
+        }
+
     def _layers(self) -> list[nn.Module]:
         return [module for name, module in self.trunk.named_modules() if name.count(".") <= 1 and name]
 
 
 def torchvision_builder(name: str) -> Callable[..., nn.Module]:
-    """Return the builder of torchvision's model `name`, with random weights; it takes no options.
+    """Return the builder of torchvision's model `name`; its one option, `weights`, fills it with published weights.
 
     Raises:
         ConfigError: torchvision has no such classifier, or one that does not fit.
@@ -71,11 +85,56 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
             f"torchvision has no classifier {name!r}", where="model", hint="e.g. torchvision/resnet18"
         )
 
-    def build(*, num_classes: int, channels: int, image_size: int) -> nn.Module:  # noqa: ARG001 - all sizes pass
+    def build(
+        *,
+        num_classes: int,
+        channels: int,
+        image_size: int,  # noqa: ARG001 - all sizes pass
+        weights: str = NO_WEIGHTS,
+    ) -> nn.Module:
         if channels != 3:
             raise ConfigError(
                 f"torchvision/{name} takes 3 channels, the images have {channels}", where="model"
             )
-        return TorchvisionNetwork(torchvision.models.get_model(name, weights=None, num_classes=num_classes))
+        network = TorchvisionNetwork(
+            torchvision.models.get_model(name, weights=None, num_classes=num_classes)
+        )
+        if weights != NO_WEIGHTS:
+            _fill(network, name, weights)
+        return network
 
     return build
+
+
+def weights_name(name: str, weights: str) -> str:
+    """Return the lasting name of published weights: DEFAULT means others in another version of torchvision.
+
+    Raises:
+        ConfigError: There are no such weights.
+    """
+    return weights if weights == NO_WEIGHTS else str(_published(name, weights).name)
+
+
+def _published(name: str, weights: str) -> Any:
+    known: Any = torchvision.models.get_model_weights(name)
+    if weights not in known.__members__:
+        what = f"torchvision/{name} has no weights {weights!r}"
+        raise ConfigError(what, where="options.weights", hint=f"known: {', '.join(known.__members__)}, none")
+    return known[weights]
+
+
+def _fill(network: TorchvisionNetwork, name: str, weights: str) -> None:
+    """Load published weights, downloaded once; the classifier stays random where the classes are others."""
+    published = _published(name, weights)
+    try:
+        found = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        folder = f"{torch.hub.get_dir()}/checkpoints"
+        hint = f"connect to the network, put the file into {folder}, or leave out options.weights"
+        what = f"the weights of torchvision/{name} cannot be had: {error}"
+        raise DataError(what, where=published.url, hint=hint) from error
+    named = network.own_names(found)
+    for last, fresh in network.classifier.state_dict().items():
+        if named[f"classifier.{last}"].shape != fresh.shape:
+            named[f"classifier.{last}"] = fresh
+    fit_weights(network, named, where=published.url)

@@ -7,15 +7,21 @@ from pdsearch.pruning.prune import prune
 from pdsearch.pruning.registry import Batches, PruningMethod, pruning_method
 from pdsearch.pruning.schedule import targets
 from pdsearch.pruning.select import select
+from pdsearch.pruning.shrink import kept_channels, rebuild, shrink
+from pdsearch.pruning.ties import find_ties
 
 __all__ = [
     "Batches",
     "Mask",
     "PruningMethod",
     "check",
+    "find_ties",
+    "kept_channels",
     "prunable",
     "prune",
     "pruning_method",
+    "rebuild",
     "select",
+    "shrink",
     "targets",
 ]

@@ -32,7 +32,12 @@ def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
 
 
 def loss_gradients(
-    twin: nn.Module, batches: Batches, *, temperature: float = 1.0, create_graph: bool = False
+    twin: nn.Module,
+    batches: Batches,
+    *,
+    temperature: float = 1.0,
+    create_graph: bool = False,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> Iterator[tuple[float, dict[str, Tensor]]]:
     """Yield, a batch at a time, its share of all images and the gradient of its mean cross-entropy.
 
@@ -41,6 +46,7 @@ def loss_gradients(
         batches: Images and labels.
         temperature: Divides the logits first.
         create_graph: Gradients can be differentiated again.
+        weights: The parameters, by name, whose gradients are taken; None is all that may be pruned.
 
     Raises:
         TrialError: There are no images.
@@ -48,7 +54,7 @@ def loss_gradients(
     images_in_all = sum(len(labels) for _, labels in batches)
     if images_in_all == 0:
         raise TrialError("this pruning method needs images and was given none")
-    weights: Mapping[str, Tensor] = prunable(twin)
+    weights = prunable(twin) if weights is None else weights
     for images, labels in batches:
         with torch.enable_grad():
             loss = functional.cross_entropy(twin(images) / temperature, labels)

@@ -1,12 +1,11 @@
-"""How is a network pruned once? Score it, select the lowest scores, widen channels to weights."""
+"""How is a network pruned once? Score it and select the lowest scores: of weights, or of channels."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
+from pdsearch.pruning.channels import prune_channels
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
@@ -26,68 +25,49 @@ def prune(
     scope: str = "global",
     within: Mask | None = None,
     exclude: tuple[str, ...] = (),
+    whole: nn.Module | None = None,
 ) -> Mask:
-    """Return the mask of one round of pruning; the model stays as it is (see `Mask.apply`).
+    """Return the mask of one round of pruning; the model stays as it is (see `Mask.apply` and `shrink`).
 
     Args:
-        model: The network, weights pruned in earlier rounds at zero.
+        model: The network, what earlier rounds pruned at zero, or, if structured, gone.
         method: A registered method.
         params: An instance of the method's parameter dataclass.
-        batches: Images and labels; ignored unless the method needs data.
+        batches: Images and labels; where the method needs no data, only the shape of an image is read, and only
+            if it is structured.
         generator: The only source of randomness.
         sparsity: Cumulative share to remove, in [0, 1): of weights, or, if structured, of channels.
         scope: "global" or "layer".
         within: The mask after the rounds before this one; what it removed stays removed.
         exclude: Glob patterns of parameter names that stay whole.
+        whole: If structured: the network with all its channels, where earlier rounds took some; its values do not
+            matter.
 
     Raises:
-        ConfigError: sparsity, scope or exclude is not legal.
+        ConfigError: sparsity, scope or exclude is not legal, or channels cannot be followed.
         TrialError: A score is missing, misshapen or not finite.
     """
-    weights = prunable(model, exclude)
+    if method.structured:
+        return prune_channels(
+            model,
+            whole=whole or model,
+            method=method,
+            params=params,
+            batches=batches,
+            generator=generator,
+            sparsity=sparsity,
+            scope=scope,
+            within=within,
+            exclude=exclude,
+        )
     scores = method.score(model, batches if method.needs_data else (), generator, params)
-    if not method.structured:
-        scores = {
-            name: _checked(name, scores.get(name), weight.shape, method) for name, weight in weights.items()
-        }
-        return select(scores, sparsity=sparsity, scope=scope, within=within)
-    classes = list(prunable(model))[-1]  # the channels of the last layer
-    scores = {
-        name: _checked(name, scores[name], weight.shape[:1], method)
-        for name, weight in weights.items()
-        if name in scores and name != classes
-    }
-    if not scores:
-        raise TrialError(f"{method.name} finds no channels to prune in this model")
-    channels = None if within is None else _channels(within, scores)
-    kept = select(_protected(scores, channels), sparsity=sparsity, scope=scope, within=channels)
-    return _widened(kept, weights)
+    weights = prunable(model, exclude)
+    checked = {name: _checked(name, scores.get(name), weight, method) for name, weight in weights.items()}
+    return select(checked, sparsity=sparsity, scope=scope, within=within)
 
 
-def _checked(name: str, score: Tensor | None, shape: torch.Size, method: PruningMethod) -> Tensor:
-    if score is None or score.shape != shape:
+def _checked(name: str, score: Tensor | None, weight: Tensor, method: PruningMethod) -> Tensor:
+    if score is None or score.shape != weight.shape:
         got = "none" if score is None else tuple(score.shape)
-        raise TrialError(f"{method.name} scores {name} with shape {got}, not {tuple(shape)}")
+        raise TrialError(f"{method.name} scores {name} with shape {got}, not {tuple(weight.shape)}")
     return score
-
-
-def _channels(mask: Mask, scores: Mapping[str, Tensor]) -> Mask:
-    return Mask({name: mask[name].flatten(1).any(dim=1) for name in scores})
-
-
-def _protected(scores: Mapping[str, Tensor], within: Mask | None) -> dict[str, Tensor]:
-    """Lift the best channel of each layer above all others: an emptied layer would cut the network in two."""
-    top = max(float(score.max()) for score in scores.values())
-    lifted = {}
-    for name, score in scores.items():
-        left = score if within is None else score.masked_fill(~within[name], -torch.inf)
-        lifted[name] = score.index_fill(0, left.argmax(), top + abs(top) + 1.0)
-    return lifted
-
-
-def _widened(kept: Mask, weights: Mapping[str, Tensor]) -> Mask:
-    """One boolean a channel, spread over the channel's weights; parameters that were not scored are kept."""
-    masks = dict(Mask.full(weights))
-    for name, channels in kept.items():
-        masks[name] &= channels.view(-1, *[1] * (masks[name].dim() - 1))
-    return Mask(masks)

@@ -2,17 +2,17 @@
 
 Averaging the survivors of a tuned search estimates nothing, so only these runs carry intervals. Each finalist
 is paired, seed by seed, with the unpruned teacher and with the student alone in the same configuration; the
-unpruned teacher's own best configuration runs as well.
+unpruned teachers' own best configurations run as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pdsearch.jobs import Job
 from pdsearch.search.baselines import alone, unpruned, with_seed
 from pdsearch.search.describe import Description
-from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json
+from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec, spec_from_json
 
 __all__ = ["Finalist", "confirmations", "finalists", "leaders"]
 
@@ -46,23 +46,31 @@ def leaders(records: Iterable[Record], *, metric: str, maximize: bool) -> list[R
 
 def finalists(
     records: Iterable[Record], *, teachers: int, metric: str, maximize: bool
-) -> tuple[list[Finalist], Finalist | None]:
-    """Return the leading pruned teachers' finalists, and the unpruned teacher's own best, if it was tried."""
+) -> tuple[list[Finalist], list[Finalist]]:
+    """Return the leading pruned teachers' finalists, and the best of the unpruned teachers they are compared with.
+
+    These are the dense teachers the finalists were pruned from, and the one that taught best, where they were tried.
+    """
     ranked = leaders(records, metric=metric, maximize=maximize)
-    pruned = [record for record in ranked if record["teacher"]["method"] is not None]
-    dense = [record for record in ranked if record["teacher"]["method"] is None]
-    return [_finalist(record) for record in pruned[:teachers]], _finalist(dense[0]) if dense else None
+    chosen = [_finalist(record) for record in ranked if record["teacher"]["method"] is not None][:teachers]
+    dense = [_finalist(record) for record in ranked if record["teacher"]["method"] is None]
+    sources = {_source(finalist) for finalist in [*dense[:1], *chosen]}
+    return chosen, [finalist for finalist in dense if _source(finalist) in sources]
+
+
+def _source(finalist: Finalist) -> TeacherSpec:
+    return replace(finalist.spec.teacher, seed=0)
 
 
 def confirmations(
-    chosen: list[Finalist], own_best: Finalist | None, *, seeds: int, describe: Description
+    chosen: list[Finalist], own_best: list[Finalist], *, seeds: int, describe: Description
 ) -> Iterator[Job]:
     """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
 
     A finalist's own job names its baselines; a job that is only a baseline names none.
     """
     seen: set[str] = set()
-    everyone = [*chosen, *([own_best] if own_best else [])]
+    everyone = [*chosen, *own_best]
     for offset in range(1, seeds + 1):
         own = [_own(finalist, offset, describe) for finalist in everyone]
         pairs = [job for finalist in everyone for job in _pairs(finalist, offset, describe)]

@@ -4,23 +4,31 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 
-from pdsearch.specs import Json, TrialSpec
+from pdsearch.dotted import is_dotted
+from pdsearch.models import lasting
+from pdsearch.specs import Json, TeacherSpec, TrialSpec
 from pdsearch.stages.keys import config_key, student_key
 
-__all__ = ["Description", "versions"]
+__all__ = ["Description", "absolute", "versions"]
+
+
+@cache
+def _installed() -> tuple[tuple[str, str | None], ...]:
+    found: list[tuple[str, str | None]] = [("python", platform.python_version())]
+    for name in ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy"):
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, None))
+    return tuple(found)
 
 
 def versions() -> dict[str, Json]:
     """Return the versions a record carries."""
-    names = ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy")
-    found: dict[str, Json] = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return dict(_installed())
 
 
 @dataclass(frozen=True)
@@ -31,15 +39,29 @@ class Description:
         fingerprint: Of the data.
         precision: "fp32", "bf16" or "fp16".
         versions: Versions of everything that could matter.
+        checkpoints: Hash of each file of teacher's weights, by the name the space gives it.
+        code: Hash of the file of each model and loss that the space names by dotted path.
     """
 
     fingerprint: str
     precision: str
     versions: Mapping[str, Json] = field(default_factory=versions)
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
     def complete(self, spec: TrialSpec) -> TrialSpec:
-        """Return a specification with the fingerprint and the precision filled in."""
-        return replace(spec, data=replace(spec.data, fingerprint=self.fingerprint), precision=self.precision)
+        """Return a specification with hashes, lasting names and the precision filled in."""
+        student = replace(
+            spec.student,
+            options=lasting(spec.student.model, spec.student.options),
+            code=self._code(spec.student.model),
+        )
+        distill = replace(spec.distill, code=self._code(spec.distill.loss))
+        data = replace(spec.data, fingerprint=self.fingerprint)
+        teacher = self._teacher(spec.teacher)
+        return replace(
+            spec, data=data, teacher=teacher, student=student, distill=distill, precision=self.precision
+        )
 
     def key(self, spec: TrialSpec) -> str:
         """Return the key of the trial's student: two trials with one key are the same trial."""
@@ -48,3 +70,19 @@ class Description:
     def config(self, spec: TrialSpec) -> str:
         """Return the key of the configuration: the trial without the student's seeds."""
         return config_key(spec)
+
+    def _teacher(self, teacher: TeacherSpec) -> TeacherSpec:
+        options = lasting(teacher.model, teacher.options)
+        named = replace(teacher, options=options, code=self._code(teacher.model))
+        path = teacher.checkpoint
+        if path is None:
+            return named
+        return replace(named, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
+
+    def _code(self, name: str) -> str:
+        return self.code[name] if is_dotted(name) else ""
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same file in a worker, which starts in another folder."""
+    return str(Path(path).expanduser().absolute())

@@ -4,6 +4,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from pdsearch.search.stop import rung_values
 from pdsearch.search.suggest import distribution
 from pdsearch.search.told import INTERRUPTED, Record, told
 from pdsearch.space import Space
@@ -25,6 +26,7 @@ def as_trial(record: Record, space: Space) -> FrozenTrial:
         params=dict(record["params"]),
         distributions=_distributions(record, space),
         user_attrs=attributes,
+        system_attrs=_rungs(record, said.reports, space),
         intermediate_values=said.reports,
         constraints=_constraints(record, space),
     )
@@ -46,13 +48,17 @@ def agrees(trial: FrozenTrial, record: Record, space: Space) -> bool:
     if trial.params != expected.params:
         return False
     reported = expected.intermediate_values
+    if (
+        not expected.system_attrs.items() <= trial.system_attrs.items()
+        and trial.state is not TrialState.RUNNING
+    ):
+        return False
     if trial.state is TrialState.RUNNING:
         return trial.intermediate_values.items() <= reported.items()
-    return (trial.state, trial.values, trial.intermediate_values, trial.constraints) == (
+    return (trial.state, trial.values, trial.intermediate_values) == (
         expected.state,
         expected.values,
         reported,
-        expected.constraints,
     )
 
 
@@ -68,3 +74,9 @@ def _constraints(record: Record, space: Space) -> dict[str, float]:
         if limit.metric in record["values"]:
             found[str(limit)] = _SIGNS[limit.op] * (record["values"][limit.metric] - limit.bound)
     return found
+
+
+def _rungs(record: Record, reports: dict[int, float], space: Space) -> dict[str, float]:
+    """Return the values at the rungs, which later trials are compared with."""
+    halving = space.search.stop if record["kind"] == "search" else None
+    return rung_values(halving, record["spec"]["distill"]["recipe"]["epochs"], reports)

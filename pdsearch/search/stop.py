@@ -4,7 +4,7 @@ Optuna's own rule counts every trial that ever reached a rung. An interrupted tr
 reports, so it would compete with itself, and a trial that broke would hold a place for good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import optuna
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.space import Halving
 
-__all__ = ["pruner", "rungs"]
+__all__ = ["pruner", "rung_values", "rungs"]
 
 _COUNTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -57,3 +57,15 @@ def rungs(halving: Halving | None, epochs: int) -> tuple[int, ...]:
         steps.append(step)
         step *= halving.factor
     return tuple(steps)
+
+
+def rung_values(halving: Halving | None, epochs: int, reports: Mapping[int, float]) -> dict[str, float]:
+    """Return what the rule noted of a trial at each rung it reached, under the names that Optuna's rule gives them.
+
+    Args:
+        halving: The rule.
+        epochs: Of the whole trial.
+        reports: The value at each epoch.
+    """
+    reached = (epoch for epoch in rungs(halving, epochs) if epoch in reports)
+    return {f"completed_rung_{number}": reports[epoch] for number, epoch in enumerate(reached)}

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,18 @@ from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
 from pdsearch.search.ledger import Ledger
+from pdsearch.search.own_code import own_code
 from pdsearch.search.records import Records, now
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
-from pdsearch.space import Parameter, Space, diff
-from pdsearch.stages.keys import dense_key
+from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
+from pdsearch.space import Space, diff
+from pdsearch.stages.site import Site
 from pdsearch.training import resolve_precision
 
 __all__ = ["Study", "open_study"]
 
 FORMAT = 1
-_TEACHER_FIELDS = ("data.", "teacher.", "train.teacher.")
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,25 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     """Open a study, begun before or not, as its only driver.
 
     Raises:
-        ConfigError: The study exists with another space, or with other data; the message holds the difference.
-        DataError: The data set is missing or broken.
+        ConfigError: The study exists with another space, other data or other code; the message holds the difference.
+            Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
+        DataError: The data set, or a checkpoint, is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
     """
     silence()
     root = Path(space.storage).expanduser().absolute()
     folder = root / space.study
-    fingerprint = _fingerprint(space)
+    found = Description(
+        _fingerprint(space), _precision(space), checkpoints=checkpoints(space), code=own_code(space)
+    )
     with hold(folder / "driver.lease"):
         resumed = (folder / "study.json").exists()
         _sweep(folder)
-        describe = _identify(space, folder, fingerprint)
+        site = Site(Store(root / "artifacts"), root / "progress")
+        check_outside(space, found, site)
+        check_channels_of(space, found, site)
+        describe = _identify(space, folder, found)
         clock = Clock(folder / "elapsed.json")
         try:
             agenda = _agenda(space, folder, Store(root / "artifacts"), describe, observer, clock)
@@ -95,27 +101,35 @@ def _sweep(folder: Path) -> None:
     Store(folder.parent / "artifacts").sweep()
 
 
-def _identify(space: Space, folder: Path, fingerprint: str) -> Description:
+def _identify(space: Space, folder: Path, found: Description) -> Description:
     """Write what the study is, or compare with what it was when it began."""
     path = folder / "study.json"
     if not path.exists():
-        describe = Description(fingerprint, _precision(space))
         write_once(
             path,
             {
                 "format": FORMAT,
                 "study": space.study,
                 "space": space.identity(),
-                "data": {"fingerprint": fingerprint},
-                "precision": describe.precision,
-                "versions": dict(describe.versions),
+                "data": {"fingerprint": found.fingerprint},
+                "checkpoints": [*sorted(found.checkpoints.values())],
+                "code": dict(found.code),
+                "precision": found.precision,
+                "versions": dict(found.versions),
                 "created_at": now(),
             },
         )
-        return describe
+        return found
     began = _read(path)
     changes = diff(began["space"], space.identity())
-    if began["data"]["fingerprint"] != fingerprint:
+    if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
+        changes.append("teacher.checkpoint: not the weights the study began with")
+    changes += [
+        f"{name}: its file is not the one the study began with"
+        for name, code in began.get("code", {}).items()
+        if found.code.get(name, code) != code
+    ]
+    if began["data"]["fingerprint"] != found.fingerprint:
         changes.append("data: the images are not those the study began with")
     if changes:
         raise ConfigError(
@@ -123,7 +137,7 @@ def _identify(space: Space, folder: Path, fingerprint: str) -> Description:
             where=str(folder),
             hint="take the changes back, or give the space another study: name",
         )
-    return Description(fingerprint, began["precision"])
+    return replace(found, precision=began["precision"])
 
 
 def _agenda(
@@ -139,7 +153,7 @@ def _agenda(
         return Ledger(studies[kind], kinds[kind], records, kind=kind, describe=describe, single=whole)
 
     def teachers() -> Iterator[Job]:
-        for job in _teacher_jobs(space, describe):
+        for job in teacher_jobs(space, describe):
             if store.find("teacher", job.key) is None:
                 yield job
 
@@ -154,31 +168,6 @@ def _agenda(
         forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
         elapsed=clock.seconds,
     )
-
-
-def _teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
-    """Yield a job for every dense teacher that the space can name; those under a continuous range come when asked."""
-    varied = [p for p in space.parameters if p.name.startswith(_TEACHER_FIELDS) and p.kind == "categorical"]
-    middle = space.defaults()
-    seen: set[str] = set()
-    for values in product(*(parameter.choices for parameter in varied)):
-        chosen = _chosen(
-            space.parameters, {**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}}
-        )
-        spec = describe.complete(replace(space.resolve(chosen), prune=None))
-        key = dense_key(spec)
-        if key not in seen:
-            seen.add(key)
-            yield Job(id=f"teacher-{key[:12]}", kind="teacher", spec=spec, key=key)
-
-
-def _chosen(parameters: tuple[Parameter, ...], values: dict[str, Any]) -> dict[str, Any]:
-    """Keep the values of parameters that are active together."""
-    kept: dict[str, Any] = {}
-    for parameter in parameters:
-        if parameter.name in values and parameter.active(kept):
-            kept[parameter.name] = values[parameter.name]
-    return kept
 
 
 def _fingerprint(space: Space) -> str:

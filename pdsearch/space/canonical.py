@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from pdsearch.space.durations import format_duration
-from pdsearch.specs import Json
+from pdsearch.specs import Json, Recipe
 
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Search, Space
@@ -42,14 +42,32 @@ def to_json(space: "Space") -> dict[str, Json]:
 def identity(space: "Space") -> dict[str, Json]:
     """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
-    document["data"] = {key: value for key, value in document["data"].items() if key != "root"}
+    document["data"] = _without_places(document["data"])
+    # Not where a checkpoint lies but what it holds is part of the study; its hash is kept beside this.
+    document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
     }
+    document["train"] = {name: _without_neutral(recipe) for name, recipe in document.get("train", {}).items()}
     document["defaults"] = {
         part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
     }
     return document
+
+
+def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the data's section says what the images are, and not where they lie or come from."""
+    from pdsearch.data.options import LOCATED_OPTIONS  # Here: it loads numpy.
+
+    kept = {key: value for key, value in data.items() if key not in ("root", "options")}
+    options = {key: value for key, value in data.get("options", {}).items() if key not in LOCATED_OPTIONS}
+    return {**kept, **({"options": options} if options else {})}
+
+
+def _without_neutral(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a study could not say before the field existed, while it means what was done then."""
+    neutral = {f.name: f.metadata["neutral"] for f in fields(Recipe) if "neutral" in f.metadata}
+    return {name: value for name, value in recipe.items() if name not in neutral or value != neutral[name]}
 
 
 def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:

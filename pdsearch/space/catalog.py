@@ -28,6 +28,8 @@ class Catalog:
         models: Names of the options of each model; None where a model takes any.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
+        canonical_augment: Returns the one way to write a combination of augmentations, or raises ConfigError; None
+            takes single names as they are.
         check_pruning: Raises ConfigError where a method does not go with the rest; None accepts all.
     """
 
@@ -36,11 +38,13 @@ class Catalog:
     models: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
+    canonical_augment: Callable[[str], str] | None = None
     check_pruning: Callable[[PruneSpec], None] | None = None
 
 
 def registered() -> Catalog:
     """Return the catalog of what is registered; this loads torch."""
+    from pdsearch.data.combining import canonical
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
     from pdsearch.models.registry import models
@@ -53,6 +57,7 @@ def registered() -> Catalog:
         models={name: options_of(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
+        canonical_augment=canonical,
         check_pruning=lambda spec: check(spec, methods.get(spec.method)),
     )
 

@@ -83,6 +83,7 @@ def check_whole(draft: Draft) -> None:
         draft.complain("nothing is pruned, so a ratio has no effect", "prune.ratio", "choose a prune.method")
     for recipe in ("teacher", "recover", "distill"):
         _check_epochs(draft, recipe)
+    _check_checkpoint(draft)
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
@@ -131,12 +132,34 @@ def _check_epochs(draft: Draft, recipe: str) -> None:
     if warmup >= min(epochs):
         what = f"a warm-up of {warmup} epochs leaves nothing of {min(epochs)}"
         draft.complain(what, f"{prefix}.warmup_epochs", "warm up for fewer epochs than there are")
+    _check_cycle(draft, prefix)
+
+
+def _check_cycle(draft: Draft, prefix: str) -> None:
+    """Refuse a warm-up before a one-cycle schedule, which has its own."""
+    schedule, warmup = f"{prefix}.schedule", f"{prefix}.warmup_epochs"
+    parameter = draft.parameters.get(warmup)
+    apart = parameter is not None and "one_cycle" not in parameter.when.get(schedule, ("one_cycle",))
+    if "one_cycle" in draft.possible(schedule) and max(draft.possible(warmup, 0)) > 0 and not apart:
+        hint = f"remove it, or search it `when: {{{schedule}: [...]}}` without one_cycle"
+        draft.complain("a one_cycle schedule warms up by itself", warmup, hint)
 
 
 def _listed(value: Any) -> list[int]:
     import json
 
     return list(json.loads(value) if isinstance(value, str) else value)
+
+
+def _check_checkpoint(draft: Draft) -> None:
+    """Refuse what needs the initial weights of a teacher, where only its trained ones are known."""
+    if "teacher.checkpoint" not in {*draft.fixed, *draft.parameters}:
+        return
+    hint = "choose another, or let the teacher be trained here"
+    if "init" in draft.possible("prune.at"):
+        draft.complain("a checkpoint is trained; there are no initial weights to prune", "prune.at", hint)
+    if "rewind" in draft.possible("prune.recovery"):
+        draft.complain("a checkpoint has no initial weights to rewind to", "prune.recovery", hint)
 
 
 def _check_metrics(draft: Draft) -> None:

@@ -17,8 +17,10 @@ from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
 from pdsearch.space.order import in_order
 from pdsearch.space.overrides import apply_overrides
+from pdsearch.space.own_code import with_own_code
 from pdsearch.space.parameters import read_space, selectable_in
 from pdsearch.space.problems import Problems, show
+from pdsearch.space.published import with_published
 from pdsearch.space.reader import MAX_BYTES, read_yaml
 from pdsearch.space.resolve import PRUNING_ONLY, frozen
 from pdsearch.space.rules import Selectable, section_defaults
@@ -94,7 +96,8 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     if isinstance(root.value, dict) and "study" not in root.value:
         root.value["study"] = Node(root.mark, study)
     _refuse_nothing(root, (), problems)
-    names = registered() if catalog is None else catalog
+    names = with_published(registered(), root) if catalog is None else catalog
+    names = with_own_code(names, root, problems)
     selectable = selectable_in(root, names)
     file = _sections(root, problems, names)
     declared = read_space(root, problems, names, selectable)

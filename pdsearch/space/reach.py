@@ -23,6 +23,7 @@ DECIDERS: Mapping[str, str] = {
     "prune.at": "trained",
     "distill.loss": "kd",
     "teacher.model": "",
+    "teacher.checkpoint": "",
     "student.model": "",
 }
 """The fields on which it depends whether others count, and their values where a file says nothing."""
@@ -111,6 +112,8 @@ class Reach:
             model = f"{section.removesuffix('.options')}.model"
             known = self.catalog.models.get(values[model], frozenset())
             return "" if known is None or field in known else model
+        if section == "train.teacher" and values["teacher.checkpoint"]:
+            return "teacher.checkpoint"
         pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
         if pruning and values["prune.method"] == NO_PRUNING:
             return "prune.method"
@@ -130,6 +133,8 @@ def _deciders(name: str) -> tuple[str, ...]:
         return ("distill.loss",)
     if name.startswith(("teacher.options.", "student.options.")):
         return (name.replace("options", "model", 1).rpartition(".")[0],)
+    if name.startswith("train.teacher."):
+        return ("teacher.checkpoint",)
     if name.startswith("train.recover."):
         return ("prune.method", "prune.recovery", "prune.at")
     if name.startswith("prune."):

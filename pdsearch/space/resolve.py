@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_RECOVERY", "PRUNING_ONLY", "centre", "defaults", "resolve", "unpruned"]
 
+NOT_TRAINED = Recipe(epochs=1, lr=1.0)
+"""Stands where a teacher comes from a checkpoint."""
+
 NO_RECOVERY = Recipe(epochs=1, lr=1.0)
 """Stands where nothing recovers, so that teachers that never use a recipe share their keys."""
 
@@ -51,11 +54,16 @@ def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
 
 def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
     parts = dict(space.part_defaults)
-    teacher = _recipe(values, "teacher")
+    checkpoint = values.get("teacher.checkpoint")
+    teacher = _recipe(values, "teacher") if checkpoint is None else NOT_TRAINED
     return TrialSpec(
         data=DataSpec(**_fields(values, "data", DataSpec), options=_group(values, "data.options.")),
         teacher=TeacherSpec(
-            values["teacher.model"], values["teacher.seed"], teacher, _group(values, "teacher.options.")
+            values["teacher.model"],
+            values["teacher.seed"],
+            teacher,
+            _group(values, "teacher.options."),
+            checkpoint,
         ),
         student=StudentSpec(values["student.model"], _group(values, "student.options.")),
         distill=DistillSpec(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog, registered
+from pdsearch.space.published import TORCHVISION
 from pdsearch.space.rules import Selectable, rule_of, searchable_names
 from pdsearch.space.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.space.values import part_params
@@ -14,6 +15,8 @@ __all__ = ["json_schema"]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
+
+OWN_CODE: Schema = {"pattern": ":"}
 
 
 def json_schema(catalog: Catalog | None = None) -> Schema:
@@ -29,13 +32,22 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     sections = schema["$defs"]
     sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
     for section, field, words in _words(names):
-        sections[section]["properties"][field]["enum"] = sorted(words)
+        known: Schema = {"enum": sorted(words)}
+        if field == "model":
+            known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}, OWN_CODE]}
+        if field == "loss":
+            known = {"anyOf": [known, OWN_CODE]}
+        sections[section]["properties"][field] |= known
+    sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
     distill = sections["DistillSection"]
-    distill["additionalProperties"] = False
     distill["properties"] |= _parameters(names.losses.values())
+    distill.pop("additionalProperties", None)
+    # Nobody but the loader knows the parameters of a loss that is the user's own.
+    distill["if"] = {"properties": {"loss": OWN_CODE}, "required": ["loss"]}
+    distill["else"] = {"propertyNames": {"enum": sorted(distill["properties"])}}
     params = sections["PruneSection"]["properties"]["params"]
     params.pop("patternProperties", None)
     params |= {
@@ -49,7 +61,6 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
 def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
     return [
         ("DataSection", "source", names.sources),
-        ("DataSection", "augment", names.augmentations),
         ("TeacherSection", "model", names.models),
         ("StudentSection", "model", [FROM_TEACHER, *names.models]),
         ("PruneSection", "method", [NO_PRUNING, *names.methods]),
@@ -57,6 +68,14 @@ def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
         ("ObjectiveSection", "metric", METRICS),
         ("StopSection", "metric", METRICS),
     ]
+
+
+def _augment(names: Iterable[str]) -> Schema:
+    """Return the forms of `data.augment`: a name to complete, several joined, or a list of them."""
+    one = rf"({'|'.join(sorted(names))})(\([0-9.]+\))?"
+    joined = {"type": "string", "pattern": rf"^{one}( *\+ *{one})*$"}
+    listed = {"type": "array", "items": {"type": "string", "pattern": f"^{one}$"}, "minItems": 1}
+    return {"type": ["string", "array"], "anyOf": [{"enum": sorted(names)}, joined, listed]}
 
 
 def _without_null(schema: Any) -> Any:

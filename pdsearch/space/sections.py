@@ -79,8 +79,9 @@ class DataSection(Section):
         DataSpec.val_fraction, description="Share of the training images cut off for validation."
     )
     split_seed: Seed = Field(DataSpec.split_seed, description="Seed of that cut.")
-    augment: Annotated[str, AfterValidator(words.augmentation)] = Field(
-        DataSpec.augment, description="Augmentation of training views."
+    augment: Annotated[str, BeforeValidator(words.augmentations), AfterValidator(words.augmentation)] = Field(
+        DataSpec.augment,
+        description="Augmentations of training views, in order: a list, or names joined by `+`.",
     )
     subset: Count | None = unset("Number of training images to use, class-balanced; all where left out.")
     options: Options = Field(default_factory=dict, description="Further parameters of the source.")
@@ -89,16 +90,21 @@ class DataSection(Section):
 class TeacherSection(Section):
     """The large network."""
 
-    model: Annotated[str, AfterValidator(words.model)] | None = unset("The architecture: a registered model.")
+    model: Annotated[str, AfterValidator(words.model)] | None = unset(
+        "The architecture: a registered model, torchvision/NAME, or package.module:function."
+    )
     seed: Seed = Field(0, description="Seed of the teacher: initialisation, order, views.")
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
+    checkpoint: Annotated[str, AfterValidator(words.checkpoint)] | None = unset(
+        "File of weights trained elsewhere; nothing is trained then."
+    )
 
 
 class StudentSection(Section):
     """The small network, or `from_teacher`: shaped by the pruned teacher's masks."""
 
     model: Annotated[str, AfterValidator(words.student_model)] | None = unset(
-        "The architecture: a registered model, or from_teacher."
+        "The architecture: a registered model, torchvision/NAME, package.module:function, or from_teacher."
     )
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 
@@ -107,13 +113,19 @@ class RecipeSection(Section):
     """How a network is trained."""
 
     epochs: Epochs | None = unset("Passes over the training images.")
-    lr: Annotated[float, Field(gt=0)] | None = unset("Learning rate at the start, after warm-up.")
+    lr: Annotated[float, Field(gt=0)] | None = unset(
+        "Learning rate at the start, after warm-up; the highest."
+    )
     batch_size: Count = Field(Recipe.batch_size, description="Images per step.")
     optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="The optimizer.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(Recipe.momentum, description="Momentum of SGD.")
     nesterov: bool = Field(Recipe.nesterov, description="Nesterov's form of momentum.")
-    weight_decay: NotNegative = Field(Recipe.weight_decay, description="L2 term, on all parameters.")
-    schedule: Literal["step", "cosine"] = Field("step", description="How the learning rate falls.")
+    weight_decay: NotNegative = Field(
+        Recipe.weight_decay, description="L2 term, on all parameters or as decay_norms says."
+    )
+    schedule: Literal["step", "cosine", "one_cycle"] = Field(
+        "step", description="How the learning rate falls."
+    )
     milestones: list[Epochs] = Field(
         default_factory=list, description="Epochs after which a step schedule multiplies lr by gamma."
     )
@@ -127,6 +139,11 @@ class RecipeSection(Section):
         Recipe.label_smoothing, description="Share of a hard target spread over all classes."
     )
     select: Literal["last", "best_val"] = Field("last", description="Which epoch's weights are handed on.")
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+        Recipe.ema, description="Decay per step of the average of weights that is handed on; 0 is none."
+    )
+    decay_norms: bool = Field(Recipe.decay_norms, description="Whether norms and biases decay, too.")
+    peak: Share = Field(Recipe.peak, description="Share of the steps in which a one-cycle schedule rises.")
 
 
 class TrainSection(Section):
@@ -167,7 +184,7 @@ class DistillSection(Section):
     model_config = ConfigDict(extra="allow")
 
     loss: Annotated[str, AfterValidator(words.loss)] = Field(
-        DistillSpec.loss, description="The distillation loss."
+        DistillSpec.loss, description="The distillation loss: a registered one, or package.module:function."
     )
     seed: Seed = Field(DistillSpec.seed, description="The student's initialisation and order of images.")
     view_seed: Seed = Field(DistillSpec.view_seed, description="The stream of augmented views.")

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from pdsearch.errors import ConfigError
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.space.durations import parse_duration
 from pdsearch.space.problems import nearest, show
@@ -13,6 +14,8 @@ from pdsearch.space.problems import nearest, show
 __all__ = [
     "METRICS",
     "augmentation",
+    "augmentations",
+    "checkpoint",
     "complaint",
     "duration",
     "loss",
@@ -49,12 +52,30 @@ def _known(noun: str, names_in: Callable[[Catalog], Iterable[str]]) -> Callable[
 
 
 source = _known("data source", lambda catalog: catalog.sources)
-augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
+_augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
 model = _known("model", lambda catalog: catalog.models)
 student_model = _known("model", lambda catalog: {FROM_TEACHER, *catalog.models})
 method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
 loss = _known("distillation loss", lambda catalog: catalog.losses)
 metric = _known("metric", lambda _: METRICS)
+
+
+def augmentations(value: Any) -> Any:
+    """Read a list of augmentations as what stands for it: their names joined by `+`."""
+    return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+
+
+def augmentation(word: str, info: ValidationInfo) -> str:
+    """Accept augmentations one after another, in the one way to write them."""
+    for part in word.split("+"):
+        _augmentation(part.partition("(")[0].strip(), info)
+    canonical = (info.context or Catalog()).canonical_augment
+    if canonical is None:
+        return word
+    try:
+        return canonical(word)
+    except ConfigError as error:
+        raise complaint(error.what, error.hint or "name another") from None
 
 
 def number(value: Any) -> Any:
@@ -88,6 +109,15 @@ def switch(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
     return None if value == "off" else value
+
+
+def checkpoint(value: str) -> str:
+    """Accept the name of a file of weights."""
+    if not value.endswith((".safetensors", ".pth", ".pt")):
+        raise complaint(
+            f"{show(value)} is no file of weights by its name", "name a .safetensors, .pth or .pt file"
+        )
+    return value
 
 
 def storage(value: str) -> str:

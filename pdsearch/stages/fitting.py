@@ -11,7 +11,7 @@ from pdsearch.specs import Json, Recipe, TrialSpec, derive_seed
 from pdsearch.stages.data import views
 from pdsearch.stages.networks import measure
 from pdsearch.stages.site import Site
-from pdsearch.training import Checkpoint, EpochReport, Objective, fit, hard_labels
+from pdsearch.training import Checkpoint, EpochReport, Objective, fit, towards
 
 __all__ = ["Fitting", "achieved", "fit_teacher"]
 
@@ -70,7 +70,7 @@ class Fitting:
 def fit_teacher(
     fitting: Fitting, model: nn.Module, *, note: str, recipe: Recipe, seed: int, mask: Mask | None = None
 ) -> Generator[Progress, None, dict[str, Json]]:
-    """Train a teacher on hard labels, dense or masked, and return what is known of it.
+    """Train a teacher on the labels of its views, dense or masked, and return what is known of it.
 
     Args:
         fitting: For which artifact.
@@ -84,7 +84,7 @@ def fit_teacher(
     stream = derive_seed(seed, "views")
     seen = views(data, augment=fitting.spec.data.augment, stream=stream, site=site)
     reports = []
-    objective = hard_labels(seen.labels, label_smoothing=recipe.label_smoothing)
+    objective = towards(seen.targets, label_smoothing=recipe.label_smoothing)
     for report in fitting.run(model, seen=seen, objective=objective, recipe=recipe, seed=seed, mask=mask):
         reports.append(report)
         yield Progress(fitting.stage, note, report.epoch, report.epochs, report.val_accuracy)

@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
 from pdsearch.data import Dataset, Split, Views
-from pdsearch.models import build
-from pdsearch.pruning import Mask
+from pdsearch.models import build, folded, without_weights
+from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.stages.obtain import tensors
 from pdsearch.stages.site import Site
 from pdsearch.training import accuracy
 
-__all__ = ["Network", "blank", "load", "measure", "network", "packed"]
+__all__ = ["Network", "an_image", "answering", "blank", "load", "measure", "network", "packed"]
 
 _MASK = "mask/"
 
@@ -26,7 +27,8 @@ class Network:
     Args:
         key: Of its artifact.
         model: The module, in evaluation mode, on the site's device.
-        mask: Of a pruned network; None for a dense one.
+        mask: Of a pruned network, over all that the dense one has; None for a dense one. Where whole channels went,
+            the module is smaller than the mask.
         meta: What its stage said of it: val_accuracy, epochs, seconds.
     """
 
@@ -48,17 +50,42 @@ def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:
     )
 
 
+def an_image(data: Dataset) -> Tensor:
+    """Return an image of a data set's shape, (1, C, H, W), that says nothing: networks are traced with it."""
+    return torch.zeros(1, data.channels, data.image_size, data.image_size)
+
+
 def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Network:
     """Return the teacher that lies in an artifact, from the site's memory if it is at hand."""
 
     def make() -> tuple[Network, int]:
-        model = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
-        mask = load(model, tensors(entry))
+        name = spec.teacher.model
+        model = blank(name, without_weights(name, spec.teacher.options), data, spec.teacher.seed)
+        kept = entry.meta.get("kept")
+        left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
+        mask = load(model, tensors(entry)) or left
         site.engine(spec.precision).place(model.eval())
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         return Network(entry.key, model, mask, entry.meta), size
 
     return site.kept.get(("network", entry.key), make)
+
+
+def answering(teacher: Network, site: Site, precision: str) -> nn.Module:
+    """Return a teacher as it teaches: folded, so that every answer of it comes from the same computation."""
+
+    def make() -> tuple[nn.Module, int]:
+        model = site.engine(precision).place(folded(teacher.model))
+        return model, sum(tensor.nbytes for tensor in model.state_dict().values())
+
+    return site.kept.get(("answering", teacher.key, precision), make)
+
+
+def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data: Dataset) -> Mask:
+    """Take out of an untrained network the channels that an artifact lacks; return the mask that this is."""
+    channels = {name: tuple(left) for name, left in kept.items() if isinstance(left, list)}
+    exclude = spec.prune.exclude if spec.prune else ()
+    return rebuild(model, an_image(data), kept=channels, exclude=exclude)  # type: ignore[arg-type]  # JSON's ints
 
 
 def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
@@ -77,7 +104,12 @@ def load(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
 def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: str) -> float:
     """Return a network's accuracy on "val" or "test", in [0, 1]."""
     split: Split = getattr(data, part)
-    seen = site.kept.get(("seen", part, str(id(data))), lambda: (_plain_views(data, split, site), 0))
+
+    def make() -> tuple[tuple[Split, Views], int]:
+        # Kept with its split: another set must not get an address that still names these views.
+        return (split, _plain_views(data, split, site)), split.images.nbytes
+
+    _, seen = site.kept.get(("seen", part, str(id(split))), make)
     return accuracy(model, seen, split.labels, engine=site.engine(precision))
 
 

@@ -4,16 +4,17 @@ import copy
 from collections.abc import Generator
 from dataclasses import replace
 
-import torch
 from torch import Generator as Random
 from torch import nn
 
 from pdsearch.data import Dataset
 from pdsearch.events import Progress
+from pdsearch.parameters import make_params
 from pdsearch.pruning import Mask, prune, targets
-from pdsearch.pruning.registry import Batches, methods
+from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, PruneSpec, Recipe, TrialSpec, derive_seed
-from pdsearch.stages.data import views
+from pdsearch.stages.cut import cut, cut_out
+from pdsearch.stages.draw import scoring_batches
 from pdsearch.stages.fitting import Fitting, fit_teacher
 from pdsearch.stages.keys import round_keys
 from pdsearch.stages.networks import Network, blank, measure, network, packed
@@ -23,7 +24,6 @@ from pdsearch.stages.teacher import dense_teacher
 
 __all__ = ["teacher"]
 
-_BATCHES, _BATCH_SIZE = 4, 128
 _COSINE_TAIL = (
     0.01  # A cosine ends at zero, where nothing is learned: fine-tuning takes a hundredth of its start.
 )
@@ -74,20 +74,16 @@ def _rounds(
             yield Progress("prune", f"{spec.prune.method} round {number} of {len(targets(spec.prune))}")
             mask = _pruned(model, spec, data, site, number, mask)
         assert mask is not None
-        counts: dict[str, Json] = {
-            "sparsity": mask.sparsity,
-            "remaining": mask.remaining,
-            "prunable": mask.total,
-        }
-        meta = yield from _recovered(model, mask, spec, data, site, last, key)
-        return Made(packed(model, mask), {**meta, **counts, "round": last})
+        about, zeros = cut_out(mask, spec, data)
+        meta = yield from _recovered(model, zeros, spec, data, site, last, key)
+        return Made(packed(model, zeros), {**meta, **about, "round": last})
 
     entry = yield from obtain(site, "prune", key, make)
     return network(entry, spec, data, site)
 
 
 def _recovered(
-    model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, site: Site, number: int, key: str
+    model: nn.Module, mask: Mask | None, spec: TrialSpec, data: Dataset, site: Site, number: int, key: str
 ) -> Generator[Progress, None, dict[str, Json]]:
     """Train a pruned network as its round asks, and return what is known of it."""
     asked: PruneSpec = spec.prune  # type: ignore[assignment]
@@ -105,21 +101,23 @@ def _pruned(
 ) -> Mask:
     """Prune a network in place for a round and return its mask."""
     asked: PruneSpec = spec.prune  # type: ignore[assignment]
-    method = methods.get(asked.method)
+    method, untrained = methods.get(asked.method), _untrained(spec, data)
     mask = prune(
         model,
         method=method,
-        params=method.params(**dict(asked.params)),
-        batches=_batches(spec, data, site) if method.needs_data else (),
+        params=make_params(method.params, asked.params, where=f"prune.{asked.method}"),
+        batches=scoring_batches(spec, data, site) if method.needs_data or method.structured else (),
         generator=Random().manual_seed(derive_seed(spec.teacher.seed, "scores", asked.method, number)),
         sparsity=targets(asked)[number - 1],
         scope=asked.scope,
         within=within,
         exclude=asked.exclude,
+        whole=site.engine(spec.precision).place(copy.deepcopy(untrained)),
     )
+    cut(model, mask, spec, data, within)
     if asked.recovery == "rewind":
-        model.load_state_dict(_untrained(spec, data).state_dict())
-    mask.apply(model)
+        cut(untrained, mask, spec, data)
+        model.load_state_dict(untrained.state_dict())
     return mask
 
 
@@ -137,14 +135,6 @@ def _recipe(spec: TrialSpec, number: int) -> Recipe | None:
         last = recipe.lr * (steps if recipe.schedule == "step" else _COSINE_TAIL)
         return replace(recipe, lr=last, milestones=(), schedule="step", warmup_epochs=0)
     return asked.recipe
-
-
-def _batches(spec: TrialSpec, data: Dataset, site: Site) -> Batches:
-    """Return the images that data-dependent methods score with: a fixed draw, not augmented."""
-    seen = views(data, augment="none", stream=0, site=site)
-    random = Random().manual_seed(derive_seed(spec.teacher.seed, "batches"))
-    order = torch.randperm(len(seen), generator=random)[: _BATCHES * _BATCH_SIZE]
-    return [(seen.batch(0, index), seen.labels[index]) for index in order.split(_BATCH_SIZE)]
 
 
 def _untrained(spec: TrialSpec, data: Dataset) -> nn.Module:

@@ -6,7 +6,7 @@ from torch import nn
 
 from pdsearch.data import Dataset
 from pdsearch.errors import TrialError
-from pdsearch.models import count_flops, count_params
+from pdsearch.models import count_flops, count_params, without_weights
 from pdsearch.models.slim import plan_from_masks
 from pdsearch.specs import Json, StudentSpec, TrialSpec
 from pdsearch.stages.networks import Network, blank
@@ -63,7 +63,7 @@ def _shaped(spec: TrialSpec, data: Dataset, teacher: Network | None) -> StudentS
         num_classes=data.num_classes,
         channels=data.channels,
         image_size=data.image_size,
-        options=spec.teacher.options,
+        options=without_weights(spec.teacher.model, spec.teacher.options),
     )
     return StudentSpec(spec.teacher.model, options)
 

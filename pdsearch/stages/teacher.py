@@ -1,17 +1,22 @@
-"""The dense teacher: trained once for all trials, studies and nodes."""
+"""The dense teacher: trained once for all trials, studies and nodes, or read from a file trained elsewhere."""
 
 from collections.abc import Generator
+from pathlib import Path
+
+from torch import nn
 
 from pdsearch.data import Dataset
+from pdsearch.errors import DataError
 from pdsearch.events import Progress
-from pdsearch.specs import TrialSpec, derive_seed
+from pdsearch.models import file_hash, fit_weights, read_weights, without_weights
+from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.stages.fitting import Fitting, fit_teacher
 from pdsearch.stages.keys import dense_key
-from pdsearch.stages.networks import Network, blank, network, packed
+from pdsearch.stages.networks import Network, blank, measure, network, packed
 from pdsearch.stages.obtain import Made, obtain
 from pdsearch.stages.site import Site
 
-__all__ = ["dense_teacher"]
+__all__ = ["dense_teacher", "starting_point"]
 
 
 def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
@@ -20,7 +25,14 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progr
 
     def make() -> Generator[Progress, None, Made]:
         teacher = spec.teacher
-        model = blank(teacher.model, teacher.options, data, teacher.seed)
+        model = starting_point(teacher, data)
+        if teacher.checkpoint is not None:
+            yield Progress("teacher", f"{teacher.model} from {Path(teacher.checkpoint).name}")
+            site.engine(spec.precision).place(model)
+            return Made(
+                packed(model),
+                {"val_accuracy": measure(model, data, "val", site, spec.precision), "epochs": 0},
+            )
         fitting = Fitting(spec, data, site, stage="teacher", key=key)
         seed = derive_seed(teacher.seed, "teacher")
         meta = yield from fit_teacher(fitting, model, note=teacher.model, recipe=teacher.recipe, seed=seed)
@@ -28,3 +40,22 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progr
 
     entry = yield from obtain(site, "teacher", key, make)
     return network(entry, spec, data, site)
+
+
+def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:
+    """Return the network before any training here: random weights, published ones, or those of a checkpoint.
+
+    Raises:
+        ConfigError: The checkpoint cannot be read as weights, or does not fit the network.
+        DataError: It is broken, it is not the one the study began with, or published weights cannot be had.
+    """
+    if teacher.checkpoint is None:
+        return blank(teacher.model, teacher.options, data, teacher.seed)
+    if teacher.fingerprint and file_hash(teacher.checkpoint) != teacher.fingerprint:
+        hint = "put the file back, or begin another study"
+        raise DataError("not the checkpoint the study began with", where=teacher.checkpoint, hint=hint)
+    model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
+    weights = read_weights(teacher.checkpoint)
+    rename = getattr(model, "own_names", dict)
+    fit_weights(model, rename(weights), where=teacher.checkpoint)
+    return model

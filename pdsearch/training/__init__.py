@@ -4,9 +4,10 @@ from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.engine import Engine, pick_device, resolve_precision
 from pdsearch.training.evaluate import Batches, accuracy, evaluating, logits
 from pdsearch.training.loop import fit
-from pdsearch.training.objective import Objective, hard_labels
-from pdsearch.training.optim import learning_rate, make_optimizer
+from pdsearch.training.objective import Objective, hard_labels, towards
+from pdsearch.training.optim import make_optimizer
 from pdsearch.training.report import EpochReport
+from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "pick_device",
     "reproducible",
     "resolve_precision",
+    "towards",
 ]

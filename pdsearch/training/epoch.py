@@ -12,8 +12,8 @@ from pdsearch.specs import Recipe, derive_seed
 from pdsearch.training.engine import Engine
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.objective import Objective
-from pdsearch.training.optim import learning_rate
 from pdsearch.training.report import EpochReport
+from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
 from pdsearch.training.state import TrainingState
 
@@ -51,9 +51,11 @@ class Epochs:
                 raise TrialError(
                     f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: a weight is not finite"
                 )
-            value = self.evaluate(self.state.model)
-        report = EpochReport(epoch + 1, self.recipe.epochs, loss, value, lr, time.perf_counter() - start)
-        self.state.consider(value)
+            with self.state.handing_on() as model:
+                value = self.evaluate(model)
+                seconds = time.perf_counter() - start
+                report = EpochReport(epoch + 1, self.recipe.epochs, loss, value, lr, seconds)
+                self.state.consider(value)
         return report
 
     def _train(self, epoch: int) -> tuple[float, float]:
@@ -95,6 +97,7 @@ class Epochs:
         else:
             scaler.step(optimizer)
             scaler.update()
+        self.state.average()
 
 
 def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:

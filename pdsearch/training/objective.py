@@ -6,7 +6,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Objective", "hard_labels"]
+__all__ = ["Objective", "Targets", "hard_labels", "towards"]
 
 Objective: TypeAlias = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
 """objective(model, images, index, epoch) -> scalar loss, the mean over the batch.
@@ -16,10 +16,20 @@ counts from 0. It is called under autocast, with the network in training mode.
 """
 
 
+Targets: TypeAlias = Callable[[int, Tensor], Tensor]
+"""targets(epoch, index) -> class indices, int64 (B,), or probabilities, float32 (B, classes)."""
+
+
 def hard_labels(labels: Tensor, *, label_smoothing: float = 0.0) -> Objective:
     """Return cross-entropy with the labels of a split, int64 (N,), on the device of training."""
+    return towards(lambda _, index: labels[index], label_smoothing=label_smoothing)
 
-    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:  # noqa: ARG001 - protocol
-        return functional.cross_entropy(model(images).float(), labels[index], label_smoothing=label_smoothing)
+
+def towards(targets: Targets, *, label_smoothing: float = 0.0) -> Objective:
+    """Return cross-entropy with what the views of an epoch show."""
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        answers = model(images).float()
+        return functional.cross_entropy(answers, targets(epoch, index), label_smoothing=label_smoothing)
 
     return objective

@@ -1,19 +1,20 @@
-"""Which optimizer does a recipe name, and what is its learning rate at a step?"""
+"""Which optimizer does a recipe name, and can the recipe be followed at all?"""
 
 import math
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
 
-__all__ = ["learning_rate", "make_optimizer", "validate"]
+__all__ = ["make_optimizer", "validate"]
 
 CHOICES = {
     "optimizer": ("sgd", "adam", "adamw"),
-    "schedule": ("step", "cosine"),
+    "schedule": ("step", "cosine", "one_cycle"),
     "select": ("last", "best_val"),
 }
 
@@ -38,18 +39,27 @@ def validate(recipe: Recipe) -> None:
         "weight_decay": recipe.weight_decay >= 0,
         "warmup_epochs": 0 <= recipe.warmup_epochs < recipe.epochs,
         "label_smoothing": 0 <= recipe.label_smoothing < 1,
+        "ema": 0 <= recipe.ema < 1,
+        "peak": 0 < recipe.peak < 1,
     }
     for field, legal in ranges.items():
         if not legal:
             raise ConfigError(f"{getattr(recipe, field)} is out of range", where=f"recipe.{field}")
+    if recipe.schedule == "one_cycle" and recipe.warmup_epochs:
+        hint = "remove it; peak says for how long the rate rises"
+        raise ConfigError("a one_cycle schedule warms up by itself", where="recipe.warmup_epochs", hint=hint)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
-    """Return the recipe's optimizer over all parameters, as one fused kernel per step."""
-    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """Return the recipe's optimizer over all parameters, as one fused kernel per step.
+
+    Without `decay_norms`, parameters of one dimension (weights and biases of normalisation, biases of layers) form
+    a second group that does not decay (Goyal et al., 2017, section 5.3; He et al., 2019, section 3.1).
+    """
+    groups = _groups(model, recipe)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
-            weights,
+            groups,
             lr=recipe.lr,
             momentum=recipe.momentum,
             nesterov=recipe.nesterov and recipe.momentum > 0,
@@ -57,27 +67,15 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
             fused=True,
         )
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(weights, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    return kind(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
 
 
-def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
-    """Return the learning rate of a step.
-
-    Warm-up grows linearly, step by step, to `lr`. A step schedule then changes between epochs, counted from
-    the start of training; a cosine falls step by step from `lr` towards zero over the epochs after warm-up.
-
-    Args:
-        recipe: The recipe.
-        epoch: From 0.
-        step: Within the epoch, from 0.
-        steps: Steps of an epoch.
-    """
-    done = epoch * steps + step
-    warmup = recipe.warmup_epochs * steps
-    if done < warmup:
-        return recipe.lr * (done + 1) / warmup
-    if recipe.schedule == "cosine":
-        share = (done - warmup) / (recipe.epochs * steps - warmup)
-        return recipe.lr * 0.5 * (1 + math.cos(math.pi * share))
-    passed = sum(milestone <= epoch for milestone in recipe.milestones)
-    return recipe.lr * recipe.gamma**passed
+def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.decay_norms:
+        return [{"params": weights}]
+    parts: dict[bool, list[Tensor]] = {True: [], False: []}
+    for parameter in weights:
+        parts[parameter.dim() > 1].append(parameter)
+    groups: list[dict[str, Any]] = [{"params": parts[True]}, {"params": parts[False], "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]

@@ -1,12 +1,14 @@
-"""What changes while a network trains? Weights, the optimizer's buffers, the loss scale, the best weights."""
+"""What changes while a network trains? Weights, the optimizer's buffers, loss scale, average and best weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Json, Recipe
+from pdsearch.training.average import Average
 from pdsearch.training.engine import Engine
 from pdsearch.training.optim import make_optimizer
 
@@ -29,9 +31,24 @@ class TrainingState:
         self._keep_best = recipe.select == "best_val"
         self._best: dict[str, Tensor] = {}
         self._best_value = -1.0
+        self._average = Average(recipe.ema) if recipe.ema else None
+
+    def average(self) -> None:
+        """Take the weights after a step into their average, if the recipe wants one."""
+        if self._average is not None:
+            self._average.add(self.model)
+
+    @contextmanager
+    def handing_on(self) -> Iterator[nn.Module]:
+        """Run a block with the weights that would be handed on now in the network: the average, if there is one."""
+        if self._average is None:
+            yield self.model
+            return
+        with self._average.within(self.model):
+            yield self.model
 
     def consider(self, value: float) -> None:
-        """Remember the present weights if they are the first with the highest value so far."""
+        """Remember the network's present weights if they are the first with the highest value so far."""
         if self._keep_best and value > self._best_value:
             self._best_value = value
             self._best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -40,6 +57,8 @@ class TrainingState:
         """Leave the weights to hand on in the network."""
         if self._best:
             self.model.load_state_dict(self._best)
+        elif self._average is not None:
+            self.model.load_state_dict(self._average.weights)
 
     def finite(self) -> bool:
         """Return whether every weight is a number."""
@@ -51,6 +70,8 @@ class TrainingState:
         """Return all tensors by name: contiguous copies on the CPU."""
         found = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         found |= {f"best/{name}": tensor for name, tensor in self._best.items()}
+        if self._average is not None:
+            found |= {f"average/{name}": tensor for name, tensor in self._average.weights.items()}
         for number, buffers in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer/{number}/{name}": tensor for name, tensor in buffers.items()}
         return {
@@ -60,11 +81,13 @@ class TrainingState:
 
     def meta(self) -> dict[str, Json]:
         """Return what is no tensor."""
-        return {"best_value": self._best_value, "scaler": self.scaler.state_dict() if self.scaler else {}}
+        averaged = 0 if self._average is None else self._average.steps
+        scaler = self.scaler.state_dict() if self.scaler else {}
+        return {"best_value": self._best_value, "scaler": scaler, "averaged": averaged}
 
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Go back to a state that `tensors` and `meta` described."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "average": {}}
         for path, tensor in tensors.items():
             part, _, name = path.partition("/")
             parts[part][name] = tensor
@@ -73,6 +96,9 @@ class TrainingState:
         self._best_value = meta["best_value"]
         device = next(self.model.parameters()).device
         self._best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+        if self._average is not None:
+            weights = {name: tensor.to(device) for name, tensor in parts["average"].items()}
+            self._average.restore(weights, meta["averaged"])
         if self.scaler is not None:
             self.scaler.load_state_dict(meta["scaler"])
 

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning import PruningMethod, prunable, prune
+from pdsearch.pruning import Mask, PruningMethod, find_ties, kept_channels, prunable, prune, shrink
 from pdsearch.pruning.registry import methods
+from pdsearch.pruning.select import removed_count
+
+IMAGE = torch.zeros(1, 3, 8, 8)
 
 
 @pytest.fixture(params=sorted(methods))
@@ -133,7 +136,8 @@ def test_scores_work_where_gradients_are_off(method: PruningMethod, model: nn.Mo
 
 
 def test_rounds_of_pruning_are_exact_and_nest(method: PruningMethod, model: nn.Module, batches: Any) -> None:
-    mask = None
+    mask, whole = None, copy.deepcopy(model)
+    scored = scores_of(method, model, batches).keys()
     for sparsity in (0.2, 0.36, 0.59):
         fresh = prune(
             model,
@@ -143,11 +147,28 @@ def test_rounds_of_pruning_are_exact_and_nest(method: PruningMethod, model: nn.M
             generator=Generator().manual_seed(0),
             sparsity=sparsity,
             within=mask,
+            whole=whole,
         )
-        fresh.apply(model)
+        if method.structured:
+            without_channels(model, whole, fresh, mask)
+            ties = [tie for tie in find_ties(whole, IMAGE) if scored & {part.weight for part in tie.parts}]
+            left = sum(len(channels) for channels in kept_channels(fresh, tuple(ties)).values())
+            total = sum(tie.size for tie in ties)
+            assert left == total - removed_count(total, sparsity)
+        else:
+            fresh.apply(model)
+            assert fresh.sparsity == pytest.approx(sparsity, abs=0.5 / fresh.total + 1e-12)
         assert mask is None or all(bool((fresh[name] <= mask[name]).all()) for name in fresh)
-        assert method.structured or fresh.sparsity == pytest.approx(sparsity, abs=0.5 / fresh.total + 1e-12)
         mask = fresh
+
+
+def without_channels(model: nn.Module, whole: nn.Module, mask: Mask, before: Mask | None) -> None:
+    """Take the channels out; every tie keeps one, and what the mask counts is what is there."""
+    ties = find_ties(whole, IMAGE)
+    kept = kept_channels(mask, ties)
+    assert all(kept.values())
+    shrink(model, IMAGE, kept=kept, before=None if before is None else kept_channels(before, ties))
+    assert sum(weight.numel() for weight in prunable(model).values()) == mask.remaining
 
 
 def test_parameters_have_help_and_ranges(method: PruningMethod) -> None:

@@ -5,7 +5,10 @@ import torch
 
 from pdsearch.data import Split, Views, normalise
 from pdsearch.data.augmentations.crop import Crop, padding
+from pdsearch.data.augmentations.mixing import Mixup
+from pdsearch.data.views import held
 from pdsearch.errors import ConfigError
+from pdsearch.specs import derive_seed
 
 MEAN, STD = torch.tensor([100.0, 50.0]), torch.tensor([10.0, 20.0])
 
@@ -76,3 +79,46 @@ def test_epochs_and_streams_differ() -> None:
 def test_an_unknown_augmentation_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'crop_flip'"):
         views("cropflip")
+
+
+def mixed(augment: str, classes: int | None = 3) -> Views:
+    return Views(images(), mean=MEAN, std=STD, augment=augment, stream=5, classes=classes)
+
+
+def test_targets_of_single_images_are_their_labels() -> None:
+    assert torch.equal(views("crop").targets(4, torch.tensor([3, 1])), images().labels[[3, 1]])
+
+
+def test_both_images_of_a_mixed_view_are_changed_first_each_by_its_own_draw() -> None:
+    every, seen = torch.arange(12), mixed("crop_flip+mixup")
+    changed = Views(images(), mean=MEAN, std=STD, augment="crop_flip", stream=5).batch(2, every)
+    draws = Mixup().draw(12, 8, torch.Generator().manual_seed(derive_seed(5, "views", 2, "mixup")))
+    partner, share = draws[:, 0], draws[:, 1].float() / 2**24
+    weight = share[:, None, None, None]
+    assert torch.equal(seen.batch(2, every), changed * weight + changed[partner] * (1 - weight))
+    expected = torch.zeros(12, 3)
+    expected[every, images().labels] += share
+    expected[every, images().labels[partner]] += 1 - share
+    torch.testing.assert_close(seen.targets(2, every), expected)
+
+
+def test_mixed_targets_need_the_number_of_classes() -> None:
+    with pytest.raises(ValueError, match="number of classes"):
+        mixed("mixup", classes=None).targets(0, torch.tensor([0]))
+
+
+def test_a_second_change_does_not_repeat_the_draws_of_the_first() -> None:
+    alone = Views(images(), mean=MEAN, std=STD, augment="crop", stream=5)
+    assert not torch.equal(mixed("crop_flip+crop")._draws(0)[1][:, :2], alone._draws(0)[0][:, :2])
+
+
+def test_images_stay_where_they_are_on_the_cpu() -> None:
+    pixels = images().images
+    assert held(pixels, "cpu").data_ptr() == pixels.data_ptr()
+
+
+def test_a_small_set_is_normalised_once_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = torch.tensor([3, 0, 2])
+    ready = views("none").batch(0, index)
+    monkeypatch.setattr("pdsearch.data.views._SMALL_BYTES", 0)
+    assert torch.equal(views("none").batch(0, index), ready)

@@ -73,3 +73,10 @@ def test_texts_stay_texts(text: str) -> None:
     assert yaml.safe_load(written) == {"a": text}
     if text[:1] in "01.-~":
         assert f'"{text}"' in written
+
+
+def test_a_teacher_from_a_file_is_pinned_by_its_file() -> None:
+    outside = replace(SPEC.teacher, checkpoint="/there/teacher.pth", recipe=Recipe(epochs=1, lr=1.0))
+    spec = replace(SPEC, prune=PRUNED, teacher=outside)
+    found = replace(spec, teacher=replace(outside, fingerprint="f" * 64))
+    assert parse(pinned_space(found, study="again")).resolve({}) == spec

@@ -5,6 +5,7 @@ have no event and are wrapped. A hook cannot be taken out again, so all of this 
 """
 
 import errno
+import json
 import os
 import sys
 import traceback
@@ -46,7 +47,9 @@ class Hazard:
     """
 
     def __init__(self, root: Path, at: int, mode: str) -> None:
-        self.root, self.at, self.mode, self.count = str(root), at, mode, 0
+        self.root, self.at, self.mode = str(root), at, mode
+        self.count = 0
+        self.syncs: list[int] = []
 
     def install(self) -> None:
         """Watch this process from now on."""
@@ -60,9 +63,8 @@ class Hazard:
 
     def _wrapped(self, operation: Callable[..., Any]) -> Callable[..., Any]:
         def call(descriptor: int, *args: Any) -> Any:
-            if self._ours(f"/proc/self/fd/{descriptor}") or self._ours(
-                os.readlink(f"/proc/self/fd/{descriptor}")
-            ):
+            if self._ours(_path(descriptor)):
+                self.syncs.append(self.count + 1)
                 self._strike(descriptor)
             return operation(descriptor, *args)
 
@@ -75,7 +77,7 @@ class Hazard:
         if self.mode == FAIL:
             raise OSError(errno.EIO, "the disk does not answer")
         if self.mode == TEAR and descriptor is not None:
-            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            path = _path(descriptor)
             if os.path.isfile(path):
                 size = os.path.getsize(path)
                 os.truncate(path, max(0, size - 1 - size % 37))
@@ -86,17 +88,21 @@ class Hazard:
         return text.startswith(self.root)
 
 
-def in_child(action: Callable[[], object], hazard: Hazard) -> tuple[int, int]:
-    """Do something in a forked child under a hazard; return its exit code and how many operations it made."""
+def in_child(action: Callable[[], object], hazard: Hazard) -> tuple[int, int, list[int]]:
+    """Do something in a forked child under a hazard.
+
+    Returns:
+        Its exit code, how many operations it made, and which of them were syncs; a child that died tells nothing.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         _live(action, hazard, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
+        said = json.loads(pipe.read() or b"[0, []]")
     _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), int(said or 0)
+    return os.waitstatus_to_exitcode(status), said[0], said[1]
 
 
 def _live(action: Callable[[], object], hazard: Hazard, writing: int) -> None:
@@ -110,5 +116,9 @@ def _live(action: Callable[[], object], hazard: Hazard, writing: int) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        os.write(writing, str(hazard.count).encode())
+        os.write(writing, json.dumps([hazard.count, hazard.syncs]).encode())
         os._exit(code)
+
+
+def _path(descriptor: int) -> str:
+    return os.readlink(f"/proc/self/fd/{descriptor}")

@@ -169,3 +169,8 @@ def _teacher(spec: TrialSpec) -> Mapping[str, Json] | None:
     facts |= {"remaining": 8, "sparsity": 0.2, "rounds": 1}
     names = ("method", "ratio", "schedule", "recovery", "scope", "at")
     return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+
+
+def read(root: Path) -> dict[str, dict[str, Any]]:
+    """Every finished record by file name."""
+    return {name: json.loads(content) for name, content in records(root).items()}

@@ -1,113 +1,86 @@
-"""Another's network shows the last map at each resolution, and answers as it did before."""
+"""Published weights get into torchvision's networks under our names; without a network they say what to do."""
 
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
 
 import pytest
 import torch
 import torchvision.models
 from torch import Tensor, nn
 
-from pdsearch.errors import ConfigError
-from pdsearch.models.torchvision import TorchvisionNetwork, torchvision_builder
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.models import build, lasting, without_weights
 
-IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+NAME = "torchvision/shufflenet_v2_x0_5"
+SIZES = {"channels": 3, "image_size": 64, "seed": 0}
 
 
-def trunk(**more: nn.Module) -> nn.Sequential:
-    """Three resolutions and, deep inside the first part, a fourth; then one position and a linear layer."""
-    first = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.Sequential(nn.MaxPool2d(2, 1), nn.MaxPool2d(2, padding=1))
+def made(classes: int, **options: Any) -> nn.Module:
+    return build(NAME, num_classes=classes, options=tuple(options.items()), **SIZES)
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """Stand in for the download: torchvision's own network of 1,000 classes, under torchvision's names."""
+    state: dict[str, Tensor] = torchvision.models.get_model("shufflenet_v2_x0_5").state_dict()
+
+    def found(url: str, *, check_hash: bool, weights_only: bool, progress: bool) -> dict[str, Tensor]:
+        assert "shufflenetv2_x0.5" in url
+        assert (check_hash, weights_only, progress) == (True, True, False)
+        return dict(state)
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", found)
+    return state
+
+
+def test_published_weights_fill_the_network(published: dict[str, Tensor]) -> None:
+    model, own = (
+        made(1000, weights="DEFAULT").eval(),
+        torchvision.models.get_model("shufflenet_v2_x0_5").eval(),
     )
-    second = nn.Sequential(nn.Conv2d(4, 5, 3, padding=1), nn.MaxPool2d(2))
-    network = nn.Sequential()
-    parts = {"first": first, "second": second, **more, "avgpool": nn.AdaptiveAvgPool2d(1)}
-    for name, module in {**parts, "flat": nn.Flatten(), "head": nn.Sequential(nn.Linear(5, 7))}.items():
-        network.add_module(name, module)
-    return network.eval()
+    own.load_state_dict(published)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(model(images), own(images))
 
 
-def test_the_last_linear_layer_becomes_the_classifier() -> None:
-    theirs = trunk()
-    linear, answers = theirs.get_submodule("head.0"), theirs(IMAGES)
-    ours = TorchvisionNetwork(theirs)
-    assert ours.classifier is linear
-    assert torch.equal(ours(IMAGES), answers)
-    assert [name for name, _ in ours.named_parameters()][-2:] == ["classifier.weight", "classifier.bias"]
-
-
-def test_stages_are_the_last_maps_at_each_resolution() -> None:
-    ours = TorchvisionNetwork(trunk())
-    features = ours.features(IMAGES)
-    layers = cast("Any", ours.trunk)
-    first = layers.first(IMAGES)
-    assert list(features) == ["stage1", "stage2", "stage3", "pooled"]
-    assert torch.equal(features["stage1"], layers.first[0](IMAGES))
-    assert torch.equal(features["stage2"], layers.second[0](first))
-    assert torch.equal(features["stage3"], layers.second(first))
-    assert features["pooled"].shape == (2, 5)
-
-
-@pytest.mark.parametrize("size", [3, 4])
-def test_maps_that_grow_again_are_no_stage(size: int) -> None:
-    """As in torchvision's VGG, whose pooling makes 7x7 of any last map."""
-    theirs = trunk()
-    before = TorchvisionNetwork(theirs).features(IMAGES)
-    layers = dict(theirs.named_children())
-    spread = nn.Sequential(*(layers[name] for name in ("first", "second")), nn.AdaptiveAvgPool2d(size))
-    after = TorchvisionNetwork(
-        nn.Sequential(*spread, layers["avgpool"], nn.Flatten(), nn.Linear(5, 7)).eval()
+def test_other_classes_get_a_fresh_classifier(published: dict[str, Tensor]) -> None:
+    model, random = made(7, weights="IMAGENET1K_V1"), made(7)
+    assert torch.equal(model.get_parameter("trunk.conv1.0.weight"), published["conv1.0.weight"])
+    assert torch.equal(model.get_parameter("classifier.weight"), random.get_parameter("classifier.weight"))
+    assert not torch.equal(
+        model.get_parameter("trunk.conv1.0.weight"), random.get_parameter("trunk.conv1.0.weight")
     )
-    features = after.features(IMAGES)
-    assert list(features) == list(before)
-    assert all(torch.equal(features[name], before[name]) for name in before if name != "pooled")
 
 
-def test_nothing_listens_once_the_features_are_found() -> None:
-    ours = TorchvisionNetwork(trunk())
-    ours.features(IMAGES)
-    assert not any(module._forward_hooks for module in ours.modules())
+def test_weights_that_are_not_published_are_refused() -> None:
+    with pytest.raises(ConfigError, match="known: IMAGENET1K_V1, DEFAULT, none"):
+        made(7, weights="IMAGENET21K")
 
 
-def test_nothing_listens_after_an_error_either() -> None:
-    class Broken(nn.Module):
-        def forward(self, _: Tensor) -> Tensor:
-            raise RuntimeError("broken")
+def test_without_a_network_the_message_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise URLError("Name or service not known")
 
-    ours = TorchvisionNetwork(trunk(broken=Broken()))
-    with pytest.raises(RuntimeError, match="broken"):
-        ours.features(IMAGES)
-    assert not any(module._forward_hooks for module in ours.modules())
-
-
-def test_a_network_that_ends_in_something_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Sequential does not end in a linear layer"):
-        TorchvisionNetwork(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
+    with pytest.raises(DataError, match="shufflenet_v2_x0_5 cannot be had") as caught:
+        made(7, weights="DEFAULT")
+    assert "shufflenetv2_x0.5" in str(caught.value.where)
+    assert f"put the file into {tmp_path}/checkpoints" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize(
-    "name", ["googlenet", "inception_v3", "maxvit_t", "squeezenet1_0", "swin_t", "swin_v2_t", "vit_b_16"]
-)
-def test_networks_that_cannot_be_trained_here_are_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"torchvision/{name} cannot be trained here"):
-        torchvision_builder(name)
+def test_default_gets_its_lasting_name() -> None:
+    assert lasting("torchvision/resnet50", (("weights", "DEFAULT"),)) == (("weights", "IMAGENET1K_V2"),)
+    assert lasting("torchvision/resnet50", (("weights", "none"),)) == (("weights", "none"),)
+    assert lasting("torchvision/resnet50", ()) == ()
+    assert lasting("convnet_s", (("weights", "DEFAULT"),)) == (("weights", "DEFAULT"),)
+    with pytest.raises(ConfigError, match="no weights 'IMAGENET22K'"):
+        lasting("torchvision/resnet50", (("weights", "IMAGENET22K"),))
 
 
-@pytest.mark.parametrize("name", ["resnet19", "fcn_resnet50", ""])
-def test_what_is_no_classifier_of_torchvision_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"no classifier '{name}'"):
-        torchvision_builder(name)
-
-
-def test_a_network_is_built_for_its_classes_without_stored_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, dict[str, Any]]] = []
-
-    def get_model(name: str, **arguments: Any) -> nn.Module:
-        asked.append((name, arguments))
-        return trunk()
-
-    monkeypatch.setattr(torchvision.models, "get_model", get_model)
-    build = torchvision_builder("resnet18")
-    assert isinstance(build(num_classes=7, channels=3, image_size=32), TorchvisionNetwork)
-    assert asked == [("resnet18", {"weights": None, "num_classes": 7})]
-    with pytest.raises(ConfigError, match="torchvision/resnet18 takes 3 channels, the images have 1"):
-        build(num_classes=7, channels=1, image_size=32)
+def test_the_shape_of_a_network_needs_no_weights() -> None:
+    assert without_weights(NAME, (("weights", "DEFAULT"),)) == ()
+    assert without_weights("convnet_s", (("widths", (4,)),)) == (("widths", (4,)),)

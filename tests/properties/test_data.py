@@ -62,25 +62,31 @@ def test_parts_are_disjoint_cut_from_the_subset_and_balanced(
     assert together.max() - together.min() <= 1
 
 
-@settings(max_examples=40)
+SINGLE = augmentations.names()
+COMBINED = ["crop_flip+mixup", "crop+trivial_augment+cutmix(0.3)", "trivial_augment+mixup_or_cutmix"]
+
+
+@settings(max_examples=60)
 @given(
-    augment=st.sampled_from(augmentations.names()),
+    augment=st.sampled_from([*SINGLE, *COMBINED]),
     stream=st.integers(0, 2**40),
     epoch=st.integers(0, 300),
     order=st.permutations(range(9)),
     size=st.integers(1, 9),
 )
-def test_a_view_depends_neither_on_the_batch_nor_on_the_order(
+def test_a_view_and_its_target_depend_neither_on_the_batch_nor_on_the_order(
     augment: str, stream: int, epoch: int, order: list[int], size: int
 ) -> None:
     pixels = torch.randint(
         0, 256, (9, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    split = Split(pixels, torch.zeros(9, dtype=torch.int64))
+    split = Split(pixels, torch.arange(9) % 3)
+    mean, std = torch.tensor([120.0, 99.3, 7.7]), torch.tensor([61.1, 3.3, 50.9])
     one, other = (
-        Views(split, mean=torch.zeros(3), std=torch.ones(3), augment=augment, stream=stream) for _ in range(2)
+        Views(split, mean=mean, std=std, augment=augment, stream=stream, classes=3) for _ in range(2)
     )
-    whole = one.batch(epoch, torch.arange(9))
+    whole, targets = one.batch(epoch, torch.arange(9)), one.targets(epoch, torch.arange(9))
     for index in torch.tensor(order).split(size):
         other.batch(epoch + 1, index)
         assert torch.equal(other.batch(epoch, index), whole[index])
+        assert torch.equal(other.targets(epoch, index), targets[index])

@@ -29,3 +29,18 @@ def test_versions_name_what_could_matter() -> None:
     found = versions()
     assert {"python", "torch", "optuna", "ray", "numpy"} <= found.keys()
     assert found["torch"] is not None
+
+
+def test_a_checkpoint_gets_its_hash_and_a_place_that_every_worker_finds(tmp_path: Path) -> None:
+    asked = space(tmp_path, teacher={"model": "convnet_s", "checkpoint": "a.pth"})
+    describe = Description("a" * 64, "fp32", checkpoints={"a.pth": "b" * 64})
+    teacher = describe.complete(asked.resolve(asked.defaults())).teacher
+    assert teacher.fingerprint == "b" * 64
+    assert teacher.checkpoint == str(Path.cwd() / "a.pth")
+
+
+def test_published_weights_get_their_lasting_name(tmp_path: Path) -> None:
+    model = {"model": "torchvision/resnet50", "options": {"weights": "DEFAULT"}}
+    asked = space(tmp_path, teacher=model, student=model)
+    spec = Description("a" * 64, "fp32").complete(asked.resolve(asked.defaults()))
+    assert spec.teacher.options == spec.student.options == (("weights", "IMAGENET1K_V2"),)

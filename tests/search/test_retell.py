@@ -12,7 +12,9 @@ SPACE = world.space(Path("/nowhere"))
 
 def record(state: str = "complete", **changed: object) -> dict[str, object]:
     return {
+        "kind": "search",
         "key": "a" * 64,
+        "spec": {"distill": {"recipe": {"epochs": 3}}},
         "state": state,
         "reason": "it broke" if state == "failed" else None,
         "params": {"prune.method": "none", "distill.alpha": 0.5},
@@ -45,6 +47,14 @@ def test_a_record_becomes_a_trial_that_agrees_with_it(state: str, expected: Tria
 
 def test_a_broken_constraint_is_positive() -> None:
     assert as_trial(record(), SPACE).constraints == {"student.params <= 1000.0": 200.0}
+
+
+def test_the_values_at_the_rungs_are_kept_for_later_trials_to_compete_with() -> None:
+    assert as_trial(record(), SPACE).system_attrs["completed_rung_1"] == 0.5
+    assert "completed_rung_0" not in as_trial(record(kind="baseline"), SPACE).system_attrs
+    without = as_trial(record(), SPACE)
+    without._system_attrs = {}
+    assert not agrees(without, record(), SPACE)
 
 
 def test_a_trial_stopped_before_its_first_report_has_no_value() -> None:

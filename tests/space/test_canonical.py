@@ -94,6 +94,17 @@ def test_a_new_default_of_a_loss_is_another_identity() -> None:
     }
 
 
+def test_a_field_added_later_is_another_identity_only_where_it_is_used() -> None:
+    recipes: Any = space().identity()["train"]
+    assert "ema" not in recipes["distill"]
+    assert "decay_norms" not in recipes["distill"]
+    changed = space(None, "train.distill.ema=0.99", "train.distill.decay_norms=false")
+    assert lines(space(), changed) == [
+        "train.distill.decay_norms: (absent) -> False",
+        "train.distill.ema: (absent) -> 0.99",
+    ]
+
+
 def lines(a: Space, b: Space) -> list[str]:
     return diff(a.identity(), b.identity())
 

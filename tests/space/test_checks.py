@@ -85,3 +85,81 @@ def test_a_required_field_may_depend_on_a_choice_only_where_it_is_not_needed() -
             },
             train=train() | {"distill": {"epochs": 3}},
         )
+
+
+def test_one_cycle_needs_no_warm_up() -> None:
+    cycle = {"schedule": "one_cycle", "peak": 0.4, "ema": 0.999, "decay_norms": False}
+    recipe = space(DENSE, train=train(distill=cycle)).resolve({"distill.temperature": 1}).distill.recipe
+    assert (recipe.schedule, recipe.peak, recipe.ema, recipe.decay_norms) == ("one_cycle", 0.4, 0.999, False)
+    with pytest.raises(ConfigError, match="warms up by itself"):
+        space(DENSE, train=train(distill={**cycle, "warmup_epochs": 2}))
+
+
+def test_a_warm_up_may_go_with_the_other_schedules() -> None:
+    schedules = {"train.distill.schedule": ["cosine", "one_cycle"]}
+    warmup = {"choices": [0, 5], "when": {"train.distill.schedule": ["cosine"]}}
+    assert space({**schedules, "train.distill.warmup_epochs": warmup}).parameters
+    for searched in ([0, 5], {**warmup, "when": {"train.distill.schedule": ["cosine", "one_cycle"]}}):
+        with pytest.raises(ConfigError, match="warms up by itself"):
+            space({**schedules, "train.distill.warmup_epochs": searched})
+
+
+def test_a_teacher_from_a_file_needs_no_recipe() -> None:
+    recipes = {name: RECIPES[name] for name in ("recover", "distill")}
+    teacher = {"model": "convnet_l", "checkpoint": "there/teacher.pth"}
+    found = space({**SEARCHED, "prune.method": ["magnitude", "taylor"]}, train=recipes, teacher=teacher)
+    spec = found.resolve({"prune.method": "magnitude", "prune.ratio": 0.36, "distill.temperature": 2.0})
+    assert (spec.teacher.checkpoint, spec.teacher.fingerprint) == ("there/teacher.pth", "")
+    with pytest.raises(ConfigError, match=r"train\.teacher\.epochs is missing"):
+        space(train=recipes)
+    searched = {"train.teacher.lr": [0.1, 0.2]}
+    with pytest.raises(
+        ConfigError, match=r"train\.teacher\.lr has no effect where teacher\.checkpoint is there"
+    ):
+        space(searched, train=recipes, teacher=teacher)
+
+
+def test_its_recipe_is_of_no_account() -> None:
+    teacher = {"model": "convnet_l", "checkpoint": "there.pth"}
+    one, other = (
+        space({}, train=train(teacher={"lr": lr}), teacher=teacher, search=None).resolve({})
+        for lr in (0.1, 0.2)
+    )
+    assert one == other
+
+
+def test_a_file_of_one_architecture_beside_another_that_is_trained() -> None:
+    searched = {
+        "teacher.model": ["convnet_l", "resnet20"],
+        "teacher.checkpoint": {"choices": ["l.pth"], "when": {"teacher.model": ["convnet_l"]}},
+    }
+    found = space(searched, teacher=None)
+    read = found.resolve({"teacher.model": "convnet_l", "teacher.checkpoint": "l.pth"}).teacher
+    trained = found.resolve({"teacher.model": "resnet20"}).teacher
+    assert (read.checkpoint, trained.checkpoint) == ("l.pth", None)
+    assert (read.recipe.epochs, trained.recipe.epochs) == (1, 20)
+
+
+@pytest.mark.parametrize(
+    ("prune", "message"),
+    [
+        ({"at": "init"}, "no initial weights to prune"),
+        ({"recovery": "rewind"}, "no initial weights to rewind"),
+    ],
+)
+def test_a_file_holds_no_initial_weights(prune: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        space(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, prune=prune)
+
+
+def test_a_file_of_weights_is_known_by_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"name a \.safetensors, \.pth or \.pt file"):
+        space(teacher={"model": "convnet_l", "checkpoint": "weights.bin"})
+
+
+def test_a_moved_file_is_the_same_study() -> None:
+    teacher = {"model": "convnet_l", "checkpoint": "there.pth"}
+    assert (
+        space(teacher=teacher).identity()
+        == space(None, "teacher.checkpoint=here.pth", teacher=teacher).identity()
+    )

@@ -34,6 +34,19 @@ def test_it_accepts_what_load_accepts(sections: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "sections",
     [
+        {"teacher": {"model": "mine.nets:big"}, "student": {"model": "mine:tiny"}},
+        {"distill": {"loss": "mine:squared", "weight_of_my_own": 2}},
+        {"space": {"distill.loss": ["kd", "mine:squared"]}},
+    ],
+)
+def test_it_accepts_code_of_one_s_own(sections: dict[str, Any]) -> None:
+    VALIDATOR.validate({**document({}), **sections})
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"distill": {"loss": "kd", "weight_of_my_own": 2}},
         {"serach": {}},
         {"search": {"trails": 1}},
         {"distill": {"temprature": 4}},
@@ -41,6 +54,7 @@ def test_it_accepts_what_load_accepts(sections: dict[str, Any]) -> None:
         {"data": {}},
         {"data": {"source": "digit"}},
         {"teacher": {"model": "resnet21"}},
+        {"teacher": {"model": "resnet20", "checkpoint": 3}},
         {"space": {"distill.temprature": [1]}},
         {"space": {"data.val_fraction": [0.1]}},
         {"space": {"data.options.label": ["fine"]}},
@@ -57,7 +71,7 @@ def test_it_refuses_what_load_refuses(sections: dict[str, Any]) -> None:
 
 def test_it_helps_to_complete() -> None:
     found = json_schema(CATALOG)
-    assert found["$defs"]["StudentSection"]["properties"]["model"]["enum"][-3:] == [
+    assert found["$defs"]["StudentSection"]["properties"]["model"]["anyOf"][0]["enum"][-3:] == [
         "from_teacher",
         "resnet20",
         "resnet8",

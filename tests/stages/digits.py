@@ -26,7 +26,7 @@ from pdsearch.trial import run_job
 
 T = TypeVar("T")
 
-RECIPE = Recipe(epochs=2, lr=0.05, batch_size=32, weight_decay=5e-4, milestones=(1,))
+RECIPE = Recipe(epochs=2, lr=0.05, batch_size=8, weight_decay=5e-4, milestones=(1,))
 SPEC = TrialSpec(
     data=DataSpec("digits", fingerprint="f" * 64, val_fraction=0.2, subset=100),
     teacher=TeacherSpec("convnet_s", 0, RECIPE),

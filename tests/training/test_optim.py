@@ -1,4 +1,4 @@
-"""Recipes become optimizers and rates; impossible ones are refused."""
+"""Recipes become optimizers; impossible ones are refused."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,38 +9,10 @@ from torch import nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
-from pdsearch.training import learning_rate, make_optimizer
+from pdsearch.training import make_optimizer
 from pdsearch.training.optim import validate
 
 RECIPE = Recipe(epochs=10, lr=0.8, milestones=(3, 6), gamma=0.5)
-
-
-def rates(recipe: Recipe, steps: int = 2) -> list[float]:
-    return [
-        learning_rate(recipe, epoch, step, steps) for epoch in range(recipe.epochs) for step in range(steps)
-    ]
-
-
-def test_step_schedule() -> None:
-    assert rates(RECIPE, 1) == [0.8] * 3 + [0.4] * 3 + [0.2] * 4
-
-
-def test_warm_up_is_linear_by_step_and_reaches_the_rate() -> None:
-    assert rates(replace(RECIPE, warmup_epochs=2))[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
-
-
-def test_cosine_falls_from_the_rate_to_almost_zero() -> None:
-    found = rates(replace(RECIPE, schedule="cosine"))
-    assert found[0] == 0.8
-    assert found[10] == pytest.approx(0.4)
-    assert found == sorted(found, reverse=True)
-    assert 0 < found[-1] < 0.01
-
-
-def test_cosine_starts_after_warm_up() -> None:
-    found = rates(replace(RECIPE, schedule="cosine", warmup_epochs=2))
-    assert found[4] == 0.8
-    assert found[12] == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +23,49 @@ def test_optimizers(name: str, kind: type[torch.optim.Optimizer]) -> None:
     assert type(made) is kind
     assert made.defaults["lr"] == 0.8
     assert made.defaults["weight_decay"] == 0.1
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_decay_can_be_kept_off_norms_and_biases(name: str) -> None:
+    model = network()
+    recipe = replace(RECIPE, optimizer=name, weight_decay=0.5, decay_norms=False)
+    found = {
+        id(parameter): group["weight_decay"]
+        for group in make_optimizer(model, recipe).param_groups
+        for parameter in group["params"]
+    }
+    by_name = {label: found[id(parameter)] for label, parameter in model.named_parameters()}
+    assert by_name == {
+        "0.weight": 0.5,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+        "3.weight": 0.5,
+        "3.bias": 0.0,
+    }
+
+
+def test_all_parameters_decay_by_default() -> None:
+    groups = make_optimizer(network(), replace(RECIPE, weight_decay=0.5)).param_groups
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(6, 0.5)]
+
+
+def test_a_group_without_parameters_is_left_out() -> None:
+    recipe = replace(RECIPE, weight_decay=0.5, decay_norms=False)
+    groups = make_optimizer(nn.Linear(2, 2, bias=False), recipe).param_groups
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.5)]
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    model = network()
+    model[0].requires_grad_(False)  # type: ignore[index]
+    for decay in (True, False):
+        groups = make_optimizer(model, replace(RECIPE, decay_norms=decay)).param_groups
+        assert sum(len(group["params"]) for group in groups) == 4
 
 
 def test_nesterov_needs_momentum() -> None:
@@ -72,6 +87,11 @@ def test_nesterov_needs_momentum() -> None:
         {"schedule": "steps"},
         {"select": "best"},
         {"optimizer": "lion"},
+        {"ema": 1.0},
+        {"ema": -0.1},
+        {"peak": 0.0},
+        {"peak": 1.0},
+        {"warmup_epochs": 1, "schedule": "one_cycle"},
     ],
 )
 def test_impossible_recipes_are_refused(change: dict[str, Any]) -> None:

@@ -1,0 +1,122 @@
+"""How do weights that were trained elsewhere get into a network? Read without running code, fitted name by name."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError, DataError
+
+__all__ = ["file_hash", "fit_weights", "read_weights"]
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+"""Under one of these names training scripts store the weights beside an epoch, an optimizer, ..."""
+
+PREFIXES = ("_orig_mod.", "module.")
+"""What torch.compile and DataParallel put before every name."""
+
+MOST_NAMES = 10
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits.
+
+    Raises:
+        ConfigError: There is no such file, or it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        reason = f"the checkpoint cannot be read: {error.strerror}"
+        raise ConfigError(reason, where=str(path), hint="check teacher.checkpoint") from error
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict from a .safetensors file, or from torch's own format (.pth, .pt) with `weights_only`.
+
+    What common training scripts wrap around it, and what they put before its names, is taken off.
+
+    Raises:
+        ConfigError: There is no such file, or it holds something else than a network's weights.
+        DataError: It is broken.
+    """
+    where = str(path)
+    try:
+        content: Any = load_file(path) if Path(path).suffix == ".safetensors" else _load(path)
+    except pickle.UnpicklingError as error:
+        hint = "save the weights alone: torch.save(model.state_dict(), FILE), or as safetensors"
+        raise ConfigError(
+            "the file holds more than weights, and no code of a file is run", where=where, hint=hint
+        ) from error
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such file", where=where, hint="check teacher.checkpoint") from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"the checkpoint is broken: {reason}", where=where, hint="copy it again") from error
+    return _plain(_unwrapped(content), where)
+
+
+def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
+    """Load weights into a network; a count of batches that is missing stays zero.
+
+    Raises:
+        ConfigError: Tensors are missing, unexpected or of another shape; the message lists all three.
+    """
+    ours = model.state_dict()
+    needed = {name for name in ours if not name.endswith("num_batches_tracked")}
+    shapes = [
+        f"{name} {tuple(weights[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in ours.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    wrong = {
+        "missing": [name for name in ours if name in needed and name not in weights],
+        "unexpected": [name for name in weights if name not in ours],
+        "of another shape": shapes,
+    }
+    if any(wrong.values()):
+        lines = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in wrong.items() if names]
+        what = "the checkpoint does not fit the network\n    " + "\n    ".join(lines)
+        raise ConfigError(
+            what, where=where, hint="check the teacher's model and options, and the data's classes"
+        )
+    model.load_state_dict({**ours, **weights})
+
+
+def _load(path: str | Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _unwrapped(content: Any) -> Any:
+    while isinstance(content, Mapping):
+        inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)]
+        if not inner:
+            break
+        content = inner[0]
+    return content
+
+
+def _plain(content: Any, where: str) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping) or not content:
+        raise ConfigError("the file holds no state dict", where=where, hint="save model.state_dict()")
+    strange = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if strange:
+        what = f"not only tensors in the state dict: {_listed(strange)}"
+        raise ConfigError(what, where=where, hint="save model.state_dict() alone")
+    weights = {str(name): tensor for name, tensor in content.items()}
+    for prefix in PREFIXES * 2:
+        if all(name.startswith(prefix) for name in weights):
+            weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+    return weights
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,47 @@
+"""How much do all weights weigh that go with a channel? Those that make it, normalise it and read it."""
+
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.errors import TrialError
+from pdsearch.pruning.grouped import grouped
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.pruning.ties import Part
+from pdsearch.registry import parameter
+
+__all__ = ["GroupNormParams", "score_group_norm"]
+
+
+@dataclass(frozen=True)
+class GroupNormParams:
+    """Parameters of group_norm."""
+
+    power: int = parameter(2, help="of the absolute weights that are summed", choices=(1, 2))
+
+
+@pruning_method("group_norm", params=GroupNormParams, needs_data=True, structured=True)
+def score_group_norm(
+    model: nn.Module, batches: Batches, generator: Generator, params: GroupNormParams
+) -> dict[str, Tensor]:
+    """Score output channels by the sum of |w|^p of what goes with them, a mean over the layers they tie.
+
+    What goes with a channel are the weights that make it, its normalisation's scale and the weights that read
+    it, in all layers that additions tie (a residual stage). Only the shape of the images is read. The mean
+    over each tie is 1. torch-pruning's GroupMagnitudeImportance is the same.
+
+    Source:
+        Fang, Ma, Song, Mi, Wang, "DepGraph: towards any structural pruning", CVPR 2023, arXiv 2301.12900,
+        section 3.3, without its sparse training.
+    """
+    if not batches:
+        raise TrialError("group_norm needs the shape of an image and was given none")
+
+    def measure(part: Part) -> Tensor:
+        weight = model.get_parameter(part.weight).detach()
+        if weight.dim() == 1:  # A normalisation's scale.
+            return weight.abs().pow(params.power)
+        rows = weight if part.outputs else weight.transpose(0, 1)
+        return rows.flatten(1).abs().pow(params.power).sum(dim=1)
+
+    return grouped(model, batches[0][0][:1], measure)

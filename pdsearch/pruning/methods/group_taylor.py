@@ -1,0 +1,47 @@
+"""How would the loss change without a channel and all that goes with it? By first-order Taylor terms."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from pdsearch.errors import TrialError
+from pdsearch.pruning.grouped import grouped
+from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.pruning.ties import Part
+from pdsearch.registry import NoParams
+
+__all__ = ["score_group_taylor"]
+
+
+@pruning_method("group_taylor", needs_data=True, structured=True)
+def score_group_taylor(
+    model: nn.Module, batches: Batches, generator: Generator, params: NoParams
+) -> dict[str, Tensor]:
+    """Score output channels by the sum of |w * dL/dw| of what goes with them, a mean over the layers they tie.
+
+    L is the mean cross-entropy over all images given; batch normalisation uses the running statistics. What
+    goes with a channel is as for group_norm, without normalisation, and so is the mean over each tie.
+    torch-pruning's GroupTaylorImportance is the same.
+
+    Source:
+        Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance estimation for neural network pruning", CVPR
+        2019, arXiv 1906.10771, equation 8 without the square; grouped as in Fang, Ma, Song, Mi, Wang,
+        "DepGraph: towards any structural pruning", CVPR 2023, arXiv 2301.12900, section 3.3.
+    """
+    if not batches:
+        raise TrialError("group_taylor needs images and was given none")
+    twin = probe(model)
+    weights = dict(twin.named_parameters())
+    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for share, gradients in loss_gradients(twin, batches, weights=weights):
+        for name, gradient in gradients.items():
+            sums[name] += share * gradient
+    terms = {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}
+
+    def measure(part: Part) -> Tensor | None:
+        term = terms[part.weight]
+        if term.dim() == 1:
+            return None  # A normalisation's.
+        return (term if part.outputs else term.transpose(0, 1)).flatten(1).sum(dim=1)
+
+    return grouped(model, batches[0][0][:1], measure)

@@ -1,0 +1,92 @@
+"""Which dense teachers can a space name? And can what is asked of them be done, before anything is trained?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from pdsearch.jobs import Job
+from pdsearch.models import file_hash
+from pdsearch.pruning.registry import methods
+from pdsearch.search.describe import Description, absolute
+from pdsearch.space import Parameter, Space
+from pdsearch.specs import TeacherSpec
+from pdsearch.stages.cut import check_channels
+from pdsearch.stages.data import dataset
+from pdsearch.stages.keys import dense_key
+from pdsearch.stages.obtain import drain
+from pdsearch.stages.site import Site
+from pdsearch.stages.teacher import starting_point
+
+__all__ = ["check_channels_of", "check_outside", "checkpoints", "teacher_jobs"]
+
+TEACHER_FIELDS = ("data.", "teacher.", "train.teacher.")
+CHECKPOINT = "teacher.checkpoint"
+METHOD = "prune.method"
+
+
+def checkpoints(space: Space) -> dict[str, str]:
+    """Return the hash of every checkpoint a space names, by the name it has there.
+
+    Raises:
+        ConfigError: A file is missing or cannot be read.
+    """
+    named = [value for name, value in space.fixed if name == CHECKPOINT]
+    named += [choice for p in space.parameters if p.name == CHECKPOINT for choice in p.choices]
+    return {str(path): file_hash(absolute(str(path))) for path in named}
+
+
+def check_outside(space: Space, describe: Description, site: Site) -> None:
+    """Fit every teacher that was trained elsewhere into its network, where that was not done before.
+
+    Raises:
+        ConfigError: A checkpoint is not one, or does not fit its network.
+        DataError: A file is broken, or published weights cannot be had.
+    """
+    for job in teacher_jobs(space, describe):
+        if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
+            starting_point(job.spec.teacher, drain(dataset(job.spec.data, site)))
+
+
+def check_channels_of(space: Space, describe: Description, site: Site) -> None:
+    """Follow the channels of every teacher that may lose some, where it is still to be trained.
+
+    Raises:
+        ConfigError: A teacher cannot lose channels.
+    """
+    named = [value for name, value in space.fixed if name == METHOD]
+    named += [choice for p in space.parameters if p.name == METHOD for choice in p.choices]
+    if not any(str(name) in methods and methods.get(str(name)).structured for name in named):
+        return
+    for job in teacher_jobs(space, describe):
+        if site.store.find("teacher", job.key) is None:
+            check_channels(job.spec, drain(dataset(job.spec.data, site)))
+
+
+def _from_outside(teacher: TeacherSpec) -> bool:
+    return teacher.checkpoint is not None or "weights" in dict(teacher.options)
+
+
+def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
+    """Yield a job for every dense teacher that the space can name; those under a continuous range come when asked."""
+    varied = [p for p in space.parameters if p.name.startswith(TEACHER_FIELDS) and p.kind == "categorical"]
+    middle = space.defaults()
+    seen: set[str] = set()
+    for values in product(*(parameter.choices for parameter in varied)):
+        chosen = _chosen(
+            space.parameters, {**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}}
+        )
+        spec = describe.complete(replace(space.resolve(chosen), prune=None))
+        key = dense_key(spec)
+        if key not in seen:
+            seen.add(key)
+            yield Job(id=f"teacher-{key[:12]}", kind="teacher", spec=spec, key=key)
+
+
+def _chosen(parameters: tuple[Parameter, ...], values: dict[str, Any]) -> dict[str, Any]:
+    """Keep the values of parameters that are active together."""
+    kept: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.name in values and parameter.active(kept):
+            kept[parameter.name] = values[parameter.name]
+    return kept

@@ -1,0 +1,66 @@
+"""Does the first signal drain, the second end, and is everything as before afterwards?"""
+
+import os
+import signal
+
+import pytest
+
+from pdsearch.cli.interrupt import interruptible
+from pdsearch.errors import Interrupted, PdsearchError, Terminated
+
+
+class Draining:
+    """Counts what was asked and said."""
+
+    def __init__(self) -> None:
+        self.drained, self.reached, self.said = 0, 0, ""
+
+    def drain(self) -> None:
+        self.drained += 1
+
+    def say(self, text: str) -> None:
+        self.said = text
+
+
+def signalled(draining: Draining, *numbers: int) -> None:
+    """Signal ourselves in an interruptible block; count what was reached."""
+    with interruptible(draining.drain, draining.say):
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            draining.reached += 1
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "code"), [(signal.SIGINT, Interrupted, 130), (signal.SIGTERM, Terminated, 143)]
+)
+def test_the_first_signal_drains_and_the_block_ends_by_itself(
+    number: int, error: type[PdsearchError], code: int
+) -> None:
+    draining = Draining()
+    with pytest.raises(error) as raised:
+        signalled(draining, number)
+    assert (draining.drained, draining.reached) == (1, 1)
+    assert "save their progress" in draining.said
+    assert raised.value.exit_code == code
+
+
+def test_the_second_signal_ends_at_once() -> None:
+    draining = Draining()
+    with pytest.raises(KeyboardInterrupt):
+        signalled(draining, signal.SIGINT, signal.SIGINT)
+    assert (draining.drained, draining.reached) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_handlers_are_put_back(error: type[Exception] | None) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    draining = Draining()
+    if error is None:
+        with interruptible(draining.drain, draining.say):
+            pass
+    else:
+        with pytest.raises(error), interruptible(draining.drain, draining.say):
+            raise error
+    assert [signal.getsignal(number) for number in numbers] == before
+    assert draining.drained == 0

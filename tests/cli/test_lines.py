@@ -1,0 +1,47 @@
+"""What stands in the log of a run?"""
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pdsearch.cli.lines import JsonLines, Lines
+from tests.cli.played import show
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "run_lines.txt"
+
+
+def plain() -> str:
+    stream = io.StringIO()
+    with Lines(stream) as lines:
+        show(lines)
+        lines.say("stopping")
+    return re.sub(r"^\[ *\d+\.\d s\]", "[  time s]", stream.getvalue(), flags=re.MULTILINE)
+
+
+def test_plain_lines_are_as_agreed() -> None:
+    assert plain() == GOLDEN.read_text(encoding="utf-8")
+
+
+def objects() -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    with JsonLines(stream) as lines:
+        show(lines)
+        lines.say("stopping")
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_every_json_line_is_an_object_that_says_what_it_is() -> None:
+    found = objects()
+    kinds = {item["event"] for item in found}
+    assert kinds == {"phase", "started", "progress", "ready", "report", "ended", "note"}
+    assert found[0] == {"event": "phase", "phase": "teachers", "total": 1, "done": 0}
+    assert {"id", "kind", "params"} <= next(item for item in found if item["event"] == "started").keys()
+
+
+def test_an_end_is_what_the_record_says() -> None:
+    ended = {item["id"]: item for item in objects() if item["event"] == "ended"}
+    assert ended["search-00002"]["state"] == "stopped"
+    assert ended["search-00002"]["values"] == {"student.val_accuracy": 0.5}
+    assert ended["teacher-00aa11bb22cc"]["values"] == {"teacher.val_accuracy": 0.95}

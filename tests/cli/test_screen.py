@@ -1,0 +1,67 @@
+"""Does a person see what runs, how far it is, and what has ended?"""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from pdsearch.cli.screen import Screen
+from pdsearch.events import Progress, Report
+from tests.cli.played import show
+from tests.stages.digits import SPEC, job
+
+
+def recording() -> Console:
+    return Console(file=io.StringIO(), record=True, width=140, force_terminal=True, color_system="truecolor")
+
+
+def text(screen: Screen) -> str:
+    """What the live part of a screen shows now."""
+    console = Console(file=io.StringIO(), record=True, width=140)
+    console.print(screen._render())
+    return console.export_text()
+
+
+def test_finished_jobs_scroll_by_with_their_end() -> None:
+    console = recording()
+    with Screen(console, "digits") as screen:
+        show(screen)
+        screen.say("stopping: [not markup]")
+    lines = console.export_text()
+    for words in ("search-00001", "magnitude 0.36", "val 91.25 %", "stopped at epoch 1", "failed: it broke"):
+        assert words in lines
+    assert "second line" not in lines
+    assert "stopping: [not markup]" in lines
+
+
+def test_what_runs_is_shown_with_its_stage_and_epoch() -> None:
+    screen = Screen(recording(), "digits")
+    trial = job(SPEC, id="search-00007")
+    assert "starting the workers" in text(screen)
+    screen.phase("search", 24, 6)
+    screen.started(trial)
+    assert "search-00007" in text(screen)
+    screen.event(trial, Progress("prune", "magnitude round 1 of 2", 3, 6, 0.25))
+    shown = text(screen)
+    for words in ("digits", "search", "6/24", "magnitude round 1 of 2", "3/6", "25.00 %"):
+        assert words in shown
+    screen.event(trial, Report(2, 27, 0.5, 1.0))
+    shown = text(screen)
+    for words in ("distill", "2/27", "50.00 %", "no trial yet"):
+        assert words in shown
+
+
+@pytest.mark.parametrize("width", [20, 60, 200])
+def test_it_renders_at_every_width(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True)
+    with Screen(console, "a study") as screen:
+        show(screen)
+        console.print(screen._render())
+
+
+def test_the_end_of_a_run_shows_its_tally() -> None:
+    screen = Screen(recording(), "digits")
+    show(screen)
+    shown = text(screen)
+    for words in ("best 91.25 % (search-00001)", "1 failed", "1 stopped", "artifacts reused"):
+        assert words in shown

@@ -1,0 +1,94 @@
+"""Are jobs, artifacts and epochs counted as a person would?"""
+
+import time
+
+import pytest
+
+from pdsearch.cli.tally import Tally, describe, duration, ending
+from pdsearch.events import Outcome
+from tests.cli.played import record, show
+from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job
+
+
+class Counting:
+    """An observer that only counts."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        self.tally.begin(name, total, done)
+
+    def started(self, *_: object) -> None:
+        """Nothing."""
+
+    event = started
+
+    def ended(self, job: object, outcome: object, record: object) -> None:
+        self.tally.end(job, outcome, record)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tally() -> Tally:
+    counting = Counting()
+    show(counting)
+    return counting.tally
+
+
+def test_a_run_is_counted(tally: Tally) -> None:
+    assert tally.states == {"complete": 4, "stopped": 1, "failed": 1, "infeasible": 1}
+    assert tally.best == (0.9125, "search-00001")
+    assert (tally.hits, tally.built) == (6, 6)
+    assert tally.saved_s == 6 * 90
+    assert tally.trained == 12
+
+
+def test_a_failed_search_trial_does_not_count_towards_the_total() -> None:
+    tally, trial = Tally(), job(SPEC)
+    tally.begin("search", 4, 1)
+    tally.end(trial, Outcome("failed"), record("failed", "x", None, 0))
+    assert tally.done == 1
+    tally.end(trial, Outcome("stopped"), record("stopped", None, 0.5, 1))
+    assert tally.done == 2
+
+
+def test_the_time_left_is_told_from_the_second_job_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tally, trial = Tally(), job(SPEC)
+    tally.begin("search", 10, 0)
+    assert tally.left_s() is None
+    for _ in range(2):
+        now[0] += 30
+        tally.end(trial, Outcome("complete"), record("complete", None, 0.5, 2))
+    assert tally.left_s() == 8 * 30
+
+
+def test_a_job_is_described_by_what_was_sampled() -> None:
+    assert describe(job(SPEC)) == "magnitude 0.36  alpha 0.5  temperature 4"
+    assert describe(job(DENSE)).startswith("unpruned  alpha 0.5")
+    assert describe(job(distilled(seed=3), kind="confirm")).endswith("seed 3")
+    assert describe(job(ALONE)) == "student alone  seed 0"
+    assert describe(job(DENSE, kind="teacher")) == "train convnet_s"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (record("complete", None, 0.5, 2), "val 50.00 %"),
+        (record("stopped", None, 0.5, 1), "val 50.00 %  stopped at epoch 1"),
+        (record("failed", "why\nmore", None, 0), "failed: why"),
+        (record("failed", None, None, 0), "failed: "),
+        (record("infeasible", "too large", None, 0), "too large"),
+    ],
+)
+def test_an_end_is_one_line(found: dict[str, object], words: str) -> None:
+    assert ending(Outcome(str(found["state"])), found) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 01 min")],
+)
+def test_seconds_read_as_a_person_says_them(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

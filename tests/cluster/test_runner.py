@@ -1,0 +1,108 @@
+"""Is a search on Ray the search in one process, and does it outlive its workers?"""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pdsearch import serial
+from pdsearch.cluster.session import Session
+from pdsearch.events import Event, Report
+from pdsearch.jobs import Job
+from pdsearch.search.study import open_study
+from pdsearch.space import Resources, Space, parse
+from tests.search.played import Watching
+from tests.stages.digits import ALONE, RECIPE, distilled, job, run, site, stored
+from tests.stages.given import Given
+
+pytestmark = pytest.mark.ray
+
+RECIPES = {"epochs": 2, "lr": 0.05, "batch_size": 16}
+DOCUMENT: dict[str, Any] = {
+    "study": "both",
+    "data": {"source": "digits", "subset": 100, "val_fraction": 0.2},
+    "teacher": {"model": "convnet_s", "seed": 0},
+    "student": {"model": "convnet_s"},
+    "train": {"teacher": RECIPES, "recover": RECIPES, "distill": {**RECIPES, "epochs": 4}},
+    "distill": {"loss": "kd"},
+    "space": {
+        "prune.method": ["none", "magnitude"],
+        "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
+        "distill.temperature": {"low": 1, "high": 20, "log": True},
+    },
+    "search": {"trials": 5, "seed": 0, "stop": {"halving": {"min_epochs": 1, "factor": 2}}},
+    "confirm": {"teachers": 1, "seeds": 1},
+}
+
+
+def space(folder: Path) -> Space:
+    return parse({**DOCUMENT, "storage": str(folder)})
+
+
+def told(record: dict[str, Any]) -> dict[str, Any]:
+    """What of a record must not depend on who ran it."""
+    names = ("id", "key", "params", "state", "reports", "values", "test", "teacher", "student", "baselines")
+    return {name: record[name] for name in names}
+
+
+def on_ray(work: Any, session: Session, folder: Path) -> None:
+    from pdsearch.cluster import runner
+
+    runner.run(
+        work,
+        session,
+        resources=Resources(cpu=1, gpu=0),
+        artifacts=folder / "artifacts",
+        progress=folder / "progress",
+        folder=folder,
+    )
+
+
+def test_a_search_on_ray_is_the_search_in_one_process(ray_session: Session, tmp_path: Path) -> None:
+    with open_study(space(tmp_path / "serial"), Watching()) as study:
+        serial.run(study.agenda, site(tmp_path / "serial"))
+        expected = {name: told(record) for name, record in study.agenda.records.finished.items()}
+    watching = Watching()
+    with open_study(space(tmp_path / "ray"), watching) as study:
+        on_ray(study.agenda, ray_session, tmp_path / "ray")
+        assert study.agenda.done
+        found = {name: told(record) for name, record in study.agenda.records.finished.items()}
+    assert found == expected
+    assert stored(tmp_path / "ray") == stored(tmp_path / "serial")
+    assert {"complete", "stopped"} <= set(watching.states)
+
+
+def test_a_job_whose_worker_is_killed_is_done_again_with_the_same_result(
+    ray_session: Session, tmp_path: Path
+) -> None:
+    spec = distilled(ALONE, recipe=RECIPE.__class__(epochs=60, lr=0.05, batch_size=8))
+    killed: list[int] = []
+
+    def kill(asked: Job, event: Event) -> bool:
+        if asked.id == "long" and isinstance(event, Report) and not killed:
+            (worker,) = workers()
+            killed.append(worker)
+            os.kill(worker, signal.SIGKILL)
+        return False
+
+    given = Given([job(spec, id="long", decide_at=(1,)), job(ALONE, id="short")], kill)
+    on_ray(given, ray_session, tmp_path)
+    assert killed
+    assert {name: outcome.state for name, outcome in given.outcomes.items()} == {
+        "long": "complete",
+        "short": "complete",
+    }
+    epochs = [event.epoch for event in given.told["long"] if isinstance(event, Report)]
+    assert epochs[-60:] == list(range(1, 61))
+    assert len(epochs) > 60
+    _, expected = run(spec, site(tmp_path / "alone"))
+    assert given.outcomes["long"].values == expected.values
+
+
+def workers() -> list[int]:
+    """The processes of this test's Ray that run jobs."""
+    found = psutil.Process().children(recursive=True)
+    return [process.pid for process in found if "JobTrainable" in " ".join(process.cmdline())]

@@ -1,0 +1,64 @@
+"""Does a worker run one job after another, leaving each properly?"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pdsearch.cluster.messages import unpacked
+from pdsearch.events import Outcome, Report
+from pdsearch.jobs import Job, job_to_json
+from tests.stages.digits import ALONE, distilled, job
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def config(folder: Path, given: Job | None) -> dict[str, Any]:
+    place = {"artifacts": str(folder / "artifacts"), "progress": str(folder / "progress")}
+    return {
+        "job": None if given is None else json.dumps(job_to_json(given)),
+        "place": {**place, "threads": 1, "gpu": 0},
+    }
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Any]:
+    from pdsearch.cluster.trainable import JobTrainable
+
+    threads = torch.get_num_threads()
+    made = JobTrainable(config(tmp_path, None))
+    yield made
+    made.cleanup()
+    torch.set_num_threads(threads)
+
+
+def test_a_worker_without_a_job_rests(worker: Any) -> None:
+    result = worker.step()
+    assert (unpacked(result), result["done"]) == ([], False)
+
+
+def test_it_runs_one_job_after_another_and_keeps_what_it_loaded(worker: Any, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        assert worker.reset_config(config(tmp_path, job(distilled(ALONE, seed=seed))))
+        events = unpacked(worker.step())
+        assert isinstance(events[-1], Outcome)
+        assert events[-1].state == "complete"
+        assert [use.hit for use in events[-1].artifacts if use.stage == "data"] == [seed == 1]
+
+
+@pytest.mark.parametrize("leave", ["reset", "cleanup"])
+def test_a_job_left_in_the_middle_saves_its_progress(worker: Any, tmp_path: Path, leave: str) -> None:
+    begun = job(ALONE, decide_at=(1,))
+    worker.reset_config(config(tmp_path, begun))
+    events = unpacked(worker.step())
+    assert isinstance(events[-1], Report)
+    assert not (tmp_path / "progress" / begun.key).exists()
+    if leave == "reset":
+        worker.reset_config(config(tmp_path, None))
+    else:
+        worker.cleanup()
+    assert (tmp_path / "progress" / begun.key).is_dir()
+    assert not list((tmp_path / "artifacts" / ".leases").glob("*.json"))

@@ -1,0 +1,49 @@
+"""TrivialAugment's operations at every level are torchvision's; its draws reach them all."""
+
+import pytest
+import torch
+from torchvision.transforms import InterpolationMode, TrivialAugmentWide
+from torchvision.transforms.autoaugment import _apply_op
+
+from pdsearch.data.augmentations.trivial import LEVELS, OPERATIONS, WARPS, TrivialAugment
+
+THEIRS = TrivialAugmentWide()._augmentation_space(LEVELS)
+IMAGES = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def theirs(operation: int, level: int, sign: int) -> torch.Tensor:
+    name = list(THEIRS)[operation]
+    magnitudes, signed = THEIRS[name]
+    magnitude = float(magnitudes[level]) if magnitudes.ndim else 0.0
+    magnitude *= -1 if signed and sign else 1
+    changed: torch.Tensor = _apply_op(IMAGES[0], name, magnitude, InterpolationMode.NEAREST, None)
+    return changed
+
+
+def test_the_operations_are_theirs_in_their_order() -> None:
+    assert [name.replace("_", "") for name in OPERATIONS] == [name.lower() for name in THEIRS]
+
+
+@pytest.mark.parametrize("operation", range(len(OPERATIONS)), ids=OPERATIONS)
+@pytest.mark.parametrize("sign", [0, 1])
+def test_every_level_is_theirs(operation: int, sign: int) -> None:
+    for level in (0, 7, 16, 30):
+        ours = TrivialAugment().apply(IMAGES, torch.tensor([[operation, level, sign]]))[0]
+        far = (ours.int() - theirs(operation, level, sign).int()).abs() > 1
+        # The nearest pixel is ambiguous halfway between two.
+        allowed = 0.04 if OPERATIONS[operation] in WARPS else 0.0
+        assert far.float().mean() <= allowed, level
+
+
+def test_a_batch_of_all_operations_changes_each_image_by_its_own() -> None:
+    operations = torch.arange(len(OPERATIONS)).repeat(2)
+    draws = torch.stack([operations, operations * 2, operations % 2], dim=1)
+    images = IMAGES.expand(len(draws), -1, -1, -1)
+    alone = torch.cat([TrivialAugment().apply(IMAGES, row[None]) for row in draws])
+    assert torch.equal(TrivialAugment().apply(images, draws), alone)
+
+
+def test_every_operation_level_and_sign_is_drawn() -> None:
+    draws = TrivialAugment().draw(3000, 32, torch.Generator().manual_seed(0))
+    assert [len(column.unique()) for column in draws.T] == [len(OPERATIONS), LEVELS, 2]
+    assert draws[:, 0].bincount().min() > 150

@@ -1,0 +1,21 @@
+"""How many epochs were really trained, and not replayed or found?"""
+
+import pytest
+
+from pdsearch.training.epoch import Epochs
+from pdsearch.training.report import EpochReport
+
+__all__ = ["counted"]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the number of every epoch trained from now on, from 0."""
+    trained: list[int] = []
+    run = Epochs.run
+
+    def counting(epochs: Epochs, epoch: int) -> EpochReport:
+        trained.append(epoch)
+        return run(epochs, epoch)
+
+    monkeypatch.setattr(Epochs, "run", counting)
+    return trained

@@ -1,0 +1,49 @@
+"""Does a stage's training keep its progress under its own key, and count what it trains?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pdsearch.events import Progress
+from pdsearch.stages.fitting import Fitting, achieved, fit_teacher
+from pdsearch.stages.networks import blank
+from pdsearch.stages.site import Site
+from pdsearch.training import EpochReport
+from tests.stages.digits import DENSE, RECIPE, data, finish, site
+
+KEY = "b" * 64
+
+
+def reports(*accuracies: float) -> list[EpochReport]:
+    return [EpochReport(n, len(accuracies), 1.0, value, 0.1, 0.0) for n, value in enumerate(accuracies, 1)]
+
+
+def test_the_accuracy_achieved_is_that_of_the_epoch_handed_on() -> None:
+    assert achieved(reports(0.2, 0.9, 0.5), RECIPE) == 0.5
+    assert achieved(reports(0.2, 0.9, 0.5), replace(RECIPE, select="best_val")) == 0.9
+
+
+@pytest.mark.parametrize("interval", [0.0, 1000.0])
+def test_progress_lies_under_the_key_of_what_is_made(tmp_path: Path, interval: float) -> None:
+    here = site(tmp_path, checkpoint_s=interval)
+    images = data(DENSE, here)
+    fitting = Fitting(DENSE, images, here, stage="teacher", key=KEY)
+    stage = fit_teacher(fitting, blank("convnet_s", (), images, 0), note="x", recipe=RECIPE, seed=3)
+    next(stage)
+    stage.close()
+    assert [path.name for path in here.progress.iterdir()] == [KEY]
+
+
+def test_every_epoch_is_told_and_counted(here: Site) -> None:
+    images = data(DENSE, here)
+    fitting = Fitting(DENSE, images, here, stage="prune", key=KEY)
+    model = blank("convnet_s", (), images, 0)
+    said, meta = finish(fit_teacher(fitting, model, note="round 1", recipe=RECIPE, seed=3))
+    assert [(event.stage, event.note, event.epoch, event.epochs) for event in said] == [
+        ("prune", "round 1", 1, 2),
+        ("prune", "round 1", 2, 2),
+    ]
+    assert all(isinstance(event, Progress) for event in said)
+    assert meta == {"val_accuracy": said[-1].val_accuracy, "epochs": 2}
+    assert here.epochs == {"prune": 2}
