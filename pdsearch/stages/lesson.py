@@ -14,7 +14,7 @@ from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, losses
 from pdsearch.parameters import make_params
 from pdsearch.specs import TrialSpec, derive_seed
-from pdsearch.stages.networks import Network
+from pdsearch.stages.networks import Network, answering
 from pdsearch.stages.outputs import TeacherLogits
 from pdsearch.stages.site import Site
 from pdsearch.training import Objective, evaluating
@@ -92,7 +92,8 @@ def _answers(
     if teacher is None or not entry.needs_teacher:
         return None
     if entry.features:
-        return lambda images, _index, _epoch: _live(teacher.model, images, entry.features)
+        model = answering(teacher, site, spec.precision)
+        return lambda images, _index, _epoch: _live(model, images, entry.features)
     stored = TeacherLogits(spec, teacher, seen, data.num_classes, site)
     return lambda _images, index, epoch: Outputs(stored.rows(epoch, index).float())
 
