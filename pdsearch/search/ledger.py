@@ -65,9 +65,14 @@ class Ledger:
 
     @property
     def failed(self) -> int:
-        """Trials that failed for a reason of their own; interruptions and duplicates are none."""
-        trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return sum("reason" in t.user_attrs and t.user_attrs["reason"] != INTERRUPTED for t in trials)
+        """Trials that failed for a reason of their own and were not tried again since; interruptions are none."""
+        trials = self.study.get_trials(deepcopy=False)
+        retried = {t.user_attrs.get("retry_of") for t in trials}
+        return sum(
+            t.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED and t.number not in retried
+            for t in trials
+            if t.state is TrialState.FAIL
+        )
 
     @property
     def waiting(self) -> int:
@@ -86,7 +91,8 @@ class Ledger:
             params = suggest(trial, self.space.parameters)
             job = self._job(trial.number, params)
             twin = self._twin(job)
-            if twin is None:
+            again = "retry_of" in trial.user_attrs and self.records.failed_only(job)
+            if twin is None or again:
                 trial.set_user_attr("key", job.key)
                 self.records.ask(job)
                 self.live[job.id], self._trials[job.id] = Live(job), trial
