@@ -124,6 +124,7 @@ class TeacherSpec:
         options: Further arguments of the model.
         checkpoint: File of weights that were trained elsewhere.
         fingerprint: Hash of that file's content, filled in when a study opens; stands for the file in keys.
+        code: Hash of the file of a model named by dotted path, filled in when a study opens.
     """
 
     model: str
@@ -132,6 +133,7 @@ class TeacherSpec:
     options: Params = ()
     checkpoint: str | None = located(None)
     fingerprint: str = later("", neutral="")
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,17 @@ class PruneSpec:
 
 @dataclass(frozen=True)
 class StudentSpec:
-    """The student's architecture, or "from_teacher": shaped by the pruned teacher's masks."""
+    """The student's architecture, or "from_teacher": shaped by the pruned teacher's masks.
+
+    Args:
+        model: Registered model.
+        options: Further arguments of the model.
+        code: Hash of the file of a model named by dotted path, filled in when a study opens.
+    """
 
     model: str
     options: Params = ()
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,7 @@ class DistillSpec:
         params: Parameters of the loss, e.g. temperature and alpha.
         seed: The student's initialisation and order of images.
         view_seed: The stream of augmented views, shared by teacher and student.
+        code: Hash of the file of a loss named by dotted path, filled in when a study opens.
     """
 
     recipe: Recipe
@@ -188,6 +198,7 @@ class DistillSpec:
     params: Params = ()
     seed: int = 0
     view_seed: int = 0
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pdsearch.stages import keys
 from pdsearch.stages.data import dataset
 from pdsearch.stages.distill import distill
 from pdsearch.stages.networks import Network, measure
+from pdsearch.stages.own_code import check_own_code
 from pdsearch.stages.prune import teacher as teacher_of
 from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student
@@ -105,6 +106,7 @@ def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
 
 
 def _perform(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+    check_own_code(job.spec)
     if job.kind == "teacher":
         return (yield from _teacher_only(job.spec, site))
     return (yield from run_trial(job.spec, site, limits=job.limits, test=job.test))

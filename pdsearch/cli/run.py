@@ -1,7 +1,7 @@
 """`pdsearch run`: search a space, or go on with its study; then confirm, rank, and say what to do next."""
 
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +46,9 @@ def run(
         finish = _search(
             asked, space, observer, address=address, serial=serial, workers=workers, verbose=verbose
         )
-    finish()
+    # Whoever reads JSON lines gets nothing else on stdout.
+    with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
+        finish()
 
 
 def _search(

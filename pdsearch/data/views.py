@@ -12,6 +12,10 @@ from pdsearch.specs import derive_seed
 __all__ = ["Views", "normalise"]
 
 
+_SMALL_BYTES = 8 * 2**20
+"""Normalised once up to this size; larger sets stay as bytes, which the processes of a node share."""
+
+
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Return (images - mean) / std, float32.
 
@@ -59,6 +63,7 @@ class Views:
         self._images, self._labels = held(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
         self._drawn: tuple[int, list[Tensor]] | None = None
+        self._ready = self._normalised() if self.constant and self._small else None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -106,7 +111,17 @@ class Views:
         own, partners = (one_hot(self._labels[i], self._classes) for i in (index, draws[:, 0]))
         return own * share + partners * (1 - share)
 
+    @property
+    def _small(self) -> bool:
+        return self._images.device == self._labels.device and self._images.numel() * 4 <= _SMALL_BYTES
+
+    def _normalised(self) -> Tensor:
+        images = normalise(self._images, self._mean, self._std)
+        return images.contiguous(memory_format=torch.channels_last)
+
     def _unmixed(self, epoch: int, index: Tensor) -> Tensor:
+        if self._ready is not None:
+            return self._ready[index]
         images = self._images[index.to(self._images.device)].to(index.device)
         if not self.constant:
             for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):

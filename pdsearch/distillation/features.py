@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.soften import at_least_single
 from pdsearch.errors import ConfigError, TrialError
 
-__all__ = ["pooled_pair", "same_size", "stage_pairs", "wanted"]
+__all__ = ["check_shows_features", "pooled_pair", "same_size", "stage_pairs", "wanted"]
 
 
 def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]:
@@ -29,6 +29,24 @@ def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]
             hint = f"it has: {', '.join(offered) or 'none'}"
             raise ConfigError(f"this loss needs features {pattern!r}, which the network lacks", hint=hint)
     return tuple(name for name in offered if any(fnmatchcase(name, pattern) for pattern in asked))
+
+
+def check_shows_features(network: nn.Module, loss: str) -> None:
+    """Refuse a network that shows no features, for a loss that compares them.
+
+    Args:
+        network: Shows its features by a method `features`, and has a module `classifier` that reads the pooled ones.
+        loss: Its name, for the message.
+
+    Raises:
+        ConfigError: It does neither.
+    """
+    if not callable(getattr(network, "features", None)) or not isinstance(
+        getattr(network, "classifier", None), nn.Module
+    ):
+        what = f"{loss} compares features, and {type(network).__name__} shows none"
+        hint = "give it features(images) and a classifier as pdsearch.models.Network has, or choose a loss on logits"
+        raise ConfigError(what, where="distill.loss", hint=hint)
 
 
 def stage_pairs(student: Outputs, teacher: Outputs) -> list[tuple[Tensor, Tensor]]:

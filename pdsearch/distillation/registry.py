@@ -1,13 +1,19 @@
 """What is a distillation loss? A pure function of outputs and targets, registered with its parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from inspect import signature
 from typing import Any, TypeAlias
 
 from torch import Generator, Tensor, nn
 
 from pdsearch.distillation.outputs import Outputs
+from pdsearch.dotted import is_dotted, load_dotted
+from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams, Registry
+
+TRAITS = ("needs_teacher", "features", "adapter")
+"""What a loss of the user's own may declare, beside its parameters, as attributes of the function."""
 
 __all__ = ["Adapter", "DistillationLoss", "FeatureShapes", "Loss", "distillation_loss", "losses"]
 
@@ -51,7 +57,36 @@ class DistillationLoss:
     adapter: Adapter | None = None
 
 
-losses: Registry[DistillationLoss] = Registry("distillation loss", "pdsearch.distillation.losses")
+class LossRegistry(Registry[DistillationLoss]):
+    """Our losses by name, anyone's by dotted path; `names` lists ours."""
+
+    def get(self, name: str) -> DistillationLoss:
+        """Return the loss of a name.
+
+        Raises:
+            ConfigError: No loss has the name, or what it names is no loss.
+        """
+        return _own(name) if is_dotted(name) else super().get(name)
+
+
+def _own(name: str) -> DistillationLoss:
+    """Return a loss of the user's own; what it declares stands in attributes of the function."""
+    loss = load_dotted(name)
+    try:
+        signature(loss).bind(None, None, None, None)
+    except (TypeError, ValueError) as error:
+        hint = "it is called with the student's and the teacher's outputs, targets and parameters"
+        raise ConfigError(f"{name} is no loss: {error}", hint=hint) from error
+    params = getattr(loss, "params", NoParams)
+    if not (isinstance(params, type) and is_dataclass(params)):
+        raise ConfigError(
+            f"{name}.params is no dataclass", hint="declare each field with pdsearch.registry.parameter"
+        )
+    declared = {trait: getattr(loss, trait) for trait in TRAITS if hasattr(loss, trait)}
+    return DistillationLoss(name, loss, params, **declared)
+
+
+losses: Registry[DistillationLoss] = LossRegistry("distillation loss", "pdsearch.distillation.losses")
 
 
 def distillation_loss(name: str, *, params: type[Any] = NoParams, **traits: Any) -> Callable[[Loss], Loss]:

@@ -23,7 +23,7 @@ def pinned_space(
 ) -> dict[str, Any]:
     """Return the sections of a space file that describes one trial: `resolve({})` gives its specification.
 
-    Only the fingerprints of data and checkpoint are not in it: they are taken from the files found, as in every study.
+    Only the hashes of data, checkpoint and code are not in it: they are taken from the files found, as in every study.
 
     Args:
         spec: The trial.
@@ -34,11 +34,14 @@ def pinned_space(
     document: dict[str, Any] = {
         "study": study,
         "data": _section(spec.data, drop=("fingerprint",)),
-        "teacher": _section(spec.teacher, drop=("recipe", "fingerprint")),
-        "student": _section(spec.student),
+        "teacher": _section(spec.teacher, drop=("recipe", "fingerprint", "code")),
+        "student": _section(spec.student, drop=("code",)),
         "train": _recipes(spec),
         "prune": {"method": "none"} if spec.prune is None else _prune(spec.prune),
-        "distill": {**_section(spec.distill, drop=("recipe", "params")), **_plain_pairs(spec.distill.params)},
+        "distill": {
+            **_section(spec.distill, drop=("recipe", "params", "code")),
+            **_plain_pairs(spec.distill.params),
+        },
         "search": {"trials": 1},
         "confirm": "off",
     }

@@ -1,5 +1,6 @@
 """Which networks are there, how are they built, and how large are they?"""
 
+from pdsearch.models.fold import folded
 from pdsearch.models.measure import count_flops, count_params, latency
 from pdsearch.models.network import Network
 from pdsearch.models.registry import Builder, build, lasting, models, without_weights
@@ -14,6 +15,7 @@ __all__ = [
     "count_params",
     "file_hash",
     "fit_weights",
+    "folded",
     "lasting",
     "latency",
     "models",

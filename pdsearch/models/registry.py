@@ -1,12 +1,13 @@
 """How is a network named and built? Families register their names; `build` draws the weights from a seed."""
 
 from collections.abc import Callable
-from inspect import signature
+from inspect import Parameter, signature
 from typing import TypeAlias
 
 import torch
 from torch import nn
 
+from pdsearch.dotted import is_dotted, load_dotted
 from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
@@ -21,14 +22,16 @@ BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
 
 class ModelRegistry(Registry[Builder]):
-    """Our models by name, and torchvision's as `torchvision/NAME`; `names` lists ours."""
+    """Our models by name, torchvision's as `torchvision/NAME`, anyone's by dotted path; `names` lists ours."""
 
     def get(self, name: str) -> Builder:
         """Return the builder of a name.
 
         Raises:
-            ConfigError: No model has the name.
+            ConfigError: No model has the name, or what it names is no builder.
         """
+        if is_dotted(name):
+            return _own(name)
         if not name.startswith(PREFIX):
             return super().get(name)
         from pdsearch.models.torchvision import torchvision_builder
@@ -41,6 +44,17 @@ class ModelRegistry(Registry[Builder]):
         except ConfigError:
             return False
         return True
+
+
+def _own(name: str) -> Builder:
+    """Return a builder of the user's own."""
+    builder = load_dotted(name)
+    try:
+        signature(builder).bind(num_classes=1, channels=1, image_size=1)
+    except (TypeError, ValueError) as error:
+        hint = "it is called with num_classes, channels, image_size and its options, all by name"
+        raise ConfigError(f"{name} cannot build a model: {error}", hint=hint) from error
+    return builder
 
 
 models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")
@@ -60,18 +74,22 @@ def build(
         options: Further arguments of the model.
 
     Raises:
-        ConfigError: The name is unknown, or the model has no such option.
+        ConfigError: The name is unknown, the model has no such option, or the builder returns something else.
     """
     builder, given = models.get(name), dict(options)
     known = signature(builder).parameters
+    takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in known.values())
     for option in given:
-        if option not in known:
+        if option not in known and not takes_any:
             options_of = ", ".join(sorted(set(known) - BUILD_ARGUMENTS)) or "none"
             raise ConfigError(f"model {name!r} has no option {option!r}", hint=f"its options: {options_of}")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also seed every accelerator, which the fork does not restore.
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
-        return builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
+        model = builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"{name} returns a {type(model).__name__}, not a module of torch")
+    return model
 
 
 def lasting(name: str, options: Params) -> Params:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from pdsearch.dotted import is_dotted
 from pdsearch.models import lasting
 from pdsearch.specs import Json, TeacherSpec, TrialSpec
 from pdsearch.stages.keys import config_key, student_key
@@ -39,19 +40,28 @@ class Description:
         precision: "fp32", "bf16" or "fp16".
         versions: Versions of everything that could matter.
         checkpoints: Hash of each file of teacher's weights, by the name the space gives it.
+        code: Hash of the file of each model and loss that the space names by dotted path.
     """
 
     fingerprint: str
     precision: str
     versions: Mapping[str, Json] = field(default_factory=versions)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
     def complete(self, spec: TrialSpec) -> TrialSpec:
         """Return a specification with hashes, lasting names and the precision filled in."""
-        student = replace(spec.student, options=lasting(spec.student.model, spec.student.options))
+        student = replace(
+            spec.student,
+            options=lasting(spec.student.model, spec.student.options),
+            code=self._code(spec.student.model),
+        )
+        distill = replace(spec.distill, code=self._code(spec.distill.loss))
         data = replace(spec.data, fingerprint=self.fingerprint)
         teacher = self._teacher(spec.teacher)
-        return replace(spec, data=data, teacher=teacher, student=student, precision=self.precision)
+        return replace(
+            spec, data=data, teacher=teacher, student=student, distill=distill, precision=self.precision
+        )
 
     def key(self, spec: TrialSpec) -> str:
         """Return the key of the trial's student: two trials with one key are the same trial."""
@@ -62,11 +72,15 @@ class Description:
         return config_key(spec)
 
     def _teacher(self, teacher: TeacherSpec) -> TeacherSpec:
-        named = replace(teacher, options=lasting(teacher.model, teacher.options))
+        options = lasting(teacher.model, teacher.options)
+        named = replace(teacher, options=options, code=self._code(teacher.model))
         path = teacher.checkpoint
         if path is None:
             return named
         return replace(named, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
+
+    def _code(self, name: str) -> str:
+        return self.code[name] if is_dotted(name) else ""
 
 
 def absolute(path: str) -> str:

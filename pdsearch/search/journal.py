@@ -20,7 +20,10 @@ __all__ = ["Journal", "open_journal", "set_aside", "whole_lines"]
 
 
 class Journal(BaseJournalBackend):
-    """A journal with one writer. Invariant: the file holds whole lines, and each was on the disk before it counted.
+    """A journal with one writer. Invariant: the file holds whole lines, and each was in the file before it counted.
+
+    A line survives the death of every process; after a loss of power the last ones may be missing. The records were
+    on the disk before them and the journal is written anew from those, so that no append waits for the disk.
 
     Args:
         path: The file, created if it is not there.
@@ -44,7 +47,7 @@ class Journal(BaseJournalBackend):
         return tuple(self._fresh)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append lines and return when they are on the disk.
+        """Append lines and return when they are in the file.
 
         Raises:
             StorageError: They could not be written; the journal is as it was.
@@ -54,8 +57,6 @@ class Journal(BaseJournalBackend):
             try:
                 with self._path.open("ab") as file:
                     file.write(lines)
-                    file.flush()
-                    os.fsync(file.fileno())
             except OSError:
                 with suppress(OSError):
                     os.truncate(self._path, self._size)

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
+from pdsearch.search.history import History
 from pdsearch.search.points import points_of
 from pdsearch.search.records import Live, Records
 from pdsearch.search.retell import as_trial
@@ -56,28 +57,23 @@ class Ledger:
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
         self.study.pruner = pruner(space.search.stop)
+        self._history = History(study)
         self._mend()
 
     @property
     def finished(self) -> int:
         """Trials that count: complete, stopped early, or infeasible."""
-        return len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+        return self._history.look().finished
 
     @property
     def failed(self) -> int:
         """Trials that failed for a reason of their own and were not tried again since; interruptions are none."""
-        trials = self.study.get_trials(deepcopy=False)
-        retried = {t.user_attrs.get("retry_of") for t in trials}
-        return sum(
-            t.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED and t.number not in retried
-            for t in trials
-            if t.state is TrialState.FAIL
-        )
+        return self._history.look().failed
 
     @property
     def waiting(self) -> int:
         """Interrupted trials that will be asked again."""
-        return len(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return len(self._history.look().waiting)
 
     @property
     def exhausted(self) -> bool:
@@ -123,16 +119,10 @@ class Ledger:
 
     def _next_trial(self) -> optuna.Trial:
         search = self.space.search
-        self.study.sampler = sampler(search.sampler, seed=search.seed, kind=self.kind, asked=self._asked())
+        self.study.sampler = sampler(
+            search.sampler, seed=search.seed, kind=self.kind, history=self._history.look()
+        )
         return self.study.ask()
-
-    def _asked(self) -> int:
-        """Return how many points were asked before the next one; a retry stands where its first try stood."""
-        trials = self.study.get_trials(deepcopy=False)
-        place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
-        while place < len(trials) and "retry_of" in trials[place].user_attrs:
-            place = trials[place].user_attrs["retry_of"]
-        return sum("retry_of" not in t.user_attrs for t in trials[:place])
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))

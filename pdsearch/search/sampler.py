@@ -5,32 +5,92 @@ TPE depends on the history alone, the sequence after a crash is the one there wo
 """
 
 import warnings
+from collections.abc import Container
+from typing import Any, cast
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
 
+from pdsearch.search.history import History
 from pdsearch.specs import derive_seed
 
 __all__ = ["sampler"]
 
 
-def sampler(name: str, *, seed: int, kind: str, asked: int) -> BaseSampler:
+class _Glimpse:
+    """A study that shows a window of its trials."""
+
+    def __init__(self, study: optuna.Study, window: list[FrozenTrial]) -> None:
+        self._whole, self._window = study, window
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        del deepcopy, use_cache  # Samplers read; the trials are this process's own.
+        return [trial for trial in self._window if states is None or trial.state in states]
+
+    get_trials = _get_trials
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+
+class WindowedTPE(TPESampler):
+    """TPE that learns from a window of a long study, so that an ask takes the same time at any length.
+
+    Args:
+        history: Of the study it will be asked about.
+        seed: Of this ask.
+    """
+
+    def __init__(self, history: History, *, seed: int) -> None:
+        # group: a parameter under a condition is modelled only with trials that have it.
+        super().__init__(seed=seed, multivariate=True, group=True, constant_liar=True)
+        self._history = history
+        self._shown: list[FrozenTrial] | None = None
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the parameters to be sampled together."""
+        return super().infer_relative_search_space(self._glimpse(study), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return their values."""
+        return super().sample_relative(self._glimpse(study), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return the value of a parameter that is sampled alone."""
+        return super().sample_independent(self._glimpse(study), trial, param_name, param_distribution)
+
+    def _glimpse(self, study: optuna.Study) -> optuna.Study:
+        if self._shown is None:
+            self._shown = self._history.look().window()
+        return cast("optuna.Study", _Glimpse(study, self._shown))
+
+
+def sampler(name: str, *, seed: int, kind: str, history: History) -> BaseSampler:
     """Return the sampler of the next ask.
 
     Args:
         name: "tpe" or "random".
         seed: The search's seed.
         kind: Kind of trials, so that baselines do not repeat the search's points.
-        asked: Points asked so far, those asked again after an interruption not counted.
+        history: Of the study; those asked again after an interruption do not change the seed.
     """
-    drawn = derive_seed(seed, "sampler", kind, asked) % 2**32
+    drawn = derive_seed(seed, "sampler", kind, history.asked) % 2**32
     if name == "random":
         return RandomSampler(seed=drawn)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # group: a parameter under a condition is modelled only with trials that have it.
-        return TPESampler(seed=drawn, multivariate=True, group=True, constant_liar=True)
+        return WindowedTPE(history, seed=drawn)
 
 
 def silence() -> None:

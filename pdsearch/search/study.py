@@ -17,10 +17,11 @@ from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
 from pdsearch.search.ledger import Ledger
+from pdsearch.search.own_code import own_code
 from pdsearch.search.records import Records, now
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
-from pdsearch.search.teachers import check_outside, checkpoints, teacher_jobs
+from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
 from pdsearch.training import resolve_precision
@@ -64,8 +65,8 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     """Open a study, begun before or not, as its only driver.
 
     Raises:
-        ConfigError: The study exists with another space, or with other data; the message holds the difference. Or a
-            teacher's checkpoint does not fit it.
+        ConfigError: The study exists with another space, other data or other code; the message holds the difference.
+            Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
         DataError: The data set, or a checkpoint, is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
@@ -73,11 +74,15 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     silence()
     root = Path(space.storage).expanduser().absolute()
     folder = root / space.study
-    found = Description(_fingerprint(space), _precision(space), checkpoints=checkpoints(space))
+    found = Description(
+        _fingerprint(space), _precision(space), checkpoints=checkpoints(space), code=own_code(space)
+    )
     with hold(folder / "driver.lease"):
         resumed = (folder / "study.json").exists()
         _sweep(folder)
-        check_outside(space, found, Site(Store(root / "artifacts"), root / "progress"))
+        site = Site(Store(root / "artifacts"), root / "progress")
+        check_outside(space, found, site)
+        check_channels_of(space, found, site)
         describe = _identify(space, folder, found)
         clock = Clock(folder / "elapsed.json")
         try:
@@ -108,6 +113,7 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
                 "space": space.identity(),
                 "data": {"fingerprint": found.fingerprint},
                 "checkpoints": [*sorted(found.checkpoints.values())],
+                "code": dict(found.code),
                 "precision": found.precision,
                 "versions": dict(found.versions),
                 "created_at": now(),
@@ -118,6 +124,11 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
     changes = diff(began["space"], space.identity())
     if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
         changes.append("teacher.checkpoint: not the weights the study began with")
+    changes += [
+        f"{name}: its file is not the one the study began with"
+        for name, code in began.get("code", {}).items()
+        if found.code.get(name, code) != code
+    ]
     if began["data"]["fingerprint"] != found.fingerprint:
         changes.append("data: the images are not those the study began with")
     if changes:

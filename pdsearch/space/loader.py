@@ -17,6 +17,7 @@ from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
 from pdsearch.space.order import in_order
 from pdsearch.space.overrides import apply_overrides
+from pdsearch.space.own_code import with_own_code
 from pdsearch.space.parameters import read_space, selectable_in
 from pdsearch.space.problems import Problems, show
 from pdsearch.space.published import with_published
@@ -96,6 +97,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
         root.value["study"] = Node(root.mark, study)
     _refuse_nothing(root, (), problems)
     names = with_published(registered(), root) if catalog is None else catalog
+    names = with_own_code(names, root, problems)
     selectable = selectable_in(root, names)
     file = _sections(root, problems, names)
     declared = read_space(root, problems, names, selectable)

@@ -19,7 +19,7 @@ from pdsearch.space.sections import ParameterForm
 from pdsearch.space.values import Rule, part_params
 from pdsearch.specs import DistillSpec
 
-__all__ = ["Declarations", "read_space", "selectable_in"]
+__all__ = ["Declarations", "choices_of", "read_space", "selectable_in"]
 
 RANGE_KEYS = ("low", "high", "log", "step")
 
@@ -36,8 +36,8 @@ class Declarations:
 
 def selectable_in(root: Node, catalog: Catalog) -> Selectable:
     """Return which methods and losses a document can choose, as far as it can be read."""
-    methods = _choices_of(root, "prune", "method", NO_PRUNING)
-    losses = _choices_of(root, "distill", "loss", DistillSpec.loss)
+    methods = choices_of(root, "prune", "method", NO_PRUNING)
+    losses = choices_of(root, "distill", "loss", DistillSpec.loss)
     known = (NO_PRUNING, *catalog.methods)
     return Selectable(
         methods=tuple(m for m in methods if m in known),
@@ -46,7 +46,8 @@ def selectable_in(root: Node, catalog: Catalog) -> Selectable:
     )
 
 
-def _choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
+def choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
+    """Return the words that a field of a section can be, fixed or searched, as far as the document can be read."""
     node = node_at(root, ("space", f"{section}.{name}")) or node_at(root, (section, name))
     form: Any = to_plain(node) if node is not None else default
     if isinstance(form, dict):

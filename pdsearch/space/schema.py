@@ -16,6 +16,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
+OWN_CODE: Schema = {"pattern": ":"}
+
 
 def json_schema(catalog: Catalog | None = None) -> Schema:
     """Return the JSON Schema (draft 2020-12) of space files.
@@ -32,15 +34,20 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     for section, field, words in _words(names):
         known: Schema = {"enum": sorted(words)}
         if field == "model":
-            known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}]}
+            known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}, OWN_CODE]}
+        if field == "loss":
+            known = {"anyOf": [known, OWN_CODE]}
         sections[section]["properties"][field] |= known
     sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
     distill = sections["DistillSection"]
-    distill["additionalProperties"] = False
     distill["properties"] |= _parameters(names.losses.values())
+    distill.pop("additionalProperties", None)
+    # Nobody but the loader knows the parameters of a loss that is the user's own.
+    distill["if"] = {"properties": {"loss": OWN_CODE}, "required": ["loss"]}
+    distill["else"] = {"propertyNames": {"enum": sorted(distill["properties"])}}
     params = sections["PruneSection"]["properties"]["params"]
     params.pop("patternProperties", None)
     params |= {

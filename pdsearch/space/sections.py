@@ -91,7 +91,7 @@ class TeacherSection(Section):
     """The large network."""
 
     model: Annotated[str, AfterValidator(words.model)] | None = unset(
-        "The architecture: a registered model, or torchvision/NAME."
+        "The architecture: a registered model, torchvision/NAME, or package.module:function."
     )
     seed: Seed = Field(0, description="Seed of the teacher: initialisation, order, views.")
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
@@ -104,7 +104,7 @@ class StudentSection(Section):
     """The small network, or `from_teacher`: shaped by the pruned teacher's masks."""
 
     model: Annotated[str, AfterValidator(words.student_model)] | None = unset(
-        "The architecture: a registered model, torchvision/NAME, or from_teacher."
+        "The architecture: a registered model, torchvision/NAME, package.module:function, or from_teacher."
     )
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 
@@ -184,7 +184,7 @@ class DistillSection(Section):
     model_config = ConfigDict(extra="allow")
 
     loss: Annotated[str, AfterValidator(words.loss)] = Field(
-        DistillSpec.loss, description="The distillation loss."
+        DistillSpec.loss, description="The distillation loss: a registered one, or package.module:function."
     )
     seed: Seed = Field(DistillSpec.seed, description="The student's initialisation and order of images.")
     view_seed: Seed = Field(DistillSpec.view_seed, description="The stream of augmented views.")

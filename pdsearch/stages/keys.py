@@ -7,6 +7,7 @@ trials have in common, from whichever study, they share.
 from dataclasses import replace
 
 from pdsearch.artifacts import stage_key
+from pdsearch.data.options import keyed_options
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning import targets
 from pdsearch.specs import DataSpec, Json, PruneSpec, TrialSpec, digest, keyed
@@ -24,13 +25,13 @@ __all__ = [
     "teacher_key",
 ]
 
-STAGE_VERSIONS = {"data": 1, "teacher": 1, "prune": 2, "outputs": 1, "student": 1}
+STAGE_VERSIONS = {"data": 1, "teacher": 1, "prune": 2, "outputs": 2, "student": 2}
 """Raised by hand when a stage's results change; every change is a line in the changelog."""
 
 
 def data_key(data: DataSpec) -> str:
     """Return the key of the decoded, split images; augmentation is no part of them."""
-    fields = keyed(data)
+    fields = keyed(replace(data, options=keyed_options(data.options)))
     assert isinstance(fields, dict)
     fields.pop("augment")
     return _key("data", fields, {})
@@ -112,6 +113,7 @@ def _start_key(spec: TrialSpec) -> str:
         "model": spec.teacher.model,
         "options": keyed(spec.teacher.options),
         "seed": spec.teacher.seed,
+        **({"code": spec.teacher.code} if spec.teacher.code else {}),
     }
     return digest({"initial": fields, "data": data_key(spec.data), **_numerics(spec)})
 

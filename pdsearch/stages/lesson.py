@@ -9,10 +9,12 @@ from torch import Generator as Random
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset, Views
+from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, losses
+from pdsearch.parameters import make_params
 from pdsearch.specs import TrialSpec, derive_seed
-from pdsearch.stages.networks import Network
+from pdsearch.stages.networks import Network, answering
 from pdsearch.stages.outputs import TeacherLogits
 from pdsearch.stages.site import Site
 from pdsearch.training import Objective, evaluating
@@ -46,6 +48,9 @@ class Pupil(nn.Module):
 def pupil(spec: TrialSpec, data: Dataset, teacher: Network | None, student: nn.Module, site: Site) -> Pupil:
     """Return the student ready to be taught by the trial's loss."""
     entry, params = _loss(spec)
+    if entry.features:
+        for network in [student] if teacher is None else [student, teacher.model]:
+            check_shows_features(network, spec.distill.loss)
     if entry.adapter is None or teacher is None:
         return Pupil(student, None)
     size = (1, data.channels, data.image_size, data.image_size)
@@ -76,7 +81,7 @@ def lesson(spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views,
 
 def _loss(spec: TrialSpec) -> tuple[DistillationLoss, Any]:
     entry = losses.get(spec.distill.loss)
-    return entry, entry.params(**dict(spec.distill.params))
+    return entry, make_params(entry.params, spec.distill.params, where=f"distill.{spec.distill.loss}")
 
 
 def _answers(
@@ -87,7 +92,8 @@ def _answers(
     if teacher is None or not entry.needs_teacher:
         return None
     if entry.features:
-        return lambda images, _index, _epoch: _live(teacher.model, images, entry.features)
+        model = answering(teacher, site, spec.precision)
+        return lambda images, _index, _epoch: _live(model, images, entry.features)
     stored = TeacherLogits(spec, teacher, seen, data.num_classes, site)
     return lambda _images, index, epoch: Outputs(stored.rows(epoch, index).float())
 

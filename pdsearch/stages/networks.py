@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
 from pdsearch.data import Dataset, Split, Views
-from pdsearch.models import build, without_weights
+from pdsearch.models import build, folded, without_weights
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.stages.obtain import tensors
 from pdsearch.stages.site import Site
 from pdsearch.training import accuracy
 
-__all__ = ["Network", "an_image", "blank", "load", "measure", "network", "packed"]
+__all__ = ["Network", "an_image", "answering", "blank", "load", "measure", "network", "packed"]
 
 _MASK = "mask/"
 
@@ -69,6 +69,16 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Network
         return Network(entry.key, model, mask, entry.meta), size
 
     return site.kept.get(("network", entry.key), make)
+
+
+def answering(teacher: Network, site: Site, precision: str) -> nn.Module:
+    """Return a teacher as it teaches: folded, so that every answer of it comes from the same computation."""
+
+    def make() -> tuple[nn.Module, int]:
+        model = site.engine(precision).place(folded(teacher.model))
+        return model, sum(tensor.nbytes for tensor in model.state_dict().values())
+
+    return site.kept.get(("answering", teacher.key, precision), make)
 
 
 def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data: Dataset) -> Mask:

@@ -14,7 +14,7 @@ from pdsearch.data import Views
 from pdsearch.events import Progress
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.keys import outputs_key
-from pdsearch.stages.networks import Network
+from pdsearch.stages.networks import Network, answering
 from pdsearch.stages.obtain import Made, drain, obtain, tensors
 from pdsearch.stages.site import Site
 from pdsearch.training import logits
@@ -75,7 +75,8 @@ class TeacherLogits:
     def _live(self, epoch: int) -> Tensor:
         """Return the teacher's logits for all views of an epoch, (N, classes), in the precision it computes in."""
         engine = self.site.engine(self.spec.precision)
-        return logits(self.teacher.model, self.seen, engine=engine, epoch=epoch, batch_size=_BATCH_SIZE)
+        model = answering(self.teacher, self.site, self.spec.precision)
+        return logits(model, self.seen, engine=engine, epoch=epoch, batch_size=_BATCH_SIZE)
 
     @property
     def _epoch_bytes(self) -> int:

@@ -115,3 +115,10 @@ def test_a_second_change_does_not_repeat_the_draws_of_the_first() -> None:
 def test_images_stay_where_they_are_on_the_cpu() -> None:
     pixels = images().images
     assert held(pixels, "cpu").data_ptr() == pixels.data_ptr()
+
+
+def test_a_small_set_is_normalised_once_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = torch.tensor([3, 0, 2])
+    ready = views("none").batch(0, index)
+    monkeypatch.setattr("pdsearch.data.views._SMALL_BYTES", 0)
+    assert torch.equal(views("none").batch(0, index), ready)

@@ -40,6 +40,14 @@ def finished(root: Path) -> Space:
 
 
 @pytest.fixture
+def unstopped(root: Path) -> Space:
+    """A study all of whose search trials are complete."""
+    where = world.space(root, stop="off")
+    world.run(where)
+    return where
+
+
+@pytest.fixture
 def cut_off(root: Path) -> Space:
     """A study whose driver vanished while its third search trial ran."""
     where = world.space(root)
@@ -127,7 +135,7 @@ def test_a_journal_that_contradicts_the_records_is_replaced(
 
 
 def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
-    root: Path, finished: Space
+    root: Path, unstopped: Space
 ) -> None:
     trials = root / "study" / "trials"
     before = Records(trials).finished
@@ -136,7 +144,7 @@ def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
     ][:2]
     (trials / f"{gone}.finished.json").unlink()
     (trials / f"{torn}.finished.json").write_bytes(b'{"format":1,"id":"sear')
-    worker = world.run(finished)
+    worker = world.run(unstopped)
     after = Records(trials).finished
     assert worker.epochs == 0
     assert sorted(str(r["values"]) for r in before.values()) == sorted(
@@ -145,8 +153,8 @@ def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
     assert [path.name for path in trials.glob("*.broken")]
 
 
-def test_differences_name_the_trial(root: Path, finished: Space) -> None:
-    studies = opened(finished)
+def test_differences_name_the_trial(root: Path, unstopped: Space) -> None:
+    studies = opened(unstopped)
     records = Records(root / "study" / "trials")
     lost, changed = [
         name for name, r in records.finished.items() if r["state"] == "complete" and r["params"]
@@ -154,7 +162,7 @@ def test_differences_name_the_trial(root: Path, finished: Space) -> None:
     records.finished[changed]["values"]["student.val_accuracy"] = 0.123
     del records.finished[lost]
     found = [
-        line.split()[0].rstrip(":") for line in differences(studies["search"], finished, records, "search")
+        line.split()[0].rstrip(":") for line in differences(studies["search"], unstopped, records, "search")
     ]
     assert sorted(found) == sorted([lost, changed])
 

@@ -4,11 +4,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import RandomSampler, TPESampler
 
+from pdsearch.search.history import History
 from pdsearch.search.ledger import Ledger
-from pdsearch.search.sampler import sampler
+from pdsearch.search.sampler import sampler, silence
+from pdsearch.specs import derive_seed
 from tests.search.killing import Killed, kill_at
 from tests.search.played import ledger, run_one, searching, space
 
@@ -61,5 +65,22 @@ def test_every_ask_has_a_seed_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_name_is_a_kind() -> None:
-    assert isinstance(sampler("random", seed=0, kind="search", asked=0), RandomSampler)
-    assert isinstance(sampler("tpe", seed=0, kind="search", asked=0), TPESampler)
+    nothing = History(optuna.create_study())
+    assert isinstance(sampler("random", seed=0, kind="search", history=nothing), RandomSampler)
+    assert isinstance(sampler("tpe", seed=0, kind="search", history=nothing), TPESampler)
+
+
+def test_in_a_short_study_the_window_hides_nothing() -> None:
+    silence()
+    studies = [optuna.create_study(), optuna.create_study()]
+    for number in range(40):
+        shown = sampler("tpe", seed=0, kind="search", history=History(studies[0]).look())
+        drawn = derive_seed(0, "sampler", "search", number) % 2**32
+        with pytest.warns(ExperimentalWarning):
+            plain = TPESampler(seed=drawn, multivariate=True, group=True, constant_liar=True)
+        for study, chosen in zip(studies, (shown, plain), strict=True):
+            study.sampler = chosen
+            trial = study.ask()
+            study.tell(trial, trial.suggest_float("x", 0, 1) + trial.suggest_int("n", 1, 9))
+    assert studies[0].best_params == studies[1].best_params
+    assert [t.params for t in studies[0].trials] == [t.params for t in studies[1].trials]

@@ -8,6 +8,7 @@ import torch
 
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.data import views
+from pdsearch.stages.networks import answering
 from pdsearch.stages.outputs import TeacherLogits
 from pdsearch.stages.prune import teacher
 from pdsearch.stages.site import Site
@@ -85,3 +86,15 @@ def test_the_limit_counts_all_epochs_of_the_trial(here: Site) -> None:
     assert logits(MOVING, here).stored
     longer = replace(MOVING, distill=replace(MOVING.distill, recipe=replace(RECIPE, epochs=3)))
     assert not logits(longer, here).stored
+
+
+def test_the_teacher_answers_folded(here: Site) -> None:
+    found = logits(SPEC, here)
+    model, seen = found.teacher.model, found.seen
+    with torch.no_grad():
+        plain = model(seen.batch(0, EVERY))
+    torch.testing.assert_close(found.rows(0, EVERY), plain, rtol=1e-4, atol=1e-4)
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+    folded = answering(found.teacher, here, SPEC.precision)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert folded is answering(found.teacher, here, SPEC.precision)

@@ -14,9 +14,13 @@ __all__ = ["Crop"]
 
 @dataclass(frozen=True)
 class Crop:
-    """Pad by an eighth of the size (at least 1 pixel) and crop at a random offset; with `flip`, mirror half.
+    """Pad with black by an eighth of the size (at least 1 pixel), crop at a random offset; crop_flip mirrors half.
 
-    For 32x32 images this is the augmentation of He et al. (arXiv 1512.03385, section 4.2): padding 4.
+    For images of 32x32 the padding is 4.
+
+    Source:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, arXiv 1512.03385,
+        section 4.2.
     """
 
     flip: bool
@@ -32,12 +36,13 @@ class Crop:
         """Return the views of images uint8 (B, C, H, W) for the draws (B, 3) of the same images."""
         size = images.shape[-1]
         padded = functional.pad(images, [padding(size)] * 4)
-        along = torch.arange(size, device=images.device)
-        rows = draws[:, :1] + along
-        columns = draws[:, 1:2] + torch.where(draws[:, 2:] == 1, size - 1 - along, along)
-        batch = torch.arange(len(images), device=images.device)[:, None, None, None]
-        channel = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
-        return padded[batch, channel, rows[:, None, :, None], columns[:, None, None, :]]
+        # Every window of every image, as a view: whole rows are copied, three times as fast as pixel by pixel.
+        windows = padded.unfold(2, size, 1).unfold(3, size, 1)
+        chosen = windows[torch.arange(len(images), device=images.device), :, draws[:, 0], draws[:, 1]]
+        if not self.flip:
+            return chosen
+        mirrored = (draws[:, 2] == 1).view(-1, 1, 1, 1)
+        return torch.where(mirrored, chosen.flip(-1), chosen)
 
 
 def padding(size: int) -> int:

@@ -1,0 +1,92 @@
+"""What does `package.module:function` name? A callable of the user's own, importable where pdsearch was started."""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pdsearch.errors import ConfigError
+
+__all__ = ["is_dotted", "load_dotted", "source_hash"]
+
+FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def is_dotted(name: str) -> bool:
+    """Say whether a name means code of the user's own rather than a registered part."""
+    return ":" in name
+
+
+def load_dotted(name: str) -> Callable[..., Any]:
+    """Import what a dotted name means; the module runs, once in each process.
+
+    The folder in which the process was started can be imported from, after all that is installed.
+
+    Args:
+        name: `package.module:function`.
+
+    Raises:
+        ConfigError: The name has another form, or what it names cannot be imported or is not callable; the message
+            says which.
+    """
+    return _loaded(name)[0]
+
+
+def source_hash(name: str) -> str:
+    """Return the SHA-256 of the source file that defines what a dotted name means, as it was when it was loaded.
+
+    What that file imports is no part of it.
+
+    Raises:
+        ConfigError: As `load_dotted`; or there is no source file.
+    """
+    return _loaded(name)[1]
+
+
+@functools.cache  # A file that changes later is not what this process runs.
+def _loaded(name: str) -> tuple[Callable[..., Any], str]:
+    if not FORM.fullmatch(name):
+        raise ConfigError(f"{name!r} is not of the form package.module:function")
+    path, _, attribute = name.partition(":")
+    module = _module(path)
+    found = getattr(module, attribute, None)
+    if found is None:
+        near = get_close_matches(attribute, vars(module), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "check the name after the colon"
+        raise ConfigError(f"the module {path} has no {attribute!r}", hint=hint)
+    if not callable(found):
+        raise ConfigError(f"{name} is no function, but a {type(found).__name__}")
+    return found, _hash(found, name)
+
+
+def _module(path: str) -> Any:
+    # At the end, so that nothing installed is hidden by a file that happens to lie here.
+    if not {"", os.getcwd()} & {*sys.path}:
+        sys.path.append(os.getcwd())
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(path)
+    except Exception as error:  # The user's module may raise anything.
+        missing = isinstance(error, ModuleNotFoundError) and path.startswith(error.name or "?")
+        reason = "there is no such module" if missing else f"{type(error).__name__}: {error}"
+        hint = "it must be installed, or lie where pdsearch is started" if missing else "import it by hand"
+        raise ConfigError(f"cannot import {path}: {reason}", hint=hint) from error
+
+
+def _hash(found: Callable[..., Any], name: str) -> str:
+    while isinstance(found, functools.partial):
+        found = found.func
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(found))
+        content = Path(file or "").read_bytes()
+    except (TypeError, OSError) as error:
+        hint = "name a function or class that is written in a Python file"
+        raise ConfigError(f"{name} has no source file to know it by", hint=hint) from error
+    return hashlib.sha256(content).hexdigest()

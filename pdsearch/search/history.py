@@ -1,0 +1,109 @@
+"""What has become of a study's trials? Counts, and the trials a sampler learns from; each trial is looked at once.
+
+Optuna answers such questions by walking over all trials, and a driver asks them several times a trial: at ten thousand
+trials that would be most of its time. An ended trial never changes, so only those that ran at the last look are
+looked at again.
+"""
+
+import heapq
+from bisect import bisect_left
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from pdsearch.search.told import INTERRUPTED
+
+__all__ = ["History"]
+
+NEWEST, BEST, RUNNING = 300, 25, 100
+"""Trials a sampler learns from. TPE's good ones are at most 25 of all that ended, so none of them is missed."""
+
+
+class History:
+    """A study's trials so far. Invariant: depends on the study's content alone, not on how often it was looked at.
+
+    Args:
+        study: Written by this process alone.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._trials: list[FrozenTrial] = []
+        self._open: set[int] = set()
+        self._retries: list[int] = []
+        self._newest: list[tuple[int, FrozenTrial]] = []
+        self._best: list[FrozenTrial] = []
+        self._failed: set[int] = set()
+        self._again: set[int] = set()
+        self.finished = 0
+
+    def look(self) -> "History":
+        """Take notice of what has happened since the last look."""
+        before = len(self._trials)
+        self._trials = self._study.get_trials(deepcopy=False)
+        for number in range(before, len(self._trials)):
+            self._open.add(number)
+            if "retry_of" in self._trials[number].user_attrs:
+                self._retries.append(number)
+                self._again.add(self._trials[number].user_attrs["retry_of"])
+        for number in [n for n in self._open if self._trials[n].state.is_finished()]:
+            self._open.discard(number)
+            self._ended(self._trials[number])
+        return self
+
+    @property
+    def failed(self) -> int:
+        """Trials that failed for a reason of their own and were not tried again since."""
+        return len(self._failed - self._again)
+
+    @property
+    def waiting(self) -> list[int]:
+        """Numbers of the trials that will be asked again."""
+        return [number for number in sorted(self._open) if self._trials[number].state is TrialState.WAITING]
+
+    @property
+    def asked(self) -> int:
+        """Points asked before the next one; a retry stands where its first try stood."""
+        place = next(iter(self.waiting), len(self._trials))
+        while place < len(self._trials) and "retry_of" in self._trials[place].user_attrs:
+            place = self._trials[place].user_attrs["retry_of"]
+        return place - bisect_left(self._retries, place)
+
+    def window(self) -> list[FrozenTrial]:
+        """Return the newest and the best trials that ended, and the newest that run, by number."""
+        running = [n for n in sorted(self._open) if self._trials[n].state is TrialState.RUNNING][-RUNNING:]
+        chosen = {trial.number for trial in self._best} | {number for number, _ in self._newest} | {*running}
+        return [self._trials[number] for number in sorted(chosen)]
+
+    def _ended(self, trial: FrozenTrial) -> None:
+        if trial.state is TrialState.FAIL:
+            if trial.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED:
+                self._failed.add(trial.number)
+            return
+        self.finished += 1
+        keep = heapq.heappush if len(self._newest) < NEWEST else heapq.heappushpop
+        keep(self._newest, (trial.number, trial))
+        if trial.state is TrialState.COMPLETE and not any(v > 0 for v in trial.constraints.values()):
+            self._consider(trial)
+
+    def _consider(self, trial: FrozenTrial) -> None:
+        """Keep the best: of one objective so many, of several those that no other one surpasses."""
+        directions = self._study.directions
+        if len(directions) > 1:
+            if not any(_surpasses(other, trial, directions) for other in self._best):
+                self._best = [t for t in self._best if not _surpasses(trial, t, directions)] + [trial]
+            return
+        self._best.append(trial)
+        self._best.sort(key=lambda t: (_losses(t, directions), t.number))
+        del self._best[BEST:]
+
+
+def _surpasses(one: FrozenTrial, other: FrozenTrial, directions: list[StudyDirection]) -> bool:
+    ours, theirs = _losses(one, directions), _losses(other, directions)
+    return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
+
+
+def _losses(trial: FrozenTrial, directions: list[StudyDirection]) -> list[float]:
+    signs = (-1 if direction is StudyDirection.MAXIMIZE else 1 for direction in directions)
+    return [sign * value for sign, value in zip(signs, trial.values, strict=True)]

@@ -1,0 +1,66 @@
+"""Which models and losses does a document name by dotted path? They are imported, and known from then on."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from pdsearch.dotted import is_dotted
+from pdsearch.errors import ConfigError
+from pdsearch.registry import NoParams
+from pdsearch.space.catalog import Catalog, options_of
+from pdsearch.space.document import Node, Path, dotted, mark_of, node_at
+from pdsearch.space.parameters import choices_of
+from pdsearch.space.problems import Problems
+
+__all__ = ["with_own_code"]
+
+
+def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
+    """Return a catalog that knows the callables a document names as models and as losses, and nowhere else.
+
+    What cannot be imported is noted, and taken for known, so that it is not reported twice.
+    """
+    models = {
+        name: _options(root, field, name, problems) for field, name in _named(root, "teacher", "student")
+    }
+    losses = {name: _params(root, name, problems) for _, name in _named(root, "distill")}
+    if not models and not losses:
+        return catalog
+    return dataclasses.replace(
+        catalog, models={**catalog.models, **models}, losses={**catalog.losses, **losses}
+    )
+
+
+def _named(root: Node, *sections: str) -> Iterable[tuple[str, str]]:
+    for section in sections:
+        field = "loss" if section == "distill" else "model"
+        for name in choices_of(root, section, field, ""):
+            if is_dotted(name):
+                yield f"{section}.{field}", name
+
+
+def _options(root: Node, field: str, name: str, problems: Problems) -> frozenset[str] | None:
+    from pdsearch.models.registry import models  # loads torch
+
+    try:
+        return options_of(models.get(name))
+    except ConfigError as error:
+        _note(root, field, error, problems)
+        return None
+
+
+def _params(root: Node, name: str, problems: Problems) -> type[Any]:
+    from pdsearch.distillation.registry import losses  # loads torch
+
+    try:
+        return losses.get(name).params
+    except ConfigError as error:
+        _note(root, "distill.loss", error, problems)
+        return NoParams
+
+
+def _note(root: Node, field: str, error: ConfigError, problems: Problems) -> None:
+    path: Path = ("space", field)
+    if node_at(root, path) is None:
+        path = tuple(field.split("."))
+    problems.add(error.what, mark_of(root, path), key=dotted(path), hint=error.hint)

@@ -1,0 +1,84 @@
+"""Does a history say what the study says, however often it looked, and does its window hold what it must?"""
+
+import random
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from pdsearch.search.history import BEST, NEWEST, RUNNING, History
+
+
+def study(**directions: Any) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(**directions)
+
+
+def some(kept: optuna.Study, drawn: random.Random) -> None:
+    """Ask for a trial, and perhaps end it or one that was asked before, one way or another."""
+    kept.ask()
+    running = kept.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    number = drawn.choice(running).number
+    match drawn.randrange(5):
+        case 0:
+            kept.tell(number, state=TrialState.FAIL)
+        case 1:
+            kept.tell(number, state=TrialState.PRUNED)
+        case 2 | 3:
+            kept.tell(number, [drawn.random() for _ in kept.directions])
+        case _:
+            kept.enqueue_trial({}, user_attrs={"retry_of": number})
+
+
+@pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"]])
+def test_often_or_once_it_sees_the_same(directions: list[str]) -> None:
+    drawn, kept = random.Random(0), study(directions=directions)
+    often = History(kept)
+    for _ in range(500):
+        some(kept, drawn)
+        often.look()
+    once = History(kept).look()
+    numbers = [[trial.number for trial in seen.window()] for seen in (often, once)]
+    assert numbers[0] == numbers[1]
+    for seen in (often, once):
+        states = [trial.state for trial in kept.trials]
+        assert seen.finished == sum(state in (TrialState.COMPLETE, TrialState.PRUNED) for state in states)
+        assert seen.waiting == [n for n, state in enumerate(states) if state is TrialState.WAITING]
+        assert seen.asked == often.asked
+
+
+def test_the_window_holds_the_best_the_newest_and_those_that_run() -> None:
+    kept, count = study(direction="maximize"), NEWEST + 200
+    for number in range(count):
+        kept.add_trial(create_trial(value=-number))
+    running = [kept.ask().number for _ in range(RUNNING + 5)]
+    window = [trial.number for trial in History(kept).look().window()]
+    assert window == [*range(BEST), *range(count - NEWEST, count), *running[5:]]
+
+
+def test_a_broken_constraint_is_not_among_the_best() -> None:
+    kept = study(direction="maximize")
+    kept.add_trial(create_trial(value=9, constraints={"size": 1.0}))
+    for _ in range(NEWEST):
+        kept.add_trial(create_trial(value=0))
+    assert [trial.number for trial in History(kept).look().window()] == [*range(1, NEWEST + 1)]
+
+
+def test_failures_are_those_with_a_reason_of_their_own() -> None:
+    kept = study()
+    for reason in ({}, {"reason": "interrupted"}, {"reason": "diverged"}):
+        kept.add_trial(create_trial(state=TrialState.FAIL, user_attrs=reason))
+    assert History(kept).look().failed == 1
+
+
+def test_a_retry_stands_where_its_first_try_stood() -> None:
+    kept = study()
+    for _ in range(3):
+        kept.tell(kept.ask(), state=TrialState.FAIL)
+    assert History(kept).look().asked == 3
+    kept.enqueue_trial({}, user_attrs={"retry_of": 1})
+    seen = History(kept).look()
+    assert seen.asked == 1
+    kept.tell(kept.ask(), state=TrialState.FAIL)
+    assert seen.look().asked == 3
