@@ -28,7 +28,8 @@ def test_stored_logits_are_the_teachers_answers_to_the_mixed_views(here: Site) -
     for epoch in (0, 1):
         with evaluating(network.model):
             live = network.model(seen.batch(epoch, every))
-        assert torch.equal(stored.rows(epoch, every), live)
+        # What answers is the folded teacher, whose float32 differs in the last digits.
+        assert torch.allclose(stored.rows(epoch, every), live, atol=1e-4)
     assert not torch.equal(stored.rows(0, every), stored.rows(1, every))
 
 
