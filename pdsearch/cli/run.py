@@ -85,8 +85,14 @@ def _serially(study: Any, space: Space) -> None:
     from pdsearch.training import pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
-    device = pick_device(space.resources.gpu)
-    serial.run(study.agenda, Site(Store(study.artifacts), study.progress, device=device))
+    site = Site(
+        Store(study.artifacts),
+        study.progress,
+        device=pick_device(space.resources.gpu),
+        logs=study.folder / "trials",
+        patience_s=space.search.trial_timeout,
+    )
+    serial.run(study.agenda, site)
 
 
 def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | None, verbose: bool) -> None:
@@ -109,6 +115,7 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
             artifacts=study.artifacts,
             progress=study.progress,
             folder=study.folder,
+            patience_s=space.search.trial_timeout,
         )
 
 

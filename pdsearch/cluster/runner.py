@@ -18,7 +18,14 @@ _LOST_WORKERS = 3
 
 
 def run(
-    work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path
+    work: Work,
+    session: Session,
+    *,
+    resources: Resources,
+    artifacts: Path,
+    progress: Path,
+    folder: Path,
+    patience_s: float | None = None,
 ) -> None:
     """Run all of a study's work on a Ray session.
 
@@ -28,13 +35,16 @@ def run(
         resources: What one trial uses.
         artifacts: Folder of the store, seen by every node.
         progress: Folder of checkpoints, seen by every node.
-        folder: For Tune's own files where the session has no place for them.
+        folder: The study's, for logs, and for Tune's own files where the session has no place for them.
+        patience_s: Seconds without a sign of life after which a trial counts as hung.
     """
     place: dict[str, Any] = {
         "artifacts": str(artifacts),
         "progress": str(progress),
         "threads": max(1, resources.cpu),
         "gpu": resources.gpu,
+        "logs": str(folder / "trials"),
+        "patience_s": patience_s,
     }
     searcher = JobSearcher(work, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["diff", "identity", "to_json"]
 
 RUNTIME = ("study", "resources", "confirm", "storage")
-RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures")
+RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures", "trial_timeout")
 ABSENT = "(absent)"
 
 
@@ -117,6 +117,7 @@ def _form(parameter: "Parameter") -> dict[str, Json]:
 
 def _search(search: "Search") -> dict[str, Json]:
     document: dict[str, Any] = {key: value for key, value in asdict(search).items() if value is not None}
+    document["trial_timeout"] = format_duration(search.trial_timeout)
     if search.timeout is not None:
         document["timeout"] = format_duration(search.timeout)
     if search.stop is None:
