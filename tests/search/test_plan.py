@@ -162,35 +162,50 @@ def test_totals_are_sums() -> None:
     assert found.without_reuse == sum(p.without_reuse for p in found.phases)
 
 
-def test_a_study_costs_what_its_plan_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+GRIDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "searched": (
+        {"space": {"distill.temperature": [1, 4]}, "search": {"trials": 6, "sampler": "random"}},
+        {"teacher": 3, "prune": 4, "distill": 6 + 1},
+    ),
+    "confirmed": (
+        {"search": {"trials": 3, "sampler": "random"}, "confirm": {"teachers": 2, "seeds": 2}},
+        {"teacher": 3, "prune": 4, "distill": 3 + 1 + 2 * (2 + 1 + 1)},
+    ),
+    "shaped": (
+        {
+            "student": {"model": "from_teacher"},
+            "search": {"trials": 3, "sampler": "random"},
+            "confirm": {"teachers": 1, "seeds": 2},
+        },
+        {"teacher": 3, "prune": 4, "distill": 3 + 2 * (2 + 2 + 2)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
+    sections, expected = GRIDS[name]
     recipe = {"lr": 0.05, "batch_size": 32}
+    epochs = {"teacher": 3, "recover": 2, "distill": 1}
     searched = {
         "prune.method": ["none", "magnitude"],
         "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
-        "distill.temperature": [1, 4],
     }
-    space = parse(
-        {
-            **PAPER,
-            "data": {"source": "digits", "subset": 60},
-            "teacher": {"model": "convnet_s"},
-            "train": {
-                "teacher": {**recipe, "epochs": 3},
-                "recover": {**recipe, "epochs": 2},
-                "distill": {**recipe, "epochs": 1},
-            },
-            "prune": {},
-            "space": searched,
-            "search": {"trials": 6, "sampler": "random"},
-            "storage": str(tmp_path),
-        }
-    )
+    fixed = {
+        "data": {"source": "digits", "subset": 60},
+        "teacher": {"model": "convnet_s"},
+        "train": {stage: {**recipe, "epochs": count} for stage, count in epochs.items()},
+        "prune": {},
+        "storage": str(tmp_path),
+    }
+    space = parse({**PAPER, **fixed, **sections, "space": {**searched, **sections.get("space", {})}})
     trained: Counter[str] = Counter()
     monkeypatch.setattr(Site, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_study(space, Watching()) as study:
         serial.run(study.agenda, Site(Store(study.artifacts), study.progress))
+        assert study.agenda.failure is None
     found = plan(space)
     assert found.exact
-    assert trained == {"teacher": 3, "prune": 4, "distill": 6 + 1}
+    assert trained == expected
     assert found.with_reuse == sum(trained.values())
