@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("pdsearch.cli.export:export", "Write the best configurations and students of a study."),
     "verify": ("pdsearch.cli.verify:verify", "Check that nothing of a study is lost, repeated or damaged."),
     "retry": ("pdsearch.cli.retry:retry", "Have the next run try failed trials again."),
+    "cache": ("pdsearch.cli.cache:cache", "Look at, clear out or check a storage's artifacts."),
     "list": ("pdsearch.cli.list:list_parts", "List methods, losses, models, sources and their parameters."),
     "schema": ("pdsearch.cli.schema:schema", "Print the JSON Schema of space files, for editors."),
 }

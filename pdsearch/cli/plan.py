@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdsearch.cli.console import print_lines, print_table
+from pdsearch.cli.sizes import size
 
 if TYPE_CHECKING:
     from pdsearch.search.disk import Disk
     from pdsearch.search.plan import Plan
     from pdsearch.space import Space
 
-__all__ = ["plan", "size"]
+__all__ = ["plan"]
 
 MOST_ROWS = 40
 
@@ -37,16 +38,6 @@ def plan(
         print(json.dumps(_as_json(planned, stored), indent=2))
         return
     _show(loaded, planned, stored)
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as a person reads it."""
-    value = count
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:,.3g} TB"
 
 
 def _disk(space: "Space", planned: "Plan") -> "Disk | None":

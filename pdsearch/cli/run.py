@@ -62,10 +62,14 @@ def _search(
     verbose: bool,
 ) -> Any:
     from pdsearch.cli.closing import closing_words  # torch is loaded from here on
+    from pdsearch.search.preflight import room
     from pdsearch.search.study import open_study
 
     with open_study(space, observer) as study:
         if not study.agenda.idle():
+            warning = room(space, study.root)
+            if warning:
+                observer.say(f"note: {warning}")
             with interruptible(study.agenda.interrupt, observer.say):
                 if serial:
                     _serially(study, space)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ray import tune
 
+from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.searcher import JobScheduler, JobSearcher
 from pdsearch.cluster.session import Session
 from pdsearch.cluster.trainable import JobTrainable
@@ -37,6 +38,9 @@ def run(
         progress: Folder of checkpoints, seen by every node.
         folder: The study's, for logs, and for Tune's own files where the session has no place for them.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
+
+    Raises:
+        StorageError: The study's storage refused; it is as if the run had been cut off there.
     """
     place: dict[str, Any] = {
         "artifacts": str(artifacts),
@@ -46,7 +50,8 @@ def run(
         "logs": str(folder / "trials"),
         "patience_s": patience_s,
     }
-    searcher = JobSearcher(work, place, session.slots)
+    guarded = Guarded(work)
+    searcher = JobSearcher(guarded, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
         tune.with_resources(JobTrainable, needs),
@@ -68,3 +73,5 @@ def run(
         ),
     )
     tuner.fit()
+    if guarded.error is not None:
+        raise guarded.error

@@ -6,9 +6,10 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.errors import ConfigError
 
 __all__ = ["Session", "session"]
@@ -29,6 +30,7 @@ _QUIET = {
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's word, on Linux too, for a node that is no cluster's: without it 127.0.0.1 is taken for the host's address."""
 
+_OWNER = "owner"
 _SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path ends at 107.
 
 
@@ -119,8 +121,16 @@ def _token() -> dict[str, str]:
 
 
 def _folder() -> Path:
+    """Make a folder for this session, and remove those of drivers that were killed here."""
     base = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="pds-", dir=base if len(base) <= _SOCKET_LIMIT else "/tmp"))
+    place = Path(base if len(base) <= _SOCKET_LIMIT else "/tmp")
+    for left in place.glob("pds-*"):
+        with suppress(OSError):
+            if is_orphan((left / _OWNER).read_text()):
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="pds-", dir=place))
+    (folder / _OWNER).write_text(draft_name())
+    return folder
 
 
 def _slots(cpu: int, gpu: float) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-from pdsearch.cli.plan import size
+from pdsearch.cli.sizes import size
 from tests.cli.test_check import SPACE
 
 

@@ -1,12 +1,17 @@
 """Is the Ray of a run this machine's alone, closed to strangers, and gone afterwards?"""
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import psutil
 import pytest
 
+from pdsearch.artifacts import draft_name, is_orphan
+from pdsearch.cluster import session as session_module
 from pdsearch.cluster.session import Session, session
 from pdsearch.errors import ConfigError
 
@@ -58,3 +63,25 @@ def test_a_client_s_address_is_refused_with_a_way_out() -> None:
         session(address="ray://head:10001", cpu=1, gpu=0, workers=None, verbose=False),
     ):
         pass
+
+
+def _dead_name(path: Path) -> None:
+    path.write_text(draft_name())
+
+
+def test_folders_of_killed_drivers_are_removed_and_those_of_the_living_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(session_module, "_SOCKET_LIMIT", 1000)
+    for name in ("pds-dead", "pds-living", "pds-unknown"):
+        (tmp_path / name).mkdir()
+    writer = multiprocessing.get_context("fork").Process(
+        target=_dead_name, args=(tmp_path / "pds-dead" / "owner",)
+    )
+    writer.start()
+    writer.join()
+    (tmp_path / "pds-living" / "owner").write_text(draft_name())
+    made = session_module._folder()
+    assert {path.name for path in tmp_path.iterdir()} == {"pds-living", "pds-unknown", made.name}
+    assert not is_orphan((made / "owner").read_text())

@@ -1,0 +1,32 @@
+"""How is a number of bytes written and read?"""
+
+import re
+
+from pdsearch.errors import ConfigError
+
+__all__ = ["parse_size", "size"]
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as a person reads it."""
+    value = count
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a text such as "50GB".
+
+    Raises:
+        ConfigError: It is no size.
+    """
+    match = _FORM.fullmatch(text.strip().lower())
+    if match is None or match[2] not in _UNITS:
+        raise ConfigError(f"{text!r} is no size", where="--max-size", hint="write it as 500MB, 50GB or 2TB")
+    return int(float(match[1]) * _UNITS[match[2]])

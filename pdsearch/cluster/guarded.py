@@ -1,0 +1,53 @@
+"""What if the driver's own storage refuses while Tune runs? Tune would wrap the error in its own: so it waits."""
+
+from pdsearch.errors import PdsearchError
+from pdsearch.events import Event, Outcome
+from pdsearch.jobs import Job, Work
+
+__all__ = ["Guarded"]
+
+
+class Guarded:
+    """Work that raises nothing a person can act on: after such an error it has no jobs left and stops what runs.
+
+    Args:
+        work: The agenda.
+
+    Attributes:
+        error: The first error, for the caller to raise when Tune has ended.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.error: PdsearchError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to start and nothing is running, or nothing will be told any more."""
+        return self.error is not None or self._work.done
+
+    def next(self) -> Job | None:
+        """Return the next job, or None."""
+        if self.error is None:
+            try:
+                return self._work.next()
+            except PdsearchError as error:
+                self.error = error
+        return None
+
+    def tell(self, job: Job, event: Event) -> bool:
+        """Take an event of a running job; True asks the runner to close it."""
+        if self.error is None:
+            try:
+                return self._work.tell(job, event)
+            except PdsearchError as error:
+                self.error = error
+        return True
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """Take a job's outcome; after an error it is as if the run had been cut off there."""
+        if self.error is None:
+            try:
+                self._work.finish(job, outcome)
+            except PdsearchError as error:
+                self.error = error

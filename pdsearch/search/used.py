@@ -1,0 +1,44 @@
+"""Which artifacts do the studies of a storage use, and is a run at work on one of them?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pdsearch.artifacts import Lease, is_dead, read_records
+from pdsearch.artifacts.owner import Owner
+from pdsearch.durable import storage_errors
+from pdsearch.specs import spec_from_json
+
+__all__ = ["drivers", "studies", "used"]
+
+
+def studies(root: Path) -> list[Path]:
+    """Return the folders of a storage's studies."""
+    with storage_errors(root):
+        return sorted(path.parent for path in root.glob("*/study.json"))
+
+
+def drivers(root: Path) -> Iterator[tuple[Path, Owner]]:
+    """Yield every study that a run is at work on, as far as can be told, and who runs it."""
+    for folder in studies(root):
+        owner = Lease(folder / "driver.lease").owner()
+        if owner is not None and not is_dead(owner):
+            yield folder, owner
+
+
+def used(root: Path) -> set[tuple[str, str]]:
+    """Return (stage, key) of all that the studies' records name, and of what an interrupted trial will ask for."""
+    from pdsearch.stages import keys  # loads the registries
+
+    found: set[tuple[str, str]] = set()
+    for folder in studies(root):
+        finished = read_records(folder / "trials", ".finished.json").found
+        for record in finished.values():
+            found |= {(use["stage"], use["key"]) for use in record["artifacts"]}
+        for name, record in read_records(folder / "trials", ".asked.json").found.items():
+            if name.replace(".asked.", ".finished.") in finished:
+                continue
+            spec = spec_from_json(record["spec"])
+            found.add(("data", keys.data_key(spec.data)))
+            found.add(("teacher", keys.dense_key(spec)))
+            found |= {("prune", key) for key in keys.round_keys(spec)}
+    return found

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from pdsearch.artifacts import Store, hold
+from pdsearch.search.study import open_study
+from pdsearch.search.used import drivers, studies, used
+from pdsearch.stages import keys
+from tests.faults import world
+from tests.faults.conftest import root
+
+__all__ = ["root"]
+
+
+def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
+    world.run(world.space(root))
+    assert set(Store(root / "artifacts").entries()) <= used(root)
+
+
+def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
+    with open_study(world.space(root), world.Silent()) as study:
+        worker = world.Worker(study)
+        while (job := study.agenda.next()) is not None and job.kind != "search":
+            study.agenda.finish(job, world.outcome(study, job, worker))
+        assert job is not None
+        assert ("teacher", keys.dense_key(job.spec)) in used(root)
+        assert {("prune", key) for key in keys.round_keys(job.spec)} <= used(root)
+
+
+def test_only_folders_with_a_study_count(root: Path) -> None:
+    (root / "artifacts").mkdir()
+    assert studies(root) == []
+    world.run(world.space(root, trials=1))
+    assert studies(root) == [root / "study"]
+
+
+def test_a_driver_at_work_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run(world.space(root, trials=1))
+    assert list(drivers(root)) == []
+    with hold(root / "study" / "driver.lease"):
+        ((folder, owner),) = drivers(root)
+        assert folder == root / "study"
+        monkeypatch.setattr("pdsearch.search.used.is_dead", lambda other: other == owner)
+        assert list(drivers(root)) == []
