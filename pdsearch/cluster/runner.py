@@ -18,7 +18,14 @@ _LOST_WORKERS = 3
 
 
 def run(
-    work: Work, session: Session, *, resources: Resources, artifacts: Path, progress: Path, folder: Path
+    work: Work,
+    session: Session,
+    *,
+    resources: Resources,
+    artifacts: Path,
+    progress: Path,
+    folder: Path,
+    trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:
     """Run all of a study's work on a Ray session.
 
@@ -29,6 +36,7 @@ def run(
         artifacts: Folder of the store, seen by every node.
         progress: Folder of checkpoints, seen by every node.
         folder: For Tune's own files where the session has no place for them.
+        trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
     """
     place: dict[str, Any] = {
         "artifacts": str(artifacts),
@@ -39,7 +47,7 @@ def run(
     searcher = JobSearcher(work, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
-        tune.with_resources(JobTrainable, needs),
+        tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             num_samples=-1,
             max_concurrent_trials=session.slots,
