@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.events import Event, Outcome
 from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
 
-__all__ = ["Job", "Limit", "Work", "job_from_json", "job_to_json"]
+__all__ = ["Job", "Limit", "Work", "job_from_json", "job_to_json", "refusal", "refused_by"]
+
+_FULL, _REFUSED = "full", "refused"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,20 @@ class Work(Protocol):
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Take a job's outcome; its record is on disk when this returns."""
+
+
+def refusal(error: StorageError) -> str:
+    """Return the state of an outcome that stands for the storage's refusal: the job is asked again another time."""
+    return _FULL if isinstance(error, StorageFullError) else _REFUSED
+
+
+def refused_by(outcome: Outcome) -> StorageError | None:
+    """Return the refusal that an outcome stands for; None if the job itself has ended."""
+    if outcome.state not in (_FULL, _REFUSED):
+        return None
+    kind = StorageFullError if outcome.state == _FULL else StorageError
+    hint = "free some space, then" if outcome.state == _FULL else "mend the storage, then"
+    return kind(outcome.reason or "the storage refused", hint=f"{hint} run the same command again")
 
 
 def job_to_json(job: Job) -> dict[str, Any]:

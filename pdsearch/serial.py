@@ -4,8 +4,8 @@ from contextlib import closing
 
 from pdsearch.events import Outcome
 from pdsearch.jobs import Job, Work
+from pdsearch.patience import patiently
 from pdsearch.stages.site import Site
-from pdsearch.trial import run_job
 
 __all__ = ["run"]
 
@@ -17,7 +17,7 @@ def run(work: Work, site: Site) -> None:
 
 
 def _outcome(job: Job, work: Work, site: Site) -> Outcome:
-    with closing(run_job(job, site)) as events:
+    with closing(patiently(job, site)) as events:
         for event in events:
             if isinstance(event, Outcome):
                 return event

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pdsearch.data import Dataset
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.events import Event, Outcome, Progress, Ready
+from pdsearch.failing import is_out_of_gpu_memory, reason, write_log
 from pdsearch.jobs import Job, Limit
 from pdsearch.models import count_params
 from pdsearch.specs import Json, TrialSpec
@@ -21,8 +22,12 @@ from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student
 from pdsearch.stages.student import student as student_of
 from pdsearch.stages.teacher import dense_teacher
+from pdsearch.watchdog import Watchdog
 
 __all__ = ["run_job", "run_trial"]
+
+_PARTS = (1, 2, 4)
+"""In how many parts a batch is computed, attempt by attempt."""
 
 
 def run_trial(
@@ -44,8 +49,8 @@ def run_trial(
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
     for limit in limits:
         if limit.metric in known and limit.broken(known[limit.metric]):
-            reason = f"{limit.metric} = {known[limit.metric]:.6g}, not {limit.sign} {limit.bound:.6g}"
-            return Outcome("infeasible", reason, values=known)
+            why = f"{limit.metric} = {known[limit.metric]:.6g}, not {limit.sign} {limit.bound:.6g}"
+            return Outcome("infeasible", why, values=known)
     taught = yield from distill(spec, data, teacher, student, site)
     values = {"student.val_accuracy": taught.val_accuracy, **known}
     tested = _tested(spec, data, teacher, student, site) if test else None
@@ -59,18 +64,12 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
     """
     site.begin()
     began = time.monotonic()
-    try:
-        check_own_code(job.spec)
-        if job.kind == "teacher":
-            outcome = yield from _teacher_only(job.spec, site)
+    with Watchdog(site.progress / f"{job.key}.hang", site.patience_s) as watchdog:
+        stacks = watchdog.verdict()
+        if stacks is None:
+            outcome = yield from watchdog.over(_attempts(job, site))
         else:
-            outcome = yield from run_trial(job.spec, site, limits=job.limits, test=job.test)
-    except StorageError:
-        raise
-    except PdsearchError as error:
-        outcome = Outcome("failed", str(error))
-    except Exception as error:  # A method of a user may raise anything; the search goes on.
-        outcome = Outcome("failed", f"{type(error).__name__}: {error}")
+            outcome = _hung(job, site, stacks)
     yield replace(
         outcome,
         artifacts=tuple(site.uses),
@@ -79,6 +78,50 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
         host=platform.node(),
         device=site.device,
     )
+
+
+def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+    """Run a job; where a GPU's memory is full, run it again with each batch in parts."""
+    try:
+        for parts in _PARTS:
+            site.parts = parts
+            try:
+                outcome = yield from _perform(job, site)
+            except StorageError:
+                raise
+            except PdsearchError as error:
+                return Outcome("failed", str(error))
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # A method of a user may do anything; the search goes on.
+                if is_out_of_gpu_memory(error) and parts < _PARTS[-1]:
+                    site.release()
+                    continue
+                return Outcome("failed", reason(error, site.log(job.id)))
+            return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))
+    finally:
+        site.parts = 1
+    raise AssertionError("the last attempt returns")
+
+
+def _perform(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+    check_own_code(job.spec)
+    if job.kind == "teacher":
+        return (yield from _teacher_only(job.spec, site))
+    return (yield from run_trial(job.spec, site, limits=job.limits, test=job.test))
+
+
+def _in_parts(parts: int) -> str:
+    return f"trained with each batch in {parts} parts: the GPU's memory was full"
+
+
+def _hung(job: Job, site: Site, stacks: str) -> Outcome:
+    log = site.log(job.id)
+    if log is not None:
+        write_log(log, stacks)
+    where = f" (stacks in {log.parent.name}/{log.name})" if log else ""
+    return Outcome("failed", f"hung: no sign of life for search.trial_timeout{where}")
 
 
 def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outcome]:

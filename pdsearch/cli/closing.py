@@ -74,6 +74,7 @@ def _spent(tally: Tally) -> list[str]:
 
 def _next(study: Study, space_file: Path) -> list[str]:
     folder, trials = _short(study.folder), 2 * max(1, study.agenda.space.search.trials)
+    further = study.agenda.space.parameters and not study.agenda.search.exhausted
     more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
     return [
         f"records   {folder}/trials    all trials as a table   {folder}/results.parquet",
@@ -81,7 +82,7 @@ def _next(study: Study, space_file: Path) -> list[str]:
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
         f"  pdsearch export {folder} --out best     the best configurations and students",
-        *([more] if not study.agenda.search.exhausted else ["the space holds no further configuration"]),
+        *([more] if further else ["the space holds no further configuration"]),
     ]
 
 

@@ -16,9 +16,14 @@ __all__ = ["VERBS", "main"]
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("pdsearch.cli.run:run", "Search a space, or go on with its study; then confirm and rank."),
     "check": ("pdsearch.cli.check:check", "Check a space file and say what it would search; start nothing."),
+    "plan": (
+        "pdsearch.cli.plan:plan",
+        "Say what a search would cost: epochs with and without reuse, storage.",
+    ),
     "rank": ("pdsearch.cli.rank:rank", "Rank the teachers of a study by what their students achieve."),
     "export": ("pdsearch.cli.export:export", "Write the best configurations and students of a study."),
     "verify": ("pdsearch.cli.verify:verify", "Check that nothing of a study is lost, repeated or damaged."),
+    "retry": ("pdsearch.cli.retry:retry", "Have the next run try failed trials again."),
     "list": ("pdsearch.cli.list:list_parts", "List methods, losses, models, sources and their parameters."),
     "schema": ("pdsearch.cli.schema:schema", "Print the JSON Schema of space files, for editors."),
 }

@@ -1,7 +1,7 @@
 """`pdsearch run`: search a space, or go on with its study; then confirm, rank, and say what to do next."""
 
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +46,9 @@ def run(
         finish = _search(
             asked, space, observer, address=address, serial=serial, workers=workers, verbose=verbose
         )
-    finish()
+    # Whoever reads JSON lines gets nothing else on stdout.
+    with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
+        finish()
 
 
 def _search(
@@ -83,8 +85,14 @@ def _serially(study: Any, space: Space) -> None:
     from pdsearch.training import pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
-    device = pick_device(space.resources.gpu)
-    serial.run(study.agenda, Site(Store(study.artifacts), study.progress, device=device))
+    site = Site(
+        Store(study.artifacts),
+        study.progress,
+        device=pick_device(space.resources.gpu),
+        logs=study.folder / "trials",
+        patience_s=space.search.trial_timeout,
+    )
+    serial.run(study.agenda, site)
 
 
 def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | None, verbose: bool) -> None:
@@ -107,6 +115,7 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
             artifacts=study.artifacts,
             progress=study.progress,
             folder=study.folder,
+            patience_s=space.search.trial_timeout,
         )
 
 

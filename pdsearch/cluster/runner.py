@@ -25,6 +25,7 @@ def run(
     artifacts: Path,
     progress: Path,
     folder: Path,
+    patience_s: float | None = None,
     trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:
     """Run all of a study's work on a Ray session.
@@ -35,6 +36,8 @@ def run(
         resources: What one trial uses.
         artifacts: Folder of the store, seen by every node.
         progress: Folder of checkpoints, seen by every node.
+        folder: The study's, for logs, and for Tune's own files where the session has no place for them.
+        patience_s: Seconds without a sign of life after which a trial counts as hung.
         folder: For Tune's own files where the session has no place for them.
         trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
     """
@@ -43,6 +46,8 @@ def run(
         "progress": str(progress),
         "threads": max(1, resources.cpu),
         "gpu": resources.gpu,
+        "logs": str(folder / "trials"),
+        "patience_s": patience_s,
     }
     searcher = JobSearcher(work, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}

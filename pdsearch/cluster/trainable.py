@@ -11,11 +11,12 @@ from ray import tune
 
 from pdsearch.artifacts import Store
 from pdsearch.cluster.messages import batch, packed
-from pdsearch.events import Event
-from pdsearch.jobs import Job, job_from_json
+from pdsearch.errors import StorageError
+from pdsearch.events import Event, Outcome
+from pdsearch.jobs import Job, job_from_json, refusal
+from pdsearch.patience import patiently
 from pdsearch.stages.site import Site
 from pdsearch.training import pick_device
-from pdsearch.trial import run_job
 
 __all__ = ["JobTrainable"]
 
@@ -31,7 +32,11 @@ class JobTrainable(tune.Trainable):
         self._pause: float = _FIRST_PAUSE_S
         torch.set_num_threads(place["threads"])
         self._site = Site(
-            Store(place["artifacts"]), Path(place["progress"]), device=pick_device(place["gpu"])
+            Store(place["artifacts"]),
+            Path(place["progress"]),
+            device=pick_device(place["gpu"]),
+            logs=Path(place["logs"]),
+            patience_s=place["patience_s"],
         )
         self._begin(config)
 
@@ -41,7 +46,11 @@ class JobTrainable(tune.Trainable):
             time.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
             return packed([])
-        return packed(batch(self._events, self._job.decide_at))
+        try:
+            return packed(batch(self._events, self._job.decide_at))
+        except StorageError as error:
+            # Neither the job's fault nor this worker's: the driver stops the run and says why.
+            return packed([Outcome(refusal(error), str(error))])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the last job, finished or not, and begin another."""
@@ -57,7 +66,7 @@ class JobTrainable(tune.Trainable):
         self._pause = _FIRST_PAUSE_S
         self._job: Job | None = job_from_json(json.loads(config["job"])) if config["job"] else None
         self._events: Generator[Event, None, None] = (
-            _nothing() if self._job is None else run_job(self._job, self._site)
+            _nothing() if self._job is None else patiently(self._job, self._site)
         )
 
 

@@ -7,15 +7,18 @@ registries are `pdsearch.data.registry.sources` and `.augmentations`: here these
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.data.registry import Augmentation, RawData, Source
+from pdsearch.data.registry import Augmentation, Images, Mixing, RawData, Source
 
 if TYPE_CHECKING:
     from pdsearch.data.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
+    from pdsearch.data.storing import store
     from pdsearch.data.views import Views, normalise
 
 __all__ = [
     "Augmentation",
     "Dataset",
+    "Images",
+    "Mixing",
     "RawData",
     "Source",
     "Split",
@@ -23,6 +26,7 @@ __all__ = [
     "from_tensors",
     "normalise",
     "prepare",
+    "store",
     "to_meta",
     "to_tensors",
 ]
@@ -31,5 +35,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "views" if name in {"Views", "normalise"} else "dataset"
+    module = {"Views": "views", "normalise": "views", "store": "storing"}.get(name, "dataset")
     return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,6 +1,6 @@
 """What does training see? Three splits of images as uint8 tensors, and the statistics to normalise them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pdsearch.data.histogram import Histogram
 from pdsearch.data.registry import RawData
 from pdsearch.data.split import split
 from pdsearch.specs import DataSpec, Json
@@ -72,20 +73,24 @@ class Dataset:
 
 
 def prepare(raw: RawData, spec: DataSpec) -> Dataset:
-    """Split a source's images. The test set depends neither on split_seed nor on subset.
+    """Split a source's images, in memory. The test set depends neither on split_seed nor on subset.
+
+    `pdsearch.data.storing` writes the same to a file, a few images at a time.
 
     Raises:
         ConfigError: The spec asks for a split that the set cannot give.
     """
     train, val = split(raw.train_labels, len(raw.classes), spec)
-    mean, std = _statistics(raw.train_images[train])
+    seen = raw.train_images[train]
+    values = Histogram(seen.shape[1])
+    values.add(seen)
     return Dataset(
-        train=_split(raw.train_images[train], raw.train_labels[train]),
+        train=_split(seen, raw.train_labels[train]),
         val=_split(raw.train_images[val], raw.train_labels[val]),
-        test=_split(raw.test_images, raw.test_labels),
+        test=_split(raw.test_images[np.arange(len(raw.test_images))], raw.test_labels),
         classes=raw.classes,
-        mean=mean,
-        std=std,
+        mean=torch.from_numpy(values.mean),
+        std=torch.from_numpy(values.std),
     )
 
 
@@ -98,9 +103,9 @@ def to_tensors(ds: Dataset) -> dict[str, Tensor]:
     return tensors
 
 
-def to_meta(ds: Dataset) -> dict[str, Json]:
+def to_meta(classes: Sequence[str]) -> dict[str, Json]:
     """Return what is no tensor: the names of the classes."""
-    return {"classes": list(ds.classes)}
+    return {"classes": list(classes)}
 
 
 def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Dataset:
@@ -113,16 +118,3 @@ def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
     return Split(
         torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(np.ascontiguousarray(labels))
     )
-
-
-def _statistics(images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-    # Exact sums over the 256 values: no rounding that depends on the order of additions, and little memory.
-    means, stds = [], []
-    values = np.arange(256, dtype=np.float64)
-    for channel in range(images.shape[1]):
-        counts = np.bincount(images[:, channel].ravel(), minlength=256)
-        mean = float(counts @ values) / counts.sum()
-        variance = float(counts @ (values - mean) ** 2) / counts.sum()
-        means.append(mean)
-        stds.append(variance**0.5 or 1.0)
-    return torch.tensor(means, dtype=torch.float32), torch.tensor(stds, dtype=torch.float32)

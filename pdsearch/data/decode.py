@@ -1,4 +1,4 @@
-"""How do encoded images become one array? Decoded one by one; all have to be square and of one size."""
+"""How do encoded images become one array? Decoded one by one; all are square and of one size, or made so."""
 
 import io
 from collections.abc import Sequence
@@ -9,13 +9,14 @@ from PIL import Image
 
 from pdsearch.errors import DataError
 
-__all__ = ["decode", "is_grey"]
+__all__ = ["Encoded", "decode", "is_grey", "side_of"]
 
 Encoded = tuple[bytes, str]
 """The bytes of an image, and its place for messages."""
 
 GREY = frozenset({"1", "L"})
 COLOUR = frozenset({"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})
+RESIZE = "resize all images to one square size"
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -28,26 +29,51 @@ def is_grey(data: bytes, where: str) -> bool:
     return _open(data, where).mode in GREY
 
 
-def decode(encoded: Sequence[Encoded], *, grey: bool) -> NDArray[np.uint8]:
-    """Return images as uint8 (N, C, H, W), C = 1 if grey, else 3.
+def side_of(data: bytes, where: str) -> int:
+    """Return the height and width of a square image; reads its header only.
 
     Raises:
-        DataError: An image is broken, not square, or of another size than the first.
+        DataError: It is no image, or not square.
     """
-    size = _open(*encoded[0]).size
-    stack = np.empty((len(encoded), 1 if grey else 3, size[1], size[0]), dtype=np.uint8)
+    width, height = _open(data, where).size
+    if width != height:
+        raise DataError(f"the image is {width}x{height}, not square", where=where, hint=RESIZE)
+    return width
+
+
+def decode(encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = False) -> NDArray[np.uint8]:
+    """Return images as uint8 (N, C, side, side), C = 1 if grey, else 3.
+
+    Args:
+        encoded: The images.
+        grey: Whether to convert them to one channel.
+        side: Height and width of them all.
+        crop: Shrink or enlarge each until its shorter side fits, and cut off both ends of the longer one.
+
+    Raises:
+        DataError: An image is broken, or of another size where it is not to be cropped.
+    """
+    stack = np.empty((len(encoded), 1 if grey else 3, side, side), dtype=np.uint8)
     for position, (data, where) in enumerate(encoded):
         image = _open(data, where)
-        if image.size != size or size[0] != size[1]:
-            found, first = (f"{width}x{height}" for width, height in (image.size, size))
-            hint = "resize all images to one square size"
-            raise DataError(f"the image is {found}, the first one {first}", where=where, hint=hint)
+        if not crop and image.size != (side, side):
+            found = "x".join(map(str, image.size))
+            raise DataError(f"the image is {found}, the first one {side}x{side}", where=where, hint=RESIZE)
         try:
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
+            image = image.convert("L" if grey else "RGB")
+            pixels = np.asarray(_cropped(image, side) if crop else image)
         except BROKEN as error:
             raise _broken(where, error) from error
         stack[position] = pixels if grey else pixels.transpose(2, 0, 1)
     return stack
+
+
+def _cropped(image: Image.Image, side: int) -> Image.Image:
+    width, height = image.size
+    shorter = min(width, height)
+    left, top = (width - shorter) / 2, (height - shorter) / 2
+    box = (left, top, left + shorter, top + shorter)
+    return image.resize((side, side), Image.Resampling.BILINEAR, box=box)
 
 
 def _open(data: bytes, where: str) -> Image.Image:

@@ -1,11 +1,15 @@
 """Which further parameters was a data source given, and does it know them?"""
 
+from pathlib import Path
 from typing import Any
 
 from pdsearch.errors import ConfigError
-from pdsearch.specs import DataSpec
+from pdsearch.specs import DataSpec, Params
 
-__all__ = ["source_options"]
+__all__ = ["LOCATED_OPTIONS", "keyed_options", "may_download", "root_of", "source_options"]
+
+LOCATED_OPTIONS = frozenset({"download"})
+"""Options that say how a set is come by, not what it is: never part of a key."""
 
 
 def source_options(spec: DataSpec, *known: str) -> dict[str, Any]:
@@ -19,6 +23,40 @@ def source_options(spec: DataSpec, *known: str) -> dict[str, Any]:
         if name not in known:
             hint = f"its options: {', '.join(known) or 'none'}"
             raise ConfigError(
-                f"source {spec.source!r} has no option {name!r}", where=f"data.{name}", hint=hint
+                f"source {spec.source!r} has no option {name!r}", where=f"data.options.{name}", hint=hint
             )
     return options
+
+
+def keyed_options(options: Params) -> Params:
+    """Return the options that affect what the images are."""
+    return tuple((name, value) for name, value in options if name not in LOCATED_OPTIONS)
+
+
+def root_of(spec: DataSpec) -> Path:
+    """Return the folder of a set.
+
+    Raises:
+        ConfigError: The spec names none.
+    """
+    if spec.root is None:
+        hint = "set data.root to the folder that holds it, or that it may be downloaded to"
+        raise ConfigError(f"the source {spec.source} needs a folder", where="data.root", hint=hint)
+    return Path(spec.root).expanduser()
+
+
+def may_download(spec: DataSpec, *known: str) -> bool:
+    """Return whether what is missing may be fetched: the option `download`, or true.
+
+    Args:
+        spec: The images.
+        known: The source's other options.
+
+    Raises:
+        ConfigError: The option is neither true nor false, or the source does not know another one.
+    """
+    allowed = source_options(spec, "download", *known).get("download", True)
+    if not isinstance(allowed, bool):
+        hint = "write true or false"
+        raise ConfigError(f"download is {allowed!r}", where="data.options.download", hint=hint)
+    return allowed

@@ -12,7 +12,34 @@ from pdsearch.specs import DataSpec
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["AnyAugmentation", "Augmentation", "Mixing", "RawData", "Source", "augmentations", "sources"]
+__all__ = [
+    "AnyAugmentation",
+    "Augmentation",
+    "Images",
+    "Mixing",
+    "RawData",
+    "Source",
+    "augmentations",
+    "sources",
+]
+
+
+class Images(Protocol):
+    """uint8 (N, C, H, W): an array, one mapped from a file, or encoded images that are decoded when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W), known before anything is decoded."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """Return the images at some positions; those alone are held in memory.
+
+        Raises:
+            DataError: One of them cannot be read.
+        """
 
 
 @dataclass(frozen=True)
@@ -27,9 +54,9 @@ class RawData:
         classes: Names of the classes, in the order of their indices.
     """
 
-    train_images: NDArray[np.uint8]
+    train_images: Images
     train_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
+    test_images: Images
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
 
@@ -45,7 +72,7 @@ class Source(Protocol):
         """
 
     def read(self, spec: DataSpec) -> RawData:
-        """Read and decode the whole set.
+        """Return the set; what does not fit into memory is decoded as it is asked for.
 
         Raises:
             DataError: As above, or an image cannot be decoded.

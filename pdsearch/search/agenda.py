@@ -10,9 +10,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
-from pdsearch.errors import FailureLimitError
+from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job
+from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
 from pdsearch.search.confirm import confirmations, finalists
 from pdsearch.search.describe import Description
@@ -87,7 +87,7 @@ class Agenda:
         self._phase: Iterator[Job | None] = iter(())
         self._open = True
         self.interrupted = False
-        self.failure: FailureLimitError | None = None
+        self.failure: PdsearchError | None = None
 
     @property
     def done(self) -> bool:
@@ -134,7 +134,11 @@ class Agenda:
         """
         live = self._live.pop(job.id)
         ledger = self._ledgers.pop(job.id, None)
-        if self.interrupted and outcome.state == "stopped":
+        refused = refused_by(outcome)
+        if refused is not None:
+            self.interrupt()
+            self.failure = refused
+        if refused is not None or (self.interrupted and outcome.state == "stopped"):
             return  # It is asked again when the study is opened again, and goes on from its checkpoint.
         record = None
         if ledger is not None:
@@ -184,9 +188,11 @@ class Agenda:
 
     def _asking(self, ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
         while True:
-            if ledger.finished >= wanted or ledger.exhausted or late():
+            # What was cut off or is to be tried again is asked, whether or not the wanted number is reached.
+            waiting = ledger.waiting > 0
+            if (ledger.finished >= wanted and not waiting) or ledger.exhausted or late():
                 return
-            if ledger.finished + len(ledger.live) >= wanted:
+            if ledger.finished + len(ledger.live) >= wanted and not waiting:
                 yield None
                 continue
             job = ledger.ask()

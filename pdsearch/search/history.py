@@ -34,7 +34,9 @@ class History:
         self._retries: list[int] = []
         self._newest: list[tuple[int, FrozenTrial]] = []
         self._best: list[FrozenTrial] = []
-        self.finished = self.failed = 0
+        self._failed: set[int] = set()
+        self._again: set[int] = set()
+        self.finished = 0
 
     def look(self) -> "History":
         """Take notice of what has happened since the last look."""
@@ -44,10 +46,16 @@ class History:
             self._open.add(number)
             if "retry_of" in self._trials[number].user_attrs:
                 self._retries.append(number)
+                self._again.add(self._trials[number].user_attrs["retry_of"])
         for number in [n for n in self._open if self._trials[n].state.is_finished()]:
             self._open.discard(number)
             self._ended(self._trials[number])
         return self
+
+    @property
+    def failed(self) -> int:
+        """Trials that failed for a reason of their own and were not tried again since."""
+        return len(self._failed - self._again)
 
     @property
     def waiting(self) -> list[int]:
@@ -70,7 +78,8 @@ class History:
 
     def _ended(self, trial: FrozenTrial) -> None:
         if trial.state is TrialState.FAIL:
-            self.failed += trial.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED
+            if trial.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED:
+                self._failed.add(trial.number)
             return
         self.finished += 1
         keep = heapq.heappush if len(self._newest) < NEWEST else heapq.heappushpop

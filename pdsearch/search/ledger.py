@@ -67,7 +67,7 @@ class Ledger:
 
     @property
     def failed(self) -> int:
-        """Trials that failed for a reason of their own; interruptions and duplicates are none."""
+        """Trials that failed for a reason of their own and were not tried again since; interruptions are none."""
         return self._history.look().failed
 
     @property
@@ -87,7 +87,8 @@ class Ledger:
             params = suggest(trial, self.space.parameters)
             job = self._job(trial.number, params)
             twin = self._twin(job)
-            if twin is None:
+            again = "retry_of" in trial.user_attrs and self.records.failed_only(job)
+            if twin is None or again:
                 trial.set_user_attr("key", job.key)
                 self.records.ask(job)
                 self.live[job.id], self._trials[job.id] = Live(job), trial

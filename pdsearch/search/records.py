@@ -95,11 +95,18 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked, self.finished = self._read("asked"), self._read("finished")
-        self._by_key = {(record["kind"], record["key"]): name for name, record in self.finished.items()}
+        # A failed trial may have been tried again: the twin is the one that did not fail.
+        failed_first = sorted(self.finished.items(), key=lambda item: item[1]["state"] != "failed")
+        self._by_key = {(record["kind"], record["key"]): name for name, record in failed_first}
 
     def twin(self, job: Job) -> str | None:
         """Return the id of a finished job of the same kind and key, if there is one."""
         return self._by_key.get((job.kind, job.key))
+
+    def failed_only(self, job: Job) -> bool:
+        """Say whether a job's twins have all failed, so that it may be tried again when a person asks for it."""
+        twin = self.twin(job)
+        return twin is not None and self.finished[twin]["state"] == "failed"
 
     def ask(self, job: Job) -> None:
         """Write that a job is about to start; a job asked again keeps its first record."""

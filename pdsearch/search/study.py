@@ -21,7 +21,7 @@ from pdsearch.search.own_code import own_code
 from pdsearch.search.records import Records, now
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
-from pdsearch.search.teachers import check_outside, checkpoints, teacher_jobs
+from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
 from pdsearch.training import resolve_precision
@@ -66,7 +66,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
 
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
-            Or a teacher's checkpoint does not fit it.
+            Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
         DataError: The data set, or a checkpoint, is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
@@ -80,7 +80,9 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     with hold(folder / "driver.lease"):
         resumed = (folder / "study.json").exists()
         _sweep(folder)
-        check_outside(space, found, Site(Store(root / "artifacts"), root / "progress"))
+        site = Site(Store(root / "artifacts"), root / "progress")
+        check_outside(space, found, site)
+        check_channels_of(space, found, site)
         describe = _identify(space, folder, found)
         clock = Clock(folder / "elapsed.json")
         try:

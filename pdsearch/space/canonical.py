@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["diff", "identity", "to_json"]
 
 RUNTIME = ("study", "resources", "confirm", "storage")
-RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures")
+RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures", "trial_timeout")
 ABSENT = "(absent)"
 
 
@@ -42,7 +42,7 @@ def to_json(space: "Space") -> dict[str, Json]:
 def identity(space: "Space") -> dict[str, Json]:
     """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
-    document["data"] = {key: value for key, value in document["data"].items() if key != "root"}
+    document["data"] = _without_places(document["data"])
     # Not where a checkpoint lies but what it holds is part of the study; its hash is kept beside this.
     document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
     document["search"] = {
@@ -53,6 +53,15 @@ def identity(space: "Space") -> dict[str, Json]:
         part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
     }
     return document
+
+
+def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the data's section says what the images are, and not where they lie or come from."""
+    from pdsearch.data.options import LOCATED_OPTIONS  # Here: it loads numpy.
+
+    kept = {key: value for key, value in data.items() if key not in ("root", "options")}
+    options = {key: value for key, value in data.get("options", {}).items() if key not in LOCATED_OPTIONS}
+    return {**kept, **({"options": options} if options else {})}
 
 
 def _without_neutral(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +117,7 @@ def _form(parameter: "Parameter") -> dict[str, Json]:
 
 def _search(search: "Search") -> dict[str, Json]:
     document: dict[str, Any] = {key: value for key, value in asdict(search).items() if value is not None}
+    document["trial_timeout"] = format_duration(search.trial_timeout)
     if search.timeout is not None:
         document["timeout"] = format_duration(search.timeout)
     if search.stop is None:

@@ -200,6 +200,7 @@ def _search(draft: Draft) -> Search:
         stop=stop,
         max_failures=search.max_failures,
         concurrency=search.concurrency,
+        trial_timeout=search.trial_timeout,
     )
 
 

@@ -62,7 +62,7 @@ class Halving:
 
 @dataclass(frozen=True)
 class Search:
-    """How the space is searched; timeout in seconds, None where there is no limit."""
+    """How the space is searched; times in seconds, timeout None where there is no limit."""
 
     trials: int
     sampler: str
@@ -71,6 +71,7 @@ class Search:
     stop: Halving | None
     max_failures: int
     concurrency: int | None
+    trial_timeout: int = 6 * 3600
 
 
 @dataclass(frozen=True)

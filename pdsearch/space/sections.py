@@ -220,6 +220,13 @@ class SearchSection(Section):
     stop: Annotated[StopSection | None, BeforeValidator(words.switch)] = Field(
         None, description="Early stopping, or off."
     )
+    trial_timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] = (
+        Field(
+            6 * 3600,
+            description="Time without a finished epoch after which a trial counts as hung.",
+            json_schema_extra={"default": "6h"},
+        )
+    )
     max_failures: Annotated[int, Field(ge=0)] = Field(
         10, description="Failed trials after which the search ends."
     )

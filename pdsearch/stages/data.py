@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from pdsearch.data import Dataset, Views, from_tensors, prepare, to_meta, to_tensors
+from pdsearch.data import Dataset, Views, from_tensors, store, to_meta
 from pdsearch.data.registry import sources
 from pdsearch.events import Progress
 from pdsearch.specs import DataSpec
@@ -19,8 +19,8 @@ def dataset(spec: DataSpec, site: Site) -> Generator[Progress, None, Dataset]:
     entry = yield from obtain(site, "data", key, lambda: _decode(spec))
 
     def load() -> tuple[Dataset, int]:
-        loaded = tensors(entry)
-        return from_tensors(loaded, entry.meta), sum(tensor.nbytes for tensor in loaded.values())
+        # Mapped from the file, not held: however large, it takes no memory that others need.
+        return from_tensors(tensors(entry), entry.meta), 0
 
     return site.kept.get(("data", key), load)
 
@@ -40,5 +40,5 @@ def views(data: Dataset, *, augment: str, stream: int, site: Site) -> Views:
 
 def _decode(spec: DataSpec) -> Generator[Progress, None, Made]:
     yield Progress("data", note=f"reading {spec.source}")
-    prepared = prepare(sources.get(spec.source).read(spec), spec)
-    return Made(to_tensors(prepared), to_meta(prepared))
+    raw = sources.get(spec.source).read(spec)
+    return Made(lambda file: store(raw, spec, file), to_meta(raw.classes))

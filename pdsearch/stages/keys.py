@@ -7,6 +7,7 @@ trials have in common, from whichever study, they share.
 from dataclasses import replace
 
 from pdsearch.artifacts import stage_key
+from pdsearch.data.options import keyed_options
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning import targets
 from pdsearch.specs import DataSpec, Json, PruneSpec, TrialSpec, digest, keyed
@@ -30,7 +31,7 @@ STAGE_VERSIONS = {"data": 1, "teacher": 1, "prune": 2, "outputs": 2, "student": 
 
 def data_key(data: DataSpec) -> str:
     """Return the key of the decoded, split images; augmentation is no part of them."""
-    fields = keyed(data)
+    fields = keyed(replace(data, options=keyed_options(data.options)))
     assert isinstance(fields, dict)
     fields.pop("augment")
     return _key("data", fields, {})

@@ -27,9 +27,14 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage made: tensors, and what is known of them."""
+    """What a stage made: tensors, and what is known of them.
 
-    tensors: Mapping[str, Tensor]
+    Args:
+        tensors: By name; or, where they are too many to hold, what writes them to a safetensors file.
+        meta: What the manifest says of them.
+    """
+
+    tensors: Mapping[str, Tensor] | Callable[[Path], None]
     meta: dict[str, Json]
 
 
@@ -73,8 +78,11 @@ def tensors(entry: Entry) -> dict[str, Tensor]:
     return load_file(entry.path(_TENSORS))
 
 
-def _write(folder: Path, named: Mapping[str, Tensor]) -> None:
-    save_file({name: _plain(tensor) for name, tensor in named.items()}, folder / _TENSORS)
+def _write(folder: Path, made: Mapping[str, Tensor] | Callable[[Path], None]) -> None:
+    if callable(made):
+        made(folder / _TENSORS)
+    else:
+        save_file({name: _plain(tensor) for name, tensor in made.items()}, folder / _TENSORS)
 
 
 def _plain(tensor: Tensor) -> Tensor:

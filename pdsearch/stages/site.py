@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
 
+import torch
+
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.events import Use
 from pdsearch.training import Engine
@@ -48,6 +50,9 @@ class Site:
         device: "cpu", "cuda", "cuda:1", ...
         outputs_limit_bytes: Teacher outputs of one stream are stored up to this size; beyond it the teacher runs live.
         checkpoint_s: Seconds between two checkpoints, at least.
+        logs: Folder of the logs of trials that failed; None keeps none.
+        patience_s: Seconds without a sign of life after which a trial counts as hung; None waits for ever.
+        parts: In how many parts a batch is computed, where the GPU's memory is too small for it.
         uses: Artifacts the current trial used, in order.
         epochs: Epochs the current trial trained, by stage.
     """
@@ -57,6 +62,9 @@ class Site:
     device: str = "cpu"
     outputs_limit_bytes: int = 20 * 2**30
     checkpoint_s: float = 10.0
+    logs: Path | None = None
+    patience_s: float | None = None
+    parts: int = 1
     kept: Kept = field(default_factory=Kept)
     uses: list[Use] = field(default_factory=list)
     epochs: dict[str, int] = field(default_factory=dict)
@@ -67,7 +75,17 @@ class Site:
 
     def engine(self, precision: str) -> Engine:
         """Return the engine for a precision on this device."""
-        return Engine(device=self.device, precision=precision)
+        return Engine(device=self.device, precision=precision, parts=self.parts)
+
+    def log(self, name: str) -> Path | None:
+        """Return the log file of a trial, if logs are kept."""
+        return self.logs / f"{name}.log" if self.logs else None
+
+    def release(self) -> None:
+        """Give back the memory of what was kept."""
+        self.kept = Kept()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def trained(self, stage: str) -> None:
         """Count one epoch trained for the current trial."""

@@ -24,6 +24,7 @@ class Engine:
         device: "cpu", "cuda" or "cuda:N".
         precision: "fp32", "bf16" or "fp16", resolved from "auto" beforehand.
         threads: CPU threads while training; None leaves the process as it is.
+        parts: In how many parts a batch is computed; gradients are summed, batch statistics are those of a part.
 
     Raises:
         ConfigError: The precision is unknown.
@@ -32,6 +33,7 @@ class Engine:
     device: str = "cpu"
     precision: str = "fp32"
     threads: int | None = None
+    parts: int = 1
 
     def __post_init__(self) -> None:
         if self.precision not in DTYPES:

@@ -1,5 +1,6 @@
 """What happens in one epoch? Every image once, in a fresh order, masked weights kept at zero."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class Epochs:
                 raise TrialError(
                     f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: a weight is not finite"
                 )
+            if not math.isfinite(loss):
+                raise TrialError(
+                    f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: the loss is no number"
+                )
             with self.state.handing_on() as model:
                 value = self.evaluate(model)
                 seconds = time.perf_counter() - start
@@ -66,12 +71,19 @@ class Epochs:
         lr = self.recipe.lr
         for step, index in enumerate(batches):
             lr = learning_rate(self.recipe, epoch, step, len(batches))
-            images = self.engine.images(self.views.batch(epoch, index))
-            with self.engine.autocast():
-                loss = self.objective(self.state.model, images, index, epoch)
-            self._step(loss, lr)
-            total += loss.detach() * len(index)
+            self.state.optimizer.zero_grad(set_to_none=True)
+            for part in index.chunk(self.engine.parts):
+                images = self.engine.images(self.views.batch(epoch, part))
+                with self.engine.autocast():
+                    loss = self.objective(self.state.model, images, part, epoch)
+                self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))
+                total += loss.detach() * len(part)
+            self._step(lr)
         return float(total) / len(self.views), lr
+
+    def _backward(self, loss: Tensor) -> None:
+        scaler = self.state.scaler
+        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
 
     def _batches(self, epoch: int) -> list[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
@@ -82,12 +94,10 @@ class Epochs:
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
 
-    def _step(self, loss: Tensor, lr: float) -> None:
+    def _step(self, lr: float) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler
         for group in optimizer.param_groups:
             group["lr"] = lr
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
         # A weight that starts at zero, and whose gradient and momentum are always zero, stays exactly zero.
         for parameter, kept in self.masked:
             if parameter.grad is not None:

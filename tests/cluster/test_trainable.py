@@ -20,7 +20,7 @@ def config(folder: Path, given: Job | None) -> dict[str, Any]:
     place = {"artifacts": str(folder / "artifacts"), "progress": str(folder / "progress")}
     return {
         "job": None if given is None else json.dumps(job_to_json(given)),
-        "place": {**place, "threads": 1, "gpu": 0},
+        "place": {**place, "threads": 1, "gpu": 0, "logs": str(folder / "trials"), "patience_s": None},
     }
 
 

@@ -1,55 +1,116 @@
 """Every registered source and augmentation keeps the contract, found by itself."""
 
-import io
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
+from safetensors.torch import load_file
 
-from pdsearch.data import Split, Views
+from pdsearch.data import Split, Views, prepare, store, to_tensors
+from pdsearch.data.checking import checked
 from pdsearch.data.registry import Mixing, augmentations, sources
+from pdsearch.data.sources.cifar import Cifar
+from pdsearch.data.sources.idx import Idx
+from pdsearch.data.sources.stl10 import Stl10
+from pdsearch.data.sources.svhn import Svhn
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
-
-STORED = sorted(set(sources) - {"digits"})
-"""Sources that read a folder; a new one of another layout needs its files written here."""
+from tests.data.layouts import LAYOUTS, laid_out, whole
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    for split in ("train", "test"):
-        stream = io.BytesIO()
-        Image.new("RGB", (8, 8), (1, 2, 3)).save(stream, format="PNG")
-        image = pa.array([{"bytes": stream.getvalue(), "path": None}] * 4)
-        pq.write_table(pa.table({"img": image, "label": [0, 1, 0, 1]}), tmp_path / f"{split}.parquet")
-    return tmp_path
+def test_every_source_has_a_set_to_be_tested_with() -> None:
+    assert set(LAYOUTS) == set(sources), "write a small set of the layout in tests/data/layouts.py"
 
 
 @pytest.mark.parametrize("name", sources.names())
-def test_sources_return_what_they_promise(name: str, root: Path) -> None:
-    spec = DataSpec(source=name, root=str(root) if name in STORED else None)
-    raw = sources.get(name).read(spec)
+def test_sources_return_what_they_promise(name: str, tmp_path: Path) -> None:
+    raw = sources.get(name).read(laid_out(name, tmp_path))
+    assert checked(raw, name) is raw
     for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
-        assert images.dtype == np.uint8
-        assert labels.dtype == np.int64
-        assert images.ndim == 4
-        assert images.shape[0] == len(labels) > 0
-        assert images.shape[2] == images.shape[3]
-        assert labels.min() >= 0
-        assert labels.max() < len(raw.classes)
-    assert raw.train_images.shape[1:] == raw.test_images.shape[1:]
+        found = whole(images)
+        assert found.dtype == np.uint8
+        assert found.shape == tuple(images.shape)
+        assert len(images) == len(labels) > 0
+        some = np.array([len(images) - 1, 0])
+        assert np.array_equal(images[some], found[some])
+    assert len(set(raw.classes)) == len(raw.classes)
 
 
 @pytest.mark.parametrize("name", sources.names())
-def test_fingerprints_are_of_the_content_alone(name: str, root: Path) -> None:
-    spec = DataSpec(source=name, root=str(root) if name in STORED else None)
-    other = DataSpec(source=name, root=spec.root, split_seed=4, augment="crop", subset=2, val_fraction=0.5)
+def test_a_set_can_be_stored_and_is_what_it_is_in_memory(name: str, tmp_path: Path) -> None:
+    raw = sources.get(name).read(laid_out(name, tmp_path))
+    spec = DataSpec(source=name, val_fraction=0.5)
+    store(raw, spec, tmp_path / "stored")
+    stored, held = load_file(tmp_path / "stored"), to_tensors(prepare(raw, spec))
+    assert stored.keys() == held.keys()
+    assert all(
+        torch.equal(tensor, held[key]) and tensor.dtype == held[key].dtype for key, tensor in stored.items()
+    )
+
+
+@pytest.mark.parametrize("name", sources.names())
+def test_fingerprints_are_of_the_content_alone(name: str, tmp_path: Path) -> None:
+    spec = laid_out(name, tmp_path)
+    other = replace(spec, split_seed=4, augment="crop", subset=2, val_fraction=0.5)
     found = sources.get(name).fingerprint(spec)
     assert len(bytes.fromhex(found)) == 32
     assert sources.get(name).fingerprint(other) == found
+
+
+@pytest.mark.parametrize("name", sorted(set(sources) - {"digits", "callable"}))
+def test_a_changed_byte_of_an_image_is_another_set(name: str, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    one, other = laid_out(name, tmp_path / "one"), laid_out(name, tmp_path / "other")
+    assert sources.get(name).fingerprint(one) == sources.get(name).fingerprint(other)
+    largest = max((p for p in (tmp_path / "other").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    with suppress(DataError):  # The change may break what it lies in, which is then seen.
+        assert sources.get(name).fingerprint(other) != sources.get(name).fingerprint(one)
+
+
+@pytest.mark.parametrize("name", sorted(set(sources) - {"digits", "callable"}))
+def test_a_missing_set_is_one_clear_message(name: str, tmp_path: Path) -> None:
+    options = (("download", False),) if isinstance(sources.get(name), Cifar | Idx | Svhn | Stl10) else ()
+    with pytest.raises(DataError) as caught:
+        sources.get(name).fingerprint(DataSpec(source=name, root=str(tmp_path / "nothing"), options=options))
+    assert str(tmp_path / "nothing") in str(caught.value)
+    assert caught.value.hint
+    with pytest.raises(ConfigError, match="folder"):
+        sources.get(name).fingerprint(DataSpec(source=name))
+
+
+@pytest.mark.parametrize("name", sources.names())
+def test_an_unknown_option_is_refused_before_anything_is_read(name: str, tmp_path: Path) -> None:
+    spec = laid_out(name, tmp_path)
+    with pytest.raises((ConfigError, DataError), match="colour"):
+        sources.get(name).fingerprint(replace(spec, options=(*spec.options, ("colour", "red"))))
+
+
+def test_fingerprints_load_no_torch(tmp_path: Path) -> None:
+    specs = []
+    for name in sources:
+        (tmp_path / name).mkdir()
+        specs.append(laid_out(name, tmp_path / name))
+    # Its function is a test's, and that loads torch.
+    shown = [(spec.source, spec.root, spec.options) for spec in specs if spec.source != "callable"]
+    program = f"""
+import sys
+from pdsearch.data.registry import sources
+from pdsearch.specs import DataSpec
+for name, root, options in {shown!r}:
+    sources.get(name).fingerprint(DataSpec(source=name, root=root, options=options))
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 def images_of(count: int) -> torch.Tensor:

@@ -1,19 +1,20 @@
-"""Options of a source come by name; one that it does not know is refused with those that it does."""
+"""Options that a source does not know are refused; where a set comes from is no part of what it is."""
+
+from pathlib import Path
 
 import pytest
 
-from pdsearch.data.options import source_options
+from pdsearch.data.options import keyed_options, may_download, root_of, source_options
 from pdsearch.errors import ConfigError
-from pdsearch.specs import DataSpec, Params
+from pdsearch.specs import DataSpec
 
 
-def spec(*options: tuple[str, object]) -> DataSpec:
-    given: Params = options
-    return DataSpec(source="made", options=given)
+def spec(**options: object) -> DataSpec:
+    return DataSpec("made", options=tuple(sorted(options.items())))
 
 
 def test_options_come_by_name_and_none_is_invented() -> None:
-    assert source_options(spec(("label", "fine"), ("test", 3)), "label", "test") == {
+    assert source_options(spec(label="fine", test=3), "label", "test") == {
         "label": "fine",
         "test": 3,
     }
@@ -22,12 +23,32 @@ def test_options_come_by_name_and_none_is_invented() -> None:
 
 def test_an_unknown_option_is_refused_with_its_place_and_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
-        source_options(spec(("label", "fine"), ("labl", "x")), "label", "test")
+        source_options(spec(label="fine", labl="x"), "label", "test")
     assert caught.value.what == "source 'made' has no option 'labl'"
-    assert caught.value.where == "data.labl"
+    assert caught.value.where == "data.options.labl"
     assert caught.value.hint == "its options: label, test"
 
 
 def test_a_source_without_options_says_so() -> None:
     with pytest.raises(ConfigError, match="its options: none"):
-        source_options(spec(("size", 3)))
+        source_options(spec(size=3))
+
+
+def test_a_download_is_allowed_unless_it_is_forbidden() -> None:
+    assert may_download(spec())
+    assert not may_download(spec(download=False))
+    assert may_download(spec(download=True, a=1), "a")
+    for wrong in (0, "false"):
+        with pytest.raises(ConfigError, match="true or false"):
+            may_download(spec(download=wrong))
+
+
+def test_what_says_where_a_set_comes_from_is_not_keyed() -> None:
+    assert keyed_options((("download", False), ("label", "fine"))) == (("label", "fine"),)
+
+
+def test_a_root_is_needed_and_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert root_of(DataSpec("made", root="~/sets")) == tmp_path / "sets"
+    with pytest.raises(ConfigError, match="made needs a folder"):
+        root_of(spec())

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
 from pdsearch.distillation import Outputs, wanted
-from pdsearch.distillation.features import pooled_pair, same_size, stage_pairs
+from pdsearch.distillation.features import check_shows_features, pooled_pair, same_size, stage_pairs
 from pdsearch.errors import ConfigError, TrialError
 
 OFFERED = ("stage1", "stage2", "stage3", "pooled")
@@ -52,3 +53,24 @@ def test_networks_that_show_nothing_fail_the_trial() -> None:
         stage_pairs(bare, shown(1))
     with pytest.raises(TrialError, match=r"compares pooled features"):
         pooled_pair(shown(1), bare)
+
+
+class Shows(nn.Module):
+    """A network that shows features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(2, 2)
+
+    def features(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"pooled": images}
+
+
+def test_a_network_without_features_is_refused_where_they_are_compared() -> None:
+    check_shows_features(Shows(), "rkd")
+    with pytest.raises(ConfigError, match="rkd compares features, and Linear shows none"):
+        check_shows_features(nn.Linear(2, 2), "rkd")
+    half = Shows()
+    del half.classifier
+    with pytest.raises(ConfigError, match="Shows shows none"):
+        check_shows_features(half, "rkd")

@@ -5,6 +5,9 @@ import torch
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build, models
+from tests.own_code import Author, author
+
+__all__ = ["author"]
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
@@ -38,3 +41,42 @@ def test_names_are_known() -> None:
     assert "torchvision/resnet18" in models
     assert "resnet20" in models
     assert "torchvision" not in models
+
+
+def test_a_callable_of_one_s_own_is_built_from_the_seed(author: Author) -> None:
+    name = f"{author.write()}:flat"
+    sizes = {"num_classes": 3, "channels": 1, "image_size": 4}
+    before = torch.get_rng_state()
+    one, same, other = (build(name, seed=seed, options=(("width", 5),), **sizes) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
+    weights = [model.state_dict()["1.weight"] for model in (one, same, other)]
+    assert weights[0].shape == (5, 16)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert name in models
+    assert name not in models.names()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "options", "said"),
+    [
+        ("flat", (("wdith", 3),), r"has no option 'wdith'\n  -> its options: width"),
+        ("blind", (), "cannot build a model: got an unexpected keyword argument 'channels'"),
+        ("wrong", (), "returns a int, not a module of torch"),
+        ("flot", (), "did you mean 'flat'"),
+    ],
+)
+def test_what_is_no_builder_is_refused(
+    author: Author, attribute: str, options: tuple[tuple[str, int], ...], said: str
+) -> None:
+    name = f"{author.write()}:{attribute}"
+    with pytest.raises(ConfigError, match=said):
+        build(name, num_classes=3, channels=1, image_size=4, seed=0, options=options)
+
+
+def test_a_builder_that_takes_any_option_gets_it(author: Author) -> None:
+    name = f"{author.write()}:Shaped"
+    options = (("anything", 1), ("widths", (2, 3)))
+    model = build(name, num_classes=3, channels=1, image_size=8, seed=0, options=options)
+    assert model.get_parameter("second.weight").shape == (3, 2, 3, 3)

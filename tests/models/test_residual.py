@@ -51,6 +51,7 @@ def test_a_basic_block_adds_its_second_convolution_to_the_shortcut(stride: int) 
     shortcut = MAPS[:, :, ::stride, ::stride]
     changed = block.second(block.first(MAPS))
     assert changed.shape == shortcut.shape
+    assert (changed < 0).any()
     assert torch.equal(block(MAPS), (changed + shortcut).relu())
 
 

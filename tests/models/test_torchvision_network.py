@@ -14,8 +14,10 @@ IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def trunk(**more: nn.Module) -> nn.Sequential:
-    """Three resolutions, then one position, as torchvision's classifiers are made."""
-    first = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Sequential(nn.Sequential(nn.MaxPool2d(2))))
+    """Three resolutions and, deep inside the first part, a fourth; then one position and a linear layer."""
+    first = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.Sequential(nn.MaxPool2d(2, 1), nn.MaxPool2d(2, padding=1))
+    )
     second = nn.Sequential(nn.Conv2d(4, 5, 3, padding=1), nn.MaxPool2d(2))
     network = nn.Sequential()
     parts = {"first": first, "second": second, **more, "avgpool": nn.AdaptiveAvgPool2d(1)}
@@ -45,14 +47,19 @@ def test_stages_are_the_last_maps_at_each_resolution() -> None:
     assert features["pooled"].shape == (2, 5)
 
 
-def test_maps_that_grow_again_are_no_stage() -> None:
+@pytest.mark.parametrize("size", [3, 4])
+def test_maps_that_grow_again_are_no_stage(size: int) -> None:
     """As in torchvision's VGG, whose pooling makes 7x7 of any last map."""
-    ours = TorchvisionNetwork(trunk(spread=nn.AdaptiveAvgPool2d(4)))
-    features = ours.features(IMAGES)
-    assert [maps.shape[-1] for maps in list(features.values())[:-1]] == [8, 4, 2]
-    assert torch.equal(
-        features["stage3"], cast("Any", ours.trunk).second(cast("Any", ours.trunk).first(IMAGES))
+    theirs = trunk()
+    before = TorchvisionNetwork(theirs).features(IMAGES)
+    layers = dict(theirs.named_children())
+    spread = nn.Sequential(*(layers[name] for name in ("first", "second")), nn.AdaptiveAvgPool2d(size))
+    after = TorchvisionNetwork(
+        nn.Sequential(*spread, layers["avgpool"], nn.Flatten(), nn.Linear(5, 7)).eval()
     )
+    features = after.features(IMAGES)
+    assert list(features) == list(before)
+    assert all(torch.equal(features[name], before[name]) for name in before if name != "pooled")
 
 
 def test_nothing_listens_once_the_features_are_found() -> None:

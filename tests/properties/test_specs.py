@@ -39,6 +39,8 @@ RECIPE = st.builds(
     nesterov=st.booleans(),
     milestones=st.lists(SEED, max_size=3).map(tuple),
     label_smoothing=NUMBER,
+    ema=NUMBER,
+    decay_norms=st.booleans(),
 )
 DATA = st.builds(
     DataSpec,
@@ -58,10 +60,20 @@ PRUNE = st.builds(
     exclude=st.lists(TEXT, max_size=3).map(tuple),
     params=PARAMS,
 )
+TEACHER = st.builds(
+    TeacherSpec,
+    model=TEXT,
+    seed=SEED,
+    recipe=RECIPE,
+    options=PARAMS,
+    checkpoint=st.none() | TEXT,
+    fingerprint=TEXT,
+    code=TEXT,
+)
 TRIAL = st.builds(
     TrialSpec,
     data=DATA,
-    teacher=st.builds(TeacherSpec, model=TEXT, seed=SEED, recipe=RECIPE, options=PARAMS),
+    teacher=TEACHER,
     student=st.builds(StudentSpec, model=TEXT, options=PARAMS),
     distill=st.builds(DistillSpec, recipe=RECIPE, loss=TEXT, params=PARAMS, seed=SEED, view_seed=SEED),
     prune=st.none() | PRUNE,
@@ -69,6 +81,7 @@ TRIAL = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(TRIAL)
 def test_a_trial_comes_back_whole_through_text(spec: TrialSpec) -> None:
     again = spec_from_json(json.loads(json.dumps(spec_to_json(spec))))
@@ -80,11 +93,13 @@ def test_a_trial_comes_back_whole_through_text(spec: TrialSpec) -> None:
     assert digest(keyed(again)) == digest(keyed(spec))
 
 
+@settings(max_examples=50)
 @given(TRIAL, TEXT, st.none() | TEXT)
-def test_where_the_data_lie_never_counts_and_everything_else_does(
+def test_where_something_lies_never_counts_and_everything_else_does(
     spec: TrialSpec, source: str, root: str | None
 ) -> None:
-    moved = replace(spec, data=replace(spec.data, source=source, root=root))
+    teacher = replace(spec.teacher, checkpoint=root)
+    moved = replace(spec, data=replace(spec.data, source=source, root=root), teacher=teacher)
     assert digest(keyed(moved)) == digest(keyed(spec))
     other = replace(spec, data=replace(spec.data, fingerprint=f"{spec.data.fingerprint}0"))
     assert digest(keyed(other)) != digest(keyed(spec))

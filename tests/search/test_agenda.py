@@ -65,13 +65,13 @@ def test_the_unpruned_teacher_gets_as_many_trials_as_the_median_teacher(tmp_path
         "distill.temperature": {"low": 1, "high": 20},
     }
     sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
-    watching, agenda = run(tmp_path, **sections, search=searching(trials=6, sampler="random"))
+    watching, agenda = run(tmp_path, **sections, search=searching(trials=7, sampler="random"))
     per_teacher = [
         sum(r["teacher"]["ratio"] == ratio for r in agenda.records.finished.values() if r["kind"] == "search")
         for ratio in (0.2, 0.36)
     ]
     fair = [r for r in agenda.records.finished.values() if r["id"].startswith("baseline-0")]
-    assert sum(per_teacher) == 6
+    assert sum(per_teacher) == 7
     assert len(fair) == max(per_teacher)
     assert all(record["teacher"]["method"] is None for record in fair)
     assert ("comparison", len(fair), 0) in watching.phases

@@ -34,7 +34,7 @@ def told(studies: dict[str, Study]) -> list[Any]:
 
 @pytest.fixture
 def finished(root: Path) -> Space:
-    where = world.space(root)
+    where = world.space(root, trials=7)
     world.run(where)
     return where
 

@@ -83,3 +83,21 @@ def test_a_study_begun_before_there_were_checkpoints_goes_on(tmp_path: Path) -> 
     path.write_text(path.read_text().replace('"checkpoints"', '"unknown"'))
     with open_study(space(tmp_path), Watching()) as study:
         assert study.resumed
+
+
+@pytest.mark.parametrize(("method", "refused"), [("filter_l1", True), ("magnitude", False)])
+def test_a_teacher_whose_channels_cannot_go_stops_the_study_before_it_is_trained(
+    tmp_path: Path, method: str, refused: bool
+) -> None:
+    searched = {**DOCUMENT["space"], "prune.method": ["none", method]}
+    searched["prune.ratio"] = {"choices": [0.2, 0.36], "when": {"prune.method": [method]}}
+    asked = space(tmp_path, teacher={"model": "shufflenetv2"}, space=searched)
+    if not refused:
+        with open_study(asked, Watching()):
+            return
+    with (
+        pytest.raises(ConfigError, match="the channels of this network cannot be"),
+        open_study(asked, Watching()),
+    ):
+        pass
+    assert not (tmp_path / "small" / "study.json").exists()

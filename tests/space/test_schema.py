@@ -34,6 +34,19 @@ def test_it_accepts_what_load_accepts(sections: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "sections",
     [
+        {"teacher": {"model": "mine.nets:big"}, "student": {"model": "mine:tiny"}},
+        {"distill": {"loss": "mine:squared", "weight_of_my_own": 2}},
+        {"space": {"distill.loss": ["kd", "mine:squared"]}},
+    ],
+)
+def test_it_accepts_code_of_one_s_own(sections: dict[str, Any]) -> None:
+    VALIDATOR.validate({**document({}), **sections})
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"distill": {"loss": "kd", "weight_of_my_own": 2}},
         {"serach": {}},
         {"search": {"trails": 1}},
         {"distill": {"temprature": 4}},

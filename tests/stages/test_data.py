@@ -9,6 +9,7 @@ import torch
 
 from pdsearch.data.registry import sources
 from pdsearch.stages.data import views
+from pdsearch.stages.keys import data_key
 from pdsearch.stages.site import Site
 from tests.stages.digits import MOVING, SPEC, data, site
 
@@ -48,3 +49,9 @@ def test_views_follow_their_stream(here: Site) -> None:
 
     assert torch.equal(seen(1), seen(1))
     assert not torch.equal(seen(1), seen(2))
+
+
+def test_what_may_be_downloaded_is_no_part_of_the_key() -> None:
+    spec = replace(SPEC.data, options=(("label", "fine"),))
+    also = replace(spec, options=(("download", False), ("label", "fine")))
+    assert data_key(spec) == data_key(also) != data_key(SPEC.data)

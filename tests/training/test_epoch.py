@@ -71,10 +71,11 @@ def test_the_loss_is_the_mean_over_images_not_over_batches(
 
 
 def test_a_report_counts_from_one_and_names_the_last_steps_rate(made: Make, recipe: Recipe) -> None:
-    warming = replace(recipe, epochs=8, warmup_epochs=4)
-    report = made(warming).run(1)
+    epochs = made(replace(recipe, epochs=8, warmup_epochs=4))
+    report = epochs.run(1)
     assert (report.epoch, report.epochs, report.val_accuracy) == (2, 8, 0.5)
     assert report.lr == pytest.approx(0.05 / 2)
+    assert [group["lr"] for group in epochs.state.optimizer.param_groups] == [report.lr]
     assert report.seconds > 0
 
 
@@ -97,6 +98,23 @@ def test_the_network_trains_in_training_mode_and_is_measured_after_its_last_step
     assert epochs.run(0).val_accuracy == 0.25
     assert modes == [True] * 4
     assert torch.equal(measured[0], next(epochs.state.model.parameters()))
+
+
+def test_an_epoch_has_its_own_views_and_draws(views: Any, made: Make, recipe: Recipe) -> None:
+    drawn: list[float] = []
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        assert torch.equal(images, views.batch(len(drawn), index))
+        assert epoch == len(drawn)
+        drawn.append(torch.rand(()).item())
+        return functional.mse_loss(model(images), torch.zeros(len(images), 2))
+
+    epochs = made(replace(recipe, batch_size=50), objective=objective)
+    state = torch.random.get_rng_state()
+    for number in range(3):
+        epochs.run(number)
+    assert len(set(drawn)) == 3
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_weights_are_considered_with_their_accuracy(made: Make, recipe: Recipe) -> None:

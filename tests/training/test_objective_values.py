@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from pdsearch.training import hard_labels
 
 LABELS = torch.tensor([2, 0, 1, 1, 2])
-INDEX = torch.tensor([4, 1, 2])
+INDEX = torch.tensor([4, 3, 1])
 LOGITS = torch.randn(3, 3, generator=torch.Generator().manual_seed(0))
 
 
@@ -21,7 +21,7 @@ class Answers(nn.Module):
 def test_labels_are_looked_up_by_position() -> None:
     loss = hard_labels(LABELS)(Answers(), LOGITS, INDEX, 0)
     shares = LOGITS.log_softmax(1)
-    expected = -(shares[0, 2] + shares[1, 0] + shares[2, 1]) / 3
+    expected = -(shares[0, 2] + shares[1, 1] + shares[2, 0]) / 3
     torch.testing.assert_close(loss, expected)
     assert torch.equal(hard_labels(LABELS)(Answers(), LOGITS, INDEX, 7), loss)
 

@@ -14,9 +14,13 @@ __all__ = ["Crop"]
 
 @dataclass(frozen=True)
 class Crop:
-    """Pad by an eighth of the size (at least 1 pixel) and crop at a random offset; with `flip`, mirror half.
+    """Pad with black by an eighth of the size (at least 1 pixel), crop at a random offset; crop_flip mirrors half.
 
-    For 32x32 images this is the augmentation of He et al. (arXiv 1512.03385, section 4.2): padding 4.
+    For images of 32x32 the padding is 4.
+
+    Source:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, arXiv 1512.03385,
+        section 4.2.
     """
 
     flip: bool

@@ -13,7 +13,11 @@ __all__ = ["Unchanged"]
 
 @dataclass(frozen=True)
 class Unchanged:
-    """Images as they are."""
+    """Images as they are; every epoch shows the same.
+
+    Source:
+        No augmentation.
+    """
 
     constant: ClassVar[bool] = True
 

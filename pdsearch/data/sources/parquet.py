@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pdsearch.data.decode import decode, is_grey
+from pdsearch.data.encoded import pair
 from pdsearch.data.parquet_layout import (
     LAYOUT,
     class_names,
@@ -19,6 +19,7 @@ from pdsearch.data.parquet_layout import (
     opened,
     test_split,
 )
+from pdsearch.data.parquet_rows import ParquetRows
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
@@ -31,6 +32,9 @@ class Parquet:
     """Encoded images (PNG, JPEG, ...) of one square size, with their labels.
 
     Options: `label` names the column of labels where there are several; `test` the split to test on ("test").
+
+    Source:
+        The layout that Hugging Face `datasets` writes.
     """
 
     def fingerprint(self, spec: DataSpec) -> str:
@@ -46,62 +50,39 @@ class Parquet:
         return content.hexdigest()
 
     def read(self, spec: DataSpec) -> RawData:
-        """Read both splits and decode all images; grey (one channel) only if every image is."""
+        """Return the set, its images decoded when asked for; grey (one channel) only if every image is."""
         train, test = files_of(spec, "train"), files_of(spec, test_split(spec))
         label = label_column(train[0], spec)
         names = class_names(pq.read_schema(train[0]), label)
-        tables = [_Part.read(train, label), _Part.read(test, label)]
-        classes = names or tuple(str(index) for index in range(max(part.highest for part in tables) + 1))
-        for part in tables:
-            part.check_labels(classes)
-        grey = all(is_grey(data, where) for part in tables for data, where in part.encoded)
-        images = [decode(part.encoded, grey=grey) for part in tables]
-        if images[0].shape[1:] != images[1].shape[1:]:
-            sizes = " and ".join("x".join(map(str, stack.shape[2:])) for stack in images)
-            raise DataError(f"training and test images differ in size: {sizes}", where=spec.root)
-        return RawData(images[0], tables[0].labels, images[1], tables[1].labels, classes)
+        parts = [(ParquetRows(files), _labels(files, label)) for files in (train, test)]
+        classes = names or tuple(str(number) for number in range(1 + max(int(y.max()) for _, y in parts)))
+        for rows, labels in parts:
+            _check(rows, labels, classes)
+        (ours, train_labels), (theirs, test_labels) = parts
+        images = pair((ours.fetch, len(ours)), (theirs.fetch, len(theirs)), side=None)
+        return RawData(images[0], train_labels, images[1], test_labels, classes)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One split as stored: encoded images, each with its place for messages, and labels."""
+def _labels(files: list[Path], label: str) -> NDArray[np.int64]:
+    """Return the labels of all files, in order."""
+    labels = []
+    for file in files:
+        image_column(file)
+        if label not in opened(file).schema_arrow.names:
+            raise DataError(f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT)
+        labels.append(_integers(opened(file).read([label]).column(label), file, label))
+    found = np.concatenate(labels)
+    if not len(found):
+        raise DataError("the file holds no images", where=str(files[0]), hint=LAYOUT)
+    return found
 
-    encoded: list[tuple[bytes, str]]
-    labels: NDArray[np.int64]
 
-    @classmethod
-    def read(cls, files: list[Path], label: str) -> "_Part":
-        encoded: list[tuple[bytes, str]] = []
-        labels: list[NDArray[np.int64]] = []
-        for file in files:
-            image = image_column(file)
-            if label not in opened(file).schema_arrow.names:
-                raise DataError(
-                    f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT
-                )
-            table = opened(file).read([image, label])
-            labels.append(_integers(table.column(label), file, label))
-            for row, data in enumerate(_bytes(table.column(image))):
-                where = f"{file}, row {row}"
-                if data is None:
-                    raise DataError("the image is missing", where=where, hint="write the set again")
-                encoded.append((data, where))
-        if not encoded:
-            raise DataError("the file holds no images", where=str(files[0]), hint=LAYOUT)
-        return cls(encoded, np.concatenate(labels))
-
-    @property
-    def highest(self) -> int:
-        return int(self.labels.max())
-
-    def check_labels(self, classes: tuple[str, ...]) -> None:
-        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(classes)))
-        if len(wrong):
-            row = int(wrong[0])
-            hint = "labels count from 0 in the order of the names in the file's schema"
-            raise DataError(
-                f"label {self.labels[row]} of {len(classes)} classes", where=self.encoded[row][1], hint=hint
-            )
+def _check(rows: ParquetRows, labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(wrong):
+        what = f"label {labels[wrong[0]]} of {len(classes)} classes"
+        hint = "labels count from 0 in the order of the names in the file's schema"
+        raise DataError(what, where=rows.place(int(wrong[0])), hint=hint)
 
 
 def _integers(column: Any, file: Path, label: str) -> NDArray[np.int64]:
@@ -109,10 +90,6 @@ def _integers(column: Any, file: Path, label: str) -> NDArray[np.int64]:
         row = column.is_null().to_pylist().index(True)
         raise DataError(f"{label} is missing", where=f"{file}, row {row}", hint="write the set again")
     return np.asarray(column.to_numpy(), dtype=np.int64)
-
-
-def _bytes(column: Any) -> list[bytes | None]:
-    return [data for chunk in column.chunks for data in chunk.field("bytes").to_pylist()]
 
 
 sources.add("parquet")(Parquet())

@@ -1,4 +1,4 @@
-"""Augmentations in a space file: one name, several joined or listed, fixed or searched, written in one way."""
+"""The data section: augmentations, one or several, fixed or searched; where a set comes from is no part of it."""
 
 from importlib import import_module
 from typing import Any
@@ -60,3 +60,11 @@ def test_what_makes_no_sense_is_refused_with_its_place(augment: object, why: str
 @pytest.mark.parametrize("augment", ["cropflip", ["crop", "mixpu"], [1], "crop+"])
 def test_the_schema_refuses_unknown_names(augment: object) -> None:
     assert not VALIDATOR.is_valid(written(augment))
+
+
+def test_where_a_set_comes_from_may_change() -> None:
+    def identity(**fields: object) -> dict[str, Any]:
+        return parse(document(data={"source": "cifar10", **fields}), catalog=CATALOG).identity()
+
+    assert identity(root="a") == identity(root="b", options={"download": False})
+    assert identity(options={"label": "x"}) != identity(options={"label": "y"})

@@ -1,0 +1,105 @@
+"""`pdsearch plan`: what would a search cost, in trainings, epochs and storage? Starts nothing, writes nothing."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pdsearch.cli.console import print_lines, print_table
+
+if TYPE_CHECKING:
+    from pdsearch.search.disk import Disk
+    from pdsearch.search.plan import Plan
+    from pdsearch.space import Space
+
+__all__ = ["plan", "size"]
+
+MOST_ROWS = 40
+
+
+def plan(
+    space: Annotated[Path, typer.Argument(help="A space file.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in `run`.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure, for programs.")] = False,
+) -> None:
+    """Say what a search would cost in trainings, epochs and storage; start nothing."""
+    from pdsearch.search.plan import plan as planned_of  # loads torch
+    from pdsearch.space import load
+
+    loaded = load(space, overrides or [])
+    planned = planned_of(loaded)
+    stored = _disk(loaded, planned)
+    if as_json:
+        print(json.dumps(_as_json(planned, stored), indent=2))
+        return
+    _show(loaded, planned, stored)
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as a person reads it."""
+    value = count
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB"
+
+
+def _disk(space: "Space", planned: "Plan") -> "Disk | None":
+    from pdsearch.search.disk import disk, known_images
+
+    images = known_images(space.resolve(space.defaults()).data)
+    return None if images is None else disk(space, planned, images)
+
+
+def _as_json(planned: "Plan", stored: "Disk | None") -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(planned),
+        "without_reuse": planned.without_reuse,
+        "with_reuse": planned.with_reuse,
+        "disk": None if stored is None else {**dataclasses.asdict(stored), "total": stored.total},
+    }
+
+
+def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
+    kind = "every trial of the space" if planned.exact else "expected for trials drawn at random"
+    print_lines([f"study {planned.study}: {planned.trials} search trials; {kind}"])
+    artifacts = [
+        (a.label, _count(a.epochs), _count(a.built), _count(a.uses)) for a in planned.artifacts[:MOST_ROWS]
+    ]
+    print_table(
+        ("teacher", "epochs", "built", "trials that need it"), artifacts, numeric=(False, True, True, True)
+    )
+    if len(planned.artifacts) > MOST_ROWS:
+        print_lines([f"and {len(planned.artifacts) - MOST_ROWS} more; --json has all"])
+    phases = [
+        (phase.name, _count(phase.students), _count(phase.without_reuse), _count(phase.with_reuse))
+        for phase in planned.phases
+    ]
+    total = sum(phase.students for phase in planned.phases)
+    phases.append(("total", _count(total), _count(planned.without_reuse), _count(planned.with_reuse)))
+    columns = ("phase", "students", "epochs without reuse", "epochs with reuse")
+    print_table(columns, phases, numeric=(False, True, True, True))
+    print_lines(_remarks(space, planned, stored))
+
+
+def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str]:
+    lines = []
+    if planned.with_reuse:
+        lines.append(f"reuse makes it {planned.without_reuse / planned.with_reuse:.1f} times cheaper")
+    if space.search.stop:
+        lines.append("trials that are stopped early cost less")
+    if space.confirm:
+        lines.append("confirmation is counted at its most: equal baselines of finalists are trained once")
+    if stored is None:
+        return [*lines, "storage: not known before the images are read"]
+    parts = ", ".join(f"{name} {size(value)}" for name, value in dataclasses.asdict(stored).items() if value)
+    return [*lines, f"storage: about {size(stored.total)} ({parts})"]
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or abs(value - round(value)) < 0.05 else f"{value:.1f}"

@@ -1,0 +1,24 @@
+"""`pdsearch retry`: have the next run try failed trials again, once their cause is mended."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.console import print_lines
+from pdsearch.errors import ConfigError
+
+__all__ = ["retry"]
+
+
+def retry(
+    study: Annotated[Path, typer.Argument(help="The folder of a study.", show_default=False)],
+    failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False,
+) -> None:
+    """Have failed trials asked again by the next `pdsearch run`. Nothing is trained now."""
+    if not failed:
+        raise ConfigError("which trials?", where="pdsearch retry", hint="add --failed")
+    from pdsearch.search.retry import retry_failed
+
+    again = retry_failed(study)
+    print_lines([f"{name} will be tried again" for name in again] or ["no trial has failed"])

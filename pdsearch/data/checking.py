@@ -1,0 +1,43 @@
+"""Is what a function returned a set of images? Types, shapes and labels, checked before anything is trained."""
+
+from typing import Any
+
+import numpy as np
+
+from pdsearch.data.registry import RawData
+from pdsearch.errors import DataError
+
+__all__ = ["checked"]
+
+
+def checked(raw: RawData, where: str) -> RawData:
+    """Return a set that keeps the promises of `RawData`.
+
+    Raises:
+        DataError: It does not; the message says what and where.
+    """
+    for part in ("train", "test"):
+        images, labels = getattr(raw, f"{part}_images"), getattr(raw, f"{part}_labels")
+        wrong = _wrong(images, labels, len(raw.classes))
+        if wrong:
+            hint = "expected images uint8 (N, C, H, H) and labels int64 (N,), counted from 0"
+            raise DataError(f"{part}: {wrong}", where=where, hint=hint)
+    shapes = [tuple(images.shape[1:]) for images in (raw.train_images, raw.test_images)]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"training and test images differ: {shapes[0]} and {shapes[1]}", where=where)
+    return raw
+
+
+def _wrong(images: Any, labels: Any, classes: int) -> str | None:
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[2] != shape[3] or 0 in shape:
+        return f"images of shape {shape}"
+    if getattr(images, "dtype", np.uint8) != np.uint8:
+        return f"images of type {images.dtype}"
+    if labels.shape != shape[:1]:
+        return f"{shape[0]} images and labels of shape {labels.shape}"
+    if labels.dtype != np.int64:
+        return f"labels of type {labels.dtype}"
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"labels from {labels.min()} to {labels.max()} of {classes} classes"
+    return None

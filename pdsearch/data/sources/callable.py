@@ -1,0 +1,97 @@
+"""How does a set come from a user's own code? From a function that is named, and importable where it runs."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pdsearch.data.checking import checked
+from pdsearch.data.registry import Images, RawData, sources
+from pdsearch.dotted import load_dotted
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.specs import DataSpec, canonical_json, keyed
+
+__all__ = ["FromCallable"]
+
+OPTION, VERSION = "function", "version"
+WHERE = f"data.options.{OPTION}"
+AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class FromCallable:
+    """What `package.module:function` returns: a RawData, or its fields (train and test images and labels, classes).
+
+    Options: `function`, its name; `version`, any word that stands for the content, which is otherwise read whole to
+    be hashed; all others, and `root` if it is given, are its keyword arguments. It is imported where pdsearch was
+    started, on every machine that needs the images, and runs with the user's rights.
+
+    Source:
+        Your own code.
+    """
+
+    def fingerprint(self, spec: DataSpec) -> str:
+        """Return the hash of the declared version, or of all images and labels."""
+        options = dict(spec.options)
+        name = _name(options)
+        if VERSION in options:
+            declared = {"function": name, "options": keyed(options)}
+            return hashlib.sha256(canonical_json(declared).encode()).hexdigest()
+        raw = self.read(spec)
+        content = hashlib.sha256("|".join(raw.classes).encode())
+        for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
+            content.update(f"|{tuple(images.shape)}|".encode() + labels.tobytes())
+            _add(content, images)
+        return content.hexdigest()
+
+    def read(self, spec: DataSpec) -> RawData:
+        """Call the function and check what it returns."""
+        options = dict(spec.options)
+        name = _name(options)
+        arguments = {key: value for key, value in options.items() if key not in (OPTION, VERSION)}
+        if spec.root is not None:
+            arguments["root"] = spec.root
+        try:
+            found = _function(name)(**arguments)
+        except (ConfigError, DataError):
+            raise
+        except Exception as error:  # It is the user's: anything may happen in it.
+            raise DataError(f"the function failed: {type(error).__name__}: {error}", where=name) from error
+        return checked(_as_raw(found, name), name)
+
+
+def _name(options: dict[str, Any]) -> str:
+    name = options.get(OPTION)
+    if not isinstance(name, str):
+        hint = f"write {OPTION}: package.module:function under data.options"
+        raise ConfigError("the source callable needs a function", where=WHERE, hint=hint)
+    return name
+
+
+def _function(name: str) -> Callable[..., Any]:
+    try:
+        return load_dotted(name)
+    except ConfigError as error:
+        raise ConfigError(error.what, where=WHERE, hint=error.hint) from error
+
+
+def _as_raw(found: Any, name: str) -> RawData:
+    if isinstance(found, RawData):
+        return found
+    try:
+        train, train_labels, test, test_labels, classes = found
+        return RawData(train, train_labels, test, test_labels, tuple(str(label) for label in classes))
+    except (TypeError, ValueError) as error:
+        hint = "return train_images, train_labels, test_images, test_labels, classes"
+        raise DataError("the function returned no set of images", where=name, hint=hint) from error
+
+
+def _add(content: Any, images: Images) -> None:
+    for start in range(0, len(images), AT_ONCE):
+        index = np.arange(start, min(start + AT_ONCE, len(images)), dtype=np.int64)
+        content.update(np.ascontiguousarray(images[index]).data)
+
+
+sources.add("callable")(FromCallable())

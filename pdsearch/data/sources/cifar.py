@@ -1,0 +1,110 @@
+"""Where do CIFAR-10 and CIFAR-100 come from? Their binary archives: the pickled ones are never read."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdsearch.data.archive import members
+from pdsearch.data.download import Remote
+from pdsearch.data.options import may_download, root_of
+from pdsearch.data.registry import RawData, sources
+from pdsearch.errors import DataError
+from pdsearch.specs import DataSpec
+
+__all__ = ["Cifar"]
+
+SIDE = 32
+PIXELS = 3 * SIDE * SIDE
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """50,000 + 10,000 colour images of 32x32, from the binary archive in `root`, downloaded if it is missing.
+
+    Option: `download`, false to never fetch it. CIFAR-100 has its 100 fine labels.
+
+    Source:
+        Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
+
+    Args:
+        archive: The published archive.
+        folder: Inside it.
+        train: Files of training images, in order.
+        test: Files of test images.
+        names: File of the classes' names, one a line.
+        label_bytes: Before each image; the last one is the label.
+    """
+
+    archive: Remote
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    names: str
+    label_bytes: int
+
+    def fingerprint(self, spec: DataSpec) -> str:
+        """Return the hash of all files read, whether packed or not."""
+        found = self._files(spec)
+        hashes = "|".join(f"{name}:{hashlib.sha256(found[name]).hexdigest()}" for name in sorted(found))
+        return hashlib.sha256(hashes.encode()).hexdigest()
+
+    def read(self, spec: DataSpec) -> RawData:
+        """Return images and labels."""
+        found = self._files(spec)
+        classes = tuple(found[self.names].decode("utf-8", "replace").split())
+        train, test = (
+            self._images(b"".join(found[name] for name in names), len(classes), names[0])
+            for names in (self.train, self.test)
+        )
+        return RawData(*train, *test, classes)
+
+    def _files(self, spec: DataSpec) -> dict[str, bytes]:
+        download, root = may_download(spec), root_of(spec)
+        names = (*self.train, *self.test, self.names)
+        found = members(self.archive, root, self.folder, names, download=download)
+        for name in (*self.train, *self.test):
+            if not found[name] or len(found[name]) % (self.label_bytes + PIXELS):
+                what = f"{len(found[name])} bytes are no whole number of images"
+                hint = f"download {self.archive.url} again; the python version is another format"
+                raise DataError(what, where=f"{root / self.folder / name}", hint=hint)
+        return found
+
+    def _images(
+        self, content: bytes, classes: int, where: str
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        rows = np.frombuffer(content, dtype=np.uint8).reshape(-1, self.label_bytes + PIXELS)
+        labels = rows[:, self.label_bytes - 1].astype(np.int64)
+        if labels.max() >= classes:
+            raise DataError(f"label {labels.max()} of {classes} classes", where=f"{self.folder}/{where}")
+        return rows[:, self.label_bytes :].reshape(-1, 3, SIDE, SIDE), labels
+
+
+_AT = "https://www.cs.toronto.edu/~kriz/"
+
+sources.add("cifar10")(
+    Cifar(
+        archive=Remote(
+            f"{_AT}cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+        ),
+        folder="cifar-10-batches-bin",
+        train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+        test=("test_batch.bin",),
+        names="batches.meta.txt",
+        label_bytes=1,
+    )
+)
+sources.add("cifar100")(
+    Cifar(
+        archive=Remote(
+            f"{_AT}cifar-100-binary.tar.gz",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        ),
+        folder="cifar-100-binary",
+        train=("train.bin",),
+        test=("test.bin",),
+        names="fine_label_names.txt",
+        label_bytes=2,
+    )
+)

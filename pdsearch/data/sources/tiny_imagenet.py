@@ -1,0 +1,76 @@
+"""How is Tiny-ImageNet read? As its archive unpacks: training images by class, validation images by a list."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash_of, image_size_of, images_in
+from pdsearch.data.options import root_of, source_options
+from pdsearch.data.registry import RawData, sources
+from pdsearch.errors import DataError
+from pdsearch.specs import DataSpec
+
+__all__ = ["TinyImagenet"]
+
+HINT = "unpack tiny-imagenet-200.zip there: train/CLASS/images, val/val_annotations.txt, val/images"
+
+
+@dataclass(frozen=True)
+class TinyImagenet:
+    """100,000 + 10,000 colour images of 64x64 in 200 classes; tested on val, since test has no labels.
+
+    `root` is tiny-imagenet-200 or the folder that holds it. Option: `image_size`, as for image_folder.
+
+    Source:
+        Le, Yang, "Tiny ImageNet visual recognition challenge", 2015; a part of ImageNet.
+    """
+
+    def fingerprint(self, spec: DataSpec) -> str:
+        """Return the hash of all files with their classes."""
+        return hash_of(_root(spec), _parts(spec))
+
+    def read(self, spec: DataSpec) -> RawData:
+        """Return the set, its images decoded when asked for."""
+        train, test = _parts(spec)
+        return as_set(train, test, sorted(set(train.classes)), _image_size(spec))
+
+
+def _image_size(spec: DataSpec) -> int | None:
+    return image_size_of(source_options(spec, "image_size").get("image_size"))
+
+
+def _root(spec: DataSpec) -> Path:
+    root = root_of(spec)
+    inner = root / "tiny-imagenet-200"
+    return inner if inner.is_dir() else root
+
+
+def _parts(spec: DataSpec) -> tuple[LabelledFiles, LabelledFiles]:
+    _image_size(spec)
+    root = _root(spec)
+    found = [
+        (path, kind.name)
+        for kind in folders_in(root / "train", HINT)
+        for path in images_in(kind / "images", HINT)
+    ]
+    train = LabelledFiles(tuple(path for path, _ in found), tuple(name for _, name in found))
+    return train, _validation(root / "val", frozenset(train.classes))
+
+
+def _validation(folder: Path, classes: frozenset[str]) -> LabelledFiles:
+    listing = folder / "val_annotations.txt"
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read: {error}", where=str(listing), hint=HINT) from error
+    rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
+    for number, row in rows:
+        if len(row) < 2 or row[1] not in classes or Path(row[0]).name != row[0]:
+            what = "expected the name of an image, a tab, and one of the classes"
+            raise DataError(what, where=f"{listing}, line {number}", hint=HINT)
+    if not rows:
+        raise DataError("the list is empty", where=str(listing), hint=HINT)
+    files = tuple(folder / "images" / row[0] for _, row in rows)
+    return LabelledFiles(files, tuple(row[1] for _, row in rows))
+
+
+sources.add("tiny_imagenet")(TinyImagenet())

@@ -1,0 +1,88 @@
+"""How does a set larger than memory become a file? Decoded, split and written a few images at a time.
+
+The file is what `safetensors` writes of `pdsearch.data.to_tensors`, so that it is mapped and not read. In memory lie
+one chunk of images and all labels.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdsearch.data.histogram import Histogram
+from pdsearch.data.registry import Images, RawData
+from pdsearch.data.split import split
+from pdsearch.specs import DataSpec
+
+__all__ = ["CHUNK_BYTES", "store"]
+
+CHUNK_BYTES = 2**24
+"""Decoded images in memory at once; at least one image."""
+
+Indices = NDArray[np.int64]
+KINDS = {"int64": "I64", "float32": "F32", "uint8": "U8"}
+
+
+def store(raw: RawData, spec: DataSpec, file: Path) -> None:
+    """Write the split images of a source, with their labels and statistics, as one safetensors file.
+
+    Args:
+        raw: What the source returned.
+        spec: How it is split.
+        file: Written anew.
+
+    Raises:
+        ConfigError: The spec asks for a split that the set cannot give.
+        DataError: An image cannot be decoded.
+    """
+    train, val = split(raw.train_labels, len(raw.classes), spec)
+    test = np.arange(len(raw.test_labels), dtype=np.int64)
+    parts = {
+        "train": (raw.train_images, train),
+        "val": (raw.train_images, val),
+        "test": (raw.test_images, test),
+    }
+    labels = {"train": raw.train_labels[train], "val": raw.train_labels[val], "test": raw.test_labels}
+    channels = raw.train_images.shape[1]
+    layout = {
+        **{f"{part}.labels": ("int64", values.shape) for part, values in labels.items()},
+        **dict.fromkeys(("mean", "std"), ("float32", (channels,))),
+        **{f"{part}.images": ("uint8", (len(i), *images.shape[1:])) for part, (images, i) in parts.items()},
+    }
+    values = Histogram(channels)
+    with file.open("wb") as stream:
+        stream.write(_header(layout))
+        for part in parts:
+            stream.write(np.ascontiguousarray(labels[part], dtype="<i8").data)
+        statistics = stream.tell()
+        stream.write(bytes(8 * channels))
+        for part, (images, index) in parts.items():
+            _write(stream, images, index, values if part == "train" else None)
+        stream.seek(statistics)
+        stream.write(values.mean.astype("<f4").tobytes() + values.std.astype("<f4").tobytes())
+
+
+def _write(stream: BinaryIO, images: Images, index: Indices, values: Histogram | None) -> None:
+    for chunk in _chunks(images, index):
+        stream.write(np.ascontiguousarray(chunk).data)
+        if values is not None:
+            values.add(chunk)
+
+
+def _chunks(images: Images, index: Indices) -> Iterator[NDArray[np.uint8]]:
+    each = max(1, CHUNK_BYTES // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(index), each):
+        yield images[index[start : start + each]]
+
+
+def _header(layout: dict[str, tuple[str, tuple[int, ...]]]) -> bytes:
+    described, end = {}, 0
+    for name, (kind, shape) in layout.items():
+        start, end = end, end + int(np.prod(shape)) * np.dtype(kind).itemsize
+        described[name] = {"dtype": KINDS[kind], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(described, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # The tensors begin at a multiple of their elements' size.
+    return len(text).to_bytes(8, "little") + text

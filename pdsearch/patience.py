@@ -1,0 +1,47 @@
+"""What if the storage does not answer for a moment? The job begins again from its checkpoints, after a pause."""
+
+import time
+from collections.abc import Callable, Generator
+
+from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.events import Event, Progress
+from pdsearch.jobs import Job
+from pdsearch.stages.site import Site
+from pdsearch.trial import run_job
+
+__all__ = ["PAUSES_S", "patiently"]
+
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
+"""A minute in all."""
+
+
+def patiently(
+    job: Job,
+    site: Site,
+    *,
+    pauses: tuple[float, ...] = PAUSES_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Generator[Event, None, None]:
+    """Run a job; when the storage refuses, wait and run it again. Events of a second run repeat those of the first.
+
+    Args:
+        job: What to run.
+        site: Where.
+        pauses: Seconds to wait, time by time; after the last one the refusal is raised.
+        sleep: Waits.
+
+    Raises:
+        StorageFullError: At once: waiting makes no room.
+        StorageError: The storage refused every time.
+    """
+    for pause in (*pauses, None):
+        try:
+            yield from run_job(job, site)
+            return
+        except StorageFullError:
+            raise
+        except StorageError as error:
+            if pause is None:
+                raise
+            yield Progress("storage", note=f"{error.what}; trying again in {pause:g} s")
+            sleep(pause)

@@ -1,0 +1,70 @@
+"""What must be there before a trial's student is trained? Its artifacts, with the epochs that each of them takes."""
+
+from dataclasses import dataclass
+
+from pdsearch.pruning import targets
+from pdsearch.specs import Params, TrialSpec
+from pdsearch.stages.keys import dense_key, needs_teacher, round_keys
+
+__all__ = ["Need", "dense", "needs", "teacher_epochs"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """An artifact of a teacher.
+
+    Args:
+        stage: "teacher" or "prune".
+        key: Its key; the data's fingerprint is not in it yet.
+        epochs: Of its own training.
+        label: What a person calls it.
+        model: Architecture of the teacher.
+        options: Of the architecture.
+        stored: Whether it stays in the storage.
+    """
+
+    stage: str
+    key: str
+    epochs: int
+    label: str
+    model: str
+    options: Params
+    stored: bool = True
+
+
+def needs(spec: TrialSpec) -> tuple[Need, ...]:
+    """Return the teacher's artifacts that a trial needs, first to last; none for a student alone."""
+    if not needs_teacher(spec):
+        return ()
+    if spec.prune is None:
+        return (dense(spec),)
+    before = () if spec.prune.at == "init" else (dense(spec),)
+    return (*before, *_rounds(spec))
+
+
+def dense(spec: TrialSpec) -> Need:
+    """Return the dense teacher of a trial, whether it needs it or not."""
+    teacher = spec.teacher
+    epochs = teacher.recipe.epochs if teacher.checkpoint is None else 0
+    return Need("teacher", dense_key(spec), epochs, teacher.model, teacher.model, teacher.options)
+
+
+def teacher_epochs(spec: TrialSpec) -> int:
+    """Return the epochs that a trial's teacher takes where nothing is there yet."""
+    return sum(need.epochs for need in needs(spec))
+
+
+def _rounds(spec: TrialSpec) -> list[Need]:
+    assert spec.prune is not None
+    prune, found = spec.prune, []
+    sparsities, keys = targets(prune), round_keys(spec)
+    for number, (sparsity, key) in enumerate(zip(sparsities, keys, strict=True), start=1):
+        last = number == len(keys)
+        if prune.at == "init":
+            epochs, stored = spec.teacher.recipe.epochs if last else 0, last
+        else:
+            recovers = prune.recovery != "none"
+            epochs, stored = prune.recipe.epochs if recovers else 0, recovers or last
+        label = f"{spec.teacher.model} {prune.method} round {number}, {100 * sparsity:.0f} %"
+        found.append(Need("prune", key, epochs, label, spec.teacher.model, spec.teacher.options, stored))
+    return found

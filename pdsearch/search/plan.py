@@ -1,0 +1,226 @@
+"""What will a study cost? Trainings and epochs, with every artifact computed once, and with none shared."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pdsearch.search.chances import Chance, chances, trials_of
+from pdsearch.search.costs import Need, dense, needs, teacher_epochs
+from pdsearch.search.points import points_of
+from pdsearch.space import Space
+from pdsearch.space.catalog import FROM_TEACHER
+from pdsearch.specs import Params, TrialSpec
+from pdsearch.stages.keys import needs_teacher, teacher_config
+
+__all__ = ["Phase", "Plan", "PlannedArtifact", "plan"]
+
+DIGITS = 6
+"""Sums of shares are exact to more decimals than these."""
+
+
+@dataclass(frozen=True)
+class PlannedArtifact:
+    """A dense teacher or a pruning round, as the search will use it.
+
+    Args:
+        label: What a person calls it.
+        stage: "teacher" or "prune".
+        model: Architecture.
+        options: Of the architecture.
+        epochs: Of its own training.
+        built: How often it is expected to be computed: at most 1, unless a continuous parameter keeps it from being
+            shared.
+        uses: Search trials expected to need it.
+        stored: Whether it stays in the storage.
+    """
+
+    label: str
+    stage: str
+    model: str
+    options: Params
+    epochs: int
+    built: float
+    uses: float
+    stored: bool
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a study: its students, and its epochs (teachers, rounds and students) without and with reuse."""
+
+    name: str
+    students: float
+    without_reuse: float
+    with_reuse: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study will cost; nothing is stopped early.
+
+    Args:
+        study: Its name.
+        trials: Search trials.
+        exact: Every trial of the space is run, so that nothing depends on what is drawn. Otherwise the figures are
+            expected values for trials drawn at random.
+        artifacts: Dense teachers, then pruning rounds, in the order in which they build on one another.
+        phases: Search, baselines, comparison, confirmation.
+    """
+
+    study: str
+    trials: int
+    exact: bool
+    artifacts: tuple[PlannedArtifact, ...]
+    phases: tuple[Phase, ...]
+
+    @property
+    def without_reuse(self) -> float:
+        """Epochs if every trial trained all it needs."""
+        return sum(phase.without_reuse for phase in self.phases)
+
+    @property
+    def with_reuse(self) -> float:
+        """Epochs with every artifact computed once."""
+        return sum(phase.with_reuse for phase in self.phases)
+
+    def count(self, stage: str) -> float:
+        """Return how many artifacts of a stage are expected to be computed."""
+        return sum(artifact.built for artifact in self.artifacts if artifact.stage == stage)
+
+
+def plan(space: Space) -> Plan:
+    """Return what a study of a space will cost, in epochs.
+
+    Exact where the search visits every trial of the space; expected values for random sampling otherwise.
+    Confirmation is an upper bound: finalists that are one configuration share their baselines.
+    """
+    found, trials, exact = trials_of(space)
+    artifacts = _artifacts(found, trials, exact=exact)
+    phases = (
+        _search(found, trials, artifacts),
+        _alone(space),
+        _comparison(space, found, trials),
+        _confirmation(space, found),
+    )
+    shown = tuple(_rounded(phase) for phase in phases if phase.students)
+    return Plan(space.study, trials, exact, artifacts, shown)
+
+
+@dataclass
+class _Use:
+    """An artifact, the share of trials that need it, and of those that can share it with no other trial."""
+
+    need: Need
+    share: float = 0.0
+    alone: float = 0.0
+    stored: bool = False
+
+
+def _artifacts(found: list[Chance], trials: int, *, exact: bool) -> tuple[PlannedArtifact, ...]:
+    uses: dict[str, _Use] = {}
+    for chance in found:
+        for need in _prepared(chance.spec).values():
+            uses.setdefault(need.key, _Use(need))
+        common = None if chance.twin is None else _prepared(chance.twin)
+        for need in needs(chance.spec):
+            uses[need.key].share += chance.share
+            uses[need.key].stored |= need.stored
+            if common is not None and need.key not in common:
+                uses[need.key].alone += chance.share
+    planned = [_planned(use, trials, exact=exact) for use in uses.values()]
+    return tuple(sorted(planned, key=lambda artifact: (artifact.stage != "teacher", artifact.model)))
+
+
+def _prepared(spec: TrialSpec) -> dict[str, Need]:
+    """Return what must be there: the dense teacher too, built before the search whether a trial needs it or not."""
+    return {need.key: need for need in (dense(spec), *needs(spec))}
+
+
+def _planned(use: _Use, trials: int, *, exact: bool) -> PlannedArtifact:
+    need = use.need
+    if use.alone:
+        built = trials * use.alone
+    elif exact or need.stage == "teacher":
+        built = 1.0
+    else:
+        built = 1 - (1 - min(1.0, use.share)) ** trials
+    return PlannedArtifact(
+        label=need.label,
+        stage=need.stage,
+        model=need.model,
+        options=need.options,
+        epochs=need.epochs,
+        built=round(built, DIGITS),
+        uses=round(trials * use.share, DIGITS),
+        stored=use.stored or need.stage == "teacher",
+    )
+
+
+def _search(found: list[Chance], trials: int, artifacts: tuple[PlannedArtifact, ...]) -> Phase:
+    students = trials * _mean(found, _student_epochs)
+    teachers = trials * _mean(found, teacher_epochs)
+    reused = sum(artifact.built * artifact.epochs for artifact in artifacts)
+    return Phase("search", trials, teachers + students, reused + students)
+
+
+def _alone(space: Space) -> Phase:
+    """The student alone, once; one that is shaped by its teacher has none."""
+    spec = space.resolve(space.defaults())
+    jobs = 0 if spec.student.model == FROM_TEACHER else 1
+    epochs = jobs * _student_epochs(spec)
+    return Phase("student alone", jobs, epochs, epochs)
+
+
+def _comparison(space: Space, found: list[Chance], trials: int) -> Phase:
+    """The unpruned teacher's own trials, until it had as many as the median teacher."""
+    counts: dict[str, float] = defaultdict(float)
+    dense_share = 0.0
+    for chance in found:
+        if needs_teacher(chance.spec):
+            counts[teacher_config(chance.spec)] += trials * chance.share
+            dense_share += chance.share * (chance.spec.prune is None)
+    median = statistics.median_high(counts.values()) if counts else 0
+    jobs = max(0, round(median) - round(trials * dense_share))
+    own = space.unpruned()
+    points = points_of(own.parameters, limit=max(1, jobs))
+    jobs = jobs if points is None else min(jobs, len(points))
+    unpruned = chances(own)
+    students = jobs * _mean(unpruned, _student_epochs)
+    return Phase("comparison", jobs, students + jobs * _mean(unpruned, _dense_epochs), students)
+
+
+def _confirmation(space: Space, found: list[Chance]) -> Phase:
+    """The finalists with fresh seeds, each with the unpruned teacher and with the student alone."""
+    if space.confirm is None:
+        return Phase("confirmation", 0, 0, 0)
+    pruned = [chance for chance in found if chance.spec.prune is not None and needs_teacher(chance.spec)]
+    leaders = min(space.confirm.teachers, len({teacher_config(chance.spec) for chance in pruned}))
+    own_best = 1
+    shaped = any(chance.spec.student.model == FROM_TEACHER for chance in found)
+    trained_alike = not any(p.name.startswith(("train.distill.", "student.")) for p in space.parameters)
+    taught_alike = trained_alike and not any(p.name.startswith("distill.") for p in space.parameters)
+    unpruned = (leaders + own_best) if shaped else 0 if taught_alike else leaders
+    alone = 1 if trained_alike and not shaped else leaders + own_best
+    seeds, students = space.confirm.seeds, leaders + own_best + unpruned + alone
+    trained = _mean(found, _student_epochs) * students
+    teachers = leaders * _mean(pruned, teacher_epochs) + (own_best + unpruned) * _mean(found, _dense_epochs)
+    return Phase("confirmation", seeds * students, seeds * (trained + teachers), seeds * trained)
+
+
+def _rounded(phase: Phase) -> Phase:
+    without, reused = round(phase.without_reuse, DIGITS), round(phase.with_reuse, DIGITS)
+    return Phase(phase.name, phase.students, without, reused)
+
+
+def _mean(found: list[Chance], epochs: Callable[[TrialSpec], int]) -> float:
+    total = sum(chance.share for chance in found)
+    return sum(chance.share * epochs(chance.spec) for chance in found) / total if total else 0.0
+
+
+def _student_epochs(spec: TrialSpec) -> int:
+    return spec.distill.recipe.epochs
+
+
+def _dense_epochs(spec: TrialSpec) -> int:
+    return dense(spec).epochs

@@ -1,0 +1,53 @@
+"""What is a person told at the end of a run?"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.cli.closing import closing_words
+from pdsearch.cli.lines import Lines
+from pdsearch.search.study import open_study
+from tests.search.played import play, space
+
+
+def told(folder: Path, capsys: pytest.CaptureFixture[str], **sections: Any) -> str:
+    with Lines(io.StringIO()) as lines, open_study(space(folder, **sections), lines) as study:
+        if not study.agenda.idle():
+            play(study.agenda)
+        closing_words(study, lines.tally, Path("small.yaml"))
+    return capsys.readouterr().out
+
+
+def test_the_ranking_the_best_the_costs_and_what_to_do_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = told(tmp_path, capsys)
+    assert "best configuration: " in words
+    assert "complete" in words
+    assert "pdsearch rank" in words
+    assert "pdsearch run small.yaml --set search.trials=12" in words
+    assert (tmp_path / "small" / "results.parquet").is_file()
+
+
+def test_a_study_that_was_finished_says_that_nothing_was_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(tmp_path, capsys)
+    assert "everything was finished before: nothing was trained" in told(tmp_path, capsys)
+
+
+def test_without_confirmation_nothing_is_called_the_best(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no configuration is confirmed" in told(tmp_path, capsys, confirm="off")
+
+
+def test_a_space_of_one_configuration_tells_its_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = told(tmp_path, capsys, space={}, prune={"method": "none"}, confirm="off", search={"trials": 1})
+    assert "the one configuration: validation" in words
+    assert ", test " in words
+    assert "go on searching" not in words

@@ -1,0 +1,93 @@
+"""Does `pdsearch run` refuse what loses work, and show a run as was asked?"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.cli.lines import JsonLines, Lines
+from pdsearch.cli.main import main
+from pdsearch.cli.run import _observer
+from pdsearch.cli.screen import Screen
+from pdsearch.errors import ConfigError
+from pdsearch.space import Space
+from tests.search.played import space
+
+SPACE_FILE = """\
+data: {source: digits, subset: 100}
+teacher: {model: convnet_s}
+student: {model: convnet_s}
+train: {teacher: {epochs: 1, lr: 0.1}, recover: {epochs: 1, lr: 0.1}, distill: {epochs: 1, lr: 0.1}}
+space: {distill.temperature: {low: 1, high: 20}}
+prune: {method: none}
+search: {trials: 3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("progress", "kind"), [("json", JsonLines), ("lines", Lines), ("auto", Lines), ("screen", Screen)]
+)
+def test_progress_is_shown_as_asked(tmp_path: Path, progress: str, kind: type[Any]) -> None:
+    assert isinstance(_observer(progress, space(tmp_path)), kind)
+
+
+def test_an_unknown_way_to_show_it_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="known: auto, screen, lines, json"):
+        _observer("loud", space(tmp_path))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, dict[str, Any]]]:
+    """What a run would search, and how; nothing is run."""
+    found: list[tuple[Space, dict[str, Any]]] = []
+
+    def search(given: Space, _file: Path, _observer: Any, **how: Any) -> Callable[[], None]:
+        found.append((given, how))
+        return lambda: print("done", file=sys.stdout)
+
+    monkeypatch.setattr("pdsearch.cli.run._search", search)
+    return found
+
+
+def started(folder: Path, *words: str) -> int:
+    file = folder / "mine.yaml"
+    file.write_text(SPACE_FILE)
+    return main(["run", str(file), *words])
+
+
+def test_a_run_takes_the_file_s_space_with_its_overrides(tmp_path: Path, asked: Any) -> None:
+    words = (
+        "--set",
+        "search.trials=7",
+        "--set",
+        f"storage={tmp_path}",
+        "--workers",
+        "3",
+        "--address",
+        "auto",
+    )
+    assert started(tmp_path, *words) == 0
+    ((given, how),) = asked
+    assert (given.study, given.search.trials) == ("mine", 7)
+    assert how == {"address": "auto", "serial": False, "workers": 3, "verbose": False}
+
+
+@pytest.mark.parametrize("words", [("--address", "auto"), ("--address", "auto", "--serial")])
+def test_a_cluster_needs_a_storage_that_every_node_sees(
+    tmp_path: Path, asked: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert started(tmp_path, *words) == 2
+    assert "every node sees" in capsys.readouterr().err
+    assert asked == []
+
+
+def test_json_lines_are_alone_on_stdout(
+    tmp_path: Path, asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert started(tmp_path, "--progress", "json") == 0
+    assert capsys.readouterr().out == ""
+    assert started(tmp_path, "--progress", "lines") == 0
+    assert capsys.readouterr().out == "done\n"
+    assert len(asked) == 2

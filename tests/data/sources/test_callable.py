@@ -1,0 +1,92 @@
+"""A user's function is named, called with its arguments, and what it returns is checked."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pdsearch.data.registry import RawData, sources
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.specs import DataSpec
+from tests.data.layouts import pixels
+
+SOURCE = sources.get("callable")
+HERE = "tests.data.sources.test_callable"
+
+
+def plain(count: int = 4, classes: int = 2) -> tuple[Any, ...]:
+    labels = np.arange(count, dtype=np.int64) % 2
+    return pixels(count, 1, 8), labels, pixels(2, 1, 8), labels[:2], range(classes)
+
+
+def unlabelled() -> tuple[Any, ...]:
+    return pixels(4, 1, 8), pixels(4, 1, 8)
+
+
+def floats() -> tuple[Any, ...]:
+    return pixels(4, 1, 8) / 255, *plain()[1:]
+
+
+def failing() -> RawData:
+    raise KeyError("gone")
+
+
+def forgetful() -> None:
+    return None
+
+
+def spec(name: str, root: Path | None = None, **options: Any) -> DataSpec:
+    named = tuple(sorted({"function": f"{HERE}:{name}", **options}.items()))
+    return DataSpec("callable", root=None if root is None else str(root), options=named)
+
+
+def test_arrays_are_enough_and_options_are_arguments() -> None:
+    raw = SOURCE.read(spec("plain", count=6))
+    assert len(raw.train_images) == 6
+    assert raw.classes == ("0", "1")
+
+
+def test_the_fingerprint_is_of_what_it_returns() -> None:
+    found = SOURCE.fingerprint(spec("plain"))
+    assert SOURCE.fingerprint(spec("plain")) == found
+    assert SOURCE.fingerprint(spec("plain", count=6)) != found
+
+
+def test_a_declared_version_stands_for_the_content() -> None:
+    found = SOURCE.fingerprint(spec("failing", version="1"))  # It is not called.
+    assert SOURCE.fingerprint(spec("failing", version="2")) != found
+    assert len(SOURCE.read(spec("plain", version="1")).train_images) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "why"),
+    [
+        ("unlabelled", {}, "returned no set of images"),
+        ("forgetful", {}, "returned no set of images"),
+        ("floats", {}, "train: images of type float64"),
+        ("failing", {}, "the function failed: KeyError"),
+        ("plain", {"cuont": 3}, "the function failed: TypeError"),
+        ("plain", {"classes": 1}, "labels from 0 to 1 of 1 classes"),
+    ],
+)
+def test_what_it_does_wrong_is_said(name: str, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(DataError, match=why) as caught:
+        SOURCE.fingerprint(spec(name, **options))
+    assert caught.value.where == f"{HERE}:{name}"
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (None, "needs a function"),
+        ("no_module", "is not of the form"),
+        ("no.such.module:f", "cannot import no.such.module"),
+        (f"{HERE}:nothing", "has no 'nothing'"),
+        (f"{HERE}:HERE", "is no function"),
+    ],
+)
+def test_a_name_that_names_no_function(function: str | None, why: str) -> None:
+    options = () if function is None else (("function", function),)
+    with pytest.raises(ConfigError, match=why):
+        SOURCE.fingerprint(DataSpec("callable", options=options))

@@ -1,0 +1,106 @@
+"""Folders of images are read by class; what does not fit is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pdsearch.data.registry import RawData, sources
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.specs import DataSpec
+from tests.data.layouts import laid_out, pixels, png, whole
+
+
+def add(root: Path, name: str, side: int = 8, channels: int = 3) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png(pixels(1, channels, side)[0]))
+
+
+def read(root: Path, **options: object) -> RawData:
+    spec = DataSpec("image_folder", root=str(root), options=tuple(sorted(options.items())))
+    sources.get("image_folder").fingerprint(spec)
+    return sources.get("image_folder").read(spec)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    laid_out("image_folder", tmp_path)
+    return tmp_path
+
+
+def test_classes_are_folders_in_order(root: Path) -> None:
+    raw = read(root)
+    assert raw.classes == ("cat", "dog")
+    assert raw.train_labels.tolist() == [0, 0, 1, 1]
+    assert np.array_equal(whole(raw.train_images), pixels(4, 3, 8)[[0, 2, 1, 3]])
+
+
+def test_test_goes_before_val_and_another_may_be_named(root: Path) -> None:
+    add(root, "test/cat/9.png")
+    add(root, "held/dog/1.png")
+    assert len(read(root).test_images) == 1
+    assert read(root, test="held").test_labels.tolist() == [1]
+    assert len(read(root, test="val").test_images) == 4
+
+
+def test_images_of_all_sizes_need_an_image_size(root: Path) -> None:
+    add(root, "train/cat/large.png", side=20)
+    with pytest.raises(DataError, match=r"large\.png: the image is 20x20, the first one 8x8"):
+        whole(read(root).train_images)
+    raw = read(root, image_size=6)
+    assert raw.train_images.shape == (5, 3, 6, 6)
+    assert whole(raw.train_images).shape == (5, 3, 6, 6)
+
+
+def test_grey_if_every_image_is(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        add(tmp_path, f"{part}/one/1.png", channels=1)
+    assert read(tmp_path).train_images.shape == (1, 1, 8, 8)
+    add(tmp_path, "test/one/2.png")
+    assert read(tmp_path).train_images.shape == (1, 3, 8, 8)
+
+
+def test_hidden_files_and_other_files_are_left_out(root: Path) -> None:
+    for name in ("train/cat/.hidden.png", "train/cat/notes.txt", "train/.folder/1.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"nothing")
+    assert len(read(root).train_images) == 4
+
+
+def test_the_fingerprint_knows_names_and_classes(root: Path) -> None:
+    source, spec = sources.get("image_folder"), DataSpec("image_folder", root=str(root))
+    before = source.fingerprint(spec)
+    (root / "train/cat/0.png").rename(root / "train/dog/0.png")
+    assert source.fingerprint(spec) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("val/owl/1.png", "no training image is of the class owl"),
+        ("train/empty/notes.txt", r"train/empty: no image"),
+    ],
+)
+def test_what_does_not_fit_is_named(root: Path, name: str, why: str) -> None:
+    add(root, name)
+    with pytest.raises(DataError, match=why):
+        read(root)
+
+
+def test_a_folder_without_folders(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match="expected ROOT/train/CLASS/IMAGE"):
+        read(tmp_path)
+
+
+def test_a_broken_image_is_named(root: Path) -> None:
+    (root / "train/dog/1.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"train/dog/1\.png: the image cannot be decoded"):
+        whole(read(root).train_images)
+
+
+@pytest.mark.parametrize("size", [0, True, 1.5, "8", 5000])
+def test_an_image_size_is_a_number_of_pixels(root: Path, size: object) -> None:
+    with pytest.raises(ConfigError, match="image_size"):
+        read(root, image_size=size)

@@ -1,0 +1,155 @@
+"""Published sets are read byte for byte as their formats say, and refused when their files are broken."""
+
+import gzip
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from pdsearch.data.download import Remote
+from pdsearch.data.registry import sources
+from pdsearch.data.sources.cifar import Cifar
+from pdsearch.data.sources.idx import FILES, Idx
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.specs import DataSpec
+from tests.data.layouts import idx, laid_out, pixels, tar, whole
+
+
+def test_cifar10_has_its_batches_in_order(tmp_path: Path) -> None:
+    raw = sources.get("cifar10").read(laid_out("cifar10", tmp_path))
+    assert np.array_equal(whole(raw.train_images), np.tile(pixels(3, 3, 32), (5, 1, 1, 1)))
+    assert raw.train_labels.tolist() == [0, 2, 1] * 5
+    assert raw.classes == ("cat", "dog", "owl")
+
+
+def test_cifar100_has_its_fine_labels(tmp_path: Path) -> None:
+    raw = sources.get("cifar100").read(laid_out("cifar100", tmp_path))
+    assert np.array_equal(whole(raw.test_images), pixels(3, 3, 32))
+    assert raw.test_labels.tolist() == [0, 2, 1]
+
+
+def test_svhn_has_a_zero_for_ten(tmp_path: Path) -> None:
+    raw = sources.get("svhn").read(laid_out("svhn", tmp_path))
+    assert raw.train_labels.tolist() == [0, 1, 9]
+    assert np.array_equal(whole(raw.train_images), pixels(3, 3, 32))
+
+
+def test_stl10_is_turned_upright(tmp_path: Path) -> None:
+    raw = sources.get("stl10").read(laid_out("stl10", tmp_path))
+    assert np.array_equal(whole(raw.train_images), pixels(2, 3, 96))
+    assert raw.train_labels.tolist() == [9, 0]
+
+
+def test_idx_files_may_be_unpacked_and_are_the_same_set(tmp_path: Path) -> None:
+    spec, source = laid_out("mnist", tmp_path), sources.get("mnist")
+    before = source.fingerprint(spec)
+    assert np.array_equal(whole(source.read(spec).train_images), pixels(4, 1, 28))
+    for path in (tmp_path / "MNIST" / "raw").iterdir():
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert source.fingerprint(spec) == before
+
+
+def test_sets_of_one_format_do_not_mix_in_one_root(tmp_path: Path) -> None:
+    laid_out("mnist", tmp_path)
+    with pytest.raises(DataError, match="FashionMNIST"):
+        sources.get("fashion_mnist").read(
+            DataSpec("fashion_mnist", root=str(tmp_path), options=(("download", False),))
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x01\0\0\0\x09abc", idx(pixels(4, 1, 28)), b"\0" * 40])
+def test_what_is_no_idx_file_of_its_kind_is_named(tmp_path: Path, content: bytes) -> None:
+    spec = laid_out("mnist", tmp_path)
+    (tmp_path / "MNIST" / "raw" / FILES[1]).write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match="train-labels"):
+        sources.get("mnist").read(spec)
+
+
+def test_a_torn_gzip_file_is_named(tmp_path: Path) -> None:
+    spec = laid_out("mnist", tmp_path)
+    path = tmp_path / "MNIST" / "raw" / FILES[0]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="no readable gzip file"):
+        sources.get("mnist").fingerprint(spec)
+
+
+def test_images_and_labels_have_to_be_as_many(tmp_path: Path) -> None:
+    spec = laid_out("mnist", tmp_path)
+    (tmp_path / "MNIST" / "raw" / FILES[1]).write_bytes(gzip.compress(idx(np.zeros(3, np.uint8))))
+    with pytest.raises(DataError, match="labels do not fit 4 images"):
+        sources.get("mnist").read(spec)
+
+
+def test_a_torn_batch_of_cifar_is_named_before_training(tmp_path: Path) -> None:
+    source = sources.get("cifar10")
+    assert isinstance(source, Cifar)
+    files = {f"{source.folder}/{name}": b"\0" * 3073 for name in (*source.train, *source.test)}
+    files[f"{source.folder}/data_batch_3.bin"] += b"\0"
+    tar(tmp_path / source.archive.name, {**files, f"{source.folder}/batches.meta.txt": b"cat\n"})
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: 3074 bytes are no whole number of images"):
+        source.fingerprint(DataSpec("cifar10", root=str(tmp_path)))
+
+
+def test_a_label_without_a_class_is_refused(tmp_path: Path) -> None:
+    source = sources.get("cifar10")
+    assert isinstance(source, Cifar)
+    files = {f"{source.folder}/{name}": b"\x01" + b"\0" * 3072 for name in (*source.train, *source.test)}
+    tar(tmp_path / source.archive.name, {**files, f"{source.folder}/batches.meta.txt": b"cat\n"})
+    with pytest.raises(DataError, match="label 1 of 1 classes"):
+        source.read(DataSpec("cifar10", root=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"X": pixels(3, 3, 32)},
+        {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": [[1], [11]]},
+        {"X": [1.0], "y": [1]},
+    ],
+)
+def test_what_is_no_svhn_file_is_named(tmp_path: Path, content: dict[str, object]) -> None:
+    spec = laid_out("svhn", tmp_path)
+    savemat(tmp_path / "train_32x32.mat", content)
+    with pytest.raises(DataError, match=r"train_32x32\.mat"):
+        sources.get("svhn").read(spec)
+    (tmp_path / "train_32x32.mat").write_bytes(b"no MATLAB file at all")
+    with pytest.raises(DataError, match="no readable MATLAB file"):
+        sources.get("svhn").read(spec)
+
+
+def test_stl10_files_have_to_fit(tmp_path: Path) -> None:
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    for name in ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin"):
+        (folder / name).write_bytes(b"\1" * 100)
+    with pytest.raises(DataError, match="100 labels do not fit 100 bytes"):
+        sources.get("stl10").read(DataSpec("stl10", root=str(tmp_path)))
+
+
+def test_download_is_true_or_false() -> None:
+    with pytest.raises(ConfigError, match="download is 'no'"):
+        sources.get("mnist").fingerprint(DataSpec("mnist", root="nowhere", options=(("download", "no"),)))
+
+
+def test_published_hashes_are_whole() -> None:
+    remotes = [
+        value for name in sources for value in vars(sources.get(name)).values() if isinstance(value, Remote)
+    ]
+    hashes = [remote.sha256 for remote in remotes]
+    for name in sources:
+        source = sources.get(name)
+        hashes += source.sha256 if isinstance(source, Idx) else ()
+    assert len(hashes) == len(set(hashes)) == 17
+    assert all(len(bytes.fromhex(found)) == hashlib.sha256().digest_size for found in hashes)
+
+
+def test_a_set_from_another_place_is_another_source(tmp_path: Path) -> None:
+    source = sources.get("cifar10")
+    assert isinstance(source, Cifar)
+    moved = replace(source, archive=Remote("http://127.0.0.1:9/other.tar.gz", "0" * 64))
+    with pytest.raises(DataError, match=r"other\.tar\.gz"):
+        moved.fingerprint(DataSpec("cifar10", root=str(tmp_path), options=(("download", False),)))

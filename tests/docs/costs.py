@@ -1,0 +1,59 @@
+"""What does each shipped space cost? The table of search_spaces/README.md; run this module to write it."""
+
+import re
+from pathlib import Path
+
+from pdsearch.cli.plan import size
+from pdsearch.search.disk import disk, known_images
+from pdsearch.search.plan import plan
+from pdsearch.space import Space, load
+
+SPACES = Path(__file__).parents[2] / "search_spaces"
+PAGE = SPACES / "README.md"
+SHIPPED = sorted(SPACES.glob("*.yaml"))
+MARKS = re.compile(r"(<!-- costs -->\n).*?(<!-- end -->)", re.DOTALL)
+COLUMNS = (
+    "File",
+    "Search trials",
+    "Students in all",
+    "Epochs without reuse",
+    "Epochs with reuse",
+    "Times fewer",
+    "Storage",
+)
+
+
+def table() -> str:
+    """The table, a line for each space."""
+    rows = [" | ".join(COLUMNS), "|".join(["---", *["---:"] * (len(COLUMNS) - 1)])]
+    rows += [" | ".join(_cells(path)) for path in SHIPPED]
+    return "".join(f"| {row} |\n" if "---" not in row else f"|{row}|\n" for row in rows)
+
+
+def written(page: str) -> str:
+    """The page with its table as it must be."""
+    found = table()
+    return MARKS.sub(lambda match: f"{match[1]}{found}{match[2]}", page)
+
+
+def _cells(path: Path) -> list[str]:
+    space = load(path)
+    found = plan(space)
+    return [
+        f"`{path.name}`",
+        f"{found.trials}",
+        f"{sum(phase.students for phase in found.phases):,.0f}",
+        f"{found.without_reuse:,.0f}",
+        f"{found.with_reuse:,.0f}",
+        f"{found.without_reuse / found.with_reuse:.1f}",
+        _storage(space),
+    ]
+
+
+def _storage(space: Space) -> str:
+    images = known_images(space.resolve(space.defaults()).data)
+    return "" if images is None else size(disk(space, plan(space), images).total)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

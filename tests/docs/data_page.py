@@ -1,0 +1,47 @@
+"""What lists must docs/data.md hold? All sources and augmentations, by their registries; run this to write them."""
+
+import inspect
+import re
+from functools import partial
+from pathlib import Path
+
+from pdsearch.cli.catalogue import describe, names
+from pdsearch.data.registry import sources
+
+__all__ = ["KINDS", "PAGE", "written"]
+
+PAGE = Path(__file__).parents[2] / "docs" / "data.md"
+KINDS = ("sources", "augmentations")
+
+
+def written(page: str) -> str:
+    """The page with both lists as they must be, each between its marks."""
+    for kind in KINDS:
+        marks = re.compile(rf"(<!-- {kind} -->\n).*?(<!-- end -->)", re.S)
+        page = marks.sub(partial(_between, _list(kind)), page)
+    return page
+
+
+def _between(text: str, marks: re.Match[str]) -> str:
+    return f"{marks[1]}{text}\n{marks[2]}"
+
+
+def _list(kind: str) -> str:
+    rows = [f"| `data.{'source' if kind == 'sources' else 'augment'}` | What it is | From |", "|---|---|---|"]
+    for name in names(kind):
+        part = describe(kind, name)
+        number = next((p for p in part.parameters), None)
+        more = f" {number.name} = {number.default}, from {number.range}: {number.help}." if number else ""
+        rows.append(f"| `{name}` | {part.summary}{more}{_options(kind, name)} | {part.source} |")
+    return "\n".join(rows)
+
+
+def _options(kind: str, name: str) -> str:
+    """What a source's docstring says of its options, up to the end of the paragraph."""
+    text = inspect.cleandoc(type(sources.get(name)).__doc__ or "") if kind == "sources" else ""
+    found = re.search(r"\bOptions?: .*?(?=\n\n|\Z)", text, re.S)
+    return " " + " ".join(found[0].split()) if found else ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,73 @@
+"""Do the shipped spaces cost what their table says, and do the paper's say what the paper did?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pdsearch.pruning import targets
+from pdsearch.search.disk import known_images
+from pdsearch.search.plan import plan
+from pdsearch.space import load
+from pdsearch.specs import Recipe
+from tests.docs.costs import PAGE, SHIPPED, SPACES, written
+
+PAPER = [path for path in SHIPPED if path.name.startswith(("cifar100", "tiny", "self"))]
+CIFAR = Recipe(200, 0.1, milestones=(60, 120, 160), gamma=0.2, weight_decay=5e-4, select="best_val")
+CIFAR_RECOVERY = Recipe(130, 0.1, milestones=(39, 84), weight_decay=2e-4, select="best_val")
+TINY = Recipe(100, 0.01, milestones=(30, 60, 80), weight_decay=1e-4, select="best_val")
+TINY_RECOVERY = Recipe(50, 0.04, batch_size=512, milestones=(10, 30), weight_decay=1e-4, select="best_val")
+TINY_DISTILLATION = replace(TINY, batch_size=256, gamma=0.2)
+MOBILE = replace(TINY_DISTILLATION, lr=0.05, milestones=(60, 80), gamma=0.1, weight_decay=5e-4)
+
+
+def test_the_table_is_up_to_date() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == written(page), "run: python -m tests.docs.costs"
+
+
+@pytest.mark.parametrize("path", PAPER, ids=lambda path: path.stem)
+def test_the_paper_s_settings(path: Path) -> None:
+    space = load(path)
+    spec = space.resolve({"prune.method": "magnitude", "prune.ratio": 0.79})
+    assert dict(spec.distill.params) | {"temperature": 10, "alpha": 0.95} == dict(spec.distill.params)
+    assert (spec.data.val_fraction, spec.data.split_seed, spec.data.augment) == (0.1, 200, "crop_flip")
+    assert spec.prune is not None
+    assert len(targets(spec.prune)) == 7
+    recipes = (spec.teacher.recipe, spec.prune.recipe, spec.distill.recipe)
+    assert all(recipe.select == "best_val" and recipe.nesterov for recipe in recipes)
+    assert known_images(spec.data) is not None
+    assert plan(space).exact
+    assert plan(space).trials == 4
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAPER if "quick" not in path.stem], ids=lambda path: path.stem
+)
+def test_the_paper_s_schedules(path: Path) -> None:
+    spec = load(path).resolve({"prune.method": "magnitude", "prune.ratio": 0.36})
+    assert spec.prune is not None
+    found = (spec.teacher.recipe, spec.prune.recipe, spec.distill.recipe)
+    if path.name.startswith("tiny"):
+        last = MOBILE if spec.student.model == "mobilenetv2" else TINY_DISTILLATION
+        assert found == (TINY, TINY_RECOVERY, last)
+    else:
+        assert found == (CIFAR, CIFAR_RECOVERY, CIFAR)
+    assert (SPACES / f"{path.stem}_quick.yaml").exists()
+
+
+@pytest.mark.parametrize("path", [path for path in PAPER if "quick" in path.stem], ids=lambda path: path.stem)
+def test_a_quick_variant_is_the_same_in_miniature(path: Path) -> None:
+    quick, full = (plan(load(p)) for p in (path, SPACES / path.name.replace("_quick", "")))
+    assert [(a.label, a.stage) for a in quick.artifacts] == [(a.label, a.stage) for a in full.artifacts]
+    assert quick.with_reuse < full.with_reuse / 8
+    one, other = (
+        load(p).resolve({"prune.method": "none"}) for p in (path, SPACES / path.name.replace("_quick", ""))
+    )
+    assert (one.teacher.model, one.student, one.distill.params) == (
+        other.teacher.model,
+        other.student,
+        other.distill.params,
+    )
+    assert one.data == replace(other.data, subset=one.data.subset)
+    assert one.data.subset is not None

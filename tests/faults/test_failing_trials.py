@@ -1,0 +1,126 @@
+"""Whatever a trial does, it fails alone, with a reason; only what trying again can mend is tried again."""
+
+import importlib
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.events import Outcome
+from pdsearch.jobs import refusal, refused_by
+from pdsearch.search.study import open_study
+from pdsearch.stages.site import Site
+from pdsearch.trial import run_job
+from tests.faults import world
+from tests.stages.digits import ALONE, job, run, site
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Site:
+    return replace(site(tmp_path), logs=tmp_path / "trials")
+
+
+def raising(error: BaseException) -> Callable[..., NoReturn]:
+    def broken(*_: Any, **__: Any) -> NoReturn:
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), MemoryError(), ZeroDivisionError("by zero")])
+def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
+    here: Site, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr("pdsearch.trial.distill", raising(error))
+    _, outcome = run(ALONE, here)
+    assert outcome.state == "failed"
+    assert outcome.reason is not None
+    assert "(traceback in trials/" in outcome.reason
+    (log,) = (here.logs or Path()).iterdir()
+    assert "in broken" in log.read_text()
+
+
+def test_ctrl_c_is_no_failure_of_the_trial(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdsearch.trial.distill", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        run(ALONE, here)
+
+
+def test_a_full_gpu_is_tried_in_halves_and_quarters(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[int] = []
+
+    def crowded(*_: Any, **__: Any) -> NoReturn:
+        parts.append(here.engine("fp32").parts)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("pdsearch.trial.distill", crowded)
+    _, outcome = run(ALONE, here)
+    assert parts == [1, 2, 4]
+    assert outcome.state == "failed"
+    assert str(outcome.reason).startswith("out of GPU memory")
+    assert here.parts == 1
+
+
+def test_a_trial_that_fits_in_parts_says_so(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pdsearch.stages.distill import distill
+
+    def crowded(*args: Any, **named: Any) -> Any:
+        if here.parts == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return distill(*args, **named)
+
+    monkeypatch.setattr("pdsearch.trial.distill", crowded)
+    _, outcome = run(ALONE, here)
+    assert outcome.state == "complete"
+    assert "each batch in 2 parts" in str(outcome.reason)
+
+
+def _hang(where: Path) -> None:
+    trial = importlib.import_module("pdsearch.trial")
+    trial.distill = lambda *_: time.sleep(60)  # type: ignore[attr-defined]
+    torch.set_num_threads(1)
+    list(run_job(job(ALONE), replace(site(where), patience_s=1.0)))
+    sys.exit(0)
+
+
+def test_a_trial_that_hung_fails_when_it_is_run_again(here: Site, tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 1
+    _, outcome = run(ALONE, here)
+    assert outcome.state == "failed"
+    assert str(outcome.reason).startswith("hung: no sign of life")
+    (log,) = (here.logs or Path()).glob("*.log")
+    assert "Timeout" in log.read_text()
+
+
+@pytest.mark.parametrize("error", [StorageError("gone"), StorageFullError("full")])
+def test_a_refusal_travels_as_an_outcome(error: StorageError) -> None:
+    back = refused_by(Outcome(refusal(error), str(error)))
+    assert type(back) is type(error)
+    assert "run the same command again" in str(back)
+    assert refused_by(Outcome("failed", "another")) is None
+
+
+def test_a_storage_that_refuses_stops_the_run_and_no_trial_fails(root: Path) -> None:
+    where = world.space(root)
+    with open_study(where, world.Silent()) as study:
+        worker, agenda = world.Worker(study), study.agenda
+        while (one := agenda.next()) is not None and one.kind != "search":
+            agenda.finish(one, world.outcome(study, one, worker))
+        assert one is not None
+        agenda.finish(one, Outcome("full", "no space is left"))
+        assert agenda.next() is None
+        assert agenda.done
+        assert isinstance(agenda.failure, StorageFullError)
+    assert not any(name.startswith("search") for name in world.records(root))
+    world.run(where)
+    assert sum(record["params"] != {} for record in world.read(root).values()) >= 4

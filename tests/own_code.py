@@ -1,0 +1,104 @@
+"""Modules of a user's own, written where pdsearch is started, each under a name of its own."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+__all__ = ["NETS", "Author", "author"]
+
+_NUMBERS = itertools.count()
+
+NETS = """
+from dataclasses import dataclass
+import torch
+from torch import nn
+from torch.nn import functional as F
+from pdsearch.registry import parameter
+
+
+def flat(*, num_classes, channels, image_size, width=4):
+    size = channels * image_size ** 2
+    return nn.Sequential(nn.Flatten(), nn.Linear(size, width), nn.ReLU(), nn.Linear(width, num_classes))
+
+
+class Shaped(nn.Module):
+    def __init__(self, *, num_classes, channels, image_size, widths=(4, 6), **more):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(channels, widths[0], 3), nn.Conv2d(widths[0], widths[1], 3)
+        self.norm, self.last = nn.BatchNorm2d(widths[1]), nn.Linear(widths[1], num_classes)
+
+    def forward(self, images):
+        maps = self.norm(self.second(torch.relu(self.first(images))))
+        return self.last(torch.relu(maps).mean((2, 3)))
+
+
+def blind(*, num_classes):
+    return nn.Identity()
+
+
+def wrong(*, num_classes, channels, image_size):
+    return 7
+
+
+@dataclass(frozen=True)
+class Weights:
+    weight: float = parameter(1.0, help="of the difference", low=0.0, high=10.0)
+
+
+def squared(student, teacher, targets, params):
+    return F.cross_entropy(student.logits, targets) + params.weight * F.mse_loss(student.logits, teacher.logits)
+
+
+squared.params = Weights
+
+
+def alone(student, teacher, targets, params):
+    return F.cross_entropy(student.logits, targets)
+
+
+alone.needs_teacher = False
+
+
+def short(student, teacher):
+    return 0
+
+
+def undeclared(student, teacher, targets, params):
+    return 0
+
+
+undeclared.params = {"weight": 1.0}
+number = 7
+"""
+
+
+class Author:
+    """Writes modules into the folder where things are started.
+
+    Args:
+        folder: That folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, text: str = NETS) -> str:
+        """Write a module nobody has imported yet; return its name."""
+        name = f"own_code_{next(_NUMBERS)}"
+        (self.folder / f"{name}.py").write_text(text)
+        return name
+
+
+@pytest.fixture
+def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Author]:
+    """An author at work in the current folder, of which nothing stays importable."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    known = {*sys.modules}
+    yield Author(tmp_path)
+    for name in {*sys.modules} - known:
+        if name.startswith("own_code_"):
+            del sys.modules[name]

@@ -1,0 +1,211 @@
+"""Is a study's cost the one that the paper's schedule implies, and the one that a study then has?"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pdsearch import serial
+from pdsearch.artifacts import Store
+from pdsearch.search.plan import Phase, Plan, plan
+from pdsearch.search.study import open_study
+from pdsearch.space import parse
+from pdsearch.stages.site import Site
+from tests.search.played import Watching
+
+PAPER: dict[str, Any] = {
+    "data": {"source": "digits"},
+    "teacher": {"model": "convnet_l"},
+    "student": {"model": "convnet_s"},
+    "train": {
+        "teacher": {"epochs": 200, "lr": 0.1},
+        "recover": {"epochs": 130, "lr": 0.1},
+        "distill": {"epochs": 200, "lr": 0.1},
+    },
+    "prune": {"method": "magnitude"},
+    "space": {
+        "prune.ratio": [0.36, 0.59, 0.79],
+        "distill.temperature": {"low": 1, "high": 20, "log": True},
+    },
+    "search": {"trials": 60},
+}
+GRID = {**PAPER["space"], "distill.temperature": [float(n) for n in range(1, 21)]}
+
+
+def planned(**sections: Any) -> Plan:
+    return plan(parse({**PAPER, **sections}))
+
+
+def phase(found: Plan, name: str) -> Phase:
+    return next(p for p in found.phases if p.name == name)
+
+
+def test_the_paper_s_search_without_and_with_reuse() -> None:
+    """20 trials at each of 36, 59 and 79 %: 57,800 epochs, or 13,110 where nothing is computed twice."""
+    found = planned(space=GRID)
+    assert found.exact
+    search = phase(found, "search")
+    assert (search.without_reuse, search.with_reuse) == (57_800, 13_110)
+    assert round(search.without_reuse / search.with_reuse, 1) == 4.4
+
+
+def test_the_same_is_expected_of_trials_drawn_at_random() -> None:
+    found = planned()
+    assert not found.exact
+    search = phase(found, "search")
+    assert search.without_reuse == pytest.approx(57_800)
+    assert search.with_reuse == pytest.approx(13_110, abs=1e-3)
+
+
+def test_rounds_are_shared_along_the_chain() -> None:
+    found = planned(space=GRID)
+    assert [(a.stage, a.epochs, a.uses) for a in found.artifacts] == [
+        ("teacher", 200, 60),
+        *(("prune", 130, uses) for uses in (60, 60, 40, 40, 20, 20, 20)),
+    ]
+    assert [a.built for a in found.artifacts] == [1] * 8
+    assert (found.count("teacher"), found.count("prune")) == (1, 7)
+    assert found.artifacts[4].label == "convnet_l magnitude round 4, 59 %"
+
+
+def test_few_trials_do_not_need_every_round() -> None:
+    found = planned(search={"trials": 2})
+    # Of two trials one at least is at 79 % with a chance of 5/9, at 59 % or more with 8/9.
+    assert [a.built for a in found.artifacts] == pytest.approx(
+        [1, 1, 1, 8 / 9, 8 / 9, 5 / 9, 5 / 9, 5 / 9], abs=1e-5
+    )
+
+
+def test_a_ratio_that_never_repeats_shares_nothing() -> None:
+    prune = {"method": "magnitude", "schedule": "one_shot"}
+    searched = {"prune.ratio": {"low": 0.1, "high": 0.9}}
+    search = phase(planned(prune=prune, space=searched), "search")
+    assert search.with_reuse == pytest.approx(200 + 60 * (130 + 200))
+    geometric = phase(planned(space=searched), "search")
+    assert geometric.with_reuse < 200 + 130 * 11 + 60 * 200
+
+
+def test_teachers_under_a_continuous_range_are_each_trained() -> None:
+    searched = {**PAPER["space"], "train.teacher.lr": {"low": 0.01, "high": 0.1}}
+    recipes = {**PAPER["train"], "teacher": {"epochs": 200}}
+    search = phase(planned(space=searched, train=recipes), "search")
+    assert search.with_reuse == pytest.approx(search.without_reuse)
+
+
+@pytest.mark.parametrize(
+    ("prune", "epochs", "stored"),
+    [
+        ({"recovery": "none"}, 200, {2, 4, 7}),
+        ({"at": "init", "method": "synflow", "schedule": "exponential", "rounds": 5}, 200 + 3 * 200, {5}),
+    ],
+)
+def test_rounds_that_do_not_train_cost_nothing(prune: dict[str, Any], epochs: int, stored: set[int]) -> None:
+    found = planned(prune={"method": "magnitude", **prune}, space=GRID)
+    assert phase(found, "search").with_reuse == epochs + 60 * 200
+    labels = [a.label for a in found.artifacts if a.stage == "prune" and a.stored]
+    assert len(labels) == 3
+    assert {int(label.split("round ")[1].split(",")[0]) for label in labels} == stored
+
+
+def test_a_teacher_from_a_file_costs_nothing() -> None:
+    found = planned(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, space=GRID)
+    assert phase(found, "search").with_reuse == 7 * 130 + 60 * 200
+
+
+def test_every_dense_teacher_is_built_before_the_search() -> None:
+    searched = {"teacher.model": ["convnet_l", "convnet_m"], "teacher.seed": [0, 1, 2], **PAPER["space"]}
+    found = planned(space=searched, teacher={}, search={"trials": 1})
+    assert found.count("teacher") == 6
+
+
+def test_the_unpruned_teacher_gets_as_many_trials_as_the_median_one() -> None:
+    """80 trials, 20 with each of four methods: three ratios each of three of them, so that the median has 7."""
+    assert phase(planned(), "comparison") == Phase("comparison", 20, 8_000, 4_000)
+    methods = ["none", "magnitude", "random", "taylor"]
+    ratio = {"choices": [0.36, 0.59, 0.79], "when": {"prune.method": methods[1:]}}
+    searched = {**PAPER["space"], "prune.method": methods, "prune.ratio": ratio}
+    found = planned(prune={}, space=searched, search={"trials": 80})
+    assert "comparison" not in [p.name for p in found.phases]
+
+
+def test_the_unpruned_teacher_has_no_more_trials_than_there_are() -> None:
+    found = planned(space={"prune.ratio": [0.36, 0.59], "teacher.seed": [0, 1]})
+    assert phase(found, "comparison").students <= 2
+
+
+@pytest.mark.parametrize(
+    ("sections", "students"),
+    [
+        ({}, 5 * (3 + 1 + 3 + 1)),
+        ({"confirm": {"teachers": 2, "seeds": 3}}, 3 * (2 + 1 + 2 + 1)),
+        ({"space": {"prune.ratio": [0.36, 0.59, 0.79]}}, 5 * (3 + 1 + 0 + 1)),
+        ({"space": {**PAPER["space"], "train.distill.momentum": [0.5, 0.9]}}, 5 * (3 + 1 + 3 + 4)),
+        ({"student": {"model": "from_teacher"}}, 5 * (3 + 1 + 4 + 4)),
+    ],
+)
+def test_confirmation_is_counted_at_its_most(sections: dict[str, Any], students: int) -> None:
+    found = phase(planned(**{"confirm": {"teachers": 5, "seeds": 5}, **sections}), "confirmation")
+    assert found.students == students
+    assert found.with_reuse == 200 * students
+
+
+def test_a_student_shaped_by_its_teacher_is_not_trained_alone() -> None:
+    assert "student alone" not in [p.name for p in planned(student={"model": "from_teacher"}).phases]
+    assert phase(planned(), "student alone") == Phase("student alone", 1, 200, 200)
+
+
+def test_totals_are_sums() -> None:
+    found = planned(confirm={"teachers": 2, "seeds": 2})
+    assert found.with_reuse == sum(p.with_reuse for p in found.phases)
+    assert found.without_reuse == sum(p.without_reuse for p in found.phases)
+
+
+GRIDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "searched": (
+        {"space": {"distill.temperature": [1, 4]}, "search": {"trials": 6, "sampler": "random"}},
+        {"teacher": 3, "prune": 4, "distill": 6 + 1},
+    ),
+    "confirmed": (
+        {"search": {"trials": 3, "sampler": "random"}, "confirm": {"teachers": 2, "seeds": 2}},
+        {"teacher": 3, "prune": 4, "distill": 3 + 1 + 2 * (2 + 1 + 1)},
+    ),
+    "shaped": (
+        {
+            "student": {"model": "from_teacher"},
+            "search": {"trials": 3, "sampler": "random"},
+            "confirm": {"teachers": 1, "seeds": 2},
+        },
+        {"teacher": 3, "prune": 4, "distill": 3 + 2 * (2 + 2 + 2)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    sections, expected = GRIDS[name]
+    recipe = {"lr": 0.05, "batch_size": 32}
+    epochs = {"teacher": 3, "recover": 2, "distill": 1}
+    searched = {
+        "prune.method": ["none", "magnitude"],
+        "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
+    }
+    fixed = {
+        "data": {"source": "digits", "subset": 60},
+        "teacher": {"model": "convnet_s"},
+        "train": {stage: {**recipe, "epochs": count} for stage, count in epochs.items()},
+        "prune": {},
+        "storage": str(tmp_path),
+    }
+    space = parse({**PAPER, **fixed, **sections, "space": {**searched, **sections.get("space", {})}})
+    trained: Counter[str] = Counter()
+    monkeypatch.setattr(Site, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
+    with open_study(space, Watching()) as study:
+        serial.run(study.agenda, Site(Store(study.artifacts), study.progress))
+        assert study.agenda.failure is None
+    found = plan(space)
+    assert found.exact
+    assert trained == expected
+    assert found.with_reuse == sum(trained.values())
