@@ -38,7 +38,6 @@ def run(
         progress: Folder of checkpoints, seen by every node.
         folder: The study's, for logs, and for Tune's own files where the session has no place for them.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
-        folder: For Tune's own files where the session has no place for them.
         trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
     """
     place: dict[str, Any] = {
