@@ -30,8 +30,8 @@ class PruningMethod:
         score: The function.
         params: Dataclass of its parameters.
         needs_data: It wants batches; otherwise it is called with none.
-        structured: Scores are one per output channel, (out_channels,), and whole channels go; layers without
-            scores stay whole.
+        structured: Scores are one per output channel that is there, (out_channels,), and whole channels go, tied
+            ones together; channels without a score stay.
         at: The weights it makes sense on: "trained", "init" or both.
         schedules: The schedules it makes sense with.
         scopes: Where its scores may compete: "global", "layer" or both.

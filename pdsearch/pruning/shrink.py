@@ -23,7 +23,7 @@ TOLERANCE = 1e-6
 
 def kept_channels(mask: Mask, ties: tuple[Tie, ...]) -> dict[str, tuple[int, ...]]:
     """Return which channels of each tie a mask of the whole network keeps."""
-    rows = {tie.name: mask[tie.name].flatten(1).any(dim=1) for tie in ties}
+    rows = {tie.name: mask[tie.name].flatten(1).any(dim=1).tolist() for tie in ties}
     named = {tie.name: next(part for part in tie.parts if part.weight == tie.name) for tie in ties}
     return {
         name: tuple(c for at, c in zip(part.positions, part.channels, strict=True) if rows[name][at])

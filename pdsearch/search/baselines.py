@@ -14,7 +14,8 @@ def alone(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:
         spec: The trial to compare with.
         shape: Its student as it was built, so that a student shaped by a pruned teacher keeps its shape.
     """
-    return replace(spec, prune=None, student=shape, distill=replace(spec.distill, loss="ce", params=()))
+    hard = replace(spec.distill, loss="ce", params=(), code="")
+    return replace(spec, prune=None, student=shape, distill=hard)
 
 
 def unpruned(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:

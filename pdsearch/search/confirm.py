@@ -100,7 +100,10 @@ def _job(spec: TrialSpec, describe: Description, baselines: Mapping[str, str]) -
 def _finalist(record: Record) -> Finalist:
     shape = record["student"]
     options = tuple((name, _frozen(value)) for name, value in sorted(shape.get("options", {}).items()))
-    return Finalist(spec_from_json(record["spec"]), StudentSpec(model=shape["model"], options=options))
+    spec = spec_from_json(record["spec"])
+    # A student shaped by its teacher is of the teacher's code.
+    source = spec.student if shape["model"] == spec.student.model else spec.teacher
+    return Finalist(spec, StudentSpec(model=shape["model"], options=options, code=source.code))
 
 
 def _frozen(value: Any) -> Any:

@@ -65,7 +65,7 @@ def _shaped(spec: TrialSpec, data: Dataset, teacher: Network | None) -> StudentS
         image_size=data.image_size,
         options=without_weights(spec.teacher.model, spec.teacher.options),
     )
-    return StudentSpec(spec.teacher.model, options)
+    return StudentSpec(spec.teacher.model, options, spec.teacher.code)
 
 
 def _plain(value: object) -> Json:

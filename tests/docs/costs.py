@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from pdsearch.cli.plan import size
+from pdsearch.cli.sizes import size
 from pdsearch.search.disk import disk, known_images
 from pdsearch.search.plan import plan
 from pdsearch.space import Space, load

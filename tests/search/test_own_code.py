@@ -7,8 +7,12 @@ import pytest
 
 from pdsearch.dotted import source_hash
 from pdsearch.errors import ConfigError
+from pdsearch.search.baselines import alone, unpruned
+from pdsearch.search.confirm import _finalist
 from pdsearch.search.own_code import own_code
 from pdsearch.search.study import open_study
+from pdsearch.specs import StudentSpec, TrialSpec, spec_to_json
+from pdsearch.stages.own_code import check_own_code
 from tests.own_code import Author, author
 from tests.search.played import DOCUMENT, Watching, space
 
@@ -43,3 +47,29 @@ def test_a_study_keeps_the_hashes_and_refuses_another_file(author: Author, tmp_p
         open_study(own, Watching()),
     ):
         pass
+
+
+def completed(author: Author, folder: Path, student: str) -> TrialSpec:
+    """A trial of one's own teacher, loss and student; X is the module's name."""
+    module = author.write()
+    parts = {"teacher": {"model": f"{module}:Shaped"}, "distill": {"loss": f"{module}:squared"}}
+    searched = {**DOCUMENT["space"], "distill.weight": [1.0, 2.0]}
+    del searched["distill.temperature"]
+    own = space(folder, student={"model": student.replace("X", module)}, space=searched, **parts)
+    with open_study(own, Watching()) as study:
+        return study.describe.complete(own.resolve(own.defaults()))
+
+
+@pytest.mark.parametrize("student", ["X:flat", "from_teacher", "convnet_s"])
+def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other(
+    author: Author, tmp_path: Path, student: str
+) -> None:
+    spec = completed(author, tmp_path, student)
+    built = spec.teacher.model if student == "from_teacher" else spec.student.model
+    record = {"spec": spec_to_json(spec), "student": {"model": built, "options": {}}}
+    shape = _finalist(record).shape
+    assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
+    dense, hard = unpruned(spec, shape), alone(spec, shape)
+    assert (dense.distill.code, hard.distill.code) == (source_hash(spec.distill.loss), "")
+    for trial in (spec, dense, hard):
+        check_own_code(trial)
