@@ -2,11 +2,11 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from pdsearch.events import Outcome, Ready, Report
+from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.ledger import Ledger
 from pdsearch.space import Space, load
@@ -38,6 +38,15 @@ storage: {storage}
 """
 
 
+CENTRE = {
+    "distill.temperature": 4.0,
+    "distill.alpha": 0.8,
+    "train.distill.lr": 0.06,
+    "train.distill.weight_decay": 5e-4,
+    "prune.method": "none",
+}
+
+
 class Silent:
     """An observer that says nothing."""
 
@@ -53,9 +62,12 @@ def space(folder: Path, *, trials: int, sampler: str, epochs: int = 1) -> Space:
     return load(file)
 
 
-def answers(job: Job) -> Iterator[Ready | Report | Outcome]:
+def answers(job: Job) -> Generator[Event, None, None]:
     """Yield what a trained trial would have said: the better, the nearer to one point of the space."""
-    params = job.params
+    if job.kind == "teacher":
+        yield Outcome("complete", values={"teacher.val_accuracy": 0.9})
+        return
+    params = {**CENTRE, **job.params}
     distance = (
         (math.log(params["distill.temperature"]) - 1.4) ** 2 / 4
         + (params["distill.alpha"] - 0.8) ** 2

@@ -41,5 +41,8 @@ class ArtifactStore(Protocol):
     def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
         """Write an entry, all or nothing; an existing one wins."""
 
+    def used(self, stage: str) -> int:
+        """Return the bytes that a stage's entries take."""
+
     def lease(self, stage: str, key: str) -> Lease:
         """Return the lease under which the entry is built."""

@@ -109,6 +109,10 @@ class Store:
         with storage_errors(folder):
             return sum(p.stat().st_size for _, p in payload_files(folder)) if folder.is_dir() else 0
 
+    def used(self, stage: str) -> int:
+        """Return the bytes of all payloads of a stage; what is removed meanwhile counts as it is found."""
+        return sum(self.size(stage, key) for _, key in self.entries(stage))
+
     def remove(self, stage: str, key: str) -> bool:
         """Remove an entry; a reader that has its files open keeps them. Returns whether there was one."""
         folder = self._folder(stage, key)

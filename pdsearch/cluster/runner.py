@@ -27,6 +27,7 @@ def run(
     progress: Path,
     folder: Path,
     patience_s: float | None = None,
+    trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:
     """Run all of a study's work on a Ray session.
 
@@ -38,6 +39,7 @@ def run(
         progress: Folder of checkpoints, seen by every node.
         folder: The study's, for logs, and for Tune's own files where the session has no place for them.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
+        trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
 
     Raises:
         StorageError: The study's storage refused; it is as if the run had been cut off there.
@@ -54,7 +56,7 @@ def run(
     searcher = JobSearcher(guarded, place, session.slots)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
-        tune.with_resources(JobTrainable, needs),
+        tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             num_samples=-1,
             max_concurrent_trials=session.slots,

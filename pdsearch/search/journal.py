@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from pdsearch.durable import storage_errors
+from pdsearch.search.indexed import IndexedStorage
 
 __all__ = ["Journal", "open_journal", "set_aside", "whole_lines"]
 
@@ -65,7 +65,7 @@ class Journal(BaseJournalBackend):
         self._fresh.extend(logs)
 
 
-def open_journal(path: Path) -> JournalStorage:
+def open_journal(path: Path) -> IndexedStorage:
     """Open a study's journal, or begin one. The caller holds the study's lease: it is the only writer.
 
     Optuna appends to the file line by line and cannot read it again once a torn line was followed by another; so a
@@ -74,7 +74,7 @@ def open_journal(path: Path) -> JournalStorage:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
-    return JournalStorage(Journal(path))
+    return IndexedStorage(Journal(path))
 
 
 def whole_lines(content: bytes) -> int:

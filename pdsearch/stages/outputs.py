@@ -46,7 +46,7 @@ class TeacherLogits:
 
     @property
     def stored(self) -> bool:
-        """Whether the logits of all epochs fit into the limit; otherwise the teacher runs live."""
+        """Whether the logits of all epochs fit into the limit at all; otherwise none of them is stored."""
         epochs = 1 if self.seen.constant else self.spec.distill.recipe.epochs
         return self._epoch_bytes * epochs <= self.site.outputs_limit_bytes
 
@@ -58,11 +58,11 @@ class TeacherLogits:
         return self._current[epoch][index]
 
     def _load(self, epoch: int) -> dict[int, Tensor]:
-        if not self.stored:
-            return {epoch: self._live(epoch)}
         per_block = self._epochs_per_block
         block = epoch // per_block
         key = outputs_key(self.spec, block=block, epochs_per_block=per_block)
+        if not self.stored or not self._has_a_place(key):
+            return {epoch: self._live(epoch)}
 
         def load() -> tuple[Tensor, int]:
             entry = drain(obtain(self.site, "outputs", key, lambda: self._compute(block)))
@@ -71,6 +71,10 @@ class TeacherLogits:
 
         held = self.site.kept.get(("outputs", key), load)
         return {block * per_block + row: held[row] for row in range(len(held))}
+
+    def _has_a_place(self, key: str) -> bool:
+        there = self.site.store.find("outputs", key) is not None
+        return there or self.site.shelf.take(self._epoch_bytes * self._epochs_per_block)
 
     def _live(self, epoch: int) -> Tensor:
         """Return the teacher's logits for all views of an epoch, (N, classes), in the precision it computes in."""

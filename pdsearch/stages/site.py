@@ -10,6 +10,7 @@ import torch
 
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.events import Use
+from pdsearch.stages.shelf import Shelf
 from pdsearch.training import Engine
 
 __all__ = ["Kept", "Site"]
@@ -48,7 +49,8 @@ class Site:
         store: Of artifacts, shared by all workers.
         progress: Folder of checkpoints of what is running, by key; seen by every node.
         device: "cpu", "cuda", "cuda:1", ...
-        outputs_limit_bytes: Teacher outputs of one stream are stored up to this size; beyond it the teacher runs live.
+        outputs_limit_bytes: Teacher outputs are stored up to this size, those of all studies in the store together;
+            beyond it the teacher runs live.
         checkpoint_s: Seconds between two checkpoints, at least.
         logs: Folder of the logs of trials that failed; None keeps none.
         patience_s: Seconds without a sign of life after which a trial counts as hung; None waits for ever.
@@ -68,6 +70,14 @@ class Site:
     kept: Kept = field(default_factory=Kept)
     uses: list[Use] = field(default_factory=list)
     epochs: dict[str, int] = field(default_factory=dict)
+    _shelf: Shelf | None = None
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where teacher outputs are stored, as far as there is room."""
+        if self._shelf is None:
+            self._shelf = Shelf(self.store, self.outputs_limit_bytes)
+        return self._shelf
 
     def begin(self) -> None:
         """Start a trial: forget what the last one used, keep what it loaded."""

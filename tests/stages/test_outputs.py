@@ -98,3 +98,15 @@ def test_the_teacher_answers_folded(here: Site) -> None:
     folded = answering(found.teacher, here, SPEC.precision)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     assert folded is answering(found.teacher, here, SPEC.precision)
+
+
+def test_a_full_store_lets_the_teacher_run_live_and_what_is_there_is_used(here: Site, tmp_path: Path) -> None:
+    found = logits(MOVING, here)
+    expected = [found.rows(epoch, EVERY) for epoch in (0, 9)]
+    assert blocks(here) == 2
+    full = logits(MOVING, site(tmp_path, outputs_limit_bytes=here.store.used("outputs")))
+    assert full.stored
+    assert torch.equal(full.rows(0, EVERY), expected[0])
+    assert torch.equal(full.rows(9, EVERY), expected[1])
+    full.rows(16, EVERY)
+    assert blocks(full.site) == 2

@@ -1,0 +1,80 @@
+"""Does a driver stay as fast when a study grows? Time and memory of a trial, and of an ask, at growing lengths.
+
+Trials answer at once, so that everything measured is the driver's own: sampling, ledger, journal and records on disk.
+"""
+
+import dataclasses
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.harness import Result, arguments, show
+from benchmarks.scripted import Silent, drive, end, space
+from pdsearch.search.ledger import Ledger
+from pdsearch.search.study import open_study
+
+__all__ = ["main", "measure"]
+
+
+def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> list[Result]:
+    """Grow a study to each length with random points, then time single trials that are sampled by TPE."""
+    short = space(folder, trials=10**6, sampler="random")
+    asks: dict[str, list[float]] = {}
+    wholes: dict[str, list[float]] = {}
+    busy: dict[str, list[float]] = {}
+    notes: dict[str, float] = {}
+    with open_study(short, Silent()) as study:
+        ledger = study.agenda.search
+        for length in lengths:
+            ledger.space = short
+            drive(ledger, length - ledger.finished, slots=slots)
+            tpe = dataclasses.replace(short.search, sampler="tpe")
+            ledger.space = dataclasses.replace(short, search=tpe)
+            name = f"{length:,} trials"
+            asks[name], wholes[name], busy[name] = _timed(ledger, measured)
+            notes[f"memory at {name}, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        start = time.perf_counter()
+    with open_study(short, Silent()):
+        notes["seconds to open again"] = round(time.perf_counter() - start, 2)
+    first, settings = f"{lengths[0]:,} trials", {"parameters": 6, "slots": slots}
+    last = f"{lengths[-1]:,} trials"
+    notes["processor time of a trial at the last length, of one at the first"] = round(
+        statistics.median(busy[last]) / statistics.median(busy[first]), 2
+    )
+    return [
+        Result("scale: an ask, TPE", "ms", asks, first, False, settings),
+        Result("scale: a trial, ask to record", "ms", wholes, first, False, settings),
+        Result("scale: a trial, ask to record", "ms of processor time", busy, first, False, settings, notes),
+    ]
+
+
+def _timed(ledger: Ledger, trials: int) -> tuple[list[float], list[float], list[float]]:
+    asks, wholes, busy = [], [], []
+    for _ in range(trials):
+        start, worked = time.perf_counter(), time.process_time()
+        job = ledger.ask()
+        asked = time.perf_counter()
+        if job is None:
+            break
+        end(ledger, job)
+        asks.append((asked - start) * 1000)
+        wholes.append((time.perf_counter() - start) * 1000)
+        busy.append((time.process_time() - worked) * 1000)
+    return asks, wholes, busy
+
+
+def main() -> None:
+    """Measure at the lengths asked for."""
+    parser = arguments(__doc__, turns=50)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[100, 1000, 10000])
+    parser.add_argument("--slots", type=int, default=2)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(Path(folder), asked.lengths, measured=asked.turns, slots=asked.slots)
+    show(results, asked.json)
+
+
+if __name__ == "__main__":
+    main()
