@@ -1,11 +1,13 @@
 """Where do images come from when there is no file? scikit-learn's handwritten digits, 1,797 of 8x8."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from pdsearch.data.options import source_options
 from pdsearch.data.registry import RawData, sources
@@ -48,8 +50,23 @@ class Digits:
 
 
 def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    pixels, labels = load_digits(return_X_y=True)
-    return pixels.astype(np.uint8).reshape(-1, 1, 8, 8), labels.astype(np.int64)
+    file = _file()
+    if file is None:
+        from sklearn.datasets import load_digits  # As long an import as torch's, in every process.
+
+        pixels, labels = load_digits(return_X_y=True)
+        return pixels.astype(np.uint8).reshape(-1, 1, 8, 8), labels.astype(np.int64)
+    with gzip.open(file, "rt") as text:
+        table = np.loadtxt(text, delimiter=",", dtype=np.int64)
+    return table[:, :-1].astype(np.uint8).reshape(-1, 1, 8, 8), table[:, -1]
+
+
+def _file() -> Path | None:
+    """Return where scikit-learn keeps the digits, found without importing it; None where it keeps them otherwise."""
+    package = find_spec("sklearn")
+    folders = (package.submodule_search_locations or []) if package else []
+    file = Path(*folders[:1], "datasets", "data", "digits.csv.gz")
+    return file if file.exists() else None
 
 
 def _spread(labels: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -1,5 +1,9 @@
 """The embedded digits: sizes, the fixed test set, a fingerprint that stays."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -37,3 +41,20 @@ def test_the_fingerprint_never_changes() -> None:
 def test_options_are_refused() -> None:
     with pytest.raises(ConfigError, match="its options: none"):
         sources.get("digits").fingerprint(DataSpec(source="digits", options=(("label", "x"),)))
+
+
+def test_they_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = sources.get("digits").read(SPEC)
+    monkeypatch.setattr("pdsearch.data.sources.digits._file", lambda: None)
+    theirs = sources.get("digits").read(SPEC)
+    assert np.array_equal(whole(ours.train_images), whole(theirs.train_images))
+    assert np.array_equal(whole(ours.test_images), whole(theirs.test_images))
+    assert np.array_equal(ours.train_labels, theirs.train_labels)
+
+
+def test_scikit_learn_itself_is_not_loaded() -> None:
+    code = (
+        "import sys; from pdsearch.data.registry import sources; from pdsearch.specs import DataSpec;"
+        "sources.get('digits').read(DataSpec(source='digits')); assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
