@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +69,7 @@ def session(
         import ray  # After the environment is set: Ray reads it when it is imported.
 
         folder = None if address else _folder()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         level = logging.INFO if verbose else logging.ERROR
         try:
             if address:
@@ -82,6 +84,11 @@ def session(
                     _temp_dir=str(folder),
                     _node_ip_address="127.0.0.1",
                 )
+            for (
+                number,
+                handler,
+            ) in handlers.items():  # Ray's core takes SIGTERM for itself, and dumps a stack.
+                signal.signal(number, handler or signal.SIG_DFL)
             for name in ("ray", "ray.tune"):
                 logging.getLogger(name).setLevel(level)
             yield Session(folder, workers or _slots(cpu, gpu))
