@@ -64,7 +64,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
     """
     site.begin()
     began = time.monotonic()
-    with Watchdog(site.progress / f"{job.key}.hang", site.patience_s) as watchdog:
+    with Watchdog((site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
         stacks = watchdog.verdict()
         if stacks is None:
             outcome = yield from watchdog.over(_attempts(job, site))

@@ -190,7 +190,7 @@ def test_any_history_keeps_what_finished_and_reaches_the_end(monkeypatch: pytest
     monkeypatch.setattr(opening, "hold", _unguarded)
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     wanted = settings(
-        max_examples=175,
+        max_examples=300,
         phases=[Phase.generate],
         stateful_step_count=40,
         deadline=None,

@@ -86,7 +86,7 @@ def _hang(where: Path) -> None:
     trial = importlib.import_module("pdsearch.trial")
     trial.distill = lambda *_: time.sleep(60)  # type: ignore[attr-defined]
     torch.set_num_threads(1)
-    list(run_job(job(ALONE), replace(site(where), patience_s=1.0)))
+    list(run_job(job(ALONE), replace(site(where), logs=where / "trials", patience_s=1.0)))
     sys.exit(0)
 
 
