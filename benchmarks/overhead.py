@@ -5,6 +5,8 @@ trainable with everything at its default, as its own examples have it, and rando
 """
 
 import json
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,15 +28,17 @@ class Clock(Silent):
 
     def __init__(self) -> None:
         self.ends: list[float] = []
+        self.memory: list[float] = []
 
     def ended(self, job: Any, *_: Any) -> None:
         """A job ended."""
         if job.kind == "search":
             self.ends.append(time.perf_counter())
+            self.memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def ours(trials: int, reports: int) -> float:
-    """Run a study of trivial jobs on a Ray of its own, two at a time; return the milliseconds of a trial."""
+def ours(trials: int, reports: int) -> dict[str, float]:
+    """Run a study of trivial jobs on a Ray of its own, two at a time; return what a trial costs the driver."""
     from pdsearch.cluster.session import session
     from pdsearch.search.study import open_study
 
@@ -57,14 +61,20 @@ def ours(trials: int, reports: int) -> float:
                 folder=study.folder,
                 trainable=Played,
             )
-    return (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1) * 1000
+    since = len(clock.ends) // 2
+    return {
+        "ms": (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1) * 1000,
+        "ms, second half": (clock.ends[-1] - clock.ends[since]) / (len(clock.ends) - 1 - since) * 1000,
+        "KB": (clock.memory[-1] - clock.memory[since]) * 1024 / (len(clock.ends) - 1 - since),
+    }
 
 
-def in_a_process(*words: str | int) -> float:
-    """Run a module and return the milliseconds that it prints last: Ray and its settings end with a process."""
+def in_a_process(*words: str | int) -> dict[str, float]:
+    """Run a module and return what it prints last: Ray and its settings end with a process."""
     command = [sys.executable, "-m", *map(str, words)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(json.loads(done.stdout.strip().splitlines()[-1])["ms"])
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -75,20 +85,26 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--one", type=int, help=ONE_HELP)
     asked = parser.parse_args(words)
     if asked.one:
-        print(json.dumps({"ms": ours(asked.trials, asked.one)}))
+        print(json.dumps(ours(asked.trials, asked.one)))
         return
     default, one, many = "Tune's default, one report", "ours, one report", f"ours, {asked.reports} reports"
     figures: dict[str, list[float]] = {default: [], one: [], many: []}
+    memory: list[float] = []
     for _ in range(asked.turns):
-        figures[default].append(in_a_process("benchmarks.tune_default", max(4, asked.trials // 10), 1))
+        figures[default].append(in_a_process("benchmarks.tune_default", max(4, asked.trials // 10), 1)["ms"])
         for name, reports in ((one, 1), (many, asked.reports)):
             trials = ("--trials", asked.trials, "--one", reports)
-            figures[name].append(in_a_process("benchmarks.overhead", *trials))
+            told = in_a_process("benchmarks.overhead", *trials)
+            figures[name].append(told["ms"])
+            memory.append(told["KB"])
     result = Result(
         "overhead", "ms of a trial", figures, default, False, {"slots": 2, "trials": asked.trials}
     )
     further = [(b - a) / (asked.reports - 1) for a, b in zip(figures[one], figures[many], strict=True)]
-    result.notes = {"ms of a further report": sorted(further)[len(further) // 2]}
+    result.notes = {
+        "ms of a further report": statistics.median(further),
+        "driver's memory, KB a trial, second half": statistics.median(memory),
+    }
     show([result], asked.json)
 
 

@@ -20,7 +20,7 @@ from pdsearch.stages.lesson import lesson, pupil
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.outputs import TeacherLogits
 from pdsearch.stages.site import Site
-from pdsearch.training import EpochReport, evaluating
+from pdsearch.training import EpochReport, evaluating, hard_labels
 
 __all__ = ["Scene", "cifar_shaped", "digits"]
 
@@ -59,6 +59,18 @@ class Scene:
             pupil(self.spec, self.data, teacher, student, site),
             seen=seen,
             objective=lesson(self.spec, self.data, teacher, seen, site),
+            recipe=self.spec.distill.recipe,
+            seed=0,
+        )
+
+    def teacher_alone(self) -> Generator[EpochReport, None, None]:
+        """Return the teacher's own training, as a dense teacher's or a pruned one's recovery."""
+        site = self.site(0)
+        seen = views(self.data, augment=self.spec.data.augment, stream=1, site=site)
+        yield from Fitting(self.spec, self.data, site, stage="teacher", key="2" * 64).run(
+            site.engine(self.spec.precision).place(self.teacher()),
+            seen=seen,
+            objective=hard_labels(seen.labels),
             recipe=self.spec.distill.recipe,
             seed=0,
         )
@@ -149,6 +161,7 @@ def cifar_shaped(
     student: str,
     classes: int = 10,
     device: str = "cpu",
+    batch_size: int = 128,
 ) -> Scene:
     """Return noise in the shape of CIFAR, an eighth of it for validation; random crops and flips."""
     random = torch.Generator().manual_seed(0)
@@ -161,12 +174,12 @@ def cifar_shaped(
     )
     mean, std = torch.full((3,), 127.5), torch.full((3,), 64.0)
     data = Dataset(train, val, val, tuple(map(str, range(classes))), mean, std)
-    spec = _spec(DataSpec(source="noise", augment="crop_flip"), teacher, student, precision)
+    spec = _spec(DataSpec(source="noise", augment="crop_flip"), teacher, student, precision, batch_size)
     return Scene(data, spec, 4, True, folder, device)
 
 
-def _spec(data: DataSpec, teacher: str, student: str, precision: str) -> TrialSpec:
-    recipe = Recipe(epochs=MANY_EPOCHS, lr=LR, batch_size=128, weight_decay=5e-4)
+def _spec(data: DataSpec, teacher: str, student: str, precision: str, batch_size: int = 128) -> TrialSpec:
+    recipe = Recipe(epochs=MANY_EPOCHS, lr=LR, batch_size=batch_size, weight_decay=5e-4)
     return TrialSpec(
         data,
         TeacherSpec(teacher, 0, recipe),
