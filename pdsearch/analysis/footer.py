@@ -36,15 +36,25 @@ def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
     if not confirmed:
         return
     students = _span(row.seeds // max(1, row.teacher_seeds) for row in confirmed)
-    teachers = _span(row.teacher_seeds for row in confirmed if row.role != "alone")
+    teachers = _span(iter(_teachers(confirmed)))
     yield f"Varied: {students} student seed(s) with their own streams of views, {teachers} teacher seed(s)."
     if any(row.role == "teacher" and row.teacher_seeds < 3 for row in confirmed):
         yield (
             "With fewer than three teacher seeds the claims are about these teachers, "
             "not about pruning methods."
         )
-    if len({row.seeds for row in confirmed}) > 1:
+    if any(row.teacher_seeds > 2 for row in confirmed):
+        yield "With three teachers or more, the wider of the intervals over teachers and over student seeds is shown."
+    if (
+        len({row.seeds // max(1, row.teacher_seeds) for row in confirmed}) > 1
+        or len(_teachers(confirmed)) > 1
+    ):
         yield "The lines rest on different numbers of students: compare them with care."
+
+
+def _teachers(confirmed: Sequence[Ranked]) -> set[int]:
+    """How many teachers the lines have; the student alone has none to vary."""
+    return {row.teacher_seeds for row in confirmed if row.role != "alone"}
 
 
 def _span(numbers: Iterator[int]) -> str:

@@ -40,6 +40,8 @@ def _best_gain(row: Ranked, question: str) -> str:
 
 
 def _status(row: Ranked) -> str:
+    if row.confirmed and row.teacher_seeds > 1:
+        return f"{row.teacher_seeds} teachers x {row.seeds // row.teacher_seeds} seeds"
     if row.confirmed:
         return f"{row.seeds} seed{'s' if row.seeds != 1 else ''}"
     return "unconfirmed"

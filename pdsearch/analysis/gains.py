@@ -74,4 +74,6 @@ def _gain(group: Group, partners: Mapping[Seeds, Row], metric: Metric) -> Gain |
     ours = group.values(metric)
     theirs = {seeds: getattr(row, metric) for seeds, row in partners.items()}
     pairs = {seeds: value - theirs[seeds] for seeds, value in ours.items() if theirs.get(seeds) is not None}
-    return paired_gain(list(units(pairs).values()), unpaired=len(ours) - len(pairs))
+    found = [paired_gain(list(unit.values()), unpaired=len(ours) - len(pairs)) for unit in units(pairs)]
+    gains = [gain for gain in found if gain is not None]
+    return max(gains, key=lambda gain: gain.estimate.half_width or 0.0) if gains else None

@@ -87,14 +87,20 @@ def search_trials(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return dict(found)
 
 
-def units(values: Mapping[Seeds, float]) -> dict[int, float]:
-    """Average values down to the ones that vary independently, by seed.
+def units(values: Mapping[Seeds, float]) -> list[dict[int, float]]:
+    """Average values down to the ones that vary independently, by seed: once for each kind of seed that counts.
 
-    With three teacher seeds or more each teacher is one value (the mean of its students), and the claim is
-    about teachers of this kind. With fewer, each student seed is one value, for the teachers at hand: the
+    With three teacher seeds or more each teacher is one value (the mean of its students), and the claim is about
+    teachers of this kind; each student seed is one value as well, and the wider interval holds, because the same
+    student seeds serve every teacher. With fewer, only the student seeds count, for the teachers at hand: the
     students of one teacher say nothing about how teachers vary.
     """
-    place = 0 if len({seeds[0] for seeds in values}) >= _TEACHER_SEEDS_FOR_A_CLAIM_ABOUT_METHODS else 1
+    teachers = len({teacher for teacher, _ in values})
+    places = (0, 1) if teachers >= _TEACHER_SEEDS_FOR_A_CLAIM_ABOUT_METHODS else (1,)
+    return [_averaged(values, place) for place in places]
+
+
+def _averaged(values: Mapping[Seeds, float], place: int) -> dict[int, float]:
     found: dict[int, list[float]] = defaultdict(list)
     for seeds, value in sorted(values.items()):
         found[seeds[place]].append(value)

@@ -55,7 +55,8 @@ def _strength(group: Group) -> tuple[int, float]:
 
 
 def _estimate(group: Group, metric: Metric) -> Estimate:
-    return mean_interval(list(units(group.values(metric)).values()))
+    found = [mean_interval(list(unit.values())) for unit in units(group.values(metric))]
+    return max(found, key=lambda estimate: estimate.half_width or 0.0)
 
 
 def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping[Metric, Families]) -> Ranked:

@@ -50,7 +50,8 @@ def _plan(space: "Space") -> list[str]:
     if stop:
         lines.append(f"stops weak trials: best 1 of {stop.factor} at each rung, from epoch {stop.min_epochs}")
     if confirm:
-        lines.append(f"confirms {confirm.teachers} teachers with {confirm.seeds} fresh seeds each")
+        also = f", {confirm.teacher_seeds} times trained" if confirm.teacher_seeds > 1 else ""
+        lines.append(f"confirms {confirm.teachers} teachers{also} with {confirm.seeds} fresh seeds each")
     return lines
 
 

@@ -15,6 +15,7 @@ PHASES = {
     "baselines": "baselines",
     "search": "search",
     "comparison": "fair comparison",
+    "confirmation teachers": "dense teachers of the confirmation",
     "confirmation": "confirmation",
 }
 

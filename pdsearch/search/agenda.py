@@ -14,10 +14,11 @@ from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
-from pdsearch.search.confirm import confirmations, finalists
+from pdsearch.search.confirm import Finalist, confirmations, finalists, with_teachers
 from pdsearch.search.describe import Description
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Live, Records
+from pdsearch.search.teachers import dense_jobs
 from pdsearch.space import Space
 
 __all__ = ["Agenda", "Observer"]
@@ -52,7 +53,8 @@ class Agenda:
         records: The study's records.
         search: Ledger of the search trials.
         fair: Ledger of the unpruned teacher's own trials.
-        teachers: Jobs that build missing dense teachers, asked for when the search opens.
+        teachers: Jobs that build the dense teachers, asked for when the search opens.
+        built: Whether a dense teacher is there already.
         observer: Who watches.
         forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
@@ -67,22 +69,25 @@ class Agenda:
         search: Ledger,
         fair: Ledger,
         teachers: Callable[[], Iterable[Job]],
+        built: Callable[[Job], bool],
         observer: Observer,
         forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
-        self.forget, self.elapsed = forget, elapsed
+        self.forget, self.elapsed, self._built = forget, elapsed, built
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
         phases: list[tuple[str, Callable[[], Phase]]] = [
-            ("teachers", lambda: self._listed(list(teachers()))),
+            ("teachers", lambda: self._missing(teachers())),
             ("baselines", lambda: self._listed(list(self._student_alone()))),
             ("search", self._searching),
             ("comparison", self._comparing),
             ("confirmation", lambda: self._listed(list(self._confirming()))),
         ]
+        if space.confirm is not None and space.confirm.teacher_seeds > 1:
+            phases.insert(-1, ("confirmation teachers", lambda: self._missing(self._teachers_to_confirm())))
         self._phases = deque(phases)
         self._phase: Iterator[Job | None] = iter(())
         self._open = True
@@ -173,6 +178,10 @@ class Agenda:
         missing = [job for job in jobs if job.id not in self.records.finished]
         return len(jobs), len(jobs) - len(missing), iter(missing)
 
+    def _missing(self, jobs: Iterable[Job]) -> Phase:
+        """The dense teachers that are not there yet."""
+        return self._listed([job for job in jobs if not self._built(job)])
+
     def _searching(self) -> Phase:
         wanted, limit = self.space.search.trials, self.space.search.timeout
 
@@ -208,9 +217,25 @@ class Agenda:
         key = self.describe.key(hard)
         yield Job(id=f"baseline-alone-{key[:12]}", kind="baseline", spec=hard, key=key)
 
+    def _teachers_to_confirm(self) -> Iterator[Job]:
+        """The finalists' dense teachers with further seeds; the searched ones were there before the search."""
+        assert self.space.confirm is not None
+        found = with_teachers(self._finalists(), self.space.confirm.teacher_seeds)
+        return dense_jobs((finalist.spec for finalist in found), self.describe)
+
     def _confirming(self) -> Iterator[Job]:
-        if self.space.confirm is None:
-            return
+        confirm = self.space.confirm
+        if confirm is None:
+            return iter(())
+        return confirmations(
+            self._finalists(),
+            seeds=confirm.seeds,
+            teacher_seeds=confirm.teacher_seeds,
+            describe=self.describe,
+        )
+
+    def _finalists(self) -> list[Finalist]:
+        assert self.space.confirm is not None
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
             self._trials(),
@@ -218,7 +243,7 @@ class Agenda:
             metric=objective.metric,
             maximize=objective.goal == "maximize",
         )
-        yield from confirmations(chosen, own_best, seeds=self.space.confirm.seeds, describe=self.describe)
+        return [*chosen, *own_best]
 
     def _trials(self) -> list[dict[str, Any]]:
         return [record for record in self.records.finished.values() if record["number"] is not None]

@@ -14,7 +14,7 @@ from pdsearch.search.baselines import alone, unpruned, with_seed
 from pdsearch.search.describe import Description
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec, spec_from_json
 
-__all__ = ["Finalist", "confirmations", "finalists", "leaders"]
+__all__ = ["Finalist", "confirmations", "finalists", "leaders", "with_teachers"]
 
 Record = Mapping[str, Any]
 
@@ -62,22 +62,49 @@ def _source(finalist: Finalist) -> TeacherSpec:
     return replace(finalist.spec.teacher, seed=0)
 
 
+def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:
+    """Return the finalists once for each teacher seed, those of the searched teachers first.
+
+    With several teachers a student keeps the shape that the searched teacher gave it: what is confirmed is that
+    architecture, and pairs differ in nothing else.
+    """
+    if teacher_seeds == 1:
+        return found
+    return [
+        Finalist(
+            replace(finalist.spec, student=finalist.shape, teacher=_seeded(finalist, offset)), finalist.shape
+        )
+        for offset in range(teacher_seeds)
+        for finalist in found
+    ]
+
+
+def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
+    teacher = finalist.spec.teacher
+    return replace(teacher, seed=teacher.seed + offset)
+
+
 def confirmations(
-    chosen: list[Finalist], own_best: list[Finalist], *, seeds: int, describe: Description
+    found: list[Finalist], *, seeds: int, describe: Description, teacher_seeds: int = 1
 ) -> Iterator[Job]:
     """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
 
-    A finalist's own job names its baselines; a job that is only a baseline names none.
+    A finalist's own job names its baselines; a job that is only a baseline names none. The searched teachers' students
+    come first.
     """
     seen: set[str] = set()
-    everyone = [*chosen, *own_best]
-    for offset in range(1, seeds + 1):
-        own = [_own(finalist, offset, describe) for finalist in everyone]
-        pairs = [job for finalist in everyone for job in _pairs(finalist, offset, describe)]
-        for job in [*own, *pairs]:
+    everyone = with_teachers(found, teacher_seeds)
+    for first in range(0, len(everyone), len(found) or 1):
+        for job in _students(everyone[first : first + len(found)], seeds, describe):
             if job.key not in seen:
                 seen.add(job.key)
                 yield job
+
+
+def _students(everyone: list[Finalist], seeds: int, describe: Description) -> Iterator[Job]:
+    for offset in range(1, seeds + 1):
+        yield from [_own(finalist, offset, describe) for finalist in everyone]
+        yield from [job for finalist in everyone for job in _pairs(finalist, offset, describe)]
 
 
 def _own(finalist: Finalist, offset: int, describe: Description) -> Job:

@@ -81,12 +81,13 @@ def disk(space: Space, planned: Plan, images: Images) -> Disk:
     rounds = sum(
         a.built * sizes.of(a.model, a.options) for a in planned.artifacts if a.stage == "prune" and a.stored
     )
+    times = space.confirm.teacher_seeds if space.confirm else 1
     students = sum(phase.students for phase in planned.phases)
     mean = sum(chance.share * sizes.student(chance.spec) for chance in found)
     return Disk(
         data=images.channels * images.size**2 * (images.train + images.test),
-        teachers=WEIGHT * teachers,
-        rounds=(WEIGHT + KEPT) * rounds,
+        teachers=WEIGHT * teachers * times,
+        rounds=(WEIGHT + KEPT) * rounds * times,
         outputs=_outputs(space, found, None if exact else trials, images),
         students=WEIGHT * students * mean,
     )
@@ -138,7 +139,9 @@ def _outputs(space: Space, found: list[Chance], trials: int | None, images: Imag
         return 0.0
     search = _distinct(taught, trials)
     confirm = space.confirm
-    again = 0.0 if confirm is None else confirm.seeds * (1 + min(confirm.teachers, search))
+    if confirm is None:
+        return one * search
+    again = confirm.seeds * confirm.teacher_seeds * (1 + min(confirm.teachers, search))
     return one * (search + again)
 
 

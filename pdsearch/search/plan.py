@@ -101,7 +101,7 @@ def plan(space: Space) -> Plan:
         _search(found, trials, artifacts),
         _alone(space),
         _comparison(space, found, trials),
-        _confirmation(space, found),
+        _confirmation(space, found, artifacts),
     )
     shown = tuple(_rounded(phase) for phase in phases if phase.students)
     return Plan(space.study, trials, exact, artifacts, shown)
@@ -190,8 +190,11 @@ def _comparison(space: Space, found: list[Chance], trials: int) -> Phase:
     return Phase("comparison", jobs, students + jobs * _mean(unpruned, _dense_epochs), students)
 
 
-def _confirmation(space: Space, found: list[Chance]) -> Phase:
-    """The finalists with fresh seeds, each with the unpruned teacher and with the student alone."""
+def _confirmation(space: Space, found: list[Chance], artifacts: tuple[PlannedArtifact, ...]) -> Phase:
+    """The finalists with fresh seeds, each with the unpruned teacher and with the student alone.
+
+    Further teachers take at most what all artifacts of the search take, once for each of their seeds.
+    """
     if space.confirm is None:
         return Phase("confirmation", 0, 0, 0)
     pruned = [chance for chance in found if chance.spec.prune is not None and needs_teacher(chance.spec)]
@@ -202,10 +205,13 @@ def _confirmation(space: Space, found: list[Chance]) -> Phase:
     taught_alike = trained_alike and not any(p.name.startswith("distill.") for p in space.parameters)
     unpruned = (leaders + own_best) if shaped else 0 if taught_alike else leaders
     alone = 1 if trained_alike and not shaped else leaders + own_best
-    seeds, students = space.confirm.seeds, leaders + own_best + unpruned + alone
+    taught, times = leaders + own_best + unpruned, space.confirm.teacher_seeds
+    students = space.confirm.seeds * (times * taught + alone)
     trained = _mean(found, _student_epochs) * students
-    teachers = leaders * _mean(pruned, teacher_epochs) + (own_best + unpruned) * _mean(found, _dense_epochs)
-    return Phase("confirmation", seeds * students, seeds * (trained + teachers), seeds * trained)
+    chains, dense_nets = leaders * _mean(pruned, teacher_epochs), _mean(found, _dense_epochs)
+    teachers = space.confirm.seeds * times * (chains + (own_best + unpruned) * dense_nets)
+    further = (times - 1) * min(chains + own_best * dense_nets, sum(a.epochs for a in artifacts))
+    return Phase("confirmation", students, trained + teachers, trained + further)
 
 
 def _rounded(phase: Phase) -> Phase:

@@ -12,7 +12,6 @@ from pdsearch.artifacts import Store, hold, is_orphan, write_once
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
@@ -152,18 +151,14 @@ def _agenda(
         whole = single and kind == "search"
         return Ledger(studies[kind], kinds[kind], records, kind=kind, describe=describe, single=whole)
 
-    def teachers() -> Iterator[Job]:
-        for job in teacher_jobs(space, describe):
-            if store.find("teacher", job.key) is None:
-                yield job
-
     return Agenda(
         space,
         describe,
         records,
         search=ledger("search"),
         fair=ledger("baseline"),
-        teachers=teachers,
+        teachers=lambda: teacher_jobs(space, describe),
+        built=lambda job: store.find("teacher", job.key) is not None,
         observer=observer,
         forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
         elapsed=clock.seconds,

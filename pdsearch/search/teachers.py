@@ -1,6 +1,6 @@
 """Which dense teachers can a space name? And can what is asked of them be done, before anything is trained?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -10,7 +10,7 @@ from pdsearch.models import file_hash
 from pdsearch.pruning.registry import methods
 from pdsearch.search.describe import Description, absolute
 from pdsearch.space import Parameter, Space
-from pdsearch.specs import TeacherSpec
+from pdsearch.specs import TeacherSpec, TrialSpec
 from pdsearch.stages.cut import check_channels
 from pdsearch.stages.data import dataset
 from pdsearch.stages.keys import dense_key
@@ -18,7 +18,7 @@ from pdsearch.stages.obtain import drain
 from pdsearch.stages.site import Site
 from pdsearch.stages.teacher import starting_point
 
-__all__ = ["check_channels_of", "check_outside", "checkpoints", "teacher_jobs"]
+__all__ = ["check_channels_of", "check_outside", "checkpoints", "dense_jobs", "teacher_jobs"]
 
 TEACHER_FIELDS = ("data.", "teacher.", "train.teacher.")
 CHECKPOINT = "teacher.checkpoint"
@@ -71,12 +71,16 @@ def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
     """Yield a job for every dense teacher that the space can name; those under a continuous range come when asked."""
     varied = [p for p in space.parameters if p.name.startswith(TEACHER_FIELDS) and p.kind == "categorical"]
     middle = space.defaults()
+    choices = product(*(parameter.choices for parameter in varied))
+    named = ({**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}} for values in choices)
+    return dense_jobs((space.resolve(_chosen(space.parameters, values)) for values in named), describe)
+
+
+def dense_jobs(specs: Iterable[TrialSpec], describe: Description) -> Iterator[Job]:
+    """Yield a job for the dense teacher of every trial, each teacher once."""
     seen: set[str] = set()
-    for values in product(*(parameter.choices for parameter in varied)):
-        chosen = _chosen(
-            space.parameters, {**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}}
-        )
-        spec = describe.complete(replace(space.resolve(chosen), prune=None))
+    for trial in specs:
+        spec = describe.complete(replace(trial, prune=None))
         key = dense_key(spec)
         if key not in seen:
             seen.add(key)

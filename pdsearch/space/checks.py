@@ -160,6 +160,9 @@ def _check_checkpoint(draft: Draft) -> None:
         draft.complain("a checkpoint is trained; there are no initial weights to prune", "prune.at", hint)
     if "rewind" in draft.possible("prune.recovery"):
         draft.complain("a checkpoint has no initial weights to rewind to", "prune.recovery", hint)
+    if draft.file.confirm and draft.file.confirm.teacher_seeds > 1:
+        what = "a checkpoint is one teacher; there is no seed to train another with"
+        draft.complain(what, "confirm.teacher_seeds", "remove it, or let the teacher be trained here")
 
 
 def _check_metrics(draft: Draft) -> None:

@@ -155,7 +155,7 @@ def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -
         search=_search(draft),
         objectives=_objectives(file),
         constraints=constraints,
-        confirm=Confirm(file.confirm.teachers, file.confirm.seeds) if file.confirm else None,
+        confirm=Confirm(**file.confirm.model_dump()) if file.confirm else None,
         resources=Resources(file.resources.cpu, file.resources.gpu),
         precision=file.precision,
         storage=file.storage,

@@ -100,10 +100,11 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Confirm:
-    """The finalists: how many leading teachers, each with how many fresh seeds."""
+    """The finalists: how many leading teachers, each with how many fresh student seeds and how many teacher seeds."""
 
     teachers: int
     seeds: int
+    teacher_seeds: int = 1
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,11 @@ class ConfirmSection(Section):
     """The finalists, trained again with fresh seeds."""
 
     teachers: Annotated[int, Field(ge=1, le=1_000)] = Field(5, description="Leading teachers to confirm.")
-    seeds: Annotated[int, Field(ge=1, le=1_000)] = Field(5, description="Seeds of each.")
+    seeds: Annotated[int, Field(ge=1, le=1_000)] = Field(5, description="Student seeds of each.")
+    teacher_seeds: Annotated[int, Field(ge=1, le=100)] = Field(
+        1,
+        description="Teachers of each, the searched one and others trained with the seeds that follow its own.",
+    )
 
 
 class ResourcesSection(Section):

@@ -37,10 +37,16 @@ def test_roles() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({(0, 1): 0.5, (0, 2): 0.7}, {1: 0.5, 2: 0.7}),
-        ({(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (1, 2): 0.9}, {1: 0.6, 2: 0.8}),
-        ({(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (2, 1): 0.9}, {0: 0.6, 1: 0.7, 2: 0.9}),
+        ({(0, 1): 0.5, (0, 2): 0.7}, [{1: 0.5, 2: 0.7}]),
+        ({(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (1, 2): 0.9}, [{1: 0.6, 2: 0.8}]),
+        (
+            {(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (2, 1): 0.9},
+            [{0: 0.6, 1: 0.7, 2: 0.9}, {1: 0.7, 2: 0.7}],
+        ),
     ],
 )
-def test_units(values: dict[tuple[int, int], float], expected: dict[int, float]) -> None:
-    assert units(values) == pytest.approx(expected)
+def test_units(values: dict[tuple[int, int], float], expected: list[dict[int, float]]) -> None:
+    found = units(values)
+    assert len(found) == len(expected)
+    for unit, wanted in zip(found, expected, strict=True):
+        assert unit == pytest.approx(wanted)

@@ -43,6 +43,17 @@ def test_teachers_then_baselines_then_the_search_then_confirmation(tmp_path: Pat
     assert set(watching.states) == {"complete"}
 
 
+def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path: Path) -> None:
+    confirm = {"teachers": 1, "seeds": 2}
+    run(tmp_path, confirm=confirm)
+    watching, agenda = run(tmp_path, confirm={**confirm, "teacher_seeds": 3})
+    assert [name for name, _, _ in watching.phases[-2:]] == ["confirmation teachers", "confirmation"]
+    # Nothing is built in this play, so the searched teacher is asked for as well.
+    assert kinds(watching) == ["teacher", "confirm"]
+    seeds = {record["spec"]["teacher"]["seed"] for record in agenda.records.finished.values()}
+    assert seeds == {0, 1, 2}
+
+
 def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
     run(tmp_path)
     before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pdsearch.jobs import Job
-from pdsearch.search.confirm import confirmations, finalists, leaders
+from pdsearch.search.confirm import Finalist, confirmations, finalists, leaders, with_teachers
+from pdsearch.search.teachers import dense_jobs
 from pdsearch.specs import StudentSpec
 from tests.search.played import DESCRIBE, ledger, run_one, searching, space
 
@@ -75,9 +76,16 @@ def test_each_leader_is_compared_with_the_dense_teacher_it_was_pruned_from(
     assert [finalist.spec.teacher.model for finalist in own_best] == ["c", "a"]
 
 
-def jobs(records: list[dict[str, Any]], teachers: int = 1, seeds: int = 2) -> list[Job]:
+def found_finalists(records: list[dict[str, Any]], teachers: int) -> list[Finalist]:
     chosen, own_best = finalists(records, teachers=teachers, metric=VALUE, maximize=True)
-    return list(confirmations(chosen, own_best, seeds=seeds, describe=DESCRIBE))
+    return [*chosen, *own_best]
+
+
+def jobs(
+    records: list[dict[str, Any]], teachers: int = 1, seeds: int = 2, teacher_seeds: int = 1
+) -> list[Job]:
+    found = found_finalists(records, teachers)
+    return list(confirmations(found, seeds=seeds, teacher_seeds=teacher_seeds, describe=DESCRIBE))
 
 
 def test_every_finalist_has_its_pairs_by_seed(records: list[dict[str, Any]]) -> None:
@@ -109,3 +117,40 @@ def shared(records: list[dict[str, Any]]) -> int:
 def test_whole_seeds_come_first_so_that_an_early_end_leaves_pairs(records: list[dict[str, Any]]) -> None:
     seeds = [job.spec.distill.seed for job in jobs(records, seeds=3)]
     assert seeds == sorted(seeds)
+
+
+def test_further_teachers_are_other_seeds_of_the_same_jobs(records: list[dict[str, Any]]) -> None:
+    once, thrice = jobs(records, teachers=2), jobs(records, teachers=2, teacher_seeds=3)
+    assert [job.key for job in thrice[: len(once)]] == [job.key for job in once]
+    assert {job.spec.teacher.seed for job in thrice} == {0, 1, 2}
+    own = [job for job in thrice if job.baselines]
+    assert len(own) == 3 * len([job for job in once if job.baselines])
+    by_config = {(DESCRIBE.config(job.spec), job.spec.distill.seed) for job in thrice}
+    assert all(
+        (config, job.spec.distill.seed) in by_config for job in own for config in job.baselines.values()
+    )
+
+
+def test_a_student_alone_has_no_teacher_to_be_trained_again(records: list[dict[str, Any]]) -> None:
+    lone = [job for job in jobs(records, seeds=3, teacher_seeds=3) if job.spec.distill.loss == "ce"]
+    assert len(lone) == 3 * (2 - shared(records))
+
+
+def test_with_several_teachers_a_student_keeps_the_shape_it_was_found_with(
+    records: list[dict[str, Any]],
+) -> None:
+    record = of(records, 0.2)[0]
+    spec = {**record["spec"], "student": {**record["spec"]["student"], "model": "from_teacher"}}
+    shape = {**record["student"], "model": "convnet_s", "options": {"width": 3}}
+    chosen, _ = finalists(
+        [{**record, "spec": spec, "student": shape}], teachers=1, metric=VALUE, maximize=True
+    )
+    assert [finalist.spec.student.model for finalist in with_teachers(chosen, 1)] == ["from_teacher"]
+    assert [finalist.spec.student for finalist in with_teachers(chosen, 2)] == [chosen[0].shape] * 2
+
+
+def test_each_further_teacher_is_trained_once(records: list[dict[str, Any]]) -> None:
+    everyone = with_teachers(found_finalists(records, 2), 3)
+    dense = list(dense_jobs((finalist.spec for finalist in everyone), DESCRIBE))
+    assert [job.spec.teacher.seed for job in dense] == [0, 1, 2]
+    assert all(job.kind == "teacher" and job.spec.prune is None for job in dense)

@@ -163,6 +163,13 @@ def test_totals_are_sums() -> None:
 
 
 GRIDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "taught again": (
+        {
+            "search": {"trials": 3, "sampler": "random"},
+            "confirm": {"teachers": 2, "seeds": 2, "teacher_seeds": 2},
+        },
+        {"teacher": 2 * 3, "prune": 2 * 4, "distill": 3 + 1 + 2 * (2 * (2 + 1) + 1)},
+    ),
     "searched": (
         {"space": {"distill.temperature": [1, 4]}, "search": {"trials": 6, "sampler": "random"}},
         {"teacher": 3, "prune": 4, "distill": 6 + 1},

@@ -152,6 +152,14 @@ def test_a_file_holds_no_initial_weights(prune: dict[str, Any], message: str) ->
         space(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, prune=prune)
 
 
+def test_a_file_is_one_teacher_and_not_several() -> None:
+    with pytest.raises(ConfigError, match="no seed to train another with"):
+        space(
+            teacher={"model": "convnet_l", "checkpoint": "there.pth"},
+            confirm={"teachers": 1, "teacher_seeds": 3},
+        )
+
+
 def test_a_file_of_weights_is_known_by_its_name() -> None:
     with pytest.raises(ConfigError, match=r"name a \.safetensors, \.pth or \.pt file"):
         space(teacher={"model": "convnet_l", "checkpoint": "weights.bin"})
