@@ -5,17 +5,21 @@ import time
 from typing import IO, Any
 
 from pdsearch.cli.tally import PHASES, Tally, describe, ending
-from pdsearch.events import Event, Outcome, event_to_json
+from pdsearch.events import Event, Outcome, Progress, Report, event_to_json
 from pdsearch.jobs import Job
 
 __all__ = ["JsonLines", "Lines"]
 
+SILENCE_S = 60
+"""How long a log may say nothing while a job goes on."""
+
 
 class Lines:
-    """One plain line an event: for a log, a pipe, a job without a terminal."""
+    """One plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream, self.tally, self._began = stream, Tally(), time.monotonic()
+        self._said = self._began
 
     def __enter__(self) -> "Lines":
         return self
@@ -33,7 +37,9 @@ class Lines:
         """Nothing: a job's end says it all."""
 
     def event(self, job: Job, event: Event) -> None:
-        """Nothing: a line an epoch is noise in a log."""
+        """Say how far a job is where nothing was said for a minute; a line an epoch is noise in a log."""
+        if isinstance(event, Progress | Report) and time.monotonic() - self._said >= SILENCE_S:
+            self.say(f"{job.id}  {describe(job)}  {_far(event)}")
 
     def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
         """Say how a job ended."""
@@ -44,7 +50,15 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Say something beside the jobs."""
+        self._said = time.monotonic()
         print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)
+
+
+def _far(event: Progress | Report) -> str:
+    doing = "distill" if isinstance(event, Report) else event.note or event.stage
+    epochs = f"  epoch {event.epoch}/{event.epochs}" if event.epochs else ""
+    value = "" if event.val_accuracy is None else f"  val {100 * event.val_accuracy:.2f} %"
+    return f"{doing}{epochs}{value}"
 
 
 class JsonLines:

@@ -68,8 +68,9 @@ class Tally:
 def describe(job: Job) -> str:
     """Return a job in a few words: teacher, loss, what was sampled."""
     prune, distill = job.spec.prune, job.spec.distill
+    taught_by = f"  teacher seed {job.spec.teacher.seed}" if job.spec.teacher.seed else ""
     if job.kind == "teacher":
-        return f"train {job.spec.teacher.model}"
+        return f"train {job.spec.teacher.model}{taught_by}"
     teacher = f"{prune.method} {prune.ratio:g}" if prune else "unpruned"
     if distill.loss == "ce":
         return f"student alone  seed {distill.seed}"
@@ -78,7 +79,7 @@ def describe(job: Job) -> str:
         for name, value in distill.params
         if value is not False
     )
-    return f"{teacher}  {params}" + (f"  seed {distill.seed}" if job.kind == "confirm" else "")
+    return f"{teacher}  {params}" + (f"{taught_by}  seed {distill.seed}" if job.kind == "confirm" else "")
 
 
 def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:

@@ -6,8 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pdsearch.cli.lines import JsonLines, Lines
+from pdsearch.cli.tally import describe
+from pdsearch.events import Progress, Report
 from tests.cli.played import show
+from tests.stages.digits import DENSE, job
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "run_lines.txt"
 
@@ -22,6 +27,24 @@ def plain() -> str:
 
 def test_plain_lines_are_as_agreed() -> None:
     assert plain() == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_log_is_not_silent_for_longer_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pdsearch.cli.lines.time.monotonic", lambda: now[0])
+    stream, teacher = io.StringIO(), job(DENSE, id="teacher-00aa11bb22cc", kind="teacher")
+    with Lines(stream) as lines:
+        lines.started(teacher)
+        for epoch in range(1, 7):
+            now[0] += 25
+            lines.event(teacher, Progress("teacher", "teacher", epoch=epoch, epochs=8, val_accuracy=0.5))
+        now[0] += 60
+        lines.event(teacher, Report(epoch=1, epochs=4, val_accuracy=0.25, loss=1.0))
+    assert stream.getvalue().splitlines() == [
+        f"[   75.0 s] {teacher.id}  {describe(teacher)}  teacher  epoch 3/8  val 50.00 %",
+        f"[  150.0 s] {teacher.id}  {describe(teacher)}  teacher  epoch 6/8  val 50.00 %",
+        f"[  210.0 s] {teacher.id}  {describe(teacher)}  distill  epoch 1/4  val 25.00 %",
+    ]
 
 
 def objects() -> list[dict[str, Any]]:
