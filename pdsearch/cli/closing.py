@@ -82,6 +82,7 @@ def _next(study: Study, space_file: Path) -> list[str]:
         f"artifacts {_short(study.artifacts)}",
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
+        f"  pdsearch report {folder}                the same as one page, with figures",
         f"  pdsearch export {folder} --out best     the best configurations and students",
         *([more] if further else ["the space holds no further configuration"] if space.validated else []),
     ]
