@@ -5,10 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pdsearch.analysis import Study, pareto_front, rank_teachers, show_estimate
+from pdsearch.analysis import Study, rank_teachers, show_estimate
 from pdsearch.analysis.report import as_html
-from pdsearch.analysis.result_figures import front_figure, intervals
-from pdsearch.analysis.search_figures import by_parameter, by_sparsity, history
 from tests.analysis.made_up import confirmed, record, study
 
 RECORDS = [
@@ -74,23 +72,6 @@ def test_every_line_of_the_ranking_is_there(page: str, found: Study) -> None:
             assert show_estimate(row.test) in text
     assert "too few" in text
     assert "2.15.0" in text
-
-
-def test_figures_hold_the_numbers_of_the_rows(found: Study) -> None:
-    drawn = intervals(rank_teachers(found), found.rows)
-    assert drawn is not None
-    dots, means = drawn.data[0], drawn.data[1]
-    assert sorted(dots.x) == pytest.approx([65, 66, 67, 69, 70, 70, 71, 72, 74])
-    assert max(means.x) == pytest.approx(72)
-    searched = history(found.rows)
-    assert searched is not None
-    assert list(searched.data[0].y)[:4] == pytest.approx([60, 61, 62, 63])
-    assert list(searched.data[2].marker.symbol) == ["circle-open"]
-    sparsity = by_sparsity(found.rows)
-    assert sparsity is not None
-    assert {trace.name for trace in sparsity.data} == {"magnitude", "unpruned"}
-    assert [name for name, _ in by_parameter(found.rows)] == ["distill.temperature"]
-    assert front_figure(pareto_front(found), found.rows).data[1].y[-1] == pytest.approx(0.63)
 
 
 @pytest.mark.parametrize("records", [[], RECORDS[-1:], RECORDS[9:13], RECORDS[:9]])
