@@ -151,6 +151,11 @@ class Space:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def validated(self) -> bool:
+        """Whether validation images are cut off, by which trials can be compared; else all configurations are run."""
+        return bool(dict(self.fixed)["data.val_fraction"])
+
     def resolve(self, params: Mapping[str, object]) -> TrialSpec:
         """Return the trial of sampled values; data.fingerprint is left empty, precision as the space has it.
 
