@@ -16,6 +16,7 @@ from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
 from pdsearch.search.home import Home, home_of
+from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code
 from pdsearch.search.records import Records, now
@@ -67,7 +68,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
             Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
-        DataError: The data set, or a checkpoint, is missing or broken.
+        DataError: The data set, one of its images, or a checkpoint is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
     """
@@ -81,6 +82,9 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         resumed = (folder / "study.json").exists()
         _sweep(folder)
         site = Site(Store(root / "artifacts"), root / "progress")
+        images = found.complete(space.resolve(space.defaults())).data
+        if not resumed:  # Before the study is written down: a set that is mended has another fingerprint.
+            prepare_images(images, site, observer.say)
         check_outside(space, found, site)
         check_channels_of(space, found, site)
         describe = _identify(space, folder, found)
@@ -88,6 +92,8 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         try:
             with home.kept():
                 agenda = _agenda(space, folder, home, describe, observer, clock)
+                if resumed and not agenda.idle():
+                    prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
