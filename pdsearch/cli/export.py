@@ -18,10 +18,13 @@ def export(
     artifacts: Annotated[
         Path | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write each student as ONNX too, preprocessing included.")
+    ] = False,
 ) -> None:
     """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
     from pdsearch.export import export_study  # loads torch
 
-    folders = export_study(study, out, top=top, force=force, artifacts=artifacts)
+    folders = export_study(study, out, top=top, force=force, artifacts=artifacts, onnx=onnx)
     print_lines(str(folder) for folder in folders)
     note(f"to run the first again: pdsearch run {folders[0] / 'config.yaml'}")

@@ -2,10 +2,12 @@
 
 from pdsearch.export.bundle import export_ranked, export_study
 from pdsearch.export.card import model_card
+from pdsearch.export.onnx_file import ONNX_FILE, save_onnx
 from pdsearch.export.pinned import pinned_space, to_yaml
 from pdsearch.export.student import Card, Preprocess, load_preprocess, load_student, read_card, save_student
 
 __all__ = [
+    "ONNX_FILE",
     "Card",
     "Preprocess",
     "export_ranked",
@@ -15,6 +17,7 @@ __all__ = [
     "model_card",
     "pinned_space",
     "read_card",
+    "save_onnx",
     "save_student",
     "to_yaml",
 ]

@@ -12,6 +12,7 @@ from pdsearch.artifacts import ArtifactStore, Store
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.export.card import model_card
+from pdsearch.export.onnx_file import require_onnx, save_onnx
 from pdsearch.export.pinned import pinned_space, to_yaml
 from pdsearch.export.student import STUDENT_FILE, save_student
 from pdsearch.export.trained import trained_student
@@ -27,6 +28,7 @@ def export_study(
     top: int = 1,
     force: bool = False,
     artifacts: str | Path | None = None,
+    onnx: bool = False,
 ) -> list[Path]:
     """Export the best teachers' configurations and students of a study.
 
@@ -36,27 +38,37 @@ def export_study(
         top: How many teachers, best first.
         force: Replace exported folders of the same name.
         artifacts: The artifacts' folder; beside the study's where None.
+        onnx: Write every student as ONNX too.
 
     Returns:
         The exported folders, best first.
 
     Raises:
-        ConfigError: There is nothing to export.
+        ConfigError: There is nothing to export, or a package that ONNX needs is missing.
+        PdsearchError: A student cannot be written as ONNX.
         StorageError: An artifact is missing, a folder exists, or a folder cannot be written.
     """
+    if onnx:
+        require_onnx()
     ranking = rank_teachers(read_study(folder))
     chosen = ranking.top(top)
     if not chosen:
         raise ConfigError("the study has no finished trial to export", where=str(folder), hint="run it first")
     store = Store(artifacts or Path(folder).absolute().parent / "artifacts")
     return [
-        export_ranked(row, ranking, Path(out) / _name(place, row), store, force=force)
+        export_ranked(row, ranking, Path(out) / _name(place, row), store, force=force, onnx=onnx)
         for place, row in enumerate(chosen, start=1)
     ]
 
 
 def export_ranked(
-    row: Ranked, ranking: Ranking, target: Path, store: ArtifactStore, *, force: bool = False
+    row: Ranked,
+    ranking: Ranking,
+    target: Path,
+    store: ArtifactStore,
+    *,
+    force: bool = False,
+    onnx: bool = False,
 ) -> Path:
     """Write one exported folder: beside its place, then renamed; never half of it.
 
@@ -66,8 +78,10 @@ def export_ranked(
         target: The folder to write.
         store: The artifacts of the study.
         force: Replace an existing folder.
+        onnx: Write the student as ONNX too.
 
     Raises:
+        PdsearchError: The student cannot be written as ONNX.
         StorageError: It exists, an artifact is missing, or it cannot be written.
     """
     if target.exists() and not force:
@@ -78,17 +92,19 @@ def export_ranked(
     with storage_errors(target):
         try:
             draft.mkdir(parents=True)
-            _write(draft, row, ranking, store)
+            _write(draft, row, ranking, store, onnx=onnx)
             _replace(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return target
 
 
-def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore) -> None:
+def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore, *, onnx: bool) -> None:
     trained = trained_student(row.best, store)
+    deviation = None
     if trained is not None:
         save_student(folder / STUDENT_FILE, *trained)
+        deviation = save_onnx(folder) if onnx else None
     result: dict[str, Any] = {
         "format": 1,
         "study": ranking.study,
@@ -97,7 +113,7 @@ def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore) ->
     }
     texts = {
         "config.yaml": _config(row.best, ranking.study),
-        "card.md": model_card(row, ranking.study, has_weights=trained is not None),
+        "card.md": model_card(row, ranking.study, has_weights=trained is not None, onnx_deviation=deviation),
         "result.json": json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
     }
     for name, text in texts.items():

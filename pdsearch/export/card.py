@@ -8,13 +8,14 @@ from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, sh
 __all__ = ["model_card"]
 
 
-def model_card(row: Ranked, study: str, *, has_weights: bool) -> str:
+def model_card(row: Ranked, study: str, *, has_weights: bool, onnx_deviation: float | None = None) -> str:
     """Return card.md of one exported configuration.
 
     Args:
         row: Its line of the ranking.
         study: Name of the study.
         has_weights: Whether a trained student lies beside the card.
+        onnx_deviation: Of a student.onnx beside the card: its largest difference from the student, relative.
     """
     parts = (
         _head(row, study),
@@ -22,13 +23,14 @@ def model_card(row: Ranked, study: str, *, has_weights: bool) -> str:
         _numbers(row),
         _teacher(row),
         _use(has_weights),
+        _without_torch(onnx_deviation),
         _again(row.best),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _head(row: Ranked, study: str) -> Iterator[str]:
-    place = f"rank {row.rank}" if row.rank else "unconfirmed"
+    place = f"rank {row.rank}" if row.rank else "confirmed" if row.confirmed else "unconfirmed"
     yield f"# {row.best.student_model}, taught by {row.label}"
     yield ""
     yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
@@ -67,7 +69,8 @@ def _numbers(row: Ranked) -> Iterator[str]:
         if val or test:
             yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
     yield ""
-    if row.val is not None and row.val.low is not None:
+    estimate = row.val or row.test
+    if estimate is not None and estimate.low is not None:
         yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
     elif row.confirmed:
         yield "One value gives no interval: confirm with more seeds before relying on it."
@@ -107,6 +110,26 @@ def _use(has_weights: bool) -> Iterator[str]:
     yield ""
     yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on"
     yield "other images were not measured."
+    yield ""
+
+
+def _without_torch(onnx_deviation: float | None) -> Iterator[str]:
+    if onnx_deviation is None:
+        return
+    yield "## Use without PyTorch"
+    yield ""
+    yield "`student.onnx` takes the same images, preprocessing included, any number at once, in float32. Its metadata"
+    yield "holds the classes. On random images its logits differed from PyTorch's by at most"
+    yield f"{onnx_deviation:.0e} of the largest one."
+    yield ""
+    yield "```python"
+    yield "import json, onnxruntime"
+    yield ""
+    yield 'session = onnxruntime.InferenceSession("student.onnx", providers=["CPUExecutionProvider"])'
+    yield 'classes = json.loads(session.get_modelmeta().custom_metadata_map["student"])["classes"]'
+    yield '(logits,) = session.run(["logits"], {"images": images})  # images: uint8 (B, C, H, W), 0 to 255'
+    yield "names = [classes[i] for i in logits.argmax(1)]"
+    yield "```"
     yield ""
 
 

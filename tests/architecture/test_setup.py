@@ -15,7 +15,12 @@ from tests.architecture.tree import ROOT, imported, modules, pyproject
 
 PROJECT = pyproject()["project"]
 DECLARED = [Requirement(text) for text in PROJECT["dependencies"]]
-DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+OPTIONAL = {
+    extra: [found for text in texts if (found := Requirement(text)).name != "pdsearch"]
+    for extra, texts in PROJECT["optional-dependencies"].items()
+}
+DEV = OPTIONAL.pop("dev")
+EXTRAS = [requirement for extra in OPTIONAL.values() for requirement in extra]
 LINES = (ROOT / "constraints.txt").read_text().splitlines()
 PINS = dict(line.partition("==")[::2] for line in LINES if not line.startswith("#"))
 
@@ -36,7 +41,9 @@ def distributions(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "allowed"), [("pdsearch", DECLARED), ("tests", DECLARED + DEV)], ids=["pdsearch", "tests"]
+    ("folder", "allowed"),
+    [("pdsearch", DECLARED + EXTRAS), ("tests", DECLARED + EXTRAS + DEV)],
+    ids=["pdsearch", "tests"],
 )
 def test_what_is_imported_is_declared(folder: str, allowed: list[Requirement]) -> None:
     names = {canonicalize_name(requirement.name) for requirement in allowed} | {"pdsearch"}
@@ -53,7 +60,7 @@ def test_what_is_declared_is_imported(requirement: Requirement) -> None:
     assert any(name in distributions(found) for found in names), "nothing imports it: leave it out"
 
 
-@pytest.mark.parametrize("requirement", DECLARED + DEV, ids=str)
+@pytest.mark.parametrize("requirement", DECLARED + EXTRAS + DEV, ids=str)
 def test_every_dependency_is_pinned_to_a_version_it_allows(requirement: Requirement) -> None:
     assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)])
 
