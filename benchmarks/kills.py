@@ -43,7 +43,7 @@ search: {trials: 100000, seed: 0, max_failures: 0}
 storage: runs
 """
 WORKER = "ray::JobTrainable"
-START_S, ORPHAN_S = 300, 120
+START_S, ORPHAN_S = 600, 120
 
 
 @dataclass
