@@ -1,5 +1,8 @@
 """What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
 
+import os
+import re
+
 __all__ = [
     "ConfigError",
     "DataError",
@@ -11,7 +14,21 @@ __all__ = [
     "StudyHeldError",
     "Terminated",
     "TrialError",
+    "redacted",
 ]
+
+_IN_URL = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
+_SHORTEST = 6
+
+
+def redacted(text: str) -> str:
+    """Return a text without passwords in URLs, and without the values of environment variables that hold secrets."""
+    text = _IN_URL.sub(r"\1:***@", text)
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST:
+            text = text.replace(value, "***")
+    return text
 
 
 class PdsearchError(Exception):
@@ -26,7 +43,8 @@ class PdsearchError(Exception):
     exit_code: int = 1
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        self.what, self.where, self.hint = what, where, hint
+        self.what = redacted(what)
+        self.where, self.hint = (text and redacted(text) for text in (where, hint))
         super().__init__(str(self))
 
     def __str__(self) -> str:

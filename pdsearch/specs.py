@@ -262,7 +262,10 @@ def spec_to_json(spec: Any) -> dict[str, Json]:
 
 
 def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
-    """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly."""
+    """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly.
+
+    A field that did not exist when the spec was written has its neutral value, whatever the default is today.
+    """
     prune = value["prune"]
     return TrialSpec(
         data=_build(DataSpec, value["data"]),
@@ -275,10 +278,11 @@ def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
 
 
 def _build(kind: type[Any], value: Mapping[str, Any]) -> Any:
-    fields = {name: _frozen(item) for name, item in value.items()}
-    if "recipe" in fields:
-        fields["recipe"] = _build(Recipe, value["recipe"])
-    return kind(**fields)
+    neutral = {f.name: f.metadata["neutral"] for f in dataclasses.fields(kind) if "neutral" in f.metadata}
+    given = {**neutral, **{name: _frozen(item) for name, item in value.items()}}
+    if "recipe" in given:
+        given["recipe"] = _build(Recipe, value["recipe"])
+    return kind(**given)
 
 
 def _frozen(value: Any) -> Any:
