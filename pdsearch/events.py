@@ -62,11 +62,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class Report:
-    """One epoch of distillation is done; val_accuracy in [0, 1], loss in nats."""
+    """One epoch of distillation is done; val_accuracy in [0, 1], None without validation images; loss in nats."""
 
     epoch: int
     epochs: int
-    val_accuracy: float
+    val_accuracy: float | None
     loss: float
 
 

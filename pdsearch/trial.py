@@ -52,7 +52,7 @@ def run_trial(
             why = f"{limit.metric} = {known[limit.metric]:.6g}, not {limit.sign} {limit.bound:.6g}"
             return Outcome("infeasible", why, values=known)
     taught = yield from distill(spec, data, teacher, student, site)
-    values = {"student.val_accuracy": taught.val_accuracy, **known}
+    values = {**_measured("student", taught.val_accuracy), **known}
     tested = _tested(spec, data, teacher, student, site) if test else None
     return Outcome("complete", values=values, test=tested, student=taught.key)
 
@@ -127,9 +127,12 @@ def _hung(job: Job, site: Site, stacks: str) -> Outcome:
 def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outcome]:
     data = yield from dataset(spec.data, site)
     network = yield from dense_teacher(spec, data, site)
-    accuracy = network.meta["val_accuracy"]
-    assert isinstance(accuracy, float)
-    return Outcome("complete", values={"teacher.val_accuracy": accuracy})
+    return Outcome("complete", values=_measured("teacher", network.meta["val_accuracy"]))
+
+
+def _measured(whose: str, accuracy: Json) -> dict[str, float]:
+    """Return the validation accuracy as a metric; none where no image was cut off to validate on."""
+    return {f"{whose}.val_accuracy": accuracy} if isinstance(accuracy, float) else {}
 
 
 def _teacher_facts(spec: TrialSpec, teacher: Network | None) -> dict[str, Json] | None:

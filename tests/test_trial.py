@@ -11,7 +11,7 @@ from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Ready
 from pdsearch.jobs import Limit
 from pdsearch.search.confirm import _finalist
-from pdsearch.specs import StudentSpec, spec_to_json
+from pdsearch.specs import StudentSpec, TrialSpec, spec_to_json
 from pdsearch.stages import keys
 from pdsearch.stages.site import Site
 from pdsearch.trial import run_job
@@ -182,3 +182,23 @@ def test_the_outcome_is_the_last_word_and_the_only_one(here: Site) -> None:
     events, _ = run(SPEC, here)
     assert [type(event) for event in events].count(Outcome) == 1
     assert [type(event) for event in events].count(Ready) == 1
+
+
+@pytest.mark.parametrize("spec", [SPEC, DENSE, ALONE], ids=["pruned", "dense", "alone"])
+def test_all_images_can_be_trained_on_and_the_student_is_tested(here: Site, spec: TrialSpec) -> None:
+    whole = replace(spec, data=replace(spec.data, val_fraction=0.0))
+    events, outcome = run(whole, here, test=True)
+    assert outcome.state == "complete", outcome.reason
+    assert [report.val_accuracy for report in reports(events)] == [None, None]
+    assert "student.val_accuracy" not in outcome.values
+    assert outcome.test is not None
+    assert 0 <= outcome.test["student.accuracy"] <= 1
+    again, found = run(whole, here, test=True)
+    assert reports(again) == reports(events)
+    assert (found.test, found.epochs) == (outcome.test, {})
+
+
+def test_a_teacher_trained_on_all_images_has_no_validation_accuracy(here: Site) -> None:
+    whole = replace(DENSE, data=replace(SPEC.data, val_fraction=0.0))
+    _, outcome = run(whole, here, kind="teacher")
+    assert (outcome.state, dict(outcome.values)) == ("complete", {})

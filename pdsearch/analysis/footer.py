@@ -23,7 +23,12 @@ def footer(study: Study, rows: Sequence[Ranked]) -> tuple[str, ...]:
 
 
 def _order(confirmed: Sequence[Ranked]) -> Iterator[str]:
-    if confirmed:
+    if any(row.val is None for row in confirmed):
+        yield (
+            "There are no validation images: nothing was selected, and every configuration is a line. The highest of "
+            f"{len(confirmed)} test accuracies is no estimate for new images."
+        )
+    elif confirmed:
         yield (
             "Ordered by the mean validation accuracy of the confirmation students; "
             "test accuracies play no part in the order."
@@ -63,10 +68,11 @@ def _span(numbers: Iterator[int]) -> str:
 
 
 def _intervals(confirmed: Sequence[Ranked]) -> Iterator[str]:
-    if any(row.val and row.val.low is not None for row in confirmed):
+    measured = {row.label: row.val or row.test for row in confirmed}
+    if any(estimate and estimate.low is not None for estimate in measured.values()):
         yield "± and [ ] are 95 % t-intervals of means; gains are means of differences paired by seed."
         yield "* marks a gain with p < 0.05 after Holm's correction over the gains of its column."
-    single = [row.label for row in confirmed if row.val and row.val.low is None]
+    single = [label for label, estimate in measured.items() if estimate and estimate.low is None]
     if single:
         yield f"One value gives no interval: {', '.join(single)}. Confirm with more seeds."
 
@@ -78,7 +84,7 @@ def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
     if roles and "alone" not in roles:
         yield "The student alone is not confirmed: whether a teacher helps at all is not shown."
     for row in confirmed:
-        if row.role == "unpruned" and row.settings > 1:
+        if row.role == "unpruned" and row.val and row.settings > 1:
             yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
     unpaired = [
         row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())

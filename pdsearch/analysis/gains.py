@@ -26,7 +26,10 @@ def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) ->
         metric: What is compared.
     """
     partners = {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
-    own_best = {_dense(group): group for group in best if role_of(group.first) == "unpruned"}
+    # Without validation nothing was chosen, so no unpruned teacher stands with its own best configuration.
+    own_best = {
+        _dense(group): group for group in best if role_of(group.first) == "unpruned" and group.validated
+    }
     pruned = [group for group in best if role_of(group.first) == "teacher"]
     taught = [group for group in best if group.teacher is not None]
     return {

@@ -51,6 +51,11 @@ class Group:
         """How many teachers were trained."""
         return len({teacher for teacher, _ in self.rows})
 
+    @property
+    def validated(self) -> bool:
+        """Whether validation images were cut off, by which configurations can be chosen."""
+        return self.first.val_accuracy is not None
+
     def values(self, metric: Metric) -> dict[Seeds, float]:
         """Return a metric by seeds, where it was measured."""
         found = {seeds: getattr(row, metric) for seeds, row in self.rows.items()}
@@ -68,7 +73,7 @@ def confirmed_groups(rows: Iterable[Row]) -> list[Group]:
     """Group the complete confirmation rows; the result depends on no order."""
     found: dict[tuple[str, str], dict[Seeds, Row]] = defaultdict(dict)
     for row in sorted(rows, key=lambda row: row.id):
-        if row.kind == "confirm" and row.state == "complete" and row.val_accuracy is not None:
+        if row.kind == "confirm" and row.state == "complete" and _measured(row):
             seeds = (row.teacher_seed or 0, row.student_seed)
             found[row.teacher_config or "", row.setting].setdefault(seeds, row)
     return [
@@ -81,10 +86,15 @@ def search_trials(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Return the search and baseline trials that reached an epoch, by teacher configuration."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id):
-        ended = row.state in ("complete", "stopped") and row.val_accuracy is not None
+        ended = row.state in ("complete", "stopped") and _measured(row)
         if row.kind in ("search", "baseline") and ended and row.teacher_config:
             found[row.teacher_config].append(row)
     return dict(found)
+
+
+def _measured(row: Row) -> bool:
+    # Without validation images, the test accuracy of a student that nothing selected is all there is.
+    return row.val_accuracy is not None or row.test_accuracy is not None
 
 
 def units(values: Mapping[Seeds, float]) -> list[dict[int, float]]:

@@ -25,18 +25,24 @@ def label(row: Row) -> str:
 def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
     """Name every line; equal names get what tells them apart, or the start of the configuration's hash."""
     names = [label(row.best) for row in rows]
-    detailed = [
-        _detailed(name, row.best) if names.count(name) > 1 else name
-        for name, row in zip(names, rows, strict=True)
-    ]
-    count = Counter(detailed)
-    final = [
-        f"{name} {(row.best.teacher_config or row.best.setting)[:8]}" if count[name] > 1 else name
-        for name, row in zip(detailed, rows, strict=True)
-    ]
-    return tuple(replace(row, label=name) for name, row in zip(final, rows, strict=True))
+    for more in (_loss, _pruning, _hash):
+        count = Counter(names)
+        names = [
+            f"{name} {more(row.best)}".rstrip() if count[name] > 1 else name
+            for name, row in zip(names, rows, strict=True)
+        ]
+    return tuple(replace(row, label=name) for name, row in zip(names, rows, strict=True))
 
 
-def _detailed(name: str, row: Row) -> str:
+def _loss(row: Row) -> str:
+    # Only configurations of a study without validation share a teacher.
+    return row.loss if row.val_accuracy is None else ""
+
+
+def _pruning(row: Row) -> str:
     details = (row.prune_schedule, row.prune_recovery, row.prune_scope)
-    return " ".join([name, *(detail for detail in details if detail)])
+    return " ".join(detail for detail in details if detail)
+
+
+def _hash(row: Row) -> str:
+    return ((row.teacher_config if row.val_accuracy is not None else None) or row.setting)[:8]

@@ -24,13 +24,14 @@ class Ranked:
     Args:
         role: "teacher" (pruned), "unpruned" (at its own best configuration) or "alone" (the student).
         label: Name for a person, unique in the ranking.
-        rank: 1 is best; None for the student alone, which is no teacher, and for unconfirmed teachers.
+        rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, and where there are
+            no validation images to rank by.
         best: The trial that stands for the best configuration; of the lowest seeds where it was confirmed.
         trials: Search trials with this teacher that finished or were stopped early.
         rung: Most epochs a search trial with this teacher reached.
         rung_of: Epochs such a trial was planned for.
         search_best: Best validation accuracy among the search trials at that rung.
-        val: Validation accuracy over confirmation students; None for unconfirmed teachers.
+        val: Validation accuracy over confirmation students; None where unconfirmed or not validated.
         test: Test accuracy over confirmation students.
         teacher_val: The teacher's own validation accuracy, mean over teacher seeds.
         teacher_test: The teacher's own test accuracy.
@@ -62,7 +63,7 @@ class Ranked:
     @property
     def confirmed(self) -> bool:
         """Whether students with fresh seeds ran at full budget."""
-        return self.val is not None
+        return self.seeds > 0
 
 
 @dataclass(frozen=True)

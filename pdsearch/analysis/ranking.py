@@ -21,7 +21,8 @@ def rank_teachers(study: Study) -> Ranking:
     """Rank a study's teachers; the order of its records does not matter.
 
     Confirmed teachers come first, ordered by the mean validation accuracy of their students (never by test),
-    then unconfirmed ones by the epochs their trials reached and their best validation accuracy.
+    then unconfirmed ones by the epochs their trials reached and their best validation accuracy. A study without
+    validation images selected nothing: each configuration is a line, without a rank, the highest test accuracy first.
 
     Args:
         study: See `read_study`.
@@ -41,22 +42,25 @@ def rank_teachers(study: Study) -> Ranking:
 
 def _best_groups(groups: Iterable[Group]) -> list[Group]:
     # A teacher may have several confirmed configurations: its own best, and others' configurations it is
-    # the baseline of. Those with most seeds compete by validation accuracy.
-    found: dict[str | None, Group] = {}
+    # the baseline of. Those with most seeds compete by validation accuracy; without it all of them stand.
+    found: dict[tuple[str | None, str], Group] = {}
     for group in groups:
-        held = found.get(group.teacher)
+        place = group.teacher, "" if group.validated else group.setting
+        held = found.get(place)
         if held is None or _strength(group) > _strength(held):
-            found[group.teacher] = group
+            found[place] = group
     return list(found.values())
 
 
 def _strength(group: Group) -> tuple[int, float]:
-    return len(group.rows), _estimate(group, "val_accuracy").mean
+    val = _estimate(group, "val_accuracy")
+    return len(group.rows), val.mean if val else 0.0
 
 
-def _estimate(group: Group, metric: Metric) -> Estimate:
-    found = [mean_interval(list(unit.values())) for unit in units(group.values(metric))]
-    return max(found, key=lambda estimate: estimate.half_width or 0.0)
+def _estimate(group: Group, metric: Metric) -> Estimate | None:
+    values = group.values(metric)
+    found = [mean_interval(list(unit.values())) for unit in units(values)] if values else []
+    return max(found, key=lambda estimate: estimate.half_width or 0.0, default=None)
 
 
 def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping[Metric, Families]) -> Ranked:
@@ -65,7 +69,7 @@ def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping
         row,
         role=role_of(group.first),
         val=_estimate(group, "val_accuracy"),
-        test=_estimate(group, "test_accuracy") if group.values("test_accuracy") else None,
+        test=_estimate(group, "test_accuracy"),
         teacher_val=_mean({row.teacher_seed: row.teacher_val_accuracy for row in group.rows.values()}),
         teacher_test=_mean({row.teacher_seed: row.teacher_test_accuracy for row in group.rows.values()}),
         seeds=len(group.rows),
@@ -86,7 +90,7 @@ def _unconfirmed(trials: Sequence[Row]) -> Ranked:
 
 def _searched(trials: Sequence[Row], best: Row) -> Ranked:
     rung = max((row.epochs for row in trials), default=0)
-    at_rung = [row for row in trials if row.epochs == rung and row.val_accuracy is not None]
+    at_rung = [row for row in trials if row.epochs == rung]
     return Ranked(
         role="teacher",
         label="",
@@ -94,7 +98,7 @@ def _searched(trials: Sequence[Row], best: Row) -> Ranked:
         trials=len(trials),
         rung=rung,
         rung_of=max((row.epochs_planned for row in at_rung), default=0),
-        search_best=max((row.val_accuracy or 0.0 for row in at_rung), default=None),
+        search_best=max((row.val_accuracy for row in at_rung if row.val_accuracy is not None), default=None),
     )
 
 
@@ -104,7 +108,12 @@ def _mean(by_seed: Mapping[int | None, float | None]) -> float | None:
 
 
 def _ordered(rows: list[Ranked]) -> list[Ranked]:
-    rows.sort(key=lambda row: (-row.val.mean if row.val else 0.0, row.best.teacher_config or "", row.best.id))
-    teachers = [row for row in rows if row.role != "alone"]
+    rows.sort(key=lambda row: (-_height(row), row.best.teacher_config or "", row.best.id))
+    teachers = [row for row in rows if row.role != "alone" and row.val]
     ranks = {id(row): rank for rank, row in enumerate(teachers, start=1)}
     return [replace(row, rank=ranks.get(id(row))) for row in rows]
+
+
+def _height(row: Ranked) -> float:
+    estimate = row.val or row.test
+    return estimate.mean if estimate else 0.0

@@ -40,6 +40,8 @@ def check(
 def _plan(space: "Space") -> list[str]:
     """Return the plan of a search, a line for each decision."""
     search, stop, confirm = space.search, space.search.stop, space.confirm
+    if not space.validated:
+        return [f"study {space.study}, in {space.storage}", *_unselected(space)]
     lines = [
         f"study {space.study}, in {space.storage}",
         f"{search.trials} trials of {len(space.parameters)} searched parameters, sampler {search.sampler}",
@@ -53,6 +55,17 @@ def _plan(space: "Space") -> list[str]:
         also = f", {confirm.teacher_seeds} times trained" if confirm.teacher_seeds > 1 else ""
         lines.append(f"confirms {confirm.teachers} teachers{also} with {confirm.seeds} fresh seeds each")
     return lines
+
+
+def _unselected(space: "Space") -> list[str]:
+    """Return the plan of a study that has no validation images, hence nothing to select by."""
+    lines = ["no validation images (data.val_fraction is 0): nothing is searched or selected"]
+    if space.confirm is None:
+        return [*lines, "the one configuration is trained once and tested"]
+    again = f", {space.confirm.teacher_seeds} teachers each" if space.confirm.teacher_seeds > 1 else ""
+    count = space.search.trials
+    whose = "the one configuration is" if count == 1 else f"all {count} configurations are"
+    return [*lines, f"{whose} trained with {space.confirm.seeds} seeds{again}, and tested, with baselines"]
 
 
 def _row(parameter: "Parameter") -> tuple[str, str, str]:

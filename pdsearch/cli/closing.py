@@ -23,8 +23,8 @@ def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
     print_lines([""])
     ranking = rank_teachers(found)
     print_ranking(ranking)
-    finished, searched = study.agenda.records.finished, bool(study.agenda.space.parameters)
-    best = _best(ranking) if searched else _only(finished)
+    finished, space = study.agenda.records.finished, study.agenda.space
+    best = _best(ranking) if space.parameters and space.validated else _only(finished)
     print_lines(["", *best, "", *_spent(tally), "", *_next(study, space_file)])
 
 
@@ -53,13 +53,13 @@ def _only(finished: Mapping[str, dict[str, Any]]) -> list[str]:
         if record["state"] != "complete":
             lines.append(f"{record['id']}: {record['state']}: {record['reason']}")
             continue
-        tested = "" if record["test"] is None else f", test {100 * record['test']['student.accuracy']:.2f} %"
-        lines.append(f"the one configuration: validation {100 * _accuracy(record):.2f} %{tested}")
+        measured = {
+            "validation": record["values"].get("student.val_accuracy"),
+            "test": (record["test"] or {}).get("student.accuracy"),
+        }
+        shown = [f"{part} {100 * value:.2f} %" for part, value in measured.items() if value is not None]
+        lines.append(f"the one configuration: {', '.join(shown)}")
     return lines
-
-
-def _accuracy(record: Mapping[str, Any]) -> float:
-    return float(record["values"]["student.val_accuracy"])
 
 
 def _spent(tally: Tally) -> list[str]:
@@ -74,15 +74,17 @@ def _spent(tally: Tally) -> list[str]:
 
 def _next(study: Study, space_file: Path) -> list[str]:
     folder, trials = _short(study.folder), 2 * max(1, study.agenda.space.search.trials)
-    further = study.agenda.space.parameters and not study.agenda.search.exhausted
+    space = study.agenda.space
+    further = space.parameters and space.validated and not study.agenda.search.exhausted
     more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
     return [
         f"records   {folder}/trials    all trials as a table   {folder}/results.parquet",
         f"artifacts {_short(study.artifacts)}",
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
+        f"  pdsearch report {folder}                the same as one page, with figures",
         f"  pdsearch export {folder} --out best     the best configurations and students",
-        *([more] if further else ["the space holds no further configuration"]),
+        *([more] if further else ["the space holds no further configuration"] if space.validated else []),
     ]
 
 

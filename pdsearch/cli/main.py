@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Say what a search would cost: epochs with and without reuse, storage.",
     ),
     "rank": ("pdsearch.cli.rank:rank", "Rank the teachers of a study by what their students achieve."),
+    "report": ("pdsearch.cli.report:report", "Write a study as one page: ranking, figures, what mattered."),
     "export": ("pdsearch.cli.export:export", "Write the best configurations and students of a study."),
     "verify": ("pdsearch.cli.verify:verify", "Check that nothing of a study is lost, repeated or damaged."),
     "retry": ("pdsearch.cli.retry:retry", "Have the next run try failed trials again."),

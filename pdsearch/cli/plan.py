@@ -58,7 +58,10 @@ def _as_json(planned: "Plan", stored: "Disk | None") -> dict[str, Any]:
 
 def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
     kind = "every trial of the space" if planned.exact else "expected for trials drawn at random"
-    print_lines([f"study {planned.study}: {planned.trials} search trials; {kind}"])
+    searched = f"{planned.trials} search trials; {kind}"
+    if not planned.trials:
+        searched = f"nothing is searched, {space.search.trials} configurations are confirmed"
+    print_lines([f"study {planned.study}: {searched}"])
     artifacts = [
         (a.label, _count(a.epochs), _count(a.built), _count(a.uses)) for a in planned.artifacts[:MOST_ROWS]
     ]

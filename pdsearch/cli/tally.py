@@ -89,9 +89,12 @@ def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:
         reason = (outcome.reason if record is None else record["reason"]) or ""
         return f"failed: {reason.splitlines()[0] if reason else ''}"
     if record is None:
-        return f"val {100 * outcome.values.get('teacher.val_accuracy', 0):.2f} %"
-    value = record["values"].get("student.val_accuracy")
-    shown = f"val {100 * value:.2f} %" if value is not None else (record["reason"] or "")
+        own = outcome.values.get("teacher.val_accuracy")
+        return "done" if own is None else f"val {100 * own:.2f} %"
+    value, tested = record["values"].get("student.val_accuracy"), record.get("test")
+    shown = f"val {100 * value:.2f} %" if value is not None else (record["reason"] or "done")
+    if value is None and tested:
+        shown = f"test {100 * tested['student.accuracy']:.2f} %"
     return f"{shown}  stopped at epoch {len(record['reports'])}" if state == "stopped" else shown
 
 

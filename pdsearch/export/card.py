@@ -30,7 +30,7 @@ def model_card(row: Ranked, study: str, *, has_weights: bool, onnx_deviation: fl
 
 
 def _head(row: Ranked, study: str) -> Iterator[str]:
-    place = f"rank {row.rank}" if row.rank else "unconfirmed"
+    place = f"rank {row.rank}" if row.rank else "confirmed" if row.confirmed else "unconfirmed"
     yield f"# {row.best.student_model}, taught by {row.label}"
     yield ""
     yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
@@ -69,7 +69,8 @@ def _numbers(row: Ranked) -> Iterator[str]:
         if val or test:
             yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
     yield ""
-    if row.val is not None and row.val.low is not None:
+    estimate = row.val or row.test
+    if estimate is not None and estimate.low is not None:
         yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
     elif row.confirmed:
         yield "One value gives no interval: confirm with more seeds before relying on it."

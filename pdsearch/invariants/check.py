@@ -10,6 +10,7 @@ from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError
 from pdsearch.invariants import artifacts, ledger, leftovers, records
 from pdsearch.invariants.broken import Broken
+from pdsearch.search.home import last_home
 
 __all__ = ["check_invariants"]
 
@@ -37,7 +38,7 @@ def _all(folder: Path, about: dict[str, Any], live: bool, deep: bool) -> Iterato
     yield from records.check(found)
     metrics = [objective["metric"] for objective in about["space"]["objectives"]]
     goals = [objective["goal"] for objective in about["space"]["objectives"]]
-    yield from ledger.check(folder / "journal.log", found, metrics, goals[0], live=live)
+    yield from ledger.check(last_home(folder), found, metrics, goals[0], live=live)
     yield from leftovers.check(folder, live=live)
     yield from artifacts.check(folder.parent / "artifacts", found.finished.values(), deep=deep)
 

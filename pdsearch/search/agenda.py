@@ -14,7 +14,14 @@ from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
-from pdsearch.search.confirm import Finalist, confirmations, finalists, with_teachers
+from pdsearch.search.confirm import (
+    Finalist,
+    configurations,
+    confirmations,
+    everyone,
+    finalists,
+    with_teachers,
+)
 from pdsearch.search.describe import Description
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Live, Records
@@ -42,6 +49,9 @@ class Observer(Protocol):
 
     def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
         """A job ended; its record, where it has one."""
+
+    def say(self, text: str) -> None:
+        """Something beside the jobs is to be known."""
 
 
 class Agenda:
@@ -86,6 +96,9 @@ class Agenda:
             ("comparison", self._comparing),
             ("confirmation", lambda: self._listed(list(self._confirming()))),
         ]
+        if not space.validated:  # Nothing is compared, so nothing is searched that will be confirmed.
+            left_out = {"baselines", "comparison", *(["search"] if space.confirm else [])}
+            phases = [phase for phase in phases if phase[0] not in left_out]
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
             phases.insert(-1, ("confirmation teachers", lambda: self._missing(self._teachers_to_confirm())))
         self._phases = deque(phases)
@@ -106,10 +119,14 @@ class Agenda:
 
     def idle(self) -> bool:
         """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        if not self.space.validated and self.space.confirm is not None:
+            return all(job.id in self.records.finished for job in self._confirming())
         counts = self.space.search
         searched = (
             self.search.finished >= counts.trials or self.search.exhausted
         ) and not self.search.waiting
+        if not self.space.validated:
+            return searched
         fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.waiting
         jobs = [*self._student_alone(), *self._confirming()]
         return searched and fair and all(job.id in self.records.finished for job in jobs)
@@ -241,6 +258,8 @@ class Agenda:
 
     def _finalists(self) -> list[Finalist]:
         assert self.space.confirm is not None
+        if not self.space.validated:
+            return everyone(map(self.describe.complete, configurations(self.space)))
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
             self._trials(),

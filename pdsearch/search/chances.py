@@ -5,8 +5,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from pdsearch.search.points import points_of
 from pdsearch.space import Parameter, Space
+from pdsearch.space.points import points_of
 from pdsearch.space.resolve import centre
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.keys import student_key

@@ -12,9 +12,11 @@ from typing import Any
 from pdsearch.jobs import Job
 from pdsearch.search.baselines import alone, unpruned, with_seed
 from pdsearch.search.describe import Description
+from pdsearch.space import Space
+from pdsearch.space.points import MOST_CONFIGURATIONS, points_of
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec, spec_from_json
 
-__all__ = ["Finalist", "confirmations", "finalists", "leaders", "with_teachers"]
+__all__ = ["Finalist", "configurations", "confirmations", "everyone", "finalists", "leaders", "with_teachers"]
 
 Record = Mapping[str, Any]
 
@@ -58,6 +60,18 @@ def finalists(
     return chosen, [finalist for finalist in dense if _source(finalist) in sources]
 
 
+def configurations(space: Space) -> list[TrialSpec]:
+    """Return every trial that a space without ranges lists, in order, each once; not completed yet."""
+    points = points_of(space.parameters, limit=MOST_CONFIGURATIONS)
+    assert points is not None, "checked when the space was read"
+    return list(dict.fromkeys(map(space.resolve, points)))
+
+
+def everyone(specs: Iterable[TrialSpec]) -> list[Finalist]:
+    """Return all configurations as finalists: nothing was selected. Their students' shapes are those they name."""
+    return [Finalist(spec, spec.student) for spec in specs]
+
+
 def _source(finalist: Finalist) -> TeacherSpec:
     return replace(finalist.spec.teacher, seed=0)
 
@@ -93,18 +107,18 @@ def confirmations(
     come first.
     """
     seen: set[str] = set()
-    everyone = with_teachers(found, teacher_seeds)
-    for first in range(0, len(everyone), len(found) or 1):
-        for job in _students(everyone[first : first + len(found)], seeds, describe):
+    taught = with_teachers(found, teacher_seeds)
+    for first in range(0, len(taught), len(found) or 1):
+        for job in _students(taught[first : first + len(found)], seeds, describe):
             if job.key not in seen:
                 seen.add(job.key)
                 yield job
 
 
-def _students(everyone: list[Finalist], seeds: int, describe: Description) -> Iterator[Job]:
+def _students(taught: list[Finalist], seeds: int, describe: Description) -> Iterator[Job]:
     for offset in range(1, seeds + 1):
-        yield from [_own(finalist, offset, describe) for finalist in everyone]
-        yield from [job for finalist in everyone for job in _pairs(finalist, offset, describe)]
+        yield from [_own(finalist, offset, describe) for finalist in taught]
+        yield from [job for finalist in taught for job in _pairs(finalist, offset, describe)]
 
 
 def _own(finalist: Finalist, offset: int, describe: Description) -> Job:

@@ -14,7 +14,6 @@ from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, Limit
 from pdsearch.search.describe import Description
 from pdsearch.search.history import History
-from pdsearch.search.points import points_of
 from pdsearch.search.records import Live, Records
 from pdsearch.search.retell import as_trial
 from pdsearch.search.sampler import sampler
@@ -22,6 +21,7 @@ from pdsearch.search.stop import pruner, rungs
 from pdsearch.search.suggest import suggest
 from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
+from pdsearch.space.points import points_of
 from pdsearch.specs import derive_seed
 
 __all__ = ["Ledger"]
@@ -105,6 +105,8 @@ class Ledger:
         """Take an event; True when the trial is to be stopped early."""
         heard_first = self.live[job.id].note(event)
         if not heard_first or not isinstance(event, Report) or len(self.space.objectives) > 1:
+            return False
+        if event.val_accuracy is None:  # No validation images: nothing is compared.
             return False
         trial = self._trials[job.id]
         trial.report(event.val_accuracy, step=event.epoch)

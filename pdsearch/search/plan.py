@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pdsearch.search.chances import Chance, chances, trials_of
+from pdsearch.search.confirm import configurations, confirmations, everyone
 from pdsearch.search.costs import Need, dense, needs, teacher_epochs
-from pdsearch.search.points import points_of
-from pdsearch.space import Space
+from pdsearch.search.describe import Description
+from pdsearch.space import Confirm, Space
 from pdsearch.space.catalog import FROM_TEACHER
+from pdsearch.space.points import points_of
 from pdsearch.specs import Params, TrialSpec
 from pdsearch.stages.keys import needs_teacher, teacher_config
 
@@ -61,7 +63,7 @@ class Plan:
 
     Args:
         study: Its name.
-        trials: Search trials.
+        trials: Search trials; 0 where every configuration is confirmed at once.
         exact: Every trial of the space is run, so that nothing depends on what is drawn. Otherwise the figures are
             expected values for trials drawn at random.
         artifacts: Dense teachers, then pruning rounds, in the order in which they build on one another.
@@ -97,6 +99,8 @@ def plan(space: Space) -> Plan:
     """
     found, trials, exact = trials_of(space)
     artifacts = _artifacts(found, trials, exact=exact)
+    if not space.validated and space.confirm is not None:
+        return Plan(space.study, 0, True, artifacts, (_all_confirmed(space, space.confirm),))
     phases = (
         _search(found, trials, artifacts),
         _alone(space),
@@ -212,6 +216,25 @@ def _confirmation(space: Space, found: list[Chance], artifacts: tuple[PlannedArt
     teachers = space.confirm.seeds * times * (chains + (own_best + unpruned) * dense_nets)
     further = (times - 1) * min(chains + own_best * dense_nets, sum(a.epochs for a in artifacts))
     return Phase("confirmation", students, trained + teachers, trained + further)
+
+
+def _all_confirmed(space: Space, confirm: Confirm) -> Phase:
+    """Every configuration with its baselines and fresh seeds: nothing is searched where nothing is validated."""
+    jobs = confirmations(
+        everyone(configurations(space)),
+        seeds=confirm.seeds,
+        teacher_seeds=confirm.teacher_seeds,
+        describe=Description(
+            "", space.precision, versions={}
+        ),  # Whatever the images are, the jobs are the same.
+    )
+    specs = [job.spec for job in jobs]
+    students = sum(map(_student_epochs, specs))
+    built = {need.key: need.epochs for spec in specs for need in needs(spec)}
+    built |= {need.key: need.epochs for need in map(dense, specs)}
+    return Phase(
+        "confirmation", len(specs), sum(map(teacher_epochs, specs)) + students, sum(built.values()) + students
+    )
 
 
 def _rounded(phase: Phase) -> Phase:

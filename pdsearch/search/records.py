@@ -78,7 +78,9 @@ class Live:
         values = {
             f"student.{name}": float(str(static[name])) for name in ("params", "flops") if name in static
         }
-        accuracies = [report.val_accuracy for report in self.reports]
+        accuracies = [report.val_accuracy for report in self.reports if report.val_accuracy is not None]
+        if not accuracies:
+            return values
         best = self.job.spec.distill.recipe.select == "best_val"
         return {"student.val_accuracy": max(accuracies) if best else accuracies[-1], **values}
 

@@ -11,10 +11,10 @@ from optuna.trial import TrialState
 from pdsearch.artifacts import hold
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError
-from pdsearch.search.journal import open_journal
+from pdsearch.search.home import Home, last_home
 from pdsearch.search.records import Records
 from pdsearch.search.sampler import silence
-from pdsearch.search.told import INTERRUPTED, NAMES
+from pdsearch.search.told import INTERRUPTED
 
 __all__ = ["retry_failed"]
 
@@ -32,14 +32,16 @@ def retry_failed(folder: Path) -> list[str]:
         raise ConfigError("not a study's folder", where=str(folder), hint="name runs/STUDY")
     with hold(folder / "driver.lease"):
         records = Records(folder / "trials")
-        return [*_asked_again(folder / "journal.log"), *_set_aside(records)]
+        home = last_home(folder)
+        with home.kept():
+            return [*_asked_again(home), *_set_aside(records)]
 
 
-def _asked_again(journal: Path) -> list[str]:
-    storage, again = open_journal(journal), []
-    names = {study.study_name for study in storage.get_all_studies()}
-    for kind, name in NAMES.items():
-        if name not in names:
+def _asked_again(home: Home) -> list[str]:
+    storage, again = home.open(), []
+    known = {study.study_name for study in storage.get_all_studies()}
+    for kind, name in home.names(known).items():
+        if name not in known:
             continue
         study = optuna.load_study(study_name=name, storage=storage)
         trials = study.get_trials(deepcopy=False)

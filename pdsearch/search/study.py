@@ -15,6 +15,8 @@ from pdsearch.errors import ConfigError, StorageError
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
+from pdsearch.search.home import Home, home_of
+from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code
 from pdsearch.search.records import Records, now
@@ -66,7 +68,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
             Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
-        DataError: The data set, or a checkpoint, is missing or broken.
+        DataError: The data set, one of its images, or a checkpoint is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
     """
@@ -80,13 +82,19 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         resumed = (folder / "study.json").exists()
         _sweep(folder)
         site = Site(Store(root / "artifacts"), root / "progress")
+        images = found.complete(space.resolve(space.defaults())).data
+        if not resumed:  # Before the study is written down: a set that is mended has another fingerprint.
+            prepare_images(images, site, observer.say)
         check_outside(space, found, site)
         check_channels_of(space, found, site)
         describe = _identify(space, folder, found)
-        clock = Clock(folder / "elapsed.json")
+        clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
-            agenda = _agenda(space, folder, Store(root / "artifacts"), describe, observer, clock)
-            yield Study(folder, root, agenda, describe, resumed)
+            with home.kept():
+                agenda = _agenda(space, folder, home, describe, observer, clock)
+                if resumed and not agenda.idle():
+                    prepare_images(images, site, observer.say)
+                yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
 
@@ -140,12 +148,12 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
 
 
 def _agenda(
-    space: Space, folder: Path, store: Store, describe: Description, observer: Observer, clock: Clock
+    space: Space, folder: Path, home: Home, describe: Description, observer: Observer, clock: Clock
 ) -> Agenda:
-    records = Records(folder / "trials")
+    records, store = Records(folder / "trials"), Store(folder.parent / "artifacts")
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
-    studies = open_studies(folder / "journal.log", kinds, records)
+    studies = open_studies(home, kinds, records)
 
     def ledger(kind: str) -> Ledger:
         whole = single and kind == "search"

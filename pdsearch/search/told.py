@@ -32,7 +32,8 @@ def told(record: Record, metrics: Sequence[str]) -> Told:
     """Return what a study of these objectives is told of a finished record."""
     state = _STATES.get(record["state"], TrialState.FAIL)
     several = len(metrics) > 1  # Optuna takes no reports then.
-    reports = {} if several else {int(r["epoch"]): float(r["val_accuracy"]) for r in record["reports"]}
+    measured = [] if several else [r for r in record["reports"] if r["val_accuracy"] is not None]
+    reports = {int(r["epoch"]): float(r["val_accuracy"]) for r in measured}
     values = None
     if state is TrialState.COMPLETE:
         values = [float(record["values"][metric]) for metric in metrics]

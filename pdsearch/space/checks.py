@@ -9,6 +9,7 @@ from pdsearch.space.draft import Draft, path_of
 from pdsearch.space.problems import nearest, show
 from pdsearch.space.reach import Reach
 from pdsearch.space.rules import Selectable, rule_of
+from pdsearch.space.without_validation import check_without_validation, is_validated
 from pdsearch.space.words import METRICS
 
 __all__ = ["check_conflicts", "check_part_values", "check_whole"]
@@ -87,6 +88,7 @@ def check_whole(draft: Draft) -> None:
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
+    check_without_validation(draft)
 
 
 def _check_effect(draft: Draft, reach: Reach, name: str) -> None:
@@ -200,16 +202,7 @@ def _check_stop(draft: Draft) -> None:
 
 def _check_trials(draft: Draft) -> None:
     trials = draft.file.search.trials
-    if trials is None and draft.parameters:
+    if trials is None and draft.parameters and is_validated(draft):
         draft.complain(
             "search.trials is missing", "search.trials", "say how many trials to run, e.g. `trials: 60`"
         )
-    if draft.file.data.val_fraction > 0:
-        return
-    if draft.parameters or (trials or 1) > 1:
-        what = "a search compares trials on validation images, and a val_fraction of 0 leaves none"
-        draft.complain(what, "data.val_fraction", "cut some off, e.g. 0.1")
-    for recipe in ("teacher", "recover", "distill"):
-        if "best_val" in draft.possible(f"train.{recipe}.select"):
-            what = "best_val selects on validation images, and data.val_fraction is 0"
-            draft.complain(what, f"train.{recipe}.select", "select last, or cut off a val_fraction")

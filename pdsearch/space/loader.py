@@ -1,6 +1,7 @@
 """How does a space file become a Space? Read, overridden, validated by section, checked as a whole."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -27,6 +28,7 @@ from pdsearch.space.rules import Selectable, section_defaults
 from pdsearch.space.sections import File
 from pdsearch.space.sense import check_sense
 from pdsearch.space.values import part_params
+from pdsearch.space.without_validation import configurations, is_validated
 from pdsearch.space.words import METRICS
 from pdsearch.specs import Params
 
@@ -153,9 +155,9 @@ def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -
         parameters=in_order(draft.parameters),
         part_defaults=_part_defaults(draft.catalog, selectable),
         search=_search(draft),
-        objectives=_objectives(file),
+        objectives=_objectives(draft),
         constraints=constraints,
-        confirm=Confirm(**file.confirm.model_dump()) if file.confirm else None,
+        confirm=_confirm(draft),
         resources=Resources(file.resources.cpu, file.resources.gpu),
         precision=file.precision,
         storage=file.storage,
@@ -193,7 +195,7 @@ def _search(draft: Draft) -> Search:
         halving = search.stop.halving
         stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
     return Search(
-        trials=search.trials or 1,
+        trials=search.trials or (1 if is_validated(draft) else configurations(draft) or 1),
         sampler=search.sampler,
         seed=search.seed,
         timeout=search.timeout,
@@ -201,12 +203,25 @@ def _search(draft: Draft) -> Search:
         max_failures=search.max_failures,
         concurrency=search.concurrency,
         trial_timeout=search.trial_timeout,
+        ledger=search.ledger,
     )
 
 
-def _objectives(file: File) -> tuple[Objective, ...]:
+def _confirm(draft: Draft) -> Confirm | None:
+    confirm = draft.file.confirm
+    if confirm is None:
+        return None
+    found = Confirm(**confirm.model_dump())
+    # Without validation images no teacher leads: all are confirmed.
+    return found if is_validated(draft) else replace(found, teachers=configurations(draft) or 1)
+
+
+def _objectives(draft: Draft) -> tuple[Objective, ...]:
+    file = draft.file
     if not file.objectives:
-        return (Objective(METRICS[0], "maximize"),)
+        # Without validation images a study's ledger still needs a number of every trial; it decides nothing.
+        metric = METRICS[0] if is_validated(draft) else METRICS[1]
+        return (Objective(metric, _goal(metric)),)
     return tuple(Objective(o.metric, o.goal or _goal(o.metric)) for o in file.objectives)
 
 

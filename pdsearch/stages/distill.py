@@ -9,7 +9,7 @@ from pdsearch.data import Dataset
 from pdsearch.events import Progress, Report
 from pdsearch.specs import Json, TrialSpec, derive_seed
 from pdsearch.stages.data import views
-from pdsearch.stages.fitting import Fitting
+from pdsearch.stages.fitting import Fitting, achieved
 from pdsearch.stages.keys import student_key
 from pdsearch.stages.lesson import lesson, pupil
 from pdsearch.stages.networks import Network, load, packed
@@ -23,10 +23,10 @@ __all__ = ["Taught", "distill"]
 
 @dataclass(frozen=True)
 class Taught:
-    """A trained student's artifact, and the validation accuracy of the epoch whose weights it holds."""
+    """A trained student's artifact, and the validation accuracy of the epoch whose weights it holds, if measured."""
 
     key: str
-    val_accuracy: float
+    val_accuracy: float | None
 
 
 def distill(
@@ -55,9 +55,8 @@ def distill(
         for row in _rows(entry):
             reported.append(Report(*row))
             yield reported[-1]
-    accuracies = [report.val_accuracy for report in reported]
-    best = spec.distill.recipe.select == "best_val"
-    return Taught(key, max(accuracies) if best else accuracies[-1])
+    accuracies = (report.val_accuracy for report in reported)
+    return Taught(key, achieved(accuracies, spec.distill.recipe))
 
 
 def _epochs(

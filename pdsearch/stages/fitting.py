@@ -1,6 +1,6 @@
 """How does a stage train a network? One call of the training loop, its progress kept under the artifact's key."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from torch import nn
 
@@ -9,7 +9,7 @@ from pdsearch.events import Progress
 from pdsearch.pruning import Mask
 from pdsearch.specs import Json, Recipe, TrialSpec, derive_seed
 from pdsearch.stages.data import views
-from pdsearch.stages.networks import measure
+from pdsearch.stages.networks import validated
 from pdsearch.stages.site import Site
 from pdsearch.training import Checkpoint, EpochReport, Objective, fit, towards
 
@@ -58,7 +58,7 @@ class Fitting:
             objective=objective,
             recipe=recipe,
             seed=seed,
-            evaluate=lambda network: measure(network, self.data, "val", site, precision),
+            evaluate=lambda network: validated(network, self.data, site, precision),
             engine=site.engine(precision),
             mask=mask,
             checkpoint=checkpoint,
@@ -88,10 +88,15 @@ def fit_teacher(
     for report in fitting.run(model, seen=seen, objective=objective, recipe=recipe, seed=seed, mask=mask):
         reports.append(report)
         yield Progress(fitting.stage, note, report.epoch, report.epochs, report.val_accuracy)
-    return {"val_accuracy": achieved(reports, recipe), "epochs": len(reports)}
+    return {
+        "val_accuracy": achieved((report.val_accuracy for report in reports), recipe),
+        "epochs": len(reports),
+    }
 
 
-def achieved(reports: list[EpochReport], recipe: Recipe) -> float:
-    """Return the validation accuracy of the epoch whose weights are handed on."""
-    accuracies = [report.val_accuracy for report in reports]
-    return max(accuracies) if recipe.select == "best_val" else accuracies[-1]
+def achieved(accuracies: Iterable[float | None], recipe: Recipe) -> float | None:
+    """Return the validation accuracy of the epoch whose weights are handed on; None where none was measured."""
+    found = [accuracy for accuracy in accuracies if accuracy is not None]
+    if not found:
+        return None
+    return max(found) if recipe.select == "best_val" else found[-1]

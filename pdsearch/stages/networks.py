@@ -15,7 +15,7 @@ from pdsearch.stages.obtain import tensors
 from pdsearch.stages.site import Site
 from pdsearch.training import accuracy
 
-__all__ = ["Network", "an_image", "answering", "blank", "load", "measure", "network", "packed"]
+__all__ = ["Network", "an_image", "answering", "blank", "load", "measure", "network", "packed", "validated"]
 
 _MASK = "mask/"
 
@@ -29,7 +29,7 @@ class Network:
         model: The module, in evaluation mode, on the site's device.
         mask: Of a pruned network, over all that the dense one has; None for a dense one. Where whole channels went,
             the module is smaller than the mask.
-        meta: What its stage said of it: val_accuracy, epochs, seconds.
+        meta: What its stage said of it: val_accuracy (None without validation images), epochs, seconds.
     """
 
     key: str
@@ -111,6 +111,11 @@ def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: s
 
     _, seen = site.kept.get(("seen", part, str(id(split))), make)
     return accuracy(model, seen, split.labels, engine=site.engine(precision))
+
+
+def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> float | None:
+    """Return a network's accuracy on the validation images, in [0, 1]; None where none were cut off."""
+    return measure(model, data, "val", site, precision) if len(data.val) else None
 
 
 def _plain_views(data: Dataset, split: Split, site: Site) -> Views:

@@ -17,7 +17,7 @@ from pdsearch.stages.cut import cut, cut_out
 from pdsearch.stages.draw import scoring_batches
 from pdsearch.stages.fitting import Fitting, fit_teacher
 from pdsearch.stages.keys import round_keys
-from pdsearch.stages.networks import Network, blank, measure, network, packed
+from pdsearch.stages.networks import Network, blank, network, packed, validated
 from pdsearch.stages.obtain import Made, obtain
 from pdsearch.stages.site import Site
 from pdsearch.stages.teacher import dense_teacher
@@ -89,7 +89,7 @@ def _recovered(
     asked: PruneSpec = spec.prune  # type: ignore[assignment]
     recipe = _recipe(spec, number)
     if recipe is None:
-        return {"val_accuracy": measure(model, data, "val", site, spec.precision), "epochs": 0}
+        return {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0}
     fitting = Fitting(spec, data, site, stage="prune", key=key)
     note = f"{asked.method} round {number} of {len(targets(asked))}"
     seed = derive_seed(spec.teacher.seed, "prune", number)

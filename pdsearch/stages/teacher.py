@@ -12,7 +12,7 @@ from pdsearch.models import file_hash, fit_weights, read_weights, without_weight
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.stages.fitting import Fitting, fit_teacher
 from pdsearch.stages.keys import dense_key
-from pdsearch.stages.networks import Network, blank, measure, network, packed
+from pdsearch.stages.networks import Network, blank, network, packed, validated
 from pdsearch.stages.obtain import Made, obtain
 from pdsearch.stages.site import Site
 
@@ -31,7 +31,7 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progr
             site.engine(spec.precision).place(model)
             return Made(
                 packed(model),
-                {"val_accuracy": measure(model, data, "val", site, spec.precision), "epochs": 0},
+                {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0},
             )
         fitting = Fitting(spec, data, site, stage="teacher", key=key)
         seed = derive_seed(teacher.seed, "teacher")

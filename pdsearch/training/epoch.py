@@ -34,7 +34,7 @@ class Epochs:
     objective: Objective
     recipe: Recipe
     seed: int
-    evaluate: Callable[[nn.Module], float]
+    evaluate: Callable[[nn.Module], float | None]
     engine: Engine
     masked: Sequence[tuple[nn.Parameter, Tensor]]
 

@@ -24,7 +24,7 @@ def fit(
     objective: Objective,
     recipe: Recipe,
     seed: int,
-    evaluate: Callable[[nn.Module], float],
+    evaluate: Callable[[nn.Module], float | None],
     engine: Engine,
     mask: Mapping[str, Tensor] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -43,13 +43,13 @@ def fit(
         objective: The loss of a batch.
         recipe: Optimizer, schedule, epochs, selection.
         seed: Of the order of images (by epoch) and of dropout.
-        evaluate: Accuracy of a network on the validation images, in [0, 1].
+        evaluate: Accuracy of a network on the validation images, in [0, 1]; None where there are none.
         engine: Device, precision, threads.
         mask: Weights to hold at zero, by parameter name: False or 0 where pruned.
         checkpoint: Where progress is kept; the caller clears it once the result is stored.
 
     Raises:
-        ConfigError: The recipe cannot be followed.
+        ConfigError: The recipe cannot be followed, or asks for the best of epochs that nothing was measured in.
         TrialError: The training diverged, or the mask does not fit the network.
         StorageError: Progress could not be written.
     """

@@ -18,7 +18,7 @@ class EpochReport:
         epoch: Number of the epoch, from 1.
         epochs: Epochs the training will take.
         loss: Mean training loss over the epoch's images; finite.
-        val_accuracy: What `evaluate` returned after the epoch, in [0, 1]; finite.
+        val_accuracy: What `evaluate` returned after the epoch, in [0, 1]; finite. None: nothing was measured.
         lr: Learning rate of the epoch's last step.
         seconds: Wall time of the epoch, evaluation included.
 
@@ -29,13 +29,14 @@ class EpochReport:
     epoch: int
     epochs: int
     loss: float
-    val_accuracy: float
+    val_accuracy: float | None
     lr: float
     seconds: float
 
     def __post_init__(self) -> None:
         for name in ("loss", "val_accuracy"):
-            if not math.isfinite(getattr(self, name)):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
                 raise TrialError(f"diverged in epoch {self.epoch} of {self.epochs}: {name} is not finite")
 
     def to_json(self) -> dict[str, Json]:

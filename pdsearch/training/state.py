@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pdsearch.errors import ConfigError
 from pdsearch.specs import Json, Recipe
 from pdsearch.training.average import Average
 from pdsearch.training.engine import Engine
@@ -47,9 +48,20 @@ class TrainingState:
         with self._average.within(self.model):
             yield self.model
 
-    def consider(self, value: float) -> None:
-        """Remember the network's present weights if they are the first with the highest value so far."""
-        if self._keep_best and value > self._best_value:
+    def consider(self, value: float | None) -> None:
+        """Remember the network's present weights if they are the first with the highest value so far.
+
+        Raises:
+            ConfigError: The best are asked for, and nothing was measured.
+        """
+        if not self._keep_best:
+            return
+        if value is None:
+            hint = "cut off a data.val_fraction, or select last"
+            raise ConfigError(
+                "no validation image to find the best epoch by", where="train.select", hint=hint
+            )
+        if value > self._best_value:
             self._best_value = value
             self._best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 

@@ -207,3 +207,29 @@ def test_top_leaves_out_the_student_alone(ranking: Ranking) -> None:
     assert [row.label for row in ranking.top(4)] == [
         row.label for row in ranking.rows if row.role != "alone"
     ][:4]
+
+
+def test_without_validation_every_configuration_is_a_line_without_a_rank() -> None:
+    records = [
+        *confirmed("magnitude", [0.70, 0.72, 0.74]),
+        *confirmed(None, [0.69, 0.70, 0.71]),
+        *confirmed(None, [0.71, 0.72, 0.73], temperature=8.0),
+        *confirmed("alone", [0.60, 0.61, 0.62]),
+    ]
+    for item in records:
+        item["values"].pop("student.val_accuracy")
+        item["reports"] = [{**report, "val_accuracy": None} for report in item["reports"]]
+    found = rank_teachers(study(records))
+    assert [round(row.test.mean, 4) for row in found.rows if row.test] == [0.72, 0.72, 0.70, 0.61]
+    assert {row.rank for row in found.rows} == {None}
+    assert all(row.confirmed and row.val is None for row in found.rows)
+    labels = [row.label for row in found.rows]
+    assert len(set(labels)) == 4
+    assert sum(label.startswith("vgg19_bn unpruned kd ") for label in labels) == 2
+    pruned = line(found, "vgg19_bn magnitude 59%")
+    assert pruned.gains_test["unpruned_same"] is not None
+    assert pruned.gains_test["unpruned_same"].estimate.mean == pytest.approx(0.02)
+    assert pruned.gains_test["alone"] is not None
+    # Choosing the unpruned teacher's best configuration by test accuracy would be choosing by the test set.
+    assert pruned.gains_test["unpruned_best"] is None
+    assert "nothing was selected" in found.footer[0]

@@ -100,6 +100,32 @@ def test_a_killed_driver_s_study_goes_on_and_repeats_nothing(tmp_path: Path) -> 
     call(tmp_path, "verify", "runs/tiny", "--deep")
 
 
+def test_without_validation_every_configuration_is_tested_and_the_study_goes_on(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        ("val_fraction: 0.2", "val_fraction: 0"),
+        ("distill: {loss: kd}\n", ""),
+        ("distill.temperature: {low: 1, high: 20, log: true}", "distill.loss: [kd, dkd]"),
+        ("choices: [0.2, 0.36]", "choices: [0.36]"),
+        ("search: {trials: 4, seed: 0}\n", ""),
+        ("confirm: {teachers: 1, seeds: 1}", "confirm: {seeds: 1}"),
+    )
+    checked, _ = call(tmp_path, "check", "tiny.yaml")
+    assert "all 4 configurations are trained with 1 seeds" in checked
+    out, _ = call(tmp_path, *SERIAL)
+    assert "nothing was selected" in out
+    found = [json.loads(content) for content in records(tmp_path).values()]
+    assert len(found) == 4 + 1
+    assert all(record["test"]["student.accuracy"] > 0 for record in found)
+    call(tmp_path, *SERIAL, "--set", "confirm.seeds=2")
+    assert len(records(tmp_path)) == 2 * (4 + 1)
+    call(tmp_path, "verify", "runs/tiny", "--deep")
+    call(tmp_path, "export", "runs/tiny", "--out", "best")
+    config = next((tmp_path / "best").glob("*/config.yaml"))
+    pinned, _ = call(config.parent, "run", "config.yaml", "--serial", "--progress", "lines")
+    assert "the one configuration: test " in pinned
+
+
 LONG = ("distill: {epochs: 2", "distill: {epochs: 40")
 
 

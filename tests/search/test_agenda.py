@@ -8,7 +8,17 @@ from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda
 from pdsearch.search.study import open_study
-from tests.search.played import Watching, failing, play, ready, reports, searching, space, whole
+from tests.search.played import (
+    Watching,
+    failing,
+    play,
+    ready,
+    reports,
+    searching,
+    space,
+    unmeasured,
+    whole,
+)
 
 
 def run(folder: Path, script: Any = whole, **sections: Any) -> tuple[Watching, Agenda]:
@@ -183,3 +193,39 @@ def test_progress_of_an_ended_job_is_forgotten(tmp_path: Path) -> None:
 
     run(tmp_path, leaving)
     assert list((tmp_path / "progress").iterdir()) == []
+
+
+def test_without_validation_every_configuration_is_confirmed_and_nothing_searched(tmp_path: Path) -> None:
+    listed = {"distill.temperature": [2.0, 4.0], "prune.method": ["none", "magnitude"]}
+    sections: dict[str, Any] = {
+        "data": {"source": "digits", "subset": 100, "val_fraction": 0},
+        "space": listed,
+        "prune": {"ratio": 0.36},
+        "search": {},
+        "confirm": {"seeds": 2},
+    }
+    watching, agenda = run(tmp_path, unmeasured, **sections)
+    assert [name for name, _, _ in watching.phases] == ["teachers", "confirmation"]
+    records = list(agenda.records.finished.values())
+    # Four configurations and the student alone; the unpruned teacher's are the pruned ones' partners.
+    assert len(records) == 2 * (4 + 1)
+    assert {record["kind"] for record in records} == {"confirm"}
+    assert all(record["test"] is not None for record in records)
+    assert agenda.idle()
+    again, _ = run(tmp_path, unmeasured, **{**sections, "confirm": {"seeds": 3}})
+    assert len([name for name in again.ids if name.startswith("confirm")]) == 5
+
+
+def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_path: Path) -> None:
+    sections: dict[str, Any] = {
+        "data": {"source": "digits", "subset": 100, "val_fraction": 0},
+        "space": {},
+        "search": {},
+        "confirm": "off",
+    }
+    watching, agenda = run(tmp_path, unmeasured, **sections)
+    assert kinds(watching) == ["teacher", "search"]
+    (record,) = agenda.records.finished.values()
+    assert "student.val_accuracy" not in record["values"]
+    assert record["test"] is not None
+    assert agenda.idle()

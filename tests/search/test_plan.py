@@ -216,3 +216,21 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     assert found.exact
     assert trained == expected
     assert found.with_reuse == sum(trained.values())
+
+
+def test_without_validation_the_plan_is_the_list_of_what_is_confirmed() -> None:
+    """Dense and 36 %, each with two losses: 3 seeds of 4 students and of the student alone, 200 epochs each."""
+    found = planned(
+        data={"source": "digits", "val_fraction": 0},
+        prune={"ratio": 0.36},
+        space={"prune.method": ["none", "magnitude"], "distill.loss": ["kd", "dkd"]},
+        search={},
+        confirm={"seeds": 3},
+    )
+    assert [phase.name for phase in found.phases] == ["confirmation"]
+    (confirmation,) = found.phases
+    assert confirmation.students == 3 * (4 + 1)
+    # One dense teacher and a chain of two rounds, once; then the students.
+    assert confirmation.with_reuse == 200 + 2 * 130 + 15 * 200
+    assert confirmation.without_reuse == 3 * (2 * 200 + 2 * (200 + 2 * 130)) + 15 * 200
+    assert found.trials == 0

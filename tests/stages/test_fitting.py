@@ -9,19 +9,15 @@ from pdsearch.events import Progress
 from pdsearch.stages.fitting import Fitting, achieved, fit_teacher
 from pdsearch.stages.networks import blank
 from pdsearch.stages.site import Site
-from pdsearch.training import EpochReport
 from tests.stages.digits import DENSE, RECIPE, data, finish, site
 
 KEY = "b" * 64
 
 
-def reports(*accuracies: float) -> list[EpochReport]:
-    return [EpochReport(n, len(accuracies), 1.0, value, 0.1, 0.0) for n, value in enumerate(accuracies, 1)]
-
-
 def test_the_accuracy_achieved_is_that_of_the_epoch_handed_on() -> None:
-    assert achieved(reports(0.2, 0.9, 0.5), RECIPE) == 0.5
-    assert achieved(reports(0.2, 0.9, 0.5), replace(RECIPE, select="best_val")) == 0.9
+    assert achieved([0.2, 0.9, 0.5], RECIPE) == 0.5
+    assert achieved([0.2, 0.9, 0.5], replace(RECIPE, select="best_val")) == 0.9
+    assert achieved([None, None], RECIPE) is None
 
 
 @pytest.mark.parametrize("interval", [0.0, 1000.0])

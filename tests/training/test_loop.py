@@ -248,3 +248,21 @@ def test_a_recipe_that_cannot_be_followed_is_refused_before_anything_happens(
 def test_bf16_learns_too(views: Any, build: Build, recipe: Recipe) -> None:
     reports = run(build(), views, recipe, Engine(precision="bf16", threads=1))
     assert reports[-1].loss < reports[0].loss / 2
+
+
+def test_without_validation_images_epochs_report_their_loss_and_the_last_is_handed_on(
+    views: Any, build: Build
+) -> None:
+    recipe, model = Recipe(epochs=2, lr=0.1, batch_size=16), build(1)
+    reports = run(model, views, recipe, Engine(), evaluate=lambda _: None)
+    assert [report.val_accuracy for report in reports] == [None, None]
+    assert all(math.isfinite(report.loss) for report in reports)
+    measured = build(1)
+    run(measured, views, recipe, Engine())
+    assert same(model, measured)
+
+
+def test_the_best_epoch_of_none_measured_is_refused(views: Any, build: Build) -> None:
+    recipe = Recipe(epochs=2, lr=0.1, batch_size=16, select="best_val")
+    with pytest.raises(ConfigError, match="no validation image"):
+        run(build(1), views, recipe, Engine(), evaluate=lambda _: None)

@@ -4,9 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pdsearch.space import Parameter
+from pdsearch.space.model import Parameter
 
-__all__ = ["points_of"]
+__all__ = ["MOST_CONFIGURATIONS", "points_of"]
+
+MOST_CONFIGURATIONS = 1_000
+"""A space that is run whole, because nothing can choose among its trials, lists no more."""
 
 
 def points_of(parameters: Sequence[Parameter], *, limit: int) -> list[dict[str, Any]] | None:

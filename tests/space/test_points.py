@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pdsearch.search.points import points_of
 from pdsearch.space import Parameter
+from pdsearch.space.points import points_of
 
 
 def choice(name: str, *values: Any, when: dict[str, tuple[Any, ...]] | None = None) -> Parameter:

@@ -1,0 +1,33 @@
+"""`pdsearch report`: how does a study reach people who have no terminal? As one page that opens anywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.console import note, print_lines
+from pdsearch.durable import storage_errors
+
+__all__ = ["report"]
+
+
+def report(
+    study: Annotated[Path, typer.Argument(help="The folder of a study, or a copy.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(
+        "report.html"
+    ),
+) -> None:
+    """Write a study as one page: ranking with intervals, the search, what mattered, what it cost."""
+    from pdsearch.analysis import read_study
+    from pdsearch.analysis.report import as_html  # loads plotly
+
+    text = as_html(read_study(study))
+    draft = out.with_name(f".{out.name}.tmp")
+    with storage_errors(out):
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(out)
+        finally:
+            draft.unlink(missing_ok=True)
+    print_lines([str(out)])
+    note("one file, no network needed: open it in a browser, or send it")
