@@ -12,7 +12,9 @@ def node(cpu: float, gpu: float = 0.0, *, alive: bool = True) -> dict[str, Any]:
     return {"Alive": alive, "Resources": resources}
 
 
-def room(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], cpu: int, gpu: float, **more: Any) -> Any:
+def room(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], cpu: int, gpu: float, **more: Any
+) -> Any:
     import ray
 
     from pdsearch.cluster.slots import GrowingSlots
