@@ -29,7 +29,7 @@ def listening() -> list[tuple[str, str]]:
 
 
 def test_it_listens_on_this_machine_alone(ray_session: Session) -> None:
-    assert ray_session.slots == 1
+    assert ray_session.slots.fit == 1
     sockets = listening()
     assert any(name == "gcs_server" for name, _ in sockets)
     assert any(name == "raylet" for name, _ in sockets)
