@@ -80,11 +80,16 @@ def _prune(values: Mapping[str, Any], teacher: Recipe, parts: Mapping[str, Param
     method = values["prune.method"]
     if method == NO_PRUNING:
         return None
-    fields = {name: values[f"prune.{name}"] for name in ("schedule", "rounds", "recovery", "scope", "at")}
+    fields = {
+        name: values[f"prune.{name}"]
+        for name in ("schedule", "rounds", "recovery", "scope", "at", "rewind_epoch")
+    }
     if fields["schedule"] not in SCHEDULES_WITH_ROUNDS:
         fields["rounds"] = 1
     if fields["at"] == "init":
         fields["recovery"] = RECOVERY_AT_INIT
+    if fields["recovery"] != "rewind":
+        fields["rewind_epoch"] = 0
     recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NO_RECOVERY}
     return PruneSpec(
         method=method,
