@@ -36,6 +36,10 @@ def run(
     asked = load(space, overrides=tuple(overrides or ()))
     for warning in (*asked.warnings, *asked.notes):
         note(f"note: {warning}")
+    if address:
+        from pdsearch.cluster.session import refuse_client  # before anything is opened
+
+        refuse_client(address)
     if address and (serial or not asked.storage.startswith("/")):
         raise ConfigError(
             "a cluster needs a storage that every node sees at the same path",
@@ -61,8 +65,7 @@ def _search(
     workers: int | None,
     verbose: bool,
 ) -> Any:
-    from pdsearch.cli.closing import closing_words  # torch is loaded from here on
-    from pdsearch.search.preflight import room
+    from pdsearch.search.preflight import room  # torch is loaded from here on
     from pdsearch.search.study import open_study
 
     with open_study(space, observer) as study:
@@ -77,7 +80,15 @@ def _search(
                     _on_ray(study, space, address=address, workers=workers, verbose=verbose)
         if study.agenda.failure:
             raise study.agenda.failure
-        return lambda: closing_words(study, observer.tally, space_file)
+        return lambda: _close(study, observer, space_file)
+
+
+def _close(study: Any, observer: Any, space_file: Path) -> None:
+    from pdsearch.cli.closing import (
+        closing_words,
+    )  # SciPy's second of loading comes when nobody waits for a trial
+
+    closing_words(study, observer.tally, space_file)
 
 
 def _serially(study: Any, space: Space) -> None:
@@ -120,6 +131,7 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
             progress=study.progress,
             folder=study.folder,
             patience_s=space.search.trial_timeout,
+            say=study.agenda.observer.say,
         )
 
 
