@@ -175,14 +175,16 @@ def test_the_docstring_names_its_source(entry: DistillationLoss) -> None:
     assert "Source:" in (entry.loss.__doc__ or "")
 
 
-LOGIT_LOSSES = [
-    name for name in sorted(losses) if losses.get(name).needs_teacher and not losses.get(name).features
-]
+STANDARDISING = [name for name in sorted(losses) if hasattr(losses.get(name).params, "standardise")]
 
 
-@pytest.mark.parametrize("name", LOGIT_LOSSES)
-def test_a_loss_over_logits_can_standardise_them(name: str) -> None:
-    """Then neither scale nor shift of the teacher's logits counts (Sun et al., CVPR 2024, arXiv 2403.01427)."""
+def test_every_loss_of_ours_over_a_teacher_s_logits_can_standardise_them() -> None:
+    assert {"dist", "dkd", "kd", "logit_mse"} <= set(STANDARDISING)
+
+
+@pytest.mark.parametrize("name", STANDARDISING)
+def test_standardised_logits_forget_scale_and_shift(name: str) -> None:
+    """Of the teacher's logits (Sun et al., CVPR 2024, arXiv 2403.01427)."""
     entry = losses.get(name)
     params = entry.params(standardise=True)
     student, teacher = outputs(STUDENT, 1, dtype=torch.float64), outputs(TEACHER, 2, dtype=torch.float64)
