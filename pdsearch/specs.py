@@ -151,6 +151,7 @@ class PruneSpec:
         at: "trained" or "init": the weights pruning starts from.
         exclude: Glob patterns of parameter names that are never pruned.
         params: Parameters of the method.
+        rewind_epoch: Epoch of the teacher's training whose weights "rewind" goes back to; 0 is initialisation.
     """
 
     method: str
@@ -163,6 +164,7 @@ class PruneSpec:
     at: str = "trained"
     exclude: tuple[str, ...] = ()
     params: Params = ()
+    rewind_epoch: int = later(0, neutral=0)
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from pdsearch.search.home import Home, home_of
 from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code
+from pdsearch.search.precision import precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
-from pdsearch.training import resolve_precision
 
 __all__ = ["Study", "open_study"]
 
@@ -76,7 +76,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     root = Path(space.storage).expanduser().absolute()
     folder = root / space.study
     found = Description(
-        _fingerprint(space), _precision(space), checkpoints=checkpoints(space), code=own_code(space)
+        _fingerprint(space), precision(space), checkpoints=checkpoints(space), code=own_code(space)
     )
     with hold(folder / "driver.lease") as lease:
         resumed = (folder / "study.json").exists()
@@ -190,19 +190,6 @@ def _agenda(
 def _fingerprint(space: Space) -> str:
     data = space.resolve(space.defaults()).data
     return sources.get(data.source).fingerprint(data)
-
-
-def _precision(space: Space) -> str:
-    if space.resources.gpu > 0 and space.precision == "auto":
-        return _gpu_precision()
-    return resolve_precision(space.precision, "cpu")
-
-
-def _gpu_precision() -> str:
-    import torch  # Only here: a driver without a GPU does not load it.
-
-    # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
-    return resolve_precision("auto", "cuda") if torch.cuda.is_available() else "bf16"
 
 
 def _read(path: Path) -> dict[str, Any]:
