@@ -1,7 +1,6 @@
 """What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
 
-import os
-import re
+from pdsearch.redaction import redacted
 
 __all__ = [
     "ConfigError",
@@ -14,21 +13,7 @@ __all__ = [
     "StudyHeldError",
     "Terminated",
     "TrialError",
-    "redacted",
 ]
-
-_IN_URL = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
-_SHORTEST = 6
-
-
-def redacted(text: str) -> str:
-    """Return a text without passwords in URLs, and without the values of environment variables that hold secrets."""
-    text = _IN_URL.sub(r"\1:***@", text)
-    for name, value in os.environ.items():
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST:
-            text = text.replace(value, "***")
-    return text
 
 
 class PdsearchError(Exception):

@@ -4,7 +4,7 @@ import traceback
 from pathlib import Path
 
 from pdsearch.durable import storage_errors
-from pdsearch.errors import redacted
+from pdsearch.redaction import redacted
 
 __all__ = ["is_out_of_gpu_memory", "reason", "write_log"]
 
