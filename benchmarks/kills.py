@@ -155,14 +155,20 @@ def drivers(program: Program, seen: Seen, n: int, drawn: random.Random, most: ar
         seen.look(program.study, before, began, at, live=False)
 
 
+def _fresh(found: list[psutil.Process], killed: set[int], there: list[psutil.Process]) -> bool:
+    there[:] = [worker for worker in found if worker.pid not in killed]
+    return bool(there)
+
+
 def workers(program: Program, seen: Seen, n: int, drawn: random.Random, most: argparse.Namespace) -> None:
     """Kill one of two workers again and again, in one run."""
     began, process, killed = time.time(), program.start(), set[int]()
     _wait(START_S, lambda: program.asked() >= 2, process)
     for _ in within(n, most):
         time.sleep(drawn.uniform(0, most.most_s))
-        _wait(START_S, lambda: {w.pid for w in program.workers(process.pid)} - killed, process)
-        one = drawn.choice([w for w in program.workers(process.pid) if w.pid not in killed])
+        there: list[psutil.Process] = []  # Judged and chosen from at one moment: workers come and go.
+        _wait(START_S, lambda there=there: _fresh(program.workers(process.pid), killed, there), process)
+        one = drawn.choice(there)
         before, at = finished(program.study), time.time()
         one.kill()
         killed.add(one.pid)

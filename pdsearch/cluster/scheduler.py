@@ -30,7 +30,8 @@ class JobScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: object, trial: Trial) -> None:  # noqa: ARG002 - Tune's
         """Hear that a trial lost its worker."""
-        self._searcher.lose(trial.trial_id)
+        if not self._searcher.lose(trial.trial_id):
+            trial.run_metadata.num_failures -= 1
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
         """Return Tune's word for "go on" or "stop"."""

@@ -25,6 +25,9 @@ __all__ = ["JobSearcher"]
 _WARM_UP_S = 15.0
 """Seconds after the first worker is up that the others are waited for; a cluster may still be growing."""
 
+_SAME_DEATH_S = 1.0
+"""Losses that follow one another sooner are of one worker: another one takes longer to start."""
+
 _IDLE_S = 60.0
 """Seconds without a job to hand out after which the slots of a cluster are given up."""
 
@@ -58,6 +61,7 @@ class JobSearcher(Searcher):
         self._up: set[str] = set()
         self._steps: dict[str, set[tuple[str, int]]] = {}
         self._lost: set[str] = set()
+        self._lost_at: dict[str, float] = {}
         self._where: dict[str, str] = {}
         self._is_warm = False
         self._first_up: float | None = None
@@ -106,15 +110,23 @@ class JobSearcher(Searcher):
             self.stopped.add(trial_id)
         return any(told)
 
-    def lose(self, trial_id: str) -> None:
-        """Hear that a trial lost its worker; Tune gives it another."""
+    def lose(self, trial_id: str) -> bool:
+        """Hear that a trial lost its worker; Tune gives it another. False where it is a death that was heard of before.
+
+        A worker that dies while it is given a job is reported for each thing that was asked of it.
+        """
+        last, now = self._lost_at.get(trial_id), time.monotonic()
+        self._lost_at[trial_id] = now
         self._up.discard(trial_id)
         self._lost.add(trial_id)
+        if last is not None and now - last < _SAME_DEATH_S:
+            return False
         if trial_id in self.jobs:
             node = f" on node {self._where[trial_id]}" if trial_id in self._where else ""
             self.say(
                 f"{self.jobs[trial_id].id} lost its worker{node}; it goes on from its checkpoint in another"
             )
+        return True
 
     def recovered(self, trial_id: str, events: list[Event]) -> bool:
         """Say whether a trial that lost a worker has now come further than it ever was before."""
@@ -137,6 +149,7 @@ class JobSearcher(Searcher):
         for known in (self._up, self._lost):
             known.discard(trial_id)
         self._steps.pop(trial_id, None)
+        self._lost_at.pop(trial_id, None)
         self._where.pop(trial_id, None)
         if job is not None and outcome is not None:
             del self.jobs[trial_id]

@@ -60,3 +60,23 @@ def test_tune_ends_with_the_agenda_whatever_waits() -> None:
     assert not when("t", {"done": True})
     work.closing = True
     assert when.stop_all()
+
+
+def test_one_worker_s_death_counts_once_however_often_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pdsearch.cluster.scheduler import JobScheduler
+
+    said: list[str] = []
+    found = searcher(given(1))
+    found.say = said.append
+    warm(found, "a")
+    found.suggest("t")
+    scheduler, one = JobScheduler(found), trial("t")
+    one.run_metadata.num_failures, counts = 0, []
+    for at in (10.0, 10.0, 10.3, 12.5, 12.6, 20.0):
+        now = SimpleNamespace(monotonic=lambda at=at: at)
+        monkeypatch.setattr("pdsearch.cluster.searcher.time", now)
+        one.run_metadata.num_failures += 1  # As Tune does, each time.
+        scheduler.on_trial_error(None, one)
+        counts.append(one.run_metadata.num_failures)
+    assert counts == [1, 1, 1, 2, 2, 3]
+    assert len(said) == 3
