@@ -1,8 +1,8 @@
 """Is anything lost or repeated when processes of a search on Ray are killed? Real ones, with SIGKILL, at drawn moments.
 
 `driver` kills the program and starts it again; `worker` kills one of its two workers while it runs. After each kill the
-records are compared with those before, `check_invariants` looks at the study, and the age of the killed trials'
-checkpoints says how much work was lost. At the end the study is run to its end and looked at deeply.
+records are compared with those before, and `check_invariants` looks at the study; of a killed driver, the age of its
+trials' checkpoints says how much work was lost. At the end the study is run to its end and looked at deeply.
 """
 
 import argparse
@@ -71,7 +71,8 @@ class Seen:
         self.best = max(best, self.best)
         found = check_invariants(study)
         self.broken += [str(item) for item in found if not item.mended or (live and item.rule == "once")]
-        self.lost_s += _ages(study, after, began, at)
+        if not live:  # While a run goes on, a trial may wait for a worker, and its checkpoint ages without a loss.
+            self.lost_s += _ages(study, after, began, at)
         print(
             f"kill {self.kills}: {len(after)} finished, lost or changed {self.lost_or_changed}",
             file=sys.stderr,
