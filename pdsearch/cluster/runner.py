@@ -1,6 +1,5 @@
 """How does Ray Tune execute a study? One Tuner over the agenda: warm actors, no snapshots, no restore."""
 
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -11,6 +10,7 @@ from pdsearch.cluster.session import Session
 from pdsearch.cluster.trainable import JobTrainable
 from pdsearch.jobs import Work
 from pdsearch.space import Resources
+from pdsearch.storage import Place, beside
 
 __all__ = ["run"]
 
@@ -23,9 +23,9 @@ def run(
     session: Session,
     *,
     resources: Resources,
-    artifacts: Path,
-    progress: Path,
-    folder: Path,
+    artifacts: Place,
+    progress: Place,
+    folder: Place,
     patience_s: float | None = None,
     trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:
@@ -68,7 +68,7 @@ def run(
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str((session.folder or folder) / "tune"),
+            storage_path=str((session.folder or beside(folder)) / "tune"),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_LOST_WORKERS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

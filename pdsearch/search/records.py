@@ -9,15 +9,14 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pdsearch.artifacts import read_records, write_once
-from pdsearch.durable import storage_errors
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
 from pdsearch.specs import spec_to_json
+from pdsearch.storage import Place, rename
 
 __all__ = ["Live", "Records", "now"]
 
@@ -94,7 +93,7 @@ class Records:
         folder: Where they lie.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self.asked, self.finished = self._read("asked"), self._read("finished")
         # A failed trial may have been tried again: the twin is the one that did not fail.
@@ -158,9 +157,8 @@ class Records:
         return found
 
 
-def _set_aside(path: Path) -> None:
-    with storage_errors(path):
-        path.rename(path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.broken"))
+def _set_aside(path: Place) -> None:
+    rename(path, f"{path.name}.{uuid.uuid4().hex[:8]}.broken")
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -9,37 +9,41 @@ import optuna
 from optuna.trial import TrialState
 
 from pdsearch.artifacts import hold
-from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError
 from pdsearch.search.journal import open_journal
 from pdsearch.search.records import Records
 from pdsearch.search.sampler import silence
 from pdsearch.search.told import INTERRUPTED, NAMES
+from pdsearch.storage import Place, beside, exists, names, place, rename
 
 __all__ = ["retry_failed"]
 
 
-def retry_failed(folder: Path) -> list[str]:
+def retry_failed(where: str | Place) -> list[str]:
     """Have every failed trial of a study asked again by its next run; return their ids.
 
     Raises:
-        ConfigError: The folder is not a study's.
+        ConfigError: The folder is not a study's, or its journal lies on another machine.
         StudyHeldError: A run is at work on it.
         StorageError: It cannot be read or written.
     """
     silence()
-    if not (folder / "study.json").is_file():
+    folder = place(where)
+    if not exists(folder / "study.json"):
         raise ConfigError("not a study's folder", where=str(folder), hint="name runs/STUDY")
     with hold(folder / "driver.lease"):
-        records = Records(folder / "trials")
-        return [*_asked_again(folder / "journal.log"), *_set_aside(records)]
+        journal = beside(folder) / "journal.log"
+        if journal != folder / "journal.log" and not journal.exists():
+            hint = "`pdsearch run` with its space makes one from the records; then retry"
+            raise ConfigError("the study has no journal on this machine", where=str(folder), hint=hint)
+        return [*_asked_again(journal), *_set_aside(Records(folder / "trials"))]
 
 
 def _asked_again(journal: Path) -> list[str]:
     storage, again = open_journal(journal), []
-    names = {study.study_name for study in storage.get_all_studies()}
+    known = {study.study_name for study in storage.get_all_studies()}
     for kind, name in NAMES.items():
-        if name not in names:
+        if name not in known:
             continue
         study = optuna.load_study(study_name=name, storage=storage)
         trials = study.get_trials(deepcopy=False)
@@ -57,9 +61,7 @@ def _set_aside(records: Records) -> list[str]:
     again = []
     for name, record in records.finished.items():
         if record["state"] == "failed" and record["number"] is None:
-            path = records.folder / f"{name}.finished.json"
-            number = len(list(records.folder.glob(f"{name}.failed-*.json"))) + 1
-            with storage_errors(path):
-                path.rename(path.with_name(f"{name}.failed-{number}.json"))
+            before = [other for other in names(records.folder) if other.startswith(f"{name}.failed-")]
+            rename(records.folder / f"{name}.finished.json", f"{name}.failed-{len(before) + 1}.json")
             again.append(name)
     return again

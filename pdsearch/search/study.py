@@ -1,14 +1,12 @@
 """How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Store, hold, is_orphan, write_once
+from pdsearch.artifacts import KeptStore, hold, is_orphan, open_store, write_once
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
@@ -23,6 +21,7 @@ from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
+from pdsearch.storage import Place, Remote, beside, check, read, remove_tree, resolved
 from pdsearch.training import resolve_precision
 
 __all__ = ["Study", "open_study"]
@@ -35,26 +34,26 @@ class Study:
     """An open study.
 
     Args:
-        folder: Its records and journal.
+        folder: Its records, and on a disk its journal.
         root: The storage it lies in, with the artifacts of all studies.
         agenda: What a runner drives.
         describe: What was resolved when the study began.
         resumed: Whether it was begun before.
     """
 
-    folder: Path
-    root: Path
+    folder: Place
+    root: Place
     agenda: Agenda
     describe: Description
     resumed: bool
 
     @property
-    def artifacts(self) -> Path:
+    def artifacts(self) -> Place:
         """Folder of the artifacts, shared by all studies of the storage."""
         return self.root / "artifacts"
 
     @property
-    def progress(self) -> Path:
+    def progress(self) -> Place:
         """Folder of the checkpoints of what is running."""
         return self.root / "progress"
 
@@ -71,39 +70,44 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         StorageError: The storage cannot be written.
     """
     silence()
-    root = Path(space.storage).expanduser().absolute()
+    root = resolved(space.storage)
+    check(root)
     folder = root / space.study
     found = Description(
         _fingerprint(space), _precision(space), checkpoints=checkpoints(space), code=own_code(space)
     )
     with hold(folder / "driver.lease"):
-        resumed = (folder / "study.json").exists()
-        _sweep(folder)
-        site = Site(Store(root / "artifacts"), root / "progress")
+        resumed = read(folder / "study.json") is not None
+        store = open_store(root / "artifacts")
+        _sweep(folder, store)
+        site = Site(store, root / "progress")
         check_outside(space, found, site)
         check_channels_of(space, found, site)
         describe = _identify(space, folder, found)
         clock = Clock(folder / "elapsed.json")
         try:
-            agenda = _agenda(space, folder, Store(root / "artifacts"), describe, observer, clock)
+            agenda = _agenda(space, folder, store, describe, observer, clock)
             yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(folder: Place, store: KeptStore) -> None:
     """Remove what a driver cut off was writing; nobody but the driver writes there."""
+    store.sweep()
+    if isinstance(folder, Remote):
+        return  # An object is whole or not there.
     with storage_errors(folder):
         for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
             if path.suffix == ".tmp" or is_orphan(path.name):
                 path.unlink(missing_ok=True)
-    Store(folder.parent / "artifacts").sweep()
 
 
-def _identify(space: Space, folder: Path, found: Description) -> Description:
+def _identify(space: Space, folder: Place, found: Description) -> Description:
     """Write what the study is, or compare with what it was when it began."""
     path = folder / "study.json"
-    if not path.exists():
+    began = _read(path)
+    if began is None:
         write_once(
             path,
             {
@@ -119,7 +123,6 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
             },
         )
         return found
-    began = _read(path)
     changes = diff(began["space"], space.identity())
     if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
         changes.append("teacher.checkpoint: not the weights the study began with")
@@ -140,12 +143,12 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
 
 
 def _agenda(
-    space: Space, folder: Path, store: Store, describe: Description, observer: Observer, clock: Clock
+    space: Space, folder: Place, store: KeptStore, describe: Description, observer: Observer, clock: Clock
 ) -> Agenda:
     records = Records(folder / "trials")
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
-    studies = open_studies(folder / "journal.log", kinds, records)
+    studies = open_studies(beside(folder) / "journal.log", kinds, records)
 
     def ledger(kind: str) -> Ledger:
         whole = single and kind == "search"
@@ -160,7 +163,7 @@ def _agenda(
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: store.find("teacher", job.key) is not None,
         observer=observer,
-        forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
+        forget=lambda key: remove_tree(folder.parent / "progress" / key),
         elapsed=clock.seconds,
     )
 
@@ -183,9 +186,9 @@ def _gpu_precision() -> str:
     return resolve_precision("auto", "cuda") if torch.cuda.is_available() else "bf16"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Place) -> dict[str, Any] | None:
+    content = read(path)
     try:
-        value = json.loads(path.read_text())
-        return dict(value)
-    except (OSError, ValueError) as error:
+        return None if content is None else dict(json.loads(content))
+    except ValueError as error:
         raise StorageError(f"cannot be read: {error}", where=str(path)) from error

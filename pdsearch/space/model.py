@@ -130,7 +130,7 @@ class Space:
         confirm: Confirmation of the finalists, or None.
         resources: What one trial uses.
         precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces auto before it resolves trials.
-        storage: Folder of results and artifacts.
+        storage: Folder of results and artifacts, or s3://bucket/prefix.
         warnings: What is legal but costly or doubtful, one sentence each.
         notes: What a person should know, e.g. the rounds that geometric ratios mean.
     """
