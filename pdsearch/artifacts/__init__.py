@@ -1,7 +1,7 @@
 """Results of stages, kept by content: keys, the store, leases, single flight, and write-once records."""
 
 from pdsearch.artifacts.drafts import draft_name, is_orphan
-from pdsearch.artifacts.holding import hold, lease_at
+from pdsearch.artifacts.holding import check_held, hold, lease_at
 from pdsearch.artifacts.interface import AnyLease, ArtifactStore, Entry, Holding, KeptStore
 from pdsearch.artifacts.keys import stage_key
 from pdsearch.artifacts.lease import Lease
@@ -27,6 +27,7 @@ __all__ = [
     "Store",
     "Turn",
     "building",
+    "check_held",
     "draft_name",
     "get_or_build",
     "hold",

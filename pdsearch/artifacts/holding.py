@@ -10,7 +10,7 @@ from pdsearch.artifacts.object_lease import ObjectLease
 from pdsearch.errors import StudyHeldError
 from pdsearch.storage import Place, Remote
 
-__all__ = ["hold", "lease_at"]
+__all__ = ["check_held", "hold", "lease_at"]
 
 _SETTLE_S = 1.0
 """Of two drivers that begin within this time on an object storage, one sees the other."""
@@ -55,3 +55,17 @@ def hold(
         yield lease
     finally:
         lease.release()
+
+
+def check_held(lease: AnyLease, where: Place) -> None:
+    """Refuse to go on where another driver has got in, which an object storage cannot keep from happening.
+
+    Raises:
+        StudyHeldError: Another one's name stands in the lease.
+    """
+    if isinstance(lease, ObjectLease) and not lease.held:
+        raise StudyHeldError(
+            "another driver has taken the study over",
+            where=str(where),
+            hint="leave it to that one; what finished here is stored",
+        )

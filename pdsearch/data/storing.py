@@ -5,9 +5,8 @@ one chunk of images and all labels.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +25,18 @@ Indices = NDArray[np.int64]
 KINDS = {"int64": "I64", "float32": "F32", "uint8": "U8"}
 
 
-def store(raw: RawData, spec: DataSpec, file: Path) -> None:
+Tell = Callable[[int, int], None]
+"""tell(images decoded, images in all)."""
+
+
+def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, total: None) -> None:  # noqa: ARG005
     """Write the split images of a source, with their labels and statistics, as one safetensors file.
 
     Args:
         raw: What the source returned.
         spec: How it is split.
         file: Written anew.
+        tell: Called after every chunk.
 
     Raises:
         ConfigError: The spec asks for a split that the set cannot give.
@@ -59,17 +63,16 @@ def store(raw: RawData, spec: DataSpec, file: Path) -> None:
             stream.write(np.ascontiguousarray(labels[part], dtype="<i8").data)
         statistics = stream.tell()
         stream.write(bytes(8 * channels))
+        done, total = 0, sum(len(index) for _, index in parts.values())
         for part, (images, index) in parts.items():
-            _write(stream, images, index, values if part == "train" else None)
+            for chunk in _chunks(images, index):
+                stream.write(np.ascontiguousarray(chunk).data)
+                if part == "train":
+                    values.add(chunk)
+                done += len(chunk)
+                tell(done, total)
         stream.seek(statistics)
         stream.write(values.mean.astype("<f4").tobytes() + values.std.astype("<f4").tobytes())
-
-
-def _write(stream: BinaryIO, images: Images, index: Indices, values: Histogram | None) -> None:
-    for chunk in _chunks(images, index):
-        stream.write(np.ascontiguousarray(chunk).data)
-        if values is not None:
-            values.add(chunk)
 
 
 def _chunks(images: Images, index: Indices) -> Iterator[NDArray[np.uint8]]:

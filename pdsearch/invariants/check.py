@@ -8,7 +8,8 @@ from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.errors import ConfigError
 from pdsearch.invariants import artifacts, ledger, leftovers, records
 from pdsearch.invariants.broken import Broken
-from pdsearch.storage import Place, Remote, beside, place, read
+from pdsearch.search.home import JournalHome, last_home
+from pdsearch.storage import Place, Remote, place, read
 
 __all__ = ["check_invariants"]
 
@@ -36,10 +37,10 @@ def _all(folder: Place, about: dict[str, Any], live: bool, deep: bool) -> Iterat
     yield from records.check(found)
     metrics = [objective["metric"] for objective in about["space"]["objectives"]]
     goals = [objective["goal"] for objective in about["space"]["objectives"]]
-    journal = beside(folder) / "journal.log"
+    home = last_home(folder)
     # The journal of a study on an object storage lies with its driver, and any driver can make it from the records.
-    if not isinstance(folder, Remote) or journal.exists():
-        yield from ledger.check(journal, found, metrics, goals[0], live=live)
+    if not (isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists()):
+        yield from ledger.check(home, found, metrics, goals[0], live=live)
     yield from leftovers.check(folder, live=live)
     yield from artifacts.check(folder.parent / "artifacts", found.finished.values(), deep=deep)
 

@@ -1,30 +1,30 @@
 """Does the study say what the records say, and does nothing in it run that nobody runs?"""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pdsearch.invariants.broken import Broken
 from pdsearch.invariants.records import Found
+from pdsearch.search.home import DamagedError, Home
 from pdsearch.search.look import Seen, look
 from pdsearch.search.told import INTERRUPTED, told
 
 __all__ = ["check"]
 
 
-def check(journal: Path, found: Found, metrics: Sequence[str], goal: str, *, live: bool) -> Iterator[Broken]:
-    """Check a journal against the records.
+def check(home: Home, found: Found, metrics: Sequence[str], goal: str, *, live: bool) -> Iterator[Broken]:
+    """Check a study against the records.
 
     Args:
-        journal: The file.
+        home: Where it lives.
         found: The records.
         metrics: Of the objectives.
         goal: Of the first objective, "maximize" or "minimize".
         live: A driver is at work, so that the last few lines may not be written yet.
     """
     try:
-        kinds = look(journal) if journal.exists() else {}
-    except ValueError as error:
-        yield Broken("ledger", f"cannot be read: {error}", str(journal), mended=True)
+        kinds = look(home)
+    except (DamagedError, ValueError) as error:
+        yield Broken("ledger", f"cannot be read: {error}", str(home), mended=True)
         return
     seen = {trial.id: trial for trials in kinds.values() for trial in trials}
     if not live:

@@ -50,6 +50,9 @@ class Observer(Protocol):
     def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
         """A job ended; its record, where it has one."""
 
+    def say(self, text: str) -> None:
+        """Something beside the jobs is to be known."""
+
 
 class Agenda:
     """The work of one study, phase by phase; see `pdsearch.jobs.Work` for how a runner drives it.

@@ -16,7 +16,7 @@ from optuna.storages.journal import BaseJournalBackend
 from pdsearch.durable import storage_errors
 from pdsearch.search.indexed import IndexedStorage
 
-__all__ = ["Journal", "open_journal", "set_aside", "whole_lines"]
+__all__ = ["Journal", "aside", "open_journal", "set_aside", "whole_lines"]
 
 
 class Journal(BaseJournalBackend):
@@ -89,14 +89,20 @@ def whole_lines(content: bytes) -> int:
 
 def set_aside(path: Path) -> Path | None:
     """Move a journal that cannot be used out of the way, kept for a person to look at; None if there is none."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.{number}.replaced")).exists():
-        number += 1
+    place = aside(path)
     try:
-        path.rename(aside)
+        path.rename(place)
     except FileNotFoundError:
         return None
-    return aside
+    return place
+
+
+def aside(path: Path) -> Path:
+    """Return a name beside a file that nothing has yet."""
+    number = 1
+    while (place := path.with_name(f"{path.name}.{number}.replaced")).exists():
+        number += 1
+    return place
 
 
 def _mend(path: Path) -> None:

@@ -1,24 +1,20 @@
-"""What does a study's journal say, for whoever only looks? A copy of its whole lines, read as plain values."""
+"""What does a study say, for whoever only looks? Its trials, read as plain values and left as they are."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 
-from pdsearch.durable import storage_errors
-from pdsearch.search.journal import whole_lines
+from pdsearch.errors import PdsearchError
+from pdsearch.search.home import Home
 from pdsearch.search.sampler import silence
-from pdsearch.search.told import NAMES
 
 __all__ = ["Seen", "look"]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A trial as the journal has it.
+    """A trial as the study has it.
 
     Args:
         id: Its name in the records.
@@ -37,29 +33,30 @@ class Seen:
     reason: str | None
 
 
-def look(journal: Path) -> dict[str, list[Seen]]:
-    """Return the trials by kind; the journal is neither mended nor locked, and its driver may be at work.
+def look(home: Home) -> dict[str, list[Seen]]:
+    """Return the trials by kind, none where nothing lives; a driver may be at work.
 
     Raises:
-        ValueError: Its lines make no sense together.
+        ValueError: What is there makes no sense.
         StorageError: It cannot be read.
     """
     silence()
-    with storage_errors(journal):
-        content = journal.read_bytes()
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "journal.log"
-        copy.write_bytes(content[: whole_lines(content)])
-        try:
-            storage = JournalStorage(JournalFileBackend(str(copy)))
-            studies = {study.study_name: study._study_id for study in storage.get_all_studies()}
-            return {
-                kind: [_seen(kind, trial) for trial in storage.get_all_trials(studies[name])]
-                for kind, name in NAMES.items()
-                if name in studies
-            }
-        except Exception as error:  # Optuna raises whatever comes of lines that do not fit together.
-            raise ValueError(f"{type(error).__name__}: {error}") from error
+    try:
+        with home.glance() as storage:
+            return {} if storage is None else _trials(home, storage)
+    except (OSError, PdsearchError):
+        raise
+    except Exception as error:  # Optuna raises whatever comes of lines that do not fit together.
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _trials(home: Home, storage: BaseStorage) -> dict[str, list[Seen]]:
+    studies = {study.study_name: study._study_id for study in storage.get_all_studies()}
+    return {
+        kind: [_seen(kind, trial) for trial in storage.get_all_trials(studies[name])]
+        for kind, name in home.names(studies).items()
+        if name in studies
+    }
 
 
 def _seen(kind: str, trial: Any) -> Seen:

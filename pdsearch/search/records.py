@@ -7,6 +7,7 @@ import dataclasses
 import math
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -91,10 +92,11 @@ class Records:
 
     Args:
         folder: Where they lie.
+        guard: Called before each is written; raises where somebody else writes them now.
     """
 
-    def __init__(self, folder: Place) -> None:
-        self.folder = folder
+    def __init__(self, folder: Place, *, guard: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._guard = folder, guard
         self.asked, self.finished = self._read("asked"), self._read("finished")
         # A failed trial may have been tried again: the twin is the one that did not fail.
         failed_first = sorted(self.finished.items(), key=lambda item: item[1]["state"] != "failed")
@@ -113,6 +115,7 @@ class Records:
         """Write that a job is about to start; a job asked again keeps its first record."""
         if job.id not in self.asked:
             record = {**_identity(job), "asked_at": now()}
+            self._guard()
             write_once(self.folder / f"{job.id}.asked.json", record)
             self.asked[job.id] = record
 
@@ -138,6 +141,7 @@ class Records:
             "started_at": live.started_at,
             "finished_at": now(),
         }
+        self._guard()
         write_once(self.folder / f"{job.id}.finished.json", record)
         self.finished[job.id] = record
         self._by_key[job.kind, job.key] = job.id

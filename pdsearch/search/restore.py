@@ -1,11 +1,11 @@
-"""Does the journal still say what the records say? If not, for whatever reason, it is written anew from them.
+"""Does the study still say what the records say? If not, for whatever reason, it is written anew from them.
 
-The records are immutable and written first, so they are what is true. A journal that was cut off, altered, or lost
-is replaced: same numbers, same states, same best; trials without a finished record are asked again.
+The records are immutable and written first, so they are what is true. A journal, or a study in a database, that was
+cut off, altered, or lost is replaced: same numbers, same states, same best; trials without a finished record are asked
+again.
 """
 
 from collections.abc import Container, Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,43 +13,56 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pdsearch.errors import PdsearchError
-from pdsearch.search.journal import open_journal, set_aside
+from pdsearch.errors import PdsearchError, StorageError
+from pdsearch.search.home import DamagedError, Home
 from pdsearch.search.records import Records
 from pdsearch.search.retell import agrees, as_interrupted, as_trial
-from pdsearch.search.told import INTERRUPTED, NAMES
+from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
 
 __all__ = ["differences", "open_studies"]
 
 
-def open_studies(path: Path, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
-    """Open the studies of a journal, as its only writer; rebuilt where they contradict the records.
+def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
+    """Open the studies of a home, as its only writer; rebuilt where they contradict the records.
 
     Args:
-        path: The journal.
+        home: A journal or a database.
         kinds: Kind of trials -> the space they are sampled from.
         records: The study's records.
 
     Raises:
-        StorageError: The journal cannot be read or written.
+        ConfigError: The home is another study's, or its driver is not installed.
+        StorageError: It cannot be reached, read or written.
     """
-    written = path.exists() and path.stat().st_size > 0
+    written = True
     try:
-        studies = _load(path, kinds)
+        studies, written = _load(home, kinds)
         if not any(differences(studies[kind], space, records, kind) for kind, space in kinds.items()):
             return studies
+    except DamagedError:
+        pass
     except (OSError, PdsearchError):
         raise
     except Exception:  # Whole lines that make no sense together: Optuna raises whatever comes of it.
         pass
     if written:
-        set_aside(path)
-    studies = _load(path, kinds)
+        home.give_up()
+        studies = _begin(home, kinds)
     for kind, space in kinds.items():
         for trial in _retold(space, records, kind):
             studies[kind].add_trial(trial)
     return studies
+
+
+def _begin(home: Home, kinds: Mapping[str, Space]) -> dict[str, Study]:
+    try:
+        return _load(home, kinds)[0]
+    except (OSError, PdsearchError):
+        raise
+    except Exception as error:  # A database that somebody emptied by half.
+        hint = "name another search.ledger: the study is written there anew, from its records"
+        raise StorageError(f"no study can be begun there: {error}", where=str(home), hint=hint) from error
 
 
 def differences(study: Study, space: Space, records: Records, kind: str) -> list[str]:
@@ -77,10 +90,13 @@ def _ended(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or reason != INTERRUPTED
 
 
-def _load(path: Path, kinds: Mapping[str, Space]) -> dict[str, Study]:
-    storage = open_journal(path)
+def _load(home: Home, kinds: Mapping[str, Space]) -> tuple[dict[str, Study], bool]:
+    """Return the studies by kind, and whether any of them was there before."""
+    storage = home.open()
     known = {study.study_name for study in storage.get_all_studies()}
-    return {kind: _study(storage, NAMES[kind], space, known) for kind, space in kinds.items()}
+    names = home.names(known)
+    studies = {kind: _study(storage, names[kind], space, known) for kind, space in kinds.items()}
+    return studies, not known.isdisjoint(names.values())
 
 
 def _study(storage: BaseStorage, name: str, space: Space, known: Container[str]) -> Study:

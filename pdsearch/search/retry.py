@@ -3,18 +3,16 @@
 A failed trial's error is deterministic until somebody mends its cause, so that only a person asks for this.
 """
 
-from pathlib import Path
-
 import optuna
 from optuna.trial import TrialState
 
 from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError
-from pdsearch.search.journal import open_journal
+from pdsearch.search.home import Home, JournalHome, last_home
 from pdsearch.search.records import Records
 from pdsearch.search.sampler import silence
-from pdsearch.search.told import INTERRUPTED, NAMES
-from pdsearch.storage import Place, beside, exists, names, place, rename
+from pdsearch.search.told import INTERRUPTED
+from pdsearch.storage import Place, Remote, exists, names, place, rename
 
 __all__ = ["retry_failed"]
 
@@ -32,17 +30,19 @@ def retry_failed(where: str | Place) -> list[str]:
     if not exists(folder / "study.json"):
         raise ConfigError("not a study's folder", where=str(folder), hint="name runs/STUDY")
     with hold(folder / "driver.lease"):
-        journal = beside(folder) / "journal.log"
-        if journal != folder / "journal.log" and not journal.exists():
+        home = last_home(folder)
+        if isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists():
             hint = "`pdsearch run` with its space makes one from the records; then retry"
             raise ConfigError("the study has no journal on this machine", where=str(folder), hint=hint)
-        return [*_asked_again(journal), *_set_aside(Records(folder / "trials"))]
+        records = Records(folder / "trials")
+        with home.kept():
+            return [*_asked_again(home), *_set_aside(records)]
 
 
-def _asked_again(journal: Path) -> list[str]:
-    storage, again = open_journal(journal), []
+def _asked_again(home: Home) -> list[str]:
+    storage, again = home.open(), []
     known = {study.study_name for study in storage.get_all_studies()}
-    for kind, name in NAMES.items():
+    for kind, name in home.names(known).items():
         if name not in known:
             continue
         study = optuna.load_study(study_name=name, storage=storage)

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pdsearch.artifacts import KeptStore, hold, is_orphan, open_store, write_once
+from pdsearch.artifacts import KeptStore, check_held, hold, is_orphan, open_store, write_once
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
+from pdsearch.search.home import Home, home_of
+from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code
 from pdsearch.search.records import Records, now
@@ -21,7 +23,7 @@ from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
-from pdsearch.storage import Place, Remote, beside, check, read, remove_tree, resolved
+from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved
 from pdsearch.training import resolve_precision
 
 __all__ = ["Study", "open_study"]
@@ -65,7 +67,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
             Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
-        DataError: The data set, or a checkpoint, is missing or broken.
+        DataError: The data set, one of its images, or a checkpoint is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
     """
@@ -76,18 +78,25 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     found = Description(
         _fingerprint(space), _precision(space), checkpoints=checkpoints(space), code=own_code(space)
     )
-    with hold(folder / "driver.lease"):
+    with hold(folder / "driver.lease") as lease:
         resumed = read(folder / "study.json") is not None
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")
+        images = found.complete(space.resolve(space.defaults())).data
+        if not resumed:  # Before the study is written down: a set that is mended has another fingerprint.
+            prepare_images(images, site, observer.say)
         check_outside(space, found, site)
         check_channels_of(space, found, site)
         describe = _identify(space, folder, found)
-        clock = Clock(folder / "elapsed.json")
+        clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
-            agenda = _agenda(space, folder, store, describe, observer, clock)
-            yield Study(folder, root, agenda, describe, resumed)
+            with home.kept():
+                records = Records(folder / "trials", guard=lambda: check_held(lease, folder))
+                agenda = _agenda(space, records, site, home, describe, observer, clock)
+                if resumed and not agenda.idle():
+                    prepare_images(images, site, observer.say)
+                yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
 
@@ -143,12 +152,17 @@ def _identify(space: Space, folder: Place, found: Description) -> Description:
 
 
 def _agenda(
-    space: Space, folder: Place, store: KeptStore, describe: Description, observer: Observer, clock: Clock
+    space: Space,
+    records: Records,
+    site: Site,
+    home: Home,
+    describe: Description,
+    observer: Observer,
+    clock: Clock,
 ) -> Agenda:
-    records = Records(folder / "trials")
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
-    studies = open_studies(beside(folder) / "journal.log", kinds, records)
+    studies = open_studies(home, kinds, records)
 
     def ledger(kind: str) -> Ledger:
         whole = single and kind == "search"
@@ -161,9 +175,9 @@ def _agenda(
         search=ledger("search"),
         fair=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),
-        built=lambda job: store.find("teacher", job.key) is not None,
+        built=lambda job: site.store.find("teacher", job.key) is not None,
         observer=observer,
-        forget=lambda key: remove_tree(folder.parent / "progress" / key),
+        forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["diff", "identity", "to_json"]
 
 RUNTIME = ("study", "resources", "confirm", "storage")
-RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures", "trial_timeout")
+RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures", "trial_timeout", "ledger")
 ABSENT = "(absent)"
 
 

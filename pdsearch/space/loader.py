@@ -203,6 +203,7 @@ def _search(draft: Draft) -> Search:
         max_failures=search.max_failures,
         concurrency=search.concurrency,
         trial_timeout=search.trial_timeout,
+        ledger=search.ledger,
     )
 
 

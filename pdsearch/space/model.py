@@ -6,6 +6,7 @@ from typing import Any
 
 from pdsearch.space import canonical, resolve
 from pdsearch.space.document import Scalar
+from pdsearch.space.ledger_url import BESIDE
 from pdsearch.specs import Json, Params, TrialSpec
 
 __all__ = [
@@ -62,7 +63,7 @@ class Halving:
 
 @dataclass(frozen=True)
 class Search:
-    """How the space is searched; times in seconds, timeout None where there is no limit."""
+    """How the space is searched; times in seconds, timeout None where there is no limit; ledger a word or a URL."""
 
     trials: int
     sampler: str
@@ -72,6 +73,7 @@ class Search:
     max_failures: int
     concurrency: int | None
     trial_timeout: int = 6 * 3600
+    ledger: str = BESIDE
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from pdsearch.space import words
+from pdsearch.space.ledger_url import BESIDE
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe
 
 __all__ = [
@@ -231,6 +232,11 @@ class SearchSection(Section):
         10, description="Failed trials after which the search ends."
     )
     concurrency: Count | None = unset("Trials at a time; as many as fit where left out.")
+    ledger: Annotated[str, AfterValidator(words.ledger)] = Field(
+        BESIDE,
+        description="Where the Optuna study lives: `journal`, a file beside the records, or a URL"
+        " (sqlite:///FILE, postgresql://USER@HOST/DATABASE, journal:///FILE).",
+    )
 
 
 class ObjectiveSection(Section):

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from pdsearch.errors import ConfigError
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.space.durations import parse_duration
+from pdsearch.space.ledger_url import BESIDE, ledger_hint, read_ledger_url
 from pdsearch.space.problems import nearest, show
 from pdsearch.storage.url import flaw, is_url
 
@@ -19,6 +20,7 @@ __all__ = [
     "checkpoint",
     "complaint",
     "duration",
+    "ledger",
     "loss",
     "method",
     "metric",
@@ -110,6 +112,17 @@ def switch(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
     return None if value == "off" else value
+
+
+def ledger(value: str) -> str:
+    """Accept a place for the study; what is refused is not shown, for it may hold a password."""
+    if value == BESIDE:
+        return value
+    try:
+        read_ledger_url(value)
+    except ValueError as error:
+        raise complaint(f"the ledger's URL: {error}", ledger_hint(str(error))) from None
+    return value
 
 
 def checkpoint(value: str) -> str:

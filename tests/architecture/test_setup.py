@@ -47,7 +47,7 @@ def distributions(name: str) -> set[str]:
 )
 def test_what_is_imported_is_declared(folder: str, allowed: list[Requirement]) -> None:
     names = {canonicalize_name(requirement.name) for requirement in allowed} | {"pdsearch"}
-    ours = sys.stdlib_module_names | {"pdsearch", "tests"}
+    ours = sys.stdlib_module_names | {"pdsearch", "tests", "benchmarks"}
     for path in modules(folder):
         for name in imported(path) - ours:
             assert distributions(name) & names, f"{path} imports {name}; pyproject.toml lacks it"

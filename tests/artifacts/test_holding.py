@@ -2,14 +2,15 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import hold, lease_at
+from pdsearch.artifacts import check_held, hold, lease_at
 from pdsearch.artifacts.owner import this_owner
 from pdsearch.errors import StudyHeldError
-from pdsearch.storage import Place, place, read, replace
+from pdsearch.storage import Place, Remote, place, read, replace
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -42,3 +43,17 @@ def test_a_driver_that_died_here_is_replaced_at_once_and_a_silent_one_elsewhere_
         found = lease_at(where).owner()
         assert found is not None
         assert found.born == this_owner().born
+
+
+def test_a_driver_that_another_one_has_written_over_stops(where: Place) -> None:
+    with hold(where, beat_s=0.05) as lease:
+        check_held(lease, where)
+        replace(where, json.dumps({**this_owner().to_json(), "host": "elsewhere", "counter": "0"}).encode())
+        until = time.monotonic() + 10
+        while lease.held and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not lease.held
+        if isinstance(where, Remote):
+            with pytest.raises(StudyHeldError, match="taken the study over"):
+                check_held(lease, where)
+    assert read(where) is not None

@@ -20,6 +20,10 @@ def payload(folder: Path) -> None:
     (folder / "x").write_bytes(bytes(SIZE))
 
 
+def other(folder: Path) -> None:
+    (folder / "x").write_bytes(b"other")
+
+
 @pytest.fixture
 def manifests(tmp_path: Path) -> list[Manifest]:
     source = tmp_path / "source"
@@ -55,7 +59,7 @@ def test_a_copy_is_fetched_once(tmp_path: Path, manifests: list[Manifest]) -> No
 def test_what_is_not_what_was_published_is_not_kept(tmp_path: Path, manifests: list[Manifest]) -> None:
     cache = NodeCache(tmp_path / "cache")
     with pytest.raises(CorruptError):
-        cache.get(manifests[0], lambda folder: (folder / "x").write_bytes(b"other") and None)
+        cache.get(manifests[0], other)
     assert held(cache) == set()
     entry = cache.get(manifests[0], payload)
     entry.path("x").chmod(0o644)

@@ -158,6 +158,9 @@ class Watching:
     def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:  # noqa: ARG002
         self.states.append(record["state"] if record else outcome.state)
 
+    def say(self, text: str) -> None:
+        """Nothing."""
+
 
 def ledger(searched: Space, *, kind: str = "search", single: bool = False) -> Ledger:
     """Open the space's ledger of search trials, as opening the study does."""

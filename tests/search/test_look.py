@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError
+from pdsearch.search.home import JournalHome
 from pdsearch.search.look import look
 from pdsearch.search.study import open_study
 from tests.faults import world
@@ -20,7 +21,7 @@ def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path
         with journal.open("ab") as file:
             file.write(b'{"op_code":')
         before = journal.read_bytes()
-        (trial,) = look(journal)["search"]
+        (trial,) = look(JournalHome(journal))["search"]
         assert (trial.id, trial.state, trial.values) == ("search-00000", "running", None)
         assert trial.params
         assert journal.read_bytes() == before
@@ -31,9 +32,9 @@ def test_lines_without_sense_are_a_value_error(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     journal.write_text('{"op_code": 4}\n')
     with pytest.raises(ValueError, match="KeyError"):
-        look(journal)
+        look(JournalHome(journal))
 
 
 def test_a_journal_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
-        look(tmp_path / "journal.log")
+        look(JournalHome(tmp_path))

@@ -30,7 +30,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 def test_what_is_not_there(root: Place) -> None:
     assert read(root / "x") is None
     assert not exists(root / "x")
-    assert names(root) == subfolders(root) == list(read_all(root, ["x"])) == []
+    assert (names(root), subfolders(root), list(read_all(root, ["x"]))) == ([], [], [])
     remove(root / "x")
     remove_tree(root)
 

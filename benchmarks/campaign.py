@@ -1,0 +1,57 @@
+"""How does a campaign of faults count? Finished records before and after, and what is always true of a study."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hardware import hardware, versions
+
+__all__ = ["finished", "options", "publish", "same"]
+
+
+def finished(study: Path) -> dict[str, dict[str, Any]]:
+    """Return a study's finished records by name."""
+    names = sorted((study / "trials").glob("*.finished.json"))
+    return {path.name: json.loads(path.read_text()) for path in names}
+
+
+def same(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> bool:
+    """Say whether everything that had finished is still there and unchanged, and no key finished twice."""
+    keys = [(r["kind"], r["key"]) for r in after.values() if r["state"] != "failed"]
+    return all(after.get(name) == record for name, record in before.items()) and len(keys) == len(set(keys))
+
+
+def options(description: str | None, *, n: int) -> argparse.ArgumentParser:
+    """Return a parser with the options that all campaigns have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--n", type=int, default=n, help="how often")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+    parser.add_argument("--json", type=Path, help="write the results to this file as well")
+    return parser
+
+
+def publish(name: str, seen: dict[str, Any], asked: argparse.Namespace) -> None:
+    """Print what a campaign saw, and on what; write it to a file if there is one."""
+    command = f"python -m benchmarks.{name} {' '.join(_told(sys.argv[1:]))}".strip()
+    content = {
+        "campaign": name,
+        "command": command,
+        "n": asked.n,
+        "seed": asked.seed,
+        "hardware": hardware(),
+        "versions": versions(),
+        "seen": seen,
+    }
+    text = json.dumps(content, indent=1)
+    print(text)
+    if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(text + "\n")
+
+
+def _told(words: list[str]) -> list[str]:
+    """Leave out where the results go."""
+    place = words.index("--json") if "--json" in words else len(words)
+    return words[:place] + words[place + 2 :]

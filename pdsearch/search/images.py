@@ -1,0 +1,40 @@
+"""Can every image be decoded? Known before anything is trained: the set is decoded once, when a study opens.
+
+A damaged image in the middle of a set would otherwise fail one trial after another. What is decoded is the artifact
+that all workers map, so that looking costs nothing twice.
+"""
+
+import time
+from collections.abc import Callable
+
+from pdsearch.specs import DataSpec
+from pdsearch.stages.data import dataset
+from pdsearch.stages.obtain import drain
+from pdsearch.stages.site import Site
+
+__all__ = ["prepare_images"]
+
+SILENT_S, EVERY_S = 3.0, 10.0
+"""A set that is decoded sooner is not spoken of; a larger one as often."""
+
+
+def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> None:
+    """Decode and split a set, where nobody has; say how far it is.
+
+    Args:
+        spec: Which images, with their fingerprint.
+        site: Where they are stored.
+        say: Tells a person.
+
+    Raises:
+        DataError: The set is missing, or an image cannot be decoded; the message names the file, and the row in it.
+    """
+    due = time.monotonic() + SILENT_S
+
+    def tell(done: int, total: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + EVERY_S
+            say(f"decoding {spec.source}: {done:,} of {total:,} images")
+
+    drain(dataset(spec, site, tell))
