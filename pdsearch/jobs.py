@@ -67,6 +67,10 @@ class Work(Protocol):
     def done(self) -> bool:
         """Nothing is left to start and nothing is running."""
 
+    @property
+    def closing(self) -> bool:
+        """What runs is to be closed; also a job that still waits for a worker, which would never hear it."""
+
     def next(self) -> Job | None:
         """Return the next job, or None."""
 

@@ -37,6 +37,10 @@ def run(
     asked = load(space, overrides=tuple(overrides or ()))
     for warning in (*asked.warnings, *asked.notes):
         note(f"note: {warning}")
+    if address:
+        from pdsearch.cluster.session import refuse_client  # before anything is opened
+
+        refuse_client(address)
     if address and (serial or not (asked.storage.startswith("/") or is_url(asked.storage))):
         raise ConfigError(
             "a cluster needs a storage that every node sees at the same path",
@@ -122,6 +126,7 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
             progress=study.progress,
             folder=study.folder,
             patience_s=space.search.trial_timeout,
+            say=study.agenda.observer.say,
         )
 
 

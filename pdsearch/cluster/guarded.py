@@ -26,6 +26,11 @@ class Guarded:
         """Nothing is left to start and nothing is running, or nothing will be told any more."""
         return self.error is not None or self._work.done
 
+    @property
+    def closing(self) -> bool:
+        """What runs is to be closed."""
+        return self.error is not None or self._work.closing
+
     def next(self) -> Job | None:
         """Return the next job, or None."""
         if self.error is None:

@@ -1,11 +1,13 @@
 """How does Ray Tune execute a study? One Tuner over the agenda: warm actors, no snapshots, no restore."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ray import tune
 
 from pdsearch.cluster.guarded import Guarded
-from pdsearch.cluster.searcher import JobScheduler, JobSearcher
+from pdsearch.cluster.scheduler import JobScheduler, WhenDone
+from pdsearch.cluster.searcher import JobSearcher
 from pdsearch.cluster.session import Session
 from pdsearch.cluster.trainable import JobTrainable
 from pdsearch.jobs import Work
@@ -15,7 +17,7 @@ from pdsearch.storage import Place, beside
 __all__ = ["run"]
 
 _LOST_WORKERS = 3
-"""How often a job may lose its worker before it counts as failed."""
+"""How often in a row, without a step ahead, a job may lose its worker before it counts as failed."""
 
 
 def run(
@@ -27,6 +29,7 @@ def run(
     progress: Place,
     folder: Place,
     patience_s: float | None = None,
+    say: Callable[[str], None] = lambda _text: None,
     trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:
     """Run all of a study's work on a Ray session.
@@ -39,6 +42,7 @@ def run(
         progress: Folder of checkpoints, seen by every node.
         folder: The study's, for logs, and for Tune's own files where the session has no place for them.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
+        say: Tells the person what becomes of the cluster.
         trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
 
     Raises:
@@ -53,13 +57,12 @@ def run(
         "patience_s": patience_s,
     }
     guarded = Guarded(work)
-    searcher = JobSearcher(guarded, place, session.slots)
+    searcher = JobSearcher(guarded, place, session.slots, say)
     needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             num_samples=-1,
-            max_concurrent_trials=session.slots,
             search_alg=searcher,
             scheduler=JobScheduler(searcher),
             reuse_actors=True,
@@ -70,6 +73,7 @@ def run(
             name="tune",
             storage_path=str((session.folder or beside(folder)) / "tune"),
             verbose=0,
+            stop=WhenDone(guarded),
             failure_config=tune.FailureConfig(max_failures=_LOST_WORKERS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

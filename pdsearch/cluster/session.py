@@ -7,13 +7,14 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from pdsearch.artifacts import draft_name, is_orphan
-from pdsearch.errors import ConfigError
+from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
+from pdsearch.errors import ConfigError, PdsearchError
 
-__all__ = ["Session", "session"]
+__all__ = ["Session", "refuse_client", "session"]
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -24,12 +25,17 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
 }
-"""No snapshots, no log files per trial, no screen of Tune's own: the study holds it all."""
+"""No snapshots, no log files per trial, no screen of Tune's own: the study holds it all. How many trials wait for a
+worker is the searcher's to say."""
 
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's word, on Linux too, for a node that is no cluster's: without it 127.0.0.1 is taken for the host's address."""
+
+_STARTS = 3
+"""Tries to start a Ray; on a busy machine its processes may take longer than it waits for them."""
 
 _OWNER = "owner"
 _SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path ends at 107.
@@ -40,10 +46,10 @@ class Session:
 
     Args:
         folder: For Tune's own files: of the session if local, else None.
-        slots: Trials at once, as far as resources are known now.
+        slots: Room for trials.
     """
 
-    def __init__(self, folder: Path | None, slots: int) -> None:
+    def __init__(self, folder: Path | None, slots: Slots) -> None:
         self.folder, self.slots = folder, slots
 
 
@@ -63,8 +69,9 @@ def session(
     Raises:
         ConfigError: The cluster cannot be joined, or the address is of a kind that loses work.
     """
-    _refuse(address)
-    environment = {**_QUIET, **({} if address else {**_LOOPBACK, **_token()})}
+    refuse_client(address)
+    shown = {"TUNE_PRINT_ALL_TRIAL_ERRORS": str(int(verbose))}
+    environment = {**_QUIET, **shown, **({} if address else {**_LOOPBACK, **_token()})}
     with _environment(environment):
         import ray  # After the environment is set: Ray reads it when it is imported.
 
@@ -75,15 +82,7 @@ def session(
             if address:
                 _join(address, level, verbose)
             else:
-                ray.init(
-                    address="local",
-                    num_cpus=max(_cpus(), cpu * (workers or 1)),
-                    include_dashboard=False,
-                    log_to_driver=verbose,
-                    logging_level=level,
-                    _temp_dir=str(folder),
-                    _node_ip_address="127.0.0.1",
-                )
+                _start(folder, max(_cpus(), cpu * (workers or 1)), level, verbose)
             for (
                 number,
                 handler,
@@ -91,7 +90,9 @@ def session(
                 signal.signal(number, handler or signal.SIG_DFL)
             for name in ("ray", "ray.tune"):
                 logging.getLogger(name).setLevel(level)
-            yield Session(folder, workers or _slots(cpu, gpu))
+            fitting = GrowingSlots(cpu, gpu, workers)
+            with nullcontext() if verbose else _muted():
+                yield Session(folder, fitting if address else FixedSlots(workers or max(1, fitting.fit)))
         finally:
             ray.shutdown()
             if folder is not None:
@@ -111,7 +112,47 @@ def _join(address: str, level: int, verbose: bool) -> None:
         ) from error
 
 
-def _refuse(address: str | None) -> None:
+def _start(folder: Path | None, cpus: int, level: int, verbose: bool) -> None:
+    import ray  # As above.
+
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=verbose,
+                logging_level=level,
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+            )
+            return
+        except Exception as error:  # Ray's own word where its processes were not up within half a minute.
+            ray.shutdown()
+            if not left:
+                hint = "the machine may be too busy: run the same command again, or with --serial"
+                raise PdsearchError(f"Ray did not start: {error}", hint=hint) from error
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep what Ray says of lost nodes off stdout, where results go; the searcher says it in a line of its own."""
+    from ray._private import worker
+
+    before = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_args, **_named: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before
+
+
+def refuse_client(address: str | None) -> None:
+    """Refuse an address of Ray's client.
+
+    Raises:
+        ConfigError: The address begins with ray://.
+    """
     if address and address.startswith("ray://"):
         raise ConfigError(
             "the driver belongs on the cluster: a lost client connection would take the search with it",
@@ -138,15 +179,6 @@ def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="pds-", dir=place))
     (folder / _OWNER).write_text(draft_name())
     return folder
-
-
-def _slots(cpu: int, gpu: float) -> int:
-    import ray  # As above.
-
-    have = ray.cluster_resources()
-    by_cpu = int(have.get("CPU", 0) // cpu) if cpu else 10**6
-    by_gpu = int(have.get("GPU", 0) / gpu + 1e-9) if gpu else 10**6
-    return max(1, min(by_cpu, by_gpu))
 
 
 def _cpus() -> int:

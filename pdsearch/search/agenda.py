@@ -112,6 +112,11 @@ class Agenda:
         """Nothing is left to start and nothing is running."""
         return not self._open and not self._live
 
+    @property
+    def closing(self) -> bool:
+        """The run was interrupted, or its storage refused."""
+        return self.interrupted
+
     def idle(self) -> bool:
         """Say whether everything is done already, so that no worker need be started; asks nothing."""
         if not self.space.validated and self.space.confirm is not None:

@@ -22,22 +22,28 @@ def given(count: int, **fields: Any) -> Given:
     return Given([job(distilled(ALONE, seed=n), id=f"job-{n}") for n in range(count)], **fields)
 
 
-def searcher(work: Given, slots: int = 1) -> Any:
+def searcher(work: Given, slots: int = 1, wanted: int | None = None) -> Any:
     from pdsearch.cluster.searcher import JobSearcher
 
-    return JobSearcher(work, {"threads": 1}, slots)
+    return JobSearcher(
+        work, {"threads": 1}, SimpleNamespace(fit=slots, wanted=wanted or slots, news=lambda: None)
+    )
 
 
 def result(found: Any, trial_id: str, *events: Event) -> str:
-    from pdsearch.cluster.searcher import JobScheduler
+    from pdsearch.cluster.scheduler import JobScheduler
 
-    trial = SimpleNamespace(trial_id=trial_id)
-    return JobScheduler(found).on_trial_result(None, trial, packed(list(events)))  # type: ignore[arg-type]
+    trial = SimpleNamespace(trial_id=trial_id, run_metadata=SimpleNamespace(num_failures=2))
+    said = JobScheduler(found).on_trial_result(None, trial, packed(list(events)))  # type: ignore[arg-type]
+    if said == "STOP" and trial_id not in found.jobs:
+        found.on_trial_complete(trial_id, packed([]))  # As Tune does; of jobs the tests say it themselves.
+    return said
 
 
 def warm(found: Any, *names: str) -> None:
     for name in names:
         assert found.suggest(name) == {"job": None, "place": {"threads": 1}}
+    for name in names:
         result(found, name)
 
 
@@ -46,14 +52,16 @@ def test_workers_rest_until_all_are_up_and_then_get_jobs() -> None:
     found = searcher(work, slots=2)
     assert found.suggest("a")["job"] is None
     assert found.suggest("b")["job"] is None
+    assert found.suggest("c") is None  # No third slot.
     assert result(found, "a") == "CONTINUE"  # One of two is up.
     assert len(work.jobs) == 3
     assert result(found, "b") == "STOP"
     assert result(found, "a") == "STOP"
-    first, second = found.suggest("c"), found.suggest("d")
+    first, second = found.suggest("d"), found.suggest("e")
     assert job_from_json(json.loads(first["job"])).id == "job-0"
     assert job_from_json(json.loads(second["job"])).id == "job-1"
     assert first["place"] == {"threads": 1}
+    assert found.suggest("f") is None
 
 
 def test_a_worker_that_does_not_come_up_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,9 +70,10 @@ def test_a_worker_that_does_not_come_up_is_not_waited_for_for_ever(monkeypatch: 
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     found = searcher(given(1), slots=2)
-    warm(found, "a")
-    assert found.suggest("b")["job"] is None
+    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
+    assert result(found, "a") == "CONTINUE"
     now[0] += 16
+    assert result(found, "a") == "STOP"
     assert found.suggest("c")["job"] is not None
 
 
@@ -73,7 +82,7 @@ def test_when_all_is_done_resting_workers_are_let_go() -> None:
     found = searcher(given(1), slots=2)
     assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
     assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
-    found.suggest("t")
+    assert found.suggest("t")["job"] is not None
     assert result(found, "a") == "CONTINUE"  # Nothing to do while the last job runs.
     found.on_trial_complete("t", packed([END]))
     assert result(found, "a") == "STOP"
@@ -119,3 +128,99 @@ def test_the_end_of_a_rest_is_no_job_s() -> None:
     warm(found, "a")
     found.on_trial_complete("a", packed([]))
     assert work.outcomes == {}
+
+
+def lose(found: Any, trial_id: str) -> None:
+    from pdsearch.cluster.scheduler import JobScheduler
+
+    JobScheduler(found).on_trial_error(None, SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
+
+
+def test_a_node_that_joins_is_used_and_one_that_left_is_not_waited_for() -> None:
+    found = searcher(given(9))
+    warm(found, "a")
+    assert found.suggest("t")["job"] is not None
+    assert found.suggest("u") is None
+    found.slots.fit = found.slots.wanted = 2
+    assert found.suggest("v")["job"] is not None
+    lose(found, "v")
+    found.slots.fit = found.slots.wanted = 1
+    found.on_trial_complete("t", packed([END]))
+    assert found.suggest("w") is None, "the slot is that of the job that lost its worker"
+    assert result(found, "v", REPORT) == "CONTINUE"
+
+
+def test_a_resting_worker_makes_room_for_a_job_that_lost_its_own() -> None:
+    work = given(1)
+    found = searcher(work, slots=2)
+    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
+    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
+    assert found.suggest("t")["job"] is not None
+    assert result(found, "a") == "CONTINUE"
+    lose(found, "t")
+    assert result(found, "a") == "STOP", "at once: that the node is gone is known later"
+    assert found.suggest("c") is None
+
+
+def test_without_any_node_one_worker_is_waited_for_and_its_node_is_used() -> None:
+    found = searcher(given(3), slots=0, wanted=4)
+    assert found.suggest("a")["job"] is None
+    assert found.suggest("b") is None
+    found.slots.fit = 1
+    assert result(found, "a") == "STOP"
+    assert found.suggest("c")["job"] is not None
+
+
+def test_more_nodes_are_asked_for_only_while_there_is_more_to_do() -> None:
+    found = searcher(given(2), slots=1, wanted=3)
+    warm(found, "a")
+    assert found.suggest("t")["job"] is not None
+    asked = [found.suggest(name) for name in "bcd"]
+    assert [one and one["job"] for one in asked] == [None, None, None]
+    assert asked[:2] == [{"job": None, "place": {"threads": 1}}] * 2
+    assert asked[2] is None
+    done = searcher(given(1), slots=1, wanted=3)
+    warm(done, "a")
+    assert done.suggest("t")["job"] is not None
+    assert done.suggest("b") is None
+
+
+def test_slots_that_found_nothing_to_do_for_a_while_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    work = given(1)
+    found = searcher(work, slots=2, wanted=4)
+    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
+    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
+    assert found.suggest("t")["job"] is not None
+    assert result(found, "a") == "CONTINUE"
+    now[0] += 61
+    assert result(found, "a") == "STOP"
+    assert found.suggest("c") is None
+    work.jobs.append(job(distilled(ALONE, seed=9), id="late"))
+    assert found.suggest("d")["job"] is not None
+
+
+def test_a_job_without_a_worker_is_closed_too() -> None:
+    work = given(3)
+    found = searcher(work, slots=1, wanted=3)
+    warm(found, "a")
+    found.suggest("t")
+    found.suggest("b")  # Asks for a node: one job is kept for it.
+    lose(found, "t")
+    work.closing = True
+    assert found.suggest("u") == "FINISHED"
+    assert work.outcomes == {"job-0": Outcome("stopped"), "job-1": Outcome("stopped")}
+
+
+def test_losses_count_anew_only_after_a_step_further_than_before() -> None:
+    found = searcher(given(1))
+    warm(found, "a")
+    found.suggest("t")
+    assert not found.recovered("t", [REPORT]), "it lost nothing yet"
+    lose(found, "t")
+    assert not found.recovered("t", [REPORT]), "it repeats what it did before"
+    assert found.recovered("t", [Report(2, 2, 0.5, 1.0)])
+    assert not found.recovered("t", [Report(3, 3, 0.5, 1.0)]), "one loss, forgiven once"

@@ -15,6 +15,7 @@ class Given:
 
     Args:
         jobs: In their order.
+        closing: What runs is to be closed.
         stops: Says after which event a job is stopped.
     """
 
@@ -23,13 +24,14 @@ class Given:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     told: dict[str, list[Event]] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
+    closing: bool = False
 
     @property
     def done(self) -> bool:
-        return not self.jobs and not self.running
+        return (not self.jobs or self.closing) and not self.running
 
     def next(self) -> Job | None:
-        if not self.jobs:
+        if not self.jobs or self.closing:
             return None
         job = self.jobs.pop(0)
         self.running.add(job.id)

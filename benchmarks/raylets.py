@@ -1,0 +1,147 @@
+"""A Ray cluster of several nodes on this machine, each one a `ray start` of its own that may be killed."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+__all__ = ["Node", "Raylets"]
+
+
+class Node:
+    """One node: the process of `ray start --block`, and what it started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self._process, self._log = process, log
+
+    def wait(self) -> None:
+        """Wait until the node is up."""
+        until = time.monotonic() + 150
+        while "Ray runtime started" not in self._log.read_text():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"no node: {self._log.read_text()}")
+            time.sleep(0.1)
+
+    def raylet(self) -> psutil.Process | None:
+        """Return the node's raylet, or None where there is none (any more)."""
+        return next(iter(self._named("raylet")), None)
+
+    def workers(self) -> list[int]:
+        """Return the processes that run trials on this node."""
+        found = self._children()
+        return [process.pid for process in found if "Trainable" in _command(process)]
+
+    def kill(self, name: str = "raylet") -> None:
+        """Kill the node's raylet (or its gcs_server) as the loss of a machine would; Ray ends what hung on it."""
+        for process in self._named(name):
+            process.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the node, and whatever of it is left after a while."""
+        left = self._children()
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _, alive = psutil.wait_procs(left, timeout=10)
+        for process in alive:
+            process.kill()
+
+    def _named(self, name: str) -> list[psutil.Process]:
+        return [process for process in self._children() if Path(_command(process).split(" ")[0]).name == name]
+
+    def _children(self) -> list[psutil.Process]:
+        try:
+            return list(psutil.Process(self._process.pid).children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
+
+class Raylets:
+    """A cluster whose head has no CPU for trials, like that of cluster.yaml, and whose nodes come and go.
+
+    Attributes:
+        address: What `--address` takes.
+        environment: What its processes, and whoever joins, must have set: the token.
+    """
+
+    def __init__(self, *, dashboard: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="rn-", dir="/tmp"))  # Short: Ray's sockets lie in it.
+        self.port = _free_port()
+        self.address = f"127.0.0.2:{self.port}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+        self.environment = {
+            **kept,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_raylet_start_wait_time_s": "120",  # of a machine that is busy with the other nodes
+        }
+        self.nodes: list[Node] = []
+        shown = ["--include-dashboard=true", "--dashboard-host=127.0.0.1"] if dashboard else []
+        self.head = self._start(
+            "--head", f"--port={self.port}", *(shown or ["--include-dashboard=false"]), "--num-cpus=0"
+        )
+        self.head.wait()
+
+    def add(self, cpus: int = 1, *, count: int = 1) -> list[Node]:
+        """Start nodes for so many trials of one CPU each, and return them when they have joined."""
+        nodes = [self._start(f"--address={self.address}", f"--num-cpus={cpus}") for _ in range(count)]
+        for node in nodes:
+            node.wait()
+        return nodes
+
+    def __enter__(self) -> "Raylets":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all nodes, the head last."""
+        for node in reversed(self.nodes):
+            node.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, *words: str) -> Node:
+        log = self.folder / f"node-{len(self.nodes)}.log"
+        # Addresses of this machine alone, and not the one that Ray replaces by that of the network.
+        common = (
+            f"--node-ip-address=127.0.0.{len(self.nodes) + 2}",
+            "--object-store-memory=80000000",
+            "--num-gpus=0",
+            "--block",
+        )
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", "start", *words, *common]
+                + (["--temp-dir", str(self.folder / "ray")] if "--head" in words else []),
+                env=self.environment,
+                stdout=stream,
+                stderr=stream,
+            )
+        self.nodes.append(Node(process, log))
+        return self.nodes[-1]
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

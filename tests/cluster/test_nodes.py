@@ -1,0 +1,78 @@
+"""Does a search on several nodes outlive them, use those that join, and go on when its driver is lost?
+
+One cluster of real raylets on this machine for everything: a node takes longer to start than a test to run.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.raylets import Raylets
+from pdsearch.invariants import check_invariants
+from tests.end_to_end.program import ROOT, write
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Raylets]:
+    with Raylets() as found:
+        yield found
+
+
+def begin(cluster: Raylets, folder: Path, *words: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "pdsearch", "run", "tiny.yaml", "--progress", "lines", *words]
+    with (folder / "said").open("ab") as said:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+            stdout=said,
+            stderr=said,
+        )
+
+
+def until(seen: Callable[[], object], driver: "subprocess.Popen[bytes]", folder: Path) -> None:
+    last = time.monotonic() + 90
+    while not seen():
+        assert driver.poll() is None, (folder / "said").read_text()
+        assert time.monotonic() < last, (folder / "said").read_text()
+        time.sleep(0.1)
+
+
+def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(cluster: Raylets, tmp_path: Path) -> None:
+    changes = ("trials: 4", "trials: 3"), ("distill: {epochs: 2", "distill: {epochs: 400")
+    off = ("{teachers: 1, seeds: 1}", "off")
+    write(tmp_path, *changes, off, ("storage: runs", f"storage: {tmp_path / 'runs'}"))
+    trials, said = tmp_path / "runs" / "tiny" / "trials", tmp_path / "said"
+    words = ("--address", cluster.address)
+
+    driver = begin(cluster, tmp_path, *words)
+    until(lambda: "waiting for one to join" in said.read_text(), driver, tmp_path)
+    first, second = cluster.add(count=2)
+    until(lambda: first.workers() and second.workers() and [*trials.glob("search-*")], driver, tmp_path)
+
+    finished = {path.name for path in trials.glob("*.finished.json")}
+    first.kill()
+    until(lambda: " lost its worker" in said.read_text(), driver, tmp_path)
+    lost = said.read_text().split(" lost its worker")[0].split()[-1]
+    (third,) = cluster.add()
+    until(lambda: third.workers() and (trials / f"{lost}.finished.json").exists(), driver, tmp_path)
+
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    kept = {path.name: path.read_bytes() for path in trials.glob("*.finished.json")}
+    assert finished < kept.keys()
+    driver = begin(cluster, tmp_path, *words)
+    assert driver.wait(150) == 0, said.read_text()
+    after = {path.name: path.read_bytes() for path in trials.glob("*.finished.json")}
+    assert kept.items() < after.items()
+    assert sum(name.startswith("search-") for name in after) == 3
+    assert check_invariants(tmp_path / "runs" / "tiny") == []
+    assert "Traceback" not in said.read_text()
+    assert "state-dump" not in said.read_text()
