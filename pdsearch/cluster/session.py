@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pdsearch.artifacts import draft_name, is_orphan
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, PdsearchError
 
 __all__ = ["Session", "session"]
 
@@ -30,6 +30,9 @@ _QUIET = {
 
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's word, on Linux too, for a node that is no cluster's: without it 127.0.0.1 is taken for the host's address."""
+
+_STARTS = 3
+"""Tries to start a Ray; on a busy machine its processes may take longer than it waits for them."""
 
 _OWNER = "owner"
 _SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path ends at 107.
@@ -75,15 +78,7 @@ def session(
             if address:
                 _join(address, level, verbose)
             else:
-                ray.init(
-                    address="local",
-                    num_cpus=max(_cpus(), cpu * (workers or 1)),
-                    include_dashboard=False,
-                    log_to_driver=verbose,
-                    logging_level=level,
-                    _temp_dir=str(folder),
-                    _node_ip_address="127.0.0.1",
-                )
+                _start(folder, max(_cpus(), cpu * (workers or 1)), level, verbose)
             for (
                 number,
                 handler,
@@ -109,6 +104,28 @@ def _join(address: str, level: int, verbose: bool) -> None:
             where=f"--address {address}",
             hint="is it up, and is its token in RAY_AUTH_TOKEN or ~/.ray/auth_token, with RAY_AUTH_MODE=token?",
         ) from error
+
+
+def _start(folder: Path | None, cpus: int, level: int, verbose: bool) -> None:
+    import ray  # As above.
+
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=verbose,
+                logging_level=level,
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+            )
+            return
+        except Exception as error:  # Ray's own word where its processes were not up within half a minute.
+            ray.shutdown()
+            if not left:
+                hint = "the machine may be too busy: run the same command again, or with --serial"
+                raise PdsearchError(f"Ray did not start: {error}", hint=hint) from error
 
 
 def _refuse(address: str | None) -> None:

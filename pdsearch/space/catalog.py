@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pdsearch.specs import PruneSpec
@@ -62,6 +63,7 @@ def registered() -> Catalog:
     )
 
 
+@lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
 def options_of(builder: Callable[..., Any]) -> frozenset[str] | None:
     """Return the names of a model's options, by its builder's signature; None if it takes any."""
     parameters = inspect.signature(builder).parameters.values()

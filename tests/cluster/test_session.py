@@ -13,7 +13,7 @@ import pytest
 from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.cluster import session as session_module
 from pdsearch.cluster.session import Session, session
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, PdsearchError
 
 JOIN = "import ray; ray.init(address={address!r}, log_to_driver=False); print(ray.cluster_resources())"
 
@@ -85,3 +85,28 @@ def test_folders_of_killed_drivers_are_removed_and_those_of_the_living_are_not(
     made = session_module._folder()
     assert {path.name for path in tmp_path.iterdir()} == {"pds-living", "pds-unknown", made.name}
     assert not is_orphan((made / "owner").read_text())
+
+
+@pytest.mark.parametrize(("fails", "tries"), [(1, 2), (9, 3)])
+def test_a_ray_that_does_not_come_up_is_tried_again_and_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: int, tries: int
+) -> None:
+    tried: list[object] = []
+
+    def init(**_: object) -> None:
+        tried.append(None)
+        if len(tried) <= fails:
+            raise Exception("The current node timed out during startup.")  # Ray raises no other kind.
+
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr(session_module, "_folder", lambda: tmp_path / "pds-x")
+    if fails < tries:
+        with session(address=None, cpu=1, gpu=0, workers=1, verbose=False):
+            pass
+    else:
+        with (
+            pytest.raises(PdsearchError, match="Ray did not start: The current node timed out"),
+            session(address=None, cpu=1, gpu=0, workers=1, verbose=False),
+        ):
+            pass
+    assert len(tried) == tries

@@ -1,0 +1,202 @@
+"""Is anything lost or repeated when processes of a search on Ray are killed? Real ones, with SIGKILL, at drawn moments.
+
+`driver` kills the program and starts it again; `worker` kills one of its two workers while it runs. After each kill the
+records are compared with those before, `check_invariants` looks at the study, and the age of the killed trials'
+checkpoints says how much work was lost. At the end the study is run to its end and looked at deeply.
+"""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.campaign import finished, options, publish, same
+from pdsearch.invariants import check_invariants
+
+__all__ = ["main"]
+
+SPACE = """
+study: killed
+data: {source: digits, val_fraction: 0.2, subset: 400}
+teacher: {model: convnet_s, seed: 0}
+student: {model: convnet_s}
+train:
+  teacher: {epochs: 2, lr: 0.05, batch_size: 16}
+  recover: {epochs: 1, lr: 0.05, batch_size: 16}
+  distill: {epochs: 80, lr: 0.05, batch_size: 16}
+distill: {loss: kd}
+space:
+  prune.method: [none, magnitude]
+  prune.ratio: {choices: [0.2, 0.36], when: {prune.method: [magnitude]}}
+  distill.temperature: {low: 1, high: 20, log: true}
+search: {trials: 100000, seed: 0, max_failures: 0}
+storage: runs
+"""
+WORKER = "ray::JobTrainable"
+START_S, ORPHAN_S = 600, 120
+
+
+@dataclass
+class Seen:
+    """What a campaign has seen so far."""
+
+    kills: int = 0
+    lost_or_changed: int = 0
+    worse: int = 0
+    broken: list[str] = field(default_factory=list)
+    lost_s: list[float] = field(default_factory=list)
+    best: float = 0.0
+
+    def look(self, study: Path, before: dict[str, dict[str, Any]], at: float, *, live: bool) -> None:
+        """Compare a study with what it was before a kill at a moment."""
+        self.kills += 1
+        after = finished(study)
+        self.lost_or_changed += not same(before, after)
+        best = max((float(r["values"].get("student.val_accuracy", 0)) for r in after.values()), default=0.0)
+        self.worse += best < self.best
+        self.best = max(best, self.best)
+        found = check_invariants(study)
+        self.broken += [str(item) for item in found if not item.mended or (live and item.rule == "once")]
+        self.lost_s += _ages(study, after, at)
+
+
+def _ages(study: Path, done: dict[str, Any], at: float) -> list[float]:
+    """Return the seconds of work that a kill took from each trial in flight: the age of what it would go on from."""
+    found = []
+    for path in (study / "trials").glob("search-*.asked.json"):
+        if path.name.replace(".asked.", ".finished.") not in done:
+            key = _key(path)
+            progress = study.parent / "progress" / key / "progress.safetensors"
+            since = max(p.stat().st_mtime for p in (progress, path) if p.exists())
+            found.append((since, key))
+    newest = dict(sorted((key, since) for since, key in found))
+    return [round(at - since, 2) for since in newest.values() if at > since]
+
+
+def _key(path: Path) -> str:
+    return str(json.loads(path.read_text())["key"])
+
+
+class Program:
+    """The program at work in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.study = folder, folder / "runs" / "killed"
+        (folder / "space.yaml").write_text(SPACE)
+
+    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Start it on two workers."""
+        command = [sys.executable, "-m", "pdsearch", "run", "space.yaml", "--workers", "2", *words]
+        with (self.folder / "said.txt").open("ab") as said:
+            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said)
+
+    def asked(self) -> int:
+        """Count the trials asked for so far."""
+        return len(list((self.study / "trials").glob("search-*.asked.json")))
+
+    def workers(self, driver: int) -> list[psutil.Process]:
+        """Return the processes that run trials."""
+        children = psutil.Process(driver).children(recursive=True)
+        return [child for child in children if _name(child).startswith(WORKER)]
+
+    def left(self) -> int:
+        """Count processes that work in the folder."""
+        return sum(process.info["cwd"] == str(self.folder) for process in psutil.process_iter(["cwd"]))
+
+    def end(self) -> int:
+        """Run the study to its end; return the exit code."""
+        return self.start("--set", f"search.trials={len(finished(self.study)) + 2}").wait()
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name()) + " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _wait(seconds: float, until: Any, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"the program did not get to work (exit code {process.poll()})")
+        time.sleep(0.05)
+
+
+def drivers(program: Program, seen: Seen, n: int, drawn: random.Random, most_s: float) -> None:
+    """Kill the driver again and again, each time with trials in flight."""
+    for _ in range(n):
+        asked, process = program.asked(), program.start()
+        _wait(START_S, lambda asked=asked: program.asked() > asked, process)
+        time.sleep(drawn.uniform(0, most_s))
+        before, at = finished(program.study), time.time()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        seen.look(program.study, before, at, live=False)
+
+
+def workers(program: Program, seen: Seen, n: int, drawn: random.Random, most_s: float) -> None:
+    """Kill one of two workers again and again, in one run."""
+    process, killed = program.start(), set[int]()
+    _wait(START_S, lambda: program.asked() >= 2, process)
+    for _ in range(n):
+        time.sleep(drawn.uniform(0, most_s))
+        _wait(START_S, lambda: {w.pid for w in program.workers(process.pid)} - killed, process)
+        one = drawn.choice([w for w in program.workers(process.pid) if w.pid not in killed])
+        before, at = finished(program.study), time.time()
+        one.kill()
+        killed.add(one.pid)
+        seen.look(program.study, before, at, live=True)
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a campaign."""
+    parser = options(__doc__, n=20)
+    parser.add_argument("what", choices=["driver", "worker"])
+    parser.add_argument(
+        "--most-s", type=float, default=20.0, help="a kill comes at most so long after work began"
+    )
+    asked = parser.parse_args(words)
+    folder, seen = Path(tempfile.mkdtemp(prefix="kills-")), Seen()
+    program, began = Program(folder), time.monotonic()
+    campaign = {"driver": drivers, "worker": workers}[asked.what]
+    campaign(program, seen, asked.n, random.Random(asked.seed), asked.most_s)
+    before = finished(program.study)
+    code = program.end()
+    until = time.monotonic() + ORPHAN_S
+    while program.left() and time.monotonic() < until:
+        time.sleep(0.5)
+    records = finished(program.study).values()
+    result = {
+        "kills": seen.kills,
+        "finished trials lost, changed or repeated": seen.lost_or_changed
+        + (not same(before, finished(program.study))),
+        "best was worse than before": seen.worse,
+        "trials failed": sum(record["state"] == "failed" for record in records),
+        "trials finished": len(records),
+        "promises broken after a kill": seen.broken,
+        "promises broken at the end": [str(item) for item in check_invariants(program.study, deep=True)],
+        "exit code of the last run": code,
+        "processes left after it": program.left(),
+        "trials in flight when killed": len(seen.lost_s),
+        "work lost by each, s": sorted(seen.lost_s),
+        "minutes": round((time.monotonic() - began) / 60, 1),
+    }
+    publish("kills", result, asked)
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
