@@ -76,3 +76,31 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(cluster: Ray
     assert check_invariants(tmp_path / "runs" / "tiny") == []
     assert "Traceback" not in said.read_text()
     assert "state-dump" not in said.read_text()
+
+
+def test_a_node_that_is_not_fit_is_named_before_anything_is_trained(cluster: Raylets, tmp_path: Path) -> None:
+    cluster.add()
+    write(tmp_path, ("storage: runs", f"storage: {tmp_path / 'runs'}"))
+    script = tmp_path / "elsewhere.py"
+    script.write_text(
+        "import sys\n"
+        "from pdsearch.cluster import probe\n"
+        "from pdsearch.cli.main import main\n"
+        "kept = probe.versions_here\n"
+        "probe.versions_here = lambda: {**kept(), 'torch': '1.0'}\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ("run", "tiny.yaml", "--progress", "lines", "--address", cluster.address)
+    done = subprocess.run(
+        [sys.executable, str(script), *words],
+        cwd=tmp_path,
+        env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "node 127.0.0." in done.stderr
+    assert "not 1.0" in done.stderr
+    assert not [*(tmp_path / "runs" / "artifacts" / "teacher").rglob("manifest.json")]
