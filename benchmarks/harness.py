@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,35 @@ from typing import Any
 
 from benchmarks.hardware import hardware, versions
 
-__all__ = ["Result", "arguments", "in_turns", "show"]
+__all__ = ["Result", "Target", "arguments", "in_turns", "show"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure must reach; the load decides whether a miss means anything, so nothing fails of it.
+
+    Args:
+        what: Of which figure.
+        value: What was measured.
+        bound: What it must reach.
+        at_least: Whether the bound is a least or a greatest value.
+    """
+
+    what: str
+    value: float
+    bound: float
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        """Whether it is reached."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+    def __str__(self) -> str:
+        sign = ">=" if self.at_least else "<="
+        return (
+            f"{self.what}: {self.value:.4g} (target {sign} {self.bound:g}: {'met' if self.met else 'missed'})"
+        )
 
 
 @dataclass
@@ -25,6 +55,7 @@ class Result:
         more_is_better: Whether a ratio is figure over baseline, or baseline over figure.
         settings: What a reader needs to repeat it.
         notes: Single facts beside the table.
+        targets: What it must reach.
     """
 
     name: str
@@ -34,6 +65,7 @@ class Result:
     more_is_better: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    targets: Sequence[Target] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each name: n, median, least, greatest, and the median ratio to the baseline."""
@@ -73,34 +105,48 @@ def arguments(description: str, *, turns: int) -> argparse.ArgumentParser:
     """Return a parser with the options that all benchmarks have."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--turns", type=int, default=turns, help="measurements of each way")
-    parser.add_argument("--json", type=Path, help="write the results to this file as well")
+    parser.add_argument("--json", type=Path, help="write the results to this file, and as Markdown beside it")
     return parser
 
 
 def show(results: Sequence[Result], path: Path | None) -> None:
-    """Print the tables; write everything to a file if there is one."""
-    machine, software = hardware(), versions()
-    print(f"hardware: {machine}\nversions: {software}")
-    for result in results:
-        _print(result)
-    if path is not None:
-        content = {
-            "hardware": machine,
-            "versions": software,
-            "results": [
-                {**vars(result), "figures": dict(result.figures), "rows": result.rows()} for result in results
-            ],
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    """Print the tables; write everything to a JSON file, and the tables as Markdown beside it, if asked to."""
+    found: dict[str, Any] = {
+        "command": _command(),
+        "hardware": {**hardware(), "load_after": round(os.getloadavg()[0], 2)},
+        "versions": versions(),
+    }
+    heading = "\n".join(f"{name}: {value}" for name, value in found.items())
+    tables = [_table(result) for result in results]
+    print("\n\n".join([heading, *tables]))
+    if path is None:
+        return
+    found["results"] = [{**_plain(result), "rows": result.rows()} for result in results]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1, default=str) + "\n")
+    blocks = "\n\n".join(f"```text\n{block}\n```" for block in (heading, *tables))
+    path.with_suffix(".md").write_text(blocks + "\n")
 
 
-def _print(result: Result) -> None:
+def _command() -> str:
+    """Return what was typed."""
+    spec = sys.modules["__main__"].__spec__
+    return " ".join(["python -m", spec.name if spec else "benchmarks", *sys.argv[1:]])
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    targets = [{**vars(target), "met": target.met} for target in result.targets]
+    return {**vars(result), "figures": dict(result.figures), "targets": targets}
+
+
+def _table(result: Result) -> str:
     width = max(len(name) for name in result.figures)
-    print(f"\n{result.name} [{result.unit}] {dict(result.settings)}")
-    print(f"{'':{width}}  {'n':>4} {'median':>12} {'min':>12} {'max':>12} {'ratio':>8}")
+    lines = [
+        f"{result.name} [{result.unit}] {dict(result.settings)}",
+        f"{'':{width}}  {'n':>4} {'median':>12} {'min':>12} {'max':>12} {'ratio':>8}",
+    ]
     for row in result.rows():
         numbers = f"{row['median']:>12,.5g} {row['min']:>12,.5g} {row['max']:>12,.5g} {row['ratio']:>8.2f}"
-        print(f"{row['what']:{width}}  {row['n']:>4} {numbers}")
-    for name, value in result.notes.items():
-        print(f"  {name}: {value}")
+        lines.append(f"{row['what']:{width}}  {row['n']:>4} {numbers}")
+    lines += [f"  {name}: {value}" for name, value in result.notes.items()]
+    return "\n".join([*lines, *(f"  {target}" for target in result.targets)])

@@ -5,6 +5,7 @@ records are compared with those before, `check_invariants` looks at the study, a
 checkpoints says how much work was lost. At the end the study is run to its end and looked at deeply.
 """
 
+import argparse
 import json
 import random
 import shutil
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +59,10 @@ class Seen:
     lost_s: list[float] = field(default_factory=list)
     best: float = 0.0
 
-    def look(self, study: Path, before: dict[str, dict[str, Any]], at: float, *, live: bool) -> None:
-        """Compare a study with what it was before a kill at a moment."""
+    def look(
+        self, study: Path, before: dict[str, dict[str, Any]], began: float, at: float, *, live: bool
+    ) -> None:
+        """Compare a study with what it was before a kill, given when its driver began and when the kill came."""
         self.kills += 1
         after = finished(study)
         self.lost_or_changed += not same(before, after)
@@ -67,24 +71,24 @@ class Seen:
         self.best = max(best, self.best)
         found = check_invariants(study)
         self.broken += [str(item) for item in found if not item.mended or (live and item.rule == "once")]
-        self.lost_s += _ages(study, after, at)
+        self.lost_s += _ages(study, after, began, at)
+        print(
+            f"kill {self.kills}: {len(after)} finished, lost or changed {self.lost_or_changed}",
+            file=sys.stderr,
+        )
 
 
-def _ages(study: Path, done: dict[str, Any], at: float) -> list[float]:
+def _ages(study: Path, done: dict[str, Any], began: float, at: float) -> list[float]:
     """Return the seconds of work that a kill took from each trial in flight: the age of what it would go on from."""
     found = []
     for path in (study / "trials").glob("search-*.asked.json"):
-        if path.name.replace(".asked.", ".finished.") not in done:
-            key = _key(path)
+        started = path.stat().st_mtime
+        if path.name.replace(".asked.", ".finished.") not in done and started > began:
+            key = json.loads(path.read_text())["key"]
             progress = study.parent / "progress" / key / "progress.safetensors"
-            since = max(p.stat().st_mtime for p in (progress, path) if p.exists())
-            found.append((since, key))
-    newest = dict(sorted((key, since) for since, key in found))
-    return [round(at - since, 2) for since in newest.values() if at > since]
-
-
-def _key(path: Path) -> str:
-    return str(json.loads(path.read_text())["key"])
+            saved = progress.stat().st_mtime if progress.exists() else started
+            found.append(round(at - max(saved, started), 2))
+    return [age for age in found if age > 0]
 
 
 class Program:
@@ -133,30 +137,36 @@ def _wait(seconds: float, until: Any, process: "subprocess.Popen[bytes]") -> Non
         time.sleep(0.05)
 
 
-def drivers(program: Program, seen: Seen, n: int, drawn: random.Random, most_s: float) -> None:
+def within(n: int, most: argparse.Namespace) -> Iterator[int]:
+    """Count to n, or until the time is over."""
+    end = time.monotonic() + 60 * most.minutes
+    yield from takewhile(lambda _: time.monotonic() < end, range(n))
+
+
+def drivers(program: Program, seen: Seen, n: int, drawn: random.Random, most: argparse.Namespace) -> None:
     """Kill the driver again and again, each time with trials in flight."""
-    for _ in range(n):
-        asked, process = program.asked(), program.start()
+    for _ in within(n, most):
+        asked, began, process = program.asked(), time.time(), program.start()
         _wait(START_S, lambda asked=asked: program.asked() > asked, process)
-        time.sleep(drawn.uniform(0, most_s))
+        time.sleep(drawn.uniform(0, most.most_s))
         before, at = finished(program.study), time.time()
         process.send_signal(signal.SIGKILL)
         process.wait()
-        seen.look(program.study, before, at, live=False)
+        seen.look(program.study, before, began, at, live=False)
 
 
-def workers(program: Program, seen: Seen, n: int, drawn: random.Random, most_s: float) -> None:
+def workers(program: Program, seen: Seen, n: int, drawn: random.Random, most: argparse.Namespace) -> None:
     """Kill one of two workers again and again, in one run."""
-    process, killed = program.start(), set[int]()
+    began, process, killed = time.time(), program.start(), set[int]()
     _wait(START_S, lambda: program.asked() >= 2, process)
-    for _ in range(n):
-        time.sleep(drawn.uniform(0, most_s))
+    for _ in within(n, most):
+        time.sleep(drawn.uniform(0, most.most_s))
         _wait(START_S, lambda: {w.pid for w in program.workers(process.pid)} - killed, process)
         one = drawn.choice([w for w in program.workers(process.pid) if w.pid not in killed])
         before, at = finished(program.study), time.time()
         one.kill()
         killed.add(one.pid)
-        seen.look(program.study, before, at, live=True)
+        seen.look(program.study, before, began, at, live=True)
     process.send_signal(signal.SIGTERM)
     process.wait()
 
@@ -168,11 +178,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--most-s", type=float, default=20.0, help="a kill comes at most so long after work began"
     )
+    parser.add_argument("--minutes", type=float, default=120, help="no further kill after so long")
+    parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     asked = parser.parse_args(words)
-    folder, seen = Path(tempfile.mkdtemp(prefix="kills-")), Seen()
+    folder, seen = asked.folder or Path(tempfile.mkdtemp(prefix="kills-")), Seen()
     program, began = Program(folder), time.monotonic()
     campaign = {"driver": drivers, "worker": workers}[asked.what]
-    campaign(program, seen, asked.n, random.Random(asked.seed), asked.most_s)
+    campaign(program, seen, asked.n, random.Random(asked.seed), asked)
     before = finished(program.study)
     code = program.end()
     until = time.monotonic() + ORPHAN_S
@@ -195,7 +207,8 @@ def main(words: Sequence[str] | None = None) -> None:
         "minutes": round((time.monotonic() - began) / 60, 1),
     }
     publish("kills", result, asked)
-    shutil.rmtree(folder)
+    if not asked.folder:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Result, arguments, show
+from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.scripted import Silent, drive, end, space
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.study import open_study
@@ -40,13 +40,22 @@ def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> l
         notes["seconds to open again"] = round(time.perf_counter() - start, 2)
     first, settings = f"{lengths[0]:,} trials", {"parameters": 6, "slots": slots}
     last = f"{lengths[-1]:,} trials"
-    notes["processor time of a trial at the last length, of one at the first"] = round(
-        statistics.median(busy[last]) / statistics.median(busy[first]), 2
-    )
+    growth = statistics.median(busy[last]) / statistics.median(busy[first])
+    quick = Target(f"an ask at {last}, ms", statistics.median(asks[last]), 20, at_least=False)
+    flat = Target(f"a trial at {last}, of one at {first}", growth, 1.5, at_least=False)
     return [
-        Result("scale: an ask, TPE", "ms", asks, first, False, settings),
+        Result("scale: an ask, TPE", "ms", asks, first, False, settings, targets=[quick]),
         Result("scale: a trial, ask to record", "ms", wholes, first, False, settings),
-        Result("scale: a trial, ask to record", "ms of processor time", busy, first, False, settings, notes),
+        Result(
+            "scale: a trial, ask to record",
+            "ms of processor time",
+            busy,
+            first,
+            False,
+            settings,
+            notes,
+            [flat],
+        ),
     ]
 
 

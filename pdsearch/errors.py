@@ -1,5 +1,7 @@
 """What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
 
+from pdsearch.redaction import redacted
+
 __all__ = [
     "ConfigError",
     "DataError",
@@ -26,7 +28,8 @@ class PdsearchError(Exception):
     exit_code: int = 1
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        self.what, self.where, self.hint = what, where, hint
+        self.what = redacted(what)
+        self.where, self.hint = (text and redacted(text) for text in (where, hint))
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ import traceback
 from pathlib import Path
 
 from pdsearch.durable import storage_errors
+from pdsearch.redaction import redacted
 
 __all__ = ["is_out_of_gpu_memory", "reason", "write_log"]
 
@@ -25,7 +26,7 @@ def reason(error: BaseException, log: Path | None) -> str:
     if log is not None:
         write_log(log, "".join(traceback.format_exception(error)))
     where = f" (traceback in {log.parent.name}/{log.name})" if log else ""
-    return f"{_words(error)}{where}"
+    return f"{redacted(_words(error))}{where}"
 
 
 def write_log(log: Path, text: str) -> None:
@@ -36,7 +37,7 @@ def write_log(log: Path, text: str) -> None:
     """
     with storage_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text)
+        log.write_text(redacted(text))
 
 
 def _words(error: BaseException) -> str:

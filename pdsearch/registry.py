@@ -22,6 +22,7 @@ def parameter(
     high: float | None = None,
     choices: tuple[Any, ...] | None = None,
     log: bool = False,
+    later: bool = False,
 ) -> Any:
     """Declare a field of a parameter dataclass: at once YAML schema, help text and searchable range.
 
@@ -32,10 +33,11 @@ def parameter(
         high: Largest legal value, inclusive.
         choices: The only legal values, instead of low and high.
         log: The natural scale is logarithmic.
+        later: It was added after its part was first published. Its default is the behaviour before and never changes;
+            while it has that value, it is no part of a specification, hence of no key.
     """
-    return field(
-        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices, "log": log}
-    )
+    known = {"help": help, "low": low, "high": high, "choices": choices, "log": log, "later": later}
+    return field(default=default, metadata=known)
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ class PruneSpec:
         at: "trained" or "init": the weights pruning starts from.
         exclude: Glob patterns of parameter names that are never pruned.
         params: Parameters of the method.
+        rewind_epoch: Epoch of the teacher's training whose weights "rewind" goes back to; 0 is initialisation.
     """
 
     method: str
@@ -163,6 +164,7 @@ class PruneSpec:
     at: str = "trained"
     exclude: tuple[str, ...] = ()
     params: Params = ()
+    rewind_epoch: int = later(0, neutral=0)
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,10 @@ def spec_to_json(spec: Any) -> dict[str, Json]:
 
 
 def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
-    """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly."""
+    """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly.
+
+    A field that did not exist when the spec was written has its neutral value, whatever the default is today.
+    """
     prune = value["prune"]
     return TrialSpec(
         data=_build(DataSpec, value["data"]),
@@ -275,10 +280,11 @@ def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
 
 
 def _build(kind: type[Any], value: Mapping[str, Any]) -> Any:
-    fields = {name: _frozen(item) for name, item in value.items()}
-    if "recipe" in fields:
-        fields["recipe"] = _build(Recipe, value["recipe"])
-    return kind(**fields)
+    neutral = {f.name: f.metadata["neutral"] for f in dataclasses.fields(kind) if "neutral" in f.metadata}
+    given = {**neutral, **{name: _frozen(item) for name, item in value.items()}}
+    if "recipe" in given:
+        given["recipe"] = _build(Recipe, value["recipe"])
+    return kind(**given)
 
 
 def _frozen(value: Any) -> Any:

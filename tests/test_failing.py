@@ -27,6 +27,15 @@ def test_a_reason_says_what_happened_and_where_the_rest_stands(
     assert "test_failing.py" in log.read_text()
 
 
+def test_a_reason_and_its_log_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "open-sesame")
+    log = tmp_path / "search-00001.log"
+    error = ValueError("refused: http://me:hush@host wants open-sesame")
+    assert "ValueError: refused: http://me:***@host wants ***" in reason(error, log)
+    assert "hush" not in log.read_text()
+    assert "open-sesame" not in log.read_text()
+
+
 def test_only_a_gpu_that_is_full_is_a_full_gpu() -> None:
     assert is_out_of_gpu_memory(torch.OutOfMemoryError())
     assert not is_out_of_gpu_memory(MemoryError())

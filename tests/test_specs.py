@@ -15,6 +15,7 @@ from pdsearch.specs import (
     Json,
     Recipe,
     TrialSpec,
+    _build,
     canonical_json,
     derive_seed,
     digest,
@@ -104,6 +105,12 @@ def test_a_record_older_than_a_field_comes_back_as_it_was_then() -> None:
     assert again.distill.recipe.ema == 0.0
     assert again == SPEC
     assert digest(keyed(again)) == digest(keyed(SPEC))
+
+
+def test_what_an_old_record_lacks_is_neutral_even_where_the_default_is_another() -> None:
+    assert Grown(0.5).warmup == 5
+    assert _build(Grown, {"ratio": 0.5}).warmup == 0
+    assert _build(Grown, {"ratio": 0.5, "warmup": 5}).warmup == 5
 
 
 def test_a_field_that_no_spec_has_is_refused() -> None:

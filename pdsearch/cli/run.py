@@ -66,8 +66,7 @@ def _search(
     workers: int | None,
     verbose: bool,
 ) -> Any:
-    from pdsearch.cli.closing import closing_words  # torch is loaded from here on
-    from pdsearch.search.preflight import room
+    from pdsearch.search.preflight import room  # torch is loaded from here on
     from pdsearch.search.study import open_study
 
     with open_study(space, observer) as study:
@@ -82,7 +81,15 @@ def _search(
                     _on_ray(study, space, address=address, workers=workers, verbose=verbose)
         if study.agenda.failure:
             raise study.agenda.failure
-        return lambda: closing_words(study, observer.tally, space_file)
+        return lambda: _close(study, observer, space_file)
+
+
+def _close(study: Any, observer: Any, space_file: Path) -> None:
+    from pdsearch.cli.closing import (
+        closing_words,
+    )  # SciPy's second of loading comes when nobody waits for a trial
+
+    closing_words(study, observer.tally, space_file)
 
 
 def _serially(study: Any, space: Space) -> None:

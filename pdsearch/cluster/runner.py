@@ -81,11 +81,15 @@ def run(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+    _fit(tuner, guarded)
+    if guarded.error is not None:
+        raise guarded.error
+
+
+def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
     try:
         tuner.fit()
     except OSError:
         # Tune's summary, which nobody reads, wants the folder the driver began in; `ray job stop` may have removed it.
         if not guarded.done:
             raise
-    if guarded.error is not None:
-        raise guarded.error

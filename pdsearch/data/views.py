@@ -13,7 +13,7 @@ __all__ = ["Views", "normalise"]
 
 
 _SMALL_BYTES = 8 * 2**20
-"""Normalised once up to this size; larger sets stay as bytes, which the processes of a node share."""
+"""An epoch's views are made at once up to this size; larger sets stay as bytes, which the processes of a node share."""
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Views:
         self._images, self._labels = held(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
         self._drawn: tuple[int, list[Tensor]] | None = None
-        self._ready = self._normalised() if self.constant and self._small else None
+        self._ready: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -115,13 +115,18 @@ class Views:
     def _small(self) -> bool:
         return self._images.device == self._labels.device and self._images.numel() * 4 <= _SMALL_BYTES
 
-    def _normalised(self) -> Tensor:
-        images = normalise(self._images, self._mean, self._std)
-        return images.contiguous(memory_format=torch.channels_last)
-
     def _unmixed(self, epoch: int, index: Tensor) -> Tensor:
-        if self._ready is not None:
-            return self._ready[index]
+        return self._whole(epoch)[index] if self._small else self._made(epoch, index)
+
+    def _whole(self, epoch: int) -> Tensor:
+        """Return the views of all images of an epoch: the steps of a small set would take longer than their images."""
+        epoch = 0 if self.constant else epoch
+        if self._ready is None or self._ready[0] != epoch:
+            views = self._made(epoch, torch.arange(len(self), device=self._labels.device))
+            self._ready = (epoch, views.contiguous(memory_format=torch.channels_last))
+        return self._ready[1]
+
+    def _made(self, epoch: int, index: Tensor) -> Tensor:
         images = self._images[index.to(self._images.device)].to(index.device)
         if not self.constant:
             for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):

@@ -12,7 +12,7 @@ from pdsearch.dotted import is_dotted, load_dotted
 from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams, Registry
 
-TRAITS = ("needs_teacher", "features", "adapter")
+TRAITS = ("needs_teacher", "features", "adapter", "at_epoch")
 """What a loss of the user's own may declare, beside its parameters, as attributes of the function."""
 
 __all__ = ["Adapter", "DistillationLoss", "FeatureShapes", "Loss", "distillation_loss", "losses"]
@@ -47,6 +47,7 @@ class DistillationLoss:
         needs_teacher: False for the student alone; it is then given its own outputs as the teacher's.
         features: Names of the features it wants of both networks, e.g. "pooled"; "stage*" is every stage.
         adapter: Makes the module that is trained with the student, where the loss needs one.
+        at_epoch: at_epoch(params, epoch) -> the parameters in force in an epoch, counted from 1, where they change.
     """
 
     name: str
@@ -55,6 +56,7 @@ class DistillationLoss:
     needs_teacher: bool = True
     features: tuple[str, ...] = ()
     adapter: Adapter | None = None
+    at_epoch: Callable[[Any, int], Any] | None = None
 
 
 class LossRegistry(Registry[DistillationLoss]):

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 __all__ = ["count_flops", "count_params", "latency"]
 
@@ -27,6 +26,8 @@ def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
         model: Any network; left as it was.
         input_shape: (C, H, W) of an image.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # Loads Triton, which a driver never needs.
+
     counter = FlopCounterMode(display=False)
     with _measured(model), counter:
         model(_image(model, input_shape))

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
-from pdsearch.errors import FailureLimitError, PdsearchError
+from pdsearch.errors import FailureLimitError, PdsearchError, StudyHeldError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
@@ -68,6 +68,7 @@ class Agenda:
         observer: Who watches.
         forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
+        kept: Whether the study's lease is still ours.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class Agenda:
         observer: Observer,
         forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
+        kept: Callable[[], bool] = lambda: True,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
         self.forget, self.elapsed, self._built = forget, elapsed, built
+        self._kept = kept
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
         phases: list[tuple[str, Callable[[], Phase]]] = [
@@ -122,17 +125,20 @@ class Agenda:
         if not self.space.validated and self.space.confirm is not None:
             return all(job.id in self.records.finished for job in self._confirming())
         counts = self.space.search
-        searched = (
-            self.search.finished >= counts.trials or self.search.exhausted
-        ) and not self.search.waiting
+        searched = (self.search.finished >= counts.trials or self.search.exhausted) and not self.search.owed
         if not self.space.validated:
             return searched
-        fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.waiting
+        fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.owed
         jobs = [*self._student_alone(), *self._confirming()]
         return searched and fair and all(job.id in self.records.finished for job in jobs)
 
     def next(self) -> Job | None:
-        """Return the next job, or None when nothing can be started until a running job ends, or for good."""
+        """Return the next job, or None when nothing can be started until a running job ends, or for good.
+
+        Raises:
+            StudyHeldError: This process was silent for so long that another one has taken the study over.
+        """
+        self._fence()
         while self._open:
             for job in self._phase:
                 if job is not None:
@@ -158,7 +164,11 @@ class Agenda:
         """Take a job's outcome; its record is on disk when this returns.
 
         When too many trials have failed, nothing more is started and `failure` says why.
+
+        Raises:
+            StudyHeldError: As in `next`; nothing is written.
         """
+        self._fence()
         live = self._live.pop(job.id)
         ledger = self._ledgers.pop(job.id, None)
         refused = refused_by(outcome)
@@ -179,6 +189,13 @@ class Agenda:
     def interrupt(self) -> None:
         """Start nothing more and have what runs closed, so that the next run goes on from here."""
         self.interrupted, self._open = True, False
+
+    def _fence(self) -> None:
+        if not self._kept():
+            raise StudyHeldError(
+                "another run took the study over while this one was silent",
+                hint="leave it to that run; nothing finished is lost",
+            )
 
     def _start(self, job: Job) -> None:
         ledger = self._ledgers.get(job.id)
@@ -219,11 +236,11 @@ class Agenda:
 
     def _asking(self, ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
         while True:
-            # What was cut off or is to be tried again is asked, whether or not the wanted number is reached.
-            waiting = ledger.waiting > 0
-            if (ledger.finished >= wanted and not waiting) or ledger.exhausted or late():
+            # What a person wants tried again is asked, whether or not the wanted number is reached.
+            owed = ledger.owed
+            if (ledger.finished >= wanted and not owed) or ledger.exhausted or late():
                 return
-            if ledger.finished + len(ledger.live) >= wanted and not waiting:
+            if ledger.finished + len(ledger.live) >= wanted and not owed:
                 yield None
                 continue
             job = ledger.ask()

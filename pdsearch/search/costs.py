@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pdsearch.pruning import targets
 from pdsearch.specs import Params, TrialSpec
-from pdsearch.stages.keys import dense_key, needs_teacher, round_keys
+from pdsearch.stages.keys import dense_key, early_key, needs_teacher, round_keys
 
 __all__ = ["Need", "dense", "needs", "teacher_epochs"]
 
@@ -39,7 +39,7 @@ def needs(spec: TrialSpec) -> tuple[Need, ...]:
     if spec.prune is None:
         return (dense(spec),)
     before = () if spec.prune.at == "init" else (dense(spec),)
-    return (*before, *_rounds(spec))
+    return (*before, *_early(spec), *_rounds(spec))
 
 
 def dense(spec: TrialSpec) -> Need:
@@ -52,6 +52,15 @@ def dense(spec: TrialSpec) -> Need:
 def teacher_epochs(spec: TrialSpec) -> int:
     """Return the epochs that a trial's teacher takes where nothing is there yet."""
     return sum(need.epochs for need in needs(spec))
+
+
+def _early(spec: TrialSpec) -> tuple[Need, ...]:
+    """Return the teacher's early weights, where pruning goes back to them."""
+    epoch = spec.prune.rewind_epoch if spec.prune else 0
+    if not epoch:
+        return ()
+    label, teacher = f"{spec.teacher.model} to epoch {epoch}", spec.teacher
+    return (Need("teacher", early_key(spec, epoch), epoch, label, teacher.model, teacher.options),)
 
 
 def _rounds(spec: TrialSpec) -> list[Need]:

@@ -63,6 +63,11 @@ class History:
         return [number for number in sorted(self._open) if self._trials[number].state is TrialState.WAITING]
 
     @property
+    def owed(self) -> bool:
+        """Whether a person wants a failed trial tried again that has not been yet; it may have been cut off since."""
+        return any(self._first_try(number) in self._failed for number in self.waiting)
+
+    @property
     def asked(self) -> int:
         """Points asked before the next one; a retry stands where its first try stood."""
         place = next(iter(self.waiting), len(self._trials))
@@ -75,6 +80,12 @@ class History:
         running = [n for n in sorted(self._open) if self._trials[n].state is TrialState.RUNNING][-RUNNING:]
         chosen = {trial.number for trial in self._best} | {number for number, _ in self._newest} | {*running}
         return [self._trials[number] for number in sorted(chosen)]
+
+    def _first_try(self, number: int) -> int:
+        """Return the failed trial that one repeats, or where there is none the first that was cut off."""
+        while number not in self._failed and "retry_of" in self._trials[number].user_attrs:
+            number = self._trials[number].user_attrs["retry_of"]
+        return number
 
     def _ended(self, trial: FrozenTrial) -> None:
         if trial.state is TrialState.FAIL:

@@ -72,8 +72,13 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """Interrupted trials that will be asked again."""
+        """Trials that will be asked again: interrupted ones, and failed ones that a person wants tried again."""
         return len(self._history.look().waiting)
+
+    @property
+    def owed(self) -> bool:
+        """Whether a failed trial waits to be tried again, however many have finished."""
+        return self._history.look().owed
 
     @property
     def exhausted(self) -> bool:
@@ -171,7 +176,7 @@ class Ledger:
         self.study.tell(number, values, state=expected.state, skip_if_finished=True)
 
     def _mend(self) -> None:
-        """Settle what a crash left running: told from its record, or failed as interrupted and asked again."""
+        """Settle what a crash left running, by its record or as interrupted, and enqueue what is asked again."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             record = self.records.finished.get(f"{self.kind}-{trial.number:05d}")
             if record is not None:
@@ -187,6 +192,11 @@ class Ledger:
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:
+        """Return what was interrupted, and what failed and is to be tried again, unless it was since."""
         trials = self.study.get_trials(deepcopy=False)
         retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
-        return [t for t in trials if t.user_attrs.get("reason") == INTERRUPTED and t.number not in retried]
+        return [t for t in trials if t.number not in retried and self._is_unretried(t)]
+
+    def _is_unretried(self, trial: FrozenTrial) -> bool:
+        wanted = trial.state is TrialState.FAIL and f"{self.kind}-{trial.number:05d}" in self.records.retries
+        return wanted or trial.user_attrs.get("reason") == INTERRUPTED

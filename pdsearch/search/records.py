@@ -97,6 +97,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked, self.finished = self._read("asked"), self._read("finished")
+        self.retries = set(self._read("retry"))
         # A failed trial may have been tried again: the twin is the one that did not fail.
         failed_first = sorted(self.finished.items(), key=lambda item: item[1]["state"] != "failed")
         self._by_key = {(record["kind"], record["key"]): name for name, record in failed_first}
@@ -116,6 +117,14 @@ class Records:
             record = {**_identity(job), "asked_at": now()}
             write_once(self.folder / f"{job.id}.asked.json", record)
             self.asked[job.id] = record
+
+    def retry(self, name: str) -> bool:
+        """Write that a failed trial is to be tried again; False if that was written before."""
+        if name in self.retries:
+            return False
+        write_once(self.folder / f"{name}.retry.json", {"format": FORMAT, "id": name, "wanted_at": now()})
+        self.retries.add(name)
+        return True
 
     def finish(self, live: Live, outcome: Outcome, describe: Description) -> dict[str, Any]:
         """Write how a job ended and return the record."""

@@ -124,9 +124,9 @@ def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
         else:
             trial = create_trial(state=TrialState.FAIL)
         key = trial.user_attrs.get("key", "")
-        if key in cut_off:  # It was asked in place of one that had been cut off.
+        if key in cut_off:  # It was asked in place of one that had been cut off, or had failed.
             trial.set_user_attr("retry_of", cut_off.pop(key))
-        if number in asked and number not in finished:
+        if number in asked and finished.get(number, {"state": "failed"})["state"] == "failed":
             cut_off[key] = number
         trials.append(trial)
     return trials

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Store, hold, is_orphan, write_once
+from pdsearch.artifacts import Lease, Store, hold, is_orphan, write_once
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
@@ -19,13 +19,13 @@ from pdsearch.search.home import Home, home_of
 from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code
+from pdsearch.search.precision import precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
-from pdsearch.training import resolve_precision
 
 __all__ = ["Study", "open_study"]
 
@@ -76,9 +76,9 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     root = Path(space.storage).expanduser().absolute()
     folder = root / space.study
     found = Description(
-        _fingerprint(space), _precision(space), checkpoints=checkpoints(space), code=own_code(space)
+        _fingerprint(space), precision(space), checkpoints=checkpoints(space), code=own_code(space)
     )
-    with hold(folder / "driver.lease"):
+    with hold(folder / "driver.lease") as lease:
         resumed = (folder / "study.json").exists()
         _sweep(folder)
         site = Site(Store(root / "artifacts"), root / "progress")
@@ -91,12 +91,19 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
-                agenda = _agenda(space, folder, home, describe, observer, clock)
+                agenda = _agenda(space, folder, home, describe, observer, clock, lease)
                 if resumed and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
+        _clear(agenda.records, root)
+
+
+def _clear(records: Records, root: Path) -> None:
+    """Remove the progress of what has ended; a worker that was closed may have saved it once more since."""
+    for record in records.finished.values():
+        shutil.rmtree(root / "progress" / record["key"], ignore_errors=True)
 
 
 def _sweep(folder: Path) -> None:
@@ -148,7 +155,13 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
 
 
 def _agenda(
-    space: Space, folder: Path, home: Home, describe: Description, observer: Observer, clock: Clock
+    space: Space,
+    folder: Path,
+    home: Home,
+    describe: Description,
+    observer: Observer,
+    clock: Clock,
+    lease: Lease,
 ) -> Agenda:
     records, store = Records(folder / "trials"), Store(folder.parent / "artifacts")
     single = not space.parameters
@@ -170,25 +183,13 @@ def _agenda(
         observer=observer,
         forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
         elapsed=clock.seconds,
+        kept=lambda: lease.held,
     )
 
 
 def _fingerprint(space: Space) -> str:
     data = space.resolve(space.defaults()).data
     return sources.get(data.source).fingerprint(data)
-
-
-def _precision(space: Space) -> str:
-    if space.resources.gpu > 0 and space.precision == "auto":
-        return _gpu_precision()
-    return resolve_precision(space.precision, "cpu")
-
-
-def _gpu_precision() -> str:
-    import torch  # Only here: a driver without a GPU does not load it.
-
-    # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
-    return resolve_precision("auto", "cuda") if torch.cuda.is_available() else "bf16"
 
 
 def _read(path: Path) -> dict[str, Any]:

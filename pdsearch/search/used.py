@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pdsearch.artifacts import Lease, is_dead, read_records
 from pdsearch.artifacts.owner import Owner
@@ -30,15 +31,21 @@ def used(root: Path) -> set[tuple[str, str]]:
     from pdsearch.stages import keys  # loads the registries
 
     found: set[tuple[str, str]] = set()
+    images: list[Any] = []
     for folder in studies(root):
         finished = read_records(folder / "trials", ".finished.json").found
         for record in finished.values():
             found |= {(use["stage"], use["key"]) for use in record["artifacts"]}
         for name, record in read_records(folder / "trials", ".asked.json").found.items():
-            if name.replace(".asked.", ".finished.") in finished:
+            if name.replace(".asked.", ".finished.") in finished and record["spec"]["data"] in images:
                 continue
             spec = spec_from_json(record["spec"])
+            images.append(record["spec"]["data"])  # Decoded when the study was opened, by no trial.
             found.add(("data", keys.data_key(spec.data)))
+            if name.replace(".asked.", ".finished.") in finished:
+                continue
             found.add(("teacher", keys.dense_key(spec)))
             found |= {("prune", key) for key in keys.round_keys(spec)}
+            if spec.prune and spec.prune.rewind_epoch:
+                found.add(("early", keys.early_key(spec, spec.prune.rewind_epoch)))
     return found

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from pdsearch.space.durations import format_duration
-from pdsearch.specs import Json, Recipe
+from pdsearch.specs import Json, PruneSpec, Recipe
 
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Search, Space
@@ -48,7 +48,11 @@ def identity(space: "Space") -> dict[str, Json]:
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
     }
-    document["train"] = {name: _without_neutral(recipe) for name, recipe in document.get("train", {}).items()}
+    if "prune" in document:
+        document["prune"] = _without_neutral(document["prune"], PruneSpec)
+    document["train"] = {
+        name: _without_neutral(recipe, Recipe) for name, recipe in document.get("train", {}).items()
+    }
     document["defaults"] = {
         part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
     }
@@ -64,10 +68,10 @@ def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **({"options": options} if options else {})}
 
 
-def _without_neutral(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _without_neutral(section: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
     """Leave out what a study could not say before the field existed, while it means what was done then."""
-    neutral = {f.name: f.metadata["neutral"] for f in fields(Recipe) if "neutral" in f.metadata}
-    return {name: value for name, value in recipe.items() if name not in neutral or value != neutral[name]}
+    neutral = {f.name: f.metadata["neutral"] for f in fields(kind) if "neutral" in f.metadata}
+    return {name: value for name, value in section.items() if name not in neutral or value != neutral[name]}
 
 
 def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:

@@ -85,6 +85,7 @@ def check_whole(draft: Draft) -> None:
     for recipe in ("teacher", "recover", "distill"):
         _check_epochs(draft, recipe)
     _check_checkpoint(draft)
+    _check_rewinding(draft)
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
@@ -165,6 +166,20 @@ def _check_checkpoint(draft: Draft) -> None:
     if draft.file.confirm and draft.file.confirm.teacher_seeds > 1:
         what = "a checkpoint is one teacher; there is no seed to train another with"
         draft.complain(what, "confirm.teacher_seeds", "remove it, or let the teacher be trained here")
+
+
+def _check_rewinding(draft: Draft) -> None:
+    """Refuse an early epoch that nothing goes back to, or that the teacher's training does not reach."""
+    name = "prune.rewind_epoch"
+    last = max(draft.possible(name, 0))
+    if last == 0:
+        return
+    if "rewind" not in draft.possible("prune.recovery", "lr_rewind"):
+        draft.complain("no recovery rewinds weights, so an epoch has no effect", name, "set recovery: rewind")
+    epochs = [e for e in draft.possible("train.teacher.epochs") if e is not None]
+    if epochs and last >= min(epochs):
+        what = f"epoch {last} is not an early one of {min(epochs)}: recovery would begin from the trained weights"
+        draft.complain(what, name, "name an epoch below train.teacher.epochs, or set recovery: lr_rewind")
 
 
 def _check_metrics(draft: Draft) -> None:

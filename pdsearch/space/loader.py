@@ -27,7 +27,7 @@ from pdsearch.space.resolve import PRUNING_ONLY, frozen
 from pdsearch.space.rules import Selectable, section_defaults
 from pdsearch.space.sections import File
 from pdsearch.space.sense import check_sense
-from pdsearch.space.values import part_params
+from pdsearch.space.values import is_later, part_params
 from pdsearch.space.without_validation import configurations, is_validated
 from pdsearch.space.words import METRICS
 from pdsearch.specs import Params
@@ -153,7 +153,8 @@ def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -
         study=file.study or study,
         fixed=_fixed(draft, selectable),
         parameters=in_order(draft.parameters),
-        part_defaults=_part_defaults(draft.catalog, selectable),
+        part_defaults=_parts(draft, selectable, later=False),
+        part_laters=_parts(draft, selectable, later=True),
         search=_search(draft),
         objectives=_objectives(draft),
         constraints=constraints,
@@ -177,15 +178,18 @@ def _fixed(draft: Draft, selectable: Selectable) -> Params:
     )
 
 
-def _part_defaults(catalog: Catalog, selectable: Selectable) -> tuple[tuple[str, Params], ...]:
+def _parts(draft: Draft, selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], ...]:
+    """Return the defaults of the selectable parts: of parameters they always had, or of those they got later."""
+    catalog = draft.catalog
     parts = {f"distill.{loss}": catalog.losses[loss] for loss in selectable.losses}
     parts |= {f"prune.{m}": catalog.methods[m] for m in selectable.methods if m != NO_PRUNING}
-    return tuple((name, _defaults(params)) for name, params in sorted(parts.items()))
+    found = {part: _defaults(params, later=later) for part, params in parts.items()}
+    return tuple((part, values) for part, values in sorted(found.items()) if values or not later)
 
 
-def _defaults(params: type[Any]) -> Params:
-    unset = params()
-    return tuple((name, frozen(getattr(unset, name))) for name in sorted(part_params(params)))
+def _defaults(params: type[Any], *, later: bool) -> Params:
+    unset, names = params(), sorted(part_params(params))
+    return tuple((name, frozen(getattr(unset, name))) for name in names if is_later(params, name) is later)
 
 
 def _search(draft: Draft) -> Search:

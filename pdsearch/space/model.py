@@ -133,6 +133,7 @@ class Space:
         resources: What one trial uses.
         precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces auto before it resolves trials.
         storage: Folder of results and artifacts.
+        part_laters: Likewise of parameters that a part was given later; at these values they are no part of a trial.
         warnings: What is legal but costly or doubtful, one sentence each.
         notes: What a person should know, e.g. the rounds that geometric ratios mean.
     """
@@ -148,6 +149,7 @@ class Space:
     resources: Resources
     precision: str
     storage: str
+    part_laters: tuple[tuple[str, Params], ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

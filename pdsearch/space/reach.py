@@ -123,6 +123,10 @@ class Reach:
             return "prune.at"
         if section == "train.recover" and values["prune.recovery"] == "none":
             return "prune.recovery"
+        if name == "prune.rewind_epoch" and values["prune.at"] == "init":
+            return "prune.at"
+        if name == "prune.rewind_epoch" and values["prune.recovery"] != "rewind":
+            return "prune.recovery"
         if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
             return "prune.schedule"
         return ""
@@ -138,7 +142,11 @@ def _deciders(name: str) -> tuple[str, ...]:
     if name.startswith("train.recover."):
         return ("prune.method", "prune.recovery", "prune.at")
     if name.startswith("prune."):
-        others = {"prune.rounds": ("prune.schedule",), "prune.recovery": ("prune.at",)}
+        others = {
+            "prune.rounds": ("prune.schedule",),
+            "prune.recovery": ("prune.at",),
+            "prune.rewind_epoch": ("prune.recovery", "prune.at"),
+        }
         return ("prune.method", *others.get(name, ()))
     return ()
 

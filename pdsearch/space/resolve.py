@@ -53,7 +53,7 @@ def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
 
 
 def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
-    parts = dict(space.part_defaults)
+    parts, laters = dict(space.part_defaults), dict(space.part_laters)
     checkpoint = values.get("teacher.checkpoint")
     teacher = _recipe(values, "teacher") if checkpoint is None else NOT_TRAINED
     return TrialSpec(
@@ -68,30 +68,37 @@ def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
         student=StudentSpec(values["student.model"], _group(values, "student.options.")),
         distill=DistillSpec(
             recipe=_recipe(values, "distill"),
-            params=_part(values, "distill.", parts[f"distill.{values['distill.loss']}"]),
+            params=_part(values, "distill.", f"distill.{values['distill.loss']}", parts, laters),
             **_fields(values, "distill", DistillSpec),
         ),
-        prune=_prune(values, teacher, parts),
+        prune=_prune(values, teacher, parts, laters),
         precision=space.precision,
     )
 
 
-def _prune(values: Mapping[str, Any], teacher: Recipe, parts: Mapping[str, Params]) -> PruneSpec | None:
+def _prune(
+    values: Mapping[str, Any], teacher: Recipe, parts: Mapping[str, Params], laters: Mapping[str, Params]
+) -> PruneSpec | None:
     method = values["prune.method"]
     if method == NO_PRUNING:
         return None
-    fields = {name: values[f"prune.{name}"] for name in ("schedule", "rounds", "recovery", "scope", "at")}
+    fields = {
+        name: values[f"prune.{name}"]
+        for name in ("schedule", "rounds", "recovery", "scope", "at", "rewind_epoch")
+    }
     if fields["schedule"] not in SCHEDULES_WITH_ROUNDS:
         fields["rounds"] = 1
     if fields["at"] == "init":
         fields["recovery"] = RECOVERY_AT_INIT
+    if fields["recovery"] != "rewind":
+        fields["rewind_epoch"] = 0
     recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NO_RECOVERY}
     return PruneSpec(
         method=method,
         ratio=values["prune.ratio"],
         recipe=recovers[fields["at"]] or _recipe(values, "recover"),
         exclude=values["prune.exclude"],
-        params=_part(values, "prune.params.", parts[f"prune.{method}"]),
+        params=_part(values, "prune.params.", f"prune.{method}", parts, laters),
         **fields,
     )
 
@@ -111,8 +118,19 @@ def _group(values: Mapping[str, Any], prefix: str) -> Params:
     )
 
 
-def _part(values: Mapping[str, Any], prefix: str, declared: Params) -> Params:
-    return tuple((name, values.get(f"{prefix}{name}", default)) for name, default in declared)
+def _part(
+    values: Mapping[str, Any],
+    prefix: str,
+    part: str,
+    parts: Mapping[str, Params],
+    laters: Mapping[str, Params],
+) -> Params:
+    """Return the parameters of a part; those it was given later only where they say something new."""
+    found = {name: values.get(f"{prefix}{name}", default) for name, default in parts[part]}
+    for name, absent in laters.get(part, ()):
+        value = values.get(f"{prefix}{name}", absent)
+        found |= {} if value == absent else {name: value}
+    return tuple(sorted(found.items()))
 
 
 def _checked(space: "Space", params: Mapping[str, object]) -> dict[str, Any]:
@@ -205,6 +223,7 @@ def unpruned(space: "Space") -> "Space":
         fixed=tuple(sorted([*fixed, ("prune.method", NO_PRUNING)])),
         parameters=in_order(kept),
         part_defaults=tuple(part for part in space.part_defaults if not part[0].startswith("prune.")),
+        part_laters=tuple(part for part in space.part_laters if not part[0].startswith("prune.")),
         warnings=(),
         notes=(),
     )

@@ -171,6 +171,10 @@ class PruneSection(Section):
     recovery: Literal["lr_rewind", "finetune", "rewind", "none"] = Field(
         "lr_rewind", description="What follows each round."
     )
+    rewind_epoch: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        PruneSpec.rewind_epoch,
+        description="Epoch of the teacher's training whose weights `rewind` goes back to; 0 is its initialisation.",
+    )
     scope: Literal["global", "layer"] = Field("global", description="Where scores compete.")
     at: Literal["trained", "init"] = Field("trained", description="The weights pruning starts from.")
     exclude: list[Annotated[str, Field(min_length=1)]] = Field(

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from pdsearch.space.catalog import Catalog
 
-__all__ = ["Rule", "field_rule", "part_params"]
+__all__ = ["Rule", "field_rule", "is_later", "part_params"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ def field_rule(annotation: Any, metadata: Iterable[Any] = ()) -> Rule:
 def part_params(params: type[Any]) -> Mapping[str, Rule]:
     """Return the rule of each field of a parameter dataclass, from its type and metadata."""
     return _part_params(cast("Hashable", params))
+
+
+def is_later(params: type[Any], name: str) -> bool:
+    """Say whether a parameter was added after its part was first published; see `pdsearch.registry.parameter`."""
+    fields = {field.name: field for field in dataclasses.fields(params)}
+    return bool(fields[name].metadata.get("later"))
 
 
 @cache

@@ -17,6 +17,7 @@ __all__ = [
     "config_key",
     "data_key",
     "dense_key",
+    "early_key",
     "needs_teacher",
     "outputs_key",
     "round_keys",
@@ -25,7 +26,7 @@ __all__ = [
     "teacher_key",
 ]
 
-STAGE_VERSIONS = {"data": 1, "teacher": 1, "prune": 2, "outputs": 2, "student": 2}
+STAGE_VERSIONS = {"data": 1, "teacher": 1, "early": 1, "prune": 2, "outputs": 2, "student": 2}
 """Raised by hand when a stage's results change; every change is a line in the changelog."""
 
 
@@ -41,6 +42,11 @@ def dense_key(spec: TrialSpec) -> str:
     """Return the key of the dense teacher."""
     fields: Json = {"teacher": keyed(spec.teacher), **_numerics(spec)}
     return _key("teacher", fields, {"data": data_key(spec.data)})
+
+
+def early_key(spec: TrialSpec, epoch: int) -> str:
+    """Return the key of the dense teacher's weights after an epoch of its training."""
+    return _key("early", {"epoch": epoch}, {"teacher": dense_key(spec)})
 
 
 def round_keys(spec: TrialSpec) -> tuple[str, ...]:
@@ -130,7 +136,8 @@ def _round_fields(spec: TrialSpec, *, last: bool) -> dict[str, Json]:
         # Only the last round trains, by the teacher's own recipe.
         return {**fields, "trains": keyed(spec.teacher.recipe) if last else None}
     recovery: Json = None if prune.recovery == "none" else keyed(prune.recipe)
-    return {**fields, "recovery": prune.recovery, "recipe": recovery}
+    early: dict[str, Json] = {"rewind_epoch": prune.rewind_epoch} if prune.rewind_epoch else {}
+    return {**fields, "recovery": prune.recovery, "recipe": recovery, **early}
 
 
 def _numerics(spec: TrialSpec) -> dict[str, Json]:

@@ -74,7 +74,8 @@ def lesson(spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views,
         theirs = ours if answers is None else answers(images, index, epoch)
         if taught.adapter is not None:
             ours, theirs = taught.adapter(ours, theirs, index)
-        return entry.loss(ours, theirs, targets, params)
+        now = params if entry.at_epoch is None else entry.at_epoch(params, epoch + 1)
+        return entry.loss(ours, theirs, targets, now)
 
     return objective
 

@@ -20,7 +20,7 @@ from pdsearch.stages.keys import round_keys
 from pdsearch.stages.networks import Network, blank, network, packed, validated
 from pdsearch.stages.obtain import Made, obtain
 from pdsearch.stages.site import Site
-from pdsearch.stages.teacher import dense_teacher
+from pdsearch.stages.teacher import dense_teacher, early_teacher
 
 __all__ = ["teacher"]
 
@@ -70,9 +70,12 @@ def _rounds(
         assert before is not None
         assert spec.prune is not None
         model, mask = copy.deepcopy(before.model), before.mask
+        origin = yield from _origin(spec, data, site)
         for number in range(first, last + 1):
             yield Progress("prune", f"{spec.prune.method} round {number} of {len(targets(spec.prune))}")
             mask = _pruned(model, spec, data, site, number, mask)
+            if origin is not None:
+                _rewind(model, origin, mask, spec, data)
         assert mask is not None
         about, zeros = cut_out(mask, spec, data)
         meta = yield from _recovered(model, zeros, spec, data, site, last, key)
@@ -115,10 +118,24 @@ def _pruned(
         whole=site.engine(spec.precision).place(copy.deepcopy(untrained)),
     )
     cut(model, mask, spec, data, within)
-    if asked.recovery == "rewind":
-        cut(untrained, mask, spec, data)
-        model.load_state_dict(untrained.state_dict())
     return mask
+
+
+def _origin(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, nn.Module | None]:
+    """Return the whole network whose weights come back after pruning; None where they are kept."""
+    asked: PruneSpec = spec.prune  # type: ignore[assignment]
+    if asked.at == "init" or asked.recovery != "rewind":
+        return None
+    if asked.rewind_epoch == 0:
+        return _untrained(spec, data)
+    return (yield from early_teacher(spec, data, site, asked.rewind_epoch))
+
+
+def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset) -> None:
+    """Give a pruned network the weights of its origin, as far as they are left."""
+    earlier = copy.deepcopy(origin)
+    cut(earlier, mask, spec, data)
+    model.load_state_dict(earlier.state_dict())
 
 
 def _recipe(spec: TrialSpec, number: int) -> Recipe | None:

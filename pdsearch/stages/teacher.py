@@ -1,6 +1,8 @@
 """The dense teacher: trained once for all trials, studies and nodes, or read from a file trained elsewhere."""
 
 from collections.abc import Generator
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 from torch import nn
@@ -11,12 +13,12 @@ from pdsearch.events import Progress
 from pdsearch.models import file_hash, fit_weights, read_weights, without_weights
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.stages.fitting import Fitting, fit_teacher
-from pdsearch.stages.keys import dense_key
-from pdsearch.stages.networks import Network, blank, network, packed, validated
-from pdsearch.stages.obtain import Made, obtain
+from pdsearch.stages.keys import dense_key, early_key
+from pdsearch.stages.networks import Network, blank, load, network, packed, validated
+from pdsearch.stages.obtain import Made, obtain, tensors
 from pdsearch.stages.site import Site
 
-__all__ = ["dense_teacher", "starting_point"]
+__all__ = ["dense_teacher", "early_teacher", "starting_point"]
 
 
 def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
@@ -40,6 +42,35 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progr
 
     entry = yield from obtain(site, "teacher", key, make)
     return network(entry, spec, data, site)
+
+
+def early_teacher(
+    spec: TrialSpec, data: Dataset, site: Site, epoch: int
+) -> Generator[Progress, None, nn.Module]:
+    """Return the dense teacher as it was after an epoch of its training: not in use, on the CPU.
+
+    Its first epochs are trained again, by the whole recipe, which gives the same weights: a teacher that is there
+    already stays what it is, and nothing is kept that no pruning goes back to.
+
+    Source:
+        Frankle, Dziugaite, Roy, Carbin, "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020,
+        arXiv 1912.05671, section 2 (rewinding to an iteration k).
+    """
+    key, teacher = early_key(spec, epoch), spec.teacher
+
+    def make() -> Generator[Progress, None, Made]:
+        model = starting_point(teacher, data)
+        fitting = Fitting(spec, data, site, stage="teacher", key=key)
+        note, seed = f"{teacher.model} to epoch {epoch}", derive_seed(teacher.seed, "teacher")
+        training = fit_teacher(fitting, model, note=note, recipe=teacher.recipe, seed=seed)
+        with closing(training):
+            yield from islice(training, epoch)
+            return Made(packed(model), {"epoch": epoch})
+
+    entry = yield from obtain(site, "early", key, make)
+    model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
+    load(model, tensors(entry))
+    return model
 
 
 def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:

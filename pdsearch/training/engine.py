@@ -11,6 +11,10 @@ from pdsearch.errors import ConfigError
 
 __all__ = ["Engine", "pick_device", "resolve_precision"]
 
+TINY_WEIGHTS = 10_000
+"""Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/engine.py): convnet_s
+has 1,500 weights, convnet_m 24,000."""
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -82,10 +86,17 @@ def pick_device(gpu: float) -> str:
     return "cuda"
 
 
-def resolve_precision(name: str, device: str) -> str:
+def resolve_precision(name: str, device: str, *, weights: int | None = None) -> str:
     """Return the precision that "auto" stands for on a device; any other known name stands for itself.
 
-    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 where it has instructions for it, else fp32.
+    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 where it has instructions for it and the student is
+    no tiny network, else fp32. It is no matter of a measurement: the precision is in keys, and two studies on one
+    machine share what they compute.
+
+    Args:
+        name: "auto" or a precision.
+        device: Type of the device.
+        weights: Number of the student's; None where it is not known.
 
     Raises:
         ConfigError: The name is unknown.
@@ -94,7 +105,8 @@ def resolve_precision(name: str, device: str) -> str:
         return Engine(precision=name).precision
     if torch.device(device).type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
+    tiny = weights is not None and weights < TINY_WEIGHTS
+    return "bf16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} and not tiny else "fp32"
 
 
 def _cpu_flags() -> set[str]:

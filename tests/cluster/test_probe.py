@@ -24,7 +24,7 @@ def test_a_fit_node_passes_and_the_mark_goes(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_without_nodes_nothing_is_asked(tmp_path: Path) -> None:
+def test_without_nodes_nothing_is_asked() -> None:
     from pdsearch.cluster.probe import check_nodes
 
     check_nodes([], {})

@@ -173,3 +173,24 @@ def test_parameters_have_help_and_ranges(entry: DistillationLoss) -> None:
 
 def test_the_docstring_names_its_source(entry: DistillationLoss) -> None:
     assert "Source:" in (entry.loss.__doc__ or "")
+
+
+STANDARDISING = [name for name in sorted(losses) if hasattr(losses.get(name).params, "standardise")]
+
+
+def test_every_loss_of_ours_over_a_teacher_s_logits_can_standardise_them() -> None:
+    assert {"dist", "dkd", "kd", "logit_mse"} <= set(STANDARDISING)
+
+
+@pytest.mark.parametrize("name", STANDARDISING)
+def test_standardised_logits_forget_scale_and_shift(name: str) -> None:
+    """Of the teacher's logits (Sun et al., CVPR 2024, arXiv 2403.01427)."""
+    entry = losses.get(name)
+    params = entry.params(standardise=True)
+    student, teacher = outputs(STUDENT, 1, dtype=torch.float64), outputs(TEACHER, 2, dtype=torch.float64)
+    other = Outputs(3.7 * teacher.logits - 1.9, teacher.features)
+    found, again = (teach(entry, student, said, targets(), params=params) for said in (teacher, other))
+    assert torch.allclose(found, again, rtol=1e-5)
+    one, two = (teach(entry, student, said, targets(), params=entry.params()) for said in (teacher, other))
+    if name != "dist":  # A correlation forgets them anyway, along one of its two directions.
+        assert not torch.allclose(one, two, rtol=1e-2)

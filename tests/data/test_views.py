@@ -117,8 +117,11 @@ def test_images_stay_where_they_are_on_the_cpu() -> None:
     assert held(pixels, "cpu").data_ptr() == pixels.data_ptr()
 
 
-def test_a_small_set_is_normalised_once_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = torch.tensor([3, 0, 2])
-    ready = views("none").batch(0, index)
+@pytest.mark.parametrize("augment", ["none", "crop_flip", "crop_flip+mixup"])
+def test_the_views_of_a_small_set_are_made_at_once_with_the_same_bits(
+    augment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, seen = torch.tensor([3, 0, 2]), mixed(augment)
+    ready = [seen.batch(epoch, index) for epoch in (0, 1, 0)]
     monkeypatch.setattr("pdsearch.data.views._SMALL_BYTES", 0)
-    assert torch.equal(views("none").batch(0, index), ready)
+    assert all(torch.equal(mixed(augment).batch(e, index), ready[n]) for n, e in enumerate((0, 1, 0)))

@@ -12,7 +12,7 @@ from pdsearch.space import load
 from pdsearch.specs import Recipe
 from tests.docs.costs import PAGE, SHIPPED, SPACES, written
 
-PAPER = [path for path in SHIPPED if path.name.startswith(("cifar100", "tiny", "self"))]
+PAPER = [path for path in SHIPPED if path.name.startswith(("cifar100_vgg", "tiny", "self"))]
 CIFAR = Recipe(200, 0.1, milestones=(60, 120, 160), gamma=0.2, weight_decay=5e-4, select="best_val")
 CIFAR_RECOVERY = Recipe(130, 0.1, milestones=(39, 84), weight_decay=2e-4, select="best_val")
 TINY = Recipe(100, 0.01, milestones=(30, 60, 80), weight_decay=1e-4, select="best_val")

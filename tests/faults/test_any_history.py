@@ -177,10 +177,15 @@ def _flip(path: Path, at: float, bit: int) -> None:
         path.write_bytes(bytes(content))
 
 
-@contextmanager
-def _unguarded(*_: Any, **__: Any) -> Iterator[None]:
+class Unguarded:
     """No lease: the dead and the living drivers of this test are one process."""
-    yield
+
+    held = True
+
+
+@contextmanager
+def _unguarded(*_: Any, **__: Any) -> Iterator[Unguarded]:
+    yield Unguarded()
 
 
 @pytest.mark.slow

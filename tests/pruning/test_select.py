@@ -33,6 +33,27 @@ def test_agrees_with_torch_on_global_magnitude(net: nn.Module, ratio: float) -> 
         assert torch.equal(mask[name], net.get_buffer(f"{name}_mask").bool())
 
 
+@pytest.mark.parametrize("ratio", [0.2, 0.36, 0.5, 0.9])
+def test_agrees_with_torch_on_magnitude_layer_by_layer(net: nn.Module, ratio: float) -> None:
+    scores = methods.get("magnitude").score(net, (), torch.Generator(), None)
+    mask = select(scores, sparsity=ratio, scope="layer")
+    for name in prunable(net):
+        layer = net.get_submodule(name.removesuffix(".weight"))
+        torch_prune.l1_unstructured(layer, "weight", amount=removed_count(scores[name].numel(), ratio))
+        assert torch.equal(mask[name], net.get_buffer(f"{name}_mask").bool())
+
+
+@pytest.mark.parametrize(("method", "power"), [("filter_l1", 1), ("filter_l2", 2)])
+def test_agrees_with_torch_on_which_filters_are_lowest(net: nn.Module, method: str, power: int) -> None:
+    entry = methods.get(method)
+    scores = entry.score(net, (), torch.Generator(), entry.params())
+    for name in prunable(net):
+        layer, lowest = net.get_submodule(name.removesuffix(".weight")), len(scores[name]) // 2
+        torch_prune.ln_structured(layer, "weight", amount=lowest, n=power, dim=0)
+        gone = ~net.get_buffer(f"{name}_mask").bool().flatten(1).any(dim=1)
+        assert set(scores[name].argsort()[:lowest].tolist()) == set(gone.nonzero().flatten().tolist())
+
+
 def test_the_lowest_scores_go_wherever_they_lie() -> None:
     scores = {"a": torch.tensor([0.1, 9.0]), "b": torch.tensor([0.2, 0.3])}
     mask = select(scores, sparsity=0.5)

@@ -123,8 +123,13 @@ def play(work: Work, script: Script = whole) -> list[Job]:
     played = []
     while (job := work.next()) is not None:
         played.append(job)
-        work.finish(job, _played(job, work, script))
+        play_one(work, job, script)
     return played
+
+
+def play_one(work: Work, job: Job, script: Script = whole) -> None:
+    """Run one job to its end."""
+    work.finish(job, _played(job, work, script))
 
 
 def _played(job: Job, work: Work, script: Script) -> Outcome:

@@ -4,6 +4,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pdsearch.errors import StudyHeldError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Agenda
@@ -12,6 +15,7 @@ from tests.search.played import (
     Watching,
     failing,
     play,
+    play_one,
     ready,
     reports,
     searching,
@@ -193,6 +197,49 @@ def test_progress_of_an_ended_job_is_forgotten(tmp_path: Path) -> None:
 
     run(tmp_path, leaving)
     assert list((tmp_path / "progress").iterdir()) == []
+
+
+def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_is_closed(
+    tmp_path: Path,
+) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        jobs = play(study.agenda)
+        for job in jobs:
+            (study.progress / job.key).mkdir(parents=True)
+        (study.progress / ("f" * 64)).mkdir()
+    built = {
+        job.key for job in jobs if job.kind == "teacher"
+    }  # Not built in this play, hence still in progress.
+    assert {path.name for path in (tmp_path / "progress").iterdir()} == {*built, "f" * 64}
+
+
+def test_fewer_trials_than_have_finished_leave_nothing_to_do(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        while (job := study.agenda.next()) is not None and job.id != "search-00004":
+            play_one(study.agenda, job)
+    fewer = space(tmp_path, search=searching(trials=3), confirm="off")
+    with open_study(fewer, Watching()) as study:
+        play(study.agenda)
+    with open_study(fewer, Watching()) as study:
+        assert study.agenda.search.waiting == 1
+        assert study.agenda.idle()
+        assert play(study.agenda) == [] or {job.kind for job in play(study.agenda)} <= {"teacher"}
+
+
+def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        job = study.agenda.next()
+        assert job is not None
+        lease = study.folder / "driver.lease"
+        content = lease.read_bytes()
+        lease.unlink()
+        lease.write_bytes(content)  # Another run's, as far as this one can tell.
+        before = sorted(study.folder.rglob("*"))
+        with pytest.raises(StudyHeldError, match="took the study over"):
+            study.agenda.next()
+        with pytest.raises(StudyHeldError):
+            study.agenda.finish(job, Outcome("complete"))
+        assert sorted(study.folder.rglob("*")) == before
 
 
 def test_without_validation_every_configuration_is_confirmed_and_nothing_searched(tmp_path: Path) -> None:

@@ -48,6 +48,40 @@ def test_a_failed_search_trial_is_asked_again_with_its_parameters(root: Path) ->
     assert check_invariants(root / "study") == []
 
 
+def test_what_is_wanted_again_outlives_the_journal(root: Path) -> None:
+    where = world.space(root)
+    failed = run_failing(where, "search", 2)
+    assert retry_failed(root / "study") == failed
+    tried = set()
+    for _ in range(2):
+        (root / "study" / "journal.log").unlink()
+        world.run(where)
+        good = {record["key"] for record in world.read(root).values() if record["state"] != "failed"}
+        assert set(keys(root, *failed)) <= good
+        with open_study(where, world.Silent()) as study:
+            assert study.agenda.search.failed == 0
+            assert not study.agenda.search.owed
+        tried.add(len(world.records(root)))
+    assert len(tried) == 1, "tried again a second time"
+    assert check_invariants(root / "study") == []
+
+
+def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted(root: Path) -> None:
+    where = world.space(root)
+    (failed,) = run_failing(where, "search", 1)
+    retry_failed(root / "study")
+    with open_study(where, world.Silent()) as study:
+        while (job := study.agenda.next()) is not None and job.kind != "search":
+            study.agenda.finish(job, world.outcome(study, job, world.Worker(study)))
+        assert job is not None
+        assert job.key == keys(root, failed)[0]
+    with open_study(where, world.Silent()) as study:
+        assert study.agenda.search.owed
+        assert not study.agenda.idle()
+    world.run(where)
+    assert check_invariants(root / "study") == []
+
+
 def test_what_was_tried_again_is_no_failure_any_more(root: Path) -> None:
     where = world.space(root)
     run_failing(where, "search", 2)

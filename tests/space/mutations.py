@@ -80,12 +80,13 @@ def mutant(number: int, seed: int = 0) -> bytes:
 
 def _rebuilt(drawn: random.Random) -> bytes:
     """A shipped space, some of its values and keys replaced, moved, repeated or left out."""
-    document = yaml.safe_load(drawn.choice(TEXTS))
+    document = yaml.load(drawn.choice(TEXTS), Loader=yaml.CSafeLoader)
     for _ in range(drawn.choice([1, 1, 1, 2, 3, 8])):
         holder, key = drawn.choice(list(_places(document)))
         drawn.choice([_replace, _drop, _rename, _move, _wrap, _nudge])(drawn, document, holder, key)
-    text = yaml.safe_dump(
-        document, allow_unicode=True, sort_keys=False, default_flow_style=drawn.random() < 0.1
+    flow = drawn.random() < 0.1
+    text = yaml.dump(
+        document, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, default_flow_style=flow
     )
     return text.encode("utf-8", "surrogatepass")
 

@@ -171,3 +171,28 @@ def test_a_moved_file_is_the_same_study() -> None:
         space(teacher=teacher).identity()
         == space(None, "teacher.checkpoint=here.pth", teacher=teacher).identity()
     )
+
+
+def test_an_early_epoch_belongs_to_rewinding() -> None:
+    methods = {**SEARCHED, "prune.method": ["magnitude", "taylor"]}
+    found = space(methods, prune={"recovery": "rewind", "rewind_epoch": 3})
+    point = {"prune.method": "magnitude", "prune.ratio": 0.36, "distill.temperature": 1.0}
+    pruning = found.resolve(point).prune
+    assert pruning is not None
+    assert pruning.rewind_epoch == 3
+    with pytest.raises(ConfigError, match="no recovery rewinds weights"):
+        space(methods, prune={"rewind_epoch": 3})
+    with pytest.raises(ConfigError, match="epoch 20 is not an early one of 20"):
+        space(methods, prune={"recovery": "rewind", "rewind_epoch": 20})
+    searched = {"prune.recovery": ["rewind", "finetune"], "prune.rewind_epoch": [0, 3]}
+    with pytest.raises(ConfigError, match=r"no effect where prune\.recovery is finetune"):
+        space({**methods, **searched})
+    when = {"choices": [0, 3], "when": {"prune.recovery": ["rewind"]}}
+    assert space({**methods, **searched, "prune.rewind_epoch": when}).parameters
+
+
+def test_a_study_from_before_early_epochs_is_gone_on_with() -> None:
+    methods = {**SEARCHED, "prune.method": ["magnitude", "taylor"]}
+    pruning = space(methods).identity()["prune"]
+    assert isinstance(pruning, dict)
+    assert "rewind_epoch" not in pruning

@@ -148,3 +148,31 @@ def test_unpruned_leaves_the_teacher_dense_and_all_else_as_it_was() -> None:
     assert dense.resolve(values) == full.resolve({"prune.method": "none", **values})
     assert dense.unpruned() == dense
     assert parse(dense.to_json(), catalog=CATALOG) == dense
+
+
+def test_a_parameter_that_a_loss_got_later_is_no_part_of_a_trial_that_does_not_use_it() -> None:
+    """So that keys, and studies, from before it stay what they are."""
+    document = {
+        "data": {"source": "digits"},
+        "teacher": {"model": "convnet_s"},
+        "student": {"model": "convnet_s"},
+        "train": {"teacher": {"epochs": 2, "lr": 0.1}, "distill": {"epochs": 2, "lr": 0.1}},
+    }
+    without, named, used = (
+        parse({**document, "distill": {"loss": "dkd", **given}})
+        for given in ({}, {"warmup_epochs": 0}, {"warmup_epochs": 20})
+    )
+    assert "warmup_epochs" not in dict(without.resolve({}).distill.params)
+    assert named.resolve({}) == without.resolve({})
+    assert dict(used.resolve({}).distill.params)["warmup_epochs"] == 20
+    assert list(used.resolve({}).distill.params) == sorted(used.resolve({}).distill.params)
+    assert "warmup_epochs" not in str(without.identity()["defaults"])
+    assert "warmup_epochs" in str(used.identity()["distill"])
+    searched = {
+        "space": {"distill.warmup_epochs": [0, 5]},
+        "search": {"trials": 2},
+        "distill": {"loss": "dkd"},
+    }
+    space = parse({**document, **searched})
+    found = [dict(space.resolve({"distill.warmup_epochs": n}).distill.params) for n in (0, 5)]
+    assert [params.get("warmup_epochs") for params in found] == [None, 5]

@@ -14,6 +14,7 @@ from pdsearch.stages.keys import (
     config_key,
     data_key,
     dense_key,
+    early_key,
     needs_teacher,
     outputs_key,
     round_keys,
@@ -48,6 +49,13 @@ def test_published_keys_never_change(name: str) -> None:
         "finetune": pruned(recovery="finetune", exclude=("*.bias",)),
     }
     assert all_keys(specs[name]) == GOLDEN[name]
+
+
+def test_an_early_epoch_is_part_of_the_rounds_that_go_back_to_it() -> None:
+    rewound = [round_keys(pruned(recovery="rewind", rewind_epoch=epoch)) for epoch in (0, 1, 2)]
+    assert len({key for keys in rewound for key in keys}) == 6
+    assert rewound[0] == round_keys(pruned(recovery="rewind"))
+    assert early_key(SPEC, 1) != early_key(SPEC, 2)
 
 
 def test_a_stage_s_version_is_raised_on_purpose() -> None:

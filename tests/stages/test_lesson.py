@@ -75,3 +75,23 @@ def test_smoothed_labels_are_probabilities(here: Site) -> None:
     value = lesson(smooth, images, None, seen, here)(model, batch, INDEX, 0)
     expected = torch.nn.functional.cross_entropy(model(batch), seen.labels[INDEX], label_smoothing=0.2)
     assert torch.allclose(value, expected)
+
+
+def test_soft_terms_that_grow_follow_the_epoch(here: Site) -> None:
+    """Linear in the share: what a later epoch adds to the hard term is that many times what the first one adds."""
+    params = (("target_weight", 1.0), ("other_weight", 8.0), ("temperature", 4.0), ("warmup_epochs", 4))
+    spec = distilled(SPEC, loss="dkd", params=params)
+    images = data(spec, here)
+    network = finish(teacher(spec, images, here))[1]
+    model = student(spec, images, network, here).model.eval()
+    seen = views(images, augment="none", stream=0, site=here)
+    objective = lesson(spec, images, network, seen, here)
+    taught = pupil(spec, images, network, model, here).eval()
+    losses_by_epoch = [
+        float(objective(taught, seen.batch(0, INDEX), INDEX, epoch).detach()) for epoch in range(6)
+    ]
+    step = losses_by_epoch[1] - losses_by_epoch[0]
+    assert step > 0
+    hard = losses_by_epoch[0] - step
+    for epoch, loss in enumerate(losses_by_epoch):
+        assert loss == pytest.approx(hard + step * min(epoch + 1, 4), rel=1e-4)

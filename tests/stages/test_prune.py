@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from pdsearch.pruning import targets
-from pdsearch.specs import TrialSpec
-from pdsearch.stages.keys import round_keys
+from pdsearch.specs import TrialSpec, derive_seed
+from pdsearch.stages.data import views
+from pdsearch.stages.keys import dense_key, round_keys
 from pdsearch.stages.networks import Network, blank, measure
 from pdsearch.stages.prune import _recipe, teacher
 from pdsearch.stages.site import Site
+from pdsearch.training import fit, towards
 from tests.stages.counting import counted
-from tests.stages.digits import DENSE, MOVING, SPEC, data, finish, pruned, site, stored
+from tests.stages.digits import DENSE, MOVING, RECIPE, SPEC, data, finish, pruned, site, stored
 
 
 def built(spec: TrialSpec, at: Site) -> Network:
@@ -84,6 +86,83 @@ def test_rewinding_begins_from_the_initial_weights_and_none_leaves_them(here: Si
         dict(rewound.model.named_parameters())["classifier.weight"],
         dict(built(pruned(ratio=0.2), here).model.named_parameters())["classifier.weight"],
     )
+
+
+LONGER = replace(RECIPE, epochs=3, milestones=(2,), ema=0.9)
+
+
+def rewinding(epoch: int, **fields: Any) -> TrialSpec:
+    """A chain of two rounds that goes back to an epoch and does not train, so that its weights can be seen."""
+    untrained = replace(RECIPE, epochs=1, lr=1e-45)
+    spec = pruned(recovery="rewind", rewind_epoch=epoch, recipe=untrained, **fields)
+    return replace(spec, teacher=replace(spec.teacher, recipe=LONGER))
+
+
+def after(epochs: int, at: Site) -> dict[str, torch.Tensor]:
+    """The teacher's weights after some epochs of its training, watched from outside."""
+    spec, images = rewinding(0), data(SPEC, at)
+    model = blank("convnet_s", (), images, spec.teacher.seed)
+    seed = derive_seed(spec.teacher.seed, "teacher")
+    seen = views(images, augment="none", stream=derive_seed(seed, "views"), site=at)
+    training = fit(
+        model,
+        views=seen,
+        objective=towards(seen.targets),
+        recipe=LONGER,
+        seed=seed,
+        evaluate=lambda _: 0.5,
+        engine=at.engine("fp32"),
+    )
+    for _ in range(epochs):
+        next(training)
+    return {name: tensor.clone() for name, tensor in model.named_parameters()}
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_weights_go_back_to_an_early_epoch_to_the_bit(here: Site, epoch: int) -> None:
+    network, early = built(rewinding(epoch), here), after(epoch, here)
+    assert network.mask is not None
+    weights = dict(network.model.named_parameters())
+    for name, keep in network.mask.items():
+        assert torch.equal(weights[name], early[name] * keep)
+        assert bool((early[name] != 0).all())  # So that no weight of the mask is zero by itself.
+    assert zeros(network) == network.mask.total - network.mask.remaining
+
+
+def test_channels_that_are_left_have_their_early_weights(here: Site) -> None:
+    network, early = (
+        built(rewinding(1, method="filter_l1", schedule="one_shot", ratio=0.5), here),
+        after(1, here),
+    )
+    assert network.mask is not None
+    for name, keep in network.mask.items():
+        found = dict(network.model.named_parameters())[name]
+        assert torch.equal(found.flatten(), early[name][keep])
+
+
+def test_a_teacher_that_is_there_stays_and_its_first_epochs_are_trained_once(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = replace(DENSE, teacher=replace(DENSE.teacher, recipe=LONGER))
+    built(dense, here)
+    trained = counted(monkeypatch)
+    built(rewinding(1), here)
+    built(rewinding(1, ratio=0.49), here)
+    assert here.epochs == {"teacher": 3 + 1, "prune": 3}
+    assert trained == [0] * 4
+    assert dense_key(dense) == dense_key(rewinding(1))
+    assert len({round_keys(rewinding(epoch)) for epoch in (0, 1, 2)}) == 3
+
+
+def test_early_weights_that_were_cut_off_are_the_same(tmp_path: Path) -> None:
+    built(rewinding(2), site(tmp_path / "whole"))
+    cut = site(tmp_path / "cut", checkpoint_s=0.0)
+    stage = teacher(rewinding(2), data(SPEC, cut), cut)
+    for _ in range(5):  # The dense teacher's three epochs, the note of the first round, and an early epoch.
+        next(stage)
+    stage.close()
+    built(rewinding(2), site(tmp_path / "cut"))
+    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
 def test_at_init_no_dense_teacher_is_trained(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:

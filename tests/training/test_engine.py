@@ -38,6 +38,15 @@ def test_auto_on_a_cpu(flags: set[str], expected: str, monkeypatch: pytest.Monke
     assert resolve_precision("auto", "cpu") == expected
 
 
+@pytest.mark.parametrize(("weights", "expected"), [(None, "bf16"), (1_500, "fp32"), (24_000, "bf16")])
+def test_auto_on_a_cpu_leaves_tiny_students_in_single_precision(
+    weights: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx512_bf16"})
+    assert resolve_precision("auto", "cpu", weights=weights) == expected
+    assert resolve_precision("bf16", "cpu", weights=weights) == "bf16"
+
+
 @pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp16")])
 def test_auto_on_a_gpu(supported: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)

@@ -266,3 +266,18 @@ def test_the_best_epoch_of_none_measured_is_refused(views: Any, build: Build) ->
     recipe = Recipe(epochs=2, lr=0.1, batch_size=16, select="best_val")
     with pytest.raises(ConfigError, match="no validation image"):
         run(build(1), views, recipe, Engine(), evaluate=lambda _: None)
+
+
+@pytest.mark.parametrize(("precision", "apart"), [("bf16", 0.05), ("fp16", 0.01)])
+def test_sixteen_bits_train_as_single_precision_does_and_leave_single_weights(
+    views: Any, build: Build, precision: str, apart: float
+) -> None:
+    recipe = Recipe(epochs=3, lr=0.05, batch_size=10)
+    single, half = build(1), build(1)
+    losses = [
+        [report.loss for report in run(model, views, recipe, Engine(precision=kind))]
+        for model, kind in ((single, "fp32"), (half, precision))
+    ]
+    assert losses[1] == pytest.approx(losses[0], abs=apart)
+    assert losses[1] != losses[0]
+    assert {tensor.dtype for tensor in half.parameters()} == {torch.float32}

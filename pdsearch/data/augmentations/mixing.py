@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 from torch import Generator, Tensor
 
 from pdsearch.data.registry import augmentations
@@ -119,7 +118,13 @@ def _partners_and_shares(images: int, alpha: float, generator: Generator) -> tup
 
 def _beta(uniform: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
     # By the inverse of the distribution: torch's own Beta draws from the global generator.
-    return uniform if alpha == 1 else np.asarray(betaincinv(alpha, alpha, uniform), dtype=np.float64)
+    if alpha == 1:
+        return uniform
+    from scipy.special import (
+        betaincinv,
+    )  # Most of a second to load; every driver and worker lists augmentations.
+
+    return np.asarray(betaincinv(alpha, alpha, uniform), dtype=np.float64)
 
 
 augmentations.add("mixup")(Mixup())

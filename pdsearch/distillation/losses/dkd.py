@@ -1,6 +1,6 @@
 """What if the label's share and the shares among the others are taught apart? Decoupled distillation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.soften import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
-__all__ = ["DkdParams", "dkd_loss"]
+__all__ = ["DkdParams", "dkd_loss", "warmed_up"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,29 @@ class DkdParams:
     standardise: bool = parameter(
         False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
     )
+    warmup_epochs: int = parameter(
+        0, help="epochs in which both soft terms grow to their weights", low=0, high=1_000, later=True
+    )
 
 
-@distillation_loss("dkd", params=DkdParams)
+def warmed_up(params: DkdParams, epoch: int) -> DkdParams:
+    """Return the parameters in force in an epoch, counted from 1: soft terms weigh min(epoch / warmup_epochs, 1)."""
+    if epoch >= params.warmup_epochs:
+        return params
+    share = epoch / params.warmup_epochs
+    return replace(
+        params, target_weight=params.target_weight * share, other_weight=params.other_weight * share
+    )
+
+
+@distillation_loss("dkd", params=DkdParams, at_epoch=warmed_up)
 def dkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DkdParams) -> Tensor:
     """Teach how sure to be of the label, and what to make of the other classes, as two terms.
 
     loss = hard * CE + T^2 * (target * KL of (p_label, 1 - p_label) + other * KL among the other classes).
     With both weights at 1 and at 1 - p_label of the teacher the two are plain KL. Targets that are
-    probabilities count by their largest class. The official code lets both terms grow over 20 epochs, which
-    here they do not.
+    probabilities count by their largest class. In epoch e of the first `warmup_epochs` both terms are multiplied
+    by e / warmup_epochs; the official code has 20, here none is the default.
 
     Source:
         Zhao, Cui, Song, Qiu, Liang, "Decoupled knowledge distillation", CVPR 2022, arXiv 2203.08679, equation

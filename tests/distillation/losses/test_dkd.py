@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pdsearch.distillation import Outputs
 from pdsearch.distillation.losses.ce import ce_loss
-from pdsearch.distillation.losses.dkd import DkdParams, dkd_loss
+from pdsearch.distillation.losses.dkd import DkdParams, dkd_loss, warmed_up
 from pdsearch.distillation.losses.kd import KdParams, kd_loss
 from pdsearch.registry import NoParams
 
@@ -80,3 +80,14 @@ def test_a_constant_on_the_logits_changes_nothing(case: tuple[Tensor, Tensor, Te
     first = dkd_loss(Outputs(student), Outputs(teacher), targets, DkdParams())
     second = dkd_loss(Outputs(student + 7), Outputs(teacher - 3), targets, DkdParams())
     torch.testing.assert_close(first, second, rtol=1e-12, atol=0)
+
+
+def test_soft_terms_grow_by_equal_steps_and_the_hard_term_does_not() -> None:
+    """Epochs count from 1, as in the official code: min(epoch / 20, 1)."""
+    params = DkdParams(warmup_epochs=20)
+    for epoch, share in ((1, 0.05), (10, 0.5), (19, 0.95), (20, 1.0), (240, 1.0)):
+        now = warmed_up(params, epoch)
+        assert now.target_weight == pytest.approx(share)
+        assert now.other_weight == pytest.approx(8 * share)
+        assert (now.hard_weight, now.temperature) == (1.0, 4.0)
+    assert warmed_up(DkdParams(), 1) == DkdParams()
