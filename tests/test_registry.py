@@ -50,4 +50,5 @@ def test_a_name_is_registered_once(parts: Registry[str]) -> None:
 def test_a_parameter_carries_its_range() -> None:
     field = parameter(2.0, help="how much", low=1, high=4, log=True)
     assert field.default == 2.0
-    assert dict(field.metadata) == {"help": "how much", "low": 1, "high": 4, "choices": None, "log": True}
+    ranged = {"help": "how much", "low": 1, "high": 4, "choices": None, "log": True, "later": False}
+    assert dict(field.metadata) == ranged
