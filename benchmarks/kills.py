@@ -71,7 +71,9 @@ class Seen:
         self.best = max(best, self.best)
         found = check_invariants(study)
         self.broken += [str(item) for item in found if not item.mended or (live and item.rule == "once")]
-        if not live:  # While a run goes on, a trial may wait for a worker, and its checkpoint ages without a loss.
+        if (
+            not live
+        ):  # While a run goes on, a trial may wait for a worker, and its checkpoint ages without a loss.
             self.lost_s += _ages(study, after, began, at)
         print(
             f"kill {self.kills}: {len(after)} finished, lost or changed {self.lost_or_changed}",
