@@ -25,7 +25,7 @@ class Node:
 
     def wait(self) -> None:
         """Wait until the node is up."""
-        until = time.monotonic() + 150
+        until = time.monotonic() + 90
         while "Ray runtime started" not in self._log.read_text():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"no node: {self._log.read_text()}")
@@ -73,10 +73,12 @@ class Raylets:
 
     Attributes:
         address: What `--address` takes.
+        jobs: What `ray job submit --address` takes, with a dashboard.
         environment: What its processes, and whoever joins, must have set: the token.
     """
 
     def __init__(self, *, dashboard: bool = False) -> None:
+        self.jobs = f"http://127.0.0.1:{_free_port()}"
         self.folder = Path(tempfile.mkdtemp(prefix="rn-", dir="/tmp"))  # Short: Ray's sockets lie in it.
         self.port = _free_port()
         self.address = f"127.0.0.2:{self.port}"
@@ -86,10 +88,12 @@ class Raylets:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_raylet_start_wait_time_s": "120",  # of a machine that is busy with the other nodes
+            "RAY_JOB_STOP_WAIT_TIME_S": "60",
+            "RAY_raylet_start_wait_time_s": "60",  # of a machine that is busy with the other nodes
         }
         self.nodes: list[Node] = []
-        shown = ["--include-dashboard=true", "--dashboard-host=127.0.0.1"] if dashboard else []
+        port = self.jobs.rpartition(":")[2]
+        shown = ["--dashboard-host=127.0.0.1", f"--dashboard-port={port}"] if dashboard else []
         self.head = self._start(
             "--head", f"--port={self.port}", *(shown or ["--include-dashboard=false"]), "--num-cpus=0"
         )
@@ -97,9 +101,10 @@ class Raylets:
 
     def add(self, cpus: int = 1, *, count: int = 1) -> list[Node]:
         """Start nodes for so many trials of one CPU each, and return them when they have joined."""
-        nodes = [self._start(f"--address={self.address}", f"--num-cpus={cpus}") for _ in range(count)]
-        for node in nodes:
-            node.wait()
+        nodes = []
+        for _ in range(count):  # One after another: two that start at once may choose the same sockets.
+            nodes.append(self._start(f"--address={self.address}", f"--num-cpus={cpus}"))
+            nodes[-1].wait()
         return nodes
 
     def __enter__(self) -> "Raylets":

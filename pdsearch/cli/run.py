@@ -1,7 +1,8 @@
 """`pdsearch run`: search a space, or go on with its study; then confirm, rank, and say what to do next."""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,16 +124,33 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
     ) as ray_session:
         from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
 
-        runner.run(
-            study.agenda,
-            ray_session,
-            resources=resources,
-            artifacts=study.artifacts,
-            progress=study.progress,
-            folder=study.folder,
-            patience_s=space.search.trial_timeout,
-            say=study.agenda.observer.say,
-        )
+        with _examined(study, space, ray_session) if address else nullcontext() as node:
+            runner.run(
+                study.agenda,
+                ray_session,
+                resources=resources,
+                artifacts=study.artifacts,
+                progress=study.progress,
+                folder=study.folder,
+                patience_s=space.search.trial_timeout,
+                node=node,
+                say=study.agenda.observer.say,
+            )
+
+
+@contextmanager
+def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, Any]]:
+    """Have every node of a cluster examine itself before any trial, and give what those that join later must find."""
+    from pdsearch.cluster.probe import check_nodes, expected
+    from pdsearch.data.options import must_be_there
+    from pdsearch.search.describe import absolute
+
+    data = space.resolve(space.defaults()).data
+    files = [absolute(path) for path in study.describe.checkpoints]
+    files += [absolute(data.root)] if data.root and must_be_there(data) else []
+    with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
+        check_nodes(ray_session.slots.nodes(), asked)
+        yield asked
 
 
 def _observer(progress: str, space: Space) -> AbstractContextManager[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from pdsearch.events import Event, Outcome, Report, event_from_json, event_to_json
 
-__all__ = ["PAYLOAD", "batch", "packed", "unpacked"]
+__all__ = ["PAYLOAD", "REFUSAL", "batch", "packed", "refused", "unpacked"]
 
-PAYLOAD = "events"
+PAYLOAD, REFUSAL = "events", "refusal"
 FLUSH_S = 0.25
 """Seconds after which a worker reports what it has: each report costs the driver some milliseconds."""
 
@@ -30,6 +30,11 @@ def packed(events: list[Event]) -> dict[str, Any]:
     """Return events as a Tune result; an outcome ends the Tune trial."""
     done = any(isinstance(event, Outcome) for event in events)
     return {PAYLOAD: json.dumps([event_to_json(event) for event in events]), "done": done}
+
+
+def refused(reason: str) -> dict[str, Any]:
+    """Return a Tune result that says why the worker's node is not fit for trials."""
+    return {**packed([]), REFUSAL: reason}
 
 
 def unpacked(result: dict[str, Any] | None) -> list[Event]:

@@ -29,6 +29,7 @@ def run(
     progress: Path,
     folder: Path,
     patience_s: float | None = None,
+    node: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda _text: None,
     trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:
@@ -42,6 +43,7 @@ def run(
         progress: Folder of checkpoints, seen by every node.
         folder: The study's, for logs, and for Tune's own files where the session has no place for them.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
+        node: What a worker must find on its node before it works there, of `expected`; None asks for nothing.
         say: Tells the person what becomes of the cluster.
         trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
 
@@ -55,6 +57,7 @@ def run(
         "gpu": resources.gpu,
         "logs": str(folder / "trials"),
         "patience_s": patience_s,
+        "node": node,
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)
@@ -78,6 +81,15 @@ def run(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    tuner.fit()
+    _fit(tuner, guarded)
     if guarded.error is not None:
         raise guarded.error
+
+
+def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
+    try:
+        tuner.fit()
+    except OSError:
+        # Tune's summary, which nobody reads, wants the folder the driver began in; `ray job stop` may have removed it.
+        if not guarded.done:
+            raise

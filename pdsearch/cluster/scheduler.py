@@ -6,7 +6,7 @@ from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from pdsearch.cluster.messages import unpacked
+from pdsearch.cluster.messages import REFUSAL, unpacked
 from pdsearch.cluster.searcher import JobSearcher
 from pdsearch.jobs import Work
 
@@ -38,6 +38,9 @@ class JobScheduler(FIFOScheduler):
         events = unpacked(result)
         if "node_ip" in result:  # Tune adds it.
             self._searcher.locate(trial.trial_id, result["node_ip"])
+        if REFUSAL in result:
+            self._searcher.park(trial.trial_id, result[REFUSAL])
+            return str(TrialScheduler.CONTINUE)
         if trial.trial_id in self._searcher.jobs:
             if self._searcher.recovered(trial.trial_id, events):
                 # What is bounded is losses in a row, without a step ahead between them: on nodes that are lent, a

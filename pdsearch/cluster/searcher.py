@@ -63,6 +63,7 @@ class JobSearcher(Searcher):
         self._lost: set[str] = set()
         self._lost_at: dict[str, float] = {}
         self._where: dict[str, str] = {}
+        self._parked: set[str] = set()
         self._is_warm = False
         self._first_up: float | None = None
         self._fed = time.monotonic()
@@ -77,8 +78,8 @@ class JobSearcher(Searcher):
             return str(Searcher.FINISHED)
         if self._homeless:
             return None  # The next worker that is free is for the job that lost its own.
-        resting = {name for name in self._live if name not in self.jobs}
-        free = self.slots.fit - len(self.jobs) - len(resting & self._up)
+        resting = self._live - self.jobs.keys() - self._parked
+        free = self._fit - len(self.jobs) - len(resting & self._up)
         job = self._take() if free > 0 and self._warm else None
         if job is not None:
             self._live.add(trial_id)
@@ -110,11 +111,21 @@ class JobSearcher(Searcher):
             self.stopped.add(trial_id)
         return any(told)
 
+    def park(self, trial_id: str, reason: str) -> None:
+        """Hear that a worker's node is not fit. The worker stays, so that its slot stays taken; its job goes."""
+        if trial_id in self._parked:
+            return
+        self._parked.add(trial_id)
+        if trial_id in self.jobs:
+            self._ready.appendleft(self.jobs.pop(trial_id))
+        self.say(f"node {self._where.get(trial_id, 'unknown')} gets no trial: {reason}")
+
     def lose(self, trial_id: str) -> bool:
         """Hear that a trial lost its worker; Tune gives it another. False where it is a death that was heard of before.
 
         A worker that dies while it is given a job is reported for each thing that was asked of it.
         """
+        self._parked.discard(trial_id)
         last, now = self._lost_at.get(trial_id), time.monotonic()
         self._lost_at[trial_id] = now
         self._up.discard(trial_id)
@@ -146,7 +157,7 @@ class JobSearcher(Searcher):
         self._live.discard(trial_id)
         job = self.jobs.get(trial_id)
         outcome = self._outcome(trial_id, unpacked(result), error) if job else None
-        for known in (self._up, self._lost):
+        for known in (self._up, self._lost, self._parked):
             known.discard(trial_id)
         self._steps.pop(trial_id, None)
         self._lost_at.pop(trial_id, None)
@@ -169,10 +180,15 @@ class JobSearcher(Searcher):
         """Nothing: a resume is a new Tuner over the same study."""
 
     @property
+    def _fit(self) -> int:
+        """Trials that fit on the nodes that are fit for them."""
+        return self.slots.fit - len(self._parked)
+
+    @property
     def _warm(self) -> bool:
         """Whether jobs are handed out: at the start all workers are up, or have had time enough."""
         late = self._first_up is not None and time.monotonic() - self._first_up >= _WARM_UP_S
-        self._is_warm = self._is_warm or late or 0 < self.slots.fit <= len(self._up)
+        self._is_warm = self._is_warm or late or 0 < self._fit <= len(self._up)
         return self._is_warm
 
     @property
@@ -187,7 +203,7 @@ class JobSearcher(Searcher):
 
     def _rests(self, free: int) -> int:
         """How many trials may wait for a worker without a job."""
-        if not self._live:
+        if not self._live - self._parked:
             return 1
         if free > 0:
             return 0 if self._idle else free

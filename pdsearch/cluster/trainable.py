@@ -10,7 +10,8 @@ import torch
 from ray import tune
 
 from pdsearch.artifacts import Store
-from pdsearch.cluster.messages import batch, packed
+from pdsearch.cluster.messages import batch, packed, refused
+from pdsearch.cluster.probe import refusal_of
 from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, job_from_json, refusal
@@ -30,6 +31,7 @@ class JobTrainable(tune.Trainable):
         """Set up the place of work, once per actor, and begin the first job."""
         place = config["place"]
         self._pause: float = _FIRST_PAUSE_S
+        self._refusal = refusal_of(place.get("node"))
         torch.set_num_threads(place["threads"])
         self._site = Site(
             Store(place["artifacts"]),
@@ -42,6 +44,9 @@ class JobTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Return the next events of the job."""
+        if self._refusal is not None:
+            time.sleep(_LONGEST_PAUSE_S)
+            return refused(self._refusal)
         if self._job is None:
             time.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)

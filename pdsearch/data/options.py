@@ -6,7 +6,7 @@ from typing import Any
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, Params
 
-__all__ = ["LOCATED_OPTIONS", "keyed_options", "may_download", "root_of", "source_options"]
+__all__ = ["LOCATED_OPTIONS", "keyed_options", "may_download", "must_be_there", "root_of", "source_options"]
 
 LOCATED_OPTIONS = frozenset({"download"})
 """Options that say how a set is come by, not what it is: never part of a key."""
@@ -60,3 +60,11 @@ def may_download(spec: DataSpec, *known: str) -> bool:
         hint = "write true or false"
         raise ConfigError(f"download is {allowed!r}", where="data.options.download", hint=hint)
     return allowed
+
+
+def must_be_there(spec: DataSpec) -> bool:
+    """Say whether the images must lie in `root` already, because nothing fetches them."""
+    try:
+        return not may_download(spec)
+    except ConfigError:  # The source knows no downloads.
+        return True

@@ -25,6 +25,16 @@ def cluster() -> Iterator[Raylets]:
         yield found
 
 
+@pytest.fixture
+def started() -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """The drivers of a test, ended with it."""
+    found: list[subprocess.Popen[bytes]] = []
+    yield found
+    for driver in found:
+        driver.kill()
+        driver.wait()
+
+
 def begin(cluster: Raylets, folder: Path, *words: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "pdsearch", "run", "tiny.yaml", "--progress", "lines", *words]
     with (folder / "said").open("ab") as said:
@@ -45,7 +55,9 @@ def until(seen: Callable[[], object], driver: "subprocess.Popen[bytes]", folder:
         time.sleep(0.1)
 
 
-def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(cluster: Raylets, tmp_path: Path) -> None:
+def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
+    cluster: Raylets, tmp_path: Path, started: list["subprocess.Popen[bytes]"]
+) -> None:
     changes = ("trials: 4", "trials: 3"), ("distill: {epochs: 2", "distill: {epochs: 400")
     off = ("{teachers: 1, seeds: 1}", "off")
     write(tmp_path, *changes, off, ("storage: runs", f"storage: {tmp_path / 'runs'}"))
@@ -53,6 +65,7 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(cluster: Ray
     words = ("--address", cluster.address)
 
     driver = begin(cluster, tmp_path, *words)
+    started.append(driver)
     until(lambda: "waiting for one to join" in said.read_text(), driver, tmp_path)
     first, second = cluster.add(count=2)
     until(lambda: first.workers() and second.workers() and [*trials.glob("search-*")], driver, tmp_path)
@@ -69,6 +82,7 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(cluster: Ray
     kept = {path.name: path.read_bytes() for path in trials.glob("*.finished.json")}
     assert finished < kept.keys()
     driver = begin(cluster, tmp_path, *words)
+    started.append(driver)
     assert driver.wait(150) == 0, said.read_text()
     after = {path.name: path.read_bytes() for path in trials.glob("*.finished.json")}
     assert kept.items() < after.items()
@@ -76,3 +90,31 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(cluster: Ray
     assert check_invariants(tmp_path / "runs" / "tiny") == []
     assert "Traceback" not in said.read_text()
     assert "state-dump" not in said.read_text()
+
+
+def test_a_node_that_is_not_fit_is_named_before_anything_is_trained(cluster: Raylets, tmp_path: Path) -> None:
+    cluster.add()
+    write(tmp_path, ("storage: runs", f"storage: {tmp_path / 'runs'}"))
+    script = tmp_path / "elsewhere.py"
+    script.write_text(
+        "import sys\n"
+        "from pdsearch.cluster import probe\n"
+        "from pdsearch.cli.main import main\n"
+        "kept = probe.versions_here\n"
+        "probe.versions_here = lambda: {**kept(), 'torch': '1.0'}\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ("run", "tiny.yaml", "--progress", "lines", "--address", cluster.address)
+    done = subprocess.run(
+        [sys.executable, str(script), *words],
+        cwd=tmp_path,
+        env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "node 127.0.0." in done.stderr
+    assert "not 1.0" in done.stderr
+    assert not [*(tmp_path / "runs" / "artifacts" / "teacher").rglob("manifest.json")]

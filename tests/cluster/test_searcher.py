@@ -224,3 +224,30 @@ def test_losses_count_anew_only_after_a_step_further_than_before() -> None:
     assert not found.recovered("t", [REPORT]), "it repeats what it did before"
     assert found.recovered("t", [Report(2, 2, 0.5, 1.0)])
     assert not found.recovered("t", [Report(3, 3, 0.5, 1.0)]), "one loss, forgiven once"
+
+
+def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_back() -> None:
+    said: list[str] = []
+    work = given(2)
+    found = searcher(work, slots=2)
+    found.say = said.append
+    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
+    assert refuse(found, "b") == refuse(found, "b") == "CONTINUE"
+    assert said == ["node 10.0.0.3 gets no trial: its storage is another"]
+    assert result(found, "a") == "STOP"
+    assert job_from_json(json.loads(found.suggest("t")["job"])).id == "job-0"
+    assert found.suggest("u") is None, "the slot of the unfit node is no slot"
+    found.slots.fit = found.slots.wanted = 3
+    assert job_from_json(json.loads(found.suggest("v")["job"])).id == "job-1"
+    refuse(found, "v")
+    found.on_trial_complete("t", packed([END]))
+    assert job_from_json(json.loads(found.suggest("w")["job"])).id == "job-1"
+    assert work.outcomes.keys() == {"job-0"}
+
+
+def refuse(found: Any, trial_id: str) -> str:
+    from pdsearch.cluster.messages import refused
+    from pdsearch.cluster.scheduler import JobScheduler
+
+    answer = {**refused("its storage is another"), "node_ip": "10.0.0.3"}
+    return JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id=trial_id), answer)  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""Can a trial run on this node? Runs on the node itself, and is sent there as it stands: standard library only.
+
+A node that lacks pdsearch, or has another one, could not import it; so this file is pickled by its content.
+"""
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["examine", "versions_here"]
+
+_SEEN_WITHIN_S = 10.0
+"""A network mount may know for some seconds that a file is not there, when it has just been written elsewhere."""
+
+
+def versions_here() -> dict[str, str]:
+    """Return what must be the same on all nodes; of pdsearch a hash of its code, of torch not the build."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2]), "pdsearch": _code()}
+    for name in ("ray", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def examine(asked: dict[str, Any]) -> dict[str, str] | None:
+    """Return why no trial can run here, or None.
+
+    Args:
+        asked: What the driver expects: versions; root, marker and token of the storage; code (name: hash); files.
+
+    Returns:
+        "kind" ("node" or "storage"), "what" is wrong, and "hint", what to do.
+    """
+    for look in (_versions, _storage, _files, _own_code):
+        wrong = look(asked)
+        if wrong is not None:
+            return dict(zip(("kind", "what", "hint"), wrong, strict=True))
+    return None
+
+
+def _versions(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    here = versions_here()
+    differ = [
+        f"{name} {here[name]}, not {there}"
+        for name, there in asked["versions"].items()
+        if here[name] != there
+    ]
+    if not differ:
+        return None
+    return (
+        "node",
+        f"it has {'; '.join(differ)}",
+        "install the same versions on every node, with constraints.txt",
+    )
+
+
+def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    if asked["marker"] is None:
+        return None
+    root, marker = Path(asked["root"]), Path(asked["marker"])
+    hint = f"mount the same storage at {root} on every node, and let the user of Ray write there"
+    until = time.monotonic() + _SEEN_WITHIN_S
+    while True:
+        try:
+            content = marker.read_text()
+            break
+        except OSError as error:
+            if time.monotonic() >= until or not root.is_dir():
+                seen = (
+                    "is not there"
+                    if not root.is_dir()
+                    else f"is not the driver's: {error.strerror} for {marker.name}"
+                )
+                return "storage", f"its storage {root} {seen}", hint
+            time.sleep(0.5)
+    if content != asked["token"]:
+        return "storage", f"its storage {root} is not the driver's", hint
+    own = marker.with_name(f"{marker.stem}-{os.urandom(8).hex()}.tmp")
+    try:
+        own.write_text(asked["token"])
+        own.unlink()
+    except OSError as error:
+        return "storage", f"its storage {root} cannot be written: {error.strerror}", hint
+    return None
+
+
+def _files(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    missing = [path for path in asked["files"] if not Path(path).exists()]
+    if not missing:
+        return None
+    return (
+        "node",
+        f"it has no {', '.join(missing)}",
+        "put the data on the shared storage, or at this path on every node",
+    )
+
+
+def _own_code(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    if not asked["code"]:
+        return None
+    dotted = importlib.import_module("pdsearch.dotted")
+    hint = "install it on every node, or give its folder as --working-dir of ray job submit"
+    for name, known in asked["code"].items():
+        try:
+            if dotted.source_hash(name) != known:
+                return "node", f"its {name} is not the code the driver has", hint
+        except Exception as error:  # The user's module may raise anything.
+            return "node", f"its {name} cannot be imported: {getattr(error, 'what', error)}", hint
+    return None
+
+
+def _code() -> str:
+    found = importlib.util.find_spec("pdsearch")
+    if found is None or found.origin is None:
+        return "missing"
+    root, content = Path(found.origin).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{importlib.import_module('pdsearch').__version__} ({content.hexdigest()[:8]})"

@@ -1,0 +1,94 @@
+"""Does a node that is not fit for trials say why, before it is given one?"""
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pdsearch.cluster import examine as module
+from pdsearch.cluster.examine import examine, versions_here
+from pdsearch.dotted import source_hash
+
+CODE = "pdsearch.dotted:is_dotted"
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(module, "_SEEN_WITHIN_S", 0.0)
+    (tmp_path / "study").mkdir()
+    marker = tmp_path / "study" / ".nodes.tmp"
+    marker.write_text("token")
+    return {
+        "versions": versions_here(),
+        "root": str(tmp_path),
+        "marker": str(marker),
+        "token": "token",
+        "code": {},
+        "files": [str(tmp_path)],
+    }
+
+
+def test_a_node_that_has_all_of_it_is_fit_and_keeps_nothing(asked: dict[str, Any], tmp_path: Path) -> None:
+    assert examine(asked) is None
+    assert [path.name for path in (tmp_path / "study").iterdir()] == [".nodes.tmp"]
+
+
+@pytest.mark.parametrize("name", ["python", "pdsearch", "ray", "torch"])
+def test_another_version_is_named(asked: dict[str, Any], name: str) -> None:
+    asked["versions"] = {**asked["versions"], name: "0.1"}
+    wrong = examine(asked)
+    assert wrong is not None
+    assert wrong["kind"] == "node"
+    assert f"{name} {versions_here()[name]}, not 0.1" in wrong["what"]
+
+
+def test_the_same_release_with_other_code_is_another_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pdsearch").mkdir()
+    (tmp_path / "pdsearch" / "__init__.py").write_text("")
+    mine = module._code()
+    found = SimpleNamespace(origin=str(tmp_path / "pdsearch" / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: found)
+    assert module._code() != mine
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert module._code() == "missing"
+
+
+def test_a_storage_that_is_another_or_none_is_refused(asked: dict[str, Any], tmp_path: Path) -> None:
+    for change, words in (
+        ({"token": "other"}, "is not the driver's"),
+        ({"marker": str(tmp_path / "study" / "gone")}, "is not the driver's"),
+        ({"root": str(tmp_path / "gone"), "marker": str(tmp_path / "gone" / "x")}, "is not there"),
+    ):
+        wrong = examine({**asked, **change})
+        assert wrong is not None
+        assert wrong["kind"] == "storage"
+        assert words in wrong["what"]
+
+
+def test_a_storage_that_cannot_be_written_is_refused(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    wrong = examine(asked)
+    assert wrong is not None
+    assert (wrong["kind"], "cannot be written" in wrong["what"]) == ("storage", True)
+
+
+def test_missing_data_and_code_are_named(asked: dict[str, Any], tmp_path: Path) -> None:
+    wrong = examine({**asked, "files": [str(tmp_path / "images")]})
+    assert wrong is not None
+    assert str(tmp_path / "images") in wrong["what"]
+    wrong = examine({**asked, "code": {"nowhere.at_all:model": "0"}})
+    assert wrong is not None
+    assert "nowhere.at_all:model cannot be imported" in wrong["what"]
+    assert examine({**asked, "code": {CODE: source_hash(CODE)}}) is None
+    wrong = examine({**asked, "code": {CODE: "0"}})
+    assert wrong is not None
+    assert "is not the code the driver has" in wrong["what"]
