@@ -105,4 +105,11 @@ def test_a_job_whose_worker_is_killed_is_done_again_with_the_same_result(
 def workers() -> list[int]:
     """The processes of this test's Ray that run jobs."""
     found = psutil.Process().children(recursive=True)
-    return [process.pid for process in found if "JobTrainable" in " ".join(process.cmdline())]
+    return [process.pid for process in found if "JobTrainable" in _words(process)]
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ended, or is about to
+        return ""
