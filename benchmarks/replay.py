@@ -8,9 +8,11 @@ the end.
 import heapq
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import optuna
 from optuna.pruners import BasePruner
@@ -22,7 +24,7 @@ from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records
-from pdsearch.search.sampler import silence
+from pdsearch.search.sampler import WindowedTPE, silence
 from pdsearch.specs import Json, derive_seed
 from pdsearch.stages.keys import teacher_config
 
@@ -44,12 +46,14 @@ class Way:
         sampler: "tpe" or "random".
         stop: The space's `search.stop`, or None.
         rule: Another one in place of the product's, which decides at the same rungs.
+        good: How many of the trials that ended TPE takes as good ones, in place of the product's number.
     """
 
     name: str
     sampler: str = "tpe"
     stop: dict[str, Any] | None = None
     rule: Callable[[], BasePruner] | None = None
+    good: Callable[[int], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def replay(
     trace = Trace()
     # Records are files; none is to wait for a disk.
     where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=where) as folder:
+    with tempfile.TemporaryDirectory(dir=where) as folder, _taken_as_good(way):
         ledger = _ledger(table, way, seed, Path(folder))
         at_work = _Workers(table, ledger, trace, seed)
         for _ in range(workers):
@@ -118,6 +122,13 @@ def replay(
             pass
         trace.records = list(ledger.records.finished.values())
     return trace
+
+
+def _taken_as_good(way: Way) -> AbstractContextManager[object]:
+    good = way.good
+    if good is None:
+        return nullcontext()
+    return patch.object(WindowedTPE, "_good", lambda _, ended: good(ended))
 
 
 def _ledger(table: Table, way: Way, seed: int, folder: Path) -> Ledger:

@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from benchmarks.hardware import hardware, versions
 from benchmarks.replay import Trace, Way, replay
 from benchmarks.table import DIGITS, Table, read_table
 
-__all__ = ["NEAR", "main", "median", "rules", "summary", "ways"]
+__all__ = ["NEAR", "main", "median", "summary", "ways"]
 
 NEAR = 0.002
 """Near the best: 0.2 points of accuracy."""
@@ -30,7 +31,7 @@ NEAR = 0.002
 BUDGETS = (12, 24)
 """What was found is asked after the epochs of so many whole trials."""
 
-LONGEST = 120
+LONGEST = 60
 """Whole trials after whose epochs a search that has not found it is given up."""
 
 
@@ -40,24 +41,20 @@ def halving(min_epochs: int, factor: int) -> Way:
     return Way(f"TPE, halving {min_epochs}/{factor}", stop=stop)
 
 
-def ways(epochs: int, *, min_epochs: int, factor: int) -> list[Way]:
-    """Return the ways that are compared: no stopping, halving, Hyperband from the same first rung."""
-    rule = halving(min_epochs, factor)
-    band = Way(
-        f"TPE, Hyperband {min_epochs}/{factor}",
-        stop=rule.stop,
-        rule=partial(_hyperband, min_epochs, epochs, factor),
-    )
-    at_random = Way(f"random, halving {min_epochs}/{factor}", "random", rule.stop)
-    return [Way("random", "random"), Way("TPE"), at_random, rule, band]
+def ways(epochs: int) -> list[Way]:
+    """Return what is compared: without stopping, other samplers and rules, and a few rungs and factors."""
+    rule = halving(4, 3)
+    usual = replace(rule, name=f"{rule.name}, a tenth of all good", good=_tenth)
+    early = halving(2, 3)
+    band = replace(early, name="TPE, Hyperband 2/3", rule=partial(_hyperband, 2, epochs, 3))
+    at_random = Way("random, halving 4/3", "random", rule.stop)
+    grid = [halving(*pair) for pair in ((6, 2), (6, 3), (4, 2))]
+    return [Way("random", "random"), Way("TPE"), at_random, rule, band, *grid, usual, early]
 
 
-def rules(epochs: int) -> list[Way]:
-    """Return the rules among which a default is chosen."""
-    grid = [
-        (first, factor) for factor in (2, 3, 4) for first in (1, 2, 3, 4, 6, 9) if first * factor <= epochs
-    ]
-    return [Way("TPE"), *(halving(*pair) for pair in grid)]
+def _tenth(ended: int) -> int:
+    """Return how many trials Optuna's TPE takes as good."""
+    return min(math.ceil(0.1 * ended), 25)
 
 
 def _hyperband(min_epochs: int, epochs: int, factor: int) -> BasePruner:
@@ -130,25 +127,23 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=DIGITS)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--min-epochs", type=int, default=2)
-    parser.add_argument("--factor", type=int, default=3)
-    parser.add_argument("--rules", action="store_true", help="compare the rules of halving instead")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     table = read_table(asked.table)
-    compared = ways(table.epochs, min_epochs=asked.min_epochs, factor=asked.factor)
-    if asked.rules:
-        compared = rules(table.epochs)
+    about: dict[str, Any] = {"hardware": hardware(), "versions": versions(), "workers": asked.workers}
+    print(
+        f"{len(table.points)} trials, best {table.best:.2%}, 1 % reach {table.good:.2%}; {about}", flush=True
+    )
     rows: dict[str, list[dict[str, float]]] = {}
     with ProcessPoolExecutor(asked.processes) as pool:
-        for way in compared:
+        for way in ways(table.epochs):
             one = partial(play, way=way, table=table, workers=asked.workers)
             rows[way.name] = list(pool.map(one, range(asked.seeds)))
-    about: dict[str, Any] = {"hardware": hardware(), "versions": versions(), "best": table.best}
-    print(f"{len(table.points)} trials, best {table.best:.2%}; {about}\n\n{show(rows, table.epochs)}")
-    if asked.json:
-        asked.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+            print(show({way.name: rows[way.name]}, table.epochs), flush=True)
+            if asked.json:
+                asked.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    print("\n" + show(rows, table.epochs))
 
 
 if __name__ == "__main__":

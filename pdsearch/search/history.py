@@ -21,7 +21,9 @@ NEWEST, BEST, RUNNING = 300, 25, 100
 
 
 class History:
-    """A study's trials so far. Invariant: depends on the study's content alone, not on how often it was looked at.
+    """A study's trials so far; of those that count, `finished`, so many ran to their end: `whole`.
+
+    Invariant: depends on the study's content alone, not on how often it was looked at.
 
     Args:
         study: Written by this process alone.
@@ -37,6 +39,7 @@ class History:
         self._failed: set[int] = set()
         self._again: set[int] = set()
         self.finished = 0
+        self.whole = 0
 
     def look(self) -> "History":
         """Take notice of what has happened since the last look."""
@@ -51,6 +54,11 @@ class History:
             self._open.discard(number)
             self._ended(self._trials[number])
         return self
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several objectives."""
+        return len(self._study.directions) > 1
 
     @property
     def failed(self) -> int:
@@ -95,13 +103,14 @@ class History:
         self.finished += 1
         keep = heapq.heappush if len(self._newest) < NEWEST else heapq.heappushpop
         keep(self._newest, (trial.number, trial))
+        self.whole += trial.state is TrialState.COMPLETE
         if trial.state is TrialState.COMPLETE and not any(v > 0 for v in trial.constraints.values()):
             self._consider(trial)
 
     def _consider(self, trial: FrozenTrial) -> None:
         """Keep the best: of one objective so many, of several those that no other one surpasses."""
         directions = self._study.directions
-        if len(directions) > 1:
+        if self.several:
             if not any(_surpasses(other, trial, directions) for other in self._best):
                 self._best = [t for t in self._best if not _surpasses(trial, t, directions)] + [trial]
             return

@@ -8,10 +8,12 @@ import optuna
 import pytest
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers._tpe.sampler import _split_trials
+from optuna.trial import TrialState
 
 from pdsearch.search.history import History
 from pdsearch.search.ledger import Ledger
-from pdsearch.search.sampler import sampler, silence
+from pdsearch.search.sampler import WindowedTPE, sampler, silence
 from pdsearch.specs import derive_seed
 from tests.search.killing import Killed, kill_at
 from tests.search.played import ledger, run_one, searching, space
@@ -84,3 +86,21 @@ def test_in_a_short_study_the_window_hides_nothing() -> None:
             study.tell(trial, trial.suggest_float("x", 0, 1) + trial.suggest_int("n", 1, 9))
     assert studies[0].best_params == studies[1].best_params
     assert [t.params for t in studies[0].trials] == [t.params for t in studies[1].trials]
+
+
+def test_a_tenth_of_the_trials_that_ran_to_their_end_are_good() -> None:
+    study = optuna.create_study()
+    for number in range(200):
+        trial = study.ask()
+        value = trial.suggest_float("x", 0, 1)
+        trial.report(value, step=1)
+        study.tell(trial, value if number % 5 == 0 else None, state=_state(number))
+    shown = sampler("tpe", seed=0, kind="search", history=History(study).look())
+    assert isinstance(shown, WindowedTPE)
+    good, _ = _split_trials(study, study.trials, shown._good(200))
+    assert len(good) == 4
+    assert all(trial.state is TrialState.COMPLETE for trial in good)
+
+
+def _state(number: int) -> TrialState:
+    return TrialState.COMPLETE if number % 5 == 0 else TrialState.PRUNED
