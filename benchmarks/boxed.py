@@ -19,7 +19,7 @@ import torch
 from benchmarks.hardware import hardware, versions
 from pdsearch import serial
 from pdsearch.analysis import Estimate, Ranked, Row, rank_teachers, read_study
-from pdsearch.artifacts import Store
+from pdsearch.artifacts import open_store
 from pdsearch.cli.lines import Lines
 from pdsearch.search.study import Study, open_study
 from pdsearch.space import Space, load
@@ -121,7 +121,7 @@ def _overrides(experiment: Experiment, asked: argparse.Namespace) -> list[str]:
 
 def _site(study: Study, space: Space) -> Site:
     device = pick_device(space.resources.gpu)
-    return Site(Store(study.artifacts), study.progress, device=device, logs=study.folder / "trials")
+    return Site(open_store(study.artifacts), study.progress, device=device, logs=study.folder / "trials")
 
 
 @contextmanager

@@ -1,10 +1,9 @@
 """Why did a trial fail, in a line for its record, and where does the rest stand? Its log, beside the records."""
 
 import traceback
-from pathlib import Path
 
-from pdsearch.durable import storage_errors
 from pdsearch.redaction import redacted
+from pdsearch.storage import Place, replace
 
 __all__ = ["is_out_of_gpu_memory", "reason", "write_log"]
 
@@ -16,7 +15,7 @@ def is_out_of_gpu_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError)
 
 
-def reason(error: BaseException, log: Path | None) -> str:
+def reason(error: BaseException, log: Place | None) -> str:
     """Return why a trial failed, and write the traceback to its log.
 
     Args:
@@ -29,15 +28,13 @@ def reason(error: BaseException, log: Path | None) -> str:
     return f"{redacted(_words(error))}{where}"
 
 
-def write_log(log: Path, text: str) -> None:
+def write_log(log: Place, text: str) -> None:
     """Write a trial's log, whatever stood there.
 
     Raises:
         StorageError: It cannot be written.
     """
-    with storage_errors(log):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(redacted(text))
+    replace(log, redacted(text).encode("utf-8", errors="replace"))
 
 
 def _words(error: BaseException) -> str:

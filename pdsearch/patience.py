@@ -7,6 +7,7 @@ from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.events import Event, Progress
 from pdsearch.jobs import Job
 from pdsearch.stages.site import Site
+from pdsearch.storage import StorageAwayError, StorageDeniedError
 from pdsearch.trial import run_job
 
 __all__ = ["PAUSES_S", "patiently"]
@@ -32,13 +33,15 @@ def patiently(
 
     Raises:
         StorageFullError: At once: waiting makes no room.
+        StorageAwayError: At once: an object storage has been waited for already, call by call.
+        StorageDeniedError: At once: waiting gives no right.
         StorageError: The storage refused every time.
     """
     for pause in (*pauses, None):
         try:
             yield from run_job(job, site)
             return
-        except StorageFullError:
+        except (StorageFullError, StorageAwayError, StorageDeniedError):
             raise
         except StorageError as error:
             if pause is None:

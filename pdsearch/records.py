@@ -11,6 +11,7 @@ from typing import Any
 from pdsearch.durable import storage_errors, sync_folder, write_new
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json, canonical_json
+from pdsearch.storage import Place, Remote, names, read, read_all, replace
 
 __all__ = ["Broken", "Records", "read_records", "write_once"]
 
@@ -19,7 +20,7 @@ __all__ = ["Broken", "Records", "read_records", "write_once"]
 class Broken:
     """A file that is not a record: its path and why."""
 
-    path: Path
+    path: Place
     reason: str
 
 
@@ -31,8 +32,8 @@ class Records:
     broken: tuple[Broken, ...] = ()
 
 
-def write_once(path: Path, record: dict[str, Json]) -> None:
-    """Write a record that will never change, and return when it is on the disk.
+def write_once(path: Place, record: dict[str, Json]) -> None:
+    """Write a record that will never change, and return when it is on the disk, or in the object storage.
 
     Writing the same record again does nothing: whoever was killed may simply write again.
 
@@ -42,6 +43,26 @@ def write_once(path: Path, record: dict[str, Json]) -> None:
         ValueError: A number in the record is not finite.
     """
     content = canonical_json(record).encode() + b"\n"
+    if isinstance(path, Remote):
+        _store_once(path, content)
+    else:
+        _write_once(path, content)
+
+
+def _store_once(path: Remote, content: bytes) -> None:
+    """Look, then write: the names are one driver's own, so that nobody writes in between."""
+    standing = read(path)
+    if standing is None:
+        replace(path, content)
+    elif standing != content:
+        raise _taken(path)
+
+
+def _taken(path: Place) -> StorageError:
+    return StorageError("another record stands here already; records never change", where=str(path))
+
+
+def _write_once(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{uuid.uuid4().hex}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,9 +72,7 @@ def write_once(path: Path, record: dict[str, Json]) -> None:
             sync_folder(path.parent)
         except FileExistsError:
             if path.read_bytes() != content:
-                raise StorageError(
-                    "another record stands here already; records never change", where=str(path)
-                ) from None
+                raise _taken(path) from None
         finally:
             draft.unlink(missing_ok=True)
 
@@ -70,7 +89,7 @@ def _publish(draft: Path, path: Path) -> None:
         draft.rename(path)
 
 
-def read_records(folder: Path, suffix: str = ".json") -> Records:
+def read_records(folder: Place, suffix: str = ".json") -> Records:
     """Read every record of a folder; a torn or foreign file is reported, never skipped.
 
     Args:
@@ -82,14 +101,12 @@ def read_records(folder: Path, suffix: str = ".json") -> Records:
     """
     found: dict[str, dict[str, Any]] = {}
     broken: list[Broken] = []
-    with storage_errors(folder):
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        for name in (name for name in names if name.endswith(suffix) and not name.startswith(".")):
-            content = (folder / name).read_bytes()
-            try:
-                found[name] = _parse(content)
-            except (ValueError, RecursionError) as error:
-                broken.append(Broken(folder / name, str(error)))
+    wanted = [name for name in names(folder) if name.endswith(suffix) and not name.startswith(".")]
+    for name, content in read_all(folder, wanted):
+        try:
+            found[name] = _parse(content)
+        except (ValueError, RecursionError) as error:
+            broken.append(Broken(folder / name, str(error)))
     return Records(found, tuple(broken))
 
 

@@ -22,6 +22,7 @@ from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student
 from pdsearch.stages.student import student as student_of
 from pdsearch.stages.teacher import dense_teacher
+from pdsearch.storage import beside
 from pdsearch.watchdog import Watchdog
 
 __all__ = ["run_job", "run_trial"]
@@ -64,7 +65,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
     """
     site.begin()
     began = time.monotonic()
-    with Watchdog((site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
+    with Watchdog(beside(site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
         stacks = watchdog.verdict()
         if stacks is None:
             outcome = yield from watchdog.over(_attempts(job, site))

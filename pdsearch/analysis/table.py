@@ -11,6 +11,7 @@ from pdsearch.analysis.row import Row, row_from_record
 from pdsearch.durable import storage_errors
 from pdsearch.errors import StorageError
 from pdsearch.records import Broken, read_records
+from pdsearch.storage import Place, place, read
 
 __all__ = ["Study", "read_study", "schema_markdown", "write_parquet"]
 
@@ -32,13 +33,13 @@ class Study:
     broken: tuple[Broken, ...] = ()
 
 
-def read_study(folder: str | Path) -> Study:
+def read_study(folder: str | Place) -> Study:
     """Read a study's folder, in place or copied.
 
     Raises:
         StorageError: The folder is no study's, or cannot be read.
     """
-    folder = Path(folder)
+    folder = place(folder)
     about = _read_about(folder / "study.json")
     records = read_records(folder / "trials", ".finished.json")
     rows: list[Row] = []
@@ -52,15 +53,15 @@ def read_study(folder: str | Path) -> Study:
     return Study(str(about.get("study", folder.name)), about, tuple(rows), tuple(broken))
 
 
-def _read_about(path: Path) -> Mapping[str, Any]:
+def _read_about(path: Place) -> Mapping[str, Any]:
     hint = "name the folder of a study: <storage>/<study>"
-    with storage_errors(path):
-        try:
-            about = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise StorageError("there is no study here", where=str(path.parent), hint=hint) from None
-        except ValueError as error:
-            raise StorageError(f"cannot be read: {error}", where=str(path)) from error
+    content = read(path)
+    if content is None:
+        raise StorageError("there is no study here", where=str(path.parent), hint=hint)
+    try:
+        about = json.loads(content)
+    except ValueError as error:
+        raise StorageError(f"cannot be read: {error}", where=str(path)) from error
     if not isinstance(about, dict):
         raise StorageError("is not the description of a study", where=str(path), hint=hint)
     return about

@@ -1,28 +1,40 @@
 """Results of stages, kept by content: keys, the store, leases, single flight, and write-once records."""
 
 from pdsearch.artifacts.drafts import draft_name, is_orphan
-from pdsearch.artifacts.interface import ArtifactStore, Entry
+from pdsearch.artifacts.holding import check_held, hold, lease_at
+from pdsearch.artifacts.interface import AnyLease, ArtifactStore, Entry, Holding, KeptStore
 from pdsearch.artifacts.keys import stage_key
-from pdsearch.artifacts.lease import Lease, hold
+from pdsearch.artifacts.lease import Lease
+from pdsearch.artifacts.object_lease import ObjectLease
+from pdsearch.artifacts.object_store import ObjectStore
+from pdsearch.artifacts.opening import open_store
 from pdsearch.artifacts.owner import is_dead
 from pdsearch.artifacts.single_flight import Turn, building, get_or_build
 from pdsearch.artifacts.store import Store
 from pdsearch.records import Broken, Records, read_records, write_once
 
 __all__ = [
+    "AnyLease",
     "ArtifactStore",
     "Broken",
     "Entry",
+    "Holding",
+    "KeptStore",
     "Lease",
+    "ObjectLease",
+    "ObjectStore",
     "Records",
     "Store",
     "Turn",
     "building",
+    "check_held",
     "draft_name",
     "get_or_build",
     "hold",
     "is_dead",
     "is_orphan",
+    "lease_at",
+    "open_store",
     "read_records",
     "stage_key",
     "write_once",

@@ -1,14 +1,9 @@
 """Which artifacts may go, and which must stay? None in use ever goes; the rest goes least recently published first."""
 
-import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from pdsearch.artifacts.lease import Lease
-from pdsearch.artifacts.owner import is_dead
-from pdsearch.artifacts.store import Store
-from pdsearch.durable import storage_errors
+from pdsearch.artifacts.interface import KeptStore
 
 __all__ = ["Held", "candidates", "collect", "held", "total_bytes"]
 
@@ -36,24 +31,17 @@ class Held:
     building: bool
 
 
-def held(store: Store, named: Collection[Name]) -> Iterator[Held]:
+def held(store: KeptStore, named: Collection[Name]) -> Iterator[Held]:
     """Yield every entry of a store.
 
     Args:
         store: Where to look.
         named: (stage, key) of what studies' records name.
     """
-    for stage, key in store.entries():
-        folder = store.root / stage / key[:2] / key
-        with storage_errors(folder):
-            try:
-                published = folder.stat().st_mtime
-                size = store.size(stage, key)
-            except FileNotFoundError:
-                continue  # Somebody removed it just now.
-        owner = Lease(store.lease(stage, key).path).owner()
-        building = owner is not None and not is_dead(owner)
-        yield Held(stage, key, size, published, (stage, key) in named, building)
+    building = store.building()
+    for item in store.holdings():
+        name = (item.stage, item.key)
+        yield Held(*name, item.size, item.published, name in named, name in building)
 
 
 def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool) -> list[Held]:
@@ -78,13 +66,10 @@ def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool)
     return chosen
 
 
-def collect(store: Store, chosen: Collection[Held]) -> int:
+def collect(store: KeptStore, chosen: Collection[Held]) -> int:
     """Remove entries; return the bytes that are free now. A reader that has a file open keeps it."""
     freed = sum(entry.size for entry in chosen if store.remove(entry.stage, entry.key))
-    quarantine = store.root / ".quarantine"
-    if quarantine.is_dir():
-        freed += _size(quarantine)
-        shutil.rmtree(quarantine, ignore_errors=True)
+    freed += store.empty_quarantine()
     store.sweep()
     return freed
 
@@ -92,7 +77,3 @@ def collect(store: Store, chosen: Collection[Held]) -> int:
 def total_bytes(entries: Collection[Held]) -> int:
     """Return the bytes of all entries."""
     return sum(entry.size for entry in entries)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,14 +1,14 @@
-"""What does a stage need of a store? What a folder offers now and S3 can offer later."""
+"""What does a stage need of a store, and what whoever looks after it? A folder and an object storage offer the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pdsearch.artifacts.lease import Lease
+from pdsearch.artifacts.owner import Owner
 from pdsearch.specs import Json
 
-__all__ = ["ArtifactStore", "Entry"]
+__all__ = ["AnyLease", "ArtifactStore", "Entry", "Holding", "KeptStore"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,49 @@ class Entry:
         return self.folder / name
 
 
+@dataclass(frozen=True)
+class Holding:
+    """An entry as it lies there, unchecked.
+
+    Args:
+        stage: Its stage.
+        key: Its key.
+        size: Bytes of its files.
+        published: When, by the storage's clock, in seconds since 1970.
+    """
+
+    stage: str
+    key: str
+    size: int
+    published: float
+
+
+class AnyLease(Protocol):
+    """Who may build or drive; see `Lease` for what a file promises and `ObjectLease` for what an object does."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lease now."""
+
+    def owner(self) -> Owner | None:
+        """Return who holds it, if anybody."""
+
+    def try_acquire(self) -> bool:
+        """Take it if it is free or its owner is gone."""
+
+    def moved(self) -> bool:
+        """Return True when its owner was seen to be alive."""
+
+    def release(self) -> None:
+        """Give it back."""
+
+
 class ArtifactStore(Protocol):
-    """What a stage needs of a store; a store on S3 has to offer this and no more."""
+    """What a stage needs of a store."""
+
+    @property
+    def poll_s(self) -> float:
+        """Seconds between two looks while another process builds an entry."""
 
     def find(self, stage: str, key: str) -> Entry | None:
         """Return a whole, checked entry, or None."""
@@ -44,5 +85,30 @@ class ArtifactStore(Protocol):
     def used(self, stage: str) -> int:
         """Return the bytes that a stage's entries take."""
 
-    def lease(self, stage: str, key: str) -> Lease:
+    def lease(self, stage: str, key: str) -> AnyLease:
         """Return the lease under which the entry is built."""
+
+
+class KeptStore(ArtifactStore, Protocol):
+    """What looking after a store needs besides."""
+
+    def holdings(self) -> Iterator[Holding]:
+        """Yield every entry, unchecked, in sorted order."""
+
+    def building(self) -> Set[tuple[str, str]]:
+        """Return (stage, key) of what is being built, as far as can be told from here."""
+
+    def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
+        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed."""
+
+    def remove(self, stage: str, key: str) -> bool:
+        """Remove an entry; returns whether there was one."""
+
+    def leftovers(self) -> list[Path]:
+        """Return what lies there that its writers will not finish."""
+
+    def sweep(self) -> int:
+        """Remove what ended processes left, leases included; returns how many things."""
+
+    def empty_quarantine(self) -> int:
+        """Remove what was found broken and kept; returns its bytes."""

@@ -6,17 +6,15 @@ compared between machines: whoever waits watches the counter on its own monotoni
 
 import os
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from pdsearch.artifacts.lease_file import claim, parse, read, record, remove
 from pdsearch.artifacts.owner import Owner, is_dead, this_owner
+from pdsearch.artifacts.watch import Watch
 from pdsearch.durable import storage_errors
-from pdsearch.errors import StudyHeldError
 
-__all__ = ["Lease", "discard_if_dead", "hold"]
+__all__ = ["Lease", "discard_if_dead"]
 
 
 class Lease:
@@ -34,7 +32,7 @@ class Lease:
         self._pid = 0
         self._stop = threading.Event()
         self._beating: threading.Thread | None = None
-        self._seen: tuple[bytes, float] | None = None
+        self._watch = Watch(window_s)
 
     @property
     def held(self) -> bool:
@@ -55,7 +53,7 @@ class Lease:
         """
         with storage_errors(self.path):
             content = read(self.path)
-            if content and not self._abandoned(content):
+            if content and not self._watch.gone(content):
                 return False
             if content:
                 remove(self.path, content)
@@ -63,7 +61,7 @@ class Lease:
 
     def moved(self) -> bool:
         """Return True when the counter changed since `try_acquire` first saw this owner: it is alive."""
-        return self._seen is not None and read(self.path) != self._seen[0]
+        return self._watch.moved(read(self.path))
 
     def release(self) -> None:
         """Give the lease back; nothing happens if it is not held."""
@@ -77,14 +75,6 @@ class Lease:
             with suppress(OSError):
                 remove(self.path, os.pread(descriptor, 4096, 0))
         os.close(descriptor)
-
-    def _abandoned(self, content: bytes) -> bool:
-        owner = parse(content)
-        if owner is not None and is_dead(owner):
-            return True
-        if self._seen is None or self._seen[0] != content:
-            self._seen = (content, time.monotonic())
-        return time.monotonic() - self._seen[1] >= self.window_s
 
     def _create(self) -> bool:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,31 +95,6 @@ class Lease:
             with suppress(OSError):
                 os.pwrite(descriptor, record(owner, counter), 0)
                 os.fsync(descriptor)
-
-
-@contextmanager
-def hold(path: Path, *, beat_s: float = 5.0, window_s: float = 30.0, poll_s: float = 0.2) -> Iterator[Lease]:
-    """Hold a lease for as long as the block runs, e.g. as the one driver of a study.
-
-    An owner that died on this machine is replaced at once, one that fell silent elsewhere after `window_s`.
-
-    Raises:
-        StudyHeldError: Its owner is alive.
-        StorageError: The storage cannot be written.
-    """
-    lease = Lease(path, beat_s=beat_s, window_s=window_s)
-    while not lease.try_acquire():
-        time.sleep(poll_s)
-        if lease.moved() and lease.owner() is not None:
-            raise StudyHeldError(
-                f"held by {lease.owner()}",
-                where=str(path),
-                hint="wait for it to end, or stop it, then run again",
-            )
-    try:
-        yield lease
-    finally:
-        lease.release()
 
 
 def discard_if_dead(path: Path) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "Manifest",
     "Signature",
     "describe",
+    "parse_manifest",
     "payload_files",
     "read_manifest",
     "signature",
@@ -95,11 +96,27 @@ def read_manifest(folder: Path, stage: str, key: str) -> Manifest:
         CorruptError: It is missing, torn, altered, or another entry's.
         StorageError: It is whole, but of a format this version does not know.
     """
-    body = json.loads(_checked_text(_read(folder / MANIFEST)))
+    return parse_manifest(_read(folder / MANIFEST), stage, key, where=str(folder))
+
+
+def parse_manifest(content: bytes, stage: str, key: str, *, where: str) -> Manifest:
+    """Check a manifest's bytes.
+
+    Args:
+        content: What was read.
+        stage: Of the entry it was read for.
+        key: Likewise.
+        where: Named in the error.
+
+    Raises:
+        CorruptError: It is torn, altered, or another entry's.
+        StorageError: It is whole, but of a format this version does not know.
+    """
+    body = json.loads(_checked_text(content))
     if body["format"] != _FORMAT:
         raise StorageError(
             f"an artifact of format {body['format']!r}; this version reads {_FORMAT}",
-            where=str(folder),
+            where=where,
             hint="use the version of pdsearch that wrote it, or another storage",
         )
     if (body["stage"], body["key"]) != (stage, key):

@@ -51,7 +51,7 @@ class Turn:
 
 
 @contextmanager
-def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float = 0.5) -> Iterator[Turn]:
+def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float | None = None) -> Iterator[Turn]:
     """Take part in building an entry, for stages that are generators.
 
     with building(store, "teacher", key) as turn:
@@ -67,9 +67,9 @@ def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float = 0.5)
         store: Where the entry goes.
         stage: Name of the stage.
         key: Key of the entry.
-        poll_s: Seconds between two looks while another process builds.
+        poll_s: Seconds between two looks while another process builds; the store's own if None.
     """
-    turn = Turn(store, stage, key, poll_s)
+    turn = Turn(store, stage, key, store.poll_s if poll_s is None else poll_s)
     try:
         yield turn
     finally:
@@ -82,7 +82,7 @@ def get_or_build(
     key: str,
     build: Callable[[Path], dict[str, Json]],
     *,
-    poll_s: float = 0.05,
+    poll_s: float | None = None,
 ) -> tuple[Entry, bool]:
     """Return the entry, and whether it was there already; build it if nobody has.
 
@@ -91,7 +91,7 @@ def get_or_build(
         stage: Name of the stage.
         key: Key of the entry.
         build: Called with an empty folder; puts the payload there and returns the entry's meta.
-        poll_s: Seconds between two looks while another process builds.
+        poll_s: Seconds between two looks while another process builds; the store's own if None.
 
     Raises:
         StorageError: The storage cannot be read or written.

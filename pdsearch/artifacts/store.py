@@ -5,15 +5,14 @@ Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, payload f
 """
 
 import os
-import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pdsearch.artifacts.drafts import draft_name, is_orphan
-from pdsearch.artifacts.interface import Entry
+from pdsearch.artifacts.interface import Entry, Holding
 from pdsearch.artifacts.lease import Lease, discard_if_dead
 from pdsearch.artifacts.manifest import (
     CorruptError,
@@ -24,15 +23,13 @@ from pdsearch.artifacts.manifest import (
     signature,
     verify,
 )
+from pdsearch.artifacts.names import check_name, is_key, is_stage
+from pdsearch.artifacts.owner import is_dead
 from pdsearch.artifacts.sealing import move_into_place, seal
 from pdsearch.durable import storage_errors, sync_folder
-from pdsearch.errors import StorageError
 from pdsearch.specs import Json
 
 __all__ = ["Store"]
-
-_STAGE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Store:
@@ -41,6 +38,8 @@ class Store:
     Args:
         root: The folder; created on the first publish.
     """
+
+    poll_s = 0.05
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
@@ -80,16 +79,29 @@ class Store:
             StorageError: The storage cannot be written, or the name is no entry's name.
         """
         target = self._folder(stage, key)
-        draft = self.root / ".tmp" / draft_name()
-        with storage_errors(draft):
-            try:
-                draft.parent.mkdir(parents=True, exist_ok=True)
-                draft.mkdir()
-                write(draft)
-                manifest = seal(stage, key, draft, meta)
-                return self._place(draft, target, manifest)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+        with self._draft() as draft:
+            write(draft)
+            return self._place(draft, target, seal(stage, key, draft, meta))
+
+    def receive(self, manifest: Manifest, fetch: Callable[[Path], None]) -> Entry:
+        """Take in an entry that was published elsewhere; one that is here already wins.
+
+        Args:
+            manifest: As it was published.
+            fetch: Called with an empty folder; puts the payload there.
+
+        Raises:
+            CorruptError: What was fetched is not what the manifest says.
+            StorageFullError: No space is left.
+            StorageError: The storage cannot be written.
+        """
+        target = self._folder(manifest.stage, manifest.key)
+        with self._draft() as draft:
+            fetch(draft)
+            sealed = seal(manifest.stage, manifest.key, draft, manifest.meta)
+            if sealed.files != manifest.files:
+                raise CorruptError("what was fetched is not what was published")
+            return self._place(draft, target, sealed)
 
     def lease(self, stage: str, key: str) -> Lease:
         """Return the lease under which this entry is built."""
@@ -99,9 +111,29 @@ class Store:
     def entries(self, stage: str | None = None) -> Iterator[tuple[str, str]]:
         """Yield (stage, key) of every entry, unchecked, in sorted order."""
         names = [stage] if stage else [item.name for item in _folders(self.root)]
-        for name in filter(_STAGE.fullmatch, names):
+        for name in filter(is_stage, names):
             for shard in _folders(self.root / name):
-                yield from ((name, item.name) for item in _folders(shard) if _KEY.fullmatch(item.name))
+                yield from ((name, item.name) for item in _folders(shard) if is_key(item.name))
+
+    def holdings(self) -> Iterator[Holding]:
+        """Yield every entry, unchecked, in sorted order; what is removed meanwhile is left out."""
+        for stage, key in self.entries():
+            folder = self._folder(stage, key)
+            with storage_errors(folder):
+                try:
+                    yield Holding(stage, key, self.size(stage, key), folder.stat().st_mtime)
+                except FileNotFoundError:
+                    continue
+
+    def building(self) -> Set[tuple[str, str]]:
+        """Return (stage, key) of what is being built, as far as can be told from here."""
+        found = set()
+        for path in self._lease_files():
+            owner = Lease(path).owner()
+            if owner is not None and not is_dead(owner):
+                stage, _, key = path.stem.rpartition("-")
+                found.add((stage, key))
+        return found
 
     def size(self, stage: str, key: str) -> int:
         """Return the bytes of an entry's payload; 0 if there is none."""
@@ -174,11 +206,33 @@ class Store:
                 shutil.rmtree(item, ignore_errors=True)
             else:
                 item.unlink(missing_ok=True)
-        return len(gone) + sum(discard_if_dead(path) for path in (self.root / ".leases").glob("[!.]*.json"))
+        return len(gone) + sum(discard_if_dead(path) for path in self._lease_files())
+
+    def empty_quarantine(self) -> int:
+        """Remove what was found broken and kept; returns its bytes."""
+        quarantine = self.root / ".quarantine"
+        files = [path for path in quarantine.rglob("*") if path.is_file()]
+        size = sum(path.lstat().st_size for path in files)
+        shutil.rmtree(quarantine, ignore_errors=True)
+        return size
+
+    def _lease_files(self) -> Iterator[Path]:
+        return (self.root / ".leases").glob("[!.]*.json")
+
+    @contextmanager
+    def _draft(self) -> Iterator[Path]:
+        """Give a folder to write in; whatever is left in it afterwards is removed."""
+        draft = self.root / ".tmp" / draft_name()
+        with storage_errors(draft):
+            try:
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                draft.mkdir()
+                yield draft
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
 
     def _folder(self, stage: str, key: str) -> Path:
-        if not _STAGE.fullmatch(stage) or not _KEY.fullmatch(key):
-            raise StorageError(f"{stage!r}/{key!r} does not name an artifact", where=str(self.root))
+        check_name(stage, key, where=str(self.root))
         return self.root / stage / key[:2] / key
 
     def _check(self, stage: str, key: str, folder: Path) -> Manifest:

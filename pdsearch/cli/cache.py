@@ -3,16 +3,16 @@
 import json
 from collections import defaultdict
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pdsearch.artifacts import Store
+from pdsearch.artifacts import KeptStore, open_store
 from pdsearch.artifacts.collect import Held, candidates, collect, held, total_bytes
 from pdsearch.cli.console import print_lines, print_table
 from pdsearch.cli.sizes import parse_size, size
 from pdsearch.errors import ConfigError, StudyHeldError
+from pdsearch.storage import Place, check, resolved, subfolders
 
 __all__ = ["Action", "cache"]
 
@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 def cache(
     action: Annotated[Action, typer.Argument(help="List, collect what no study uses, or check all.")],
-    storage: Annotated[Path, typer.Argument(help="The storage, as in the space file.")] = Path("runs"),
+    storage: Annotated[str, typer.Argument(help="The storage, as in the space file.")] = "runs",
     max_size: Annotated[
         str | None, typer.Option(help="gc: remove no more than it takes to get below, e.g. 50GB.")
     ] = None,
@@ -38,10 +38,11 @@ def cache(
     as_json: Annotated[bool, typer.Option("--json", help="ls and verify: write JSON.")] = False,
 ) -> None:
     """Look at, clear out or check the artifacts of a storage."""
-    root = storage.expanduser().absolute()
-    if not (root / "artifacts").is_dir():
+    root = resolved(storage)
+    check(root)
+    if "artifacts" not in subfolders(root):
         raise ConfigError("holds no artifacts", where=str(root), hint="name the storage, e.g. runs")
-    store = Store(root / "artifacts")
+    store = open_store(root / "artifacts")
     if action is Action.VERIFY:
         _verify(store, as_json)
         return
@@ -59,7 +60,7 @@ def cache(
     _collect(store, root, chosen, dry_run)
 
 
-def _collect(store: Store, root: Path, chosen: list[Held], dry_run: bool) -> None:
+def _collect(store: KeptStore, root: Place, chosen: list[Held], dry_run: bool) -> None:
     from pdsearch.search.used import drivers
 
     if dry_run:
@@ -94,8 +95,8 @@ def _list(entries: list[Held], as_json: bool) -> None:
     )
 
 
-def _verify(store: Store, as_json: bool) -> None:
-    names = list(store.entries())
+def _verify(store: KeptStore, as_json: bool) -> None:
+    names = [(item.stage, item.key) for item in store.holdings()]
     broken = [(stage, key, said) for stage, key in names if (said := store.complaint(stage, key))]
     if as_json:
         print(json.dumps([{"stage": s, "key": k, "what": what} for s, k, what in broken], indent=2))

@@ -1,16 +1,19 @@
 """What is said at the end of a run: the ranking, the best configuration, where everything lies, what to do next."""
 
 import json
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pdsearch.analysis import Ranking, rank_teachers, read_study, write_parquet
+from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, write_parquet
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.rank import print_ranking
 from pdsearch.cli.tally import Tally, duration
 from pdsearch.search.study import Study
+from pdsearch.storage import Place, Remote, replace
 
 __all__ = ["closing_words"]
 
@@ -18,8 +21,7 @@ __all__ = ["closing_words"]
 def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
     """Print the end of a run and write all trials as Parquet."""
     found = read_study(study.folder)
-    parquet = study.folder / "results.parquet"
-    write_parquet(found.rows, parquet)
+    _write_table(study, found.rows)
     print_lines([""])
     ranking = rank_teachers(found)
     print_ranking(ranking)
@@ -77,8 +79,9 @@ def _next(study: Study, space_file: Path) -> list[str]:
     space = study.agenda.space
     further = space.parameters and space.validated and not study.agenda.search.exhausted
     more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
+    trials_of, table = _short(study.folder / "trials"), _short(study.folder / "results.parquet")
     return [
-        f"records   {folder}/trials    all trials as a table   {folder}/results.parquet",
+        f"records   {trials_of}    all trials as a table   {table}",
         f"artifacts {_short(study.artifacts)}",
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
@@ -88,8 +91,20 @@ def _next(study: Study, space_file: Path) -> list[str]:
     ]
 
 
-def _short(path: Path) -> str:
-    """Return a path as a person would type it from here."""
+def _write_table(study: Study, rows: Sequence[Row]) -> None:
+    if not isinstance(study.folder, Remote):
+        write_parquet(rows, study.folder / "results.parquet")
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "results.parquet"
+        write_parquet(rows, file)
+        replace(study.folder / file.name, file.read_bytes())
+
+
+def _short(path: Place) -> str:
+    """Return a path as a person would type it from here, a URL as a shell wants it."""
+    if isinstance(path, Remote):
+        return shlex.quote(str(path))
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

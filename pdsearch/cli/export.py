@@ -11,12 +11,12 @@ __all__ = ["export"]
 
 
 def export(
-    study: Annotated[Path, typer.Argument(help="The folder of a study.", show_default=False)],
+    study: Annotated[str, typer.Argument(help="The folder of a study, or its URL.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where the exported folders go.")] = Path("exported"),
     top: Annotated[int, typer.Option(min=1, help="How many teachers, best first.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace folders of the same name.")] = False,
     artifacts: Annotated[
-        Path | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
+        str | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
     ] = None,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Write each student as ONNX too, preprocessing included.")

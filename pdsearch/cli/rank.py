@@ -27,7 +27,9 @@ class Form(StrEnum):
 
 
 def rank(
-    study: Annotated[Path, typer.Argument(help="The folder of a study, or a copy.", show_default=False)],
+    study: Annotated[
+        str, typer.Argument(help="The folder of a study, a copy, or its URL.", show_default=False)
+    ],
     form: Annotated[Form, typer.Option("--format", help="How to write the ranking.")] = Form.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
     rows: Annotated[Path | None, typer.Option(help="Also write all trials to this Parquet file.")] = None,

@@ -12,7 +12,9 @@ __all__ = ["report"]
 
 
 def report(
-    study: Annotated[Path, typer.Argument(help="The folder of a study, or a copy.", show_default=False)],
+    study: Annotated[
+        str, typer.Argument(help="The folder of a study, a copy, or its URL.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(
         "report.html"
     ),

@@ -1,6 +1,5 @@
 """`pdsearch retry`: have the next run try failed trials again, once their cause is mended."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ __all__ = ["retry"]
 
 
 def retry(
-    study: Annotated[Path, typer.Argument(help="The folder of a study.", show_default=False)],
+    study: Annotated[str, typer.Argument(help="The folder of a study, or its URL.", show_default=False)],
     failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False,
 ) -> None:
     """Have failed trials asked again by the next `pdsearch run`. Nothing is trained now."""

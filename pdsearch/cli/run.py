@@ -14,6 +14,7 @@ from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.screen import Screen
 from pdsearch.errors import ConfigError
 from pdsearch.space import Space, load
+from pdsearch.storage import is_url
 
 __all__ = ["run"]
 
@@ -41,11 +42,12 @@ def run(
         from pdsearch.cluster.session import refuse_client  # before anything is opened
 
         refuse_client(address)
-    if address and (serial or not asked.storage.startswith("/")):
+    if address and (serial or not (asked.storage.startswith("/") or is_url(asked.storage))):
         raise ConfigError(
             "a cluster needs a storage that every node sees at the same path",
             where=f"storage: {asked.storage}",
-            hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, and leave --serial out",
+            hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, or s3://bucket/prefix;"
+            " and leave --serial out",
         )
     with _observer(progress, asked) as observer:
         finish = _search(
@@ -96,13 +98,13 @@ def _serially(study: Any, space: Space) -> None:
     import torch
 
     from pdsearch import serial
-    from pdsearch.artifacts import Store
+    from pdsearch.artifacts import open_store
     from pdsearch.stages.site import Site
     from pdsearch.training import pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
     site = Site(
-        Store(study.artifacts),
+        open_store(study.artifacts),
         study.progress,
         device=pick_device(space.resources.gpu),
         logs=study.folder / "trials",

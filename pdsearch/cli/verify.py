@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ __all__ = ["verify"]
 
 
 def verify(
-    study: Annotated[Path, typer.Argument(help="The folder of a study.", show_default=False)],
+    study: Annotated[str, typer.Argument(help="The folder of a study, or its URL.", show_default=False)],
     deep: Annotated[
         bool, typer.Option("--deep", help="Also hash every artifact that its trials used.")
     ] = False,

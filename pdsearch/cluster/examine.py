@@ -65,6 +65,8 @@ def _versions(asked: dict[str, Any]) -> tuple[str, str, str] | None:
 def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     if asked["marker"] is None:
         return None
+    if "://" in asked["root"]:
+        return _objects(asked)
     root, marker = Path(asked["root"]), Path(asked["marker"])
     hint = f"mount the same storage at {root} on every node, and let the user of Ray write there"
     until = time.monotonic() + _SEEN_WITHIN_S
@@ -90,6 +92,25 @@ def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     except OSError as error:
         return "storage", f"its storage {root} cannot be written: {error.strerror}", hint
     return None
+
+
+def _objects(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    """Look for the mark in an object storage, with this node's own credentials."""
+    storage = importlib.import_module("pdsearch.storage")  # Its code is the driver's: versions were compared.
+    hint = "give every node the driver's rights there: an instance role, a profile or the environment"
+    marker = storage.place(asked["marker"])
+    try:
+        content = storage.read(marker)
+        if content == asked["token"].encode():
+            own = marker.with_name(f"{marker.name}-{os.urandom(8).hex()}.tmp")
+            storage.replace(own, content)
+            storage.remove(own)
+            return None
+    except (
+        Exception
+    ) as error:  # What a storage refuses with is this package's own, and may not be importable by name.
+        return "storage", f"its storage {asked['root']}: {getattr(error, 'what', error)}", hint
+    return "storage", f"its storage {asked['root']} is not the driver's", hint
 
 
 def _files(asked: dict[str, Any]) -> tuple[str, str, str] | None:

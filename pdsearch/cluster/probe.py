@@ -3,13 +3,12 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from pdsearch.cluster import examine as module
 from pdsearch.cluster.examine import examine, versions_here
-from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
+from pdsearch.storage import Place, remove, replace
 
 __all__ = ["check_nodes", "expected", "refusal_of"]
 
@@ -18,7 +17,7 @@ _MARKER = ".nodes.tmp"
 
 
 @contextmanager
-def expected(folder: Path, *, code: dict[str, str], files: list[str]) -> Iterator[dict[str, Any]]:
+def expected(folder: Place, *, code: dict[str, str], files: list[str]) -> Iterator[dict[str, Any]]:
     """Mark the storage while the block runs, and give what a node must find: the mark, versions, code and files.
 
     Args:
@@ -30,8 +29,7 @@ def expected(folder: Path, *, code: dict[str, str], files: list[str]) -> Iterato
         StorageError: The mark cannot be written.
     """
     marker, token = folder / _MARKER, secrets.token_hex(16)
-    with storage_errors(marker):
-        marker.write_text(token)
+    replace(marker, token.encode())
     try:
         yield {
             "versions": versions_here(),
@@ -42,8 +40,7 @@ def expected(folder: Path, *, code: dict[str, str], files: list[str]) -> Iterato
             "files": files,
         }
     finally:
-        with storage_errors(marker):
-            marker.unlink(missing_ok=True)
+        remove(marker)
 
 
 def check_nodes(nodes: list[dict[str, Any]], asked: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """How does Ray Tune execute a study? One Tuner over the agenda: warm actors, no snapshots, no restore."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -13,6 +12,7 @@ from pdsearch.cluster.session import Session
 from pdsearch.cluster.trainable import JobTrainable
 from pdsearch.jobs import Work
 from pdsearch.space import Resources
+from pdsearch.storage import Place, beside
 
 __all__ = ["run"]
 
@@ -25,9 +25,9 @@ def run(
     session: Session,
     *,
     resources: Resources,
-    artifacts: Path,
-    progress: Path,
-    folder: Path,
+    artifacts: Place,
+    progress: Place,
+    folder: Place,
     patience_s: float | None = None,
     node: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda _text: None,
@@ -74,7 +74,7 @@ def run(
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str((session.folder or folder) / "tune"),
+            storage_path=str((session.folder or beside(folder)) / "tune"),
             verbose=0,
             stop=WhenDone(guarded),
             failure_config=tune.FailureConfig(max_failures=_LOST_WORKERS),

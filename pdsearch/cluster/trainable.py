@@ -3,13 +3,12 @@
 import json
 import time
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
 
-from pdsearch.artifacts import Store
+from pdsearch.artifacts import open_store
 from pdsearch.cluster.messages import batch, packed, refused
 from pdsearch.cluster.probe import refusal_of
 from pdsearch.errors import StorageError
@@ -17,6 +16,7 @@ from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, job_from_json, refusal
 from pdsearch.patience import patiently
 from pdsearch.stages.site import Site
+from pdsearch.storage import place as at
 from pdsearch.training import pick_device
 
 __all__ = ["JobTrainable"]
@@ -34,10 +34,10 @@ class JobTrainable(tune.Trainable):
         self._refusal = refusal_of(place.get("node"))
         torch.set_num_threads(place["threads"])
         self._site = Site(
-            Store(place["artifacts"]),
-            Path(place["progress"]),
+            open_store(at(place["artifacts"])),
+            at(place["progress"]),
             device=pick_device(place["gpu"]),
-            logs=Path(place["logs"]),
+            logs=at(place["logs"]),
             patience_s=place["patience_s"],
         )
         self._begin(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.analysis import Ranked, Ranking, Row, as_plain, rank_teachers, read_study
-from pdsearch.artifacts import ArtifactStore, Store
+from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.export.card import model_card
@@ -17,17 +17,18 @@ from pdsearch.export.pinned import pinned_space, to_yaml
 from pdsearch.export.student import STUDENT_FILE, save_student
 from pdsearch.export.trained import trained_student
 from pdsearch.specs import spec_from_json
+from pdsearch.storage import Place, resolved
 
 __all__ = ["export_ranked", "export_study"]
 
 
 def export_study(
-    folder: str | Path,
+    folder: str | Place,
     out: str | Path,
     *,
     top: int = 1,
     force: bool = False,
-    artifacts: str | Path | None = None,
+    artifacts: str | Place | None = None,
     onnx: bool = False,
 ) -> list[Path]:
     """Export the best teachers' configurations and students of a study.
@@ -54,7 +55,7 @@ def export_study(
     chosen = ranking.top(top)
     if not chosen:
         raise ConfigError("the study has no finished trial to export", where=str(folder), hint="run it first")
-    store = Store(artifacts or Path(folder).absolute().parent / "artifacts")
+    store = open_store(resolved(artifacts) if artifacts else resolved(folder).parent / "artifacts")
     return [
         export_ranked(row, ranking, Path(out) / _name(place, row), store, force=force, onnx=onnx)
         for place, row in enumerate(chosen, start=1)

@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Lease, is_dead
-from pdsearch.durable import storage_errors
+from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.errors import ConfigError
 from pdsearch.invariants import artifacts, ledger, leftovers, records
 from pdsearch.invariants.broken import Broken
-from pdsearch.search.home import last_home
+from pdsearch.search.home import JournalHome, last_home
+from pdsearch.storage import Place, Remote, place, read
 
 __all__ = ["check_invariants"]
 
 
-def check_invariants(run: str | Path, *, deep: bool = False) -> list[Broken]:
+def check_invariants(run: str | Place, *, deep: bool = False) -> list[Broken]:
     """Return what is broken in a study; nothing for one that ended, or was cut off and opened again.
 
     Args:
@@ -26,37 +25,40 @@ def check_invariants(run: str | Path, *, deep: bool = False) -> list[Broken]:
         ConfigError: The folder is not a study's.
         StorageError: It cannot be read.
     """
-    folder = Path(run)
+    folder = place(run)
     about = _about(folder)
     live = _is_driven(folder / "driver.lease")
     return list(_all(folder, about, live, deep))
 
 
-def _all(folder: Path, about: dict[str, Any], live: bool, deep: bool) -> Iterator[Broken]:
+def _all(folder: Place, about: dict[str, Any], live: bool, deep: bool) -> Iterator[Broken]:
     found, broken = records.read(folder / "trials", live=live)
     yield from broken
     yield from records.check(found)
     metrics = [objective["metric"] for objective in about["space"]["objectives"]]
     goals = [objective["goal"] for objective in about["space"]["objectives"]]
-    yield from ledger.check(last_home(folder), found, metrics, goals[0], live=live)
+    home = last_home(folder)
+    # The journal of a study on an object storage lies with its driver, and any driver can make it from the records.
+    if not (isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists()):
+        yield from ledger.check(home, found, metrics, goals[0], live=live)
     yield from leftovers.check(folder, live=live)
     yield from artifacts.check(folder.parent / "artifacts", found.finished.values(), deep=deep)
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def _about(folder: Place) -> dict[str, Any]:
     path = folder / "study.json"
-    if not path.is_file():
+    content = read(path)
+    if content is None:
         raise ConfigError(
             "not a study's folder: it holds no study.json", where=str(folder), hint="name runs/STUDY"
         )
-    with storage_errors(path):
-        try:
-            return dict(json.loads(path.read_text()))
-        except ValueError as error:
-            raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
+    try:
+        return dict(json.loads(content))
+    except ValueError as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
 
 
-def _is_driven(path: Path) -> bool:
+def _is_driven(path: Place) -> bool:
     """Whether a driver is at work, as far as can be told from here without waiting."""
-    owner = Lease(path).owner()
+    owner = lease_at(path).owner()
     return owner is not None and not is_dead(owner)

@@ -1,19 +1,20 @@
 """Has anybody left half-written files behind?"""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from pdsearch.artifacts import Store, is_orphan
+from pdsearch.artifacts import is_orphan, open_store
 from pdsearch.invariants.broken import Broken
+from pdsearch.storage import Place, Remote
 
 __all__ = ["check"]
 
 
-def check(folder: Path, *, live: bool) -> Iterator[Broken]:
+def check(folder: Place, *, live: bool) -> Iterator[Broken]:
     """Check a study's folder, its storage's artifacts and progress for what no living process will finish."""
-    hidden = [*folder.glob(".*"), *folder.glob("trials/.*")]
+    # An object is whole or not there: only folders hold half-written files.
+    hidden = [] if isinstance(folder, Remote) else [*folder.glob(".*"), *folder.glob("trials/.*")]
     for path in hidden:
         if is_orphan(path.name) or (path.suffix == ".tmp" and not live):
             yield Broken("temporaries", "was being written when a run was cut off", str(path), mended=True)
-    for path in Store(folder.parent / "artifacts").leftovers():
+    for path in open_store(folder.parent / "artifacts").leftovers():
         yield Broken("temporaries", "was being written by a process that is gone", str(path), mended=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pdsearch.invariants.broken import Broken
 from pdsearch.records import read_records
+from pdsearch.storage import Place
 
 __all__ = ["Found", "check", "read"]
 
@@ -21,7 +21,7 @@ class Found:
     finished: Mapping[str, dict[str, Any]]
 
 
-def read(folder: Path, *, live: bool) -> tuple[Found, list[Broken]]:
+def read(folder: Place, *, live: bool) -> tuple[Found, list[Broken]]:
     """Return the records of a folder and what is wrong with its files."""
     kinds: dict[str, dict[str, dict[str, Any]]] = {}
     broken: list[Broken] = []

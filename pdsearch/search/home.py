@@ -20,6 +20,7 @@ from pdsearch.errors import ConfigError, StorageError
 from pdsearch.search.journal import aside, open_journal, set_aside, whole_lines
 from pdsearch.search.told import NAMES
 from pdsearch.space.ledger_url import BESIDE, read_ledger_url
+from pdsearch.storage import Place, beside, exists, read, replace
 
 __all__ = ["DamagedError", "Home", "JournalHome", "aside", "home_of", "last_home"]
 
@@ -104,7 +105,7 @@ class JournalHome:
         set_aside(self.path)
 
 
-def home_of(folder: Path, url: str) -> Home:
+def home_of(folder: Place, url: str) -> Home:
     """Return the home that a space names, and note it in the study's folder for those who know the folder alone.
 
     Args:
@@ -116,23 +117,19 @@ def home_of(folder: Path, url: str) -> Home:
     """
     note = folder / NOTE
     text = url if url == BESIDE else read_ledger_url(url).text
-    with storage_errors(note):
-        if text != BESIDE or note.exists():
-            draft = note.with_name(f".{note.name}.tmp")
-            draft.write_text(json.dumps({"url": text}) + "\n")
-            draft.replace(note)
+    if text != BESIDE or exists(note):
+        replace(note, (json.dumps({"url": text}) + "\n").encode())
     return _home(folder, text)
 
 
-def last_home(folder: Path) -> Home:
+def last_home(folder: Place) -> Home:
     """Return the home of a study's last run, as its folder has it.
 
     Raises:
         StorageError: The folder cannot be read.
     """
     note = folder / NOTE
-    with storage_errors(note):
-        content = note.read_bytes() if note.exists() else b""
+    content = read(note)
     try:
         return _home(folder, str(json.loads(content)["url"]) if content else BESIDE)
     except (ValueError, TypeError, KeyError):
@@ -140,12 +137,13 @@ def last_home(folder: Path) -> Home:
         raise StorageError("does not say where the study lives", where=str(note), hint=hint) from None
 
 
-def _home(folder: Path, text: str) -> Home:
+def _home(folder: Place, text: str) -> Home:
     if text == BESIDE:
-        return JournalHome(folder / JOURNAL)
+        return JournalHome(beside(folder) / JOURNAL)
     url = read_ledger_url(text)
-    with storage_errors(folder):
-        about = (folder / "study.json").read_bytes()
+    about = read(folder / "study.json")
+    if about is None:
+        raise StorageError("is gone", where=str(folder / "study.json"))
     # Studies of other folders may live there under the same name: what a study is tells them apart.
     label = f"{folder.name}-{hashlib.sha256(about).hexdigest()[:8]}"
     if url.kind == "journal" and url.path is not None:

@@ -1,13 +1,13 @@
 """Is there room for a study before it begins? None at all ends the run; too little for all of it is said."""
 
 import shutil
-from pathlib import Path
 
 from pdsearch.durable import storage_errors
 from pdsearch.errors import StorageFullError
 from pdsearch.search.disk import disk, known_images
 from pdsearch.search.plan import plan
 from pdsearch.space import Space
+from pdsearch.storage import Place, Remote, cache_folder
 
 __all__ = ["LEAST_BYTES", "room"]
 
@@ -15,7 +15,7 @@ LEAST_BYTES = 200 * 10**6
 """Less is left for records and checkpoints than they may need at once."""
 
 
-def room(space: Space, root: Path) -> str | None:
+def room(space: Space, root: Place) -> str | None:
     """Return a warning if all of a study may not fit.
 
     Args:
@@ -26,15 +26,19 @@ def room(space: Space, root: Path) -> str | None:
         StorageFullError: There is too little to begin.
         StorageError: The storage cannot be looked at.
     """
-    with storage_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(root).free
+    # An object storage has room; the copies on this machine need some.
+    disk_folder = cache_folder(root) if isinstance(root, Remote) else root
+    with storage_errors(disk_folder):
+        disk_folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(disk_folder).free
     if free < LEAST_BYTES:
         raise StorageFullError(
             f"{free / 1e6:.0f} MB are free; a study needs {LEAST_BYTES / 1e6:.0f} MB to begin",
-            where=str(root),
+            where=str(disk_folder),
             hint="free some space (pdsearch cache gc), then run the same command again",
         )
+    if isinstance(root, Remote):
+        return None
     images = known_images(space.resolve(space.defaults()).data)
     need = 0.0 if images is None else disk(space, plan(space), images).total
     if need <= free:

@@ -7,17 +7,17 @@ import dataclasses
 import math
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pdsearch.artifacts import read_records, write_once
-from pdsearch.durable import storage_errors
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
 from pdsearch.specs import spec_to_json
+from pdsearch.storage import Place, rename
 
 __all__ = ["Live", "Records", "now"]
 
@@ -92,10 +92,11 @@ class Records:
 
     Args:
         folder: Where they lie.
+        guard: Called before each is written; raises where somebody else writes them now.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Place, *, guard: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._guard = folder, guard
         self.asked, self.finished = self._read("asked"), self._read("finished")
         self.retries = set(self._read("retry"))
         # A failed trial may have been tried again: the twin is the one that did not fail.
@@ -115,6 +116,7 @@ class Records:
         """Write that a job is about to start; a job asked again keeps its first record."""
         if job.id not in self.asked:
             record = {**_identity(job), "asked_at": now()}
+            self._guard()
             write_once(self.folder / f"{job.id}.asked.json", record)
             self.asked[job.id] = record
 
@@ -148,6 +150,7 @@ class Records:
             "started_at": live.started_at,
             "finished_at": now(),
         }
+        self._guard()
         write_once(self.folder / f"{job.id}.finished.json", record)
         self.finished[job.id] = record
         self._by_key[job.kind, job.key] = job.id
@@ -167,9 +170,8 @@ class Records:
         return found
 
 
-def _set_aside(path: Path) -> None:
-    with storage_errors(path):
-        path.rename(path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.broken"))
+def _set_aside(path: Place) -> None:
+    rename(path, f"{path.name}.{uuid.uuid4().hex[:8]}.broken")
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -3,25 +3,24 @@
 A failed trial's error is deterministic until somebody mends its cause, so that only a person asks for this.
 """
 
-from pathlib import Path
-
 from pdsearch.artifacts import hold
-from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError
 from pdsearch.search.records import Records
+from pdsearch.storage import Place, exists, names, place, rename
 
 __all__ = ["retry_failed"]
 
 
-def retry_failed(folder: Path) -> list[str]:
+def retry_failed(where: str | Place) -> list[str]:
     """Have every failed trial of a study asked again by its next run; return their ids.
 
     Raises:
-        ConfigError: The folder is not a study's.
+        ConfigError: The folder is not a study's, or its journal lies on another machine.
         StudyHeldError: A run is at work on it.
         StorageError: It cannot be read or written.
     """
-    if not (folder / "study.json").is_file():
+    folder = place(where)
+    if not exists(folder / "study.json"):
         raise ConfigError("not a study's folder", where=str(folder), hint="name runs/STUDY")
     with hold(folder / "driver.lease"):
         records = Records(folder / "trials")
@@ -43,9 +42,7 @@ def _set_aside(records: Records) -> list[str]:
     again = []
     for name, record in records.finished.items():
         if record["state"] == "failed" and record["number"] is None:
-            path = records.folder / f"{name}.finished.json"
-            number = len(list(records.folder.glob(f"{name}.failed-*.json"))) + 1
-            with storage_errors(path):
-                path.rename(path.with_name(f"{name}.failed-{number}.json"))
+            before = [other for other in names(records.folder) if other.startswith(f"{name}.failed-")]
+            rename(records.folder / f"{name}.finished.json", f"{name}.failed-{len(before) + 1}.json")
             again.append(name)
     return again

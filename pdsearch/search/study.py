@@ -1,14 +1,12 @@
 """How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Lease, Store, hold, is_orphan, write_once
+from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store, write_once
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
@@ -26,6 +24,7 @@ from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
 from pdsearch.stages.site import Site
+from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
 
 __all__ = ["Study", "open_study"]
 
@@ -37,26 +36,26 @@ class Study:
     """An open study.
 
     Args:
-        folder: Its records and journal.
+        folder: Its records, and on a disk its journal.
         root: The storage it lies in, with the artifacts of all studies.
         agenda: What a runner drives.
         describe: What was resolved when the study began.
         resumed: Whether it was begun before.
     """
 
-    folder: Path
-    root: Path
+    folder: Place
+    root: Place
     agenda: Agenda
     describe: Description
     resumed: bool
 
     @property
-    def artifacts(self) -> Path:
+    def artifacts(self) -> Place:
         """Folder of the artifacts, shared by all studies of the storage."""
         return self.root / "artifacts"
 
     @property
-    def progress(self) -> Path:
+    def progress(self) -> Place:
         """Folder of the checkpoints of what is running."""
         return self.root / "progress"
 
@@ -73,15 +72,17 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         StorageError: The storage cannot be written.
     """
     silence()
-    root = Path(space.storage).expanduser().absolute()
+    root = resolved(space.storage)
+    check(root)
     folder = root / space.study
     found = Description(
         _fingerprint(space), precision(space), checkpoints=checkpoints(space), code=own_code(space)
     )
     with hold(folder / "driver.lease") as lease:
-        resumed = (folder / "study.json").exists()
-        _sweep(folder)
-        site = Site(Store(root / "artifacts"), root / "progress")
+        resumed = read(folder / "study.json") is not None
+        store = open_store(root / "artifacts")
+        _sweep(folder, store)
+        site = Site(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
         if not resumed:  # Before the study is written down: a set that is mended has another fingerprint.
             prepare_images(images, site, observer.say)
@@ -91,34 +92,39 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
-                agenda = _agenda(space, folder, home, describe, observer, clock, lease)
+                records = Records(folder / "trials", guard=lambda: check_held(lease, folder))
+                agenda = _agenda(space, records, site, home, describe, observer, clock, lease)
                 if resumed and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, describe, resumed)
         finally:
             clock.save()
-        _clear(agenda.records, root)
+        _clear(agenda.records, root / "progress")
 
 
-def _clear(records: Records, root: Path) -> None:
+def _clear(records: Records, progress: Place) -> None:
     """Remove the progress of what has ended; a worker that was closed may have saved it once more since."""
-    for record in records.finished.values():
-        shutil.rmtree(root / "progress" / record["key"], ignore_errors=True)
+    ended = {record["key"] for record in records.finished.values()}
+    for key in ended.intersection(subfolders(progress)):
+        remove_tree(progress / key)
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(folder: Place, store: KeptStore) -> None:
     """Remove what a driver cut off was writing; nobody but the driver writes there."""
+    store.sweep()
+    if isinstance(folder, Remote):
+        return  # An object is whole or not there.
     with storage_errors(folder):
         for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
             if path.suffix == ".tmp" or is_orphan(path.name):
                 path.unlink(missing_ok=True)
-    Store(folder.parent / "artifacts").sweep()
 
 
-def _identify(space: Space, folder: Path, found: Description) -> Description:
+def _identify(space: Space, folder: Place, found: Description) -> Description:
     """Write what the study is, or compare with what it was when it began."""
     path = folder / "study.json"
-    if not path.exists():
+    began = _read(path)
+    if began is None:
         write_once(
             path,
             {
@@ -134,7 +140,6 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
             },
         )
         return found
-    began = _read(path)
     changes = diff(began["space"], space.identity())
     if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
         changes.append("teacher.checkpoint: not the weights the study began with")
@@ -156,14 +161,14 @@ def _identify(space: Space, folder: Path, found: Description) -> Description:
 
 def _agenda(
     space: Space,
-    folder: Path,
+    records: Records,
+    site: Site,
     home: Home,
     describe: Description,
     observer: Observer,
     clock: Clock,
-    lease: Lease,
+    lease: AnyLease,
 ) -> Agenda:
-    records, store = Records(folder / "trials"), Store(folder.parent / "artifacts")
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
     studies = open_studies(home, kinds, records)
@@ -179,9 +184,9 @@ def _agenda(
         search=ledger("search"),
         fair=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),
-        built=lambda job: store.find("teacher", job.key) is not None,
+        built=lambda job: site.store.find("teacher", job.key) is not None,
         observer=observer,
-        forget=lambda key: shutil.rmtree(folder.parent / "progress" / key, ignore_errors=True),
+        forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
         kept=lambda: lease.held,
     )
@@ -192,9 +197,9 @@ def _fingerprint(space: Space) -> str:
     return sources.get(data.source).fingerprint(data)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Place) -> dict[str, Any] | None:
+    content = read(path)
     try:
-        value = json.loads(path.read_text())
-        return dict(value)
-    except (OSError, ValueError) as error:
+        return None if content is None else dict(json.loads(content))
+    except ValueError as error:
         raise StorageError(f"cannot be read: {error}", where=str(path)) from error

@@ -1,32 +1,30 @@
 """Which artifacts do the studies of a storage use, and is a run at work on one of them?"""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Lease, is_dead, read_records
+from pdsearch.artifacts import is_dead, lease_at, read_records
 from pdsearch.artifacts.owner import Owner
-from pdsearch.durable import storage_errors
 from pdsearch.specs import spec_from_json
+from pdsearch.storage import Place, exists, subfolders
 
 __all__ = ["drivers", "studies", "used"]
 
 
-def studies(root: Path) -> list[Path]:
+def studies(root: Place) -> list[Place]:
     """Return the folders of a storage's studies."""
-    with storage_errors(root):
-        return sorted(path.parent for path in root.glob("*/study.json"))
+    return [root / name for name in subfolders(root) if exists(root / name / "study.json")]
 
 
-def drivers(root: Path) -> Iterator[tuple[Path, Owner]]:
+def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
     """Yield every study that a run is at work on, as far as can be told, and who runs it."""
     for folder in studies(root):
-        owner = Lease(folder / "driver.lease").owner()
+        owner = lease_at(folder / "driver.lease").owner()
         if owner is not None and not is_dead(owner):
             yield folder, owner
 
 
-def used(root: Path) -> set[tuple[str, str]]:
+def used(root: Place) -> set[tuple[str, str]]:
     """Return (stage, key) of all that the studies' records name, and of what an interrupted trial will ask for."""
     from pdsearch.stages import keys  # loads the registries
 

@@ -132,7 +132,7 @@ class Space:
         confirm: Confirmation of the finalists, or None.
         resources: What one trial uses.
         precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces auto before it resolves trials.
-        storage: Folder of results and artifacts.
+        storage: Folder of results and artifacts, or s3://bucket/prefix.
         part_laters: Likewise of parameters that a part was given later; at these values they are no part of a trial.
         warnings: What is legal but costly or doubtful, one sentence each.
         notes: What a person should know, e.g. the rounds that geometric ratios mean.

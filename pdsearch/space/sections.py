@@ -307,5 +307,5 @@ class File(Section):
     resources: ResourcesSection = nested(ResourcesSection, "What one trial uses.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="Precision of training.")
     storage: Annotated[str, AfterValidator(words.storage)] = Field(
-        "runs/", description="Folder of results and artifacts."
+        "runs/", description="Folder of results and artifacts, or s3://bucket/prefix."
     )

@@ -11,6 +11,7 @@ from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.space.durations import parse_duration
 from pdsearch.space.ledger_url import BESIDE, ledger_hint, read_ledger_url
 from pdsearch.space.problems import nearest, show
+from pdsearch.storage.url import flaw, is_url
 
 __all__ = [
     "METRICS",
@@ -134,15 +135,14 @@ def checkpoint(value: str) -> str:
 
 
 def storage(value: str) -> str:
-    """Accept a folder."""
+    """Accept a folder, or the URL of an object storage that holds no secret."""
     if value.startswith("ray://"):
         raise complaint(
             "ray:// is no storage", "name a folder or a shared mount; the driver runs on the cluster"
         )
-    if "://" in value:
-        raise complaint(
-            f"{show(value)}: only folders and shared mounts can hold results yet", "name a folder, e.g. runs/"
-        )
+    wrong = flaw(value) if is_url(value) else None
+    if wrong is not None:
+        raise complaint(*wrong)
     if not value.strip():
         raise complaint("the storage has no name", "name a folder, e.g. runs/")
     return value

@@ -1,6 +1,5 @@
 """How does a stage get its artifact? Found if anyone ever made it, made here and published if not."""
 
-import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pdsearch.artifacts import Entry, building
 from pdsearch.events import Progress, Use
 from pdsearch.specs import Json
 from pdsearch.stages.site import Site
+from pdsearch.storage import remove_tree
 
 __all__ = ["Made", "drain", "obtain", "tensors"]
 
@@ -22,7 +22,6 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 _TENSORS = "tensors.safetensors"
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ def obtain(
         make: Called when nobody has made it; its epochs are passed on.
     """
     began = time.monotonic()
-    with building(site.store, stage, key, poll_s=_POLL_S) as turn:
+    with building(site.store, stage, key) as turn:
         for waited in turn.wait():
             yield Progress(stage, note=f"another worker makes it ({waited:.0f} s)")
         if turn.entry is None:
             made = yield from make()
             meta: dict[str, Json] = {**made.meta, "seconds": round(time.monotonic() - began, 3)}
             turn.publish(lambda folder: _write(folder, made.tensors), meta)
-            shutil.rmtree(site.progress / key, ignore_errors=True)  # Its checkpoint is of no use any more.
+            remove_tree(site.progress / key)  # Its checkpoint is of no use any more.
         entry, hit = turn.entry, turn.hit
     assert entry is not None
     site.uses.append(Use(stage, key, hit, _seconds(entry)))

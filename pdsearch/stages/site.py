@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.events import Use
 from pdsearch.stages.shelf import Shelf
+from pdsearch.storage import Place
 from pdsearch.training import Engine
 
 __all__ = ["Kept", "Site"]
@@ -60,11 +60,11 @@ class Site:
     """
 
     store: ArtifactStore
-    progress: Path
+    progress: Place
     device: str = "cpu"
     outputs_limit_bytes: int = 20 * 2**30
     checkpoint_s: float = 10.0
-    logs: Path | None = None
+    logs: Place | None = None
     patience_s: float | None = None
     parts: int = 1
     kept: Kept = field(default_factory=Kept)
@@ -87,7 +87,7 @@ class Site:
         """Return the engine for a precision on this device."""
         return Engine(device=self.device, precision=precision, parts=self.parts)
 
-    def log(self, name: str) -> Path | None:
+    def log(self, name: str) -> Place | None:
         """Return the log file of a trial, if logs are kept."""
         return self.logs / f"{name}.log" if self.logs else None
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Json, canonical_json
+from pdsearch.storage import Place, Remote, place, read, remove_tree, replace
 
 __all__ = ["Checkpoint"]
 
@@ -25,20 +26,20 @@ SHARE = 0.05
 
 
 class Checkpoint:
-    """The progress of one training run: one file, replaced as a whole, so that it is never torn.
+    """The progress of one training run: one file or object, replaced as a whole, so that it is never torn.
 
     Args:
-        folder: Where the file lies; created when first written.
+        folder: Where it lies; created when first written.
         interval_s: Seconds between two writes, at least; 0 writes after every epoch, whatever it costs.
     """
 
-    def __init__(self, folder: str | Path, *, interval_s: float = 10.0) -> None:
-        self._folder, self._interval = Path(folder), interval_s
+    def __init__(self, folder: str | Place, *, interval_s: float = 10.0) -> None:
+        self._folder, self._interval = place(folder), interval_s
         self._last, self._cost = time.monotonic(), 0.0
 
     @property
-    def path(self) -> Path:
-        """The file."""
+    def path(self) -> Place:
+        """The file, or the object."""
         return self._folder / "progress.safetensors"
 
     def due(self) -> bool:
@@ -60,7 +61,6 @@ class Checkpoint:
         start = time.monotonic()
         text = canonical_json({"identity": identity, "meta": dict(meta)})
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._replace(dict(tensors), {"progress": text, "checksum": _checksum(text, tensors)})
         except OSError as error:
             kind = StorageFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
@@ -70,12 +70,10 @@ class Checkpoint:
 
     def load(self, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the stored tensors and meta; None if there are none, broken ones, or another run's."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                stored = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        except (OSError, SafetensorError):
+        found = _stored(self.path)
+        if found is None:
             return None
+        stored, tensors = found
         text = stored.get("progress", "")
         if stored.get("checksum") != _checksum(text, tensors):
             return None
@@ -84,18 +82,45 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Remove the progress and what interrupted writers left; the result is stored elsewhere by now."""
+        if isinstance(self._folder, Remote):
+            remove_tree(self._folder)
+            return
         for file in self._folder.glob(f"{self.path.name}*"):
             file.unlink(missing_ok=True)
 
     def _replace(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-        fresh = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+        if isinstance(self._folder, Remote):
+            replace(self.path, save(tensors, metadata))
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / self.path.name
+        fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
         try:
             save_file(tensors, fresh, metadata=metadata)
             _fsync(fresh)
-            os.replace(fresh, self.path)
+            os.replace(fresh, path)
             _fsync(self._folder)
         finally:
             fresh.unlink(missing_ok=True)
+
+
+def _stored(path: Place) -> tuple[dict[str, str], dict[str, Tensor]] | None:
+    """Return what was written: texts and tensors; None if there is nothing, or nothing whole."""
+    try:
+        if isinstance(path, Remote):
+            content = read(path)
+            return None if content is None else (_texts(content), load(content))
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return file.metadata() or {}, tensors
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return None
+
+
+def _texts(content: bytes) -> dict[str, str]:
+    """Return the texts in the header of a safetensors file: its length in eight bytes, then JSON."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return dict(header.get("__metadata__", {}))
 
 
 def _fsync(path: Path) -> None:

@@ -24,6 +24,7 @@ BREACHES = {
     "models": {"models/breach.py": "import pdsearch.training"},
     "stages": {"stages/breach.py": "import pdsearch.cluster"},
     "store": {"artifacts/breach.py": "import pdsearch.through", "through.py": "import torch"},
+    "storage": {"storage/breach.py": "import pdsearch.through", "through.py": "import pdsearch.artifacts"},
     "invariants": {
         "invariants/breach.py": "import pdsearch.through",
         "through.py": "import pdsearch.training",

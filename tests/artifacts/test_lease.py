@@ -11,7 +11,7 @@ import pytest
 
 from pdsearch.artifacts import Lease, hold
 from pdsearch.artifacts.owner import is_dead, this_owner
-from pdsearch.errors import StorageError, StudyHeldError
+from pdsearch.errors import StorageError
 
 
 @pytest.fixture
@@ -93,14 +93,6 @@ def test_an_owner_that_wakes_up_leaves_its_successor_alone(path: Path) -> None:
     slow.release()
     assert heir.held
     heir.release()
-
-
-def test_hold_names_a_living_owner(path: Path) -> None:
-    held = pytest.raises(StudyHeldError, match=f"process {os.getpid()}")
-    with hold(path, beat_s=0.05), held as caught, hold(path, poll_s=0.02):
-        pytest.fail("two holders")
-    assert caught.value.exit_code == 73
-    assert not path.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": 1}'])

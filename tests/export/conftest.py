@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from pdsearch import serial
-from pdsearch.artifacts import Store
+from pdsearch.artifacts import open_store
 from pdsearch.search.study import open_study
 from pdsearch.space import Space, parse
 from pdsearch.stages.site import Site
+from tests.on_disk import on_disk
 
 RECIPE = {"epochs": 1, "lr": 0.05, "batch_size": 64}
 
@@ -26,8 +27,8 @@ def run(space: Space) -> Path:
     """Run a space to its end, here and now; return the study's folder."""
     torch.set_num_threads(1)
     with open_study(space, Silent()) as study:
-        serial.run(study.agenda, Site(Store(study.artifacts), study.progress))
-        return study.folder
+        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
+        return on_disk(study.folder)
 
 
 @pytest.fixture(scope="session")

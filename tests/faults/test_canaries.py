@@ -118,8 +118,8 @@ def test_progress_that_is_a_link_is_replaced_and_its_target_left_alone(tmp_path:
     canary = tmp_path / "canary"
     canary.write_bytes(b"alive")
     checkpoint = Checkpoint(tmp_path / "progress")
-    checkpoint.path.parent.mkdir()
-    checkpoint.path.symlink_to(canary)
+    (tmp_path / "progress").mkdir()
+    Path(str(checkpoint.path)).symlink_to(canary)
     assert checkpoint.load("any") is None
     checkpoint.save("mine", {"a": torch.ones(2)}, {"epoch": 1})
     assert checkpoint.load("mine") is not None

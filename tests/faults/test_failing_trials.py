@@ -19,6 +19,7 @@ from pdsearch.search.study import open_study
 from pdsearch.stages.site import Site
 from pdsearch.trial import run_job
 from tests.faults import world
+from tests.on_disk import on_disk
 from tests.stages.digits import ALONE, job, run, site
 
 
@@ -43,7 +44,7 @@ def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
     assert outcome.state == "failed"
     assert outcome.reason is not None
     assert "(traceback in trials/" in outcome.reason
-    (log,) = (here.logs or Path()).iterdir()
+    (log,) = on_disk(here.logs or Path()).iterdir()
     assert "in broken" in log.read_text()
 
 
@@ -98,7 +99,7 @@ def test_a_trial_that_hung_fails_when_it_is_run_again(here: Site, tmp_path: Path
     _, outcome = run(ALONE, here)
     assert outcome.state == "failed"
     assert str(outcome.reason).startswith("hung: no sign of life")
-    (log,) = (here.logs or Path()).glob("*.log")
+    (log,) = on_disk(here.logs or Path()).glob("*.log")
     assert "Timeout" in log.read_text()
 
 

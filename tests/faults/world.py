@@ -1,14 +1,13 @@
 """A study whose trials are scripted: the real ledger, records, leases and store, and no training."""
 
 import json
-import os
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pdsearch.artifacts import Store, building
-from pdsearch.durable import storage_errors
+from pdsearch import storage
+from pdsearch.artifacts import building, open_store
 from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use
 from pdsearch.jobs import Job
 from pdsearch.search.study import Study, open_study
@@ -61,7 +60,7 @@ class Worker:
     """Runs scripted jobs; counts what it builds. Results depend on keys alone, as real ones do."""
 
     def __init__(self, study: Study) -> None:
-        self.store, self.progress = Store(study.artifacts), study.progress
+        self.store, self.progress = open_store(study.artifacts), study.progress
         self.built: list[str] = []
         self.epochs = 0
 
@@ -102,14 +101,12 @@ class Worker:
         """Train epoch by epoch with a checkpoint after each; or replay."""
         entry = self.store.find("student", job.key)
         path = self.progress / job.key / "reports.json"
-        stored: Any = (
-            entry.meta["reports"] if entry else json.loads(path.read_text()) if path.exists() else []
-        )
+        stored: Any = entry.meta["reports"] if entry else json.loads(storage.read(path) or b"[]")
         for epoch in range(1, 4):
             if epoch > len(stored):
                 stored.append(_accuracy(job.key, epoch))
                 self.epochs += 1
-                _save(path, json.dumps(stored))
+                storage.replace(path, json.dumps(stored).encode())
             yield Report(epoch, 3, stored[epoch - 1], 1.0)
         yield from self._obtain("student", job.key, uses, {"reports": stored})
         return list(stored)
@@ -144,14 +141,6 @@ def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
             if study.agenda.tell(job, event):
                 break
     return Outcome("stopped")
-
-
-def _save(path: Path, text: str) -> None:
-    draft = path.with_name("reports.tmp")
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text)
-        os.replace(draft, path)
 
 
 def _write(folder: Path, key: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pdsearch import serial
-from pdsearch.artifacts import Store
+from pdsearch.artifacts import open_store
 from pdsearch.data.registry import sources
 from pdsearch.models import build, count_params
 from pdsearch.search.disk import Disk, Images, disk, known_images
@@ -92,6 +92,6 @@ def test_a_study_stores_about_what_is_said(tmp_path: Path) -> None:
         storage=str(tmp_path),
     )
     with open_study(space, Watching()) as study:
-        serial.run(study.agenda, Site(Store(study.artifacts), study.progress))
+        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
     found = sum(path.stat().st_size for path in (tmp_path / "artifacts").rglob("*.safetensors"))
     assert stored(space).total == pytest.approx(found, rel=0.15)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pdsearch import serial
-from pdsearch.artifacts import Store
+from pdsearch.artifacts import open_store
 from pdsearch.search.plan import Phase, Plan, plan
 from pdsearch.search.study import open_study
 from pdsearch.space import parse
@@ -210,7 +210,7 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     trained: Counter[str] = Counter()
     monkeypatch.setattr(Site, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_study(space, Watching()) as study:
-        serial.run(study.agenda, Site(Store(study.artifacts), study.progress))
+        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
         assert study.agenda.failure is None
     found = plan(space)
     assert found.exact

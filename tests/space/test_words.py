@@ -6,13 +6,15 @@ from pydantic_core import PydanticCustomError
 from pdsearch.space import words
 
 
-@pytest.mark.parametrize("value", ["runs/", "/mnt/shared", "a b", "s3-like/folder"])
-def test_folders_are_storages(value: str) -> None:
+@pytest.mark.parametrize(
+    "value", ["runs/", "/mnt/shared", "a b", "s3-like/folder", "s3://bucket/runs", "gs://bucket"]
+)
+def test_folders_and_urls_are_storages(value: str) -> None:
     assert words.storage(value) == value
 
 
-@pytest.mark.parametrize("value", ["ray://host", "s3://bucket", "gs://bucket", "file:///x", " "])
-def test_anything_else_is_not_yet(value: str) -> None:
+@pytest.mark.parametrize("value", ["ray://host", "s3://key:secret@bucket", "s3:///prefix", "file:///x", " "])
+def test_anything_else_is_not(value: str) -> None:
     with pytest.raises(PydanticCustomError):
         words.storage(value)
 

@@ -9,6 +9,7 @@ from pdsearch.events import Progress
 from pdsearch.stages.fitting import Fitting, achieved, fit_teacher
 from pdsearch.stages.networks import blank
 from pdsearch.stages.site import Site
+from tests.on_disk import on_disk
 from tests.stages.digits import DENSE, RECIPE, data, finish, site
 
 KEY = "b" * 64
@@ -28,7 +29,7 @@ def test_progress_lies_under_the_key_of_what_is_made(tmp_path: Path, interval: f
     stage = fit_teacher(fitting, blank("convnet_s", (), images, 0), note="x", recipe=RECIPE, seed=3)
     next(stage)
     stage.close()
-    assert [path.name for path in here.progress.iterdir()] == [KEY]
+    assert [path.name for path in on_disk(here.progress).iterdir()] == [KEY]
 
 
 def test_every_epoch_is_told_and_counted(here: Site) -> None:

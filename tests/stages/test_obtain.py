@@ -10,6 +10,7 @@ import torch
 from pdsearch.events import Progress
 from pdsearch.stages.obtain import Made, drain, obtain, tensors
 from pdsearch.stages.site import Site
+from tests.on_disk import on_disk
 from tests.stages.digits import finish, site
 
 KEY = "a" * 64
@@ -99,10 +100,10 @@ def test_a_broken_artifact_is_made_again(here: Site, tmp_path: Path) -> None:
 
 
 def test_the_checkpoint_of_a_finished_stage_is_removed(here: Site) -> None:
-    (here.progress / KEY).mkdir(parents=True)
-    (here.progress / KEY / "progress.safetensors").write_bytes(b"x")
+    (on_disk(here.progress) / KEY).mkdir(parents=True)
+    (on_disk(here.progress) / KEY / "progress.safetensors").write_bytes(b"x")
     drain(obtain(here, "teacher", KEY, Maker()))
-    assert not (here.progress / KEY).exists()
+    assert not (on_disk(here.progress) / KEY).exists()
 
 
 def test_the_bytes_of_an_artifact_depend_on_the_values_alone(tmp_path: Path) -> None:

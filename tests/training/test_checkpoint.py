@@ -15,6 +15,7 @@ from torch import nn
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Recipe
 from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit, hard_labels
+from tests.on_disk import on_disk
 
 Build = Callable[..., nn.Module]
 TENSORS = {
@@ -123,18 +124,18 @@ def test_nothing_is_loaded_where_nothing_is(tmp_path: Path) -> None:
 def test_a_torn_file_is_ignored(keep: int, tmp_path: Path) -> None:
     progress = Checkpoint(tmp_path)
     progress.save("me", TENSORS, {})
-    progress.path.write_bytes(progress.path.read_bytes()[:keep])
+    on_disk(progress.path).write_bytes(on_disk(progress.path).read_bytes()[:keep])
     assert progress.load("me") is None
 
 
 def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
     progress = Checkpoint(tmp_path)
     progress.save("me", TENSORS, {"x": 1})
-    whole = progress.path.read_bytes()
+    whole = on_disk(progress.path).read_bytes()
     for position in range(len(whole)):
         broken = bytearray(whole)
         broken[position] ^= 1
-        progress.path.write_bytes(bytes(broken))
+        on_disk(progress.path).write_bytes(bytes(broken))
         loaded = progress.load("me")
         # A flip in the header may hit what only pads it: then everything must still be as it was.
         assert loaded is None or (loaded[1] == {"x": 1} and torch.equal(loaded[0]["a"], TENSORS["a"]))

@@ -1,0 +1,100 @@
+"""What has this machine read from an object storage? Copies in a bounded folder that all its processes share."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from pdsearch.artifacts.interface import Entry
+from pdsearch.artifacts.manifest import MANIFEST, Manifest
+from pdsearch.artifacts.single_flight import building
+from pdsearch.artifacts.store import Store
+from pdsearch.durable import storage_errors
+from pdsearch.specs import Json
+
+__all__ = ["LIMIT_BYTES", "NodeCache"]
+
+LIMIT_BYTES = 50 * 2**30
+"""Of one storage's copies, if PDSEARCH_CACHE_GB does not say otherwise."""
+
+SPARED_S = 600.0
+"""What was used within this time stays, whatever the limit: its reader may be about to open it."""
+
+_POLL_S = 0.05
+
+
+class NodeCache:
+    """Copies of entries, each fetched once for all processes of a machine.
+
+    Args:
+        folder: Where they lie; made when needed.
+        limit_bytes: Of all of them; passed only by what is in use.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int | None = None) -> None:
+        self.store = Store(folder)
+        self.limit_bytes = _limit() if limit_bytes is None else limit_bytes
+
+    def get(self, manifest: Manifest, fetch: Callable[[Path], None]) -> Entry:
+        """Return this machine's copy of an entry, fetching it if there is none, or another one.
+
+        Args:
+            manifest: The entry's, as it was published.
+            fetch: Called with an empty folder; puts the payload there.
+
+        Raises:
+            CorruptError: What was fetched is not what the manifest says.
+            StorageFullError: The disk is full.
+        """
+        stage, key = manifest.stage, manifest.key
+        entry = self._same(manifest)
+        if entry is None:
+            with building(self.store, stage, key, poll_s=_POLL_S) as turn:
+                for _ in turn.wait():
+                    continue
+                entry = self._same(manifest)
+                if entry is None:
+                    self.store.remove(stage, key)
+                    self.make_room(sum(size for _, size, _ in manifest.files))
+                    entry = self.store.receive(manifest, fetch)
+        with suppress(OSError):
+            os.utime(entry.folder)
+        return entry
+
+    def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
+        """Write an entry here first; see `Store.publish`."""
+        self.make_room(0)
+        return self.store.publish(stage, key, write, meta)
+
+    def make_room(self, size: int) -> None:
+        """Remove copies, least recently used first, until so many bytes more fit into the limit."""
+        held = sorted(self.store.holdings(), key=lambda item: item.published)
+        total, now = sum(item.size for item in held) + size, time.time()
+        for item in held:
+            if total <= self.limit_bytes or now - item.published < SPARED_S:
+                return
+            self.store.remove(item.stage, item.key)
+            total -= item.size
+
+    def clear(self) -> None:
+        """Remove all copies."""
+        shutil.rmtree(self.store.root, ignore_errors=True)
+
+    def _same(self, manifest: Manifest) -> Entry | None:
+        """Return the copy of exactly this publication."""
+        entry = self.store.find(manifest.stage, manifest.key)
+        if entry is None:
+            return None
+        with storage_errors(entry.folder):
+            same = entry.path(MANIFEST).read_bytes() == manifest.to_bytes()
+        return entry if same else None
+
+
+def _limit() -> int:
+    text = os.environ.get("PDSEARCH_CACHE_GB", "")
+    try:
+        return max(0, int(float(text) * 2**30)) if text else LIMIT_BYTES
+    except (ValueError, OverflowError):
+        return LIMIT_BYTES

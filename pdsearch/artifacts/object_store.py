@@ -1,0 +1,218 @@
+"""Where do results of stages live in an object storage? Under names made of their content, the manifest written last.
+
+Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, <digits of its hash>-<payload file>}, and beside
+the stages .leases (being built) and .quarantine (found broken, kept for a person to look at).
+
+Nothing can be renamed there and nothing created exclusively. So a payload object's name holds its content's hash: of
+two publishers of one key neither writes over the other's, and the last manifest's payload is whole.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Set
+from functools import partial
+from pathlib import Path
+
+from pdsearch.artifacts.interface import Entry, Holding
+from pdsearch.artifacts.lease_file import parse
+from pdsearch.artifacts.manifest import MANIFEST, CorruptError, Manifest, parse_manifest
+from pdsearch.artifacts.names import check_name, is_key, is_stage
+from pdsearch.artifacts.node_cache import NodeCache
+from pdsearch.artifacts.object_lease import ObjectLease, discard_object_if_dead
+from pdsearch.artifacts.owner import is_dead
+from pdsearch.specs import Json
+from pdsearch.storage import Remote, cache_folder
+from pdsearch.storage.objects import Found, Objects, objects_at
+
+__all__ = ["ObjectStore"]
+
+_DIGITS = 16
+_LEASES, _QUARANTINE = ".leases", ".quarantine"
+
+
+class ObjectStore:
+    """A store below a prefix. Invariant: a manifest was written after all of its payload.
+
+    Args:
+        root: The prefix.
+        cache: This machine's copies; in the user's cache folder if None.
+    """
+
+    poll_s = 1.0
+
+    def __init__(self, root: Remote, cache: NodeCache | None = None) -> None:
+        self.root = root
+        self.cache = cache or NodeCache(cache_folder(root))
+
+    def find(self, stage: str, key: str) -> Entry | None:
+        """Return the entry, its checksums checked, or None; a broken one is quarantined: a miss.
+
+        Raises:
+            StorageError: The storage cannot be read, or the name is no entry's name.
+        """
+        content = self._manifest(stage, key)
+        if content is None:
+            return None
+        for last in (False, True):
+            try:
+                manifest = parse_manifest(content, stage, key, where=str(self._prefix(stage, key)))
+                return self.cache.get(manifest, partial(self._fetch, manifest))
+            except CorruptError:
+                if last:  # Read twice: what was garbled on its way is not broken.
+                    self._quarantine(stage, key, content)
+        return None
+
+    def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
+        """Write an entry on this machine and store it, its manifest last; an existing entry wins.
+
+        Args:
+            stage: Name of the stage.
+            key: Key of the entry.
+            write: Called with an empty folder; puts the payload there.
+            meta: Kept in the manifest; read after `write` has returned, so that `write` may fill it.
+
+        Raises:
+            StorageFullError: This machine's disk is full; nothing was published.
+            StorageError: The storage cannot be written, or the name is no entry's name.
+        """
+        existing = self.find(stage, key)
+        if existing is not None:
+            return existing
+        entry = self.cache.publish(stage, key, write, meta)
+        content = entry.path(MANIFEST).read_bytes()
+        manifest = parse_manifest(content, stage, key, where=str(entry.folder))
+        for name, _, checksum in manifest.files:
+            self._objects.upload(self._payload(manifest, name, checksum), entry.path(name))
+        self._objects.put((self._prefix(stage, key) / MANIFEST).path, content)
+        return entry
+
+    def lease(self, stage: str, key: str) -> ObjectLease:
+        """Return the lease under which this entry is built."""
+        self._prefix(stage, key)
+        return ObjectLease(self.root / _LEASES / f"{stage}-{key}.json")
+
+    def used(self, stage: str) -> int:
+        """Return the bytes that a stage's entries take."""
+        found = self._objects.below((self.root / stage).path, deep=True)
+        return sum(item.size or 0 for item in found)
+
+    def holdings(self) -> Iterator[Holding]:
+        """Yield every entry, unchecked, in sorted order; what has no manifest yet is none."""
+        entries = self._listed()
+        for (stage, key), found in sorted(entries.items()):
+            manifest = next((item for item in found if _is_manifest(item)), None)
+            if manifest is not None:
+                size = sum(item.size or 0 for item in found)
+                yield Holding(stage, key, size, manifest.modified)
+
+    def building(self) -> Set[tuple[str, str]]:
+        """Return (stage, key) of what is being built, as far as can be told from here."""
+        found = self._objects.get_all(item.path for item in self._leases())
+        owned = ((path, parse(content or b"")) for path, content in found)
+        names = [_stem(path) for path, owner in owned if owner is not None and not is_dead(owner)]
+        return {(stage, key) for stage, _, key in (name.rpartition("-") for name in names)}
+
+    def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
+        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed.
+
+        Args:
+            stage: Name of the stage.
+            key: Key of the entry.
+            deep: Read its objects and hash them; otherwise only the manifest and the sizes are compared.
+
+        Raises:
+            StorageError: The storage cannot be read.
+        """
+        content = self._manifest(stage, key)
+        if content is None:
+            return None
+        try:
+            manifest = parse_manifest(content, stage, key, where=str(self._prefix(stage, key)))
+        except CorruptError as error:
+            return str(error)
+        sizes = {item.path: item.size for item in self._below(stage, key)}
+        for name, size, checksum in manifest.files:
+            path = self._payload(manifest, name, checksum)
+            if path not in sizes:
+                return f"{name} is missing"
+            if sizes[path] != size or (deep and self._objects.checksum(path) != checksum):
+                return f"{name} is not what was written"
+        return None
+
+    def remove(self, stage: str, key: str) -> bool:
+        """Remove an entry, its manifest first; copies that a machine has stay readable there."""
+        there = self._objects.delete((self._prefix(stage, key) / MANIFEST).path)
+        for item in self._below(stage, key):
+            self._objects.delete(item.path)
+        self.cache.store.remove(stage, key)
+        return there
+
+    def leftovers(self) -> list[Path]:
+        """Return nothing: an object is whole or not there, and a payload without a manifest may yet get one."""
+        return []
+
+    def sweep(self) -> int:
+        """Remove leases of processes that have ended on this machine, and what they left in its cache."""
+        self.cache.store.sweep()
+        here = (Remote(self.root.bucket, item.path, self.root.query) for item in self._leases())
+        return sum(discard_object_if_dead(place) for place in here)
+
+    def empty_quarantine(self) -> int:
+        """Remove what was found broken and kept; returns its bytes."""
+        found = self._objects.below((self.root / _QUARANTINE).path, deep=True)
+        for item in found:
+            self._objects.delete(item.path)
+        return sum(item.size or 0 for item in found)
+
+    @property
+    def _objects(self) -> Objects:
+        return objects_at(self.root)
+
+    def _prefix(self, stage: str, key: str) -> Remote:
+        check_name(stage, key, where=str(self.root))
+        return self.root / stage / key[:2] / key
+
+    def _manifest(self, stage: str, key: str) -> bytes | None:
+        return self._objects.get((self._prefix(stage, key) / MANIFEST).path)
+
+    def _payload(self, manifest: Manifest, name: str, checksum: str) -> str:
+        return (self._prefix(manifest.stage, manifest.key) / f"{checksum[:_DIGITS]}-{name}").path
+
+    def _below(self, stage: str, key: str) -> list[Found]:
+        return self._objects.below(self._prefix(stage, key).path, deep=True)
+
+    def _leases(self) -> list[Found]:
+        return self._objects.below((self.root / _LEASES).path, deep=True)
+
+    def _fetch(self, manifest: Manifest, folder: Path) -> None:
+        for name, _, checksum in manifest.files:
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not self._objects.download(self._payload(manifest, name, checksum), file):
+                raise CorruptError(f"{name} is missing")
+
+    def _quarantine(self, stage: str, key: str, seen: bytes) -> None:
+        if self._manifest(stage, key) != seen:
+            return  # Somebody has made it anew.
+        aside = self.root / _QUARANTINE / f"{stage}-{key}-{uuid.uuid4().hex[:8]}"
+        prefix, found = self._prefix(stage, key).path, self._below(stage, key)
+        for item in found:
+            self._objects.copy(item.path, (aside / item.path.removeprefix(f"{prefix}/")).path)
+        # The manifest first: what is half removed is no entry.
+        for item in sorted(found, key=lambda item: not _is_manifest(item)):
+            self._objects.delete(item.path)
+
+    def _listed(self) -> dict[tuple[str, str], list[Found]]:
+        entries: dict[tuple[str, str], list[Found]] = {}
+        for item in self._objects.below(self.root.path, deep=True):
+            names = item.path.removeprefix(f"{self.root.path}/").split("/")
+            if len(names) >= 4 and is_stage(names[0]) and is_key(names[2]):
+                entries.setdefault((names[0], names[2]), []).append(item)
+        return entries
+
+
+def _is_manifest(item: Found) -> bool:
+    return item.path.rpartition("/")[2] == MANIFEST
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".json")

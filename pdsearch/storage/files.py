@@ -1,0 +1,139 @@
+"""What is done with small files, wherever they lie? Read whole, replaced whole, listed, renamed, removed."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+
+from pdsearch.durable import storage_errors
+from pdsearch.storage.objects import objects_at
+from pdsearch.storage.place import Place, Remote
+
+__all__ = [
+    "exists",
+    "names",
+    "read",
+    "read_all",
+    "remove",
+    "remove_tree",
+    "rename",
+    "replace",
+    "subfolders",
+]
+
+
+def read(place: Place) -> bytes | None:
+    """Return a file's bytes, or None if there is none.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    if isinstance(place, Remote):
+        return objects_at(place).get(place.path)
+    with storage_errors(place):
+        try:
+            return place.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def read_all(folder: Place, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, bytes) of a folder's files in their order; one that has gone meanwhile is left out.
+
+    Raises:
+        StorageError: One cannot be read.
+    """
+    if not isinstance(folder, Remote):
+        found: Iterable[tuple[str, bytes | None]] = ((name, read(folder / name)) for name in wanted)
+    else:
+        paths = [(folder / name).path for name in wanted]
+        found = ((path.rpartition("/")[2], content) for path, content in objects_at(folder).get_all(paths))
+    yield from ((name, content) for name, content in found if content is not None)
+
+
+def exists(place: Place) -> bool:
+    """Say whether there is a file."""
+    if not isinstance(place, Remote):
+        return place.is_file()
+    return objects_at(place).size(place.path) is not None
+
+
+def names(folder: Place) -> list[str]:
+    """Return the names of what lies in a folder, sorted; none if there is no such folder.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    if isinstance(folder, Remote):
+        found = objects_at(folder).below(folder.path)
+        return [item.path.rpartition("/")[2] for item in found if item.size is not None]
+    with storage_errors(folder):
+        return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+def subfolders(folder: Place) -> list[str]:
+    """Return the names of the folders in a folder, sorted.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    if isinstance(folder, Remote):
+        found = objects_at(folder).below(folder.path)
+        return [item.path.rpartition("/")[2] for item in found if item.size is None]
+    with storage_errors(folder):
+        return sorted(item.name for item in folder.iterdir() if item.is_dir()) if folder.is_dir() else []
+
+
+def replace(place: Place, content: bytes) -> None:
+    """Write a file as a whole, whatever stood there. On a disk it may be lost with the power, but is never half.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    if isinstance(place, Remote):
+        objects_at(place).put(place.path, content)
+        return
+    fresh = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with storage_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh.write_bytes(content)
+            os.replace(fresh, place)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def rename(place: Place, name: str) -> None:
+    """Give a file another name in its folder; a copy and a removal where nothing can be renamed.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    if isinstance(place, Remote):
+        objects = objects_at(place)
+        objects.copy(place.path, place.with_name(name).path)
+        objects.delete(place.path)
+        return
+    with storage_errors(place):
+        place.rename(place.with_name(name))
+
+
+def remove(place: Place) -> None:
+    """Remove a file, if there is one.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    if isinstance(place, Remote):
+        objects_at(place).delete(place.path)
+        return
+    with storage_errors(place):
+        place.unlink(missing_ok=True)
+
+
+def remove_tree(folder: Place) -> None:
+    """Remove a folder with all in it, as far as that can be done."""
+    if isinstance(folder, Remote):
+        objects_at(folder).delete_below(folder.path)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)

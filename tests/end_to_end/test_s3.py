@@ -1,0 +1,63 @@
+"""Does a study on S3 do what one in a folder does, when its driver is killed and its machine is gone too?"""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from pdsearch.storage import Remote, names, place, read_all
+from tests.end_to_end.program import call, run, stop_when, write
+from tests.s3_server import SECRET, S3Server
+
+SERIAL = ("run", "tiny.yaml", "--serial", "--progress", "lines")
+
+
+@pytest.fixture
+def study(s3: S3Server, bucket: str, tmp_path: Path) -> Remote:
+    """The place of a study that the folder's space file names."""
+    write(tmp_path, ("storage: runs", f'storage: "{s3.url(f"{bucket}/some/runs")}"'))
+    found = place(s3.url(f"{bucket}/some/runs/tiny"))
+    assert isinstance(found, Remote)
+    return found
+
+
+def finished(study: Remote) -> dict[str, bytes]:
+    """The finished records of a study, by name."""
+    trials = study / "trials"
+    return dict(read_all(trials, [name for name in names(trials) if name.endswith(".finished.json")]))
+
+
+@pytest.mark.slow
+def test_a_driver_killed_with_its_machine_is_replaced_and_nothing_is_repeated(
+    study: Remote, tmp_path: Path
+) -> None:
+    code, _ = stop_when(tmp_path, signal.SIGKILL, lambda: len(finished(study)) >= 2, *SERIAL)
+    assert code == -signal.SIGKILL
+    before = finished(study)
+    shutil.rmtree(tmp_path / "state")  # The machine is gone, with the journal and all copies.
+    shutil.rmtree(tmp_path / "cache")
+    out, said = run(tmp_path, *SERIAL)
+    after = finished(study)
+    assert before.items() <= after.items()
+    found = [json.loads(content) for content in after.values()]
+    assert [record["state"] for record in found] == ["complete"] * len(found)
+    searched = [record["key"] for record in found if record["kind"] == "search"]
+    assert len(searched) == len(set(searched)) == 4
+    assert "best configuration" in out
+    url = str(study)
+    assert "all is as it must be" in call(tmp_path, "verify", url, "--deep")[0]
+    shutil.rmtree(tmp_path / "state")
+    assert "all is as it must be" in call(tmp_path, "verify", url, "--deep")[0]
+    assert "convnet_s" in call(tmp_path, "rank", url, "--format", "csv")[0]
+    call(tmp_path, "export", url, "--out", "best")
+    assert list((tmp_path / "best").glob("*/student.safetensors"))
+    assert "0 broken" in call(tmp_path, "cache", "verify", str(study.parent))[0]
+    assert SECRET not in out + said
+    assert not any(SECRET.encode() in content for content in after.values())
+    assert names(study.parent / "progress") == []
+    assert "nothing was trained" in call(tmp_path, *SERIAL)[0]
+    assert not (tmp_path / "runs").exists()
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("s3")]

@@ -1,0 +1,13 @@
+"""A place that is known to be a folder."""
+
+from pathlib import Path
+
+from pdsearch.storage import Place
+
+__all__ = ["on_disk"]
+
+
+def on_disk(place: Place) -> Path:
+    """Return the place as a path."""
+    assert isinstance(place, Path)
+    return place
