@@ -9,7 +9,10 @@ from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.events import Event, Outcome
 from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
 
-__all__ = ["Job", "Limit", "Work", "job_from_json", "job_to_json", "refusal", "refused_by"]
+__all__ = ["LATENCY", "Job", "Limit", "Work", "job_from_json", "job_to_json", "refusal", "refused_by"]
+
+LATENCY = "student.latency"
+"""The metric that depends on the machine: measured only where somebody asks for it."""
 
 _FULL, _REFUSED = "full", "refused"
 
@@ -39,6 +42,7 @@ class Job:
         number: The Optuna trial's number, where it is one.
         params: What was sampled, by dotted name.
         limits: Constraints, checked before distillation.
+        measures: Metrics that an objective or a constraint wants and that nobody else pays for: "student.latency".
         decide_at: Epochs after which the driver decides whether it goes on; none for a job that is never stopped.
         test: It may open the test set, once, at its end.
         baselines: Configurations to compare with, by role ("unpruned", "alone").
@@ -51,6 +55,7 @@ class Job:
     number: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
+    measures: tuple[str, ...] = ()
     decide_at: tuple[int, ...] = ()
     test: bool = False
     baselines: Mapping[str, str] = field(default_factory=dict)
@@ -107,6 +112,7 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
             **value,
             "spec": spec_from_json(value["spec"]),
             "limits": tuple(Limit(**limit) for limit in value["limits"]),
+            "measures": tuple(value["measures"]),
             "decide_at": tuple(value["decide_at"]),
         }
     )

@@ -9,7 +9,7 @@ from pdsearch.data import Dataset
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.events import Event, Outcome, Progress, Ready
 from pdsearch.failing import is_out_of_gpu_memory, reason, write_log
-from pdsearch.jobs import Job, Limit
+from pdsearch.jobs import LATENCY, Job, Limit
 from pdsearch.models import count_params
 from pdsearch.specs import Json, TrialSpec
 from pdsearch.stages import keys
@@ -19,7 +19,7 @@ from pdsearch.stages.networks import Network, measure
 from pdsearch.stages.own_code import check_own_code
 from pdsearch.stages.prune import teacher as teacher_of
 from pdsearch.stages.site import Site
-from pdsearch.stages.student import Student
+from pdsearch.stages.student import Student, latency_of
 from pdsearch.stages.student import student as student_of
 from pdsearch.stages.teacher import dense_teacher
 from pdsearch.storage import beside
@@ -32,7 +32,12 @@ _PARTS = (1, 2, 4)
 
 
 def run_trial(
-    spec: TrialSpec, site: Site, *, limits: tuple[Limit, ...] = (), test: bool = False
+    spec: TrialSpec,
+    site: Site,
+    *,
+    limits: tuple[Limit, ...] = (),
+    measures: tuple[str, ...] = (),
+    test: bool = False,
 ) -> Generator[Event, None, Outcome]:
     """Run one trial; yield what happens, return how it ended.
 
@@ -40,6 +45,7 @@ def run_trial(
         spec: What to compute.
         site: Where.
         limits: Constraints; what is known of the student is checked before distillation.
+        measures: Metrics to measure beside those that are always known.
         test: Open the test set at the end.
     """
     data = yield from dataset(spec.data, site)
@@ -48,6 +54,8 @@ def run_trial(
     facts = _teacher_facts(spec, teacher), student.facts()
     yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
+    if LATENCY in measures:
+        known[LATENCY] = latency_of(student, data, site)
     for limit in limits:
         if limit.metric in known and limit.broken(known[limit.metric]):
             why = f"{limit.metric} = {known[limit.metric]:.6g}, not {limit.sign} {limit.bound:.6g}"
@@ -110,7 +118,7 @@ def _perform(job: Job, site: Site) -> Generator[Event, None, Outcome]:
     check_own_code(job.spec)
     if job.kind == "teacher":
         return (yield from _teacher_only(job.spec, site))
-    return (yield from run_trial(job.spec, site, limits=job.limits, test=job.test))
+    return (yield from run_trial(job.spec, site, limits=job.limits, measures=job.measures, test=job.test))
 
 
 def _in_parts(parts: int) -> str:

@@ -202,3 +202,20 @@ def test_a_teacher_trained_on_all_images_has_no_validation_accuracy(here: Site) 
     whole = replace(DENSE, data=replace(SPEC.data, val_fraction=0.0))
     _, outcome = run(whole, here, kind="teacher")
     assert (outcome.state, dict(outcome.values)) == ("complete", {})
+
+
+def test_latency_is_measured_where_it_is_asked_for_and_once_per_shape(here: Site) -> None:
+    _, plain = run(ALONE, here)
+    _, first = run(ALONE, here, measures=("student.latency",))
+    _, again = run(distilled(ALONE, seed=7), here, measures=("student.latency",))
+    assert "student.latency" not in plain.values
+    assert first.values["student.latency"] > 0
+    assert again.values["student.latency"] == first.values["student.latency"]
+
+
+def test_a_student_that_is_too_slow_costs_no_epoch(here: Site) -> None:
+    limit = Limit("student.latency", "<=", 1e-9)
+    events, outcome = run(ALONE, here, limits=(limit,), measures=("student.latency",))
+    assert outcome.state == "infeasible"
+    assert "student.latency" in str(outcome.reason)
+    assert reports(events) == []

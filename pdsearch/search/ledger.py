@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import Job, Limit
+from pdsearch.jobs import LATENCY, Job, Limit
 from pdsearch.search.describe import Description
 from pdsearch.search.history import History
 from pdsearch.search.records import Live, Records
@@ -142,9 +142,15 @@ class Ledger:
             number=number,
             params=params,
             limits=tuple(Limit(c.metric, c.op, c.bound) for c in self.space.constraints),
+            measures=self._measures(),
             decide_at=rungs(halving, spec.distill.recipe.epochs),
             test=self.single,
         )
+
+    def _measures(self) -> tuple[str, ...]:
+        wanted = {objective.metric for objective in self.space.objectives}
+        wanted |= {limit.metric for limit in self.space.constraints}
+        return (LATENCY,) if LATENCY in wanted else ()
 
     def _twin(self, job: Job) -> str | None:
         running = (live.job for live in self.live.values())

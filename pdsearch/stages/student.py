@@ -6,13 +6,13 @@ from torch import nn
 
 from pdsearch.data import Dataset
 from pdsearch.errors import TrialError
-from pdsearch.models import count_flops, count_params, without_weights
+from pdsearch.models import count_flops, count_params, latency, without_weights
 from pdsearch.models.slim import plan_from_masks
 from pdsearch.specs import Json, StudentSpec, TrialSpec
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.site import Site
 
-__all__ = ["FROM_TEACHER", "Student", "student"]
+__all__ = ["FROM_TEACHER", "Student", "latency_of", "student"]
 
 FROM_TEACHER = "from_teacher"
 
@@ -51,6 +51,14 @@ def student(spec: TrialSpec, data: Dataset, teacher: Network | None, site: Site)
     name = ("flops", shape.model, repr(shape.options), repr(size), str(data.num_classes))
     flops = site.kept.get(name, lambda: (count_flops(model, size), 8))
     return Student(site.engine(spec.precision).place(model), shape, count_params(model), flops)
+
+
+def latency_of(student: Student, data: Dataset, site: Site) -> float:
+    """Return the median milliseconds of one image's forward pass, as the site computes; once per shape and worker."""
+    size = (data.channels, data.image_size, data.image_size)
+    name = ("latency", student.shape.model, repr(student.shape.options), repr(size), str(data.num_classes))
+    found: float = site.kept.get(name, lambda: (latency(student.model, size), 8))
+    return found
 
 
 def _shaped(spec: TrialSpec, data: Dataset, teacher: Network | None) -> StudentSpec:
