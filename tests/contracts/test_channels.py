@@ -12,7 +12,7 @@ from pdsearch.pruning import Mask, find_ties, kept_channels, prunable, prune, sh
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 
-SLOW = {"vgg19dbl_bn"}
+SLOW = {"vgg19dbl_bn", "wrn_16_8", "wrn_28_4", "wrn_28_10", "wrn_40_4"}
 # Channels that are shuffled between layers cannot be followed.
 REFUSED = {"shufflenetv2"}
 SIZE = 16

@@ -7,7 +7,7 @@ from torch import nn
 
 from pdsearch.models import Network, build, models
 
-SLOW = {"vgg19dbl_bn"}
+SLOW = {"vgg19dbl_bn", "wrn_16_8", "wrn_28_10", "wrn_40_4"}
 
 
 def made(name: str, seed: int = 0) -> nn.Module:
