@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -176,8 +175,7 @@ def test_writing_waits_for_its_interval_and_its_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    progress = Checkpoint(tmp_path, interval_s=10)
+    progress = Checkpoint(tmp_path, interval_s=10, clock=lambda: clock[0])
     assert not progress.due()
     clock[0] += 10
     assert progress.due()
@@ -185,7 +183,11 @@ def test_writing_waits_for_its_interval_and_its_share(
     monkeypatch.setattr(checkpoint, "_fsync", lambda _: None)
     monkeypatch.setattr(os, "replace", lambda *_: None)
     progress.save("me", TENSORS, {})
-    clock[0] += 39
+    clock[0] += 37
     assert not progress.due()
     clock[0] += 1
-    assert progress.due()
+    assert progress.due(), "40 s from where the write began, twenty times what it took"
+    monkeypatch.setattr(checkpoint, "save_file", lambda *_, **__: clock.__setitem__(0, clock[0] + 60))
+    progress.save("me", TENSORS, {})
+    clock[0] += 60
+    assert progress.due(), "one write that hung does not put off the next for twenty minutes"
