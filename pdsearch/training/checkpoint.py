@@ -1,6 +1,5 @@
 """Where does one training run stand, so that it can go on after anything was killed?"""
 
-import errno
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
-from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.durable import storage_errors
 from pdsearch.specs import Json, canonical_json
 from pdsearch.storage import Place, Remote, place, read, remove_tree, replace
 
@@ -70,11 +69,8 @@ class Checkpoint:
         """
         start = self._clock()
         text = canonical_json({"identity": identity, "meta": dict(meta)})
-        try:
+        with storage_errors(self.path):
             self._replace(dict(tensors), {"progress": text, "checksum": _checksum(text, tensors)})
-        except OSError as error:
-            kind = StorageFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
-            raise kind(f"cannot write progress: {error.strerror}", where=str(self.path)) from error
         # What is stored is the state of this moment: work that is lost is counted from here.
         self._last, self._cost = start, self._clock() - start
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from pdsearch.errors import StorageError, StorageFullError
@@ -140,15 +141,24 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
         assert loaded is None or (loaded[1] == {"x": 1} and torch.equal(loaded[0]["a"], TENSORS["a"]))
 
 
-def test_a_failed_write_keeps_the_former_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_failed_write_keeps_the_former_progress(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     progress = Checkpoint(tmp_path)
     progress.save("me", TENSORS, {"x": 1})
 
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(StorageFullError, match="No space left"):
+    with pytest.raises(StorageFullError, match="run the same command again"):
         progress.save("me", TENSORS, {"x": 2})
     loaded = progress.load("me")
     assert loaded is not None
@@ -158,7 +168,7 @@ def test_a_failed_write_keeps_the_former_progress(tmp_path: Path, monkeypatch: p
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot write progress"):
+    with pytest.raises(StorageError, match="storage refused"):
         Checkpoint(tmp_path / "file" / "folder").save("me", TENSORS, {})
 
 
