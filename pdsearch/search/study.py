@@ -98,7 +98,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, describe, resumed)
         finally:
-            clock.save()
+            clock.close()
         _clear(agenda.records, root / "progress")
 
 

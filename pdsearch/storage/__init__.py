@@ -16,6 +16,7 @@ from pdsearch.storage.nodes import beside, cache_folder
 from pdsearch.storage.place import Place, Remote, place, resolved
 from pdsearch.storage.refusals import StorageAwayError, StorageDeniedError
 from pdsearch.storage.url import flaw, is_url, redacted
+from pdsearch.storage.waiting import telling
 
 __all__ = [
     "Place",
@@ -39,4 +40,5 @@ __all__ = [
     "replace",
     "resolved",
     "subfolders",
+    "telling",
 ]

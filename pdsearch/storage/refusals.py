@@ -68,7 +68,8 @@ def judged(error: Exception, where: str) -> Refusal:
             hint="check the credentials (AWS_ACCESS_KEY_ID, profile, role) and the bucket's policy",
         )
         return Refusal(denied, lasting=True)
-    hint = "check endpoint_override and the network" if _NO_ENDPOINT.search(said) else None
+    look = "check endpoint_override and the network" if _NO_ENDPOINT.search(said) else "mend the storage"
+    hint = f"{look}, then run the same command again"
     return Refusal(
         StorageAwayError(f"the storage does not answer: {said}", where=where, hint=hint), lasting=False
     )
