@@ -62,7 +62,9 @@ class Program:
         until = time.monotonic() + _ENDED_S
         while time.monotonic() < until and any(self._processes()):
             time.sleep(0.5)
-        return [*self._processes(), *(path.name for path in (self.folder / "tmp").iterdir())]
+        files = (path.name for path in (self.folder / "tmp").iterdir())
+        # PyTorch's cache is one for all processes of a user.
+        return [*self._processes(), *(name for name in files if not name.startswith("torchinductor_"))]
 
     def _processes(self) -> list[str]:
         found = psutil.process_iter(["cwd", "name"])

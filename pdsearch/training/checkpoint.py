@@ -69,7 +69,7 @@ class Checkpoint:
         """
         start = self._clock()
         text = canonical_json({"identity": identity, "meta": dict(meta)})
-        with storage_errors(self.path):
+        with storage_errors(str(self.path)):
             self._replace(dict(tensors), {"progress": text, "checksum": _checksum(text, tensors)})
         # What is stored is the state of this moment: work that is lost is counted from here.
         self._last, self._cost = start, self._clock() - start

@@ -51,7 +51,8 @@ class Progress:
         if self._checkpoint is None:
             return
         reports: list[Json] = [report.to_json() for report in self.reports]
-        tensors, meta = self._state.tensors(), {"state": self._state.meta(), "reports": reports}
+        tensors = self._state.tensors()
+        meta: dict[str, Json] = {"state": self._state.meta(), "reports": reports}
         if part is not None:
             tensors, meta = {**tensors, **part.tensors()}, {**meta, "part": part.meta()}
         self._checkpoint.save(self._identity, tensors, meta)

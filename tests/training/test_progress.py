@@ -117,7 +117,7 @@ def test_killed_again_and_again_it_still_ends(shown: Any, build: Build, tmp_path
 def test_without_a_checkpoint_nothing_is_kept_and_all_is_the_same(
     shown: Any, build: Build, recipe: Recipe, engine: Engine, tmp_path: Path
 ) -> None:
-    settings = {"objective": hard_labels(shown.labels), "seed": 3, "evaluate": lambda _: 0.5}
+    settings: dict[str, Any] = {"objective": hard_labels(shown.labels), "seed": 3, "evaluate": lambda _: 0.5}
     plain, kept = build(), build()
     reports = [
         list(fit(model, views=shown, recipe=recipe, engine=engine, checkpoint=checkpoint, **settings))
