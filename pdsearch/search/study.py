@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store, write_once
@@ -98,13 +99,13 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
-                records = Records(folder / "trials", guard=lambda: check_held(lease, folder))
+                records = Records(folder / "trials")
                 agenda = _agenda(space, records, site, home, describe, observer, clock, lease)
                 if resumed and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, describe, resumed)
         finally:
-            clock.save()
+            clock.close()
         _clear(agenda.records, root / "progress")
 
 
@@ -194,7 +195,7 @@ def _agenda(
         observer=observer,
         forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
-        kept=lambda: lease.held,
+        fence=partial(check_held, lease, records.folder.parent),
     )
 
 

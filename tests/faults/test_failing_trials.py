@@ -2,6 +2,7 @@
 
 import importlib
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -95,7 +96,8 @@ def test_a_trial_that_hung_fails_when_it_is_run_again(here: Site, tmp_path: Path
     process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
     process.start()
     process.join(120)
-    assert process.exitcode == 1
+    # The stacks are walked without the interpreter's lock, and that may end the process by itself (watchdog.py).
+    assert process.exitcode in (1, -signal.SIGSEGV)
     _, outcome = run(ALONE, here)
     assert outcome.state == "failed"
     assert str(outcome.reason).startswith("hung: no sign of life")
