@@ -57,7 +57,8 @@ def dkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DkdPar
 
     When:
         Where a teacher is sure of its labels, so that kd says little of the other classes. `other_weight`
-        depends on the teacher: search it.
+        depends on the teacher: search it. With a teacher that is very sure the first steps are large: take
+        `warmup_epochs`, 20 in the official code, or a smaller learning rate.
 
     Cost:
         As kd.
