@@ -94,7 +94,9 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
     ) -> nn.Module:
         if channels != 3:
             raise ConfigError(
-                f"torchvision/{name} takes 3 channels, the images have {channels}", where="model"
+                f"torchvision/{name} takes 3 channels, the images have {channels}",
+                where="model",
+                hint="`pdsearch list models` has networks for any number",
             )
         network = TorchvisionNetwork(
             torchvision.models.get_model(name, weights=None, num_classes=num_classes)

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
-from pdsearch.errors import FailureLimitError, PdsearchError, StudyHeldError
+from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
@@ -68,7 +68,7 @@ class Agenda:
         observer: Who watches.
         forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
-        kept: Whether the study's lease is still ours.
+        fence: Raises where another driver has taken the study over; asked before anything is written.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class Agenda:
         observer: Observer,
         forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
-        kept: Callable[[], bool] = lambda: True,
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
         self.forget, self.elapsed, self._built = forget, elapsed, built
-        self._kept = kept
+        self._fence = fence
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
         phases: list[tuple[str, Callable[[], Phase]]] = [
@@ -188,13 +188,6 @@ class Agenda:
     def interrupt(self) -> None:
         """Start nothing more and have what runs closed, so that the next run goes on from here."""
         self.interrupted, self._open = True, False
-
-    def _fence(self) -> None:
-        if not self._kept():
-            raise StudyHeldError(
-                "another run took the study over while this one was silent",
-                hint="leave it to that run; nothing finished is lost",
-            )
 
     def _start(self, job: Job) -> None:
         ledger = self._ledgers.get(job.id)
