@@ -13,8 +13,8 @@ from torch.nn.utils import prune
 from benchmarks.paper_style import PaperStyle, Pictures
 from pdsearch.data import Dataset, prepare
 from pdsearch.data.registry import sources
-from pdsearch.models import build
 from pdsearch.specs import Recipe, TrialSpec
+from pdsearch.stages.networks import blank
 
 __all__ = ["rounds", "usual_trial"]
 
@@ -74,5 +74,4 @@ def _loop(
 
 def _network(name: str, data: Dataset, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    shape = {"num_classes": data.num_classes, "channels": data.channels, "image_size": data.image_size}
-    return build(name, seed=seed, **shape)
+    return blank(name, (), data, seed)
