@@ -77,6 +77,7 @@ def gone(program: Program, drawn: random.Random, _: S3Server, gate: Gate) -> dic
     code = process.wait(END_S)
     seconds = round(time.monotonic() - began, 1)
     gate.open()
+    print(program.said.read_text(errors="replace"), file=sys.stderr)
     return {
         "exit code": code,
         "seconds until it ended": seconds,

@@ -207,7 +207,7 @@ class Objects:
             except (OSError, ValueError) as error:
                 refusal = judged(error, str(self._root / path))
                 if not refusal.lasting:
-                    waiting.refused(began, str(self._root / path))
+                    waiting.refused(began, self._root.bucket)
                 if refusal.lasting or time.monotonic() + pause - began > self._patience:
                     raise refusal.error from None  # What pyarrow says may hold more than may be shown.
             else:
