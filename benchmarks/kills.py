@@ -24,6 +24,8 @@ import psutil
 
 from benchmarks.campaign import finished, options, publish, same
 from pdsearch.invariants import check_invariants
+from pdsearch.specs import spec_from_json
+from pdsearch.stages.keys import dense_key, round_keys
 
 __all__ = ["main"]
 
@@ -87,11 +89,19 @@ def _ages(study: Path, done: dict[str, Any], began: float, at: float) -> list[fl
     for path in (study / "trials").glob("search-*.asked.json"):
         started = path.stat().st_mtime
         if path.name.replace(".asked.", ".finished.") not in done and started > began:
-            key = json.loads(path.read_text())["key"]
-            progress = study.parent / "progress" / key / "progress.safetensors"
-            saved = progress.stat().st_mtime if progress.exists() else started
-            found.append(round(at - max(saved, started), 2))
+            found.append(round(at - max(started, *_saved(study.parent, json.loads(path.read_text()))), 2))
     return [age for age in found if age > 0]
+
+
+def _saved(root: Path, asked: dict[str, Any]) -> list[float]:
+    """Return when each thing that a trial would go on from was written: checkpoints, and artifacts before them."""
+    spec = spec_from_json(asked["spec"])
+    wanted = [asked["key"], *round_keys(spec), dense_key(spec)]
+    paths = [root / "progress" / key / "progress.safetensors" for key in wanted]
+    paths += [
+        path for key in wanted for path in (root / "artifacts").glob(f"*/{key[:2]}/{key}/manifest.json")
+    ]
+    return [path.stat().st_mtime for path in paths if path.exists()] or [0.0]
 
 
 class Program:

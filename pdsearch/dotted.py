@@ -8,13 +8,15 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pdsearch.errors import ConfigError
+from pdsearch.registry import NoParams
 
-__all__ = ["is_dotted", "load_dotted", "source_hash"]
+__all__ = ["is_dotted", "load_dotted", "load_part", "source_hash"]
 
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -37,6 +39,37 @@ def load_dotted(name: str) -> Callable[..., Any]:
             says which.
     """
     return _loaded(name)[0]
+
+
+def load_part(
+    name: str, *, noun: str, called_with: str, arguments: int
+) -> tuple[Callable[..., Any], type[Any]]:
+    """Import a loss or a method of the user's own, and what it declares as its parameters.
+
+    Args:
+        name: `package.module:function`.
+        noun: What it should be, for messages.
+        called_with: What it is called with, for messages.
+        arguments: How many that are.
+
+    Returns:
+        The function, and the dataclass that is its attribute `params`; `NoParams` without one.
+
+    Raises:
+        ConfigError: As `load_dotted`; or it cannot be called so, or its parameters are no dataclass.
+    """
+    found = load_dotted(name)
+    try:
+        inspect.signature(found).bind(*[None] * arguments)
+    except (TypeError, ValueError) as error:
+        hint = f"it is called with {called_with}"
+        raise ConfigError(f"{name} is no {noun}: {error}", hint=hint) from error
+    params = getattr(found, "params", NoParams)
+    if not (isinstance(params, type) and is_dataclass(params)):
+        raise ConfigError(
+            f"{name}.params is no dataclass", hint="declare each field with pdsearch.registry.parameter"
+        )
+    return found, params
 
 
 def source_hash(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from pdsearch.errors import PdsearchError, StorageError, StorageFullError
 __all__ = ["storage_errors", "sync_file", "sync_folder", "write_new"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_WORDS = ("no space left on device", "disk quota exceeded", "os error 28)", "os error 122)")
+_FULL_WORDS = ("no space left on device", "disk quota exceeded")
+_RUST = re.compile(r"\(os error (\d+)\)")
+"""How a library written in Rust (safetensors) ends what the system told it."""
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def storage_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
     Raises:
         StorageFullError: No space or quota is left, also where a library wraps it in an error of its own.
-        StorageError: Any other OSError.
+        StorageError: Any other OSError, likewise.
     """
     try:
         yield
@@ -32,6 +35,10 @@ def storage_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         raise _translated(error, os.fspath(error.filename or path)) from error
     except Exception as error:
+        number = _RUST.search(str(error))
+        if number is not None:
+            told = OSError(int(number[1]), os.strerror(int(number[1])))
+            raise _translated(told, os.fspath(path)) from error
         if any(words in str(error).lower() for words in _FULL_WORDS):
             raise _full(os.fspath(path)) from error
         raise

@@ -1,5 +1,7 @@
 """What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
 
+from typing import ClassVar
+
 from pdsearch.redaction import redacted
 
 __all__ = [
@@ -26,6 +28,8 @@ class PdsearchError(Exception):
     """
 
     exit_code: int = 1
+    ARROW: ClassVar[str] = "\n  -> "
+    """Stands in a message between what happened and what to do."""
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         self.what = redacted(what)
@@ -34,7 +38,7 @@ class PdsearchError(Exception):
 
     def __str__(self) -> str:
         prefix = f"{self.where}: " if self.where else ""
-        suffix = f"\n  -> {self.hint}" if self.hint else ""
+        suffix = f"{self.ARROW}{self.hint}" if self.hint else ""
         return f"{prefix}{self.what}{suffix}"
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -96,8 +96,9 @@ def refused_by(outcome: Outcome) -> StorageError | None:
     if outcome.state not in (_FULL, _REFUSED):
         return None
     kind = StorageFullError if outcome.state == _FULL else StorageError
-    hint = "free some space, then" if outcome.state == _FULL else "mend the storage, then"
-    return kind(outcome.reason or "the storage refused", hint=f"{hint} run the same command again")
+    what, _, told = (outcome.reason or "the storage refused").partition(StorageError.ARROW)
+    usual = "free some space" if outcome.state == _FULL else "mend the storage"
+    return kind(what, hint=told or f"{usual}, then run the same command again")
 
 
 def job_to_json(job: Job) -> dict[str, Any]:

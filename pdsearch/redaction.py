@@ -1,19 +1,35 @@
-"""What must not stand in a message, a record or a log? Passwords in URLs, and what the environment keeps secret."""
+"""What must not stand in a message, a record or a log? What URLs and the environment hold that is secret.
+
+Standard library only: asked when a space file is read.
+"""
 
 import os
 import re
 
-__all__ = ["redacted"]
+__all__ = ["is_secret", "redacted"]
 
-_IN_URL = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
+_WORDS = "key|token|secret|passw"
+_OPTION = re.compile(f"{_WORDS}|signature|credential|^sig$|^sas$", re.IGNORECASE)
+_VARIABLE = re.compile(_WORDS, re.IGNORECASE)
 _SHORTEST = 6
+
+_USER = re.compile(r"\b((?:s3|gcs?|gs|abfss?|hdfs)://)[^/@\s'\"]*@")
+"""Of an object storage: what stands there is a secret or hardly worth showing."""
+
+_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+_PAIR = re.compile(r"([?&;])([\w.%-]+)=([^&;\s'\"]*)")
+
+
+def is_secret(option: str) -> bool:
+    """Say whether an option of a URL holds a secret, by its name."""
+    return bool(_OPTION.search(option))
 
 
 def redacted(text: str) -> str:
-    """Return a text without passwords in URLs, and without the values of environment variables that hold secrets."""
-    text = _IN_URL.sub(r"\1:***@", text)
+    """Return a text without secrets in URLs, and without the values of environment variables that hold secrets."""
+    text = _PASSWORD.sub(r"\1:***@", _USER.sub(r"\1***@", text))
+    text = _PAIR.sub(lambda found: f"{found[1]}{found[2]}=***" if is_secret(found[2]) else found[0], text)
     for name, value in os.environ.items():
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST:
+        if _VARIABLE.search(name) and len(value) >= _SHORTEST:
             text = text.replace(value, "***")
     return text

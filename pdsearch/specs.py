@@ -141,7 +141,7 @@ class PruneSpec:
     """How the teacher is pruned and recovers.
 
     Args:
-        method: Registered pruning method.
+        method: Registered pruning method, or one of the user's own by dotted path.
         ratio: Requested share of prunable weights (or channels) to remove, in (0, 1).
         recipe: Training after each round; ignored where recovery is "none".
         schedule: "geometric" (20 % of what remains per round), "linear", "exponential" or "one_shot".
@@ -152,6 +152,7 @@ class PruneSpec:
         exclude: Glob patterns of parameter names that are never pruned.
         params: Parameters of the method.
         rewind_epoch: Epoch of the teacher's training whose weights "rewind" goes back to; 0 is initialisation.
+        code: Hash of the file of a method named by dotted path, filled in when a study opens.
     """
 
     method: str
@@ -165,6 +166,7 @@ class PruneSpec:
     exclude: tuple[str, ...] = ()
     params: Params = ()
     rewind_epoch: int = later(0, neutral=0)
+    code: str = later("", neutral="")
 
 
 @dataclass(frozen=True)

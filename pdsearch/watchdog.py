@@ -1,9 +1,9 @@
 """What if a trial hangs? Its worker says where, on disk, and ends; whoever runs the trial next reads it and fails it.
 
 A thread of Python's own could not tell: code that hangs inside a library may hold the interpreter's lock. The timer of
-faulthandler needs no lock, writes the stack of every thread, and ends the process. Without the lock it may meet a frame
-that is just being replaced (a trial that is slow, not stuck) and crash: that ends the process too, and as the first line
-is on disk by then, the trial's verdict is the same.
+faulthandler needs no lock, writes the stack of every thread, and ends the process. Without the lock it may meet a
+frame that is just being replaced (a trial that is slow, not stuck) and crash: that ends the process too, and as the
+first line is on disk by then, the trial's verdict is the same.
 """
 
 import faulthandler

@@ -62,6 +62,36 @@ def alone(student, teacher, targets, params):
 alone.needs_teacher = False
 
 
+@dataclass(frozen=True)
+class Powers:
+    power: float = parameter(1.0, help="of the weight", low=0.0, high=4.0)
+
+
+def sized(model, batches, generator, params):
+    return {
+        f"{name}.weight": module.weight.detach().abs() ** params.power
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
+
+
+sized.params = Powers
+
+
+def early(model, batches, generator, params):
+    return {name: torch.rand(shape) for name, shape in batches[0]}
+
+
+early.needs_data, early.at, early.schedules = True, "init", ["one_shot"]
+
+
+def misplaced(model, batches, generator, params):
+    return {}
+
+
+misplaced.at = "middle"
+
+
 def short(student, teacher):
     return 0
 

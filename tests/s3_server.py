@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-__all__ = ["KEY", "S3Server", "environment"]
+__all__ = ["KEY", "SECRET", "S3Server", "environment"]
 
 KEY = "AKIANOTAREALKEY"
 SECRET = "a-secret-that-nobody-may-see"

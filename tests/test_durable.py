@@ -38,6 +38,12 @@ def test_no_space_in_a_librarys_words(words: str) -> None:
         raise RuntimeError(words)
 
 
+def test_another_refusal_in_a_librarys_words() -> None:
+    with pytest.raises(StorageError, match=os.strerror(errno.EIO)) as caught, storage_errors("place"):
+        raise RuntimeError("Error while serializing: I/O error: x (os error 5)")
+    assert not isinstance(caught.value, StorageFullError)
+
+
 @pytest.mark.parametrize("error", [ValueError("os error 2"), DataError("no space left on device")])
 def test_other_errors_pass(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, storage_errors("place"):

@@ -1,14 +1,26 @@
 """What is a teacher called in a table? Short, and different from every other."""
 
-from collections import Counter
+import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
+from typing import Any
 
 from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.row import Row
 
 __all__ = ["label", "unique_labels"]
+
+MOST = 4
+"""Of so many differences a reader keeps track; beyond, a hash names the line."""
+
+UNTOLD = {"seed", "view_seed", "checkpoint", "code", "fingerprint"}
+"""What a line averages over, and what says nothing to a reader."""
+
+WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "student.model"}
+"""Fields whose values speak for themselves."""
 
 
 def label(row: Row) -> str:
@@ -25,24 +37,63 @@ def label(row: Row) -> str:
 def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
     """Name every line; equal names get what tells them apart, or the start of the configuration's hash."""
     names = [label(row.best) for row in rows]
-    for more in (_loss, _pruning, _hash):
-        count = Counter(names)
-        names = [
-            f"{name} {more(row.best)}".rstrip() if count[name] > 1 else name
-            for name, row in zip(names, rows, strict=True)
-        ]
+    for more in (_differences, _hashes):
+        alike: dict[str, list[int]] = defaultdict(list)
+        for place, name in enumerate(names):
+            alike[name].append(place)
+        for places in alike.values():
+            if len(places) > 1:
+                for place, text in zip(places, more([rows[place].best for place in places]), strict=True):
+                    names[place] = f"{names[place]} {text}".rstrip()
     return tuple(replace(row, label=name) for name, row in zip(names, rows, strict=True))
 
 
-def _loss(row: Row) -> str:
-    # Only configurations of a study without validation share a teacher.
-    return row.loss if row.val_accuracy is None else ""
+def _differences(rows: Sequence[Row]) -> list[str]:
+    """Return for each row the values in which it differs from the others; nothing where they are many."""
+    fields = [_fields(row) for row in rows]
+    names = [
+        name for name in dict.fromkeys(chain(*fields)) if len({repr(given.get(name)) for given in fields}) > 1
+    ]
+    if len(names) > MOST:
+        return ["" for _ in rows]
+    return [" ".join(_shown(name, given[name]) for name in names if name in given) for given in fields]
 
 
-def _pruning(row: Row) -> str:
-    details = (row.prune_schedule, row.prune_recovery, row.prune_scope)
-    return " ".join(detail for detail in details if detail)
+def _fields(row: Row) -> dict[str, Any]:
+    """Return what a line of the ranking stands for: a teacher; its student, too, where nothing was selected."""
+    spec = json.loads(row.spec)
+    sections = ["teacher", "prune", *([] if row.val_accuracy is not None else ["student", "distill"])]
+    found: dict[str, Any] = {}
+    for section in sections:
+        for name, value in (spec.get(section) or {}).items():
+            if name not in UNTOLD:
+                found |= _leaves(f"{section}.{name}", value)
+    return found
 
 
-def _hash(row: Row) -> str:
-    return ((row.teacher_config if row.val_accuracy is not None else None) or row.setting)[:8]
+def _leaves(name: str, value: Any) -> dict[str, Any]:
+    """Return a recipe's fields and a part's parameters one by one, and everything else as it is."""
+    if name.endswith(("options", "params")):
+        value = dict(value)
+    if isinstance(value, dict):
+        return {f"{name}.{key}": each for key, each in value.items()}
+    return {} if value is None else {name: value}
+
+
+def _shown(name: str, value: Any) -> str:
+    section, *_, field = name.split(".")
+    text = f"{value:.4g}" if isinstance(value, float) else str(value).replace(" ", "")
+    if name in WORDS:
+        return text
+    recipe = (
+        {"teacher": "teacher ", "prune": "recover ", "distill": "distill "}[section]
+        if ".recipe." in name
+        else ""
+    )
+    return f"{recipe}{field} {text}"
+
+
+def _hashes(rows: Sequence[Row]) -> list[str]:
+    return [
+        ((row.teacher_config if row.val_accuracy is not None else None) or row.setting)[:8] for row in rows
+    ]

@@ -58,14 +58,14 @@ def hold(
 
 
 def check_held(lease: AnyLease, where: Place) -> None:
-    """Refuse to go on where another driver has got in, which an object storage cannot keep from happening.
+    """Refuse to go on where another driver has taken over: this one was silent too long, or the storage let both in.
 
     Raises:
         StudyHeldError: Another one's name stands in the lease.
     """
-    if isinstance(lease, ObjectLease) and not lease.held:
+    if not lease.held:
         raise StudyHeldError(
-            "another driver has taken the study over",
+            "another run took the study over while this one was silent",
             where=str(where),
-            hint="leave it to that one; what finished here is stored",
+            hint="leave it to that run; nothing finished is lost",
         )

@@ -50,13 +50,27 @@ class ParameterInfo:
 
 @dataclass(frozen=True)
 class Part:
-    """One registered part: what it is, where it comes from, what can be set."""
+    """One registered part: what it is, where it comes from, what can be set.
+
+    Args:
+        kind: A key of `KINDS`.
+        name: As a space file writes it.
+        summary: The first paragraph of its docstring.
+        source: Its section "Source".
+        parameters: What can be set.
+        details: The paragraphs after the first, up to the first section.
+        when: Its section "When": what it is for, and what not.
+        cost: Its section "Cost": what it adds to a trial.
+    """
 
     kind: str
     name: str
     summary: str
     source: str
     parameters: tuple[ParameterInfo, ...]
+    details: str = ""
+    when: str = ""
+    cost: str = ""
 
 
 def names(kind: str) -> list[str]:
@@ -77,7 +91,8 @@ def describe(kind: str, name: str) -> Part:
     entry = _registry(kind).get(name)
     text = _docstring(entry)
     parameters = _parameters(getattr(entry, "params", None))
-    return Part(kind, name, _summary(text), _section(text, "Source"), parameters)
+    sections = (_section(text, title) for title in ("When", "Cost"))
+    return Part(kind, name, _summary(text), _section(text, "Source"), parameters, _details(text), *sections)
 
 
 def part_to_json(part: Part) -> dict[str, Json]:
@@ -88,6 +103,9 @@ def part_to_json(part: Part) -> dict[str, Json]:
         "name": part.name,
         "summary": part.summary,
         "source": part.source,
+        "details": part.details,
+        "when": part.when,
+        "cost": part.cost,
         "parameters": parameters,  # type: ignore[dict-item]  # asdict does not know that the fields are JSON
     }
 
@@ -117,6 +135,16 @@ def _docstring(entry: Any) -> str:
 
 def _summary(text: str) -> str:
     return " ".join(text.split("\n\n")[0].split())
+
+
+def _details(text: str) -> str:
+    """Return the paragraphs between the first one and the first section, which begins as `Title:` alone on a line."""
+    found = []
+    for paragraph in text.split("\n\n")[1:]:
+        if paragraph.splitlines()[0].endswith(":"):
+            break
+        found.append(" ".join(paragraph.split()))
+    return "\n\n".join(found)
 
 
 def _section(text: str, title: str) -> str:

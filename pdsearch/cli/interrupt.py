@@ -1,6 +1,7 @@
 """What does Ctrl-C do? The first lets running trials save their progress, the second ends at once.
 
-SIGTERM counts as a Ctrl-C.
+SIGTERM counts as a Ctrl-C. Further ones are not heard: they would cut off the ending of processes and the removal of
+temporary files.
 """
 
 import signal
@@ -22,24 +23,31 @@ def interruptible(drain: Callable[[], None], say: Callable[[str], None]) -> Iter
         say: Tells the person what happens.
 
     Raises:
-        Interrupted: The block was drained; raised when it has ended.
-        KeyboardInterrupt: At the second signal.
+        Interrupted: The block was drained, or ended at once by a second signal; raised when it has ended.
     """
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature
-        if received:
-            raise KeyboardInterrupt
         received.append(number)
-        say("stopping: running trials save their progress (again to stop at once)")
-        drain()
+        if len(received) == 1:
+            say("stopping: running trials save their progress (again to stop at once)")
+            drain()
+        elif len(received) == 2:
+            say("stopping at once")
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt:
+        if not received:
+            raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if received:
         kind = Terminated if received[0] == signal.SIGTERM else Interrupted
-        raise kind("stopped; nothing finished is lost", hint="run the same command to go on")
+        words = "stopped; nothing finished is lost"
+        if len(received) > 1:
+            words += ", and running trials go on from their last checkpoint"
+        raise kind(words, hint="run the same command to go on")

@@ -28,8 +28,10 @@ def list_parts(
 
 
 def _show(part: Part) -> None:
+    titled = (("When", part.when), ("Cost", part.cost), ("Source", part.source))
     lines = [f"{part.name} ({KINDS[part.kind][1]}: {part.name})", part.summary]
-    print_lines([*lines, f"Source: {part.source}"] if part.source else lines)
+    lines += [*part.details.split("\n\n")] if part.details else []
+    print_lines([*lines, *(f"{title}: {text}" for title, text in titled if text)])
     if part.parameters:
         rows = [(p.name, p.type, str(p.default), p.range, p.help) for p in part.parameters]
         print_table(("parameter", "type", "default", "range", "what it does"), rows)

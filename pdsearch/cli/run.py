@@ -14,7 +14,7 @@ from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.screen import Screen
 from pdsearch.errors import ConfigError
 from pdsearch.space import Space, load
-from pdsearch.storage import is_url
+from pdsearch.storage import is_url, telling
 
 __all__ = ["run"]
 
@@ -71,7 +71,7 @@ def _search(
     from pdsearch.search.preflight import room  # torch is loaded from here on
     from pdsearch.search.study import open_study
 
-    with open_study(space, observer) as study:
+    with telling(observer.say), open_study(space, observer) as study:
         if not study.agenda.idle():
             warning = room(space, study.root)
             if warning:

@@ -3,16 +3,17 @@
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pdsearch.events import Outcome, Use
 from pdsearch.jobs import Job
+from pdsearch.specs import Params
 
 __all__ = ["PHASES", "Tally", "describe", "duration", "ending"]
 
 PHASES = {
-    "teachers": "dense teachers",
-    "baselines": "baselines",
+    "groundwork": "dense teachers and baseline",
     "search": "search",
     "comparison": "fair comparison",
     "confirmation teachers": "dense teachers of the confirmation",
@@ -69,17 +70,24 @@ def describe(job: Job) -> str:
     """Return a job in a few words: teacher, loss, what was sampled."""
     prune, distill = job.spec.prune, job.spec.distill
     taught_by = f"  teacher seed {job.spec.teacher.seed}" if job.spec.teacher.seed else ""
+    model, file = job.spec.teacher.model, job.spec.teacher.checkpoint
     if job.kind == "teacher":
-        return f"train {job.spec.teacher.model}{taught_by}"
-    teacher = f"{prune.method} {prune.ratio:g}" if prune else "unpruned"
+        return f"read {model} from {Path(file).name}" if file else f"train {model}{taught_by}"
     if distill.loss == "ce":
         return f"student alone  seed {distill.seed}"
-    params = "  ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in distill.params
-        if value is not False
+    teacher = (
+        [f"{model} {prune.method} {prune.ratio:g}", *_shown(prune.params)] if prune else [f"{model} unpruned"]
     )
-    return f"{teacher}  {params}" + (f"{taught_by}  seed {distill.seed}" if job.kind == "confirm" else "")
+    words = [*teacher, distill.loss, *_shown(distill.params)]
+    return "  ".join(words) + (f"{taught_by}  seed {distill.seed}" if job.kind == "confirm" else "")
+
+
+def _shown(params: Params) -> list[str]:
+    return [
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in params
+        if value is not False
+    ]
 
 
 def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:

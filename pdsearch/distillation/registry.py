@@ -1,15 +1,13 @@
 """What is a distillation loss? A pure function of outputs and targets, registered with its parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
-from inspect import signature
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from torch import Generator, Tensor, nn
 
 from pdsearch.distillation.outputs import Outputs
-from pdsearch.dotted import is_dotted, load_dotted
-from pdsearch.errors import ConfigError
+from pdsearch.dotted import is_dotted, load_part
 from pdsearch.registry import NoParams, Registry
 
 TRAITS = ("needs_teacher", "features", "adapter", "at_epoch")
@@ -73,17 +71,8 @@ class LossRegistry(Registry[DistillationLoss]):
 
 def _own(name: str) -> DistillationLoss:
     """Return a loss of the user's own; what it declares stands in attributes of the function."""
-    loss = load_dotted(name)
-    try:
-        signature(loss).bind(None, None, None, None)
-    except (TypeError, ValueError) as error:
-        hint = "it is called with the student's and the teacher's outputs, targets and parameters"
-        raise ConfigError(f"{name} is no loss: {error}", hint=hint) from error
-    params = getattr(loss, "params", NoParams)
-    if not (isinstance(params, type) and is_dataclass(params)):
-        raise ConfigError(
-            f"{name}.params is no dataclass", hint="declare each field with pdsearch.registry.parameter"
-        )
+    called_with = "the student's and the teacher's outputs, targets and parameters"
+    loss, params = load_part(name, noun="loss", called_with=called_with, arguments=4)
     declared = {trait: getattr(loss, trait) for trait in TRAITS if hasattr(loss, trait)}
     return DistillationLoss(name, loss, params, **declared)
 

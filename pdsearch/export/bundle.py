@@ -114,7 +114,7 @@ def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore, *,
     }
     texts = {
         "config.yaml": _config(row.best, ranking.study),
-        "card.md": model_card(row, ranking.study, has_weights=trained is not None, onnx_deviation=deviation),
+        "card.md": model_card(row, ranking.study, built=trained and trained[1], onnx_deviation=deviation),
         "result.json": json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
     }
     for name, text in texts.items():

@@ -4,17 +4,19 @@ import json
 from collections.abc import Iterator
 
 from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
+from pdsearch.dotted import is_dotted
+from pdsearch.export.student import Card
 
 __all__ = ["model_card"]
 
 
-def model_card(row: Ranked, study: str, *, has_weights: bool, onnx_deviation: float | None = None) -> str:
+def model_card(row: Ranked, study: str, *, built: Card | None, onnx_deviation: float | None = None) -> str:
     """Return card.md of one exported configuration.
 
     Args:
         row: Its line of the ranking.
         study: Name of the study.
-        has_weights: Whether a trained student lies beside the card.
+        built: How the trained student beside the card is built; None where none lies there.
         onnx_deviation: Of a student.onnx beside the card: its largest difference from the student, relative.
     """
     parts = (
@@ -22,7 +24,8 @@ def model_card(row: Ranked, study: str, *, has_weights: bool, onnx_deviation: fl
         _student(row.best),
         _numbers(row),
         _teacher(row),
-        _use(has_weights),
+        _use(built is not None),
+        *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
         _without_torch(onnx_deviation),
         _again(row.best),
     )
@@ -110,6 +113,26 @@ def _use(has_weights: bool) -> Iterator[str]:
     yield ""
     yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on"
     yield "other images were not measured."
+    yield ""
+
+
+def _own_code(best: Row, built: Card) -> Iterator[str]:
+    """Say what must be there to build a network that is the user's own, and how to do without pdsearch."""
+    module, _, name = built.model.partition(":")
+    options = "".join(f", {option}={value!r}" for option, value in built.options)
+    code = json.loads(best.spec)["student"].get("code") or json.loads(best.spec)["teacher"].get("code")
+    yield f"Its architecture is code of the user's own: `{module}` must be importable where the student is loaded,"
+    yield f"from a file of SHA-256 `{code}`. pdsearch is not needed:"
+    yield ""
+    yield "```python"
+    yield f"from {module} import {name}"
+    yield "from safetensors.torch import load_file"
+    yield ""
+    sizes = f"num_classes={len(built.classes)}, channels={built.channels}, image_size={built.image_size}"
+    yield f"student = {name}({sizes}{options})"
+    yield 'student.load_state_dict(load_file("student.safetensors"))'
+    yield f"mean, std = {list(built.mean)}, {list(built.std)}  # of each channel, 0 to 255"
+    yield "```"
     yield ""
 
 

@@ -61,7 +61,7 @@ def _recipes(spec: TrialSpec) -> dict[str, Any]:
 
 
 def _prune(prune: PruneSpec) -> dict[str, Any]:
-    return _section(prune, drop=("recipe",))
+    return _section(prune, drop=("recipe", "code"))
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:

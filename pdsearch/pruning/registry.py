@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 from torch import Generator, Tensor, nn
 
+from pdsearch.dotted import is_dotted, load_part
+from pdsearch.errors import ConfigError
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams, Registry
 
@@ -49,7 +51,45 @@ class PruningMethod:
     ratio: Callable[[Any], float] | None = None
 
 
-methods: Registry[PruningMethod] = Registry("pruning method", "pdsearch.pruning.methods")
+TRAITS = ("needs_data", "structured", "at", "schedules", "scopes", "ratio")
+"""What a method of the user's own may declare, beside its parameters, as attributes of the function."""
+
+
+WORDS = {"at": ("trained", "init"), "schedules": SCHEDULES, "scopes": ("global", "layer")}
+"""The words that some of these may hold."""
+
+
+class MethodRegistry(Registry[PruningMethod]):
+    """Our methods by name, anyone's by dotted path; `names` lists ours."""
+
+    def get(self, name: str) -> PruningMethod:
+        """Return the method of a name.
+
+        Raises:
+            ConfigError: No method has the name, or what it names is no method.
+        """
+        return _own(name) if is_dotted(name) else super().get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return is_dotted(str(name)) or super().__contains__(name)
+
+
+def _own(name: str) -> PruningMethod:
+    """Return a method of the user's own; what it declares stands in attributes of the function."""
+    called_with = "a network, batches of images and labels, a generator and its parameters"
+    score, params = load_part(name, noun="pruning method", called_with=called_with, arguments=4)
+    declared = {trait: getattr(score, trait) for trait in TRAITS if hasattr(score, trait)}
+    for trait in {*declared} & {*WORDS}:
+        words = declared[trait] = (
+            (declared[trait],) if isinstance(declared[trait], str) else (*declared[trait],)
+        )
+        if not words or not {*words} <= {*WORDS[trait]}:
+            what = f"{name}.{trait} is {', '.join(map(str, words)) or 'empty'}"
+            raise ConfigError(what, hint=f"name some of: {', '.join(WORDS[trait])}")
+    return PruningMethod(name, score, params, **declared)
+
+
+methods: Registry[PruningMethod] = MethodRegistry("pruning method", "pdsearch.pruning.methods")
 
 
 def pruning_method(name: str, *, params: type[Any] = NoParams, **traits: Any) -> Callable[[Score], Score]:

@@ -1,4 +1,4 @@
-"""What is done next? Dense teachers, baselines, the search, its fair comparison, confirmation: one phase after another.
+"""What is done next? What trials start from, the search, its fair comparison, confirmation: one phase after another.
 
 The agenda is all that a runner sees of a study. Every phase can be entered again at any time: what is finished is not
 asked again, so resuming is nothing but running.
@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
-from pdsearch.errors import FailureLimitError, PdsearchError, StudyHeldError
+from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
@@ -68,7 +68,7 @@ class Agenda:
         observer: Who watches.
         forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
-        kept: Whether the study's lease is still ours.
+        fence: Raises where another driver has taken the study over; asked before anything is written.
     """
 
     def __init__(
@@ -84,23 +84,22 @@ class Agenda:
         observer: Observer,
         forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
-        kept: Callable[[], bool] = lambda: True,
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
         self.forget, self.elapsed, self._built = forget, elapsed, built
-        self._kept = kept
+        self._fence = fence
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
         phases: list[tuple[str, Callable[[], Phase]]] = [
-            ("teachers", lambda: self._missing(teachers())),
-            ("baselines", lambda: self._listed(list(self._student_alone()))),
+            ("groundwork", lambda: self._groundwork(teachers())),
             ("search", self._searching),
             ("comparison", self._comparing),
             ("confirmation", lambda: self._listed(list(self._confirming()))),
         ]
         if not space.validated:  # Nothing is compared, so nothing is searched that will be confirmed.
-            left_out = {"baselines", "comparison", *(["search"] if space.confirm else [])}
+            left_out = {"comparison", *(["search"] if space.confirm else [])}
             phases = [phase for phase in phases if phase[0] not in left_out]
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
             phases.insert(-1, ("confirmation teachers", lambda: self._missing(self._teachers_to_confirm())))
@@ -190,13 +189,6 @@ class Agenda:
         """Start nothing more and have what runs closed, so that the next run goes on from here."""
         self.interrupted, self._open = True, False
 
-    def _fence(self) -> None:
-        if not self._kept():
-            raise StudyHeldError(
-                "another run took the study over while this one was silent",
-                hint="leave it to that run; nothing finished is lost",
-            )
-
     def _start(self, job: Job) -> None:
         ledger = self._ledgers.get(job.id)
         if ledger is None and job.kind != "teacher":
@@ -220,6 +212,11 @@ class Agenda:
     def _missing(self, jobs: Iterable[Job]) -> Phase:
         """The dense teachers that are not there yet."""
         return self._listed([job for job in jobs if not self._built(job)])
+
+    def _groundwork(self, teachers: Iterable[Job]) -> Phase:
+        """What needs no trial: dense teachers, and beside them, so that no worker waits, the student alone."""
+        alone = self._student_alone() if self.space.validated else ()
+        return self._listed([*(job for job in teachers if not self._built(job)), *alone])
 
     def _searching(self) -> Phase:
         wanted, limit = self.space.search.trials, self.space.search.timeout

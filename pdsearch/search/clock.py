@@ -2,7 +2,9 @@
 
 import json
 import time
+from contextlib import suppress
 
+from pdsearch.errors import StorageError
 from pdsearch.storage import Place, Remote, read, replace
 
 __all__ = ["Clock"]
@@ -30,8 +32,16 @@ class Clock:
 
     def save(self, total: float | None = None) -> None:
         """Write the seconds so far."""
+        replace(self._path, self._content(total))
+
+    def close(self) -> None:
+        """Write them if that can be done at once: a run that ends waits for no storage, and a few may be lost."""
+        with suppress(StorageError):
+            replace(self._path, self._content(), hasty=True)
+
+    def _content(self, total: float | None = None) -> bytes:
         total = self._before + time.monotonic() - self._start if total is None else total
-        replace(self._path, json.dumps({"seconds": round(total, 3)}).encode())
+        return json.dumps({"seconds": round(total, 3)}).encode()
 
     def _read(self) -> float:
         try:

@@ -40,7 +40,7 @@ class Description:
         precision: "fp32", "bf16" or "fp16".
         versions: Versions of everything that could matter.
         checkpoints: Hash of each file of teacher's weights, by the name the space gives it.
-        code: Hash of the file of each model and loss that the space names by dotted path.
+        code: Hash of the file of each model, method and loss that the space names by dotted path.
     """
 
     fingerprint: str
@@ -58,9 +58,14 @@ class Description:
         )
         distill = replace(spec.distill, code=self._code(spec.distill.loss))
         data = replace(spec.data, fingerprint=self.fingerprint)
-        teacher = self._teacher(spec.teacher)
         return replace(
-            spec, data=data, teacher=teacher, student=student, distill=distill, precision=self.precision
+            spec,
+            data=data,
+            teacher=self._teacher(spec.teacher),
+            prune=spec.prune and replace(spec.prune, code=self._code(spec.prune.method)),
+            student=student,
+            distill=distill,
+            precision=self.precision,
         )
 
     def key(self, spec: TrialSpec) -> str:

@@ -5,11 +5,11 @@ from pdsearch.space import Space
 
 __all__ = ["own_code"]
 
-FIELDS = ("teacher.model", "student.model", "distill.loss")
+FIELDS = ("teacher.model", "student.model", "prune.method", "distill.loss")
 
 
 def own_code(space: Space) -> dict[str, str]:
-    """Return the hash of the source file of every model and loss that a space names by dotted path.
+    """Return the hash of the source file of every model, method and loss that a space names by dotted path.
 
     Raises:
         ConfigError: One cannot be imported.

@@ -7,7 +7,6 @@ import dataclasses
 import math
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -92,11 +91,10 @@ class Records:
 
     Args:
         folder: Where they lie.
-        guard: Called before each is written; raises where somebody else writes them now.
     """
 
-    def __init__(self, folder: Place, *, guard: Callable[[], None] = lambda: None) -> None:
-        self.folder, self._guard = folder, guard
+    def __init__(self, folder: Place) -> None:
+        self.folder = folder
         self.asked, self.finished = self._read("asked"), self._read("finished")
         self.retries = set(self._read("retry"))
         # A failed trial may have been tried again: the twin is the one that did not fail.
@@ -116,7 +114,6 @@ class Records:
         """Write that a job is about to start; a job asked again keeps its first record."""
         if job.id not in self.asked:
             record = {**_identity(job), "asked_at": now()}
-            self._guard()
             write_once(self.folder / f"{job.id}.asked.json", record)
             self.asked[job.id] = record
 
@@ -150,7 +147,6 @@ class Records:
             "started_at": live.started_at,
             "finished_at": now(),
         }
-        self._guard()
         write_once(self.folder / f"{job.id}.finished.json", record)
         self.finished[job.id] = record
         self._by_key[job.kind, job.key] = job.id

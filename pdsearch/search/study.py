@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store, write_once
@@ -19,10 +20,13 @@ from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code
 from pdsearch.search.precision import precision
 from pdsearch.search.records import Records, now
+from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
+from pdsearch.stages.data import dataset
+from pdsearch.stages.obtain import drain
 from pdsearch.stages.site import Site
 from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
 
@@ -66,7 +70,8 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
 
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
-            Or a teacher's checkpoint does not fit it, or its channels cannot be removed.
+            Or a teacher's checkpoint does not fit it, its channels cannot be removed, a network cannot be built, or a
+            loss cannot compare two of them.
         DataError: The data set, one of its images, or a checkpoint is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written.
@@ -88,17 +93,19 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
             prepare_images(images, site, observer.say)
         check_outside(space, found, site)
         check_channels_of(space, found, site)
+        if not resumed:
+            check_trials(space, found, drain(dataset(images, site)))
         describe = _identify(space, folder, found)
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
-                records = Records(folder / "trials", guard=lambda: check_held(lease, folder))
+                records = Records(folder / "trials")
                 agenda = _agenda(space, records, site, home, describe, observer, clock, lease)
                 if resumed and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, describe, resumed)
         finally:
-            clock.save()
+            clock.close()
         _clear(agenda.records, root / "progress")
 
 
@@ -188,7 +195,7 @@ def _agenda(
         observer=observer,
         forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
-        kept=lambda: lease.held,
+        fence=partial(check_held, lease, records.folder.parent),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which models and losses does a document name by dotted path? They are imported, and known from then on."""
+"""Which models, methods and losses does a document name by dotted path? They are imported, and known from then on."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Any
 
 from pdsearch.dotted import is_dotted
 from pdsearch.errors import ConfigError
-from pdsearch.registry import NoParams
+from pdsearch.registry import NoParams, Registry
 from pdsearch.space.catalog import Catalog, options_of
 from pdsearch.space.document import Node, Path, dotted, mark_of, node_at
 from pdsearch.space.parameters import choices_of
@@ -14,26 +14,35 @@ from pdsearch.space.problems import Problems
 
 __all__ = ["with_own_code"]
 
+FIELDS = {"teacher": "model", "student": "model", "prune": "method", "distill": "loss"}
+"""Section -> its field that may name code."""
+
 
 def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
-    """Return a catalog that knows the callables a document names as models and as losses, and nowhere else.
+    """Return a catalog that knows the callables a document names as models, methods and losses, and nowhere else.
 
     What cannot be imported is noted, and taken for known, so that it is not reported twice.
     """
     models = {
         name: _options(root, field, name, problems) for field, name in _named(root, "teacher", "student")
     }
-    losses = {name: _params(root, name, problems) for _, name in _named(root, "distill")}
-    if not models and not losses:
+    methods, losses = (
+        {name: _params(root, field, name, problems) for field, name in _named(root, section)}
+        for section in ("prune", "distill")
+    )
+    if not (models or methods or losses):
         return catalog
     return dataclasses.replace(
-        catalog, models={**catalog.models, **models}, losses={**catalog.losses, **losses}
+        catalog,
+        models={**catalog.models, **models},
+        methods={**catalog.methods, **methods},
+        losses={**catalog.losses, **losses},
     )
 
 
 def _named(root: Node, *sections: str) -> Iterable[tuple[str, str]]:
     for section in sections:
-        field = "loss" if section == "distill" else "model"
+        field = FIELDS[section]
         for name in choices_of(root, section, field, ""):
             if is_dotted(name):
                 yield f"{section}.{field}", name
@@ -49,14 +58,17 @@ def _options(root: Node, field: str, name: str, problems: Problems) -> frozenset
         return None
 
 
-def _params(root: Node, name: str, problems: Problems) -> type[Any]:
+def _params(root: Node, field: str, name: str, problems: Problems) -> type[Any]:
     from pdsearch.distillation.registry import losses  # loads torch
+    from pdsearch.pruning.registry import methods
 
+    registry: Registry[Any] = methods if field == "prune.method" else losses
     try:
-        return losses.get(name).params
+        params: type[Any] = registry.get(name).params
     except ConfigError as error:
-        _note(root, "distill.loss", error, problems)
+        _note(root, field, error, problems)
         return NoParams
+    return params
 
 
 def _note(root: Node, field: str, error: ConfigError, problems: Problems) -> None:

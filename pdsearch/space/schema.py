@@ -35,7 +35,7 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
         known: Schema = {"enum": sorted(words)}
         if field == "model":
             known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}, OWN_CODE]}
-        if field == "loss":
+        if field in ("loss", "method"):
             known = {"anyOf": [known, OWN_CODE]}
         sections[section]["properties"][field] |= known
     sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
@@ -50,10 +50,11 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     distill["else"] = {"propertyNames": {"enum": sorted(distill["properties"])}}
     params = sections["PruneSection"]["properties"]["params"]
     params.pop("patternProperties", None)
-    params |= {
-        "properties": _parameters(names.methods.values()),
-        "additionalProperties": False,
-    }
+    params |= {"properties": _parameters(names.methods.values())}
+    # Likewise of a method.
+    prune = sections["PruneSection"]
+    prune["if"] = {"properties": {"method": OWN_CODE}, "required": ["method"]}
+    prune["else"] = {"properties": {"params": {"propertyNames": {"enum": sorted(params["properties"])}}}}
     schema["properties"]["space"] = _space(names, schema)
     return {"$schema": DIALECT, **schema, "title": "pdsearch space"}
 

@@ -159,7 +159,7 @@ class PruneSection(Section):
     """How the teacher is pruned and recovers."""
 
     method: Annotated[str, AfterValidator(words.method)] = Field(
-        "none", description="The pruning method, or none."
+        "none", description="The pruning method: a registered one, package.module:function, or none."
     )
     ratio: Share | None = unset("Share of prunable weights or channels to remove.")
     schedule: Literal["geometric", "linear", "exponential", "one_shot"] = Field(

@@ -1,6 +1,6 @@
 """Does every pruning a space can ask for make sense? The methods judge; their reasons are collected here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -8,9 +8,9 @@ from pdsearch.errors import ConfigError
 from pdsearch.space.draft import Draft
 from pdsearch.space.model import Parameter, Space
 from pdsearch.space.resolve import centre
-from pdsearch.specs import PruneSpec
+from pdsearch.specs import PruneSpec, TrialSpec
 
-__all__ = ["check_sense", "prunings"]
+__all__ = ["check_sense", "corners", "prunings"]
 
 MOST_POINTS = 2_000
 
@@ -29,16 +29,26 @@ def check_sense(draft: Draft, space: Space) -> None:
 
 def prunings(space: Space) -> Iterator[PruneSpec]:
     """Yield what a space can ask for, each once: all choices, the ends of ranges; 2,000 points at most."""
+    seen: set[PruneSpec] = set()
+    for trial in corners(space, lambda parameter: parameter.name.startswith("prune.")):
+        if trial.prune is not None and trial.prune not in seen:
+            seen.add(trial.prune)
+            yield trial.prune
+
+
+def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[TrialSpec]:
+    """Yield the trials of all choices and all ends of ranges of some parameters, the others in their middle.
+
+    Args:
+        space: What is searched.
+        matters: Whether a parameter is varied; what its `when` names is, too. 2,000 points at most.
+    """
     varied: set[str] = set()
     for parameter in reversed(space.parameters):
-        if parameter.name.startswith("prune.") or parameter.name in varied:
+        if matters(parameter) or parameter.name in varied:
             varied |= {parameter.name, *parameter.when}
-    seen: set[PruneSpec] = set()
     for point in islice(_points(space.parameters, varied, {}), MOST_POINTS):
-        pruning = space.resolve(point).prune
-        if pruning is not None and pruning not in seen:
-            seen.add(pruning)
-            yield pruning
+        yield space.resolve(point)
 
 
 def _points(

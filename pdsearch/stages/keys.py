@@ -131,6 +131,7 @@ def _round_fields(spec: TrialSpec, *, last: bool) -> dict[str, Json]:
         "params": keyed(prune.params),
         "scope": prune.scope,
         "exclude": keyed(prune.exclude),
+        **({"code": prune.code} if prune.code else {}),
     }
     if prune.at == "init":
         # Only the last round trains, by the teacher's own recipe.

@@ -8,12 +8,13 @@ __all__ = ["check_own_code"]
 
 
 def check_own_code(spec: TrialSpec) -> None:
-    """Refuse a trial whose models or loss are other code here than where the study was opened.
+    """Refuse a trial whose models, method or loss are other code here than where the study was opened.
 
     Raises:
         ConfigError: A file differs, or cannot be imported here.
     """
-    named = ((spec.teacher.model, spec.teacher.code), (spec.student.model, spec.student.code))
+    named = [(spec.teacher.model, spec.teacher.code), (spec.student.model, spec.student.code)]
+    named += [(spec.prune.method, spec.prune.code)] if spec.prune else []
     for name, code in (*named, (spec.distill.loss, spec.distill.code)):
         if code and source_hash(name) != code:
             hint = "give every node the same file, e.g. by `ray job submit --working-dir`"

@@ -12,7 +12,7 @@ from pdsearch.specs import Json, StudentSpec, TrialSpec
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.site import Site
 
-__all__ = ["FROM_TEACHER", "Student", "latency_of", "student"]
+__all__ = ["FROM_TEACHER", "Student", "latency_of", "shaped", "student"]
 
 FROM_TEACHER = "from_teacher"
 
@@ -45,7 +45,7 @@ class Student:
 
 def student(spec: TrialSpec, data: Dataset, teacher: Network | None, site: Site) -> Student:
     """Return the student of a trial."""
-    shape = _shaped(spec, data, teacher) if spec.student.model == FROM_TEACHER else spec.student
+    shape = shaped(spec, data, teacher)
     model = blank(shape.model, shape.options, data, spec.distill.seed)
     size = (data.channels, data.image_size, data.image_size)
     name = ("flops", shape.model, repr(shape.options), repr(size), str(data.num_classes))
@@ -61,8 +61,10 @@ def latency_of(student: Student, data: Dataset, site: Site) -> float:
     return found
 
 
-def _shaped(spec: TrialSpec, data: Dataset, teacher: Network | None) -> StudentSpec:
-    """Return the architecture that the pruned teacher's masks ask for; an unpruned teacher asks for its own."""
+def shaped(spec: TrialSpec, data: Dataset, teacher: Network | None) -> StudentSpec:
+    """Return the architecture that is named, or that the teacher's masks ask for: its own, where nothing is pruned."""
+    if spec.student.model != FROM_TEACHER:
+        return spec.student
     if teacher is None:
         raise TrialError("a student shaped by its teacher needs one", where="student.model")
     options = plan_from_masks(

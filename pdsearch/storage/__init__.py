@@ -15,7 +15,8 @@ from pdsearch.storage.files import (
 from pdsearch.storage.nodes import beside, cache_folder
 from pdsearch.storage.place import Place, Remote, place, resolved
 from pdsearch.storage.refusals import StorageAwayError, StorageDeniedError
-from pdsearch.storage.url import flaw, is_url, redacted
+from pdsearch.storage.url import flaw, is_url
+from pdsearch.storage.waiting import telling
 
 __all__ = [
     "Place",
@@ -32,11 +33,11 @@ __all__ = [
     "place",
     "read",
     "read_all",
-    "redacted",
     "remove",
     "remove_tree",
     "rename",
     "replace",
     "resolved",
     "subfolders",
+    "telling",
 ]

@@ -84,14 +84,20 @@ def subfolders(folder: Place) -> list[str]:
         return sorted(item.name for item in folder.iterdir() if item.is_dir()) if folder.is_dir() else []
 
 
-def replace(place: Place, content: bytes) -> None:
+def replace(place: Place, content: bytes, *, hasty: bool = False) -> None:
     """Write a file as a whole, whatever stood there. On a disk it may be lost with the power, but is never half.
+
+    Args:
+        place: The file.
+        content: Its bytes.
+        hasty: Do not wait for an object storage that does not answer.
 
     Raises:
         StorageError: It cannot be written.
     """
     if isinstance(place, Remote):
-        objects_at(place).put(place.path, content)
+        objects = objects_at(place)
+        (objects.hasty() if hasty else objects).put(place.path, content)
         return
     fresh = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
     with storage_errors(place):

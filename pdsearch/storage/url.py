@@ -3,15 +3,14 @@
 import re
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["SCHEMES", "flaw", "is_url", "redacted"]
+from pdsearch.redaction import is_secret, redacted
+
+__all__ = ["SCHEMES", "flaw", "is_url"]
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 """What pyarrow.fs speaks by URL and what results can lie on. S3 is tested; the others take the same way."""
 
-_SECRET = re.compile(r"key|secret|token|passw|signature|credential|^sig$|^sas$", re.IGNORECASE)
 _NAME = re.compile(r"[^\s%\\\x00-\x1f\x7f]+")
-_USER = re.compile(r"(\w://)[^/@\s'\"]*@")
-_PAIR = re.compile(r"([?&;])([\w.%-]+)=([^&;\s'\"]*)")
 
 _CREDENTIALS = (
     "give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile in ~/.aws, or the instance's role"
@@ -39,20 +38,12 @@ def flaw(url: str) -> tuple[str, str] | None:
         return f"{redacted(url)} is no URL: {error}", "write s3://bucket/prefix?option=value&option=value"
     if "@" in parts.netloc and not _harmless_user(scheme, parts.netloc):
         return f"{redacted(url)}: credentials do not belong into a URL", _CREDENTIALS
-    secret = next((name for name in names if _SECRET.search(name)), None)
+    secret = next((name for name in names if is_secret(name)), None)
     if secret is not None:
         return f"{redacted(url)}: {secret} does not belong into a URL", _CREDENTIALS
     if not parts.netloc and scheme != "hdfs":
         return f"{redacted(url)} names no bucket", f"write {scheme}://bucket/prefix"
     return _bad_path(redacted(url), parts.path.strip("/"), parts.fragment)
-
-
-def redacted(text: str) -> str:
-    """Return a text with what may be a secret in its URLs replaced by stars."""
-    hidden = _USER.sub(r"\1***@", text)
-    return _PAIR.sub(
-        lambda found: f"{found[1]}{found[2]}=***" if _SECRET.search(found[2]) else found[0], hidden
-    )
 
 
 def _harmless_user(scheme: str, netloc: str) -> bool:

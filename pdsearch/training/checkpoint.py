@@ -1,12 +1,11 @@
 """Where does one training run stand, so that it can go on after anything was killed?"""
 
-import errno
 import hashlib
 import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
-from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.durable import storage_errors
 from pdsearch.specs import Json, canonical_json
 from pdsearch.storage import Place, Remote, place, read, remove_tree, replace
 
@@ -24,18 +23,28 @@ __all__ = ["Checkpoint"]
 SHARE = 0.05
 """Writing takes about this share of the time at most."""
 
+LONGEST_S = 120.0
+"""However slow the storage, no more than this is at stake: one write that hung would else put off the next for long."""
+
 
 class Checkpoint:
     """The progress of one training run: one file or object, replaced as a whole, so that it is never torn.
 
     Args:
         folder: Where it lies; created when first written.
-        interval_s: Seconds between two writes, at least; 0 writes after every epoch, whatever it costs.
+        interval_s: Seconds from one write's begin to the next one's, at least; 0 writes whenever it is asked.
+        clock: Tells the seconds.
     """
 
-    def __init__(self, folder: str | Place, *, interval_s: float = 10.0) -> None:
-        self._folder, self._interval = place(folder), interval_s
-        self._last, self._cost = time.monotonic(), 0.0
+    def __init__(
+        self,
+        folder: str | Place,
+        *,
+        interval_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._interval, self._clock = place(folder), interval_s, clock
+        self._last, self._cost = clock(), 0.0
 
     @property
     def path(self) -> Place:
@@ -44,8 +53,8 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Return whether it is time to save again."""
-        wait = max(self._interval, self._cost / SHARE) if self._interval > 0 else 0
-        return time.monotonic() - self._last >= wait
+        wait = max(self._interval, min(self._cost / SHARE, LONGEST_S)) if self._interval > 0 else 0
+        return self._clock() - self._last >= wait
 
     def save(self, identity: str, tensors: Mapping[str, Tensor], meta: Mapping[str, Json]) -> None:
         """Replace the stored progress.
@@ -58,15 +67,12 @@ class Checkpoint:
         Raises:
             StorageError: It could not be written; the former progress is still there.
         """
-        start = time.monotonic()
+        start = self._clock()
         text = canonical_json({"identity": identity, "meta": dict(meta)})
-        try:
+        with storage_errors(str(self.path)):
             self._replace(dict(tensors), {"progress": text, "checksum": _checksum(text, tensors)})
-        except OSError as error:
-            kind = StorageFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
-            raise kind(f"cannot write progress: {error.strerror}", where=str(self.path)) from error
-        self._last = time.monotonic()
-        self._cost = self._last - start
+        # What is stored is the state of this moment: work that is lost is counted from here.
+        self._last, self._cost = start, self._clock() - start
 
     def load(self, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the stored tensors and meta; None if there are none, broken ones, or another run's."""

@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +15,15 @@ from pdsearch.specs import Recipe, derive_seed
 from pdsearch.training.engine import Engine
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.objective import Objective
+from pdsearch.training.part import BEGIN, Part, random_states
 from pdsearch.training.report import EpochReport
 from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
 from pdsearch.training.state import TrainingState
 
-__all__ = ["Epochs", "masked_weights"]
+__all__ = ["Epochs", "Keep", "masked_weights"]
+
+Keep: TypeAlias = Callable[[Callable[[], Part]], object]
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,22 @@ class Epochs:
     engine: Engine
     masked: Sequence[tuple[nn.Parameter, Tensor]]
 
-    def run(self, epoch: int) -> EpochReport:
+    def run(self, epoch: int, begun: Part = BEGIN, keep: Keep = lambda _part: None) -> EpochReport:
         """Train and measure one epoch, counted from 0; the best weights so far are remembered.
+
+        Args:
+            epoch: Its number.
+            begun: What was done of it before.
+            keep: Asked after each step whether to save, with what returns how far the epoch has come.
 
         Raises:
             TrialError: The training diverged.
+            StorageError: Progress could not be written.
         """
-        start = time.perf_counter()
+        start = time.perf_counter() - begun.seconds
         seed = derive_seed(self.seed, "epoch", epoch)
         with reproducible(seed, device=self.engine.device, threads=self.engine.threads):
-            loss, lr = self._train(epoch)
+            loss, lr = self._train(epoch, begun, start, keep)
             if not self.state.finite():
                 raise TrialError(
                     f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: a weight is not finite"
@@ -63,13 +74,13 @@ class Epochs:
                 self.state.consider(value)
         return report
 
-    def _train(self, epoch: int) -> tuple[float, float]:
+    def _train(self, epoch: int, begun: Part, start: float, keep: Keep) -> tuple[float, float]:
         self.state.model.train()
-        batches = self._batches(epoch)
+        batches, device = self._batches(epoch), self.engine.device
         # Summed on the device: asking for each step's loss would make a GPU wait at every step.
-        total = torch.zeros((), dtype=torch.float64, device=self.engine.device)
-        lr = self.recipe.lr
-        for step, index in enumerate(batches):
+        total = begun.begin(device)
+        lr = learning_rate(self.recipe, epoch, len(batches) - 1, len(batches))
+        for step, index in enumerate(batches[begun.steps :], begun.steps):
             lr = learning_rate(self.recipe, epoch, step, len(batches))
             self.state.optimizer.zero_grad(set_to_none=True)
             for part in index.chunk(self.engine.parts):
@@ -79,6 +90,7 @@ class Epochs:
                 self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))
                 total += loss.detach() * len(part)
             self._step(lr)
+            keep(partial(_now, step + 1, start, total, device))
         return float(total) / len(self.views), lr
 
     def _backward(self, loss: Tensor) -> None:
@@ -108,6 +120,10 @@ class Epochs:
             scaler.step(optimizer)
             scaler.update()
         self.state.average()
+
+
+def _now(steps: int, start: float, total: Tensor, device: str) -> Part:
+    return Part(steps, time.perf_counter() - start, total, random_states(device))
 
 
 def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Generator, Mapping
 
 from torch import Tensor, nn
 
-from pdsearch.specs import Json, Recipe, digest, keyed
+from pdsearch.specs import Recipe, digest, keyed
 from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.engine import Engine
 from pdsearch.training.epoch import Epochs, masked_weights
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.objective import Objective
 from pdsearch.training.optim import validate
+from pdsearch.training.part import BEGIN
+from pdsearch.training.progress import Progress
 from pdsearch.training.report import EpochReport
 from pdsearch.training.state import TrainingState
 
@@ -34,8 +36,9 @@ def fit(
     The result depends on the network, the views, the objective, the recipe, the seed, the mask and the
     precision, never on torch's global generators, which are left as they were. When the generator has run to
     its end the network holds the weights that the recipe selects. It may be closed at any report, and then
-    saves its progress. With a checkpoint, a later call with equal arguments and a network of the same shape
-    yields the stored reports again, then goes on where the progress was saved, bit for bit.
+    saves its progress; while it trains it saves after the first step at which the checkpoint's interval is over.
+    With a checkpoint, a later call with equal arguments and a network of the same shape yields the stored reports
+    again, then goes on where the progress was saved, in the middle of an epoch too, bit for bit.
 
     Args:
         model: The network.
@@ -58,37 +61,23 @@ def fit(
     epochs = Epochs(
         state, views, objective, recipe, seed, evaluate, engine, masked_weights(model, mask or {})
     )
-    identity = _identity(model, recipe, seed, engine, len(views))
-    reports = _resume(checkpoint, identity, state)
+    progress = Progress(checkpoint, _identity(model, recipe, seed, engine, len(views)), state)
+    part = progress.resume()
+    reports = progress.reports
     yield from tuple(reports)
     for epoch in range(len(reports), recipe.epochs):
-        reports.append(epochs.run(epoch))
-        saved = checkpoint is not None and checkpoint.due() and _save(checkpoint, identity, state, reports)
+        reports.append(epochs.run(epoch, part, progress.keep))
+        part, saved = BEGIN, progress.keep()
         try:
             yield reports[-1]
         except GeneratorExit:
-            if checkpoint is not None and not saved:
-                _save(checkpoint, identity, state, reports)
+            if not saved:
+                progress.save()
             raise
     state.finish()
-
-
-def _save(checkpoint: Checkpoint, identity: str, state: TrainingState, reports: list[EpochReport]) -> bool:
-    stored: list[Json] = [report.to_json() for report in reports]
-    checkpoint.save(identity, state.tensors(), {"state": state.meta(), "reports": stored})
-    return True
 
 
 def _identity(model: nn.Module, recipe: Recipe, seed: int, engine: Engine, images: int) -> str:
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     what = {"recipe": recipe, "seed": seed, "precision": engine.precision, "images": images, "shapes": shapes}
     return digest(keyed(what))
-
-
-def _resume(checkpoint: Checkpoint | None, identity: str, state: TrainingState) -> list[EpochReport]:
-    stored = checkpoint.load(identity) if checkpoint is not None else None
-    if stored is None:
-        return []
-    tensors, meta = stored
-    state.restore(tensors, meta["state"])
-    return [EpochReport.from_json(report) for report in meta["reports"]]

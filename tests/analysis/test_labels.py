@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from pdsearch.analysis import rank_teachers
 from tests.analysis.made_up import confirmed, study
 
@@ -22,13 +24,46 @@ def test_short_names() -> None:
     assert found == ["vgg19_bn magnitude 59%", "vgg19_bn unpruned", "student alone"]
 
 
-def test_equal_names_get_what_tells_them_apart() -> None:
-    one = _with(confirmed("magnitude", [0.7]), "a" * 64)
-    two = _with(confirmed("magnitude", [0.6]), "b" * 64, recovery="finetune")
-    assert _labels(one, two) == [
-        "vgg19_bn magnitude 59% geometric lr_rewind global",
-        "vgg19_bn magnitude 59% geometric finetune global",
-    ]
+def changed(records: list[dict[str, Any]], config: str, section: str, **fields: Any) -> list[dict[str, Any]]:
+    for item in records:
+        item["id"] += config
+        item["spec"][section] |= fields
+        item["teacher"]["config"] = config
+    return records
+
+
+@pytest.mark.parametrize(
+    ("section", "one", "other", "texts"),
+    [
+        ("prune", {"recovery": "lr_rewind"}, {"recovery": "finetune"}, ["lr_rewind", "finetune"]),
+        ("prune", {"params": [["power", 0.5]]}, {"params": [["power", 2.0]]}, ["power 0.5", "power 2"]),
+        ("prune", {"ratio": 0.59}, {"ratio": 0.592}, ["ratio 0.59", "ratio 0.592"]),
+        (
+            "teacher",
+            {"recipe": {"lr": 0.1, "epochs": 2}},
+            {"recipe": {"lr": 0.2, "epochs": 2}},
+            ["teacher lr 0.1", "teacher lr 0.2"],
+        ),
+        ("teacher", {"options": []}, {"options": [["width", 4]]}, ["", "width 4"]),
+    ],
+)
+def test_equal_names_get_the_values_in_which_they_differ(
+    section: str, one: dict[str, Any], other: dict[str, Any], texts: list[str]
+) -> None:
+    first = changed(confirmed("magnitude", [0.7]), "a" * 64, section, **one)
+    second = changed(confirmed("magnitude", [0.6]), "b" * 64, section, **other)
+    assert _labels(first, second) == [f"vgg19_bn magnitude 59% {text}".rstrip() for text in texts]
+
+
+def test_so_many_differences_that_nobody_keeps_track_are_a_hash() -> None:
+    many = {name: [0.1, 0.2] for name in ("lr", "gamma", "momentum", "peak", "ema")}
+    one, other = (
+        changed(
+            confirmed("magnitude", [0.7 - n / 10]), c * 64, "prune", recipe={k: v[n] for k, v in many.items()}
+        )
+        for n, c in enumerate("ab")
+    )
+    assert _labels(one, other) == ["vgg19_bn magnitude 59% aaaaaaaa", "vgg19_bn magnitude 59% bbbbbbbb"]
 
 
 def test_what_nothing_else_tells_apart_gets_its_hash() -> None:

@@ -24,7 +24,17 @@ def score_warmly() -> None:
     """Score weights
     by their warmth.
 
-    A longer story.
+    A longer story,
+    in two lines.
+
+    And its end.
+
+    When:
+        In winter,
+        at night.
+
+    Cost:
+        Coal.
 
     Source:
         Someone, "On warmth", 2020,
@@ -62,6 +72,8 @@ def test_a_part_is_described_by_its_docstring() -> None:
     part = describe("parts", "warm")
     assert part.summary == "Score weights by their warmth."
     assert part.source == 'Someone, "On warmth", 2020, section 2.'
+    assert part.details == "A longer story, in two lines.\n\nAnd its end."
+    assert (part.when, part.cost) == ("In winter, at night.", "Coal.")
 
 
 @pytest.mark.parametrize("name", ["stack", "object"])
@@ -73,6 +85,7 @@ def test_classes_and_their_objects_speak_through_the_class(name: str) -> None:
 def test_a_part_that_says_nothing_is_described_by_nothing() -> None:
     part = describe("parts", "plain")
     assert (part.summary, part.source, part.parameters) == ("", "", ())
+    assert (part.details, part.when, part.cost) == ("", "", "")
 
 
 def test_parameters_are_those_of_the_dataclass() -> None:

@@ -44,11 +44,45 @@ def test_the_first_signal_drains_and_the_block_ends_by_itself(
     assert raised.value.exit_code == code
 
 
-def test_the_second_signal_ends_at_once() -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        (signal.SIGINT, signal.SIGINT, 130),
+        (signal.SIGTERM, signal.SIGTERM, 143),
+        (signal.SIGINT, signal.SIGTERM, 130),
+    ],
+)
+def test_the_second_signal_ends_at_once(first: int, second: int, code: int) -> None:
     draining = Draining()
-    with pytest.raises(KeyboardInterrupt):
-        signalled(draining, signal.SIGINT, signal.SIGINT)
+    with pytest.raises(Interrupted, match="from their last checkpoint") as raised:
+        signalled(draining, first, second)
     assert (draining.drained, draining.reached) == (1, 1)
+    assert draining.said == "stopping at once"
+    assert raised.value.exit_code == code
+
+
+def test_impatience_does_not_cut_off_the_clean_up() -> None:
+    cleaned: list[bool] = []
+
+    def signalled_while_it_cleans() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            cleaned.append(True)
+
+    draining = Draining()
+    with pytest.raises(Interrupted), interruptible(draining.drain, draining.say):
+        signalled_while_it_cleans()
+    assert cleaned == [True]
+
+
+def test_an_interruption_that_was_no_signal_is_passed_on() -> None:
+    draining = Draining()
+    with pytest.raises(KeyboardInterrupt), interruptible(draining.drain, draining.say):
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("error", [None, ValueError])

@@ -15,7 +15,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     def describe(kind: str, name: str) -> Part:
         if name != "one":
             raise ConfigError(f"unknown {name}")
-        return Part(kind, name, "Does one thing.", "A paper.", (HEAT,) if kind == "losses" else ())
+        told = ("It does it well.\n\nAlways.", "Often.", "Little.") if kind == "losses" else ()
+        return Part(kind, name, "Does one thing.", "A paper.", (HEAT,) if kind == "losses" else (), *told)
 
     monkeypatch.setattr(listing, "describe", describe)
     monkeypatch.setattr(listing, "names", {kind: ["one"] for kind in KINDS}.__getitem__)
@@ -36,6 +37,13 @@ def test_one_part_is_shown_with_source_and_parameters(capsys: pytest.CaptureFixt
     assert main(["list", "losses", "one"]) == 0
     text = capsys.readouterr().out
     assert "distill.loss: one" in text
+    assert text.splitlines()[1:6] == [
+        "Does one thing.",
+        "It does it well.",
+        "Always.",
+        "When: Often.",
+        "Cost: Little.",
+    ]
     assert "Source: A paper." in text
     assert "heat\tfloat\t4.0\t1 to 20, log\thow warm" in text
 

@@ -1,13 +1,14 @@
 """Are jobs, artifacts and epochs counted as a person would?"""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from pdsearch.cli.tally import Tally, describe, duration, ending
 from pdsearch.events import Outcome
 from tests.cli.played import record, show
-from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job
+from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job, pruned
 
 
 class Counting:
@@ -68,11 +69,16 @@ def test_the_time_left_is_told_from_the_second_job_on(monkeypatch: pytest.Monkey
 
 
 def test_a_job_is_described_by_what_was_sampled() -> None:
-    assert describe(job(SPEC)) == "magnitude 0.36  alpha 0.5  temperature 4"
-    assert describe(job(DENSE)).startswith("unpruned  alpha 0.5")
+    assert describe(job(SPEC)) == "convnet_s magnitude 0.36  kd  alpha 0.5  temperature 4"
+    assert describe(job(pruned(params=(("power", 0.25),)))).startswith(
+        "convnet_s magnitude 0.36  power 0.25  kd"
+    )
+    assert describe(job(DENSE)).startswith("convnet_s unpruned  kd  alpha 0.5")
     assert describe(job(distilled(seed=3), kind="confirm")).endswith("seed 3")
     assert describe(job(ALONE)) == "student alone  seed 0"
     assert describe(job(DENSE, kind="teacher")) == "train convnet_s"
+    outside = replace(DENSE, teacher=replace(DENSE.teacher, checkpoint="weights/best.pth"))
+    assert describe(job(outside, kind="teacher")) == "read convnet_s from best.pth"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Does a node that is not fit for trials say why, before it is given one?"""
 
 import importlib.util
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from pdsearch.cluster import examine as module
 from pdsearch.cluster.examine import examine, versions_here
 from pdsearch.dotted import source_hash
+from pdsearch.storage import StorageDeniedError, names, place, remove, replace
+from tests.s3_server import SECRET, S3Server
 
 CODE = "pdsearch.dotted:is_dotted"
 
@@ -92,3 +95,57 @@ def test_missing_data_and_code_are_named(asked: dict[str, Any], tmp_path: Path) 
     wrong = examine({**asked, "code": {CODE: "0"}})
     assert wrong is not None
     assert "is not the code the driver has" in wrong["what"]
+
+
+@pytest.fixture
+def in_a_bucket(asked: dict[str, Any], s3: S3Server, bucket: str) -> dict[str, Any]:
+    """What a node is asked where the study lies on S3."""
+    root = s3.url(f"{bucket}/runs")
+    marker = place(root) / "study" / ".nodes.tmp"
+    replace(marker, b"token")
+    return {**asked, "root": root, "marker": str(marker)}
+
+
+def test_a_node_that_sees_the_bucket_is_fit_and_keeps_nothing_there(in_a_bucket: dict[str, Any]) -> None:
+    assert examine(in_a_bucket) is None
+    assert names(place(in_a_bucket["root"]) / "study") == [".nodes.tmp"]
+
+
+@pytest.mark.parametrize("mark", [b"other", None])
+def test_a_bucket_that_is_not_the_driver_s_is_refused(
+    in_a_bucket: dict[str, Any], mark: bytes | None
+) -> None:
+    marker = place(in_a_bucket["marker"])
+    if mark is None:
+        remove(marker)
+    else:
+        replace(marker, mark)
+    wrong = examine(in_a_bucket)
+    assert wrong is not None
+    assert wrong["kind"] == "storage"
+    assert "is not the driver's" in wrong["what"]
+    assert "instance role" in wrong["hint"]
+
+
+def test_a_node_without_the_bucket_says_so_at_once_and_shows_no_secret(
+    in_a_bucket: dict[str, Any], bucket: str
+) -> None:
+    elsewhere = {name: str(in_a_bucket[name]).replace(bucket, f"{bucket}-not") for name in ("root", "marker")}
+    began = time.monotonic()
+    wrong = examine({**in_a_bucket, **elsewhere})
+    assert time.monotonic() - began < 20
+    assert wrong is not None
+    assert (wrong["kind"], "is not the driver's" in wrong["what"]) == ("storage", True)
+    assert SECRET not in str(wrong)
+
+
+def test_a_node_whose_rights_do_not_reach_is_refused(
+    in_a_bucket: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageDeniedError("no permission: PutObject", where="s3://x")
+
+    monkeypatch.setattr("pdsearch.storage.replace", refuse)
+    wrong = examine(in_a_bucket)
+    assert wrong is not None
+    assert "no permission: PutObject" in wrong["what"]

@@ -171,8 +171,9 @@ def test_parameters_have_help_and_ranges(entry: DistillationLoss) -> None:
         assert bounded or field.metadata["choices"] is not None, field.name
 
 
-def test_the_docstring_names_its_source(entry: DistillationLoss) -> None:
-    assert "Source:" in (entry.loss.__doc__ or "")
+def test_the_docstring_says_when_to_use_it_what_it_costs_and_its_source(entry: DistillationLoss) -> None:
+    for section in ("When:", "Cost:", "Source:"):
+        assert f"\n    {section}\n        " in (entry.loss.__doc__ or ""), section
 
 
 STANDARDISING = [name for name in sorted(losses) if hasattr(losses.get(name).params, "standardise")]

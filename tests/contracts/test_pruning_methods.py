@@ -179,5 +179,6 @@ def test_parameters_have_help_and_ranges(method: PruningMethod) -> None:
         assert bounded or field.metadata["choices"] is not None, field.name
 
 
-def test_the_docstring_names_its_source(method: PruningMethod) -> None:
-    assert "Source:" in (method.score.__doc__ or "")
+def test_the_docstring_says_when_to_use_it_what_it_costs_and_its_source(method: PruningMethod) -> None:
+    for section in ("When:", "Cost:", "Source:"):
+        assert f"\n    {section}\n        " in (method.score.__doc__ or ""), section

@@ -72,8 +72,8 @@ def call(folder: Path, *words: str, code: int = 0) -> tuple[str, str]:
     return out.getvalue(), error.getvalue()
 
 
-def begin(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    """Start the program and return at once."""
+def begin(folder: Path, *words: str, own_group: bool = False) -> "subprocess.Popen[str]":
+    """Start the program and return at once; in a group of processes of its own, as a shell does, if asked."""
     return subprocess.Popen(
         [sys.executable, "-m", "pdsearch", *words],
         cwd=folder,
@@ -81,6 +81,7 @@ def begin(folder: Path, *words: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=own_group,
     )
 
 

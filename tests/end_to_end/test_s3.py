@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from pdsearch.storage import Remote, names, place, read_all
+from pdsearch.storage import Remote, names, objects, place, read_all, remove, remove_tree
 from tests.end_to_end.program import call, run, stop_when, write
+from tests.s3_gate import Gate
 from tests.s3_server import SECRET, S3Server
 
 SERIAL = ("run", "tiny.yaml", "--serial", "--progress", "lines")
@@ -61,3 +64,40 @@ def test_a_driver_killed_with_its_machine_is_replaced_and_nothing_is_repeated(
     assert "nothing was trained" in call(tmp_path, *SERIAL)[0]
     assert not (tmp_path / "runs").exists()
     assert not [name for name in os.listdir(tmp_path) if name.startswith("s3")]
+
+
+def test_a_storage_that_is_gone_ends_the_run_and_the_same_command_goes_on_when_it_is_back(
+    s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "PATIENCE_S", 4.0)
+    with Gate(s3.port) as gate:
+        url = f"s3://{bucket}/runs?endpoint_override=127.0.0.1:{gate.port}&scheme=http"
+        write(tmp_path, ("storage: runs", f'storage: "{url}"'))
+        directly = place(s3.url(f"{bucket}/runs/tiny"))
+        assert isinstance(directly, Remote)
+
+        def shut() -> None:
+            until = time.monotonic() + 60
+            while not finished(directly) and time.monotonic() < until:
+                time.sleep(0.02)
+            gate.shut()
+
+        watching = threading.Thread(target=shut)
+        watching.start()
+        _, said = call(tmp_path, *SERIAL, code=74)
+        watching.join()
+        assert said.count("waiting for the storage") == 1
+        assert "then run the same command again" in said
+        assert SECRET not in said
+        before = finished(directly)
+        assert before
+        gate.open()
+        # Nobody could give the leases back, and their owner, this process, lives on.
+        remove(directly / "driver.lease")
+        remove_tree(directly.parent / "artifacts" / ".leases")
+        call(tmp_path, *SERIAL)
+        after = finished(directly)
+        assert before.items() < after.items()
+        searched = [json.loads(c)["key"] for name, c in after.items() if name.startswith("search-")]
+        assert len(searched) == len(set(searched)) == 4
+        call(tmp_path, "verify", url.replace("/runs?", "/runs/tiny?"), "--deep")

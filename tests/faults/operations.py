@@ -15,9 +15,9 @@ from typing import Any
 
 from pdsearch.errors import PdsearchError
 
-__all__ = ["DIE", "DIED", "FAIL", "TEAR", "Hazard", "in_child"]
+__all__ = ["DIE", "DIED", "FAIL", "FULL", "TEAR", "Hazard", "in_child"]
 
-FAIL, DIE, TEAR = "fail", "die", "tear"
+FAIL, DIE, TEAR, FULL = "fail", "die", "tear", "full"
 DIED = 9
 """Exit code of a child that died at its operation."""
 
@@ -35,6 +35,7 @@ _EVENTS = {
     "os.symlink",
     "os.truncate",
 }
+_TAKE_SPACE = {"os.link", "os.mkdir", "os.symlink"}
 
 
 class Hazard:
@@ -43,7 +44,8 @@ class Hazard:
     Args:
         root: The folder.
         at: Number of the operation, from 1; 0 never strikes.
-        mode: FAIL raises EIO once, DIE ends the process before the operation, TEAR after half of a write.
+        mode: FAIL raises EIO once, DIE ends the process before the operation, TEAR after half of a write; FULL raises
+            ENOSPC from there on, for whatever takes space.
     """
 
     def __init__(self, root: Path, at: int, mode: str) -> None:
@@ -59,20 +61,22 @@ class Hazard:
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if event in _EVENTS and any(self._ours(argument) for argument in args[:2]):
-            self._strike()
+            self._strike(takes_space=event in _TAKE_SPACE or (event == "open" and _writes(args[2])))
 
     def _wrapped(self, operation: Callable[..., Any]) -> Callable[..., Any]:
         def call(descriptor: int, *args: Any) -> Any:
             if self._ours(_path(descriptor)):
                 self.syncs.append(self.count + 1)
-                self._strike(descriptor)
+                self._strike(descriptor, takes_space=True)
             return operation(descriptor, *args)
 
         return call
 
-    def _strike(self, descriptor: int | None = None) -> None:
+    def _strike(self, descriptor: int | None = None, *, takes_space: bool) -> None:
         self.count += 1
-        if self.count != self.at:
+        if self.mode == FULL and 0 < self.at <= self.count and takes_space:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.mode == FULL or self.count != self.at:
             return
         if self.mode == FAIL:
             raise OSError(errno.EIO, "the disk does not answer")
@@ -118,6 +122,10 @@ def _live(action: Callable[[], object], hazard: Hazard, writing: int) -> None:
     finally:
         os.write(writing, json.dumps([hazard.count, hazard.syncs]).encode())
         os._exit(code)
+
+
+def _writes(flags: Any) -> bool:
+    return bool(int(flags) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND))
 
 
 def _path(descriptor: int) -> str:

@@ -9,9 +9,9 @@ from pdsearch.invariants import check_invariants
 from pdsearch.search import study
 from pdsearch.space import Space
 from tests.faults import world
-from tests.faults.operations import DIE, DIED, FAIL, TEAR, Hazard, in_child
+from tests.faults.operations import DIE, DIED, FAIL, FULL, TEAR, Hazard, in_child
 
-OK, REFUSED = 0, 74
+OK, REFUSED, NO_SPACE = 0, 74, 75
 
 
 @pytest.fixture
@@ -72,3 +72,17 @@ def test_the_journal_may_be_lost_as_well(where: Space) -> None:
         run_with(where, at, DIE)
         (Path(where.storage) / "study" / "journal.log").unlink(missing_ok=True)
         go_on(where, expected, f"died at operation {at} of {operations}, its journal lost")
+
+
+def test_the_disk_may_be_full_from_any_operation_on(where: Space) -> None:
+    code, operations, _ = run_with(where, 0, FULL)
+    assert code == OK
+    expected = results(where)
+    codes = []
+    for at in range(1, operations + 1, 11):
+        code, _, _ = run_with(where, at, FULL)
+        assert code in (OK, NO_SPACE), f"full from {at} of {operations}"
+        assert code == NO_SPACE or results(where) == expected, "what says nothing has lost nothing"
+        codes.append(code)
+        go_on(where, expected, f"full from operation {at} of {operations}")
+    assert codes.count(NO_SPACE) > 0.9 * len(codes)

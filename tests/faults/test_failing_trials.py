@@ -105,11 +105,19 @@ def test_a_trial_that_hung_fails_when_it_is_run_again(here: Site, tmp_path: Path
     assert "Timeout" in log.read_text()
 
 
-@pytest.mark.parametrize("error", [StorageError("gone"), StorageFullError("full")])
-def test_a_refusal_travels_as_an_outcome(error: StorageError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageError("gone"),
+        StorageFullError("full"),
+        StorageError("away", where="s3://b", hint="check the network, then run the same command again"),
+    ],
+)
+def test_a_refusal_travels_as_an_outcome_and_says_once_what_to_do(error: StorageError) -> None:
     back = refused_by(Outcome(refusal(error), str(error)))
     assert type(back) is type(error)
-    assert "run the same command again" in str(back)
+    assert str(back).count("run the same command again") == str(back).count("->") == 1
+    assert error.hint is None or str(back) == str(error)
     assert refused_by(Outcome("failed", "another")) is None
 
 

@@ -21,11 +21,16 @@ __all__ = ["author"]
 
 def test_what_is_fixed_and_what_is_searched_is_known_by_its_file(author: Author, tmp_path: Path) -> None:
     module = author.write()
-    model, loss = f"{module}:flat", f"{module}:alone"
-    searched = {**DOCUMENT["space"], "distill.loss": ["kd", loss]}
+    model, method, loss = f"{module}:flat", f"{module}:sized", f"{module}:alone"
+    searched = {
+        **DOCUMENT["space"],
+        "distill.loss": ["kd", loss],
+        "prune.method": ["none", "magnitude", method],
+    }
+    searched["prune.ratio"] = {"choices": [0.2], "when": {"prune.method": ["magnitude", method]}}
     searched["distill.temperature"] = {**searched["distill.temperature"], "when": {"distill.loss": ["kd"]}}
     named = space(tmp_path, student={"model": model}, distill={}, space=searched)
-    assert own_code(named) == {name: source_hash(name) for name in (loss, model)}
+    assert own_code(named) == {name: source_hash(name) for name in (loss, model, method)}
     assert own_code(space(tmp_path)) == {}
 
 
@@ -53,7 +58,8 @@ def completed(author: Author, folder: Path, student: str) -> TrialSpec:
     """A trial of one's own teacher, loss and student; X is the module's name."""
     module = author.write()
     parts = {"teacher": {"model": f"{module}:Shaped"}, "distill": {"loss": f"{module}:squared"}}
-    searched = {**DOCUMENT["space"], "distill.weight": [1.0, 2.0]}
+    searched = {**DOCUMENT["space"], "distill.weight": [1.0, 2.0], "prune.method": [f"{module}:sized"]}
+    searched["prune.ratio"] = 0.2
     del searched["distill.temperature"]
     own = space(folder, student={"model": student.replace("X", module)}, space=searched, **parts)
     with open_study(own, Watching()) as study:
@@ -69,6 +75,8 @@ def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other
     record = {"spec": spec_to_json(spec), "student": {"model": built, "options": {}}}
     shape = _finalist(record).shape
     assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
+    assert spec.prune is not None
+    assert spec.prune.code == source_hash(spec.prune.method)
     dense, hard = unpruned(spec, shape), alone(spec, shape)
     assert (dense.distill.code, hard.distill.code) == (source_hash(spec.distill.loss), "")
     for trial in (spec, dense, hard):

@@ -1,4 +1,4 @@
-"""A document may name models and losses of the user's own; what cannot be imported is said, with its line."""
+"""A document may name models, methods and losses of the user's own; what cannot be imported is said, with its line."""
 
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,21 @@ def test_they_stand_where_ours_do_with_their_options_and_parameters(author: Auth
     assert (spec.distill.loss, spec.distill.params) == (f"{name}:squared", (("weight", 2.0),))
 
 
+def test_a_method_is_searched_beside_ours(author: Author) -> None:
+    name = f"{author.write()}:sized"
+    found = parsed(
+        {
+            "prune.method": ["none", "magnitude", name],
+            "prune.ratio": {"choices": [0.36], "when": {"prune.method": ["magnitude", name]}},
+            "prune.params.power": {"low": 0, "high": 2, "when": {"prune.method": [name]}},
+        }
+    )
+    spec = found.resolve({"prune.method": name, "prune.ratio": 0.36, "prune.params.power": 2.0})
+    assert spec.prune is not None
+    assert (spec.prune.method, spec.prune.params) == (name, (("power", 2.0),))
+    assert parse(found.to_json(), catalog=CATALOG) == found
+
+
 def test_they_are_searched_beside_ours(author: Author) -> None:
     name = f"{author.write()}:squared"
     found = parsed(
@@ -58,7 +73,8 @@ def test_they_are_searched_beside_ours(author: Author) -> None:
             {"distill": {"loss": "nowhere:f"}},
             r"distill\.loss: cannot import nowhere: there is no such module",
         ),
-        ({"prune": {"method": "X:flat"}}, "unknown pruning method 'X:flat'"),
+        ({"prune": {"method": "X:short", "ratio": 0.5}}, r"prune\.method: X:short is no pruning method"),
+        ({"prune": {"method": "X:sized", "ratio": 0.5, "params": {"pwoer": 1}}}, r"did you mean 'power'"),
         ({"data": {"source": "X:flat"}}, "unknown data source 'X:flat'"),
     ],
 )
@@ -73,10 +89,10 @@ def test_what_does_not_fit_is_refused_once(author: Author, sections: dict[str, A
     assert str(caught.value).count(name if "nowhere" not in said else "nowhere") <= 2
 
 
-def test_nothing_is_imported_that_is_no_model_and_no_loss(author: Author) -> None:
+def test_nothing_is_imported_that_is_no_part_of_a_trial(author: Author) -> None:
     name = author.write("raise SystemExit('it ran')\n")
     with pytest.raises(ConfigError):
-        parsed(prune={"method": f"{name}:f"}, teacher={"model": "convnet_l", "options": {"a": f"{name}:f"}})
+        parsed(data={"source": f"{name}:f"}, teacher={"model": "convnet_l", "options": {"a": f"{name}:f"}})
 
 
 def test_the_line_is_said(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from pdsearch.space import load, parse
+from pdsearch.space.catalog import registered
 from pdsearch.space.document import to_plain
 from pdsearch.space.reader import read_yaml
 from pdsearch.space.words import METRICS
 from tests.space.documents import document
-from tests.space.parts import CATALOG
 from tests.space.reference import PAGE, SECTIONS, written
 from tests.space.test_schema import SHIPPED
 
@@ -38,7 +38,7 @@ def test_it_names_every_metric() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_its_examples_load(example: str) -> None:
     given: Any = to_plain(read_yaml(example.encode(), "example"))
-    parse({**document(), **given}, catalog=CATALOG)
+    parse({**document(), **given}, catalog=registered())
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

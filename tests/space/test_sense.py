@@ -4,7 +4,7 @@ import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.space import load, parse
-from pdsearch.space.sense import prunings
+from pdsearch.space.sense import corners, prunings
 from pdsearch.specs import PruneSpec
 from tests.space.documents import SEARCHED, document, space
 from tests.space.parts import CATALOG
@@ -53,7 +53,15 @@ def test_what_no_choice_reaches_is_not_refused() -> None:
 
 def test_registered_methods_are_asked() -> None:
     (digits,) = [path for path in SHIPPED if path.name == "digits.yaml"]
-    ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: synflow}}"
-    with pytest.raises(ConfigError, match="synflow makes no sense with prune"):
-        load(digits, ["space.prune.method=[none, synflow]", ratio])
-    load(digits, ["space.prune.method=[none, synflow]", ratio, "prune.at=init"])
+    ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: grasp}}"
+    with pytest.raises(ConfigError, match="grasp makes no sense with prune"):
+        load(digits, ["space.prune.method=[none, grasp]", ratio])
+    load(digits, ["space.prune.method=[none, grasp]", ratio, "prune.at=init"])
+
+
+def test_corners_are_all_choices_and_ends_of_what_matters_and_the_middle_of_the_rest() -> None:
+    searched = {"distill.alpha": {"low": 0.0, "high": 1.0}, "distill.temperature": {"low": 2.0, "high": 4.0}}
+    found = corners(space(searched, prune={"method": "none"}), lambda p: p.name == "distill.alpha")
+    assert [dict(trial.distill.params) for trial in found] == [
+        {"alpha": alpha, "standardise": False, "temperature": 3.0} for alpha in (0.0, 1.0)
+    ]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pdsearch.training.epoch import Epochs
+from pdsearch.training.epoch import Epochs, Keep
+from pdsearch.training.part import Part
 from pdsearch.training.report import EpochReport
 
 __all__ = ["counted"]
@@ -13,9 +14,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     trained: list[int] = []
     run = Epochs.run
 
-    def counting(epochs: Epochs, epoch: int) -> EpochReport:
+    def counting(epochs: Epochs, epoch: int, begun: Part, keep: Keep) -> EpochReport:
         trained.append(epoch)
-        return run(epochs, epoch)
+        return run(epochs, epoch, begun, keep)
 
     monkeypatch.setattr(Epochs, "run", counting)
     return trained

@@ -18,11 +18,13 @@ __all__ = ["author"]
 
 def own(module: str) -> TrialSpec:
     """A trial of nothing but one's own."""
-    model, loss = f"{module}:Shaped", f"{module}:squared"
+    assert SPEC.prune is not None
+    model, method, loss = (f"{module}:{name}" for name in ("Shaped", "sized", "squared"))
     return replace(
         SPEC,
         teacher=replace(SPEC.teacher, model=model, code=source_hash(model)),
         student=replace(SPEC.student, model=f"{module}:flat", code=source_hash(f"{module}:flat")),
+        prune=replace(SPEC.prune, method=method, params=(("power", 2.0),), code=source_hash(method)),
         distill=replace(SPEC.distill, loss=loss, params=(("weight", 0.5),), code=source_hash(loss)),
     )
 
@@ -36,7 +38,7 @@ def test_a_trial_of_one_s_own_parts_runs_from_end_to_end(author: Author, here: S
 
 @pytest.mark.parametrize("method", ["magnitude", "filter_l1"])
 def test_a_student_is_shaped_from_one_s_own_teacher(author: Author, here: Site, method: str) -> None:
-    spec = pruned(own(author.write()), method=method, ratio=0.36)
+    spec = pruned(own(author.write()), method=method, ratio=0.36, params=(), code="")
     events, outcome = run(replace(spec, student=replace(spec.student, model="from_teacher", code="")), here)
     assert (outcome.state, outcome.reason) == ("complete", None)
     options = facts(events).student["options"]
@@ -59,13 +61,16 @@ def test_every_key_that_depends_on_a_file_changes_with_it(author: Author) -> Non
     assert not {*round_keys(teacher)} & {*round_keys(spec)}
     first, second = (pruned(each, at="init") for each in (spec, teacher))
     assert not {*round_keys(first)} & {*round_keys(second)}
+    method = pruned(spec, code="0" * 64)
+    assert dense_key(method) == dense_key(spec)
+    assert not {*round_keys(method)} & {*round_keys(spec)}
     for part in ("student", "distill"):
         other = replace(spec, **{part: replace(getattr(spec, part), code="0" * 64)})
         assert dense_key(other) == dense_key(spec)
         assert student_key(other) != student_key(spec)
 
 
-@pytest.mark.parametrize("part", ["teacher", "student", "distill"])
+@pytest.mark.parametrize("part", ["teacher", "prune", "student", "distill"])
 def test_another_file_than_the_study_s_fails_the_trial(author: Author, here: Site, part: str) -> None:
     spec, other = own(author.write()), own(author.write(NETS + "\n# another\n"))
     check_own_code(spec)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from pdsearch.errors import StorageError, StorageFullError
@@ -141,15 +141,24 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
         assert loaded is None or (loaded[1] == {"x": 1} and torch.equal(loaded[0]["a"], TENSORS["a"]))
 
 
-def test_a_failed_write_keeps_the_former_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_failed_write_keeps_the_former_progress(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     progress = Checkpoint(tmp_path)
     progress.save("me", TENSORS, {"x": 1})
 
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(StorageFullError, match="No space left"):
+    with pytest.raises(StorageFullError, match="run the same command again"):
         progress.save("me", TENSORS, {"x": 2})
     loaded = progress.load("me")
     assert loaded is not None
@@ -159,7 +168,7 @@ def test_a_failed_write_keeps_the_former_progress(tmp_path: Path, monkeypatch: p
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot write progress"):
+    with pytest.raises(StorageError, match="storage refused"):
         Checkpoint(tmp_path / "file" / "folder").save("me", TENSORS, {})
 
 
@@ -176,8 +185,7 @@ def test_writing_waits_for_its_interval_and_its_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    progress = Checkpoint(tmp_path, interval_s=10)
+    progress = Checkpoint(tmp_path, interval_s=10, clock=lambda: clock[0])
     assert not progress.due()
     clock[0] += 10
     assert progress.due()
@@ -185,7 +193,11 @@ def test_writing_waits_for_its_interval_and_its_share(
     monkeypatch.setattr(checkpoint, "_fsync", lambda _: None)
     monkeypatch.setattr(os, "replace", lambda *_: None)
     progress.save("me", TENSORS, {})
-    clock[0] += 39
+    clock[0] += 37
     assert not progress.due()
     clock[0] += 1
-    assert progress.due()
+    assert progress.due(), "40 s from where the write began, twenty times what it took"
+    monkeypatch.setattr(checkpoint, "save_file", lambda *_, **__: clock.__setitem__(0, clock[0] + 60))
+    progress.save("me", TENSORS, {})
+    clock[0] += 60
+    assert progress.due(), "one write that hung does not put off the next for twenty minutes"

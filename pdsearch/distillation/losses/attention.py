@@ -32,6 +32,12 @@ def attention_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: 
     q is the mean of squares over channels, as one vector of length 1 an image. Stages are paired from the
     deepest back; the larger map is averaged down to the smaller.
 
+    When:
+        Where widths differ and places matter: it compares where stages are active, not what they hold.
+
+    Cost:
+        The teacher runs in every step; the comparison is cheap.
+
     Source:
         Zagoruyko, Komodakis, "Paying more attention to attention", ICLR 2017, arXiv 1612.03928, equation 2,
         with the mean over positions of the official code.

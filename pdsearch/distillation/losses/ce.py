@@ -14,6 +14,12 @@ __all__ = ["ce_loss"]
 def ce_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: NoParams) -> Tensor:
     """Cross-entropy with the labels; the student alone.
 
+    When:
+        As the baseline: what a student learns alone. Every ranking has it beside the teachers.
+
+    Cost:
+        No teacher runs.
+
     Source:
         The hard term of Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015,
         arXiv 1503.02531, section 2.

@@ -37,6 +37,13 @@ def dist_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DistP
     loss = hard * CE + T^2 * (inter * (1 - mean correlation of rows) + intra * (1 - mean correlation of
     columns)) of the softened probabilities; rows are images, columns classes. Correlation is Pearson's.
 
+    When:
+        Where the teacher is far stronger than the student, which cannot follow its probabilities but may keep
+        their order.
+
+    Cost:
+        As kd.
+
     Source:
         Huang, You, Wang, Qian, Xu, "Knowledge distillation from a stronger teacher", NeurIPS 2022,
         arXiv 2205.10536, equations 8 to 10; T^2 as in the official code.

@@ -55,6 +55,14 @@ def dkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DkdPar
     probabilities count by their largest class. In epoch e of the first `warmup_epochs` both terms are multiplied
     by e / warmup_epochs; the official code has 20, here none is the default.
 
+    When:
+        Where a teacher is sure of its labels, so that kd says little of the other classes. `other_weight`
+        depends on the teacher: search it. With a teacher that is very sure the first steps are large: take
+        `warmup_epochs`, 20 in the official code, or a smaller learning rate.
+
+    Cost:
+        As kd.
+
     Source:
         Zhao, Cui, Song, Qiu, Liang, "Decoupled knowledge distillation", CVPR 2022, arXiv 2203.08679, equation
         7.

@@ -73,6 +73,13 @@ def fitnet_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: Fit
     The larger map is averaged down to the smaller. The paper trains on the hint first and distills then;
     here, as in later comparisons, both are one loss.
 
+    When:
+        Where both networks go through stages of the same sizes and the student is thin. Which stage, and how
+        much it counts, depends on the pair: search `stage` and `hint_weight`.
+
+    Cost:
+        The teacher runs in every step, and a convolution is trained along.
+
     Source:
         Romero, Ballas, Kahou, Chassang, Gatta, Bengio, "FitNets: hints for thin deep nets", ICLR 2015,
         arXiv 1412.6550, equation 3; weights as in Tian, Krishnan, Isola, ICLR 2020, arXiv 1910.10699.

@@ -35,6 +35,13 @@ def kd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: KdParam
     the batch. T^2 keeps the soft gradient's size as T grows. With `standardise` the soft term alone sees
     standardised logits.
 
+    When:
+        To begin with, and the paper's loss. Temperature and alpha depend on the pair and cost nothing to try:
+        search both.
+
+    Cost:
+        Next to nothing: the teacher's logits are computed once for all trials that share its views.
+
     Source:
         Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015, arXiv 1503.02531, section
         2; alpha as in the official code of Park, No, arXiv 2109.14960.

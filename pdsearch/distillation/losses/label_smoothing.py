@@ -25,6 +25,12 @@ def label_smoothing_loss(
 ) -> Tensor:
     """Cross-entropy with (1 - smoothing) * target + smoothing / classes; the student alone.
 
+    When:
+        As a control: is it the teacher that helps, or would any softness do?
+
+    Cost:
+        No teacher runs.
+
     Source:
         Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture for computer vision",
         CVPR 2016, arXiv 1512.00567, section 7; as the teacher that knows nothing: Yuan, Tay, Li, Wang, Feng,

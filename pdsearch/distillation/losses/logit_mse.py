@@ -32,6 +32,13 @@ def logit_mse_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: 
 
     It has no temperature: kd's soft term approaches it, centred, as the temperature grows.
 
+    When:
+        As a control without a temperature, or where the logits themselves are wanted. `standardise` frees it
+        from the teacher's scale.
+
+    Cost:
+        As kd.
+
     Source:
         Ba, Caruana, "Do deep nets really need to be deep?", NeurIPS 2014, arXiv 1312.6184, equation 1; with a
         hard term as in Kim, Oh, Kim, Cho, Yun, "Comparing Kullback-Leibler divergence and mean squared error

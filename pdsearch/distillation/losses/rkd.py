@@ -35,6 +35,12 @@ def rkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: RkdPar
     loss = hard * CE + distance * huber(d(s), d(t)) + angle * huber(cos(s), cos(t)), on pooled features.
     Memory for the angles grows with the cube of the batch.
 
+    When:
+        As similarity, on pooled features: only how images lie to one another counts, by distances and angles.
+
+    Cost:
+        The teacher runs in every step; memory and time grow with the cube of the batch.
+
     Source:
         Park, Kim, Lu, Cho, "Relational knowledge distillation", CVPR 2019, arXiv 1904.05068, equations 4 to
         9.

@@ -31,6 +31,13 @@ def similarity_loss(student: Outputs, teacher: Outputs, targets: Tensor, params:
     G holds the products of all pairs of images' last feature maps, each row of length 1. Widths and sizes of
     the maps may differ.
 
+    When:
+        Where networks differ in widths, depth and sizes of maps: it compares images with one another, not
+        maps.
+
+    Cost:
+        The teacher runs in every step; products of all pairs of a batch's last maps.
+
     Source:
         Tung, Mori, "Similarity-preserving knowledge distillation", ICCV 2019, arXiv 1907.09682, equations 1
         to 4.

@@ -28,6 +28,13 @@ def score_bn_scale(
     Raises:
         TrialError: No layer is followed by batch normalisation, or there is no image.
 
+    When:
+        On trained networks whose every convolution is followed by batch normalisation. Not where a scale is
+        undone by the layer after it.
+
+    Cost:
+        Forward for one image a round; the dependency graph is traced with one image.
+
     Source:
         Liu, Li, Shen, Huang, Yan, Zhang, "Learning efficient convolutional networks through network
         slimming", ICCV 2017, arXiv 1708.06519, section 3.

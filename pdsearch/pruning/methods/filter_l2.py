@@ -15,10 +15,16 @@ TINY = 1e-12
 def score_filter_l2(
     model: nn.Module, batches: Batches, generator: Generator, params: NoParams
 ) -> dict[str, Tensor]:
-    """Score output channels by the L2 norm of their weights, over the layer's mean.
+    """Score output channels by |w|, the L2 norm of their weights, over the layer's mean.
 
     Within a layer this is the paper's order; the mean makes layers of different fan-in comparable when the
     scope is global.
+
+    When:
+        As filter_l1; a few large weights count for more.
+
+    Cost:
+        No image scored. One sort of all channels a round; the dependency graph is traced with one image.
 
     Source:
         He, Kang, Dong, Fu, Yang, "Soft filter pruning for accelerating deep convolutional neural networks",

@@ -32,6 +32,13 @@ def score_fisher(
 
     Takes one backward pass per image. Batch normalisation uses the running statistics.
 
+    When:
+        On a trained teacher near a minimum of its loss, where first-order terms vanish and curvature is what
+        a removal costs.
+
+    Cost:
+        Forward and back for 512 training images one at a time: on a GPU many times taylor's.
+
     Source:
         LeCun, Denker, Solla, "Optimal brain damage", NeurIPS 1989, equation 5; Fisher for the diagonal as in
         Theis, Korshunova, Tejani, Huszar, "Faster gaze prediction with dense networks and Fisher pruning",

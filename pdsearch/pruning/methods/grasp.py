@@ -30,6 +30,13 @@ def score_grasp(
     removes the highest -w * (H g), which are the lowest here. Batch normalisation uses each batch's own
     statistics.
 
+    When:
+        At initialisation, before a teacher's only training: it keeps what lets the pruned network train, snip
+        what its loss feels now.
+
+    Cost:
+        Twice over 512 training images a round, the second time with a gradient of the gradient.
+
     Source:
         Wang, Zhang, Grosse, "Picking winning tickets before training by preserving gradient flow", ICLR 2020,
         arXiv 2002.07376, equation 8 and algorithm 2; temperature as in the official code.

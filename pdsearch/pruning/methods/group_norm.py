@@ -30,6 +30,13 @@ def score_group_norm(
     it, in all layers that additions tie (a residual stage). Only the shape of the images is read. The mean
     over each tie is 1. torch-pruning's GroupMagnitudeImportance is the same.
 
+    When:
+        Where channels are tied, as in residual networks: it weighs all layers of a tie, filter_l1 only those
+        that make the channel.
+
+    Cost:
+        No image scored. One sort of all channels a round; the dependency graph is traced with one image.
+
     Source:
         Fang, Ma, Song, Mi, Wang, "DepGraph: towards any structural pruning", CVPR 2023, arXiv 2301.12900,
         section 3.3, without its sparse training.

@@ -23,6 +23,12 @@ def score_group_taylor(
     goes with a channel is as for group_norm, without normalisation, and so is the mean over each tie.
     torch-pruning's GroupTaylorImportance is the same.
 
+    When:
+        Where channels are tied and the images are to be asked, as taylor asks them for single weights.
+
+    Cost:
+        Forward and back over 512 training images a round; the dependency graph is traced with one image.
+
     Source:
         Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance estimation for neural network pruning", CVPR
         2019, arXiv 1906.10771, equation 8 without the square; grouped as in Fang, Ma, Song, Mi, Wang,

@@ -15,6 +15,13 @@ def score_magnitude(
 ) -> dict[str, Tensor]:
     """Score weights by their absolute values: |w|.
 
+    When:
+        The first to try, and the paper's choice: a trained teacher, geometric rounds, lr_rewind. At
+        initialisation it knows nothing but the draw.
+
+    Cost:
+        No image. One sort of all weights a round.
+
     Source:
         Han, Pool, Tran, Dally, "Learning both weights and connections for efficient neural networks", 2015,
         arXiv 1506.02626, section 3.

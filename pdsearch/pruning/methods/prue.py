@@ -23,6 +23,12 @@ def score_prue(
     teacher that is sure of some images of a class and not of others; keeping the weights it depends on
     enlarges the uncertainty that its soft labels carry. Batch normalisation uses the running statistics.
 
+    When:
+        Where the teacher's answers are what counts, not its accuracy: it is made for distillation.
+
+    Cost:
+        Twice forward and once back over 512 training images a round.
+
     Source:
         Wang, Chen, Kou, Shi, "PrUE: Distilling knowledge from sparse teacher networks", ECML PKDD 2022,
         arXiv 2207.00586, section 4; the spread as in the authors' code, over the images given here.

@@ -16,6 +16,12 @@ def score_random(
 ) -> dict[str, Tensor]:
     """Score weights by uniform draws in [0, 1), from the generator alone.
 
+    When:
+        As a control: what another method gains over it at the same ratio is the worth of its scores.
+
+    Cost:
+        No image. One draw for each weight and one sort a round.
+
     Source:
         The random baseline of Frankle, Dziugaite, Roy, Carbin, "Pruning neural networks at initialization:
         why are we missing the mark?", 2021, arXiv 2009.08576, section 3.

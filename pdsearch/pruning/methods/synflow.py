@@ -12,16 +12,25 @@ from pdsearch.registry import NoParams
 __all__ = ["score_synflow"]
 
 
-@pruning_method("synflow", needs_data=True, at=("init",))
+@pruning_method("synflow", needs_data=True)
 def score_synflow(
     model: nn.Module, batches: Batches, generator: Generator, params: NoParams
 ) -> dict[str, Tensor]:
     """Score weights by |w| * dR/d|w|, R the sum of the logits for an image of ones through |weights|.
 
     Only the shape of the images is read, never their content. As in the official code every entry of the
-    state is made positive and normalisation uses the (initial) running statistics. R is a product over layers
-    that leaves 32 bits in deep networks, so it is taken in 64. The paper's schedule is exponential with 100
-    rounds and recovery none between them.
+    state is made positive and normalisation uses the running statistics: at initialisation those that say
+    nothing, on a trained network those it learned. R is a product over layers that leaves 32 bits in deep
+    networks, so it is taken in 64. The paper's schedule is exponential with 100 rounds and recovery none
+    between them.
+
+    When:
+        At initialisation and at high ratios, where other methods cut whole layers off: with `schedule:
+        exponential` and 100 rounds it provably does not. On a trained teacher it is magnitude that looks
+        along whole paths.
+
+    Cost:
+        Forward and back for one image a round, in 64 bits; no training image.
 
     Source:
         Tanaka, Kunin, Yamins, Ganguli, "Pruning neural networks without any data by iteratively conserving

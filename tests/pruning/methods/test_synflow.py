@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.pruning.methods.synflow import score_synflow
+from pdsearch.pruning.registry import methods
 from pdsearch.pruning.select import select
 from pdsearch.registry import NoParams
 
@@ -24,6 +25,28 @@ def test_is_the_sum_over_paths_through_the_weight() -> None:
     scores = score(net, torch.randn(1, 2))
     assert scores["0.weight"].tolist() == [[5.0, 10.0], [18.0, 24.0]]
     assert scores["2.weight"].tolist() == [[15.0, 42.0]]
+
+
+def test_it_goes_with_trained_teachers_and_with_untrained_ones() -> None:
+    assert set(methods.get("synflow").at) == {"trained", "init"}
+
+
+def test_on_a_trained_network_paths_pass_through_what_its_normalisation_learned() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2, bias=False)
+    )
+    first, norm, last = net.get_parameter("0.weight"), net.get_submodule("1"), net.get_parameter("3.weight")
+    assert isinstance(norm, nn.BatchNorm1d)
+    nn.init.normal_(norm.weight)
+    nn.init.uniform_(norm.get_buffer("running_var"), 0.1, 3.0)
+    scores = score(net, torch.randn(5, 3))
+    net.requires_grad_(False)
+    for i in range(4):
+        scale = abs(float(norm.weight[i])) / (float(norm.get_buffer("running_var")[i]) + norm.eps) ** 0.5
+        for j in range(3):
+            paths = [abs(float(first[i, j])) * scale * abs(float(last[k, i])) for k in range(2)]
+            assert float(scores["0.weight"][i, j]) == pytest.approx(sum(paths), rel=1e-6)
 
 
 def test_flow_is_conserved_from_layer_to_layer() -> None:

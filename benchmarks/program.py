@@ -1,0 +1,84 @@
+"""The program at work in a folder of its own, for campaigns of faults: started, looked at, its remains counted."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.kills import SPACE
+from pdsearch.storage import Place, names, place, read_all
+
+__all__ = ["Program", "wait"]
+
+_ENDED_S = 90
+"""Ray's agents, which do nothing alone, leave a minute after their Ray."""
+
+
+class Program:
+    """A search that would go on for days, and what it has on its storage.
+
+    Args:
+        folder: Where it is started; temporary files go below.
+        storage: A path or a URL.
+    """
+
+    def __init__(self, folder: Path, storage: str) -> None:
+        base, mark, query = storage.partition("?")
+        self.folder, self.said = folder, folder / "said.txt"
+        self.study: Place = place(f"{base}/killed{mark}{query}")
+        (folder / "tmp").mkdir()
+        (folder / "space.yaml").write_text(SPACE.replace("storage: runs", f'storage: "{storage}"'))
+
+    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Start it, on two workers unless the words say --serial; what it says begins anew."""
+        how = () if "--serial" in words else ("--workers", "2")
+        command = [sys.executable, "-m", "pdsearch", "run", "space.yaml", *how, *words]
+        environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+        with self.said.open("wb") as said:
+            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=environment)
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """Return the finished records by name."""
+        trials = self.study / "trials"
+        found = [name for name in names(trials) if name.endswith(".finished.json")]
+        return {name: json.loads(content) for name, content in read_all(trials, found)}
+
+    def asked(self) -> int:
+        """Count the trials asked for so far."""
+        return sum(name.endswith(".asked.json") for name in names(self.study / "trials"))
+
+    def lines(self, word: str) -> int:
+        """Count the lines of what was said that hold a word."""
+        return sum(word in line for line in self.said.read_text(errors="replace").splitlines())
+
+    def left(self) -> list[str]:
+        """Return what is left of a run that has ended: processes of the folder, temporary files."""
+        until = time.monotonic() + _ENDED_S
+        while time.monotonic() < until and any(self._processes()):
+            time.sleep(0.5)
+        files = (path.name for path in (self.folder / "tmp").iterdir())
+        # PyTorch's cache is one for all processes of a user.
+        return [*self._processes(), *(name for name in files if not name.startswith("torchinductor_"))]
+
+    def _processes(self) -> list[str]:
+        found = psutil.process_iter(["cwd", "name"])
+        return [str(each.info["name"]) for each in found if each.info["cwd"] == str(self.folder)]
+
+
+def wait(seconds: float, until: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Wait for something while the program runs.
+
+    Raises:
+        SystemExit: The program has ended, or the time is over.
+    """
+    end = time.monotonic() + seconds
+    while not until():
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"the program did not get on (exit code {process.poll()})")
+        time.sleep(0.2)

@@ -1,0 +1,165 @@
+"""Would a trial get through? Its networks, its pruning and its loss are tried once, with two made-up images.
+
+A teacher takes hours; what cannot prune it or compare it with its student should be refused before, not after.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from pdsearch.data import Dataset
+from pdsearch.data.combining import chain
+from pdsearch.distillation import Outputs, make_adapter, teach
+from pdsearch.distillation.features import check_shows_features, wanted
+from pdsearch.distillation.registry import DistillationLoss, losses
+from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.models import without_weights
+from pdsearch.parameters import make_params
+from pdsearch.pruning import prunable, prune, targets
+from pdsearch.pruning.registry import methods
+from pdsearch.specs import TrialSpec
+from pdsearch.stages.networks import Network, blank
+from pdsearch.stages.student import shaped
+
+__all__ = ["rehearse_lesson", "rehearse_pruning"]
+
+IMAGES = 2
+
+
+def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
+    """Prune a trial's untrained teacher once; nothing is trained or kept.
+
+    Raises:
+        ConfigError: The teacher cannot be built, or cannot be pruned so: a pattern of `prune.exclude` matches nothing,
+            the method finds nothing to score, or it fails.
+    """
+    if spec.prune is None:
+        return
+    teacher = _teacher(spec, data)
+    prunable(teacher, spec.prune.exclude)
+    method = methods.get(spec.prune.method)
+    with _told(spec.prune.method, "prune.method"):
+        prune(
+            teacher,
+            method=method,
+            params=make_params(method.params, spec.prune.params, where=f"prune.{method.name}"),
+            batches=[(_images(data), _labels(data))],
+            generator=Generator().manual_seed(0),
+            sparsity=targets(spec.prune)[0],
+            scope=spec.prune.scope,
+            exclude=spec.prune.exclude,
+        )
+
+
+def rehearse_lesson(spec: TrialSpec, data: Dataset) -> None:
+    """Build a trial's networks, answer two images and compute its loss once; nothing is trained or kept.
+
+    Raises:
+        ConfigError: A network cannot be built or does not answer with logits, no student can be shaped, or the loss
+            cannot compare the two.
+    """
+    teacher, images = _teacher(spec, data), _images(data)
+    student = _student(spec, data, teacher)
+    for network, name, where in (
+        (teacher, spec.teacher.model, "teacher.model"),
+        (student, spec.student.model, "student.model"),
+    ):
+        _check_logits(network, images, name, where, data)
+    with _told(spec.distill.loss, "distill.loss"):
+        _check_loss(spec, data, teacher, student, images)
+
+
+def _teacher(spec: TrialSpec, data: Dataset) -> nn.Module:
+    """Return the trial's teacher, untrained and in use."""
+    name, options = spec.teacher.model, without_weights(spec.teacher.model, spec.teacher.options)
+    with _told(name, "teacher.model"):
+        return blank(name, options, data, spec.teacher.seed).eval()
+
+
+def _student(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> nn.Module:
+    """Return the trial's student, untrained and in use."""
+    with _told(spec.student.model, "student.model"):
+        shape = shaped(spec, data, Network("", teacher, None, {}))
+        return blank(shape.model, shape.options, data, spec.distill.seed).eval()
+
+
+def _images(data: Dataset) -> Tensor:
+    """Return normalised images that show nothing, (2, C, H, W)."""
+    size = (IMAGES, data.channels, data.image_size, data.image_size)
+    return torch.randn(size, generator=Generator().manual_seed(0))
+
+
+def _check_logits(network: nn.Module, images: Tensor, name: str, where: str, data: Dataset) -> None:
+    with _told(name, where), torch.no_grad():
+        answer: Any = network(images)
+    if not isinstance(answer, Tensor) or tuple(answer.shape) != (IMAGES, data.num_classes):
+        found = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        what = f"{name} answers {IMAGES} images with {found}, not with logits ({IMAGES}, {data.num_classes})"
+        raise ConfigError(what, where=where, hint="return one number for each class, without softmax")
+
+
+def _check_loss(
+    spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.Module, images: Tensor
+) -> None:
+    entry = losses.get(spec.distill.loss)
+    params = make_params(entry.params, spec.distill.params, where=f"distill.{entry.name}")
+    with torch.no_grad():
+        theirs = _outputs(teacher, images, entry) if entry.needs_teacher else None
+    ours = _outputs(student, images, entry)
+    shapes = [
+        {name: tuple(maps.shape[1:]) for name, maps in said.features.items()}
+        for said in (ours, theirs or ours)
+    ]
+    adapter = make_adapter(entry, *shapes, images=IMAGES, generator=Generator().manual_seed(0), params=params)
+    now = params if entry.at_epoch is None else entry.at_epoch(params, 1)
+    index, targets = torch.arange(IMAGES), _targets(spec, data)
+    loss: Any = teach(entry, ours, theirs, targets, params=now, adapter=adapter, index=index)
+    if not isinstance(loss, Tensor) or loss.dim() != 0:
+        found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ConfigError(f"it returns {found}, not a scalar", hint="take the mean over the batch")
+    if not loss.requires_grad:
+        raise ConfigError(
+            "it does not depend on the student", hint="compute it from the student's outputs, undetached"
+        )
+
+
+def _outputs(network: nn.Module, images: Tensor, entry: DistillationLoss) -> Outputs:
+    """Return what a network says and shows, checked for all that the loss compares."""
+    if not entry.features:
+        return Outputs(network(images))
+    check_shows_features(network, entry.name)
+    maps: dict[str, Tensor] = network.features(images)  # type: ignore[operator]
+    names = wanted(entry.features, maps)
+    return Outputs(network.classifier(maps["pooled"]), {name: maps[name] for name in names})  # type: ignore[operator]
+
+
+def _labels(data: Dataset) -> Tensor:
+    return torch.arange(IMAGES) % data.num_classes
+
+
+def _targets(spec: TrialSpec, data: Dataset) -> Tensor:
+    """Return targets of the kind the trial will have: probabilities where labels are smoothed or mixed."""
+    labels = _labels(data)
+    if chain(spec.data.augment).mixing is None and spec.distill.recipe.label_smoothing == 0:
+        return labels
+    return nn.functional.one_hot(labels, data.num_classes).float()
+
+
+@contextmanager
+def _told(name: str, where: str) -> Iterator[None]:
+    """Turn whatever a network or a loss raises into one message that names it."""
+    try:
+        yield
+    except PdsearchError as error:
+        raise ConfigError(error.what, where=error.where or where, hint=error.hint) from error
+    except (
+        Exception
+    ) as error:  # Code of the user's own may raise anything, and torch does for images too small.
+        reason = str(error).strip().splitlines()
+        what = f"{name} fails on two images: {type(error).__name__}: {reason[0] if reason else 'no reason given'}"
+        raise ConfigError(
+            what, where=where, hint="nothing was trained; mend it, or choose another"
+        ) from error

@@ -1,0 +1,64 @@
+"""Is every kind of trial of a space tried, each once, and a study refused that could not be trained?"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.errors import ConfigError
+from pdsearch.search import rehearsals
+from pdsearch.search.study import open_study
+from pdsearch.specs import TrialSpec
+from tests.search.played import DOCUMENT, Watching, space
+
+Tried = dict[str, list[TrialSpec]]
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> Tried:
+    """What is rehearsed, instead of rehearsing it."""
+    found: Tried = {"pruning": [], "lesson": []}
+    for kind, specs in found.items():
+        monkeypatch.setattr(
+            rehearsals, f"rehearse_{kind}", lambda spec, _data, specs=specs: specs.append(spec)
+        )
+    return found
+
+
+def opened(folder: Path, **sections: Any) -> None:
+    with open_study(space(folder, **sections), Watching()):
+        pass
+
+
+def test_what_makes_no_difference_is_tried_once(tmp_path: Path, tried: Tried) -> None:
+    opened(tmp_path)
+    assert [spec.prune and spec.prune.method for spec in tried["pruning"]] == [None, "magnitude"]
+    assert [spec.prune for spec in tried["lesson"]] == [None]
+
+
+def test_every_pair_and_every_loss_is_tried(tmp_path: Path, tried: Tried) -> None:
+    searched = {
+        **DOCUMENT["space"],
+        "student.model": ["convnet_s", "convnet_m"],
+        "distill.loss": ["kd", "fitnet"],
+        "distill.stage": {"choices": [1, 2], "when": {"distill.loss": ["fitnet"]}},
+        "distill.temperature": {"low": 1, "high": 20, "when": {"distill.loss": ["kd"]}},
+    }
+    opened(tmp_path, student={}, distill={}, space=searched)
+    found = [(s.student.model, s.distill.loss, dict(s.distill.params).get("stage")) for s in tried["lesson"]]
+    expected = [("kd", None), ("fitnet", 1), ("fitnet", 2)]
+    assert sorted(found, key=str) == sorted(
+        ((m, *x) for m in ("convnet_s", "convnet_m") for x in expected), key=str
+    )
+
+
+def test_a_study_that_goes_on_is_not_tried_again(tmp_path: Path, tried: Tried) -> None:
+    opened(tmp_path)
+    opened(tmp_path)
+    assert len(tried["lesson"]) == 1
+
+
+def test_what_cannot_be_trained_stops_the_study_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'nothing\.\*' matches no prunable parameter"):
+        opened(tmp_path, prune={"exclude": ["nothing.*"]})
+    assert not (tmp_path / "small" / "study.json").exists()
