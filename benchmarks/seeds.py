@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -61,7 +62,7 @@ class Loop:
         self._epoch = 0
         self._params = KdParams(temperature=4.0, alpha=0.9)
         self.modules: list[nn.Module] = list(self.networks)
-        self._forwards: list[Forward] = [lambda images, own=own: [own(images[0])] for own in self.networks]
+        self._forwards: list[Forward] = [partial(_alone, own) for own in self.networks]
         self._groups = [[number] for number in range(len(seeds))]
         if stack is not None:
             forward, module = stack(self.networks)
@@ -116,6 +117,10 @@ class Loop:
                 answers = [logits.argmax(dim=1) for logits in forward([images] * len(group))]
                 torch.stack(answers).eq(self._val.labels[index]).sum(dim=1).tolist()
         module.train()
+
+
+def _alone(network: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
+    return [network(images[0])]
 
 
 def measure(name: str, scene: Scene, *, replicas: int, turns: int, repeats: int) -> Result:
