@@ -44,7 +44,9 @@ def members(
                     return found
     except BROKEN as error:
         hint = "remove it and download it again"
-        raise DataError(f"no readable archive: {error}", where=str(path), hint=hint) from error
+        # tarfile lists, line by line, every compression that it tried.
+        reason = str(error).splitlines()[0].removesuffix(":") if str(error) else type(error).__name__
+        raise DataError(f"no readable archive: {reason}", where=str(path), hint=hint) from error
     missing = ", ".join(name for name in names if name not in found)
     raise DataError(
         f"the archive lacks {missing} in {folder}", where=str(path), hint=f"it is not {archive.url}"

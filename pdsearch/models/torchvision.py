@@ -1,6 +1,7 @@
 """How do torchvision's classifiers show their features as ours do? By listening to their layers."""
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -80,10 +81,11 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
     if name.startswith(UNFIT):
         hint = "auxiliary outputs, a fixed image size, channels last or no linear layer"
         raise ConfigError(f"torchvision/{name} cannot be trained here", where="model", hint=hint)
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise ConfigError(
-            f"torchvision has no classifier {name!r}", where="model", hint="e.g. torchvision/resnet18"
-        )
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        near = get_close_matches(name, known, n=1) or ["resnet18"]
+        hint = f"did you mean torchvision/{near[0]}?" if name else "e.g. torchvision/resnet18"
+        raise ConfigError(f"torchvision has no classifier {name!r}", where="model", hint=hint)
 
     def build(
         *,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from pdsearch.errors import ConfigError
 from pdsearch.specs import PruneSpec
 
 __all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "options_of", "registered"]
@@ -27,6 +28,7 @@ class Catalog:
         sources: Data sources.
         augmentations: Augmentations of training views.
         models: Names of the options of each model; None where a model takes any.
+        refused: Why a model that a document names is none, where there is more to say than that it is unknown.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
         canonical_augment: Returns the one way to write a combination of augmentations, or raises ConfigError; None
@@ -37,6 +39,7 @@ class Catalog:
     sources: tuple[str, ...] = ()
     augmentations: tuple[str, ...] = ()
     models: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    refused: Mapping[str, ConfigError] = field(default_factory=dict)
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
     canonical_augment: Callable[[str], str] | None = None

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from pdsearch.space.catalog import NO_PRUNING
-from pdsearch.space.document import dotted, mark_of
+from pdsearch.space.document import Mark, dotted, mark_of
 from pdsearch.space.draft import Draft, path_of
 from pdsearch.space.problems import nearest, show
 from pdsearch.space.reach import Reach
@@ -32,9 +32,18 @@ def check_conflicts(draft: Draft) -> None:
     for name, mark in draft.declared.marks.items():
         if name in draft.given:
             first = mark_of(draft.root, path_of(name), key=True)
-            lines = f": line {first.line} and line {mark.line}" if mark.line else ""
+            lines = f": {_place(first)} and {_place(mark)}" if first.line or mark.line else ""
             what = f"{name} stands twice, in its section and under space{lines}"
-            draft.problems.add(what, mark, key=dotted(("space", name)), hint="remove one of the two")
+            # Whoever overrides a searched field by its plain name meant to fix it.
+            override = mark.line and not first.line
+            hint = (
+                f"to fix what is searched: --set space.{name}=VALUE" if override else "remove one of the two"
+            )
+            draft.problems.add(what, mark, key=dotted(("space", name)), hint=hint)
+
+
+def _place(mark: Mark) -> str:
+    return f"line {mark.line}" if mark.line else mark.source
 
 
 def check_part_values(draft: Draft, selectable: Selectable) -> None:

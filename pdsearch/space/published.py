@@ -13,19 +13,19 @@ TORCHVISION = "torchvision/"
 
 
 def with_published(catalog: Catalog, root: Node) -> Catalog:
-    """Return a catalog that knows the models of torchvision that a document names; unknown ones stay unknown."""
+    """Return a catalog that knows the models of torchvision that a document names, and why others are none."""
     wanted = {text for text in _texts(root) if text.startswith(TORCHVISION)}
     if not wanted:
         return catalog
     from pdsearch.models.registry import models  # loads torch, and torchvision with the names
 
-    found = {}
+    found, refused = {}, {}
     for name in sorted(wanted):
         try:
             found[name] = options_of(models.get(name))
-        except ConfigError:
-            continue
-    return dataclasses.replace(catalog, models={**catalog.models, **found})
+        except ConfigError as error:
+            refused[name] = error
+    return dataclasses.replace(catalog, models={**catalog.models, **found}, refused=refused)
 
 
 def _texts(node: Node) -> Iterator[str]:

@@ -56,8 +56,27 @@ def _known(noun: str, names_in: Callable[[Catalog], Iterable[str]]) -> Callable[
 
 source = _known("data source", lambda catalog: catalog.sources)
 _augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
-model = _known("model", lambda catalog: catalog.models)
-student_model = _known("model", lambda catalog: {FROM_TEACHER, *catalog.models})
+
+
+def _network(names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, ValidationInfo], str]:
+    def check(word: str, info: ValidationInfo) -> str:
+        catalog = info.context or Catalog()
+        names = sorted(names_in(catalog))
+        if word in catalog.refused:
+            error = catalog.refused[word]
+            raise complaint(error.what, error.hint or "name another")
+        if word not in names:
+            hint = (
+                f"{nearest(word, names)}known: {', '.join(names)}; torchvision/NAME, package.module:function"
+            )
+            raise complaint(f"unknown model {show(word)}", hint)
+        return word
+
+    return check
+
+
+model = _network(lambda catalog: catalog.models)
+student_model = _network(lambda catalog: {FROM_TEACHER, *catalog.models})
 method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
 loss = _known("distillation loss", lambda catalog: catalog.losses)
 metric = _known("metric", lambda _: METRICS)

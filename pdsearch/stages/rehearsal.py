@@ -18,7 +18,7 @@ from pdsearch.distillation.registry import DistillationLoss, losses
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.models import without_weights
 from pdsearch.parameters import make_params
-from pdsearch.pruning import prune, targets
+from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.networks import Network, blank
@@ -39,6 +39,7 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
     if spec.prune is None:
         return
     teacher = _teacher(spec, data)
+    prunable(teacher, spec.prune.exclude)
     method = methods.get(spec.prune.method)
     with _told(spec.prune.method, "prune.method"):
         prune(

@@ -87,6 +87,29 @@ def test_a_missing_set_is_one_clear_message(name: str, tmp_path: Path) -> None:
         sources.get(name).fingerprint(DataSpec(source=name))
 
 
+def opened(name: str, spec: DataSpec, target: Path) -> None:
+    """Do with a set what the opening of a study does."""
+    sources.get(name).fingerprint(spec)
+    store(sources.get(name).read(spec), replace(spec, val_fraction=0.5), target)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("name", sorted(set(sources) - {"digits", "callable"}))
+def test_a_set_that_is_cut_off_is_one_clear_message_before_anything_is_stored(
+    name: str, share: float, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    spec = laid_out(name, tmp_path / "set")
+    largest = max((p for p in (tmp_path / "set").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = largest.read_bytes()
+    largest.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(DataError) as caught:
+        opened(name, spec, tmp_path / "stored")
+    assert largest.name in str(caught.value)
+    assert "\n" not in caught.value.what
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("name", sources.names())
 def test_an_unknown_option_is_refused_before_anything_is_read(name: str, tmp_path: Path) -> None:
     spec = laid_out(name, tmp_path)

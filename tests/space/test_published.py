@@ -28,9 +28,17 @@ def test_it_may_be_searched() -> None:
         parse(document(searched, teacher={"options": {"weights": "DEFAULT"}}))
 
 
-@pytest.mark.parametrize("name", ["torchvision/resnet19", "torchvision/", "torchvision/raft_large"])
-def test_what_torchvision_does_not_have_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"unknown model '{name}'"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("torchvision/resnet19", "torchvision has no classifier 'resnet19'"),
+        ("torchvision/", "torchvision has no classifier ''"),
+        ("torchvision/raft_large", "torchvision has no classifier 'raft_large'"),
+        ("torchvision/inception_v3", "torchvision/inception_v3 cannot be trained here"),
+    ],
+)
+def test_what_torchvision_does_not_have_is_refused_with_the_reason(name: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
         parsed(teacher={"model": name})
 
 

@@ -96,7 +96,7 @@ def test_every_method_of_ours_is_let_through(method: str, here: Site) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (pruned(exclude=("nothing.*",)), r"'nothing\.\*' matches no prunable parameter"),
+        (pruned(exclude=("nothing.*",)), r"^prune\.exclude: 'nothing\.\*' matches no prunable parameter"),
         (pruned(method="X:whole"), r"X:whole scores 1\.weight with shape \(4,\), not \(4, 64\)"),
         (pruned(method="X:failing"), r"X:failing fails on two images: ZeroDivisionError"),
         (pruned(method="bn_scale"), r"bn_scale: no layer of this model is followed by batch normalisation"),
@@ -106,9 +106,8 @@ def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
     module: str, here: Site, spec: TrialSpec, message: str
 ) -> None:
     plain = replace(spec, teacher=replace(spec.teacher, model="X:plain"))
-    with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")) as caught:
+    with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")):
         rehearse_pruning(named(plain, module), data(DENSE, here))
-    assert caught.value.where
 
 
 @pytest.mark.parametrize(
