@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -60,13 +61,19 @@ class JobTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the last job, finished or not, and begin another."""
-        self._events.close()
+        self._leave()
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
         """Leave the last job."""
-        self._events.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        with suppress(
+            StorageError
+        ):  # Its progress of some seconds could not be saved; the driver knows why by now.
+            self._events.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._pause = _FIRST_PAUSE_S
