@@ -63,6 +63,8 @@ def full(program: Program, disk: Path, drawn: random.Random, words: tuple[str, .
     finally:
         seconds = round(time.monotonic() - began, 1)
         ballast.unlink()
+    if code != 75 or program.lines("Traceback"):
+        print(program.said.read_text(errors="replace"), file=sys.stderr)
     return {
         "with": "Ray" if not words else "--serial",
         "exit code": code,
@@ -82,7 +84,7 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     with small_disk(folder, asked.megabytes) as disk:
         program, seen = Program(folder, str(disk / "runs")), []
         for number in range(asked.n):
-            seen.append(full(program, disk, drawn, ("--serial",) if number % 2 else ()))
+            seen.append(full(program, disk, drawn, ("--serial",) if asked.serial or number % 2 else ()))
             print(seen[-1], file=sys.stderr)
         before = program.finished()
         code = program.start("--set", f"search.trials={len(before) + 2}").wait()
@@ -102,6 +104,7 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
 def main(words: Sequence[str] | None = None) -> None:
     """Run a campaign."""
     parser = options(__doc__, n=6)
+    parser.add_argument("--serial", action="store_true", help="never on Ray")
     parser.add_argument("--megabytes", type=int, default=400, help="size of the file system")
     asked = parser.parse_args(words)
     if os.geteuid() != 0 and INSIDE not in os.environ:

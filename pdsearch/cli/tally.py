@@ -13,8 +13,7 @@ from pdsearch.specs import Params
 __all__ = ["PHASES", "Tally", "describe", "duration", "ending"]
 
 PHASES = {
-    "teachers": "dense teachers",
-    "baselines": "baselines",
+    "groundwork": "dense teachers and baseline",
     "search": "search",
     "comparison": "fair comparison",
     "confirmation teachers": "dense teachers of the confirmation",

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from pdsearch.jobs import Job, job_from_json, refusal
 from pdsearch.patience import patiently
 from pdsearch.stages.site import Site
 from pdsearch.storage import place as at
-from pdsearch.training import pick_device
+from pdsearch.training import pick_device, preload
 
 __all__ = ["JobTrainable"]
 
@@ -48,6 +49,7 @@ class JobTrainable(tune.Trainable):
             time.sleep(_LONGEST_PAUSE_S)
             return refused(self._refusal)
         if self._job is None:
+            preload()  # Before the first job, not in it; later calls cost next to nothing.
             time.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
             return packed([])
@@ -59,13 +61,19 @@ class JobTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the last job, finished or not, and begin another."""
-        self._events.close()
+        self._leave()
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
         """Leave the last job."""
-        self._events.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        with suppress(
+            StorageError
+        ):  # Its progress of some seconds could not be saved; the driver knows why by now.
+            self._events.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._pause = _FIRST_PAUSE_S

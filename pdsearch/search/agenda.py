@@ -1,4 +1,4 @@
-"""What is done next? Dense teachers, baselines, the search, its fair comparison, confirmation: one phase after another.
+"""What is done next? What trials start from, the search, its fair comparison, confirmation: one phase after another.
 
 The agenda is all that a runner sees of a study. Every phase can be entered again at any time: what is finished is not
 asked again, so resuming is nothing but running.
@@ -93,14 +93,13 @@ class Agenda:
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
         phases: list[tuple[str, Callable[[], Phase]]] = [
-            ("teachers", lambda: self._missing(teachers())),
-            ("baselines", lambda: self._listed(list(self._student_alone()))),
+            ("groundwork", lambda: self._groundwork(teachers())),
             ("search", self._searching),
             ("comparison", self._comparing),
             ("confirmation", lambda: self._listed(list(self._confirming()))),
         ]
         if not space.validated:  # Nothing is compared, so nothing is searched that will be confirmed.
-            left_out = {"baselines", "comparison", *(["search"] if space.confirm else [])}
+            left_out = {"comparison", *(["search"] if space.confirm else [])}
             phases = [phase for phase in phases if phase[0] not in left_out]
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
             phases.insert(-1, ("confirmation teachers", lambda: self._missing(self._teachers_to_confirm())))
@@ -213,6 +212,11 @@ class Agenda:
     def _missing(self, jobs: Iterable[Job]) -> Phase:
         """The dense teachers that are not there yet."""
         return self._listed([job for job in jobs if not self._built(job)])
+
+    def _groundwork(self, teachers: Iterable[Job]) -> Phase:
+        """What needs no trial: dense teachers, and beside them, so that no worker waits, the student alone."""
+        alone = self._student_alone() if self.space.validated else ()
+        return self._listed([*(job for job in teachers if not self._built(job)), *alone])
 
     def _searching(self) -> Phase:
         wanted, limit = self.space.search.trials, self.space.search.timeout

@@ -1,6 +1,7 @@
 """The student's training: every epoch is one report; the trained student is an artifact like every other stage's."""
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,10 @@ def distill(
     reported: list[Report] = []
 
     def make() -> Generator[Progress | Report, None, Made]:
-        for report in _epochs(spec, data, teacher, student, site, key):
-            reported.append(Report(report.epoch, report.epochs, report.val_accuracy, report.loss))
-            yield reported[-1]
+        with closing(_epochs(spec, data, teacher, student, site, key)) as epochs:
+            for report in epochs:
+                reported.append(Report(report.epoch, report.epochs, report.val_accuracy, report.loss))
+                yield reported[-1]
         meta: dict[str, Json] = {
             "reports": [[r.epoch, r.epochs, r.val_accuracy, r.loss] for r in reported],
             **student.facts(),

@@ -1,6 +1,7 @@
 """How does a stage train a network? One call of the training loop, its progress kept under the artifact's key."""
 
 from collections.abc import Generator, Iterable
+from contextlib import closing
 
 from torch import nn
 
@@ -52,7 +53,7 @@ class Fitting:
         """
         site, precision = self.site, self.spec.precision
         checkpoint = Checkpoint(site.progress / self.key, interval_s=site.checkpoint_s)
-        for report in fit(
+        epochs = fit(
             model,
             views=seen,
             objective=objective,
@@ -62,9 +63,11 @@ class Fitting:
             engine=site.engine(precision),
             mask=mask,
             checkpoint=checkpoint,
-        ):
-            site.trained(self.stage)
-            yield report
+        )
+        with closing(epochs):  # Left to the garbage collector, it could not say that progress was not saved.
+            for report in epochs:
+                site.trained(self.stage)
+                yield report
 
 
 def fit_teacher(
@@ -85,9 +88,11 @@ def fit_teacher(
     seen = views(data, augment=fitting.spec.data.augment, stream=stream, site=site)
     reports = []
     objective = towards(seen.targets, label_smoothing=recipe.label_smoothing)
-    for report in fitting.run(model, seen=seen, objective=objective, recipe=recipe, seed=seed, mask=mask):
-        reports.append(report)
-        yield Progress(fitting.stage, note, report.epoch, report.epochs, report.val_accuracy)
+    training = fitting.run(model, seen=seen, objective=objective, recipe=recipe, seed=seed, mask=mask)
+    with closing(training):
+        for report in training:
+            reports.append(report)
+            yield Progress(fitting.stage, note, report.epoch, report.epochs, report.val_accuracy)
     return {
         "val_accuracy": achieved((report.val_accuracy for report in reports), recipe),
         "epochs": len(reports),

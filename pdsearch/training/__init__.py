@@ -5,7 +5,7 @@ from pdsearch.training.engine import Engine, pick_device, resolve_precision
 from pdsearch.training.evaluate import Batches, accuracy, evaluating, logits
 from pdsearch.training.loop import fit
 from pdsearch.training.objective import Objective, hard_labels, towards
-from pdsearch.training.optim import make_optimizer
+from pdsearch.training.optim import make_optimizer, preload
 from pdsearch.training.report import EpochReport
 from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
@@ -24,6 +24,7 @@ __all__ = [
     "logits",
     "make_optimizer",
     "pick_device",
+    "preload",
     "reproducible",
     "resolve_precision",
     "towards",

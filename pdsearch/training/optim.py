@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
 
-__all__ = ["make_optimizer", "validate"]
+__all__ = ["make_optimizer", "preload", "validate"]
 
 CHOICES = {
     "optimizer": ("sgd", "adam", "adamw"),
@@ -68,6 +68,11 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
         )
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+
+
+def preload() -> None:
+    """Load what torch loads with its first optimizer: its compiler, which takes a second, and is not used."""
+    torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
 
 
 def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

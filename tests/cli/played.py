@@ -30,11 +30,10 @@ def record(state: str, reason: str | None, value: float | None, epochs: int) -> 
 def show(observer: Observer) -> None:
     """Let an observer hear a run from its teacher to its confirmation."""
     teacher = job(DENSE, id="teacher-00aa11bb22cc", kind="teacher")
-    observer.phase("teachers", 1, 0)
+    observer.phase("groundwork", 2, 0)
     observer.started(teacher)
     observer.event(teacher, Progress("teacher", "convnet_s", 1, 2, 0.25))
     observer.ended(teacher, Outcome("complete", values={"teacher.val_accuracy": 0.95}), None)
-    observer.phase("baselines", 1, 0)
     alone = job(ALONE, id="baseline-alone-00aa11bb22cc", kind="baseline")
     end(observer, alone, record("complete", None, 0.8, 2))
     observer.phase("search", 5, 1)

@@ -59,7 +59,7 @@ def test_every_json_line_is_an_object_that_says_what_it_is() -> None:
     found = objects()
     kinds = {item["event"] for item in found}
     assert kinds == {"phase", "started", "progress", "ready", "report", "ended", "note"}
-    assert found[0] == {"event": "phase", "phase": "teachers", "total": 1, "done": 0}
+    assert found[0] == {"event": "phase", "phase": "groundwork", "total": 2, "done": 0}
     assert {"id", "kind", "params"} <= next(item for item in found if item["event"] == "started").keys()
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pdsearch.cluster.messages import unpacked
+from pdsearch.errors import StorageFullError
 from pdsearch.events import Outcome, Report
 from pdsearch.jobs import Job, job_to_json
 from tests.stages.digits import ALONE, distilled, job
@@ -65,3 +66,17 @@ def test_a_job_left_in_the_middle_saves_its_progress(worker: Any, tmp_path: Path
         worker.cleanup()
     assert (tmp_path / "progress" / begun.key).is_dir()
     assert not list((tmp_path / "artifacts" / ".leases").glob("*.json"))
+
+
+def test_a_job_is_left_though_its_progress_cannot_be_saved(
+    worker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.reset_config(config(tmp_path, job(ALONE, decide_at=(1,))))
+    worker.step()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageFullError("no space is left")
+
+    monkeypatch.setattr("pdsearch.training.Checkpoint.save", refuse)
+    assert worker.reset_config(config(tmp_path, None))
+    assert unpacked(worker.step()) == []

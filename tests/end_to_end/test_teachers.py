@@ -45,7 +45,7 @@ def test_architectures_are_a_choice_of_the_search(tmp_path: Path) -> None:
     ranking, watching = ranked(
         tmp_path, teacher={}, space=choices, search=searching(trials=10, sampler="random")
     )
-    assert watching.phases[0] == ("teachers", 2, 0)
+    assert watching.phases[0] == ("groundwork", 3, 0)
     assert set(watching.states) == {"complete"}
     lines = {row.best.teacher_model: row for row in ranking.rows if row.best.prune_method == "magnitude"}
     assert set(lines) == {"convnet_s", "convnet_m"}

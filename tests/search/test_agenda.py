@@ -37,11 +37,19 @@ def kinds(watching: Watching) -> list[str]:
     return list(dict.fromkeys(name.rsplit("-", 1)[0] for name in watching.ids))
 
 
-def test_teachers_then_baselines_then_the_search_then_confirmation(tmp_path: Path) -> None:
+def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        first, second = study.agenda.next(), study.agenda.next()
+        assert first is not None
+        assert second is not None
+        assert [first.kind, second.kind] == ["teacher", "baseline"]
+        assert study.agenda.next() is None  # The search waits for the teacher.
+
+
+def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
     watching, agenda = run(tmp_path)
     assert [name for name, _, _ in watching.phases] == [
-        "teachers",
-        "baselines",
+        "groundwork",
         "search",
         "comparison",
         "confirmation",
@@ -253,7 +261,7 @@ def test_without_validation_every_configuration_is_confirmed_and_nothing_searche
         "confirm": {"seeds": 2},
     }
     watching, agenda = run(tmp_path, unmeasured, **sections)
-    assert [name for name, _, _ in watching.phases] == ["teachers", "confirmation"]
+    assert [name for name, _, _ in watching.phases] == ["groundwork", "confirmation"]
     records = list(agenda.records.finished.values())
     # Four configurations and the student alone; the unpruned teacher's are the pruned ones' partners.
     assert len(records) == 2 * (4 + 1)

@@ -136,7 +136,7 @@ def test_every_dense_teacher_that_the_space_names_is_built_first(
     train = without(DOCUMENT["train"], parameters)
     with open_study(space(tmp_path, space=sections, teacher=fixed, train=train), watching) as study:
         assert study.agenda.next() is not None
-    assert watching.phases == [("teachers", teachers, 0)]
+    assert watching.phases == [("groundwork", teachers + 1, 0)]  # And the student alone.
 
 
 def without(train: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:

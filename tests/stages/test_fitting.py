@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.events import Progress
+from pdsearch.errors import StorageFullError
+from pdsearch.events import Progress, Report
 from pdsearch.stages.fitting import Fitting, achieved, fit_teacher
 from pdsearch.stages.networks import blank
 from pdsearch.stages.site import Site
+from pdsearch.training import Checkpoint
+from pdsearch.trial import run_trial
 from tests.on_disk import on_disk
-from tests.stages.digits import DENSE, RECIPE, data, finish, site
+from tests.stages.digits import ALONE, DENSE, RECIPE, data, finish, site
 
 KEY = "b" * 64
 
@@ -44,3 +47,28 @@ def test_every_epoch_is_told_and_counted(here: Site) -> None:
     assert all(isinstance(event, Progress) for event in said)
     assert meta == {"val_accuracy": said[-1].val_accuracy, "epochs": 2}
     assert here.epochs == {"prune": 2}
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise StorageFullError("no space is left")
+
+
+def test_a_teacher_left_where_its_progress_cannot_be_saved_says_so(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "save", refuse)
+    images = data(DENSE, here)
+    fitting = Fitting(DENSE, images, here, stage="teacher", key=KEY)
+    stage = fit_teacher(fitting, blank("convnet_s", (), images, 0), note="x", recipe=RECIPE, seed=3)
+    next(stage)
+    with pytest.raises(StorageFullError):
+        stage.close()
+
+
+def test_a_student_likewise(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = run_trial(ALONE, here)
+    while not isinstance(next(events), Report):
+        continue
+    monkeypatch.setattr(Checkpoint, "save", refuse)
+    with pytest.raises(StorageFullError):
+        events.close()

@@ -1,5 +1,7 @@
 """Recipes become optimizers; impossible ones are refused."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +25,26 @@ def test_optimizers(name: str, kind: type[torch.optim.Optimizer]) -> None:
     assert type(made) is kind
     assert made.defaults["lr"] == 0.8
     assert made.defaults["weight_decay"] == 0.1
+
+
+FIRST_STEP = """
+import sys, torch
+from pdsearch.specs import Recipe
+from pdsearch.training import make_optimizer, preload
+model = torch.nn.Linear(2, 2)
+model(torch.ones(1, 2)).sum().backward()
+preload()
+before = set(sys.modules)
+optimizer = make_optimizer(model, Recipe(epochs=1, lr=0.1))
+optimizer.step()
+optimizer.zero_grad()
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_after_the_preload_the_first_step_loads_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST_STEP], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def network() -> nn.Module:
