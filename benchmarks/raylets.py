@@ -37,7 +37,7 @@ class Node:
 
     def workers(self) -> list[int]:
         """Return the processes that run trials on this node."""
-        found = self._children()
+        found = self.processes()
         return [process.pid for process in found if "Trainable" in _command(process)]
 
     def kill(self, name: str = "raylet") -> None:
@@ -47,7 +47,7 @@ class Node:
 
     def close(self) -> None:
         """End the node, and whatever of it is left after a while."""
-        left = self._children()
+        left = self.processes()
         self._process.terminate()
         try:
             self._process.wait(20)
@@ -58,14 +58,15 @@ class Node:
         for process in alive:
             process.kill()
 
-    def _named(self, name: str) -> list[psutil.Process]:
-        return [process for process in self._children() if Path(_command(process).split(" ")[0]).name == name]
-
-    def _children(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """Return everything that the node started."""
         try:
             return list(psutil.Process(self._process.pid).children(recursive=True))
         except psutil.NoSuchProcess:
             return []
+
+    def _named(self, name: str) -> list[psutil.Process]:
+        return [process for process in self.processes() if Path(_command(process).split(" ")[0]).name == name]
 
 
 class Raylets:

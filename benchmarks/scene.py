@@ -48,13 +48,18 @@ class Scene:
     folder: Path
     device: str = "cpu"
 
-    def ours(self, *, limit: int = 20 * 2**30) -> Generator[EpochReport, None, None]:
-        """Return our training of the student; with a limit of 0 the teacher runs live in every epoch."""
+    def ours(self, *, limit: int = 20 * 2**30, key: int | None = None) -> Generator[EpochReport, None, None]:
+        """Return our training of the student; with a limit of 0 the teacher runs live in every epoch.
+
+        Args:
+            limit: For stored outputs, in bytes.
+            key: Names the checkpoint; trainings that run at once need different ones.
+        """
         site = self.site(limit)
         seen = views(self.data, augment=self.spec.data.augment, stream=0, site=site)
         student = site.engine(self.spec.precision).place(self.student())
         teacher = self.network(site)
-        name = f"{0 if limit else 1:064d}"
+        name = f"{key if key is not None else 0 if limit else 1:064d}"
         yield from Fitting(self.spec, self.data, site, stage="distill", key=name).run(
             pupil(self.spec, self.data, teacher, student, site),
             seen=seen,

@@ -32,7 +32,9 @@ def run(
         list[str] | None, typer.Option("--set", help="Override a key: dotted.key=value.")
     ] = None,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Let Ray's own log through.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what the engine chooses; let Ray's own log through.")
+    ] = False,
 ) -> None:
     """Search a space. The same command goes on where an earlier one ended, however it ended."""
     asked = load(space, overrides=tuple(overrides or ()))
@@ -68,7 +70,8 @@ def _search(
     workers: int | None,
     verbose: bool,
 ) -> Any:
-    from pdsearch.search.preflight import room  # torch is loaded from here on
+    from pdsearch.search.choices import choices  # torch is loaded from here on
+    from pdsearch.search.preflight import room
     from pdsearch.search.study import open_study
 
     with telling(observer.say), open_study(space, observer) as study:
@@ -76,6 +79,9 @@ def _search(
             warning = room(space, study.root)
             if warning:
                 observer.say(f"note: {warning}")
+            if verbose:
+                for line in choices(space):
+                    observer.say(line)
             with interruptible(study.agenda.interrupt, observer.say):
                 if serial:
                     _serially(study, space)

@@ -96,7 +96,7 @@ class JobSearcher(Searcher):
         self._first_up = self._first_up or time.monotonic()
         if not self._warm:
             return False
-        return self._more() or self.work.done or self._idle or self._homeless
+        return self._more() or self.work.done or self._idle or self._homeless or self._starved
 
     def locate(self, trial_id: str, node: str) -> None:
         """Hear on which node a trial is."""
@@ -197,6 +197,16 @@ class JobSearcher(Searcher):
         return any(name in self.jobs and name not in self._up for name in self._lost)
 
     @property
+    def _waiting(self) -> bool:
+        """Whether a job was given to a trial that has no worker yet."""
+        return any(name not in self._up for name in self.jobs)
+
+    @property
+    def _starved(self) -> bool:
+        """Whether a job waits for a worker while all slots are taken: one that rests has its slot."""
+        return len(self._up - self._parked) >= self._fit and self._waiting
+
+    @property
     def _idle(self) -> bool:
         """Whether a cluster had nothing to do for so long that its nodes are better let go."""
         return self.slots.wanted > self.slots.fit and time.monotonic() - self._fed >= _IDLE_S
@@ -207,6 +217,11 @@ class JobSearcher(Searcher):
             return 1
         if free > 0:
             return 0 if self._idle else free
+        if self._waiting:
+            # The next worker that is free is for that job. Tune would give it to the newest trial, and one that rests
+            # makes room for another one that rests, for ever: after a node's death, which is noticed late, more jobs
+            # were given out than there are slots.
+            return 0
         beyond = self.slots.wanted - self.slots.fit
         return beyond if beyond > 0 and self._warm and self._more() else 0
 

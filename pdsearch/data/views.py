@@ -9,10 +9,10 @@ from pdsearch.data.dataset import Split
 from pdsearch.data.registry import AnyAugmentation
 from pdsearch.specs import derive_seed
 
-__all__ = ["Views", "normalise"]
+__all__ = ["SMALL_BYTES", "Views", "normalise"]
 
 
-_SMALL_BYTES = 8 * 2**20
+SMALL_BYTES = 8 * 2**20
 """An epoch's views are made at once up to this size; larger sets stay as bytes, which the processes of a node share."""
 
 
@@ -113,7 +113,7 @@ class Views:
 
     @property
     def _small(self) -> bool:
-        return self._images.device == self._labels.device and self._images.numel() * 4 <= _SMALL_BYTES
+        return self._images.device == self._labels.device and self._images.numel() * 4 <= SMALL_BYTES
 
     def _unmixed(self, epoch: int, index: Tensor) -> Tensor:
         return self._whole(epoch)[index] if self._small else self._made(epoch, index)

@@ -16,7 +16,7 @@ from pdsearch.specs import DataSpec, Params, TrialSpec
 from pdsearch.stages.keys import teacher_key
 from pdsearch.stages.site import Site
 
-__all__ = ["Disk", "Images", "disk", "known_images"]
+__all__ = ["Disk", "Images", "disk", "known_images", "outputs_bytes"]
 
 WEIGHT, KEPT = 4, 1
 """Bytes of a weight and of its place in a mask."""
@@ -131,10 +131,9 @@ def _outputs(space: Space, found: list[Chance], trials: int | None, images: Imag
     taught = [chance for chance in found if _listens(chance.spec)]
     if not taught:
         return 0.0
-    epochs = max(_views(chance.spec) for chance in taught)
     low = space.precision in ("bf16", "fp16") or (space.precision == "auto" and space.resources.gpu > 0)
-    share = 1 - taught[0].spec.data.val_fraction
-    one = images.classes * images.train * share * epochs * (2 if low else 4)
+    computed = "bf16" if low else "fp32"  # On a CPU `auto` may be bf16: half of this, then.
+    one = max(outputs_bytes(chance.spec, images, computed) for chance in taught)
     if one > Site.outputs_limit_bytes:
         return 0.0
     search = _distinct(taught, trials)
@@ -143,6 +142,18 @@ def _outputs(space: Space, found: list[Chance], trials: int | None, images: Imag
         return one * search
     again = confirm.seeds * confirm.teacher_seeds * (1 + min(confirm.teachers, search))
     return one * (search + again)
+
+
+def outputs_bytes(spec: TrialSpec, images: Images, computed: str) -> float:
+    """Return the bytes of one teacher's logits for all views of one stream.
+
+    Args:
+        spec: A trial.
+        images: Its data set.
+        computed: Precision they are computed in: "fp32", "bf16" or "fp16".
+    """
+    train = images.train * (1 - spec.data.val_fraction)
+    return images.classes * train * _views(spec) * (4 if computed == "fp32" else 2)
 
 
 def _listens(spec: TrialSpec) -> bool:

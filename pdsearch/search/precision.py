@@ -8,7 +8,7 @@ from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
 from pdsearch.training import resolve_precision
 
-__all__ = ["precision"]
+__all__ = ["precision", "student_weights"]
 
 
 def precision(space: Space) -> str:
@@ -16,11 +16,11 @@ def precision(space: Space) -> str:
     if space.precision == "auto" and space.resources.gpu > 0:
         # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
         return resolve_precision("auto", "cuda") if torch.cuda.is_available() else "bf16"
-    weights = _student_weights(space) if space.precision == "auto" else None
+    weights = student_weights(space) if space.precision == "auto" else None
     return resolve_precision(space.precision, "cpu", weights=weights)
 
 
-def _student_weights(space: Space) -> int | None:
+def student_weights(space: Space) -> int | None:
     """Return the size of the first student of a space; None if only reading data or code from elsewhere could tell."""
     spec = space.resolve(space.defaults())
     images, student = known_images(spec.data), spec.student

@@ -65,6 +65,14 @@ def test_every_dependency_is_pinned_to_a_version_it_allows(requirement: Requirem
     assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)])
 
 
+def test_what_nodes_of_a_cluster_install_besides_is_pinned() -> None:
+    asked = [Requirement(text) for text in importlib.metadata.requires("ray") or []]
+    here = [r for r in asked if r.marker and r.marker.evaluate({"extra": "default"})]
+    assert any(requirement.name == "aiohttp" for requirement in here)
+    for requirement in here:
+        assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)]), requirement
+
+
 def test_pins_are_names_and_versions_only() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in PINS)
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in PINS.values())

@@ -162,6 +162,35 @@ def test_a_resting_worker_makes_room_for_a_job_that_lost_its_own() -> None:
     assert found.suggest("c") is None
 
 
+def test_the_next_free_worker_is_for_a_job_that_waits_and_not_for_a_trial_that_rests() -> None:
+    """A node's death is noticed late: for a while more jobs are given out than there are slots."""
+    found = searcher(given(5), slots=3, wanted=7)
+    warm(found, "a", "b", "c")
+    assert [result(found, name) for name in "ab"] == ["STOP", "STOP"]
+    jobs = [found.suggest(name) for name in "stu"]
+    assert all(one["job"] is not None for one in jobs)
+    found.slots.fit = 2
+    assert found.suggest("d") is None
+    result(found, "s", REPORT)
+    assert found.suggest("d") is None
+    for name in "tu":
+        result(found, name, REPORT)
+    assert found.suggest("d") == {"job": None, "place": {"threads": 1}}, (
+        "nobody waits: more nodes are asked for"
+    )
+
+
+def test_a_resting_worker_whose_slot_is_the_last_makes_room_for_a_job_that_waits() -> None:
+    found = searcher(given(1), slots=2)
+    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
+    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
+    assert found.suggest("t")["job"] is not None
+    assert result(found, "a") == "CONTINUE", "there is a slot for its own worker"
+    found.slots.fit = 1
+    assert result(found, "a") == "STOP", "there is nothing more to hand out, and it stands in the way"
+    assert found.suggest("c") is None
+
+
 def test_without_any_node_one_worker_is_waited_for_and_its_node_is_used() -> None:
     found = searcher(given(3), slots=0, wanted=4)
     assert found.suggest("a")["job"] is None
@@ -175,6 +204,8 @@ def test_more_nodes_are_asked_for_only_while_there_is_more_to_do() -> None:
     found = searcher(given(2), slots=1, wanted=3)
     warm(found, "a")
     assert found.suggest("t")["job"] is not None
+    assert found.suggest("b") is None, "the job's own worker comes first"
+    assert result(found, "t", REPORT) == "CONTINUE"
     asked = [found.suggest(name) for name in "bcd"]
     assert [one and one["job"] for one in asked] == [None, None, None]
     assert asked[:2] == [{"job": None, "place": {"threads": 1}}] * 2
@@ -182,6 +213,7 @@ def test_more_nodes_are_asked_for_only_while_there_is_more_to_do() -> None:
     done = searcher(given(1), slots=1, wanted=3)
     warm(done, "a")
     assert done.suggest("t")["job"] is not None
+    assert result(done, "t", REPORT) == "CONTINUE"
     assert done.suggest("b") is None
 
 
@@ -208,6 +240,7 @@ def test_a_job_without_a_worker_is_closed_too() -> None:
     found = searcher(work, slots=1, wanted=3)
     warm(found, "a")
     found.suggest("t")
+    result(found, "t", REPORT)
     found.suggest("b")  # Asks for a node: one job is kept for it.
     lose(found, "t")
     work.closing = True

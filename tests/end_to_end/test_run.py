@@ -17,7 +17,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A folder with a finished study, and what was said."""
     folder = tmp_path_factory.mktemp("finished")
     write(folder)
-    return (folder, *run(folder, *SERIAL))
+    return (folder, *run(folder, *SERIAL, "--verbose"))
 
 
 def test_a_run_searches_confirms_and_ranks(finished: tuple[Path, str, str]) -> None:
@@ -29,6 +29,7 @@ def test_a_run_searches_confirms_and_ranks(finished: tuple[Path, str, str]) -> N
     assert all((record["test"] is not None) == (record["kind"] == "confirm") for record in found)
     assert "best configuration: convnet_s" in out
     assert "4/4  search-00003" in said
+    assert "engine: CPU" in said
     assert (folder / "runs" / "tiny" / "results.parquet").is_file()
     assert not list((folder / "runs" / "progress").glob("*"))
 
