@@ -107,9 +107,9 @@ def _saved(root: Path, asked: dict[str, Any]) -> list[float]:
 class Program:
     """The program at work in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, epochs: int) -> None:
         self.folder, self.study = folder, folder / "runs" / "killed"
-        (folder / "space.yaml").write_text(SPACE)
+        (folder / "space.yaml").write_text(SPACE.replace("epochs: 80", f"epochs: {epochs}"))
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start it on two workers."""
@@ -198,10 +198,13 @@ def main(words: Sequence[str] | None = None) -> None:
         "--most-s", type=float, default=20.0, help="a kill comes at most so long after work began"
     )
     parser.add_argument("--minutes", type=float, default=120, help="no further kill after so long")
+    parser.add_argument(
+        "--epochs", type=int, default=80, help="of a trial; more make it longer than a checkpoint's interval"
+    )
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     asked = parser.parse_args(words)
     folder, seen = asked.folder or Path(tempfile.mkdtemp(prefix="kills-")), Seen()
-    program, began = Program(folder), time.monotonic()
+    program, began = Program(folder, asked.epochs), time.monotonic()
     campaign = {"driver": drivers, "worker": workers}[asked.what]
     campaign(program, seen, asked.n, random.Random(asked.seed), asked)
     before = finished(program.study)

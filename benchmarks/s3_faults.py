@@ -53,7 +53,9 @@ def kill(program: Program, drawn: random.Random, _: S3Server, __: Gate) -> dict[
     """Kill the driver."""
     process = at_work(program, drawn)
     process.kill()
-    return {"exit code": process.wait()}
+    code = process.wait()
+    # Its folder of temporary files goes with the next run.
+    return {"exit code": code, "left": [name for name in program.left() if not name.startswith("pds-")]}
 
 
 def pause(program: Program, drawn: random.Random, server: S3Server, _: Gate) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What does Ctrl-C do? The first lets running trials save their progress, the second ends at once.
 
-SIGTERM counts as a Ctrl-C. Further ones are not heard: they would cut off the ending of processes and the removal of
-temporary files.
+SIGTERM counts as a Ctrl-C. Further ones are not heard, to the end of the process: they would cut off the ending of
+other processes and the removal of temporary files.
 """
 
 import signal
@@ -16,7 +16,7 @@ __all__ = ["interruptible"]
 
 @contextmanager
 def interruptible(drain: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
-    """Run a block whose first interruption drains it.
+    """Run a block whose first interruption drains it; afterwards the process has to end.
 
     Args:
         drain: Called at the first signal; the block then ends by itself, soon.
@@ -44,7 +44,8 @@ def interruptible(drain: Callable[[], None], say: Callable[[str], None]) -> Iter
             raise
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Whoever was asked to stop is about to end; Ray for one does some of it when Python exits.
+            signal.signal(number, signal.SIG_IGN if received else handler)
     if received:
         kind = Terminated if received[0] == signal.SIGTERM else Interrupted
         words = "stopped; nothing finished is lost"

@@ -3,15 +3,13 @@
 import logging
 import os
 import secrets
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
+from pdsearch.cluster.temporary import make_folder, remove_folder
 from pdsearch.errors import ConfigError, PdsearchError
 
 __all__ = ["Session", "refuse_client", "session"]
@@ -36,9 +34,6 @@ _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 _STARTS = 3
 """Tries to start a Ray; on a busy machine its processes may take longer than it waits for them."""
-
-_OWNER = "owner"
-_SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path ends at 107.
 
 
 class Session:
@@ -75,7 +70,7 @@ def session(
     with _environment(environment):
         import ray  # After the environment is set: Ray reads it when it is imported.
 
-        folder = None if address else _folder()
+        folder = None if address else make_folder()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         level = logging.INFO if verbose else logging.ERROR
         try:
@@ -96,7 +91,7 @@ def session(
         finally:
             ray.shutdown()
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(folder)
 
 
 def _join(address: str, level: int, verbose: bool) -> None:
@@ -166,19 +161,6 @@ def _token() -> dict[str, str]:
     if "RAY_AUTH_MODE" in os.environ:
         return {}
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-def _folder() -> Path:
-    """Make a folder for this session, and remove those of drivers that were killed here."""
-    base = tempfile.gettempdir()
-    place = Path(base if len(base) <= _SOCKET_LIMIT else "/tmp")
-    for left in place.glob("pds-*"):
-        with suppress(OSError):
-            if is_orphan((left / _OWNER).read_text()):
-                shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="pds-", dir=place))
-    (folder / _OWNER).write_text(draft_name())
-    return folder
 
 
 def _cpus() -> int:

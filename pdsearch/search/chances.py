@@ -2,7 +2,7 @@
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pdsearch.space import Parameter, Space
@@ -94,7 +94,8 @@ def _likely(parameter: Parameter) -> list[Any]:
         return list(parameter.choices)
     if parameter.kind == "float" and parameter.step is None and parameter.name != "prune.ratio":
         return [centre(parameter)]
-    if not parameter.log and (steps := points_of([parameter], limit=QUANTILES)) is not None:
+    unconditional = replace(parameter, when={})  # Whoever asks knows that it counts.
+    if not parameter.log and (steps := points_of([unconditional], limit=QUANTILES)) is not None:
         return [point[parameter.name] for point in steps]
     return [_at(parameter, low, high, (n + 0.5) / QUANTILES) for n in range(QUANTILES)]
 

@@ -103,8 +103,8 @@ def confirmations(
 ) -> Iterator[Job]:
     """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
 
-    A finalist's own job names its baselines; a job that is only a baseline names none. The searched teachers' students
-    come first.
+    A finalist's own job names its baselines, its unpruned teacher's names the student alone, which names none. The
+    searched teachers' students come first.
     """
     seen: set[str] = set()
     taught = with_teachers(found, teacher_seeds)
@@ -129,8 +129,10 @@ def _own(finalist: Finalist, offset: int, describe: Description) -> Job:
 
 def _pairs(finalist: Finalist, offset: int, describe: Description) -> Iterator[Job]:
     spec = with_seed(finalist.spec, finalist.spec.distill.seed + offset)
-    yield _job(unpruned(spec, finalist.shape), describe, {})
-    yield _job(alone(spec, finalist.shape), describe, {})
+    hard = alone(spec, finalist.shape)
+    # The unpruned teacher may stand in the ranking with this configuration, and is compared with the student alone.
+    yield _job(unpruned(spec, finalist.shape), describe, {"alone": describe.config(hard)})
+    yield _job(hard, describe, {})
 
 
 def _job(spec: TrialSpec, describe: Description, baselines: Mapping[str, str]) -> Job:

@@ -5,6 +5,7 @@ from typing import Any
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.space.catalog import NO_PRUNING
 from pdsearch.space.draft import Draft
+from pdsearch.specs import PruneSpec
 
 __all__ = ["notes_on", "warnings_on"]
 
@@ -97,7 +98,9 @@ def _seed_warnings(draft: Draft) -> list[str]:
 
 
 def _recovery_warnings(draft: Draft) -> list[str]:
-    if "prune.recovery" not in draft.fixed or "init" not in draft.possible("prune.at", "trained"):
+    # A configuration written whole, as an export is, names the default as well, and means nothing by it.
+    asked = draft.fixed.get("prune.recovery", PruneSpec.recovery) != PruneSpec.recovery
+    if not asked or "init" not in draft.possible("prune.at", "trained"):
         return []
     return [
         "prune.recovery has no effect where prune.at is init: the teacher's own recipe follows the pruning"

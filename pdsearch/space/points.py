@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from pdsearch.space.model import Parameter
@@ -34,5 +35,7 @@ def _values(parameter: Parameter) -> list[Any] | None:
     if step is None or parameter.low is None or parameter.high is None:
         return None
     count = math.floor((parameter.high - parameter.low) / step + 1e-9) + 1
-    values = [parameter.low + number * step for number in range(count)]
-    return [int(value) for value in values] if parameter.kind == "int" else values
+    # In decimals: 0.2 + 2 * 0.2 is 0.6, and not a number beyond it.
+    low, width = Decimal(str(parameter.low)), Decimal(str(step))
+    values = [low + number * width for number in range(count)]
+    return [int(value) if parameter.kind == "int" else float(value) for value in values]

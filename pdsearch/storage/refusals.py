@@ -1,9 +1,10 @@
 """What does a storage mean when it refuses? Try again, or tell a person: which bucket, which right, which endpoint."""
 
+import errno
 import re
 from dataclasses import dataclass
 
-from pdsearch.errors import ConfigError, PdsearchError, StorageError
+from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
 
 __all__ = ["Refusal", "StorageAwayError", "StorageDeniedError", "judged"]
 
@@ -55,6 +56,13 @@ def judged(error: Exception, where: str) -> Refusal:
             f"not understood: {said}", where=where, hint="see docs/storage.md for the options"
         )
         return Refusal(known, lasting=True)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = StorageFullError(
+            "no space is left on this machine",
+            where=error.filename or where,
+            hint="free some space, then run the same command again",
+        )
+        return Refusal(full, lasting=True)
     if _NO_BUCKET.search(said):
         named = StorageDeniedError(
             "there is no such bucket", where=where, hint="create the bucket, or mend its name in storage:"

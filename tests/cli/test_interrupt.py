@@ -2,11 +2,23 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from pdsearch.cli.interrupt import interruptible
 from pdsearch.errors import Interrupted, PdsearchError, Terminated
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """What a process that goes on needs back."""
+    before = [signal.getsignal(number) for number in NUMBERS]
+    yield
+    for number, handler in zip(NUMBERS, before, strict=True):
+        signal.signal(number, handler)
 
 
 class Draining:
@@ -77,6 +89,7 @@ def test_impatience_does_not_cut_off_the_clean_up() -> None:
     with pytest.raises(Interrupted), interruptible(draining.drain, draining.say):
         signalled_while_it_cleans()
     assert cleaned == [True]
+    os.kill(os.getpid(), signal.SIGINT)  # While Python exits.
 
 
 def test_an_interruption_that_was_no_signal_is_passed_on() -> None:
@@ -87,8 +100,7 @@ def test_an_interruption_that_was_no_signal_is_passed_on() -> None:
 
 @pytest.mark.parametrize("error", [None, ValueError])
 def test_handlers_are_put_back(error: type[Exception] | None) -> None:
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.getsignal(number) for number in NUMBERS]
     draining = Draining()
     if error is None:
         with interruptible(draining.drain, draining.say):
@@ -96,5 +108,5 @@ def test_handlers_are_put_back(error: type[Exception] | None) -> None:
     else:
         with pytest.raises(error), interruptible(draining.drain, draining.say):
             raise error
-    assert [signal.getsignal(number) for number in numbers] == before
+    assert [signal.getsignal(number) for number in NUMBERS] == before
     assert draining.drained == 0

@@ -1,16 +1,13 @@
 """Is the Ray of a run this machine's alone, closed to strangers, and gone afterwards?"""
 
-import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
-from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.cluster import session as session_module
 from pdsearch.cluster.session import Session, session
 from pdsearch.errors import ConfigError, PdsearchError
@@ -65,28 +62,6 @@ def test_a_client_s_address_is_refused_with_a_way_out() -> None:
         pass
 
 
-def _dead_name(path: Path) -> None:
-    path.write_text(draft_name())
-
-
-def test_folders_of_killed_drivers_are_removed_and_those_of_the_living_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(session_module, "_SOCKET_LIMIT", 1000)
-    for name in ("pds-dead", "pds-living", "pds-unknown"):
-        (tmp_path / name).mkdir()
-    writer = multiprocessing.get_context("fork").Process(
-        target=_dead_name, args=(tmp_path / "pds-dead" / "owner",)
-    )
-    writer.start()
-    writer.join()
-    (tmp_path / "pds-living" / "owner").write_text(draft_name())
-    made = session_module._folder()
-    assert {path.name for path in tmp_path.iterdir()} == {"pds-living", "pds-unknown", made.name}
-    assert not is_orphan((made / "owner").read_text())
-
-
 @pytest.mark.parametrize(("fails", "tries"), [(1, 2), (9, 3)])
 def test_a_ray_that_does_not_come_up_is_tried_again_and_is_one_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: int, tries: int
@@ -99,7 +74,7 @@ def test_a_ray_that_does_not_come_up_is_tried_again_and_is_one_message(
             raise Exception("The current node timed out during startup.")  # Ray raises no other kind.
 
     monkeypatch.setattr("ray.init", init)
-    monkeypatch.setattr(session_module, "_folder", lambda: tmp_path / "pds-x")
+    monkeypatch.setattr(session_module, "make_folder", lambda: tmp_path / "pds-x")
     if fails < tries:
         with session(address=None, cpu=1, gpu=0, workers=1, verbose=False):
             pass

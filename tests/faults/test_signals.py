@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -77,6 +78,15 @@ def wait(seconds: float, until: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def read_up_to(words: str, stream: IO[str]) -> None:
+    said = ""
+    for line in stream:
+        said += line
+        if words in line:
+            return
+    raise AssertionError(said)
+
+
 @pytest.mark.parametrize("words", [pytest.param(ON_RAY, marks=pytest.mark.ray), SERIALLY])
 def test_a_second_ctrl_c_ends_at_once_and_a_third_changes_nothing(
     words: tuple[str, ...], tmp_path: Path, temporary: Path
@@ -90,14 +100,14 @@ def test_a_second_ctrl_c_ends_at_once_and_a_third_changes_nothing(
     )
     with begin(tmp_path, *words, own_group=True) as process:
         assert process.stderr is not None
+        wait(60, lambda: asked(tmp_path))
+        (tmp_path / "teaching").unlink(missing_ok=True)  # The loss was tried before anything was trained.
         wait(60, (tmp_path / "teaching").exists)
         typed(process)
-        while "stopping: running trials" not in process.stderr.readline():
-            assert process.poll() is None
+        read_up_to("stopping: running trials", process.stderr)
         asked_to_end = time.monotonic()
         typed(process)
-        while "stopping at once" not in process.stderr.readline():
-            assert process.poll() is None
+        read_up_to("stopping at once", process.stderr)
         typed(process)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said

@@ -95,6 +95,20 @@ def test_steps_of_a_range_are_its_values() -> None:
     assert sorted(chance.spec.distill.recipe.epochs for chance in wide)[module.QUANTILES // 2] < 100
 
 
+def test_steps_of_a_range_that_counts_for_some_choices_only() -> None:
+    """It ended `plan` and `run` with a traceback."""
+    pruning = {"prune.method": ["none", "magnitude"], "distill.temperature": {"low": 1, "high": 2}}
+    pruning["prune.ratio"] = {
+        "low": 0.2,
+        "high": 0.6,
+        "step": 0.2,
+        "when": {"prune.method": ["magnitude"]},
+    }
+    found = ratios(chances(made(pruning)))
+    assert set(found) == {None, 0.2, 0.4, 0.6}
+    assert sum(found.values()) == pytest.approx(1)
+
+
 def test_too_many_points_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_POINTS", 10)
     searched = {"teacher.seed": [*range(20)], "prune.method": ["none", "magnitude"], "prune.ratio": RATIO}

@@ -91,13 +91,18 @@ def jobs(
 def test_every_finalist_has_its_pairs_by_seed(records: list[dict[str, Any]]) -> None:
     found = jobs(records, teachers=2, seeds=3)
     by_config = {(DESCRIBE.config(job.spec), job.spec.distill.seed) for job in found}
-    finalist_jobs = [job for job in found if job.baselines]
+    finalist_jobs = [job for job in found if "unpruned" in job.baselines]
     assert len(finalist_jobs) == 3 * 3
-    for job in finalist_jobs:
+    for job in found:
         for config in job.baselines.values():
             assert (config, job.spec.distill.seed) in by_config
     assert {job.spec.distill.seed for job in found} == {1, 2, 3}
     assert all(job.spec.distill.seed == job.spec.distill.view_seed for job in found)
+
+
+def test_whatever_has_a_teacher_is_compared_with_the_student_alone(records: list[dict[str, Any]]) -> None:
+    for job in jobs(records, teachers=2, seeds=2):
+        assert ("alone" in job.baselines) == (job.spec.distill.loss != "ce")
 
 
 def test_a_job_is_named_once_and_may_open_the_test_set(records: list[dict[str, Any]]) -> None:

@@ -34,3 +34,5 @@ def test_searched_seeds_trials_of_one_configuration_and_idle_recovery_are_doubtf
     assert "every trial is the same" in space({}).warnings[0]
     found = space({}, search=None, prune={**PRUNE, "ratio": 0.5, "at": "init", "recovery": "finetune"})
     assert "no effect where prune.at is init" in found.warnings[0]
+    pruning = {**PRUNE, "ratio": 0.5, "at": "init", "recovery": "lr_rewind"}
+    assert space({}, search=None, prune=pruning).warnings == ()

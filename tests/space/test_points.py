@@ -42,3 +42,8 @@ def test_too_many_points_are_not_listed() -> None:
 
 def test_a_space_without_parameters_is_one_point() -> None:
     assert points_of([], limit=1) == [{}]
+
+
+def test_steps_are_exact_decimals_within_the_range() -> None:
+    found = points_of([Parameter("distill.alpha", "float", low=0.1, high=0.7, step=0.2)], limit=10)
+    assert found == [{"distill.alpha": value} for value in (0.1, 0.3, 0.5, 0.7)]

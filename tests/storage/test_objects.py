@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, StorageFullError
 from pdsearch.storage import StorageAwayError, StorageDeniedError, place
 from pdsearch.storage.objects import Objects, objects_at
 from pdsearch.storage.place import Remote
@@ -84,6 +84,15 @@ def test_a_bucket_that_is_not_there_is_told_at_once(s3: S3Server, bucket: str) -
     objects = Objects(f"s3://{bucket}-not", s3.query)
     with pytest.raises(StorageDeniedError, match="no such bucket"):
         objects.put("x", b"")
+
+
+def test_a_full_disk_of_this_machine_is_no_storage_that_is_away(objects: Objects) -> None:
+    objects.put("x", b"content")
+    began = time.monotonic()
+    with pytest.raises(StorageFullError, match="on this machine") as caught:
+        objects.download("x", Path("/dev/full"))
+    assert caught.value.exit_code == 75
+    assert time.monotonic() - began < 5
 
 
 def test_an_unknown_option_is_told() -> None:

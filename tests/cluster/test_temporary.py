@@ -1,0 +1,82 @@
+"""A session's temporary files go with it, though Ray's agents write while they go; a killed one's with the next."""
+
+import multiprocessing
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from pdsearch.artifacts import draft_name, is_orphan
+from pdsearch.cluster import temporary
+from pdsearch.cluster.temporary import make_folder, remove_folder
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(temporary, "_SOCKET_LIMIT", 1000)
+    monkeypatch.setattr(temporary, "_PAUSE_S", 0.0)
+    return tmp_path
+
+
+def filled(folder: Path) -> None:
+    (folder / "session_1" / "logs").mkdir(parents=True)
+    (folder / "session_1" / "logs" / "x.log").write_text("")
+    (folder / "session_latest").symlink_to(folder / "session_1")
+
+
+def test_all_of_it_goes(base: Path) -> None:
+    folder = make_folder()
+    assert folder.parent == base
+    filled(folder)
+    remove_folder(folder)
+    assert [*base.iterdir()] == []
+    remove_folder(folder)
+
+
+def test_what_is_written_while_it_goes_goes_too(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, remove, times = make_folder(), shutil.rmtree, []
+    filled(folder)
+
+    def removing(path: Path, *, ignore_errors: bool) -> None:
+        remove(path, ignore_errors=ignore_errors)
+        times.append(path)
+        if len(times) < 3:
+            (folder / "session_1").mkdir()
+
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    remove_folder(folder)
+    assert len(times) == 3
+    assert [*base.iterdir()] == []
+
+
+def test_what_cannot_be_removed_is_left_to_the_next_run(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder()
+    filled(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+        remove_folder(folder)
+    assert (folder / "owner").exists()
+    monkeypatch.setattr(temporary, "is_orphan", lambda _: True)
+    other = make_folder()
+    assert [*base.iterdir()] == [other]
+
+
+def dead_name(path: Path) -> None:
+    path.write_text(draft_name())
+
+
+def test_folders_of_killed_drivers_are_removed_and_those_of_the_living_are_not(base: Path) -> None:
+    for name in ("pds-dead", "pds-living", "pds-unknown"):
+        (base / name).mkdir()
+    writer = multiprocessing.get_context("fork").Process(
+        target=dead_name, args=(base / "pds-dead" / "owner",)
+    )
+    writer.start()
+    writer.join()
+    (base / "pds-living" / "owner").write_text(draft_name())
+    made = make_folder()
+    assert {path.name for path in base.iterdir()} == {"pds-living", "pds-unknown", made.name}
+    assert not is_orphan((made / "owner").read_text())
