@@ -165,7 +165,8 @@ def _at_work(heard: list[Heard], since: int) -> set[str]:
 
 def campaign(folder: Path, asked: argparse.Namespace, seen: Seen) -> str:
     """Let everything happen; return how the last job ended."""
-    space, drawn = folder / "space.yaml", random.Random(asked.seed)
+    space, drawn = folder / "sent" / "space.yaml", random.Random(asked.seed)
+    space.parent.mkdir()
     space.write_text(SPACE.format(storage=folder / "runs"))
     with Raylets(dashboard=True) as cluster:
         nodes = cluster.add(count=2)

@@ -43,7 +43,7 @@ class Submitted:
 
     Args:
         cluster: Where it runs; it has a dashboard.
-        space: The space file.
+        space: The space file, in a folder that is sent with the job.
         name: Of the job; each submission has its own.
         words: More words of the command.
     """
@@ -52,9 +52,10 @@ class Submitted:
         self.cluster, self.name = cluster, name
         self.heard: list[Heard] = []
         self._read, self._rest = 0, b""
-        command = [sys.executable, "-m", "pdsearch", "run", str(space), "--address", "auto"]
+        command = [sys.executable, "-m", "pdsearch", "run", space.name, "--address", "auto"]
         runtime = json.dumps({"env_vars": {"PYTHONPATH": str(ROOT)}})
-        options = ["--no-wait", "--runtime-env-json", runtime, "--submission-id", name, "--"]
+        options = ["--no-wait", "--working-dir", str(space.parent), "--runtime-env-json", runtime]
+        options += ["--submission-id", name, "--"]
         self._ray_job("submit", *options, *command, "--progress", "json", *words)
         self.began = time.monotonic()
 

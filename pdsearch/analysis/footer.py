@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pdsearch.analysis.ranked import Ranked
+from pdsearch.analysis.statistics import Gain
 from pdsearch.analysis.table import Study
 
 __all__ = ["footer"]
@@ -86,11 +87,18 @@ def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
     for row in confirmed:
         if row.role == "unpruned" and row.val and row.settings > 1:
             yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
+    equal = [row.label for row in confirmed if any(map(_is_sure_of_nothing, row.gains_test.values()))]
+    if equal:
+        yield f"A gain that is the same in every pair has no interval, for its spread is not known: {', '.join(equal)}."
     unpaired = [
         row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())
     ]
     if unpaired:
         yield f"Students without a partner of the same seed are left out of gains: {', '.join(unpaired)}."
+
+
+def _is_sure_of_nothing(gain: Gain | None) -> bool:
+    return gain is not None and gain.estimate.n > 1 and gain.estimate.low is None
 
 
 def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pdsearch.analysis.row import Row
 __all__ = ["label", "unique_labels"]
 
 MOST = 4
-"""Of so many differences a reader keeps track; beyond, a hash names the line."""
+"""Of so many differences a reader keeps track; beyond, words such as a loss, or else a hash, name the line."""
 
 UNTOLD = {"seed", "view_seed", "checkpoint", "code", "fingerprint"}
 """What a line averages over, and what says nothing to a reader."""
@@ -49,13 +49,13 @@ def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:
-    """Return for each row the values in which it differs from the others; nothing where they are many."""
+    """Return for each row the values in which it differs from the others; where they are many, only words."""
     fields = [_fields(row) for row in rows]
     names = [
         name for name in dict.fromkeys(chain(*fields)) if len({repr(given.get(name)) for given in fields}) > 1
     ]
     if len(names) > MOST:
-        return ["" for _ in rows]
+        names = [name for name in names if name in WORDS]
     return [" ".join(_shown(name, given[name]) for name in names if name in given) for given in fields]
 
 

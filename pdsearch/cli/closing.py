@@ -107,5 +107,8 @@ def _short(path: Place) -> str:
         return shlex.quote(str(path))
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (
+        ValueError,
+        OSError,
+    ):  # Elsewhere; or the folder is gone: Ray removes that of a job when its driver leaves.
         return str(path)

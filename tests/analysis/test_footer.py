@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import rank_teachers
+from pdsearch.analysis import rank_teachers, show_gain
 from pdsearch.records import Broken
 from tests.analysis.made_up import confirmed, record, study
 
@@ -17,10 +17,15 @@ def test_a_whole_study_has_nothing_to_excuse() -> None:
     records = [
         item
         for teacher_seed in range(3)
-        for method, base in (("magnitude", 0.7), (None, 0.6))
-        for item in confirmed(method, [base, base + 0.01 * teacher_seed], teacher_seed=teacher_seed)
+        for method, base, step in (("magnitude", 0.7, 0.013), (None, 0.6, 0.011))
+        for item in confirmed(
+            method,
+            [base, base + step * (1 + teacher_seed)],
+            teacher_seed=teacher_seed,
+            test=-step * teacher_seed,
+        )
     ]
-    text = _text([*records, *confirmed("alone", [0.5, 0.51])])
+    text = _text([*records, *confirmed("alone", [0.5, 0.517], test=0.0)])
     assert "3 teacher seed(s)" in text
     for excuse in (
         "about these teachers",
@@ -31,6 +36,13 @@ def test_a_whole_study_has_nothing_to_excuse() -> None:
         "lacks",
     ):
         assert excuse not in text
+
+
+def test_a_gain_that_is_the_same_in_every_pair_is_said_to_prove_nothing() -> None:
+    records = [*confirmed("magnitude", [0.7, 0.71], test=0.0), *confirmed(None, [0.6, 0.61], test=0.0)]
+    ranking = rank_teachers(study(records))
+    assert "its spread is not known: vgg19_bn magnitude 59%" in "\n".join(ranking.footer)
+    assert show_gain(ranking.rows[0].gains_test["unpruned_same"]) == "+10.00"
 
 
 def test_what_ended_badly_is_counted() -> None:

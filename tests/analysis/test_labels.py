@@ -55,6 +55,19 @@ def test_equal_names_get_the_values_in_which_they_differ(
     assert _labels(first, second) == [f"vgg19_bn magnitude 59% {text}".rstrip() for text in texts]
 
 
+def test_of_many_differences_the_words_are_told() -> None:
+    """Two losses share none of their parameters."""
+    losses = {"kd": {"alpha": 0.9, "temperature": 4.0}, "dkd": {"target": 1.0, "other": 8.0, "hard": 1.0}}
+    lines = [
+        changed(confirmed(None, [0.7]), c * 64, "distill", loss=name, params=[*params.items()])
+        for c, (name, params) in zip("ab", losses.items(), strict=True)
+    ]
+    for item in [item for line in lines for item in line]:
+        item["values"].pop("student.val_accuracy")
+        item["reports"] = [{**report, "val_accuracy": None} for report in item["reports"]]
+    assert sorted(_labels(*lines)) == ["vgg19_bn unpruned dkd", "vgg19_bn unpruned kd"]
+
+
 def test_so_many_differences_that_nobody_keeps_track_are_a_hash() -> None:
     many = {name: [0.1, 0.2] for name in ("lr", "gamma", "momentum", "peak", "ema")}
     one, other = (

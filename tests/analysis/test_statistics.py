@@ -53,9 +53,17 @@ def test_p_value_is_scipys_paired_test() -> None:
     assert gain.unpaired == 2
 
 
-def test_equal_differences() -> None:
-    assert p_value([0.5, 0.5]) == 0.0
-    assert p_value([0.0, 0.0, 0.0]) == 1.0
+@pytest.mark.parametrize("differences", [[0.5, 0.5], [0.0, 0.0, 0.0], [0.1, 0.3 - 0.2, 0.1]])
+def test_equal_differences_prove_nothing(differences: list[float]) -> None:
+    """A t-test divides by their spread: scipy's would call two of them certain, or not a number."""
+    assert p_value(differences) is None
+    gain = paired_gain(differences)
+    assert gain is not None
+    assert gain.estimate.mean == pytest.approx(differences[0])
+    assert (gain.p, gain.estimate.low, gain.estimate.high) == (None, None, None)
+
+
+def test_equal_values_are_as_they_are() -> None:
     assert mean_interval([0.5, 0.5]).half_width == 0.0
 
 

@@ -38,6 +38,17 @@ def test_a_study_that_was_finished_says_that_nothing_was_trained(
     assert "everything was finished before: nothing was trained" in told(tmp_path, capsys)
 
 
+def test_the_folder_that_the_run_began_in_may_be_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray removes the folder that came with a job as soon as its driver leaves the cluster."""
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    monkeypatch.chdir(sent)
+    sent.rmdir()
+    assert f"pdsearch rank {tmp_path / 'small'} " in told(tmp_path, capsys)
+
+
 def test_without_confirmation_nothing_is_called_the_best(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

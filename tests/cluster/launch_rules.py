@@ -101,6 +101,8 @@ def _machines(config: Config) -> Iterator[str]:
         yield "trials may run on the head"
     if "available_node_types" in config or config["provider"]["head_ip"] in config["provider"]["worker_ips"]:
         yield "a machine has two parts"
+    if not all("RAY_enable_autoscaler_v2=0" in command.split("ray start")[0] for command in head):
+        yield "Ray leaves one machine out"
     if "ssh_private_key" not in config["auth"]:
         yield "the head cannot reach the workers"
 

@@ -61,6 +61,11 @@ def _working_head(config: Config) -> None:
     commands[1] = commands[1].replace("--num-cpus=0", "")
 
 
+def _second_autoscaler(config: Config) -> None:
+    commands = config["head_start_ray_commands"]
+    commands[1] = commands[1].replace("RAY_enable_autoscaler_v2=0", "")
+
+
 def _head_is_worker(config: Config) -> None:
     config["provider"]["worker_ips"].append(config["provider"]["head_ip"])
 
@@ -100,6 +105,7 @@ def _no_storage(config: Config) -> None:
     ("spoil", "said"),
     [
         (_working_head, "on the head"),
+        (_second_autoscaler, "leaves one machine out"),
         (_head_is_worker, "two parts"),
         (_no_key, "cannot reach the workers"),
         (_listening_dashboard, "listens to the network"),
