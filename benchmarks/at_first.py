@@ -16,10 +16,10 @@ __all__ = ["drawn", "optuna_alone", "searched", "tune_naively"]
 SPACE = Path(__file__).parents[1] / "search_spaces" / "digits.yaml"
 
 
-def searched(folder: Path, trials: int) -> Space:
-    """Return the digits space without its confirmation, its results in a folder."""
-    space = load(SPACE, overrides=(f"storage={folder / 'runs'}", f"search.trials={trials}"))
-    return replace(space, confirm=None)
+def searched(folder: Path, trials: int, seed: int) -> Space:
+    """Return the digits space without its confirmation, its results in a folder, searched with a seed."""
+    changes = (f"storage={folder / 'runs'}", f"search.trials={trials}", f"search.seed={seed}")
+    return replace(load(SPACE, overrides=changes), confirm=None)
 
 
 def tune_naively(space: Space, folder: Path, trials: int, *, usual: bool) -> dict[str, float]:
@@ -34,7 +34,8 @@ def tune_naively(space: Space, folder: Path, trials: int, *, usual: bool) -> dic
     import ray
     from ray import tune
 
-    points = [{"name": f"{n}", "params": drawn(space, random.Random(n))} for n in range(trials)]
+    source = random.Random(space.search.seed)
+    points = [{"name": f"{n}", "params": drawn(space, source)} for n in range(trials)]
 
     def trainable(config: dict[str, Any]) -> None:
         spec = spec_from_json(config["point"]["params"])
@@ -59,7 +60,7 @@ def optuna_alone(space: Space, folder: Path, trials: int) -> dict[str, float]:
     """Search with Optuna's TPE in two processes that share a journal, as its manual has it."""
     start = time.perf_counter()
     spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=_optimise, args=(space, folder, trials, seed)) for seed in range(2)]
+    workers = [spawn.Process(target=_optimise, args=(space, folder, trials, number)) for number in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -83,7 +84,7 @@ def _study(folder: Path, seed: int = 0) -> Any:
     )
 
 
-def _optimise(space: Space, folder: Path, trials: int, seed: int) -> None:
+def _optimise(space: Space, folder: Path, trials: int, number: int) -> None:
     from optuna.study import MaxTrialsCallback
 
     from pdsearch.search.suggest import suggest
@@ -94,7 +95,10 @@ def _optimise(space: Space, folder: Path, trials: int, seed: int) -> None:
             trial.report(accuracy, epoch)
         return accuracy
 
-    _study(folder, seed).optimize(objective, callbacks=[MaxTrialsCallback(trials, states=None)])
+    # Two samplers with one seed would propose the same points.
+    _study(folder, 2 * space.search.seed + number).optimize(
+        objective, callbacks=[MaxTrialsCallback(trials, states=None)]
+    )
 
 
 def _usual(spec: TrialSpec) -> Iterator[float]:

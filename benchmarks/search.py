@@ -19,6 +19,7 @@ from benchmarks.at_first import optuna_alone, searched, tune_naively
 from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.scripted import Silent
 from pdsearch.events import Outcome
+from pdsearch.space import Space
 
 __all__ = ["main", "ours"]
 
@@ -42,13 +43,12 @@ class Best(Silent):
                 self.best = max(self.best, outcome.values["student.val_accuracy"])
 
 
-def ours(folder: Path, trials: int, *, stop: bool) -> dict[str, float]:
+def ours(space: Space, *, stop: bool) -> dict[str, float]:
     """Search with pdsearch; the clock ends with the last search trial, baselines before it included."""
     from pdsearch.cluster.session import session
     from pdsearch.search.study import open_study
 
     seen = Best()
-    space = searched(folder, trials)
     if not stop:
         space = replace(space, search=replace(space.search, stop=None))
     with (
@@ -69,31 +69,35 @@ def ours(folder: Path, trials: int, *, stop: bool) -> dict[str, float]:
     return {"seconds": seen.end - start, "best": seen.best, "trials": seen.count}
 
 
-def _once(way: str, trials: int) -> dict[str, float]:
+def _once(way: str, trials: int, seed: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        space = searched(folder, trials, seed)
         if way in (WHOLE, OURS):
-            return ours(folder, trials, stop=way == OURS)
-        space = searched(folder, trials)
+            return ours(space, stop=way == OURS)
         if way == OPTUNA:
             return optuna_alone(space, folder, trials)
         return tune_naively(space, folder, trials, usual=way == TUNE)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure each way in a process of its own, in turns."""
     parser = arguments(__doc__, turns=3)
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--one", choices=WAYS, help="run one way and print what it took")
-    asked = parser.parse_args(words)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first turn's searches; each turn has another"
+    )
+    asked = parser.parse_args(given)
     if asked.one:
-        print(json.dumps(_once(asked.one, asked.trials)))
+        print(json.dumps(_once(asked.one, asked.trials, asked.seed)))
         return
     figures: dict[str, list[float]] = {way: [] for way in WAYS}
     best: dict[str, list[float]] = {way: [] for way in WAYS}
-    for _ in range(asked.turns):
+    for seed in range(asked.seed, asked.seed + asked.turns):
         for way in WAYS:
-            command = [sys.executable, "-m", "benchmarks.search", "--one", way, "--trials", str(asked.trials)]
+            words = ["--one", way, "--trials", str(asked.trials), "--seed", str(seed)]
+            command = [sys.executable, "-m", "benchmarks.search", *words]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             told = json.loads(done.stdout.strip().splitlines()[-1])
             figures[way].append(told["seconds"])

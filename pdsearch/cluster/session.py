@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
 from pdsearch.cluster.temporary import make_folder, remove_folder
-from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.errors import ConfigError, PdsearchError, Terminated
 
 __all__ = ["Session", "refuse_client", "session"]
 
@@ -74,10 +74,11 @@ def session(
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         level = logging.INFO if verbose else logging.ERROR
         try:
-            if address:
-                _join(address, level, verbose)
-            else:
-                _start(folder, max(_cpus(), cpu * (workers or 1)), level, verbose)
+            with _terminated():
+                if address:
+                    _join(address, level, verbose)
+                else:
+                    _start(folder, max(_cpus(), cpu * (workers or 1)), level, verbose)
             for (
                 number,
                 handler,
@@ -92,6 +93,17 @@ def session(
             ray.shutdown()
             if folder is not None:
                 remove_folder(folder)
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """Say what a SIGTERM meant that came while Ray starts: it ends the process with a code of its own."""
+    try:
+        yield
+    except SystemExit as end:
+        raise Terminated(
+            "stopped while Ray started; nothing finished is lost", hint="run the same command to go on"
+        ) from end
 
 
 def _join(address: str, level: int, verbose: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pdsearch.cluster import session as session_module
 from pdsearch.cluster.session import Session, session
-from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.errors import ConfigError, PdsearchError, Terminated
 
 JOIN = "import ray; ray.init(address={address!r}, log_to_driver=False); print(ray.cluster_resources())"
 
@@ -85,3 +85,19 @@ def test_a_ray_that_does_not_come_up_is_tried_again_and_is_one_message(
         ):
             pass
     assert len(tried) == tries
+
+
+def test_a_sigterm_while_ray_starts_has_the_code_of_any_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def init(**_: object) -> None:
+        raise SystemExit(15)  # As Ray's own handler does.
+
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr(session_module, "make_folder", lambda: tmp_path / "pds-x")
+    with (
+        pytest.raises(Terminated, match="while Ray started") as caught,
+        session(address=None, cpu=1, gpu=0, workers=1, verbose=False),
+    ):
+        pass
+    assert caught.value.exit_code == 143
