@@ -117,8 +117,13 @@ class Submitted:
 
     def _ray_job(self, verb: str, *words: str) -> None:
         program = [sys.executable, "-m", "ray.scripts.scripts", "job", verb, "--address", self.cluster.jobs]
-        done = subprocess.run(
-            [*program, *words], env=self.cluster.environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise SystemExit(f"ray job {verb}: {done.stdout}{done.stderr}")
+        for _ in range(10):  # A head that has just started may have no agent for jobs yet, and says so.
+            done = subprocess.run(
+                [*program, *words], env=self.cluster.environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode == 0:
+                return
+            if "try again later" not in done.stderr:
+                break
+            time.sleep(2)
+        raise SystemExit(f"ray job {verb}: {done.stdout}{done.stderr}")
