@@ -62,6 +62,8 @@ class Views:
         self._stream, self._classes = stream, classes
         self._images, self._labels = held(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
+        here = self._images.device == self._labels.device
+        self._small = here and self._images.numel() * 4 <= SMALL_BYTES
         self._drawn: tuple[int, list[Tensor]] | None = None
         self._ready: tuple[int, Tensor] | None = None
 
@@ -110,10 +112,6 @@ class Views:
         share = self._chain.mixing[1].share(draws, self._images.shape[-1])[:, None]
         own, partners = (one_hot(self._labels[i], self._classes) for i in (index, draws[:, 0]))
         return own * share + partners * (1 - share)
-
-    @property
-    def _small(self) -> bool:
-        return self._images.device == self._labels.device and self._images.numel() * 4 <= SMALL_BYTES
 
     def _unmixed(self, epoch: int, index: Tensor) -> Tensor:
         return self._whole(epoch)[index] if self._small else self._made(epoch, index)

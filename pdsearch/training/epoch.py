@@ -88,7 +88,7 @@ class Epochs:
                 with self.engine.autocast():
                     loss = self.objective(self.state.model, images, part, epoch)
                 self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))
-                total += loss.detach() * len(part)
+                total.add_(loss.detach(), alpha=len(part))
             self._step(lr)
             keep(partial(_now, step + 1, start, total, device))
         return float(total) / len(self.views), lr
