@@ -123,5 +123,5 @@ def test_the_views_of_a_small_set_are_made_at_once_with_the_same_bits(
 ) -> None:
     index, seen = torch.tensor([3, 0, 2]), mixed(augment)
     ready = [seen.batch(epoch, index) for epoch in (0, 1, 0)]
-    monkeypatch.setattr("pdsearch.data.views._SMALL_BYTES", 0)
+    monkeypatch.setattr("pdsearch.data.views.SMALL_BYTES", 0)
     assert all(torch.equal(mixed(augment).batch(e, index), ready[n]) for n, e in enumerate((0, 1, 0)))
