@@ -1,7 +1,6 @@
 """What does a student hear in each step? Its own outputs, the teacher's, and what a loss puts between them."""
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -9,11 +8,12 @@ from torch import Generator as Random
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset, Views
+from pdsearch.distillation import Outputs, make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, losses
+from pdsearch.distillation.registry import DistillationLoss, losses
 from pdsearch.parameters import make_params
 from pdsearch.specs import TrialSpec, derive_seed
+from pdsearch.stages.answers import outputs, shapes
 from pdsearch.stages.networks import Network, answering
 from pdsearch.stages.outputs import TeacherLogits
 from pdsearch.stages.site import Site
@@ -56,9 +56,9 @@ def pupil(spec: TrialSpec, data: Dataset, teacher: Network | None, student: nn.M
     size = (1, data.channels, data.image_size, data.image_size)
     image = torch.zeros(size, device=site.device)
     random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
-    shapes = _shapes(student, image, entry), _shapes(teacher.model, image, entry)
-    adapter = entry.adapter(*shapes, len(data.train), random, params)
-    return Pupil(student, adapter.to(site.device))
+    shown = [shapes(_live(network, image, entry.features)) for network in (student, teacher.model)]
+    adapter = make_adapter(entry, *shown, images=len(data.train), generator=random, params=params)
+    return Pupil(student, None if adapter is None else adapter.to(site.device))
 
 
 def lesson(spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views, site: Site) -> Objective:
@@ -70,12 +70,10 @@ def lesson(spec: TrialSpec, data: Dataset, teacher: Network | None, seen: Views,
     def objective(taught: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         assert isinstance(taught, Pupil)
         targets = _smoothed(seen.targets(epoch, index), data.num_classes, smoothing)
-        ours = _outputs(taught.student, images, entry.features)
-        theirs = ours if answers is None else answers(images, index, epoch)
-        if taught.adapter is not None:
-            ours, theirs = taught.adapter(ours, theirs, index)
+        ours = outputs(taught.student, images, entry.features)
+        theirs = None if answers is None else answers(images, index, epoch)
         now = params if entry.at_epoch is None else entry.at_epoch(params, epoch + 1)
-        return entry.loss(ours, theirs, targets, now)
+        return teach(entry, ours, theirs, targets, params=now, adapter=taught.adapter, index=index)
 
     return objective
 
@@ -101,22 +99,7 @@ def _answers(
 
 def _live(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
     with evaluating(model):
-        return _outputs(model, images, features)
-
-
-def _outputs(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
-    """Run a network; in float32 what leaves it, since softmax and divergence lose too much in 16 bits."""
-    if not features:
-        return Outputs(model(images).float())
-    maps: dict[str, Tensor] = model.features(images)  # type: ignore[operator]
-    logits: Tensor = model.classifier(maps["pooled"])  # type: ignore[operator]
-    wanted = [name for name in maps if any(fnmatchcase(name, pattern) for pattern in features)]
-    return Outputs(logits.float(), {name: maps[name].float() for name in wanted})
-
-
-def _shapes(model: nn.Module, image: Tensor, entry: DistillationLoss) -> FeatureShapes:
-    shown = _live(model, image, entry.features).features
-    return {name: tuple(value.shape[1:]) for name, value in shown.items()}
+        return outputs(model, images, features)
 
 
 def _smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:

@@ -12,15 +12,16 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.data import Dataset
 from pdsearch.data.combining import chain
-from pdsearch.distillation import Outputs, make_adapter, teach
-from pdsearch.distillation.features import check_shows_features, wanted
-from pdsearch.distillation.registry import DistillationLoss, losses
+from pdsearch.distillation import make_adapter, teach
+from pdsearch.distillation.features import check_shows_features
+from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.models import without_weights
 from pdsearch.parameters import make_params
 from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import TrialSpec
+from pdsearch.stages.answers import outputs, shapes
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.student import shaped
 
@@ -106,14 +107,15 @@ def _check_loss(
 ) -> None:
     entry = losses.get(spec.distill.loss)
     params = make_params(entry.params, spec.distill.params, where=f"distill.{entry.name}")
+    if entry.features:
+        for network in (student, teacher):
+            check_shows_features(network, entry.name)
     with torch.no_grad():
-        theirs = _outputs(teacher, images, entry) if entry.needs_teacher else None
-    ours = _outputs(student, images, entry)
-    shapes = [
-        {name: tuple(maps.shape[1:]) for name, maps in said.features.items()}
-        for said in (ours, theirs or ours)
-    ]
-    adapter = make_adapter(entry, *shapes, images=IMAGES, generator=Generator().manual_seed(0), params=params)
+        theirs = outputs(teacher, images, entry.features) if entry.needs_teacher else None
+    ours = outputs(student, images, entry.features)
+    generator = Generator().manual_seed(0)
+    shown = (shapes(ours), shapes(theirs or ours))
+    adapter = make_adapter(entry, *shown, images=IMAGES, generator=generator, params=params)
     now = params if entry.at_epoch is None else entry.at_epoch(params, 1)
     index, targets = torch.arange(IMAGES), _targets(spec, data)
     loss: Any = teach(entry, ours, theirs, targets, params=now, adapter=adapter, index=index)
@@ -124,16 +126,6 @@ def _check_loss(
         raise ConfigError(
             "it does not depend on the student", hint="compute it from the student's outputs, undetached"
         )
-
-
-def _outputs(network: nn.Module, images: Tensor, entry: DistillationLoss) -> Outputs:
-    """Return what a network says and shows, checked for all that the loss compares."""
-    if not entry.features:
-        return Outputs(network(images))
-    check_shows_features(network, entry.name)
-    maps: dict[str, Tensor] = network.features(images)  # type: ignore[operator]
-    names = wanted(entry.features, maps)
-    return Outputs(network.classifier(maps["pooled"]), {name: maps[name] for name in names})  # type: ignore[operator]
 
 
 def _labels(data: Dataset) -> Tensor:
