@@ -45,7 +45,9 @@ class Lines:
         """Say how a job ended."""
         self.tally.end(job, outcome, record)
         of = f"/{self.tally.total}" if self.tally.total else ""
-        best = f"  best {100 * self.tally.best[0]:.2f} %" if self.tally.best else ""
+        # The search's best says nothing of a confirmation, and beside one it would look as if it did.
+        shown = self.tally.best if job.kind == "search" else None
+        best = f"  best {100 * shown[0]:.2f} %" if shown else ""
         self.say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
 
     def say(self, text: str) -> None:
