@@ -7,20 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hardware import hardware, versions
+from pdsearch.invariants import check_invariants
+from pdsearch.storage import Place, names, read_all
 
-__all__ = ["finished", "options", "publish", "same"]
+__all__ = ["ending", "finished", "options", "publish", "same"]
 
 
-def finished(study: Path) -> dict[str, dict[str, Any]]:
+def finished(study: Place) -> dict[str, dict[str, Any]]:
     """Return a study's finished records by name."""
-    names = sorted((study / "trials").glob("*.finished.json"))
-    return {path.name: json.loads(path.read_text()) for path in names}
+    trials = study / "trials"
+    found = [name for name in names(trials) if name.endswith(".finished.json")]
+    return {name: json.loads(content) for name, content in read_all(trials, found)}
 
 
 def same(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> bool:
     """Say whether everything that had finished is still there and unchanged, and no key finished twice."""
     keys = [(r["kind"], r["key"]) for r in after.values() if r["state"] != "failed"]
     return all(after.get(name) == record for name, record in before.items()) and len(keys) == len(set(keys))
+
+
+def ending(study: Place) -> dict[str, Any]:
+    """Return how a study that faults had met stands at its end, every file of every artifact hashed."""
+    records = finished(study).values()
+    return {
+        "trials failed": sum(record["state"] == "failed" for record in records),
+        "trials finished": len(records),
+        "promises broken at the end": [str(broken) for broken in check_invariants(study, deep=True)],
+    }
 
 
 def options(description: str | None, *, n: int) -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.campaign import finished, options, publish, same
+from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.raylets import Node, Raylets
 from benchmarks.submitted import Heard, Submitted
 from benchmarks.tokenless import without_a_token
@@ -203,15 +203,12 @@ def main(words: Sequence[str] | None = None) -> None:
     seen = Seen(folder / "runs" / "faults")
     status = campaign(folder, asked, seen)
     seen.look("the study ended", live=False)
-    records = finished(seen.study).values()
     result = {
         "nodes killed": len(seen.moved_s),
         "faults in all": seen.faults - 1,
         "finished trials lost, changed or repeated": seen.lost_or_changed,
-        "trials failed": sum(record["state"] == "failed" for record in records),
-        "trials finished": len(records),
         "promises broken after a fault": seen.broken,
-        "promises broken at the end": [str(item) for item in check_invariants(seen.study, deep=True)],
+        **ending(seen.study),
         "the last job": status,
         "from a node's death to the next epoch of its trial elsewhere, s": seen.moved_s,
         "from a node's joining to work on it, s": seen.used_s,

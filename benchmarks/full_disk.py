@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.campaign import options, publish, same
+from benchmarks.campaign import ending, options, publish, same
 from benchmarks.program import Program, wait
 from pdsearch.invariants import check_invariants
 
@@ -87,14 +87,12 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
             seen.append(full(program, disk, drawn, ("--serial",) if asked.serial or number % 2 else ()))
             print(seen[-1], file=sys.stderr)
         before = program.finished()
-        code = program.start("--set", f"search.trials={len(before) + 2}").wait()
+        code = program.end()
         after = program.finished()
         return {
             "finished trials lost, changed or repeated": sum(each["lost or changed"] for each in seen)
             + (not same(before, after)),
-            "trials failed": sum(record["state"] == "failed" for record in after.values()),
-            "trials finished": len(after),
-            "promises broken at the end": [str(item) for item in check_invariants(program.study, deep=True)],
+            **ending(program.study),
             "exit code of the last run": code,
             "times": seen,
             "minutes": round((time.monotonic() - began) / 60, 1),

@@ -10,44 +10,28 @@ import json
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.campaign import finished, options, publish, same
+from benchmarks.campaign import ending, finished, options, publish, same
+from benchmarks.program import Program, wait
 from pdsearch.invariants import check_invariants
 from pdsearch.specs import spec_from_json
 from pdsearch.stages.keys import dense_key, round_keys
 
 __all__ = ["main"]
 
-SPACE = """
-study: killed
-data: {source: digits, val_fraction: 0.2, subset: 400}
-teacher: {model: convnet_s, seed: 0}
-student: {model: convnet_s}
-train:
-  teacher: {epochs: 2, lr: 0.05, batch_size: 16}
-  recover: {epochs: 1, lr: 0.05, batch_size: 16}
-  distill: {epochs: 80, lr: 0.05, batch_size: 16}
-distill: {loss: kd}
-space:
-  prune.method: [none, magnitude]
-  prune.ratio: {choices: [0.2, 0.36], when: {prune.method: [magnitude]}}
-  distill.temperature: {low: 1, high: 20, log: true}
-search: {trials: 100000, seed: 0, max_failures: 0}
-storage: runs
-"""
 WORKER = "ray::JobTrainable"
-START_S, ORPHAN_S = 600, 120
+START_S = 600
 
 
 @dataclass
@@ -62,9 +46,10 @@ class Seen:
     best: float = 0.0
 
     def look(
-        self, study: Path, before: dict[str, dict[str, Any]], began: float, at: float, *, live: bool
+        self, program: Program, before: dict[str, dict[str, Any]], began: float, at: float, *, live: bool
     ) -> None:
         """Compare a study with what it was before a kill, given when its driver began and when the kill came."""
+        study = Path(str(program.study))
         self.kills += 1
         after = finished(study)
         self.lost_or_changed += not same(before, after)
@@ -104,35 +89,10 @@ def _saved(root: Path, asked: dict[str, Any]) -> list[float]:
     return [path.stat().st_mtime for path in paths if path.exists()] or [0.0]
 
 
-class Program:
-    """The program at work in a folder."""
-
-    def __init__(self, folder: Path, epochs: int) -> None:
-        self.folder, self.study = folder, folder / "runs" / "killed"
-        (folder / "space.yaml").write_text(SPACE.replace("epochs: 80", f"epochs: {epochs}"))
-
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        """Start it on two workers."""
-        command = [sys.executable, "-m", "pdsearch", "run", "space.yaml", "--workers", "2", *words]
-        with (self.folder / "said.txt").open("ab") as said:
-            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said)
-
-    def asked(self) -> int:
-        """Count the trials asked for so far."""
-        return len(list((self.study / "trials").glob("search-*.asked.json")))
-
-    def workers(self, driver: int) -> list[psutil.Process]:
-        """Return the processes that run trials."""
-        children = psutil.Process(driver).children(recursive=True)
-        return [child for child in children if _name(child).startswith(WORKER)]
-
-    def left(self) -> int:
-        """Count processes that work in the folder."""
-        return sum(process.info["cwd"] == str(self.folder) for process in psutil.process_iter(["cwd"]))
-
-    def end(self) -> int:
-        """Run the study to its end; return the exit code."""
-        return self.start("--set", f"search.trials={len(finished(self.study)) + 2}").wait()
+def _workers(driver: int) -> list[psutil.Process]:
+    """Return the processes that run trials."""
+    children = psutil.Process(driver).children(recursive=True)
+    return [child for child in children if _name(child).startswith(WORKER)]
 
 
 def _name(process: psutil.Process) -> str:
@@ -140,14 +100,6 @@ def _name(process: psutil.Process) -> str:
         return str(process.name()) + " ".join(process.cmdline())
     except psutil.Error:
         return ""
-
-
-def _wait(seconds: float, until: Any, process: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + seconds
-    while not until():
-        if process.poll() is not None or time.monotonic() > end:
-            raise SystemExit(f"the program did not get to work (exit code {process.poll()})")
-        time.sleep(0.05)
 
 
 def within(n: int, most: argparse.Namespace) -> Iterator[int]:
@@ -160,32 +112,36 @@ def drivers(program: Program, seen: Seen, n: int, drawn: random.Random, most: ar
     """Kill the driver again and again, each time with trials in flight."""
     for _ in within(n, most):
         asked, began, process = program.asked(), time.time(), program.start()
-        _wait(START_S, lambda asked=asked: program.asked() > asked, process)
+        wait(START_S, partial(_asked_beyond, program, asked), process)
         time.sleep(drawn.uniform(0, most.most_s))
         before, at = finished(program.study), time.time()
         process.send_signal(signal.SIGKILL)
         process.wait()
-        seen.look(program.study, before, began, at, live=False)
+        seen.look(program, before, began, at, live=False)
 
 
-def _fresh(found: list[psutil.Process], killed: set[int], there: list[psutil.Process]) -> bool:
-    there[:] = [worker for worker in found if worker.pid not in killed]
+def _asked_beyond(program: Program, count: int) -> bool:
+    return program.asked() > count
+
+
+def _fresh(driver: int, killed: set[int], there: list[psutil.Process]) -> bool:
+    there[:] = [worker for worker in _workers(driver) if worker.pid not in killed]
     return bool(there)
 
 
 def workers(program: Program, seen: Seen, n: int, drawn: random.Random, most: argparse.Namespace) -> None:
     """Kill one of two workers again and again, in one run."""
     began, process, killed = time.time(), program.start(), set[int]()
-    _wait(START_S, lambda: program.asked() >= 2, process)
+    wait(START_S, lambda: program.asked() >= 2, process)
     for _ in within(n, most):
         time.sleep(drawn.uniform(0, most.most_s))
         there: list[psutil.Process] = []  # Judged and chosen from at one moment: workers come and go.
-        _wait(START_S, lambda there=there: _fresh(program.workers(process.pid), killed, there), process)
+        wait(START_S, partial(_fresh, process.pid, killed, there), process)
         one = drawn.choice(there)
         before, at = finished(program.study), time.time()
         one.kill()
         killed.add(one.pid)
-        seen.look(program.study, before, began, at, live=True)
+        seen.look(program, before, began, at, live=True)
     process.send_signal(signal.SIGTERM)
     process.wait()
 
@@ -204,26 +160,20 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     asked = parser.parse_args(words)
     folder, seen = asked.folder or Path(tempfile.mkdtemp(prefix="kills-")), Seen()
-    program, began = Program(folder, asked.epochs), time.monotonic()
+    program, began = Program(folder, str(folder / "runs"), epochs=asked.epochs), time.monotonic()
     campaign = {"driver": drivers, "worker": workers}[asked.what]
     campaign(program, seen, asked.n, random.Random(asked.seed), asked)
     before = finished(program.study)
     code = program.end()
-    until = time.monotonic() + ORPHAN_S
-    while program.left() and time.monotonic() < until:
-        time.sleep(0.5)
-    records = finished(program.study).values()
     result = {
         "kills": seen.kills,
         "finished trials lost, changed or repeated": seen.lost_or_changed
         + (not same(before, finished(program.study))),
         "best was worse than before": seen.worse,
-        "trials failed": sum(record["state"] == "failed" for record in records),
-        "trials finished": len(records),
         "promises broken after a kill": seen.broken,
-        "promises broken at the end": [str(item) for item in check_invariants(program.study, deep=True)],
+        **ending(program.study),
         "exit code of the last run": code,
-        "processes left after it": program.left(),
+        "left after it": program.left(),
         "trials in flight when killed": len(seen.lost_s),
         "work lost by each, s": sorted(seen.lost_s),
         "minutes": round((time.monotonic() - began) / 60, 1),

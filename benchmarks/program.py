@@ -1,6 +1,5 @@
 """The program at work in a folder of its own, for campaigns of faults: started, looked at, its remains counted."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,10 +10,28 @@ from typing import Any
 
 import psutil
 
-from benchmarks.kills import SPACE
-from pdsearch.storage import Place, names, place, read_all
+from benchmarks.campaign import finished
+from pdsearch.storage import Place, names, place
 
 __all__ = ["Program", "wait"]
+
+SPACE = """
+study: killed
+data: {source: digits, val_fraction: 0.2, subset: 400}
+teacher: {model: convnet_s, seed: 0}
+student: {model: convnet_s}
+train:
+  teacher: {epochs: 2, lr: 0.05, batch_size: 16}
+  recover: {epochs: 1, lr: 0.05, batch_size: 16}
+  distill: {epochs: 80, lr: 0.05, batch_size: 16}
+distill: {loss: kd}
+space:
+  prune.method: [none, magnitude]
+  prune.ratio: {choices: [0.2, 0.36], when: {prune.method: [magnitude]}}
+  distill.temperature: {low: 1, high: 20, log: true}
+search: {trials: 100000, seed: 0, max_failures: 0}
+storage: runs
+"""
 
 _ENDED_S = 90
 """Ray's agents, which do nothing alone, leave a minute after their Ray."""
@@ -26,14 +43,18 @@ class Program:
     Args:
         folder: Where it is started; temporary files go below.
         storage: A path or a URL.
+        epochs: Of a student; more make a trial longer than a checkpoint's interval.
     """
 
-    def __init__(self, folder: Path, storage: str) -> None:
+    def __init__(self, folder: Path, storage: str, *, epochs: int = 80) -> None:
         base, mark, query = storage.partition("?")
         self.folder, self.said = folder, folder / "said.txt"
         self.study: Place = place(f"{base}/killed{mark}{query}")
-        (folder / "tmp").mkdir()
-        (folder / "space.yaml").write_text(SPACE.replace("storage: runs", f'storage: "{storage}"'))
+        (folder / "tmp").mkdir(exist_ok=True)
+        searched = SPACE.replace("storage: runs", f'storage: "{storage}"').replace(
+            "epochs: 80", f"epochs: {epochs}"
+        )
+        (folder / "space.yaml").write_text(searched)
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start it, on two workers unless the words say --serial; what it says begins anew."""
@@ -45,13 +66,16 @@ class Program:
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """Return the finished records by name."""
-        trials = self.study / "trials"
-        found = [name for name in names(trials) if name.endswith(".finished.json")]
-        return {name: json.loads(content) for name, content in read_all(trials, found)}
+        return finished(self.study)
+
+    def end(self, *words: str) -> int:
+        """Let it find two trials more and end; return the exit code."""
+        return self.start("--set", f"search.trials={len(self.finished()) + 2}", *words).wait()
 
     def asked(self) -> int:
-        """Count the trials asked for so far."""
-        return sum(name.endswith(".asked.json") for name in names(self.study / "trials"))
+        """Count the search's trials asked for so far."""
+        found = names(self.study / "trials")
+        return sum(name.startswith("search-") and name.endswith(".asked.json") for name in found)
 
     def lines(self, word: str) -> int:
         """Count the lines of what was said that hold a word."""

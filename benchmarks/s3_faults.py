@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.campaign import options, publish, same
+from benchmarks.campaign import ending, options, publish, same
 from benchmarks.program import Program, wait
 from pdsearch.invariants import check_invariants
 from tests.s3_gate import Gate
@@ -121,14 +121,12 @@ def main(words: Sequence[str] | None = None) -> None:
         program = Program(folder, url)
         seen = campaign(program, server, gate, asked)
         before = program.finished()
-        code = program.start("--set", f"search.trials={len(before) + 2}").wait()
+        code = program.end()
         after = program.finished()
         result = {
             "finished trials lost, changed or repeated": seen.lost_or_changed + (not same(before, after)),
-            "trials failed": sum(record["state"] == "failed" for record in after.values()),
-            "trials finished": len(after),
             "promises broken after a fault": seen.broken,
-            "promises broken at the end": [str(item) for item in check_invariants(program.study, deep=True)],
+            **ending(program.study),
             "exit code of the last run": code,
             "left after it": program.left(),
             "the secret was said": SECRET in program.said.read_text(errors="replace"),
