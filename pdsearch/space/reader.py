@@ -12,7 +12,8 @@ from pdsearch.space.problems import Problems
 __all__ = ["MAX_BYTES", "read_yaml"]
 
 MAX_BYTES = 1_000_000
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# YAML 1.1 takes \x85 and the separators \u2028 and \u2029 for line breaks: within quotes they would become other text.
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 # the parser in C, where PyYAML was built with it, is some ten times as fast
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -179,6 +179,12 @@ def test_finite_values_survive_the_way_through_yaml(value: Any) -> None:
         assert found == [{"a": value}]
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029", "\x9f"])
+def test_a_character_that_yaml_would_change_is_refused(character: str) -> None:
+    text = json.dumps({"a": f"x {character} y"}, ensure_ascii=False).encode()
+    assert refusal(lambda: read_yaml(text, "f")).startswith("f:1:")
+
+
 def test_a_file_of_nearly_a_space_is_refused_in_one_error(tmp_path: Any) -> None:
     lines = yaml.safe_dump(RICH).splitlines(keepends=True)
     path = tmp_path / "f.yaml"
