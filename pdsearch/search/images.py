@@ -7,6 +7,7 @@ that all workers map, so that looking costs nothing twice.
 import time
 from collections.abc import Callable
 
+from pdsearch.data import Dataset
 from pdsearch.specs import DataSpec
 from pdsearch.stages.data import dataset
 from pdsearch.stages.obtain import drain
@@ -18,8 +19,8 @@ SILENT_S, EVERY_S = 3.0, 10.0
 """A set that is decoded sooner is not spoken of; a larger one as often."""
 
 
-def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> None:
-    """Decode and split a set, where nobody has; say how far it is.
+def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> Dataset:
+    """Decode and split a set, where nobody has; say how far it is. Return it.
 
     Args:
         spec: Which images, with their fingerprint.
@@ -37,4 +38,4 @@ def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> No
             due = time.monotonic() + EVERY_S
             say(f"decoding {spec.source}: {done:,} of {total:,} images")
 
-    drain(dataset(spec, site, tell))
+    return drain(dataset(spec, site, tell))

@@ -25,8 +25,6 @@ from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
-from pdsearch.stages.data import dataset
-from pdsearch.stages.obtain import drain
 from pdsearch.stages.site import Site
 from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
 
@@ -89,12 +87,12 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         _sweep(folder, store)
         site = Site(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
-        if not resumed:  # Before the study is written down: a set that is mended has another fingerprint.
-            prepare_images(images, site, observer.say)
+        # Before the study is written down: a set that is mended has another fingerprint.
+        data = None if resumed else prepare_images(images, site, observer.say)
         check_outside(space, found, site)
         check_channels_of(space, found, site)
-        if not resumed:
-            check_trials(space, found, drain(dataset(images, site)))
+        if data is not None:
+            check_trials(space, found, data)
         describe = _identify(space, folder, found)
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:

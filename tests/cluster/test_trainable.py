@@ -43,6 +43,13 @@ def test_a_worker_without_a_job_rests(worker: Any) -> None:
     assert (unpacked(result), result["done"]) == ([], False)
 
 
+def test_while_it_rests_it_loads_what_training_needs(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[bool] = []
+    monkeypatch.setattr("pdsearch.cluster.trainable.preload", lambda: loaded.append(True))
+    worker.step()
+    assert loaded
+
+
 def test_it_runs_one_job_after_another_and_keeps_what_it_loaded(worker: Any, tmp_path: Path) -> None:
     for seed in (0, 1):
         assert worker.reset_config(config(tmp_path, job(distilled(ALONE, seed=seed))))
