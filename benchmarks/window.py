@@ -19,15 +19,12 @@ from optuna.samplers import TPESampler
 from benchmarks.harness import Result, arguments, show
 from benchmarks.replay import NEIGHBOURS
 from benchmarks.table import Table, read_table
-from pdsearch.search.history import NEWEST, SAMPLED, History
+from pdsearch.search.history import NEWEST, History
 from pdsearch.search.sampler import sampler, silence
 from pdsearch.search.suggest import suggest
 from pdsearch.specs import derive_seed
 
 __all__ = ["main", "regrets"]
-
-FULL = NEWEST + SAMPLED
-"""So many trials are seen whole."""
 
 Regret: TypeAlias = Callable[[optuna.Trial], float]
 
@@ -37,14 +34,14 @@ def regrets(seed: int, *, after: int, table: Table | None) -> tuple[float, float
     silence()
     common = optuna.create_study()
     regret = _distance if table is None else _looked_up(table, seed)
-    _go_on(common, FULL, seed, regret, windowed=True)
+    _go_on(common, NEWEST, seed, regret, windowed=True)
     found = []
     for windowed in (True, False):
         study = optuna.create_study()
         study.add_trials(common.get_trials(deepcopy=False))
         _go_on(study, after, seed, regret, windowed=windowed)
         # Of the trials since: how good are those that the sampler chose when it could know?
-        found.append(statistics.fmean(sorted(t.value or 0.0 for t in study.trials[FULL:])[: after // 10]))
+        found.append(statistics.fmean(sorted(t.value or 0.0 for t in study.trials[NEWEST:])[: after // 10]))
     return found[0], found[1]
 
 
@@ -102,7 +99,7 @@ def main() -> None:
     notes = {
         "window minus everything, mean and 95 % interval": f"{mean:.2e} [{mean - half:.2e}, {mean + half:.2e}]"
     }
-    settings = {"after": asked.after, "window": FULL}
+    settings = {"after": asked.after, "window": NEWEST}
     show(
         [
             Result(

@@ -13,14 +13,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.search.told import INTERRUPTED
-from pdsearch.specs import derive_seed
 
 __all__ = ["History"]
 
-NEWEST, SAMPLED, BEST, RUNNING = 150, 150, 25, 100
-"""Trials a sampler learns from. TPE's good ones are at most 25 of all that ended, so none of them is missed. Of the
-older ones it sees a fair sample: the newest alone lie where it looked lately, and would tell it to look elsewhere
-(docs/results/stopping.md)."""
+NEWEST, BEST, RUNNING = 300, 25, 100
+"""Trials a sampler learns from. TPE's good ones are at most 25 of all that ended, so none of them is missed."""
 
 
 class History:
@@ -37,8 +34,7 @@ class History:
         self._trials: list[FrozenTrial] = []
         self._open: set[int] = set()
         self._retries: list[int] = []
-        self._newest: list[int] = []
-        self._sampled: list[tuple[int, int]] = []
+        self._newest: list[tuple[int, FrozenTrial]] = []
         self._best: list[FrozenTrial] = []
         self._failed: set[int] = set()
         self._again: set[int] = set()
@@ -88,10 +84,9 @@ class History:
         return place - bisect_left(self._retries, place)
 
     def window(self) -> list[FrozenTrial]:
-        """Return the newest and the best that ended, a sample of the rest, and the newest that run, by number."""
+        """Return the newest and the best trials that ended, and the newest that run, by number."""
         running = [n for n in sorted(self._open) if self._trials[n].state is TrialState.RUNNING][-RUNNING:]
-        sampled = {number for _, number in self._sampled}
-        chosen = {trial.number for trial in self._best} | {*self._newest} | sampled | {*running}
+        chosen = {trial.number for trial in self._best} | {number for number, _ in self._newest} | {*running}
         return [self._trials[number] for number in sorted(chosen)]
 
     def _first_try(self, number: int) -> int:
@@ -106,18 +101,11 @@ class History:
                 self._failed.add(trial.number)
             return
         self.finished += 1
-        heapq.heappush(self._newest, trial.number)
-        if len(self._newest) > NEWEST:
-            self._sample(heapq.heappop(self._newest))
+        keep = heapq.heappush if len(self._newest) < NEWEST else heapq.heappushpop
+        keep(self._newest, (trial.number, trial))
         self.whole += trial.state is TrialState.COMPLETE
         if trial.state is TrialState.COMPLETE and not any(v > 0 for v in trial.constraints.values()):
             self._consider(trial)
-
-    def _sample(self, number: int) -> None:
-        """Keep, of all trials that are no more among the newest, those whose numbers have the smallest hashes."""
-        heapq.heappush(self._sampled, (-derive_seed(0, "window", number), number))
-        if len(self._sampled) > SAMPLED:
-            heapq.heappop(self._sampled)
 
     def _consider(self, trial: FrozenTrial) -> None:
         """Keep the best: of one objective so many, of several those that no other one surpasses."""

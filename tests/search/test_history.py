@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from pdsearch.search.history import BEST, NEWEST, RUNNING, SAMPLED, History
+from pdsearch.search.history import BEST, NEWEST, RUNNING, History
 
 
 def study(**directions: Any) -> optuna.Study:
@@ -49,32 +49,20 @@ def test_often_or_once_it_sees_the_same(directions: list[str]) -> None:
 
 
 def test_the_window_holds_the_best_the_newest_and_those_that_run() -> None:
-    kept, count = study(direction="maximize"), NEWEST + SAMPLED + 200
+    kept, count = study(direction="maximize"), NEWEST + 200
     for number in range(count):
         kept.add_trial(create_trial(value=-number))
     running = [kept.ask().number for _ in range(RUNNING + 5)]
     window = [trial.number for trial in History(kept).look().window()]
-    assert {*range(BEST), *range(count - NEWEST, count), *running[5:]} <= {*window}
-    rest = [number for number in window if BEST <= number < count - NEWEST]
-    # A fair sample: as many of the older half as of the newer one, but for chance.
-    middle = (BEST + count - NEWEST) / 2
-    assert SAMPLED - BEST <= len(rest) <= SAMPLED
-    assert 0.35 < sum(number < middle for number in rest) / len(rest) < 0.65
-
-
-def test_a_study_that_is_not_long_is_seen_whole() -> None:
-    kept = study(direction="maximize")
-    for number in range(NEWEST + SAMPLED):
-        kept.add_trial(create_trial(value=-number))
-    assert len(History(kept).look().window()) == NEWEST + SAMPLED
+    assert window == [*range(BEST), *range(count - NEWEST, count), *running[5:]]
 
 
 def test_a_broken_constraint_is_not_among_the_best() -> None:
     kept = study(direction="maximize")
     kept.add_trial(create_trial(value=9, constraints={"size": 1.0}))
-    for _ in range(BEST):
+    for _ in range(NEWEST):
         kept.add_trial(create_trial(value=0))
-    assert [trial.number for trial in History(kept).look()._best] == [*range(1, BEST + 1)]
+    assert [trial.number for trial in History(kept).look().window()] == [*range(1, NEWEST + 1)]
 
 
 def test_failures_are_those_with_a_reason_of_their_own() -> None:
