@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -74,7 +75,7 @@ class Result:
     def ratio(self, name: str, to: str) -> float:
         """Return the median of the turns' ratios; what slowed one turn down slowed down both."""
         pairs = list(zip(self.figures[name], self.figures[to], strict=False))
-        ratios = [a / b if self.more_is_better else b / a for a, b in pairs]
+        ratios = [_quotient(a, b) if self.more_is_better else _quotient(b, a) for a, b in pairs]
         return statistics.median(ratios)
 
     def _row(self, name: str, values: Sequence[float]) -> dict[str, Any]:
@@ -86,6 +87,13 @@ class Result:
             "max": max(values),
             "ratio": self.ratio(name, self.baseline),
         }
+
+
+def _quotient(a: float, b: float) -> float:
+    """Return a / b; a regret may be zero."""
+    if a == b:
+        return 1.0
+    return a / b if b else math.inf
 
 
 def in_turns(
