@@ -76,7 +76,7 @@ class Screen:
         self._running.pop(job.id, None)
         self.tally.end(job, outcome, record)
         state = outcome.state if record is None else str(record["state"])
-        line = Text(f"{job.id:<28} ", style="dim").append(f"{describe(job):<58}", style="default")
+        line = Text(f"{job.id:<28} ", style="dim").append(f"{describe(job):<66}  ", style="default")
         self._live.console.print(line.append(ending(outcome, record), style=_STYLES.get(state, "default")))
 
     def say(self, text: str) -> None:

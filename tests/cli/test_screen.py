@@ -1,6 +1,7 @@
 """Does a person see what runs, how far it is, and what has ended?"""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -31,6 +32,7 @@ def test_finished_jobs_scroll_by_with_their_end() -> None:
     for words in ("search-00001", "magnitude 0.36", "val 91.25 %", "stopped at epoch 1", "failed: it broke"):
         assert words in lines
     assert "second line" not in lines
+    assert re.search(r"seed 3 {2,}val 93.00 %", lines)  # However long what was tried, its end stands apart.
     assert "stopping: [not markup]" in lines
 
 
