@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MOUNT", "ROOT", "Config", "accept", "aws", "load", "marks", "on_premise"]
+__all__ = ["MOUNT", "ROOT", "Config", "accept", "aws", "head_starts_with", "load", "marks", "on_premise"]
 
 ROOT = Path(__file__).parents[2]
 MOUNT = "/mnt/shared"
@@ -152,3 +152,13 @@ def _storage(config: Config) -> Iterator[str]:
 
 
 _SHARED: tuple[Rule, ...] = (_dashboard, _token, _stopping, _versions, _storage)
+
+
+def head_starts_with(old: str, new: str) -> Callable[[Config], None]:
+    """Return what spoils a file: some words of the head's start become others."""
+
+    def spoil(config: Config) -> None:
+        commands = config["head_start_ray_commands"]
+        commands[1] = commands[1].replace(old, new)
+
+    return spoil

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.launch_rules import MOUNT, ROOT, Config, accept, aws, load, marks
+from tests.cluster.launch_rules import MOUNT, ROOT, Config, accept, aws, head_starts_with, load, marks
 
 # Ray reads its environment when it is first imported: a session, which sets it, has to come before that.
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -71,11 +71,6 @@ def _two_groups(config: Config) -> None:
     _worker(config)["node_config"]["SecurityGroupIds"] = ["another"]
 
 
-def _listening_dashboard(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("127.0.0.1", "0.0.0.0")
-
-
 def _working_head(config: Config) -> None:
     config["available_node_types"]["head"]["resources"] = {"CPU": 8}
 
@@ -102,11 +97,6 @@ def _no_token_file(config: Config) -> None:
 
 def _readable_token(config: Config) -> None:
     config["setup_commands"].pop(0)
-
-
-def _hasty_stop(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("RAY_JOB_STOP_WAIT_TIME_S=60", "")
 
 
 def _other_ray(config: Config) -> None:
@@ -155,7 +145,7 @@ def _no_storage(config: Config) -> None:
         (_group_of_ray, "a group that Ray makes"),
         (_named_group_of_ray, "opens ssh to the world"),
         (_two_groups, "cannot reach one another"),
-        (_listening_dashboard, "listens to the network"),
+        (head_starts_with("127.0.0.1", "0.0.0.0"), "listens to the network"),
         (_working_head, "on the head"),
         (_no_token, "without a token"),
         (_late_token, "without a token"),
@@ -163,7 +153,7 @@ def _no_storage(config: Config) -> None:
         (_no_start, "do not start Ray"),
         (_no_token_file, "no token"),
         (_readable_token, "may read the token"),
-        (_hasty_stop, "before it has saved"),
+        (head_starts_with("RAY_JOB_STOP_WAIT_TIME_S=60", ""), "before it has saved"),
         (_other_ray, "not the version tested"),
         (_other_versions, "other versions than"),
         (_no_image, "lacks ImageId"),

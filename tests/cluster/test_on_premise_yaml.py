@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.launch_rules import MOUNT, ROOT, Config, accept, load, marks, on_premise
+from tests.cluster.launch_rules import MOUNT, ROOT, Config, accept, head_starts_with, load, marks, on_premise
 
 # As in test_cluster_yaml.py.
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -56,16 +56,6 @@ def test_it_installs_and_starts_as_the_file_for_aws_does(config: Config) -> None
     assert config["file_mounts"] == cloud["file_mounts"]
 
 
-def _working_head(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("--num-cpus=0", "")
-
-
-def _second_autoscaler(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("RAY_enable_autoscaler_v2=0", "")
-
-
 def _head_is_worker(config: Config) -> None:
     config["provider"]["worker_ips"].append(config["provider"]["head_ip"])
 
@@ -74,23 +64,8 @@ def _no_key(config: Config) -> None:
     del config["auth"]["ssh_private_key"]
 
 
-def _listening_dashboard(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("--dashboard-host=127.0.0.1", "")
-
-
-def _no_token(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("RAY_AUTH_MODE=token", "")
-
-
 def _no_token_file(config: Config) -> None:
     config["file_mounts"]["~/.ray/auth_token"] = "~/another"
-
-
-def _hasty_stop(config: Config) -> None:
-    commands = config["head_start_ray_commands"]
-    commands[1] = commands[1].replace("=60", "=3")
 
 
 def _other_ray(config: Config) -> None:
@@ -104,14 +79,14 @@ def _no_storage(config: Config) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (_working_head, "on the head"),
-        (_second_autoscaler, "leaves one machine out"),
+        (head_starts_with("--num-cpus=0", ""), "on the head"),
+        (head_starts_with("RAY_enable_autoscaler_v2=0", ""), "leaves one machine out"),
         (_head_is_worker, "two parts"),
         (_no_key, "cannot reach the workers"),
-        (_listening_dashboard, "listens to the network"),
-        (_no_token, "head_start_ray_commands start Ray without a token"),
+        (head_starts_with("--dashboard-host=127.0.0.1", ""), "listens to the network"),
+        (head_starts_with("RAY_AUTH_MODE=token", ""), "head_start_ray_commands start Ray without a token"),
         (_no_token_file, "no token"),
-        (_hasty_stop, "before it has saved"),
+        (head_starts_with("=60", "=3"), "before it has saved"),
         (_other_ray, "not the version tested"),
         (_no_storage, "no storage"),
     ],
