@@ -17,7 +17,7 @@ from pdsearch.search.describe import Description
 from pdsearch.search.home import Home, home_of
 from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
-from pdsearch.search.own_code import own_code
+from pdsearch.search.own_code import own_code, own_folders
 from pdsearch.search.precision import precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.rehearsals import check_trials
@@ -139,6 +139,7 @@ def _identify(space: Space, folder: Place, found: Description) -> Description:
                 "data": {"fingerprint": found.fingerprint},
                 "checkpoints": [*sorted(found.checkpoints.values())],
                 "code": dict(found.code),
+                "code_folders": {**own_folders(space)},
                 "precision": found.precision,
                 "versions": dict(found.versions),
                 "created_at": now(),
