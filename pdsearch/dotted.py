@@ -16,7 +16,7 @@ from typing import Any
 from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams
 
-__all__ = ["is_dotted", "load_dotted", "load_part", "source_hash"]
+__all__ = ["is_dotted", "load_dotted", "load_part", "source_folder", "source_hash"]
 
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -81,6 +81,21 @@ def source_hash(name: str) -> str:
         ConfigError: As `load_dotted`; or there is no source file.
     """
     return _loaded(name)[1]
+
+
+def source_folder(name: str) -> str | None:
+    """Return the folder from which the module of a dotted name was imported; None where it is installed.
+
+    Raises:
+        ConfigError: As `load_dotted`.
+    """
+    load_dotted(name)
+    top = sys.modules[name.partition(":")[0].partition(".")[0]]
+    # A package's own folder, or the module's file: what holds it is what Python has to be told of.
+    found = [*getattr(top, "__path__", ()), getattr(top, "__file__", None)][0]
+    folder = Path(found).absolute().parent if found else None
+    installed = folder is None or {"site-packages", "dist-packages"} & {*folder.parts}
+    return None if installed else str(folder)
 
 
 @functools.cache  # A file that changes later is not what this process runs.

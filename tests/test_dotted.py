@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.dotted import is_dotted, load_dotted, source_hash
+from pdsearch.dotted import is_dotted, load_dotted, source_folder, source_hash
 from pdsearch.errors import ConfigError
 from tests.own_code import Author, author
 
@@ -23,6 +23,16 @@ def test_it_is_imported_from_where_it_was_started_and_known_by_its_file(author: 
     name = author.write("def f():\n    return 3\n")
     assert load_dotted(f"{name}:f")() == 3
     assert source_hash(f"{name}:f") == hashlib.sha256(b"def f():\n    return 3\n").hexdigest()
+
+
+def test_its_folder_is_what_python_has_to_be_told_of(author: Author) -> None:
+    name = author.write("def f():\n    return 3\n")
+    package = author.folder / f"{name}_package" / "deep"
+    package.mkdir(parents=True)
+    (package / "nets.py").write_text("def f():\n    return 3\n")
+    assert source_folder(f"{name}:f") == str(author.folder)
+    assert source_folder(f"{name}_package.deep.nets:f") == str(author.folder)
+    assert source_folder("torch.nn:Linear") is None
 
 
 def test_a_file_that_changes_later_is_not_what_runs_here(author: Author) -> None:

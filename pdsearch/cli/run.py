@@ -80,7 +80,7 @@ def _search(
             if warning:
                 observer.say(f"note: {warning}")
             if verbose:
-                for line in choices(space):
+                for line in choices(space, study.precision):
                     observer.say(line)
             with interruptible(study.agenda.interrupt, observer.say):
                 if serial:
@@ -106,9 +106,10 @@ def _serially(study: Any, space: Space) -> None:
     from pdsearch import serial
     from pdsearch.artifacts import open_store
     from pdsearch.stages.site import Site
-    from pdsearch.training import pick_device
+    from pdsearch.training import keep_freed_memory, pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
+    keep_freed_memory()
     site = Site(
         open_store(study.artifacts),
         study.progress,

@@ -18,7 +18,7 @@ from pdsearch.jobs import Job, job_from_json, refusal
 from pdsearch.patience import patiently
 from pdsearch.stages.site import Site
 from pdsearch.storage import place as at
-from pdsearch.training import pick_device, preload
+from pdsearch.training import keep_freed_memory, pick_device, preload
 
 __all__ = ["JobTrainable"]
 
@@ -34,6 +34,7 @@ class JobTrainable(tune.Trainable):
         self._pause: float = _FIRST_PAUSE_S
         self._refusal = refusal_of(place.get("node"))
         torch.set_num_threads(place["threads"])
+        keep_freed_memory()
         self._site = Site(
             open_store(at(place["artifacts"])),
             at(place["progress"]),

@@ -6,7 +6,15 @@ from typing import Any
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, Params
 
-__all__ = ["LOCATED_OPTIONS", "keyed_options", "may_download", "must_be_there", "root_of", "source_options"]
+__all__ = [
+    "LOCATED_OPTIONS",
+    "keyed_options",
+    "lasting_root",
+    "may_download",
+    "must_be_there",
+    "root_of",
+    "source_options",
+]
 
 LOCATED_OPTIONS = frozenset({"download"})
 """Options that say how a set is come by, not what it is: never part of a key."""
@@ -43,6 +51,18 @@ def root_of(spec: DataSpec) -> Path:
         hint = "set data.root to the folder that holds it, or that it may be downloaded to"
         raise ConfigError(f"the source {spec.source} needs a folder", where="data.root", hint=hint)
     return Path(spec.root).expanduser()
+
+
+def lasting_root(spec: DataSpec) -> str | None:
+    """Return `root` so that it means the same from whichever folder one works; `~` stays, for it does already.
+
+    A function of the user's own may take any word as its root: what is no path here, and a URL, stay as they are.
+    """
+    root = spec.root
+    if root is None or root.startswith("~") or "://" in root:
+        return root
+    path = Path(root).absolute()
+    return root if spec.source == "callable" and not path.exists() else str(path)
 
 
 def may_download(spec: DataSpec, *known: str) -> bool:

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,32 @@ from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.export.card import model_card
+from pdsearch.export.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
 from pdsearch.export.onnx_file import require_onnx, save_onnx
 from pdsearch.export.pinned import pinned_space, to_yaml
 from pdsearch.export.student import STUDENT_FILE, save_student
 from pdsearch.export.trained import trained_student
-from pdsearch.specs import spec_from_json
+from pdsearch.specs import TrialSpec, spec_from_json
 from pdsearch.storage import Place, resolved
 
-__all__ = ["export_ranked", "export_study"]
+__all__ = ["Origin", "export_ranked", "export_study"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is exported from.
+
+    Args:
+        ranking: Of the study.
+        store: Its artifacts.
+        storage: Where what is exported runs again.
+        about: What study.json holds.
+    """
+
+    ranking: Ranking
+    store: ArtifactStore
+    storage: str
+    about: Mapping[str, Any]
 
 
 def export_study(
@@ -51,33 +71,28 @@ def export_study(
     """
     if onnx:
         require_onnx()
-    ranking = rank_teachers(read_study(folder))
+    study = read_study(folder)
+    ranking = rank_teachers(study)
     chosen = ranking.top(top)
     if not chosen:
         raise ConfigError("the study has no finished trial to export", where=str(folder), hint="run it first")
-    store = open_store(resolved(artifacts) if artifacts else resolved(folder).parent / "artifacts")
+    kept = resolved(artifacts) if artifacts else resolved(folder).parent / "artifacts"
+    origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about)
     return [
-        export_ranked(row, ranking, Path(out) / _name(place, row), store, force=force, onnx=onnx)
+        export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx)
         for place, row in enumerate(chosen, start=1)
     ]
 
 
 def export_ranked(
-    row: Ranked,
-    ranking: Ranking,
-    target: Path,
-    store: ArtifactStore,
-    *,
-    force: bool = False,
-    onnx: bool = False,
+    row: Ranked, origin: Origin, target: Path, *, force: bool = False, onnx: bool = False
 ) -> Path:
     """Write one exported folder: beside its place, then renamed; never half of it.
 
     Args:
         row: A line of a ranking.
-        ranking: The ranking.
+        origin: The study.
         target: The folder to write.
-        store: The artifacts of the study.
         force: Replace an existing folder.
         onnx: Write the student as ONNX too.
 
@@ -93,15 +108,18 @@ def export_ranked(
     with storage_errors(target):
         try:
             draft.mkdir(parents=True)
-            _write(draft, row, ranking, store, onnx=onnx)
+            _write(draft, row, origin, onnx=onnx)
             _replace(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return target
 
 
-def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore, *, onnx: bool) -> None:
-    trained = trained_student(row.best, store)
+def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> None:
+    ranking = origin.ranking
+    spec = from_anywhere(spec_from_json(json.loads(row.best.spec)))
+    needs = needs_of(spec, origin.storage, origin.about)
+    trained = trained_student(row.best, origin.store)
     deviation = None
     if trained is not None:
         save_student(folder / STUDENT_FILE, *trained)
@@ -113,24 +131,22 @@ def _write(folder: Path, row: Ranked, ranking: Ranking, store: ArtifactStore, *,
         "footer": list(ranking.footer),
     }
     texts = {
-        "config.yaml": _config(row.best, ranking.study),
-        "card.md": model_card(row, ranking.study, built=trained and trained[1], onnx_deviation=deviation),
+        CONFIG: _config(row.best, spec, ranking.study, needs),
+        "card.md": model_card(
+            row, ranking.study, built=trained and trained[1], needs=needs, onnx_deviation=deviation
+        ),
         "result.json": json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _config(best: Row, study: str) -> str:
+def _config(best: Row, spec: TrialSpec, study: str, needs: Needs) -> str:
     gpu = 1 if (best.device or "").startswith("cuda") else 0
     name = f"{study[:40]}-{best.key[:12]}"
-    document = pinned_space(
-        spec_from_json(json.loads(best.spec)), study=name, resources={"cpu": 1, "gpu": gpu}
-    )
-    head = (
-        f"# A trial of the study {study}, every parameter fixed: `pdsearch run config.yaml` runs it again.\n"
-    )
-    return head + to_yaml(document)
+    document = pinned_space(spec, study=name, storage=needs.storage, resources={"cpu": 1, "gpu": gpu})
+    head = f"# A trial of the study {study}, every parameter fixed. This runs it again, from any folder:\n"
+    return f"{head}#     {needs.command}\n{to_yaml(document)}"
 
 
 def _replace(draft: Path, target: Path) -> None:

@@ -5,18 +5,22 @@ from collections.abc import Iterator
 
 from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
 from pdsearch.dotted import is_dotted
+from pdsearch.export.needs import Needs
 from pdsearch.export.student import Card
 
 __all__ = ["model_card"]
 
 
-def model_card(row: Ranked, study: str, *, built: Card | None, onnx_deviation: float | None = None) -> str:
+def model_card(
+    row: Ranked, study: str, *, built: Card | None, needs: Needs, onnx_deviation: float | None = None
+) -> str:
     """Return card.md of one exported configuration.
 
     Args:
         row: Its line of the ranking.
         study: Name of the study.
         built: How the trained student beside the card is built; None where none lies there.
+        needs: What its configuration names and does not hold.
         onnx_deviation: Of a student.onnx beside the card: its largest difference from the student, relative.
     """
     parts = (
@@ -27,7 +31,7 @@ def model_card(row: Ranked, study: str, *, built: Card | None, onnx_deviation: f
         _use(built is not None),
         *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
         _without_torch(onnx_deviation),
-        _again(row.best),
+        _again(row.best, needs),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
 
@@ -156,9 +160,17 @@ def _without_torch(onnx_deviation: float | None) -> Iterator[str]:
     yield ""
 
 
-def _again(best: Row) -> Iterator[str]:
+def _again(best: Row, needs: Needs) -> Iterator[str]:
     yield "## Again"
     yield ""
-    yield "`pdsearch run config.yaml` trains the teacher, prunes it and teaches this student, same seeds."
+    yield f"`{needs.command}`, from any folder, trains the teacher, prunes it and teaches this student, same seeds;"
+    yield "what its storage still holds of them is taken, not computed again. It needs"
+    yield ""
+    for line in needs.lines():
+        yield f"- {line}."
+    yield ""
+    yield f"Elsewhere, say where they lie: `{needs.elsewhere}`. Paths are no part of what a trial is: equal images,"
+    yield "weights and code make the same one."
+    yield ""
     yield f"Key of the trial: `{best.key}`. Equal bits need the same"
     yield "machine type, versions and thread count."

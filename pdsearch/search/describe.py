@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from pdsearch.data.options import lasting_root
 from pdsearch.dotted import is_dotted
 from pdsearch.models import lasting
 from pdsearch.specs import Json, TeacherSpec, TrialSpec
@@ -50,14 +51,14 @@ class Description:
     code: Mapping[str, str] = field(default_factory=dict)
 
     def complete(self, spec: TrialSpec) -> TrialSpec:
-        """Return a specification with hashes, lasting names and the precision filled in."""
+        """Return a specification with hashes, lasting names and paths, and the precision filled in."""
         student = replace(
             spec.student,
             options=lasting(spec.student.model, spec.student.options),
             code=self._code(spec.student.model),
         )
         distill = replace(spec.distill, code=self._code(spec.distill.loss))
-        data = replace(spec.data, fingerprint=self.fingerprint)
+        data = replace(spec.data, fingerprint=self.fingerprint, root=lasting_root(spec.data))
         return replace(
             spec,
             data=data,

@@ -4,6 +4,7 @@ from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.engine import Engine, pick_device, resolve_precision
 from pdsearch.training.evaluate import Batches, accuracy, evaluating, logits
 from pdsearch.training.loop import fit
+from pdsearch.training.memory import keep_freed_memory
 from pdsearch.training.objective import Objective, hard_labels, towards
 from pdsearch.training.optim import make_optimizer, preload
 from pdsearch.training.report import EpochReport
@@ -20,6 +21,7 @@ __all__ = [
     "evaluating",
     "fit",
     "hard_labels",
+    "keep_freed_memory",
     "learning_rate",
     "logits",
     "make_optimizer",

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.main import main
-from pdsearch.cli.run import _observer
+from pdsearch.cli.run import _observer, _serially
 from pdsearch.cli.screen import Screen
 from pdsearch.errors import ConfigError
 from pdsearch.space import Space
@@ -72,6 +73,19 @@ def test_a_run_takes_the_file_s_space_with_its_overrides(tmp_path: Path, asked: 
     ((given, how),) = asked
     assert (given.study, given.search.trials) == ("mine", 7)
     assert how == {"address": "auto", "serial": False, "workers": 3, "verbose": False}
+
+
+def test_a_serial_run_keeps_the_memory_that_a_step_frees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("pdsearch.training.keep_freed_memory", lambda: done.append("kept"))
+    monkeypatch.setattr("pdsearch.serial.run", lambda _work, _site: done.append("run"))
+    study = SimpleNamespace(
+        artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, agenda=None
+    )
+    _serially(study, space(tmp_path))
+    assert done == ["kept", "run"]
 
 
 @pytest.mark.parametrize("words", [("--address", "auto"), ("--address", "auto", "--serial")])

@@ -50,6 +50,16 @@ def test_while_it_rests_it_loads_what_training_needs(worker: Any, monkeypatch: p
     assert loaded
 
 
+def test_it_keeps_the_memory_that_a_step_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pdsearch.cluster.trainable import JobTrainable
+
+    kept: list[bool] = []
+    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray_results"))
+    monkeypatch.setattr("pdsearch.cluster.trainable.keep_freed_memory", lambda: kept.append(True))
+    JobTrainable(config(tmp_path, None)).cleanup()
+    assert kept
+
+
 def test_it_runs_one_job_after_another_and_keeps_what_it_loaded(worker: Any, tmp_path: Path) -> None:
     for seed in (0, 1):
         assert worker.reset_config(config(tmp_path, job(distilled(ALONE, seed=seed))))

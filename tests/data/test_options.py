@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.data.options import keyed_options, may_download, root_of, source_options
+from pdsearch.data.options import keyed_options, lasting_root, may_download, root_of, source_options
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec
 
@@ -52,3 +52,18 @@ def test_a_root_is_needed_and_may_begin_at_home(monkeypatch: pytest.MonkeyPatch,
     assert root_of(DataSpec("made", root="~/sets")) == tmp_path / "sets"
     with pytest.raises(ConfigError, match="made needs a folder"):
         root_of(spec())
+
+
+def test_a_root_means_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lasting_root(DataSpec("cifar10")) is None
+    assert lasting_root(DataSpec("cifar10", root="to/come")) == f"{tmp_path}/to/come"
+    for whole in ("/data", "~/data", "s3://bucket/data"):
+        assert lasting_root(DataSpec("cifar10", root=whole)) == whole
+
+
+def test_a_word_for_one_s_own_function_stays_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lasting_root(DataSpec("callable", root="small")) == "small"
+    (tmp_path / "small").mkdir()
+    assert lasting_root(DataSpec("callable", root="small")) == f"{tmp_path}/small"

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from pdsearch.analysis import Ranking, rank_teachers
 from pdsearch.export import Card, model_card
+from pdsearch.export.needs import Needs
 from pdsearch.models import build
 from tests.analysis.made_up import confirmed, study
 from tests.analysis.test_ranking import RECORDS
@@ -18,6 +19,7 @@ __all__ = ["author"]
 
 
 BUILT = Card("vgg11_bn", (), ("cat", "dog"), 3, 32, (120.0,) * 3, (60.0,) * 3, "a" * 64)
+NEEDS = Needs("/runs", None, None, {})
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def ranking() -> Ranking:
 
 
 def test_numbers_carry_intervals(ranking: Ranking) -> None:
-    card = model_card(ranking.rows[1], "made-up", built=BUILT)
+    card = model_card(ranking.rows[1], "made-up", built=BUILT, needs=NEEDS)
     assert "# vgg11_bn, taught by vgg19_bn magnitude 59%" in card
     assert "| this student | 70.00 | 69.00 |" in card
     assert "| mean of 3 such students | 72.00 ± 4.97 | 71.00 ± 4.97 |" in card
@@ -43,15 +45,15 @@ def test_numbers_carry_intervals(ranking: Ranking) -> None:
 )
 def test_the_teacher_is_described(ranking: Ranking, label: str, words: str) -> None:
     (row,) = [row for row in ranking.rows if row.label == label]
-    assert words in model_card(row, "made-up", built=BUILT)
+    assert words in model_card(row, "made-up", built=BUILT, needs=NEEDS)
 
 
 def test_what_is_unsure_is_said(ranking: Ranking) -> None:
-    unconfirmed = model_card(ranking.rows[-1], "made-up", built=None)
+    unconfirmed = model_card(ranking.rows[-1], "made-up", built=None, needs=NEEDS)
     assert "Not confirmed" in unconfirmed
     assert "load_student" not in unconfirmed
     single = rank_teachers(study(confirmed("magnitude", [0.7]))).rows[0]
-    assert "One value gives no interval" in model_card(single, "made-up", built=BUILT)
+    assert "One value gives no interval" in model_card(single, "made-up", built=BUILT, needs=NEEDS)
 
 
 def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, author: Author) -> None:
@@ -59,11 +61,32 @@ def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, aut
     built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), channels=1, image_size=8)
     weights = build(built.model, num_classes=2, channels=1, image_size=8, seed=5, options=built.options)
     save_file(weights.state_dict(), author.folder / "student.safetensors")
-    card = model_card(ranking.rows[0], "made-up", built=built)
+    card = model_card(ranking.rows[0], "made-up", built=built, needs=NEEDS)
     code = card.split("```python\n")[2].split("```")[0]
     found: dict[str, Any] = {}
     exec(code, found)
     images = torch.ones(1, 1, 8, 8)
     assert torch.equal(found["student"](images), weights(images))
     assert "pdsearch" not in code
-    assert "must be importable" not in model_card(ranking.rows[0], "made-up", built=BUILT)
+    assert "must be importable" not in model_card(ranking.rows[0], "made-up", built=BUILT, needs=NEEDS)
+
+
+def test_it_says_which_paths_must_exist(ranking: Ranking) -> None:
+    needs = Needs("/runs", "/data/birds", "/weights/t.pth", {"mine:tiny": "/my code", "theirs.nets:f": None})
+    card = model_card(ranking.rows[0], "made-up", built=BUILT, needs=needs)
+    assert "`PYTHONPATH='/my code' pdsearch run config.yaml`, from any folder" in card
+    for line in (
+        "`/data/birds` (`data.root`)",
+        "`/weights/t.pth` (`teacher.checkpoint`)",
+        "`/runs` (`storage`)",
+    ):
+        assert line in card
+    assert "`mine:tiny`, importable, found in `/my code`." in card
+    assert "`theirs.nets:f`, importable." in card
+    assert (
+        "`pdsearch run config.yaml --set storage=FOLDER --set data.root=FOLDER --set teacher.checkpoint=FILE`"
+        in card
+    )
+    plain = model_card(ranking.rows[0], "made-up", built=BUILT, needs=NEEDS)
+    assert "`pdsearch run config.yaml --set storage=FOLDER`" in plain
+    assert "data.root" not in plain

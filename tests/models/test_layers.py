@@ -37,6 +37,24 @@ def test_pool_is_the_mean_over_positions() -> None:
     assert pool(maps).tolist() == [[5.5, 17.5]]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 7), (8, 8), (13, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pool_and_its_gradient_are_torch_s_own_to_the_bit(
+    size: tuple[int, int], dtype: torch.dtype, layout: torch.memory_format
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randn(5, 65, *size, generator=random).to(dtype).to(memory_format=layout)
+    ours, theirs = maps.clone().requires_grad_(), maps.clone().requires_grad_()
+    means, expected = pool(ours), nn.functional.adaptive_avg_pool2d(theirs, 1).flatten(1)
+    assert torch.equal(means, expected)
+    given = torch.randn(5, 65, generator=random).to(dtype)
+    torch.autograd.backward([means, expected], [given, given])
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    assert torch.equal(ours.grad, theirs.grad)
+
+
 def test_initial_weights_spread_as_in_the_paper() -> None:
     conv, norm, linear = nn.Conv2d(64, 128, 3, stride=2), nn.BatchNorm2d(128), nn.Linear(400, 300)
     network = nn.Sequential(conv, norm, linear)

@@ -39,6 +39,15 @@ def test_a_checkpoint_gets_its_hash_and_a_place_that_every_worker_finds(tmp_path
     assert teacher.checkpoint == str(Path.cwd() / "a.pth")
 
 
+def test_images_are_recorded_where_every_folder_finds_them_and_keys_stay(tmp_path: Path) -> None:
+    asked = space(tmp_path, data={"source": "cifar10", "root": "images"})
+    spec = asked.resolve(asked.defaults())
+    describe = Description("a" * 64, "fp32")
+    found = describe.complete(spec)
+    assert found.data.root == str(Path.cwd() / "images")
+    assert describe.key(found) == describe.key(replace(found, data=replace(found.data, root="images")))
+
+
 def test_published_weights_get_their_lasting_name(tmp_path: Path) -> None:
     model = {"model": "torchvision/resnet50", "options": {"weights": "DEFAULT"}}
     asked = space(tmp_path, teacher=model, student=model)

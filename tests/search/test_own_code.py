@@ -44,6 +44,7 @@ def test_a_study_keeps_the_hashes_and_refuses_another_file(author: Author, tmp_p
     path = tmp_path / "small" / "study.json"
     about = json.loads(path.read_text())
     assert about["code"] == {name: source_hash(name)}
+    assert about["code_folders"] == {name: str(author.folder)}
     with open_study(own, Watching()) as study:
         assert study.resumed
     path.write_text(json.dumps({**about, "code": {name: "0" * 64}}))

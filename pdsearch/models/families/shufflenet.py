@@ -16,8 +16,10 @@ BLOCKS = (4, 8, 4)
 
 def shuffle(maps: Tensor) -> Tensor:
     """Return the maps with the channels of their two halves interleaved."""
-    batch, channels, height, width = maps.shape
-    return maps.view(batch, 2, channels // 2, height, width).transpose(1, 2).reshape(maps.shape)
+    # Channels last: what is shuffled as (B, C, H, W) comes out of memory format, and the layers after it pay.
+    halves = maps.permute(0, 2, 3, 1).unflatten(-1, (2, -1))
+    shuffled: Tensor = halves.transpose(-1, -2).flatten(-2)
+    return shuffled.permute(0, 3, 1, 2)
 
 
 def _branch(inputs: int, outputs: int, stride: int) -> nn.Sequential:
