@@ -37,7 +37,7 @@ def files_of(spec: DataSpec, split: str) -> list[Path]:
         DataError: There are none, or shards are missing.
     """
     if spec.root is None:
-        hint = f"set data.root to the folder of train.parquet and {split}.parquet"
+        hint = f"set data.root to the folder of train.parquet and {test_split(spec)}.parquet"
         raise ConfigError("the source parquet needs a folder", where="data.root", hint=hint)
     root = Path(spec.root).expanduser()
     whole = root / f"{split}.parquet"

@@ -28,9 +28,9 @@ def model_card(
         _student(row.best),
         _numbers(row),
         _teacher(row),
-        _use(built is not None),
+        _use(built),
         *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
-        _without_torch(onnx_deviation),
+        _without_torch(built, onnx_deviation),
         _again(row.best, needs),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -100,8 +100,8 @@ def _teacher(row: Ranked) -> Iterator[str]:
     yield ""
 
 
-def _use(has_weights: bool) -> Iterator[str]:
-    if not has_weights:
+def _use(built: Card | None) -> Iterator[str]:
+    if built is None:
         yield "No trained student lies here: its trial was stopped early. Run `pdsearch run config.yaml`."
         yield ""
         return
@@ -111,7 +111,7 @@ def _use(has_weights: bool) -> Iterator[str]:
     yield "from pdsearch.export import load_preprocess, load_student, read_card"
     yield ""
     yield 'student, preprocess = load_student("."), load_preprocess(".")'
-    yield "logits = student(preprocess(images))  # images: uint8 (B, C, H, W), 0 to 255"
+    yield f"logits = student(preprocess(images))  # images: {_images(built)}"
     yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
     yield "```"
     yield ""
@@ -140,8 +140,12 @@ def _own_code(best: Row, built: Card) -> Iterator[str]:
     yield ""
 
 
-def _without_torch(onnx_deviation: float | None) -> Iterator[str]:
-    if onnx_deviation is None:
+def _images(built: Card) -> str:
+    return f"uint8 (any number, {built.channels}, {built.image_size}, {built.image_size}), 0 to 255"
+
+
+def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator[str]:
+    if built is None or onnx_deviation is None:
         return
     yield "## Use without PyTorch"
     yield ""
@@ -154,7 +158,7 @@ def _without_torch(onnx_deviation: float | None) -> Iterator[str]:
     yield ""
     yield 'session = onnxruntime.InferenceSession("student.onnx", providers=["CPUExecutionProvider"])'
     yield 'classes = json.loads(session.get_modelmeta().custom_metadata_map["student"])["classes"]'
-    yield '(logits,) = session.run(["logits"], {"images": images})  # images: uint8 (B, C, H, W), 0 to 255'
+    yield f'(logits,) = session.run(["logits"], {{"images": images}})  # images: {_images(built)}'
     yield "names = [classes[i] for i in logits.argmax(1)]"
     yield "```"
     yield ""

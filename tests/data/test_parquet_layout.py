@@ -88,7 +88,7 @@ def test_a_root_has_to_be_named() -> None:
     with pytest.raises(
         ConfigError, match=r"^data\.root: .* needs a folder\n.*train\.parquet and valid\.parq"
     ):
-        layout.files_of(spec(), "valid")
+        layout.files_of(spec(test="valid"), "train")
 
 
 def test_a_split_without_files_is_named(tmp_path: Path) -> None:

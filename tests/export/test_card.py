@@ -34,6 +34,7 @@ def test_numbers_carry_intervals(ranking: Ranking) -> None:
     assert "| mean of 3 such students | 72.00 ± 4.97 | 71.00 ± 4.97 |" in card
     assert "+2.00 [-0.48, +4.48] |" in card
     assert "load_student" in card
+    assert "# images: uint8 (any number, 3, 32, 32), 0 to 255" in card
 
 
 @pytest.mark.parametrize(
