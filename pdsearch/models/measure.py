@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from pdsearch.eager import leave_alone
+
 __all__ = ["count_flops", "count_params", "latency"]
 
 
@@ -26,9 +28,12 @@ def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
         model: Any network; left as it was.
         input_shape: (C, H, W) of an image.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # Loads Triton, which a driver never needs.
+    from torch.utils import flop_counter  # Loads Triton, which a driver never needs.
 
-    counter = FlopCounterMode(display=False)
+    mode = getattr(flop_counter, "_FlopCounterMode", None)  # What the public counter is made of.
+    if mode is not None:
+        leave_alone(mode.__torch_dispatch__)
+    counter = flop_counter.FlopCounterMode(display=False)
     with _measured(model), counter:
         model(_image(model, input_shape))
     return int(counter.get_total_flops())

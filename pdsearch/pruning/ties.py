@@ -1,6 +1,7 @@
 """Which channels can only go together? Those that additions, normalisation and the next layer's inputs tie."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -94,9 +95,15 @@ def follow(model: nn.Module, image: Tensor) -> "DependencyGraph":
     """
     from torch_pruning import DependencyGraph  # only what removes channels needs it
 
+    with _followed(), torch.enable_grad():
+        return DependencyGraph().build_dependency(model, example_inputs=image, verbose=False)
+
+
+@contextmanager
+def _followed() -> Iterator[None]:
+    """Say that a network cannot be followed, whatever torch-pruning says of it."""
     try:
-        with torch.enable_grad():
-            return DependencyGraph().build_dependency(model, example_inputs=image, verbose=False)
+        yield
     except Exception as error:  # It traces whatever it is given, and fails in as many ways.
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(
@@ -109,7 +116,9 @@ def follow(model: nn.Module, image: Tensor) -> "DependencyGraph":
 def _groups(
     graph: "DependencyGraph", names: dict[nn.Module, str], classes: nn.Module
 ) -> Iterator[list[Part]]:
-    for group in graph.get_all_groups(ignored_layers=[classes]):
+    with _followed():
+        groups = list(graph.get_all_groups(ignored_layers=[classes]))
+    for group in groups:
         parts = []
         for item in group:
             layer, handler = item.dep.target.module, item.dep.handler
