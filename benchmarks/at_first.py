@@ -128,10 +128,12 @@ def _with_our_loop(spec: TrialSpec, folder: Path) -> Iterator[float]:
 
 def drawn(space: Space, source: random.Random) -> Any:
     """Return a point of the space as a specification, drawn at random, as JSON."""
+    from pdsearch.data import prepare
     from pdsearch.data.registry import sources
     from pdsearch.search.describe import Description
-    from pdsearch.search.precision import precision
+    from pdsearch.search.precision import choose_precision
     from pdsearch.specs import spec_to_json
+    from pdsearch.stages.rehearsal import Students
 
     values: dict[str, Any] = {}
     for parameter in space.parameters:
@@ -140,5 +142,7 @@ def drawn(space: Space, source: random.Random) -> Any:
             chosen = source.choice(parameter.choices) if parameter.choices else source.uniform(low, high)
             values[parameter.name] = chosen
     spec = space.resolve(values)
-    fingerprint = sources.get(spec.data.source).fingerprint(spec.data)
-    return spec_to_json(Description(fingerprint, precision(space)).complete(spec))
+    source_of = sources.get(spec.data.source)
+    students = Students(prepare(source_of.read(spec.data), spec.data))
+    describe = Description(source_of.fingerprint(spec.data), choose_precision(space, students).name)
+    return spec_to_json(describe.complete(spec))

@@ -80,7 +80,7 @@ def _search(
             if warning:
                 observer.say(f"note: {warning}")
             if verbose:
-                for line in choices(space):
+                for line in choices(space, study.precision):
                     observer.say(line)
             with interruptible(study.agenda.interrupt, observer.say):
                 if serial:

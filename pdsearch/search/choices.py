@@ -3,42 +3,33 @@
 from pdsearch.data.views import SMALL_BYTES
 from pdsearch.distillation.registry import losses
 from pdsearch.search.disk import Images, known_images, outputs_bytes
-from pdsearch.search.precision import precision, student_weights
+from pdsearch.search.precision import Precision
 from pdsearch.space import Space
 from pdsearch.stages.site import Site
-from pdsearch.training.engine import TINY_WEIGHTS
 
 __all__ = ["choices"]
 
 FLOAT32 = 4
 
 
-def choices(space: Space) -> list[str]:
-    """Return a line for each of the engine's choices: device and precision, views, the teacher's outputs."""
+def choices(space: Space, precision: Precision) -> list[str]:
+    """Return a line for each of the engine's choices: device and precision, views, the teacher's outputs.
+
+    Args:
+        space: What is searched.
+        precision: What its study computes in.
+    """
     images = known_images(space.resolve(space.defaults()).data)
-    lines = [_computing(space)]
+    lines = [_computing(space, precision)]
     if images is not None:
-        lines += [_views(images), _outputs(space, images)]
+        lines += [_views(images), _outputs(space, images, precision)]
     return lines
 
 
-def _computing(space: Space) -> str:
+def _computing(space: Space, precision: Precision) -> str:
     device = "GPU" if space.resources.gpu > 0 else "CPU"
     threads = f", threads a trial: {max(1, space.resources.cpu)}" if device == "CPU" else ""
-    return f"engine: {device}, {precision(space)} ({_reason(space)}){threads}, channels_last, fused optimizer"
-
-
-def _reason(space: Space) -> str:
-    if space.precision != "auto":
-        return "as the space says"
-    if space.resources.gpu > 0:
-        return "auto"
-    weights = student_weights(space)
-    if precision(space) == "bf16":
-        return "auto: this CPU has instructions for it"
-    if weights is not None and weights < TINY_WEIGHTS:
-        return f"auto: a student of {weights:,} weights is too small for bf16 to pay"
-    return "auto: this CPU has no instructions for bf16"
+    return f"engine: {device}, {precision.name} ({precision.reason}){threads}, channels_last, fused optimizer"
 
 
 def _views(images: Images) -> str:
@@ -47,14 +38,14 @@ def _views(images: Images) -> str:
     return f"views: {how}, {size / 1e6:,.3g} MB an epoch as float32"
 
 
-def _outputs(space: Space, images: Images) -> str:
+def _outputs(space: Space, images: Images, precision: Precision) -> str:
     spec = space.resolve(space.defaults())
     entry = losses.get(spec.distill.loss)
     if not entry.needs_teacher:
         return f"teacher's outputs: {spec.distill.loss} wants none"
     if entry.features:
         return f"teacher's outputs: live at every step, {spec.distill.loss} wants feature maps"
-    size, limit = outputs_bytes(spec, images, precision(space)), Site.outputs_limit_bytes
+    size, limit = outputs_bytes(spec, images, precision.name), Site.outputs_limit_bytes
     if size > limit:
         return f"teacher's outputs: live in every epoch; stored, {size / 1e9:,.1f} GB would pass {limit / 1e9:,.1f}"
     return f"teacher's outputs: stored, {size / 1e6:,.3g} MB for each teacher and stream of views"

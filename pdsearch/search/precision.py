@@ -1,38 +1,69 @@
-"""In which precision does a study compute? What `auto` stands for, resolved once, when the study begins."""
+"""In which precision does a study compute, and why? What `auto` stands for, resolved once, when the study begins."""
+
+from dataclasses import dataclass
 
 import torch
 
-from pdsearch.models import build, count_params
-from pdsearch.search.disk import known_images
+from pdsearch.models import count_params
 from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
+from pdsearch.stages.rehearsal import Students
 from pdsearch.training import resolve_precision
+from pdsearch.training.engine import TINY_WEIGHTS
 
-__all__ = ["precision", "student_weights"]
+__all__ = ["AUTO", "Precision", "choose_precision", "kept_precision"]
+
+AUTO = "auto"
+TORCHVISION = "torchvision/"
 
 
-def precision(space: Space) -> str:
-    """Return "fp32", "bf16" or "fp16" for a space, whatever else it searches."""
-    if space.precision == "auto" and space.resources.gpu > 0:
+@dataclass(frozen=True)
+class Precision:
+    """A precision, and why it is this one.
+
+    Args:
+        name: "fp32", "bf16" or "fp16".
+        reason: For a person.
+    """
+
+    name: str
+    reason: str
+
+
+def choose_precision(space: Space, students: Students) -> Precision:
+    """Return the precision of a study that begins, whatever else its space searches.
+
+    Args:
+        space: What is searched; its first student counts.
+        students: Where that student is built, to count its weights.
+
+    Raises:
+        ConfigError: It cannot be built.
+    """
+    if space.precision != AUTO:
+        return Precision(resolve_precision(space.precision, "cpu"), "as the space says")
+    if space.resources.gpu > 0:
         # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
-        return resolve_precision("auto", "cuda") if torch.cuda.is_available() else "bf16"
-    weights = student_weights(space) if space.precision == "auto" else None
-    return resolve_precision(space.precision, "cpu", weights=weights)
+        return Precision(resolve_precision(AUTO, "cuda") if torch.cuda.is_available() else "bf16", AUTO)
+    weights = _weights(space, students)
+    found = resolve_precision(AUTO, "cpu", weights=weights)
+    if found == "bf16":
+        return Precision(found, "auto: this CPU has instructions for it")
+    if weights is not None and weights < TINY_WEIGHTS:
+        return Precision(found, f"auto: a student of {weights:,} weights is too small for bf16 to pay")
+    return Precision(found, "auto: this CPU has no instructions for bf16")
 
 
-def student_weights(space: Space) -> int | None:
-    """Return the size of the first student of a space; None if only reading data or code from elsewhere could tell."""
-    spec = space.resolve(space.defaults())
-    images, student = known_images(spec.data), spec.student
-    if images is None or student.model == FROM_TEACHER or "/" in student.model or ":" in student.model:
+def kept_precision(space: Space, began: str) -> Precision:
+    """Return the precision of a study that goes on: the one it began with, whatever `auto` would be today."""
+    return Precision(
+        began, "auto: as when the study began" if space.precision == AUTO else "as the space says"
+    )
+
+
+def _weights(space: Space, students: Students) -> int | None:
+    """Return the size of the first student; None for those taken to be large: torchvision's, and from_teacher."""
+    student = space.resolve(space.defaults()).student
+    if student.model == FROM_TEACHER or student.model.startswith(TORCHVISION):
         return None
-    with torch.device("meta"):
-        made = build(
-            student.model,
-            num_classes=images.classes,
-            channels=images.channels,
-            image_size=images.size,
-            seed=0,
-            options=student.options,
-        )
-    return count_params(made)
+    return count_params(students.get(student))

@@ -1,14 +1,14 @@
 """Can every kind of trial that a space may ask for be begun? Each is tried once, before anything is trained."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from pdsearch.data import Dataset
 from pdsearch.search.describe import Description
 from pdsearch.space import Parameter, Space
 from pdsearch.space.sense import corners
 from pdsearch.specs import TrialSpec
-from pdsearch.stages.rehearsal import rehearse_lesson, rehearse_pruning
+from pdsearch.stages.rehearsal import Students, rehearse_lesson, rehearse_pruning
 
 __all__ = ["check_trials"]
 
@@ -17,19 +17,30 @@ PRUNING = (*TEACHER, "prune.method", "prune.params", "prune.exclude", "prune.sco
 LESSON = (*TEACHER, "student.", "distill.", "data.augment")
 
 
-def check_trials(space: Space, describe: Description, data: Dataset) -> None:
+def check_trials(space: Space, describe: Description, students: Students) -> None:
     """Try every pruning of every teacher that a space names, and every lesson: teacher, student and loss.
+
+    Args:
+        space: What is searched.
+        describe: What the study resolved.
+        students: Those that were built already, and the data set.
 
     Raises:
         ConfigError: One of them cannot be done; the message says which part and why.
     """
-    for fields, rehearse in ((PRUNING, rehearse_pruning), (LESSON, rehearse_lesson)):
-        seen: set[TrialSpec] = set()
-        for found in corners(space, partial(_decisive, fields)):
-            spec = describe.complete(found if rehearse is rehearse_pruning else replace(found, prune=None))
-            if spec not in seen:
-                seen.add(spec)
-                rehearse(spec, data)
+    for spec in _distinct(space, describe, PRUNING):
+        rehearse_pruning(spec, students.data)
+    for spec in _distinct(space, describe, LESSON):
+        rehearse_lesson(spec, students)
+
+
+def _distinct(space: Space, describe: Description, fields: tuple[str, ...]) -> Iterator[TrialSpec]:
+    seen: set[TrialSpec] = set()
+    for found in corners(space, partial(_decisive, fields)):
+        spec = describe.complete(found if fields is PRUNING else replace(found, prune=None))
+        if spec not in seen:
+            seen.add(spec)
+            yield spec
 
 
 def _decisive(fields: tuple[str, ...], parameter: Parameter) -> bool:

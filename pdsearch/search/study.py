@@ -1,7 +1,7 @@
 """How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,13 +18,15 @@ from pdsearch.search.home import Home, home_of
 from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.own_code import own_code, own_folders
-from pdsearch.search.precision import precision
+from pdsearch.search.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space, diff
+from pdsearch.specs import DataSpec
+from pdsearch.stages.rehearsal import Students
 from pdsearch.stages.site import Site
 from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
 
@@ -42,6 +44,7 @@ class Study:
         root: The storage it lies in, with the artifacts of all studies.
         agenda: What a runner drives.
         describe: What was resolved when the study began.
+        precision: What it computes in, and why.
         resumed: Whether it was begun before.
     """
 
@@ -49,6 +52,7 @@ class Study:
     root: Place
     agenda: Agenda
     describe: Description
+    precision: Precision
     resumed: bool
 
     @property
@@ -78,33 +82,53 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     root = resolved(space.storage)
     check(root)
     folder = root / space.study
+    # `auto` stands for a precision once the images and the first student are known.
     found = Description(
-        _fingerprint(space), precision(space), checkpoints=checkpoints(space), code=own_code(space)
+        _fingerprint(space), space.precision, checkpoints=checkpoints(space), code=own_code(space)
     )
     with hold(folder / "driver.lease") as lease:
-        resumed = read(folder / "study.json") is not None
+        began = _read(folder / "study.json")
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
-        # Before the study is written down: a set that is mended has another fingerprint.
-        data = None if resumed else prepare_images(images, site, observer.say)
-        check_outside(space, found, site)
-        check_channels_of(space, found, site)
-        if data is not None:
-            check_trials(space, found, data)
-        describe = _identify(space, folder, found)
+        found, precision = _resolved(space, found, began, images, site, observer)
+        _identify(space, folder, found, began)
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
                 records = Records(folder / "trials")
-                agenda = _agenda(space, records, site, home, describe, observer, clock, lease)
-                if resumed and not agenda.idle():
+                agenda = _agenda(space, records, site, home, found, observer, clock, lease)
+                if began is not None and not agenda.idle():
                     prepare_images(images, site, observer.say)
-                yield Study(folder, root, agenda, describe, resumed)
+                yield Study(folder, root, agenda, found, precision, began is not None)
         finally:
             clock.close()
         _clear(agenda.records, root / "progress")
+
+
+def _resolved(
+    space: Space,
+    found: Description,
+    began: Mapping[str, Any] | None,
+    images: DataSpec,
+    site: Site,
+    observer: Observer,
+) -> tuple[Description, Precision]:
+    """Settle the precision and try what the space asks for; trials are tried where a study begins."""
+    students = None
+    if began is None:
+        # Before the study is written down: a set that is mended has another fingerprint.
+        students = Students(prepare_images(images, site, observer.say))
+        precision = choose_precision(space, students)
+    else:
+        precision = kept_precision(space, began["precision"])
+    found = replace(found, precision=precision.name)
+    check_outside(space, found, site)
+    check_channels_of(space, found, site)
+    if students is not None:
+        check_trials(space, found, students)
+    return found, precision
 
 
 def _clear(records: Records, progress: Place) -> None:
@@ -125,13 +149,11 @@ def _sweep(folder: Place, store: KeptStore) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _identify(space: Space, folder: Place, found: Description) -> Description:
+def _identify(space: Space, folder: Place, found: Description, began: Mapping[str, Any] | None) -> None:
     """Write what the study is, or compare with what it was when it began."""
-    path = folder / "study.json"
-    began = _read(path)
     if began is None:
         write_once(
-            path,
+            folder / "study.json",
             {
                 "format": FORMAT,
                 "study": space.study,
@@ -145,7 +167,7 @@ def _identify(space: Space, folder: Place, found: Description) -> Description:
                 "created_at": now(),
             },
         )
-        return found
+        return
     changes = diff(began["space"], space.identity())
     if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
         changes.append("teacher.checkpoint: not the weights the study began with")
@@ -162,7 +184,6 @@ def _identify(space: Space, folder: Place, found: Description) -> Description:
             where=str(folder),
             hint="take the changes back, or give the space another study: name",
         )
-    return replace(found, precision=began["precision"])
 
 
 def _agenda(

@@ -1,5 +1,6 @@
 """How does an editor check a space file? By a JSON Schema made of the sections and of what is registered."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
-OWN_CODE: Schema = {"pattern": ":"}
+OWN_CODE: Schema = {"type": "string", "pattern": ":"}
 
 
 def json_schema(catalog: Catalog | None = None) -> Schema:
@@ -42,21 +43,81 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
-    distill = sections["DistillSection"]
-    distill["properties"] |= _parameters(names.losses.values())
-    distill.pop("additionalProperties", None)
-    # Nobody but the loader knows the parameters of a loss that is the user's own.
-    distill["if"] = {"properties": {"loss": OWN_CODE}, "required": ["loss"]}
-    distill["else"] = {"propertyNames": {"enum": sorted(distill["properties"])}}
-    params = sections["PruneSection"]["properties"]["params"]
-    params.pop("patternProperties", None)
-    params |= {"properties": _parameters(names.methods.values())}
-    # Likewise of a method.
-    prune = sections["PruneSection"]
-    prune["if"] = {"properties": {"method": OWN_CODE}, "required": ["method"]}
-    prune["else"] = {"properties": {"params": {"propertyNames": {"enum": sorted(params["properties"])}}}}
+    schema["allOf"] = _parts(names, sections)
     schema["properties"]["space"] = _space(names, schema)
     return {"$schema": DIALECT, **schema, "title": "pdsearch space"}
+
+
+def _parts(names: Catalog, sections: Schema) -> list[Schema]:
+    """Open the places where parameters of a method or loss stand, and return what closes them without own code.
+
+    Nobody but the loader knows the parameters of a method or loss that is the user's own. So wherever a document names
+    one, fixed or searched, any parameter may stand there; names and types are those of ours otherwise.
+    """
+    distill, params = sections["DistillSection"], sections["PruneSection"]["properties"]["params"]
+    distill.pop("additionalProperties", None)
+    params.pop("patternProperties", None)
+    losses, methods = _parameters(names.losses.values()), _parameters(names.methods.values())
+    fields = [*distill["properties"], *losses]
+    distill["properties"] |= _described(losses)
+    params["properties"] = _described(methods)
+    return [
+        _unless_own(
+            "distill.loss",
+            {"distill": {"properties": losses, "propertyNames": {"enum": sorted(fields)}}},
+            _under("distill.", fields, losses, names),
+        ),
+        _unless_own(
+            "prune.method",
+            {
+                "prune": {
+                    "properties": {"params": {"properties": methods, "propertyNames": {"enum": [*methods]}}}
+                }
+            },
+            _under("prune.params.", methods, methods, names),
+        ),
+    ]
+
+
+def _described(parameters: Schema) -> Schema:
+    """Return parameters by name with what they mean, and no rule."""
+    texts = {
+        name: kind.get("description") or kind["anyOf"][0]["description"] for name, kind in parameters.items()
+    }
+    return {name: {"description": text} for name, text in texts.items()}
+
+
+def _unless_own(field: str, closed: Schema, space: Schema) -> Schema:
+    """Return a rule for documents that name no code of the user's own in a field, neither fixed nor searched."""
+    section, _, name = field.partition(".")
+    several: Schema = {"type": "array", "contains": OWN_CODE}
+    form: Schema = {"type": "object", "properties": {"choices": several}, "required": ["choices"]}
+    searched = {"anyOf": [OWN_CODE, several, form]}
+    fixed = {
+        "properties": {section: {"properties": {name: OWN_CODE}, "required": [name]}},
+        "required": [section],
+    }
+    named = {
+        "properties": {"space": {"properties": {field: searched}, "required": [field]}},
+        "required": ["space"],
+    }
+    return {"if": {"anyOf": [fixed, named]}, "else": {"properties": {**closed, "space": space}}}
+
+
+def _under(prefix: str, fields: Iterable[str], parameters: Iterable[str], names: Catalog) -> Schema:
+    """Return what may stand under `space` with a prefix: known fields, and parts' parameters by their own rule."""
+    everything = _everything(names)
+    known = sorted(f"{prefix}{field}" for field in fields)
+    return {
+        "properties": {
+            f"{prefix}{name}": _entry(f"{prefix}{name}", names, everything) for name in parameters
+        },
+        "propertyNames": {"anyOf": [{"enum": known}, {"not": {"pattern": f"^{re.escape(prefix)}"}}]},
+    }
+
+
+def _everything(names: Catalog) -> Selectable:
+    return Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
 
 
 def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
@@ -110,13 +171,17 @@ def _any_of(kinds: list[Schema]) -> Schema:
 
 
 def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
-    everything = Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
+    # Parameters of methods and losses are left to `_parts`: their rules hold where no own code is named.
+    fields = searchable_names(names, Selectable((), ()))
     options = r"teacher\.options|student\.options"
     return {
         "type": "object",
         "description": schema["properties"]["space"]["description"],
-        "properties": {name: _entry(name, names, everything) for name in searchable_names(names, everything)},
-        "patternProperties": {f"^({options})\\.{OPTION_NAME[1:]}": _forms({})},
+        "properties": {name: _entry(name, names, _everything(names)) for name in fields},
+        "patternProperties": {
+            f"^({options})\\.{OPTION_NAME[1:]}": _forms({}),
+            r"^(distill|prune\.params)\.": {},
+        },
         "additionalProperties": False,
     }
 

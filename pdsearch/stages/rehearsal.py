@@ -20,14 +20,38 @@ from pdsearch.models import without_weights
 from pdsearch.parameters import make_params
 from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
-from pdsearch.specs import TrialSpec
+from pdsearch.specs import Params, StudentSpec, TrialSpec
 from pdsearch.stages.answers import outputs, shapes
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.student import shaped
 
-__all__ = ["rehearse_lesson", "rehearse_pruning"]
+__all__ = ["Students", "rehearse_lesson", "rehearse_pruning"]
 
 IMAGES = 2
+
+
+class Students:
+    """Untrained students for one data set, to look at and not to train: each is built once.
+
+    Args:
+        data: The data set.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self._built: dict[tuple[str, Params], nn.Module] = {}
+
+    def get(self, shape: StudentSpec) -> nn.Module:
+        """Return a student in use, its weights drawn from a seed that means nothing.
+
+        Raises:
+            ConfigError: It cannot be built.
+        """
+        known = (shape.model, shape.options)
+        if known not in self._built:
+            with _told(shape.model, "student.model"):
+                self._built[known] = blank(shape.model, shape.options, self.data, seed=0).eval()
+        return self._built[known]
 
 
 def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
@@ -55,15 +79,16 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
         )
 
 
-def rehearse_lesson(spec: TrialSpec, data: Dataset) -> None:
-    """Build a trial's networks, answer two images and compute its loss once; nothing is trained or kept.
+def rehearse_lesson(spec: TrialSpec, students: Students) -> None:
+    """Build a trial's networks, answer two images and compute its loss once; nothing is trained.
 
     Raises:
         ConfigError: A network cannot be built or does not answer with logits, no student can be shaped, or the loss
             cannot compare the two.
     """
+    data = students.data
     teacher, images = _teacher(spec, data), _images(data)
-    student = _student(spec, data, teacher)
+    student = students.get(_shape(spec, data, teacher))
     for network, name, where in (
         (teacher, spec.teacher.model, "teacher.model"),
         (student, spec.student.model, "student.model"),
@@ -80,11 +105,10 @@ def _teacher(spec: TrialSpec, data: Dataset) -> nn.Module:
         return blank(name, options, data, spec.teacher.seed).eval()
 
 
-def _student(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> nn.Module:
-    """Return the trial's student, untrained and in use."""
+def _shape(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> StudentSpec:
+    """Return the architecture of the trial's student."""
     with _told(spec.student.model, "student.model"):
-        shape = shaped(spec, data, Network("", teacher, None, {}))
-        return blank(shape.model, shape.options, data, spec.distill.seed).eval()
+        return shaped(spec, data, Network("", teacher, None, {}))
 
 
 def _images(data: Dataset) -> Tensor:

@@ -5,44 +5,34 @@ from typing import Any
 import pytest
 
 from pdsearch.search.choices import choices
+from pdsearch.search.precision import Precision
 from pdsearch.space import parse
 from pdsearch.stages.site import Site
-from pdsearch.training import engine
 from tests.search.played import DOCUMENT
 
-
-def said(**sections: Any) -> list[str]:
-    return choices(parse({**DOCUMENT, "confirm": "off", **sections}))
+FP32 = Precision("fp32", "auto: this CPU has no instructions for bf16")
 
 
-@pytest.mark.parametrize(
-    ("flags", "student", "asked", "expected"),
-    [
-        (set(), "convnet_m", "auto", "CPU, fp32 (auto: this CPU has no instructions for bf16)"),
-        ({"amx_bf16"}, "convnet_m", "auto", "CPU, bf16 (auto: this CPU has instructions for it)"),
-        (
-            {"amx_bf16"},
-            "convnet_s",
-            "auto",
-            "CPU, fp32 (auto: a student of 1,442 weights is too small for bf16",
-        ),
-        (set(), "convnet_s", "bf16", "CPU, bf16 (as the space says)"),
-    ],
-)
-def test_the_precision_and_why(
-    flags: set[str], student: str, asked: str, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "_cpu_flags", lambda: flags)
-    first = said(student={"model": student}, precision=asked)[0]
-    assert expected in first
-    assert "threads a trial: 1" in first
+def said(precision: Precision = FP32, **sections: Any) -> list[str]:
+    return choices(parse({**DOCUMENT, "confirm": "off", **sections}), precision)
+
+
+def test_the_precision_and_why() -> None:
+    first = said()[0]
+    assert "CPU, fp32 (auto: this CPU has no instructions for bf16), threads a trial: 1" in first
+    assert "GPU, bf16 (auto), channels_last" in said(Precision("bf16", "auto"), resources={"gpu": 1})[0]
+
+
+def test_outputs_are_half_as_large_in_half_the_precision() -> None:
+    whole, half = (said(Precision(name, "as the space says"))[2] for name in ("fp32", "bf16"))
+    assert (whole.split()[3], half.split()[3]) == ("0.0036", "0.0018")
 
 
 def test_views_and_outputs_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, views, outputs = said(data={"source": "digits"}, precision="fp32")
+    _, views, outputs = said(data={"source": "digits"})
     assert views == "views: all of an epoch made at once, 0.345 MB an epoch as float32"
     assert outputs.startswith("teacher's outputs: stored")
-    _, views, outputs = said(data={"source": "cifar100", "augment": "crop"}, precision="fp32")
+    _, views, outputs = said(data={"source": "cifar100", "augment": "crop"})
     assert views == "views: made batch by batch, 614 MB an epoch as float32"
     monkeypatch.setattr(Site, "outputs_limit_bytes", 1)
     assert "live in every epoch" in said()[2]

@@ -1,28 +1,60 @@
 """What is `precision: auto` for a space? By device and by the size of its student; a named one is taken as it is."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from pdsearch.search.precision import precision
-from pdsearch.space import Space, load
+from pdsearch.data import Dataset, Split
+from pdsearch.errors import ConfigError
+from pdsearch.search import rehearsals
+from pdsearch.search.precision import choose_precision, kept_precision
+from pdsearch.search.study import open_study
+from pdsearch.space import parse
+from pdsearch.stages.rehearsal import Students
 from pdsearch.training import engine
+from tests.own_code import Author, author
+from tests.search.played import DOCUMENT, Watching
 
-SPACE = """
-study: precise
-data: {{source: {source}{root}}}
-teacher: {{model: convnet_l, seed: 0}}
-student: {{model: {student}}}
-train: {{teacher: {{epochs: 1, lr: 0.1}}, distill: {{epochs: 1, lr: 0.1}}}}
-precision: {precision}
+__all__ = ["author"]
+
+WHOLE = """
+from torch import nn
+
+BUILT = []
+
+
+def flat(*, num_classes, channels, image_size, width=4):
+    BUILT.append(width)
+    size = channels * image_size ** 2
+    return nn.Sequential(nn.Flatten(), nn.Linear(size, width), nn.ReLU(), nn.Linear(width, num_classes))
+
+
+def failing(*, num_classes, channels, image_size):
+    raise ValueError("not today")
 """
 
 
-def space(folder: Path, student: str, *, asked: str = "auto", source: str = "digits") -> Space:
-    file = folder / "space.yaml"
-    root = "" if source == "digits" else f", root: {folder}"
-    file.write_text(SPACE.format(student=student, precision=asked, source=source, root=root))
-    return load(file)
+def images(channels: int = 1, size: int = 8) -> Dataset:
+    split = Split(torch.zeros(1, channels, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    shape = torch.zeros(channels)
+    return Dataset(split, split, split, tuple("0123456789"), shape, shape)
+
+
+def chosen(
+    student: str, *, data: Dataset | None = None, asked: str = "auto", **options: Any
+) -> tuple[str, str]:
+    space = parse({**DOCUMENT, "student": {"model": student, "options": options}, "precision": asked})
+    found = choose_precision(space, Students(data or images()))
+    return found.name, found.reason
+
+
+@pytest.fixture(autouse=True)
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU with instructions for bf16."""
+    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx512_bf16"})
 
 
 @pytest.mark.parametrize(
@@ -34,20 +66,84 @@ def space(folder: Path, student: str, *, asked: str = "auto", source: str = "dig
         ("torchvision/resnet18", "bf16"),
     ],
 )
-def test_auto_looks_at_the_student(
-    student: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx512_bf16"})
-    assert precision(space(tmp_path, student)) == expected
+def test_auto_looks_at_the_student(student: str, expected: str) -> None:
+    assert chosen(student)[0] == expected
 
 
-def test_without_instructions_for_it_there_is_no_bf16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (4, ("fp32", "auto: a student of 310 weights is too small for bf16 to pay")),
+        (133, ("fp32", "auto: a student of 9,985 weights is too small for bf16 to pay")),
+        (134, ("bf16", "auto: this CPU has instructions for it")),
+    ],
+)
+def test_the_weights_of_a_student_of_one_s_own_are_counted(
+    width: int, expected: tuple[str, str], author: Author
 ) -> None:
+    assert chosen(f"{author.write(WHOLE)}:flat", width=width) == expected
+
+
+def test_it_counts_for_the_images_at_hand(author: Author) -> None:
+    name = f"{author.write(WHOLE)}:flat"
+    assert chosen(name, data=images(3, 28))[1].startswith("auto: a student of 9,462 weights")
+    assert chosen(name, data=images(3, 32))[0] == "bf16"
+
+
+def test_a_student_that_cannot_be_built_is_one_message(author: Author) -> None:
+    name = f"{author.write(WHOLE)}:failing"
+    with pytest.raises(ConfigError, match=f"{name} fails on two images: ValueError: not today") as caught:
+        chosen(name)
+    assert caught.value.where == "student.model"
+
+
+def test_without_instructions_for_it_there_is_no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx2"})
-    assert precision(space(tmp_path, "convnet_m")) == "fp32"
+    assert chosen("convnet_m") == ("fp32", "auto: this CPU has no instructions for bf16")
 
 
 @pytest.mark.parametrize("asked", ["fp32", "bf16"])
-def test_a_named_precision_is_taken(asked: str, tmp_path: Path) -> None:
-    assert precision(space(tmp_path, "convnet_s", asked=asked)) == asked
+def test_a_named_precision_is_taken_and_nothing_is_built_for_it(asked: str, author: Author) -> None:
+    name = f"{author.write(WHOLE)}:failing"
+    assert chosen(name, asked=asked) == (asked, "as the space says")
+
+
+def own(folder: Path, name: str) -> Any:
+    return parse(
+        {
+            **DOCUMENT,
+            "student": {"model": name},
+            "precision": "auto",
+            "storage": str(folder),
+            "confirm": "off",
+        }
+    )
+
+
+def test_a_student_is_built_once_when_a_study_opens(
+    author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = author.write(WHOLE)
+    monkeypatch.setattr(rehearsals, "rehearse_pruning", lambda *_: None)
+    with open_study(own(tmp_path, f"{module}:flat"), Watching()) as study:
+        assert (study.precision.name, study.describe.precision) == ("fp32", "fp32")
+    built = __import__(module).BUILT
+    assert built == [4]
+    with open_study(own(tmp_path, f"{module}:flat"), Watching()):
+        assert built == [4], "a study that goes on does not ask"
+
+
+def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, tmp_path: Path) -> None:
+    """Such as one that was begun when the weights of own students were not counted."""
+    space = own(tmp_path, f"{author.write(WHOLE)}:flat")
+    with open_study(space, Watching()):
+        pass
+    path = tmp_path / "small" / "study.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "precision": "bf16"}))
+    with open_study(space, Watching()) as study:
+        assert study.precision == kept_precision(space, "bf16")
+        assert (study.precision.name, study.precision.reason) == ("bf16", "auto: as when the study began")
+        assert study.describe.complete(space.resolve(space.defaults())).precision == "bf16"
+        job = study.agenda.next()
+        assert job is not None
+        assert job.spec.precision == "bf16"
