@@ -14,7 +14,15 @@ M = TypeVar("M", bound=nn.Module)
 def conv_bn(
     inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Sequential:
-    """Return convolution (padded, no bias), batch normalisation and, unless told otherwise, ReLU."""
+    """Return convolution (padded, no bias), batch normalisation and, unless told otherwise, ReLU.
+
+    Raises:
+        ConfigError: A width that an option names leaves the layer without channels.
+    """
+    if outputs < 1:
+        raise ConfigError(
+            f"no layer has {outputs} channels", where="options.widths", hint="1 or more fit, each"
+        )
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
@@ -50,6 +58,4 @@ def refuse_small(image_size: int, smallest: int) -> None:
         ConfigError: The images are smaller, in pixels, than the smallest.
     """
     if image_size < smallest:
-        raise ConfigError(
-            f"this network needs images of {smallest} pixels or more, not {image_size}", where="model"
-        )
+        raise ConfigError(f"it needs images of {smallest} pixels or more, not {image_size}")

@@ -95,16 +95,16 @@ def follow(model: nn.Module, image: Tensor) -> "DependencyGraph":
     """
     from torch_pruning import DependencyGraph  # only what removes channels needs it
 
-    with _followed(), torch.enable_grad():
+    with _following(), torch.enable_grad():
         return DependencyGraph().build_dependency(model, example_inputs=image, verbose=False)
 
 
 @contextmanager
-def _followed() -> Iterator[None]:
-    """Say that a network cannot be followed, whatever torch-pruning says of it."""
+def _following() -> Iterator[None]:
+    """Turn whatever torch-pruning raises into one message: it takes any network, and fails in as many ways."""
     try:
         yield
-    except Exception as error:  # It traces whatever it is given, and fails in as many ways.
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(
             f"the channels of this network cannot be followed ({reason})",
@@ -116,8 +116,8 @@ def _followed() -> Iterator[None]:
 def _groups(
     graph: "DependencyGraph", names: dict[nn.Module, str], classes: nn.Module
 ) -> Iterator[list[Part]]:
-    with _followed():
-        groups = list(graph.get_all_groups(ignored_layers=[classes]))
+    with _following():  # Indices are mapped from layer to layer only here.
+        groups = [*graph.get_all_groups(ignored_layers=[classes])]
     for group in groups:
         parts = []
         for item in group:

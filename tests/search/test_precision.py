@@ -92,7 +92,7 @@ def test_it_counts_for_the_images_at_hand(author: Author) -> None:
 
 def test_a_student_that_cannot_be_built_is_one_message(author: Author) -> None:
     name = f"{author.write(WHOLE)}:failing"
-    with pytest.raises(ConfigError, match=f"{name} fails on two images: ValueError: not today") as caught:
+    with pytest.raises(ConfigError, match=f"{name} cannot be built: ValueError: not today") as caught:
         chosen(name)
     assert caught.value.where == "student.model"
 
