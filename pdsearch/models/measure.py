@@ -10,12 +10,18 @@ from torch import nn
 
 from pdsearch.eager import leave_alone
 
-__all__ = ["count_flops", "count_params", "latency"]
+__all__ = ["count_flops", "count_params", "has_depthwise", "latency"]
 
 
 def count_params(model: nn.Module) -> int:
     """Return the number of weights: all parameters, zeros and biases included; no buffers."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def has_depthwise(model: nn.Module) -> bool:
+    """Say whether a network has convolutions that see one channel each."""
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
 
 
 def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
