@@ -40,6 +40,8 @@ def he_init(network: M) -> M:
     Batch normalisation starts at weight 1 and bias 0, linear layers at N(0, 0.01), all biases at 0.
     """
     for module in network.modules():
+        if any(weight.is_meta for weight in module.parameters(recurse=False)):
+            continue  # Nothing to draw, and torch would load its compiler for it: a second.
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
