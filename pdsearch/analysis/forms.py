@@ -48,7 +48,13 @@ def _status(row: Ranked) -> str:
 
 
 def _val(row: Ranked) -> str:
-    return show_estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
+    if row.confirmed:
+        return show_estimate(row.val)
+    return percent(row.best.val_accuracy) if row.once else f"best {percent(row.search_best)}"
+
+
+def _test(row: Ranked) -> str:
+    return percent(row.best.test_accuracy) if row.once else show_estimate(row.test)
 
 
 _Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
@@ -58,7 +64,7 @@ _MAIN: _Cells = (
     ("teacher", False, lambda row: row.label),
     ("confirmed by", False, _status),
     ("student val %", True, _val),
-    ("student test %", True, lambda row: show_estimate(row.test)),
+    ("student test %", True, _test),
     ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
     ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
     ("vs alone", True, lambda row: _best_gain(row, "alone")),

@@ -43,7 +43,11 @@ def _head(row: Ranked, study: str) -> Iterator[str]:
     yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
     if not row.confirmed:
         yield ""
-        yield "**Not confirmed**: the accuracy below is the best of a search, no estimate."
+        yield (
+            "**Not confirmed**: the accuracy below is that of one student; one of another seed will differ."
+            if row.once
+            else "**Not confirmed**: the accuracy below is the best of a search, no estimate."
+        )
     yield ""
 
 
@@ -91,16 +95,20 @@ def _teacher(row: Ranked) -> Iterator[str]:
     if best.teacher_config is None:
         yield "None: trained on labels alone."
     elif best.prune_method is None:
-        yield f"`{best.teacher_model}`, unpruned, {percent(row.teacher_val)} % on validation images."
+        yield f"`{best.teacher_model}`, unpruned{_teacher_accuracy(row)}."
     elif best.teacher_sparsity == 0:
         yield f"`{best.teacher_model}`, whole, trained on for {best.prune_rounds} round(s) (`{best.prune_method}`),"
-        yield f"recovery {best.prune_recovery}; {percent(row.teacher_val)} % on validation images."
+        yield f"recovery {best.prune_recovery}{_teacher_accuracy(row)}."
     else:
-        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} %"
-        yield f"sparsity in {best.prune_rounds} round(s), {best.prune_schedule},"
-        yield f"recovery {best.prune_recovery};"
-        yield f"{percent(row.teacher_val)} % on validation images."
+        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
+        how = f"in {best.prune_rounds} round(s), {best.prune_schedule}, recovery {best.prune_recovery}"
+        yield f"{how}{_teacher_accuracy(row)}."
     yield ""
+
+
+def _teacher_accuracy(row: Ranked) -> str:
+    known = (("validation", row.teacher_val), ("test", row.teacher_test))
+    return "".join(f", {percent(share)} % on {images} images" for images, share in known if share is not None)
 
 
 def _use(built: Card | None) -> Iterator[str]:
