@@ -105,7 +105,11 @@ def _gain_note(ranking: Ranking) -> Iterator[str]:
 
 def as_markdown(ranking: Ranking) -> str:
     """Return a ranking as a markdown table with its footer as a list."""
-    table = as_table(ranking, detail=True)
+    return markdown(as_table(ranking, detail=True))
+
+
+def markdown(table: Table) -> str:
+    """Return a table in markdown, its footer as a list below."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [f"## {table.title}", ""]
     lines += [

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import note, stderr
 from pdsearch.cli.interrupt import interruptible
 from pdsearch.cli.lines import JsonLines, Lines
@@ -21,7 +22,7 @@ __all__ = ["run"]
 
 
 def run(
-    space: Annotated[Path, typer.Argument(help="The space file.", show_default=False)],
+    space: SpaceFile,
     address: Annotated[str | None, typer.Option(help="Join a Ray cluster: auto, or host:port.")] = None,
     serial: Annotated[
         bool, typer.Option("--serial", help="One trial at a time in this process, without Ray.")
@@ -29,10 +30,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, by its dotted key."),
-    ] = None,
+    overrides: Overrides = None,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the engine chooses; let Ray's own log through.")
