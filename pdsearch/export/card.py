@@ -96,6 +96,9 @@ def _teacher(row: Ranked) -> Iterator[str]:
         yield "None: trained on labels alone."
     elif best.prune_method is None:
         yield f"`{best.teacher_model}`, unpruned{_teacher_accuracy(row)}."
+    elif best.teacher_sparsity == 0:
+        yield f"`{best.teacher_model}`, whole, trained on for {best.prune_rounds} round(s) (`{best.prune_method}`),"
+        yield f"recovery {best.prune_recovery}{_teacher_accuracy(row)}."
     else:
         yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
         how = f"in {best.prune_rounds} round(s), {best.prune_schedule}, recovery {best.prune_recovery}"

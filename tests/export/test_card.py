@@ -49,6 +49,13 @@ def test_the_teacher_is_described(ranking: Ranking, label: str, words: str) -> N
     assert words in model_card(row, "made-up", built=BUILT, needs=NEEDS)
 
 
+def test_a_teacher_that_lost_nothing_is_whole(ranking: Ranking) -> None:
+    (row,) = [row for row in ranking.rows if row.label == "vgg19_bn magnitude 59%"]
+    whole = replace(row, best=replace(row.best, prune_method="train_on", teacher_sparsity=0.0))
+    told = f"`vgg19_bn`, whole, trained on for {row.best.prune_rounds} round(s) (`train_on`),"
+    assert told in model_card(whole, "made-up", built=BUILT, needs=NEEDS)
+
+
 def test_a_teacher_that_was_not_validated_tells_its_test_accuracy(ranking: Ranking) -> None:
     row = replace(ranking.rows[1], teacher_val=None, teacher_test=0.9)
     card = model_card(row, "made-up", built=BUILT, needs=NEEDS)
