@@ -55,7 +55,9 @@ def test_another_size_is_named() -> None:
 
 
 def test_images_have_to_be_square() -> None:
-    with pytest.raises(DataError, match=r"a: the image is 5x4, not square\n  -> resize.* data\.options\.image_size"):
+    with pytest.raises(
+        DataError, match=r"a: the image is 5x4, not square\n  -> resize.* data\.options\.image_size"
+    ):
         side_of(png(size=(5, 4)), "a")
     assert side_of(png(size=(5, 5)), "a") == 5
 
