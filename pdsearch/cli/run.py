@@ -85,14 +85,15 @@ def _search(
     verbose: bool,
 ) -> Any:
     from pdsearch.search.choices import choices  # torch is loaded from here on
-    from pdsearch.search.preflight import room
+    from pdsearch.search.preflight import crowd, room
     from pdsearch.search.study import open_study
 
     with telling(observer.say), open_study(space, observer) as study:
         if not study.agenda.idle():
-            warning = room(space, study.root)
-            if warning:
-                observer.say(f"note: {warning}")
+            at_once = 1 if serial else workers or space.search.concurrency or 1
+            for warning in (room(space, study.root), None if address else crowd(space, at_once)):
+                if warning:
+                    observer.say(f"note: {warning}")
             if verbose:
                 for line in choices(space, study.precision):
                     observer.say(line)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
 from pdsearch.cluster.temporary import make_folder, remove_folder
+from pdsearch.cores import cores
 from pdsearch.errors import ConfigError, PdsearchError, Terminated
 
 __all__ = ["Session", "refuse_client", "session"]
@@ -78,7 +79,7 @@ def session(
                 if address:
                     _join(address, level, verbose)
                 else:
-                    _start(folder, max(_cpus(), cpu * (workers or 1)), level, verbose)
+                    _start(folder, max(cores(), cpu * (workers or 1)), level, verbose)
             for (
                 number,
                 handler,
@@ -173,10 +174,6 @@ def _token() -> dict[str, str]:
     if "RAY_AUTH_MODE" in os.environ:
         return {}
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Is there room for a study before it begins? None at all ends the run; too little for all of it is said."""
+"""Is there room for a study before it begins? No disk ends the run; too little disk or too few cores are said."""
 
 import shutil
 
+from pdsearch.cores import cores
 from pdsearch.durable import storage_errors
 from pdsearch.errors import StorageFullError
 from pdsearch.search.disk import disk, known_images
@@ -9,7 +10,7 @@ from pdsearch.search.plan import plan
 from pdsearch.space import Space
 from pdsearch.storage import Place, Remote, cache_folder
 
-__all__ = ["LEAST_BYTES", "room"]
+__all__ = ["LEAST_BYTES", "crowd", "room"]
 
 LEAST_BYTES = 200 * 10**6
 """Less is left for records and checkpoints than they may need at once."""
@@ -44,3 +45,19 @@ def room(space: Space, root: Place) -> str | None:
     if need <= free:
         return None
     return f"the study may fill {need / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free in {root}"
+
+
+def crowd(space: Space, at_once: int) -> str | None:
+    """Return a warning if trials on this machine ask for more cores than there are.
+
+    Args:
+        space: What is searched.
+        at_once: Trials that run at the same time.
+    """
+    wanted, there = at_once * space.resources.cpu, cores()
+    if wanted <= there:
+        return None
+    return (
+        f"{at_once} trials at once with {space.resources.cpu} cores each want {wanted} of {there} cores and will wait"
+        " for one another: fewer --workers or a smaller resources.cpu is faster"
+    )

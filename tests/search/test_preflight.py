@@ -6,7 +6,7 @@ import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.search import preflight
-from pdsearch.search.preflight import room
+from pdsearch.search.preflight import crowd, room
 from tests.faults import world
 
 
@@ -38,3 +38,13 @@ def test_a_place_that_cannot_be_a_folder_is_a_storage_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         room(world.space(tmp_path), tmp_path / "file" / "runs")
+
+
+def test_more_cores_than_there_are_is_said_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "cores", lambda: 2)
+    assert crowd(world.space(tmp_path), 2) is None
+    warning = crowd(world.space(tmp_path), 50)
+    assert warning is not None
+    assert "50 trials at once with 1 cores each want 50 of 2 cores" in warning
