@@ -18,12 +18,12 @@ def footer(study: Study, rows: Sequence[Ranked]) -> tuple[str, ...]:
         rows: All lines of the ranking.
     """
     confirmed = [row for row in rows if row.confirmed]
-    parts = (_order(confirmed), _varied(confirmed), _intervals(confirmed), _baselines(confirmed))
+    parts = (_order(rows, confirmed), _varied(confirmed), _intervals(confirmed), _baselines(confirmed))
     sentences = [sentence for part in parts for sentence in part]
     return (*sentences, *_unconfirmed(rows), *_lost(study))
 
 
-def _order(confirmed: Sequence[Ranked]) -> Iterator[str]:
+def _order(rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]:
     if any(row.val is None for row in confirmed):
         yield (
             "There are no validation images: nothing was selected, and every configuration is a line. The highest of "
@@ -34,6 +34,8 @@ def _order(confirmed: Sequence[Ranked]) -> Iterator[str]:
             "Ordered by the mean validation accuracy of the confirmation students; "
             "test accuracies play no part in the order."
         )
+    elif any(row.once for row in rows):
+        yield "One configuration, trained and tested once: nothing was selected, and one student gives no interval."
     else:
         yield "Nothing is confirmed yet: the lines are the best of a search, not estimates."
 

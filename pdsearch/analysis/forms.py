@@ -48,7 +48,13 @@ def _status(row: Ranked) -> str:
 
 
 def _val(row: Ranked) -> str:
-    return show_estimate(row.val) if row.confirmed else f"best {percent(row.search_best)}"
+    if row.confirmed:
+        return show_estimate(row.val)
+    return percent(row.best.val_accuracy) if row.once else f"best {percent(row.search_best)}"
+
+
+def _test(row: Ranked) -> str:
+    return percent(row.best.test_accuracy) if row.once else show_estimate(row.test)
 
 
 _Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
@@ -58,7 +64,7 @@ _MAIN: _Cells = (
     ("teacher", False, lambda row: row.label),
     ("confirmed by", False, _status),
     ("student val %", True, _val),
-    ("student test %", True, lambda row: show_estimate(row.test)),
+    ("student test %", True, _test),
     ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
     ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
     ("vs alone", True, lambda row: _best_gain(row, "alone")),
@@ -99,7 +105,11 @@ def _gain_note(ranking: Ranking) -> Iterator[str]:
 
 def as_markdown(ranking: Ranking) -> str:
     """Return a ranking as a markdown table with its footer as a list."""
-    table = as_table(ranking, detail=True)
+    return markdown(as_table(ranking, detail=True))
+
+
+def markdown(table: Table) -> str:
+    """Return a table in markdown, its footer as a list below."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     lines = [f"## {table.title}", ""]
     lines += [

@@ -24,12 +24,14 @@ WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "stu
 
 
 def label(row: Row) -> str:
-    """Return a teacher's name, e.g. "vgg19_bn magnitude 59%"."""
+    """Return a teacher's name, e.g. "vgg19_bn magnitude 59%", or "vgg19_bn train_on 4 rounds" where nothing went."""
     role = role_of(row)
     if role == "alone":
         return "student alone"
     if role == "unpruned":
         return f"{row.teacher_model} unpruned"
+    if row.teacher_sparsity == 0 and row.prune_rounds is not None:
+        return f"{row.teacher_model} {row.prune_method} {row.prune_rounds} rounds"
     share = row.teacher_sparsity if row.teacher_sparsity is not None else row.prune_ratio
     return f"{row.teacher_model} {row.prune_method} {0.0 if share is None else share:.0%}"
 

@@ -20,11 +20,13 @@ class Front:
     """Trials no other trial dominates.
 
     Args:
+        study: Name of the study.
         objectives: (metric, goal) pairs.
         rows: The trials, best in the first objective first.
         left_out: Complete trials that lack one of the metrics.
     """
 
+    study: str
     objectives: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
     left_out: tuple[Row, ...] = ()
@@ -70,9 +72,8 @@ def pareto_front(study: Study, objectives: Sequence[tuple[str, str]] | None = No
     """
     chosen = tuple(objectives if objectives is not None else _own(study.about))
     if len(chosen) < 2:
-        raise ConfigError(
-            "a front needs two objectives or more", hint="name them, e.g. student.params minimize"
-        )
+        hint = "search with several `objectives`; `pdsearch rank --rows FILE` writes all metrics of any study"
+        raise ConfigError("a front needs two objectives or more", hint=hint)
     rows = sorted((row for row in study.rows if _counts(row)), key=lambda row: row.id)
     metrics = [json.loads(row.values) for row in rows]
     whole = [place for place, found in enumerate(metrics) if all(metric in found for metric, _ in chosen)]
@@ -81,7 +82,7 @@ def pareto_front(study: Study, objectives: Sequence[tuple[str, str]] | None = No
     sign = -_GOALS[chosen[0][1]]
     kept.sort(key=lambda place: (sign * metrics[place][chosen[0][0]], rows[place].id))
     left_out = tuple(row for place, row in enumerate(rows) if place not in set(whole))
-    return Front(chosen, tuple(rows[place] for place in kept), left_out)
+    return Front(study.name, chosen, tuple(rows[place] for place in kept), left_out)
 
 
 def _counts(row: Row) -> bool:

@@ -65,6 +65,11 @@ class Ranked:
         """Whether students with fresh seeds ran at full budget."""
         return self.seeds > 0
 
+    @property
+    def once(self) -> bool:
+        """Whether nothing was selected: the one configuration of its space was trained and tested once."""
+        return not self.confirmed and self.best.test_accuracy is not None
+
 
 @dataclass(frozen=True)
 class Ranking:

@@ -11,7 +11,8 @@ from pdsearch.analysis.row import Row, row_from_record
 from pdsearch.durable import storage_errors
 from pdsearch.errors import StorageError
 from pdsearch.records import Broken, read_records
-from pdsearch.storage import Place, place, read
+from pdsearch.storage import Place, place
+from pdsearch.studies import description
 
 __all__ = ["Study", "read_study", "schema_markdown", "write_parquet"]
 
@@ -37,10 +38,11 @@ def read_study(folder: str | Place) -> Study:
     """Read a study's folder, in place or copied.
 
     Raises:
-        StorageError: The folder is no study's, or cannot be read.
+        ConfigError: The folder is no study's.
+        StorageError: It cannot be read.
     """
     folder = place(folder)
-    about = _read_about(folder / "study.json")
+    about = _about(folder)
     records = read_records(folder / "trials", ".finished.json")
     rows: list[Row] = []
     broken = list(records.broken)
@@ -53,17 +55,14 @@ def read_study(folder: str | Place) -> Study:
     return Study(str(about.get("study", folder.name)), about, tuple(rows), tuple(broken))
 
 
-def _read_about(path: Place) -> Mapping[str, Any]:
-    hint = "name the folder of a study: <storage>/<study>"
-    content = read(path)
-    if content is None:
-        raise StorageError("there is no study here", where=str(path.parent), hint=hint)
+def _about(folder: Place) -> Mapping[str, Any]:
+    content, path = description(folder), folder / "study.json"
     try:
         about = json.loads(content)
     except ValueError as error:
         raise StorageError(f"cannot be read: {error}", where=str(path)) from error
     if not isinstance(about, dict):
-        raise StorageError("is not the description of a study", where=str(path), hint=hint)
+        raise StorageError("is not the description of a study", where=str(path))
     return about
 
 

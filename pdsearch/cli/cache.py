@@ -38,6 +38,9 @@ def cache(
     as_json: Annotated[bool, typer.Option("--json", help="ls and verify: write JSON.")] = False,
 ) -> None:
     """Look at, clear out or check the artifacts of a storage."""
+    _refuse(
+        action, {"--max-size": max_size is not None, "--all": every, "--dry-run": dry_run, "--json": as_json}
+    )
     root = resolved(storage)
     check(root)
     if "artifacts" not in subfolders(root):
@@ -58,6 +61,15 @@ def cache(
         [entry for entry in entries if every or entry.stage != "teacher"], max_bytes=limit, every=every
     )
     _collect(store, root, chosen, dry_run)
+
+
+def _refuse(action: Action, given: dict[str, bool]) -> None:
+    """Refuse an option that the action would pass over: who gives it expects something of it."""
+    options = {"--json"} if action is not Action.GC else {"--max-size", "--all", "--dry-run"}
+    for option, is_given in given.items():
+        if is_given and option not in options:
+            hint = f"cache {action} takes {', '.join(sorted(options))}"
+            raise ConfigError(f"cache {action} has no {option}", hint=hint)
 
 
 def _collect(store: KeptStore, root: Place, chosen: list[Held], dry_run: bool) -> None:

@@ -1,12 +1,14 @@
 """What can a space file name? Every registered part, described by its own docstring and parameters."""
 
 import dataclasses
-import functools
 import importlib
 import inspect
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pdsearch.cli.docstrings import arguments, details, docstring, section, summary
 from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.specs import Json
@@ -25,7 +27,7 @@ KINDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class ParameterInfo:
-    """One parameter of a part, as its dataclass declares it."""
+    """One parameter of a part, as its dataclass declares it; or an option of a model, as its builder does."""
 
     name: str
     type: str
@@ -61,6 +63,7 @@ class Part:
         details: The paragraphs after the first, up to the first section.
         when: Its section "When": what it is for, and what not.
         cost: Its section "Cost": what it adds to a trial.
+        weights: Of a model, for CIFAR-10; None of anything else.
     """
 
     kind: str
@@ -71,6 +74,7 @@ class Part:
     details: str = ""
     when: str = ""
     cost: str = ""
+    weights: int | None = None
 
 
 def names(kind: str) -> list[str]:
@@ -89,10 +93,18 @@ def describe(kind: str, name: str) -> Part:
         ConfigError: There is no such kind, or no such part; the message lists the known ones.
     """
     entry = _registry(kind).get(name)
-    text = _docstring(entry)
-    parameters = _parameters(getattr(entry, "params", None))
-    sections = (_section(text, title) for title in ("When", "Cost"))
-    return Part(kind, name, _summary(text), _section(text, "Source"), parameters, _details(text), *sections)
+    text = docstring(entry)
+    return Part(
+        kind,
+        name,
+        summary(text),
+        section(text, "Source"),
+        _options(entry, text) if kind == "models" else _parameters(getattr(entry, "params", None)),
+        details(text),
+        section(text, "When"),
+        section(text, "Cost"),
+        _weights(name) if kind == "models" else None,
+    )
 
 
 def part_to_json(part: Part) -> dict[str, Json]:
@@ -106,6 +118,7 @@ def part_to_json(part: Part) -> dict[str, Json]:
         "details": part.details,
         "when": part.when,
         "cost": part.cost,
+        "weights": part.weights,
         "parameters": parameters,  # type: ignore[dict-item]  # asdict does not know that the fields are JSON
     }
 
@@ -120,42 +133,6 @@ def _registry(kind: str) -> Registry[Any]:
     module, attribute = KINDS[kind][0].split(":")
     registry: Registry[Any] = getattr(importlib.import_module(module), attribute)
     return registry
-
-
-def _docstring(entry: Any) -> str:
-    """Return the docstring of what does the work: a score, a loss, a network's class, a source's class."""
-    for attribute in ("score", "loss"):
-        entry = getattr(entry, attribute, entry)
-    while isinstance(entry, functools.partial):
-        entry = entry.func
-    if not inspect.isroutine(entry) and not inspect.isclass(entry):
-        entry = type(entry)
-    return inspect.cleandoc(entry.__doc__ or "")
-
-
-def _summary(text: str) -> str:
-    return " ".join(text.split("\n\n")[0].split())
-
-
-def _details(text: str) -> str:
-    """Return the paragraphs between the first one and the first section, which begins as `Title:` alone on a line."""
-    found = []
-    for paragraph in text.split("\n\n")[1:]:
-        if paragraph.splitlines()[0].endswith(":"):
-            break
-        found.append(" ".join(paragraph.split()))
-    return "\n\n".join(found)
-
-
-def _section(text: str, title: str) -> str:
-    """Return the indented text under a section's title, on one line; empty where there is none."""
-    _, found, rest = text.partition(f"{title}:\n")
-    lines = []
-    for line in rest.splitlines() if found else []:
-        if line and not line.startswith(" "):
-            break
-        lines.append(line.strip())
-    return " ".join(" ".join(lines).split())
 
 
 def _parameters(params: type[Any] | None) -> tuple[ParameterInfo, ...]:
@@ -174,3 +151,38 @@ def _parameter(f: "dataclasses.Field[Any]") -> ParameterInfo:
         log=about.get("log", False),
         help=about.get("help", ""),
     )
+
+
+def _options(builder: Callable[..., Any], text: str) -> tuple[ParameterInfo, ...]:
+    from pdsearch.models.registry import options_of  # loads torch
+
+    said = arguments(text)
+    return tuple(
+        ParameterInfo(
+            name=name,
+            type=_written(declared.annotation),
+            default=list(declared.default) if isinstance(declared.default, tuple) else declared.default,
+            low=None,
+            high=None,
+            choices=None,
+            log=False,
+            help=said.get(name, ""),
+        )
+        for name, declared in (options_of(builder) or {}).items()
+    )
+
+
+def _written(annotation: Any) -> str:
+    """Return the type of an option as a space file's reader knows it; nothing where none is declared."""
+    if annotation is inspect.Parameter.empty:
+        return ""
+    return re.sub(r"[\w.]*\.", "", inspect.formatannotation(annotation)).replace("Sequence", "list")
+
+
+def _weights(name: str) -> int:
+    import torch
+
+    from pdsearch.models import build, count_params
+
+    with torch.device("meta"):
+        return count_params(build(name, num_classes=10, channels=3, image_size=32, seed=0))

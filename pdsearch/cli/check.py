@@ -1,11 +1,11 @@
 """`pdsearch check`: is the space file right, and what would it search? Starts nothing, writes nothing."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import note, print_lines, print_table
 
 if TYPE_CHECKING:
@@ -15,10 +15,8 @@ __all__ = ["check"]
 
 
 def check(
-    space: Annotated[Path, typer.Argument(help="A space file.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in `run`.")
-    ] = None,
+    space: SpaceFile,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole space, defaults too.")] = False,
 ) -> None:
     """Check a space file and say what it would search; start nothing."""

@@ -13,13 +13,20 @@ from pdsearch.cli.console import print_lines
 from pdsearch.cli.rank import print_ranking
 from pdsearch.cli.tally import Tally, duration
 from pdsearch.search.study import Study
+from pdsearch.space.points import points_of
 from pdsearch.storage import Place, Remote, replace
 
 __all__ = ["closing_words"]
 
 
-def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
-    """Print the end of a run and write all trials as Parquet."""
+def closing_words(study: Study, tally: Tally, again: str) -> None:
+    """Print the end of a run and write all trials as Parquet.
+
+    Args:
+        study: What was run.
+        tally: What this run did.
+        again: The command that goes on with the study, but for how many trials it asks for.
+    """
     found = read_study(study.folder)
     _write_table(study, found.rows)
     print_lines([""])
@@ -27,7 +34,7 @@ def closing_words(study: Study, tally: Tally, space_file: Path) -> None:
     print_ranking(ranking)
     finished, space = study.agenda.records.finished, study.agenda.space
     best = _best(ranking) if space.parameters and space.validated else _only(finished)
-    print_lines(["", *best, "", *_spent(tally), "", *_next(study, space_file)])
+    print_lines(["", *best, "", *_spent(tally), "", *_next(study, again)])
 
 
 def _best(ranking: Ranking) -> list[str]:
@@ -74,21 +81,41 @@ def _spent(tally: Tally) -> list[str]:
     ]
 
 
-def _next(study: Study, space_file: Path) -> list[str]:
-    folder, trials = _short(study.folder), 2 * max(1, study.agenda.space.search.trials)
-    space = study.agenda.space
-    further = space.parameters and space.validated and not study.agenda.search.exhausted
-    more = f"  pdsearch run {space_file} --set search.trials={trials}   go on searching"
+def _next(study: Study, again: str) -> list[str]:
+    folder, space = _short(study.folder), study.agenda.space
+    front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
     trials_of, table = _short(study.folder / "trials"), _short(study.folder / "results.parquet")
     return [
         f"records   {trials_of}    all trials as a table   {table}",
         f"artifacts {_short(study.artifacts)}",
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
+        *([front] if len(space.objectives) > 1 else []),
         f"  pdsearch report {folder}                the same as one page, with figures",
         f"  pdsearch export {folder} --out best     the best configurations and students",
-        *([more] if further else ["the space holds no further configuration"] if space.validated else []),
+        *_further(study, again),
     ]
+
+
+def _further(study: Study, again: str) -> list[str]:
+    """Say how to go on searching; nothing of a space that was listed and not searched."""
+    space = study.agenda.space
+    if not space.validated:
+        return []
+    if _is_searched_through(study):
+        return ["the space holds no further configuration"]
+    return [f"  {again} --set search.trials={2 * max(1, space.search.trials)}   go on searching"]
+
+
+def _is_searched_through(study: Study) -> bool:
+    """Tell whether a finite space holds no configuration that was not tried."""
+    tried = [
+        record
+        for record in study.agenda.records.finished.values()
+        if record["kind"] == "search" and record["state"] != "failed"
+    ]
+    points = points_of(study.agenda.space.parameters, limit=len(tried))
+    return study.agenda.search.exhausted or points is not None
 
 
 def _write_table(study: Study, rows: Sequence[Row]) -> None:

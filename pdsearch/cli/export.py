@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
+from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, print_lines
 
 __all__ = ["export"]
 
 
 def export(
-    study: Annotated[str, typer.Argument(help="The folder of a study, or its URL.", show_default=False)],
+    study: StudyFolder,
     out: Annotated[Path, typer.Option(help="Where the exported folders go.")] = Path("exported"),
     top: Annotated[int, typer.Option(min=1, help="How many teachers, best first.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace folders of the same name.")] = False,

@@ -22,14 +22,19 @@ def list_parts(
     if as_json:
         print(json.dumps([part_to_json(part) for part in chosen], indent=2))
     elif name is None:
-        print_table(("kind", "name", "what it is"), [(part.kind, part.name, part.summary) for part in chosen])
+        print_table(("kind", "name", "what it is"), [(part.kind, part.name, _told(part)) for part in chosen])
     else:
         _show(chosen[0])
 
 
+def _told(part: Part) -> str:
+    size = f"{part.weights:,} weights for CIFAR-10." if part.weights is not None else ""
+    return " ".join(text for text in (part.summary, size) if text)
+
+
 def _show(part: Part) -> None:
     titled = (("When", part.when), ("Cost", part.cost), ("Source", part.source))
-    lines = [f"{part.name} ({KINDS[part.kind][1]}: {part.name})", part.summary]
+    lines = [f"{part.name} ({KINDS[part.kind][1]}: {part.name})", _told(part)]
     lines += [*part.details.split("\n\n")] if part.details else []
     print_lines([*lines, *(f"{title}: {text}" for title, text in titled if text)])
     if part.parameters:

@@ -66,6 +66,9 @@ def _run(words: list[str]) -> int:
     try:
         app(args=words, prog_name="pdsearch")
     except SystemExit as end:
+        # Typer makes 1 of a pipe that broke in the middle of what was printed.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
 

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines, print_table
 from pdsearch.cli.sizes import size
 
@@ -21,10 +21,8 @@ MOST_ROWS = 40
 
 
 def plan(
-    space: Annotated[Path, typer.Argument(help="A space file.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in `run`.")
-    ] = None,
+    space: SpaceFile,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure, for programs.")] = False,
 ) -> None:
     """Say what a search would cost in trainings, epochs and storage; start nothing."""

@@ -1,18 +1,18 @@
 """`pdsearch rank`: which teachers did the students learn best from? Reads records only, copied ones too."""
 
-import json
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import print_lines, print_table
 from pdsearch.durable import storage_errors
+from pdsearch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pdsearch.analysis import Front, Ranking
+    from pdsearch.analysis import Front, Ranking, Table
 
 __all__ = ["Form", "rank"]
 
@@ -27,10 +27,8 @@ class Form(StrEnum):
 
 
 def rank(
-    study: Annotated[
-        str, typer.Argument(help="The folder of a study, a copy, or its URL.", show_default=False)
-    ],
-    form: Annotated[Form, typer.Option("--format", help="How to write the ranking.")] = Form.TABLE,
+    study: StudyFolder,
+    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
     rows: Annotated[Path | None, typer.Option(help="Also write all trials to this Parquet file.")] = None,
     detail: Annotated[
@@ -41,19 +39,19 @@ def rank(
     ] = False,
 ) -> None:
     """Rank the teachers of a study by what their students achieve."""
-    from pdsearch.analysis import pareto_front, rank_teachers, read_study, write_parquet
+    from pdsearch.analysis import front_as_table, pareto_front, rank_teachers, read_study, write_parquet
 
+    if front and detail:
+        raise ConfigError("--front shows trials, --detail is of a ranking", hint="leave one of them out")
     found = read_study(study)
     if rows:
         write_parquet(found.rows, rows)
-    if front:
-        _print_front(pareto_front(found))
-        return
-    ranking = rank_teachers(found)
-    if form is Form.TABLE and out is None:
-        print_ranking(ranking, detail=detail)
+    if form is not Form.TABLE or out:
+        _write(_text(pareto_front(found) if front else rank_teachers(found), form), out)
+    elif front:
+        _print(front_as_table(pareto_front(found)))
     else:
-        _write(_text(form)(ranking), out)
+        print_ranking(rank_teachers(found), detail=detail)
 
 
 def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
@@ -65,16 +63,17 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
     """
     from pdsearch.analysis import as_table
 
-    table = as_table(ranking, detail=detail)
-    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, keep=4)
-    print_lines(table.footer)
+    _print(as_table(ranking, detail=detail), keep=4)
 
 
-def _text(form: Form) -> Callable[["Ranking"], str]:
-    from pdsearch.analysis import as_csv, as_json, as_markdown
+def _text(shown: "Ranking | Front", form: Form) -> str:
+    from pdsearch import analysis
 
     # A table in a file is markdown: drawn lines would depend on the width of some screen.
-    return {Form.JSON: as_json, Form.CSV: as_csv}.get(form, as_markdown)
+    if isinstance(shown, analysis.Front):
+        fronts = {Form.JSON: analysis.front_as_json, Form.CSV: analysis.front_as_csv}
+        return fronts.get(form, analysis.front_as_markdown)(shown)
+    return {Form.JSON: analysis.as_json, Form.CSV: analysis.as_csv}.get(form, analysis.as_markdown)(shown)
 
 
 def _write(text: str, out: Path | None) -> None:
@@ -85,13 +84,6 @@ def _write(text: str, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
 
 
-def _print_front(front: "Front") -> None:
-    metrics = [metric for metric, _ in front.objectives]
-    columns = ("trial", *(f"{metric} ({goal})" for metric, goal in front.objectives), "parameters")
-    rows = []
-    for row in front.rows:
-        values = json.loads(row.values)
-        rows.append((row.id, *(f"{values[metric]:.6g}" for metric in metrics), row.params))
-    print_table(columns, rows)
-    if front.left_out:
-        print_lines([f"{len(front.left_out)} complete trial(s) lack an objective and were left out."])
+def _print(table: "Table", *, keep: int = 0) -> None:
+    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, keep=keep)
+    print_lines(table.footer)

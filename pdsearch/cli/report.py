@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, print_lines
 from pdsearch.durable import storage_errors
 
@@ -12,9 +13,7 @@ __all__ = ["report"]
 
 
 def report(
-    study: Annotated[
-        str, typer.Argument(help="The folder of a study, a copy, or its URL.", show_default=False)
-    ],
+    study: StudyFolder,
     out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(
         "report.html"
     ),

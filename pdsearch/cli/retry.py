@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import print_lines
 from pdsearch.errors import ConfigError
 
@@ -11,7 +12,7 @@ __all__ = ["retry"]
 
 
 def retry(
-    study: Annotated[str, typer.Argument(help="The folder of a study, or its URL.", show_default=False)],
+    study: StudyFolder,
     failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False,
 ) -> None:
     """Have failed trials asked again by the next `pdsearch run`. Nothing is trained now."""

@@ -1,13 +1,15 @@
 """`pdsearch run`: search a space, or go on with its study; then confirm, rank, and say what to do next."""
 
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import note, stderr
 from pdsearch.cli.interrupt import interruptible
 from pdsearch.cli.lines import JsonLines, Lines
@@ -20,7 +22,7 @@ __all__ = ["run"]
 
 
 def run(
-    space: Annotated[Path, typer.Argument(help="The space file.", show_default=False)],
+    space: SpaceFile,
     address: Annotated[str | None, typer.Option(help="Join a Ray cluster: auto, or host:port.")] = None,
     serial: Annotated[
         bool, typer.Option("--serial", help="One trial at a time in this process, without Ray.")
@@ -28,9 +30,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a key: dotted.key=value.")
-    ] = None,
+    overrides: Overrides = None,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the engine chooses; let Ray's own log through.")
@@ -52,17 +52,31 @@ def run(
             " and leave --serial out",
         )
     with _observer(progress, asked) as observer:
+        again = _command(space, overrides or (), address=address, serial=serial, workers=workers)
         finish = _search(
-            asked, space, observer, address=address, serial=serial, workers=workers, verbose=verbose
+            asked, again, observer, address=address, serial=serial, workers=workers, verbose=verbose
         )
     # Whoever reads JSON lines gets nothing else on stdout.
     with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
         finish()
 
 
+def _command(
+    space_file: Path, overrides: Sequence[str], *, address: str | None, serial: bool, workers: int | None
+) -> str:
+    """Return the command of this run as a shell takes it, but for how many trials it asks for."""
+    words = ["pdsearch", "run", str(space_file)]
+    for text in overrides:
+        words += ["--set", text] if text.partition("=")[0].strip() != "search.trials" else []
+    words += ["--address", address] if address else []
+    words += ["--serial"] if serial else []
+    words += ["--workers", str(workers)] if workers else []
+    return shlex.join(words)
+
+
 def _search(
     space: Space,
-    space_file: Path,
+    again: str,
     observer: Any,
     *,
     address: str | None,
@@ -89,15 +103,15 @@ def _search(
                     _on_ray(study, space, address=address, workers=workers, verbose=verbose)
         if study.agenda.failure:
             raise study.agenda.failure
-        return lambda: _close(study, observer, space_file)
+        return lambda: _close(study, observer, again)
 
 
-def _close(study: Any, observer: Any, space_file: Path) -> None:
+def _close(study: Any, observer: Any, again: str) -> None:
     from pdsearch.cli.closing import (
         closing_words,
     )  # SciPy's second of loading comes when nobody waits for a trial
 
-    closing_words(study, observer.tally, space_file)
+    closing_words(study, observer.tally, again)
 
 
 def _serially(study: Any, space: Space) -> None:

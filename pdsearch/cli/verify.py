@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, print_lines
 
 __all__ = ["verify"]
 
 
 def verify(
-    study: Annotated[str, typer.Argument(help="The folder of a study, or its URL.", show_default=False)],
+    study: StudyFolder,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also hash every artifact that its trials used.")
     ] = False,

@@ -18,7 +18,7 @@ from pdsearch.jobs import Job, job_from_json, refusal
 from pdsearch.patience import patiently
 from pdsearch.stages.site import Site
 from pdsearch.storage import place as at
-from pdsearch.training import keep_freed_memory, pick_device, preload
+from pdsearch.training import keep_freed_memory, pick_device
 
 __all__ = ["JobTrainable"]
 
@@ -50,7 +50,6 @@ class JobTrainable(tune.Trainable):
             time.sleep(_LONGEST_PAUSE_S)
             return refused(self._refusal)
         if self._job is None:
-            preload()  # Before the first job, not in it; later calls cost next to nothing.
             time.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
             return packed([])

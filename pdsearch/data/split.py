@@ -82,7 +82,8 @@ def _seed(spec: DataSpec, purpose: str) -> int:
 
 def _subset(subset: int, images: int) -> int:
     if not 1 <= subset <= images:
-        raise ConfigError(f"subset {subset} of {images} training images", where="data.subset")
+        hint = f"use {images} at most, or leave it out for all"
+        raise ConfigError(f"subset {subset} of {images} training images", where="data.subset", hint=hint)
     return subset
 
 

@@ -20,7 +20,7 @@ from pdsearch.export.pinned import pinned_space, to_yaml
 from pdsearch.export.student import STUDENT_FILE, save_student
 from pdsearch.export.trained import trained_student
 from pdsearch.specs import TrialSpec, spec_from_json
-from pdsearch.storage import Place, resolved
+from pdsearch.storage import Place, resolved, subfolders
 
 __all__ = ["Origin", "export_ranked", "export_study"]
 
@@ -77,6 +77,11 @@ def export_study(
     if not chosen:
         raise ConfigError("the study has no finished trial to export", where=str(folder), hint="run it first")
     kept = resolved(artifacts) if artifacts else resolved(folder).parent / "artifacts"
+    if any(row.best.student_artifact for row in chosen) and not subfolders(kept):
+        hint = (
+            "of a copied study, name its storage's: --artifacts runs/artifacts; are they gone, run it again"
+        )
+        raise StorageError("no artifacts lie here", where=str(kept), hint=hint)
     origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about)
     return [
         export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx)

@@ -28,9 +28,9 @@ def model_card(
         _student(row.best),
         _numbers(row),
         _teacher(row),
-        _use(built is not None),
+        _use(built),
         *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
-        _without_torch(onnx_deviation),
+        _without_torch(built, onnx_deviation),
         _again(row.best, needs),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -43,7 +43,11 @@ def _head(row: Ranked, study: str) -> Iterator[str]:
     yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
     if not row.confirmed:
         yield ""
-        yield "**Not confirmed**: the accuracy below is the best of a search, no estimate."
+        yield (
+            "**Not confirmed**: the accuracy below is that of one student; one of another seed will differ."
+            if row.once
+            else "**Not confirmed**: the accuracy below is the best of a search, no estimate."
+        )
     yield ""
 
 
@@ -91,17 +95,24 @@ def _teacher(row: Ranked) -> Iterator[str]:
     if best.teacher_config is None:
         yield "None: trained on labels alone."
     elif best.prune_method is None:
-        yield f"`{best.teacher_model}`, unpruned, {percent(row.teacher_val)} % on validation images."
+        yield f"`{best.teacher_model}`, unpruned{_teacher_accuracy(row)}."
+    elif best.teacher_sparsity == 0:
+        yield f"`{best.teacher_model}`, whole, trained on for {best.prune_rounds} round(s) (`{best.prune_method}`),"
+        yield f"recovery {best.prune_recovery}{_teacher_accuracy(row)}."
     else:
-        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} %"
-        yield f"sparsity in {best.prune_rounds} round(s), {best.prune_schedule},"
-        yield f"recovery {best.prune_recovery};"
-        yield f"{percent(row.teacher_val)} % on validation images."
+        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
+        how = f"in {best.prune_rounds} round(s), {best.prune_schedule}, recovery {best.prune_recovery}"
+        yield f"{how}{_teacher_accuracy(row)}."
     yield ""
 
 
-def _use(has_weights: bool) -> Iterator[str]:
-    if not has_weights:
+def _teacher_accuracy(row: Ranked) -> str:
+    known = (("validation", row.teacher_val), ("test", row.teacher_test))
+    return "".join(f", {percent(share)} % on {images} images" for images, share in known if share is not None)
+
+
+def _use(built: Card | None) -> Iterator[str]:
+    if built is None:
         yield "No trained student lies here: its trial was stopped early. Run `pdsearch run config.yaml`."
         yield ""
         return
@@ -111,7 +122,7 @@ def _use(has_weights: bool) -> Iterator[str]:
     yield "from pdsearch.export import load_preprocess, load_student, read_card"
     yield ""
     yield 'student, preprocess = load_student("."), load_preprocess(".")'
-    yield "logits = student(preprocess(images))  # images: uint8 (B, C, H, W), 0 to 255"
+    yield f"logits = student(preprocess(images))  # images: {_images(built)}"
     yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
     yield "```"
     yield ""
@@ -140,8 +151,12 @@ def _own_code(best: Row, built: Card) -> Iterator[str]:
     yield ""
 
 
-def _without_torch(onnx_deviation: float | None) -> Iterator[str]:
-    if onnx_deviation is None:
+def _images(built: Card) -> str:
+    return f"uint8 (any number, {built.channels}, {built.image_size}, {built.image_size}), 0 to 255"
+
+
+def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator[str]:
+    if built is None or onnx_deviation is None:
         return
     yield "## Use without PyTorch"
     yield ""
@@ -154,7 +169,7 @@ def _without_torch(onnx_deviation: float | None) -> Iterator[str]:
     yield ""
     yield 'session = onnxruntime.InferenceSession("student.onnx", providers=["CPUExecutionProvider"])'
     yield 'classes = json.loads(session.get_modelmeta().custom_metadata_map["student"])["classes"]'
-    yield '(logits,) = session.run(["logits"], {"images": images})  # images: uint8 (B, C, H, W), 0 to 255'
+    yield f'(logits,) = session.run(["logits"], {{"images": images}})  # images: {_images(built)}'
     yield "names = [classes[i] for i in logits.argmax(1)]"
     yield "```"
     yield ""

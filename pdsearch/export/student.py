@@ -83,7 +83,8 @@ class Preprocess:
         wanted = (self.channels, self.image_size, self.image_size)
         if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != wanted:
             raise DataError(
-                f"images are {images.dtype} {tuple(images.shape)}, the student wants uint8 (B, {wanted})",
+                f"images are {images.dtype} {tuple(images.shape)}, the student wants torch.uint8"
+                f" (any number, {', '.join(map(str, wanted))})",
                 hint="decode to 0..255, resize, and stack to a batch",
             )
         shape = (1, -1, 1, 1)

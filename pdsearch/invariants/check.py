@@ -9,7 +9,8 @@ from pdsearch.errors import ConfigError
 from pdsearch.invariants import artifacts, ledger, leftovers, records
 from pdsearch.invariants.broken import Broken
 from pdsearch.search.home import JournalHome, last_home
-from pdsearch.storage import Place, Remote, place, read
+from pdsearch.storage import Place, Remote, place
+from pdsearch.studies import description
 
 __all__ = ["check_invariants"]
 
@@ -46,16 +47,11 @@ def _all(folder: Place, about: dict[str, Any], live: bool, deep: bool) -> Iterat
 
 
 def _about(folder: Place) -> dict[str, Any]:
-    path = folder / "study.json"
-    content = read(path)
-    if content is None:
-        raise ConfigError(
-            "not a study's folder: it holds no study.json", where=str(folder), hint="name runs/STUDY"
-        )
+    content = description(folder)
     try:
         return dict(json.loads(content))
     except ValueError as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
+        raise ConfigError(f"cannot be read: {error}", where=str(folder / "study.json")) from None
 
 
 def _is_driven(path: Place) -> bool:

@@ -1,7 +1,7 @@
 """Which networks are there, how are they built, and how large are they?"""
 
 from pdsearch.models.fold import folded
-from pdsearch.models.measure import count_flops, count_params, latency
+from pdsearch.models.measure import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.network import Network
 from pdsearch.models.registry import Builder, build, lasting, models, without_weights
 from pdsearch.models.slim import plan_from_masks
@@ -16,6 +16,7 @@ __all__ = [
     "file_hash",
     "fit_weights",
     "folded",
+    "has_depthwise",
     "lasting",
     "latency",
     "models",

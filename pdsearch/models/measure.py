@@ -8,12 +8,20 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-__all__ = ["count_flops", "count_params", "latency"]
+from pdsearch.eager import leave_alone
+
+__all__ = ["count_flops", "count_params", "has_depthwise", "latency"]
 
 
 def count_params(model: nn.Module) -> int:
     """Return the number of weights: all parameters, zeros and biases included; no buffers."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def has_depthwise(model: nn.Module) -> bool:
+    """Say whether a network has convolutions that see one channel each."""
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
 
 
 def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
@@ -26,9 +34,12 @@ def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
         model: Any network; left as it was.
         input_shape: (C, H, W) of an image.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # Loads Triton, which a driver never needs.
+    from torch.utils import flop_counter  # Loads Triton, which a driver never needs.
 
-    counter = FlopCounterMode(display=False)
+    mode = getattr(flop_counter, "_FlopCounterMode", None)  # What the public counter is made of.
+    if mode is not None:
+        leave_alone(mode.__torch_dispatch__)
+    counter = flop_counter.FlopCounterMode(display=False)
     with _measured(model), counter:
         model(_image(model, input_shape))
     return int(counter.get_total_flops())

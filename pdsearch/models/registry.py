@@ -1,18 +1,20 @@
 """How is a network named and built? Families register their names; `build` draws the weights from a seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from inspect import Parameter, signature
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
 from pdsearch.dotted import is_dotted, load_dotted
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
 
-__all__ = ["Builder", "build", "lasting", "models", "without_weights"]
+__all__ = ["Builder", "build", "lasting", "models", "options_of", "without_weights"]
 
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
@@ -57,6 +59,15 @@ def _own(name: str) -> Builder:
     return builder
 
 
+@lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
+def options_of(builder: Builder) -> Mapping[str, Parameter] | None:
+    """Return a model's options by name, from its builder's signature; None if it takes any."""
+    parameters = signature(builder).parameters
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return {name: parameter for name, parameter in parameters.items() if name not in BUILD_ARGUMENTS}
+
+
 models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")
 
 
@@ -74,22 +85,43 @@ def build(
         options: Further arguments of the model.
 
     Raises:
-        ConfigError: The name is unknown, the model has no such option, or the builder returns something else.
+        ConfigError: The name is unknown, the model has no such option, it cannot be built so, or the builder returns
+            something else.
     """
     builder, given = models.get(name), dict(options)
-    known = signature(builder).parameters
-    takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in known.values())
-    for option in given:
-        if option not in known and not takes_any:
-            options_of = ", ".join(sorted(set(known) - BUILD_ARGUMENTS)) or "none"
-            raise ConfigError(f"model {name!r} has no option {option!r}", hint=f"its options: {options_of}")
+    known = options_of(builder)
+    unknown = [option for option in given if known is not None and option not in known]
+    if unknown:
+        hint = f"its options: {', '.join(sorted(known or ())) or 'none'}"
+        raise ConfigError(f"model {name!r} has no option {unknown[0]!r}", hint=hint)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also seed every accelerator, which the fork does not restore.
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
-        model = builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
+        with _told(name, given):
+            model = builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{name} returns a {type(model).__name__}, not a module of torch")
     return model
+
+
+@contextmanager
+def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
+    """Turn whatever a builder raises into one message that names the model and the options it was given."""
+    try:
+        yield
+    except PdsearchError as error:
+        raise type(error)(f"{name}: {error.what}", where=error.where, hint=error.hint) from error
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except (
+        Exception
+    ) as error:  # Code of the user's own may raise anything, and torch does for sizes that cannot be.
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        options = "".join(f", {option}: {value}" for option, value in given.items()).removeprefix(", ")
+        what = (
+            f"{name} cannot be built{f' with {options}' if options else ''}: {type(error).__name__}: {reason}"
+        )
+        raise ConfigError(what, hint="mend it or its options; PDSEARCH_TRACEBACK=1 shows where") from error
 
 
 def lasting(name: str, options: Params) -> Params:

@@ -34,7 +34,7 @@ class TorchvisionNetwork(Network):
         super().__init__()
         path, last = [*trunk.named_modules()][-1]
         if not isinstance(last, nn.Linear):
-            raise ConfigError(f"{type(trunk).__name__} does not end in a linear layer", where="model")
+            raise ConfigError(f"{type(trunk).__name__} does not end in a linear layer")
         parent, _, name = path.rpartition(".")
         setattr(trunk.get_submodule(parent), name, nn.Identity())
         self.trunk, self.classifier, self._last = trunk, last, path
@@ -94,10 +94,17 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
         image_size: int,  # noqa: ARG001 - all sizes pass
         weights: str = NO_WEIGHTS,
     ) -> nn.Module:
+        """Torchvision's classifier of that name, for colour images; its last layer has as many outputs as classes.
+
+        Args:
+            num_classes: Width of the logits.
+            channels: Channels of an image, 3.
+            image_size: Height and width of an image.
+            weights: Published weights to start from, DEFAULT or a name of torchvision's; none draws them.
+        """
         if channels != 3:
             raise ConfigError(
-                f"torchvision/{name} takes 3 channels, the images have {channels}",
-                where="model",
+                f"it takes 3 channels, the images have {channels}",
                 hint="`pdsearch list models` has networks for any number",
             )
         network = TorchvisionNetwork(

@@ -40,6 +40,11 @@ def check(spec: PruneSpec, entry: PruningMethod) -> None:
                 f"{entry.name} makes no sense with prune.{field}: {getattr(spec, field)}",
                 hint=f"use prune.{field}: {' or '.join(allowed)}",
             )
+    if not entry.removes and spec.recovery == "none":
+        raise ConfigError(
+            f"{entry.name} removes nothing, and with prune.recovery: none nothing would be trained either",
+            hint="use the recovery of the pruned teachers it is compared with, or prune.method: none",
+        )
     if entry.ratio is not None and not math.isclose(spec.ratio, entry.ratio(params)):
         raise ConfigError(
             f"{entry.name} has one ratio with these parameters, not {spec.ratio}",

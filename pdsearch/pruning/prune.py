@@ -36,7 +36,8 @@ def prune(
         batches: Images and labels; where the method needs no data, only the shape of an image is read, and only
             if it is structured.
         generator: The only source of randomness.
-        sparsity: Cumulative share to remove, in [0, 1): of weights, or, if structured, of channels.
+        sparsity: Cumulative share to remove, in [0, 1): of weights, or, if structured, of channels. A method that
+            removes nothing keeps all, whatever it is.
         scope: "global" or "layer".
         within: The mask after the rounds before this one; what it removed stays removed.
         exclude: Glob patterns of parameter names that stay whole.
@@ -47,6 +48,7 @@ def prune(
         ConfigError: sparsity, scope or exclude is not legal, or channels cannot be followed.
         TrialError: A score is missing, misshapen or not finite.
     """
+    sparsity = sparsity if method.removes else 0.0
     if method.structured:
         return prune_channels(
             model,

@@ -38,6 +38,7 @@ class PruningMethod:
         schedules: The schedules it makes sense with.
         scopes: Where its scores may compete: "global", "layer" or both.
         ratio: For methods with a fixed pattern: the one ratio that the parameters allow.
+        removes: Whether anything goes; without, the ratio only says for how many rounds the teacher is trained on.
     """
 
     name: str
@@ -49,9 +50,10 @@ class PruningMethod:
     schedules: tuple[str, ...] = SCHEDULES
     scopes: tuple[str, ...] = ("global", "layer")
     ratio: Callable[[Any], float] | None = None
+    removes: bool = True
 
 
-TRAITS = ("needs_data", "structured", "at", "schedules", "scopes", "ratio")
+TRAITS = ("needs_data", "structured", "at", "schedules", "scopes", "ratio", "removes")
 """What a method of the user's own may declare, beside its parameters, as attributes of the function."""
 
 

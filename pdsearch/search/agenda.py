@@ -98,7 +98,7 @@ class Agenda:
             ("comparison", self._comparing),
             ("confirmation", lambda: self._listed(list(self._confirming()))),
         ]
-        if not space.validated:  # Nothing is compared, so nothing is searched that will be confirmed.
+        if not space.compared:  # And without validation nothing is searched that will be confirmed.
             left_out = {"comparison", *(["search"] if space.confirm else [])}
             phases = [phase for phase in phases if phase[0] not in left_out]
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
@@ -125,7 +125,7 @@ class Agenda:
             return all(job.id in self.records.finished for job in self._confirming())
         counts = self.space.search
         searched = (self.search.finished >= counts.trials or self.search.exhausted) and not self.search.owed
-        if not self.space.validated:
+        if not self.space.compared:
             return searched
         fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.owed
         jobs = [*self._student_alone(), *self._confirming()]
@@ -215,7 +215,7 @@ class Agenda:
 
     def _groundwork(self, teachers: Iterable[Job]) -> Phase:
         """What needs no trial: dense teachers, and beside them, so that no worker waits, the student alone."""
-        alone = self._student_alone() if self.space.validated else ()
+        alone = self._student_alone() if self.space.compared else ()
         return self._listed([*(job for job in teachers if not self._built(job)), *alone])
 
     def _searching(self) -> Phase:

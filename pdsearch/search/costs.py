@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pdsearch.pruning import targets
+from pdsearch.pruning.registry import methods
 from pdsearch.specs import Params, TrialSpec
 from pdsearch.stages.keys import dense_key, early_key, needs_teacher, round_keys
 
@@ -66,6 +67,7 @@ def _early(spec: TrialSpec) -> tuple[Need, ...]:
 def _rounds(spec: TrialSpec) -> list[Need]:
     assert spec.prune is not None
     prune, found = spec.prune, []
+    removes = methods.get(prune.method).removes
     sparsities, keys = targets(prune), round_keys(spec)
     for number, (sparsity, key) in enumerate(zip(sparsities, keys, strict=True), start=1):
         last = number == len(keys)
@@ -74,6 +76,7 @@ def _rounds(spec: TrialSpec) -> list[Need]:
         else:
             recovers = prune.recovery != "none"
             epochs, stored = prune.recipe.epochs if recovers else 0, recovers or last
-        label = f"{spec.teacher.model} {prune.method} round {number}, {100 * sparsity:.0f} %"
+        gone = f", {100 * sparsity:.0f} %" if removes else ""
+        label = f"{spec.teacher.model} {prune.method} round {number}{gone}"
         found.append(Need("prune", key, epochs, label, spec.teacher.model, spec.teacher.options, stored))
     return found

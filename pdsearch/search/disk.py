@@ -8,6 +8,7 @@ import torch
 from pdsearch.data.combining import chain
 from pdsearch.distillation.registry import losses
 from pdsearch.models import build, count_params, without_weights
+from pdsearch.pruning.registry import methods
 from pdsearch.search.chances import Chance, trials_of
 from pdsearch.search.plan import Plan
 from pdsearch.space import Space
@@ -122,8 +123,8 @@ class _Sizes:
         """Return the size of a trial's student; of one shaped by its teacher, what pruning leaves of that."""
         if spec.student.model != FROM_TEACHER:
             return self.of(spec.student.model, spec.student.options)
-        left = 1.0 if spec.prune is None else 1 - spec.prune.ratio
-        return left * self.of(spec.teacher.model, spec.teacher.options)
+        removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
+        return (1 - removed) * self.of(spec.teacher.model, spec.teacher.options)
 
 
 def _outputs(space: Space, found: list[Chance], trials: int | None, images: Images) -> float:

@@ -82,8 +82,8 @@ class Ledger:
 
     @property
     def exhausted(self) -> bool:
-        """Whether everything the space holds was tried."""
-        return bool(self.study.user_attrs.get("exhausted"))
+        """Whether everything the space holds was tried, and nothing of it waits to be asked again."""
+        return bool(self.study.user_attrs.get("exhausted")) and not self.waiting
 
     def ask(self) -> Job | None:
         """Return the next job, its asked record written; None when the space has nothing new to offer."""

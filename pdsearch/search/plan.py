@@ -101,12 +101,9 @@ def plan(space: Space) -> Plan:
     artifacts = _artifacts(found, trials, exact=exact)
     if not space.validated and space.confirm is not None:
         return Plan(space.study, 0, True, artifacts, (_all_confirmed(space, space.confirm),))
-    phases = (
-        _search(found, trials, artifacts),
-        _alone(space),
-        _comparison(space, found, trials),
-        _confirmation(space, found, artifacts),
-    )
+    phases = [_search(found, trials, artifacts)]
+    if space.compared:
+        phases += [_alone(space), _comparison(space, found, trials), _confirmation(space, found, artifacts)]
     shown = tuple(_rounded(phase) for phase in phases if phase.students)
     return Plan(space.study, trials, exact, artifacts, shown)
 

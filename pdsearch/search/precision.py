@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from pdsearch.models import count_params
+from pdsearch.models import count_params, has_depthwise
 from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
+from pdsearch.specs import StudentSpec
 from pdsearch.stages.rehearsal import Students
 from pdsearch.training import resolve_precision
 from pdsearch.training.engine import TINY_WEIGHTS
@@ -45,12 +46,14 @@ def choose_precision(space: Space, students: Students) -> Precision:
     if space.resources.gpu > 0:
         # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
         return Precision(resolve_precision(AUTO, "cuda") if torch.cuda.is_available() else "bf16", AUTO)
-    weights = _weights(space, students)
-    found = resolve_precision(AUTO, "cpu", weights=weights)
+    weights, depthwise = _looked_at(space, students)
+    found = resolve_precision(AUTO, "cpu", weights=weights, depthwise=depthwise)
     if found == "bf16":
         return Precision(found, "auto: this CPU has instructions for it")
     if weights is not None and weights < TINY_WEIGHTS:
         return Precision(found, f"auto: a student of {weights:,} weights is too small for bf16 to pay")
+    if depthwise:
+        return Precision(found, "auto: a CPU computes depthwise convolutions slower in bf16")
     return Precision(found, "auto: this CPU has no instructions for bf16")
 
 
@@ -61,9 +64,15 @@ def kept_precision(space: Space, began: str) -> Precision:
     )
 
 
-def _weights(space: Space, students: Students) -> int | None:
-    """Return the size of the first student; None for those taken to be large: torchvision's, and from_teacher."""
-    student = space.resolve(space.defaults()).student
-    if student.model == FROM_TEACHER or student.model.startswith(TORCHVISION):
-        return None
-    return count_params(students.get(student))
+def _looked_at(space: Space, students: Students) -> tuple[int | None, bool]:
+    """Return the first student's size and whether it has depthwise convolutions, as far as they are known.
+
+    torchvision's are taken to be large and without them, those of from_teacher to be large and like the teacher.
+    """
+    spec = space.resolve(space.defaults())
+    shaped = spec.student.model == FROM_TEACHER
+    student = StudentSpec(spec.teacher.model, spec.teacher.options) if shaped else spec.student
+    if student.model.startswith(TORCHVISION):
+        return None, False
+    network = students.get(student)
+    return None if shaped else count_params(network), has_depthwise(network)

@@ -4,9 +4,9 @@ A failed trial's error is deterministic until somebody mends its cause, so that 
 """
 
 from pdsearch.artifacts import hold
-from pdsearch.errors import ConfigError
 from pdsearch.search.records import Records
-from pdsearch.storage import Place, exists, names, place, rename
+from pdsearch.storage import Place, names, place, rename
+from pdsearch.studies import description
 
 __all__ = ["retry_failed"]
 
@@ -20,8 +20,7 @@ def retry_failed(where: str | Place) -> list[str]:
         StorageError: It cannot be read or written.
     """
     folder = place(where)
-    if not exists(folder / "study.json"):
-        raise ConfigError("not a study's folder", where=str(folder), hint="name runs/STUDY")
+    description(folder)
     with hold(folder / "driver.lease"):
         records = Records(folder / "trials")
         return [*_asked_again(records), *_set_aside(records)]

@@ -6,14 +6,10 @@ from typing import Any
 from pdsearch.artifacts import is_dead, lease_at, read_records
 from pdsearch.artifacts.owner import Owner
 from pdsearch.specs import spec_from_json
-from pdsearch.storage import Place, exists, subfolders
+from pdsearch.storage import Place
+from pdsearch.studies import studies
 
-__all__ = ["drivers", "studies", "used"]
-
-
-def studies(root: Place) -> list[Place]:
-    """Return the folders of a storage's studies."""
-    return [root / name for name in subfolders(root) if exists(root / name / "study.json")]
+__all__ = ["drivers", "used"]
 
 
 def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:

@@ -1,23 +1,19 @@
 """Which names may a space file use? The registered models, methods, losses, sources and augmentations."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from pdsearch.errors import ConfigError
 from pdsearch.specs import PruneSpec
 
-__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "options_of", "registered"]
+__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "option_names", "registered"]
 
 NO_PRUNING = "none"
 """The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
 
 FROM_TEACHER = "from_teacher"
 """The student whose shape follows the pruned teacher's masks; no model is registered under it."""
-
-BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ def registered() -> Catalog:
     return Catalog(
         sources=tuple(sources.names()),
         augmentations=tuple(augmentations.names()),
-        models={name: options_of(models.get(name)) for name in models},
+        models={name: option_names(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
         canonical_augment=canonical,
@@ -66,10 +62,9 @@ def registered() -> Catalog:
     )
 
 
-@lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
-def options_of(builder: Callable[..., Any]) -> frozenset[str] | None:
+def option_names(builder: Callable[..., Any]) -> frozenset[str] | None:
     """Return the names of a model's options, by its builder's signature; None if it takes any."""
-    parameters = inspect.signature(builder).parameters.values()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return None
-    return frozenset(p.name for p in parameters) - BUILD_ARGUMENTS
+    from pdsearch.models.registry import options_of  # loads torch
+
+    options = options_of(builder)
+    return None if options is None else frozenset(options)

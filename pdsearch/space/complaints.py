@@ -55,6 +55,11 @@ def add_complaints(
             problems.add(what, mark_of(root, path), key=dotted(path), hint=advice)
 
 
+def _number(bound: float) -> str:
+    """Return a bound as a person writes it: a whole one in full."""
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
+
+
 def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "complaint":
@@ -65,7 +70,7 @@ def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
         return f"expected {EXPECTED[kind][0]}, got {show(value)}", EXPECTED[kind][1]
     if kind in BOUNDS:
         words, name = BOUNDS[kind]
-        return f"{show(value)} is out of range", f"must be {words} {context[name]:g}"
+        return f"{show(value)} is out of range", f"must be {words} {_number(context[name])}"
     if kind == "literal_error":
         known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         near = nearest(value, known) if isinstance(value, str) else ""

@@ -158,6 +158,11 @@ class Space:
         """Whether validation images are cut off, by which trials can be compared; else all configurations are run."""
         return bool(dict(self.fixed)["data.val_fraction"])
 
+    @property
+    def compared(self) -> bool:
+        """Whether search trials are compared: not without validation images, nor where there is one, run once."""
+        return self.validated and bool(self.parameters or self.confirm)
+
     def resolve(self, params: Mapping[str, object]) -> TrialSpec:
         """Return the trial of sampled values; data.fingerprint is left empty, precision as the space has it.
 

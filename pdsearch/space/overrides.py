@@ -44,7 +44,9 @@ def _put(node: Node, path: Path, value: Node, source: str) -> Node:
         raise ConfigError("it leads into a single value", where=source, hint="check the dotted name")
     child = node.value.get(step, Node(value.mark, None))
     children = {**node.value, step: _put(child, path[1:], value, source)}
-    return Node(node.mark, children, {**node.keys, step: node.keys.get(step, value.mark)})
+    # A key that leads to the value keeps its place in the file; the last one is where a message about it points.
+    place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
+    return Node(node.mark, children, {**node.keys, step: place})
 
 
 def _remark(node: Node, mark: Mark) -> Node:

@@ -7,7 +7,7 @@ from typing import Any
 from pdsearch.dotted import is_dotted
 from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams, Registry
-from pdsearch.space.catalog import Catalog, options_of
+from pdsearch.space.catalog import Catalog, option_names
 from pdsearch.space.document import Node, Path, dotted, mark_of, node_at
 from pdsearch.space.parameters import choices_of
 from pdsearch.space.problems import Problems
@@ -52,7 +52,7 @@ def _options(root: Node, field: str, name: str, problems: Problems) -> frozenset
     from pdsearch.models.registry import models  # loads torch
 
     try:
-        return options_of(models.get(name))
+        return option_names(models.get(name))
     except ConfigError as error:
         _note(root, field, error, problems)
         return None

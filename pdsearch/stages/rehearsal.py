@@ -170,7 +170,10 @@ def _told(name: str, where: str) -> Iterator[None]:
     try:
         yield
     except PdsearchError as error:
-        raise ConfigError(error.what, where=error.where or where, hint=error.hint) from error
+        place = error.where or where
+        if place.startswith("options."):  # A network knows its options, and not whose they are.
+            place = f"{where.partition('.')[0]}.{place}"
+        raise ConfigError(error.what, where=place, hint=error.hint) from error
     except (
         Exception
     ) as error:  # Code of the user's own may raise anything, and torch does for images too small.

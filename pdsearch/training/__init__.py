@@ -6,7 +6,7 @@ from pdsearch.training.evaluate import Batches, accuracy, evaluating, logits
 from pdsearch.training.loop import fit
 from pdsearch.training.memory import keep_freed_memory
 from pdsearch.training.objective import Objective, hard_labels, towards
-from pdsearch.training.optim import make_optimizer, preload
+from pdsearch.training.optim import make_optimizer
 from pdsearch.training.report import EpochReport
 from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
@@ -26,7 +26,6 @@ __all__ = [
     "logits",
     "make_optimizer",
     "pick_device",
-    "preload",
     "reproducible",
     "resolve_precision",
     "towards",

@@ -86,17 +86,19 @@ def pick_device(gpu: float) -> str:
     return "cuda"
 
 
-def resolve_precision(name: str, device: str, *, weights: int | None = None) -> str:
+def resolve_precision(name: str, device: str, *, weights: int | None = None, depthwise: bool = False) -> str:
     """Return the precision that "auto" stands for on a device; any other known name stands for itself.
 
     On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 where it has instructions for it and the student is
-    no tiny network, else fp32. It is no matter of a measurement: the precision is in keys, and two studies on one
-    machine share what they compute.
+    no tiny network and has no depthwise convolutions (MobileNetV2 is half as fast in bf16, docs/results/speed.md),
+    else fp32. It is no matter of a measurement at the start: the precision is in keys, and two studies on one machine
+    share what they compute.
 
     Args:
         name: "auto" or a precision.
         device: Type of the device.
         weights: Number of the student's; None where it is not known.
+        depthwise: Whether it has depthwise convolutions.
 
     Raises:
         ConfigError: The name is unknown.
@@ -106,7 +108,8 @@ def resolve_precision(name: str, device: str, *, weights: int | None = None) -> 
     if torch.device(device).type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     tiny = weights is not None and weights < TINY_WEIGHTS
-    return "bf16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} and not tiny else "fp32"
+    able = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
+    return "bf16" if able and not tiny and not depthwise else "fp32"
 
 
 def _cpu_flags() -> set[str]:

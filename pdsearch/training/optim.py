@@ -1,5 +1,6 @@
 """Which optimizer does a recipe name, and can the recipe be followed at all?"""
 
+import inspect
 import math
 from typing import Any
 
@@ -7,16 +8,36 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pdsearch.eager import leave_alone
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
 
-__all__ = ["make_optimizer", "preload", "validate"]
+__all__ = ["make_optimizer", "validate"]
+
+leave_alone(Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
 CHOICES = {
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("step", "cosine", "one_cycle"),
     "select": ("last", "best_val"),
 }
+
+
+def _step(kind: type[Optimizer]) -> Any:
+    """Return an optimizer's step without what torch puts around it for its compiler, which that would load."""
+    return torch.no_grad()(inspect.unwrap(kind.step))
+
+
+class _SGD(torch.optim.SGD):
+    step = _step(torch.optim.SGD)
+
+
+class _Adam(torch.optim.Adam):
+    step = _step(torch.optim.Adam)
+
+
+class _AdamW(torch.optim.AdamW):
+    step = _step(torch.optim.AdamW)
 
 
 def validate(recipe: Recipe) -> None:
@@ -58,7 +79,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     """
     groups = _groups(model, recipe)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
+        return _SGD(
             groups,
             lr=recipe.lr,
             momentum=recipe.momentum,
@@ -66,13 +87,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    kind = _Adam if recipe.optimizer == "adam" else _AdamW
     return kind(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-
-
-def preload() -> None:
-    """Load what torch loads with its first optimizer: its compiler, which takes a second, and is not used."""
-    torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
 
 
 def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

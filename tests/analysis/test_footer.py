@@ -58,3 +58,9 @@ def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:
     broken = (Broken(tmp_path / "torn.finished.json", "torn"),)
     text = "\n".join(rank_teachers(replace(study([]), broken=broken)).footer)
     assert "1 file(s) are no records and were left out: torn.finished.json." in text
+
+
+def test_one_configuration_that_was_tested_is_no_best_of_a_search() -> None:
+    text = _text([record("magnitude", 0.7, kind="search", test=0.69)])
+    assert "One configuration, trained and tested once" in text
+    assert "the best of a search" not in text

@@ -80,3 +80,9 @@ def test_forms_of_nothing() -> None:
     assert as_csv(empty) == "rank,label\n"
     assert json.loads(as_json(empty))["rows"] == []
     assert "Nothing is confirmed" in as_markdown(empty)
+
+
+def test_one_configuration_shows_its_test_accuracy() -> None:
+    table = as_table(rank_teachers(study([record("magnitude", 0.7, kind="search", test=0.69)])))
+    (row,) = (dict(zip(table.columns, cells, strict=True)) for cells in table.rows)
+    assert (row["student val %"], row["student test %"]) == ("70.00", "69.00")

@@ -24,6 +24,11 @@ def test_short_names() -> None:
     assert found == ["vgg19_bn magnitude 59%", "vgg19_bn unpruned", "student alone"]
 
 
+def test_a_teacher_that_lost_nothing_is_named_by_its_rounds() -> None:
+    records = _with(confirmed("magnitude", [0.7]), "t", method="train_on", sparsity=0.0, rounds=4)  # type: ignore[arg-type]
+    assert _labels(records) == ["vgg19_bn train_on 4 rounds"]
+
+
 def changed(records: list[dict[str, Any]], config: str, section: str, **fields: Any) -> list[dict[str, Any]]:
     for item in records:
         item["id"] += config

@@ -9,7 +9,7 @@ import pytest
 
 from pdsearch.analysis import rank_teachers, read_study, write_parquet
 from pdsearch.analysis.table import columns, schema_markdown
-from pdsearch.errors import StorageError
+from pdsearch.errors import ConfigError, StorageError
 from tests.analysis.made_up import confirmed, record, write_study
 
 RECORDS = [
@@ -52,10 +52,14 @@ def test_what_is_no_record_is_told(tmp_path: Path) -> None:
     assert "3 file(s) are no records" in "\n".join(rank_teachers(study).footer)
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]"])
-def test_a_folder_that_is_no_study_is_refused(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "study.json").write_text(content)
+def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path}: there is no study here"):
+        read_study(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_torn_description_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "study.json").write_text(content)
     with pytest.raises(StorageError, match=str(tmp_path)):
         read_study(tmp_path)
 

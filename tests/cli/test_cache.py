@@ -87,3 +87,22 @@ def test_it_says_what_is_broken(root: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.usefixtures("store")
 def test_a_mistake_is_a_message(root: Path, words: list[str]) -> None:
     assert main(["cache", *[str(root) if word == "ROOT" else word for word in words]]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ls", "--all"], "cache ls has no --all\n  -> cache ls takes --json"),
+        (["verify", "--dry-run"], "cache verify has no --dry-run"),
+        (["ls", "--max-size", "1GB"], "cache ls has no --max-size"),
+        (["gc", "--json"], "cache gc has no --json\n  -> cache gc takes --all, --dry-run, --max-size"),
+    ],
+)
+def test_an_option_that_an_action_would_pass_over_is_refused(
+    store: Store, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    before = set(store.entries())
+    action, *options = words
+    assert main(["cache", action, str(root), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert set(store.entries()) == before

@@ -9,7 +9,14 @@ import pytest
 from pdsearch.cli import catalogue
 from pdsearch.cli.catalogue import KINDS, describe, names, part_to_json
 from pdsearch.errors import ConfigError
+from pdsearch.models import models
 from pdsearch.registry import NoParams, Registry, parameter
+from tests.own_code import Author, author
+
+__all__ = ["author"]
+
+
+REGISTRY = catalogue._registry
 
 
 @dataclass(frozen=True)
@@ -99,18 +106,53 @@ def test_parameters_are_those_of_the_dataclass() -> None:
     assert (by_name["heat"].type, by_name["heat"].default, by_name["heat"].help) == ("float", 4.0, "how warm")
 
 
-def test_a_part_is_plain_json() -> None:
-    value = part_to_json(describe("parts", "warm"))
+@pytest.mark.parametrize(("kind", "name"), [("parts", "warm"), ("models", "resnet20")])
+def test_a_part_is_plain_json(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind in KINDS:
+        monkeypatch.setattr(catalogue, "_registry", REGISTRY)
+    value = part_to_json(describe(kind, name))
     assert json.loads(json.dumps(value)) == value
+
+
+def test_a_model_says_how_large_it_is_and_what_its_options_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_registry", REGISTRY)
+    part = describe("models", "resnet20")
+    options = {info.name: info for info in part.parameters}
+    assert part.weights == 272_474  # as in tests/models/families/test_sizes.py
+    assert list(options) == ["depth", "widths", "inner", "shortcut"]
+    assert (options["depth"].default, options["depth"].help) == (20, "Layers with weights, 6 n + 2.")
+    assert (options["widths"].type, options["widths"].default) == ("list[int]", [16, 16, 32, 64])
+    assert (
+        options["inner"].help
+        == "Channels inside each of the 3 n blocks, in order; those of the stage by default."
+    )
+
+
+def test_a_model_of_the_user_s_own_is_described_as_far_as_it_speaks(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "_registry", REGISTRY)
+    part = describe("models", f"{author.write()}:flat")
+    assert (part.summary, part.weights) == ("", 3 * 32 * 32 * 4 + 4 + 4 * 10 + 10)
+    assert [(info.name, info.type, info.help) for info in part.parameters] == [("width", "", "")]
+
+
+@pytest.mark.parametrize("name", [*models, "torchvision/resnet18"])
+def test_a_model_is_described_as_a_thing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_registry", REGISTRY)
+    part = describe("models", name)
+    assert part.summary
+    assert part.summary.split()[0] not in {"Build", "Make", "Return"}
+    assert all(info.help for info in part.parameters)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_registry(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr(catalogue, "_registry", REGISTRY)
     assert all(describe(kind, name).name == name for name in names(kind))
 
 
 def test_an_unknown_kind_lists_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr(catalogue, "_registry", REGISTRY)
     with pytest.raises(ConfigError, match="methods, losses, models, sources, augmentations"):
         names("method")

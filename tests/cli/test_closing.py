@@ -16,7 +16,7 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], **sections: Any) -> s
     with Lines(io.StringIO()) as lines, open_study(space(folder, **sections), lines) as study:
         if not study.agenda.idle():
             play(study.agenda)
-        closing_words(study, lines.tally, Path("small.yaml"))
+        closing_words(study, lines.tally, "pdsearch run small.yaml --serial")
     return capsys.readouterr().out
 
 
@@ -27,7 +27,8 @@ def test_the_ranking_the_best_the_costs_and_what_to_do_next(
     assert "best configuration: " in words
     assert "complete" in words
     assert "pdsearch rank" in words
-    assert "pdsearch run small.yaml --set search.trials=12" in words
+    assert "pdsearch run small.yaml --serial --set search.trials=12" in words
+    assert "--front" not in words
     assert (tmp_path / "small" / "results.parquet").is_file()
 
 
@@ -62,3 +63,20 @@ def test_a_space_of_one_configuration_tells_its_result(
     assert "the one configuration: validation" in words
     assert ", test " in words
     assert "go on searching" not in words
+
+
+def test_a_space_that_was_tried_whole_is_not_searched_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finite = {"distill.temperature": [1.0, 4.0]}
+    words = told(
+        tmp_path, capsys, space=finite, prune={"method": "none"}, confirm="off", search={"trials": 2}
+    )
+    assert "the space holds no further configuration" in words
+    assert "go on searching" not in words
+
+
+def test_of_several_objectives_the_front_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    objectives = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
+    words = told(tmp_path, capsys, objectives=objectives, confirm="off", search={"trials": 1})
+    assert f"pdsearch rank {tmp_path / 'small'} --front" in words

@@ -34,5 +34,5 @@ def test_an_existing_folder_is_replaced_on_request_only(
 
 
 def test_a_folder_without_a_study_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", str(tmp_path)]) == 74
+    assert main(["export", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err

@@ -60,8 +60,20 @@ def test_the_front_of_several_objectives(study_folder: Path, capsys: pytest.Capt
     assert [line.split("\t")[0] for line in lines[1:]] == ["search-00000"]
 
 
+def test_the_front_is_written_in_the_form_and_to_the_file_that_are_asked_for(
+    study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rank", str(study_folder), "--front", "--format", "json"]) == 0
+    assert [row["trial"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["search-00000"]
+    out = tmp_path / "front.csv"
+    assert main(["rank", str(study_folder), "--front", "--format", "csv", "--out", str(out)]) == 0
+    assert out.read_text().startswith("trial,key,student.val_accuracy,student.params,params\n")
+    assert main(["rank", str(study_folder), "--front", "--detail"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_study_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rank", str(tmp_path)]) == 74
+    assert main(["rank", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
 
 

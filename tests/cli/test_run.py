@@ -40,12 +40,12 @@ def test_an_unknown_way_to_show_it_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, dict[str, Any]]]:
-    """What a run would search, and how; nothing is run."""
-    found: list[tuple[Space, dict[str, Any]]] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, Any]]]:
+    """What a run would search, what it would say goes on, and how; nothing is run."""
+    found: list[tuple[Space, str, dict[str, Any]]] = []
 
-    def search(given: Space, _file: Path, _observer: Any, **how: Any) -> Callable[[], None]:
-        found.append((given, how))
+    def search(given: Space, again: str, _observer: Any, **how: Any) -> Callable[[], None]:
+        found.append((given, again, how))
         return lambda: print("done", file=sys.stdout)
 
     monkeypatch.setattr("pdsearch.cli.run._search", search)
@@ -70,9 +70,17 @@ def test_a_run_takes_the_file_s_space_with_its_overrides(tmp_path: Path, asked: 
         "auto",
     )
     assert started(tmp_path, *words) == 0
-    ((given, how),) = asked
+    ((given, again, how),) = asked
     assert (given.study, given.search.trials) == ("mine", 7)
     assert how == {"address": "auto", "serial": False, "workers": 3, "verbose": False}
+    kept = ("--set", f"storage={tmp_path}", "--address", "auto", "--workers", "3")
+    assert again == f"pdsearch run {tmp_path / 'mine.yaml'} {' '.join(kept)}"
+
+
+def test_the_command_that_goes_on_is_one_for_a_shell(tmp_path: Path, asked: Any) -> None:
+    assert started(tmp_path, "--serial", "--set", "space.distill.temperature=[1, 4]") == 0
+    ((_, again, _),) = asked
+    assert again.endswith("mine.yaml --set 'space.distill.temperature=[1, 4]' --serial")
 
 
 def test_a_serial_run_keeps_the_memory_that_a_step_frees(

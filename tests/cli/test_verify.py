@@ -43,4 +43,4 @@ def test_programs_read_json(study: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_folder_that_is_no_study_is_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
-    assert "holds no study.json" in capsys.readouterr().err
+    assert "there is no study here" in capsys.readouterr().err

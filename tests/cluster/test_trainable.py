@@ -43,13 +43,6 @@ def test_a_worker_without_a_job_rests(worker: Any) -> None:
     assert (unpacked(result), result["done"]) == ([], False)
 
 
-def test_while_it_rests_it_loads_what_training_needs(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[bool] = []
-    monkeypatch.setattr("pdsearch.cluster.trainable.preload", lambda: loaded.append(True))
-    worker.step()
-    assert loaded
-
-
 def test_it_keeps_the_memory_that_a_step_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pdsearch.cluster.trainable import JobTrainable
 

@@ -34,7 +34,7 @@ def test_choice_of_a_seed_never_changes() -> None:
 @pytest.mark.parametrize("subset", [0, 101, -3])
 def test_an_impossible_subset_is_refused(subset: int) -> None:
     labels = np.zeros(100, dtype=np.int64)
-    with pytest.raises(ConfigError, match="of 100 training images"):
+    with pytest.raises(ConfigError, match="of 100 training images\n  -> use 100 at most"):
         split(labels, 1, DataSpec(source="any", subset=subset))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pdsearch.cli.catalogue import Part, describe, names
 from pdsearch.distillation.registry import losses
-from pdsearch.pruning.registry import methods
+from pdsearch.pruning.registry import PruningMethod, methods
 
 __all__ = ["DOCS", "PAGES", "main", "stale"]
 
@@ -64,7 +64,7 @@ def _parameters(part: Part) -> str:
 def _method_traits(name: str) -> str:
     entry = methods.get(name)
     words = [
-        "Removes whole channels." if entry.structured else "Removes single weights.",
+        _removed(entry),
         "Needs images." if entry.needs_data else "Needs no images.",
     ]
     if len(entry.at) == 1:
@@ -74,6 +74,12 @@ def _method_traits(name: str) -> str:
     if len(entry.scopes) == 1:
         words.append(f"Only with `prune.scope: {entry.scopes[0]}`.")
     return " ".join(words)
+
+
+def _removed(entry: PruningMethod) -> str:
+    if not entry.removes:
+        return "Removes nothing."
+    return "Removes whole channels." if entry.structured else "Removes single weights."
 
 
 def _loss_traits(name: str) -> str:

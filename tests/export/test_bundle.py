@@ -1,6 +1,7 @@
 """What is exported loads, tells its numbers, and runs again to the same bits."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,18 @@ def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Pat
 
 
 def test_a_missing_artifact_leaves_nothing(study: Path, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="run the study again"):
-        export_study(study, tmp_path / "out", artifacts=tmp_path / "none")
+    (tmp_path / "artifacts" / "data").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"the student artifact \w+ is missing\n  -> run the study again"):
+        export_study(study, tmp_path / "out", artifacts=tmp_path / "artifacts")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_copied_study_is_told_to_name_the_artifacts(study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "small"
+    shutil.copytree(study, copy)
+    with pytest.raises(StorageError, match=r"copies/artifacts: no artifacts lie here\n  -> .*--artifacts"):
+        export_study(copy, tmp_path / "out")
+    assert export_study(copy, tmp_path / "out", artifacts=study.parent / "artifacts")
 
 
 def test_a_real_records_numbers_reach_its_row(study: Path) -> None:

@@ -11,7 +11,7 @@ from pdsearch.analysis import Ranking, rank_teachers
 from pdsearch.export import Card, model_card
 from pdsearch.export.needs import Needs
 from pdsearch.models import build
-from tests.analysis.made_up import confirmed, study
+from tests.analysis.made_up import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
 from tests.own_code import Author, author
 
@@ -34,6 +34,7 @@ def test_numbers_carry_intervals(ranking: Ranking) -> None:
     assert "| mean of 3 such students | 72.00 ± 4.97 | 71.00 ± 4.97 |" in card
     assert "+2.00 [-0.48, +4.48] |" in card
     assert "load_student" in card
+    assert "# images: uint8 (any number, 3, 32, 32), 0 to 255" in card
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,27 @@ def test_the_teacher_is_described(ranking: Ranking, label: str, words: str) -> N
     assert words in model_card(row, "made-up", built=BUILT, needs=NEEDS)
 
 
+def test_a_teacher_that_lost_nothing_is_whole(ranking: Ranking) -> None:
+    (row,) = [row for row in ranking.rows if row.label == "vgg19_bn magnitude 59%"]
+    whole = replace(row, best=replace(row.best, prune_method="train_on", teacher_sparsity=0.0))
+    told = f"`vgg19_bn`, whole, trained on for {row.best.prune_rounds} round(s) (`train_on`),"
+    assert told in model_card(whole, "made-up", built=BUILT, needs=NEEDS)
+
+
+def test_a_teacher_that_was_not_validated_tells_its_test_accuracy(ranking: Ranking) -> None:
+    row = replace(ranking.rows[1], teacher_val=None, teacher_test=0.9)
+    card = model_card(row, "made-up", built=BUILT, needs=NEEDS)
+    assert "recovery lr_rewind, 90.00 % on test images." in card
+    assert "- % on" not in card
+
+
 def test_what_is_unsure_is_said(ranking: Ranking) -> None:
     unconfirmed = model_card(ranking.rows[-1], "made-up", built=None, needs=NEEDS)
     assert "Not confirmed" in unconfirmed
+    assert "the best of a search" in unconfirmed
     assert "load_student" not in unconfirmed
+    once = rank_teachers(study([record("magnitude", 0.7, kind="search", test=0.69)])).rows[0]
+    assert "is that of one student" in model_card(once, "made-up", built=BUILT, needs=NEEDS)
     single = rank_teachers(study(confirmed("magnitude", [0.7]))).rows[0]
     assert "One value gives no interval" in model_card(single, "made-up", built=BUILT, needs=NEEDS)
 

@@ -74,6 +74,12 @@ def test_layers_without_bias_get_none() -> None:
     assert len(list(network.parameters())) == 2
 
 
+@pytest.mark.parametrize("outputs", [0, -3])
+def test_a_layer_without_channels_is_refused(outputs: int) -> None:
+    with pytest.raises(ConfigError, match=f"^options.widths: no layer has {outputs} channels"):
+        conv_bn(1, outputs)
+
+
 def test_small_images_are_refused_below_the_smallest() -> None:
     refuse_small(8, 8)
     with pytest.raises(ConfigError, match="needs images of 8 pixels or more, not 7"):

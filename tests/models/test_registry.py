@@ -5,7 +5,8 @@ import torch
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build, models
-from tests.own_code import Author, author
+from pdsearch.specs import Params
+from tests.own_code import NETS, Author, author
 
 __all__ = ["author"]
 
@@ -73,6 +74,38 @@ def test_what_is_no_builder_is_refused(
     name = f"{author.write()}:{attribute}"
     with pytest.raises(ConfigError, match=said):
         build(name, num_classes=3, channels=1, image_size=4, seed=0, options=options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("vgg19_bn", (), "vgg19_bn: it needs images of 16 pixels or more, not 8"),
+        ("convnet_s", (("widths", (4, 0)),), "options.widths: convnet_s: no layer has 0 channels"),
+        ("convnet_s", (("widths", "ab"),), "convnet_s cannot be built with widths: ab: TypeError: "),
+        (
+            "X:flat",
+            (("width", -1),),
+            "X:flat cannot be built with width: -1: RuntimeError: .*negative dimension -1",
+        ),
+        ("X:torn", (), "X:torn cannot be built: ZeroDivisionError: no reason given"),
+    ],
+)
+def test_what_cannot_be_built_is_one_message_that_names_it(
+    author: Author, name: str, options: Params, said: str
+) -> None:
+    module = author.write(
+        f"{NETS}\n\ndef torn(*, num_classes, channels, image_size):\n    raise ZeroDivisionError\n"
+    )
+    with pytest.raises(ConfigError, match=f"^{said.replace('X:', f'{module}:')}"):
+        build(
+            name.replace("X:", f"{module}:"), num_classes=3, channels=1, image_size=8, seed=0, options=options
+        )
+
+
+def test_a_builder_that_finds_no_memory_says_so_itself(author: Author) -> None:
+    module = author.write("def large(*, num_classes, channels, image_size):\n    raise MemoryError\n")
+    with pytest.raises(MemoryError):
+        build(f"{module}:large", num_classes=3, channels=1, image_size=8, seed=0)
 
 
 def test_a_builder_that_takes_any_option_gets_it(author: Author) -> None:

@@ -109,5 +109,5 @@ def test_a_network_is_built_for_its_classes_without_stored_weights(monkeypatch: 
     build = torchvision_builder("resnet18")
     assert isinstance(build(num_classes=7, channels=3, image_size=32), TorchvisionNetwork)
     assert asked == [("resnet18", {"weights": None, "num_classes": 7})]
-    with pytest.raises(ConfigError, match="torchvision/resnet18 takes 3 channels, the images have 1"):
+    with pytest.raises(ConfigError, match="it takes 3 channels, the images have 1"):
         build(num_classes=7, channels=1, image_size=32)

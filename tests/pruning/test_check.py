@@ -51,3 +51,9 @@ def test_a_method_says_what_it_does_not_go_with() -> None:
 
 def test_a_fixed_ratio_that_is_asked_for_passes() -> None:
     check(dataclasses.replace(SPEC, ratio=0.5), limited(ratio=lambda _: 1 - 2 / 4))
+
+
+def test_a_control_that_would_not_train_is_refused() -> None:
+    assert "nothing would be trained either" in refused(methods.get("train_on"), recovery="none")
+    assert "prune.at: trained" in refused(methods.get("train_on"), at="init")
+    check(SPEC, methods.get("train_on"))

@@ -285,3 +285,16 @@ def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_pat
     assert "student.val_accuracy" not in record["values"]
     assert record["test"] is not None
     assert agenda.idle()
+
+
+def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tmp_path: Path) -> None:
+    where = space(
+        tmp_path,
+        space={},
+        prune={"method": "magnitude", "ratio": 0.36, "schedule": "one_shot"},
+        search={"trials": 1},
+        confirm="off",
+    )
+    with open_study(where, Watching()) as study:
+        assert [job.kind for job in play(study.agenda)] == ["teacher", "search"]
+        assert study.agenda.idle()

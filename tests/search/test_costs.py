@@ -30,6 +30,12 @@ def test_a_pruned_teacher_needs_the_dense_one_and_every_round() -> None:
     assert teacher_epochs(spec) == 10
 
 
+def test_a_control_costs_as_much_and_loses_nothing() -> None:
+    spec = pruned(method="train_on", ratio=0.59)
+    assert needs(spec)[-1].label == "convnet_s train_on round 4"
+    assert teacher_epochs(spec) == teacher_epochs(pruned(ratio=0.59)) == 10
+
+
 @pytest.mark.parametrize(
     ("fields", "epochs", "stored"),
     [

@@ -72,12 +72,13 @@ def test_a_loss_that_asks_no_teacher_stores_no_outputs() -> None:
     assert stored(made(distill={"loss": "ce"}, space={}, search={})).outputs == 0
 
 
-def test_a_student_shaped_by_its_teacher_is_as_large_as_what_is_left() -> None:
+@pytest.mark.parametrize(("method", "left"), [("magnitude", 0.64), ("train_on", 1.0)])
+def test_a_student_shaped_by_its_teacher_is_as_large_as_what_is_left(method: str, left: float) -> None:
     space = made(
-        student={"model": "from_teacher"}, prune={"method": "magnitude", "ratio": 0.36}, space={}, search={}
+        student={"model": "from_teacher"}, prune={"method": method, "ratio": 0.36}, space={}, search={}
     )
-    # The trial, and the unpruned teacher's own.
-    assert stored(space).students == pytest.approx(2 * 0.64 * WEIGHTS * 4)
+    # The one configuration; it is compared with nothing.
+    assert stored(space).students == pytest.approx(left * WEIGHTS * 4)
 
 
 def test_a_study_stores_about_what_is_said(tmp_path: Path) -> None:

@@ -234,3 +234,9 @@ def test_without_validation_the_plan_is_the_list_of_what_is_confirmed() -> None:
     assert confirmation.with_reuse == 200 + 2 * 130 + 15 * 200
     assert confirmation.without_reuse == 3 * (2 * 200 + 2 * (200 + 2 * 130)) + 15 * 200
     assert found.trials == 0
+
+
+def test_one_configuration_that_nothing_confirms_costs_itself() -> None:
+    told = planned(space={}, prune={"method": "magnitude", "ratio": 0.36}, search={}, confirm="off")
+    assert [(phase.name, phase.students) for phase in told.phases] == [("search", 1)]
+    assert told.with_reuse == 200 + 2 * 130 + 200

@@ -64,10 +64,19 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
         ("convnet_m", "bf16"),
         ("from_teacher", "bf16"),
         ("torchvision/resnet18", "bf16"),
+        ("mobilenetv2", "fp32"),
+        ("shufflenetv2", "fp32"),
     ],
 )
 def test_auto_looks_at_the_student(student: str, expected: str) -> None:
-    assert chosen(student)[0] == expected
+    assert chosen(student, data=images(size=32))[0] == expected
+
+
+@pytest.mark.parametrize(("teacher", "expected"), [("mobilenetv2", "fp32"), ("convnet_s", "bf16")])
+def test_a_student_shaped_by_its_teacher_is_taken_to_be_of_its_kind(teacher: str, expected: str) -> None:
+    document = {**DOCUMENT, "teacher": {"model": teacher}, "student": {"model": "from_teacher"}}
+    space = parse({**document, "precision": "auto"})
+    assert choose_precision(space, Students(images(size=32))).name == expected
 
 
 @pytest.mark.parametrize(
@@ -92,7 +101,7 @@ def test_it_counts_for_the_images_at_hand(author: Author) -> None:
 
 def test_a_student_that_cannot_be_built_is_one_message(author: Author) -> None:
     name = f"{author.write(WHOLE)}:failing"
-    with pytest.raises(ConfigError, match=f"{name} fails on two images: ValueError: not today") as caught:
+    with pytest.raises(ConfigError, match=f"{name} cannot be built: ValueError: not today") as caught:
         chosen(name)
     assert caught.value.where == "student.model"
 

@@ -11,6 +11,7 @@ from pdsearch.search.retry import retry_failed
 from pdsearch.search.study import open_study
 from tests.faults import world
 from tests.faults.conftest import root
+from tests.search.played import play, play_one, searching, space
 
 __all__ = ["root"]
 
@@ -117,3 +118,39 @@ def test_a_folder_that_is_no_study_and_one_that_is_being_run_are_refused(root: P
     lease = hold(root / "study" / "driver.lease", beat_s=0.05)
     with lease, pytest.raises(StudyHeldError):
         retry_failed(root / "study")
+
+
+def finite(root: Path) -> Any:
+    """A space of two points, of which four trials are wanted: it is used up."""
+    return space(
+        root, space={"distill.temperature": [1.0, 4.0]}, prune={"method": "none"}, search=searching(trials=4)
+    )
+
+
+def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path) -> None:
+    where = finite(tmp_path)
+    failed = run_failing(where, "search", 1)
+    with open_study(where, world.Silent()) as study:
+        assert study.agenda.search.exhausted
+    assert retry_failed(tmp_path / "small") == failed
+    with open_study(where, world.Silent()) as study:
+        assert "search" in {job.kind for job in play(study.agenda)}
+        assert study.agenda.search.failed == 0
+        assert study.agenda.search.exhausted
+        assert study.agenda.idle()
+
+
+def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp_path: Path) -> None:
+    where = finite(tmp_path)
+    with open_study(where, world.Silent()) as study:
+        cut_off = set()
+        while (job := study.agenda.next()) is not None:
+            if job.kind == "search":
+                cut_off.add(job.key)
+            else:
+                play_one(study.agenda, job)
+        assert study.agenda.search.exhausted
+        assert len(cut_off) == 2
+    with open_study(where, world.Silent()) as study:
+        assert {job.key for job in play(study.agenda) if job.kind == "search"} == cut_off
+        assert study.agenda.idle()

@@ -4,8 +4,9 @@ import pytest
 
 from pdsearch.artifacts import Store, hold
 from pdsearch.search.study import open_study
-from pdsearch.search.used import drivers, studies, used
+from pdsearch.search.used import drivers, used
 from pdsearch.stages import keys
+from pdsearch.studies import studies
 from tests.faults import world
 from tests.faults.conftest import root
 

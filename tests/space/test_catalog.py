@@ -4,7 +4,7 @@ from typing import Any
 from torch import nn
 
 from pdsearch.registry import Registry
-from pdsearch.space.catalog import Catalog, options_of, registered
+from pdsearch.space.catalog import Catalog, option_names, registered
 
 
 def builder(*, num_classes: int, channels: int, image_size: int, depth: int = 1) -> nn.Module:
@@ -16,9 +16,9 @@ def anything(**options: Any) -> nn.Module:
 
 
 def test_options_are_what_a_builder_takes_beyond_the_data() -> None:
-    assert options_of(builder) == frozenset({"depth"})
-    assert options_of(partial(builder, depth=2)) == frozenset({"depth"})
-    assert options_of(anything) is None
+    assert option_names(builder) == frozenset({"depth"})
+    assert option_names(partial(builder, depth=2)) == frozenset({"depth"})
+    assert option_names(anything) is None
 
 
 def test_the_catalog_holds_what_is_registered() -> None:

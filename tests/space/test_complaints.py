@@ -32,6 +32,11 @@ def complaint(document: dict[str, object]) -> str:
         ),
         ({"objectives": [{"metric": "student.params", "gaol": 1}]}, "f key objectives[0].gaol: unknown key"),
         ({"resources": {"gpu": -1}}, "-1 is out of range\n  -> must be at least 0"),
+        ({"search": {"trials": 2**40}}, "is out of range\n  -> must be at most 1000000"),
+        (
+            {"data": {"source": "digits", "val_fraction": 1.5}},
+            "1.5 is out of range\n  -> must be less than 1",
+        ),
         (
             {"prune": {"scope": "globl"}},
             "unknown word 'globl'\n  -> did you mean 'global'? known: global, layer",

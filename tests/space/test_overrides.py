@@ -1,7 +1,10 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.space import parse
+from pdsearch.space import load, parse
 from pdsearch.space.document import to_plain
 from pdsearch.space.overrides import apply_overrides
 from pdsearch.space.reader import read_yaml
@@ -48,3 +51,12 @@ def test_a_wrong_value_is_blamed_on_its_override() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(document(), ["search.trials=many"], catalog=CATALOG)
     assert caught.value.where == "--set search.trials=many key search.trials"
+
+
+def test_a_value_that_does_not_fit_the_rest_is_blamed_on_its_override(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps(document(search={"trials": 2, "stop": {"halving": {"min_epochs": 1}}})))
+    with pytest.raises(ConfigError, match="the first rung, 999, is never reached") as caught:
+        load(file, ["search.stop.halving.min_epochs=999"], catalog=CATALOG)
+    where = "search.stop.halving.min_epochs"
+    assert caught.value.where == f"--set {where}=999 key {where}"

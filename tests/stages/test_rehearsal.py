@@ -114,7 +114,14 @@ def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
     ("spec", "message"),
     [
         (taught_by("fitnet", stage=7), r"a network has no stage7"),
-        (replace(DENSE, student=StudentSpec("torchvision/resnet18")), r"takes 3 channels"),
+        (
+            replace(DENSE, student=StudentSpec("torchvision/resnet18")),
+            r"^student\.model: torchvision/resnet18: it takes 3 channels",
+        ),
+        (
+            replace(DENSE, student=StudentSpec("convnet_s", (("widths", (4, 0)),))),
+            r"^student\.options\.widths: convnet_s: no layer has 0 channels",
+        ),
         (replace(DENSE, student=StudentSpec("X:softly")), r"answers 2 images with \(2, 3\), not with logits"),
         (replace(DENSE, student=StudentSpec("X:broken")), r"X:broken fails on two images: RuntimeE"),
         (

@@ -47,6 +47,14 @@ def test_auto_on_a_cpu_leaves_tiny_students_in_single_precision(
     assert resolve_precision("bf16", "cpu", weights=weights) == "bf16"
 
 
+def test_auto_on_a_cpu_leaves_depthwise_convolutions_in_single_precision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx512_bf16"})
+    assert resolve_precision("auto", "cpu", weights=10**6, depthwise=True) == "fp32"
+    assert resolve_precision("auto", "cpu", depthwise=False) == "bf16"
+
+
 @pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp16")])
 def test_auto_on_a_gpu(supported: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)

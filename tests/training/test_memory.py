@@ -14,7 +14,7 @@ from pdsearch.training import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):
-        maps = [torch.ones(2**21) for _ in range(6)]  # 8 MiB each, as a step's maps
+        maps = [torch.ones(10 * 2**20) for _ in range(3)]  # 40 MiB each: more than glibc keeps by itself
         del maps
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 

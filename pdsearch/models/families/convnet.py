@@ -16,7 +16,7 @@ WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8
 
 
 def convnet(*, num_classes: int, channels: int, image_size: int, widths: Sequence[int]) -> StagedNetwork:
-    """Return stages of 3x3 convolution, batch normalisation and ReLU, with max pooling between them.
+    """A plain stack for small images: 3x3 convolution, batch normalisation and ReLU, max pooling between the stages.
 
     Args:
         num_classes: Width of the logits.

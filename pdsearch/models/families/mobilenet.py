@@ -60,7 +60,11 @@ def scaled(factor: float) -> tuple[int, ...]:
 def mobilenetv2(
     *, num_classes: int, channels: int, image_size: int, widths: Sequence[int] = scaled(0.5)
 ) -> StagedNetwork:
-    """Return MobileNetV2 (Sandler et al., arXiv 1801.04381) in the form of Tian et al. (arXiv 1910.10699).
+    """MobileNetV2, half as wide and for small images: inverted residuals, as in the distillation literature.
+
+    Source:
+        Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018,
+        arXiv 1801.04381, in the form of Tian, Krishnan, Isola, arXiv 1910.10699.
 
     Args:
         num_classes: Width of the logits.

@@ -26,9 +26,13 @@ def cifar_resnet(
     inner: Sequence[int] | None = None,
     shortcut: str = "projection",
 ) -> StagedNetwork:
-    """Return He et al.'s network for CIFAR (arXiv 1512.03385, section 4.2).
+    """The residual network for CIFAR: three stages of basic blocks.
 
     Shortcuts are projections, as in the distillation literature (Tian et al., arXiv 1910.10699), by default.
+
+    Source:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, arXiv 1512.03385,
+        section 4.2.
 
     Args:
         num_classes: Width of the logits.

@@ -25,9 +25,12 @@ def large_resnet(
     bottleneck: bool,
     widths: Sequence[int] = (64, 128, 256, 512),
 ) -> StagedNetwork:
-    """Return a four-stage network of He et al. (arXiv 1512.03385, table 1) for Tiny-ImageNet or CIFAR.
+    """ImageNet's residual network of four stages, its stem changed for small images.
 
     The 7x7 convolution of stride 2 and the max pooling are replaced by one 3x3 convolution of stride 1.
+
+    Source:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, arXiv 1512.03385, table 1.
 
     Args:
         num_classes: Width of the logits.

@@ -71,7 +71,11 @@ def shufflenetv2(
     image_size: int,
     widths: Sequence[int] = (24, 58, 116, 232, 1024),
 ) -> StagedNetwork:
-    """Return ShuffleNetV2 (Ma et al., arXiv 1807.11164) in the form of Tian et al. (arXiv 1910.10699).
+    """ShuffleNetV2 for small images: halves of the channels shuffled between units.
+
+    Source:
+        Ma, Zhang, Zheng, Sun, "ShuffleNet V2: practical guidelines for efficient CNN architecture design", ECCV 2018,
+        arXiv 1807.11164, in the form of Tian, Krishnan, Isola, arXiv 1910.10699.
 
     Args:
         num_classes: Width of the logits.

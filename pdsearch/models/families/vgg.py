@@ -26,10 +26,13 @@ DOUBLED = (64, 128, 256, 256, *[512] * 4, *[1024] * 7, 512)
 def vgg(
     *, num_classes: int, channels: int, image_size: int, depths: Sequence[int], widths: Sequence[int]
 ) -> StagedNetwork:
-    """Return Simonyan and Zisserman's VGG (arXiv 1409.1556) in the form of Liu et al. (arXiv 1810.05270).
+    """VGG for small images: stages of 3x3 convolutions, each with batch normalisation and ReLU.
 
-    Stages of 3x3 convolutions, each with batch normalisation and ReLU; max pooling between the stages, the
-    mean over positions after the last, one linear layer.
+    Max pooling between the stages, the mean over positions after the last, one linear layer.
+
+    Source:
+        Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015, arXiv
+        1409.1556, in the form of Liu and others, arXiv 1810.05270.
 
     Args:
         num_classes: Width of the logits.

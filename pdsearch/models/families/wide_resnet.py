@@ -46,7 +46,10 @@ class PreActivationBlock(nn.Module):
 def wide_resnet(
     *, num_classes: int, channels: int, image_size: int, depth: int, widths: Sequence[int]
 ) -> StagedNetwork:
-    """Return WRN-depth-factor (Zagoruyko and Komodakis, arXiv 1605.07146), without dropout.
+    """The wide residual network WRN-depth-factor, without dropout.
+
+    Source:
+        Zagoruyko, Komodakis, "Wide residual networks", BMVC 2016, arXiv 1605.07146.
 
     Args:
         num_classes: Width of the logits.

@@ -1,0 +1,51 @@
+"""A front tells the same numbers in every form."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from pdsearch.analysis import (
+    Front,
+    front_as_csv,
+    front_as_json,
+    front_as_markdown,
+    front_as_table,
+    pareto_front,
+)
+from tests.analysis.made_up import study
+from tests.analysis.test_pareto import OBJECTIVES, _trials
+
+
+@pytest.fixture
+def found() -> Front:
+    return pareto_front(study(_trials(), space={"objectives": OBJECTIVES}))
+
+
+def test_a_table_has_a_line_a_trial_and_counts_what_was_left_out(found: Front) -> None:
+    table = front_as_table(found)
+    assert table.columns[1:3] == ("student.val_accuracy (maximize)", "student.params (minimize)")
+    assert [row[:3] for row in table.rows] == [("search-00000", "0.9", "100"), ("search-00001", "0.8", "50")]
+    assert table.footer == ("1 complete trial(s) lack an objective and were left out.",)
+
+
+def test_programs_get_the_same_trials(found: Front) -> None:
+    told = json.loads(front_as_json(found))
+    assert [objective["metric"] for objective in told["objectives"]] == [
+        "student.val_accuracy",
+        "student.params",
+    ]
+    assert [row["student.params"] for row in told["rows"]] == [100, 50]
+    assert told["rows"][0]["params"] == {"distill.temperature": 4.0}
+    assert told["left_out"] == ["search-00003"]
+    lines = list(csv.DictReader(io.StringIO(front_as_csv(found))))
+    assert [line["trial"] for line in lines] == [row["trial"] for row in told["rows"]]
+    assert json.loads(lines[0]["params"]) == {"distill.temperature": 4.0}
+
+
+def test_markdown_is_the_table(found: Front) -> None:
+    text = front_as_markdown(found)
+    assert text.startswith("## Trials of ")
+    assert "| search-00001 | 0.8 | 50 |" in text
+    assert "- 1 complete trial(s)" in text

@@ -1,0 +1,54 @@
+"""Nothing is removed, and the rounds train as those of a pruned teacher do."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, nn
+
+from pdsearch.pruning import prunable, prune
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import NoParams
+from pdsearch.specs import PruneSpec, derive_seed
+from pdsearch.stages.data import views
+from pdsearch.stages.prune import teacher
+from pdsearch.stages.teacher import dense_teacher
+from pdsearch.training import Engine, fit, towards
+from tests.stages.digits import RECIPE, SPEC, data, finish, site
+
+CONTROL = PruneSpec(method="train_on", ratio=0.36, recipe=RECIPE)
+
+
+@pytest.mark.parametrize("sparsity", [0.2, 0.79])
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_every_weight_stays(net: nn.Module, sparsity: float, scope: str) -> None:
+    mask = prune(
+        net,
+        method=methods.get("train_on"),
+        params=NoParams(),
+        batches=(),
+        generator=Generator().manual_seed(0),
+        sparsity=sparsity,
+        scope=scope,
+    )
+    assert (mask.sparsity, mask.remaining) == (0.0, sum(w.numel() for w in prunable(net).values()))
+
+
+def test_its_rounds_are_plain_training_with_the_seeds_of_pruned_ones(tmp_path: Path) -> None:
+    here = site(tmp_path)
+    spec = replace(SPEC, prune=CONTROL)
+    images = data(spec, here)
+    control: Any = finish(teacher(spec, images, here))[1]
+    model = finish(dense_teacher(spec, images, here))[1].model
+    for number in (1, 2):
+        seed = derive_seed(spec.teacher.seed, "prune", number)
+        seen = views(images, augment="none", stream=derive_seed(seed, "views"), site=here)
+        objective = towards(seen.targets)
+        rounds: dict[str, Any] = {"recipe": RECIPE, "seed": seed, "engine": Engine()}
+        for _ in fit(model, views=seen, objective=objective, evaluate=lambda _: 0.5, **rounds):
+            pass
+    expected = model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in control.model.state_dict().items())
+    assert (control.meta["sparsity"], control.meta["round"]) == (0.0, 2)

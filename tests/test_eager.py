@@ -1,0 +1,51 @@
+"""Nothing that a study does loads torch's compiler."""
+
+import subprocess
+import sys
+
+import torch
+
+from pdsearch.eager import leave_alone
+
+WORK = """
+import sys
+import torch
+from torch import nn
+from pdsearch.models import build, count_flops, count_params
+from pdsearch.specs import Recipe
+from pdsearch.training import make_optimizer
+
+size = {"num_classes": 2, "channels": 1, "image_size": 8}
+with torch.device("meta"):
+    count_params(build("resnet8", seed=0, **size))
+for name in ("sgd", "adam", "adamw"):
+    model = build("convnet_s", seed=0, **size)
+    count_flops(model, (1, 8, 8))
+    optimizer = make_optimizer(model, Recipe(epochs=1, lr=0.1, optimizer=name))
+    model(torch.zeros(2, 1, 8, 8)).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.load_state_dict(optimizer.state_dict())
+print(*sorted({"sympy", "torch._dynamo"} & set(sys.modules)))
+"""
+
+
+def test_counting_training_and_saving_load_no_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_what_torch_did_not_mark_stays_as_it_is() -> None:
+    leave_alone(torch.add, len)
+    assert not hasattr(len, "__dynamo_disable")
+
+
+def test_a_mark_of_torch_s_own_stays() -> None:
+    def inner() -> None: ...
+
+    def outer() -> None: ...
+
+    vars(outer)["__wrapped__"] = inner
+    vars(inner)["__dynamo_disable"] = "torch's"
+    leave_alone(outer)
+    assert vars(inner)["__dynamo_disable"] == "torch's"

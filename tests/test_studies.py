@@ -1,0 +1,49 @@
+"""Whoever names no study is told which there are."""
+
+from pathlib import Path
+
+import pytest
+
+from pdsearch.errors import ConfigError
+from pdsearch.studies import description, studies
+
+
+def made(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name / "trials").mkdir(parents=True)
+        (root / name / "study.json").write_text(f'{{"study": "{name}"}}')
+
+
+def test_a_study_is_a_folder_with_its_description(tmp_path: Path) -> None:
+    made(tmp_path, "one")
+    (tmp_path / "artifacts").mkdir()
+    assert studies(tmp_path) == [tmp_path / "one"]
+    assert studies(tmp_path / "none") == []
+    assert description(tmp_path / "one") == b'{"study": "one"}'
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("work/runs", "there are: work/runs/cifar, work/runs/digits"),
+        ("work/runs/digit", "did you mean work/runs/digits? there are: work/runs/cifar, work/runs/digits"),
+        ("work/digits", "did you mean work/runs/digits? there are: work/runs/cifar, work/runs/digits"),
+        ("elsewhere", "name the folder of a study: <storage>/<study>"),
+    ],
+)
+def test_studies_nearby_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made(Path("work/runs"), "digits", "cifar")
+    with pytest.raises(ConfigError, match="there is no study here") as caught:
+        description(Path(asked))
+    assert (caught.value.where, caught.value.hint) == (asked, hint)
+
+
+def test_of_many_studies_some_are_named(tmp_path: Path) -> None:
+    made(tmp_path, *(f"s{number}" for number in range(12)))
+    with pytest.raises(ConfigError) as caught:
+        description(tmp_path)
+    assert str(caught.value.hint).count(str(tmp_path)) == 8
+    assert str(caught.value.hint).endswith(", ...")
