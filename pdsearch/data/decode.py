@@ -16,7 +16,7 @@ Encoded = tuple[bytes, str]
 
 GREY = frozenset({"1", "L"})
 COLOUR = frozenset({"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})
-RESIZE = "resize all images to one square size"
+RESIZE = "resize all images to one square size; data.options.image_size does so for an image folder"
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -89,4 +89,6 @@ def _open(data: bytes, where: str) -> Image.Image:
 
 
 def _broken(where: str, error: Exception) -> DataError:
-    return DataError(f"the image cannot be decoded: {error}", where=where, hint="replace or remove it")
+    # Pillow names the stream, whose address tells nobody anything.
+    reason = str(error).partition(" <_io")[0]
+    return DataError(f"the image cannot be decoded: {reason}", where=where, hint="replace or remove it")

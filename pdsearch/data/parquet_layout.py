@@ -97,14 +97,18 @@ def label_column(file: Path, spec: DataSpec) -> str:
     if wanted is not None:
         if wanted not in integers:
             hint = f"integer columns: {', '.join(integers)}"
-            raise ConfigError(f"no integer column {wanted!r} in {file}", where="data.label", hint=hint)
+            raise ConfigError(
+                f"no integer column {wanted!r} in {file}", where="data.options.label", hint=hint
+            )
         return str(wanted)
     if not integers:
         raise DataError(f"no integer column among {', '.join(schema.names)}", where=str(file), hint=LAYOUT)
     usual = integers if len(integers) == 1 else [name for name in LABEL_COLUMNS if name in integers]
     if len(usual) != 1:
-        hint = f"name the column of labels in data.label: {', '.join(integers)}"
-        raise ConfigError(f"several columns of {file} may hold the labels", where="data.label", hint=hint)
+        hint = f"name the column of labels in data.options.label: {', '.join(integers)}"
+        raise ConfigError(
+            f"several columns of {file} may hold the labels", where="data.options.label", hint=hint
+        )
     return usual[0]
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -86,7 +86,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     found = Description(
         _fingerprint(space), space.precision, checkpoints=checkpoints(space), code=own_code(space)
     )
-    with hold(folder / "driver.lease") as lease:
+    with _held(folder) as lease:
         began = _read(folder / "study.json")
         store = open_store(root / "artifacts")
         _sweep(folder, store)
@@ -105,6 +105,18 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         finally:
             clock.close()
         _clear(agenda.records, root / "progress")
+
+
+@contextmanager
+def _held(folder: Place) -> Iterator[AnyLease]:
+    """Hold a study as its driver; a folder in which nothing was begun, for the space was refused, is removed again."""
+    try:
+        with hold(folder / "driver.lease") as lease:
+            yield lease
+    finally:
+        if not isinstance(folder, Remote):
+            with suppress(OSError):  # Any other than an empty one stays.
+                folder.rmdir()
 
 
 def _resolved(

@@ -135,13 +135,17 @@ def test_the_label_column(
 @pytest.mark.parametrize("columns", [("a", "b"), ("label", "fine_label")])
 def test_several_columns_of_labels_are_not_guessed_from(columns: tuple[str, str], tmp_path: Path) -> None:
     file = file_of(tmp_path, **dict.fromkeys(columns, pa.int64()))
-    with pytest.raises(ConfigError, match=rf"name the column of labels in data\.label: {', '.join(columns)}"):
+    with pytest.raises(
+        ConfigError, match=rf"name the column of labels in data\.options\.label: {', '.join(columns)}"
+    ):
         layout.label_column(file, spec())
 
 
 def test_a_named_column_has_to_hold_integers(tmp_path: Path) -> None:
     file = file_of(tmp_path, label=pa.int64(), text=pa.string())
-    with pytest.raises(ConfigError, match=r"^data\.label: no integer column 'text'.*\n.*columns: label$"):
+    with pytest.raises(
+        ConfigError, match=r"^data\.options\.label: no integer column 'text'.*\n.*columns: label$"
+    ):
         layout.label_column(file, spec(label="text"))
 
 

@@ -25,6 +25,12 @@ def records(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "small" / "trials").glob("*.finished.json")}
 
 
+def test_a_space_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="vgg8_bn: it needs images of 16 pixels"):
+        begin(tmp_path, student={"model": "vgg8_bn"})
+    assert not (tmp_path / "small").exists()
+
+
 def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
         assert not study.resumed

@@ -58,7 +58,8 @@ class FromCallable:
         except (ConfigError, DataError):
             raise
         except Exception as error:  # It is the user's: anything may happen in it.
-            raise DataError(f"the function failed: {type(error).__name__}: {error}", where=name) from error
+            what = f"the function failed: {type(error).__name__}: {error}"
+            raise DataError(what, where=name, hint="mend it; PDSEARCH_TRACEBACK=1 shows where") from error
         return checked(_as_raw(found, name), name)
 
 

@@ -65,7 +65,7 @@ def test_a_declared_version_stands_for_the_content() -> None:
         ("unlabelled", {}, "returned no set of images"),
         ("forgetful", {}, "returned no set of images"),
         ("floats", {}, "train: images of type float64"),
-        ("failing", {}, "the function failed: KeyError"),
+        ("failing", {}, r"the function failed: KeyError.*\n  -> .*PDSEARCH_TRACEBACK=1"),
         ("plain", {"cuont": 3}, "the function failed: TypeError"),
         ("plain", {"classes": 1}, "labels from 0 to 1 of 1 classes"),
     ],

@@ -108,7 +108,7 @@ def test_fine_label_wins_over_other_integer_columns(tmp_path: Path) -> None:
 def test_labels_that_may_be_in_several_columns_have_to_be_named(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", [png(1)], a=[0], b=[0])
     write(tmp_path / "test.parquet", [png(1)], a=[0], b=[0])
-    with pytest.raises(ConfigError, match=r"name the column of labels in data\.label: a, b"):
+    with pytest.raises(ConfigError, match=r"name the column of labels in data\.options\.label: a, b"):
         read(DataSpec(source="parquet", root=str(tmp_path)))
 
 
