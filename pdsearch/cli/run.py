@@ -171,7 +171,7 @@ def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, 
 
     data = space.resolve(space.defaults()).data
     files = [absolute(path) for path in study.describe.checkpoints]
-    files += [absolute(data.root)] if data.root and must_be_there(data) else []
+    files += [absolute(str(data.root))] if must_be_there(data) else []
     with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
         check_nodes(ray_session.slots.nodes(), asked)
         yield asked
