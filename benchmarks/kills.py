@@ -8,6 +8,7 @@ trials' checkpoints says how much work was lost. At the end the study is run to 
 import argparse
 import json
 import random
+import re
 import shutil
 import signal
 import sys
@@ -28,9 +29,11 @@ from pdsearch.invariants import check_invariants
 from pdsearch.specs import spec_from_json
 from pdsearch.stages.keys import dense_key, round_keys
 
-__all__ = ["main"]
+__all__ = ["START_S", "main", "within", "workers_of"]
 
-WORKER = "ray::JobTrainable"
+WORKER = re.compile(r"ray::\w*Trainable")
+"""Ray names a worker by its actor, and Tune's actors by what wraps them: ours is called ResourceTrainable."""
+
 START_S = 600
 
 
@@ -89,15 +92,15 @@ def _saved(root: Path, asked: dict[str, Any]) -> list[float]:
     return [path.stat().st_mtime for path in paths if path.exists()] or [0.0]
 
 
-def _workers(driver: int) -> list[psutil.Process]:
+def workers_of(driver: int) -> list[psutil.Process]:
     """Return the processes that run trials."""
     children = psutil.Process(driver).children(recursive=True)
-    return [child for child in children if _name(child).startswith(WORKER)]
+    return [child for child in children if WORKER.match(_name(child))]
 
 
 def _name(process: psutil.Process) -> str:
     try:
-        return str(process.name()) + " ".join(process.cmdline())
+        return " ".join(process.cmdline())
     except psutil.Error:
         return ""
 
@@ -125,7 +128,7 @@ def _asked_beyond(program: Program, count: int) -> bool:
 
 
 def _fresh(driver: int, killed: set[int], there: list[psutil.Process]) -> bool:
-    there[:] = [worker for worker in _workers(driver) if worker.pid not in killed]
+    there[:] = [worker for worker in workers_of(driver) if worker.pid not in killed]
     return bool(there)
 
 

@@ -44,14 +44,15 @@ class Program:
         folder: Where it is started; temporary files go below.
         storage: A path or a URL.
         epochs: Of a student; more make a trial longer than a checkpoint's interval.
+        space: What is searched, with 80 epochs and the storage `runs`, which are replaced.
     """
 
-    def __init__(self, folder: Path, storage: str, *, epochs: int = 80) -> None:
+    def __init__(self, folder: Path, storage: str, *, epochs: int = 80, space: str = SPACE) -> None:
         base, mark, query = storage.partition("?")
         self.folder, self.said = folder, folder / "said.txt"
         self.study: Place = place(f"{base}/killed{mark}{query}")
         (folder / "tmp").mkdir(exist_ok=True)
-        searched = SPACE.replace("storage: runs", f'storage: "{storage}"').replace(
+        searched = space.replace("storage: runs", f'storage: "{storage}"').replace(
             "epochs: 80", f"epochs: {epochs}"
         )
         (folder / "space.yaml").write_text(searched)

@@ -15,6 +15,7 @@ from pdsearch.cli.interrupt import interruptible
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.screen import Screen
 from pdsearch.errors import ConfigError
+from pdsearch.redaction import redacted
 from pdsearch.space import Space, load
 from pdsearch.storage import is_url, telling
 
@@ -64,14 +65,14 @@ def run(
 def _command(
     space_file: Path, overrides: Sequence[str], *, address: str | None, serial: bool, workers: int | None
 ) -> str:
-    """Return the command of this run as a shell takes it, but for how many trials it asks for."""
+    """Return the command of this run as a shell takes it, but for how many trials it asks for, and for secrets."""
     words = ["pdsearch", "run", str(space_file)]
     for text in overrides:
         words += ["--set", text] if text.partition("=")[0].strip() != "search.trials" else []
     words += ["--address", address] if address else []
     words += ["--serial"] if serial else []
     words += ["--workers", str(workers)] if workers else []
-    return shlex.join(words)
+    return shlex.join([redacted(word) for word in words])
 
 
 def _search(
@@ -171,7 +172,7 @@ def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, 
 
     data = space.resolve(space.defaults()).data
     files = [absolute(path) for path in study.describe.checkpoints]
-    files += [absolute(data.root)] if data.root and must_be_there(data) else []
+    files += [absolute(str(data.root))] if must_be_there(data) else []
     with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
         check_nodes(ray_session.slots.nodes(), asked)
         yield asked

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, Params
 
@@ -83,8 +84,13 @@ def may_download(spec: DataSpec, *known: str) -> bool:
 
 
 def must_be_there(spec: DataSpec) -> bool:
-    """Say whether the images must lie in `root` already, because nothing fetches them."""
-    try:
+    """Say whether the images must lie in `root` already, because nothing fetches them.
+
+    Raises:
+        ConfigError: The option `download` is neither true nor false, or the source does not know an option.
+    """
+    if spec.root is None:
+        return False
+    if sources.get(spec.source).downloads:
         return not may_download(spec)
-    except ConfigError:  # The source knows no downloads.
-        return True
+    return spec.source != "callable" or Path(spec.root).exists()  # A function may take any word as its root.

@@ -1,7 +1,7 @@
 """What is a data source, and what an augmentation? Protocols and registries; nothing here loads torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,9 @@ class RawData:
 
 class Source(Protocol):
     """A place data sets come from: `fingerprint` is called first, in the driver; `read` once, in a worker."""
+
+    downloads: ClassVar[bool]
+    """Whether it fetches what is missing, and so knows the option `download`."""
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the SHA-256 of the content, 64 hex digits, without loading torch.

@@ -83,6 +83,15 @@ def test_the_command_that_goes_on_is_one_for_a_shell(tmp_path: Path, asked: Any)
     assert again.endswith("mine.yaml --set 'space.distill.temperature=[1, 4]' --serial")
 
 
+def test_the_command_that_goes_on_holds_no_secret(
+    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHARE_TOKEN", "very-secret")
+    assert started(tmp_path, "--set", f"storage={tmp_path}/very-secret") == 0
+    ((_, again, _),) = asked
+    assert f"storage={tmp_path}/***" in again
+
+
 def test_a_serial_run_keeps_the_memory_that_a_step_frees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,15 @@ def test_sources_return_what_they_promise(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sources.names())
+def test_a_source_that_downloads_knows_the_option_to_leave_it(name: str, tmp_path: Path) -> None:
+    spec = laid_out(name, tmp_path)
+    told = replace(spec, options=(*spec.options, ("download", "perhaps")))
+    refusal = "download is 'perhaps'" if sources.get(name).downloads else "download"
+    with pytest.raises((ConfigError, DataError), match=refusal):
+        sources.get(name).read(told)
+
+
+@pytest.mark.parametrize("name", sources.names())
 def test_a_set_can_be_stored_and_is_what_it_is_in_memory(name: str, tmp_path: Path) -> None:
     raw = sources.get(name).read(laid_out(name, tmp_path))
     spec = DataSpec(source=name, val_fraction=0.5)

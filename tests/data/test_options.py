@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.data.options import keyed_options, lasting_root, may_download, root_of, source_options
+from pdsearch.data.options import (
+    keyed_options,
+    lasting_root,
+    may_download,
+    must_be_there,
+    root_of,
+    source_options,
+)
 from pdsearch.errors import ConfigError
-from pdsearch.specs import DataSpec
+from pdsearch.specs import DataSpec, Params
 
 
 def spec(**options: object) -> DataSpec:
@@ -67,3 +74,24 @@ def test_a_word_for_one_s_own_function_stays_a_word(tmp_path: Path, monkeypatch:
     assert lasting_root(DataSpec("callable", root="small")) == "small"
     (tmp_path / "small").mkdir()
     assert lasting_root(DataSpec("callable", root="small")) == f"{tmp_path}/small"
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "expected"),
+    [
+        ("parquet", (), True),
+        ("image_folder", (), True),
+        ("image_folder", (("image_size", 8),), True),
+        ("tiny_imagenet", (), True),
+        ("cifar10", (), False),
+        ("cifar10", (("download", False),), True),
+        ("callable", (("function", "mine:images"),), False),
+    ],
+)
+def test_what_nothing_fetches_must_be_there(source: str, options: Params, expected: bool) -> None:
+    assert must_be_there(DataSpec(source, root="some/folder", options=options)) is expected
+    assert not must_be_there(DataSpec(source, options=options))
+
+
+def test_a_folder_for_a_function_must_be_there_too(tmp_path: Path) -> None:
+    assert must_be_there(DataSpec("callable", root=str(tmp_path), options=(("function", "mine:images"),)))

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class FromCallable:
     Source:
         Your own code.
     """
+
+    downloads: ClassVar[bool] = False
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the declared version, or of all images and labels."""

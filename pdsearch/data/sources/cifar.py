@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class Cifar:
         label_bytes: Before each image; the last one is the label.
     """
 
+    downloads: ClassVar[bool] = True
     archive: Remote
     folder: str
     train: tuple[str, ...]

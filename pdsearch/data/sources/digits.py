@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class Digits:
     Source:
         Alpaydin, Kaynak, "Optical recognition of handwritten digits", UCI, 1998.
     """
+
+    downloads: ClassVar[bool] = False
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all images, labels and the rule of the split."""

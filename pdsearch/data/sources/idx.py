@@ -5,6 +5,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ class Idx:
         classes: Their names.
     """
 
+    downloads: ClassVar[bool] = True
     folder: str
     url: str
     sha256: tuple[str, str, str, str]

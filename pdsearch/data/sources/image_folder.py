@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash_of, image_size_of, images_in
 from pdsearch.data.options import root_of, source_options
@@ -24,6 +25,8 @@ class ImageFolder:
     Source:
         The layout of torchvision's ImageFolder.
     """
+
+    downloads: ClassVar[bool] = False
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all files with their classes."""

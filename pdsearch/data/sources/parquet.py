@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -36,6 +36,8 @@ class Parquet:
     Source:
         The layout that Hugging Face `datasets` writes.
     """
+
+    downloads: ClassVar[bool] = False
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the files' bytes and of the label column's name."""

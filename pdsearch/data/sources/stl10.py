@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Stl10:
         archive: The published archive.
     """
 
+    downloads: ClassVar[bool] = True
     archive: Remote
 
     def fingerprint(self, spec: DataSpec) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Svhn:
         test: Likewise of test images.
     """
 
+    downloads: ClassVar[bool] = True
     train: Remote
     test: Remote
 
