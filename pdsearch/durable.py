@@ -13,6 +13,13 @@ __all__ = ["storage_errors", "sync_file", "sync_folder", "write_new"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = ("no space left on device", "disk quota exceeded")
+_HINTS = {
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "make the folder writable, or choose another storage"
+    ),
+    errno.ENOTDIR: "a file lies where a folder is needed: move it away, or choose another storage",
+    errno.ENAMETOOLONG: "choose a shorter name or folder",
+}
 _RUST = re.compile(r"\(os error (\d+)\)")
 """How a library written in Rust (safetensors) ends what the system told it."""
 
@@ -47,9 +54,7 @@ def storage_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 def _translated(error: OSError, where: str) -> StorageError:
     if error.errno in _FULL:
         return _full(where)
-    hint = None
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        hint = "make the folder writable, or choose another storage"
+    hint = None if error.errno is None else _HINTS.get(error.errno)
     return StorageError(f"storage refused: {error.strerror or error}", where=where, hint=hint)
 
 

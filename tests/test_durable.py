@@ -27,6 +27,8 @@ def test_other_refusals_name_the_file_or_the_place() -> None:
     assert _refused(errno.EIO, "file").where == "file"
     assert _refused(errno.EIO).where == "place"
     assert "writable" in str(_refused(errno.EROFS))
+    assert "move it away" in str(_refused(errno.ENOTDIR))
+    assert "shorter" in str(_refused(errno.ENAMETOOLONG))
     assert not isinstance(_refused(errno.EIO), StorageFullError)
 
 

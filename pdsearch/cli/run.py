@@ -140,6 +140,10 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
     from pdsearch.cluster.session import session
 
     resources = space.resources
+    if address:
+        study.agenda.observer.say(
+            f"joining the Ray cluster at {address}"
+        )  # One that is gone takes a minute to tell.
     with session(
         address=address,
         cpu=resources.cpu,

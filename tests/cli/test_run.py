@@ -10,7 +10,7 @@ import pytest
 
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.main import main
-from pdsearch.cli.run import _observer, _serially
+from pdsearch.cli.run import _observer, _on_ray, _serially
 from pdsearch.cli.screen import Screen
 from pdsearch.errors import ConfigError
 from pdsearch.space import Space
@@ -103,6 +103,19 @@ def test_a_serial_run_keeps_the_memory_that_a_step_frees(
     )
     _serially(study, space(tmp_path))
     assert done == ["kept", "run"]
+
+
+def test_joining_a_cluster_is_said_before_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(**_asked: Any) -> None:
+        raise ConfigError(f"cannot join, after {said}")
+
+    said: list[str] = []
+    monkeypatch.setattr("pdsearch.cluster.session.session", gone)
+    study = SimpleNamespace(agenda=SimpleNamespace(observer=SimpleNamespace(say=said.append)))
+    with pytest.raises(ConfigError, match="joining the Ray cluster at head:6379"):
+        _on_ray(study, space(tmp_path), address="head:6379", workers=None, verbose=False)
 
 
 @pytest.mark.parametrize("words", [("--address", "auto"), ("--address", "auto", "--serial")])
