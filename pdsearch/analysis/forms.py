@@ -68,9 +68,14 @@ _MAIN: _Cells = (
     ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
     ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
     ("vs alone", True, lambda row: _best_gain(row, "alone")),
+)
+_ABOUT: _Cells = (
     ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
     ("trials (epochs)", True, lambda row: f"{row.trials} ({row.rung}/{row.rung_of})" if row.trials else "-"),
 )
+_CONTROL: _Cells = (("vs trained as long", True, lambda row: _best_gain(row, "control")),)
+"""Shown where a control was confirmed."""
+
 _DETAIL: _Cells = (
     ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
     ("rounds", True, lambda row: str(row.best.prune_rounds or "-")),
@@ -91,7 +96,9 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
         ranking: What to show.
         detail: Also show what teachers and students are like: too wide for most screens.
     """
-    names, numeric, cells = zip(*(_MAIN + (_DETAIL if detail else ())), strict=True)
+    controlled = any(_best_gain(row, "control") != show_gain(None) for row in ranking.rows)
+    shown = _MAIN + (_CONTROL if controlled else ()) + _ABOUT + (_DETAIL if detail else ())
+    names, numeric, cells = zip(*shown, strict=True)
     rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
     footer = (*ranking.footer, *_gain_note(ranking))
     return Table(f"Teachers of {ranking.study}, by their students", names, numeric, rows, footer)

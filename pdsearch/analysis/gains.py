@@ -6,13 +6,16 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from pdsearch.analysis.groups import Group, Metric, Seeds, role_of, units
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.row import Row, setting_of
 from pdsearch.analysis.statistics import Gain, holm, paired_gain
 from pdsearch.specs import digest
 
-__all__ = ["Families", "all_gains", "gain_over_config", "gain_over_group"]
+__all__ = ["Families", "all_gains", "gain_over_config", "gain_over_control", "gain_over_group"]
 
 ByConfig: TypeAlias = Mapping[tuple[str, int], Row]
+_CHOOSING = ("method", "params", "code", "scope", "exclude")
+"""Fields of pruning that say which weights go, and not how long the teacher is trained."""
+
 Families: TypeAlias = Mapping[str, Mapping[str, Gain]]
 """By question, then by the setting of the group that gains."""
 
@@ -25,6 +28,7 @@ def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) ->
         groups: All confirmed groups, baselines included.
         metric: What is compared.
     """
+    groups = list(groups)
     partners = {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
     # Without validation nothing was chosen, so no unpruned teacher stands with its own best configuration.
     own_best = {
@@ -32,11 +36,38 @@ def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) ->
     }
     pruned = [group for group in best if role_of(group.first) == "teacher"]
     taught = [group for group in best if group.teacher is not None]
+    controls = {_as_long(group): group for group in groups if group.control}
     return {
         "unpruned_same": _family(pruned, lambda g: gain_over_config(g, "unpruned_config", partners, metric)),
         "alone": _family(taught, lambda g: gain_over_config(g, "alone_config", partners, metric)),
         "unpruned_best": _family(pruned, lambda g: gain_over_group(g, own_best.get(_dense(g)), metric)),
+        "control": _family(pruned, lambda g: gain_over_control(g, controls, metric)),
     }
+
+
+def gain_over_control(group: Group, controls: Mapping[str, Group], metric: Metric) -> Gain | None:
+    """Pair a pruned teacher's students with those of the whole teacher that was trained as long.
+
+    Args:
+        group: The students.
+        controls: Groups of controls by `_as_long`.
+        metric: What is compared.
+    """
+    control = None if group.control else controls.get(_as_long(group))
+    # Shaped by their teachers, the students are two architectures: no like for like.
+    same = control is not None and control.first.student_params == group.first.student_params
+    return gain_over_group(group, control, metric) if same else None
+
+
+def _as_long(group: Group) -> str:
+    """Return the hash of a configuration without its seeds and without what chose the weights that went."""
+    spec = json.loads(group.first.spec)
+    kept = (
+        {name: value for name, value in spec["prune"].items() if name not in _CHOOSING}
+        if spec["prune"]
+        else {}
+    )
+    return setting_of({**spec, "prune": kept})
 
 
 def _dense(group: Group) -> str:

@@ -52,6 +52,11 @@ class Group:
         return len({teacher for teacher, _ in self.rows})
 
     @property
+    def control(self) -> bool:
+        """Whether its teacher went through the rounds of a pruned one and lost nothing (`train_on`)."""
+        return self.first.prune_method is not None and self.first.teacher_sparsity == 0
+
+    @property
     def validated(self) -> bool:
         """Whether validation images were cut off, by which configurations can be chosen."""
         return self.first.val_accuracy is not None

@@ -13,6 +13,7 @@ QUESTIONS: Mapping[str, str] = {
     "unpruned_same": "gain over the unpruned teacher with the same configuration",
     "alone": "gain over the same student alone",
     "unpruned_best": "gain over the unpruned teacher's own best configuration",
+    "control": "gain over the whole teacher that was trained as long, with the same configuration",
 }
 """The gains a ranking tells, each a family of its own."""
 

@@ -1,10 +1,11 @@
 """A ranking worked out by hand: order by validation, gains by pairs of seeds, and what the footer says."""
 
 import random
+from typing import Any
 
 import pytest
 
-from pdsearch.analysis import Ranked, Ranking, rank_teachers
+from pdsearch.analysis import Ranked, Ranking, as_table, rank_teachers
 from tests.analysis.made_up import confirmed, record, study
 
 # Students of three teachers and alone, seeds 0, 1, 2. The unpruned teacher's own best temperature is 8.
@@ -233,3 +234,44 @@ def test_without_validation_every_configuration_is_a_line_without_a_rank() -> No
     # Choosing the unpruned teacher's best configuration by test accuracy would be choosing by the test set.
     assert pruned.gains_test["unpruned_best"] is None
     assert "nothing was selected" in found.footer[0]
+
+
+def controlled(values: list[float], **student: int) -> list[dict[str, Any]]:
+    """The unpruned teacher, trained as long as the pruned one."""
+    records = confirmed("train_on", values)
+    for item in records:
+        item["teacher"] |= {"sparsity": 0.0}
+        item["student"] |= student
+    return records
+
+
+def test_a_pruned_teacher_is_compared_with_one_that_was_trained_as_long() -> None:
+    found = rank_teachers(study([*confirmed("magnitude", [0.7, 0.73, 0.74]), *controlled([0.7, 0.71, 0.71])]))
+    gain = line(found, "vgg19_bn magnitude 59%").gains_val["control"]
+    assert gain is not None
+    assert gain.estimate.mean == pytest.approx(0.05 / 3)
+    assert gain.estimate.n == 3
+    assert line(found, "vgg19_bn train_on 4 rounds").gains_val["control"] is None
+    assert "vs trained as long" in as_table(found).columns
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        controlled([0.7, 0.71, 0.71], params=1_000),
+        confirmed("taylor", [0.7, 0.71, 0.71]),
+    ],
+)
+def test_without_a_control_of_the_same_student_there_is_no_such_column(others: list[dict[str, Any]]) -> None:
+    found = rank_teachers(study([*confirmed("magnitude", [0.7, 0.73, 0.74]), *others]))
+    assert line(found, "vgg19_bn magnitude 59%").gains_val["control"] is None
+    assert "vs trained as long" not in as_table(found).columns
+
+
+def test_a_control_of_other_rounds_does_not_count() -> None:
+    control = controlled([0.7, 0.71, 0.71])
+    for item in control:
+        item["spec"]["prune"]["ratio"] = 0.36
+    found = rank_teachers(study([*confirmed("magnitude", [0.7, 0.73, 0.74]), *control]))
+    assert line(found, "vgg19_bn magnitude 59%").gains_val["control"] is None
