@@ -82,8 +82,8 @@ class Epochs:
         lr = learning_rate(self.recipe, epoch, len(batches) - 1, len(batches))
         for step, index in enumerate(batches[begun.steps :], begun.steps):
             lr = learning_rate(self.recipe, epoch, step, len(batches))
-            self.state.optimizer.zero_grad(set_to_none=True)
-            for part in index.chunk(self.engine.parts):
+            self.state.forget_gradients()
+            for part in index.chunk(self.engine.parts) if self.engine.parts > 1 else (index,):
                 images = self.engine.images(self.views.batch(epoch, part))
                 with self.engine.autocast():
                     loss = self.objective(self.state.model, images, part, epoch)

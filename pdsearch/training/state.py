@@ -28,11 +28,17 @@ class TrainingState:
     def __init__(self, model: nn.Module, recipe: Recipe, engine: Engine) -> None:
         self.model = engine.place(model)
         self.optimizer = make_optimizer(model, recipe)
+        self._trained = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         self.scaler = engine.scaler()
         self._keep_best = recipe.select == "best_val"
         self._best: dict[str, Tensor] = {}
         self._best_value = -1.0
         self._average = Average(recipe.ema) if recipe.ema else None
+
+    def forget_gradients(self) -> None:
+        """Drop the gradients of the last step, as the optimizer would, but for its ranges for a profiler."""
+        for weight in self._trained:
+            weight.grad = None
 
     def average(self) -> None:
         """Take the weights after a step into their average, if the recipe wants one."""

@@ -1,7 +1,7 @@
 """Recipes become optimizers; impossible ones are refused."""
 
 from dataclasses import replace
-from inspect import signature
+from inspect import signature, unwrap
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ RECIPE = Recipe(epochs=10, lr=0.8, milestones=(3, 6), gamma=0.5)
 def test_optimizers(name: str, kind: type[torch.optim.Optimizer]) -> None:
     made = make_optimizer(nn.Linear(2, 2), replace(RECIPE, optimizer=name, weight_decay=0.1))
     assert isinstance(made, kind)
+    assert vars(type(made).step)["__wrapped__"] is unwrap(kind.step)  # No hook between them.
     assert made.defaults["lr"] == 0.8
     assert made.defaults["weight_decay"] == 0.1
 
