@@ -68,7 +68,9 @@ class WindowedTPE(TPESampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return the parameters to be sampled together."""
-        return super().infer_relative_search_space(self._glimpse(study), trial)
+        # Optuna takes them from all trials, one by one, and only the first of each kind tells it anything.
+        kinds = _first_of_each_kind(self._glimpse(study).get_trials())
+        return super().infer_relative_search_space(cast("optuna.Study", _Glimpse(study, kinds)), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -86,6 +88,15 @@ class WindowedTPE(TPESampler):
         if self._shown is None:
             self._shown = self._history.look().window()
         return cast("optuna.Study", _Glimpse(study, self._shown))
+
+
+def _first_of_each_kind(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the first ended trial of each set of parameters."""
+    first: dict[frozenset[str], FrozenTrial] = {}
+    for trial in trials:
+        if trial.state.is_finished():
+            first.setdefault(frozenset(trial.distributions), trial)
+    return list(first.values())
 
 
 def sampler(name: str, *, seed: int, kind: str, history: History) -> BaseSampler:

@@ -1,11 +1,14 @@
 """Is the sequence of points the one there would have been, however often the driver was killed?"""
 
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
@@ -104,3 +107,27 @@ def test_a_tenth_of_the_trials_that_ran_to_their_end_are_good() -> None:
 
 def _state(number: int) -> TrialState:
     return TrialState.COMPLETE if number % 5 == 0 else TrialState.PRUNED
+
+
+KINDS = (("a", "b"), ("a",), ("a", "c", "d"), ("d",), (), ("b", "e"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_the_first_of_each_kind_of_trial_tells_all_there_is_of_the_parameters(
+    asked: list[tuple[tuple[str, ...], bool]],
+) -> None:
+    silence()
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    for names, ends in asked:
+        trial = study.ask()
+        value = sum(trial.suggest_float(name, 0, 1) for name in names)
+        if ends:
+            study.tell(trial, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        ours = WindowedTPE(History(study), seed=0)
+        theirs = TPESampler(seed=0, multivariate=True, group=True, constant_liar=True)
+    frozen = study.ask()._get_latest_trial()
+    found = ours.infer_relative_search_space(study, frozen)
+    assert [*found.items()] == [*theirs.infer_relative_search_space(study, frozen).items()]
