@@ -16,7 +16,7 @@ from pdsearch.search.told import INTERRUPTED
 
 __all__ = ["History"]
 
-NEWEST, BEST, RUNNING = 400, 25, 100
+NEWEST, BEST, RUNNING = 300, 25, 100
 """Trials a sampler learns from. TPE's good ones are at most 25 of all that ended, so none of them is missed."""
 
 
