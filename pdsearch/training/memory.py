@@ -16,8 +16,8 @@ def keep_freed_memory() -> None:
     """Let this process keep what it frees: up to 1 GiB, in blocks of less than 64 MiB; larger ones go back at once.
 
     Without it, glibc gives the activations of a CPU's training step back to the system at the end of the step and
-    asks for them again in the next, page by page: a twentieth of ResNet-8's time (docs/results/speed.md). Nothing
-    is computed otherwise. Where the C library is another one, nothing happens.
+    asks for them again in the next, page by page: a twentieth of ResNet-8's time. Nothing is computed otherwise. Where
+    the C library is another one, nothing happens.
     """
     with suppress(OSError, AttributeError):  # No such library, or no such function: not glibc.
         mallopt = ctypes.CDLL(None).mallopt
