@@ -19,6 +19,7 @@ help: ## show this list
 
 demo: $(INSTALLED) ## search a small space on the CPU and rank its teachers
 	@$(IN_CLONE) $(BIN)/pdsearch run search_spaces/digits.yaml </dev/null
+	@echo 'pdsearch is in $(BIN): type  . $(BIN)/activate  first'
 
 test: lint ## check style, types and import rules, then run all tests
 	@$(IN_CLONE) $(BIN)/python -m pytest </dev/null
