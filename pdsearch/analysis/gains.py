@@ -60,14 +60,10 @@ def gain_over_control(group: Group, controls: Mapping[str, Group], metric: Metri
 
 
 def _as_long(group: Group) -> str:
-    """Return the hash of a configuration without its seeds and without what chose the weights that went."""
+    """Return the hash of a pruning configuration without its seeds and without what chose the weights that went."""
     spec = json.loads(group.first.spec)
-    kept = (
-        {name: value for name, value in spec["prune"].items() if name not in _CHOOSING}
-        if spec["prune"]
-        else {}
-    )
-    return setting_of({**spec, "prune": kept})
+    prune = {name: value for name, value in spec["prune"].items() if name not in _CHOOSING}
+    return setting_of({**spec, "prune": prune})
 
 
 def _dense(group: Group) -> str:
