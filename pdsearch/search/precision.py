@@ -10,7 +10,7 @@ from pdsearch.space.catalog import FROM_TEACHER
 from pdsearch.specs import StudentSpec
 from pdsearch.stages.rehearsal import Students
 from pdsearch.training import resolve_precision
-from pdsearch.training.engine import TINY_WEIGHTS
+from pdsearch.training.engine import why_fp32
 
 __all__ = ["AUTO", "Precision", "choose_precision", "kept_precision"]
 
@@ -47,14 +47,8 @@ def choose_precision(space: Space, students: Students) -> Precision:
         # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
         return Precision(resolve_precision(AUTO, "cuda") if torch.cuda.is_available() else "bf16", AUTO)
     weights, depthwise = _looked_at(space, students)
-    found = resolve_precision(AUTO, "cpu", weights=weights, depthwise=depthwise)
-    if found == "bf16":
-        return Precision(found, "auto: this CPU has instructions for it")
-    if weights is not None and weights < TINY_WEIGHTS:
-        return Precision(found, f"auto: a student of {weights:,} weights is too small for bf16 to pay")
-    if depthwise:
-        return Precision(found, "auto: a CPU computes depthwise convolutions slower in bf16")
-    return Precision(found, "auto: this CPU has no instructions for bf16")
+    reason = why_fp32(weights, depthwise=depthwise)
+    return Precision("fp32" if reason else "bf16", f"auto: {reason or 'this CPU has instructions for it'}")
 
 
 def kept_precision(space: Space, began: str) -> Precision:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["Engine", "pick_device", "resolve_precision"]
+__all__ = ["Engine", "pick_device", "resolve_precision", "why_fp32"]
 
 TINY_WEIGHTS = 10_000
 """Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/engine.py): convnet_s
@@ -107,9 +107,16 @@ def resolve_precision(name: str, device: str, *, weights: int | None = None, dep
         return Engine(precision=name).precision
     if torch.device(device).type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    tiny = weights is not None and weights < TINY_WEIGHTS
-    able = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
-    return "bf16" if able and not tiny and not depthwise else "fp32"
+    return "fp32" if why_fp32(weights, depthwise=depthwise) else "bf16"
+
+
+def why_fp32(weights: int | None, *, depthwise: bool) -> str | None:
+    """Return why this CPU trains a student faster in float32 than in bf16; None where it does not."""
+    if weights is not None and weights < TINY_WEIGHTS:
+        return f"a student of {weights:,} weights is too small for bf16 to pay"
+    if depthwise:
+        return "a CPU computes depthwise convolutions slower in bf16"
+    return None if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "this CPU has no instructions for bf16"
 
 
 def _cpu_flags() -> set[str]:
