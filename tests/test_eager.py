@@ -24,7 +24,6 @@ for name in ("sgd", "adam", "adamw"):
     optimizer = make_optimizer(model, Recipe(epochs=1, lr=0.1, optimizer=name))
     model(torch.zeros(2, 1, 8, 8)).sum().backward()
     optimizer.step()
-    optimizer.zero_grad()
     optimizer.load_state_dict(optimizer.state_dict())
 print(*sorted({"sympy", "torch._dynamo"} & set(sys.modules)))
 """

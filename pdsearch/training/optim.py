@@ -14,7 +14,7 @@ from pdsearch.specs import Recipe
 
 __all__ = ["make_optimizer", "validate"]
 
-leave_alone(Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
+leave_alone(Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict)
 
 CHOICES = {
     "optimizer": ("sgd", "adam", "adamw"),
