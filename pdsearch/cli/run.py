@@ -141,9 +141,8 @@ def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | Non
 
     resources = space.resources
     if address:
-        study.agenda.observer.say(
-            f"joining the Ray cluster at {address}"
-        )  # One that is gone takes a minute to tell.
+        # One that is gone takes a minute to tell.
+        study.agenda.observer.say(f"joining the Ray cluster at {address}")
     with session(
         address=address,
         cpu=resources.cpu,

@@ -113,9 +113,8 @@ def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
         raise type(error)(f"{name}: {error.what}", where=error.where, hint=error.hint) from error
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except (
-        Exception
-    ) as error:  # Code of the user's own may raise anything, and torch does for sizes that cannot be.
+    # Code of the user's own may raise anything, and torch does for sizes that cannot be.
+    except Exception as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         options = "".join(f", {option}: {value}" for option, value in given.items()).removeprefix(", ")
         what = (
