@@ -73,6 +73,8 @@ def check_nodes(nodes: list[dict[str, Any]], asked: dict[str, Any]) -> None:
             raise StorageError(f"no answer within {_ANSWER_WITHIN_S:g} s", where=where, hint=hint)
         try:
             wrong = ray.get(answer)
+        except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+            continue  # It has left, or died and was still listed. Should it come back, its workers examine themselves.
         except ray.exceptions.RayError as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ConfigError(f"it could not be examined: {lines[-1]}", where=where) from error

@@ -59,3 +59,13 @@ def test_a_worker_asks_for_its_own_node(tmp_path: Path) -> None:
     with expected(tmp_path, code={}, files=[]) as asked:
         assert refusal_of(asked) is None
         assert "is not the driver's; mount the same storage" in str(refusal_of({**asked, "token": "another"}))
+
+
+def test_a_node_that_has_left_is_no_fault(tmp_path: Path) -> None:
+    import ray
+
+    from pdsearch.cluster.probe import check_nodes, expected
+
+    gone = {"NodeID": "ab" * 28, "NodeManagerAddress": "127.0.0.9"}
+    with expected(tmp_path, code={}, files=[]) as asked:
+        check_nodes([*ray.nodes(), gone], asked)
