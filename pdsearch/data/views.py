@@ -125,7 +125,8 @@ class Views:
         return self._ready[1]
 
     def _made(self, epoch: int, index: Tensor) -> Tensor:
-        images = self._images[index.to(self._images.device)].to(index.device)
+        # Copies whole images, where indexing goes byte by byte.
+        images = self._images.index_select(0, index.to(self._images.device)).to(index.device)
         if not self.constant:
             for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
                 images = change.apply(images, draws[index])

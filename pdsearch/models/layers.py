@@ -5,6 +5,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
+from pdsearch.models.thin import Pointwise
 
 __all__ = ["conv_bn", "he_init", "pool", "refuse_small"]
 
@@ -23,7 +24,11 @@ def conv_bn(
         raise ConfigError(
             f"no layer has {outputs} channels", where="options.widths", hint="1 or more fit, each"
         )
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv = (
+        Pointwise(inputs, outputs, stride)
+        if kernel == 1 and stride > 1 and groups == 1
+        else nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    )
     layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 

@@ -5,6 +5,7 @@ from torch.nn import functional
 
 from pdsearch.errors import ConfigError
 from pdsearch.models.layers import conv_bn
+from pdsearch.models.thin import every
 
 __all__ = ["BasicBlock", "Bottleneck", "shortcut_of"]
 
@@ -19,7 +20,7 @@ class Pad(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
         before = self.extra // 2
-        thinned = maps[:, :, :: self.stride, :: self.stride]
+        thinned = every(maps, self.stride) if self.training else maps[:, :, :: self.stride, :: self.stride]
         return functional.pad(thinned, (0, 0, 0, 0, before, self.extra - before))
 
 
@@ -66,7 +67,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
-        return functional.relu(self.second(self.first(maps)) + self.shortcut(maps), inplace=True)
+        changed: Tensor = self.second(self.first(maps))
+        changed += self.shortcut(maps)  # In place: the gradients need no sum, and memory is what this costs.
+        return functional.relu(changed, inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -88,5 +91,6 @@ class Bottleneck(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
-        changed = self.third(self.second(self.first(maps)))
-        return functional.relu(changed + self.shortcut(maps), inplace=True)
+        changed: Tensor = self.third(self.second(self.first(maps)))
+        changed += self.shortcut(maps)
+        return functional.relu(changed, inplace=True)

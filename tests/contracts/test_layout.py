@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pdsearch.models import build, models
+from pdsearch.models.thin import Pointwise
+from pdsearch.specs import Params
 
 KERNELS = ("convolution", "native_batch_norm", "threshold_backward")
 
@@ -28,12 +30,24 @@ class Watch(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", models.names())
-def test_maps_and_gradients_stay_channels_last(name: str) -> None:
-    model = build(name, num_classes=4, channels=3, image_size=32, seed=0)
-    model.to(memory_format=torch.channels_last)
+def _built(name: str, options: Params = ()) -> nn.Module:
+    model = build(name, num_classes=4, channels=3, image_size=32, seed=0, options=options)
+    return model.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, ()) for name in models.names()), ("resnet8", (("shortcut", "pad"),))]
+)
+def test_maps_and_gradients_stay_channels_last(name: str, options: Params) -> None:
     images = torch.zeros(2, 3, 32, 32).to(memory_format=torch.channels_last)
     with Watch() as watch:
-        model(images).sum().backward()
+        _built(name, options)(images).sum().backward()
     assert watch.seen
     assert not watch.wrong
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_1x1_convolutions_that_skip_positions_have_the_cheap_gradient(name: str) -> None:
+    convolutions = [layer for layer in _built(name).modules() if isinstance(layer, nn.Conv2d)]
+    skipping = [layer for layer in convolutions if layer.kernel_size == (1, 1) and layer.stride != (1, 1)]
+    assert all(isinstance(layer, Pointwise) for layer in skipping)

@@ -75,9 +75,13 @@ def test_a_bottleneck_s_stride_is_that_of_its_middle() -> None:
     assert torch.equal(block(MAPS), (block.third(second) + block.shortcut(MAPS)).relu())
 
 
-@pytest.mark.parametrize("block", [BasicBlock(4, 4, stride=1, inner=4), Bottleneck(4, 4, stride=1, inner=2)])
-def test_a_block_leaves_what_came_in_as_it_was(block: nn.Module) -> None:
-    """Maps before a block are features; the blocks work in place only on what is their own."""
-    maps = MAPS.clone()
-    block(maps)
+@pytest.mark.parametrize("block", [BasicBlock(4, 4, stride=1, inner=3), Bottleneck(4, 4, stride=1, inner=3)])
+def test_what_a_block_adds_up_needs_no_memory_of_its_own_and_leaves_its_input(block: nn.Module) -> None:
+    changed: list[torch.Tensor] = []
+    last = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)][-1]
+    last.register_forward_hook(lambda _layer, _inputs, maps: changed.append(maps))
+    maps = MAPS.clone().requires_grad_()
+    result = block(maps)
+    result.sum().backward()
+    assert result.data_ptr() == changed[0].data_ptr()
     assert torch.equal(maps, MAPS)

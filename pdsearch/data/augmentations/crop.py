@@ -35,14 +35,17 @@ class Crop:
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
         """Return the views of images uint8 (B, C, H, W) for the draws (B, 3) of the same images."""
         size = images.shape[-1]
-        padded = functional.pad(images, [padding(size)] * 4)
+        margin = padding(size)
+        padded = functional.pad(images, [margin] * 4)
+        rows, columns, mirrored = draws.unbind(1)
+        picked = torch.arange(len(images), device=images.device)
+        if self.flip:
+            # A mirrored window is one of the mirrored image: choosing between two is slower than choosing where.
+            padded = torch.cat([padded, padded.flip(-1)])
+            picked, columns = picked + len(images) * mirrored, columns + mirrored * 2 * (margin - columns)
         # Every window of every image, as a view: whole rows are copied, three times as fast as pixel by pixel.
         windows = padded.unfold(2, size, 1).unfold(3, size, 1)
-        chosen = windows[torch.arange(len(images), device=images.device), :, draws[:, 0], draws[:, 1]]
-        if not self.flip:
-            return chosen
-        mirrored = (draws[:, 2] == 1).view(-1, 1, 1, 1)
-        return torch.where(mirrored, chosen.flip(-1), chosen)
+        return windows[picked, :, rows, columns]
 
 
 def padding(size: int) -> int:

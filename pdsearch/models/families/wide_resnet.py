@@ -10,6 +10,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models.layers import he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
+from pdsearch.models.thin import Pointwise
 
 __all__ = ["PreActivationBlock", "wide_resnet"]
 
@@ -32,7 +33,7 @@ class PreActivationBlock(nn.Module):
         self.conv1 = nn.Conv2d(inputs, inner, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(inner, outputs, 3, 1, 1, bias=False)
         self.same = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if self.same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.shortcut = nn.Identity() if self.same else Pointwise(inputs, outputs, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
