@@ -5,19 +5,38 @@ trials that would be most of its time. An ended trial never changes, so only tho
 looked at again.
 """
 
-import heapq
-from bisect import bisect_left
+from bisect import bisect_left, insort
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
 
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from pdsearch.search.ended import Ended
 from pdsearch.search.told import INTERRUPTED
 
-__all__ = ["History"]
+__all__ = ["History", "Shown", "Window"]
+
+Shown: TypeAlias = Ended | FrozenTrial
+"""A trial that a sampler sees: one that ended, or one that runs."""
 
 NEWEST, BEST, RUNNING = 300, 25, 100
 """Trials a sampler learns from. TPE's good ones are at most 25 of all that ended, so none of them is missed."""
+
+_NUMBER = attrgetter("number")
+
+
+class Window(NamedTuple):
+    """What a sampler sees of a long study.
+
+    Attributes:
+        open: Trials that may be good ones, and the newest that run, by number.
+        bad: Other trials that ended, by number; whatever number of good ones is asked for, none of these is one.
+    """
+
+    open: list[Shown]
+    bad: list[Ended]
 
 
 class History:
@@ -27,15 +46,16 @@ class History:
 
     Args:
         study: Written by this process alone.
+        newest: How many of the trials that ended last a sampler learns from.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
+    def __init__(self, study: optuna.Study, *, newest: int = NEWEST) -> None:
+        self._study, self._width = study, newest
         self._trials: list[FrozenTrial] = []
         self._open: set[int] = set()
         self._retries: list[int] = []
-        self._newest: list[tuple[int, FrozenTrial]] = []
-        self._best: list[FrozenTrial] = []
+        self._newest: list[Ended] = []
+        self._best: list[Ended] = []
         self._failed: set[int] = set()
         self._again: set[int] = set()
         self.finished = 0
@@ -83,11 +103,15 @@ class History:
             place = self._trials[place].user_attrs["retry_of"]
         return place - bisect_left(self._retries, place)
 
-    def window(self) -> list[FrozenTrial]:
-        """Return the newest and the best trials that ended, and the newest that run, by number."""
+    def window(self) -> Window:
+        """Return the newest and the best trials that ended, and the newest that run."""
         running = [n for n in sorted(self._open) if self._trials[n].state is TrialState.RUNNING][-RUNNING:]
-        chosen = {trial.number for trial in self._best} | {number for number, _ in self._newest} | {*running}
-        return [self._trials[number] for number in sorted(chosen)]
+        # With so many good ones at most, and so many that broke no constraint, no other trial comes into question.
+        settled = not self.several and len(self._best) == BEST
+        ended = {trial.number: trial for trial in [*self._best, *([] if settled else self._newest)]}
+        shown: list[Shown] = [*ended.values(), *(self._trials[number] for number in running)]
+        bad = [trial for trial in self._newest if trial.number not in ended]
+        return Window(sorted(shown, key=_NUMBER), bad)
 
     def _first_try(self, number: int) -> int:
         """Return the failed trial that one repeats, or where there is none the first that was cut off."""
@@ -101,13 +125,14 @@ class History:
                 self._failed.add(trial.number)
             return
         self.finished += 1
-        keep = heapq.heappush if len(self._newest) < NEWEST else heapq.heappushpop
-        keep(self._newest, (trial.number, trial))
+        ended = Ended(trial)
+        insort(self._newest, ended, key=_NUMBER)
+        del self._newest[: -self._width]
         self.whole += trial.state is TrialState.COMPLETE
-        if trial.state is TrialState.COMPLETE and not any(v > 0 for v in trial.constraints.values()):
-            self._consider(trial)
+        if trial.state is TrialState.COMPLETE and not any(v > 0 for v in ended.constraints.values()):
+            self._consider(ended)
 
-    def _consider(self, trial: FrozenTrial) -> None:
+    def _consider(self, trial: Ended) -> None:
         """Keep the best: of one objective so many, of several those that no other one surpasses."""
         directions = self._study.directions
         if self.several:
@@ -119,11 +144,11 @@ class History:
         del self._best[BEST:]
 
 
-def _surpasses(one: FrozenTrial, other: FrozenTrial, directions: list[StudyDirection]) -> bool:
+def _surpasses(one: Ended, other: Ended, directions: list[StudyDirection]) -> bool:
     ours, theirs = _losses(one, directions), _losses(other, directions)
     return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
 
 
-def _losses(trial: FrozenTrial, directions: list[StudyDirection]) -> list[float]:
+def _losses(trial: Ended, directions: list[StudyDirection]) -> list[float]:
     signs = (-1 if direction is StudyDirection.MAXIMIZE else 1 for direction in directions)
     return [sign * value for sign, value in zip(signs, trial.values, strict=True)]

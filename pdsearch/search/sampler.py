@@ -7,15 +7,19 @@ TPE depends on the history alone, the sequence after a crash is the one there wo
 import math
 import warnings
 from collections.abc import Container
+from operator import attrgetter
 from typing import Any, cast
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import FrozenTrial, TrialState
 
-from pdsearch.search.history import BEST, History
+from pdsearch.search.ended import Ended
+from pdsearch.search.history import BEST, History, Shown, Window
 from pdsearch.specs import derive_seed
 
 __all__ = ["sampler"]
@@ -24,12 +28,12 @@ __all__ = ["sampler"]
 class _Glimpse:
     """A study that shows a window of its trials."""
 
-    def __init__(self, study: optuna.Study, window: list[FrozenTrial]) -> None:
+    def __init__(self, study: optuna.Study, window: list[Shown]) -> None:
         self._whole, self._window = study, window
 
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
+    ) -> list[Shown]:
         del deepcopy, use_cache  # Samplers read; the trials are this process's own.
         return [trial for trial in self._window if states is None or trial.state in states]
 
@@ -51,7 +55,7 @@ class WindowedTPE(TPESampler):
         # group: a parameter under a condition is modelled only with trials that have it.
         super().__init__(seed=seed, multivariate=True, group=True, constant_liar=True)
         self._history = history
-        self._shown: list[FrozenTrial] | None = None
+        self._seen: Window | None = None
         if not history.several:
             self._gamma = self._good
 
@@ -61,15 +65,15 @@ class WindowedTPE(TPESampler):
         Optuna takes a tenth of all that ended. Where most are stopped early, these are more than ran to their end:
         whatever started fast is good, however it ended, and the search stays there (docs/results/stopping.md).
         """
-        whole = min(ended, self._history.whole)
-        return max(1, min(math.ceil(0.1 * whole), BEST))
+        del ended  # Optuna was shown those that may be good.
+        return max(1, min(math.ceil(0.1 * self._history.whole), BEST))
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return the parameters to be sampled together."""
         # Optuna takes them from all trials, one by one, and only the first of each kind tells it anything.
-        kinds = _first_of_each_kind(self._glimpse(study).get_trials())
+        kinds = _first_of_each_kind(self._window())
         return super().infer_relative_search_space(cast("optuna.Study", _Glimpse(study, kinds)), trial)
 
     def sample_relative(
@@ -84,19 +88,52 @@ class WindowedTPE(TPESampler):
         """Return the value of a parameter that is sampled alone."""
         return super().sample_independent(self._glimpse(study), trial, param_name, param_distribution)
 
+    def _get_internal_repr(
+        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: optuna.Study
+    ) -> dict[str, np.ndarray]:
+        """Return the points of those trials that have all these parameters, as numbers by parameter.
+
+        As Optuna does, which works all of them out at every ask; here only those that run are.
+        """
+        names, points = frozenset(search_space), []
+        for trial in cast("list[Shown]", trials):
+            if isinstance(trial, Ended):
+                if names <= trial.names:
+                    points.append(trial.inner)
+            else:
+                found = super()._get_internal_repr([trial], search_space, study)
+                points += [{n: v.item() for n, v in found.items()} for _ in found[next(iter(names))]]
+        return {name: np.asarray([point[name] for point in points]) for name in search_space}
+
+    def _build_parzen_estimator(
+        self,
+        study: optuna.Study,
+        search_space: dict[str, BaseDistribution],
+        trials: list[FrozenTrial],
+        handle_below: bool,
+    ) -> _ParzenEstimator:
+        """Return the density of the good trials, or of the bad ones, most of which Optuna was not shown."""
+        if not handle_below:
+            everyone = sorted([*trials, *self._window().bad], key=attrgetter("number"))
+            trials = cast("list[FrozenTrial]", everyone)
+        return super()._build_parzen_estimator(study, search_space, trials, handle_below)
+
+    def _window(self) -> Window:
+        if self._seen is None:
+            self._seen = self._history.look().window()
+        return self._seen
+
     def _glimpse(self, study: optuna.Study) -> optuna.Study:
-        if self._shown is None:
-            self._shown = self._history.look().window()
-        return cast("optuna.Study", _Glimpse(study, self._shown))
+        return cast("optuna.Study", _Glimpse(study, self._window().open))
 
 
-def _first_of_each_kind(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the first ended trial of each set of parameters."""
-    first: dict[frozenset[str], FrozenTrial] = {}
-    for trial in trials:
-        if trial.state.is_finished():
-            first.setdefault(frozenset(trial.distributions), trial)
-    return list(first.values())
+def _first_of_each_kind(seen: Window) -> list[Shown]:
+    """Return the first ended trial of each set of parameters, by number."""
+    first: dict[frozenset[str], Ended] = {}
+    for trial in [*seen.open, *seen.bad]:
+        if isinstance(trial, Ended) and first.setdefault(trial.names, trial).number > trial.number:
+            first[trial.names] = trial
+    return sorted(first.values(), key=attrgetter("number"))
 
 
 def sampler(name: str, *, seed: int, kind: str, history: History) -> BaseSampler:

@@ -31,16 +31,27 @@ def some(kept: optuna.Study, drawn: random.Random) -> None:
             kept.enqueue_trial({}, user_attrs={"retry_of": number})
 
 
+def shown(seen: History) -> list[int]:
+    """Return the numbers of the trials that a sampler sees."""
+    window = seen.window()
+    numbers = [trial.number for trial in (*window.open, *window.bad)]
+    assert len(set(numbers)) == len(numbers)
+    for part in window:
+        assert [trial.number for trial in part] == sorted(trial.number for trial in part)
+    return sorted(numbers)
+
+
+@pytest.mark.parametrize("newest", [20, NEWEST])
 @pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"]])
-def test_often_or_once_it_sees_the_same(directions: list[str]) -> None:
+def test_often_or_once_it_sees_the_same(directions: list[str], newest: int) -> None:
     drawn, kept = random.Random(0), study(directions=directions)
-    often = History(kept)
+    often = History(kept, newest=newest)
     for _ in range(500):
         some(kept, drawn)
         often.look()
-    once = History(kept).look()
-    numbers = [[trial.number for trial in seen.window()] for seen in (often, once)]
-    assert numbers[0] == numbers[1]
+    once = History(kept, newest=newest).look()
+    assert shown(often) == shown(once)
+    assert [t.number for t in often.window().bad] == [t.number for t in once.window().bad]
     for seen in (often, once):
         states = [trial.state for trial in kept.trials]
         assert seen.finished == sum(state in (TrialState.COMPLETE, TrialState.PRUNED) for state in states)
@@ -53,8 +64,22 @@ def test_the_window_holds_the_best_the_newest_and_those_that_run() -> None:
     for number in range(count):
         kept.add_trial(create_trial(value=-number))
     running = [kept.ask().number for _ in range(RUNNING + 5)]
-    window = [trial.number for trial in History(kept).look().window()]
-    assert window == [*range(BEST), *range(count - NEWEST, count), *running[5:]]
+    assert shown(History(kept).look()) == [*range(BEST), *range(count - NEWEST, count), *running[5:]]
+
+
+def test_none_that_may_be_good_is_among_the_bad_ones() -> None:
+    kept = study(direction="minimize")
+    for number in range(200):
+        running = kept.ask()
+        if number % 2:
+            kept.tell(running, abs(number - 100))
+        elif number % 4:
+            kept.tell(running, state=TrialState.PRUNED)
+        window = History(kept, newest=50).look().window()
+        whole = sorted((abs(n - 100), n) for n in range(1, number + 1, 2))[:BEST]
+        open_numbers = {trial.number for trial in window.open}
+        assert open_numbers >= {n for _, n in whole}
+        assert not window.bad or len(whole) == BEST
 
 
 def test_a_broken_constraint_is_not_among_the_best() -> None:
@@ -62,7 +87,7 @@ def test_a_broken_constraint_is_not_among_the_best() -> None:
     kept.add_trial(create_trial(value=9, constraints={"size": 1.0}))
     for _ in range(NEWEST):
         kept.add_trial(create_trial(value=0))
-    assert [trial.number for trial in History(kept).look().window()] == [*range(1, NEWEST + 1)]
+    assert shown(History(kept).look()) == [*range(1, NEWEST + 1)]
 
 
 def test_failures_are_those_with_a_reason_of_their_own() -> None:
