@@ -1,11 +1,10 @@
-"""Does a sampler that sees a window choose as well as one that sees all? Regret of both after the window is full.
+"""Does a sampler that sees a window choose as well as one that sees all? Regret of both in a study longer than that.
 
-Both go on from the same first trials with the same seeds, on a function with a known best value, or on real trials.
+All go on from the same first trials with the same seeds, on a function with a known best value, or on real trials.
 """
 
 import math
 import statistics
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import TPESampler
 
 from benchmarks.harness import Result, arguments, show
 from benchmarks.replay import NEIGHBOURS
@@ -28,33 +25,46 @@ __all__ = ["main", "regrets"]
 
 Regret: TypeAlias = Callable[[optuna.Trial], float]
 
+EVERYTHING = 10**9
+"""A window that no study fills."""
 
-def regrets(seed: int, *, after: int, table: Table | None) -> tuple[float, float]:
-    """Return the regret of a window and of everything, that many trials after the window was full."""
+
+def regrets(
+    seed: int, *, windows: list[int], before: int, after: list[int], table: Table | None
+) -> list[list[float]]:
+    """Return the figures of each window, and of everything, at each horizon one after another.
+
+    Args:
+        seed: Of the first trials and of those since.
+        windows: How many of the newest trials are seen.
+        before: Trials that all have in common.
+        after: Trials since, a horizon each.
+        table: Real trials; without them, a function.
+    """
     silence()
     common = optuna.create_study()
     regret = _distance if table is None else _looked_up(table, seed)
-    _go_on(common, NEWEST, seed, regret, windowed=True)
+    _go_on(common, before, seed, regret, newest=NEWEST)
     found = []
-    for windowed in (True, False):
+    for newest in [*windows, EVERYTHING]:
         study = optuna.create_study()
         study.add_trials(common.get_trials(deepcopy=False))
-        _go_on(study, after, seed, regret, windowed=windowed)
-        # Of the trials since: how good are those that the sampler chose when it could know?
-        found.append(statistics.fmean(sorted(t.value or 0.0 for t in study.trials[NEWEST:])[: after // 10]))
-    return found[0], found[1]
+        _go_on(study, max(after), seed, regret, newest=newest)
+        since = [trial.value or 0.0 for trial in study.get_trials(deepcopy=False)[before:]]
+        found.append([figure for count in after for figure in _figures(since[:count])])
+    return found
 
 
-def _go_on(study: optuna.Study, trials: int, seed: int, regret: Regret, *, windowed: bool) -> None:
-    history = History(study)
-    for number in range(len(study.trials), len(study.trials) + trials):
-        if windowed:
-            study.sampler = sampler("tpe", seed=seed, kind="search", history=history.look())
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                drawn = seed * 10**6 + number
-                study.sampler = TPESampler(seed=drawn, multivariate=True, group=True, constant_liar=True)
+def _figures(since: list[float]) -> tuple[float, float]:
+    """Return the mean regret of the best tenth, those that a sampler chose when it could know, and of all."""
+    return statistics.fmean(sorted(since)[: len(since) // 10]), statistics.fmean(since)
+
+
+def _go_on(study: optuna.Study, trials: int, seed: int, regret: Regret, *, newest: int) -> None:
+    """Run trials by the product's sampler, which proposes what Optuna's does when it sees everything."""
+    history = History(study, newest=newest)
+    for _ in range(trials):
+        study.sampler = sampler("tpe", seed=seed, kind="search", history=history.look())
         trial = study.ask()
         study.tell(trial, regret(trial))
 
@@ -85,35 +95,52 @@ def _distance(trial: optuna.Trial) -> float:
 def main() -> None:
     """Compare over many seeds."""
     parser = arguments(__doc__, turns=100)
-    parser.add_argument("--after", type=int, default=300, help="trials after the window is full")
+    parser.add_argument(
+        "--windows", type=int, nargs="+", default=[NEWEST], help="newest trials that are seen"
+    )
+    parser.add_argument("--before", type=int, default=NEWEST, help="trials that all have in common")
+    parser.add_argument("--after", type=int, nargs="+", default=[300], help="trials since, a horizon each")
     parser.add_argument("--table", action="store_true", help="real digits trials instead of the function")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
-    one = partial(regrets, after=asked.after, table=read_table() if asked.table else None)
+    table = read_table() if asked.table else None
+    one = partial(regrets, windows=asked.windows, before=asked.before, after=asked.after, table=table)
     with ProcessPoolExecutor(asked.processes) as pool:
-        pairs = list(pool.map(one, range(asked.turns)))
-    figures = {"everything": [b for _, b in pairs], "a window": [a for a, _ in pairs]}
-    differences = [a - b for a, b in pairs]
-    half = 1.96 * statistics.stdev(differences) / math.sqrt(len(differences))
-    mean = statistics.fmean(differences)
-    notes = {
-        "window minus everything, mean and 95 % interval": f"{mean:.2e} [{mean - half:.2e}, {mean + half:.2e}]"
+        found = list(pool.map(one, range(asked.first, asked.first + asked.turns)))
+    unit = "points of accuracy" if asked.table else "distance"
+    names = [*(f"the newest {newest}" for newest in asked.windows), "everything"]
+    kinds = [(count, of) for count in asked.after for of in ("the best tenth", "all trials")]
+    results = [
+        _result(
+            f"window: mean regret of {of}",
+            unit,
+            dict(
+                zip(names, ([turn[way][place] for turn in found] for way in range(len(names))), strict=True)
+            ),
+            {"before": asked.before, "after": count, "first seed": asked.first},
+        )
+        for place, (count, of) in enumerate(kinds)
+    ]
+    show(results, asked.json)
+
+
+def _result(name: str, unit: str, figures: dict[str, list[float]], settings: dict[str, int]) -> Result:
+    notes = {f"mean of {way}": f"{statistics.fmean(column):.4g}" for way, column in figures.items()}
+    notes |= {
+        f"{way} minus everything, mean and 95 % interval": _interval(column, figures["everything"])
+        for way, column in figures.items()
+        if way != "everything"
     }
-    settings = {"after": asked.after, "window": NEWEST}
-    show(
-        [
-            Result(
-                "window: mean regret of the best tenth",
-                "points of accuracy" if asked.table else "distance",
-                figures,
-                "everything",
-                False,
-                settings,
-                notes,
-            )
-        ],
-        asked.json,
-    )
+    return Result(name, unit, figures, "everything", False, settings, notes)
+
+
+def _interval(ours: list[float], theirs: list[float]) -> str:
+    """Return the mean of paired differences and its 95 % interval."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    mean = statistics.fmean(differences)
+    half = 1.96 * statistics.stdev(differences) / math.sqrt(len(differences))
+    return f"{mean:+.2e} [{mean - half:+.2e}, {mean + half:+.2e}]"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ __all__ = ["History", "Shown", "Window"]
 Shown: TypeAlias = Ended | FrozenTrial
 """A trial that a sampler sees: one that ended, or one that runs."""
 
-NEWEST, BEST, RUNNING = 300, 25, 100
+NEWEST, BEST, RUNNING = 500, 25, 100
 """Trials a sampler learns from. TPE's good ones are at most 25 of all that ended, so none of them is missed."""
 
 _NUMBER = attrgetter("number")

@@ -3,6 +3,7 @@
 Whatever a new Optuna changes in the private methods that ours overrides shows here as another point.
 """
 
+import inspect
 import math
 import random
 import warnings
@@ -18,8 +19,8 @@ from pdsearch.search import sampler as ours
 from pdsearch.search.history import History
 from pdsearch.search.sampler import WindowedTPE, silence
 
-NEWEST = 60
-"""Shown of each study, so that short ones pass the window as well."""
+NEWEST = (60, 60, 60, 10**9)
+"""Shown of each study: all, or so few that short ones pass the window as well."""
 
 
 class Shown(TPESampler):
@@ -117,11 +118,21 @@ MANY = [
 def test_it_proposes_what_optuna_proposes_of_the_same_trials(
     directions: list[str], whole: float, trials: int
 ) -> None:
-    for seed in range(4):
+    for seed, newest in enumerate(NEWEST):
         study = grown(random.Random(seed), directions, trials=trials, whole=whole)
-        history = History(study, newest=NEWEST)
+        history = History(study, newest=newest)
         for ask in range(3):
             window = windows(study, history)
             theirs = proposed(study, Shown(history, window, seed=ask))
             found = proposed(study, WindowedTPE(history, seed=ask))
             assert found == theirs, f"study {seed}, ask {ask}"
+
+
+@pytest.mark.parametrize("name", ["_get_internal_repr", "_build_parzen_estimator"])
+def test_what_it_overrides_is_what_optuna_calls(name: str) -> None:
+    overridden = getattr(TPESampler, name, None)
+    assert overridden is not None, f"Optuna has no {name} any more: see WindowedTPE"
+    assert [*inspect.signature(overridden).parameters] == [
+        *inspect.signature(getattr(WindowedTPE, name)).parameters
+    ]
+    assert f"self.{name}(" in inspect.getsource(TPESampler), f"Optuna no longer calls {name}: see WindowedTPE"
