@@ -57,7 +57,7 @@ def regrets(
 
 def _figures(since: list[float]) -> tuple[float, float]:
     """Return the mean regret of the best tenth, those that a sampler chose when it could know, and of all."""
-    return statistics.fmean(sorted(since)[: len(since) // 10]), statistics.fmean(since)
+    return statistics.fmean(sorted(since)[: max(1, len(since) // 10)]), statistics.fmean(since)
 
 
 def _go_on(study: optuna.Study, trials: int, seed: int, regret: Regret, *, newest: int) -> None:
