@@ -15,6 +15,7 @@ from pdsearch.specs import Recipe, derive_seed
 from pdsearch.training.engine import Engine
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.objective import Objective
+from pdsearch.training.order import batches, order
 from pdsearch.training.part import BEGIN, Part, random_states
 from pdsearch.training.report import EpochReport
 from pdsearch.training.schedule import learning_rate
@@ -76,12 +77,14 @@ class Epochs:
 
     def _train(self, epoch: int, begun: Part, start: float, keep: Keep) -> tuple[float, float]:
         self.state.model.train()
-        batches, device = self._batches(epoch), self.engine.device
+        device = self.engine.device
+        shown = order(self.seed, epoch, len(self.views)).to(device)
+        steps = batches(shown, self.recipe.batch_size)
         # Summed on the device: asking for each step's loss would make a GPU wait at every step.
         total = begun.begin(device)
-        lr = learning_rate(self.recipe, epoch, len(batches) - 1, len(batches))
-        for step, index in enumerate(batches[begun.steps :], begun.steps):
-            lr = learning_rate(self.recipe, epoch, step, len(batches))
+        lr = learning_rate(self.recipe, epoch, len(steps) - 1, len(steps))
+        for step, index in enumerate(steps[begun.steps :], begun.steps):
+            lr = learning_rate(self.recipe, epoch, step, len(steps))
             self.state.forget_gradients()
             for part in index.chunk(self.engine.parts) if self.engine.parts > 1 else (index,):
                 images = self.engine.images(self.views.batch(epoch, part))
@@ -96,15 +99,6 @@ class Epochs:
     def _backward(self, loss: Tensor) -> None:
         scaler = self.state.scaler
         torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
-
-    def _batches(self, epoch: int) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
-        order = torch.randperm(len(self.views), generator=generator).to(self.engine.device)
-        batches = list(torch.split(order, self.recipe.batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            # Batch normalisation has no statistics of a single image.
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return batches
 
     def _step(self, lr: float) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler

@@ -43,24 +43,6 @@ def constant(losses: list[float], seen: list[list[int]]) -> Callable[..., Tensor
     return objective
 
 
-@pytest.mark.parametrize(
-    ("count", "sizes"), [(1, [1]), (16, [16]), (17, [17]), (18, [16, 2]), (33, [16, 17]), (48, [16] * 3)]
-)
-def test_every_image_comes_once_and_none_alone(
-    count: int, sizes: list[int], make: Callable[[int], Any], made: Make, recipe: Recipe
-) -> None:
-    batches = made(recipe, views=make(count))._batches(0)
-    assert [len(batch) for batch in batches] == sizes
-    assert sorted(torch.cat(batches).tolist()) == list(range(count))
-
-
-def test_the_order_depends_on_seed_and_epoch_alone(made: Make, recipe: Recipe) -> None:
-    one = made(recipe)
-    orders = [torch.cat(epochs._batches(n)).tolist() for n, epochs in [(0, one), (1, one), (0, made(recipe))]]
-    assert orders[0] == orders[2] != orders[1]
-    assert torch.cat(replace(one, seed=4)._batches(0)).tolist() != orders[0]
-
-
 def test_the_loss_is_the_mean_over_images_not_over_batches(
     make: Callable[[int], Any], made: Make, recipe: Recipe
 ) -> None:
