@@ -195,6 +195,8 @@ class DistillSpec:
         seed: The student's initialisation and order of images.
         view_seed: The stream of augmented views, shared by teacher and student.
         code: Hash of the file of a loss named by dotted path, filled in when a study opens.
+        replicas: Seeds (and view streams) of the students that are trained as one network with it, its own among them;
+            empty: it is trained alone.
     """
 
     recipe: Recipe
@@ -203,6 +205,7 @@ class DistillSpec:
     seed: int = 0
     view_seed: int = 0
     code: str = later("", neutral="")
+    replicas: tuple[int, ...] = later((), neutral=())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ __all__ = ["label", "unique_labels"]
 MOST = 4
 """Of so many differences a reader keeps track; beyond, words such as a loss, or else a hash, name the line."""
 
-UNTOLD = {"seed", "view_seed", "checkpoint", "code", "fingerprint"}
+UNTOLD = {"seed", "view_seed", "replicas", "checkpoint", "code", "fingerprint"}
 """What a line averages over, and what says nothing to a reader."""
 
 WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "student.model"}

@@ -11,7 +11,7 @@ __all__ = ["FORMAT", "Row", "row_from_record"]
 FORMAT = 1
 """The format of finished records this version reads."""
 
-_SEEDS = {"distill": ("seed", "view_seed"), "teacher": ("seed",)}
+_SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}
 _LOCATED = {"data": ("source", "root")}
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from pdsearch.space.durations import format_duration
-from pdsearch.specs import Json, PruneSpec, Recipe
+from pdsearch.specs import DistillSpec, Json, PruneSpec, Recipe
 
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Search, Space
@@ -50,6 +50,8 @@ def identity(space: "Space") -> dict[str, Json]:
     }
     if "prune" in document:
         document["prune"] = _without_neutral(document["prune"], PruneSpec)
+    if "distill" in document:
+        document["distill"] = _without_neutral(document["distill"], DistillSpec)
     document["train"] = {
         name: _without_neutral(recipe, Recipe) for name, recipe in document.get("train", {}).items()
     }
@@ -70,7 +72,7 @@ def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_neutral(section: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
     """Leave out what a study could not say before the field existed, while it means what was done then."""
-    neutral = {f.name: f.metadata["neutral"] for f in fields(kind) if "neutral" in f.metadata}
+    neutral = {f.name: _plain(f.metadata["neutral"]) for f in fields(kind) if "neutral" in f.metadata}
     return {name: value for name, value in section.items() if name not in neutral or value != neutral[name]}
 
 

@@ -15,9 +15,9 @@ from pdsearch.stages.keys import student_key
 from pdsearch.stages.lesson import lesson, pupil
 from pdsearch.stages.networks import Network, load, packed
 from pdsearch.stages.obtain import Made, obtain, tensors
+from pdsearch.stages.replicas import trained_with
 from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student
-from pdsearch.training import EpochReport
 
 __all__ = ["Taught", "distill"]
 
@@ -41,10 +41,11 @@ def distill(
     reported: list[Report] = []
 
     def make() -> Generator[Progress | Report, None, Made]:
-        with closing(_epochs(spec, data, teacher, student, site, key)) as epochs:
-            for report in epochs:
-                reported.append(Report(report.epoch, report.epochs, report.val_accuracy, report.loss))
-                yield reported[-1]
+        with closing(_training(spec, data, teacher, student, site)) as training:
+            for event in training:
+                if isinstance(event, Report):
+                    reported.append(event)
+                yield event
         meta: dict[str, Json] = {
             "reports": [[r.epoch, r.epochs, r.val_accuracy, r.loss] for r in reported],
             **student.facts(),
@@ -54,25 +55,47 @@ def distill(
     entry = yield from obtain(site, "student", key, make)
     if not reported:
         load(student.model, tensors(entry))
-        for row in _rows(entry):
-            reported.append(Report(*row))
-            yield reported[-1]
+        for report in _told(_rows(entry)):
+            reported.append(report)
+            yield report
     accuracies = (report.val_accuracy for report in reported)
     return Taught(key, achieved(accuracies, spec.distill.recipe))
 
 
-def _epochs(
-    spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site, key: str
-) -> Generator[EpochReport, None, None]:
+def _training(
+    spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site
+) -> Generator[Progress | Report, None, None]:
+    """Train the student in place: with its replicas, or alone, if it has none or they diverged together."""
+    if spec.distill.replicas:
+        found = yield from trained_with(spec, data, teacher, student, site)
+        if found is not None:
+            weights, rows = found
+            load(student.model, weights)
+            yield from _told(rows)
+            return
+    yield from _alone(spec, data, teacher, student, site)
+
+
+def _alone(
+    spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site
+) -> Generator[Report, None, None]:
     seen = views(data, augment=spec.data.augment, stream=spec.distill.view_seed, site=site)
-    fitting = Fitting(spec, data, site, stage="distill", key=key)
-    yield from fitting.run(
+    fitting = Fitting(spec, data, site, stage="distill", key=student_key(spec))
+    training = fitting.run(
         pupil(spec, data, teacher, student.model, site),
         seen=seen,
         objective=lesson(spec, data, teacher, seen, site),
         recipe=spec.distill.recipe,
         seed=derive_seed(spec.distill.seed, "student"),
     )
+    with closing(training):
+        for report in training:
+            yield Report(report.epoch, report.epochs, report.val_accuracy, report.loss)
+
+
+def _told(rows: list[Any]) -> Generator[Report, None, None]:
+    for row in rows:
+        yield Report(*row)
 
 
 def _rows(entry: Entry) -> list[Any]:

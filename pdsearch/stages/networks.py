@@ -15,7 +15,18 @@ from pdsearch.stages.obtain import tensors
 from pdsearch.stages.site import Site
 from pdsearch.training import accuracy
 
-__all__ = ["Network", "an_image", "answering", "blank", "load", "measure", "network", "packed", "validated"]
+__all__ = [
+    "Network",
+    "an_image",
+    "answering",
+    "blank",
+    "load",
+    "measure",
+    "network",
+    "packed",
+    "plain_views",
+    "validated",
+]
 
 _MASK = "mask/"
 
@@ -107,7 +118,7 @@ def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: s
 
     def make() -> tuple[tuple[Split, Views], int]:
         # Kept with its split: another set must not get an address that still names these views.
-        return (split, _plain_views(data, split, site)), split.images.nbytes
+        return (split, plain_views(data, split, site)), split.images.nbytes
 
     _, seen = site.kept.get(("seen", part, str(id(split))), make)
     return accuracy(model, seen, split.labels, engine=site.engine(precision))
@@ -118,5 +129,6 @@ def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> fl
     return measure(model, data, "val", site, precision) if len(data.val) else None
 
 
-def _plain_views(data: Dataset, split: Split, site: Site) -> Views:
+def plain_views(data: Dataset, split: Split, site: Site) -> Views:
+    """Return the images of a split as they are measured: not augmented."""
     return Views(split, mean=data.mean, std=data.std, augment="none", stream=0, device=site.device)

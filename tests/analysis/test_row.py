@@ -53,3 +53,12 @@ def test_what_must_be_there(name: str) -> None:
 def test_a_part_of_another_type(spec: object) -> None:
     with pytest.raises(ValueError, match="another type"):
         row_from_record({**record("magnitude", 0.5), "spec": spec})
+
+
+def test_seeds_trained_together_later_are_of_the_same_configuration() -> None:
+    first, later = record("magnitude", 0.5), record("magnitude", 0.5)
+    first["spec"]["distill"] |= {"seed": 1, "replicas": [1, 2]}
+    later["spec"]["distill"] |= {"seed": 3, "replicas": []}
+    old = record("magnitude", 0.5)
+    old["spec"]["distill"].pop("replicas", None)
+    assert len({row_from_record(item).setting for item in (first, later, old)}) == 1

@@ -1,0 +1,59 @@
+"""Is it measured once whether replicas pay as one network, and never where they cannot be one?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pdsearch.specs import StudentSpec
+from pdsearch.stages import pace as pacing
+from pdsearch.stages.obtain import drain
+from pdsearch.stages.pace import pace, pace_key, possible
+from pdsearch.stages.site import Site
+from tests.stages.digits import SPEC, data, distilled, site
+
+SMALL, UNLIKE = StudentSpec("convnet_s"), StudentSpec("shufflenetv2")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_it_is_measured_once_for_all_studies_of_a_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site(tmp_path)
+    before = torch.get_rng_state()
+    found = drain(pace(SPEC, SMALL, data(SPEC, here), here, replicas=3))
+    assert found > 0
+    assert torch.equal(torch.get_rng_state(), before)
+    monkeypatch.setattr(pacing._Case, "ratio", lambda _: 0.5)
+    other = site(tmp_path)
+    assert drain(pace(SPEC, SMALL, data(SPEC, other), other, replicas=3)) == round(found, 3)
+    assert drain(pace(SPEC, SMALL, data(SPEC, other), other, replicas=2)) == 0.5
+
+
+def test_what_is_measured_is_part_of_its_key(here: Site) -> None:
+    images = data(SPEC, here)
+    larger = distilled(recipe=replace(SPEC.distill.recipe, batch_size=64))
+    keys = {
+        pace_key(SPEC, SMALL, images, here, replicas=2),
+        pace_key(SPEC, SMALL, images, here, replicas=3),
+        pace_key(larger, SMALL, images, here, replicas=2),
+        pace_key(replace(SPEC, precision="bf16"), SMALL, images, here, replicas=2),
+        pace_key(SPEC, StudentSpec("convnet_m"), images, here, replicas=2),
+    }
+    assert len(keys) == 5
+
+
+def test_networks_that_cannot_be_one_and_slow_ones_are_not_timed(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = data(SPEC, here)
+    assert possible(SMALL, images)
+    assert not possible(UNLIKE, images)
+    assert drain(pace(SPEC, UNLIKE, images, here, replicas=2)) == 0
+    monkeypatch.setattr(pacing, "SLOW_S", 0.0)
+    assert drain(pace(SPEC, SMALL, images, here, replicas=2)) == 0
