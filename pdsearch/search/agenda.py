@@ -8,24 +8,20 @@ import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, refused_by
 from pdsearch.search.baselines import alone
-from pdsearch.search.confirm import (
-    Finalist,
-    configurations,
-    confirmations,
-    everyone,
-    finalists,
-    with_teachers,
-)
+from pdsearch.search.confirm import Finalist, configurations, everyone, finalists, with_teachers
+from pdsearch.search.confirmations import confirmations
 from pdsearch.search.describe import Description
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Live, Records
 from pdsearch.search.teachers import dense_jobs
+from pdsearch.search.together import Choice, Pays, beside, confirmed
 from pdsearch.space import Space
 
 __all__ = ["Agenda", "Observer"]
@@ -66,6 +62,7 @@ class Agenda:
         teachers: Jobs that build the dense teachers, asked for when the search opens.
         built: Whether a dense teacher is there already.
         observer: Who watches.
+        together: Which seeds of a confirmed configuration are trained as one network.
         forget: Removes the progress of a key that will not be gone on with.
         elapsed: Seconds the study has run in all, earlier runs included.
         fence: Raises where another driver has taken the study over; asked before anything is written.
@@ -82,13 +79,14 @@ class Agenda:
         teachers: Callable[[], Iterable[Job]],
         built: Callable[[Job], bool],
         observer: Observer,
+        together: Choice,
         forget: Callable[[str], None],
         elapsed: Callable[[], float] = time.monotonic,
         fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.space, self.describe, self.records = space, describe, records
         self.search, self.fair, self.observer = search, fair, observer
-        self.forget, self.elapsed, self._built = forget, elapsed, built
+        self.forget, self.elapsed, self._built, self._together = forget, elapsed, built, together
         self._fence = fence
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
@@ -96,7 +94,7 @@ class Agenda:
             ("groundwork", lambda: self._groundwork(teachers())),
             ("search", self._searching),
             ("comparison", self._comparing),
-            ("confirmation", lambda: self._listed(list(self._confirming()))),
+            ("confirmation", lambda: self._listed(list(self._confirming(self._together.pays)))),
         ]
         if not space.compared:  # And without validation nothing is searched that will be confirmed.
             left_out = {"comparison", *(["search"] if space.confirm else [])}
@@ -122,13 +120,13 @@ class Agenda:
     def idle(self) -> bool:
         """Say whether everything is done already, so that no worker need be started; asks nothing."""
         if not self.space.validated and self.space.confirm is not None:
-            return all(job.id in self.records.finished for job in self._confirming())
+            return all(job.id in self.records.finished for job in self._confirming(self._together.known))
         counts = self.space.search
         searched = (self.search.finished >= counts.trials or self.search.exhausted) and not self.search.owed
         if not self.space.compared:
             return searched
         fair = self.fair.finished >= self._median_trials() - self._dense_trials() and not self.fair.owed
-        jobs = [*self._student_alone(), *self._confirming()]
+        jobs = [*self._student_alone(), *self._confirming(self._together.known)]
         return searched and fair and all(job.id in self.records.finished for job in jobs)
 
     def next(self) -> Job | None:
@@ -259,7 +257,7 @@ class Agenda:
         found = with_teachers(self._finalists(), self.space.confirm.teacher_seeds)
         return dense_jobs((finalist.spec for finalist in found), self.describe)
 
-    def _confirming(self) -> Iterator[Job]:
+    def _confirming(self, pays: Pays) -> Iterator[Job]:
         confirm = self.space.confirm
         if confirm is None:
             return iter(())
@@ -268,6 +266,7 @@ class Agenda:
             seeds=confirm.seeds,
             teacher_seeds=confirm.teacher_seeds,
             describe=self.describe,
+            together=partial(beside, recorded=confirmed(self.records.finished.values()), pays=pays),
         )
 
     def _finalists(self) -> list[Finalist]:

@@ -5,18 +5,22 @@ is paired, seed by seed, with the unpruned teacher and with the student alone in
 unpruned teachers' own best configurations run as well.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pdsearch.jobs import Job
-from pdsearch.search.baselines import alone, unpruned, with_seed
-from pdsearch.search.describe import Description
 from pdsearch.space import Space
 from pdsearch.space.points import MOST_CONFIGURATIONS, points_of
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec, spec_from_json
 
-__all__ = ["Finalist", "configurations", "confirmations", "everyone", "finalists", "leaders", "with_teachers"]
+__all__ = [
+    "Finalist",
+    "configurations",
+    "everyone",
+    "finalists",
+    "leaders",
+    "with_teachers",
+]
 
 Record = Mapping[str, Any]
 
@@ -96,48 +100,6 @@ def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:
 def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
     teacher = finalist.spec.teacher
     return replace(teacher, seed=teacher.seed + offset)
-
-
-def confirmations(
-    found: list[Finalist], *, seeds: int, describe: Description, teacher_seeds: int = 1
-) -> Iterator[Job]:
-    """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
-
-    A finalist's own job names its baselines, its unpruned teacher's names the student alone, which names none. The
-    searched teachers' students come first.
-    """
-    seen: set[str] = set()
-    taught = with_teachers(found, teacher_seeds)
-    for first in range(0, len(taught), len(found) or 1):
-        for job in _students(taught[first : first + len(found)], seeds, describe):
-            if job.key not in seen:
-                seen.add(job.key)
-                yield job
-
-
-def _students(taught: list[Finalist], seeds: int, describe: Description) -> Iterator[Job]:
-    for offset in range(1, seeds + 1):
-        yield from [_own(finalist, offset, describe) for finalist in taught]
-        yield from [job for finalist in taught for job in _pairs(finalist, offset, describe)]
-
-
-def _own(finalist: Finalist, offset: int, describe: Description) -> Job:
-    spec = with_seed(finalist.spec, finalist.spec.distill.seed + offset)
-    dense, hard = unpruned(spec, finalist.shape), alone(spec, finalist.shape)
-    return _job(spec, describe, {"unpruned": describe.config(dense), "alone": describe.config(hard)})
-
-
-def _pairs(finalist: Finalist, offset: int, describe: Description) -> Iterator[Job]:
-    spec = with_seed(finalist.spec, finalist.spec.distill.seed + offset)
-    hard = alone(spec, finalist.shape)
-    # The unpruned teacher may stand in the ranking with this configuration, and is compared with the student alone.
-    yield _job(unpruned(spec, finalist.shape), describe, {"alone": describe.config(hard)})
-    yield _job(hard, describe, {})
-
-
-def _job(spec: TrialSpec, describe: Description, baselines: Mapping[str, str]) -> Job:
-    key = describe.key(spec)
-    return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=baselines)
 
 
 def _finalist(record: Record) -> Finalist:

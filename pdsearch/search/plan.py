@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pdsearch.search.chances import Chance, chances, trials_of
-from pdsearch.search.confirm import configurations, confirmations, everyone
+from pdsearch.search.confirm import configurations, everyone
+from pdsearch.search.confirmations import confirmations
 from pdsearch.search.costs import Need, dense, needs, teacher_epochs
 from pdsearch.search.describe import Description
 from pdsearch.space import Confirm, Space

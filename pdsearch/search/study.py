@@ -24,6 +24,7 @@ from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
+from pdsearch.search.together import Choice
 from pdsearch.space import Space, diff
 from pdsearch.specs import DataSpec
 from pdsearch.stages.rehearsal import Students
@@ -98,7 +99,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         try:
             with home.kept():
                 records = Records(folder / "trials")
-                agenda = _agenda(space, records, site, home, found, observer, clock, lease)
+                agenda = _agenda(space, records, site, home, found, observer, clock, lease, images)
                 if began is not None and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, found, precision, began is not None)
@@ -207,6 +208,7 @@ def _agenda(
     observer: Observer,
     clock: Clock,
     lease: AnyLease,
+    images: DataSpec,
 ) -> Agenda:
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
@@ -225,10 +227,23 @@ def _agenda(
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
         observer=observer,
+        together=Choice(
+            lambda: prepare_images(images, site, observer.say),
+            site,
+            gpu=space.resources.gpu > 0,
+            wanted=_wanted(space),
+            say=observer.say,
+        ),
         forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
         fence=partial(check_held, lease, records.folder.parent),
     )
+
+
+def _wanted(space: Space) -> bool | None:
+    """Return whether a person wants seeds trained together; None: wherever it pays."""
+    together = space.confirm.together if space.confirm else False
+    return together if isinstance(together, bool) else None
 
 
 def _fingerprint(space: Space) -> str:

@@ -34,7 +34,7 @@ DOCUMENT: dict[str, Any] = {
         "distill.temperature": {"low": 1, "high": 20, "log": True},
     },
     "search": {"trials": 6, "sampler": "tpe", "seed": 0},
-    "confirm": {"teachers": 1, "seeds": 2},
+    "confirm": {"teachers": 1, "seeds": 2, "together": False},
 }
 
 Script = Callable[[Job], Generator[Event, None, None]]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pdsearch.jobs import Job
-from pdsearch.search.confirm import Finalist, confirmations, finalists, leaders, with_teachers
+from pdsearch.search.confirm import Finalist, finalists, leaders, with_teachers
+from pdsearch.search.confirmations import confirmations
 from pdsearch.search.teachers import dense_jobs
 from pdsearch.specs import StudentSpec
 from tests.search.played import DESCRIBE, ledger, run_one, searching, space
