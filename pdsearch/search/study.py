@@ -227,23 +227,11 @@ def _agenda(
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
         observer=observer,
-        together=Choice(
-            lambda: prepare_images(images, site, observer.say),
-            site,
-            gpu=space.resources.gpu > 0,
-            wanted=_wanted(space),
-            say=observer.say,
-        ),
+        together=Choice(space, lambda: prepare_images(images, site, observer.say), site, observer.say),
         forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
         fence=partial(check_held, lease, records.folder.parent),
     )
-
-
-def _wanted(space: Space) -> bool | None:
-    """Return whether a person wants seeds trained together; None: wherever it pays."""
-    together = space.confirm.together if space.confirm else False
-    return together if isinstance(together, bool) else None
 
 
 def _fingerprint(space: Space) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from pdsearch.data import Dataset
 from pdsearch.distillation.registry import losses
+from pdsearch.space import Space
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.stages.keys import config_key
 from pdsearch.stages.obtain import drain
@@ -15,66 +16,64 @@ from pdsearch.stages.site import Site
 
 __all__ = ["Choice", "Pays", "beside", "can_be", "confirmed"]
 
+AUTO = "auto"
+
 Pays = Callable[[TrialSpec, StudentSpec, int], bool]
 """pays(trial, its student as it is built, number of seeds) -> whether they are trained as one network."""
 
 
 class Choice:
-    """Decides by measurement on this machine, which is taken to be of the type of the workers.
+    """Decides for a space: as it says, or by measurement on this machine, which is taken to be like the workers'.
 
     Args:
-        images: The data set, asked for when something is to be measured.
-        site: Where it is measured; its store keeps what came out.
-        gpu: Whether the students are trained on GPUs.
-        wanted: Whether a person wants it (wherever it can be) or not; None leaves it to the measurement.
+        space: What is searched.
+        images: Returns the data set, asked for when something is to be tried.
+        site: Where that is tried; its store keeps what was measured.
         say: Tells a person.
     """
 
     def __init__(
-        self,
-        images: Callable[[], Dataset],
-        site: Site,
-        *,
-        gpu: bool,
-        wanted: bool | None,
-        say: Callable[[str], None],
+        self, space: Space, images: Callable[[], Dataset], site: Site, say: Callable[[str], None]
     ) -> None:
-        self._images, self._site, self._gpu, self._wanted, self._say = images, site, gpu, wanted, say
-        self._told: set[str] = set()
+        self._images, self._say = images, say
+        self._wanted = space.confirm.together if space.confirm else False
+        self._site: Site | None = site
+        if space.resources.gpu > 0:
+            # The head of a cluster may have no GPU: nothing can be said of its workers' there.
+            there = torch.cuda.is_available()
+            self._site = Site(site.store, site.progress, device="cuda") if there else None
+        self._decided: dict[tuple[object, ...], bool] = {}
 
     def pays(self, spec: TrialSpec, shape: StudentSpec, seeds: int) -> bool:
         """Decide, by measuring where nobody has."""
-        if self._wanted is False or not can_be(spec):
+        recipe = spec.distill.recipe
+        case = (shape, recipe.batch_size, recipe.optimizer, spec.precision, seeds)
+        if not can_be(spec) or self._wanted is False:
             return False
-        if self._wanted:
-            return possible(shape, self._images())
-        site = self._here()
-        if site is None:
-            return False
-        ratio = drain(pace(spec, shape, self._images(), site, replicas=seeds))
-        text = f"{seeds} seeds of {shape.model} are trained as one network: {ratio:.1f} times as fast, measured here"
-        if ratio >= PAYS and text not in self._told:
-            self._told.add(text)
-            self._say(text)
-        return ratio >= PAYS
+        if case not in self._decided:
+            self._decided[case] = self._tried(spec, shape, seeds)
+        return self._decided[case]
 
     def known(self, spec: TrialSpec, shape: StudentSpec, seeds: int) -> bool:
         """Decide by what was measured before; nothing is measured, or said."""
-        if self._wanted is not None or not can_be(spec):
+        if self._wanted != AUTO or self._site is None or not can_be(spec):
             return self.pays(spec, shape, seeds)
-        site = self._here()
-        if site is None:
-            return False
-        entry = site.store.find("pace", pace_key(spec, shape, self._images(), site, replicas=seeds))
+        key = pace_key(spec, shape, self._images(), self._site, replicas=seeds)
+        entry = self._site.store.find("pace", key)
         return entry is not None and told_ratio(entry) >= PAYS
 
-    def _here(self) -> Site | None:
-        if not self._gpu:
-            return self._site
-        # The head of a cluster may have no GPU: nothing can be said of its workers' there.
-        return (
-            Site(self._site.store, self._site.progress, device="cuda") if torch.cuda.is_available() else None
-        )
+    def _tried(self, spec: TrialSpec, shape: StudentSpec, seeds: int) -> bool:
+        if self._wanted != AUTO:
+            return possible(shape, self._images())
+        if self._site is None:
+            return False
+        ratio = drain(pace(spec, shape, self._images(), self._site, replicas=seeds))
+        if ratio >= PAYS:
+            self._say(
+                f"{seeds} seeds of {shape.model} are trained as one network:"
+                f" {ratio:.1f} times as fast, measured here"
+            )
+        return ratio >= PAYS
 
 
 def can_be(spec: TrialSpec) -> bool:

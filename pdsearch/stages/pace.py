@@ -40,51 +40,71 @@ class _Case:
     """What is timed.
 
     Args:
-        networks: Replicas, untrained.
         spec: Names batch size, optimizer and precision.
+        shape: The student as it is built.
         data: The images; their shape counts.
         engine: Where they are trained.
     """
 
-    networks: list[nn.Module]
     spec: TrialSpec
+    shape: StudentSpec
     data: Dataset
     engine: Engine
 
-    def ratio(self) -> float:
-        """Return how many times as fast all are trained as one network; 0 where they cannot be, or steps are slow."""
-        data = self.data
-        if not agrees(self.networks, (data.channels, data.image_size, data.image_size)):
+    def ratio(self, replicas: int) -> float:
+        """Return how many times as fast they train as one network; 0 where they cannot, or where steps are slow."""
+        if self._slow() or not possible(self.shape, self.data):
             return 0.0
-        alone = [self._step(network, count=1) for network in self.networks]
-        _seconds(alone[:1], self.engine)  # What the first step of a process prepares is not its own.
-        if _seconds(alone[:1], self.engine) / STEPS > SLOW_S:
-            return 0.0
-        together = [self._step(Stack(self.networks), count=len(self.networks))]
-        taken = [(_seconds(alone, self.engine), _seconds(together, self.engine)) for _ in range(TURNS + 1)]
+        networks = [self._network(seed) for seed in range(replicas)]
+        alone = [self._step(network) for network in networks]
+        together = [self._step(Stack(networks), count=replicas)]
+        taken = [(self._seconds(alone), self._seconds(together)) for _ in range(TURNS + 1)]
         # The first turn warms up.
         one_by_one, as_one = ([turn[way] for turn in taken[1:]] for way in (0, 1))
         return statistics.median(one_by_one) / statistics.median(as_one)
 
-    def _step(self, model: nn.Module, *, count: int) -> Callable[[], None]:
-        engine, recipe, size = self.engine, self.spec.distill.recipe, self.data.image_size
+    def _slow(self) -> bool:
+        """Whether a step of one network takes long; two images tell of the largest, which a batch would keep busy."""
+        for images in (2, self._batch):
+            step = self._step(self._network(0), images=images)
+            step()  # What the first step prepares is not its own.
+            if self._seconds([step], steps=1) > SLOW_S:
+                return True
+        return False
+
+    @property
+    def _batch(self) -> int:
+        return min(self.spec.distill.recipe.batch_size, len(self.data.train))
+
+    def _network(self, seed: int) -> nn.Module:
+        return blank(self.shape.model, self.shape.options, self.data, seed)
+
+    def _step(self, model: nn.Module, *, count: int = 1, images: int | None = None) -> Callable[[], None]:
+        engine, size, batch = self.engine, self.data.image_size, images or self._batch
         engine.place(model).train()
-        optimizer = make_optimizer(model, recipe)
-        batch = min(recipe.batch_size, len(self.data.train))
-        shape = (batch, count * self.data.channels, size, size)
-        images = engine.images(torch.randn(shape))
+        optimizer = make_optimizer(model, self.spec.distill.recipe)
+        seen = engine.images(torch.randn(batch, count * self.data.channels, size, size))
         targets = torch.zeros(batch * count, dtype=torch.int64, device=engine.device)
 
         def step() -> None:
             for weight in model.parameters():  # Optimizer.zero_grad would load torch's compiler.
                 weight.grad = None
             with engine.autocast():
-                logits: Tensor = model(images)
+                logits: Tensor = model(seen)
                 loss = functional.cross_entropy(logits.float().reshape(len(targets), -1), targets)
             torch.autograd.backward(loss)
             optimizer.step()
 
         return step
+
+    def _seconds(self, each: list[Callable[[], None]], steps: int = STEPS) -> float:
+        began = time.perf_counter()
+        for step in each:
+            for _ in range(steps):
+                step()
+        if self.engine.kind == "cuda":
+            torch.cuda.synchronize(self.engine.device)
+        return time.perf_counter() - began
 
 
 def pace(
@@ -102,10 +122,8 @@ def pace(
 
     def make() -> Generator[Progress, None, Made]:
         yield Progress("pace", note=f"{replicas} seeds as one network, against one by one")
-        engine = site.engine(spec.precision)
         with reproducible(0, device=site.device):
-            networks = [blank(shape.model, shape.options, data, seed) for seed in range(replicas)]
-            ratio = _Case(networks, spec, data, engine).ratio()
+            ratio = _Case(spec, shape, data, site.engine(spec.precision)).ratio(replicas)
         return Made({}, {"ratio": round(ratio, 3)})
 
     entry = yield from obtain(site, "pace", pace_key(spec, shape, data, site, replicas=replicas), make)
@@ -139,16 +157,6 @@ def pace_key(spec: TrialSpec, shape: StudentSpec, data: Dataset, site: Site, *, 
         "torch": torch.__version__,
     }
     return stage_key("pace", STAGE_VERSIONS["pace"], fields=fields, upstream={})
-
-
-def _seconds(steps: list[Callable[[], None]], engine: Engine) -> float:
-    began = time.perf_counter()
-    for step in steps:
-        for _ in range(STEPS):
-            step()
-    if engine.kind == "cuda":
-        torch.cuda.synchronize(engine.device)
-    return time.perf_counter() - began
 
 
 def _machine(device: str) -> str:

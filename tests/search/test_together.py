@@ -9,8 +9,10 @@ import pytest
 from pdsearch.search import together
 from pdsearch.search.together import Choice, beside, can_be, confirmed
 from pdsearch.specs import StudentSpec, TrialSpec
+from pdsearch.stages import pace as pacing
 from pdsearch.stages.keys import config_key
 from pdsearch.stages.site import Site
+from tests.search.played import space
 from tests.stages.digits import RECIPE, SPEC, data, distilled, site
 
 SHAPE = StudentSpec("convnet_s")
@@ -70,29 +72,43 @@ def here(tmp_path: Path) -> Site:
     return site(tmp_path)
 
 
-def choice(at: Site, wanted: bool | None, said: list[str]) -> Choice:
-    return Choice(lambda: data(SPEC, at), at, gpu=False, wanted=wanted, say=said.append)
+def choice(at: Site, wanted: bool | str, said: list[str]) -> Choice:
+    small = space(Path("unused"), confirm={"teachers": 1, "seeds": 3, "together": wanted})
+    return Choice(small, lambda: data(SPEC, at), at, said.append)
 
 
-def test_a_measurement_decides_and_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_decides_once_and_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    auto = choice(site(tmp_path), None, said)
+    auto = choice(site(tmp_path), "auto", said)
     assert not auto.known(SPEC, SHAPE, 3)
     monkeypatch.setattr(together, "PAYS", 0.01)
     assert auto.pays(SPEC, SHAPE, 3)
-    assert auto.pays(SPEC, SHAPE, 3)
     assert auto.known(SPEC, SHAPE, 3)
+    monkeypatch.setattr(together, "pace", None)  # Asked again it would fail.
+    assert auto.pays(distilled(loss="ce", params=()), SHAPE, 3)
     assert len(said) == 1
     assert said[0].startswith("3 seeds of convnet_s are trained as one network: ")
+
+
+def test_a_measurement_of_another_run_decides_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = choice(site(tmp_path), "auto", [])
+    found = first.pays(SPEC, SHAPE, 3)
+    monkeypatch.setattr(pacing._Case, "ratio", lambda *_: 0.0 if found else 9.0)
+    assert choice(site(tmp_path), "auto", []).pays(SPEC, SHAPE, 3) is found
     monkeypatch.setattr(together, "PAYS", 1e9)
-    assert not auto.pays(SPEC, SHAPE, 3)
+    assert not choice(site(tmp_path), "auto", []).pays(SPEC, SHAPE, 3)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_a_person_decides_without_a_measurement_but_not_what_cannot_be(here: Site, wanted: bool) -> None:
+def test_a_person_decides_without_a_measurement_but_not_what_cannot_be(
+    here: Site, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
     said: list[str] = []
     chosen = choice(here, wanted, said)
     assert chosen.pays(SPEC, SHAPE, 3) is chosen.known(SPEC, SHAPE, 3) is wanted
+    assert not chosen.pays(SPEC, StudentSpec("shufflenetv2"), 3)
+    monkeypatch.setattr(together, "possible", None)  # Tried again it would fail.
+    assert chosen.pays(SPEC, SHAPE, 3) is wanted
     assert not chosen.pays(SPEC, StudentSpec("shufflenetv2"), 3)
     assert not chosen.pays(distilled(loss="fitnet", params=()), SHAPE, 3)
     assert said == []

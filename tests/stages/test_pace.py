@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from pdsearch.specs import StudentSpec
 from pdsearch.stages import pace as pacing
 from pdsearch.stages.obtain import drain
-from pdsearch.stages.pace import pace, pace_key, possible
+from pdsearch.stages.pace import _Case, pace, pace_key, possible
 from pdsearch.stages.site import Site
+from pdsearch.training import Engine
 from tests.stages.digits import SPEC, data, distilled, site
 
 SMALL, UNLIKE = StudentSpec("convnet_s"), StudentSpec("shufflenetv2")
@@ -29,7 +31,7 @@ def test_it_is_measured_once_for_all_studies_of_a_storage(
     found = drain(pace(SPEC, SMALL, data(SPEC, here), here, replicas=3))
     assert found > 0
     assert torch.equal(torch.get_rng_state(), before)
-    monkeypatch.setattr(pacing._Case, "ratio", lambda _: 0.5)
+    monkeypatch.setattr(_Case, "ratio", lambda *_: 0.5)
     other = site(tmp_path)
     assert drain(pace(SPEC, SMALL, data(SPEC, other), other, replicas=3)) == round(found, 3)
     assert drain(pace(SPEC, SMALL, data(SPEC, other), other, replicas=2)) == 0.5
@@ -48,12 +50,31 @@ def test_what_is_measured_is_part_of_its_key(here: Site) -> None:
     assert len(keys) == 5
 
 
-def test_networks_that_cannot_be_one_and_slow_ones_are_not_timed(
-    here: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_networks_that_cannot_be_one_are_not_timed(here: Site) -> None:
     images = data(SPEC, here)
     assert possible(SMALL, images)
     assert not possible(UNLIKE, images)
     assert drain(pace(SPEC, UNLIKE, images, here, replicas=2)) == 0
+
+
+def test_of_slow_networks_one_is_built_and_sees_two_images(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+    shown: list[int] = []
+    make, place = _Case._network, Engine.images
+
+    def network(case: _Case, seed: int) -> nn.Module:
+        built.append(seed)
+        return make(case, seed)
+
+    def images(engine: Engine, seen: torch.Tensor) -> torch.Tensor:
+        shown.append(len(seen))
+        return place(engine, seen)
+
+    monkeypatch.setattr(_Case, "_network", network)
+    monkeypatch.setattr(Engine, "images", images)
     monkeypatch.setattr(pacing, "SLOW_S", 0.0)
-    assert drain(pace(SPEC, SMALL, images, here, replicas=2)) == 0
+    assert drain(pace(SPEC, SMALL, data(SPEC, here), here, replicas=5)) == 0
+    assert built == [0]
+    assert shown == [2]
