@@ -29,7 +29,7 @@ class Pointwise(nn.Conv2d):
         """Return (B, outputs, H / stride, W / stride)."""
         if not (self.training and self._pays(maps)):
             return super().forward(maps)
-        return functional.conv2d(every(maps, self.stride[0]), self.weight)
+        return functional.conv2d(every(maps, self.stride[0]), self.weight, groups=self.groups)
 
     def _pays(self, maps: Tensor) -> bool:
         stride, (height, width) = self.stride[0], maps.shape[-2:]

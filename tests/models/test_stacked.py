@@ -74,6 +74,19 @@ def test_weights_decay_as_those_of_one_do() -> None:
     assert [weight.dim() > 1 for weight in Stack(mine).parameters()] == flat
 
 
+class StrangeError(Exception):
+    """What a network of somebody's own may raise."""
+
+
+class Picky(nn.Module):
+    """A part that knows how many channels it wants."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if maps.shape[1] != 4:
+            raise StrangeError
+        return maps
+
+
 class Odd(nn.Module):
     """A classifier with one part that does not stack."""
 
@@ -96,6 +109,7 @@ class Odd(nn.Module):
         (nn.PReLU(4), False),
         (nn.Conv2d(4, 4, 1, groups=2), True),
         (nn.MaxPool2d(2), True),
+        (Picky(), False),
     ],
 )
 def test_parts_that_mix_channels_or_draw_at_random_are_noticed(part: Any, same: bool) -> None:
@@ -108,3 +122,15 @@ def test_parts_that_mix_channels_or_draw_at_random_are_noticed(part: Any, same: 
 def test_a_part_with_weights_that_cannot_be_joined_is_named() -> None:
     with pytest.raises(ValueError, match="GroupNorm cannot be stacked"):
         Stack([Odd(nn.GroupNorm(2, 4)) for _ in range(2)])
+
+
+@pytest.mark.parametrize("name", sorted(set(models) - SLOW - UNLIKE))
+def test_what_networks_do_otherwise_in_bf16_is_stacked_too(name: str) -> None:
+    mine = [network.train() for network in networks(name, count=2)]
+    seen = [image.float() for image in images(2)]
+    stack = Stack(mine).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        together = stack(torch.cat(seen, dim=1))
+        apart = torch.stack([network(own) for network, own in zip(mine, seen, strict=True)], dim=1)
+    together.sum().backward()
+    assert torch.allclose(together.float(), apart.float(), atol=0.05)
