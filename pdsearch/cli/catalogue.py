@@ -168,7 +168,7 @@ def _options(builder: Callable[..., Any], text: str) -> tuple[ParameterInfo, ...
             log=False,
             help=said.get(name, ""),
         )
-        for name, declared in (options_of(builder) or {}).items()
+        for name, declared in options_of(builder).items()
     )
 
 

@@ -14,12 +14,13 @@ from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
 
-__all__ = ["Builder", "build", "lasting", "models", "options_of", "without_weights"]
+__all__ = ["Builder", "build", "lasting", "models", "options_of", "takes_others", "without_weights"]
 
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
 
 PREFIX = "torchvision/"
+VAR_KEYWORD, VAR_POSITIONAL = Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL
 BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
 
@@ -59,13 +60,27 @@ def _own(name: str) -> Builder:
     return builder
 
 
+def options_of(builder: Builder) -> Mapping[str, Parameter]:
+    """Return a model's declared options by name, from its builder's signature."""
+    return {
+        name: parameter
+        for name, parameter in _declared(builder).items()
+        if name not in BUILD_ARGUMENTS and parameter.kind not in (VAR_KEYWORD, VAR_POSITIONAL)
+    }
+
+
+def takes_others(builder: Builder) -> bool:
+    """Say whether a model takes options that its builder does not declare."""
+    return any(parameter.kind is VAR_KEYWORD for parameter in _declared(builder).values())
+
+
 @lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
-def options_of(builder: Builder) -> Mapping[str, Parameter] | None:
-    """Return a model's options by name, from its builder's signature; None if it takes any."""
-    parameters = signature(builder).parameters
-    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return None
-    return {name: parameter for name, parameter in parameters.items() if name not in BUILD_ARGUMENTS}
+def _declared(builder: Builder) -> Mapping[str, Parameter]:
+    try:
+        return signature(builder, eval_str=True).parameters
+    # An annotation of the user's own, if it is text, may be any text.
+    except Exception:
+        return signature(builder).parameters
 
 
 models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")
@@ -90,9 +105,9 @@ def build(
     """
     builder, given = models.get(name), dict(options)
     known = options_of(builder)
-    unknown = [option for option in given if known is not None and option not in known]
+    unknown = [option for option in given if option not in known and not takes_others(builder)]
     if unknown:
-        hint = f"its options: {', '.join(sorted(known or ())) or 'none'}"
+        hint = f"its options: {', '.join(sorted(known)) or 'none'}"
         raise ConfigError(f"model {name!r} has no option {unknown[0]!r}", hint=hint)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also seed every accelerator, which the fork does not restore.

@@ -7,7 +7,7 @@ from typing import Any
 from pdsearch.errors import ConfigError
 from pdsearch.specs import PruneSpec
 
-__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "option_names", "registered"]
+__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "Options", "options_in", "registered"]
 
 NO_PRUNING = "none"
 """The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
@@ -17,13 +17,29 @@ FROM_TEACHER = "from_teacher"
 
 
 @dataclass(frozen=True)
+class Options:
+    """What a model can be given; `name in options` says whether it takes that one.
+
+    Args:
+        types: The annotation of each declared option; `inspect.Parameter.empty` where its builder has none.
+        others: It takes any other as well.
+    """
+
+    types: Mapping[str, Any] = field(default_factory=dict)
+    others: bool = False
+
+    def __contains__(self, name: object) -> bool:
+        return self.others or name in self.types
+
+
+@dataclass(frozen=True)
 class Catalog:
     """The names a space file may use, apart from the registries so that tests may bring their own.
 
     Args:
         sources: Data sources.
         augmentations: Augmentations of training views.
-        models: Names of the options of each model; None where a model takes any.
+        models: The options of each model.
         refused: Why a model that a document names is none, where there is more to say than that it is unknown.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
@@ -34,7 +50,7 @@ class Catalog:
 
     sources: tuple[str, ...] = ()
     augmentations: tuple[str, ...] = ()
-    models: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    models: Mapping[str, Options] = field(default_factory=dict)
     refused: Mapping[str, ConfigError] = field(default_factory=dict)
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
@@ -54,7 +70,7 @@ def registered() -> Catalog:
     return Catalog(
         sources=tuple(sources.names()),
         augmentations=tuple(augmentations.names()),
-        models={name: option_names(models.get(name)) for name in models},
+        models={name: options_in(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
         canonical_augment=canonical,
@@ -62,9 +78,9 @@ def registered() -> Catalog:
     )
 
 
-def option_names(builder: Callable[..., Any]) -> frozenset[str] | None:
-    """Return the names of a model's options, by its builder's signature; None if it takes any."""
-    from pdsearch.models.registry import options_of  # loads torch
+def options_in(builder: Callable[..., Any]) -> Options:
+    """Return a model's options, by its builder's signature."""
+    from pdsearch.models.registry import options_of, takes_others  # loads torch
 
-    options = options_of(builder)
-    return None if options is None else frozenset(options)
+    types = {name: declared.annotation for name, declared in options_of(builder).items()}
+    return Options(types, takes_others(builder))

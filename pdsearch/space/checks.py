@@ -72,7 +72,7 @@ def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
         if m != NO_PRUNING
         for f in draft.catalog.methods[m].__dataclass_fields__
     ]
-    options = [o for known in draft.catalog.models.values() for o in known or ()]
+    options = [o for known in draft.catalog.models.values() for o in known.types]
     known = {"distill": ["loss", "seed", "view_seed", *losses], "prune.params": methods}.get(section, options)
     known = sorted(set(known))
     draft.complain(

@@ -7,7 +7,7 @@ from typing import Any
 from pdsearch.dotted import is_dotted
 from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams, Registry
-from pdsearch.space.catalog import Catalog, option_names
+from pdsearch.space.catalog import Catalog, Options, options_in
 from pdsearch.space.document import Node, Path, dotted, mark_of, node_at
 from pdsearch.space.parameters import choices_of
 from pdsearch.space.problems import Problems
@@ -48,14 +48,14 @@ def _named(root: Node, *sections: str) -> Iterable[tuple[str, str]]:
                 yield f"{section}.{field}", name
 
 
-def _options(root: Node, field: str, name: str, problems: Problems) -> frozenset[str] | None:
+def _options(root: Node, field: str, name: str, problems: Problems) -> Options:
     from pdsearch.models.registry import models  # loads torch
 
     try:
-        return option_names(models.get(name))
+        return options_in(models.get(name))
     except ConfigError as error:
         _note(root, field, error, problems)
-        return None
+        return Options(others=True)
 
 
 def _params(root: Node, field: str, name: str, problems: Problems) -> type[Any]:

@@ -21,6 +21,7 @@ from pdsearch.specs import DistillSpec
 
 __all__ = ["Declarations", "choices_of", "read_space", "selectable_in"]
 
+NETWORKS = ("teacher", "student")
 RANGE_KEYS = ("low", "high", "log", "step")
 
 
@@ -35,13 +36,19 @@ class Declarations:
 
 
 def selectable_in(root: Node, catalog: Catalog) -> Selectable:
-    """Return which methods and losses a document can choose, as far as it can be read."""
+    """Return which methods, losses and models a document can choose, as far as it can be read."""
     methods = choices_of(root, "prune", "method", NO_PRUNING)
     losses = choices_of(root, "distill", "loss", DistillSpec.loss)
     known = (NO_PRUNING, *catalog.methods)
     return Selectable(
         methods=tuple(m for m in methods if m in known),
         losses=tuple(x for x in losses if x in catalog.losses),
+        models={
+            f"{section}.model": tuple(
+                m for m in choices_of(root, section, "model", "") if m in catalog.models
+            )
+            for section in NETWORKS
+        },
         sure=set(methods) <= set(known) and set(losses) <= set(catalog.losses),
     )
 
@@ -84,7 +91,7 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
 
 
 def _narrowed(node: Node, selectable: Selectable) -> Selectable:
-    """Return the methods and losses for which a parameter counts, by its own `when`."""
+    """Return the methods, losses and models for which a parameter counts, by its own `when`."""
     when: Any = to_plain(node)
     when = when.get("when") if isinstance(when, dict) else None
     if not isinstance(when, dict):
@@ -97,6 +104,10 @@ def _narrowed(node: Node, selectable: Selectable) -> Selectable:
         selectable,
         methods=tuple(m for m in selectable.methods if m in _listed(methods)),
         losses=tuple(x for x in selectable.losses if x in _listed(losses)),
+        models={
+            field: tuple(m for m in chosen if m in _listed(when.get(field, chosen)))
+            for field, chosen in selectable.models.items()
+        },
     )
 
 

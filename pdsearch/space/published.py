@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from pdsearch.errors import ConfigError
-from pdsearch.space.catalog import Catalog, option_names
+from pdsearch.space.catalog import Catalog, options_in
 from pdsearch.space.document import Node
 
 __all__ = ["TORCHVISION", "with_published"]
@@ -22,7 +22,7 @@ def with_published(catalog: Catalog, root: Node) -> Catalog:
     found, refused = {}, {}
     for name in sorted(wanted):
         try:
-            found[name] = option_names(models.get(name))
+            found[name] = options_in(models.get(name))
         except ConfigError as error:
             refused[name] = error
     return dataclasses.replace(catalog, models={**catalog.models, **found}, refused=refused)

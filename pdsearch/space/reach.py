@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pdsearch.space.catalog import NO_PRUNING, Catalog
+from pdsearch.space.catalog import NO_PRUNING, Catalog, Options
 from pdsearch.space.model import Parameter
 from pdsearch.space.order import in_order
 from pdsearch.space.problems import show
@@ -110,8 +110,7 @@ class Reach:
             return "" if _has(self.catalog.losses, values["distill.loss"], field) else "distill.loss"
         if section in ("teacher.options", "student.options"):
             model = f"{section.removesuffix('.options')}.model"
-            known = self.catalog.models.get(values[model], frozenset())
-            return "" if known is None or field in known else model
+            return "" if field in self.catalog.models.get(values[model], Options()) else model
         if section == "train.teacher" and values["teacher.checkpoint"]:
             return "teacher.checkpoint"
         pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"

@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
 
-from pdsearch.space.catalog import Catalog
+from pdsearch.space.catalog import Catalog, Options
+from pdsearch.space.options import option_rule
 from pdsearch.space.sections import (
     OPTION_NAME,
     DataSection,
     DistillSection,
-    OptionValue,
     PruneSection,
     RecipeSection,
     StudentSection,
@@ -52,9 +52,6 @@ ONCE_PER_STUDY = frozenset(
 """Fixed in a study: every trial must be validated on the same images."""
 
 
-OPTION_RULE = field_rule(OptionValue)
-
-
 @dataclass(frozen=True)
 class Selectable:
     """The pruning methods and losses that a space can choose.
@@ -62,11 +59,13 @@ class Selectable:
     Args:
         methods: Known names; "none" leaves the teacher dense.
         losses: Known names.
-        sure: All names the space chooses are known.
+        models: Known names by the field that can choose them, "teacher.model" or "student.model".
+        sure: All methods and losses the space chooses are known.
     """
 
     methods: tuple[str, ...]
     losses: tuple[str, ...]
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sure: bool = True
 
 
@@ -102,7 +101,7 @@ def rule_of(name: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
     """Return the rule of a dotted name that a trial's spec has, or None."""
     prefix, _, field = name.rpartition(".")
     if prefix in FREE_GROUPS and prefix != "prune.params":
-        return _option_rule(prefix, field, catalog)
+        return _option_rule(prefix, field, catalog, selectable)
     if prefix in SECTIONS and name not in FREE_GROUPS and field in SECTIONS[prefix].model_fields:
         return _field_rule(prefix, field)
     parts = [part_params(params)[field] for params in _holding(name, catalog, selectable).values()]
@@ -124,12 +123,13 @@ def _field_rule(prefix: str, field: str) -> Rule:
     return field_rule(info.annotation, info.metadata)
 
 
-def _option_rule(prefix: str, field: str, catalog: Catalog) -> Rule | None:
-    if not re.match(OPTION_NAME, field):
+def _option_rule(prefix: str, option: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
+    known = prefix == "data.options" or any(option in options for options in catalog.models.values())
+    if not known or not re.match(OPTION_NAME, option):
         return None
-    taken = list(catalog.models.values())
-    known = prefix == "data.options" or any(options is None or field in options for options in taken)
-    return OPTION_RULE if known else None
+    chosen = selectable.models.get(prefix.replace("options", "model"), ())
+    types = [catalog.models.get(model, Options()).types for model in chosen]
+    return option_rule([declared[option] for declared in types if option in declared])
 
 
 @cache

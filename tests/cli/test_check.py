@@ -73,6 +73,16 @@ def test_a_mistake_is_one_message_and_ends_with_2(file: Path, capsys: pytest.Cap
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.parametrize("verb", ["check", "plan", "run"])
+def test_an_option_of_the_wrong_type_ends_every_command_with_its_line(
+    file: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(SPACE.replace("model: convnet_s", "model: wrn_16_2, options: {widths: 16}"))
+    assert main([verb, str(file)]) == 2
+    said = f"{file}:4:46 key student.options.widths: expected a list, got 16\n  -> write [a, b]\n"
+    assert capsys.readouterr().err == f"pdsearch: {said}"
+
+
 def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "absent.yaml")]) == 2
     assert "absent.yaml" in capsys.readouterr().err

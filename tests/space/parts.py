@@ -1,9 +1,11 @@
 """A catalog for the tests of the room: they neither load torch nor depend on what is registered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pdsearch.registry import NoParams, parameter
 from pdsearch.space import Catalog
+from pdsearch.space.catalog import Options
 
 __all__ = ["CATALOG", "KdParams", "MarginParams", "TaylorParams"]
 
@@ -31,10 +33,10 @@ CATALOG = Catalog(
     sources=("digits", "parquet"),
     augmentations=("none", "crop", "crop_flip"),
     models={
-        "convnet_s": frozenset({"widths"}),
-        "convnet_l": frozenset({"widths"}),
-        "resnet8": frozenset(),
-        "resnet20": frozenset(),
+        "convnet_s": Options({"widths": Sequence[int]}),
+        "convnet_l": Options({"widths": Sequence[int]}),
+        "resnet8": Options(),
+        "resnet20": Options(),
     },
     methods={"magnitude": NoParams, "random": NoParams, "taylor": TaylorParams},
     losses={"kd": KdParams, "ce": NoParams, "margin": MarginParams},

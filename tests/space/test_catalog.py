@@ -4,7 +4,7 @@ from typing import Any
 from torch import nn
 
 from pdsearch.registry import Registry
-from pdsearch.space.catalog import Catalog, option_names, registered
+from pdsearch.space.catalog import Catalog, Options, options_in, registered
 
 
 def builder(*, num_classes: int, channels: int, image_size: int, depth: int = 1) -> nn.Module:
@@ -16,9 +16,15 @@ def anything(**options: Any) -> nn.Module:
 
 
 def test_options_are_what_a_builder_takes_beyond_the_data() -> None:
-    assert option_names(builder) == frozenset({"depth"})
-    assert option_names(partial(builder, depth=2)) == frozenset({"depth"})
-    assert option_names(anything) is None
+    assert options_in(builder) == Options({"depth": int})
+    assert options_in(partial(builder, depth=2)) == Options({"depth": int})
+    assert options_in(anything) == Options(others=True)
+
+
+def test_declared_options_are_known_beside_any_others() -> None:
+    assert "depth" in Options({"depth": int})
+    assert "width" not in Options({"depth": int})
+    assert "width" in Options({"depth": int}, others=True)
 
 
 def test_the_catalog_holds_what_is_registered() -> None:

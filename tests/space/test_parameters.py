@@ -26,11 +26,6 @@ def test_a_range_has_the_type_of_its_field() -> None:
     assert isinstance(found.step, int)
 
 
-@pytest.mark.parametrize(("low", "kind"), [(1, "int"), (1.0, "float")])
-def test_an_option_has_the_type_of_its_ends(low: float, kind: str) -> None:
-    assert only("teacher.options.widths", {"low": low, "high": 3}).kind == kind
-
-
 def test_choices_have_the_type_of_their_field() -> None:
     assert repr(only("train.distill.weight_decay", [0, 1e-4]).choices) == "(0.0, 0.0001)"
 
