@@ -153,7 +153,8 @@ class Composer:
             if name in children:
                 first = node.keys[name].line
                 again = self._mark(key).line
-                what = f"the key {shorten(name)!r} stands twice: first on line {first}, again on line {again}"
+                lines = f": first on line {first}, again on line {again}" if first != again else ""
+                what = f"the key {shorten(name)!r} stands twice{lines}"
                 self.problems.add(what, self._mark(key), key=dotted((*path, name)), hint="keep one of them")
                 continue
             children[name], node.keys[name] = child, self._mark(key)

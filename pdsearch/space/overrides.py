@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pdsearch.errors import ConfigError
-from pdsearch.space.document import Mark, Node, Path, shorten
+from pdsearch.space.document import Mark, Node, Path, dotted, shorten
 from pdsearch.space.reader import read_yaml
 
 __all__ = ["apply_overrides"]
@@ -21,11 +21,14 @@ def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
     """
     for text in overrides:
         name, equals, value = text.partition("=")
+        name = name.strip()
         source = f"--set {shorten(text)}"
-        if not equals or not all(name.strip().split(".")):
+        if not equals or not all(name.split(".")):
             raise ConfigError("no override", where=source, hint="write dotted=value, e.g. search.trials=5")
-        node = _remark(read_yaml(value.encode("utf-8", "surrogatepass"), source), Mark(source))
-        root = _put(root, _path(name.strip()), node, source)
+        path = _path(name)
+        content = value.encode("utf-8", "surrogatepass")
+        node = _remark(read_yaml(content, source, inside=dotted(path)), Mark(source))
+        root = _put(root, path, node, f"{source} key {dotted(path)}")
     return root
 
 
@@ -34,16 +37,19 @@ def _path(name: str) -> Path:
     return (head, rest) if head == "space" and rest else tuple(name.split("."))
 
 
-def _put(node: Node, path: Path, value: Node, source: str) -> Node:
+def _put(node: Node, path: Path, value: Node, where: str) -> Node:
     if not path:
         return value
     if node.value is None:
         node = Node(value.mark, {})
     step = path[0]
     if not isinstance(node.value, dict) or not isinstance(step, str):
-        raise ConfigError("it leads into a single value", where=source, hint="check the dotted name")
+        what, hint = "it leads into a single value", "check the dotted name"
+        if isinstance(node.value, list):
+            what, hint = "it leads into a list", "give the whole list: NAME=[a, b]"
+        raise ConfigError(what, where=where, hint=hint)
     child = node.value.get(step, Node(value.mark, None))
-    children = {**node.value, step: _put(child, path[1:], value, source)}
+    children = {**node.value, step: _put(child, path[1:], value, where)}
     # A key that leads to the value keeps its place in the file; the last one is where a message about it points.
     place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
     return Node(node.mark, children, {**node.keys, step: place})

@@ -34,9 +34,18 @@ class Problem:
 
 @dataclass
 class Problems:
-    """The mistakes found so far in one source; the same one at the same place counts once."""
+    """The mistakes found so far in one source; the same one at the same place counts once.
+
+    Args:
+        source: What messages call it, e.g. the path.
+        inside: The dotted key under which the source's value will stand, where it is one value and no file: messages
+            name the key, and no line.
+        found: The mistakes.
+        keys: The keys that are wrong, and all around them.
+    """
 
     source: str
+    inside: str = ""
     found: dict[Problem, None] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
 
@@ -44,6 +53,9 @@ class Problems:
         self, what: str, mark: Mark, *, key: str = "", hint: str | Callable[[], str] | None = None
     ) -> None:
         """Note a mistake."""
+        if self.inside:
+            mark = Mark(mark.source)
+            key = self.inside + (f".{key}" if key and not key.startswith("[") else key)
         self.found[Problem(what, mark, key, hint)] = None
         for end in [i for i, c in enumerate(key) if c in ".["] + [len(key)]:
             self.keys.add(key[:end])

@@ -18,17 +18,18 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud80
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_yaml(content: bytes, source: str) -> Node:
+def read_yaml(content: bytes, source: str, *, inside: str = "") -> Node:
     """Read one YAML document.
 
     Args:
         content: The file's bytes, UTF-8, at most MAX_BYTES.
         source: What messages call it, e.g. the path.
+        inside: The dotted key under which it will stand, where it is one value and no file.
 
     Raises:
-        ConfigError: It is not YAML, or not within the limits; with line and column.
+        ConfigError: It is not YAML, or not within the limits; with line and column, or with that key.
     """
-    problems = Problems(source)
+    problems = Problems(source, inside)
     text = _decode(content, problems)
     root: Node | None = None
     try:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,26 +32,61 @@ def test_the_last_one_wins_and_equals_signs_belong_to_the_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    "text",
+    ["search.trials", "=5", "search..trials=5"],
+)
+def test_what_is_no_override(text: str) -> None:
+    with pytest.raises(ConfigError, match="no override") as caught:
+        apply_overrides(read_yaml(b"study: x\n", "f"), [text])
+    assert caught.value.where == f"--set {text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "key"),
     [
-        ("search.trials", "no override"),
-        ("=5", "no override"),
-        ("search..trials=5", "no override"),
-        ("study.name=5", "single value"),
-        ("search.trials=[1", "not YAML"),
-        ("search.trials=!!int 5", "tag"),
+        ("study.name=5", "it leads into a single value", "study.name"),
+        ("constraints.0=5", "it leads into a list", "constraints.0"),
+        ("search.trials=[1", "not YAML", "search.trials"),
+        ("search.trials=!!int 5", "the tag .* is not allowed", "search.trials"),
+        ("search.trials=\x01", "a control character", "search.trials"),
+        ("search.trials=99999999999999999999", "does not fit 64 bits", "search.trials"),
+        ("search={trials: 5, trials: 6}", "the key 'trials' stands twice$", "search.trials"),
+        ("train.distill.lr=.nan", ".nan is not a finite number", "train.distill.lr"),
+        ("train.distill={lr: .inf}", ".inf is not a finite number", "train.distill.lr"),
+        ("train.distill.milestones=[1, .nan]", "finite", "train.distill.milestones[1]"),
+        ("space.prune.ratio={low: .nan, high: 1}", "finite", "space.prune.ratio.low"),
     ],
 )
-def test_what_is_no_override(text: str, what: str) -> None:
-    with pytest.raises(ConfigError, match=what) as caught:
-        apply_overrides(read_yaml(b"study: x\n", "f"), [text])
-    assert str(caught.value).startswith("--set ")
-
-
-def test_a_wrong_value_is_blamed_on_its_override() -> None:
+def test_what_cannot_be_put_in_place_names_its_key_and_that_it_was_set(
+    text: str, what: str, key: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(document(), ["search.trials=many"], catalog=CATALOG)
-    assert caught.value.where == "--set search.trials=many key search.trials"
+        apply_overrides(read_yaml(b"study: x\nconstraints: [y]\n", "f"), [text])
+    assert caught.value.where == f"--set {text} key {key}".replace("\x01", "\\x01")
+    assert re.search(what, caught.value.what)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "key"),
+    [
+        ("search.trials=many", "expected a whole number, got 'many'", "search.trials"),
+        ("search.trials=", "no value", "search.trials"),
+        ("train.distill.lr=[1]", r"expected a number, got \[1\]", "train.distill.lr"),
+        ("train.distill=5", "expected a mapping, got 5", "train.distill"),
+        ("train.distill.lrr=1", "unknown key 'lrr'", "train.distill.lrr"),
+        ("distill.alpha=7", "7 is out of range", "distill.alpha"),
+        ("constraints=5", "expected a list, got 5", "constraints"),
+        ("student.options.widths=16", "expected a list, got 16", "student.options.widths"),
+        ("space.prune.ratio=[2]", "2 is out of range", "space.prune.ratio[0]"),
+        ("space.prune.ratoi=[0.5]", "nothing is called 'prune.ratoi'", "space.prune.ratoi"),
+    ],
+)
+def test_a_wrong_value_is_blamed_on_its_override(text: str, what: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=what) as caught:
+        parse(document(), [text], catalog=CATALOG)
+    assert caught.value.where == f"--set {text} key {key}"
+    assert caught.value.hint
 
 
 def test_a_value_that_does_not_fit_the_rest_is_blamed_on_its_override(tmp_path: Path) -> None:
