@@ -133,7 +133,7 @@ def drawn(space: Space, source: random.Random) -> Any:
     from pdsearch.search.describe import Description
     from pdsearch.search.precision import choose_precision
     from pdsearch.specs import spec_to_json
-    from pdsearch.stages.rehearsal import Students
+    from pdsearch.stages.rehearsal import Untrained
 
     values: dict[str, Any] = {}
     for parameter in space.parameters:
@@ -143,6 +143,6 @@ def drawn(space: Space, source: random.Random) -> Any:
             values[parameter.name] = chosen
     spec = space.resolve(values)
     source_of = sources.get(spec.data.source)
-    students = Students(prepare(source_of.read(spec.data), spec.data))
-    describe = Description(source_of.fingerprint(spec.data), choose_precision(space, students).name)
+    untrained = Untrained(prepare(source_of.read(spec.data), spec.data))
+    describe = Description(source_of.fingerprint(spec.data), choose_precision(space, untrained).name)
     return spec_to_json(describe.complete(spec))

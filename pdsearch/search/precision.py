@@ -7,8 +7,7 @@ import torch
 from pdsearch.models import count_params, has_depthwise
 from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
-from pdsearch.specs import StudentSpec
-from pdsearch.stages.rehearsal import Students
+from pdsearch.stages.rehearsal import Untrained
 from pdsearch.training import resolve_precision
 from pdsearch.training.engine import why_fp32
 
@@ -31,12 +30,12 @@ class Precision:
     reason: str
 
 
-def choose_precision(space: Space, students: Students) -> Precision:
+def choose_precision(space: Space, untrained: Untrained) -> Precision:
     """Return the precision of a study that begins, whatever else its space searches.
 
     Args:
         space: What is searched; its first student counts.
-        students: Where that student is built, to count its weights.
+        untrained: Where that student, or the teacher that shapes it, is built to be looked at.
 
     Raises:
         ConfigError: It cannot be built.
@@ -46,7 +45,7 @@ def choose_precision(space: Space, students: Students) -> Precision:
     if space.resources.gpu > 0:
         # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
         return Precision(resolve_precision(AUTO, "cuda") if torch.cuda.is_available() else "bf16", AUTO)
-    weights, depthwise = _looked_at(space, students)
+    weights, depthwise = _looked_at(space, untrained)
     reason = why_fp32(weights, depthwise=depthwise)
     return Precision("fp32" if reason else "bf16", f"auto: {reason or 'this CPU has instructions for it'}")
 
@@ -58,15 +57,14 @@ def kept_precision(space: Space, began: str) -> Precision:
     )
 
 
-def _looked_at(space: Space, students: Students) -> tuple[int | None, bool]:
+def _looked_at(space: Space, untrained: Untrained) -> tuple[int | None, bool]:
     """Return the first student's size and whether it has depthwise convolutions, as far as they are known.
 
     torchvision's are taken to be large and without them, those of from_teacher to be large and like the teacher.
     """
     spec = space.resolve(space.defaults())
     shaped = spec.student.model == FROM_TEACHER
-    student = StudentSpec(spec.teacher.model, spec.teacher.options) if shaped else spec.student
-    if student.model.startswith(TORCHVISION):
+    if (spec.teacher if shaped else spec.student).model.startswith(TORCHVISION):
         return None, False
-    network = students.get(student)
+    network = untrained.teacher(spec.teacher) if shaped else untrained.student(spec.student)
     return None if shaped else count_params(network), has_depthwise(network)

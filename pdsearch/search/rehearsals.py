@@ -8,7 +8,7 @@ from pdsearch.search.describe import Description
 from pdsearch.space import Parameter, Space
 from pdsearch.space.sense import corners
 from pdsearch.specs import TrialSpec
-from pdsearch.stages.rehearsal import Students, rehearse_lesson, rehearse_pruning
+from pdsearch.stages.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
 
 __all__ = ["check_trials"]
 
@@ -17,21 +17,21 @@ PRUNING = (*TEACHER, "prune.method", "prune.params", "prune.exclude", "prune.sco
 LESSON = (*TEACHER, "student.", "distill.", "data.augment")
 
 
-def check_trials(space: Space, describe: Description, students: Students) -> None:
+def check_trials(space: Space, describe: Description, untrained: Untrained) -> None:
     """Try every pruning of every teacher that a space names, and every lesson: teacher, student and loss.
 
     Args:
         space: What is searched.
         describe: What the study resolved.
-        students: Those that were built already, and the data set.
+        untrained: The networks that were built already, and the data set.
 
     Raises:
         ConfigError: One of them cannot be done; the message says which part and why.
     """
     for spec in _distinct(space, describe, PRUNING):
-        rehearse_pruning(spec, students.data)
+        rehearse_pruning(spec, untrained.data)
     for spec in _distinct(space, describe, LESSON):
-        rehearse_lesson(spec, students)
+        rehearse_lesson(spec, untrained)
 
 
 def _distinct(space: Space, describe: Description, fields: tuple[str, ...]) -> Iterator[TrialSpec]:

@@ -27,7 +27,7 @@ from pdsearch.search.teachers import check_channels_of, check_outside, checkpoin
 from pdsearch.search.together import Choice
 from pdsearch.space import Space, diff
 from pdsearch.specs import DataSpec
-from pdsearch.stages.rehearsal import Students
+from pdsearch.stages.rehearsal import Untrained
 from pdsearch.stages.site import Site
 from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
 
@@ -129,18 +129,18 @@ def _resolved(
     observer: Observer,
 ) -> tuple[Description, Precision]:
     """Settle the precision and try what the space asks for; trials are tried where a study begins."""
-    students = None
+    untrained = None
     if began is None:
         # Before the study is written down: a set that is mended has another fingerprint.
-        students = Students(prepare_images(images, site, observer.say))
-        precision = choose_precision(space, students)
+        untrained = Untrained(prepare_images(images, site, observer.say))
+        precision = choose_precision(space, untrained)
     else:
         precision = kept_precision(space, began["precision"])
     found = replace(found, precision=precision.name)
     check_outside(space, found, site)
     check_channels_of(space, found, site)
-    if students is not None:
-        check_trials(space, found, students)
+    if untrained is not None:
+        check_trials(space, found, untrained)
     return found, precision
 
 

@@ -20,18 +20,18 @@ from pdsearch.models import without_weights
 from pdsearch.parameters import make_params
 from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
-from pdsearch.specs import Params, StudentSpec, TrialSpec
+from pdsearch.specs import Params, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.stages.answers import outputs, shapes
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.student import shaped
 
-__all__ = ["Students", "rehearse_lesson", "rehearse_pruning"]
+__all__ = ["Untrained", "rehearse_lesson", "rehearse_pruning"]
 
 IMAGES = 2
 
 
-class Students:
-    """Untrained students for one data set, to look at and not to train: each is built once.
+class Untrained:
+    """Untrained networks for one data set, to look at and not to train or change: each is built once.
 
     Args:
         data: The data set.
@@ -39,18 +39,29 @@ class Students:
 
     def __init__(self, data: Dataset) -> None:
         self.data = data
-        self._built: dict[tuple[str, Params], nn.Module] = {}
+        self._built: dict[tuple[str, str, Params], nn.Module] = {}
 
-    def get(self, shape: StudentSpec) -> nn.Module:
+    def student(self, shape: StudentSpec) -> nn.Module:
         """Return a student in use, its weights drawn from a seed that means nothing.
 
         Raises:
             ConfigError: It cannot be built.
         """
-        known = (shape.model, shape.options)
+        return self._get("student.model", shape.model, shape.options)
+
+    def teacher(self, spec: TeacherSpec) -> nn.Module:
+        """Return a teacher in use, its weights drawn from a seed that means nothing.
+
+        Raises:
+            ConfigError: It cannot be built.
+        """
+        return self._get("teacher.model", spec.model, without_weights(spec.model, spec.options))
+
+    def _get(self, where: str, name: str, options: Params) -> nn.Module:
+        known = (where, name, options)
         if known not in self._built:
-            with _told(shape.model, "student.model"):
-                self._built[known] = blank(shape.model, shape.options, self.data, seed=0).eval()
+            with _told(name, where):
+                self._built[known] = blank(name, options, self.data, seed=0).eval()
         return self._built[known]
 
 
@@ -63,7 +74,7 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
     """
     if spec.prune is None:
         return
-    teacher = _teacher(spec, data)
+    teacher = Untrained(data).teacher(spec.teacher)  # Of its own: what is pruned is changed.
     prunable(teacher, spec.prune.exclude)
     method = methods.get(spec.prune.method)
     with _told(spec.prune.method, "prune.method"):
@@ -79,16 +90,16 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
         )
 
 
-def rehearse_lesson(spec: TrialSpec, students: Students) -> None:
+def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
     """Build a trial's networks, answer two images and compute its loss once; nothing is trained.
 
     Raises:
         ConfigError: A network cannot be built or does not answer with logits, no student can be shaped, or the loss
             cannot compare the two.
     """
-    data = students.data
-    teacher, images = _teacher(spec, data), _images(data)
-    student = students.get(_shape(spec, data, teacher))
+    data = untrained.data
+    teacher, images = untrained.teacher(spec.teacher), _images(data)
+    student = untrained.student(_shape(spec, data, teacher))
     for network, name, where in (
         (teacher, spec.teacher.model, "teacher.model"),
         (student, spec.student.model, "student.model"),
@@ -96,13 +107,6 @@ def rehearse_lesson(spec: TrialSpec, students: Students) -> None:
         _check_logits(network, images, name, where, data)
     with _told(spec.distill.loss, "distill.loss"):
         _check_loss(spec, data, teacher, student, images)
-
-
-def _teacher(spec: TrialSpec, data: Dataset) -> nn.Module:
-    """Return the trial's teacher, untrained and in use."""
-    name, options = spec.teacher.model, without_weights(spec.teacher.model, spec.teacher.options)
-    with _told(name, "teacher.model"):
-        return blank(name, options, data, spec.teacher.seed).eval()
 
 
 def _shape(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> StudentSpec:

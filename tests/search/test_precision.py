@@ -13,7 +13,7 @@ from pdsearch.search import rehearsals
 from pdsearch.search.precision import choose_precision, kept_precision
 from pdsearch.search.study import open_study
 from pdsearch.space import parse
-from pdsearch.stages.rehearsal import Students
+from pdsearch.stages.rehearsal import Untrained
 from pdsearch.training import engine
 from tests.own_code import Author, author
 from tests.search.played import DOCUMENT, Watching
@@ -36,6 +36,25 @@ def failing(*, num_classes, channels, image_size):
     raise ValueError("not today")
 """
 
+SHAPED = """
+import torch
+from torch import nn
+
+BUILT = []
+
+
+class Shaped(nn.Module):
+    def __init__(self, *, num_classes, channels, image_size, widths=(4, 6)):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(channels, widths[0], 3), nn.Conv2d(widths[0], widths[1], 3)
+        self.last = nn.Linear(widths[1], num_classes)
+        if not self.last.weight.is_meta:
+            BUILT.append(widths)
+
+    def forward(self, images):
+        return self.last(torch.relu(self.second(torch.relu(self.first(images)))).mean((2, 3)))
+"""
+
 
 def images(channels: int = 1, size: int = 8) -> Dataset:
     split = Split(torch.zeros(1, channels, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
@@ -47,7 +66,7 @@ def chosen(
     student: str, *, data: Dataset | None = None, asked: str = "auto", **options: Any
 ) -> tuple[str, str]:
     space = parse({**DOCUMENT, "student": {"model": student, "options": options}, "precision": asked})
-    found = choose_precision(space, Students(data or images()))
+    found = choose_precision(space, Untrained(data or images()))
     return found.name, found.reason
 
 
@@ -76,7 +95,7 @@ def test_auto_looks_at_the_student(student: str, expected: str) -> None:
 def test_a_student_shaped_by_its_teacher_is_taken_to_be_of_its_kind(teacher: str, expected: str) -> None:
     document = {**DOCUMENT, "teacher": {"model": teacher}, "student": {"model": "from_teacher"}}
     space = parse({**document, "precision": "auto"})
-    assert choose_precision(space, Students(images(size=32))).name == expected
+    assert choose_precision(space, Untrained(images(size=32))).name == expected
 
 
 @pytest.mark.parametrize(
@@ -117,7 +136,7 @@ def test_a_named_precision_is_taken_and_nothing_is_built_for_it(asked: str, auth
     assert chosen(name, asked=asked) == (asked, "as the space says")
 
 
-def own(folder: Path, name: str) -> Any:
+def own(folder: Path, name: str, **sections: Any) -> Any:
     return parse(
         {
             **DOCUMENT,
@@ -125,6 +144,7 @@ def own(folder: Path, name: str) -> Any:
             "precision": "auto",
             "storage": str(folder),
             "confirm": "off",
+            **sections,
         }
     )
 
@@ -140,6 +160,18 @@ def test_a_student_is_built_once_when_a_study_opens(
     assert built == [4]
     with open_study(own(tmp_path, f"{module}:flat"), Watching()):
         assert built == [4], "a study that goes on does not ask"
+
+
+def test_a_teacher_that_shapes_its_student_is_looked_at_and_teaches_as_one_network(
+    author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = author.write(SHAPED)
+    monkeypatch.setattr(rehearsals, "rehearse_pruning", lambda *_: None)
+    space = own(tmp_path, "from_teacher", teacher={"model": f"{module}:Shaped"})
+    with open_study(space, Watching()) as study:
+        assert study.precision.name == "bf16"
+    # Beside it the student; what is built without memory, to see which layers follow which width, costs nothing.
+    assert __import__(module).BUILT == [(4, 6), (4, 6)]
 
 
 def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, tmp_path: Path) -> None:

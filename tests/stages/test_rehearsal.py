@@ -11,7 +11,7 @@ from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json, spec_to_json
-from pdsearch.stages.rehearsal import Students, rehearse_lesson, rehearse_pruning
+from pdsearch.stages.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
 from pdsearch.stages.site import Site
 from tests.own_code import Author, author
 from tests.stages.digits import DENSE, SPEC, data, distilled, pruned
@@ -78,13 +78,13 @@ def named(spec: TrialSpec, module: str) -> TrialSpec:
 @pytest.mark.parametrize("loss", sorted(losses))
 def test_every_loss_of_ours_is_let_through_and_nothing_is_kept(loss: str, here: Site) -> None:
     before = torch.get_rng_state()
-    rehearse_lesson(taught_by(loss), Students(data(DENSE, here)))
+    rehearse_lesson(taught_by(loss), Untrained(data(DENSE, here)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_pruned_teacher_and_a_student_shaped_by_it_are_let_through(here: Site) -> None:
     rehearse_pruning(pruned(exclude=("classifier.*",)), data(SPEC, here))
-    rehearse_lesson(replace(SPEC, student=StudentSpec("from_teacher")), Students(data(SPEC, here)))
+    rehearse_lesson(replace(SPEC, student=StudentSpec("from_teacher")), Untrained(data(SPEC, here)))
 
 
 @pytest.mark.parametrize("method", sorted(methods))
@@ -142,13 +142,13 @@ def test_what_cannot_be_trained_is_one_message(
     module: str, here: Site, spec: TrialSpec, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")) as caught:
-        rehearse_lesson(named(spec, module), Students(data(DENSE, here)))
+        rehearse_lesson(named(spec, module), Untrained(data(DENSE, here)))
     assert caught.value.hint
     assert caught.value.where
 
 
 def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here: Site) -> None:
     spec = named(taught_by("X:labels"), module)
-    rehearse_lesson(spec, Students(data(DENSE, here)))
+    rehearse_lesson(spec, Untrained(data(DENSE, here)))
     with pytest.raises(ConfigError, match=r":labels fails on two images"):
-        rehearse_lesson(replace(spec, data=replace(spec.data, augment="mixup")), Students(data(DENSE, here)))
+        rehearse_lesson(replace(spec, data=replace(spec.data, augment="mixup")), Untrained(data(DENSE, here)))
