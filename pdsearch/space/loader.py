@@ -1,36 +1,29 @@
 """How does a space file become a Space? Read, overridden, validated by section, checked as a whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from pdsearch.errors import ConfigError
-from pdsearch.space.catalog import NO_PRUNING, Catalog, registered
+from pdsearch.space.assembly import assemble
+from pdsearch.space.catalog import Catalog, registered
 from pdsearch.space.checks import check_conflicts, check_part_values, check_whole
 from pdsearch.space.complaints import add_complaints
 from pdsearch.space.conditions import check_conditions
 from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, mark_of, to_plain
 from pdsearch.space.draft import Draft, given_in
 from pdsearch.space.limits import read_constraints
-from pdsearch.space.model import Confirm, Halving, Objective, Resources, Search, Space
-from pdsearch.space.order import in_order
+from pdsearch.space.model import Space
 from pdsearch.space.overrides import apply_overrides
 from pdsearch.space.own_code import with_own_code
 from pdsearch.space.parameters import read_space, selectable_in
 from pdsearch.space.problems import Problems, show
 from pdsearch.space.published import with_published
 from pdsearch.space.reader import MAX_BYTES, read_yaml
-from pdsearch.space.resolve import PRUNING_ONLY, frozen
-from pdsearch.space.rules import Selectable, section_defaults
 from pdsearch.space.sections import File
 from pdsearch.space.sense import check_sense
-from pdsearch.space.values import is_later, part_params
-from pdsearch.space.without_validation import configurations, is_validated
-from pdsearch.space.words import METRICS
-from pdsearch.specs import Params
 
 __all__ = ["load", "parse"]
 
@@ -119,7 +112,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     problems.check()
     check_whole(draft)
     problems.check()
-    space = _build(draft, selectable, constraints, study)
+    space = assemble(draft, selectable, constraints, study)
     check_sense(draft, space)
     problems.check()
     return space
@@ -143,91 +136,3 @@ def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
     except ValidationError as error:
         add_complaints(error, File, root, problems)
         return None
-
-
-def _build(draft: Draft, selectable: Selectable, constraints: Any, study: str) -> Space:
-    from pdsearch.space.advice import notes_on, warnings_on  # loads torch, as the registries have by now
-
-    file = draft.file
-    return Space(
-        study=file.study or study,
-        fixed=_fixed(draft, selectable),
-        parameters=in_order(draft.parameters),
-        part_defaults=_parts(draft, selectable, later=False),
-        part_laters=_parts(draft, selectable, later=True),
-        search=_search(draft),
-        objectives=_objectives(draft),
-        constraints=constraints,
-        confirm=_confirm(draft),
-        resources=Resources(file.resources.cpu, file.resources.gpu),
-        precision=file.precision,
-        storage=file.storage,
-        warnings=warnings_on(draft),
-        notes=notes_on(draft),
-    )
-
-
-def _fixed(draft: Draft, selectable: Selectable) -> Params:
-    values = {**section_defaults(), **draft.fixed}
-    dense = set(selectable.methods) == {NO_PRUNING}
-    return tuple(
-        (name, frozen(value))
-        for name, value in sorted(values.items())
-        if name not in draft.parameters
-        and not (dense and name.startswith(PRUNING_ONLY) and name != "prune.method")
-    )
-
-
-def _parts(draft: Draft, selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], ...]:
-    """Return the defaults of the selectable parts: of parameters they always had, or of those they got later."""
-    catalog = draft.catalog
-    parts = {f"distill.{loss}": catalog.losses[loss] for loss in selectable.losses}
-    parts |= {f"prune.{m}": catalog.methods[m] for m in selectable.methods if m != NO_PRUNING}
-    found = {part: _defaults(params, later=later) for part, params in parts.items()}
-    return tuple((part, values) for part, values in sorted(found.items()) if values or not later)
-
-
-def _defaults(params: type[Any], *, later: bool) -> Params:
-    unset, names = params(), sorted(part_params(params))
-    return tuple((name, frozen(getattr(unset, name))) for name in names if is_later(params, name) is later)
-
-
-def _search(draft: Draft) -> Search:
-    search = draft.file.search
-    stop = None
-    if search.stop is not None:
-        halving = search.stop.halving
-        stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
-    return Search(
-        trials=search.trials or (1 if is_validated(draft) else configurations(draft) or 1),
-        sampler=search.sampler,
-        seed=search.seed,
-        timeout=search.timeout,
-        stop=stop,
-        max_failures=search.max_failures,
-        concurrency=search.concurrency,
-        trial_timeout=search.trial_timeout,
-        ledger=search.ledger,
-    )
-
-
-def _confirm(draft: Draft) -> Confirm | None:
-    confirm = draft.file.confirm
-    if confirm is None:
-        return None
-    found = Confirm(**confirm.model_dump())
-    # Without validation images no teacher leads: all are confirmed.
-    return found if is_validated(draft) else replace(found, teachers=configurations(draft) or 1)
-
-
-def _objectives(draft: Draft) -> tuple[Objective, ...]:
-    file = draft.file
-    if not file.objectives:
-        # Without validation images a study's ledger still needs a number of every trial; it decides nothing.
-        metric = METRICS[0] if is_validated(draft) else METRICS[1]
-        return (Objective(metric, _goal(metric)),)
-    return tuple(Objective(o.metric, o.goal or _goal(o.metric)) for o in file.objectives)
-
-
-def _goal(metric: str) -> str:
-    return "maximize" if metric == METRICS[0] else "minimize"

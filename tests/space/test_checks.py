@@ -74,11 +74,6 @@ def test_stopping_with_several_objectives_names_its_metric() -> None:
     ]
 
 
-def test_one_configuration_needs_no_trials_and_no_validation() -> None:
-    found = space({}, data={"source": "digits", "val_fraction": 0}, search=None)
-    assert (found.search.trials, found.parameters) == (1, ())
-
-
 def test_a_required_field_may_depend_on_a_choice_only_where_it_is_not_needed() -> None:
     with pytest.raises(ConfigError, match=r"train\.distill\.lr is missing where distill\.loss is 'ce'"):
         space(
