@@ -8,7 +8,8 @@ from pdsearch.space.draft import Draft
 from pdsearch.space.model import Confirm, Constraint, Halving, Objective, Resources, Search, Space
 from pdsearch.space.order import in_order
 from pdsearch.space.resolve import PRUNING_ONLY, frozen
-from pdsearch.space.rules import Selectable, section_defaults
+from pdsearch.space.rules import section_defaults
+from pdsearch.space.selectable import Selectable
 from pdsearch.space.values import is_later, part_params
 from pdsearch.space.without_validation import configurations, is_validated
 from pdsearch.space.words import METRICS

@@ -8,7 +8,8 @@ from pdsearch.space.document import Mark, dotted, mark_of
 from pdsearch.space.draft import Draft, path_of
 from pdsearch.space.problems import nearest, show
 from pdsearch.space.reach import Reach
-from pdsearch.space.rules import Selectable, rule_of
+from pdsearch.space.rules import rule_of
+from pdsearch.space.selectable import Selectable
 from pdsearch.space.without_validation import check_without_validation, is_validated
 from pdsearch.space.words import METRICS
 

@@ -18,11 +18,12 @@ from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Space
 from pdsearch.space.overrides import apply_overrides
 from pdsearch.space.own_code import with_own_code
-from pdsearch.space.parameters import read_space, selectable_in
+from pdsearch.space.parameters import read_space
 from pdsearch.space.problems import Problems, show
 from pdsearch.space.published import with_published
 from pdsearch.space.reader import MAX_BYTES, read_yaml
 from pdsearch.space.sections import File
+from pdsearch.space.selectable import selectable_in
 from pdsearch.space.sense import check_sense
 
 __all__ = ["load", "parse"]

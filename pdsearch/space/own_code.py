@@ -9,8 +9,8 @@ from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams, Registry
 from pdsearch.space.catalog import Catalog, Options, options_in
 from pdsearch.space.document import Node, Path, dotted, mark_of, node_at
-from pdsearch.space.parameters import choices_of
 from pdsearch.space.problems import Problems
+from pdsearch.space.selectable import choices_of
 
 __all__ = ["with_own_code"]
 

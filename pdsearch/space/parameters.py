@@ -2,26 +2,25 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
 
-from pdsearch.space.catalog import NO_PRUNING, Catalog
+from pdsearch.space.catalog import Catalog
 from pdsearch.space.complaints import add_complaints
 from pdsearch.space.document import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
 from pdsearch.space.model import Parameter
 from pdsearch.space.problems import Problems, nearest, show
-from pdsearch.space.rules import FREE_GROUPS, Selectable, once_per_study, rule_of, searchable_names
+from pdsearch.space.rules import FREE_GROUPS, once_per_study, rule_of, searchable_names
 from pdsearch.space.sections import ParameterForm
+from pdsearch.space.selectable import Selectable, listed, narrowed
 from pdsearch.space.values import Rule, part_params
-from pdsearch.specs import DistillSpec
 
-__all__ = ["Declarations", "choices_of", "read_space", "selectable_in"]
+__all__ = ["Declarations", "read_space"]
 
-NETWORKS = ("teacher", "student")
 RANGE_KEYS = ("low", "high", "log", "step")
 
 
@@ -35,40 +34,6 @@ class Declarations:
     broken: set[str] = field(default_factory=set)
 
 
-def selectable_in(root: Node, catalog: Catalog) -> Selectable:
-    """Return which methods, losses and models a document can choose, as far as it can be read."""
-    methods = choices_of(root, "prune", "method", NO_PRUNING)
-    losses = choices_of(root, "distill", "loss", DistillSpec.loss)
-    known = (NO_PRUNING, *catalog.methods)
-    return Selectable(
-        methods=tuple(m for m in methods if m in known),
-        losses=tuple(x for x in losses if x in catalog.losses),
-        models={
-            f"{section}.model": tuple(
-                m for m in choices_of(root, section, "model", "") if m in catalog.models
-            )
-            for section in NETWORKS
-        },
-        sure=set(methods) <= set(known) and set(losses) <= set(catalog.losses),
-    )
-
-
-def choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
-    """Return the words that a field of a section can be, fixed or searched, as far as the document can be read."""
-    node = node_at(root, ("space", f"{section}.{name}")) or node_at(root, (section, name))
-    form: Any = to_plain(node) if node is not None else default
-    if isinstance(form, dict):
-        # where its condition does not hold, the default does
-        form = (
-            [*form["choices"], *([default] if "when" in form else [])]
-            if isinstance(form.get("choices"), list)
-            else []
-        )
-    return list(
-        dict.fromkeys(item for item in (form if isinstance(form, list) else [form]) if isinstance(item, str))
-    )
-
-
 def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Selectable) -> Declarations:
     """Read every entry of `space`, noting what is wrong."""
     found = Declarations()
@@ -76,7 +41,7 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
     if section is None or not isinstance(section.value, dict):
         return found
     for name, node in section.value.items():
-        rule = rule_of(name, catalog, _narrowed(node, selectable))
+        rule = rule_of(name, catalog, narrowed(node, selectable))
         if not selectable.sure and _owners(name, catalog):
             # an unknown method or loss is reported as such; nobody knows what it would have had
             found.broken.add(name)
@@ -88,31 +53,6 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
         found.marks[name] = section.keys[name]
         _Reader(root, problems, catalog, name, rule).read(node, found)
     return found
-
-
-def _narrowed(node: Node, selectable: Selectable) -> Selectable:
-    """Return the methods, losses and models for which a parameter counts, by its own `when`."""
-    when: Any = to_plain(node)
-    when = when.get("when") if isinstance(when, dict) else None
-    if not isinstance(when, dict):
-        return selectable
-    methods, losses = (
-        when.get("prune.method", selectable.methods),
-        when.get("distill.loss", selectable.losses),
-    )
-    return replace(
-        selectable,
-        methods=tuple(m for m in selectable.methods if m in _listed(methods)),
-        losses=tuple(x for x in selectable.losses if x in _listed(losses)),
-        models={
-            field: tuple(m for m in chosen if m in _listed(when.get(field, chosen)))
-            for field, chosen in selectable.models.items()
-        },
-    )
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _add_unknown(name: str, mark: Mark, problems: Problems, catalog: Catalog, selectable: Selectable) -> None:
@@ -211,7 +151,7 @@ class _Reader:
     def when(self, conditions: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
         if not conditions:
             self.complain("an empty `when`", "name a parameter and its values, or remove it", "when")
-        return {name: tuple(_listed(v)) for name, v in conditions.items()}
+        return {name: tuple(listed(v)) for name, v in conditions.items()}
 
     def range(self, form: ParameterForm, when: dict[str, tuple[Scalar, ...]]) -> Parameter | None:
         kind = self.rule.kind

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -20,13 +19,13 @@ from pdsearch.space.sections import (
     StudentSection,
     TeacherSection,
 )
+from pdsearch.space.selectable import Selectable
 from pdsearch.space.values import Rule, field_rule, part_params
 
 __all__ = [
     "FREE_GROUPS",
     "ONCE_PER_STUDY",
     "SECTIONS",
-    "Selectable",
     "once_per_study",
     "rule_of",
     "searchable_names",
@@ -50,23 +49,6 @@ ONCE_PER_STUDY = frozenset(
     {"data.source", "data.root", "data.val_fraction", "data.split_seed", "data.subset"}
 )
 """Fixed in a study: every trial must be validated on the same images."""
-
-
-@dataclass(frozen=True)
-class Selectable:
-    """The pruning methods and losses that a space can choose.
-
-    Args:
-        methods: Known names; "none" leaves the teacher dense.
-        losses: Known names.
-        models: Known names by the field that can choose them, "teacher.model" or "student.model".
-        sure: All methods and losses the space chooses are known.
-    """
-
-    methods: tuple[str, ...]
-    losses: tuple[str, ...]
-    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    sure: bool = True
 
 
 def once_per_study(name: str) -> bool:

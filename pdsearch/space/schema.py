@@ -6,8 +6,9 @@ from typing import Any
 
 from pdsearch.space.catalog import FROM_TEACHER, NO_PRUNING, Catalog, registered
 from pdsearch.space.published import TORCHVISION
-from pdsearch.space.rules import Selectable, rule_of, searchable_names
+from pdsearch.space.rules import rule_of, searchable_names
 from pdsearch.space.sections import OPTION_NAME, File, ParameterForm
+from pdsearch.space.selectable import Selectable
 from pdsearch.space.values import part_params
 from pdsearch.space.words import METRICS
 

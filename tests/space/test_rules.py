@@ -5,11 +5,11 @@ import pytest
 from pdsearch.space.rules import (
     ONCE_PER_STUDY,
     SECTIONS,
-    Selectable,
     rule_of,
     searchable_names,
     section_defaults,
 )
+from pdsearch.space.selectable import Selectable
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec
 from tests.space.parts import CATALOG
 
