@@ -4,16 +4,13 @@ from itertools import pairwise
 from typing import Any
 
 from pdsearch.space.catalog import NO_PRUNING
-from pdsearch.space.document import Mark, dotted, mark_of
+from pdsearch.space.document import dotted, mark_of
 from pdsearch.space.draft import Draft, path_of
-from pdsearch.space.problems import nearest, show
 from pdsearch.space.reach import Reach
-from pdsearch.space.rules import rule_of
-from pdsearch.space.selectable import Selectable
 from pdsearch.space.without_validation import check_without_validation, is_validated
 from pdsearch.space.words import METRICS
 
-__all__ = ["check_conflicts", "check_part_values", "check_whole"]
+__all__ = ["check_whole"]
 
 REQUIRED = (
     "teacher.model",
@@ -26,59 +23,6 @@ REQUIRED = (
     "train.distill.lr",
     "prune.ratio",
 )
-
-
-def check_conflicts(draft: Draft) -> None:
-    """Refuse a name that is both fixed in a section and declared under `space`."""
-    for name, mark in draft.declared.marks.items():
-        if name in draft.given:
-            first = mark_of(draft.root, path_of(name), key=True)
-            lines = f": {_place(first)} and {_place(mark)}" if first.line or mark.line else ""
-            what = f"{name} stands twice, in its section and under space{lines}"
-            # Whoever overrides a searched field by its plain name meant to fix it.
-            override = mark.line and not first.line
-            hint = (
-                f"to fix what is searched: --set space.{name}=VALUE" if override else "remove one of the two"
-            )
-            draft.problems.add(what, mark, key=dotted(("space", name)), hint=hint)
-
-
-def _place(mark: Mark) -> str:
-    return f"line {mark.line}" if mark.line else mark.source
-
-
-def check_part_values(draft: Draft, selectable: Selectable) -> None:
-    """Check the parameters of losses and methods, and model options, that stand in sections."""
-    from pydantic import ValidationError
-
-    from pdsearch.space.complaints import add_complaints
-
-    for name, value in list(draft.given.items()):
-        rule = rule_of(name, draft.catalog, selectable)
-        if rule is None:
-            _refuse(draft, name, selectable)
-            continue
-        try:
-            draft.given[name] = rule.read(value, draft.catalog)
-        except ValidationError as error:
-            add_complaints(error, None, draft.root, draft.problems, at=path_of(name))
-
-
-def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
-    section, _, field = name.rpartition(".")
-    losses = [f for x in selectable.losses for f in draft.catalog.losses[x].__dataclass_fields__]
-    methods = [
-        f
-        for m in selectable.methods
-        if m != NO_PRUNING
-        for f in draft.catalog.methods[m].__dataclass_fields__
-    ]
-    options = [o for known in draft.catalog.models.values() for o in known.types]
-    known = {"distill": ["loss", "seed", "view_seed", *losses], "prune.params": methods}.get(section, options)
-    known = sorted(set(known))
-    draft.complain(
-        f"unknown key {show(field)}", name, f"{nearest(field, known)}known: {', '.join(known) or 'none'}"
-    )
 
 
 def check_whole(draft: Draft) -> None:

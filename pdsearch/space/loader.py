@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from pdsearch.errors import ConfigError
 from pdsearch.space.assembly import assemble
 from pdsearch.space.catalog import Catalog, registered
-from pdsearch.space.checks import check_conflicts, check_part_values, check_whole
+from pdsearch.space.checks import check_whole
 from pdsearch.space.complaints import add_complaints
 from pdsearch.space.conditions import check_conditions
 from pdsearch.space.document import Mark, Node, Path, dotted, from_plain, mark_of, to_plain
 from pdsearch.space.draft import Draft, given_in
+from pdsearch.space.given import check_conflicts, check_part_values
 from pdsearch.space.limits import read_constraints
 from pdsearch.space.model import Space
 from pdsearch.space.overrides import apply_overrides

@@ -1,15 +1,12 @@
 """What the whole must satisfy; the messages stand in the collection of bad files, here is what is allowed."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from pdsearch.errors import ConfigError
-from pdsearch.space import Halving, load
-from tests.space.documents import RECIPES, SEARCHED, document, space
-from tests.space.parts import CATALOG
+from pdsearch.space import Halving
+from tests.space.documents import RECIPES, SEARCHED, space
 
 DENSE = {"distill.temperature": [1, 4]}
 
@@ -209,11 +206,3 @@ def test_a_study_from_before_replicas_is_gone_on_with() -> None:
     distill = space().identity()["distill"]
     assert isinstance(distill, dict)
     assert "replicas" not in distill
-
-
-def test_whoever_overrides_a_searched_field_by_its_plain_name_is_told_the_other(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(document({"distill.temperature": [1, 4]}, search={"trials": 2})))
-    with pytest.raises(ConfigError, match=r"--set distill\.temperature=2 and line \d+") as caught:
-        load(path, ["distill.temperature=2"], catalog=CATALOG)
-    assert caught.value.hint == "to fix what is searched: --set space.distill.temperature=VALUE"
