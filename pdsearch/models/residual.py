@@ -38,7 +38,9 @@ def shortcut_of(kind: str, inputs: int, outputs: int, stride: int) -> nn.Module:
     """
     if kind not in {"projection", "pad"} or (kind == "pad" and outputs < inputs):
         hint = "projection fits everywhere; pad where channels only grow"
-        raise ConfigError(f"no shortcut {kind!r} from {inputs} to {outputs} channels", hint=hint)
+        raise ConfigError(
+            f"no shortcut {kind!r} from {inputs} to {outputs} channels", where="options.shortcut", hint=hint
+        )
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     if kind == "pad":

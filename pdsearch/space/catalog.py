@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pdsearch.errors import ConfigError
-from pdsearch.specs import PruneSpec
+from pdsearch.specs import Params, PruneSpec
 
 __all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "Options", "options_in", "registered"]
 
@@ -45,6 +45,8 @@ class Catalog:
         losses: Parameter dataclass of each distillation loss.
         canonical_augment: Returns the one way to write a combination of augmentations, or raises ConfigError; None
             takes single names as they are.
+        check_options: Raises ConfigError where a model cannot be built with its options, its `where` options.NAME if it
+            is known which is to blame; None accepts all.
         check_pruning: Raises ConfigError where a method does not go with the rest; None accepts all.
     """
 
@@ -55,6 +57,7 @@ class Catalog:
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
     canonical_augment: Callable[[str], str] | None = None
+    check_options: Callable[[str, Params], None] | None = None
     check_pruning: Callable[[PruneSpec], None] | None = None
 
 
@@ -64,6 +67,7 @@ def registered() -> Catalog:
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
     from pdsearch.models.registry import models
+    from pdsearch.models.trying import try_options
     from pdsearch.pruning.check import check
     from pdsearch.pruning.registry import methods
 
@@ -74,6 +78,7 @@ def registered() -> Catalog:
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
         canonical_augment=canonical,
+        check_options=try_options,
         check_pruning=lambda spec: check(spec, methods.get(spec.method)),
     )
 

@@ -1,4 +1,4 @@
-"""Does every pruning a space can ask for make sense? The methods judge; their reasons are collected here."""
+"""Does every network and pruning a space can ask for make sense? Models and methods judge; here are their reasons."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -8,15 +8,16 @@ from pdsearch.errors import ConfigError
 from pdsearch.space.draft import Draft
 from pdsearch.space.model import Parameter, Space
 from pdsearch.space.resolve import centre
-from pdsearch.specs import PruneSpec, TrialSpec
+from pdsearch.specs import Params, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
 
-__all__ = ["check_sense", "corners", "prunings"]
+__all__ = ["check_sense", "corners", "networks", "prunings"]
 
 MOST_POINTS = 2_000
 
 
 def check_sense(draft: Draft, space: Space) -> None:
-    """Note every reason for which a method does not go with the rest of a pruning."""
+    """Note every reason for which a model does not go with its options, or a method with the rest of a pruning."""
+    _check_networks(draft, space)
     check = draft.catalog.check_pruning
     if check is None:
         return
@@ -25,6 +26,40 @@ def check_sense(draft: Draft, space: Space) -> None:
             check(pruning)
         except ConfigError as error:
             draft.complain(error.what, "prune.method", error.hint or "choose another method")
+
+
+def _check_networks(draft: Draft, space: Space) -> None:
+    check = draft.catalog.check_options
+    if check is None:
+        return
+    for section, model, options in networks(space):
+        try:
+            check(model, options)
+        except ConfigError as error:
+            name = f"{section}.{_blamed(error, options)}"
+            hint = error.hint or f"`pdsearch list models {model}` says what they mean"
+            draft.complain(error.what, name, hint)
+
+
+def _blamed(error: ConfigError, options: Params) -> str:
+    """Return the option to blame; all of them where several were given and nobody knows which."""
+    named = [f"options.{name}" for name, _ in options]
+    if error.where in named:
+        return error.where
+    return named[0] if len(named) == 1 else "options"
+
+
+def networks(space: Space) -> Iterator[tuple[str, str, Params]]:
+    """Yield the networks with options that a space can ask for, each once: section, model, options."""
+    seen: set[tuple[str, str, Params]] = set()
+    varied = ("teacher.model", "teacher.options", "student.model", "student.options")
+    for trial in corners(space, lambda parameter: parameter.name.startswith(varied)):
+        pair: dict[str, TeacherSpec | StudentSpec] = {"teacher": trial.teacher, "student": trial.student}
+        for section, network in pair.items():
+            found = (section, network.model, network.options)
+            if network.options and found not in seen:
+                seen.add(found)
+                yield found
 
 
 def prunings(space: Space) -> Iterator[PruneSpec]:

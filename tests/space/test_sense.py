@@ -1,11 +1,13 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.space import load, parse
-from pdsearch.space.sense import corners, prunings
-from pdsearch.specs import PruneSpec
+from pdsearch.space.catalog import Options
+from pdsearch.space.sense import corners, networks, prunings
+from pdsearch.specs import Params, PruneSpec
 from tests.space.documents import SEARCHED, document, space
 from tests.space.parts import CATALOG
 from tests.space.test_schema import SHIPPED
@@ -14,6 +16,13 @@ from tests.space.test_schema import SHIPPED
 def refuse_taylor_by_layer(spec: PruneSpec) -> None:
     if (spec.method, spec.scope) == ("taylor", "layer"):
         raise ConfigError("taylor makes no sense by layer", hint="use global")
+
+
+def refuse_narrow(model: str, options: Params) -> None:
+    if model == "convnet_s" and min(dict(options)["widths"]) < 4:
+        raise ConfigError("too narrow")
+    if model == "resnet8":
+        raise ConfigError(f"not with {options}", where="options.depth", hint="another depth")
 
 
 STRICT = replace(CATALOG, check_pruning=refuse_taylor_by_layer)
@@ -35,6 +44,41 @@ def test_all_prunings_of_a_space_are_seen_once() -> None:
     found = list(prunings(space(chain, student=None, prune={"method": "random", "ratio": 0.5})))
     assert [p.scope for p in found] == ["global", "layer"]
     assert list(prunings(space({}))) == []
+
+
+def test_all_networks_with_options_are_seen_once() -> None:
+    searched = {
+        **SEARCHED,
+        "student.model": ["convnet_s", "resnet8"],
+        "student.options.widths": {"choices": [[4], [8]], "when": {"student.model": ["convnet_s"]}},
+    }
+    found = space(searched, student=None, teacher={"model": "convnet_l", "options": {"widths": [16]}})
+    assert [*networks(found)] == [
+        ("teacher", "convnet_l", (("widths", (16,)),)),
+        ("student", "convnet_s", (("widths", (4,)),)),
+        ("student", "convnet_s", (("widths", (8,)),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("searched", "student", "where"),
+    [
+        ({}, {"model": "convnet_s", "options": {"widths": [3]}}, "student.options.widths"),
+        ({"student.options.widths": [[4], [3]]}, {"model": "convnet_s"}, "space.student.options.widths"),
+        ({}, {"model": "resnet8", "options": {"depth": 3, "inner": 4}}, "student.options.depth"),
+        ({"student.options.depth": [3]}, {"model": "resnet8"}, "space.student.options.depth"),
+        ({}, {"model": "resnet8", "options": {"width": 3, "inner": 4}}, "student.options"),
+    ],
+)
+def test_a_model_that_cannot_be_built_so_is_refused_once(
+    searched: dict[str, Any], student: dict[str, Any], where: str
+) -> None:
+    models = {**CATALOG.models, "resnet8": Options(others=True)}
+    strict = replace(CATALOG, models=models, check_options=refuse_narrow)
+    with pytest.raises(ConfigError, match=r"too narrow|not with") as caught:
+        parse(document(searched, student=student), catalog=strict)
+    assert caught.value.where == f"space key {where}"
+    assert caught.value.hint
 
 
 def test_a_method_that_does_not_go_with_the_rest_is_refused_once() -> None:
