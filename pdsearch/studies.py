@@ -1,11 +1,13 @@
 """Which studies lie in a storage? A study is a folder that holds study.json; who names none is told which there are."""
 
+import json
 from difflib import get_close_matches
+from typing import Any
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, StorageError
 from pdsearch.storage import Place, exists, read, subfolders
 
-__all__ = ["description", "studies"]
+__all__ = ["about", "description", "studies", "told"]
 
 _FILE = "study.json"
 _MOST = 8
@@ -27,6 +29,36 @@ def description(folder: Place) -> bytes:
     if content is None:
         raise ConfigError("there is no study here", where=str(folder), hint=_nearby(folder))
     return content
+
+
+def about(folder: Place) -> dict[str, Any]:
+    """Return what study.json of a folder says.
+
+    Raises:
+        ConfigError: The folder is no study's.
+        StorageError: It cannot be read, or is torn.
+    """
+    return told(folder, description(folder))
+
+
+def told(folder: Place, content: bytes) -> dict[str, Any]:
+    """Return what the content of a folder's study.json says.
+
+    Raises:
+        StorageError: It is torn.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise _torn(folder, f"cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise _torn(folder, "is not the description of a study")
+    return found
+
+
+def _torn(folder: Place, what: str) -> StorageError:
+    hint = "remove the file and run the study again: it is written anew, and no record is lost"
+    return StorageError(what, where=str(folder / _FILE), hint=hint)
 
 
 def _nearby(folder: Place) -> str:

@@ -1,7 +1,6 @@
 """What did a study find, trial by trial? Its folder of records as tidy rows, and as one Parquet file."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Any, get_type_hints
 
 from pdsearch.analysis.row import Row, row_from_record
 from pdsearch.durable import storage_errors
-from pdsearch.errors import StorageError
 from pdsearch.records import Broken, read_records
 from pdsearch.storage import Place, place
-from pdsearch.studies import description
+from pdsearch.studies import about
 
 __all__ = ["Study", "read_study", "schema_markdown", "write_parquet"]
 
@@ -42,7 +40,7 @@ def read_study(folder: str | Place) -> Study:
         StorageError: It cannot be read.
     """
     folder = place(folder)
-    about = _about(folder)
+    told = about(folder)
     records = read_records(folder / "trials", ".finished.json")
     rows: list[Row] = []
     broken = list(records.broken)
@@ -52,18 +50,7 @@ def read_study(folder: str | Place) -> Study:
         except ValueError as error:
             broken.append(Broken(folder / "trials" / name, str(error)))
     rows.sort(key=lambda row: row.id)
-    return Study(str(about.get("study", folder.name)), about, tuple(rows), tuple(broken))
-
-
-def _about(folder: Place) -> Mapping[str, Any]:
-    content, path = description(folder), folder / "study.json"
-    try:
-        about = json.loads(content)
-    except ValueError as error:
-        raise StorageError(f"cannot be read: {error}", where=str(path)) from error
-    if not isinstance(about, dict):
-        raise StorageError("is not the description of a study", where=str(path))
-    return about
+    return Study(str(told.get("study", folder.name)), told, tuple(rows), tuple(broken))
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:

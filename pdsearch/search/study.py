@@ -1,6 +1,5 @@
 """How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Any
 from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store, write_once
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
-from pdsearch.errors import ConfigError, StorageError
+from pdsearch.errors import ConfigError
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
@@ -30,6 +29,7 @@ from pdsearch.specs import DataSpec
 from pdsearch.stages.rehearsal import Untrained
 from pdsearch.stages.site import Site
 from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
+from pdsearch.studies import told
 
 __all__ = ["Study", "open_study"]
 
@@ -88,7 +88,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         _fingerprint(space), space.precision, checkpoints=checkpoints(space), code=own_code(space)
     )
     with _held(folder) as lease:
-        began = _read(folder / "study.json")
+        began = _began(folder)
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")
@@ -239,9 +239,6 @@ def _fingerprint(space: Space) -> str:
     return sources.get(data.source).fingerprint(data)
 
 
-def _read(path: Place) -> dict[str, Any] | None:
-    content = read(path)
-    try:
-        return None if content is None else dict(json.loads(content))
-    except ValueError as error:
-        raise StorageError(f"cannot be read: {error}", where=str(path)) from error
+def _began(folder: Place) -> dict[str, Any] | None:
+    content = read(folder / "study.json")
+    return None if content is None else told(folder, content)
