@@ -16,7 +16,9 @@ from pdsearch.search.describe import Description
 from pdsearch.search.home import Home, home_of
 from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
+from pdsearch.search.listed import Listed
 from pdsearch.search.own_code import own_code, own_folders
+from pdsearch.search.phases import Phases
 from pdsearch.search.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.rehearsals import check_trials
@@ -218,18 +220,19 @@ def _agenda(
         whole = single and kind == "search"
         return Ledger(studies[kind], kinds[kind], records, kind=kind, describe=describe, single=whole)
 
-    return Agenda(
-        space,
-        describe,
-        records,
+    phases = Phases(
+        Listed(space, describe, records),
         search=ledger("search"),
         fair=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
-        observer=observer,
         together=Choice(space, lambda: prepare_images(images, site, observer.say), site, observer.say),
-        forget=lambda key: remove_tree(site.progress / key),
         elapsed=clock.seconds,
+    )
+    return Agenda(
+        phases,
+        observer=observer,
+        forget=lambda key: remove_tree(site.progress / key),
         fence=partial(check_held, lease, records.folder.parent),
     )
 

@@ -11,10 +11,12 @@ from optuna.study import StudyDirection
 
 from pdsearch.events import Event, Outcome, Ready, Report, Use
 from pdsearch.jobs import Job, Work
+from pdsearch.search.agenda import Agenda
 from pdsearch.search.describe import Description
 from pdsearch.search.journal import open_journal
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records
+from pdsearch.search.study import open_study
 from pdsearch.space import Space, parse
 from pdsearch.specs import Json
 from pdsearch.stages import keys
@@ -165,6 +167,14 @@ class Watching:
 
     def say(self, text: str) -> None:
         """Nothing."""
+
+
+def run(folder: Path, script: Script = whole, **sections: Any) -> tuple[Watching, Agenda]:
+    """Play the small study, with some sections replaced, in a folder."""
+    watching = Watching()
+    with open_study(space(folder, **sections), watching) as study:
+        play(study.agenda, script)
+        return watching, study.agenda
 
 
 def ledger(searched: Space, *, kind: str = "search", single: bool = False) -> Ledger:

@@ -1,113 +1,15 @@
-"""What is done in which order, what is left out, and what ends a study early?"""
+"""How are jobs handed out and their outcomes taken, and what ends a study early?"""
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pdsearch.errors import StudyHeldError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job
-from pdsearch.search.agenda import Agenda
 from pdsearch.search.study import open_study
-from tests.search.played import (
-    Watching,
-    failing,
-    play,
-    play_one,
-    ready,
-    reports,
-    searching,
-    space,
-    unmeasured,
-    whole,
-)
-
-
-def run(folder: Path, script: Any = whole, **sections: Any) -> tuple[Watching, Agenda]:
-    watching = Watching()
-    with open_study(space(folder, **sections), watching) as study:
-        play(study.agenda, script)
-        return watching, study.agenda
-
-
-def kinds(watching: Watching) -> list[str]:
-    """Kinds of jobs in the order they started, each once."""
-    return list(dict.fromkeys(name.rsplit("-", 1)[0] for name in watching.ids))
-
-
-def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
-        first, second = study.agenda.next(), study.agenda.next()
-        assert first is not None
-        assert second is not None
-        assert [first.kind, second.kind] == ["teacher", "baseline"]
-        assert study.agenda.next() is None  # The search waits for the teacher.
-
-
-def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
-    watching, agenda = run(tmp_path)
-    assert [name for name, _, _ in watching.phases] == [
-        "groundwork",
-        "search",
-        "comparison",
-        "confirmation",
-    ]
-    assert [kind for kind in kinds(watching) if kind != "baseline"] == [
-        "teacher",
-        "baseline-alone",
-        "search",
-        "confirm",
-    ]
-    assert agenda.done
-    assert agenda.search.finished == 6
-    assert set(watching.states) == {"complete"}
-
-
-def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path: Path) -> None:
-    confirm = {"teachers": 1, "seeds": 2}
-    run(tmp_path, confirm=confirm)
-    watching, agenda = run(tmp_path, confirm={**confirm, "teacher_seeds": 3})
-    assert [name for name, _, _ in watching.phases[-2:]] == ["confirmation teachers", "confirmation"]
-    # Nothing is built in this play, so the searched teacher is asked for as well.
-    assert kinds(watching) == ["teacher", "confirm"]
-    seeds = {record["spec"]["teacher"]["seed"] for record in agenda.records.finished.values()}
-    assert seeds == {0, 1, 2}
-
-
-def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
-    run(tmp_path)
-    before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
-    with open_study(space(tmp_path), Watching()) as study:
-        assert study.agenda.idle()
-        assert study.resumed
-        assert [job for job in play(study.agenda) if job.kind != "teacher"] == []
-        assert study.agenda.done
-    assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
-
-
-def test_an_unfinished_study_is_not_idle(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
-        assert not study.agenda.idle()
-
-
-def test_the_unpruned_teacher_gets_as_many_trials_as_the_median_teacher(tmp_path: Path) -> None:
-    pruned_only = {
-        "prune.ratio": [0.2, 0.36],
-        "distill.temperature": {"low": 1, "high": 20},
-    }
-    sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
-    watching, agenda = run(tmp_path, **sections, search=searching(trials=7, sampler="random"))
-    per_teacher = [
-        sum(r["teacher"]["ratio"] == ratio for r in agenda.records.finished.values() if r["kind"] == "search")
-        for ratio in (0.2, 0.36)
-    ]
-    fair = [r for r in agenda.records.finished.values() if r["id"].startswith("baseline-0")]
-    assert sum(per_teacher) == 7
-    assert len(fair) == max(per_teacher)
-    assert all(record["teacher"]["method"] is None for record in fair)
-    assert ("comparison", len(fair), 0) in watching.phases
+from tests.search.played import Watching, failing, play, ready, reports, run, searching, space, whole
 
 
 def test_baselines_and_confirmation_are_never_stopped(tmp_path: Path) -> None:
@@ -172,16 +74,6 @@ def test_an_interruption_closes_what_runs_and_starts_nothing(tmp_path: Path) -> 
     assert agenda.search.finished == 6
 
 
-def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_path: Path) -> None:
-    (tmp_path / "small").mkdir(parents=True)
-    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 3600}')
-    watching, agenda = run(tmp_path, search=searching(timeout="1h"))
-    assert agenda.search.finished == 0
-    watching, agenda = run(tmp_path, search=searching(timeout="2h"))
-    assert agenda.search.finished == 6
-    assert "confirm" in kinds(watching)
-
-
 def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
     with open_study(space(tmp_path, search=searching(trials=2)), Watching()) as study:
         agenda = study.agenda
@@ -221,19 +113,6 @@ def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_i
     assert {path.name for path in (tmp_path / "progress").iterdir()} == {*built, "f" * 64}
 
 
-def test_fewer_trials_than_have_finished_leave_nothing_to_do(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
-        while (job := study.agenda.next()) is not None and job.id != "search-00004":
-            play_one(study.agenda, job)
-    fewer = space(tmp_path, search=searching(trials=3), confirm="off")
-    with open_study(fewer, Watching()) as study:
-        play(study.agenda)
-    with open_study(fewer, Watching()) as study:
-        assert study.agenda.search.waiting == 1
-        assert study.agenda.idle()
-        assert play(study.agenda) == [] or {job.kind for job in play(study.agenda)} <= {"teacher"}
-
-
 def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
         job = study.agenda.next()
@@ -249,52 +128,3 @@ def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) ->
         with pytest.raises(StudyHeldError):
             study.agenda.finish(job, Outcome("complete"))
         assert sorted(folder.rglob("*")) == before
-
-
-def test_without_validation_every_configuration_is_confirmed_and_nothing_searched(tmp_path: Path) -> None:
-    listed = {"distill.temperature": [2.0, 4.0], "prune.method": ["none", "magnitude"]}
-    sections: dict[str, Any] = {
-        "data": {"source": "digits", "subset": 100, "val_fraction": 0},
-        "space": listed,
-        "prune": {"ratio": 0.36},
-        "search": {},
-        "confirm": {"seeds": 2},
-    }
-    watching, agenda = run(tmp_path, unmeasured, **sections)
-    assert [name for name, _, _ in watching.phases] == ["groundwork", "confirmation"]
-    records = list(agenda.records.finished.values())
-    # Four configurations and the student alone; the unpruned teacher's are the pruned ones' partners.
-    assert len(records) == 2 * (4 + 1)
-    assert {record["kind"] for record in records} == {"confirm"}
-    assert all(record["test"] is not None for record in records)
-    assert agenda.idle()
-    again, _ = run(tmp_path, unmeasured, **{**sections, "confirm": {"seeds": 3}})
-    assert len([name for name in again.ids if name.startswith("confirm")]) == 5
-
-
-def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_path: Path) -> None:
-    sections: dict[str, Any] = {
-        "data": {"source": "digits", "subset": 100, "val_fraction": 0},
-        "space": {},
-        "search": {},
-        "confirm": "off",
-    }
-    watching, agenda = run(tmp_path, unmeasured, **sections)
-    assert kinds(watching) == ["teacher", "search"]
-    (record,) = agenda.records.finished.values()
-    assert "student.val_accuracy" not in record["values"]
-    assert record["test"] is not None
-    assert agenda.idle()
-
-
-def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tmp_path: Path) -> None:
-    where = space(
-        tmp_path,
-        space={},
-        prune={"method": "magnitude", "ratio": 0.36, "schedule": "one_shot"},
-        search={"trials": 1},
-        confirm="off",
-    )
-    with open_study(where, Watching()) as study:
-        assert [job.kind for job in play(study.agenda)] == ["teacher", "search"]
-        assert study.agenda.idle()

@@ -1,0 +1,20 @@
+"""How many trials does the unpruned teacher get of its own? So many that it has as many as the median teacher."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["owed"]
+
+
+def owed(records: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many trials the unpruned teacher lacks, beside those that the search happened to give it.
+
+    Args:
+        records: What has finished; search trials that had a teacher count.
+    """
+    taught = [record["teacher"] for record in records if record["kind"] == "search" and record["teacher"]]
+    counts = Counter(teacher["config"] for teacher in taught)
+    median = int(statistics.median_high(counts.values())) if counts else 0
+    return max(0, median - sum(teacher["method"] is None for teacher in taught))

@@ -1,0 +1,33 @@
+"""Has the unpruned teacher as many trials as the median teacher, once it got what it is owed?"""
+
+from typing import Any
+
+import pytest
+
+from pdsearch.search.fair import owed
+
+
+def tried(teacher: str | None, times: int, *, method: str | None = "magnitude") -> list[dict[str, Any]]:
+    found = None if teacher is None else {"config": teacher, "method": method}
+    return [{"kind": "search", "teacher": found}] * times
+
+
+PRUNED = [*tried("a", 2), *tried("b", 5), *tried("c", 4)]
+
+
+@pytest.mark.parametrize(("had", "missing"), [(0, 4), (1, 3), (4, 0), (9, 0)])
+def test_it_gets_what_the_search_did_not_give_it(had: int, missing: int) -> None:
+    assert owed([*PRUNED, *tried("dense", had, method=None)]) == missing
+
+
+def test_of_an_even_number_of_teachers_the_larger_middle_counts() -> None:
+    assert owed([*tried("a", 2), *tried("b", 5)]) == 5
+
+
+def test_only_search_trials_that_had_a_teacher_count() -> None:
+    others = [{**record, "kind": kind} for record in tried("a", 3) for kind in ("baseline", "confirm")]
+    assert owed([*PRUNED, *others, *tried(None, 20)]) == 4
+
+
+def test_nothing_is_owed_where_nothing_was_tried() -> None:
+    assert owed([]) == 0
