@@ -8,26 +8,19 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from pdsearch.artifacts.drafts import draft_name, is_orphan
+from pdsearch.artifacts.checked import Checked
 from pdsearch.artifacts.interface import Entry, Holding
-from pdsearch.artifacts.lease import Lease, discard_if_dead
-from pdsearch.artifacts.manifest import (
-    CorruptError,
-    Manifest,
-    Signature,
-    payload_files,
-    read_manifest,
-    signature,
-    verify,
-)
+from pdsearch.artifacts.lease import Lease
+from pdsearch.artifacts.manifest import CorruptError, Manifest, payload_files, read_manifest, verify
 from pdsearch.artifacts.names import check_name, is_key, is_stage
-from pdsearch.artifacts.owner import is_dead
 from pdsearch.artifacts.sealing import move_into_place, seal
+from pdsearch.artifacts.workshop import Workshop
 from pdsearch.durable import storage_errors, sync_folder
 from pdsearch.specs import Json
+from pdsearch.storage import subfolders
 
 __all__ = ["Store"]
 
@@ -43,7 +36,8 @@ class Store:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
-        self._verified: dict[tuple[str, str], tuple[Signature, Manifest]] = {}
+        self._workshop = Workshop(self.root)
+        self._checked = Checked()
 
     def find(self, stage: str, key: str) -> Entry | None:
         """Return the entry, its checksums checked, or None; a broken one is quarantined: a miss.
@@ -53,13 +47,11 @@ class Store:
         """
         folder = self._folder(stage, key)
         with storage_errors(folder):
-            known = self._verified.get((stage, key))
-            if known is not None and _unchanged(folder, *known):
-                return Entry(stage, key, folder, dict(known[1].meta))
-            if not _exists(folder):
+            manifest = self._checked.known(stage, key, folder)
+            if manifest is None and not _exists(folder):
                 return None
             try:
-                manifest = self._check(stage, key, folder)
+                manifest = manifest or self._checked.check(stage, key, folder)
             except CorruptError:
                 self._quarantine(stage, key, folder)
                 return None
@@ -79,7 +71,7 @@ class Store:
             StorageError: The storage cannot be written, or the name is no entry's name.
         """
         target = self._folder(stage, key)
-        with self._draft() as draft:
+        with self._workshop.draft() as draft:
             write(draft)
             return self._place(draft, target, seal(stage, key, draft, meta))
 
@@ -96,7 +88,7 @@ class Store:
             StorageError: The storage cannot be written.
         """
         target = self._folder(manifest.stage, manifest.key)
-        with self._draft() as draft:
+        with self._workshop.draft() as draft:
             fetch(draft)
             sealed = seal(manifest.stage, manifest.key, draft, manifest.meta)
             if sealed.files != manifest.files:
@@ -106,14 +98,13 @@ class Store:
     def lease(self, stage: str, key: str) -> Lease:
         """Return the lease under which this entry is built."""
         self._folder(stage, key)
-        return Lease(self.root / ".leases" / f"{stage}-{key}.json")
+        return self._workshop.lease(stage, key)
 
     def entries(self, stage: str | None = None) -> Iterator[tuple[str, str]]:
         """Yield (stage, key) of every entry, unchecked, in sorted order."""
-        names = [stage] if stage else [item.name for item in _folders(self.root)]
-        for name in filter(is_stage, names):
-            for shard in _folders(self.root / name):
-                yield from ((name, item.name) for item in _folders(shard) if is_key(item.name))
+        for name in filter(is_stage, [stage] if stage else subfolders(self.root)):
+            for shard in subfolders(self.root / name):
+                yield from ((name, key) for key in subfolders(self.root / name / shard) if is_key(key))
 
     def holdings(self) -> Iterator[Holding]:
         """Yield every entry, unchecked, in sorted order; what is removed meanwhile is left out."""
@@ -127,13 +118,7 @@ class Store:
 
     def building(self) -> Set[tuple[str, str]]:
         """Return (stage, key) of what is being built, as far as can be told from here."""
-        found = set()
-        for path in self._lease_files():
-            owner = Lease(path).owner()
-            if owner is not None and not is_dead(owner):
-                stage, _, key = path.stem.rpartition("-")
-                found.add((stage, key))
-        return found
+        return self._workshop.building()
 
     def size(self, stage: str, key: str) -> int:
         """Return the bytes of an entry's payload; 0 if there is none."""
@@ -149,10 +134,10 @@ class Store:
         """Remove an entry; a reader that has its files open keeps them. Returns whether there was one."""
         folder = self._folder(stage, key)
         with storage_errors(folder):
-            gone = self._move_aside(folder, ".tmp")
+            gone = self._move_aside(folder, self._workshop.drafts)
         if gone is not None:
             shutil.rmtree(gone, ignore_errors=True)
-        self._verified.pop((stage, key), None)
+        self._checked.forget(stage, key)
         return gone is not None
 
     def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
@@ -184,15 +169,7 @@ class Store:
             older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
                 process of another machine; well above the longest build.
         """
-        drafts, leases = self.root / ".tmp", self.root / ".leases"
-        found = [item for item in _folders(drafts) if is_orphan(item.name)]
-        with storage_errors(leases):
-            found += [item for item in leases.glob(".*") if is_orphan(item.name)]
-            known = [item for item in _folders(drafts) if item not in found]
-            if known:
-                now = _now(drafts)
-                found += [item for item in known if now - item.stat().st_mtime > older_than_s]
-        return found
+        return self._workshop.leftovers(older_than_s)
 
     def sweep(self, older_than_s: float = 86_400.0) -> int:
         """Remove what ended processes left, leases included; returns how many things.
@@ -200,55 +177,26 @@ class Store:
         Args:
             older_than_s: As in `leftovers`.
         """
-        gone = self.leftovers(older_than_s)
-        for item in gone:
-            if item.is_dir():
-                shutil.rmtree(item, ignore_errors=True)
-            else:
-                item.unlink(missing_ok=True)
-        return len(gone) + sum(discard_if_dead(path) for path in self._lease_files())
+        return self._workshop.sweep(older_than_s)
 
     def empty_quarantine(self) -> int:
         """Remove what was found broken and kept; returns its bytes."""
-        quarantine = self.root / ".quarantine"
-        files = [path for path in quarantine.rglob("*") if path.is_file()]
+        files = [path for path in self._broken.rglob("*") if path.is_file()]
         size = sum(path.lstat().st_size for path in files)
-        shutil.rmtree(quarantine, ignore_errors=True)
+        shutil.rmtree(self._broken, ignore_errors=True)
         return size
 
-    def _lease_files(self) -> Iterator[Path]:
-        return (self.root / ".leases").glob("[!.]*.json")
-
-    @contextmanager
-    def _draft(self) -> Iterator[Path]:
-        """Give a folder to write in; whatever is left in it afterwards is removed."""
-        draft = self.root / ".tmp" / draft_name()
-        with storage_errors(draft):
-            try:
-                draft.parent.mkdir(parents=True, exist_ok=True)
-                draft.mkdir()
-                yield draft
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+    @property
+    def _broken(self) -> Path:
+        return self.root / ".quarantine"
 
     def _folder(self, stage: str, key: str) -> Path:
         check_name(stage, key, where=str(self.root))
         return self.root / stage / key[:2] / key
 
-    def _check(self, stage: str, key: str, folder: Path) -> Manifest:
-        manifest = read_manifest(folder, stage, key)
-        try:
-            # Taken before hashing: a change while we hash shows as another signature later.
-            before = signature(folder, manifest)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise CorruptError("a file is missing") from error
-        verify(folder, manifest)
-        self._verified[stage, key] = (before, manifest)
-        return manifest
-
     def _quarantine(self, stage: str, key: str, folder: Path) -> None:
-        self._verified.pop((stage, key), None)
-        aside = self._move_aside(folder, ".quarantine")
+        self._checked.forget(stage, key)
+        aside = self._move_aside(folder, self._broken)
         if aside is None:
             return
         # Another process may have quarantined the broken entry and published a good one in between.
@@ -256,8 +204,8 @@ class Store:
             verify(aside, read_manifest(aside, stage, key))
             aside.rename(folder)
 
-    def _move_aside(self, folder: Path, area: str) -> Path | None:
-        aside = self.root / area / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
+    def _move_aside(self, folder: Path, area: Path) -> Path | None:
+        aside = area / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         try:
             folder.rename(aside)
@@ -271,25 +219,8 @@ class Store:
             if existing is not None:
                 return existing
         sync_folder(target.parent)
-        self._verified[manifest.stage, manifest.key] = (signature(target, manifest), manifest)
+        self._checked.trust(manifest, target)
         return Entry(manifest.stage, manifest.key, target, dict(manifest.meta))
-
-
-def _now(folder: Path) -> float:
-    """Return the time by the storage's clock."""
-    probe = folder / draft_name()
-    probe.mkdir()
-    try:
-        return probe.stat().st_mtime
-    finally:
-        probe.rmdir()
-
-
-def _unchanged(folder: Path, seen: Signature, manifest: Manifest) -> bool:
-    try:
-        return signature(folder, manifest) == seen
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def _exists(folder: Path) -> bool:
@@ -298,8 +229,3 @@ def _exists(folder: Path) -> bool:
         return folder.name in os.listdir(folder.parent)
     except FileNotFoundError:
         return False
-
-
-def _folders(parent: Path) -> list[Path]:
-    with storage_errors(parent):
-        return sorted(item for item in parent.iterdir() if item.is_dir()) if parent.is_dir() else []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Lease, Store
+from pdsearch.artifacts import Lease
 from pdsearch.artifacts.drafts import draft_name, is_orphan
 from pdsearch.artifacts.lease import discard_if_dead
 
@@ -49,13 +49,3 @@ def test_a_lease_is_discarded_only_when_its_owner_has_ended(tmp_path: Path) -> N
     assert not discard_if_dead(tmp_path / "living.json")
     assert not discard_if_dead(tmp_path / "none.json")
     living.release()
-
-
-def test_a_store_sweeps_leases_and_drafts_of_the_dead(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
-    left_by(tmp_path / "name")
-    (tmp_path / "store" / ".leases").mkdir(parents=True)
-    (tmp_path / "store" / ".leases" / f".{(tmp_path / 'name').read_text()}").write_text("half")
-    left_by(tmp_path / "store" / ".leases" / f"teacher-{'a' * 64}.json", lease=True)
-    assert store.sweep() == 2
-    assert list((tmp_path / "store" / ".leases").iterdir()) == []
