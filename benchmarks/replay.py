@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,10 +19,12 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
+import pdsearch.search.ledger
 from benchmarks.table import Table
 from pdsearch.events import Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
+from pdsearch.search.history import History
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records
 from pdsearch.search.sampler import WindowedTPE, silence
@@ -47,6 +50,7 @@ class Way:
         stop: The space's `search.stop`, or None.
         rule: Another one in place of the product's, which decides at the same rungs.
         good: How many of the trials that ended TPE takes as good ones, in place of the product's number.
+        newest: How many of the trials that ended last TPE sees, in place of the product's number.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Way:
     stop: dict[str, Any] | None = None
     rule: Callable[[], BasePruner] | None = None
     good: Callable[[int], int] | None = None
+    newest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ def replay(
     trace = Trace()
     # Records are files; none is to wait for a disk.
     where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=where) as folder, _taken_as_good(way):
+    with tempfile.TemporaryDirectory(dir=where) as folder, _taken_as_good(way), _seen(way):
         ledger = _ledger(table, way, seed, Path(folder))
         at_work = _Workers(table, ledger, trace, seed)
         for _ in range(workers):
@@ -129,6 +134,12 @@ def _taken_as_good(way: Way) -> AbstractContextManager[object]:
     if good is None:
         return nullcontext()
     return patch.object(WindowedTPE, "_good", lambda _, ended: good(ended))
+
+
+def _seen(way: Way) -> AbstractContextManager[object]:
+    if way.newest is None:
+        return nullcontext()
+    return patch.object(pdsearch.search.ledger, "History", partial(History, newest=way.newest))
 
 
 def _ledger(table: Table, way: Way, seed: int, folder: Path) -> Ledger:

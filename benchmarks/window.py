@@ -1,27 +1,30 @@
 """Does a sampler that sees a window choose as well as one that sees all? Regret of both in a study longer than that.
 
-All go on from the same first trials with the same seeds, on a function with a known best value, or on real trials.
+All go on from the same first trials with the same seeds, on a function with a known best value, or on real trials; with
+early stopping these are replayed in virtual time, and regrets are those of whole trials.
 """
 
 import math
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import optuna
 
 from benchmarks.harness import Result, arguments, show
-from benchmarks.replay import NEIGHBOURS
+from benchmarks.replay import NEIGHBOURS, Trace, replay
+from benchmarks.stopping import halving
 from benchmarks.table import Table, read_table
 from pdsearch.search.history import NEWEST, History
 from pdsearch.search.sampler import sampler, silence
 from pdsearch.search.suggest import suggest
 from pdsearch.specs import derive_seed
 
-__all__ = ["main", "regrets"]
+__all__ = ["main", "regrets", "stopped_regrets"]
 
 Regret: TypeAlias = Callable[[optuna.Trial], float]
 
@@ -52,6 +55,43 @@ def regrets(
         _go_on(study, max(after), seed, regret, newest=newest)
         since = [trial.value or 0.0 for trial in study.get_trials(deepcopy=False)[before:]]
         found.append([figure for count in after for figure in _figures(since[:count])])
+    return found
+
+
+def stopped_regrets(
+    seed: int,
+    *,
+    windows: list[int],
+    before: int,
+    after: list[int],
+    table: Table,
+    stop: tuple[int, int],
+    workers: int = 2,
+) -> list[list[float]]:
+    """Return the same figures of searches that halving stops trials of, those of whole trials only.
+
+    A window that is not full yet proposes what everything does: what goes before is the same by itself.
+
+    Args:
+        seed: Of the search.
+        windows: As in `regrets`, and so are the horizons, which count stopped trials too.
+        before: Trials that ended first and are not looked at; no more than the least window.
+        after: Trials since.
+        table: Real trials.
+        stop: The first rung, in epochs, and the factor.
+        workers: Trials at a time.
+    """
+
+    def enough(trace: Trace) -> bool:
+        return len(trace.played) >= before + max(after)
+
+    found = []
+    for newest in [*windows, EVERYTHING]:
+        way = replace(halving(*stop), newest=newest)
+        played = replay(table, way, seed=seed, workers=workers, enough=enough).played[before:]
+        regret = [None if each.stopped else 100 * (table.best - each.value) for each in played]
+        shares = [[one for one in regret[:count] if one is not None] for count in after]
+        found.append([figure for share in shares for figure in _figures(share)])
     return found
 
 
@@ -101,11 +141,19 @@ def main() -> None:
     parser.add_argument("--before", type=int, default=NEWEST, help="trials that all have in common")
     parser.add_argument("--after", type=int, nargs="+", default=[300], help="trials since, a horizon each")
     parser.add_argument("--table", action="store_true", help="real digits trials instead of the function")
+    parser.add_argument(
+        "--halving", type=int, nargs=2, metavar=("EPOCHS", "FACTOR"), help="with --table: stop trials early"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
+    if asked.halving and (not asked.table or asked.before > min(asked.windows)):
+        parser.error("--halving goes with --table, and with --before of at most the least window")
     table = read_table() if asked.table else None
-    one = partial(regrets, windows=asked.windows, before=asked.before, after=asked.after, table=table)
+    counts = {"windows": asked.windows, "before": asked.before, "after": asked.after}
+    one: Callable[[int], list[list[float]]] = partial(regrets, **counts, table=table)
+    if asked.halving and table is not None:
+        one = partial(stopped_regrets, **counts, table=table, stop=tuple(asked.halving))
     with ProcessPoolExecutor(asked.processes) as pool:
         found = list(pool.map(one, range(asked.first, asked.first + asked.turns)))
     unit = "points of accuracy" if asked.table else "distance"
@@ -118,14 +166,14 @@ def main() -> None:
             dict(
                 zip(names, ([turn[way][place] for turn in found] for way in range(len(names))), strict=True)
             ),
-            {"before": asked.before, "after": count, "first seed": asked.first},
+            {"before": asked.before, "after": count, "first seed": asked.first, "halving": asked.halving},
         )
         for place, (count, of) in enumerate(kinds)
     ]
     show(results, asked.json)
 
 
-def _result(name: str, unit: str, figures: dict[str, list[float]], settings: dict[str, int]) -> Result:
+def _result(name: str, unit: str, figures: dict[str, list[float]], settings: dict[str, Any]) -> Result:
     notes = {f"mean of {way}": f"{statistics.fmean(column):.4g}" for way, column in figures.items()}
     notes |= {
         f"{way} minus everything, mean and 95 % interval": _interval(column, figures["everything"])

@@ -1,5 +1,6 @@
 """Does a search find good trials among real ones, and does stopping save epochs? A few replays of a recorded table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ TRIALS = 24
 HALVING = Way("halving", stop={"halving": {"min_epochs": 6, "factor": 2}})
 
 
-def play(way: Way, seed: int, workers: int = 2) -> Trace:
-    return replay(TABLE, way, seed=seed, workers=workers, enough=lambda trace: len(trace.played) >= TRIALS)
+def play(way: Way, seed: int, workers: int = 2, trials: int = TRIALS) -> Trace:
+    return replay(TABLE, way, seed=seed, workers=workers, enough=lambda trace: len(trace.played) >= trials)
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,11 @@ def test_a_replay_is_the_same_again_and_workers_share_the_time() -> None:
     assert one.played == again.played
     assert one.played[-1].time == TRIALS * TABLE.epochs
     assert four.played[-1].time == TRIALS * TABLE.epochs / 4
+
+
+def test_a_window_changes_what_is_proposed_only_once_it_is_full(stopped: list[Trace]) -> None:
+    rows = {
+        n: [p.row for p in play(replace(HALVING, newest=n), 0, trials=50).played] for n in (TRIALS, 10**9)
+    }
+    assert rows[TRIALS][:TRIALS] == rows[10**9][:TRIALS] == [played.row for played in stopped[0].played]
+    assert rows[TRIALS] != rows[10**9]
