@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pdsearch.models.layers import Layers
+
 __all__ = ["folded"]
 
 
@@ -20,7 +22,7 @@ def folded(model: nn.Module) -> nn.Module:
         model: Any network; left as it is.
     """
     copy = deepcopy(model).eval()
-    runs = [module for module in copy.modules() if type(module) is nn.Sequential]
+    runs = [m for m in copy.modules() if isinstance(m, nn.Sequential) and type(m) in (nn.Sequential, Layers)]
     with torch.no_grad():
         for run in runs:
             _fold_neighbours(run)

@@ -4,10 +4,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn
+from pdsearch.models.layers import Layers, conv_bn
+from pdsearch.models.normalise import normalised
 from pdsearch.models.thin import every
 
 __all__ = ["BasicBlock", "Bottleneck", "shortcut_of"]
+
+
+_RELU = nn.ReLU(inplace=True)
 
 
 class Pad(nn.Module):
@@ -69,9 +73,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
-        changed: Tensor = self.second(self.first(maps))
-        changed += self.shortcut(maps)  # In place: the gradients need no sum, and memory is what this costs.
-        return functional.relu(changed, inplace=True)
+        return _joined(self.second, self.first(maps), self.shortcut(maps))
 
 
 class Bottleneck(nn.Module):
@@ -93,6 +95,12 @@ class Bottleneck(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
-        changed: Tensor = self.third(self.second(self.first(maps)))
-        changed += self.shortcut(maps)
-        return functional.relu(changed, inplace=True)
+        return _joined(self.third, self.second(self.first(maps)), self.shortcut(maps))
+
+
+def _joined(layers: Layers, maps: Tensor, around: Tensor) -> Tensor:
+    """Return ReLU of what the layers make of the maps and what was led around them."""
+    *first, last = layers
+    for layer in first:
+        maps = layer(maps)
+    return normalised(last, maps, relu=_RELU, around=around)

@@ -1,7 +1,10 @@
 """What does the engine choose for a space, and why? For whoever asks with -v, before anything is trained."""
 
+from importlib.util import find_spec
+
 from pdsearch.data.views import SMALL_BYTES
 from pdsearch.distillation.registry import losses
+from pdsearch.models.normalise import MOST_THREADS
 from pdsearch.search.disk import Images, known_images, outputs_bytes
 from pdsearch.search.precision import Precision
 from pdsearch.space import Space
@@ -27,9 +30,16 @@ def choices(space: Space, precision: Precision) -> list[str]:
 
 
 def _computing(space: Space, precision: Precision) -> str:
-    device = "GPU" if space.resources.gpu > 0 else "CPU"
-    threads = f", threads a trial: {max(1, space.resources.cpu)}" if device == "CPU" else ""
-    return f"engine: {device}, {precision.name} ({precision.reason}){threads}, channels_last, fused optimizer"
+    name = f"{precision.name} ({precision.reason})"
+    if space.resources.gpu > 0:
+        return f"engine: GPU, {name}, channels_last, fused optimizer"
+    threads = max(1, space.resources.cpu)
+    once = ", batch normalisation with what follows it" if _at_once(precision, threads) else ""
+    return f"engine: CPU, {name}, threads a trial: {threads}, channels_last, fused optimizer{once}"
+
+
+def _at_once(precision: Precision, threads: int) -> bool:
+    return precision.name == "bf16" and threads <= MOST_THREADS and find_spec("numba") is not None
 
 
 def _views(images: Images) -> str:

@@ -23,6 +23,15 @@ def test_the_precision_and_why() -> None:
     assert "GPU, bf16 (auto), channels_last" in said(Precision("bf16", "auto"), resources={"gpu": 1})[0]
 
 
+def test_a_cpu_normalises_in_bf16_with_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    bf16, words = Precision("bf16", "auto"), "fused optimizer, batch normalisation with what follows it"
+    assert said(bf16)[0].endswith(words)
+    assert said()[0].endswith("fused optimizer")
+    assert said(bf16, resources={"cpu": 3})[0].endswith("fused optimizer")
+    monkeypatch.setattr("pdsearch.search.choices.find_spec", lambda _name: None)
+    assert said(bf16)[0].endswith("fused optimizer")
+
+
 def test_outputs_are_half_as_large_in_half_the_precision() -> None:
     whole, half = (said(Precision(name, "as the space says"))[2] for name in ("fp32", "bf16"))
     assert (whole.split()[3], half.split()[3]) == ("0.0036", "0.0018")

@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import he_init, refuse_small
+from pdsearch.models.layers import Layers, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
+from pdsearch.models.normalise import normalised
 from pdsearch.models.registry import models
 from pdsearch.models.thin import Pointwise
 
 __all__ = ["PreActivationBlock", "wide_resnet"]
 
 SIZES = ((16, 1), (16, 2), (16, 4), (16, 8), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
+
+
+_RELU = nn.ReLU(inplace=True)
 
 
 class PreActivationBlock(nn.Module):
@@ -37,8 +40,8 @@ class PreActivationBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
-        active = functional.relu(self.bn1(maps), inplace=True)
-        changed: Tensor = self.conv2(functional.relu(self.bn2(self.conv1(active)), inplace=True))
+        active = normalised(self.bn1, maps, relu=_RELU)
+        changed: Tensor = self.conv2(normalised(self.bn2, self.conv1(active), relu=_RELU))
         # Where the shape changes, the shortcut too starts from the normalised maps.
         around: Tensor = maps if self.same else self.shortcut(active)
         return around + changed
@@ -75,7 +78,7 @@ def wide_resnet(
         rest = [PreActivationBlock(outputs, outputs, stride=1, inner=outputs) for _ in range(blocks - 1)]
         stages.append(nn.Sequential(first, *rest))
     stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
-    head = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU())
+    head = Layers(nn.BatchNorm2d(widths[-1]), nn.ReLU())
     return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem, head=head))
 
 
