@@ -52,8 +52,9 @@ def _by_loops(norm: nn.BatchNorm2d, maps: Tensor, active: bool, around: Tensor |
 def _pays(norm: nn.BatchNorm2d, maps: Tensor, relu: nn.Module | None, around: Tensor | None) -> bool:
     given = [maps] if around is None else [maps, around]
     return (
-        maps.numel() >= LEAST
-        and all(_laid_out(tensor) and tensor.shape == maps.shape for tensor in given)
+        # First, for while a graph is taken down nothing may be asked of a size that it leaves open.
+        all(_laid_out(tensor) and tensor.shape == maps.shape for tensor in given)
+        and maps.numel() >= LEAST
         and torch.get_num_threads() <= MOST_THREADS
         and _plain(norm)
         and (relu is None or (type(relu) is nn.ReLU and not _listened_to(relu)))
