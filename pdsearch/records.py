@@ -13,7 +13,7 @@ from pdsearch.errors import StorageError
 from pdsearch.specs import Json, canonical_json
 from pdsearch.storage import Place, Remote, names, read, read_all, replace
 
-__all__ = ["Broken", "Records", "read_records", "write_once"]
+__all__ = ["Broken", "Records", "parse_record", "read_records", "read_trials", "write_once"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Records:
-    """What a folder holds: records by file name, in sorted order, and the files that are none."""
+    """What a folder holds: records by file name or by trial, in sorted order, and the files that are none."""
 
     found: Mapping[str, dict[str, Any]]
     broken: tuple[Broken, ...] = ()
@@ -104,14 +104,43 @@ def read_records(folder: Place, suffix: str = ".json") -> Records:
     wanted = [name for name in names(folder) if name.endswith(suffix) and not name.startswith(".")]
     for name, content in read_all(folder, wanted):
         try:
-            found[name] = _parse(content)
-        except (ValueError, RecursionError) as error:
+            found[name] = parse_record(content)
+        except ValueError as error:
             broken.append(Broken(folder / name, str(error)))
     return Records(found, tuple(broken))
 
 
-def _parse(content: bytes) -> dict[str, Any]:
-    value = json.loads(content)
+def read_trials(folder: Place, kind: str) -> Records:
+    """Read the records of one kind by the trials' ids; one that holds another trial's is no record either.
+
+    Args:
+        folder: Of the records.
+        kind: "asked", "finished" or "retry", as the files' names have it.
+
+    Raises:
+        StorageError: The folder or a file cannot be read.
+    """
+    suffix = f".{kind}.json"
+    read_ones = read_records(folder, suffix)
+    found, broken = {}, list(read_ones.broken)
+    for name, record in read_ones.found.items():
+        if record.get("id") == name.removesuffix(suffix):
+            found[record["id"]] = record
+        else:
+            broken.append(Broken(folder / name, "holds another trial's record"))
+    return Records(found, tuple(broken))
+
+
+def parse_record(content: bytes) -> dict[str, Any]:
+    """Return what a file holds that was written as a record.
+
+    Raises:
+        ValueError: It is torn, or was never one.
+    """
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is no whole JSON any more ({error})") from None
     if not isinstance(value, dict):
         raise ValueError(f"a record is a JSON object, not {type(value).__name__}")
     return value

@@ -1,13 +1,13 @@
 """Which studies lie in a storage? A study is a folder that holds study.json; who names none is told which there are."""
 
-import json
 from difflib import get_close_matches
 from typing import Any
 
 from pdsearch.errors import ConfigError, StorageError
+from pdsearch.records import parse_record
 from pdsearch.storage import Place, exists, read, subfolders
 
-__all__ = ["about", "description", "studies", "told"]
+__all__ = ["begun", "description", "studies"]
 
 _FILE = "study.json"
 _MOST = 8
@@ -18,46 +18,43 @@ def studies(root: Place) -> list[Place]:
     return [root / name for name in subfolders(root) if exists(root / name / _FILE)]
 
 
-def description(folder: Place) -> bytes:
+def description(folder: Place) -> dict[str, Any]:
     """Return what study.json of a folder holds.
 
     Raises:
         ConfigError: The folder is no study's; the hint names those nearby.
-        StorageError: It cannot be read.
+        StorageError: It cannot be read, or is torn.
+    """
+    about = begun(folder)
+    if about is None:
+        raise ConfigError("there is no study here", where=str(folder), hint=_nearby(folder))
+    return about
+
+
+def begun(folder: Place) -> dict[str, Any] | None:
+    """Return what study.json of a folder holds; None where no study was begun.
+
+    Raises:
+        StorageError: It cannot be read, or is torn.
     """
     content = read(folder / _FILE)
     if content is None:
-        raise ConfigError("there is no study here", where=str(folder), hint=_nearby(folder))
-    return content
-
-
-def about(folder: Place) -> dict[str, Any]:
-    """Return what study.json of a folder says.
-
-    Raises:
-        ConfigError: The folder is no study's.
-        StorageError: It cannot be read, or is torn.
-    """
-    return told(folder, description(folder))
-
-
-def told(folder: Place, content: bytes) -> dict[str, Any]:
-    """Return what the content of a folder's study.json says.
-
-    Raises:
-        StorageError: It is torn.
-    """
+        return None
     try:
-        found = json.loads(content)
+        about = parse_record(content)
     except ValueError as error:
-        raise _torn(folder, f"cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise _torn(folder, "is not the description of a study")
-    return found
+        raise _torn(folder, str(error)) from None
+    if not isinstance(about.get("space"), dict):
+        raise _torn(folder, "does not describe a study")
+    return about
 
 
 def _torn(folder: Place, what: str) -> StorageError:
-    hint = "remove the file and run the study again: it is written anew, and no record is lost"
+    # Who runs the same space without it writes it anew, beside the records of what finished.
+    hint = (
+        "copy it from where it is whole; or remove the file and run the study again, its space file unchanged:"
+        " it is written anew, and what finished counts"
+    )
     return StorageError(what, where=str(folder / _FILE), hint=hint)
 
 

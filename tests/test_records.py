@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.records import read_records, write_once
+from pdsearch.records import read_records, read_trials, write_once
 from pdsearch.specs import Json
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
@@ -71,3 +71,13 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_once(tmp_path / "a.json", {"loss": float("nan")})
+
+
+def test_records_of_trials_are_known_by_id_and_another_s_is_broken(tmp_path: Path) -> None:
+    write_once(tmp_path / "a.asked.json", {"id": "a"})
+    write_once(tmp_path / "b.asked.json", {"id": "a"})
+    write_once(tmp_path / "c.finished.json", {"id": "c"})
+    records = read_trials(tmp_path, "asked")
+    assert records.found == {"a": {"id": "a"}}
+    (broken,) = records.broken
+    assert (broken.path, broken.reason) == (tmp_path / "b.asked.json", "holds another trial's record")

@@ -1,17 +1,23 @@
 """Whoever names no study is told which there are."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pdsearch.errors import ConfigError
-from pdsearch.studies import description, studies
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.studies import begun, description, studies
+
+
+def about(name: str) -> dict[str, Any]:
+    return {"study": name, "space": {}}
 
 
 def made(root: Path, *names: str) -> None:
     for name in names:
         (root / name / "trials").mkdir(parents=True)
-        (root / name / "study.json").write_text(f'{{"study": "{name}"}}')
+        (root / name / "study.json").write_text(json.dumps(about(name)))
 
 
 def test_a_study_is_a_folder_with_its_description(tmp_path: Path) -> None:
@@ -19,7 +25,8 @@ def test_a_study_is_a_folder_with_its_description(tmp_path: Path) -> None:
     (tmp_path / "artifacts").mkdir()
     assert studies(tmp_path) == [tmp_path / "one"]
     assert studies(tmp_path / "none") == []
-    assert description(tmp_path / "one") == b'{"study": "one"}'
+    assert description(tmp_path / "one") == begun(tmp_path / "one") == about("one")
+    assert begun(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize(
@@ -47,3 +54,15 @@ def test_of_many_studies_some_are_named(tmp_path: Path) -> None:
         description(tmp_path)
     assert str(caught.value.hint).count(str(tmp_path)) == 8
     assert str(caught.value.hint).endswith(", ...")
+
+
+@pytest.mark.parametrize(
+    "content", ["", '{"format": 1, "spa', "[]", "null", "{}", '{"study": "one"}', "[" * 10**5]
+)
+def test_a_torn_description_is_one_error_that_says_what_to_do(tmp_path: Path, content: str) -> None:
+    (tmp_path / "study.json").write_text(content)
+    for read in (begun, description):
+        with pytest.raises(StorageError) as caught:
+            read(tmp_path)
+        assert caught.value.where == str(tmp_path / "study.json")
+        assert "remove the file and run the study again" in str(caught.value.hint)

@@ -8,9 +8,9 @@ from typing import Any, get_type_hints
 
 from pdsearch.analysis.row import Row, row_from_record
 from pdsearch.durable import storage_errors
-from pdsearch.records import Broken, read_records
+from pdsearch.records import Broken, read_trials
 from pdsearch.storage import Place, place
-from pdsearch.studies import about
+from pdsearch.studies import description
 
 __all__ = ["Study", "read_study", "schema_markdown", "write_parquet"]
 
@@ -40,17 +40,17 @@ def read_study(folder: str | Place) -> Study:
         StorageError: It cannot be read.
     """
     folder = place(folder)
-    told = about(folder)
-    records = read_records(folder / "trials", ".finished.json")
+    about = description(folder)
+    records = read_trials(folder / "trials", "finished")
     rows: list[Row] = []
     broken = list(records.broken)
     for name, record in records.found.items():
         try:
             rows.append(row_from_record(record))
         except ValueError as error:
-            broken.append(Broken(folder / "trials" / name, str(error)))
+            broken.append(Broken(folder / "trials" / f"{name}.finished.json", str(error)))
     rows.sort(key=lambda row: row.id)
-    return Study(str(told.get("study", folder.name)), told, tuple(rows), tuple(broken))
+    return Study(str(about.get("study", folder.name)), about, tuple(rows), tuple(broken))
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:

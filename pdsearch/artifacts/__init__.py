@@ -11,7 +11,7 @@ from pdsearch.artifacts.opening import open_store
 from pdsearch.artifacts.owner import is_dead
 from pdsearch.artifacts.single_flight import Turn, building, get_or_build
 from pdsearch.artifacts.store import Store
-from pdsearch.records import Broken, Records, read_records, write_once
+from pdsearch.records import Broken, Records, read_records, read_trials, write_once
 
 __all__ = [
     "AnyLease",
@@ -36,6 +36,7 @@ __all__ = [
     "lease_at",
     "open_store",
     "read_records",
+    "read_trials",
     "stage_key",
     "write_once",
 ]

@@ -9,9 +9,9 @@ import typer
 
 from pdsearch.artifacts import KeptStore, open_store
 from pdsearch.artifacts.collect import Held, candidates, collect, held, total_bytes
-from pdsearch.cli.console import print_lines, print_table
+from pdsearch.cli.console import note, print_lines, print_table
 from pdsearch.cli.sizes import parse_size, size
-from pdsearch.errors import ConfigError, StudyHeldError
+from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.storage import Place, check, resolved, subfolders
 
 __all__ = ["Action", "cache"]
@@ -51,10 +51,19 @@ def cache(
         return
     from pdsearch.search.used import used
 
-    entries = list(held(store, used(root)))
+    known = used(root)
+    entries = list(held(store, known.artifacts))
     if action is Action.LS:
+        for path in known.torn:
+            note(f"note: {path} is torn; what it names counts as used by no study")
         _list(entries, as_json)
         return
+    if known.torn and not every:
+        raise StorageError(
+            "is no whole record: which artifacts it names is not known, and they would go",
+            where=str(known.torn[0]),
+            hint="run its study again: that sets the record aside and asks its trial again; then collect",
+        )
     limit = None if max_size is None else parse_size(max_size)
     # A dense teacher is the dearest thing to make, small, and named by no record before its first trial has ended.
     chosen = candidates(
@@ -114,6 +123,10 @@ def _verify(store: KeptStore, as_json: bool) -> None:
         print(json.dumps([{"stage": s, "key": k, "what": what} for s, k, what in broken], indent=2))
     else:
         print_lines([f"{stage}/{key}: {what}" for stage, key, what in broken])
-        print_lines([f"{len(names)} artifacts checked, {len(broken)} broken; a run makes those anew"])
+        print_lines(
+            [
+                f"{len(names)} artifacts checked, {len(broken)} broken; the next trial that needs one makes it anew"
+            ]
+        )
     if broken:
         raise typer.Exit(1)

@@ -29,5 +29,7 @@ def verify(
         print_lines([str(item) for item in broken] or ["all is as it must be"])
     if any(item.mended for item in broken):
         note("note: what a cut-off run left is mended by the next `pdsearch run`; nothing finished is lost")
+    if any(item.rule == "artifacts" for item in broken):
+        note("note: a broken artifact is made anew by the next trial that needs it")
     if broken:
         raise typer.Exit(1)

@@ -164,7 +164,8 @@ def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
                     name: file.get_tensor(name) for name in list(file.keys())
                 }
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise StorageError(f"is not an exported student: {error}", where=str(path)) from error
+            hint = "export it again: pdsearch export STUDY --force"
+            raise StorageError(f"is not an exported student: {error}", where=str(path), hint=hint) from error
 
 
 def _card(about: Mapping[str, Any]) -> Card:

@@ -31,13 +31,13 @@ def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     """
     if row.student_artifact is None or row.student_model is None:
         return None
-    student = _found(store, "student", row.student_artifact)
+    student = _found(store, "student", row.student_artifact, row.id)
     data = spec_from_json(json.loads(row.spec)).data
     return _tensors(student), _card(row, row.student_model, data, store)
 
 
 def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
-    entry = _found(store, "data", data_key(data))
+    entry = _found(store, "data", data_key(data), row.id)
     path = entry.path(_TENSORS)
     # The images may be gigabytes: only their shape and statistics are read.
     with storage_errors(path), safe_open(path, framework="pt") as file:
@@ -62,11 +62,11 @@ def _tensors(entry: Entry) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in list(file.keys())}
 
 
-def _found(store: ArtifactStore, stage: str, key: str) -> Entry:
+def _found(store: ArtifactStore, stage: str, key: str, trial: str) -> Entry:
     entry = store.find(stage, key)
     if entry is None:
         raise StorageError(
-            f"the {stage} artifact {key[:12]} is missing",
-            hint="run the study again: only what is missing is computed",
+            f"the {stage} artifact {key[:12]} of {trial} is missing or broken",
+            hint=f"move trials/{trial}.finished.json away and run the study again: only what is missing is computed",
         )
     return entry

@@ -23,4 +23,4 @@ def check(root: Place, records: Iterable[Mapping[str, Any]], *, deep: bool) -> I
     for stage, key in sorted(used):
         complaint = store.complaint(stage, key, deep=deep)
         if complaint is not None:
-            yield Broken("artifacts", complaint, f"{stage}/{key}", mended=True)
+            yield Broken("artifacts", complaint, f"{stage}/{key}")

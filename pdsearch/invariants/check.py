@@ -6,9 +6,9 @@ from typing import Any
 from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.invariants import artifacts, ledger, leftovers, records
 from pdsearch.invariants.broken import Broken
-from pdsearch.search.home import JournalHome, last_home
+from pdsearch.search.home import DamagedError, JournalHome, last_home
 from pdsearch.storage import Place, Remote, place
-from pdsearch.studies import about
+from pdsearch.studies import description
 
 __all__ = ["check_invariants"]
 
@@ -22,26 +22,34 @@ def check_invariants(run: str | Place, *, deep: bool = False) -> list[Broken]:
 
     Raises:
         ConfigError: The folder is not a study's.
-        StorageError: It cannot be read.
+        StorageError: It cannot be read, or its study.json is torn.
     """
     folder = place(run)
-    told = about(folder)
+    about = description(folder)
     live = _is_driven(folder / "driver.lease")
-    return list(_all(folder, told, live, deep))
+    return list(_all(folder, about, live, deep))
 
 
-def _all(folder: Place, told: dict[str, Any], live: bool, deep: bool) -> Iterator[Broken]:
+def _all(folder: Place, about: dict[str, Any], live: bool, deep: bool) -> Iterator[Broken]:
     found, broken = records.read(folder / "trials", live=live)
     yield from broken
     yield from records.check(found)
-    metrics = [objective["metric"] for objective in told["space"]["objectives"]]
-    goals = [objective["goal"] for objective in told["space"]["objectives"]]
-    home = last_home(folder)
-    # The journal of a study on an object storage lies with its driver, and any driver can make it from the records.
-    if not (isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists()):
-        yield from ledger.check(home, found, metrics, goals[0], live=live)
+    yield from _ledger(folder, about["space"]["objectives"], found, live)
     yield from leftovers.check(folder, live=live)
     yield from artifacts.check(folder.parent / "artifacts", found.finished.values(), deep=deep)
+
+
+def _ledger(folder: Place, objectives: Any, found: records.Found, live: bool) -> Iterator[Broken]:
+    try:
+        home = last_home(folder)
+    except DamagedError as error:
+        yield Broken("ledger", error.what, error.where or str(folder), mended=True)
+        return
+    # The journal of a study on an object storage lies with its driver, and any driver can make it from the records.
+    if isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists():
+        return
+    metrics = [objective["metric"] for objective in objectives]
+    yield from ledger.check(home, found, metrics, objectives[0]["goal"], live=live)
 
 
 def _is_driven(path: Place) -> bool:

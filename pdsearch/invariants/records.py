@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pdsearch.invariants.broken import Broken
-from pdsearch.records import read_records
+from pdsearch.records import read_trials
 from pdsearch.storage import Place
 
 __all__ = ["Found", "check", "read"]
@@ -23,21 +23,13 @@ class Found:
 
 def read(folder: Place, *, live: bool) -> tuple[Found, list[Broken]]:
     """Return the records of a folder and what is wrong with its files."""
-    kinds: dict[str, dict[str, dict[str, Any]]] = {}
-    broken: list[Broken] = []
-    for kind in ("asked", "finished"):
-        suffix = f".{kind}.json"
-        records = read_records(folder, suffix)
-        broken += [Broken("records", item.reason, str(item.path), mended=not live) for item in records.broken]
-        kinds[kind] = {}
-        for name, record in records.found.items():
-            if record.get("id") == name.removesuffix(suffix):
-                kinds[kind][record["id"]] = record
-            else:
-                broken.append(
-                    Broken("records", "holds another trial's record", str(folder / name), mended=not live)
-                )
-    return Found(**kinds), broken
+    asked, finished, wanted = (read_trials(folder, kind) for kind in ("asked", "finished", "retry"))
+    broken = [
+        Broken("records", item.reason, str(item.path), mended=not live)
+        for records in (asked, finished, wanted)
+        for item in records.broken
+    ]
+    return Found(asked.found, finished.found), broken
 
 
 def check(found: Found) -> Iterator[Broken]:

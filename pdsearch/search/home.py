@@ -126,15 +126,16 @@ def last_home(folder: Place) -> Home:
     """Return the home of a study's last run, as its folder has it.
 
     Raises:
+        DamagedError: The note is torn.
         StorageError: The folder cannot be read.
     """
     note = folder / NOTE
     content = read(note)
     try:
-        return _home(folder, str(json.loads(content)["url"]) if content else BESIDE)
+        return _home(folder, BESIDE if content is None else str(json.loads(content)["url"]))
     except (ValueError, TypeError, KeyError):
         hint = "run the study again: it is written anew"
-        raise StorageError("does not say where the study lives", where=str(note), hint=hint) from None
+        raise DamagedError("does not say where the study lives", where=str(note), hint=hint) from None
 
 
 def _home(folder: Place, text: str) -> Home:

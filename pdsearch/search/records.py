@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pdsearch.artifacts import read_records, write_once
+from pdsearch.artifacts import read_trials, write_once
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
@@ -153,17 +153,10 @@ class Records:
         return record
 
     def _read(self, kind: str) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        suffix = f".{kind}.json"
-        records = read_records(self.folder, suffix)
+        records = read_trials(self.folder, kind)
         for broken in records.broken:
             _set_aside(broken.path)
-        for name, record in records.found.items():
-            if record.get("id") == name.removesuffix(suffix):
-                found[record["id"]] = record
-            else:
-                _set_aside(self.folder / name)
-        return found
+        return dict(records.found)
 
 
 def _set_aside(path: Place) -> None:

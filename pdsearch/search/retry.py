@@ -17,7 +17,7 @@ def retry_failed(where: str | Place) -> list[str]:
     Raises:
         ConfigError: The folder is not a study's, or its journal lies on another machine.
         StudyHeldError: A run is at work on it.
-        StorageError: It cannot be read or written.
+        StorageError: It cannot be read or written, or its study.json is torn.
     """
     folder = place(where)
     description(folder)

@@ -30,8 +30,8 @@ from pdsearch.space import Space, diff
 from pdsearch.specs import DataSpec
 from pdsearch.stages.rehearsal import Untrained
 from pdsearch.stages.site import Site
-from pdsearch.storage import Place, Remote, check, read, remove_tree, resolved, subfolders
-from pdsearch.studies import told
+from pdsearch.storage import Place, Remote, check, remove_tree, resolved, subfolders
+from pdsearch.studies import begun
 
 __all__ = ["Study", "open_study"]
 
@@ -79,7 +79,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
             loss cannot compare two of them.
         DataError: The data set, one of its images, or a checkpoint is missing or broken.
         StudyHeldError: Another driver works on it.
-        StorageError: The storage cannot be written.
+        StorageError: The storage cannot be written, or the study's study.json is torn.
     """
     silence()
     root = resolved(space.storage)
@@ -90,7 +90,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         _fingerprint(space), space.precision, checkpoints=checkpoints(space), code=own_code(space)
     )
     with _held(folder) as lease:
-        began = _began(folder)
+        began = begun(folder)
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")
@@ -240,8 +240,3 @@ def _agenda(
 def _fingerprint(space: Space) -> str:
     data = space.resolve(space.defaults()).data
     return sources.get(data.source).fingerprint(data)
-
-
-def _began(folder: Place) -> dict[str, Any] | None:
-    content = read(folder / "study.json")
-    return None if content is None else told(folder, content)

@@ -1,15 +1,29 @@
 """Which artifacts do the studies of a storage use, and is a run at work on one of them?"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from pdsearch.artifacts import is_dead, lease_at, read_records
+from pdsearch.artifacts import is_dead, lease_at, read_trials
 from pdsearch.artifacts.owner import Owner
 from pdsearch.specs import spec_from_json
 from pdsearch.storage import Place
 from pdsearch.studies import studies
 
-__all__ = ["drivers", "used"]
+__all__ = ["Used", "drivers", "used"]
+
+
+@dataclass(frozen=True)
+class Used:
+    """What the studies of a storage use.
+
+    Args:
+        artifacts: (stage, key) of all that their records name.
+        torn: Records that cannot be read: what they name is not known.
+    """
+
+    artifacts: frozenset[tuple[str, str]]
+    torn: tuple[Place, ...]
 
 
 def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
@@ -20,26 +34,28 @@ def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
             yield folder, owner
 
 
-def used(root: Place) -> set[tuple[str, str]]:
-    """Return (stage, key) of all that the studies' records name, and of what an interrupted trial will ask for."""
+def used(root: Place) -> Used:
+    """Return all that the studies' records name, and what an interrupted trial will ask for."""
     from pdsearch.stages import keys  # loads the registries
 
     found: set[tuple[str, str]] = set()
     images: list[Any] = []
+    torn: list[Place] = []
     for folder in studies(root):
-        finished = read_records(folder / "trials", ".finished.json").found
-        for record in finished.values():
+        asked, finished = (read_trials(folder / "trials", kind) for kind in ("asked", "finished"))
+        torn += [broken.path for broken in (*asked.broken, *finished.broken)]
+        for record in finished.found.values():
             found |= {(use["stage"], use["key"]) for use in record["artifacts"]}
-        for name, record in read_records(folder / "trials", ".asked.json").found.items():
-            if name.replace(".asked.", ".finished.") in finished and record["spec"]["data"] in images:
+        for name, record in asked.found.items():
+            if name in finished.found and record["spec"]["data"] in images:
                 continue
             spec = spec_from_json(record["spec"])
             images.append(record["spec"]["data"])  # Decoded when the study was opened, by no trial.
             found.add(("data", keys.data_key(spec.data)))
-            if name.replace(".asked.", ".finished.") in finished:
+            if name in finished.found:
                 continue
             found.add(("teacher", keys.dense_key(spec)))
             found |= {("prune", key) for key in keys.round_keys(spec)}
             if spec.prune and spec.prune.rewind_epoch:
                 found.add(("early", keys.early_key(spec, spec.prune.rewind_epoch)))
-    return found
+    return Used(frozenset(found), tuple(torn))

@@ -136,6 +136,6 @@ def study(records: Iterable[dict[str, Any]], **about: Any) -> Study:
 
 def write_study(folder: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write a study's folder."""
-    write_once(folder / "study.json", {"format": 1, "study": "made-up"})
+    write_once(folder / "study.json", {"format": 1, "study": "made-up", "space": {}})
     for item in records:
         write_once(folder / "trials" / f"{item['id']}.finished.json", item)

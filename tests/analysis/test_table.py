@@ -40,8 +40,8 @@ def test_what_is_no_record_is_told(tmp_path: Path) -> None:
     write_study(tmp_path, RECORDS)
     trials = tmp_path / "trials"
     (trials / "torn.finished.json").write_text('{"format": 1, "id"')
-    (trials / "new.finished.json").write_text('{"format": 2}')
-    (trials / "poor.finished.json").write_text('{"format": 1, "id": "x"}')
+    (trials / "new.finished.json").write_text('{"format": 2, "id": "new"}')
+    (trials / "poor.finished.json").write_text('{"format": 1, "id": "poor"}')
     study = read_study(tmp_path)
     assert len(study.rows) == 4
     assert {broken.path.name for broken in study.broken} == {

@@ -76,7 +76,9 @@ def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Pat
 
 def test_a_missing_artifact_leaves_nothing(study: Path, tmp_path: Path) -> None:
     (tmp_path / "artifacts" / "data").mkdir(parents=True)
-    with pytest.raises(StorageError, match=r"the student artifact \w+ is missing\n  -> run the study again"):
+    with pytest.raises(
+        StorageError, match=r"the student artifact \w+ of .* is missing or broken\n  -> move trials/"
+    ):
         export_study(study, tmp_path / "out", artifacts=tmp_path / "artifacts")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -127,6 +129,6 @@ def test_a_trial_that_was_stopped_is_exported_without_weights(tmp_path: Path) ->
 
 
 def test_a_study_without_trials_has_nothing_to_export(tmp_path: Path) -> None:
-    write_once(tmp_path / "study.json", {"format": 1, "study": "empty"})
+    write_once(tmp_path / "study.json", {"format": 1, "study": "empty", "space": {}})
     with pytest.raises(ConfigError, match="no finished trial"):
         export_study(tmp_path, tmp_path / "out")

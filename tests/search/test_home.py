@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.errors import ConfigError, StorageError, StudyHeldError
+from pdsearch.errors import ConfigError, StudyHeldError
 from pdsearch.invariants import check_invariants
-from pdsearch.search.home import JournalHome, last_home
+from pdsearch.search.home import DamagedError, JournalHome, last_home
 from pdsearch.search.look import look
 from pdsearch.search.retry import retry_failed
 from pdsearch.search.study import open_study
@@ -57,7 +57,7 @@ def test_a_journal_elsewhere_has_one_study_and_one_driver(root: Path) -> None:
 def test_a_note_that_cannot_be_read_is_a_storage_error(root: Path) -> None:
     world.run(world.space(root, trials=1))
     (root / "study" / "ledger.json").write_text('{"ur')
-    with pytest.raises(StorageError):
+    with pytest.raises(DamagedError):
         last_home(root / "study")
 
 

@@ -117,7 +117,7 @@ def test_a_broken_study_file_is_an_error_and_not_a_new_study(tmp_path: Path) -> 
     path = tmp_path / "small" / "study.json"
     path.chmod(0o644)
     path.write_text("{")
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(StorageError, match="no whole JSON any more"):
         begin(tmp_path)
 
 

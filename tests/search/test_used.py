@@ -15,7 +15,7 @@ __all__ = ["root"]
 
 def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
     world.run(world.space(root))
-    assert set(Store(root / "artifacts").entries()) <= used(root)
+    assert set(Store(root / "artifacts").entries()) <= used(root).artifacts
 
 
 def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
@@ -24,8 +24,18 @@ def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
         while (job := study.agenda.next()) is not None and job.kind != "search":
             study.agenda.finish(job, world.outcome(study, job, worker))
         assert job is not None
-        assert ("teacher", keys.dense_key(job.spec)) in used(root)
-        assert {("prune", key) for key in keys.round_keys(job.spec)} <= used(root)
+        assert ("teacher", keys.dense_key(job.spec)) in used(root).artifacts
+        assert {("prune", key) for key in keys.round_keys(job.spec)} <= used(root).artifacts
+
+
+@pytest.mark.parametrize("kind", ["asked", "finished"])
+def test_a_record_that_names_nobody_knows_what_is_told(root: Path, kind: str) -> None:
+    world.run(world.space(root, trials=1))
+    assert used(root).torn == ()
+    torn = root / "study" / "trials" / f"search-00000.{kind}.json"
+    torn.chmod(0o644)
+    torn.write_text("{}")
+    assert used(root).torn == (torn,)
 
 
 def test_only_folders_with_a_study_count(root: Path) -> None:
