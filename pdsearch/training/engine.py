@@ -11,9 +11,9 @@ from pdsearch.errors import ConfigError
 
 __all__ = ["Engine", "pick_device", "resolve_precision", "why_fp32"]
 
-TINY_WEIGHTS = 10_000
-"""Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/engine.py): convnet_s
-has 1,500 weights, convnet_m 24,000."""
+TINY_WEIGHTS = 30_000
+"""Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/precision.py): convnet_m,
+with 24,000, gains nothing on an AMD EPYC and loses a fifth on an Intel Xeon with AMX; ResNet-8 has 78,000."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

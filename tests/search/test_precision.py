@@ -80,7 +80,8 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
     ("student", "expected"),
     [
         ("convnet_s", "fp32"),
-        ("convnet_m", "bf16"),
+        ("convnet_m", "fp32"),
+        ("resnet8", "bf16"),
         ("from_teacher", "bf16"),
         ("torchvision/resnet18", "bf16"),
         ("mobilenetv2", "fp32"),
@@ -102,8 +103,8 @@ def test_a_student_shaped_by_its_teacher_is_taken_to_be_of_its_kind(teacher: str
     ("width", "expected"),
     [
         (4, ("fp32", "auto: a student of 310 weights is too small for bf16 to pay")),
-        (133, ("fp32", "auto: a student of 9,985 weights is too small for bf16 to pay")),
-        (134, ("bf16", "auto: this CPU has instructions for it")),
+        (399, ("fp32", "auto: a student of 29,935 weights is too small for bf16 to pay")),
+        (400, ("bf16", "auto: this CPU has instructions for it")),
     ],
 )
 def test_the_weights_of_a_student_of_one_s_own_are_counted(
@@ -114,8 +115,8 @@ def test_the_weights_of_a_student_of_one_s_own_are_counted(
 
 def test_it_counts_for_the_images_at_hand(author: Author) -> None:
     name = f"{author.write(WHOLE)}:flat"
-    assert chosen(name, data=images(3, 28))[1].startswith("auto: a student of 9,462 weights")
-    assert chosen(name, data=images(3, 32))[0] == "bf16"
+    assert chosen(name, data=images(3, 28), width=10)[1].startswith("auto: a student of 23,640 weights")
+    assert chosen(name, data=images(3, 32), width=10)[0] == "bf16"
 
 
 def test_a_student_that_cannot_be_built_is_one_message(author: Author) -> None:
@@ -127,7 +128,7 @@ def test_a_student_that_cannot_be_built_is_one_message(author: Author) -> None:
 
 def test_without_instructions_for_it_there_is_no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx2"})
-    assert chosen("convnet_m") == ("fp32", "auto: this CPU has no instructions for bf16")
+    assert chosen("resnet8", data=images(size=32)) == ("fp32", "auto: this CPU has no instructions for bf16")
 
 
 @pytest.mark.parametrize("asked", ["fp32", "bf16"])

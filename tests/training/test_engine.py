@@ -38,7 +38,9 @@ def test_auto_on_a_cpu(flags: set[str], expected: str, monkeypatch: pytest.Monke
     assert resolve_precision("auto", "cpu") == expected
 
 
-@pytest.mark.parametrize(("weights", "expected"), [(None, "bf16"), (1_500, "fp32"), (24_000, "bf16")])
+@pytest.mark.parametrize(
+    ("weights", "expected"), [(None, "bf16"), (1_500, "fp32"), (24_000, "fp32"), (78_000, "bf16")]
+)
 def test_auto_on_a_cpu_leaves_tiny_students_in_single_precision(
     weights: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
