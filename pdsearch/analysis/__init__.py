@@ -4,7 +4,7 @@ from pdsearch.analysis.cells import percent, show_estimate, show_gain
 from pdsearch.analysis.forms import Table, as_csv, as_json, as_markdown, as_plain, as_table
 from pdsearch.analysis.front_forms import front_as_csv, front_as_json, front_as_markdown, front_as_table
 from pdsearch.analysis.pareto import Front, front, pareto_front
-from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
+from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.row import Row
 from pdsearch.analysis.statistics import Estimate, Gain, holm, mean_interval, paired_gain
@@ -15,6 +15,7 @@ __all__ = [
     "Estimate",
     "Front",
     "Gain",
+    "Leader",
     "Ranked",
     "Ranking",
     "Row",

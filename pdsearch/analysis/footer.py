@@ -3,22 +3,24 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pdsearch.analysis.ranked import Ranked
+from pdsearch.analysis.ranked import Leader, Ranked
 from pdsearch.analysis.statistics import Gain
 from pdsearch.analysis.table import Study
 
 __all__ = ["footer"]
 
 
-def footer(study: Study, rows: Sequence[Ranked]) -> tuple[str, ...]:
+def footer(study: Study, rows: Sequence[Ranked], leader: Leader | None) -> tuple[str, ...]:
     """Return the sentences below a ranking.
 
     Args:
         study: Where the rows come from.
         rows: All lines of the ranking.
+        leader: What the first teacher's students show, if anything.
     """
     confirmed = [row for row in rows if row.confirmed]
-    parts = (_order(rows, confirmed), _varied(confirmed), _intervals(confirmed), _baselines(confirmed))
+    led = (leader.sentence,) if leader else ()
+    parts = (_order(rows, confirmed), led, _varied(confirmed), _intervals(confirmed), _baselines(confirmed))
     sentences = [sentence for part in parts for sentence in part]
     return (*sentences, *_unconfirmed(rows), *_lost(study))
 

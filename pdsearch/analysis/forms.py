@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pdsearch.analysis.cells import percent, show_estimate, show_gain
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.statistics import Estimate, Gain
+from pdsearch.analysis.statistics import Estimate
 
 __all__ = ["Table", "as_csv", "as_json", "as_markdown", "as_plain", "as_table"]
 
@@ -34,13 +34,8 @@ class Table:
     footer: tuple[str, ...]
 
 
-def _gain(row: Ranked, question: str) -> Gain | None:
-    # Test accuracy was never used to choose anything; validation accuracy stands in where there is none.
-    return row.gains_test.get(question) or row.gains_val.get(question)
-
-
 def _best_gain(row: Ranked, question: str) -> str:
-    return show_gain(_gain(row, question))
+    return show_gain(row.gain(question))
 
 
 def _status(row: Ranked) -> str:
@@ -100,7 +95,7 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
         ranking: What to show.
         detail: Also show what teachers and students are like: too wide for most screens.
     """
-    controlled = any(_gain(row, "control") for row in ranking.rows)
+    controlled = any(row.gain("control") for row in ranking.rows)
     shown = _MAIN + (_CONTROL if controlled else ()) + _ABOUT + (_DETAIL if detail else ())
     names, numeric, cells = zip(*shown, strict=True)
     rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
@@ -141,6 +136,7 @@ def as_json(ranking: Ranking) -> str:
         "study": ranking.study,
         "questions": dict(QUESTIONS),
         "rows": [as_plain(row) for row in ranking.rows],
+        "leader": dataclasses.asdict(ranking.leader) if ranking.leader else None,
         "footer": list(ranking.footer),
     }
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
-from pdsearch.analysis.groups import Role
+from pdsearch.analysis.groups import Metric, Role
 from pdsearch.analysis.row import Row
 from pdsearch.analysis.statistics import Estimate, Gain
 
-__all__ = ["QUESTIONS", "Ranked", "Ranking"]
+__all__ = ["QUESTIONS", "Finding", "Leader", "Ranked", "Ranking"]
 
 QUESTIONS: Mapping[str, str] = {
     "unpruned_same": "gain over the unpruned teacher with the same configuration",
@@ -16,6 +17,8 @@ QUESTIONS: Mapping[str, str] = {
     "control": "gain over the whole teacher that was trained as long, with the same configuration",
 }
 """The gains a ranking tells, each a family of its own."""
+
+Finding: TypeAlias = Literal["gain", "no_gain", "loss", "one_pair", "no_pair", "unpruned"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,32 @@ class Ranked:
         """Whether nothing was selected: the one configuration of its space was trained and tested once."""
         return not self.confirmed and self.best.test_accuracy is not None
 
+    def gain(self, question: str) -> Gain | None:
+        """Return the gain to show: in test accuracy, which chose nothing, or in validation accuracy without one."""
+        return self.gains_test.get(question) or self.gains_val.get(question)
+
+
+@dataclass(frozen=True)
+class Leader:
+    """What the students of the first teacher show against those of its unpruned self.
+
+    Args:
+        label: Of the teacher.
+        finding: "gain" or "loss" where the interval of the gain leaves out zero, else "no_gain"; "one_pair" where there
+            is no more to tell from, "no_pair" where there is none; "unpruned" where the first teacher is unpruned.
+        sentence: The same for a person.
+        metric: What the gain is measured in, "test_accuracy" or "val_accuracy"; None where there is no gain.
+        pairs: Pairs of students.
+        gain: Over the unpruned teacher with the same configuration.
+    """
+
+    label: str
+    finding: Finding
+    sentence: str
+    metric: Metric | None = None
+    pairs: int = 0
+    gain: Gain | None = None
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -80,11 +109,13 @@ class Ranking:
         study: Name of the study.
         rows: Confirmed lines in order, then unconfirmed ones.
         footer: Sentences a reader needs to read the numbers right.
+        leader: What the first teacher's students show; None where no teacher has a rank, or none is pruned.
     """
 
     study: str
     rows: tuple[Ranked, ...]
     footer: tuple[str, ...] = ()
+    leader: Leader | None = None
 
     def top(self, k: int) -> tuple[Ranked, ...]:
         """Return the k best teachers: confirmed ones by rank, then unconfirmed ones."""

@@ -9,6 +9,7 @@ from pdsearch.analysis.footer import footer
 from pdsearch.analysis.gains import Families, all_gains
 from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, role_of, search_trials, units
 from pdsearch.analysis.labels import unique_labels
+from pdsearch.analysis.leader import leader
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.row import Row
 from pdsearch.analysis.statistics import Estimate, mean_interval
@@ -37,7 +38,8 @@ def rank_teachers(study: Study) -> Ranking:
     waiting = [_unconfirmed(rows) for teacher, rows in trials.items() if teacher not in seen]
     waiting.sort(key=lambda row: (-row.rung, -(row.search_best or 0.0), row.best.id))
     rows = unique_labels([*confirmed, *waiting])
-    return Ranking(study.name, rows, footer(study, rows))
+    first = leader(rows)
+    return Ranking(study.name, rows, footer(study, rows, first), first)
 
 
 def _best_groups(groups: Iterable[Group]) -> list[Group]:

@@ -1,0 +1,196 @@
+"""The first teacher's line says what its students show against those of its unpruned self, whatever they show."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pdsearch.analysis import Leader, as_json, as_table, rank_teachers
+from tests.analysis.made_up import confirmed, record, study
+
+BASE = [0.60, 0.61, 0.63]
+ALIKE = "same student, temperature, seeds"
+
+
+def led(*groups: list[dict[str, Any]]) -> Leader | None:
+    """Return what a ranking of these records says of its first teacher, and see that it says so everywhere."""
+    ranking = rank_teachers(study([item for group in groups for item in group]))
+    value = json.loads(as_json(ranking))["leader"]
+    if ranking.leader is None:
+        assert value is None
+        return None
+    assert ranking.footer[1] == as_table(ranking).footer[1] == value["sentence"] == ranking.leader.sentence
+    assert (value["finding"], value["pairs"]) == (ranking.leader.finding, ranking.leader.pairs)
+    return ranking.leader
+
+
+def shifted(*by: float) -> list[float]:
+    return [base + step for base, step in zip(BASE, by, strict=True)]
+
+
+def on_test(records: list[dict[str, Any]], *accuracies: float) -> list[dict[str, Any]]:
+    """Give students test accuracies of their own."""
+    for item, accuracy in zip(records, accuracies, strict=True):
+        item["test"]["student.accuracy"] = accuracy
+    return records
+
+
+@pytest.mark.parametrize(
+    ("steps", "finding", "words"),
+    [
+        # Means 2, 1 and -2 points; t(0.975, 2) = 4.30265, standard errors 0.01 / sqrt(3), 0.02 / sqrt(3), the first.
+        (
+            (0.01, 0.02, 0.03),
+            "no_gain",
+            "show no gain over those of its unpruned self, +2.00 points [-0.48, +4.48]",
+        ),
+        ((0.04, 0.05, 0.06), "gain", "gain over those of its unpruned self, +5.00 points [+2.52, +7.48]"),
+        (
+            (-0.05, -0.03, -0.04),
+            "loss",
+            "lose against those of its unpruned self, -4.00 points [-6.48, -1.52]",
+        ),
+    ],
+)
+def test_the_finding_is_the_interval_s_of_test_accuracy(
+    steps: tuple[float, ...], finding: str, words: str
+) -> None:
+    # By validation accuracy the pruned teacher leads in all three.
+    pruned = on_test(confirmed("magnitude", [0.8, 0.81, 0.85]), *shifted(*steps))
+    found = led(pruned, confirmed(None, BASE))
+    assert found is not None
+    assert (found.finding, found.metric, found.pairs) == (finding, "test_accuracy", 3)
+    assert found.sentence == (
+        f"vgg19_bn magnitude 59% leads: this teacher's students {words} of test accuracy ({ALIKE}; 3 pairs)."
+    )
+
+
+def test_a_gain_that_does_not_stand_holm_s_correction_is_said_not_to() -> None:
+    # Its p is 0.013, one of four that nothing else tells from chance.
+    others = [
+        on_test(confirmed(method, [0.7, 0.7, 0.7]), *shifted(0.01, -0.01, 0.005))
+        for method in ("taylor", "snip", "random")
+    ]
+    pruned = on_test(confirmed("magnitude", [0.8, 0.8, 0.8]), *shifted(0.04, 0.05, 0.06))
+    found = led(pruned, confirmed(None, BASE), *others)
+    assert found is not None
+    assert found.finding == "gain"
+    assert found.sentence.endswith("3 pairs), a gain that does not stand Holm's correction.")
+
+
+def test_parameters_of_the_loss_are_named_and_switches_are_not() -> None:
+    records = [*confirmed("magnitude", shifted(0.04, 0.05, 0.06)), *confirmed(None, BASE)]
+    for item in records:
+        item["spec"]["distill"]["params"] = {"alpha": 0.9, "standardise": False, "temperature": 4.0}
+    found = led(records)
+    assert found is not None
+    assert "(same student, alpha, temperature, seeds; 3 pairs)" in found.sentence
+
+
+def test_without_test_accuracies_it_says_that_validation_chose() -> None:
+    records = [*confirmed("magnitude", shifted(0.04, 0.05, 0.06)), *confirmed(None, BASE)]
+    for item in records:
+        item["test"] = None
+    found = led(records)
+    assert found is not None
+    assert (found.finding, found.metric) == ("gain", "val_accuracy")
+    assert "of validation accuracy, by which it was chosen (" in found.sentence
+
+
+def test_equal_pairs_show_no_gain() -> None:
+    found = led(confirmed("magnitude", shifted(0.1, 0.1, 0.1)), confirmed(None, BASE))
+    assert found is not None
+    assert found.finding == "no_gain"
+    assert "show no gain over" in found.sentence
+    assert "+10.00 points of test accuracy" in found.sentence
+    assert found.sentence.endswith("3 pairs), the same in each, which gives no interval.")
+
+
+@pytest.mark.parametrize(
+    ("others", "finding", "why"),
+    [
+        (confirmed(None, BASE[:1]), "one_pair", "one pair shows nothing."),
+        ([], "no_pair", "there is no pair of them."),
+    ],
+)
+def test_one_pair_or_none_shows_nothing(others: list[dict[str, Any]], finding: str, why: str) -> None:
+    found = led(confirmed("magnitude", shifted(0.1, 0.2, 0.3)), others)
+    assert found is not None
+    assert found.finding == finding
+    assert found.sentence == (
+        "vgg19_bn magnitude 59% leads, but whether this teacher's students gain over those of its unpruned self is "
+        f"not shown: {why}"
+    )
+
+
+def test_two_teachers_with_one_student_seed_are_not_called_one_pair() -> None:
+    groups = [
+        confirmed(m, [v], teacher_seed=s)
+        for s in (0, 1)
+        for m, v in (("magnitude", 0.7 + s / 10), (None, 0.6))
+    ]
+    found = led(*groups)
+    assert found is not None
+    assert (found.finding, found.pairs) == ("one_pair", 2)
+    assert "these teachers' students gain over those of their unpruned selves" in found.sentence
+    assert found.sentence.endswith("pairs of one student seed show nothing.")
+
+
+def test_three_teachers_speak_of_more_than_themselves() -> None:
+    groups = [
+        confirmed(method, [value + (step if method else 0) for value in BASE], teacher_seed=seed)
+        for seed, step in enumerate([0.04, 0.05, 0.06])
+        for method in ("magnitude", None)
+    ]
+    found = led(*groups)
+    assert found is not None
+    assert (found.finding, found.pairs) == ("gain", 9)
+    assert (
+        "students of teachers made like it (3 teacher seeds) gain over those of their unpruned selves"
+        in found.sentence
+    )
+
+
+def test_pairs_of_fewer_teachers_than_the_line_has_speak_of_these() -> None:
+    pruned = [confirmed("magnitude", shifted(0.04, 0.05, 0.06), teacher_seed=seed) for seed in range(3)]
+    found = led(*pruned, confirmed(None, BASE))
+    assert found is not None
+    assert (found.finding, found.pairs) == ("gain", 3)
+    assert found.sentence.startswith("vgg19_bn magnitude 59% leads: these teachers' students gain over")
+
+
+def test_an_unpruned_teacher_that_leads_is_said_to() -> None:
+    found = led(confirmed("magnitude", BASE), confirmed(None, shifted(0.1, 0.1, 0.1)))
+    assert found is not None
+    assert (found.finding, found.gain) == ("unpruned", None)
+    assert found.sentence == (
+        "The unpruned teacher leads (vgg19_bn unpruned): no confirmed pruned teacher's students have a higher mean "
+        "validation accuracy."
+    )
+    alone = led(confirmed(None, BASE), [record("magnitude", 0.9, kind="search")])
+    assert alone is not None
+    assert alone.sentence.endswith("no pruned teacher is confirmed.")
+
+
+def test_a_control_is_compared_with_the_teacher_that_was_not_trained_on() -> None:
+    control = confirmed("train_on", shifted(0.04, 0.05, 0.06))
+    for item in control:
+        item["teacher"]["sparsity"] = 0.0
+    found = led(control, confirmed(None, BASE))
+    assert found is not None
+    assert "gain over those of the same teacher not trained on, +5.00" in found.sentence
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [record("magnitude", 0.7, kind="search")],
+        [record("magnitude", 0.7, kind="search", test=0.69)],
+        [*confirmed(None, BASE), *confirmed("alone", BASE)],
+    ],
+)
+def test_nothing_is_said_where_no_teacher_is_confirmed_or_none_is_pruned(
+    records: list[dict[str, Any]],
+) -> None:
+    assert led(records) is None
