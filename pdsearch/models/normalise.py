@@ -11,7 +11,7 @@ from pdsearch.models.looped import Looped, evaluated, loops
 
 __all__ = ["MOST_THREADS", "normalised"]
 
-LEAST = 2**16
+LEAST = 2**18
 """Numbers of maps below which starting the loops costs more than they save."""
 MOST_THREADS = 2
 """torch shares its own work out among its threads; the loops run on one."""

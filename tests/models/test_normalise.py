@@ -43,7 +43,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def maps(*, batch: int = 64, kind: torch.dtype = torch.bfloat16) -> Tensor:
+def maps(*, batch: int = 256, kind: torch.dtype = torch.bfloat16) -> Tensor:
     found = torch.randn(batch, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     return found.to(kind).to(memory_format=torch.channels_last)
 
@@ -59,7 +59,7 @@ def test_training_and_evaluation_go_by_the_loops(taken: list[str]) -> None:
 
 REFUSED: dict[str, Callable[[], tuple[nn.Module, Tensor, dict[str, Any]]]] = {
     "float32": lambda: (nn.BatchNorm2d(16), maps(kind=torch.float32), {}),
-    "few numbers": lambda: (nn.BatchNorm2d(16), maps(batch=63), {}),
+    "few numbers": lambda: (nn.BatchNorm2d(16), maps(batch=255), {}),
     "another order": lambda: (nn.BatchNorm2d(16), maps().contiguous(), {}),
     "evaluated with gradients": lambda: (nn.BatchNorm2d(16).eval(), maps(), {}),
     "weights in bf16": lambda: (nn.BatchNorm2d(16).bfloat16(), maps(), {}),
