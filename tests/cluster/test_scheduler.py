@@ -74,7 +74,7 @@ def test_one_worker_s_death_counts_once_however_often_it_is_reported(monkeypatch
     one.run_metadata.num_failures, counts = 0, []
     for at in (10.0, 10.0, 10.3, 12.5, 12.6, 20.0):
         now = SimpleNamespace(monotonic=lambda at=at: at)
-        monkeypatch.setattr("pdsearch.cluster.searcher.time", now)
+        monkeypatch.setattr("pdsearch.cluster.deaths.time", now)
         one.run_metadata.num_failures += 1  # As Tune does, each time.
         scheduler.on_trial_error(None, one)
         counts.append(one.run_metadata.num_failures)

@@ -248,17 +248,6 @@ def test_a_job_without_a_worker_is_closed_too() -> None:
     assert work.outcomes == {"job-0": Outcome("stopped"), "job-1": Outcome("stopped")}
 
 
-def test_losses_count_anew_only_after_a_step_further_than_before() -> None:
-    found = searcher(given(1))
-    warm(found, "a")
-    found.suggest("t")
-    assert not found.recovered("t", [REPORT]), "it lost nothing yet"
-    lose(found, "t")
-    assert not found.recovered("t", [REPORT]), "it repeats what it did before"
-    assert found.recovered("t", [Report(2, 2, 0.5, 1.0)])
-    assert not found.recovered("t", [Report(3, 3, 0.5, 1.0)]), "one loss, forgiven once"
-
-
 def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_back() -> None:
     said: list[str] = []
     work = given(2)

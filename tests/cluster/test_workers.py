@@ -1,0 +1,120 @@
+"""Is it known of every trial whether it has a worker, a job and a slot, and forgotten when it ends?"""
+
+import time
+
+import pytest
+
+from pdsearch.cluster.slots import FixedSlots
+from pdsearch.cluster.workers import Workers
+from tests.stages.digits import ALONE, distilled, job
+
+JOB = job(distilled(ALONE), id="job-0")
+
+
+def up(slots: int, *names: str) -> Workers:
+    """Workers that rest, all of them heard of."""
+    workers = Workers(FixedSlots(slots))
+    for name in names:
+        workers.begin(name, None)
+        workers.hear(name)
+    return workers
+
+
+def given(workers: Workers, name: str) -> None:
+    """A trial begins with a job in a worker that is up."""
+    workers.begin(name, JOB)
+    workers.hear(name)
+
+
+def test_a_trial_comes_until_its_worker_is_heard_of() -> None:
+    workers = Workers(FixedSlots(2))
+    assert (workers.empty, workers.free, workers.coming) == (True, 2, 0)
+    workers.begin("a", None)
+    assert (workers.empty, workers.free, workers.coming) == (False, 2, 1)
+    workers.hear("a")
+    assert (workers.free, workers.coming) == (1, 0)
+    given(workers, "t")
+    assert (workers.free, workers.coming) == (0, 0)
+
+
+def test_jobs_are_handed_out_once_all_workers_are_up_and_ever_after() -> None:
+    workers = up(2, "a")
+    assert not workers.warm
+    workers.begin("b", None)
+    workers.hear("b")
+    assert workers.warm
+    workers.lose("b")
+    assert workers.warm
+
+
+def test_or_when_they_had_time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    workers = up(2, "a")
+    now[0] += 14
+    workers.hear("a")  # Counted from the first time.
+    assert not workers.warm
+    now[0] += 2
+    assert workers.warm
+
+
+def test_without_a_slot_nothing_is_warm() -> None:
+    assert not Workers(FixedSlots(0)).warm
+
+
+def test_a_job_waits_for_its_first_worker_and_is_homeless_when_it_lost_one() -> None:
+    workers = up(2, "a")
+    workers.begin("t", JOB)
+    assert (workers.waiting, workers.homeless) == (["t"], False)
+    workers.hear("t")
+    assert workers.waiting == []
+    assert workers.lose("t")
+    assert (workers.waiting, workers.homeless) == (["t"], True)
+    workers.hear("t")
+    assert not workers.homeless
+
+
+def test_a_resting_worker_that_is_lost_makes_nothing_homeless() -> None:
+    workers = up(2, "a")
+    workers.lose("a")
+    assert (workers.waiting, workers.homeless, workers.coming) == ([], False, 1)
+
+
+def test_a_waiting_job_starves_where_every_slot_is_taken() -> None:
+    workers = up(2, "a")
+    workers.begin("t", JOB)
+    assert not workers.starved
+    workers.begin("b", None)
+    workers.hear("b")
+    assert workers.starved
+    workers.hear("t")
+    assert not workers.starved
+
+
+def test_an_unfit_node_s_slot_is_no_slot_and_its_trial_does_not_rest() -> None:
+    workers = up(3, "a", "b")
+    assert workers.park("b")
+    assert not workers.park("b")
+    assert (workers.fit, workers.free, workers.empty) == (2, 1, False)
+    workers.end("a")
+    assert workers.empty
+    workers.lose("b")  # Its next worker may be on another node.
+    assert (workers.fit, workers.empty) == (3, False)
+
+
+def test_a_parked_worker_takes_no_slot_of_those_that_are_fit() -> None:
+    workers = up(3, "a", "b")
+    workers.park("b")
+    workers.begin("t", JOB)
+    assert not workers.starved
+
+
+def test_of_a_trial_that_ended_nothing_is_kept() -> None:
+    workers = Workers(FixedSlots(1))
+    given(workers, "t")
+    workers.where["t"] = "10.0.0.3"
+    workers.park("t")
+    workers.lose("t")
+    workers.end("t")
+    assert (workers.jobs, workers.where, workers.deaths.behind) == ({}, {}, set())
+    assert (workers.empty, workers.fit, workers.free) == (True, 1, 1)
