@@ -2,14 +2,13 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pdsearch.data.combining import chain
 from pdsearch.data.dataset import Split
 from pdsearch.data.registry import AnyAugmentation
 from pdsearch.specs import derive_seed
 
-__all__ = ["SMALL_BYTES", "Views", "normalise"]
+__all__ = ["SMALL_BYTES", "Views", "normalise", "one_hot"]
 
 
 SMALL_BYTES = 8 * 2**20
@@ -160,4 +159,5 @@ def held(images: Tensor, device: str) -> Tensor:
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
     """Return 1 at each label and 0 elsewhere, float32 (B, classes)."""
-    return functional.one_hot(labels, classes).float()
+    # torch's own looks at the labels' values first.
+    return (labels[:, None] == torch.arange(classes, device=labels.device)).float()

@@ -8,6 +8,7 @@ from torch import Generator as Random
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset, Views
+from pdsearch.data.views import one_hot
 from pdsearch.distillation import Outputs, make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
@@ -106,5 +107,5 @@ def _smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
     """Return targets with a share spread over all classes; as they are where none is."""
     if smoothing == 0:
         return targets
-    hard = nn.functional.one_hot(targets, classes).float() if targets.dim() == 1 else targets
+    hard = one_hot(targets, classes) if targets.dim() == 1 else targets
     return hard * (1 - smoothing) + torch.full_like(hard, smoothing / classes)

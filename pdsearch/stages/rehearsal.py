@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.data import Dataset
 from pdsearch.data.combining import chain
+from pdsearch.data.views import one_hot
 from pdsearch.distillation import make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import losses
@@ -165,7 +166,7 @@ def _targets(spec: TrialSpec, data: Dataset) -> Tensor:
     labels = _labels(data)
     if chain(spec.data.augment).mixing is None and spec.distill.recipe.label_smoothing == 0:
         return labels
-    return nn.functional.one_hot(labels, data.num_classes).float()
+    return one_hot(labels, data.num_classes)
 
 
 @contextmanager

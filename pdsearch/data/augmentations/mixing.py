@@ -100,14 +100,21 @@ class MixupOrCutmix:
 
     def apply(self, images: Tensor, partners: Tensor, draws: Tensor) -> Tensor:
         """Return the mixed views."""
-        blended = Mixup().apply(images, partners, draws[:, [0, 2]])
-        pasted = Cutmix().apply(images, partners, draws[:, [0, 3, 4, 5, 6]])
+        mixup, cutmix = _apart(draws)
+        blended = Mixup().apply(images, partners, mixup)
+        pasted = Cutmix().apply(images, partners, cutmix)
         return torch.where(draws[:, 1, None, None, None] == 1, pasted, blended)
 
     def share(self, draws: Tensor, size: int) -> Tensor:
         """Return the image's share, float32 (B,)."""
-        pasted = Cutmix().share(draws[:, [0, 3, 4, 5, 6]], size)
-        return torch.where(draws[:, 1] == 1, pasted, Mixup().share(draws[:, [0, 2]], size))
+        mixup, cutmix = _apart(draws)
+        return torch.where(draws[:, 1] == 1, Cutmix().share(cutmix, size), Mixup().share(mixup, size))
+
+
+def _apart(draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mixup's draws and cutmix's; not by a list of columns, which would be brought to a GPU at every step."""
+    partner = draws[:, :1]
+    return torch.cat([partner, draws[:, 2:3]], dim=1), torch.cat([partner, draws[:, 3:]], dim=1)
 
 
 def _partners_and_shares(images: int, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:

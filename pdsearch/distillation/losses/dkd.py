@@ -70,19 +70,21 @@ def dkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DkdPar
     ours, theirs = logit_pair(student, teacher, standardise=params.standardise)
     t = params.temperature
     label = targets if targets.dim() == 1 else targets.argmax(dim=1)
-    other = ~functional.one_hot(label, ours.shape[1]).bool()  # (batch, classes)
-    target_term = divergence(_sureness(ours / t, other), _sureness(theirs / t, other))
-    other_term = divergence(log_softened(_only(ours, other), t), log_softened(_only(theirs, other), t))
+    own = label[:, None]  # (batch, 1)
+    target_term = divergence(_sureness(ours / t, own), _sureness(theirs / t, own))
+    other_term = divergence(log_softened(_others(ours, own), t), log_softened(_others(theirs, own), t))
     soft = params.target_weight * target_term + params.other_weight * other_term
     return params.hard_weight * cross_entropy(student.logits, targets) + t**2 * soft
 
 
-def _only(logits: Tensor, other: Tensor) -> Tensor:
+def _others(logits: Tensor, own: Tensor) -> Tensor:
     """The logits of the classes that are not the label, (batch, classes - 1)."""
-    return logits[other].view(len(logits), -1)
+    classes = torch.arange(logits.shape[1] - 1, device=logits.device)
+    # By their numbers: how many a mask picks, a GPU would have to be asked.
+    return logits.gather(1, classes + (classes >= own))
 
 
-def _sureness(logits: Tensor, other: Tensor) -> Tensor:
+def _sureness(logits: Tensor, own: Tensor) -> Tensor:
     """Log (p_label, 1 - p_label), (batch, 2); summed as logarithms, since 1 - p loses everything near 1."""
     logs = functional.log_softmax(logits, dim=1)
-    return torch.stack([logs[~other], torch.logsumexp(_only(logs, other), dim=1)], dim=1)
+    return torch.stack([logs.gather(1, own)[:, 0], torch.logsumexp(_others(logs, own), dim=1)], dim=1)
