@@ -6,14 +6,15 @@ code on any machine, with figures that mean nothing.
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from benchmarks.harness import Result, arguments, in_turns, show
 from benchmarks.scene import Scene, cifar_shaped
-from pdsearch.training import resolve_precision
+from pdsearch.training import EpochReport, resolve_precision
 
 __all__ = ["main"]
 
@@ -29,9 +30,13 @@ def measure(folder: Path, *, tiny: bool, turns: int, workers: int, batches: list
     first = scenes[batches[0]]
     paper = first.paper_style(workers=workers)
     ways: dict[str, Callable[[], object]] = {"paper's style": paper.epoch}
+    losses: dict[bool, list[float]] = {True: [], False: []}
     for size, scene in scenes.items():
         scene.store_logits(turns + 2)
         ways[f"ours, logits stored, batch {size}"] = scene.ours().__next__
+    for graphs, name in ((True, "captured"), (False, "one by one")):
+        epochs = first.ours(key=2 + graphs, graphs=graphs)
+        ways[f"ours, batch {batches[0]}, steps {name}"] = partial(_noted, epochs, losses[graphs])
     ways[f"ours, teacher live, batch {batches[0]}"] = first.ours(limit=0).__next__
     ways["by hand"] = first.by_hand(precision=first.spec.precision).epoch
     ways["the teacher's own training"] = first.teacher_alone().__next__
@@ -40,9 +45,18 @@ def measure(folder: Path, *, tiny: bool, turns: int, workers: int, batches: list
     result = Result(
         "gpu: CIFAR-100, VGG-19 to VGG-11", "training images/s", rates, "paper's style", True, settings
     )
+    result.notes = {"epochs whose losses differ if steps are captured": _different(losses)}
     if not tiny:
-        result.notes = _study(result, batches[0])
+        result.notes |= _study(result, batches[0])
     return [result]
+
+
+def _noted(epochs: Iterator[EpochReport], losses: list[float]) -> None:
+    losses.append(next(epochs).loss)
+
+
+def _different(losses: dict[bool, list[float]]) -> int:
+    return sum(one != other for one, other in zip(losses[True], losses[False], strict=True))
 
 
 def _scene(folder: Path, device: str, images: int, batch_size: int, *, tiny: bool) -> Scene:

@@ -48,14 +48,18 @@ class Scene:
     folder: Path
     device: str = "cpu"
 
-    def ours(self, *, limit: int = 20 * 2**30, key: int | None = None) -> Generator[EpochReport, None, None]:
+    def ours(
+        self, *, limit: int = 20 * 2**30, key: int | None = None, graphs: bool = True
+    ) -> Generator[EpochReport, None, None]:
         """Return our training of the student; with a limit of 0 the teacher runs live in every epoch.
 
         Args:
             limit: For stored outputs, in bytes.
             key: Names the checkpoint; trainings that run at once need different ones.
+            graphs: Whether a GPU's steps may be captured.
         """
         site = self.site(limit)
+        site.graphs = graphs
         seen = views(self.data, augment=self.spec.data.augment, stream=0, site=site)
         student = site.engine(self.spec.precision).place(self.student())
         teacher = self.network(site)

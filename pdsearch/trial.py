@@ -28,7 +28,7 @@ from pdsearch.watchdog import Watchdog
 __all__ = ["run_job", "run_trial"]
 
 _PARTS = (1, 2, 4)
-"""In how many parts a batch is computed, attempt by attempt."""
+"""In how many parts a batch is computed, attempt by attempt, once steps are no longer captured."""
 
 
 def run_trial(
@@ -90,9 +90,10 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
 
 
 def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
-    """Run a job; where a GPU's memory is full, run it again with each batch in parts."""
+    """Run a job; where a GPU's memory is full, run it again with less in it: no captured steps, a batch in parts."""
+    graphs, captured = site.graphs, site.graphs and site.device.startswith("cuda")
     try:
-        for parts in _PARTS:
+        for site.graphs, parts in [(True, 1)] * captured + [(False, parts) for parts in _PARTS]:
             site.parts = parts
             try:
                 outcome = yield from _perform(job, site)
@@ -110,7 +111,7 @@ def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
                 return Outcome("failed", reason(error, site.log(job.id)))
             return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))
     finally:
-        site.parts = 1
+        site.graphs, site.parts = graphs, 1
     raise AssertionError("the last attempt returns")
 
 

@@ -132,6 +132,7 @@ def _serially(study: Any, space: Space) -> None:
         device=pick_device(space.resources.gpu),
         logs=study.folder / "trials",
         patience_s=space.search.trial_timeout,
+        graphs=space.resources.cuda_graphs,
     )
     serial.run(study.agenda, site)
 

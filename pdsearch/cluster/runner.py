@@ -55,6 +55,7 @@ def run(
         "progress": str(progress),
         "threads": max(1, resources.cpu),
         "gpu": resources.gpu,
+        "graphs": resources.cuda_graphs,
         "logs": str(folder / "trials"),
         "patience_s": patience_s,
         "node": node,

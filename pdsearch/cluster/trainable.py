@@ -41,6 +41,7 @@ class JobTrainable(tune.Trainable):
             device=pick_device(place["gpu"]),
             logs=at(place["logs"]),
             patience_s=place["patience_s"],
+            graphs=place["graphs"],
         )
         self._begin(config)
 

@@ -115,10 +115,11 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial uses; a fraction of a GPU shares one."""
+    """What one trial uses; a fraction of a GPU shares one, whose steps may be captured as CUDA graphs."""
 
     cpu: int
     gpu: float
+    cuda_graphs: bool = True
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,9 @@ class ResourcesSection(Section):
 
     cpu: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="CPU cores.")
     gpu: Annotated[float, Field(ge=0, le=1_000)] = Field(0.0, description="GPUs; a fraction shares one.")
+    cuda_graphs: bool = Field(
+        True, description="Capture a GPU's steps where that is faster; the same results."
+    )
 
 
 class ParameterForm(Section):

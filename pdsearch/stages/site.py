@@ -54,6 +54,7 @@ class Site:
         checkpoint_s: Seconds between two checkpoints, at least.
         logs: Folder of the logs of trials that failed; None keeps none.
         patience_s: Seconds without a sign of life after which a trial counts as hung; None waits for ever.
+        graphs: Whether a GPU's steps may be captured, which takes memory.
         parts: In how many parts a batch is computed, where the GPU's memory is too small for it.
         uses: Artifacts the current trial used, in order.
         epochs: Epochs the current trial trained, by stage.
@@ -66,6 +67,7 @@ class Site:
     checkpoint_s: float = 10.0
     logs: Place | None = None
     patience_s: float | None = None
+    graphs: bool = True
     parts: int = 1
     kept: Kept = field(default_factory=Kept)
     uses: list[Use] = field(default_factory=list)
@@ -85,7 +87,7 @@ class Site:
 
     def engine(self, precision: str) -> Engine:
         """Return the engine for a precision on this device."""
-        return Engine(device=self.device, precision=precision, parts=self.parts)
+        return Engine(device=self.device, precision=precision, parts=self.parts, graphs=self.graphs)
 
     def log(self, name: str) -> Place | None:
         """Return the log file of a trial, if logs are kept."""

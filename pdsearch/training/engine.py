@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
+from pdsearch.training.graph import CudaGraph, Graph
 
 __all__ = ["Engine", "pick_device", "resolve_precision", "why_fp32"]
 
 TINY_WEIGHTS = 30_000
 """Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/precision.py): convnet_m,
 with 24,000, gains nothing on an AMD EPYC and loses a fifth on an Intel Xeon with AMX; ResNet-8 has 78,000."""
+
+AHEAD_BYTES = 2**26
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -29,6 +32,7 @@ class Engine:
         precision: "fp32", "bf16" or "fp16", resolved from "auto" beforehand.
         threads: CPU threads while training; None leaves the process as it is.
         parts: In how many parts a batch is computed; gradients are summed, batch statistics are those of a part.
+        graphs: Whether steps may be captured as CUDA graphs; nothing but time and memory depends on it.
 
     Raises:
         ConfigError: The precision is unknown.
@@ -38,6 +42,7 @@ class Engine:
     precision: str = "fp32"
     threads: int | None = None
     parts: int = 1
+    graphs: bool = True
 
     def __post_init__(self) -> None:
         if self.precision not in DTYPES:
@@ -64,6 +69,15 @@ class Engine:
     def images(self, images: Tensor) -> Tensor:
         """Return images (B, C, H, W) on the device, in channels_last order."""
         return images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How many bytes of views to make at once: a GPU is done with those of one step before Python is."""
+        return AHEAD_BYTES if self.kind == "cuda" else 0
+
+    def graph(self) -> Graph | None:
+        """Return a new graph for a training's steps where one can be had: on a GPU, for batches that are not parted."""
+        return CudaGraph(self.device) if self.kind == "cuda" and self.graphs and self.parts == 1 else None
 
     def scaler(self) -> torch.amp.GradScaler | None:
         """Return a new loss scaler where one is needed: fp16 on a GPU."""

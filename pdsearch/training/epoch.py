@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.specs import Recipe, derive_seed
+from pdsearch.training.ahead import seen
+from pdsearch.training.captured import Captured, Work
 from pdsearch.training.engine import Engine
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.objective import Objective
 from pdsearch.training.order import batches, order
 from pdsearch.training.part import BEGIN, Part, random_states
+from pdsearch.training.passes import Passes
 from pdsearch.training.report import EpochReport
 from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
@@ -33,6 +36,7 @@ class Epochs:
 
     Args:
         masked: What `masked_weights` returned.
+        captured: Captures and replays its steps; None runs them one by one.
     """
 
     state: TrainingState
@@ -43,6 +47,7 @@ class Epochs:
     evaluate: Callable[[nn.Module], float | None]
     engine: Engine
     masked: Sequence[tuple[nn.Parameter, Tensor]]
+    captured: Captured | None = None
 
     def run(self, epoch: int, begun: Part = BEGIN, keep: Keep = lambda _part: None) -> EpochReport:
         """Train and measure one epoch, counted from 0; the best weights so far are remembered.
@@ -77,28 +82,28 @@ class Epochs:
 
     def _train(self, epoch: int, begun: Part, start: float, keep: Keep) -> tuple[float, float]:
         self.state.model.train()
-        device = self.engine.device
-        shown = order(self.seed, epoch, len(self.views)).to(device)
-        steps = batches(shown, self.recipe.batch_size)
-        # Summed on the device: asking for each step's loss would make a GPU wait at every step.
-        total = begun.begin(device)
+        device, size = self.engine.device, self.recipe.batch_size
+        steps = batches(order(self.seed, epoch, len(self.views)).to(device), size)
+        total, left = begun.begin(device), steps[begun.steps :]
+        work = self._work(epoch, total, sum(len(index) == size for index in left))
         lr = learning_rate(self.recipe, epoch, len(steps) - 1, len(steps))
-        for step, index in enumerate(steps[begun.steps :], begun.steps):
+        for step, (images, index) in enumerate(seen(self.views, epoch, left, self.engine), begun.steps):
             lr = learning_rate(self.recipe, epoch, step, len(steps))
-            self.state.forget_gradients()
-            for part in index.chunk(self.engine.parts) if self.engine.parts > 1 else (index,):
-                images = self.engine.images(self.views.batch(epoch, part))
-                with self.engine.autocast():
-                    loss = self.objective(self.state.model, images, part, epoch)
-                self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))
-                total.add_(loss.detach(), alpha=len(part))
+            work(images, index)
             self._step(lr)
             keep(partial(_now, step + 1, start, total, device))
         return float(total) / len(self.views), lr
 
-    def _backward(self, loss: Tensor) -> None:
-        scaler = self.state.scaler
-        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
+    def _work(self, epoch: int, total: Tensor, steps: int) -> Work:
+        """Return what computes the gradients of an epoch's steps, of which so many are full ones."""
+
+        def plainly(images: Tensor, index: Tensor) -> None:
+            passes.run(images, index, epoch, total)
+
+        passes = Passes(self.state, self.objective, self.engine)
+        if self.captured is None:
+            return plainly
+        return self.captured.epoch(plainly, total, size=self.recipe.batch_size, steps=steps)
 
     def _step(self, lr: float) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler

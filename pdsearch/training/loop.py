@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe, digest, keyed
+from pdsearch.training.captured import Captured
 from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.engine import Engine
 from pdsearch.training.epoch import Epochs, masked_weights
@@ -57,10 +58,10 @@ def fit(
         StorageError: Progress could not be written.
     """
     validate(recipe)
-    state = TrainingState(model, recipe, engine)
-    epochs = Epochs(
-        state, views, objective, recipe, seed, evaluate, engine, masked_weights(model, mask or {})
-    )
+    state, graph = TrainingState(model, recipe, engine), engine.graph()
+    captured = None if graph is None else Captured(graph, state, engine.device)
+    masked = masked_weights(model, mask or {})
+    epochs = Epochs(state, views, objective, recipe, seed, evaluate, engine, masked, captured)
     progress = Progress(checkpoint, _identity(model, recipe, seed, engine, len(views)), state)
     part = progress.resume()
     reports = progress.reports

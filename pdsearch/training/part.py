@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pdsearch.specs import Json
 
-__all__ = ["BEGIN", "PREFIX", "Part", "random_states"]
+__all__ = ["BEGIN", "PREFIX", "Part", "random_states", "restore_random"]
 
 PREFIX = "part/"
 """Begins the names of the tensors of a part, among those of the training's state."""
@@ -43,11 +43,7 @@ class Part:
 
     def begin(self, device: str) -> Tensor:
         """Put the generators back to where they were; return the losses so far, on the device."""
-        for name, state in self.random.items():
-            if name == "cpu":
-                torch.set_rng_state(state)
-            elif torch.device(device).type == name:
-                torch.cuda.set_rng_state(state, torch.device(device))
+        restore_random(self.random, device)
         start = torch.zeros((), dtype=torch.float64) if self.total is None else self.total.clone()
         return start.to(device)
 
@@ -72,3 +68,12 @@ def random_states(device: str) -> dict[str, Tensor]:
     if torch.device(device).type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(torch.device(device))
     return states
+
+
+def restore_random(states: Mapping[str, Tensor], device: str) -> None:
+    """Put the generators that a training on this device draws from back to `random_states`."""
+    for name, state in states.items():
+        if name == "cpu":
+            torch.set_rng_state(state)
+        elif torch.device(device).type == name:
+            torch.cuda.set_rng_state(state, torch.device(device))

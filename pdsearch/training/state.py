@@ -1,6 +1,6 @@
 """What changes while a network trains? Weights, the optimizer's buffers, loss scale, average and best weights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,15 @@ class TrainingState:
         """Drop the gradients of the last step, as the optimizer would, but for its ranges for a profiler."""
         for weight in self._trained:
             weight.grad = None
+
+    def gradients(self) -> list[Tensor | None]:
+        """Return the gradients of all that is trained; None of what the loss does not depend on."""
+        return [weight.grad for weight in self._trained]
+
+    def put_gradients(self, gradients: Sequence[Tensor | None]) -> None:
+        """Let gradients be those of what is trained, in the order of `gradients`."""
+        for weight, gradient in zip(self._trained, gradients, strict=True):
+            weight.grad = gradient
 
     def average(self) -> None:
         """Take the weights after a step into their average, if the recipe wants one."""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def config(folder: Path, given: Job | None) -> dict[str, Any]:
-    place = {"artifacts": str(folder / "artifacts"), "progress": str(folder / "progress")}
+    place = {"artifacts": str(folder / "artifacts"), "progress": str(folder / "progress"), "graphs": True}
     return {
         "job": None if given is None else json.dumps(job_to_json(given)),
         "place": {**place, "threads": 1, "gpu": 0, "logs": str(folder / "trials"), "patience_s": None},

@@ -70,6 +70,25 @@ def test_a_full_gpu_is_tried_in_halves_and_quarters(here: Site, monkeypatch: pyt
     assert here.parts == 1
 
 
+@pytest.mark.parametrize("graphs", [True, False])
+def test_a_full_gpu_is_first_tried_without_captured_steps(
+    here: Site, graphs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[bool, int]] = []
+
+    def crowded(*_: Any) -> NoReturn:
+        engine = here.engine("bf16")
+        tried.append((engine.graphs, engine.parts))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("pdsearch.trial._perform", crowded)
+    here.device, here.graphs = "cuda", graphs
+    _, outcome = run(ALONE, here)
+    assert outcome.state == "failed"
+    assert tried == [(True, 1)] * graphs + [(False, 1), (False, 2), (False, 4)]
+    assert (here.graphs, here.parts) == (graphs, 1)
+
+
 def test_a_trial_that_fits_in_parts_says_so(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from pdsearch.stages.distill import distill
 

@@ -23,6 +23,13 @@ def test_the_precision_and_why() -> None:
     assert "GPU, bf16 (auto), channels_last" in said(Precision("bf16", "auto"), resources={"gpu": 1})[0]
 
 
+def test_a_gpu_s_steps_are_recorded_unless_the_space_says_no() -> None:
+    bf16, words = Precision("bf16", "auto"), "steps captured as CUDA graphs where that is faster"
+    assert said(bf16, resources={"gpu": 0.5})[0].endswith(words)
+    assert words not in said(bf16, resources={"gpu": 0.5, "cuda_graphs": False})[0]
+    assert words not in said(bf16)[0]
+
+
 def test_a_cpu_normalises_in_bf16_with_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     bf16, words = Precision("bf16", "auto"), "fused optimizer, batch normalisation with what follows it"
     assert said(bf16)[0].endswith(words)
