@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
 from pdsearch.training import Checkpoint, Engine, captured, fit, hard_labels
-from tests.training.replayed import CpuGraph
+from tests.training.replayed import CpuGraph, tensors
 
 FULL = captured.LEAST + 3
 """Full steps of an epoch; a last one of five images follows."""
@@ -114,7 +114,7 @@ def test_a_training_resumed_in_the_middle_of_an_epoch(
     assert same(resumed, train(Engine(threads=1)))
 
 
-def test_what_changes_from_epoch_to_epoch_is_recorded_anew(
+def test_what_changes_from_epoch_to_epoch_is_captured_anew(
     train: Any, graphed: Engine, graph: CpuGraph, make: Callable[[int], Any]
 ) -> None:
     plain = hard_labels(make(16 * FULL + 5).labels)
@@ -140,7 +140,7 @@ def test_what_asks_for_a_content_runs_plainly(
     assert same(replayed, train(Engine(threads=1), objective=objective))
 
 
-def test_what_differs_when_it_is_played_runs_plainly(
+def test_what_differs_when_it_is_replayed_runs_plainly(
     train: Any, graphed: Engine, graph: CpuGraph, make: Callable[[int], Any]
 ) -> None:
     plain, calls = hard_labels(make(16 * FULL + 5).labels), []
@@ -156,12 +156,15 @@ def test_what_differs_when_it_is_played_runs_plainly(
     assert graph.calls == []
 
 
-def test_a_refused_recording_leaves_what_the_plain_step_gives(
-    train: Any, graphed: Engine, graph: CpuGraph, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("shape", [(), (4,), (4, 3, 3, 3)])  # Of a sum of losses, of a buffer, of a gradient.
+def test_a_refused_capture_leaves_what_the_plain_step_gives(
+    train: Any, graphed: Engine, graph: CpuGraph, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(self: CpuGraph) -> None:
         replay(self)
-        self.calls[-1][-1].add_(1.0)
+        for tensor in tensors([result for *_, result in self.calls]):
+            if tensor.shape == shape and tensor.is_floating_point():
+                tensor.add_(1.0)
 
     replay = CpuGraph.replay
     monkeypatch.setattr(CpuGraph, "replay", wrong)

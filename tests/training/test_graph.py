@@ -98,7 +98,7 @@ def test_waiting_is_allowed_again_after_work_that_waited(driver: Driver) -> None
     assert driver.mode == "default"
 
 
-def test_a_recording_takes_over_the_memory_of_the_last_which_goes_only_then(driver: Driver) -> None:
+def test_a_capture_takes_over_the_memory_of_the_last_which_goes_only_then(driver: Driver) -> None:
     made = CudaGraph("cuda")
     made.capture(lambda: driver.said.append("work"))
     made.replay()
@@ -132,7 +132,7 @@ def test_a_recording_takes_over_the_memory_of_the_last_which_goes_only_then(driv
     assert driver.said == ["wait", "graph2 goes"]
 
 
-def test_a_recording_that_fails_ends_and_leaves_nothing(driver: Driver) -> None:
+def test_a_capture_that_fails_ends_and_leaves_nothing(driver: Driver) -> None:
     def work() -> None:
         raise RuntimeError("not permitted when the stream is capturing")
 
@@ -144,7 +144,7 @@ def test_a_recording_that_fails_ends_and_leaves_nothing(driver: Driver) -> None:
     assert "graph1 goes" not in driver.said
 
 
-def test_without_room_for_a_second_set_of_activations_nothing_is_recorded(driver: Driver) -> None:
+def test_without_room_for_a_second_set_of_activations_nothing_is_captured(driver: Driver) -> None:
     driver.free = int(1.2 * driver.peak)
     with pytest.raises(RuntimeError, match=r"0.1 GB are free, a step needs 0.1"):
         CudaGraph("cuda").capture(lambda: None)
@@ -160,7 +160,7 @@ def test_which_engine_has_a_graph() -> None:
 
 
 @gpu
-def test_on_a_gpu_played_work_computes_from_what_its_tensors_hold() -> None:
+def test_on_a_gpu_replayed_work_computes_from_what_its_tensors_hold() -> None:
     given, found = torch.ones(4, device="cuda"), torch.zeros(4, device="cuda")
 
     def work() -> None:
