@@ -26,6 +26,6 @@ def export(
     """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
     from pdsearch.export import export_study  # loads torch
 
-    folders = export_study(study, out, top=top, force=force, artifacts=artifacts, onnx=onnx)
-    print_lines(str(folder) for folder in folders)
-    note(f"to run the first again: pdsearch run {folders[0] / 'config.yaml'}")
+    exported = export_study(study, out, top=top, force=force, artifacts=artifacts, onnx=onnx)
+    print_lines(str(one.folder) for one in exported)
+    note(f"to run the first again: {exported[0].command}")

@@ -1,6 +1,6 @@
 """What leaves a study: configurations that run again, and students that load anywhere."""
 
-from pdsearch.export.bundle import export_ranked, export_study
+from pdsearch.export.bundle import Exported, export_ranked, export_study
 from pdsearch.export.card import model_card
 from pdsearch.export.onnx_file import ONNX_FILE, save_onnx
 from pdsearch.export.pinned import pinned_space, to_yaml
@@ -9,6 +9,7 @@ from pdsearch.export.student import Card, Preprocess, load_preprocess, load_stud
 __all__ = [
     "ONNX_FILE",
     "Card",
+    "Exported",
     "Preprocess",
     "export_ranked",
     "export_study",

@@ -22,7 +22,7 @@ from pdsearch.export.trained import trained_student
 from pdsearch.specs import TrialSpec, spec_from_json
 from pdsearch.storage import Place, resolved, subfolders
 
-__all__ = ["Origin", "export_ranked", "export_study"]
+__all__ = ["Exported", "Origin", "export_ranked", "export_study"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,19 @@ class Origin:
     about: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Args:
+        folder: The exported folder.
+        command: What runs its configuration again on this machine, from the folder it was exported in.
+    """
+
+    folder: Path
+    command: str
+
+
 def export_study(
     folder: str | Place,
     out: str | Path,
@@ -50,7 +63,7 @@ def export_study(
     force: bool = False,
     artifacts: str | Place | None = None,
     onnx: bool = False,
-) -> list[Path]:
+) -> list[Exported]:
     """Export the best teachers' configurations and students of a study.
 
     Args:
@@ -62,7 +75,7 @@ def export_study(
         onnx: Write every student as ONNX too.
 
     Returns:
-        The exported folders, best first.
+        What was exported, best first.
 
     Raises:
         ConfigError: There is nothing to export, or a package that ONNX needs is missing.
@@ -91,7 +104,7 @@ def export_study(
 
 def export_ranked(
     row: Ranked, origin: Origin, target: Path, *, force: bool = False, onnx: bool = False
-) -> Path:
+) -> Exported:
     """Write one exported folder: beside its place, then renamed; never half of it.
 
     Args:
@@ -113,14 +126,14 @@ def export_ranked(
     with storage_errors(target):
         try:
             draft.mkdir(parents=True)
-            _write(draft, row, origin, onnx=onnx)
+            needs = _write(draft, row, origin, onnx=onnx)
             _replace(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    return target
+    return Exported(target, needs.command(str(target / CONFIG)))
 
 
-def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> None:
+def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
     ranking = origin.ranking
     spec = from_anywhere(spec_from_json(json.loads(row.best.spec)))
     needs = needs_of(spec, origin.storage, origin.about)
@@ -144,14 +157,20 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> None:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    return needs
 
 
 def _config(best: Row, spec: TrialSpec, study: str, needs: Needs) -> str:
     gpu = 1 if (best.device or "").startswith("cuda") else 0
     name = f"{study[:40]}-{best.key[:12]}"
     document = pinned_space(spec, study=name, storage=needs.storage, resources={"cpu": 1, "gpu": gpu})
-    head = f"# A trial of the study {study}, every parameter fixed. This runs it again, from any folder:\n"
-    return f"{head}#     {needs.command}\n{to_yaml(document)}"
+    head = (
+        f"# A trial of the study {study}, every parameter fixed. This runs it again, from any folder:",
+        f"#     {needs.command()}",
+        "# and this on another machine, with what card.md lists in place of FOLDER and FILE:",
+        f"#     {needs.elsewhere}",
+    )
+    return "\n".join((*head, to_yaml(document)))
 
 
 def _replace(draft: Path, target: Path) -> None:

@@ -178,7 +178,7 @@ def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator
 def _again(best: Row, needs: Needs) -> Iterator[str]:
     yield "## Again"
     yield ""
-    yield f"`{needs.command}`, from any folder, trains the teacher, prunes it and teaches this student, same seeds;"
+    yield f"`{needs.command()}`, from any folder, trains the teacher, prunes it and teaches this student, same seeds;"
     yield "what its storage still holds of them is taken, not computed again. It needs"
     yield ""
     for line in needs.lines():

@@ -1,7 +1,7 @@
 """What must be where, so that an exported configuration runs again? Its images, weights, storage and own code."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,22 @@ class Needs:
     checkpoint: str | None
     code: Mapping[str, str | None]
 
-    @property
-    def command(self) -> str:
-        """The command that runs the configuration from whichever folder."""
-        folders = dict.fromkeys(folder for folder in self.code.values() if folder is not None)
-        start = f"PYTHONPATH={shlex.quote(':'.join(folders))} " if folders else ""
-        return f"{start}pdsearch run {CONFIG}"
+    def command(self, config: str = CONFIG) -> str:
+        """Return the command that runs the configuration on this machine, from whichever folder."""
+        return _run(self._folders, config)
 
     @property
     def elsewhere(self) -> str:
-        """The command for another machine."""
+        """The command for another machine: FOLDER and FILE stand for what `lines` says, wherever it lies there."""
         moved = {"storage": "FOLDER", "data.root": self.root and "FOLDER"}
         moved["teacher.checkpoint"] = self.checkpoint and "FILE"
-        return " ".join([f"pdsearch run {CONFIG}", *(f"--set {key}={to}" for key, to in moved.items() if to)])
+        code = ["FOLDER" for _ in self._folders]
+        return " ".join([_run(code, CONFIG), *(f"--set {key}={to}" for key, to in moved.items() if to)])
+
+    @property
+    def _folders(self) -> list[str]:
+        """The folders of own code, each once."""
+        return [*dict.fromkeys(folder for folder in self.code.values() if folder is not None)]
 
     def lines(self) -> Iterator[str]:
         """Say what must be there, a line each."""
@@ -56,6 +59,11 @@ class Needs:
             found = f"importable, found in `{folder}`" if folder else "importable"
             yield f"code of the user's own: `{name}`, {found}"
         yield f"results and artifacts: `{self.storage}` (`storage`), made where it is missing"
+
+
+def _run(code: Sequence[str], config: str) -> str:
+    start = f"PYTHONPATH={shlex.quote(':'.join(code))} " if code else ""
+    return f"{start}pdsearch run {shlex.quote(config)}"
 
 
 def from_anywhere(spec: TrialSpec) -> TrialSpec:

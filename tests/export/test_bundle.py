@@ -23,8 +23,8 @@ NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]
 
 @pytest.fixture(scope="module")
 def exported(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    (folder,) = export_study(study, tmp_path_factory.mktemp("out"))
-    return folder
+    (one,) = export_study(study, tmp_path_factory.mktemp("out"))
+    return one.folder
 
 
 def test_a_folder_holds_all_of_it(exported: Path) -> None:
@@ -64,12 +64,13 @@ def test_the_configuration_runs_again_to_the_same_bits(exported: Path, tmp_path:
 
 
 def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Path) -> None:
-    (folder,) = export_study(study, tmp_path)
+    (one,) = export_study(study, tmp_path)
+    folder = one.folder
     (folder / "mine").write_text("a note")
     with pytest.raises(StorageError, match="there already"):
         export_study(study, tmp_path)
     assert (folder / "mine").exists()
-    assert export_study(study, tmp_path, force=True) == [folder]
+    assert export_study(study, tmp_path, force=True) == [one]
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
@@ -112,18 +113,18 @@ def test_a_real_records_numbers_reach_its_row(study: Path) -> None:
 
 
 def test_several_teachers_lie_in_order(study: Path, tmp_path: Path) -> None:
-    folders = export_study(study, tmp_path, top=9)
-    assert len(folders) == 2
-    assert [folder.name[:2] for folder in folders] == ["1-", "2-"]
+    exported = export_study(study, tmp_path, top=9)
+    assert len(exported) == 2
+    assert [one.folder.name[:2] for one in exported] == ["1-", "2-"]
 
 
 def test_a_trial_that_was_stopped_is_exported_without_weights(tmp_path: Path) -> None:
     item = record("magnitude", 0.5, kind="search", state="stopped")
     item["student"]["artifact"] = None
     write_study(tmp_path / "study", [item])
-    (folder,) = export_study(tmp_path / "study", tmp_path / "out")
-    assert not (folder / STUDENT_FILE).exists()
-    text = (folder / "card.md").read_text()
+    (one,) = export_study(tmp_path / "study", tmp_path / "out")
+    assert not (one.folder / STUDENT_FILE).exists()
+    text = (one.folder / "card.md").read_text()
     assert "Not confirmed" in text
     assert "No trained student lies here" in text
 

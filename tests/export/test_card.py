@@ -102,8 +102,8 @@ def test_it_says_which_paths_must_exist(ranking: Ranking) -> None:
     assert "`mine:tiny`, importable, found in `/my code`." in card
     assert "`theirs.nets:f`, importable." in card
     assert (
-        "`pdsearch run config.yaml --set storage=FOLDER --set data.root=FOLDER --set teacher.checkpoint=FILE`"
-        in card
+        "`PYTHONPATH=FOLDER pdsearch run config.yaml --set storage=FOLDER --set data.root=FOLDER"
+        " --set teacher.checkpoint=FILE`" in card
     )
     plain = model_card(ranking.rows[0], "made-up", built=BUILT, needs=NEEDS)
     assert "`pdsearch run config.yaml --set storage=FOLDER`" in plain

@@ -1,6 +1,9 @@
-"""An exported configuration runs again from any folder of the machine: what it needs is named by whole paths."""
+"""An exported configuration runs again from any folder of the machine, and elsewhere when told where things lie."""
 
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,8 +15,8 @@ import yaml
 from safetensors.torch import save_file
 
 from pdsearch.analysis import Row, read_study
-from pdsearch.export import export_study, read_card
-from pdsearch.export.needs import from_anywhere, storage_of
+from pdsearch.export import Exported, export_study, read_card
+from pdsearch.export.needs import Needs, from_anywhere, storage_of
 from pdsearch.models import build
 from pdsearch.space import load, parse
 from pdsearch.storage import place
@@ -23,6 +26,8 @@ from tests.export.test_pinned import SPEC
 from tests.own_code import Author, author
 
 __all__ = ["author"]
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_what_an_older_record_names_is_looked_for_where_one_is(
@@ -48,18 +53,35 @@ def test_it_goes_where_the_artifacts_are() -> None:
     assert storage_of(place("s3://b/p/study"), place("s3://b/p/artifacts")) == "s3://b/p"
 
 
+def test_the_commands_name_each_folder_of_own_code_once_and_none_where_all_is_installed() -> None:
+    code = {
+        "mine:tiny": "/my code",
+        "mine:squared": "/my code",
+        "theirs:read": "/theirs",
+        "installed:f": None,
+    }
+    needs = Needs("/runs", None, None, code)
+    assert needs.command() == "PYTHONPATH='/my code:/theirs' pdsearch run config.yaml"
+    assert needs.command("my best/config.yaml").endswith(" pdsearch run 'my best/config.yaml'")
+    assert needs.elsewhere == "PYTHONPATH=FOLDER:FOLDER pdsearch run config.yaml --set storage=FOLDER"
+    installed = replace(needs, code={"installed:f": None})
+    assert installed.command() == "pdsearch run config.yaml"
+    assert installed.elsewhere == "pdsearch run config.yaml --set storage=FOLDER"
+
+
 @pytest.fixture
-def exported(author: Author, monkeypatch: pytest.MonkeyPatch) -> Path:
+def exported(author: Author, monkeypatch: pytest.MonkeyPatch) -> Exported:
     """A study whose paths are relative to the folder it was started in; images, weights and code lie there."""
     laid_out("image_folder", author.folder / "images")
-    name = f"{author.write()}:flat"
+    module = author.write()
     teacher = build("convnet_s", num_classes=2, channels=3, image_size=8, seed=0)
     save_file(teacher.state_dict(), author.folder / "teacher.safetensors")
     document: dict[str, Any] = {
         "study": "from-here",
         "data": {"source": "image_folder", "root": "images", "val_fraction": 0.5},
         "teacher": {"model": "convnet_s", "checkpoint": "teacher.safetensors"},
-        "student": {"model": name, "options": {"width": 3}},
+        "student": {"model": f"{module}:flat", "options": {"width": 3}},
+        "distill": {"loss": f"{module}:squared"},
         "train": {"recover": RECIPE, "distill": RECIPE},
         "prune": {"method": "magnitude", "schedule": "one_shot", "ratio": 0.5},
         "precision": "fp32",
@@ -68,22 +90,24 @@ def exported(author: Author, monkeypatch: pytest.MonkeyPatch) -> Path:
     study = run(parse(document))
     (author.folder / "away").mkdir()
     monkeypatch.chdir(author.folder / "away")
-    (folder,) = export_study(study, author.folder / "out")
-    return folder
+    (one,) = export_study(study, author.folder / "out")
+    return one
 
 
-def pdsearch(exported: Path, start: Path) -> None:
-    """Start the command that the configuration itself names, from another folder."""
-    config = exported / "config.yaml"
-    command = config.read_text().splitlines()[1].removeprefix("#").strip()
-    variable, _, rest = command.partition(" ")
-    name, _, value = variable.partition("=")
-    assert (name, rest) == ("PYTHONPATH", "pdsearch run config.yaml")
-    here = str(Path(__file__).parents[2])
-    environment = {**os.environ, name: f"{value}:{here}"}
-    words = [sys.executable, "-m", "pdsearch", "run", str(config), "--serial", "--progress", "lines"]
+def start(command: str, folder: Path) -> None:
+    """Start what an export says in a folder, as a shell would."""
+    variables, _, words = command.partition("pdsearch run")
+    given = dict(variable.split("=", 1) for variable in shlex.split(variables))
+    paths = [*given.pop("PYTHONPATH", "").split(":"), str(ROOT)]
+    assert given == {}
     found = subprocess.run(
-        words, cwd=start, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "pdsearch", "run", *shlex.split(words), "--serial", "--progress", "lines"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": ":".join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert found.returncode == 0, found.stderr
 
@@ -94,35 +118,40 @@ def trial(storage: Path) -> Row:
     return row
 
 
-def test_it_runs_from_another_folder_and_trains_nothing(exported: Path, tmp_path: Path) -> None:
+def test_it_runs_from_another_folder_and_trains_nothing(exported: Exported, tmp_path: Path) -> None:
     before = sorted((tmp_path / "runs" / "artifacts").glob("*/*/*"))
-    start = tmp_path / "another"
-    start.mkdir()
-    pdsearch(exported, start)
+    another = tmp_path / "another"
+    another.mkdir()
+    start(exported.command, another)
     again = trial(tmp_path / "runs")
     assert (again.epochs_teacher, again.epochs_prune, again.epochs_distill) == (0, 0, 0)
-    assert (again.key, again.artifacts_built) == (read_card(exported).key, 0)
+    assert (again.key, again.artifacts_built) == (read_card(exported.folder).key, 0)
     assert sorted((tmp_path / "runs" / "artifacts").glob("*/*/*")) == before
-    assert list(start.iterdir()) == []
+    assert list(another.iterdir()) == []
 
 
-def test_a_moved_copy_runs_with_what_the_card_says(
-    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert f"`{tmp_path}/images` (`data.root`)" in (exported / "card.md").read_text()
-    moved = tmp_path / "moved"
-    moved.mkdir()
-    for name in ("images", "teacher.safetensors"):
-        (tmp_path / name).rename(moved / name)
-    monkeypatch.chdir(moved)
-    said = ["storage=new", "data.root=images", "teacher.checkpoint=teacher.safetensors"]
-    run(load(exported / "config.yaml", said))
-    assert trial(moved / "new").key == read_card(exported).key
+def test_the_copy_on_another_machine_runs_with_what_it_says(exported: Exported, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    shutil.copytree(exported.folder, there / "copy")
+    for file in (tmp_path / "images", tmp_path / "teacher.safetensors", *tmp_path.glob("*.py")):
+        to = there / "code" / file.name if file.suffix == ".py" else there / file.name
+        to.parent.mkdir(exist_ok=True)
+        file.rename(to)
+    card, config = ((there / "copy" / name).read_text() for name in ("card.md", "config.yaml"))
+    assert f"`{tmp_path}/images` (`data.root`)" in card
+    (command,) = re.findall("^Elsewhere, .*: `(.+?)`", card, re.MULTILINE)
+    assert f"#     {command}" in config.splitlines()
+    lie = {"PYTHONPATH": "code", "storage": "new", "data.root": "images"}
+    for name, where in {**lie, "teacher.checkpoint": "teacher.safetensors"}.items():
+        command, filled = re.subn(rf"\b{name}=(FOLDER|FILE)\b", f"{name}=../{where}", command)
+        assert filled == 1, name
+    start(command, there / "copy")
+    assert trial(there / "new").key == read_card(exported.folder).key
 
 
-def test_every_path_in_the_file_is_whole(exported: Path, tmp_path: Path) -> None:
-    document = yaml.safe_load((exported / "config.yaml").read_text())
+def test_every_path_in_the_file_is_whole(exported: Exported, tmp_path: Path) -> None:
+    document = yaml.safe_load((exported.folder / "config.yaml").read_text())
     assert document["data"]["root"] == str(tmp_path / "images")
     assert document["teacher"]["checkpoint"] == str(tmp_path / "teacher.safetensors")
     assert document["storage"] == str(tmp_path / "runs")
-    assert load(exported / "config.yaml").storage == str(tmp_path / "runs")
+    assert load(exported.folder / "config.yaml").storage == str(tmp_path / "runs")

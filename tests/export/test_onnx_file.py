@@ -53,9 +53,9 @@ def test_it_says_what_the_student_says(tmp_path: Path, model: str) -> None:
 
 
 def test_an_export_has_it_and_its_card_says_so(study: Path, tmp_path: Path) -> None:
-    (folder,) = export_study(study, tmp_path, onnx=True)
-    assert (folder / ONNX_FILE).is_file()
-    assert "student.onnx" in (folder / "card.md").read_text()
+    (one,) = export_study(study, tmp_path, onnx=True)
+    assert (one.folder / ONNX_FILE).is_file()
+    assert "student.onnx" in (one.folder / "card.md").read_text()
 
 
 def test_a_missing_package_is_named_before_anything_is_written(
