@@ -8,7 +8,7 @@ from typing import Any
 
 from pdsearch.data.options import lasting_root
 from pdsearch.dotted import is_dotted
-from pdsearch.specs import TrialSpec
+from pdsearch.specs import DataSpec, TrialSpec
 from pdsearch.storage import Place
 
 __all__ = ["CONFIG", "Needs", "from_anywhere", "needs_of", "storage_of"]
@@ -22,7 +22,7 @@ class Needs:
 
     Args:
         storage: Where its study goes, and where what it needs is found if it was computed before.
-        root: `data.root`, if any.
+        root: `data.root`, if it is a path.
         checkpoint: File of the teacher's weights, if any.
         code: Own code by dotted name, with the folder it lay in; None where it is installed, or nobody noted it.
     """
@@ -96,10 +96,15 @@ def needs_of(spec: TrialSpec, storage: str, about: Mapping[str, Any]) -> Needs:
     folders = about.get("code_folders", {})
     return Needs(
         storage,
-        root=spec.data.root,
+        root=spec.data.root if _is_path(spec.data) else None,
         checkpoint=spec.teacher.checkpoint,
         code={name: folders.get(name) for name in dict.fromkeys(named) if is_dotted(name)},
     )
+
+
+def _is_path(data: DataSpec) -> bool:
+    """Say whether `data.root`, recorded whole, is a path; a function of the user's own may take any word or URL."""
+    return data.source != "callable" or (data.root or "").startswith(("/", "~"))
 
 
 def storage_of(study: Place, artifacts: Place) -> str:

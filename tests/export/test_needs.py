@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from pdsearch.analysis import Row, read_study
 from pdsearch.export import Exported, export_study, read_card
-from pdsearch.export.needs import Needs, from_anywhere, storage_of
+from pdsearch.export.needs import Needs, from_anywhere, needs_of, storage_of
 from pdsearch.models import build
 from pdsearch.space import load, parse
 from pdsearch.storage import place
@@ -67,6 +67,24 @@ def test_the_commands_name_each_folder_of_own_code_once_and_none_where_all_is_in
     installed = replace(needs, code={"installed:f": None})
     assert installed.command() == "pdsearch run config.yaml"
     assert installed.elsewhere == "pdsearch run config.yaml --set storage=FOLDER"
+
+
+@pytest.mark.parametrize(
+    ("source", "root", "found"),
+    [
+        ("callable", "small", None),
+        ("callable", "s3://bucket/set", None),
+        ("callable", "/data/set", "/data/set"),
+        ("callable", "~/set", "~/set"),
+        ("callable", None, None),
+        ("image_folder", "/data/set", "/data/set"),
+    ],
+)
+def test_a_word_that_one_s_own_function_takes_as_its_root_needs_no_folder(
+    source: str, root: str | None, found: str | None
+) -> None:
+    spec = replace(SPEC, data=replace(SPEC.data, source=source, root=root))
+    assert needs_of(spec, "/runs", {}).root == found
 
 
 @pytest.fixture
