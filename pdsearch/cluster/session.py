@@ -87,6 +87,8 @@ def session(
                 signal.signal(number, handler or signal.SIG_DFL)
             for name in ("ray", "ray.tune"):
                 logging.getLogger(name).setLevel(level)
+            # It warns of every trial whose metrics Tune itself did not write: of all of them.
+            logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
             fitting = GrowingSlots(cpu, gpu, workers)
             with nullcontext() if verbose else _muted():
                 yield Session(folder, fitting if address else FixedSlots(workers or max(1, fitting.fit)))

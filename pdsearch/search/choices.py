@@ -35,7 +35,7 @@ def _computing(space: Space, precision: Precision) -> str:
         graphs = ", steps captured as CUDA graphs where that is faster" if space.resources.cuda_graphs else ""
         return f"engine: GPU, {name}, channels_last, fused optimizer{graphs}"
     threads = max(1, space.resources.cpu)
-    once = ", batch normalisation with what follows it" if _at_once(precision, threads) else ""
+    once = ", batch normalisation of large maps with what follows it" if _at_once(precision, threads) else ""
     return f"engine: CPU, {name}, threads a trial: {threads}, channels_last, fused optimizer{once}"
 
 

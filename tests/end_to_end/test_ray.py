@@ -38,11 +38,13 @@ def test_a_run_on_ray_killed_and_run_again(tmp_path: Path, temporary: Path) -> N
     assert code == -signal.SIGKILL
     before = records(tmp_path)
     assert len(list(temporary.glob("pds-*"))) == 1
-    out, _ = run(tmp_path, *words)
+    out, log = run(tmp_path, *words, "-v")
     after = records(tmp_path)
     assert before.items() < after.items()
     assert sum(name.startswith("search-") for name in after) == 3
     assert "best configuration" in out
+    assert "Started a local Ray instance" in log
+    assert "Failed to fetch metrics" not in log, "of trials whose metrics are ours to keep"
     assert set(temporary.glob("pds-*")) == set(), "the killed run's folder goes too"
     until = time.monotonic() + 20
     while left(tmp_path) and time.monotonic() < until:

@@ -31,7 +31,7 @@ def test_a_gpu_s_steps_are_recorded_unless_the_space_says_no() -> None:
 
 
 def test_a_cpu_normalises_in_bf16_with_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    bf16, words = Precision("bf16", "auto"), "fused optimizer, batch normalisation with what follows it"
+    bf16, words = Precision("bf16", "auto"), "batch normalisation of large maps with what follows it"
     assert said(bf16)[0].endswith(words)
     assert said()[0].endswith("fused optimizer")
     assert said(bf16, resources={"cpu": 3})[0].endswith("fused optimizer")
