@@ -98,6 +98,10 @@ def objective_of(lessons: Sequence[Objective], abreast: Abreast) -> Objective:
             one.logits = logits
         heard = zip(lessons, pupils, abreast.own(epoch, index), strict=True)
         losses = torch.stack([lesson(pupil, images, own, epoch) for lesson, pupil, own in heard])
+        for one in said:
+            # What holds a step's logits holds its autograd graph, whose nodes the next step would use again: on the
+            # stream of this one, which no capture of the next could follow.
+            del one.logits
         model.losses[epoch].add_(losses.detach(), alpha=len(index))
         return losses.sum()
 

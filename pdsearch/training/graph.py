@@ -3,6 +3,7 @@
 Starting the hundreds of kernels of a step one by one takes Python longer than a GPU needs to compute a small network's.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -61,7 +62,8 @@ class CudaGraph:
         mode = torch.cuda.get_sync_debug_mode()
         try:
             # A wait found now is an error that changes nothing; one found while capture ends the capture half-way.
-            torch.cuda.set_sync_debug_mode("error")
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # That it is a prototype.
+                torch.cuda.set_sync_debug_mode("error")
             with torch.cuda.stream(self._stream):
                 yield
         finally:

@@ -1,5 +1,6 @@
 """A graph on a GPU is a CUDA graph: in which order torch is asked for what, and on a GPU, that it computes the same."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -75,6 +76,8 @@ class Driver:
         return self.mode
 
     def set_sync_debug_mode(self, mode: str) -> None:
+        if mode == "error":
+            warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
         self.mode = mode
 
 
