@@ -86,16 +86,35 @@ class _Case:
         seen = engine.images(torch.randn(batch, count * self.data.channels, size, size))
         targets = torch.zeros(batch * count, dtype=torch.int64, device=engine.device)
 
-        def step() -> None:
+        def passes() -> None:
             for weight in model.parameters():  # Optimizer.zero_grad would load torch's compiler.
                 weight.grad = None
             with engine.autocast():
                 logits: Tensor = model(seen)
                 loss = functional.cross_entropy(logits.float().reshape(len(targets), -1), targets)
             torch.autograd.backward(loss)
+
+        def step() -> None:
+            run()
             optimizer.step()
 
+        run = self._as_trained(passes)
         return step
+
+    def _as_trained(self, passes: Callable[[], None]) -> Callable[[], None]:
+        """Return what runs passes as a training would: captured, where its steps are."""
+        graph = self.engine.graph()
+        if graph is None:
+            return passes
+        try:
+            passes()  # What the first prepares may wait for the device.
+            with graph.ready():
+                passes()
+            graph.capture(passes)
+        except RuntimeError:
+            graph.clear()
+            return passes
+        return graph.replay
 
     def _seconds(self, each: list[Callable[[], None]], steps: int = STEPS) -> float:
         began = time.perf_counter()
@@ -156,6 +175,8 @@ def pace_key(spec: TrialSpec, shape: StudentSpec, data: Dataset, site: Site, *, 
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+    if torch.device(site.device).type == "cuda":
+        fields["captured"] = site.graphs
     return stage_key("pace", STAGE_VERSIONS["pace"], fields=fields, upstream={})
 
 

@@ -109,7 +109,7 @@ def test_nothing_holds_the_graph_of_a_step_that_is_done(
 
     def marking(*given: Any) -> Tensor:
         found = normalise(*given)
-        return Marked.apply(found) if found.requires_grad else found  # type: ignore[no-any-return]
+        return Marked.apply(found) if found.requires_grad else found
 
     def watched(self: Passes, *given: Any) -> None:
         compute(self, *given)

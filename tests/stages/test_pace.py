@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from pdsearch.stages.pace import _Case, pace, pace_key, possible
 from pdsearch.stages.site import Site
 from pdsearch.training import Engine
 from tests.stages.digits import SPEC, data, distilled, site
+from tests.training.replayed import CpuGraph
 
 SMALL, UNLIKE = StudentSpec("convnet_s"), StudentSpec("shufflenetv2")
 
@@ -48,6 +50,41 @@ def test_what_is_measured_is_part_of_its_key(here: Site) -> None:
         pace_key(SPEC, StudentSpec("convnet_m"), images, here, replicas=2),
     }
     assert len(keys) == 5
+
+
+def test_on_a_gpu_the_key_says_whether_steps_are_captured(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "_machine", lambda _device: "a GPU")
+    images, keys = data(SPEC, here), {pace_key(SPEC, SMALL, data(SPEC, here), here, replicas=2)}
+    here.graphs = False
+    keys.add(pace_key(SPEC, SMALL, images, here, replicas=2))
+    assert len(keys) == 1, "a CPU captures nothing"
+    here.device = "cuda"
+    keys.add(pace_key(SPEC, SMALL, images, here, replicas=2))
+    here.graphs = True
+    keys.add(pace_key(SPEC, SMALL, images, here, replicas=2))
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_steps_are_timed_as_they_are_trained_captured_where_they_can_be(
+    here: Site, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ready(_self: CpuGraph) -> NoReturn:
+        raise RuntimeError("it waits")
+
+    graphs = [CpuGraph() for _ in range(9)]
+    left = iter(graphs)
+    monkeypatch.setattr(Engine, "graph", lambda _engine: next(left))
+    if waits:
+        monkeypatch.setattr(CpuGraph, "ready", ready)
+    case = _Case(SPEC, SMALL, data(SPEC, here), here.engine("fp32"))
+    assert case.ratio(replicas=2) > 0
+    # Two steps that show whether one takes long, then one for each replica and one for both.
+    used = [graph.replayed for graph in graphs if graph.replayed]
+    timed = (pacing.TURNS + 1) * pacing.STEPS
+    assert used == ([] if waits else [2, 2, timed, timed, timed])
 
 
 def test_networks_that_cannot_be_one_are_not_timed(here: Site) -> None:
