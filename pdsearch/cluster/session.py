@@ -63,7 +63,8 @@ def session(
         verbose: Let Ray's log lines through.
 
     Raises:
-        ConfigError: The cluster cannot be joined, or the address is of a kind that loses work.
+        ConfigError: The cluster cannot be joined, the address is of a kind that loses work, or a trial on this machine
+            asks for more GPUs than it has.
     """
     refuse_client(address)
     shown = {"TUNE_PRINT_ALL_TRIAL_ERRORS": str(int(verbose))}
@@ -90,12 +91,27 @@ def session(
             # It warns of every trial whose metrics Tune itself did not write: of all of them.
             logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
             fitting = GrowingSlots(cpu, gpu, workers)
+            if gpu and not address and not fitting.fit:  # None will join: the run would wait for ever.
+                raise _no_gpu(gpu)
             with nullcontext() if verbose else _muted():
                 yield Session(folder, fitting if address else FixedSlots(workers or max(1, fitting.fit)))
         finally:
             ray.shutdown()
             if folder is not None:
                 remove_folder(folder)
+
+
+def _no_gpu(gpu: float) -> ConfigError:
+    """Return what a machine that has no room for a trial says; its CPUs are as many as are asked for."""
+    import ray
+
+    there = ray.cluster_resources().get("GPU", 0)
+    hint = "set resources.gpu to 0 to train on CPUs, or join a cluster that has GPUs with --address"
+    return ConfigError(
+        f"a trial asks for {gpu:g} GPU, and Ray sees {there:g} on this machine",
+        where="resources.gpu",
+        hint=hint,
+    )
 
 
 @contextmanager

@@ -87,6 +87,23 @@ def test_a_ray_that_does_not_come_up_is_tried_again_and_is_one_message(
     assert len(tried) == tries
 
 
+@pytest.mark.parametrize(("gpu", "there"), [(1, 0), (0.5, 0), (2, 1)])
+def test_gpus_that_this_machine_has_not_are_not_waited_for(
+    gpu: float, there: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    resources = {"CPU": 2.0, **({"GPU": float(there)} if there else {})}
+    monkeypatch.setattr("ray.init", lambda **_: None)
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": resources}])
+    monkeypatch.setattr("ray.cluster_resources", lambda: resources)
+    monkeypatch.setattr(session_module, "make_folder", lambda: tmp_path / "pds-x")
+    with (
+        pytest.raises(ConfigError, match=f"asks for {gpu:g} GPU, and Ray sees {there} on this") as caught,
+        session(address=None, cpu=1, gpu=gpu, workers=3, verbose=False),
+    ):
+        pass
+    assert caught.value.where == "resources.gpu"
+
+
 def test_a_sigterm_while_ray_starts_has_the_code_of_any_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
