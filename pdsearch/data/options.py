@@ -5,9 +5,11 @@ from typing import Any
 
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec, Params
 
 __all__ = [
+    "DOWNLOAD",
     "LOCATED_OPTIONS",
     "keyed_options",
     "lasting_root",
@@ -17,11 +19,14 @@ __all__ = [
     "source_options",
 ]
 
-LOCATED_OPTIONS = frozenset({"download"})
+DOWNLOAD = Options({"download": bool})
+"""Of a source that fetches what is missing."""
+
+LOCATED_OPTIONS = frozenset(DOWNLOAD.types)
 """Options that say how a set is come by, not what it is: never part of a key."""
 
 
-def source_options(spec: DataSpec, *known: str) -> dict[str, Any]:
+def source_options(spec: DataSpec, known: Options) -> dict[str, Any]:
     """Return the options of a spec by name.
 
     Raises:
@@ -30,7 +35,7 @@ def source_options(spec: DataSpec, *known: str) -> dict[str, Any]:
     options = dict(spec.options)
     for name in options:
         if name not in known:
-            hint = f"its options: {', '.join(known) or 'none'}"
+            hint = f"its options: {', '.join(known.types) or 'none'}"
             raise ConfigError(
                 f"source {spec.source!r} has no option {name!r}", where=f"data.options.{name}", hint=hint
             )
@@ -66,17 +71,13 @@ def lasting_root(spec: DataSpec) -> str | None:
     return root if spec.source == "callable" and not path.exists() else str(path)
 
 
-def may_download(spec: DataSpec, *known: str) -> bool:
+def may_download(spec: DataSpec) -> bool:
     """Return whether what is missing may be fetched: the option `download`, or true.
-
-    Args:
-        spec: The images.
-        known: The source's other options.
 
     Raises:
         ConfigError: The option is neither true nor false, or the source does not know another one.
     """
-    allowed = source_options(spec, "download", *known).get("download", True)
+    allowed = source_options(spec, DOWNLOAD).get("download", True)
     if not isinstance(allowed, bool):
         hint = "write true or false"
         raise ConfigError(f"download is {allowed!r}", where="data.options.download", hint=hint)
@@ -91,6 +92,6 @@ def must_be_there(spec: DataSpec) -> bool:
     """
     if spec.root is None:
         return False
-    if sources.get(spec.source).downloads:
+    if "download" in sources.get(spec.source).options.types:
         return not may_download(spec)
     return spec.source != "callable" or Path(spec.root).exists()  # A function may take any word as its root.

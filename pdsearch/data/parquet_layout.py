@@ -14,10 +14,21 @@ import pyarrow.parquet as pq
 
 from pdsearch.data.options import source_options
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
-__all__ = ["LAYOUT", "class_names", "files_of", "image_column", "label_column", "opened", "test_split"]
+__all__ = [
+    "LAYOUT",
+    "OPTIONS",
+    "class_names",
+    "files_of",
+    "image_column",
+    "label_column",
+    "opened",
+    "test_split",
+]
 
+OPTIONS = Options({"label": str, "test": str})
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label")
 SHARD = re.compile(r"-(\d+)-of-(\d+)")
@@ -26,7 +37,7 @@ LAYOUT = "expected an image column (img or image) of struct<bytes, path> and an 
 
 def test_split(spec: DataSpec) -> str:
     """Return the name of the split to test on: the option `test`, or "test"."""
-    return str(source_options(spec, "label", "test").get("test", "test"))
+    return str(source_options(spec, OPTIONS).get("test", "test"))
 
 
 def files_of(spec: DataSpec, split: str) -> list[Path]:
@@ -93,7 +104,7 @@ def label_column(file: Path, spec: DataSpec) -> str:
     """
     schema = opened(file).schema_arrow
     integers = [field.name for field in schema if pa.types.is_integer(field.type)]
-    wanted = source_options(spec, "label", "test").get("label")
+    wanted = source_options(spec, OPTIONS).get("label")
     if wanted is not None:
         if wanted not in integers:
             hint = f"integer columns: {', '.join(integers)}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkab
 import numpy as np
 from numpy.typing import NDArray
 
+from pdsearch.options import Options
 from pdsearch.registry import Registry
 from pdsearch.specs import DataSpec
 
@@ -64,8 +65,8 @@ class RawData:
 class Source(Protocol):
     """A place data sets come from: `fingerprint` is called first, in the driver; `read` once, in a worker."""
 
-    downloads: ClassVar[bool]
-    """Whether it fetches what is missing, and so knows the option `download`."""
+    options: ClassVar[Options]
+    """The options it takes; one that fetches what is missing declares `download`."""
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the SHA-256 of the content, 64 hex digits, without loading torch.

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
@@ -11,16 +10,16 @@ from torch import nn
 
 from pdsearch.dotted import is_dotted, load_dotted
 from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.options import declared_by, takes_others
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
 
-__all__ = ["Builder", "build", "lasting", "models", "options_of", "takes_others", "without_weights"]
+__all__ = ["Builder", "build", "lasting", "models", "options_of", "without_weights"]
 
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
 
 PREFIX = "torchvision/"
-VAR_KEYWORD, VAR_POSITIONAL = Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL
 BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
 
@@ -62,25 +61,8 @@ def _own(name: str) -> Builder:
 
 def options_of(builder: Builder) -> Mapping[str, Parameter]:
     """Return a model's declared options by name, from its builder's signature."""
-    return {
-        name: parameter
-        for name, parameter in _declared(builder).items()
-        if name not in BUILD_ARGUMENTS and parameter.kind not in (VAR_KEYWORD, VAR_POSITIONAL)
-    }
-
-
-def takes_others(builder: Builder) -> bool:
-    """Say whether a model takes options that its builder does not declare."""
-    return any(parameter.kind is VAR_KEYWORD for parameter in _declared(builder).values())
-
-
-@lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
-def _declared(builder: Builder) -> Mapping[str, Parameter]:
-    try:
-        return signature(builder, eval_str=True).parameters
-    # An annotation of the user's own, if it is text, may be any text.
-    except Exception:
-        return signature(builder).parameters
+    declared = declared_by(builder)
+    return {name: declared[name] for name in declared if name not in BUILD_ARGUMENTS}
 
 
 models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pdsearch.errors import ConfigError
+from pdsearch.options import Options, takes_others
 from pdsearch.specs import Params, PruneSpec
 
-__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "Options", "options_in", "registered"]
+__all__ = ["FROM_TEACHER", "NO_PRUNING", "Catalog", "options_in", "registered"]
 
 NO_PRUNING = "none"
 """The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
@@ -17,27 +18,11 @@ FROM_TEACHER = "from_teacher"
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a model can be given; `name in options` says whether it takes that one.
-
-    Args:
-        types: The annotation of each declared option; `inspect.Parameter.empty` where its builder has none.
-        others: It takes any other as well.
-    """
-
-    types: Mapping[str, Any] = field(default_factory=dict)
-    others: bool = False
-
-    def __contains__(self, name: object) -> bool:
-        return self.others or name in self.types
-
-
-@dataclass(frozen=True)
 class Catalog:
     """The names a space file may use, apart from the registries so that tests may bring their own.
 
     Args:
-        sources: Data sources.
+        sources: The options of each data source.
         augmentations: Augmentations of training views.
         models: The options of each model.
         refused: Why a model that a document names is none, where there is more to say than that it is unknown.
@@ -50,7 +35,7 @@ class Catalog:
         check_pruning: Raises ConfigError where a method does not go with the rest; None accepts all.
     """
 
-    sources: tuple[str, ...] = ()
+    sources: Mapping[str, Options] = field(default_factory=dict)
     augmentations: tuple[str, ...] = ()
     models: Mapping[str, Options] = field(default_factory=dict)
     refused: Mapping[str, ConfigError] = field(default_factory=dict)
@@ -72,7 +57,7 @@ def registered() -> Catalog:
     from pdsearch.pruning.registry import methods
 
     return Catalog(
-        sources=tuple(sources.names()),
+        sources={name: sources.get(name).options for name in sources},
         augmentations=tuple(augmentations.names()),
         models={name: options_in(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
@@ -85,7 +70,7 @@ def registered() -> Catalog:
 
 def options_in(builder: Callable[..., Any]) -> Options:
     """Return a model's options, by its builder's signature."""
-    from pdsearch.models.registry import options_of, takes_others  # loads torch
+    from pdsearch.models.registry import options_of  # loads torch
 
     types = {name: declared.annotation for name, declared in options_of(builder).items()}
     return Options(types, takes_others(builder))

@@ -7,7 +7,7 @@ from pdsearch.space.complaints import add_complaints
 from pdsearch.space.document import Mark, dotted, mark_of
 from pdsearch.space.draft import Draft, path_of
 from pdsearch.space.problems import nearest, show
-from pdsearch.space.rules import rule_of
+from pdsearch.space.rules import rule_of, takers
 from pdsearch.space.selectable import Selectable
 
 __all__ = ["check_conflicts", "check_part_values"]
@@ -33,7 +33,7 @@ def _place(mark: Mark) -> str:
 
 
 def check_part_values(draft: Draft, selectable: Selectable) -> None:
-    """Check the parameters of losses and methods, and model options, that stand in sections."""
+    """Check the parameters of losses and methods, and options of models and of the data, that stand in sections."""
     for name, value in list(draft.given.items()):
         rule = rule_of(name, draft.catalog, selectable)
         if rule is None:
@@ -54,7 +54,7 @@ def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
         if m != NO_PRUNING
         for f in draft.catalog.methods[m].__dataclass_fields__
     ]
-    options = [o for known in draft.catalog.models.values() for o in known.types]
+    options = [o for known in takers(section, draft.catalog, selectable) for o in known.types]
     known = {"distill": ["loss", "seed", "view_seed", *losses], "prune.params": methods}.get(section, options)
     known = sorted(set(known))
     draft.complain(

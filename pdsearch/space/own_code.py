@@ -1,14 +1,15 @@
-"""Which models, methods and losses does a document name by dotted path? They are imported, and known from then on."""
+"""Which code of the user's own does a document name? It is imported, and what it can be given is known from then on."""
 
 import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from pdsearch.dotted import is_dotted
+from pdsearch.dotted import is_dotted, load_dotted
 from pdsearch.errors import ConfigError
+from pdsearch.options import Options, declared_by, takes_others
 from pdsearch.registry import NoParams, Registry
-from pdsearch.space.catalog import Catalog, Options, options_in
-from pdsearch.space.document import Node, Path, dotted, mark_of, node_at
+from pdsearch.space.catalog import Catalog, options_in
+from pdsearch.space.document import Node, Path, dotted, mark_of, node_at, to_plain
 from pdsearch.space.problems import Problems
 from pdsearch.space.selectable import choices_of
 
@@ -17,9 +18,12 @@ __all__ = ["with_own_code"]
 FIELDS = {"teacher": "model", "student": "model", "prune": "method", "distill": "loss"}
 """Section -> its field that may name code."""
 
+READER, READER_FIELD = "callable", "data.options.function"
+"""The data source that calls code, and the option that names it."""
+
 
 def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
-    """Return a catalog that knows the callables a document names as models, methods and losses, and nowhere else.
+    """Return a catalog that knows the callables a document names as models, methods, losses and data, nowhere else.
 
     What cannot be imported is noted, and taken for known, so that it is not reported twice.
     """
@@ -30,10 +34,12 @@ def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
         {name: _params(root, field, name, problems) for field, name in _named(root, section)}
         for section in ("prune", "distill")
     )
-    if not (models or methods or losses):
+    sources = _reader(root, catalog, problems) if READER in catalog.sources else {}
+    if not (models or methods or losses or sources):
         return catalog
     return dataclasses.replace(
         catalog,
+        sources={**catalog.sources, **sources},
         models={**catalog.models, **models},
         methods={**catalog.methods, **methods},
         losses={**catalog.losses, **losses},
@@ -56,6 +62,25 @@ def _options(root: Node, field: str, name: str, problems: Problems) -> Options:
     except ConfigError as error:
         _note(root, field, error, problems)
         return Options(others=True)
+
+
+def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Options]:
+    """Return the source that calls a function, with the function's arguments as its options."""
+    node = node_at(root, tuple(READER_FIELD.split(".")))
+    name = node and to_plain(node)
+    if READER not in choices_of(root, "data", "source", "") or not isinstance(name, str):
+        return {}
+    try:
+        function = load_dotted(name)
+    except ConfigError as error:
+        _note(root, READER_FIELD, error, problems)
+        return {}
+    try:
+        declared = {option: argument.annotation for option, argument in declared_by(function).items()}
+    except (TypeError, ValueError):
+        return {}  # Written in C: it may take anything.
+    types = {**declared, **catalog.sources[READER].types}
+    return {READER: Options(types, takes_others(function))}
 
 
 def _params(root: Node, field: str, name: str, problems: Problems) -> type[Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pdsearch.space.catalog import NO_PRUNING, Catalog, Options
+from pdsearch.options import Options
+from pdsearch.space.catalog import NO_PRUNING, Catalog
 from pdsearch.space.model import Parameter
 from pdsearch.space.order import in_order
 from pdsearch.space.problems import show

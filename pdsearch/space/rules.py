@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pdsearch.space.catalog import Catalog, Options
+from pdsearch.options import Options
+from pdsearch.space.catalog import Catalog
 from pdsearch.space.options import option_rule
 from pdsearch.space.sections import (
     OPTION_NAME,
@@ -30,6 +31,7 @@ __all__ = [
     "rule_of",
     "searchable_names",
     "section_defaults",
+    "takers",
 ]
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -106,12 +108,26 @@ def _field_rule(prefix: str, field: str) -> Rule:
 
 
 def _option_rule(prefix: str, option: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
-    known = prefix == "data.options" or any(option in options for options in catalog.models.values())
+    known = any(option in options for options in takers(prefix, catalog, selectable))
     if not known or not re.match(OPTION_NAME, option):
         return None
-    chosen = selectable.models.get(prefix.replace("options", "model"), ())
-    types = [catalog.models.get(model, Options()).types for model in chosen]
+    parts, chosen = (
+        (catalog.sources, selectable.sources)
+        if prefix == "data.options"
+        else (catalog.models, selectable.models.get(prefix.replace("options", "model"), ()))
+    )
+    types = [parts[part].types for part in chosen if part in parts]
     return option_rule([declared[option] for declared in types if option in declared])
+
+
+def takers(prefix: str, catalog: Catalog, selectable: Selectable) -> list[Options]:
+    """Return what may take the options of a section: the one data source, or any model.
+
+    An option of a model that is not chosen is another complaint: that it has no effect.
+    """
+    if prefix == "data.options":
+        return [catalog.sources[name] for name in selectable.sources]
+    return [*catalog.models.values()]
 
 
 @cache

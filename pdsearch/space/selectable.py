@@ -15,23 +15,25 @@ NETWORKS = ("teacher", "student")
 
 @dataclass(frozen=True)
 class Selectable:
-    """The pruning methods and losses that a space can choose.
+    """The pruning methods, losses, models and data source that a space can choose.
 
     Args:
         methods: Known names; "none" leaves the teacher dense.
         losses: Known names.
         models: Known names by the field that can choose them, "teacher.model" or "student.model".
+        sources: The known name of the data source, which is fixed; none where it is unknown.
         sure: All methods and losses the space chooses are known.
     """
 
     methods: tuple[str, ...]
     losses: tuple[str, ...]
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
     sure: bool = True
 
 
 def selectable_in(root: Node, catalog: Catalog) -> Selectable:
-    """Return which methods, losses and models a document can choose, as far as it can be read."""
+    """Return which methods, losses, models and data source a document can choose, as far as it can be read."""
     methods = choices_of(root, "prune", "method", NO_PRUNING)
     losses = choices_of(root, "distill", "loss", DistillSpec.loss)
     known = (NO_PRUNING, *catalog.methods)
@@ -44,6 +46,7 @@ def selectable_in(root: Node, catalog: Catalog) -> Selectable:
             )
             for section in NETWORKS
         },
+        sources=tuple(x for x in choices_of(root, "data", "source", "") if x in catalog.sources),
         sure=set(methods) <= set(known) and set(losses) <= set(catalog.losses),
     )
 

@@ -83,6 +83,19 @@ def test_an_option_of_the_wrong_type_ends_every_command_with_its_line(
     assert capsys.readouterr().err == f"pdsearch: {said}"
 
 
+@pytest.mark.parametrize("verb", ["check", "plan", "run"])
+def test_so_does_one_of_the_data(file: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(
+        SPACE.replace("source: digits", 'source: image_folder, root: x, options: {image_size: "8"}')
+    )
+    assert main([verb, str(file)]) == 2
+    said = f"{file}:2:61 key data.options.image_size: expected a whole number, got '8'\n"
+    assert capsys.readouterr().err == f"pdsearch: {said}  -> write a whole number\n"
+    file.write_text(SPACE)
+    assert main([verb, str(file), "--set", "data.options={download: false}"]) == 2
+    assert "key data.options.download: unknown key 'download'\n  -> known: none" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "absent.yaml")]) == 2
     assert "absent.yaml" in capsys.readouterr().err

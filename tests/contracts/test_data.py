@@ -46,9 +46,23 @@ def test_a_source_that_downloads_knows_the_option_to_leave_it(name: str, tmp_pat
     spec = laid_out(name, tmp_path)
     told = replace(spec, options=(*spec.options, ("download", "perhaps")))
     unknown = "no option 'download'|argument 'download'"
-    refusal = "download is 'perhaps'" if sources.get(name).downloads else unknown
+    refusal = "download is 'perhaps'" if "download" in sources.get(name).options.types else unknown
     with pytest.raises((ConfigError, DataError), match=refusal):
         sources.get(name).read(told)
+
+
+@pytest.mark.parametrize("name", sources.names())
+def test_a_source_takes_every_option_that_it_declares(name: str, tmp_path: Path) -> None:
+    source, spec = sources.get(name), laid_out(name, tmp_path)
+    right = {bool: False, int: 8, str: "other"}
+    for option, annotation in source.options.types.items():
+        given = {option: right.get(annotation, 3), **dict(spec.options)}
+        said = ""
+        try:
+            source.read(replace(spec, options=tuple(given.items())))
+        except (ConfigError, DataError) as error:
+            said = error.what
+        assert "option" not in said
 
 
 @pytest.mark.parametrize("name", sources.names())

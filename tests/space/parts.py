@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pdsearch.options import Options
 from pdsearch.registry import NoParams, parameter
 from pdsearch.space import Catalog
-from pdsearch.space.catalog import Options
 
 __all__ = ["CATALOG", "KdParams", "MarginParams", "TaylorParams"]
 
@@ -30,7 +30,7 @@ class TaylorParams:
 
 
 CATALOG = Catalog(
-    sources=("digits", "parquet"),
+    sources={"digits": Options(), "parquet": Options({"label": str, "test": str})},
     augmentations=("none", "crop", "crop_flip"),
     models={
         "convnet_s": Options({"widths": Sequence[int]}),

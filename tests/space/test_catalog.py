@@ -3,8 +3,9 @@ from typing import Any
 
 from torch import nn
 
+from pdsearch.options import Options
 from pdsearch.registry import Registry
-from pdsearch.space.catalog import Catalog, Options, options_in, registered
+from pdsearch.space.catalog import Catalog, options_in, registered
 
 
 def builder(*, num_classes: int, channels: int, image_size: int, depth: int = 1) -> nn.Module:
@@ -21,12 +22,6 @@ def test_options_are_what_a_builder_takes_beyond_the_data() -> None:
     assert options_in(anything) == Options(others=True)
 
 
-def test_declared_options_are_known_beside_any_others() -> None:
-    assert "depth" in Options({"depth": int})
-    assert "width" not in Options({"depth": int})
-    assert "width" in Options({"depth": int}, others=True)
-
-
 def test_the_catalog_holds_what_is_registered() -> None:
     from pdsearch.models.registry import models
 
@@ -36,5 +31,6 @@ def test_the_catalog_holds_what_is_registered() -> None:
     assert sorted(found.models) == models.names()
     assert {"magnitude", "random"} <= found.methods.keys()
     assert {"kd", "ce"} <= found.losses.keys()
-    assert "digits" in found.sources
+    assert found.sources["digits"] == Options()
+    assert found.sources["parquet"] == Options({"label": str, "test": str})
     assert "none" in found.augmentations

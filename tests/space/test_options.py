@@ -98,6 +98,22 @@ def test_every_option_of_every_registered_model_is_judged() -> None:
                 assert caught.value.where == f"space key {section}.options.{name}"
 
 
+def test_every_option_of_every_registered_source_is_judged() -> None:
+    found = registered()
+    judged = 0
+    for source, options in found.sources.items():
+        for name, annotation in options.types.items():
+            rule = option_rule([annotation])
+            if rule.kind == "any":
+                continue  # The version of one's own data: any word or number.
+            wrong = {"source": source, "root": "birds", "options": {name: WRONG[rule.kind]}}
+            with pytest.raises(ConfigError, match=r"expected .*, got ") as caught:
+                parse(document({}, search=None, data=wrong), catalog=found)
+            assert caught.value.where == f"space key data.options.{name}"
+            judged += 1
+    assert judged > len(found.sources)
+
+
 SEARCHED = "student.options.widths"
 
 
@@ -192,6 +208,60 @@ def test_a_range_has_the_type_of_its_option_or_else_of_its_ends(
     student = {"model": f"{author.write(OWN)}:tiny"}
     found = parse(document({f"student.options.{option}": {"low": low, "high": 3}}, student=student))
     assert [parameter.kind for parameter in found.parameters] == [kind]
+
+
+LOAD = """
+def load(*, size: int = 8, grey: bool = False, folds=1):
+    return None
+
+
+def free(**options):
+    return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "said"),
+    [
+        ("load", {"size": "8"}, r"data\.options\.size: expected a whole number, got '8'"),
+        ("load", {"grey": "yes"}, r"data\.options\.grey: expected true or false, got 'yes'"),
+        ("load", {"sise": 8}, r"data\.options\.sise: unknown key 'sise'\n  -> did you mean 'size'\?"),
+        ("lod", {}, r"data\.options\.function: the module \w+ has no 'lod'"),
+    ],
+)
+def test_a_function_of_one_s_own_that_reads_images_is_judged_alike(
+    author: Author, function: str, options: dict[str, Any], said: str
+) -> None:
+    name = f"{author.write(LOAD)}:{function}"
+    with pytest.raises(ConfigError, match=said):
+        parse(
+            document({}, search=None, data={"source": "callable", "options": {"function": name, **options}})
+        )
+
+
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        ("load", {"size": 8, "grey": True, "folds": "x", "version": 3}),
+        ("load", {"version": "3"}),
+        ("free", {"size": "8", "other": [1]}),
+    ],
+)
+def test_what_such_a_function_takes_is_handed_on(
+    author: Author, function: str, options: dict[str, Any]
+) -> None:
+    given = {"function": f"{author.write(LOAD)}:{function}", **options}
+    spec = parse(document({}, search=None, data={"source": "callable", "options": given})).resolve({})
+    expected = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    assert dict(spec.data.options) == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(3, "expected a word, got 3"), ("load", "not of the form package.module:function")]
+)
+def test_such_a_function_is_named(wrong: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.options\.function: .*{said}"):
+        parse(document({}, search=None, data={"source": "callable", "options": {"function": wrong}}))
 
 
 def test_the_line_is_said(tmp_path: Any) -> None:

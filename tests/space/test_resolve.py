@@ -21,10 +21,10 @@ def pruned(**prune: Any) -> PruneSpec:
 
 
 def test_a_trial_whole() -> None:
-    data = {"source": "digits", "subset": 100, "options": {"label": "fine"}}
+    data = {"source": "parquet", "subset": 100, "options": {"label": "fine"}}
     student = {"model": "convnet_s", "options": {"widths": [4, 8]}}
     assert space(data=data, student=student, precision="bf16").resolve(VALUES) == TrialSpec(
-        data=DataSpec(source="digits", subset=100, options=(("label", "fine"),)),
+        data=DataSpec(source="parquet", subset=100, options=(("label", "fine"),)),
         teacher=TeacherSpec("convnet_l", 0, TEACHER),
         student=StudentSpec("convnet_s", (("widths", (4, 8)),)),
         distill=DistillSpec(

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
+from pdsearch.options import Options
 from pdsearch.space import load, parse
-from pdsearch.space.catalog import Options
 from pdsearch.space.sense import corners, networks, prunings
 from pdsearch.specs import Params, PruneSpec
 from tests.space.documents import SEARCHED, document, space

@@ -11,6 +11,7 @@ from pdsearch.data.checking import checked
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.dotted import load_dotted
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec, canonical_json, keyed
 
 __all__ = ["FromCallable"]
@@ -32,7 +33,7 @@ class FromCallable:
         Your own code.
     """
 
-    downloads: ClassVar[bool] = False
+    options: ClassVar[Options] = Options({OPTION: str, VERSION: Any}, others=True)
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the declared version, or of all images and labels."""

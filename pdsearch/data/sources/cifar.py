@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from pdsearch.data.archive import members
 from pdsearch.data.download import Remote
-from pdsearch.data.options import may_download, root_of
+from pdsearch.data.options import DOWNLOAD, may_download, root_of
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["Cifar"]
@@ -38,7 +39,7 @@ class Cifar:
         label_bytes: Before each image; the last one is the label.
     """
 
-    downloads: ClassVar[bool] = True
+    options: ClassVar[Options] = DOWNLOAD
     archive: Remote
     folder: str
     train: tuple[str, ...]

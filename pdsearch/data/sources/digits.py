@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pdsearch.data.options import source_options
 from pdsearch.data.registry import RawData, sources
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["Digits"]
@@ -29,18 +30,18 @@ class Digits:
         Alpaydin, Kaynak, "Optical recognition of handwritten digits", UCI, 1998.
     """
 
-    downloads: ClassVar[bool] = False
+    options: ClassVar[Options] = Options()
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all images, labels and the rule of the split."""
-        source_options(spec)
+        source_options(spec, self.options)
         images, labels = _load()
         content = images.tobytes() + labels.tobytes() + f"test:{TEST_PER_CLASS}".encode()
         return hashlib.sha256(content).hexdigest()
 
     def read(self, spec: DataSpec) -> RawData:
         """Return 1,347 images for training and 450 for testing."""
-        source_options(spec)
+        source_options(spec, self.options)
         images, labels = _load()
         test = _spread(labels)
         return RawData(

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdsearch.data.download import Remote, fetched
-from pdsearch.data.options import may_download, root_of
+from pdsearch.data.options import DOWNLOAD, may_download, root_of
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["Idx"]
@@ -44,7 +45,7 @@ class Idx:
         classes: Their names.
     """
 
-    downloads: ClassVar[bool] = True
+    options: ClassVar[Options] = DOWNLOAD
     folder: str
     url: str
     sha256: tuple[str, str, str, str]

@@ -8,10 +8,12 @@ from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash
 from pdsearch.data.options import root_of, source_options
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["ImageFolder"]
 
+OPTIONS = Options({"image_size": int, "test": str})
 HINT = "expected ROOT/train/CLASS/IMAGE and ROOT/test/CLASS/IMAGE (or val for test)"
 
 
@@ -26,7 +28,7 @@ class ImageFolder:
         The layout of torchvision's ImageFolder.
     """
 
-    downloads: ClassVar[bool] = False
+    options: ClassVar[Options] = OPTIONS
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all files with their classes."""
@@ -41,7 +43,7 @@ class ImageFolder:
 
 
 def _options(spec: DataSpec) -> dict[str, object]:
-    return source_options(spec, "image_size", "test")
+    return source_options(spec, OPTIONS)
 
 
 def _parts(spec: DataSpec) -> tuple[LabelledFiles, LabelledFiles]:

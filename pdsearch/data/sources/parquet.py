@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pdsearch.data.encoded import pair
 from pdsearch.data.parquet_layout import (
     LAYOUT,
+    OPTIONS,
     class_names,
     files_of,
     image_column,
@@ -22,6 +23,7 @@ from pdsearch.data.parquet_layout import (
 from pdsearch.data.parquet_rows import ParquetRows
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["Parquet"]
@@ -37,7 +39,7 @@ class Parquet:
         The layout that Hugging Face `datasets` writes.
     """
 
-    downloads: ClassVar[bool] = False
+    options: ClassVar[Options] = OPTIONS
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the files' bytes and of the label column's name."""

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdsearch.data.download import Remote, fetched
-from pdsearch.data.options import may_download, root_of
+from pdsearch.data.options import DOWNLOAD, may_download, root_of
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["Svhn"]
@@ -33,7 +34,7 @@ class Svhn:
         test: Likewise of test images.
     """
 
-    downloads: ClassVar[bool] = True
+    options: ClassVar[Options] = DOWNLOAD
     train: Remote
     test: Remote
 

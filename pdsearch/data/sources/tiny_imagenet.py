@@ -8,10 +8,12 @@ from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash
 from pdsearch.data.options import root_of, source_options
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = ["TinyImagenet"]
 
+OPTIONS = Options({"image_size": int})
 HINT = "unpack tiny-imagenet-200.zip there: train/CLASS/images, val/val_annotations.txt, val/images"
 
 
@@ -25,7 +27,7 @@ class TinyImagenet:
         Le, Yang, "Tiny ImageNet visual recognition challenge", 2015; a part of ImageNet.
     """
 
-    downloads: ClassVar[bool] = False
+    options: ClassVar[Options] = OPTIONS
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all files with their classes."""
@@ -38,7 +40,7 @@ class TinyImagenet:
 
 
 def _image_size(spec: DataSpec) -> int | None:
-    return image_size_of(source_options(spec, "image_size").get("image_size"))
+    return image_size_of(source_options(spec, OPTIONS).get("image_size"))
 
 
 def _root(spec: DataSpec) -> Path:
