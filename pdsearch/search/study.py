@@ -1,4 +1,4 @@
-"""How is a study opened, and what does it refuse? Its folder, its identity, its journal, its agenda."""
+"""How is a study opened? As its only driver: its folder, what it resolved, its identity, its journal, its agenda."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -6,27 +6,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store, write_once
+from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store
 from pdsearch.data.registry import sources
 from pdsearch.durable import storage_errors
-from pdsearch.errors import ConfigError
 from pdsearch.search.agenda import Agenda, Observer
 from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
 from pdsearch.search.home import Home, home_of
+from pdsearch.search.identity import identify
 from pdsearch.search.images import prepare_images
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.listed import Listed
-from pdsearch.search.own_code import own_code, own_folders
+from pdsearch.search.own_code import own_code
 from pdsearch.search.phases import Phases
 from pdsearch.search.precision import Precision, choose_precision, kept_precision
-from pdsearch.search.records import Records, now
+from pdsearch.search.records import Records
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
 from pdsearch.search.together import Choice
-from pdsearch.space import Space, diff
+from pdsearch.space import Space
 from pdsearch.specs import DataSpec
 from pdsearch.stages.rehearsal import Untrained
 from pdsearch.stages.site import Site
@@ -34,8 +34,6 @@ from pdsearch.storage import Place, Remote, check, remove_tree, resolved, subfol
 from pdsearch.studies import begun
 
 __all__ = ["Study", "open_study"]
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
         site = Site(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
         found, precision = _resolved(space, found, began, images, site, observer)
-        _identify(space, folder, found, began)
+        identify(space, folder, found, began)
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
@@ -162,43 +160,6 @@ def _sweep(folder: Place, store: KeptStore) -> None:
         for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
             if path.suffix == ".tmp" or is_orphan(path.name):
                 path.unlink(missing_ok=True)
-
-
-def _identify(space: Space, folder: Place, found: Description, began: Mapping[str, Any] | None) -> None:
-    """Write what the study is, or compare with what it was when it began."""
-    if began is None:
-        write_once(
-            folder / "study.json",
-            {
-                "format": FORMAT,
-                "study": space.study,
-                "space": space.identity(),
-                "data": {"fingerprint": found.fingerprint},
-                "checkpoints": [*sorted(found.checkpoints.values())],
-                "code": dict(found.code),
-                "code_folders": {**own_folders(space)},
-                "precision": found.precision,
-                "versions": dict(found.versions),
-                "created_at": now(),
-            },
-        )
-        return
-    changes = diff(began["space"], space.identity())
-    if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
-        changes.append("teacher.checkpoint: not the weights the study began with")
-    changes += [
-        f"{name}: its file is not the one the study began with"
-        for name, code in began.get("code", {}).items()
-        if found.code.get(name, code) != code
-    ]
-    if began["data"]["fingerprint"] != found.fingerprint:
-        changes.append("data: the images are not those the study began with")
-    if changes:
-        raise ConfigError(
-            "the study exists with another space:\n    " + "\n    ".join(changes),
-            where=str(folder),
-            hint="take the changes back, or give the space another study: name",
-        )
 
 
 def _agenda(

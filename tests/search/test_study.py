@@ -1,4 +1,4 @@
-"""How is a study opened, and what does it refuse?"""
+"""Is a study opened by one driver, as what it was when it began, with all that it needs built first?"""
 
 import json
 from collections.abc import Callable
@@ -46,33 +46,6 @@ def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
         assert study.resumed
         assert study.describe.precision == about["precision"]
     assert (tmp_path / "small" / "study.json").read_bytes() == content
-
-
-CHANGES: dict[str, tuple[dict[str, Any], str]] = {
-    "recipe": (
-        {"train": {**DOCUMENT["train"], "distill": {"epochs": 5, "lr": 0.1}}},
-        "train.distill.epochs: 4 -> 5",
-    ),
-    "seed": ({"search": searching(seed=1)}, "search.seed: 0 -> 1"),
-    "teacher": ({"teacher": {"model": "convnet_m", "seed": 0}}, "teacher.model: convnet_s -> convnet_m"),
-    "range": ({"space": {"distill.temperature": {"low": 1, "high": 30}}}, "space.prune.method"),
-    "objective": (
-        {"objectives": [{"metric": "student.params", "goal": "minimize"}]},
-        "student.params",
-    ),
-    "constraint": ({"constraints": ["student.params <= 10"]}, "constraints"),
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_another_space_is_refused_with_the_difference(tmp_path: Path, name: str) -> None:
-    begin(tmp_path)
-    sections, difference = CHANGES[name]
-    with pytest.raises(ConfigError) as error:
-        begin(tmp_path, **sections)
-    assert difference in str(error.value)
-    assert "another study: name" in str(error.value)
-    begin(tmp_path)
 
 
 def test_budgets_may_change_and_the_study_goes_on(tmp_path: Path) -> None:
