@@ -11,10 +11,13 @@ from pdsearch.space.resolve import centre
 from pdsearch.specs import TrialSpec
 from pdsearch.stages.keys import student_key
 
-__all__ = ["Chance", "chances", "every_trial", "trials_of"]
+__all__ = ["DIGITS", "Chance", "chances", "every_trial", "trials_of"]
 
 COSTLY = ("data.", "teacher.", "train.teacher.", "train.recover.", "prune.")
 ALSO_COSTLY = frozenset({"distill.loss", "student.model", "train.distill.epochs"})
+DIGITS = 6
+"""Sums of shares are exact to more decimals than these."""
+
 MOST_POINTS, DRAWS = 5_000, 2_000
 QUANTILES = 40
 """A range stands for as many of its values, evenly likely."""

@@ -5,47 +5,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pdsearch.search.chances import Chance, chances, trials_of
+from pdsearch.search.chances import DIGITS, Chance, chances, trials_of
 from pdsearch.search.confirm import configurations, everyone
 from pdsearch.search.confirmations import confirmations
-from pdsearch.search.costs import Need, dense, needs, teacher_epochs
+from pdsearch.search.costs import dense, needs, teacher_epochs
 from pdsearch.search.describe import Description
+from pdsearch.search.reuse import PlannedArtifact, planned_artifacts
 from pdsearch.space import Confirm, Space
 from pdsearch.space.catalog import FROM_TEACHER
 from pdsearch.space.points import points_of
-from pdsearch.specs import Params, TrialSpec
+from pdsearch.specs import TrialSpec
 from pdsearch.stages.keys import needs_teacher, teacher_config
 
-__all__ = ["Phase", "Plan", "PlannedArtifact", "plan"]
-
-DIGITS = 6
-"""Sums of shares are exact to more decimals than these."""
-
-
-@dataclass(frozen=True)
-class PlannedArtifact:
-    """A dense teacher or a pruning round, as the search will use it.
-
-    Args:
-        label: What a person calls it.
-        stage: "teacher" or "prune".
-        model: Architecture.
-        options: Of the architecture.
-        epochs: Of its own training.
-        built: How often it is expected to be computed: at most 1, unless a continuous parameter keeps it from being
-            shared.
-        uses: Search trials expected to need it.
-        stored: Whether it stays in the storage.
-    """
-
-    label: str
-    stage: str
-    model: str
-    options: Params
-    epochs: int
-    built: float
-    uses: float
-    stored: bool
+__all__ = ["Phase", "Plan", "plan"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +71,7 @@ def plan(space: Space) -> Plan:
     Confirmation is an upper bound: finalists that are one configuration share their baselines.
     """
     found, trials, exact = trials_of(space)
-    artifacts = _artifacts(found, trials, exact=exact)
+    artifacts = planned_artifacts(found, trials, exact=exact)
     if not space.validated and space.confirm is not None:
         return Plan(space.study, 0, True, artifacts, (_all_confirmed(space, space.confirm),))
     phases = [_search(found, trials, artifacts)]
@@ -107,56 +79,6 @@ def plan(space: Space) -> Plan:
         phases += [_alone(space), _comparison(space, found, trials), _confirmation(space, found, artifacts)]
     shown = tuple(_rounded(phase) for phase in phases if phase.students)
     return Plan(space.study, trials, exact, artifacts, shown)
-
-
-@dataclass
-class _Use:
-    """An artifact, the share of trials that need it, and of those that can share it with no other trial."""
-
-    need: Need
-    share: float = 0.0
-    alone: float = 0.0
-    stored: bool = False
-
-
-def _artifacts(found: list[Chance], trials: int, *, exact: bool) -> tuple[PlannedArtifact, ...]:
-    uses: dict[str, _Use] = {}
-    for chance in found:
-        for need in _prepared(chance.spec).values():
-            uses.setdefault(need.key, _Use(need))
-        common = None if chance.twin is None else _prepared(chance.twin)
-        for need in needs(chance.spec):
-            uses[need.key].share += chance.share
-            uses[need.key].stored |= need.stored
-            if common is not None and need.key not in common:
-                uses[need.key].alone += chance.share
-    planned = [_planned(use, trials, exact=exact) for use in uses.values()]
-    return tuple(sorted(planned, key=lambda artifact: (artifact.stage != "teacher", artifact.model)))
-
-
-def _prepared(spec: TrialSpec) -> dict[str, Need]:
-    """Return what must be there: the dense teacher too, built before the search whether a trial needs it or not."""
-    return {need.key: need for need in (dense(spec), *needs(spec))}
-
-
-def _planned(use: _Use, trials: int, *, exact: bool) -> PlannedArtifact:
-    need = use.need
-    if use.alone:
-        built = trials * use.alone
-    elif exact or need.stage == "teacher":
-        built = 1.0
-    else:
-        built = 1 - (1 - min(1.0, use.share)) ** trials
-    return PlannedArtifact(
-        label=need.label,
-        stage=need.stage,
-        model=need.model,
-        options=need.options,
-        epochs=need.epochs,
-        built=round(built, DIGITS),
-        uses=round(trials * use.share, DIGITS),
-        stored=use.stored or need.stage == "teacher",
-    )
 
 
 def _search(found: list[Chance], trials: int, artifacts: tuple[PlannedArtifact, ...]) -> Phase:

@@ -59,25 +59,6 @@ def test_the_same_is_expected_of_trials_drawn_at_random() -> None:
     assert search.with_reuse == pytest.approx(13_110, abs=1e-3)
 
 
-def test_rounds_are_shared_along_the_chain() -> None:
-    found = planned(space=GRID)
-    assert [(a.stage, a.epochs, a.uses) for a in found.artifacts] == [
-        ("teacher", 200, 60),
-        *(("prune", 130, uses) for uses in (60, 60, 40, 40, 20, 20, 20)),
-    ]
-    assert [a.built for a in found.artifacts] == [1] * 8
-    assert (found.count("teacher"), found.count("prune")) == (1, 7)
-    assert found.artifacts[4].label == "convnet_l magnitude round 4, 59 %"
-
-
-def test_few_trials_do_not_need_every_round() -> None:
-    found = planned(search={"trials": 2})
-    # Of two trials one at least is at 79 % with a chance of 5/9, at 59 % or more with 8/9.
-    assert [a.built for a in found.artifacts] == pytest.approx(
-        [1, 1, 1, 8 / 9, 8 / 9, 5 / 9, 5 / 9, 5 / 9], abs=1e-5
-    )
-
-
 def test_a_ratio_that_never_repeats_shares_nothing() -> None:
     prune = {"method": "magnitude", "schedule": "one_shot"}
     searched = {"prune.ratio": {"low": 0.1, "high": 0.9}}
