@@ -89,7 +89,7 @@ def _search(
     from pdsearch.search.preflight import crowd, room
     from pdsearch.search.study import open_study
 
-    with telling(observer.say), open_study(space, observer) as study:
+    with telling(observer.say), open_study(space, observer, alone=not address) as study:
         if not study.agenda.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
             for warning in (room(space, study.root), None if address else crowd(space, at_once)):

@@ -32,6 +32,7 @@ from pdsearch.stages.rehearsal import Untrained
 from pdsearch.stages.site import Site
 from pdsearch.storage import Place, Remote, check, remove_tree, resolved, subfolders
 from pdsearch.studies import begun
+from pdsearch.training import pick_device
 
 __all__ = ["Study", "open_study"]
 
@@ -68,13 +69,19 @@ class Study:
 
 
 @contextmanager
-def open_study(space: Space, observer: Observer) -> Iterator[Study]:
+def open_study(space: Space, observer: Observer, *, alone: bool = False) -> Iterator[Study]:
     """Open a study, begun before or not, as its only driver.
+
+    Args:
+        space: What is searched.
+        observer: Is told what happens.
+        alone: Its trials run on this machine: one that lacks the GPU they ask for begins nothing, since what it would
+            settle for ever, the precision, is that of a GPU.
 
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
-            Or a teacher's checkpoint does not fit it, its channels cannot be removed, a network cannot be built, or a
-            loss cannot compare two of them.
+            Or there is no GPU, a teacher's checkpoint does not fit it, its channels cannot be removed, a network cannot
+            be built, or a loss cannot compare two of them.
         DataError: The data set, one of its images, or a checkpoint is missing or broken.
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written, or the study's study.json is torn.
@@ -89,6 +96,8 @@ def open_study(space: Space, observer: Observer) -> Iterator[Study]:
     )
     with _held(folder) as lease:
         began = begun(folder)
+        if alone and began is None:
+            pick_device(space.resources.gpu)
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")

@@ -95,7 +95,7 @@ def pick_device(gpu: float) -> str:
     if gpu <= 0:
         return "cpu"
     if not torch.cuda.is_available():
-        hint = "set resources.gpu to 0, or install a build of torch that fits the driver"
+        hint = "set resources.gpu to 0, use a torch that fits the driver, or join a cluster with --address"
         raise ConfigError("a GPU is asked for, but torch sees none", where="resources.gpu", hint=hint)
     return "cuda"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pdsearch.artifacts import hold
 from pdsearch.data.registry import sources
@@ -29,6 +30,20 @@ def test_a_space_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vgg8_bn: it needs images of 16 pixels"):
         begin(tmp_path, student={"model": "vgg8_bn"})
     assert not (tmp_path / "small").exists()
+
+
+def test_alone_a_machine_without_the_gpu_begins_nothing_but_shows_what_is_there(tmp_path: Path) -> None:
+    asked = {"resources": {"cpu": 1, "gpu": 1}}
+    if not torch.cuda.is_available():
+        with (
+            pytest.raises(ConfigError, match="a GPU is asked for, but torch sees none"),
+            open_study(space(tmp_path, **asked), Watching(), alone=True),
+        ):
+            pass
+        assert not (tmp_path / "small").exists()
+    begin(tmp_path, **asked)  # As on a cluster, whose workers have some.
+    with open_study(space(tmp_path, **asked), Watching(), alone=True) as study:
+        assert study.resumed
 
 
 def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
