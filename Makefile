@@ -21,8 +21,9 @@ demo: $(INSTALLED) ## search a small space on the CPU and rank its teachers
 	@$(IN_CLONE) $(BIN)/pdsearch run search_spaces/digits.yaml </dev/null
 	@echo 'pdsearch is in $(BIN): type  . $(BIN)/activate  first'
 
+# Two processes, whatever the machine has: each holds PyTorch, and some tests start processes of their own.
 test: lint ## check style, types and import rules, then run all tests
-	@$(IN_CLONE) $(BIN)/python -m pytest </dev/null
+	@$(IN_CLONE) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder </dev/null
 
 lint: $(INSTALLED_DEV) ## check style, types and import rules
 	@$(BIN)/ruff check

@@ -6,9 +6,23 @@ from pathlib import Path
 import pytest
 
 from tests.s3_server import S3Server, environment
+from tests.shares import Shares, longest_first
 
 # Tests train tiny networks, often several at once: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares | None:
+    """Hand out tests as tests/shares.py says, for `--dist loadfile`."""
+    return Shares(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where tests are handed out; in a single process they keep their order."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
 
 
 @pytest.fixture(scope="session")
