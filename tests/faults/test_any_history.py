@@ -191,7 +191,7 @@ def _unguarded(*_: Any, **__: Any) -> Iterator[Unguarded]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_any_history_keeps_what_finished_and_reaches_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_fingerprint", lambda _: "0" * 64)
+    world.begin_quickly(monkeypatch)
     monkeypatch.setattr(opening, "hold", _unguarded)
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     wanted = settings(

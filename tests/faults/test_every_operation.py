@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pdsearch.invariants import check_invariants
-from pdsearch.search import study
 from pdsearch.space import Space
 from tests.faults import world
 from tests.faults.operations import DIE, DIED, FAIL, FULL, TEAR, Hazard, in_child
@@ -16,8 +15,8 @@ OK, REFUSED, NO_SPACE = 0, 74, 75
 
 @pytest.fixture
 def where(root: Path, monkeypatch: pytest.MonkeyPatch) -> Space:
-    """A small space; its data set is not read again for each of the runs."""
-    monkeypatch.setattr(study, "_fingerprint", lambda _: "0" * 64)
+    """A small space."""
+    world.begin_quickly(monkeypatch)
     return world.space(root / "runs", trials=2)
 
 

@@ -6,10 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pdsearch import storage
 from pdsearch.artifacts import building, open_store
+from pdsearch.data.sources import digits
 from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use
 from pdsearch.jobs import Job
+from pdsearch.search import study as opening
 from pdsearch.search.study import Study, open_study
 from pdsearch.space import Space, parse
 from pdsearch.specs import Json, TrialSpec
@@ -43,6 +47,14 @@ def space(root: Path, **search: Any) -> Space:
             "storage": str(root),
         }
     )
+
+
+def begin_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the images once for all studies of a test, and try no network: neither asks anything of the storage."""
+    images = digits._load()
+    monkeypatch.setattr(digits, "_load", lambda: images)
+    monkeypatch.setattr(opening, "_fingerprint", lambda _: "0" * 64)
+    monkeypatch.setattr(opening, "check_trials", lambda *_: None)
 
 
 class Silent:
