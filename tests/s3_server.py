@@ -16,6 +16,7 @@ __all__ = ["KEY", "SECRET", "S3Server", "environment"]
 KEY = "AKIANOTAREALKEY"
 SECRET = "a-secret-that-nobody-may-see"
 _UP_S = 60.0
+_TRIES = 3
 
 
 def environment(folder: str) -> dict[str, str]:
@@ -33,19 +34,11 @@ class S3Server:
     """Moto's server. What it holds lies in its memory, and is gone when it stops for good; a pause keeps it."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.query = f"endpoint_override=127.0.0.1:{self.port}&scheme=http"
+        self.port, self.query = 0, ""
 
     def __enter__(self) -> "S3Server":
-        words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + _UP_S
-        while not self._answers():
-            assert self._process.poll() is None, "the server did not start"
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.05)
+        # Another process, such as a Ray of other tests, may take the port before the server does.
+        assert any(self._starts(_free_port()) for _ in range(_TRIES)), "the server did not start"
         return self
 
     def __exit__(
@@ -75,6 +68,18 @@ class S3Server:
         """Create a bucket."""
         self._ask(urllib.request.Request(f"http://127.0.0.1:{self.port}/{name}", method="PUT"))
 
+    def _starts(self, port: int) -> bool:
+        self.port, self.query = port, f"endpoint_override=127.0.0.1:{port}&scheme=http"
+        words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + _UP_S
+        while not self._answers():
+            if self._process.poll() is not None:
+                return False
+            assert time.monotonic() < until, "the server does not answer"
+            time.sleep(0.05)
+        return True
+
     def _answers(self) -> bool:
         try:
             self._ask(urllib.request.Request(f"http://127.0.0.1:{self.port}/moto-api/data.json"))
@@ -85,3 +90,9 @@ class S3Server:
     def _ask(self, request: urllib.request.Request) -> None:
         with urllib.request.urlopen(request, timeout=10) as answer:
             answer.read()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

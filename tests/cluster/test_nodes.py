@@ -16,7 +16,9 @@ from benchmarks.raylets import Raylets
 from pdsearch.invariants import check_invariants
 from tests.end_to_end.program import ROOT, write
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+PATIENCE_S = 240
+"""Longer than any step takes on a machine of two cores that are busy with other tests, too."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def begin(cluster: Raylets, folder: Path, *words: str) -> "subprocess.Popen[byte
 
 
 def until(seen: Callable[[], object], driver: "subprocess.Popen[bytes]", folder: Path) -> None:
-    last = time.monotonic() + 90
+    last = time.monotonic() + PATIENCE_S
     while not seen():
         assert driver.poll() is None, (folder / "said").read_text()
         assert time.monotonic() < last, (folder / "said").read_text()
@@ -83,7 +85,7 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
     assert finished < kept.keys()
     driver = begin(cluster, tmp_path, *words)
     started.append(driver)
-    assert driver.wait(150) == 0, said.read_text()
+    assert driver.wait(PATIENCE_S) == 0, said.read_text()
     after = {path.name: path.read_bytes() for path in trials.glob("*.finished.json")}
     assert kept.items() < after.items()
     assert sum(name.startswith("search-") for name in after) == 3
@@ -111,7 +113,7 @@ def test_a_node_that_is_not_fit_is_named_before_anything_is_trained(cluster: Ray
         env={**cluster.environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 2, done.stderr
