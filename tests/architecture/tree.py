@@ -1,4 +1,4 @@
-"""What belongs to this project? Its files, modules and functions, for the tests of its structure."""
+"""The project's own files, modules and functions, for the tests of its structure."""
 
 import ast
 import subprocess
@@ -15,8 +15,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @cache
 def committed() -> tuple[Path, ...]:
-    """Every file git would commit, relative to ROOT; without git, every file outside hidden folders."""
-    listing = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """Every file git tracks, relative to ROOT; without git, every file outside hidden folders.
+
+    What lies in the clone untracked (a report, a data set) is somebody's own and no rule's business.
+    """
+    listing = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached"]
     try:
         names = subprocess.run(listing, capture_output=True, check=True, text=True).stdout.split("\0")
         found = [Path(name) for name in names if name]

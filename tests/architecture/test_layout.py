@@ -1,7 +1,6 @@
-"""Does a file's name say what is in it, and does a package only hand on names?"""
+"""Names and layout: plain file names, documented modules, packages that only re-export, tests for each sub-package."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -13,23 +12,28 @@ SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "shared"
 LAZY = {"__getattr__", "__dir__"}
 
 
-@pytest.mark.parametrize("path", modules("pdsearch", "tests", "benchmarks"), ids=str)
-def test_a_file_is_named_after_its_question(path: Path) -> None:
-    assert not {*path.with_suffix("").parts} & SAYS_NOTHING
+def test_file_names_say_something() -> None:
+    paths = modules("pdsearch", "tests", "benchmarks")
+    assert not [path for path in paths if {*path.with_suffix("").parts} & SAYS_NOTHING]
 
 
-@pytest.mark.parametrize("path", modules("pdsearch"), ids=str)
-def test_a_file_opens_with_its_question(path: Path) -> None:
-    assert ast.get_docstring(parse(path)), f"{path} has no docstring"
+def test_every_module_has_a_docstring() -> None:
+    assert not [path for path in modules("pdsearch") if not ast.get_docstring(parse(path))]
 
 
-@pytest.mark.parametrize("path", [p for p in modules("pdsearch") if p.name == "__init__.py"], ids=str)
-def test_a_package_only_hands_on_names(path: Path) -> None:
-    for node in parse(path).body:
-        assert hands_on(node), f"{path}:{node.lineno} belongs into a file of its own"
+def test_packages_only_re_export() -> None:
+    packages = [path for path in modules("pdsearch") if path.name == "__init__.py"]
+    own = [(path, node.lineno) for path in packages for node in parse(path).body if not re_exports(node)]
+    assert not own, "this code belongs into a file of its own"
 
 
-def hands_on(node: ast.stmt) -> bool:
+def test_every_sub_package_has_tests() -> None:
+    tested = {path.parts[1] for path in modules("tests") if len(path.parts) > 2}
+    packages = {path.parts[1] for path in modules("pdsearch") if len(path.parts) > 2}
+    assert packages <= tested
+
+
+def re_exports(node: ast.stmt) -> bool:
     if isinstance(node, ast.Assign):
         return all(isinstance(target, ast.Name) and target.id.startswith("__") for target in node.targets)
     if isinstance(node, ast.FunctionDef):
@@ -47,4 +51,4 @@ def hands_on(node: ast.stmt) -> bool:
     "code", ["def helper(): ...", "class A: ...", "for x in y: print(x)", "limit = 3", "if x:\n    pass"]
 )
 def test_logic_in_a_package_is_seen(code: str) -> None:
-    assert not hands_on(ast.parse(code).body[0])
+    assert not re_exports(ast.parse(code).body[0])
