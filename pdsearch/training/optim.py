@@ -34,7 +34,30 @@ def _step(kind: type[Optimizer]) -> Any:
 
 
 class _SGD(torch.optim.SGD):
+    """Torch's own, for weights that get their first gradient late, or in a step that a loss scaler skips.
+
+    Its fused kernel takes the first step of all weights of a group at once or of none, and leaves momentum's memory as
+    it was found where that step is skipped.
+    """
+
     step = _step(torch.optim.SGD)
+
+    def _init_group(self, group: Any, params: Any, grads: Any, momentum_buffer_list: Any) -> bool:
+        collect: Any = super()._init_group  # It has no types.
+        sparse: bool = collect(group, params, grads, momentum_buffer_list)
+        fresh = [momentum is None for momentum in momentum_buffer_list]
+        if not any(fresh):
+            return sparse
+        overflow: Tensor | None = getattr(self, "found_inf", None)  # A loss scaler put it there.
+        if overflow is not None and overflow.item():  # Waits for a GPU, but in first steps only.
+            for found in (params, grads, momentum_buffer_list):
+                found.clear()
+        elif not all(fresh):
+            momentum_buffer_list[:] = [
+                torch.zeros_like(grad) if momentum is None else momentum
+                for grad, momentum in zip(grads, momentum_buffer_list, strict=True)
+            ]
+        return sparse
 
 
 class _Adam(torch.optim.Adam):

@@ -51,6 +51,67 @@ def test_steps_are_torch_s_own_to_the_bit(name: str, kind: type[torch.optim.Opti
     plain.load_state_dict(made.state_dict())
 
 
+KINDS: list[tuple[str, type[torch.optim.Optimizer], dict[str, Any]]] = [
+    ("sgd", torch.optim.SGD, {}),
+    ("sgd", torch.optim.SGD, {"nesterov": False}),
+    ("sgd", torch.optim.SGD, {"momentum": 0.0}),
+    ("adam", torch.optim.Adam, {}),
+    ("adamw", torch.optim.AdamW, {}),
+]
+
+
+def side_by_side(name: str, kind: type[torch.optim.Optimizer], fields: dict[str, Any]) -> list[Any]:
+    """Three equal weights and their optimizer, ours; and the same with torch's unfused one."""
+    recipe = replace(RECIPE, optimizer=name, lr=0.1, weight_decay=0.1, **fields)
+    found: list[Any] = []
+    for plain in (False, True):
+        model = nn.ParameterList(nn.Parameter(torch.arange(1.0, 40.0)) for _ in range(3))
+        made = make_optimizer(model, recipe)
+        if plain:
+            known = {key: value for key, value in made.defaults.items() if key in signature(kind).parameters}
+            made = kind(model.parameters(), **{**known, "fused": False, "foreach": False})
+        found.append((model, made))
+    return found
+
+
+@pytest.mark.parametrize(("name", "kind", "fields"), KINDS)
+def test_a_weight_may_get_its_first_gradient_late(
+    name: str, kind: type[torch.optim.Optimizer], fields: dict[str, Any]
+) -> None:
+    (ours, made), (theirs, plain) = side_by_side(name, kind, fields)
+    for trained in ((0,), (1,), (0, 1), (0, 1, 2), (2,), (0, 1, 2)):
+        for model, optimizer in ((ours, made), (theirs, plain)):
+            optimizer.zero_grad()
+            sum(model[place].square().sum() for place in trained).backward()
+            optimizer.step()
+        torch.testing.assert_close(list(ours), list(theirs))
+
+
+@pytest.mark.parametrize(("name", "kind", "fields"), KINDS)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_step_that_overflows_leaves_no_state(
+    name: str, kind: type[torch.optim.Optimizer], fields: dict[str, Any], late: bool
+) -> None:
+    (ours, made), (theirs, plain) = side_by_side(name, kind, fields)
+    steps = [(1.0, (0, 1)), (torch.inf, (0, 1, 2))] if late else [(torch.inf, (0, 1, 2))] * 2
+    for model, optimizer in ((ours, made), (theirs, plain)):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+        for factor, trained in [*steps, (1.0, (0, 1, 2)), (1.0, (0, 1, 2))]:
+            littered = [
+                torch.full((39,), 3e37) for _ in range(99)
+            ]  # What memory may hold that is asked for next.
+            optimizer.zero_grad()
+            del littered
+            loss = sum(model[place].square().sum() for place in trained) * factor
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            if factor == torch.inf:
+                left = [value for held in optimizer.state.values() for value in held.values()]
+                assert late or not any(value.any() for value in left)
+    torch.testing.assert_close(list(ours), list(theirs))
+
+
 def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
 
