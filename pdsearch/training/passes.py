@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pdsearch.training.engine import Engine
 from pdsearch.training.objective import Objective
+from pdsearch.training.order import batches
 from pdsearch.training.state import TrainingState
 
 __all__ = ["Passes"]
@@ -27,7 +28,7 @@ class Passes:
     engine: Engine
 
     def run(self, images: Tensor, index: Tensor, epoch: int, total: Tensor) -> None:
-        """Compute a batch's gradients, and add the losses of its images to a total.
+        """Compute a batch's gradients, and add the losses of its images to a total; no part is a single image.
 
         Args:
             images: Float32 (B, C, H, W), on the device.
@@ -37,8 +38,8 @@ class Passes:
         """
         self.state.forget_gradients()
         count = self.engine.parts
-        parts = [(images, index)] if count == 1 else zip(images.chunk(count), index.chunk(count), strict=True)
-        for shown, part in parts:
+        parts = [index] if count == 1 else batches(index, max(2, -(-len(index) // count)))
+        for shown, part in zip(images.split([len(part) for part in parts]), parts, strict=True):
             with self.engine.autocast():
                 loss = self.objective(self.state.model, shown, part, epoch)
             self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))

@@ -27,3 +27,22 @@ def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe
     for weight, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(weight.grad, gradient)
     assert total.item() == pytest.approx(1 + 10 * expected.item())
+
+
+@pytest.mark.parametrize(
+    ("images", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (5, [2, 3]), (9, [3, 3, 3]), (10, [3, 3, 4])]
+)
+def test_no_image_is_left_alone_with_batch_normalisation(
+    images: int, sizes: list[int], views: Any, build: Callable[..., nn.Module], recipe: Recipe
+) -> None:
+    engine, index, seen = Engine(threads=1, parts=4), torch.arange(images), []
+
+    def objective(model: nn.Module, shown: torch.Tensor, index: torch.Tensor, _epoch: int) -> torch.Tensor:
+        seen.append(len(index))
+        assert torch.equal(shown, views.batch(0, index))
+        answers: torch.Tensor = model(shown)
+        return answers.square().mean()
+
+    passes = Passes(TrainingState(build(), recipe, engine), objective, engine)
+    passes.run(views.batch(0, index), index, 0, torch.zeros((), dtype=torch.float64))
+    assert seen == sizes
