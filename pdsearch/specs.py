@@ -195,8 +195,8 @@ class DistillSpec:
         seed: The student's initialisation and order of images.
         view_seed: The stream of augmented views, shared by teacher and student.
         code: Hash of the file of a loss named by dotted path, filled in when a study opens.
-        replicas: Seeds (and view streams) of the students that are trained as one network with it, its own among them;
-            empty: it is trained alone.
+        replicas: Of records of earlier versions alone: seeds that were trained with it as one network. It is in their
+            keys; nothing is trained so any more.
     """
 
     recipe: Recipe

@@ -39,7 +39,7 @@ def pinned_space(
         "train": _recipes(spec),
         "prune": {"method": "none"} if spec.prune is None else _prune(spec.prune),
         "distill": {
-            **_section(spec.distill, drop=("recipe", "params", "code")),
+            **_section(spec.distill, drop=("recipe", "params", "code", "replicas")),
             **_plain_pairs(spec.distill.params),
         },
         "search": {"trials": 1},

@@ -84,10 +84,6 @@ def disk(space: Space, planned: Plan, images: Images) -> Disk:
     )
     times = space.confirm.teacher_seeds if space.confirm else 1
     students = sum(phase.students for phase in planned.phases)
-    if (
-        space.confirm and space.confirm.together is True
-    ):  # Theirs lie with their replicas' as well; auto's are tiny.
-        students += sum(phase.students for phase in planned.phases if phase.name == "confirmation")
     mean = sum(chance.share * sizes.student(chance.spec) for chance in found)
     return Disk(
         data=images.channels * images.size**2 * (images.train + images.test),

@@ -5,16 +5,14 @@ Listing them again after an interruption gives the same ones, so resuming is lea
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from pdsearch.jobs import Job
 from pdsearch.search.baselines import alone
 from pdsearch.search.confirm import Finalist, configurations, everyone, finalists, with_teachers
-from pdsearch.search.confirmations import confirmations
+from pdsearch.search.confirmations import confirmations, recorded_replicas
 from pdsearch.search.describe import Description
 from pdsearch.search.records import Records
 from pdsearch.search.teachers import dense_jobs
-from pdsearch.search.together import Pays, beside, confirmed
 from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
 
@@ -50,12 +48,8 @@ class Listed:
         found = with_teachers(self._finalists(), self.space.confirm.teacher_seeds)
         return dense_jobs((finalist.spec for finalist in found), self.describe)
 
-    def confirming(self, pays: Pays) -> Iterator[Job]:
-        """Return the finalists' jobs with fresh seeds, and their baselines'.
-
-        Args:
-            pays: Decides which seeds are trained as one network.
-        """
+    def confirming(self) -> Iterator[Job]:
+        """Return the finalists' jobs with fresh seeds, and their baselines'."""
         confirm = self.space.confirm
         if confirm is None:
             return iter(())
@@ -64,7 +58,7 @@ class Listed:
             seeds=confirm.seeds,
             teacher_seeds=confirm.teacher_seeds,
             describe=self.describe,
-            together=partial(beside, recorded=confirmed(self.records.finished.values()), pays=pays),
+            recorded=recorded_replicas(self.records.finished.values()),
         )
 
     def _finalists(self) -> list[Finalist]:

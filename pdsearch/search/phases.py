@@ -10,7 +10,6 @@ from pdsearch.jobs import Job
 from pdsearch.search.fair import owed
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.listed import Listed
-from pdsearch.search.together import Choice
 
 __all__ = ["Phase", "Phases"]
 
@@ -42,7 +41,6 @@ class Phases:
         fair: Ledger of the unpruned teacher's own trials.
         teachers: Jobs that build the dense teachers, asked for when the search opens.
         built: Whether a dense teacher is there already.
-        together: Which seeds of a confirmed configuration are trained as one network.
         elapsed: Seconds the study has run in all, earlier runs included.
     """
 
@@ -51,7 +49,6 @@ class Phases:
     fair: Ledger
     teachers: Callable[[], Iterable[Job]]
     built: Callable[[Job], bool]
-    together: Choice
     elapsed: Callable[[], float]
 
     def ahead(self) -> Iterator[Phase]:
@@ -65,19 +62,19 @@ class Phases:
             yield self._comparing()
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
             yield self._left("confirmation teachers", self._missing(self.listed.teachers_to_confirm()))
-        yield self._left("confirmation", self.listed.confirming(self.together.pays))
+        yield self._left("confirmation", self.listed.confirming())
 
     def idle(self) -> bool:
         """Say whether everything is done already, so that no worker need be started; asks nothing."""
         space, finished = self.listed.space, self.listed.records.finished
         if not space.validated and space.confirm is not None:
-            return all(job.id in finished for job in self.listed.confirming(self.together.known))
+            return all(job.id in finished for job in self.listed.confirming())
         enough = self.search.finished >= space.search.trials or self.search.exhausted
         searched = enough and not self.search.owed
         if not space.compared:
             return searched
         fair = self.fair.finished >= owed(finished.values()) and not self.fair.owed
-        jobs = [*self.listed.student_alone(), *self.listed.confirming(self.together.known)]
+        jobs = [*self.listed.student_alone(), *self.listed.confirming()]
         return searched and fair and all(job.id in finished for job in jobs)
 
     def _left(self, name: str, jobs: Iterable[Job]) -> Phase:

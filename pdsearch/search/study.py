@@ -25,7 +25,6 @@ from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
 from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
-from pdsearch.search.together import Choice
 from pdsearch.space import Space
 from pdsearch.specs import DataSpec
 from pdsearch.stages.rehearsal import Untrained
@@ -108,7 +107,7 @@ def open_study(space: Space, observer: Observer, *, alone: bool = False) -> Iter
         try:
             with home.kept():
                 records = Records(folder / "trials")
-                agenda = _agenda(space, records, site, home, found, observer, clock, lease, images)
+                agenda = _agenda(space, records, site, home, found, observer, clock, lease)
                 if began is not None and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, found, precision, began is not None)
@@ -180,7 +179,6 @@ def _agenda(
     observer: Observer,
     clock: Clock,
     lease: AnyLease,
-    images: DataSpec,
 ) -> Agenda:
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
@@ -196,7 +194,6 @@ def _agenda(
         fair=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
-        together=Choice(space, lambda: prepare_images(images, site, observer.say), site, observer.say),
         elapsed=clock.seconds,
     )
     return Agenda(

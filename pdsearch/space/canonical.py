@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from pdsearch.space.durations import format_duration
+from pdsearch.space.retired import RETIRED
 from pdsearch.specs import DistillSpec, Json, PruneSpec, Recipe
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:
     before, after = dict(_leaves(a, "")), dict(_leaves(b, ""))
     return [
         f"{name}: {_text(before, name)} -> {_text(after, name)}"
-        for name in sorted({*before, *after})
+        for name in sorted({*before, *after} - {*RETIRED})
         if name not in before or name not in after or _differ(before[name], after[name])
     ]
 

@@ -40,7 +40,6 @@ def check_whole(draft: Draft) -> None:
         _check_epochs(draft, recipe)
     _check_checkpoint(draft)
     _check_rewinding(draft)
-    _check_replicas(draft)
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
@@ -121,15 +120,6 @@ def _check_checkpoint(draft: Draft) -> None:
     if draft.file.confirm and draft.file.confirm.teacher_seeds > 1:
         what = "a checkpoint is one teacher; there is no seed to train another with"
         draft.complain(what, "confirm.teacher_seeds", "remove it, or let the teacher be trained here")
-
-
-def _check_replicas(draft: Draft) -> None:
-    """Refuse replicas without the trial's own seed, which is the stream of its views as well."""
-    replicas = draft.fixed.get("distill.replicas", ())
-    seeds = {draft.fixed.get(f"distill.{name}", 0) for name in ("seed", "view_seed")}
-    if replicas and (len(seeds) != 1 or not seeds <= {*replicas}):
-        hint = "set distill.seed and distill.view_seed to one of them"
-        draft.complain("the trial's own seed is none of its replicas", "distill.replicas", hint)
 
 
 def _check_rewinding(draft: Draft) -> None:

@@ -1,6 +1,7 @@
 """How does a space file become a Space? Read, overridden, validated by section, checked as a whole."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -23,6 +24,7 @@ from pdsearch.space.parameters import read_space
 from pdsearch.space.problems import Problems, show
 from pdsearch.space.published import with_published
 from pdsearch.space.reader import MAX_BYTES, read_yaml
+from pdsearch.space.retired import without_retired
 from pdsearch.space.sections import File
 from pdsearch.space.selectable import selectable_in
 from pdsearch.space.sense import check_sense
@@ -84,7 +86,7 @@ def _content(path: FilePath) -> bytes:
 
 
 def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalog: Catalog | None) -> Space:
-    root = apply_overrides(root, overrides)
+    root, notes = without_retired(apply_overrides(root, overrides))
     problems = Problems(source)
     if not isinstance(root.value, dict):
         what = "the file is empty" if root.value is None else "the file is not a mapping of sections"
@@ -115,6 +117,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     check_whole(draft)
     problems.check()
     space = assemble(draft, selectable, constraints, study)
+    space = replace(space, notes=(*notes, *space.notes))
     check_sense(draft, space)
     problems.check()
     return space

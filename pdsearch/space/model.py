@@ -102,15 +102,11 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Confirm:
-    """The finalists: how many leading teachers, each with how many fresh student seeds and how many teacher seeds.
-
-    together: whether a configuration's seeds are trained as one network; "auto" leaves it to a measurement.
-    """
+    """The finalists: how many leading teachers, each with how many fresh student seeds and how many teacher seeds."""
 
     teachers: int
     seeds: int
     teacher_seeds: int = 1
-    together: bool | str = "auto"
 
 
 @dataclass(frozen=True)

@@ -193,10 +193,6 @@ class DistillSection(Section):
     )
     seed: Seed = Field(DistillSpec.seed, description="The student's initialisation and order of images.")
     view_seed: Seed = Field(DistillSpec.view_seed, description="The stream of augmented views.")
-    replicas: Annotated[list[Seed], Field(max_length=1_000)] = Field(
-        default_factory=list,
-        description="Seeds trained with this one as one network, its own among them; confirmation sets them.",
-    )
 
 
 class HalvingSection(Section):
@@ -264,11 +260,6 @@ class ConfirmSection(Section):
     teacher_seeds: Annotated[int, Field(ge=1, le=100)] = Field(
         1,
         description="Teachers of each, the searched one and others trained with the seeds that follow its own.",
-    )
-    together: Literal["auto"] | bool = Field(
-        "auto",
-        description="Whether the seeds of a configuration are trained as one network: where that is faster, always"
-        " where it can be (true), or never (false).",
     )
 
 

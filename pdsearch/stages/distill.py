@@ -15,7 +15,6 @@ from pdsearch.stages.keys import student_key
 from pdsearch.stages.lesson import lesson, pupil
 from pdsearch.stages.networks import Network, load, packed
 from pdsearch.stages.obtain import Made, obtain, tensors
-from pdsearch.stages.replicas import trained_with
 from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student
 
@@ -40,11 +39,10 @@ def distill(
     key = student_key(spec)
     reported: list[Report] = []
 
-    def make() -> Generator[Progress | Report, None, Made]:
+    def make() -> Generator[Report, None, Made]:
         with closing(_training(spec, data, teacher, student, site)) as training:
             for event in training:
-                if isinstance(event, Report):
-                    reported.append(event)
+                reported.append(event)
                 yield event
         meta: dict[str, Json] = {
             "reports": [[r.epoch, r.epochs, r.val_accuracy, r.loss] for r in reported],
@@ -55,7 +53,7 @@ def distill(
     entry = yield from obtain(site, "student", key, make)
     if not reported:
         load(student.model, tensors(entry))
-        for report in _told(_rows(entry)):
+        for report in (Report(*row) for row in _rows(entry)):
             reported.append(report)
             yield report
     accuracies = (report.val_accuracy for report in reported)
@@ -64,21 +62,8 @@ def distill(
 
 def _training(
     spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site
-) -> Generator[Progress | Report, None, None]:
-    """Train the student in place: with its replicas, or alone, if it has none or they diverged together."""
-    if spec.distill.replicas:
-        found = yield from trained_with(spec, data, teacher, student, site)
-        if found is not None:
-            weights, rows = found
-            load(student.model, weights)
-            yield from _told(rows)
-            return
-    yield from _alone(spec, data, teacher, student, site)
-
-
-def _alone(
-    spec: TrialSpec, data: Dataset, teacher: Network | None, student: Student, site: Site
 ) -> Generator[Report, None, None]:
+    """Train the student in place."""
     seen = views(data, augment=spec.data.augment, stream=spec.distill.view_seed, site=site)
     fitting = Fitting(spec, data, site, stage="distill", key=student_key(spec))
     training = fitting.run(
@@ -91,11 +76,6 @@ def _alone(
     with closing(training):
         for report in training:
             yield Report(report.epoch, report.epochs, report.val_accuracy, report.loss)
-
-
-def _told(rows: list[Any]) -> Generator[Report, None, None]:
-    for row in rows:
-        yield Report(*row)
 
 
 def _rows(entry: Entry) -> list[Any]:

@@ -20,7 +20,6 @@ __all__ = [
     "early_key",
     "needs_teacher",
     "outputs_key",
-    "replicas_key",
     "round_keys",
     "student_key",
     "teacher_config",
@@ -34,8 +33,6 @@ STAGE_VERSIONS = {
     "prune": 2,
     "outputs": 2,
     "student": 2,
-    "replicas": 1,
-    "pace": 1,
 }
 """Raised by hand when a stage's results change; every change is a line in the changelog."""
 
@@ -103,16 +100,15 @@ def outputs_key(spec: TrialSpec, *, block: int, epochs_per_block: int) -> str:
 
 def student_key(spec: TrialSpec) -> str:
     """Return the key of the trained student, which is the trial's key."""
-    return _taught_key("student", spec)
-
-
-def replicas_key(spec: TrialSpec) -> str:
-    """Return the key of the students that are trained as one network: the same for each of them."""
-    return _taught_key("replicas", replace(spec, distill=replace(spec.distill, seed=0, view_seed=0)))
+    fields: Json = {"student": keyed(spec.student), "distill": keyed(spec.distill), **_numerics(spec)}
+    upstream = {"data": data_key(spec.data)}
+    if needs_teacher(spec):
+        upstream["teacher"] = teacher_key(spec)
+    return _key("student", fields, upstream)
 
 
 def config_key(spec: TrialSpec) -> str:
-    """Return the key of a configuration: a student's key with the student's seeds left out, and those beside it."""
+    """Return the key of a configuration: a student's key without the student's seeds."""
     return student_key(replace(spec, distill=replace(spec.distill, seed=0, view_seed=0, replicas=())))
 
 
@@ -150,14 +146,6 @@ def _round_fields(spec: TrialSpec, *, last: bool) -> dict[str, Json]:
     recovery: Json = None if prune.recovery == "none" else keyed(prune.recipe)
     early: dict[str, Json] = {"rewind_epoch": prune.rewind_epoch} if prune.rewind_epoch else {}
     return {**fields, "recovery": prune.recovery, "recipe": recovery, **early}
-
-
-def _taught_key(stage: str, spec: TrialSpec) -> str:
-    fields: Json = {"student": keyed(spec.student), "distill": keyed(spec.distill), **_numerics(spec)}
-    upstream = {"data": data_key(spec.data)}
-    if needs_teacher(spec):
-        upstream["teacher"] = teacher_key(spec)
-    return _key(stage, fields, upstream)
 
 
 def _numerics(spec: TrialSpec) -> dict[str, Json]:

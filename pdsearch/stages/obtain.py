@@ -90,8 +90,6 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def _seconds(entry: Entry) -> float:
-    """Return what making it took; of what was made for several, the share of one."""
-    seconds, several = entry.meta.get("seconds", 0.0), entry.meta.get("replicas", 1)
-    if not isinstance(seconds, int | float) or not isinstance(several, int):
-        return 0.0
-    return float(seconds) / several
+    """Return what making it took."""
+    seconds = entry.meta.get("seconds", 0.0)
+    return float(seconds) if isinstance(seconds, int | float) else 0.0

@@ -74,14 +74,6 @@ def test_every_augmentation(
     assert all(graph.replayed for graph in graphs)
 
 
-def test_seeds_trained_as_one_network(
-    graphs: list[CpuGraph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain, replayed = plain_and_replayed(distilled(BASE, replicas=(0, 1)), tmp_path, monkeypatch)
-    assert plain == replayed
-    assert all(graph.replayed for graph in graphs)
-
-
 class Marked(torch.autograd.Function):
     """Does nothing; says whether the autograd graph of a step is still there."""
 
@@ -97,13 +89,9 @@ class Marked(torch.autograd.Function):
         return gradients[0]
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [distilled(BASE, loss=name, params=()) for name in sorted(losses)] + [distilled(BASE, replicas=(0, 1))],
-    ids=[*sorted(losses), "as one network"],
-)
+@pytest.mark.parametrize("name", sorted(losses))
 def test_nothing_holds_the_graph_of_a_step_that_is_done(
-    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its nodes would be used again by the next step, on the stream they were made on: no capture could follow."""
 
@@ -120,5 +108,5 @@ def test_nothing_holds_the_graph_of_a_step_that_is_done(
     normalise, compute = F.batch_norm, Passes.run
     monkeypatch.setattr(F, "batch_norm", marking)
     monkeypatch.setattr(Passes, "run", watched)
-    _, outcome = run(spec, site(tmp_path))
+    _, outcome = run(distilled(BASE, loss=name, params=()), site(tmp_path))
     assert outcome.state == "complete", outcome.reason

@@ -36,7 +36,7 @@ DOCUMENT: dict[str, Any] = {
         "distill.temperature": {"low": 1, "high": 20, "log": True},
     },
     "search": {"trials": 6, "sampler": "tpe", "seed": 0},
-    "confirm": {"teachers": 1, "seeds": 2, "together": False},
+    "confirm": {"teachers": 1, "seeds": 2},
 }
 
 Script = Callable[[Job], Generator[Event, None, None]]

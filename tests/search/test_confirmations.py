@@ -1,37 +1,26 @@
-"""Do seeds that are trained as one network say so, and are they still paired with their baselines?"""
+"""What earlier versions confirmed is named as it was; the order and the pairs are tested with the finalists."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-import pytest
-
-from pdsearch.search.confirm import finalists
-from pdsearch.search.confirmations import confirmations
-from pdsearch.specs import StudentSpec, TrialSpec
-from tests.search.played import DESCRIBE, ledger, run_one, searching, space
-
-SEEDS = (1, 2, 3)
+from pdsearch.search.listed import Listed
+from pdsearch.search.records import Records
+from pdsearch.specs import spec_to_json
+from tests.search.played import DESCRIBE, ledger, run_one, space
 
 
-@pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Twelve trials of three teachers."""
-    kept = ledger(space(tmp_path_factory.mktemp("confirmations"), search=searching(sampler="random")))
-    return [run_one(kept) for _ in range(12)]
-
-
-def all_of(_spec: TrialSpec, _shape: StudentSpec, seeds: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
-    return dict.fromkeys(seeds, tuple(seeds))
-
-
-def test_every_seed_names_those_beside_it_and_pairs_stay_pairs(records: list[dict[str, Any]]) -> None:
-    chosen, dense = finalists(records, teachers=2, metric="student.val_accuracy", maximize=True)
-    found = [*chosen, *dense]
-    alone = list(confirmations(found, seeds=3, describe=DESCRIBE))
-    together = list(confirmations(found, seeds=3, describe=DESCRIBE, together=all_of))
-    assert {job.spec.distill.replicas for job in alone} == {()}
-    assert {job.spec.distill.replicas for job in together} == {SEEDS}
-    assert [DESCRIBE.config(job.spec) for job in together] == [DESCRIBE.config(job.spec) for job in alone]
-    assert [job.baselines for job in together] == [job.baselines for job in alone]
-    assert not {job.key for job in alone} & {job.key for job in together}
-    assert [job.spec.distill.seed for job in together] == sorted(SEEDS * (len(together) // 3))
+def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path))
+    for _ in range(8):
+        run_one(kept)
+    searched = space(tmp_path, confirm={"teachers": 2, "seeds": 2})
+    found = Listed(searched, DESCRIBE, Records(tmp_path / searched.study / "trials"))
+    first, *others = jobs = list(found.confirming())
+    config = DESCRIBE.config(first.spec)
+    spec = replace(first.spec, distill=replace(first.spec.distill, replicas=(1, 2)))
+    record = {"kind": "confirm", "number": None, "config": config, "spec": spec_to_json(spec)}
+    found.records.finished["confirm-earlier"] = record
+    again, *rest = found.confirming()
+    assert (again.spec, again.key, again.baselines) == (spec, DESCRIBE.key(spec), first.baselines)
+    assert again.key not in {job.key for job in jobs}
+    assert rest == others, "a seed that was to be trained with it and was not is trained alone"

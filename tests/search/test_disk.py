@@ -56,14 +56,6 @@ def test_sizes_of_one_grid() -> None:
     assert found.total == found.data + found.teachers + found.rounds + found.outputs + found.students
 
 
-def test_students_trained_together_are_stored_twice() -> None:
-    confirm = {"teachers": 1, "seeds": 3}
-    apart, together = (stored(made(confirm={**confirm, "together": t})).students for t in (False, True))
-    again = plan(made(confirm=confirm)).phases[-1]
-    assert again.name == "confirmation"
-    assert together - apart == pytest.approx(again.students * 4 * WEIGHTS)
-
-
 def test_moving_views_have_outputs_of_every_epoch_up_to_the_limit() -> None:
     still, moving = (stored(made(data={"source": "digits", "augment": a})).outputs for a in ("none", "crop"))
     assert moving == pytest.approx(4 * still)

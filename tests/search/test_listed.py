@@ -9,11 +9,7 @@ from pdsearch.search.listed import Listed
 from pdsearch.search.records import Records
 from tests.search.played import DESCRIBE, ledger, run_one, space
 
-CONFIRM = {"teachers": 2, "seeds": 2, "together": False}
-
-
-def never(*_asked: object) -> bool:
-    return False
+CONFIRM = {"teachers": 2, "seeds": 2}
 
 
 def listed(folder: Path, **sections: Any) -> Listed:
@@ -41,11 +37,11 @@ def test_a_student_that_its_teacher_shapes_is_not_trained_alone(tmp_path: Path) 
 
 
 def test_nothing_is_confirmed_where_nobody_wants_it(tried: Path) -> None:
-    assert not list(listed(tried, confirm="off").confirming(never))
+    assert not list(listed(tried, confirm="off").confirming())
 
 
 def test_the_same_records_list_the_same_jobs(tried: Path) -> None:
-    first, again = (list(listed(tried, confirm=CONFIRM).confirming(never)) for _ in range(2))
+    first, again = (list(listed(tried, confirm=CONFIRM).confirming()) for _ in range(2))
     assert first == again
     assert {job.kind for job in first} == {"confirm"}
     assert {job.spec.distill.seed for job in first} == {1, 2}
@@ -53,13 +49,13 @@ def test_the_same_records_list_the_same_jobs(tried: Path) -> None:
 
 def test_only_trials_that_were_sampled_reach_the_confirmation(tried: Path) -> None:
     found = listed(tried, confirm=CONFIRM)
-    before = [job.key for job in found.confirming(never)]
+    before = [job.key for job in found.confirming()]
     best = max(found.records.finished.values(), key=lambda record: record["values"]["student.val_accuracy"])
     better = {**best["values"], "student.val_accuracy": 1.0}
     teacher = {**best["teacher"], "config": "e" * 64}
     confirmed = {**best, "kind": "confirm", "number": None, "values": better, "teacher": teacher}
     found.records.finished["confirm-x"] = confirmed
-    assert [job.key for job in found.confirming(never)] == before
+    assert [job.key for job in found.confirming()] == before
 
 
 def test_every_finalists_teacher_is_trained_with_each_seed(tried: Path) -> None:

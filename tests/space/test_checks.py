@@ -191,18 +191,3 @@ def test_a_study_from_before_early_epochs_is_gone_on_with() -> None:
     pruning = space(methods).identity()["prune"]
     assert isinstance(pruning, dict)
     assert "rewind_epoch" not in pruning
-
-
-def test_a_student_trained_with_others_is_one_of_them() -> None:
-    found = space(distill={"seed": 2, "view_seed": 2, "replicas": [1, 2]})
-    point = {"prune.method": "taylor", "prune.ratio": 0.36, "distill.temperature": 1.0}
-    assert found.resolve(point).distill.replicas == (1, 2)
-    for seeds in ({}, {"seed": 2}, {"seed": 3, "view_seed": 3}):
-        with pytest.raises(ConfigError, match="own seed is none of its replicas"):
-            space(distill={**seeds, "replicas": [1, 2]})
-
-
-def test_a_study_from_before_replicas_is_gone_on_with() -> None:
-    distill = space().identity()["distill"]
-    assert isinstance(distill, dict)
-    assert "replicas" not in distill

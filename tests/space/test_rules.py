@@ -28,7 +28,12 @@ SPECS = {
 
 @pytest.mark.parametrize("section", SPECS)
 def test_sections_have_the_fields_of_the_specs(section: str) -> None:
-    fields = {f.name for f in dataclasses.fields(SPECS[section])} - {"recipe", "fingerprint", "code"}
+    fields = {f.name for f in dataclasses.fields(SPECS[section])} - {
+        "recipe",
+        "fingerprint",
+        "code",
+        "replicas",
+    }
     fields -= {"params"} if section == "distill" else set()
     assert set(SECTIONS[section].model_fields) == fields
 
