@@ -18,7 +18,7 @@ LESSON = (*TEACHER, "student.", "distill.", "data.augment")
 
 
 def check_trials(space: Space, describe: Description, untrained: Untrained) -> None:
-    """Try every pruning of every teacher that a space names, and every lesson: teacher, student and loss.
+    """Try every lesson that a space names (teacher, student and loss), then every pruning of every teacher.
 
     Args:
         space: What is searched.
@@ -28,10 +28,10 @@ def check_trials(space: Space, describe: Description, untrained: Untrained) -> N
     Raises:
         ConfigError: One of them cannot be done; the message says which part and why.
     """
-    for spec in _distinct(space, describe, PRUNING):
-        rehearse_pruning(spec, untrained.data)
     for spec in _distinct(space, describe, LESSON):
         rehearse_lesson(spec, untrained)
+    for spec in _distinct(space, describe, PRUNING):
+        rehearse_pruning(spec, untrained.data)
 
 
 def _distinct(space: Space, describe: Description, fields: tuple[str, ...]) -> Iterator[TrialSpec]:

@@ -24,7 +24,7 @@ from pdsearch.search.records import Records
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
 from pdsearch.search.sampler import silence
-from pdsearch.search.teachers import check_channels_of, check_outside, checkpoints, teacher_jobs
+from pdsearch.search.teachers import check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space
 from pdsearch.specs import DataSpec
 from pdsearch.stages.rehearsal import Untrained
@@ -146,7 +146,6 @@ def _resolved(
         precision = kept_precision(space, began["precision"])
     found = replace(found, precision=precision.name)
     check_outside(space, found, site)
-    check_channels_of(space, found, site)
     if untrained is not None:
         check_trials(space, found, untrained)
     return found, precision

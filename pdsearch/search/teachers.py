@@ -7,22 +7,19 @@ from typing import Any
 
 from pdsearch.jobs import Job
 from pdsearch.models import file_hash
-from pdsearch.pruning.registry import methods
 from pdsearch.search.describe import Description, absolute
 from pdsearch.space import Parameter, Space
 from pdsearch.specs import TeacherSpec, TrialSpec
-from pdsearch.stages.cut import check_channels
 from pdsearch.stages.data import dataset
 from pdsearch.stages.keys import dense_key
 from pdsearch.stages.obtain import drain
 from pdsearch.stages.site import Site
 from pdsearch.stages.teacher import starting_point
 
-__all__ = ["check_channels_of", "check_outside", "checkpoints", "dense_jobs", "teacher_jobs"]
+__all__ = ["check_outside", "checkpoints", "dense_jobs", "teacher_jobs"]
 
 TEACHER_FIELDS = ("data.", "teacher.", "train.teacher.")
 CHECKPOINT = "teacher.checkpoint"
-METHOD = "prune.method"
 
 
 def checkpoints(space: Space) -> dict[str, str]:
@@ -46,21 +43,6 @@ def check_outside(space: Space, describe: Description, site: Site) -> None:
     for job in teacher_jobs(space, describe):
         if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
             starting_point(job.spec.teacher, drain(dataset(job.spec.data, site)))
-
-
-def check_channels_of(space: Space, describe: Description, site: Site) -> None:
-    """Follow the channels of every teacher that may lose some, where it is still to be trained.
-
-    Raises:
-        ConfigError: A teacher cannot lose channels.
-    """
-    named = [value for name, value in space.fixed if name == METHOD]
-    named += [choice for p in space.parameters if p.name == METHOD for choice in p.choices]
-    if not any(str(name) in methods and methods.get(str(name)).structured for name in named):
-        return
-    for job in teacher_jobs(space, describe):
-        if site.store.find("teacher", job.key) is None:
-            check_channels(job.spec, drain(dataset(job.spec.data, site)))
 
 
 def _from_outside(teacher: TeacherSpec) -> bool:

@@ -5,11 +5,10 @@ from torch import nn
 from pdsearch.data import Dataset
 from pdsearch.pruning import Mask, find_ties, kept_channels, shrink
 from pdsearch.pruning.registry import methods
-from pdsearch.pruning.shrink import check_ties
 from pdsearch.specs import Json, PruneSpec, TrialSpec
 from pdsearch.stages.networks import an_image, blank
 
-__all__ = ["check_channels", "cut", "cut_out"]
+__all__ = ["cut", "cut_out"]
 
 
 def cut(model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, within: Mask | None = None) -> None:
@@ -41,16 +40,6 @@ def cut_out(mask: Mask, spec: TrialSpec, data: Dataset) -> tuple[dict[str, Json]
         return counts, mask
     kept: dict[str, Json] = {name: list(left) for name, left in _kept(mask, spec, data).items()}
     return {**counts, "kept": kept}, None
-
-
-def check_channels(spec: TrialSpec, data: Dataset) -> None:
-    """Refuse a teacher whose channels cannot be followed, before it is trained.
-
-    Raises:
-        ConfigError: They cannot.
-    """
-    whole = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
-    check_ties(whole, an_image(data), find_ties(whole, an_image(data)))
 
 
 def _structured(spec: TrialSpec) -> bool:

@@ -39,6 +39,20 @@ def failing(model, batches, generator, params):
     return 1 / 0
 
 
+class Turned(nn.Module):
+    # Reads the channels of one layer in another order than they are made, unseen by a tracer.
+    def __init__(self, channels, num_classes):
+        super().__init__()
+        self.one, self.two, self.last = nn.Conv2d(channels, 4, 1), nn.Conv2d(4, 4, 1), nn.Linear(4, num_classes)
+
+    def forward(self, images):
+        return self.last(self.two(self.one(images).flip(1)).relu().mean((2, 3)))
+
+
+def turned(*, num_classes, channels, image_size):
+    return Turned(channels, num_classes)
+
+
 def softly(*, num_classes, channels, image_size):
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, 3))
 
@@ -108,6 +122,13 @@ def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
     plain = replace(spec, teacher=replace(spec.teacher, model="X:plain"))
     with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")):
         rehearse_pruning(named(plain, module), data(DENSE, here))
+
+
+def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Site) -> None:
+    turned = replace(SPEC, teacher=replace(SPEC.teacher, model=f"{module}:turned"))
+    with pytest.raises(ConfigError, match=r"^prune\.method: the channels .* computes something else"):
+        rehearse_pruning(pruned(turned, method="filter_l1"), data(DENSE, here))
+    rehearse_pruning(pruned(turned, method="filter_l1", exclude=("one.weight",)), data(DENSE, here))
 
 
 @pytest.mark.parametrize(
