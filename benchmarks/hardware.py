@@ -9,7 +9,7 @@ from pdsearch import __version__
 
 __all__ = ["hardware", "versions"]
 
-_PACKAGES = ("torch", "ray", "optuna", "numpy", "numba")
+_PACKAGES = ("torch", "ray", "optuna", "numpy")
 
 
 def hardware() -> dict[str, str | int | float | None]:

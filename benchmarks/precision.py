@@ -1,17 +1,13 @@
-"""Does bf16 pay on this CPU, and what do the loops bring? Training steps of several networks in turns, on one thread.
-
-In float32, in bf16 as the engine computes it, and in bf16 with batch normalisation and ReLU by torch's own operations.
-"""
+"""Training steps of several networks in float32 and in bf16, in turns, on one thread: whether bf16 pays on this CPU."""
 
 import time
 from collections.abc import Callable
-from unittest.mock import patch
 
 import torch
 from torch.nn import functional
 
 from benchmarks.harness import Result, arguments, in_turns, show
-from pdsearch.models import build, count_params, normalise
+from pdsearch.models import build, count_params
 from pdsearch.specs import Recipe
 from pdsearch.training import Engine, keep_freed_memory, make_optimizer
 
@@ -30,12 +26,12 @@ NETWORKS = (
     "mobilenetv2",
     "shufflenetv2",
 )
-FP32, BF16, TORCH = "fp32", "bf16", "bf16, torch's normalisation"
+FP32, BF16 = "fp32", "bf16"
 BATCH = 128
 
 
 def measure(name: str, *, turns: int) -> Result:
-    """Time single steps of a network in both precisions, and without the loops, in turns.
+    """Time single steps of a network in both precisions, in turns.
 
     Args:
         name: Of the network.
@@ -45,18 +41,9 @@ def measure(name: str, *, turns: int) -> Result:
     channels = 1 if name in SIZES else 3
     made = build(name, num_classes=10, channels=channels, image_size=size, seed=0)
     steps = {kind: _step(name, channels, size, kind) for kind in (FP32, BF16)}
-    own = _step(name, channels, size, BF16)
-
-    def without_loops() -> float:
-        with patch.object(normalise, "MOST_THREADS", 0):
-            return own()
-
-    steps[TORCH] = without_loops
     settings = {"weights": count_params(made), "image": f"{channels}x{size}x{size}", "batch": BATCH}
     figures = in_turns(steps, turns=turns, warm_up=2)
-    result = Result(f"precision: {name}", "training images/s", figures, FP32, settings=settings)
-    result.notes = {"bf16, of bf16 with torch's normalisation": f"{result.ratio(BF16, TORCH):.3f}"}
-    return result
+    return Result(f"precision: {name}", "training images/s", figures, FP32, settings=settings)
 
 
 def _step(name: str, channels: int, size: int, kind: str) -> Callable[[], float]:

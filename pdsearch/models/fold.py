@@ -7,8 +7,6 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pdsearch.models.layers import Layers
-
 __all__ = ["folded"]
 
 
@@ -22,7 +20,7 @@ def folded(model: nn.Module) -> nn.Module:
         model: Any network; left as it is.
     """
     copy = deepcopy(model).eval()
-    runs = [m for m in copy.modules() if isinstance(m, nn.Sequential) and type(m) in (nn.Sequential, Layers)]
+    runs = [module for module in copy.modules() if type(module) is nn.Sequential]
     with torch.no_grad():
         for run in runs:
             _fold_neighbours(run)

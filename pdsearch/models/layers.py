@@ -5,30 +5,15 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.normalise import normalised
-from pdsearch.models.thin import Pointwise
 
-__all__ = ["Layers", "conv_bn", "he_init", "pool", "refuse_small"]
+__all__ = ["conv_bn", "he_init", "pool", "refuse_small"]
 
 M = TypeVar("M", bound=nn.Module)
 
 
-class Layers(nn.Sequential):
-    """Layers one after another; batch normalisation and the ReLU after it may be computed as one."""
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return what the last layer makes of (B, C, H, W)."""
-        layers = list(self)
-        while layers:
-            layer = layers.pop(0)
-            active = isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[0], nn.ReLU)
-            maps = normalised(layer, maps, relu=layers.pop(0) if active else None)
-        return maps
-
-
 def conv_bn(
     inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
-) -> Layers:
+) -> nn.Sequential:
     """Return convolution (padded, no bias), batch normalisation and, unless told otherwise, ReLU.
 
     Raises:
@@ -38,13 +23,9 @@ def conv_bn(
         raise ConfigError(
             f"no layer has {outputs} channels", where="options.widths", hint="1 or more fit, each"
         )
-    conv = (
-        Pointwise(inputs, outputs, stride)
-        if kernel == 1 and stride > 1 and groups == 1
-        else nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    )
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
-    return Layers(*layers, nn.ReLU(inplace=True)) if relu else Layers(*layers)
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 def pool(maps: Tensor) -> Tensor:

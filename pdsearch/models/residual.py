@@ -4,14 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import Layers, conv_bn
-from pdsearch.models.normalise import normalised
-from pdsearch.models.thin import every
+from pdsearch.models.layers import conv_bn
 
 __all__ = ["BasicBlock", "Bottleneck", "shortcut_of"]
-
-
-_RELU = nn.ReLU(inplace=True)
 
 
 class Pad(nn.Module):
@@ -24,7 +19,8 @@ class Pad(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
         before = self.extra // 2
-        thinned = every(maps, self.stride) if self.training else maps[:, :, :: self.stride, :: self.stride]
+        # As maps[:, :, ::stride, ::stride], whose gradient would leave channels_last: every layer before it would pay.
+        thinned = functional.avg_pool2d(maps, 1, self.stride)
         return functional.pad(thinned, (0, 0, 0, 0, before, self.extra - before))
 
 
@@ -98,9 +94,8 @@ class Bottleneck(nn.Module):
         return _joined(self.third, self.second(self.first(maps)), self.shortcut(maps))
 
 
-def _joined(layers: Layers, maps: Tensor, around: Tensor) -> Tensor:
+def _joined(layers: nn.Module, maps: Tensor, around: Tensor) -> Tensor:
     """Return ReLU of what the layers make of the maps and what was led around them."""
-    *first, last = layers
-    for layer in first:
-        maps = layer(maps)
-    return normalised(last, maps, relu=_RELU, around=around)
+    changed: Tensor = layers(maps)
+    changed += around  # In place: the gradients need no sum, and memory is what this costs.
+    return functional.relu(changed, inplace=True)

@@ -1,10 +1,7 @@
 """What does the engine choose for a space, and why? For whoever asks with -v, before anything is trained."""
 
-from importlib.util import find_spec
-
 from pdsearch.data.views import SMALL_BYTES
 from pdsearch.distillation.registry import losses
-from pdsearch.models.normalise import MOST_THREADS
 from pdsearch.search.disk import Images, known_images, outputs_bytes
 from pdsearch.search.precision import Precision
 from pdsearch.space import Space
@@ -35,12 +32,7 @@ def _computing(space: Space, precision: Precision) -> str:
         graphs = ", steps captured as CUDA graphs where that is faster" if space.resources.cuda_graphs else ""
         return f"engine: GPU, {name}, channels_last, fused optimizer{graphs}"
     threads = max(1, space.resources.cpu)
-    once = ", batch normalisation of large maps with what follows it" if _at_once(precision, threads) else ""
-    return f"engine: CPU, {name}, threads a trial: {threads}, channels_last, fused optimizer{once}"
-
-
-def _at_once(precision: Precision, threads: int) -> bool:
-    return precision.name == "bf16" and threads <= MOST_THREADS and find_spec("numba") is not None
+    return f"engine: CPU, {name}, threads a trial: {threads}, channels_last, fused optimizer"
 
 
 def _views(images: Images) -> str:

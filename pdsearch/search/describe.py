@@ -19,7 +19,7 @@ __all__ = ["Description", "absolute", "versions"]
 @cache
 def _installed() -> tuple[tuple[str, str | None], ...]:
     found: list[tuple[str, str | None]] = [("python", platform.python_version())]
-    for name in ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy", "numba"):
+    for name in ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy"):
         try:
             found.append((name, importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:

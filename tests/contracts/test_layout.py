@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pdsearch.models import build, models
-from pdsearch.models.thin import Pointwise
 from pdsearch.specs import Params
 
 KERNELS = ("convolution", "native_batch_norm", "threshold_backward")
@@ -44,10 +43,3 @@ def test_maps_and_gradients_stay_channels_last(name: str, options: Params) -> No
         _built(name, options)(images).sum().backward()
     assert watch.seen
     assert not watch.wrong
-
-
-@pytest.mark.parametrize("name", models.names())
-def test_1x1_convolutions_that_skip_positions_have_the_cheap_gradient(name: str) -> None:
-    convolutions = [layer for layer in _built(name).modules() if isinstance(layer, nn.Conv2d)]
-    skipping = [layer for layer in convolutions if layer.kernel_size == (1, 1) and layer.stride != (1, 1)]
-    assert all(isinstance(layer, Pointwise) for layer in skipping)

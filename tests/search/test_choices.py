@@ -30,15 +30,6 @@ def test_a_gpu_s_steps_are_recorded_unless_the_space_says_no() -> None:
     assert words not in said(bf16)[0]
 
 
-def test_a_cpu_normalises_in_bf16_with_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    bf16, words = Precision("bf16", "auto"), "batch normalisation of large maps with what follows it"
-    assert said(bf16)[0].endswith(words)
-    assert said()[0].endswith("fused optimizer")
-    assert said(bf16, resources={"cpu": 3})[0].endswith("fused optimizer")
-    monkeypatch.setattr("pdsearch.search.choices.find_spec", lambda _name: None)
-    assert said(bf16)[0].endswith("fused optimizer")
-
-
 def test_outputs_are_half_as_large_in_half_the_precision() -> None:
     whole, half = (said(Precision(name, "as the space says"))[2] for name in ("fp32", "bf16"))
     assert (whole.split()[3], half.split()[3]) == ("0.0036", "0.0018")

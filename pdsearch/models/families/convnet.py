@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from pdsearch.models.layers import Layers, conv_bn, he_init, refuse_small
+from pdsearch.models.layers import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
@@ -30,7 +30,7 @@ def convnet(*, num_classes: int, channels: int, image_size: int, widths: Sequenc
     refuse_small(image_size, 2 ** (len(widths) - 1))
     stages: list[nn.Module] = [conv_bn(channels, widths[0])]
     for inputs, outputs in pairwise(widths):
-        stages.append(Layers(nn.MaxPool2d(2), *conv_bn(inputs, outputs)))
+        stages.append(nn.Sequential(nn.MaxPool2d(2), *conv_bn(inputs, outputs)))
     return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)))
 
 

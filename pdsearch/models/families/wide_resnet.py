@@ -4,20 +4,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import Layers, he_init, refuse_small
+from pdsearch.models.layers import he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
-from pdsearch.models.normalise import normalised
 from pdsearch.models.registry import models
-from pdsearch.models.thin import Pointwise
 
 __all__ = ["PreActivationBlock", "wide_resnet"]
 
 SIZES = ((16, 1), (16, 2), (16, 4), (16, 8), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
-
-
-_RELU = nn.ReLU(inplace=True)
 
 
 class PreActivationBlock(nn.Module):
@@ -36,12 +32,12 @@ class PreActivationBlock(nn.Module):
         self.conv1 = nn.Conv2d(inputs, inner, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(inner, outputs, 3, 1, 1, bias=False)
         self.same = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if self.same else Pointwise(inputs, outputs, stride)
+        self.shortcut = nn.Identity() if self.same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
-        active = normalised(self.bn1, maps, relu=_RELU)
-        changed: Tensor = self.conv2(normalised(self.bn2, self.conv1(active), relu=_RELU))
+        active = functional.relu(self.bn1(maps), inplace=True)
+        changed: Tensor = self.conv2(functional.relu(self.bn2(self.conv1(active)), inplace=True))
         # Where the shape changes, the shortcut too starts from the normalised maps.
         around: Tensor = maps if self.same else self.shortcut(active)
         return around + changed
@@ -78,7 +74,7 @@ def wide_resnet(
         rest = [PreActivationBlock(outputs, outputs, stride=1, inner=outputs) for _ in range(blocks - 1)]
         stages.append(nn.Sequential(first, *rest))
     stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
-    head = Layers(nn.BatchNorm2d(widths[-1]), nn.ReLU())
+    head = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU())
     return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem, head=head))
 
 
