@@ -14,12 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 __all__ = [
+    "AtInit",
     "DataSpec",
     "DistillSpec",
+    "FineTune",
     "Json",
+    "LrRewind",
+    "NoRecovery",
     "Params",
     "PruneSpec",
     "Recipe",
+    "Recovery",
+    "Rewind",
     "StudentSpec",
     "TeacherSpec",
     "TrialSpec",
@@ -137,6 +143,47 @@ class TeacherSpec:
 
 
 @dataclass(frozen=True)
+class LrRewind:
+    """After each round the weights stay and the recipe starts again at its first learning rate.
+
+    Source:
+        Renda, Frankle, Carbin, "Comparing rewinding and fine-tuning in neural network pruning", ICLR 2020,
+        arXiv 2003.02389, section 2.
+    """
+
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """After each round the weights stay and are trained at the recipe's last learning rate (as above, section 2)."""
+
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """After each round the weights go back to those of an epoch of the teacher's training; 0 is initialisation."""
+
+    recipe: Recipe
+    epoch: int
+
+
+@dataclass(frozen=True)
+class NoRecovery:
+    """Nothing is trained after a round."""
+
+
+@dataclass(frozen=True)
+class AtInit:
+    """The untrained weights are pruned; after the last round the teacher's own recipe trains what is left."""
+
+
+Recovery: TypeAlias = LrRewind | FineTune | Rewind | NoRecovery | AtInit
+"""What follows a pruning round."""
+
+
+@dataclass(frozen=True)
 class PruneSpec:
     """How the teacher is pruned and recovers.
 
@@ -167,6 +214,26 @@ class PruneSpec:
     params: Params = ()
     rewind_epoch: int = later(0, neutral=0)
     code: str = later("", neutral="")
+
+    @property
+    def after_round(self) -> Recovery:
+        """What `at`, `recovery`, `recipe` and `rewind_epoch` mean together.
+
+        Raises:
+            ValueError: There is no such recovery.
+        """
+        if self.at == "init":
+            return AtInit()
+        match self.recovery:
+            case "lr_rewind":
+                return LrRewind(self.recipe)
+            case "finetune":
+                return FineTune(self.recipe)
+            case "rewind":
+                return Rewind(self.recipe, self.rewind_epoch)
+            case "none":
+                return NoRecovery()
+        raise ValueError(f"unknown prune.recovery {self.recovery!r}")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 from pdsearch.specs import (
+    AtInit,
     DataSpec,
+    FineTune,
     Json,
+    LrRewind,
+    NoRecovery,
+    PruneSpec,
     Recipe,
+    Recovery,
+    Rewind,
     TrialSpec,
     _build,
     canonical_json,
@@ -201,3 +208,18 @@ def test_texts_and_seeds_are_the_same_in_every_process(hash_seed: str) -> None:
 
 def everything() -> list[Json]:
     return [canonical_json(spec_to_json(SPEC)), digest(keyed(SPEC)), *map(str, starmap(derive_seed, SEEDS))]
+
+
+def test_what_follows_a_round_is_one_value() -> None:
+    recipe = Recipe(2, 0.1)
+
+    def after(**fields: Any) -> Recovery:
+        return PruneSpec("magnitude", 0.5, recipe, **fields).after_round
+
+    assert after() == LrRewind(recipe)
+    assert after(recovery="finetune") == FineTune(recipe)
+    assert after(recovery="rewind", rewind_epoch=3) == Rewind(recipe, 3)
+    assert after(recovery="none") == NoRecovery()
+    assert after(at="init", recovery="rewind") == AtInit()
+    with pytest.raises(ValueError, match="nothing"):
+        after(recovery="nothing")

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pdsearch.specs import Params, PruneSpec, Recipe, TrialSpec
+from pdsearch.specs import AtInit, NoRecovery, Params, PruneSpec, Recipe, TrialSpec
 
 __all__ = ["pinned_space", "to_yaml"]
 
@@ -55,7 +55,7 @@ def _recipes(spec: TrialSpec) -> dict[str, Any]:
     if spec.teacher.checkpoint is None:
         recipes = {"teacher": _recipe(spec.teacher.recipe), **recipes}
     # At "init" the teacher's recipe follows, without recovery none: neither reads a recipe of its own.
-    if spec.prune is not None and spec.prune.at == "trained" and spec.prune.recovery != "none":
+    if spec.prune is not None and not isinstance(spec.prune.after_round, AtInit | NoRecovery):
         recipes["recover"] = _recipe(spec.prune.recipe)
     return recipes
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pdsearch.artifacts import is_dead, lease_at, read_trials
 from pdsearch.artifacts.owner import Owner
-from pdsearch.specs import spec_from_json
+from pdsearch.specs import Rewind, spec_from_json
 from pdsearch.storage import Place
 from pdsearch.studies import studies
 
@@ -56,6 +56,7 @@ def used(root: Place) -> Used:
                 continue
             found.add(("teacher", keys.dense_key(spec)))
             found |= {("prune", key) for key in keys.round_keys(spec)}
-            if spec.prune and spec.prune.rewind_epoch:
-                found.add(("early", keys.early_key(spec, spec.prune.rewind_epoch)))
+            match spec.prune.after_round if spec.prune else None:
+                case Rewind(epoch=epoch) if epoch:
+                    found.add(("early", keys.early_key(spec, epoch)))
     return Used(frozenset(found), tuple(torn))

@@ -10,7 +10,7 @@ from pdsearch.artifacts import stage_key
 from pdsearch.data.options import keyed_options
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning import targets
-from pdsearch.specs import DataSpec, Json, PruneSpec, TrialSpec, digest, keyed
+from pdsearch.specs import AtInit, DataSpec, Json, NoRecovery, PruneSpec, Rewind, TrialSpec, digest, keyed
 
 __all__ = [
     "STAGE_VERSIONS",
@@ -61,15 +61,16 @@ def round_keys(spec: TrialSpec) -> tuple[str, ...]:
 
     A round's key holds the sparsity it reaches and not the schedule's name: chains that agree up to a round share it.
     """
-    if spec.prune is None:
+    prune = spec.prune
+    if prune is None:
         return ()
     keys: list[str] = []
-    sparsities = targets(spec.prune)
+    sparsities = targets(prune)
     for number, sparsity in enumerate(sparsities, 1):
-        upstream = keys[-1] if keys else _start_key(spec)
+        upstream = keys[-1] if keys else _start_key(spec, prune)
         fields: Json = {
             "sparsity": round(sparsity, 12),
-            **_round_fields(spec, last=number == len(sparsities)),
+            **_round_fields(spec, prune, last=number == len(sparsities)),
         }
         keys.append(_key("prune", fields, {"before": upstream}))
     return tuple(keys)
@@ -117,10 +118,9 @@ def needs_teacher(spec: TrialSpec) -> bool:
     return losses.get(spec.distill.loss).needs_teacher or spec.student.model == "from_teacher"
 
 
-def _start_key(spec: TrialSpec) -> str:
+def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:
     """Return the key of what the first round starts from: the dense teacher, or its untrained weights."""
-    assert spec.prune is not None
-    if spec.prune.at == "trained":
+    if not isinstance(prune.after_round, AtInit):
         return dense_key(spec)
     fields: Json = {
         "model": spec.teacher.model,
@@ -131,8 +131,7 @@ def _start_key(spec: TrialSpec) -> str:
     return digest({"initial": fields, "data": data_key(spec.data), **_numerics(spec)})
 
 
-def _round_fields(spec: TrialSpec, *, last: bool) -> dict[str, Json]:
-    prune: PruneSpec = spec.prune  # type: ignore[assignment]
+def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str, Json]:
     fields: dict[str, Json] = {
         "method": prune.method,
         "params": keyed(prune.params),
@@ -140,12 +139,15 @@ def _round_fields(spec: TrialSpec, *, last: bool) -> dict[str, Json]:
         "exclude": keyed(prune.exclude),
         **({"code": prune.code} if prune.code else {}),
     }
-    if prune.at == "init":
-        # Only the last round trains, by the teacher's own recipe.
-        return {**fields, "trains": keyed(spec.teacher.recipe) if last else None}
-    recovery: Json = None if prune.recovery == "none" else keyed(prune.recipe)
-    early: dict[str, Json] = {"rewind_epoch": prune.rewind_epoch} if prune.rewind_epoch else {}
-    return {**fields, "recovery": prune.recovery, "recipe": recovery, **early}
+    match prune.after_round:
+        case AtInit():  # Only the last round trains, by the teacher's own recipe.
+            return {**fields, "trains": keyed(spec.teacher.recipe) if last else None}
+        case NoRecovery():
+            return {**fields, "recovery": prune.recovery, "recipe": None}
+        case Rewind(recipe, epoch) if epoch:
+            return {**fields, "recovery": prune.recovery, "recipe": keyed(recipe), "rewind_epoch": epoch}
+        case recovery:
+            return {**fields, "recovery": prune.recovery, "recipe": keyed(recovery.recipe)}
 
 
 def _numerics(spec: TrialSpec) -> dict[str, Json]:

@@ -12,7 +12,17 @@ from pdsearch.events import Progress
 from pdsearch.parameters import make_params
 from pdsearch.pruning import Mask, prune, targets
 from pdsearch.pruning.registry import methods
-from pdsearch.specs import Json, PruneSpec, Recipe, TrialSpec, derive_seed
+from pdsearch.specs import (
+    AtInit,
+    FineTune,
+    Json,
+    NoRecovery,
+    PruneSpec,
+    Recipe,
+    Rewind,
+    TrialSpec,
+    derive_seed,
+)
 from pdsearch.stages.cut import cut, cut_out
 from pdsearch.stages.draw import scoring_batches
 from pdsearch.stages.fitting import Fitting, fit_teacher
@@ -31,54 +41,63 @@ _COSINE_TAIL = (
 
 def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
     """Return the teacher of a trial, dense or pruned, computing only the rounds that nobody has."""
-    keys, kept = round_keys(spec), _kept_rounds(spec)
+    if spec.prune is None:
+        return (yield from dense_teacher(spec, data, site))
+    keys, kept = round_keys(spec), _kept_rounds(spec.prune)
     found = (number for number in reversed(kept) if site.store.find("prune", keys[number - 1]))
     done = next(found, 0)
-    before = None if done else (yield from _start(spec, data, site))
+    before = None if done else (yield from _start(spec, spec.prune, data, site))
     for number in (number for number in kept if number >= done):
         first = max((earlier for earlier in kept if earlier < number), default=0) + 1
-        before = yield from _rounds(spec, data, site, first, number, before)
+        before = yield from _rounds(spec, spec.prune, data, site, first, number, before)
     assert before is not None
     return before
 
 
-def _kept_rounds(spec: TrialSpec) -> list[int]:
+def _kept_rounds(asked: PruneSpec) -> list[int]:
     """Return the rounds whose networks are artifacts: those that train, and the last.
 
     Pruning again costs less than storing what lies between.
     """
-    number = len(round_keys(spec))
-    if spec.prune is None or (spec.prune.at == "trained" and spec.prune.recovery != "none"):
-        return list(range(1, number + 1))
-    return [number]
+    number = len(targets(asked))
+    if isinstance(asked.after_round, AtInit | NoRecovery):
+        return [number]
+    return list(range(1, number + 1))
 
 
-def _start(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Network]:
+def _start(
+    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
+) -> Generator[Progress, None, Network]:
     """Return what the first round starts from: the dense teacher, or its untrained weights."""
-    if spec.prune is None or spec.prune.at == "trained":
-        return (yield from dense_teacher(spec, data, site))
-    return Network("", _untrained(spec, data), None, {})
+    if isinstance(asked.after_round, AtInit):
+        return Network("", _untrained(spec, data), None, {})
+    return (yield from dense_teacher(spec, data, site))
 
 
 def _rounds(
-    spec: TrialSpec, data: Dataset, site: Site, first: int, last: int, before: Network | None
+    spec: TrialSpec,
+    asked: PruneSpec,
+    data: Dataset,
+    site: Site,
+    first: int,
+    last: int,
+    before: Network | None,
 ) -> Generator[Progress, None, Network]:
     """Return the network after round `last`: pruned from `first` on, then trained."""
     key = round_keys(spec)[last - 1]
 
     def make() -> Generator[Progress, None, Made]:
         assert before is not None
-        assert spec.prune is not None
         model, mask = copy.deepcopy(before.model), before.mask
-        origin = yield from _origin(spec, data, site)
+        origin = yield from _origin(spec, asked, data, site)
         for number in range(first, last + 1):
-            yield Progress("prune", f"{spec.prune.method} round {number} of {len(targets(spec.prune))}")
-            mask = _pruned(model, spec, data, site, number, mask)
+            yield Progress("prune", f"{asked.method} round {number} of {len(targets(asked))}")
+            mask = _pruned(model, spec, asked, data, site, number, mask)
             if origin is not None:
                 _rewind(model, origin, mask, spec, data)
         assert mask is not None
         about, zeros = cut_out(mask, spec, data)
-        meta = yield from _recovered(model, zeros, spec, data, site, last, key)
+        meta = yield from _recovered(model, zeros, spec, asked, data, site, last, key)
         return Made(packed(model, zeros), {**meta, **about, "round": last})
 
     entry = yield from obtain(site, "prune", key, make)
@@ -86,11 +105,17 @@ def _rounds(
 
 
 def _recovered(
-    model: nn.Module, mask: Mask | None, spec: TrialSpec, data: Dataset, site: Site, number: int, key: str
+    model: nn.Module,
+    mask: Mask | None,
+    spec: TrialSpec,
+    asked: PruneSpec,
+    data: Dataset,
+    site: Site,
+    number: int,
+    key: str,
 ) -> Generator[Progress, None, dict[str, Json]]:
     """Train a pruned network as its round asks, and return what is known of it."""
-    asked: PruneSpec = spec.prune  # type: ignore[assignment]
-    recipe = _recipe(spec, number)
+    recipe = _recipe(spec, asked, number)
     if recipe is None:
         return {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0}
     fitting = Fitting(spec, data, site, stage="prune", key=key)
@@ -100,10 +125,15 @@ def _recovered(
 
 
 def _pruned(
-    model: nn.Module, spec: TrialSpec, data: Dataset, site: Site, number: int, within: Mask | None
+    model: nn.Module,
+    spec: TrialSpec,
+    asked: PruneSpec,
+    data: Dataset,
+    site: Site,
+    number: int,
+    within: Mask | None,
 ) -> Mask:
     """Prune a network in place for a round and return its mask."""
-    asked: PruneSpec = spec.prune  # type: ignore[assignment]
     method, untrained = methods.get(asked.method), _untrained(spec, data)
     mask = prune(
         model,
@@ -121,14 +151,16 @@ def _pruned(
     return mask
 
 
-def _origin(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, nn.Module | None]:
+def _origin(
+    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
+) -> Generator[Progress, None, nn.Module | None]:
     """Return the whole network whose weights come back after pruning; None where they are kept."""
-    asked: PruneSpec = spec.prune  # type: ignore[assignment]
-    if asked.at == "init" or asked.recovery != "rewind":
-        return None
-    if asked.rewind_epoch == 0:
-        return _untrained(spec, data)
-    return (yield from early_teacher(spec, data, site, asked.rewind_epoch))
+    match asked.after_round:
+        case Rewind(epoch=0):
+            return _untrained(spec, data)
+        case Rewind(epoch=epoch):
+            return (yield from early_teacher(spec, data, site, epoch))
+    return None
 
 
 def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset) -> None:
@@ -138,20 +170,20 @@ def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, da
     model.load_state_dict(earlier.state_dict())
 
 
-def _recipe(spec: TrialSpec, number: int) -> Recipe | None:
+def _recipe(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | None:
     """Return how a round trains after pruning; None if it does not."""
-    asked: PruneSpec = spec.prune  # type: ignore[assignment]
-    if asked.at == "init":
-        return spec.teacher.recipe if number == len(targets(asked)) else None
-    if asked.recovery == "none":
-        return None
-    if asked.recovery == "finetune":
-        # The last learning rate of the recipe, constant (Renda et al., 2020, section 2).
-        recipe = asked.recipe
-        steps = recipe.gamma ** len(recipe.milestones)
-        last = recipe.lr * (steps if recipe.schedule == "step" else _COSINE_TAIL)
-        return replace(recipe, lr=last, milestones=(), schedule="step", warmup_epochs=0)
-    return asked.recipe
+    match asked.after_round:
+        case AtInit():
+            return spec.teacher.recipe if number == len(targets(asked)) else None
+        case NoRecovery():
+            return None
+        case FineTune(recipe):
+            # The last learning rate of the recipe, constant.
+            steps = recipe.gamma ** len(recipe.milestones)
+            last = recipe.lr * (steps if recipe.schedule == "step" else _COSINE_TAIL)
+            return replace(recipe, lr=last, milestones=(), schedule="step", warmup_epochs=0)
+        case recovery:
+            return recovery.recipe
 
 
 def _untrained(spec: TrialSpec, data: Dataset) -> nn.Module:

@@ -217,7 +217,9 @@ def test_the_dense_teacher_stays_as_it_was(here: Site) -> None:
 def test_fine_tuning_takes_the_last_rate_of_the_recipe(fields: dict[str, Any], lr: float) -> None:
     assert SPEC.prune is not None
     recipe = replace(SPEC.prune.recipe, **fields)
-    found = _recipe(pruned(recovery="finetune", recipe=recipe), 1)
+    spec = pruned(recovery="finetune", recipe=recipe)
+    assert spec.prune is not None
+    found = _recipe(spec, spec.prune, 1)
     assert found is not None
     expected = lr * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
     assert (found.lr, found.schedule, found.milestones, found.warmup_epochs) == (expected, "step", (), 0)
