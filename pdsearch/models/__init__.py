@@ -1,5 +1,6 @@
 """Which networks are there, how are they built, and how large are they?"""
 
+from pdsearch.models.finite import listed, not_finite, state_of, was_not_finite
 from pdsearch.models.fold import folded
 from pdsearch.models.measure import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.network import Network
@@ -19,8 +20,12 @@ __all__ = [
     "has_depthwise",
     "lasting",
     "latency",
+    "listed",
     "models",
+    "not_finite",
     "plan_from_masks",
     "read_weights",
+    "state_of",
+    "was_not_finite",
     "without_weights",
 ]

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.models.finite import listed, not_finite, was_not_finite
 
 __all__ = ["file_hash", "fit_weights", "read_weights"]
 
@@ -67,7 +68,7 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     """Load weights into a network; a count of batches that is missing stays zero.
 
     Raises:
-        ConfigError: Tensors are missing, unexpected or of another shape; the message lists all three.
+        ConfigError: Tensors are missing, unexpected or of another shape (the message lists all three), or not finite.
     """
     ours = model.state_dict()
     needed = {name for name in ours if not name.endswith("num_batches_tracked")}
@@ -87,6 +88,10 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
         raise ConfigError(
             what, where=where, hint="check the teacher's model and options, and the data's classes"
         )
+    broken = not_finite(weights, but=was_not_finite(model))
+    if broken:
+        hint = "take one of an earlier epoch: the training that it comes from diverged"
+        raise ConfigError(f"{listed(broken)} not finite in the checkpoint", where=where, hint=hint)
     model.load_state_dict({**ours, **weights})
 
 

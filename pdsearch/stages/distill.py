@@ -52,7 +52,7 @@ def distill(
 
     entry = yield from obtain(site, "student", key, make)
     if not reported:
-        load(student.model, tensors(entry))
+        load(student.model, tensors(entry), where=str(entry.folder))
         for report in (Report(*row) for row in _rows(entry)):
             reported.append(report)
             yield report

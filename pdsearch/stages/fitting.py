@@ -1,11 +1,12 @@
 """How does a stage train a network? One call of the training loop, its progress kept under the artifact's key."""
 
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 
 from torch import nn
 
 from pdsearch.data import Dataset, Views
+from pdsearch.errors import TrialError
 from pdsearch.events import Progress
 from pdsearch.pruning import Mask
 from pdsearch.specs import Json, Recipe, TrialSpec, derive_seed
@@ -64,10 +65,26 @@ class Fitting:
             mask=mask,
             checkpoint=checkpoint,
         )
-        with closing(epochs):  # Left to the garbage collector, it could not say that progress was not saved.
+        with (
+            closing(epochs),
+            self._named(),
+        ):  # Left to the garbage collector, it could not say that progress was not saved.
             for report in epochs:
                 site.trained(self.stage)
                 yield report
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let what ends a training say which network's it was."""
+        spec, whose = (
+            self.spec,
+            "student" if self.stage == "distill" else f"teacher {self.spec.teacher.model}",
+        )
+        try:
+            yield
+        except TrialError as error:
+            pruned = f", pruned by {spec.prune.method}" if self.stage == "prune" and spec.prune else ""
+            raise TrialError(error.what, where=error.where or whose + pruned, hint=error.hint) from error
 
 
 def fit_teacher(

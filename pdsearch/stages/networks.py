@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
 from pdsearch.data import Dataset, Split, Views
-from pdsearch.models import build, folded, without_weights
+from pdsearch.errors import TrialError
+from pdsearch.models import build, folded, listed, not_finite, state_of, was_not_finite, without_weights
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.stages.obtain import tensors
 from pdsearch.stages.site import Site
-from pdsearch.training import accuracy
+from pdsearch.training import accuracy, check_answers, logits
 
 __all__ = [
     "Network",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _MASK = "mask/"
+_LOOK = 100
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Network
         model = blank(name, without_weights(name, spec.teacher.options), data, spec.teacher.seed)
         kept = entry.meta.get("kept")
         left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
-        mask = load(model, tensors(entry)) or left
+        mask = load(model, tensors(entry), where=str(entry.folder)) or left
         site.engine(spec.precision).place(model.eval())
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         return Network(entry.key, model, mask, entry.meta), size
@@ -105,10 +107,21 @@ def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
     return {**model.state_dict(), **masks}
 
 
-def load(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
-    """Load an artifact's weights into a network and return its mask, if it has one."""
+def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> Mask | None:
+    """Load an artifact's weights into a network and return its mask, if it has one.
+
+    Raises:
+        TrialError: One of them is not finite: a training that diverged was once stored.
+    """
     masks = {name.removeprefix(_MASK): tensor for name, tensor in named.items() if name.startswith(_MASK)}
+    constants = was_not_finite(model)
     model.load_state_dict({name: tensor for name, tensor in named.items() if not name.startswith(_MASK)})
+    wrong = not_finite(state_of(model), but=constants)
+    if wrong:
+        hint = (
+            "a version that did not look stored it: remove the folder to make it anew, or change the recipe"
+        )
+        raise TrialError(f"{listed(wrong)} not finite in the artifact", where=where, hint=hint)
     return Mask(masks) if masks else None
 
 
@@ -121,12 +134,21 @@ def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: s
         return (split, plain_views(data, split, site)), split.images.nbytes
 
     _, seen = site.kept.get(("seen", part, str(id(split))), make)
-    return accuracy(model, seen, split.labels, engine=site.engine(precision))
+    kind = {"val": "validation"}.get(part, part)
+    return accuracy(model, seen, split.labels, engine=site.engine(precision), kind=kind)
 
 
 def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> float | None:
-    """Return a network's accuracy on the validation images, in [0, 1]; None where none were cut off."""
-    return measure(model, data, "val", site, precision) if len(data.val) else None
+    """Return a network's accuracy on the validation images, in [0, 1]; None where none were cut off.
+
+    Raises:
+        TrialError: It answers with what is not finite; where none were cut off, some training images are shown to it.
+    """
+    if len(data.val):
+        return measure(model, data, "val", site, precision)
+    some = Split(data.train.images[:_LOOK], data.train.labels[:_LOOK])
+    check_answers(logits(model, plain_views(data, some, site), engine=site.engine(precision)), "training")
+    return None
 
 
 def plain_views(data: Dataset, split: Split, site: Site) -> Views:

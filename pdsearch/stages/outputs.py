@@ -17,7 +17,7 @@ from pdsearch.stages.keys import outputs_key
 from pdsearch.stages.networks import Network, answering
 from pdsearch.stages.obtain import Made, drain, obtain, tensors
 from pdsearch.stages.site import Site
-from pdsearch.training import logits
+from pdsearch.training import check_answers, logits
 
 __all__ = ["TeacherLogits"]
 
@@ -80,7 +80,9 @@ class TeacherLogits:
         """Return the teacher's logits for all views of an epoch, (N, classes), in the precision it computes in."""
         engine = self.site.engine(self.spec.precision)
         model = answering(self.teacher, self.site, self.spec.precision)
-        return logits(model, self.seen, engine=engine, epoch=epoch, batch_size=_BATCH_SIZE)
+        found = logits(model, self.seen, engine=engine, epoch=epoch, batch_size=_BATCH_SIZE)
+        check_answers(found, "training")
+        return found
 
     @property
     def _epoch_bytes(self) -> int:

@@ -69,7 +69,7 @@ def early_teacher(
 
     entry = yield from obtain(site, "early", key, make)
     model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
-    load(model, tensors(entry))
+    load(model, tensors(entry), where=str(entry.folder))
     return model
 
 

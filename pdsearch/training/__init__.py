@@ -2,7 +2,7 @@
 
 from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.engine import Engine, pick_device, resolve_precision
-from pdsearch.training.evaluate import Batches, accuracy, evaluating, logits
+from pdsearch.training.evaluate import Batches, accuracy, check_answers, evaluating, logits
 from pdsearch.training.loop import fit
 from pdsearch.training.memory import keep_freed_memory
 from pdsearch.training.objective import Objective, hard_labels, towards
@@ -19,6 +19,7 @@ __all__ = [
     "EpochReport",
     "Objective",
     "accuracy",
+    "check_answers",
     "evaluating",
     "fit",
     "hard_labels",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import TrialError
+from pdsearch.models import listed
 from pdsearch.specs import Recipe, derive_seed
 from pdsearch.training.ahead import seen
 from pdsearch.training.captured import Captured, Work
@@ -58,27 +59,29 @@ class Epochs:
             keep: Asked after each step whether to save, with what returns how far the epoch has come.
 
         Raises:
-            TrialError: The training diverged.
+            TrialError: The training diverged, or the network answers with what is no number.
             StorageError: Progress could not be written.
         """
         start = time.perf_counter() - begun.seconds
         seed = derive_seed(self.seed, "epoch", epoch)
         with reproducible(seed, device=self.engine.device, threads=self.engine.threads):
             loss, lr = self._train(epoch, begun, start, keep)
-            if not self.state.finite():
-                raise TrialError(
-                    f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: a weight is not finite"
-                )
-            if not math.isfinite(loss):
-                raise TrialError(
-                    f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: the loss is no number"
-                )
             with self.state.handing_on() as model:
+                self._check(epoch, loss)
                 value = self.evaluate(model)
                 seconds = time.perf_counter() - start
                 report = EpochReport(epoch + 1, self.recipe.epochs, loss, value, lr, seconds)
                 self.state.consider(value)
         return report
+
+    def _check(self, epoch: int, loss: float) -> None:
+        """Refuse to go on from a loss, or with a network, that is no number: asked once an epoch, it costs nothing."""
+        wrong = [*([] if math.isfinite(loss) else ["the loss"]), *self.state.not_finite()]
+        if wrong:
+            raise TrialError(
+                f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: {listed(wrong)} not finite",
+                hint="a smaller learning rate, or warmup_epochs, may help",
+            )
 
     def _train(self, epoch: int, begun: Part, start: float, keep: Keep) -> tuple[float, float]:
         self.state.model.train()

@@ -7,10 +7,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, TrialError
 from pdsearch.training.engine import Engine
 
-__all__ = ["Batches", "accuracy", "evaluating", "logits"]
+__all__ = ["Batches", "accuracy", "check_answers", "evaluating", "logits"]
 
 
 class Batches(Protocol):
@@ -48,7 +48,13 @@ def logits(
 
 
 def accuracy(
-    model: nn.Module, views: Batches, labels: Tensor, *, engine: Engine, batch_size: int = 1000
+    model: nn.Module,
+    views: Batches,
+    labels: Tensor,
+    *,
+    engine: Engine,
+    batch_size: int = 1000,
+    kind: str = "",
 ) -> float:
     """Return the share of images whose largest logit is their label's, in [0, 1].
 
@@ -58,11 +64,36 @@ def accuracy(
         labels: int64 (N,).
         engine: Device and precision.
         batch_size: Images at once.
+        kind: What a message calls the images, "validation" say.
 
     Raises:
         ConfigError: There are no images.
+        TrialError: A logit is not finite: the largest of such logits says nothing.
     """
     if len(views) == 0:
         raise ConfigError("no image to measure accuracy on", where="data.val_fraction", hint="make it larger")
-    answers = logits(model, views, engine=engine, batch_size=batch_size).argmax(dim=1)
-    return int((answers == labels.to(answers.device)).sum()) / len(views)
+    answers = logits(model, views, engine=engine, batch_size=batch_size)
+    right = answers.argmax(dim=1) == labels.to(answers.device)
+    found, finite = torch.stack([right, answers.isfinite().all(dim=1)]).sum(dim=1).tolist()
+    _check(finite, len(views), kind)
+    return float(found) / len(views)
+
+
+def check_answers(answers: Tensor, kind: str) -> None:
+    """Refuse logits, (N, classes), of which one is not finite.
+
+    Args:
+        answers: The logits.
+        kind: What a message calls their images, "training" say.
+
+    Raises:
+        TrialError: One is.
+    """
+    _check(int(answers.isfinite().all(dim=1).sum()), len(answers), kind)
+
+
+def _check(finite: int, images: int, kind: str) -> None:
+    if finite < images:
+        raise TrialError(
+            f"the logits of {images - finite} of {images}{kind and f' {kind}'} images are not finite"
+        )

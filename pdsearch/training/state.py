@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
+from pdsearch.models import not_finite, state_of, was_not_finite
 from pdsearch.specs import Json, Recipe
 from pdsearch.training.average import Average
 from pdsearch.training.engine import Engine
@@ -27,6 +28,7 @@ class TrainingState:
 
     def __init__(self, model: nn.Module, recipe: Recipe, engine: Engine) -> None:
         self.model = engine.place(model)
+        self._constants = was_not_finite(model)
         self.optimizer = make_optimizer(model, recipe)
         self._trained = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         self.scaler = engine.scaler()
@@ -87,11 +89,9 @@ class TrainingState:
         elif self._average is not None:
             self.model.load_state_dict(self._average.weights)
 
-    def finite(self) -> bool:
-        """Return whether every weight is a number."""
-        # One sum per tensor and one transfer; a sum of finite float32 values cannot overflow in float64.
-        sums = [parameter.detach().double().sum() for parameter in self.model.parameters()]
-        return bool(torch.stack(sums).isfinite().all())
+    def not_finite(self) -> list[str]:
+        """Return the names of parameters and buffers that hold NaN or an infinity since the training began."""
+        return not_finite(state_of(self.model), but=self._constants)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name: contiguous copies on the CPU."""

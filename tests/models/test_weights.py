@@ -55,6 +55,13 @@ def test_a_prefix_of_some_names_is_a_name(tmp_path: Path) -> None:
     assert list(read_weights(tmp_path / "weights.pt")) == ["module.a", "b"]
 
 
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    broken = {**STATE, "1.running_var": torch.full((4,), torch.inf), "3.bias": torch.full((2,), torch.nan)}
+    with pytest.raises(ConfigError, match=r"^a\.pth: 1\.running_var and 3\.bias are not finite") as caught:
+        fit_weights(network(), broken, where="a.pth")
+    assert caught.value.hint
+
+
 class Bomb:
     """Something that would run code when unpickled."""
 

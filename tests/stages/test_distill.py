@@ -6,15 +6,38 @@ from pathlib import Path
 import pytest
 
 from pdsearch.events import Report
-from pdsearch.specs import TrialSpec
+from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.stages.distill import Taught, distill
 from pdsearch.stages.keys import student_key
 from pdsearch.stages.networks import measure
 from pdsearch.stages.prune import teacher
 from pdsearch.stages.site import Site
 from pdsearch.stages.student import Student, student
+from tests.own_code import Author, author
 from tests.stages.counting import counted
-from tests.stages.digits import ALONE, MOVING, RECIPE, SPEC, data, distilled, finish, site, stored
+from tests.stages.digits import ALONE, DENSE, MOVING, RECIPE, SPEC, data, distilled, finish, run, site, stored
+
+__all__ = ["author"]
+
+
+MUTE = """
+import torch
+from torch import nn
+
+
+class Mute(nn.Module):
+    def __init__(self, size, classes):
+        super().__init__()
+        self.last = nn.Linear(size, classes)
+
+    def forward(self, images):
+        logits = self.last(images.flatten(1))
+        return logits if self.training else logits / 0
+
+
+def mute(*, num_classes, channels, image_size):
+    return Mute(channels * image_size**2, num_classes)
+"""
 
 
 def taught(spec: TrialSpec, at: Site) -> tuple[list[Report], Taught, Student]:
@@ -91,3 +114,23 @@ def test_a_training_cut_off_replays_its_reports_and_ends_with_the_same_bytes(
 def test_a_seed_makes_another_student(here: Site) -> None:
     first, second = taught(MOVING, here)[0], taught(distilled(MOVING, seed=1), here)[0]
     assert [report.loss for report in first] != [report.loss for report in second]
+
+
+def test_a_network_that_answers_with_what_is_no_number_is_never_stored(
+    here: Site, tmp_path: Path, author: Author
+) -> None:
+    module = author.write(MUTE)
+    for part, spec in (
+        ("student", replace(DENSE, student=StudentSpec(f"{module}:mute"))),
+        (
+            "student",
+            replace(DENSE, student=StudentSpec(f"{module}:mute"), data=replace(DENSE.data, val_fraction=0.0)),
+        ),
+        (f"teacher {module}:mute", replace(SPEC, teacher=replace(SPEC.teacher, model=f"{module}:mute"))),
+    ):
+        _, outcome = run(spec, here)
+        assert outcome.state == "failed"
+        assert outcome.reason is not None
+        assert outcome.reason.startswith(f"{part}: the logits of ")
+        assert "images are not finite" in outcome.reason
+    assert {path.split("/")[0] for path in stored(tmp_path)} == {"data", "teacher", "outputs"}

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
+from pdsearch.errors import TrialError
 from pdsearch.pruning import Mask
 from pdsearch.stages.networks import blank, load, measure, packed
 from pdsearch.stages.prune import teacher
@@ -22,6 +24,13 @@ def test_weights_and_mask_are_packed_and_loaded(here: Site) -> None:
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
     assert load(other, packed(model)) is None
+
+
+def test_an_artifact_that_is_no_number_is_one_message(here: Site) -> None:
+    model = blank("convnet_s", (), data(SPEC, here), 0)
+    broken = {**packed(model), "classifier.bias": torch.full((10,), torch.nan)}
+    with pytest.raises(TrialError, match=r"^there: classifier\.bias is not finite in the artifact"):
+        load(model, broken, where="there")
 
 
 def test_initial_weights_depend_on_the_seed_alone(here: Site) -> None:

@@ -114,10 +114,21 @@ def test_a_network_that_diverged_is_not_measured(made: Make, recipe: Recipe) -> 
     def evaluate(_: nn.Module) -> float:
         raise AssertionError("measured")
 
-    with pytest.raises(TrialError, match="diverged in epoch 3 of 4: a weight is not finite"):
-        made(
-            recipe, objective=lambda model, images, *_: model(images).sum() * math.nan, evaluate=evaluate
-        ).run(2)
+    found = []
+    for objective in (
+        lambda model, images, *_: model(images).sum() * math.nan,
+        lambda model, images, *_: model(images).sum() + math.inf,
+        lambda model, images, *_: model(images * 1e30).sum() * 0.0,
+    ):
+        with pytest.raises(TrialError) as caught:
+            made(recipe, objective=objective, evaluate=evaluate).run(2)
+        assert caught.value.hint
+        found.append(caught.value.what.removeprefix("diverged in epoch 3 of 4: "))
+    assert found == [
+        "the loss, 0.weight, 1.weight and 5 more are not finite",
+        "the loss is not finite",
+        "1.running_var is not finite",
+    ]
 
 
 def test_a_scaled_step_is_the_step_without_scale(made: Make, recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, TrialError
 from pdsearch.training import Engine, accuracy, evaluating, logits
 
 
@@ -44,6 +44,16 @@ def test_modes_and_statistics_are_left_as_they_were(
     accuracy(model, views, views.labels, engine=engine)
     assert [module.training for module in model.children()] == [True, False, True, True, True, True]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_logits_that_are_no_numbers_have_no_accuracy(
+    value: float, views: Any, build: Callable[..., nn.Module], engine: Engine
+) -> None:
+    model = build()
+    model.register_forward_hook(lambda _module, _images, found: found.index_fill(0, torch.tensor([3]), value))
+    with pytest.raises(TrialError, match=r"^the logits of 3 of 50 test images are not finite$"):
+        accuracy(model, views, views.labels, engine=engine, batch_size=20, kind="test")
 
 
 def test_no_images_is_an_error(views: Any, build: Callable[..., nn.Module], engine: Engine) -> None:

@@ -72,10 +72,23 @@ def test_one_weight_that_is_no_number_is_noticed(
     value: float, build: Build, recipe: Recipe, engine: Engine
 ) -> None:
     state = TrainingState(build(), recipe, engine)
-    assert state.finite()
+    assert state.not_finite() == []
     with torch.no_grad():
         list(state.model.parameters())[-1].view(-1)[-1] = value
-    assert not state.finite()
+        state.model[1].running_var[0] = value  # type: ignore[index]
+    assert state.not_finite() == ["5.bias", "1.running_var"]
+
+
+def test_a_mask_that_a_network_was_built_with_is_no_fault(
+    build: Build, recipe: Recipe, engine: Engine
+) -> None:
+    model = build()
+    model.register_buffer("seen", torch.tensor([0.0, -torch.inf]))
+    model.register_buffer("mean", torch.zeros(2), persistent=False)
+    state = TrainingState(model, recipe, engine)
+    assert state.not_finite() == []
+    model.get_buffer("mean").fill_(torch.nan)
+    assert state.not_finite() == ["mean"]
 
 
 def test_large_weights_are_numbers_though_their_sum_is_none_in_float32(
@@ -85,7 +98,7 @@ def test_large_weights_are_numbers_though_their_sum_is_none_in_float32(
     with torch.no_grad():
         for parameter in state.model.parameters():
             parameter.fill_(3e38)
-    assert state.finite()
+    assert state.not_finite() == []
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
