@@ -9,6 +9,7 @@ from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.scheduler import JobScheduler, WhenDone
 from pdsearch.cluster.searcher import JobSearcher
 from pdsearch.cluster.session import Session
+from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
 from pdsearch.cluster.trainable import JobTrainable
 from pdsearch.jobs import Work
 from pdsearch.space import Resources
@@ -62,9 +63,8 @@ def run(
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)
-    needs = {"cpu": resources.cpu, **({"gpu": resources.gpu} if resources.gpu else {})}
     tuner = tune.Tuner(
-        tune.with_resources(trainable, needs),
+        tune.with_resources(trainable, _needs(resources)),
         tune_config=tune.TuneConfig(
             num_samples=-1,
             search_alg=searcher,
@@ -85,6 +85,16 @@ def run(
     _fit(tuner, guarded)
     if guarded.error is not None:
         raise guarded.error
+
+
+def _needs(resources: Resources) -> dict[str, float]:
+    """Return what a trial uses, in Tune's words."""
+    needs: dict[str, float] = {"cpu": resources.cpu}
+    if resources.gpu:
+        needs["gpu"] = resources.gpu
+    if resources.accelerator:
+        needs[accelerator_resource(resources.accelerator)] = ACCELERATOR_SHARE
+    return needs
 
 
 def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:

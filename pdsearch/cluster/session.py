@@ -51,7 +51,13 @@ class Session:
 
 @contextmanager
 def session(
-    *, address: str | None, cpu: int, gpu: float, workers: int | None, verbose: bool
+    *,
+    address: str | None,
+    cpu: int,
+    gpu: float,
+    workers: int | None,
+    verbose: bool,
+    accelerator: str | None = None,
 ) -> Iterator[Session]:
     """Join a cluster, or start a Ray that listens on this machine alone, wants a token, and is gone afterwards.
 
@@ -61,6 +67,7 @@ def session(
         gpu: GPUs of a trial.
         workers: Trials at once; None is as many as fit.
         verbose: Let Ray's log lines through.
+        accelerator: Kind of GPU of a trial, as Ray names it; None takes any.
 
     Raises:
         ConfigError: The cluster cannot be joined, the address is of a kind that loses work, or a trial on this machine
@@ -90,9 +97,9 @@ def session(
                 logging.getLogger(name).setLevel(level)
             # It warns of every trial whose metrics Tune itself did not write: of all of them.
             logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-            fitting = GrowingSlots(cpu, gpu, workers)
+            fitting = GrowingSlots(cpu, gpu, workers, accelerator)
             if gpu and not address and not fitting.fit:  # None will join: the run would wait for ever.
-                raise _no_gpu(gpu)
+                raise _no_gpu(gpu, accelerator)
             with nullcontext() if verbose else _muted():
                 yield Session(folder, fitting if address else FixedSlots(workers or max(1, fitting.fit)))
         finally:
@@ -101,14 +108,15 @@ def session(
                 remove_folder(folder)
 
 
-def _no_gpu(gpu: float) -> ConfigError:
+def _no_gpu(gpu: float, accelerator: str | None) -> ConfigError:
     """Return what a machine that has no room for a trial says; its CPUs are as many as are asked for."""
     import ray
 
     there = ray.cluster_resources().get("GPU", 0)
+    kind = f" of the kind {accelerator}" if accelerator else ""
     hint = "set resources.gpu to 0 to train on CPUs, or join a cluster that has GPUs with --address"
     return ConfigError(
-        f"a trial asks for {gpu:g} GPU, and Ray sees {there:g} on this machine",
+        f"a trial asks for {gpu:g} GPU{kind}, and Ray sees {there:g}{kind and ' of any kind'} on this machine",
         where="resources.gpu",
         hint=hint,
     )

@@ -40,7 +40,7 @@ def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint
         objectives=_objectives(draft),
         constraints=constraints,
         confirm=_confirm(draft),
-        resources=Resources(file.resources.cpu, file.resources.gpu, file.resources.cuda_graphs),
+        resources=Resources(**file.resources.model_dump()),
         precision=file.precision,
         storage=file.storage,
         warnings=warnings_on(draft),

@@ -34,7 +34,7 @@ def to_json(space: "Space") -> dict[str, Json]:
         "objectives": [asdict(objective) for objective in space.objectives],
         "constraints": [str(constraint) for constraint in space.constraints],
         "confirm": asdict(space.confirm) if space.confirm else "off",
-        "resources": asdict(space.resources),
+        "resources": {name: value for name, value in asdict(space.resources).items() if value is not None},
         "precision": space.precision,
         "storage": space.storage,
     }

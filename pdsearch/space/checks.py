@@ -43,6 +43,7 @@ def check_whole(draft: Draft) -> None:
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
+    _check_accelerator(draft)
     check_without_validation(draft)
 
 
@@ -175,3 +176,10 @@ def _check_trials(draft: Draft) -> None:
         draft.complain(
             "search.trials is missing", "search.trials", "say how many trials to run, e.g. `trials: 60`"
         )
+
+
+def _check_accelerator(draft: Draft) -> None:
+    resources = draft.file.resources
+    if resources.accelerator is not None and not resources.gpu:
+        hint = "set resources.gpu, or remove it"
+        draft.complain("no GPU is asked for, so its kind has no effect", "resources.accelerator", hint)

@@ -111,11 +111,19 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial uses; a fraction of a GPU shares one, whose steps may be captured as CUDA graphs."""
+    """What one trial uses.
+
+    Args:
+        cpu: Cores, at least 1.
+        gpu: Share of one GPU, in [0, 1], a whole number of ten-thousandths.
+        cuda_graphs: Whether a GPU's steps may be captured as CUDA graphs.
+        accelerator: Kind of GPU, as Ray names it; None takes any.
+    """
 
     cpu: int
     gpu: float
     cuda_graphs: bool = True
+    accelerator: str | None = None
 
 
 @dataclass(frozen=True)

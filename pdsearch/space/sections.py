@@ -266,8 +266,13 @@ class ConfirmSection(Section):
 class ResourcesSection(Section):
     """What one trial uses."""
 
-    cpu: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="CPU cores.")
-    gpu: Annotated[float, Field(ge=0, le=1_000)] = Field(0.0, description="GPUs; a fraction shares one.")
+    cpu: Annotated[int, Field(ge=1, le=1_024)] = Field(1, description="CPU cores.")
+    gpu: Annotated[float, BeforeValidator(words.gpu), Field(ge=0, le=1)] = Field(
+        0.0, description="The share of a GPU: 1 is a whole one, 0.5 lets two trials share one, 0 is none."
+    )
+    accelerator: Annotated[str, Field(pattern=STUDY_NAME)] | None = unset(
+        "The kind of GPU on a cluster of several kinds, as Ray names it, e.g. A100; any where left out."
+    )
     cuda_graphs: bool = Field(
         True, description="Capture a GPU's steps where that is faster; the same results."
     )

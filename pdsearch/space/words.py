@@ -1,5 +1,6 @@
 """Which words may stand in a field? Names of parts, metrics, times, folders; each with its complaint."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "checkpoint",
     "complaint",
     "duration",
+    "gpu",
     "ledger",
     "loss",
     "method",
@@ -35,6 +37,9 @@ __all__ = [
 
 METRICS = ("student.val_accuracy", "student.params", "student.flops", "student.latency")
 """What can be an objective or have a constraint."""
+
+GPU_UNITS = 10_000
+"""Ray's units of a GPU. Shares are rounded down to them: a seventh must fit seven times, as it is meant."""
 
 
 def complaint(what: str, hint: str) -> PydanticCustomError:
@@ -105,6 +110,22 @@ def number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise complaint(f"expected a number, got {show(value)}", "write a number")
     return value
+
+
+def gpu(value: Any) -> Any:
+    """Accept a share of one GPU, rounded down to what Ray counts; other values are left to the field's own rules."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return value
+    if value > 1:
+        raise complaint(
+            f"a trial trains on one GPU at most, and {show(value)} would hold more of them",
+            "write 1 for a whole GPU, or a share such as 0.5 or 0.25, which packs several trials on one",
+        )
+    share = math.floor(value * GPU_UNITS + 1e-6) / GPU_UNITS
+    if value > 0 and share == 0:
+        hint = f"write {1 / GPU_UNITS:g} or more, or 0 for none"
+        raise complaint(f"Ray counts GPUs in shares of {1 / GPU_UNITS:g}, and {show(value)} is less", hint)
+    return share
 
 
 def option(value: Any) -> Any:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from pydantic import ValidationError
 
@@ -32,6 +34,24 @@ def complaint(document: dict[str, object]) -> str:
         ),
         ({"objectives": [{"metric": "student.params", "gaol": 1}]}, "f key objectives[0].gaol: unknown key"),
         ({"resources": {"gpu": -1}}, "-1 is out of range\n  -> must be at least 0"),
+        (
+            {"resources": {"gpu": 2}},
+            "one GPU at most, and 2 would hold more of them\n  -> write 1 for a whole",
+        ),
+        (
+            {"resources": {"gpu": 1.5}},
+            "f key resources.gpu: a trial trains on one GPU at most, and 1.5 would",
+        ),
+        ({"resources": {"gpu": 1.0001}}, "and 1.0001 would hold more"),
+        ({"resources": {"gpu": 1e-5}}, "Ray counts GPUs in shares of 0.0001, and 1e-05 is less\n  -> write"),
+        ({"resources": {"gpu": math.nan}}, "f key resources.gpu: expected a finite number, got nan"),
+        ({"resources": {"gpu": math.inf}}, "f key resources.gpu: expected a finite number, got inf"),
+        ({"resources": {"gpu": True}}, "f key resources.gpu: expected a number, got true"),
+        ({"resources": {"cpu": 0}}, "f key resources.cpu: 0 is out of range\n  -> must be at least 1"),
+        ({"resources": {"cpu": 1_000_000}}, "1000000 is out of range\n  -> must be at most 1024"),
+        ({"resources": {"cpu": 0.5}}, "f key resources.cpu: expected a whole number, got 0.5"),
+        ({"resources": {"cpu": math.nan}}, "f key resources.cpu: expected a whole number, got nan"),
+        ({"resources": {"accelerator": "A100 80GB"}}, "f key resources.accelerator: 'A100 80GB' is no name"),
         ({"search": {"trials": 2**40}}, "is out of range\n  -> must be at most 1000000"),
         (
             {"data": {"source": "digits", "val_fraction": 1.5}},
