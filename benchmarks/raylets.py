@@ -1,5 +1,6 @@
 """A Ray cluster of several nodes on this machine, each one a `ray start` of its own that may be killed."""
 
+import json
 import os
 import secrets
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+
+from pdsearch.cluster.slots import accelerator_resource
 
 __all__ = ["Node", "Raylets"]
 
@@ -96,15 +99,31 @@ class Raylets:
         port = self.jobs.rpartition(":")[2]
         shown = ["--dashboard-host=127.0.0.1", f"--dashboard-port={port}"] if dashboard else []
         self.head = self._start(
-            "--head", f"--port={self.port}", *(shown or ["--include-dashboard=false"]), "--num-cpus=0"
+            "--head",
+            f"--port={self.port}",
+            *(shown or ["--include-dashboard=false"]),
+            "--num-cpus=0",
+            "--num-gpus=0",
         )
         self.head.wait()
 
-    def add(self, cpus: int = 1, *, count: int = 1) -> list[Node]:
-        """Start nodes for so many trials of one CPU each, and return them when they have joined."""
+    def add(
+        self, cpus: int = 1, *, gpus: int = 0, accelerator: str | None = None, count: int = 1
+    ) -> list[Node]:
+        """Start nodes for so many trials of one CPU each, and return them when they have joined.
+
+        Args:
+            cpus: CPUs that Ray is told of, of each node.
+            gpus: GPUs that Ray is told of; there need not be any.
+            accelerator: Their kind, as Ray names it.
+            count: How many such nodes.
+        """
+        words = [f"--address={self.address}", f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
+        if accelerator:
+            words.append("--resources=" + json.dumps({accelerator_resource(accelerator): 1}))
         nodes = []
         for _ in range(count):  # One after another: two that start at once may choose the same sockets.
-            nodes.append(self._start(f"--address={self.address}", f"--num-cpus={cpus}"))
+            nodes.append(self._start(*words))
             nodes[-1].wait()
         return nodes
 
@@ -125,7 +144,6 @@ class Raylets:
         common = (
             f"--node-ip-address=127.0.0.{len(self.nodes) + 2}",
             "--object-store-memory=80000000",
-            "--num-gpus=0",
             "--block",
         )
         with log.open("wb") as stream:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,13 @@ class Silent:
         return lambda *_: None
 
 
-def space(folder: Path, *, trials: int, sampler: str, epochs: int = 1) -> Space:
+def space(
+    folder: Path, *, trials: int, sampler: str, epochs: int = 1, overrides: Sequence[str] = ()
+) -> Space:
     """Return a space of six parameters, one of them conditional."""
     file = folder / "space.yaml"
     file.write_text(SPACE.format(trials=trials, sampler=sampler, epochs=epochs, storage=folder / "runs"))
-    return load(file)
+    return load(file, overrides)
 
 
 def answers(job: Job) -> Generator[Event, None, None]:
