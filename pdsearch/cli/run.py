@@ -2,8 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,7 +90,8 @@ def _search(
     from pdsearch.search.preflight import crowd, room
     from pdsearch.search.study import open_study
 
-    with telling(observer.say), open_study(space, observer, alone=not address) as study:
+    ask = partial(_ask_workers, space, observer.say, address=address, verbose=verbose)
+    with telling(observer.say), open_study(space, observer, ask_workers=ask if address else None) as study:
         if not study.agenda.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
             for warning in (room(space, study.root), None if address else crowd(space, at_once)):
@@ -137,33 +139,54 @@ def _serially(study: Any, space: Space) -> None:
     serial.run(study.agenda, site)
 
 
-def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | None, verbose: bool) -> None:
+def _ask_workers(space: Space, say: Callable[[str], None], *, address: str | None, verbose: bool) -> bool:
+    """Return whether the devices of a cluster's workers compute in bf16."""
+    say(f"joining the Ray cluster at {address} to ask what its devices compute in")
+    with _session(space, address=address, workers=None, verbose=verbose) as ray_session:
+        from pdsearch.cluster.probe import workers_compute_bf16
+
+        return workers_compute_bf16(ray_session.slots, say)
+
+
+def _session(
+    space: Space, *, address: str | None, workers: int | None, verbose: bool
+) -> AbstractContextManager[Any]:
     from pdsearch.cluster.session import session
 
     resources = space.resources
-    if address:
-        # One that is gone takes a minute to tell.
-        study.agenda.observer.say(f"joining the Ray cluster at {address}")
-    with session(
+    return session(
         address=address,
         cpu=resources.cpu,
         gpu=resources.gpu,
+        accelerator=resources.accelerator,
         workers=workers or space.search.concurrency,
         verbose=verbose,
-    ) as ray_session:
+    )
+
+
+def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | None, verbose: bool) -> None:
+    from pdsearch.training import pick_device
+
+    say = study.agenda.observer.say
+    if address:
+        # One that is gone takes a minute to tell.
+        say(f"joining the Ray cluster at {address}")
+    else:
+        pick_device(space.resources.gpu)  # Torch may see fewer than Ray.
+    with _session(space, address=address, workers=workers, verbose=verbose) as ray_session:
         from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
 
         with _examined(study, space, ray_session) if address else nullcontext() as node:
             runner.run(
                 study.agenda,
                 ray_session,
-                resources=resources,
+                resources=space.resources,
                 artifacts=study.artifacts,
                 progress=study.progress,
                 folder=study.folder,
                 patience_s=space.search.trial_timeout,
                 node=node,
-                say=study.agenda.observer.say,
+                say=say,
             )
 
 
@@ -175,9 +198,10 @@ def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, 
     from pdsearch.search.describe import absolute
 
     data = space.resolve(space.defaults()).data
+    code = dict(study.describe.code)
     files = [absolute(path) for path in study.describe.checkpoints]
     files += [absolute(str(data.root))] if must_be_there(data) else []
-    with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
+    with expected(study.folder, code=code, files=files, gpu=space.resources.gpu) as asked:
         check_nodes(ray_session.slots.nodes(), asked)
         yield asked
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["examine", "versions_here"]
+__all__ = ["computes_bf16", "examine", "present", "versions_here"]
 
 _SEEN_WITHIN_S = 10.0
 """A network mount may know for some seconds that a file is not there, when it has just been written elsewhere."""
@@ -34,16 +34,27 @@ def examine(asked: dict[str, Any]) -> dict[str, str] | None:
     """Return why no trial can run here, or None.
 
     Args:
-        asked: What the driver expects: versions; root, marker and token of the storage; code (name: hash); files.
+        asked: What the driver expects: versions; root, marker and token of the storage; code (name: hash); files; the
+            share of a GPU that a trial trains on.
 
     Returns:
         "kind" ("node" or "storage"), "what" is wrong, and "hint", what to do.
     """
-    for look in (_versions, _storage, _files, _own_code):
+    for look in (_versions, _storage, _files, _own_code, _gpu):
         wrong = look(asked)
         if wrong is not None:
             return dict(zip(("kind", "what", "hint"), wrong, strict=True))
     return None
+
+
+def computes_bf16(gpu: float) -> bool:
+    """Return whether the device that a trial gets here computes in bf16; asked of a node that is fit."""
+    engine = importlib.import_module("pdsearch.training.engine")
+    return bool(engine.computes_bf16("cuda" if gpu else "cpu"))
+
+
+def present() -> None:
+    """Nothing: that it runs says that there is room for a trial somewhere."""
 
 
 def _versions(asked: dict[str, Any]) -> tuple[str, str, str] | None:
@@ -136,6 +147,16 @@ def _own_code(asked: dict[str, Any]) -> tuple[str, str, str] | None:
         except Exception as error:  # The user's module may raise anything.
             return "node", f"its {name} cannot be imported: {getattr(error, 'what', error)}", hint
     return None
+
+
+def _gpu(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    if not asked["gpu"] or importlib.import_module("torch").cuda.is_available():
+        return None
+    return (
+        "node",
+        "Ray gives trials a GPU there, but torch sees none",
+        "install a driver that fits its torch, or start its Ray with --num-gpus=0",
+    )
 
 
 def _code() -> str:

@@ -38,7 +38,7 @@ class JobTrainable(tune.Trainable):
         self._site = Site(
             open_store(at(place["artifacts"])),
             at(place["progress"]),
-            device=pick_device(place["gpu"]),
+            device=pick_device(place["gpu"] if self._refusal is None else 0),
             logs=at(place["logs"]),
             patience_s=place["patience_s"],
             graphs=place["graphs"],

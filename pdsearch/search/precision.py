@@ -9,7 +9,7 @@ from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
 from pdsearch.stages.rehearsal import Untrained
 from pdsearch.training import resolve_precision
-from pdsearch.training.engine import why_fp32
+from pdsearch.training.engine import computes_bf16, why_fp32
 
 __all__ = ["AUTO", "Precision", "choose_precision", "kept_precision"]
 
@@ -30,24 +30,29 @@ class Precision:
     reason: str
 
 
-def choose_precision(space: Space, untrained: Untrained) -> Precision:
+def choose_precision(space: Space, untrained: Untrained, *, workers: bool | None = None) -> Precision:
     """Return the precision of a study that begins, whatever else its space searches.
 
     Args:
         space: What is searched; its first student counts.
         untrained: Where that student, or the teacher that shapes it, is built to be looked at.
+        workers: Whether the devices of the workers compute in bf16; None takes them to be like this machine's.
 
     Raises:
         ConfigError: It cannot be built.
     """
     if space.precision != AUTO:
         return Precision(resolve_precision(space.precision, "cpu"), "as the space says")
+    who = "" if workers is None else ", say the workers"
     if space.resources.gpu > 0:
-        # The head of a cluster often has no GPU itself; the cards of its workers are taken to know bf16.
-        return Precision(resolve_precision(AUTO, "cuda") if torch.cuda.is_available() else "bf16", AUTO)
+        # A head without a GPU, before its workers are asked: most cards know bf16.
+        able = not torch.cuda.is_available() or computes_bf16("cuda") if workers is None else workers
+        return Precision(resolve_precision(AUTO, "cuda", bf16=able), f"{AUTO}{who}")
     weights, depthwise = _looked_at(space, untrained)
-    reason = why_fp32(weights, depthwise=depthwise)
-    return Precision("fp32" if reason else "bf16", f"auto: {reason or 'this CPU has instructions for it'}")
+    reason = why_fp32(weights, depthwise=depthwise, bf16=computes_bf16("cpu") if workers is None else workers)
+    return Precision(
+        "fp32" if reason else "bf16", f"{AUTO}: {reason or 'this CPU has instructions for it'}{who}"
+    )
 
 
 def kept_precision(space: Space, began: str) -> Precision:

@@ -1,6 +1,6 @@
 """How is a study opened? As its only driver: its folder, what it resolved, its identity, its journal, its agenda."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from pdsearch.search.ledger import Ledger
 from pdsearch.search.listed import Listed
 from pdsearch.search.own_code import own_code
 from pdsearch.search.phases import Phases
-from pdsearch.search.precision import Precision, choose_precision, kept_precision
+from pdsearch.search.precision import AUTO, Precision, choose_precision, kept_precision
 from pdsearch.search.records import Records
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
@@ -68,14 +68,17 @@ class Study:
 
 
 @contextmanager
-def open_study(space: Space, observer: Observer, *, alone: bool = False) -> Iterator[Study]:
+def open_study(
+    space: Space, observer: Observer, *, ask_workers: Callable[[], bool] | None = None
+) -> Iterator[Study]:
     """Open a study, begun before or not, as its only driver.
 
     Args:
         space: What is searched.
         observer: Is told what happens.
-        alone: Its trials run on this machine: one that lacks the GPU they ask for begins nothing, since what it would
-            settle for ever, the precision, is that of a GPU.
+        ask_workers: Asks the workers of a cluster whether their devices compute in bf16, when a study begins whose
+            precision is `auto`. None: trials run on this machine, and one that lacks the GPU they ask for begins
+            nothing.
 
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
@@ -95,13 +98,13 @@ def open_study(space: Space, observer: Observer, *, alone: bool = False) -> Iter
     )
     with _held(folder) as lease:
         began = begun(folder)
-        if alone and began is None:
+        if ask_workers is None and began is None:
             pick_device(space.resources.gpu)
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
-        found, precision = _resolved(space, found, began, images, site, observer)
+        found, precision = _resolved(space, found, began, images, site, observer, ask_workers)
         identify(space, folder, found, began)
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
@@ -135,6 +138,7 @@ def _resolved(
     images: DataSpec,
     site: Site,
     observer: Observer,
+    ask_workers: Callable[[], bool] | None,
 ) -> tuple[Description, Precision]:
     """Settle the precision and try what the space asks for; trials are tried where a study begins."""
     untrained = None
@@ -148,6 +152,10 @@ def _resolved(
     check_outside(space, found, site)
     if untrained is not None:
         check_trials(space, found, untrained)
+        if ask_workers is not None and space.precision == AUTO:
+            # After all that can be refused here: a worker may have to be waited for, and paid for.
+            precision = choose_precision(space, untrained, workers=ask_workers())
+            found = replace(found, precision=precision.name)
     return found, precision
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.training.graph import CudaGraph, Graph
 
-__all__ = ["Engine", "pick_device", "resolve_precision", "why_fp32"]
+__all__ = ["Engine", "computes_bf16", "pick_device", "resolve_precision", "why_fp32"]
 
 TINY_WEIGHTS = 30_000
 """Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/precision.py): convnet_m,
@@ -100,7 +100,21 @@ def pick_device(gpu: float) -> str:
     return "cuda"
 
 
-def resolve_precision(name: str, device: str, *, weights: int | None = None, depthwise: bool = False) -> str:
+def computes_bf16(device: str) -> bool:
+    """Return whether a device of this machine computes in bf16, without emulating it."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def resolve_precision(
+    name: str,
+    device: str,
+    *,
+    weights: int | None = None,
+    depthwise: bool = False,
+    bf16: bool | None = None,
+) -> str:
     """Return the precision that "auto" stands for on a device; any other known name stands for itself.
 
     On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 where it has instructions for it and the student is
@@ -113,24 +127,26 @@ def resolve_precision(name: str, device: str, *, weights: int | None = None, dep
         device: Type of the device.
         weights: Number of the student's; None where it is not known.
         depthwise: Whether it has depthwise convolutions.
+        bf16: Whether the device computes in bf16; None looks at this machine's.
 
     Raises:
         ConfigError: The name is unknown.
     """
     if name != "auto":
         return Engine(precision=name).precision
+    able = computes_bf16(device) if bf16 is None else bf16
     if torch.device(device).type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "fp32" if why_fp32(weights, depthwise=depthwise) else "bf16"
+        return "bf16" if able else "fp16"
+    return "fp32" if why_fp32(weights, depthwise=depthwise, bf16=able) else "bf16"
 
 
-def why_fp32(weights: int | None, *, depthwise: bool) -> str | None:
-    """Return why this CPU trains a student faster in float32 than in bf16; None where it does not."""
+def why_fp32(weights: int | None, *, depthwise: bool, bf16: bool) -> str | None:
+    """Return why a CPU, with instructions for bf16 or without, trains a student faster in float32, or None."""
     if weights is not None and weights < TINY_WEIGHTS:
         return f"a student of {weights:,} weights is too small for bf16 to pay"
     if depthwise:
         return "a CPU computes depthwise convolutions slower in bf16"
-    return None if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "this CPU has no instructions for bf16"
+    return None if bf16 else "this CPU has no instructions for bf16"
 
 
 def _cpu_flags() -> set[str]:

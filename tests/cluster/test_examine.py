@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pdsearch.cluster import examine as module
-from pdsearch.cluster.examine import examine, versions_here
+from pdsearch.cluster.examine import computes_bf16, examine, versions_here
 from pdsearch.dotted import source_hash
 from pdsearch.storage import StorageDeniedError, names, place, remove, replace
 from tests.s3_server import SECRET, S3Server
@@ -30,6 +30,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "token": "token",
         "code": {},
         "files": [str(tmp_path)],
+        "gpu": 0,
     }
 
 
@@ -95,6 +96,24 @@ def test_missing_data_and_code_are_named(asked: dict[str, Any], tmp_path: Path) 
     wrong = examine({**asked, "code": {CODE: "0"}})
     assert wrong is not None
     assert "is not the code the driver has" in wrong["what"]
+
+
+def test_a_node_whose_gpu_torch_does_not_see_is_named(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert examine({**asked, "gpu": 0.5}) is None
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert examine(asked) is None
+    wrong = examine({**asked, "gpu": 0.5})
+    assert wrong is not None
+    assert (wrong["kind"], "torch sees none" in wrong["what"]) == ("node", True)
+    assert "--num-gpus=0" in wrong["hint"]
+
+
+def test_a_node_says_whether_its_device_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdsearch.training.engine.computes_bf16", lambda device: device == "cuda")
+    assert [computes_bf16(gpu) for gpu in (0, 0.25, 1)] == [False, True, True]
 
 
 @pytest.fixture

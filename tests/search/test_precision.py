@@ -10,7 +10,7 @@ import torch
 from pdsearch.data import Dataset, Split
 from pdsearch.errors import ConfigError
 from pdsearch.search import rehearsals
-from pdsearch.search.precision import choose_precision, kept_precision
+from pdsearch.search.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.study import open_study
 from pdsearch.space import parse
 from pdsearch.stages.rehearsal import Untrained
@@ -189,3 +189,62 @@ def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, 
         job = study.agenda.next()
         assert job is not None
         assert job.spec.precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "student", "workers", "expected"),
+    [
+        (1, "convnet_s", True, ("bf16", "auto, say the workers")),
+        (0.5, "convnet_s", False, ("fp16", "auto, say the workers")),
+        (0, "resnet8", True, ("bf16", "auto: this CPU has instructions for it, say the workers")),
+        (0, "resnet8", False, ("fp32", "auto: this CPU has no instructions for bf16, say the workers")),
+    ],
+)
+def test_on_a_cluster_the_workers_settle_it_once(
+    gpu: float,
+    student: str,
+    workers: bool,
+    expected: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx2"} if workers else {"avx512_bf16"})  # The head's.
+    monkeypatch.setattr(rehearsals, "rehearse_lesson", lambda *_: None)
+    asked: list[Path] = []
+
+    def ask() -> bool:
+        asked.append(tmp_path)
+        assert not (tmp_path / "small" / "study.json").exists()
+        return workers
+
+    resources = {"cpu": 1, "gpu": gpu}
+    mine = own(tmp_path, student, resources=resources, data={"source": "digits", "subset": 100})
+    for _ in range(2):
+        with open_study(mine, Watching(), ask_workers=ask) as study:
+            kept = kept_precision(mine, expected[0])
+            assert study.precision == (kept if study.resumed else Precision(*expected))
+            assert study.describe.precision == expected[0]
+    assert len(asked) == 1
+
+
+def test_workers_are_not_asked_where_the_space_says_it(tmp_path: Path) -> None:
+    def ask() -> bool:
+        raise AssertionError
+
+    with open_study(own(tmp_path, "convnet_s", precision="bf16"), Watching(), ask_workers=ask) as study:
+        assert study.describe.precision == "bf16"
+
+
+def test_workers_are_not_waited_for_by_what_is_refused_here(author: Author, tmp_path: Path) -> None:
+    def ask() -> bool:
+        raise AssertionError
+
+    with (
+        pytest.raises(ConfigError, match="cannot be built"),
+        open_study(
+            own(tmp_path, f"{author.write(WHOLE)}:failing", resources={"cpu": 1, "gpu": 1}),
+            Watching(),
+            ask_workers=ask,
+        ),
+    ):
+        pass

@@ -37,12 +37,13 @@ def test_alone_a_machine_without_the_gpu_begins_nothing_but_shows_what_is_there(
     if not torch.cuda.is_available():
         with (
             pytest.raises(ConfigError, match="a GPU is asked for, but torch sees none"),
-            open_study(space(tmp_path, **asked), Watching(), alone=True),
+            open_study(space(tmp_path, **asked), Watching()),
         ):
             pass
         assert not (tmp_path / "small").exists()
-    begin(tmp_path, **asked)  # As on a cluster, whose workers have some.
-    with open_study(space(tmp_path, **asked), Watching(), alone=True) as study:
+    with open_study(space(tmp_path, **asked), Watching(), ask_workers=lambda: True):
+        pass
+    with open_study(space(tmp_path, **asked), Watching()) as study:
         assert study.resumed
 
 
