@@ -20,6 +20,7 @@ from benchmarks.harness import arguments
 from benchmarks.raylets import Raylets
 from benchmarks.scripted import space
 from benchmarks.workers import search
+from pdsearch.cluster import workers
 from pdsearch.events import Outcome
 
 __all__ = ["Case", "Seen", "main", "on_nodes"]
@@ -81,6 +82,7 @@ def _grouped(ended: Sequence[Outcome], name: Callable[[Outcome], str]) -> dict[s
 
 def one(case: Case, address: str, seconds: int) -> Seen:
     """Run a case in this process, on a cluster whose token is in the environment."""
+    workers.WARM_UP_S = 600.0  # All workers are waited for: what fits is counted, not how soon it is up.
     overrides = [f"resources.gpu={case.gpu}", "precision=fp32"]
     overrides += [f"resources.accelerator={case.accelerator}"] if case.accelerator else []
     with tempfile.TemporaryDirectory() as name:

@@ -8,7 +8,7 @@ from pdsearch.jobs import Job
 
 __all__ = ["Workers"]
 
-_WARM_UP_S = 15.0
+WARM_UP_S = 15.0
 """Seconds after the first worker is up that the others are waited for; a cluster may still be growing."""
 
 
@@ -86,7 +86,7 @@ class Workers:
     @property
     def warm(self) -> bool:
         """Whether jobs are handed out: at the start all workers are up, or have had time enough."""
-        late = self._first_up is not None and time.monotonic() - self._first_up >= _WARM_UP_S
+        late = self._first_up is not None and time.monotonic() - self._first_up >= WARM_UP_S
         self._is_warm = self._is_warm or late or 0 < self.fit <= len(self._up)
         return self._is_warm
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.cluster.examine import computes_bf16, examine
 from pdsearch.errors import ConfigError, StorageError
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -69,3 +70,59 @@ def test_a_node_that_has_left_is_no_fault(tmp_path: Path) -> None:
     gone = {"NodeID": "ab" * 28, "NodeManagerAddress": "127.0.0.9"}
     with expected(tmp_path, code={}, files=[]) as asked:
         check_nodes([*ray.nodes(), gone], asked)
+
+
+class Room:
+    """Slots on nodes that come while they are waited for."""
+
+    def __init__(self, *nodes: str, gpu: float = 0.5, coming: str = "") -> None:
+        self.gpu, self._nodes, self._coming = gpu, [*nodes], coming
+
+    def nodes(self) -> list[Any]:
+        return [*self._nodes]
+
+    def news(self) -> str:
+        return "no node; waiting"
+
+    def of_a_task(self) -> dict[str, Any]:
+        self._nodes.append(self._coming)
+        return {"num_cpus": 0}
+
+
+@pytest.mark.parametrize(
+    ("able", "expected", "said"),
+    [
+        ({"a": True, "b": True}, True, ""),
+        ({"a": False, "b": False}, False, ""),
+        ({"a": True, "b": False}, False, "does without bf16, which b would have to emulate"),
+    ],
+)
+def test_all_workers_devices_settle_the_precision(
+    able: dict[str, bool], expected: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pdsearch.cluster import probe
+
+    def answers(nodes: list[str], function: object, asked: Any) -> list[tuple[str, bool | None]]:
+        if function is examine:
+            assert asked["gpu"] == 0.5
+        return [(node, None if function is examine else able[node]) for node in nodes]
+
+    monkeypatch.setattr(probe, "_answers", answers)
+    heard: list[str] = []
+    room: Any = Room(*able)
+    assert probe.workers_compute_bf16(room, heard.append) is expected
+    assert said in "".join(heard)
+    assert bool(heard) == bool(said)
+
+
+def test_the_first_node_is_waited_for_and_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    from pdsearch.cluster import probe
+
+    heard: list[str] = []
+    monkeypatch.setattr(probe, "_LOOK_EVERY_S", 0.0)
+    (node,) = ray.nodes()
+    room: Any = Room(gpu=0, coming=node)
+    assert probe.workers_compute_bf16(room, heard.append) is computes_bf16(0)
+    assert heard == ["no node; waiting: `precision: auto` is settled by a worker's device"]

@@ -1,0 +1,110 @@
+"""Shares of GPUs on nodes of several kinds, real raylets that are told of GPUs which are not there."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.gpu_nodes import Case, on_nodes
+from benchmarks.raylets import Raylets
+from tests.end_to_end.program import ROOT, write
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+PATIENCE_S = 240
+"""Longer than any step takes on a busy machine of two cores."""
+
+FAKED = """
+import sys
+from pdsearch.cli.main import main
+from pdsearch.cluster import examine, probe
+examine._gpu = lambda asked: None
+probe.computes_bf16 = lambda gpu: gpu != 0.5
+sys.exit(main(sys.argv[1:]))
+"""
+"""A driver whose question every device answers with no, as a GPU would that only emulates bf16."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Raylets]:
+    """A node with an A100, one with a T4 and one with neither."""
+    with Raylets() as found:
+        found.add(4, gpus=1, accelerator="A100")
+        found.add(4, gpus=1, accelerator="T4")
+        found.add(2)
+        yield found
+
+
+def command(cluster: Raylets, folder: Path, script: Path | None, **resources: object) -> list[str]:
+    write(folder, ("storage: runs", f"storage: {folder / 'runs'}"))
+    program = ["-m", "pdsearch"] if script is None else [str(script)]
+    words = [f"--set=resources.{name}={value}" for name, value in resources.items()]
+    asked = ["run", "tiny.yaml", "--progress", "lines", "--address", cluster.address, *words]
+    return [sys.executable, *program, *asked]
+
+
+@pytest.mark.parametrize("case", [Case(1, 2), Case(0.5, 4), Case(0.25, 4, "T4")], ids=str)
+def test_as_many_trials_run_as_fit_on_the_cards_and_all_end(cluster: Raylets, case: Case) -> None:
+    seen = on_nodes(case, cluster, seconds=2, patience_s=PATIENCE_S)
+    assert seen.ended == {"complete": case.trials}
+    kinds = {"A100": "127.0.0.3 card 0", "T4": "127.0.0.4 card 0"}
+    cards = {card for kind, card in kinds.items() if case.accelerator in (None, kind)}
+    assert seen.by_card == dict.fromkeys(cards, round(1 / case.gpu))
+    assert seen.at_once == case.fit
+
+
+def test_a_node_whose_gpu_torch_does_not_see_is_named_before_anything_begins(
+    cluster: Raylets, tmp_path: Path
+) -> None:
+    assert not torch.cuda.is_available(), "these nodes' GPUs are numbers"
+    done = subprocess.run(
+        command(cluster, tmp_path, None, gpu=0.5),
+        cwd=tmp_path,
+        env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Ray gives trials a GPU there, but torch sees none" in done.stderr
+    assert "node 127.0.0." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def test_the_first_node_to_come_settles_the_precision(cluster: Raylets, tmp_path: Path) -> None:
+    script, said = tmp_path / "faked.py", tmp_path / "said"
+    script.write_text(FAKED)
+    about = tmp_path / "runs" / "tiny" / "study.json"
+    with said.open("wb") as stream:
+        driver = subprocess.Popen(
+            command(cluster, tmp_path, script, gpu=0.5, accelerator="H100"),
+            cwd=tmp_path,
+            env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+            stdout=stream,
+            stderr=stream,
+        )
+
+    def until(words: str) -> None:
+        last = time.monotonic() + PATIENCE_S
+        while words not in said.read_text():
+            assert driver.poll() is None, said.read_text()
+            assert time.monotonic() < last, said.read_text()
+            time.sleep(0.1)
+
+    try:
+        until("of the kind H100; the nodes have A100, T4); waiting for one to join")
+        assert "`precision: auto` is settled by a worker's device" in said.read_text()
+        assert not about.exists()
+        cluster.add(2, gpus=1, accelerator="H100")
+        # The worker's own look is no fake: a node that came later and has no GPU gets no trial.
+        until("gets no trial: Ray gives trials a GPU there, but torch sees none")
+        assert json.loads(about.read_text())["precision"] == "fp16"
+    finally:
+        driver.kill()
+        driver.wait()
