@@ -19,6 +19,9 @@ from pdsearch.cluster.slots import accelerator_resource
 
 __all__ = ["Node", "Raylets"]
 
+_PATIENCE_S = 300
+"""For a node to start, on a machine that is kept busy."""
+
 
 class Node:
     """One node: the process of `ray start --block`, and what it started."""
@@ -28,7 +31,7 @@ class Node:
 
     def wait(self) -> None:
         """Wait until the node is up."""
-        until = time.monotonic() + 90
+        until = time.monotonic() + _PATIENCE_S
         while "Ray runtime started" not in self._log.read_text():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"no node: {self._log.read_text()}")
@@ -93,7 +96,7 @@ class Raylets:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_JOB_STOP_WAIT_TIME_S": "60",
-            "RAY_raylet_start_wait_time_s": "60",  # of a machine that is busy with the other nodes
+            "RAY_raylet_start_wait_time_s": str(_PATIENCE_S),
         }
         self.nodes: list[Node] = []
         port = self.jobs.rpartition(":")[2]

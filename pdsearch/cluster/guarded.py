@@ -1,4 +1,4 @@
-"""What if the driver's own storage refuses while Tune runs? Tune would wrap the error in its own: so it waits."""
+"""The agenda as Tune may see it: an error that a person is to act on ends the run, and waits until Tune has ended."""
 
 from pdsearch.errors import PdsearchError
 from pdsearch.events import Event, Outcome
@@ -20,6 +20,10 @@ class Guarded:
     def __init__(self, work: Work) -> None:
         self._work = work
         self.error: PdsearchError | None = None
+
+    def give_up(self, error: PdsearchError) -> None:
+        """End the run with an error; the first one counts."""
+        self.error = self.error or error
 
     @property
     def done(self) -> bool:

@@ -1,4 +1,4 @@
-"""How does Ray Tune execute a study? One Tuner over the agenda: warm actors, no snapshots, no restore."""
+"""A study on Ray Tune: one Tuner over the agenda, with warm actors, no snapshots and no restore."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ray import tune
 
 from pdsearch.cluster.guarded import Guarded
-from pdsearch.cluster.scheduler import JobScheduler, WhenDone
+from pdsearch.cluster.scheduler import JobScheduler, Starts, WhenDone
 from pdsearch.cluster.searcher import JobSearcher
 from pdsearch.cluster.session import Session
 from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
@@ -16,9 +16,6 @@ from pdsearch.space import Resources
 from pdsearch.storage import Place, beside
 
 __all__ = ["run"]
-
-_LOST_WORKERS = 3
-"""How often in a row, without a step ahead, a job may lose its worker before it counts as failed."""
 
 
 def run(
@@ -78,7 +75,9 @@ def run(
             storage_path=str((session.folder or beside(folder)) / "tune"),
             verbose=0,
             stop=WhenDone(guarded),
-            failure_config=tune.FailureConfig(max_failures=_LOST_WORKERS),
+            callbacks=[Starts(searcher)],
+            # A trial that is tried again fails for good when a second report of the same death comes in.
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

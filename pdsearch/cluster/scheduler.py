@@ -1,8 +1,9 @@
-"""How does Tune hear what the agenda decides? Results go to the searcher, its answer comes back as Tune's word."""
+"""What Tune hears of the agenda's decisions: results go to the searcher, its answers come back as Tune's words."""
 
+from pathlib import Path
 from typing import Any
 
-from ray.tune import Stopper
+from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -10,7 +11,9 @@ from pdsearch.cluster.messages import REFUSAL, unpacked
 from pdsearch.cluster.searcher import JobSearcher
 from pdsearch.jobs import Work
 
-__all__ = ["JobScheduler", "WhenDone"]
+__all__ = ["JobScheduler", "Starts", "WhenDone"]
+
+_LONGEST_REASON = 400
 
 
 class JobScheduler(FIFOScheduler):
@@ -29,9 +32,8 @@ class JobScheduler(FIFOScheduler):
         return None
 
     def on_trial_error(self, tune_controller: object, trial: Trial) -> None:  # noqa: ARG002 - Tune's
-        """Hear that a trial lost its worker."""
-        if not self._searcher.lose(trial.trial_id):
-            trial.run_metadata.num_failures -= 1
+        """Hear that a trial's worker was lost or failed; the trial ends, so that of further reports nothing comes."""
+        self._searcher.lose(trial.trial_id, reason_of(trial))
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
         """Return Tune's word for "go on" or "stop"."""
@@ -42,14 +44,25 @@ class JobScheduler(FIFOScheduler):
             self._searcher.park(trial.trial_id, result[REFUSAL])
             return str(TrialScheduler.CONTINUE)
         if trial.trial_id in self._searcher.jobs:
-            if self._searcher.recovered(trial.trial_id, events):
-                # What is bounded is losses in a row, without a step ahead between them: on nodes that are lent, a
-                # trial of days may well be moved more often than that.
-                trial.run_metadata.num_failures = 0
             stop = self._searcher.tell(trial.trial_id, events)
         else:
             stop = self._searcher.rest(trial.trial_id)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+
+class Starts(Callback):
+    """Hears when a worker has been set up for a trial and starts it: what fails before that is not the trial's."""
+
+    def __init__(self, searcher: JobSearcher) -> None:
+        self._searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as the searcher."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002 - Tune's
+        """Hear that a worker starts a trial."""
+        self._searcher.workers.start(trial.trial_id)
 
 
 class WhenDone(Stopper):
@@ -69,3 +82,18 @@ class WhenDone(Stopper):
     def stop_all(self) -> bool:
         """Say whether all is done."""
         return self._work.done
+
+
+def reason_of(trial: Trial) -> str:
+    """Return what Ray said of a trial's failure, in one line; Tune writes it into a file and passes nothing on."""
+    file = getattr(trial, "error_file", None)
+    try:
+        text = Path(file).read_text(errors="replace") if file else ""
+    except OSError:
+        text = ""
+    # Tune's heading, then an exception: of one with a traceback its last line, of another one what is not a table.
+    lines = [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]
+    traced = any(line.lstrip().startswith(("Traceback", "File ")) for line in lines)
+    told = lines[-1:] if traced else [line for line in lines if not line.startswith("\t")]
+    reason = " ".join(" ".join(told).split())
+    return reason[:_LONGEST_REASON] or "Ray gave no reason"

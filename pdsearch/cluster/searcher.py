@@ -1,10 +1,12 @@
-"""How does Tune get its trials, and where do its results go? From the agenda and back to it, with no memory of its own.
+"""Tune's trials come from the agenda and their results go back to it, through a searcher that remembers nothing else.
 
 A slot without a job holds a *resting* trial, which keeps its actor until there is a job for it. Where jobs are short,
 an actor that is still starting would otherwise never come up, and at the end of a phase all but one would be dropped.
 
 On a cluster the slots change. A resting trial that finds no room asks an autoscaler for a node, and only while there is
 more to do than room to do it; and slots that found nothing to do for a while are given up, so that their nodes can go.
+
+A trial of Tune's ends with its worker, whatever became of it, and is never tried again: its job goes to another trial.
 """
 
 import json
@@ -15,11 +17,14 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from pdsearch.cluster.deaths import MOST_IN_A_ROW
+from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.messages import unpacked
 from pdsearch.cluster.slots import Slots
 from pdsearch.cluster.workers import Workers
+from pdsearch.errors import PdsearchError
 from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job, Work, job_to_json
+from pdsearch.jobs import Job, job_to_json
 
 __all__ = ["JobSearcher"]
 
@@ -41,7 +46,7 @@ class JobSearcher(Searcher):
 
     def __init__(
         self,
-        work: Work,
+        work: Guarded,
         place: dict[str, Any],
         slots: Slots,
         say: Callable[[str], None] = lambda _text: None,
@@ -90,6 +95,8 @@ class JobSearcher(Searcher):
         """Pass a job's events on; True when the agenda wants it stopped."""
         self.workers.hear(trial_id)
         job = self.jobs.get(trial_id)
+        if job is not None:
+            self.workers.deaths.hear(job.id, events)
         told = [self.work.tell(job, event) for event in events if job and not isinstance(event, Outcome)]
         if any(told):
             self.stopped.add(trial_id)
@@ -103,31 +110,46 @@ class JobSearcher(Searcher):
             self._ready.appendleft(self.jobs.pop(trial_id))
         self.say(f"node {self.workers.where.get(trial_id, 'unknown')} gets no trial: {reason}")
 
-    def lose(self, trial_id: str) -> bool:
-        """Hear that a trial lost its worker; Tune gives it another. False where this death was heard of before."""
-        if not self.workers.lose(trial_id):
-            return False
-        if trial_id in self.jobs:
-            where = self.workers.where.get(trial_id)
-            node = f" on node {where}" if where is not None else ""
-            self.say(
-                f"{self.jobs[trial_id].id} lost its worker{node}; it goes on from its checkpoint in another"
-            )
-        return True
+    def lose(self, trial_id: str, reason: str) -> None:
+        """Hear that Tune has given a trial up, its worker being lost or having failed: its job is for another worker.
 
-    def recovered(self, trial_id: str, events: list[Event]) -> bool:
-        """Say whether a trial that lost a worker has now come further than it ever was before."""
-        return self.workers.deaths.recovered(trial_id, events)
+        Args:
+            trial_id: Which.
+            reason: What Ray said.
+        """
+        where, job = self.workers.where.get(trial_id), self.jobs.get(trial_id)
+        started = self.workers.started(trial_id)
+        self.workers.end(trial_id)
+        if not started:
+            self._in_vain(reason, job)
+        if job is None:
+            return
+        if trial_id in self.stopped:
+            self._finish(job, Outcome("stopped"))
+            return
+        lost = self.workers.deaths.lose(job.id, started=started)
+        if lost > MOST_IN_A_ROW:
+            self._finish(
+                job, Outcome("failed", f"it lost {lost} workers in a row, without a step ahead: {reason}")
+            )
+            return
+        self._ready.appendleft(job)
+        if started:
+            node = f" on node {where}" if where is not None else ""
+            self.say(f"{job.id} lost its worker{node}; it goes on from its checkpoint in another: {reason}")
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Settle a job: stopped, ended, or lost with its worker."""
+        """Settle a job: stopped, ended, or to be given to another worker."""
         job = self.jobs.get(trial_id)
-        outcome = self._outcome(trial_id, unpacked(result), error) if job else None
+        if job is not None and error:  # Tune says so to the scheduler first: then it is settled.
+            self.lose(trial_id, "Ray gave no reason")
+            return
+        outcome = self._outcome(trial_id, unpacked(result)) if job else None
         self.workers.end(trial_id)
         if job is not None and outcome is not None:
-            self.work.finish(job, outcome)
+            self._finish(job, outcome)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the scheduler has passed the result on already."""
@@ -179,11 +201,23 @@ class JobSearcher(Searcher):
             return
         self._ready.extend(self.jobs.pop(name) for name in self.workers.waiting)
         while self._ready:
-            self.work.finish(self._ready.popleft(), Outcome("stopped"))
+            self._finish(self._ready.popleft(), Outcome("stopped"))
 
-    def _outcome(self, trial_id: str, events: list[Event], error: bool) -> Outcome:
-        if error:
-            return Outcome("failed", "its worker was lost again and again")
+    def _in_vain(self, reason: str, job: Job | None) -> None:
+        """Hear that a worker failed before it started anything, which is no job's fault; end the run if all do."""
+        count = self.workers.deaths.in_vain()
+        if count == 1:
+            what = f"{job.id}, which goes to another" if job else "any trial"
+            self.say(f"a worker could not start {what}: {reason}")
+        if self.workers.deaths.hopeless:
+            hint = "nothing finished is lost: mend what Ray says, and run the same command again"
+            self.work.give_up(PdsearchError(f"{count} workers in a row could not start: {reason}", hint=hint))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        self.workers.deaths.forget(job.id)
+        self.work.finish(job, outcome)
+
+    def _outcome(self, trial_id: str, events: list[Event]) -> Outcome:
         if trial_id in self.stopped:
             return Outcome("stopped")
         self.tell(trial_id, events)

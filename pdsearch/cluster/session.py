@@ -20,6 +20,7 @@ _QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -28,7 +29,7 @@ _QUIET = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
 }
 """No snapshots, no log files per trial, no screen of Tune's own: the study holds it all. How many trials wait for a
-worker is the searcher's to say."""
+worker, and what becomes of one that lost its own, is the searcher's to say: Tune tries none again."""
 
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's word, on Linux too, for a node that is no cluster's: without it 127.0.0.1 is taken for the host's address."""

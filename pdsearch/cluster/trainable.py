@@ -1,4 +1,4 @@
-"""What runs in a worker? One job after another in a warm actor: step() is next(), whoever stops it closes it."""
+"""The worker: one job after another in a warm actor. step() is next(), and whoever stops a job closes it."""
 
 import json
 import time
@@ -6,11 +6,13 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
 from pdsearch.artifacts import open_store
 from pdsearch.cluster.messages import batch, packed, refused
+from pdsearch.cluster.own_folder import OwnFolder
 from pdsearch.cluster.probe import refusal_of
 from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome
@@ -27,6 +29,13 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 
 class JobTrainable(tune.Trainable):
     """Runs the job of its configuration, or rests; keeps its site, and so data and teachers, from job to job."""
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        """Go to a folder of its own, before Tune asks for the current one."""
+        folder = ray.get_runtime_context().runtime_env.working_dir()
+        self._own = OwnFolder(sent=bool(folder) and not folder.startswith("local:"))
+        self._own.stay()
+        super().__init__(*words, **named)
 
     def setup(self, config: dict[str, Any]) -> None:
         """Set up the place of work, once per actor, and begin the first job."""
@@ -60,6 +69,11 @@ class JobTrainable(tune.Trainable):
             # Neither the job's fault nor this worker's: the driver stops the run and says why.
             return packed([Outcome(refusal(error), str(error))])
 
+    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
+        """Begin another job, wherever Tune believes this process to be."""
+        self._own.stay()
+        return bool(super().reset(new_config, storage=storage))  # type: ignore[no-untyped-call]  # Tune has no types here
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the last job, finished or not, and begin another."""
         self._leave()
@@ -69,6 +83,7 @@ class JobTrainable(tune.Trainable):
     def cleanup(self) -> None:
         """Leave the last job."""
         self._leave()
+        self._own.close()
 
     def _leave(self) -> None:
         with suppress(

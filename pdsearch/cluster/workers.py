@@ -1,4 +1,4 @@
-"""Which trials have a worker and which wait for one, and what room is left? Known from what the trials say."""
+"""How every live trial stands: whether it has a worker, a job and a slot. Known from what the trials say."""
 
 import time
 
@@ -16,7 +16,8 @@ class Workers:
     """How every live Tune trial stands.
 
     Invariant: every live trial is in `_live`; those that hold a job are also keys of `jobs`, those whose worker has
-    been heard of since it last started are also in `_up`, and those whose node is not fit are in `_parked`.
+    started them are also in `_started`, those whose worker has been heard of in `_up`, and those whose node is not fit
+    in `_parked`.
 
     Args:
         slots: Room for trials.
@@ -27,6 +28,7 @@ class Workers:
         self.jobs: dict[str, Job] = {}
         self.where: dict[str, str] = {}
         self._live: set[str] = set()
+        self._started: set[str] = set()
         self._up: set[str] = set()
         self._parked: set[str] = set()
         self._is_warm = False
@@ -37,6 +39,11 @@ class Workers:
         self._live.add(trial_id)
         if job is not None:
             self.jobs[trial_id] = job
+
+    def start(self, trial_id: str) -> None:
+        """Hear that a worker has been set up for a trial, and starts it."""
+        self._started.add(trial_id)
+        self.deaths.started()
 
     def hear(self, trial_id: str) -> None:
         """Hear of a trial's worker."""
@@ -49,19 +56,16 @@ class Workers:
         self._parked.add(trial_id)
         return not known
 
-    def lose(self, trial_id: str) -> bool:
-        """Hear that a trial lost its worker; False where it is a death that was heard of before."""
-        self._parked.discard(trial_id)
-        self._up.discard(trial_id)
-        return self.deaths.lose(trial_id)
-
     def end(self, trial_id: str) -> None:
         """Hear that a trial has ended."""
-        for known in (self._live, self._up, self._parked):
+        for known in (self._live, self._started, self._up, self._parked):
             known.discard(trial_id)
-        self.deaths.forget(trial_id)
         self.where.pop(trial_id, None)
         self.jobs.pop(trial_id, None)
+
+    def started(self, trial_id: str) -> bool:
+        """Say whether a trial's worker has started it."""
+        return trial_id in self._started
 
     @property
     def fit(self) -> int:
@@ -93,7 +97,8 @@ class Workers:
     @property
     def homeless(self) -> bool:
         """Whether a job lost its worker and has no other yet. A node's death is known later than its workers'."""
-        return any(name in self.deaths.behind for name in self.waiting)
+        behind = self.deaths.behind
+        return any(self.jobs[name].id in behind for name in self.waiting)
 
     @property
     def waiting(self) -> list[str]:

@@ -37,3 +37,12 @@ def test_without_an_error_it_is_the_work_itself() -> None:
     assert guarded.error is None
     assert guarded.done == work.done
     assert set(work.outcomes) == {"job-0", "job-1"}
+
+
+def test_whoever_gives_up_ends_the_work_and_the_first_error_counts() -> None:
+    guarded = Guarded(Given(list(JOBS)))
+    guarded.give_up(FULL)
+    guarded.give_up(StorageFullError("later"))
+    assert guarded.error is FULL
+    assert guarded.done
+    assert guarded.next() is None

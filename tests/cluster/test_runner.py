@@ -48,7 +48,7 @@ def told(record: dict[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in names}
 
 
-def on_ray(work: Any, session: Session, folder: Path) -> None:
+def on_ray(work: Any, session: Session, folder: Path, **more: Any) -> None:
     from pdsearch.cluster import runner
 
     runner.run(
@@ -58,6 +58,7 @@ def on_ray(work: Any, session: Session, folder: Path) -> None:
         artifacts=folder / "artifacts",
         progress=folder / "progress",
         folder=folder,
+        **more,
     )
 
 
@@ -100,6 +101,33 @@ def test_a_job_whose_worker_is_killed_is_done_again_with_the_same_result(
     assert len(epochs) > 60
     _, expected = run(spec, site(tmp_path / "alone"))
     assert given.outcomes["long"].values == expected.values
+
+
+def test_a_job_that_no_worker_starts_is_done_by_the_next_that_does(
+    ray_session: Session, tmp_path: Path
+) -> None:
+    from pdsearch.cluster.trainable import JobTrainable
+
+    class Refusing(JobTrainable):
+        """Cannot start its next job, twice; a class of a function's own travels whole."""
+
+        def reset(self, *words: Any, **named: Any) -> bool:
+            tried = sorted(tmp_path.glob("tried-*"))
+            if len(tried) < 2:
+                (tmp_path / f"tried-{len(tried)}").touch()
+                raise FileNotFoundError("its folder was removed")
+            return super().reset(*words, **named)
+
+    said: list[str] = []
+    given = Given([job(ALONE, id="first"), job(distilled(ALONE, seed=1), id="second")])
+    on_ray(given, ray_session, tmp_path, trainable=Refusing, say=said.append)
+    assert {name: outcome.state for name, outcome in given.outcomes.items()} == {
+        "first": "complete",
+        "second": "complete",
+    }
+    assert len([*tmp_path.glob("tried-*")]) == 2
+    assert "could not start" in said[0]
+    assert said[0].endswith("FileNotFoundError: its folder was removed")
 
 
 def workers() -> list[int]:

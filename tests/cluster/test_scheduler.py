@@ -1,19 +1,15 @@
 """Does Tune start what the searcher gave it, where there is a worker, and end with the agenda?"""
 
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from pdsearch.cluster.messages import packed
 from pdsearch.events import Report
-from tests.cluster.test_searcher import given, lose, searcher, warm
+from tests.cluster.test_searcher import given, lose, searcher, started, warm
 
 pytestmark = pytest.mark.usefixtures("ray_session")
-
-
-def trial(name: str) -> Any:
-    return SimpleNamespace(trial_id=name, run_metadata=SimpleNamespace(num_failures=2))
 
 
 def test_no_trial_is_chosen_over_the_one_whose_worker_starts() -> None:
@@ -22,33 +18,62 @@ def test_no_trial_is_chosen_over_the_one_whose_worker_starts() -> None:
     assert JobScheduler(searcher(given(1))).choose_trial_to_run(None) is None
 
 
-def test_a_loss_after_a_step_further_is_the_first_again() -> None:
-    from pdsearch.cluster.scheduler import JobScheduler
-
-    found = searcher(given(1))
-    warm(found, "a")
-    found.suggest("t")
-    scheduler, one = JobScheduler(found), trial("t")
-    scheduler.on_trial_result(None, one, packed([Report(1, 9, 0.5, 1.0)]))
-    lose(found, "t")
-    scheduler.on_trial_result(None, one, packed([Report(1, 9, 0.5, 1.0)]))
-    assert one.run_metadata.num_failures == 2
-    scheduler.on_trial_result(None, one, packed([Report(2, 9, 0.5, 1.0)]))
-    assert one.run_metadata.num_failures == 0
-
-
-def test_a_loss_says_where() -> None:
+def test_a_loss_says_where_and_why() -> None:
     from pdsearch.cluster.scheduler import JobScheduler
 
     said: list[str] = []
     found = searcher(given(1))
     found.say = said.append
     warm(found, "a")
-    found.suggest("t")
+    started(found, "t")
     result = {**packed([Report(1, 9, 0.5, 1.0)]), "node_ip": "10.0.0.3"}
-    JobScheduler(found).on_trial_result(None, trial("t"), result)
-    lose(found, "t")
-    assert said == ["job-0 lost its worker on node 10.0.0.3; it goes on from its checkpoint in another"]
+    JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id="t"), result)  # type: ignore[arg-type]
+    lose(found, "t", "The actor is unavailable")
+    words = "job-0 lost its worker on node 10.0.0.3; it goes on from its checkpoint in another"
+    assert said == [f"{words}: The actor is unavailable"]
+
+
+def test_a_worker_is_heard_to_start_a_trial() -> None:
+    from pdsearch.cluster.scheduler import Starts
+
+    found = searcher(given(1))
+    warm(found, "a")
+    Starts(found).on_trial_start(0, [], SimpleNamespace(trial_id="a"))  # type: ignore[arg-type]
+    assert found.workers.started("a")
+
+
+TRACED = """Failure # 1 (occurred at 2026-11-28_23-40-10)
+an earlier one
+Failure # 1 (occurred at 2026-11-28_23-40-11)
+\x1b[36mray::JobTrainable.reset()\x1b[39m (pid=1, ip=127.0.0.3)
+  File "tune/trainable/trainable.py", line 674, in _setup_logdir
+    os.environ.setdefault("TUNE_ORIG_WORKING_DIR", os.getcwd())
+FileNotFoundError: [Errno 2] No such file or directory
+"""
+DEAD = """Failure # 1 (occurred at 2026-11-28_23-40-10)
+The actor died because its node has died.
+\tclass_name: JobTrainable
+\tactor_id: e7
+The actor's node was terminated unexpectedly.
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (TRACED, "FileNotFoundError: [Errno 2] No such file or directory"),
+        (DEAD, "The actor died because its node has died. The actor's node was terminated unexpectedly."),
+        ("", "Ray gave no reason"),
+        (None, "Ray gave no reason"),
+    ],
+)
+def test_what_ray_said_is_one_line(tmp_path: Path, text: str | None, reason: str) -> None:
+    from pdsearch.cluster.scheduler import reason_of
+
+    if text is not None:
+        (tmp_path / "error.txt").write_text(text)
+    assert reason_of(SimpleNamespace(error_file=str(tmp_path / "error.txt"))) == reason  # type: ignore[arg-type]
 
 
 def test_tune_ends_with_the_agenda_whatever_waits() -> None:
@@ -60,23 +85,3 @@ def test_tune_ends_with_the_agenda_whatever_waits() -> None:
     assert not when("t", {"done": True})
     work.closing = True
     assert when.stop_all()
-
-
-def test_one_worker_s_death_counts_once_however_often_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pdsearch.cluster.scheduler import JobScheduler
-
-    said: list[str] = []
-    found = searcher(given(1))
-    found.say = said.append
-    warm(found, "a")
-    found.suggest("t")
-    scheduler, one = JobScheduler(found), trial("t")
-    one.run_metadata.num_failures, counts = 0, []
-    for at in (10.0, 10.0, 10.3, 12.5, 12.6, 20.0):
-        now = SimpleNamespace(monotonic=lambda at=at: at)
-        monkeypatch.setattr("pdsearch.cluster.deaths.time", now)
-        one.run_metadata.num_failures += 1  # As Tune does, each time.
-        scheduler.on_trial_error(None, one)
-        counts.append(one.run_metadata.num_failures)
-    assert counts == [1, 1, 1, 2, 2, 3]
-    assert len(said) == 3

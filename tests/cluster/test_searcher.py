@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.messages import packed
 from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import job_from_json
@@ -25,9 +26,8 @@ def given(count: int, **fields: Any) -> Given:
 def searcher(work: Given, slots: int = 1, wanted: int | None = None) -> Any:
     from pdsearch.cluster.searcher import JobSearcher
 
-    return JobSearcher(
-        work, {"threads": 1}, SimpleNamespace(fit=slots, wanted=wanted or slots, news=lambda: None)
-    )
+    room = SimpleNamespace(fit=slots, wanted=wanted or slots, news=lambda: None)
+    return JobSearcher(Guarded(work), {"threads": 1}, room)
 
 
 def result(found: Any, trial_id: str, *events: Event) -> str:
@@ -112,14 +112,84 @@ def test_a_job_the_agenda_stops_is_stopped() -> None:
     assert work.told == {"job-0": [REPORT]}
 
 
-def test_a_job_whose_worker_is_lost_for_good_failed() -> None:
+def started(found: Any, trial_id: str) -> str:
+    """Give a trial the next job, and let its worker start it; return the job's name."""
+    asked = found.suggest(trial_id)
+    found.workers.start(trial_id)
+    return job_from_json(json.loads(asked["job"])).id
+
+
+def test_a_job_that_loses_each_worker_failed_and_says_what_ray_said_last() -> None:
+    work = given(2)
+    found = searcher(work)
+    warm(found, "a")
+    assert result(found, "a") == "STOP"
+    for name in "stuv":
+        assert work.outcomes == {}
+        assert started(found, name) == "job-0", "it goes on before another begins"
+        lose(found, name, f"{name} was killed")
+    reason = "it lost 4 workers in a row, without a step ahead: v was killed"
+    assert work.outcomes == {"job-0": Outcome("failed", reason)}
+    assert started(found, "w") == "job-1"
+
+
+def test_a_step_ahead_forgives_the_losses_before_it() -> None:
     work = given(1)
     found = searcher(work)
     warm(found, "a")
-    found.suggest("t")
-    found.on_trial_complete("t", None, error=True)
-    assert work.outcomes["job-0"].state == "failed"
-    assert "worker" in str(work.outcomes["job-0"].reason)
+    for number, name in enumerate("bcdefghi"):
+        started(found, name)
+        result(found, name, Report(1 + number // 2, 9, 0.5, 1.0))
+        lose(found, name, "killed")
+    assert work.outcomes == {}
+
+
+def test_a_worker_that_cannot_start_a_job_gives_it_to_another_however_often() -> None:
+    said: list[str] = []
+    work = given(1)
+    found = searcher(work)
+    found.say = said.append
+    warm(found, "a")
+    for number in range(20):
+        assert found.suggest(f"t{number}")["job"] is not None
+        lose(found, f"t{number}", "FileNotFoundError: no folder")
+    assert work.outcomes == {}
+    assert said == ["a worker could not start job-0, which goes to another: FileNotFoundError: no folder"]
+    assert started(found, "u") == "job-0"
+    found.on_trial_complete("u", packed([END]))
+    assert work.outcomes == {"job-0": END}
+
+
+def test_a_death_that_is_reported_twice_counts_once() -> None:
+    work = given(1)
+    found = searcher(work)
+    warm(found, "a")
+    started(found, "t")
+    for _ in range(9):
+        lose(found, "t", "The actor is unavailable")
+    assert found.suggest("u")["job"] is not None
+    assert found.suggest("v") is None, "it is there once"
+    assert work.outcomes == {}
+    assert found.workers.deaths.lose("job-0", started=True) == 2
+
+
+def test_when_no_worker_starts_anything_the_run_ends_with_what_ray_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import time
+
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    work = given(1)
+    found = searcher(work)
+    for number in range(10):
+        assert found.work.error is None
+        assert found.suggest(f"t{number}") == {"job": None, "place": {"threads": 1}}
+        now[0] += 7
+        lose(found, f"t{number}", "no such interpreter")
+    assert "10 workers in a row could not start: no such interpreter" in str(found.work.error)
+    assert found.suggest("u") == "FINISHED"
+    assert work.outcomes == {}
 
 
 def test_the_end_of_a_rest_is_no_job_s() -> None:
@@ -130,10 +200,14 @@ def test_the_end_of_a_rest_is_no_job_s() -> None:
     assert work.outcomes == {}
 
 
-def lose(found: Any, trial_id: str) -> None:
-    from pdsearch.cluster.scheduler import JobScheduler
+def lose(found: Any, trial_id: str, reason: str = "killed") -> None:
+    """As Tune does: it tells the scheduler, then the searcher."""
+    from pdsearch.cluster import scheduler
 
-    JobScheduler(found).on_trial_error(None, SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scheduler, "reason_of", lambda _trial: reason)
+        scheduler.JobScheduler(found).on_trial_error(None, SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
+    found.on_trial_complete(trial_id, None, error=True)
 
 
 def test_a_node_that_joins_is_used_and_one_that_left_is_not_waited_for() -> None:
@@ -146,8 +220,8 @@ def test_a_node_that_joins_is_used_and_one_that_left_is_not_waited_for() -> None
     lose(found, "v")
     found.slots.fit = found.slots.wanted = 1
     found.on_trial_complete("t", packed([END]))
-    assert found.suggest("w") is None, "the slot is that of the job that lost its worker"
-    assert result(found, "v", REPORT) == "CONTINUE"
+    assert started(found, "w") == "job-1", "the slot is that of the job that lost its worker"
+    assert found.suggest("x") is None
 
 
 def test_a_resting_worker_makes_room_for_a_job_that_lost_its_own() -> None:
@@ -158,8 +232,9 @@ def test_a_resting_worker_makes_room_for_a_job_that_lost_its_own() -> None:
     assert found.suggest("t")["job"] is not None
     assert result(found, "a") == "CONTINUE"
     lose(found, "t")
+    assert found.suggest("c")["job"] is not None
     assert result(found, "a") == "STOP", "at once: that the node is gone is known later"
-    assert found.suggest("c") is None
+    assert found.suggest("d") is None
 
 
 def test_the_next_free_worker_is_for_a_job_that_waits_and_not_for_a_trial_that_rests() -> None:

@@ -1,6 +1,7 @@
 """Does a worker run one job after another, leaving each properly?"""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,24 @@ def test_a_job_is_left_though_its_progress_cannot_be_saved(
     monkeypatch.setattr("pdsearch.training.Checkpoint.save", refuse)
     assert worker.reset_config(config(tmp_path, None))
     assert unpacked(worker.step()) == []
+
+
+def test_it_begins_another_job_though_its_folder_was_removed(
+    worker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setenv("TUNE_ORIG_WORKING_DIR", "")  # It sets this one, here in the test's process.
+    assert worker.reset(config(tmp_path, job(ALONE)), storage=Storage(tmp_path))
+    assert unpacked(worker.step())
+    worker.cleanup()
+    os.chdir("/")
+
+
+class Storage:
+    """What Tune asks of its own at the beginning of a job, and of the current folder then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.trial_working_directory = str(folder / "logs")

@@ -43,7 +43,7 @@ def test_jobs_are_handed_out_once_all_workers_are_up_and_ever_after() -> None:
     workers.begin("b", None)
     workers.hear("b")
     assert workers.warm
-    workers.lose("b")
+    workers.end("b")
     assert workers.warm
 
 
@@ -68,16 +68,22 @@ def test_a_job_waits_for_its_first_worker_and_is_homeless_when_it_lost_one() -> 
     assert (workers.waiting, workers.homeless) == (["t"], False)
     workers.hear("t")
     assert workers.waiting == []
-    assert workers.lose("t")
-    assert (workers.waiting, workers.homeless) == (["t"], True)
-    workers.hear("t")
+    workers.end("t")
+    workers.deaths.lose(JOB.id, started=True)
+    workers.begin("u", JOB)
+    assert (workers.waiting, workers.homeless) == (["u"], True)
+    workers.hear("u")
     assert not workers.homeless
 
 
-def test_a_resting_worker_that_is_lost_makes_nothing_homeless() -> None:
+def test_a_trial_is_started_by_its_worker_and_then_workers_can(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = up(2, "a")
-    workers.lose("a")
-    assert (workers.waiting, workers.homeless, workers.coming) == ([], False, 1)
+    assert not workers.started("a")
+    monkeypatch.setattr(workers.deaths, "started", lambda: heard.append(True))
+    heard: list[bool] = []
+    workers.start("a")
+    assert workers.started("a")
+    assert heard
 
 
 def test_a_waiting_job_starves_where_every_slot_is_taken() -> None:
@@ -98,8 +104,8 @@ def test_an_unfit_node_s_slot_is_no_slot_and_its_trial_does_not_rest() -> None:
     assert (workers.fit, workers.free, workers.empty) == (2, 1, False)
     workers.end("a")
     assert workers.empty
-    workers.lose("b")  # Its next worker may be on another node.
-    assert (workers.fit, workers.empty) == (3, False)
+    workers.end("b")  # Its next worker may be on another node.
+    assert (workers.fit, workers.empty) == (3, True)
 
 
 def test_a_parked_worker_takes_no_slot_of_those_that_are_fit() -> None:
@@ -114,7 +120,7 @@ def test_of_a_trial_that_ended_nothing_is_kept() -> None:
     given(workers, "t")
     workers.where["t"] = "10.0.0.3"
     workers.park("t")
-    workers.lose("t")
+    workers.start("t")
     workers.end("t")
-    assert (workers.jobs, workers.where, workers.deaths.behind) == ({}, {}, set())
+    assert (workers.jobs, workers.where, workers.started("t")) == ({}, {}, False)
     assert (workers.empty, workers.fit, workers.free) == (True, 1, 1)

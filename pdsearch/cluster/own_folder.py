@@ -1,0 +1,124 @@
+"""The folder a worker works in: one of its own, which lasts as long as the worker.
+
+The folder that `ray job submit --working-dir` sends is Ray's: where several nodes share a machine, one that joins
+removes it and unpacks it anew under the workers of the others. A process whose folder is gone cannot even name it (Tune
+asks for it before each job), and what it has not imported from there it may never import.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pdsearch.cluster.temporary import make_folder, remove_folder
+
+__all__ = ["OwnFolder"]
+
+_PATIENCE_S, _PAUSE_S = 10.0, 0.2
+
+
+class OwnFolder:
+    """Keeps the current folder of this process, and what it imports from there, in being.
+
+    Args:
+        sent: The current folder is Ray's, with what a job was sent with: it is copied, by hard links where that can be.
+
+    Raises:
+        OSError: The folder that was sent is not there, or is changing all the time.
+    """
+
+    def __init__(self, *, sent: bool) -> None:
+        self._made: Path | None = None
+        if sent:
+            here, target = _here(), self._make() / "sent"
+            try:
+                _copy(here, target)
+            except OSError:
+                self.close()
+                raise
+            _point(here, target)
+            os.chdir(target)
+        elif _is_there():
+            here = Path.cwd()
+            _point(here, here)
+
+    def stay(self) -> None:
+        """Go to an empty folder if the current one is gone."""
+        if not _is_there():
+            os.chdir(self._make())
+
+    def close(self) -> None:
+        """Remove what was made; of a worker that is killed, another one of this machine does so."""
+        if self._made is not None:
+            remove_folder(self._made)
+
+    def _make(self) -> Path:
+        if self._made is None or not self._made.exists():
+            self._made = make_folder()
+        return self._made
+
+
+def _is_there() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _here() -> Path:
+    """Return the current folder, or its name where it was removed: it is being written anew there."""
+    return Path.cwd() if _is_there() else Path(os.environ["PWD"])
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder that may be removed and written anew meanwhile: until it was the same before and after."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            before = [*_listed(source)]
+            shutil.copytree(source, target, symlinks=True, copy_function=_link)
+            if before == [*_listed(source)]:
+                return
+            failure = OSError(f"{source} is being changed")
+        except OSError as error:  # shutil.Error too: a file went while it was copied.
+            failure = error
+        shutil.rmtree(target, ignore_errors=True)
+        if time.monotonic() >= until:
+            raise failure
+        time.sleep(_PAUSE_S)
+
+
+def _listed(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield what would change if the folder did; a folder's number is another one when it was made anew."""
+    yield ".", folder.stat().st_ino, 0
+    for path in sorted(folder.rglob("*")):
+        found = path.lstat()
+        yield str(path), found.st_ino, found.st_size
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # Another file system, or not this user's.
+        shutil.copy2(source, target)
+    return target
+
+
+def _point(here: Path, target: Path) -> None:
+    """Have everything that Python imports from a folder imported from another one; relative entries become absolute."""
+    sys.path[:] = [_moved(entry, here, target) for entry in sys.path]
+    if "PYTHONPATH" in os.environ:  # Of this process's children.
+        entries = os.environ["PYTHONPATH"].split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(_moved(entry, here, target) for entry in entries)
+    for module in [*sys.modules.values()]:
+        places = getattr(module, "__path__", None)
+        if isinstance(places, list):
+            places[:] = [_moved(place, here, target) for place in places]
+
+
+def _moved(entry: str, here: Path, target: Path) -> str:
+    path = here / entry
+    return str(target / path.relative_to(here)) if path.is_relative_to(here) else entry
