@@ -98,6 +98,8 @@ def session(
                 logging.getLogger(name).setLevel(level)
             # It warns of every trial whose metrics Tune itself did not write: of all of them.
             logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+            # And lists the trials that ended with their workers, whose jobs others have done.
+            logging.getLogger("ray.tune.tune").setLevel(level if verbose else logging.CRITICAL)
             fitting = GrowingSlots(cpu, gpu, workers, accelerator)
             if gpu and not address and not fitting.fit:  # None will join: the run would wait for ever.
                 raise _no_gpu(gpu, accelerator)
