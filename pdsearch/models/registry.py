@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from pdsearch.dotted import is_dotted, load_dotted
 from pdsearch.errors import ConfigError, PdsearchError
@@ -96,9 +97,19 @@ def build(
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
         with _told(name, given):
             model = builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
+            _settle(model, torch.zeros(1, channels, image_size, image_size))
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{name} returns a {type(model).__name__}, not a module of torch")
     return model
+
+
+def _settle(model: Any, image: torch.Tensor) -> None:
+    """Let lazy layers draw their weights now, by the seed: they would when the first images come."""
+    if isinstance(model, nn.Module) and any(is_lazy(weight) for weight in model.parameters()):
+        training = model.training
+        with torch.no_grad():
+            model.eval()(image)
+        model.train(training)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pdsearch.search.describe import Description, absolute
 from pdsearch.space import Parameter, Space
 from pdsearch.specs import TeacherSpec, TrialSpec
 from pdsearch.stages.data import dataset
+from pdsearch.stages.first_step import check_answers
 from pdsearch.stages.keys import dense_key
 from pdsearch.stages.obtain import drain
 from pdsearch.stages.site import Site
@@ -34,15 +35,17 @@ def checkpoints(space: Space) -> dict[str, str]:
 
 
 def check_outside(space: Space, describe: Description, site: Site) -> None:
-    """Fit every teacher that was trained elsewhere into its network, where that was not done before.
+    """Fit every teacher that was trained elsewhere into its network and let it answer, where that was not done before.
 
     Raises:
-        ConfigError: A checkpoint is not one, or does not fit its network.
+        ConfigError: A checkpoint is not one, does not fit its network, or answers with what is not finite.
         DataError: A file is broken, or published weights cannot be had.
     """
     for job in teacher_jobs(space, describe):
         if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
-            starting_point(job.spec.teacher, drain(dataset(job.spec.data, site)))
+            teacher, data = job.spec.teacher, drain(dataset(job.spec.data, site))
+            where = teacher.checkpoint or "teacher.options.weights"
+            check_answers(starting_point(teacher, data).eval(), data, name=teacher.model, where=where)
 
 
 def _from_outside(teacher: TeacherSpec) -> bool:

@@ -3,8 +3,6 @@
 A teacher takes hours; what cannot prune it or compare it with its student should be refused before, not after.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,19 +14,18 @@ from pdsearch.data.views import one_hot
 from pdsearch.distillation import make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import losses
-from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.errors import ConfigError
 from pdsearch.models import without_weights
 from pdsearch.parameters import make_params
 from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
-from pdsearch.specs import Params, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.specs import Params, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.stages.answers import outputs, shapes
+from pdsearch.stages.first_step import check_answers, check_step, images, labels, smallest, told, training
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.student import shaped
 
 __all__ = ["Untrained", "rehearse_lesson", "rehearse_pruning"]
-
-IMAGES = 2
 
 
 class Untrained:
@@ -41,6 +38,7 @@ class Untrained:
     def __init__(self, data: Dataset) -> None:
         self.data = data
         self._built: dict[tuple[str, str, Params], nn.Module] = {}
+        self._checked: set[tuple[int, int]] = set()
 
     def student(self, shape: StudentSpec) -> nn.Module:
         """Return a student in use, its weights drawn from a seed that means nothing.
@@ -58,10 +56,31 @@ class Untrained:
         """
         return self._get("teacher.model", spec.model, without_weights(spec.model, spec.options))
 
+    def check(self, network: nn.Module, recipe: Recipe | None, name: str, section: str) -> None:
+        """Try one of these networks, once for each size of batch that makes a difference.
+
+        Args:
+            network: What `student` or `teacher` returned.
+            recipe: How it will be trained; None where it will not be.
+            name: What a person calls it.
+            section: Of the space: "student" or "teacher".
+
+        Raises:
+            ConfigError: It does not answer with logits, or cannot be trained.
+        """
+        count = 0 if recipe is None else smallest(recipe, self.data)
+        if (id(network), count) in self._checked:
+            return
+        where, field = f"{section}.model", "train.distill" if section == "student" else "train.teacher"
+        check_answers(network, self.data, name=name, where=where)
+        if recipe is not None:
+            check_step(network, recipe, self.data, name=name, where=where, field=field)
+        self._checked.add((id(network), count))
+
     def _get(self, where: str, name: str, options: Params) -> nn.Module:
         known = (where, name, options)
         if known not in self._built:
-            with _told(name, where):
+            with told(name, where):
                 self._built[known] = blank(name, options, self.data, seed=0).eval()
         return self._built[known]
 
@@ -76,14 +95,17 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
     if spec.prune is None:
         return
     teacher = Untrained(data).teacher(spec.teacher)  # Of its own: what is pruned is changed.
+    if spec.prune.at == "trained" and spec.prune.recovery != "none":
+        name, where = spec.teacher.model, "teacher.model"
+        check_step(teacher, spec.prune.recipe, data, name=name, where=where, field="train.recover")
     prunable(teacher, spec.prune.exclude)
     method = methods.get(spec.prune.method)
-    with _told(spec.prune.method, "prune.method"):
+    with told(spec.prune.method, "prune.method"):
         prune(
             teacher,
             method=method,
             params=make_params(method.params, spec.prune.params, where=f"prune.{method.name}"),
-            batches=[(_images(data), _labels(data))],
+            batches=[(images(data), labels(data))],
             generator=Generator().manual_seed(0),
             sparsity=targets(spec.prune)[0],
             scope=spec.prune.scope,
@@ -92,61 +114,43 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
 
 
 def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
-    """Build a trial's networks, answer two images and compute its loss once; nothing is trained.
+    """Build a trial's networks, answer two images, and take the first step of each training but for the optimizer's.
 
     Raises:
-        ConfigError: A network cannot be built or does not answer with logits, no student can be shaped, or the loss
-            cannot compare the two.
+        ConfigError: A network cannot be built, does not answer with logits or cannot be trained, no student can be
+            shaped, or the loss cannot compare the two.
     """
-    data = untrained.data
-    teacher, images = untrained.teacher(spec.teacher), _images(data)
+    data, teacher = untrained.data, untrained.teacher(spec.teacher)
+    recipe = None if spec.teacher.checkpoint else spec.teacher.recipe
+    untrained.check(teacher, recipe, spec.teacher.model, "teacher")
     student = untrained.student(_shape(spec, data, teacher))
-    for network, name, where in (
-        (teacher, spec.teacher.model, "teacher.model"),
-        (student, spec.student.model, "student.model"),
-    ):
-        _check_logits(network, images, name, where, data)
-    with _told(spec.distill.loss, "distill.loss"):
-        _check_loss(spec, data, teacher, student, images)
+    untrained.check(student, spec.distill.recipe, spec.student.model, "student")
+    with told(spec.distill.loss, "distill.loss"), training(student):
+        _check_loss(spec, data, teacher, student)
 
 
 def _shape(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> StudentSpec:
     """Return the architecture of the trial's student."""
-    with _told(spec.student.model, "student.model"):
+    with told(spec.student.model, "student.model"):
         return shaped(spec, data, Network("", teacher, None, {}))
 
 
-def _images(data: Dataset) -> Tensor:
-    """Return normalised images that show nothing, (2, C, H, W)."""
-    size = (IMAGES, data.channels, data.image_size, data.image_size)
-    return torch.randn(size, generator=Generator().manual_seed(0))
-
-
-def _check_logits(network: nn.Module, images: Tensor, name: str, where: str, data: Dataset) -> None:
-    with _told(name, where), torch.no_grad():
-        answer: Any = network(images)
-    if not isinstance(answer, Tensor) or tuple(answer.shape) != (IMAGES, data.num_classes):
-        found = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-        what = f"{name} answers {IMAGES} images with {found}, not with logits ({IMAGES}, {data.num_classes})"
-        raise ConfigError(what, where=where, hint="return one number for each class, without softmax")
-
-
-def _check_loss(
-    spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.Module, images: Tensor
-) -> None:
+def _check_loss(spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.Module) -> None:
+    count = smallest(spec.distill.recipe, data)
+    shown_images = images(data, count)
     entry = losses.get(spec.distill.loss)
     params = make_params(entry.params, spec.distill.params, where=f"distill.{entry.name}")
     if entry.features:
         for network in (student, teacher):
             check_shows_features(network, entry.name)
     with torch.no_grad():
-        theirs = outputs(teacher, images, entry.features) if entry.needs_teacher else None
-    ours = outputs(student, images, entry.features)
+        theirs = outputs(teacher, shown_images, entry.features) if entry.needs_teacher else None
+    ours = outputs(student, shown_images, entry.features)
     generator = Generator().manual_seed(0)
     shown = (shapes(ours), shapes(theirs or ours))
-    adapter = make_adapter(entry, *shown, images=IMAGES, generator=generator, params=params)
+    adapter = make_adapter(entry, *shown, images=count, generator=generator, params=params)
     now = params if entry.at_epoch is None else entry.at_epoch(params, 1)
-    index, targets = torch.arange(IMAGES), _targets(spec, data)
+    index, targets = torch.arange(count), _targets(spec, data, count)
     loss: Any = teach(entry, ours, theirs, targets, params=now, adapter=adapter, index=index)
     if not isinstance(loss, Tensor) or loss.dim() != 0:
         found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
@@ -155,35 +159,12 @@ def _check_loss(
         raise ConfigError(
             "it does not depend on the student", hint="compute it from the student's outputs, undetached"
         )
+    torch.autograd.backward(loss)
 
 
-def _labels(data: Dataset) -> Tensor:
-    return torch.arange(IMAGES) % data.num_classes
-
-
-def _targets(spec: TrialSpec, data: Dataset) -> Tensor:
+def _targets(spec: TrialSpec, data: Dataset, count: int) -> Tensor:
     """Return targets of the kind the trial will have: probabilities where labels are smoothed or mixed."""
-    labels = _labels(data)
+    hard = labels(data, count)
     if chain(spec.data.augment).mixing is None and spec.distill.recipe.label_smoothing == 0:
-        return labels
-    return one_hot(labels, data.num_classes)
-
-
-@contextmanager
-def _told(name: str, where: str) -> Iterator[None]:
-    """Turn whatever a network or a loss raises into one message that names it."""
-    try:
-        yield
-    except PdsearchError as error:
-        place = error.where or where
-        if place.startswith("options."):  # A network knows its options, and not whose they are.
-            place = f"{where.partition('.')[0]}.{place}"
-        raise ConfigError(error.what, where=place, hint=error.hint) from error
-    except (
-        Exception
-    ) as error:  # Code of the user's own may raise anything, and torch does for images too small.
-        reason = str(error).strip().splitlines()
-        what = f"{name} fails on two images: {type(error).__name__}: {reason[0] if reason else 'no reason given'}"
-        raise ConfigError(
-            what, where=where, hint="nothing was trained; mend it, or choose another"
-        ) from error
+        return hard
+    return one_hot(hard, data.num_classes)

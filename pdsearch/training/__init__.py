@@ -7,7 +7,7 @@ from pdsearch.training.loop import fit
 from pdsearch.training.memory import keep_freed_memory
 from pdsearch.training.objective import Objective, hard_labels, towards
 from pdsearch.training.optim import make_optimizer
-from pdsearch.training.order import order
+from pdsearch.training.order import batches, order
 from pdsearch.training.report import EpochReport
 from pdsearch.training.schedule import learning_rate
 from pdsearch.training.seeding import reproducible
@@ -19,6 +19,7 @@ __all__ = [
     "EpochReport",
     "Objective",
     "accuracy",
+    "batches",
     "check_answers",
     "evaluating",
     "fit",

@@ -16,6 +16,23 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         build("shuflenetv2", num_classes=2, channels=3, image_size=32, seed=0)
 
 
+LAZY = """
+from torch import nn
+
+
+def lazy(*, num_classes, channels, image_size):
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(num_classes))
+"""
+
+
+def test_lazy_layers_get_their_weights_from_the_seed(author: Author) -> None:
+    name = f"{author.write(LAZY)}:lazy"
+    one, same, other = (build(name, num_classes=2, channels=3, image_size=8, seed=seed) for seed in (0, 0, 1))
+    assert one.training
+    assert torch.equal(one[3].weight, same[3].weight)  # type: ignore[index]
+    assert not torch.equal(one[3].weight, other[3].weight)  # type: ignore[index]
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_torchvision_networks_show_their_features(name: str) -> None:
     model = build(f"torchvision/{name}", num_classes=7, channels=3, image_size=64, seed=0).eval()

@@ -52,6 +52,15 @@ def test_every_pair_and_every_loss_is_tried(tmp_path: Path, tried: Tried) -> Non
     )
 
 
+def test_a_batch_of_one_image_is_tried_too(tmp_path: Path, tried: Tried) -> None:
+    recover = {"choices": [1, 32], "when": {"prune.method": ["magnitude"]}}
+    sizes = {"train.distill.batch_size": [1, 16, 64], "train.recover.batch_size": recover}
+    searched = {**DOCUMENT["space"], **sizes}
+    opened(tmp_path, space=searched)
+    assert [spec.distill.recipe.batch_size for spec in tried["lesson"]] == [1, 2]
+    assert [spec.prune and spec.prune.recipe.batch_size for spec in tried["pruning"]] == [None, 1, 2]
+
+
 def test_a_study_that_goes_on_is_not_tried_again(tmp_path: Path, tried: Tried) -> None:
     opened(tmp_path)
     opened(tmp_path)

@@ -54,6 +54,22 @@ def test_a_checkpoint_that_does_not_fit_stops_the_study_before_it_begins(tmp_pat
     assert not (tmp_path / "small" / "study.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.nan, r"classifier\.weight and classifier\.bias are not finite"),
+        (3e38, r"answers 2 images with logits that are not finite"),
+    ],
+)
+def test_a_checkpoint_that_is_no_number_stops_it_too(tmp_path: Path, value: float, message: str) -> None:
+    path = weights(tmp_path / "a.pth")
+    broken = {name: torch.full_like(t, value) for name, t in torch.load(path).items() if "classifier" in name}
+    torch.save({**torch.load(path), **broken}, path)
+    with pytest.raises(ConfigError, match=message), open_study(reading(tmp_path, path), Watching()):
+        pass
+    assert not (tmp_path / "small" / "study.json").exists()
+
+
 def test_a_missing_checkpoint_stops_it_too(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match="the checkpoint cannot be read"),
