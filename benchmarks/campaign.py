@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.hardware import hardware, versions
 from pdsearch.invariants import check_invariants
-from pdsearch.storage import Place, names, read_all
+from pdsearch.storage import Place, names, read
 
 __all__ = ["ending", "finished", "options", "publish", "same"]
 
@@ -17,7 +17,7 @@ def finished(study: Place) -> dict[str, dict[str, Any]]:
     """Return a study's finished records by name."""
     trials = study / "trials"
     found = [name for name in names(trials) if name.endswith(".finished.json")]
-    return {name: json.loads(content) for name, content in read_all(trials, found)}
+    return {name: json.loads(read(trials / name) or b"{}") for name in found}
 
 
 def same(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> bool:

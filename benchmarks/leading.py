@@ -43,7 +43,7 @@ def lead(seed: int, *, way: Way, table: Table, trials: int, workers: int) -> dic
     """Replay a search; return how its leaders agree with the table's, and the teachers it never tried."""
     trace = replay(table, way, seed=seed, workers=workers, enough=lambda t: len(t.played) >= trials)
     found = leaders(trace.records, metric="student.val_accuracy", maximize=True)
-    pruned = [_teacher(record["params"]) for record in found if "prune.ratio" in record["params"]]
+    pruned = [_teacher(record.params) for record in found if "prune.ratio" in record.params]
     known = order(table)
     best, both = next(iter(known)), [teacher for teacher in known if teacher in pruned]
     agreement = spearmanr([known[t] for t in both], [-pruned.index(t) for t in both])[0] if both[2:] else 0.0

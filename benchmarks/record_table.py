@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.hardware import hardware, versions
 from benchmarks.table import DIGITS, Table, write_table
-from pdsearch.artifacts import read_records
+from pdsearch.records import read_finished
 from pdsearch.space import load
 
 __all__ = ["collect", "main"]
@@ -36,26 +36,25 @@ def train(space: Path, storage: Path, trials: int) -> None:
 def collect(space: Path, storage: Path, trials: int, *, about: Mapping[str, Any]) -> Table:
     """Return the first whole search trials of a study, in the order in which they were asked."""
     searched = load(space)
-    records = read_records(storage / searched.study / "trials", ".finished.json").found.values()
-    whole = [record for record in records if record["kind"] == "search" and record["state"] == "complete"]
-    whole = sorted(whole, key=lambda record: int(record["number"]))[:trials]
-    curves = [[report["val_accuracy"] for report in record["reports"]] for record in whole]
+    records = read_finished(storage / searched.study / "trials", searched.identity()).found.values()
+    whole = [record for record in records if record.kind == "search" and record.state == "complete"]
+    whole = sorted(whole, key=lambda record: record.number or 0)[:trials]
+    curves = [[report.val_accuracy for report in record.reports] for record in whole]
     teachers = {
-        " ".join(str(record["params"][name]) for name in SHOWN if name in record["params"]): record[
-            "teacher"
-        ]["val_accuracy"]
-        for record in whole
+        " ".join(str(r.params[name]) for name in SHOWN if name in r.params): r.teacher.val_accuracy
+        for r in whole
+        if r.teacher
     }
-    alone = [record["values"]["student.val_accuracy"] for record in records if record["kind"] == "baseline"]
+    alone = [record.values["student.val_accuracy"] for record in records if record.kind == "baseline"]
     measured = {
         "trials": len(whole),
-        "seconds_of_training": round(sum(record["cost"]["seconds"] for record in whole)),
+        "seconds_of_training": round(sum(record.cost.seconds for record in whole)),
         "teachers_val_accuracy": teachers,
         "student_alone_val_accuracy": alone[0] if alone else None,
-        "recorded": [whole[0]["started_at"], whole[-1]["finished_at"]],
-        "record_versions": dict(whole[0]["versions"]),
+        "recorded": [whole[0].started_at, whole[-1].finished_at],
+        "record_versions": dict(whole[0].versions),
     }
-    points = [record["params"] for record in whole]
+    points = [dict(record.params) for record in whole]
     return Table(dict(searched.to_json()), points, np.array(curves), {**about, **measured})
 
 

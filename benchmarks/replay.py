@@ -30,6 +30,7 @@ from pdsearch.search.records import Records
 from pdsearch.search.sampler import WindowedTPE, silence
 from pdsearch.specs import Json, derive_seed
 from pdsearch.stages.keys import teacher_config
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Played", "Trace", "Way", "replay"]
 
@@ -84,7 +85,7 @@ class Trace:
     """
 
     played: list[Played] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[TrialRecord] = field(default_factory=list)
     decisions: list[tuple[int, float, bool]] = field(default_factory=list)
 
     def best(self, *, epochs: int) -> float:

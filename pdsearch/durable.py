@@ -3,13 +3,21 @@
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pdsearch.errors import PdsearchError, StorageError, StorageFullError
 
-__all__ = ["storage_errors", "sync_file", "sync_folder", "write_new"]
+__all__ = ["UnfitFileError", "read_regular", "storage_errors", "sync_file", "sync_folder", "write_new"]
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = ("no space left on device", "disk quota exceeded")
@@ -62,6 +70,41 @@ def _full(where: str) -> StorageFullError:
     return StorageFullError(
         "no space is left", where=where, hint="free some space, then run the same command again"
     )
+
+
+class UnfitFileError(StorageError):
+    """What lies at a path is no regular file, or larger than a file of its kind can be."""
+
+
+def read_regular(path: str | os.PathLike[str], most: int | None = None) -> bytes:
+    """Return the bytes of a regular file; never waits for a FIFO's writer, and never reads a device.
+
+    Args:
+        path: Of the file, or of a link to it.
+        most: More bytes than such a file can have; None reads any number.
+
+    Raises:
+        UnfitFileError: It is a FIFO, a device or a socket, or larger than that.
+        IsADirectoryError: It is a folder.
+        OSError: It cannot be read.
+    """
+    _refuse_irregular(path, os.stat(path).st_mode)  # Before it is opened: opening a device may do something.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        _refuse_irregular(path, os.fstat(file.fileno()).st_mode)
+        content = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(content) > most:
+        raise UnfitFileError(
+            f"is larger than {most / 2**20:.0f} MiB: no file of its kind", where=os.fspath(path)
+        )
+    return content
+
+
+def _refuse_irregular(path: str | os.PathLike[str], mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise UnfitFileError(f"is {kind}, not a file", where=os.fspath(path), hint="move it away")
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""How is a fact written once and never changed? JSON files, one a record, and a reader that hides nothing."""
+"""Records on disk: JSON files, one a record, written once and never changed; a reader that hides nothing."""
 
 import json
 import os
@@ -6,29 +6,61 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pdsearch.durable import storage_errors, sync_folder, write_new
+from pdsearch.durable import read_regular, storage_errors, sync_folder, write_new
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json, canonical_json
-from pdsearch.storage import Place, Remote, names, read, read_all, replace
+from pdsearch.storage import Place, Remote, UnfitFileError, names, read, read_all, replace
+from pdsearch.trial_record import (
+    AskedRecord,
+    NewerFormatError,
+    RetryRecord,
+    TrialRecord,
+    check_fits,
+    read_record,
+)
 
-__all__ = ["Broken", "Records", "parse_record", "read_records", "read_trials", "write_once"]
+__all__ = [
+    "MOST_BYTES",
+    "Broken",
+    "Found",
+    "parse_record",
+    "read_asked",
+    "read_finished",
+    "read_retries",
+    "write_once",
+]
+
+MOST_BYTES = 16 * 2**20
+"""A record has a few kilobytes; one of a thousand epochs has some hundred."""
+
+R = TypeVar("R", AskedRecord, TrialRecord, RetryRecord)
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A file that is not a record: its path and why."""
+    """A file that is not the record its name says: its path and why.
+
+    Args:
+        path: Of the file.
+        reason: What is wrong, with the field.
+        newer: A newer version wrote it: nothing is wrong with it.
+    """
 
     path: Place
     reason: str
+    newer: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 @dataclass(frozen=True)
-class Records:
-    """What a folder holds: records by file name or by trial, in sorted order, and the files that are none."""
+class Found(Generic[R]):
+    """The records of one kind in a folder, by id and in order of the file names, and the files that are none."""
 
-    found: Mapping[str, dict[str, Any]]
+    found: Mapping[str, R]
     broken: tuple[Broken, ...] = ()
 
 
@@ -71,7 +103,7 @@ def _write_once(path: Path, content: bytes) -> None:
             _publish(draft, path)
             sync_folder(path.parent)
         except FileExistsError:
-            if path.read_bytes() != content:
+            if read_regular(path, MOST_BYTES) != content:
                 raise _taken(path) from None
         finally:
             draft.unlink(missing_ok=True)
@@ -89,46 +121,52 @@ def _publish(draft: Path, path: Path) -> None:
         draft.rename(path)
 
 
-def read_records(folder: Place, suffix: str = ".json") -> Records:
-    """Read every record of a folder; a torn or foreign file is reported, never skipped.
+def read_asked(folder: Place, space: Mapping[str, Any]) -> Found[AskedRecord]:
+    """Read what was asked; as `read_finished`."""
+    return _read(folder, "asked", AskedRecord, space)
+
+
+def read_finished(folder: Place, space: Mapping[str, Any]) -> Found[TrialRecord]:
+    """Read what has finished; a torn or foreign file is reported, never skipped.
 
     Args:
         folder: Where the records lie; a folder that does not exist holds none.
-        suffix: End of the file names to read; hidden files are never records.
+        space: What study.json says is searched: a sampled trial has its parameters and its objectives.
 
     Raises:
         StorageError: The folder or a file cannot be read.
     """
-    found: dict[str, dict[str, Any]] = {}
+    return _read(folder, "finished", TrialRecord, space)
+
+
+def read_retries(folder: Place) -> Found[RetryRecord]:
+    """Read which failed trials are to be tried again; as `read_finished`."""
+    return _read(folder, "retry", RetryRecord, {})
+
+
+def _read(folder: Place, word: str, kind: type[R], space: Mapping[str, Any]) -> Found[R]:
+    suffix = f".{word}.json"
+    found: dict[str, R] = {}
     broken: list[Broken] = []
     wanted = [name for name in names(folder) if name.endswith(suffix) and not name.startswith(".")]
-    for name, content in read_all(folder, wanted):
+    for name, content in read_all(folder, wanted, MOST_BYTES):
         try:
-            found[name] = parse_record(content)
+            record = _record(kind, name.removesuffix(suffix), content)
+            check_fits(record, space)
         except ValueError as error:
-            broken.append(Broken(folder / name, str(error)))
-    return Records(found, tuple(broken))
-
-
-def read_trials(folder: Place, kind: str) -> Records:
-    """Read the records of one kind by the trials' ids; one that holds another trial's is no record either.
-
-    Args:
-        folder: Of the records.
-        kind: "asked", "finished" or "retry", as the files' names have it.
-
-    Raises:
-        StorageError: The folder or a file cannot be read.
-    """
-    suffix = f".{kind}.json"
-    read_ones = read_records(folder, suffix)
-    found, broken = {}, list(read_ones.broken)
-    for name, record in read_ones.found.items():
-        if record.get("id") == name.removesuffix(suffix):
-            found[record["id"]] = record
+            broken.append(Broken(folder / name, str(error), newer=isinstance(error, NewerFormatError)))
         else:
-            broken.append(Broken(folder / name, "holds another trial's record"))
-    return Records(found, tuple(broken))
+            found[record.id] = record
+    return Found(found, tuple(broken))
+
+
+def _record(kind: type[R], name: str, content: bytes | UnfitFileError) -> R:
+    if isinstance(content, UnfitFileError):
+        raise ValueError(content.what)
+    record = read_record(kind, parse_record(content))
+    if record.id != name:
+        raise ValueError(f"holds the record of {record.id}")
+    return record
 
 
 def parse_record(content: bytes) -> dict[str, Any]:
@@ -138,9 +176,13 @@ def parse_record(content: bytes) -> dict[str, Any]:
         ValueError: It is torn, or was never one.
     """
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is no whole JSON any more ({error})") from None
     if not isinstance(value, dict):
         raise ValueError(f"a record is a JSON object, not {type(value).__name__}")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
+from pdsearch.codec import decode, encode
+
 __all__ = [
     "AtInit",
     "DataSpec",
@@ -331,33 +333,20 @@ def derive_seed(*parts: int | str) -> int:
 
 
 def spec_to_json(spec: Any) -> dict[str, Json]:
-    """Return a spec whole, located fields included, as plain JSON values."""
-    return cast("dict[str, Json]", json.loads(json.dumps(dataclasses.asdict(spec), allow_nan=False)))
+    """Return a spec whole, located fields included, as plain JSON values.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    return cast("dict[str, Json]", encode(spec))
 
 
 def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
     """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly.
 
     A field that did not exist when the spec was written has its neutral value, whatever the default is today.
+
+    Raises:
+        DecodeError: A field is missing, unknown or of another type.
     """
-    prune = value["prune"]
-    return TrialSpec(
-        data=_build(DataSpec, value["data"]),
-        teacher=_build(TeacherSpec, value["teacher"]),
-        student=_build(StudentSpec, value["student"]),
-        distill=_build(DistillSpec, value["distill"]),
-        prune=None if prune is None else _build(PruneSpec, prune),
-        precision=value["precision"],
-    )
-
-
-def _build(kind: type[Any], value: Mapping[str, Any]) -> Any:
-    neutral = {f.name: f.metadata["neutral"] for f in dataclasses.fields(kind) if "neutral" in f.metadata}
-    given = {**neutral, **{name: _frozen(item) for name, item in value.items()}}
-    if "recipe" in given:
-        given["recipe"] = _build(Recipe, value["recipe"])
-    return kind(**given)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+    return decode(TrialSpec, value)

@@ -1,16 +1,68 @@
-"""Which studies lie in a storage? A study is a folder that holds study.json; who names none is told which there are."""
+"""The studies of a storage: folders that hold study.json, which is read and checked here; and which ones lie nearby."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+from pdsearch.codec import DecodeError, decode
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.records import parse_record
-from pdsearch.storage import Place, exists, read, subfolders
+from pdsearch.records import MOST_BYTES, parse_record
+from pdsearch.storage import Place, UnfitFileError, exists, read, subfolders
+from pdsearch.trial_record import NewerFormatError, check_format
 
 __all__ = ["begun", "description", "studies"]
 
 _FILE = "study.json"
 _MOST = 8
+
+
+@dataclass(frozen=True)
+class _Objective:
+    extensible: ClassVar[bool] = True
+    metric: str
+    goal: Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    extensible: ClassVar[bool] = True
+    choices: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.choices is None and (self.low is None or self.high is None):
+            raise DecodeError("has neither choices nor a range")
+
+
+@dataclass(frozen=True)
+class _Space:
+    extensible: ClassVar[bool] = True
+    objectives: tuple[_Objective, ...] = ()
+    space: Mapping[str, _Parameter] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Data:
+    extensible: ClassVar[bool] = True
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What whoever reads study.json relies on; docs/records.md has all of it."""
+
+    extensible: ClassVar[bool] = True
+    study: str
+    space: _Space
+    precision: str = ""
+    data: _Data = _Data("")
+    checkpoints: tuple[str, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+    code_folders: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    created_at: str = ""
 
 
 def studies(root: Place) -> list[Place]:
@@ -37,15 +89,20 @@ def begun(folder: Place) -> dict[str, Any] | None:
     Raises:
         StorageError: It cannot be read, or is torn.
     """
-    content = read(folder / _FILE)
-    if content is None:
-        return None
     try:
+        content = read(folder / _FILE, MOST_BYTES)
+        if content is None:
+            return None
         about = parse_record(content)
+        check_format(about)
+        decode(_Description, about)
+    except NewerFormatError as error:
+        hint = "use that version, or a newer one"
+        raise StorageError(str(error), where=str(folder / _FILE), hint=hint) from None
+    except UnfitFileError as error:
+        raise _torn(folder, error.what) from None
     except ValueError as error:
         raise _torn(folder, str(error)) from None
-    if not isinstance(about.get("space"), dict):
-        raise _torn(folder, "does not describe a study")
     return about
 
 

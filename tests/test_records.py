@@ -1,29 +1,35 @@
 """A record is written once, whole, and never changed; what is no record is reported."""
 
+import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.records import read_records, read_trials, write_once
+from pdsearch.records import MOST_BYTES, read_asked, read_finished, read_retries, write_once
 from pdsearch.specs import Json
+from pdsearch.trial_record import record_to_json
+from tests.trial_records import asked, finished
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
 
 
 def test_written_records_are_read_in_order(tmp_path: Path) -> None:
     folder = tmp_path / "trials"
-    for name in ("b.finished.json", "a.finished.json", "a.asked.json"):
-        write_once(folder / name, {"name": name})
-    found = read_records(folder, ".finished.json")
-    assert list(found.found.values()) == [{"name": "a.finished.json"}, {"name": "b.finished.json"}]
+    for number in (1, 0):
+        write_once(folder / f"search-0000{number}.finished.json", record_to_json(finished(number)))
+    write_once(folder / "search-00000.asked.json", record_to_json(asked()))
+    found = read_finished(folder, {})
+    assert list(found.found.values()) == [finished(0), finished(1)]
     assert found.broken == ()
-    assert sorted(os.listdir(folder)) == ["a.asked.json", "a.finished.json", "b.finished.json"]
+    assert read_asked(folder, {}).found == {"search-00000": asked()}
+    assert len(os.listdir(folder)) == 3
 
 
 def test_a_missing_folder_holds_no_records(tmp_path: Path) -> None:
-    assert read_records(tmp_path / "none").found == {}
+    assert read_finished(tmp_path / "none", {}).found == {}
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -38,7 +44,7 @@ def test_the_same_again_is_fine_and_another_is_refused(
     write_once(path, dict(reversed(RECORD.items())))
     with pytest.raises(StorageError, match="never change"):
         write_once(path, {**RECORD, "id": "other"})
-    assert read_records(tmp_path).found == {"a.json": RECORD}
+    assert json.loads(path.read_bytes()) == RECORD
     assert os.listdir(tmp_path) == ["a.json"]
 
 
@@ -50,11 +56,11 @@ def _refuse(_: object, __: object) -> None:
     "content", [b"", b'{"format": 1, "id"', b"[1]", b"\xff\xfe", b"null", b"[" * 100_000]
 )
 def test_what_is_no_record_is_reported(tmp_path: Path, content: bytes) -> None:
-    write_once(tmp_path / "good.json", RECORD)
-    (tmp_path / "bad.json").write_bytes(content)
-    records = read_records(tmp_path)
-    assert list(records.found) == ["good.json"]
-    assert [broken.path.name for broken in records.broken] == ["bad.json"]
+    write_once(tmp_path / "search-00000.finished.json", record_to_json(finished()))
+    (tmp_path / "search-00001.finished.json").write_bytes(content)
+    records = read_finished(tmp_path, {})
+    assert list(records.found) == ["search-00000"]
+    assert [broken.path.name for broken in records.broken] == ["search-00001.finished.json"]
     assert records.broken[0].reason
 
 
@@ -73,11 +79,29 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
         write_once(tmp_path / "a.json", {"loss": float("nan")})
 
 
-def test_records_of_trials_are_known_by_id_and_another_s_is_broken(tmp_path: Path) -> None:
-    write_once(tmp_path / "a.asked.json", {"id": "a"})
-    write_once(tmp_path / "b.asked.json", {"id": "a"})
-    write_once(tmp_path / "c.finished.json", {"id": "c"})
-    records = read_trials(tmp_path, "asked")
-    assert records.found == {"a": {"id": "a"}}
-    (broken,) = records.broken
-    assert (broken.path, broken.reason) == (tmp_path / "b.asked.json", "holds another trial's record")
+def test_another_trial_s_record_is_none(tmp_path: Path) -> None:
+    for number in (0, 1):
+        write_once(tmp_path / f"search-0000{number}.asked.json", record_to_json(asked()))
+    (broken,) = read_asked(tmp_path, {}).broken
+    assert str(broken) == f"{tmp_path}/search-00001.asked.json: holds the record of search-00000"
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "link to a device", "too large"])
+def test_what_is_no_file_of_a_record_s_size_is_refused_and_never_waited_for(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "search-00000.retry.json"
+    if kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "too large":
+        with path.open("wb") as file:
+            file.truncate(MOST_BYTES + 1)
+    elif kind == "device" and os.geteuid() == 0:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.stat("/dev/zero").st_rdev)
+    else:
+        path.symlink_to("/dev/zero")
+    (broken,) = read_retries(tmp_path).broken
+    assert broken.reason == {
+        "FIFO": "is a FIFO, not a file",
+        "too large": "is larger than 16 MiB: no file of its kind",
+    }.get(kind, "is a device, not a file")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.codec import decode
 from pdsearch.specs import (
     AtInit,
     DataSpec,
@@ -22,7 +23,6 @@ from pdsearch.specs import (
     Recovery,
     Rewind,
     TrialSpec,
-    _build,
     canonical_json,
     derive_seed,
     digest,
@@ -116,12 +116,12 @@ def test_a_record_older_than_a_field_comes_back_as_it_was_then() -> None:
 
 def test_what_an_old_record_lacks_is_neutral_even_where_the_default_is_another() -> None:
     assert Grown(0.5).warmup == 5
-    assert _build(Grown, {"ratio": 0.5}).warmup == 0
-    assert _build(Grown, {"ratio": 0.5, "warmup": 5}).warmup == 5
+    assert decode(Grown, {"ratio": 0.5}).warmup == 0
+    assert decode(Grown, {"ratio": 0.5, "warmup": 5}).warmup == 5
 
 
 def test_a_field_that_no_spec_has_is_refused() -> None:
-    with pytest.raises(TypeError, match="sparsity"):
+    with pytest.raises(ValueError, match=r"data\.sparsity: is no field"):
         spec_from_json(spec_to_json(SPEC) | {"data": {"source": "digits", "sparsity": 1}})
 
 

@@ -11,7 +11,7 @@ from pdsearch.studies import begun, description, studies
 
 
 def about(name: str) -> dict[str, Any]:
-    return {"study": name, "space": {}}
+    return {"format": 1, "study": name, "space": {}}
 
 
 def made(root: Path, *names: str) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Ready
 from pdsearch.jobs import Limit
 from pdsearch.search.confirm import _finalist
-from pdsearch.specs import StudentSpec, TrialSpec, spec_to_json
+from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.stages import keys
 from pdsearch.stages.site import Site
 from pdsearch.trial import run_job
+from pdsearch.trial_record import StudentFacts
 from tests.stages.counting import counted
 from tests.stages.digits import (
     ALONE,
@@ -30,6 +32,7 @@ from tests.stages.digits import (
     site,
     stored,
 )
+from tests.trial_records import finished
 
 
 @pytest.fixture
@@ -138,7 +141,7 @@ def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: Site) -> N
     spec = replace(pruned(ratio=0.9), student=StudentSpec("from_teacher"))
     events, _ = run(spec, here)
     student = dict(facts(events).student)
-    record = {"student": student, "spec": spec_to_json(spec)}
+    record = finished(spec=spec, student=decode(StudentFacts, student))
     shape = _finalist(record).shape
     again, outcome = run(replace(DENSE, student=shape), here)
     assert outcome.state == "complete"

@@ -1,15 +1,14 @@
-"""What does a finished trial look like as one row? Columns and what they mean."""
+"""A finished trial as one row: its columns and what they mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pdsearch.codec import encode
 from pdsearch.specs import Json, canonical_json, digest
+from pdsearch.trial_record import TrialRecord
 
-__all__ = ["FORMAT", "Row", "row_from_record"]
-
-FORMAT = 1
-"""The format of finished records this version reads."""
+__all__ = ["Row", "row_from_record"]
 
 _SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}
 _LOCATED = {"data": ("source", "root")}
@@ -80,19 +79,10 @@ class Row:
     spec: str = column("The whole configuration, as JSON.")
 
 
-def row_from_record(record: Mapping[str, Any]) -> Row:
-    """Flatten one finished record.
-
-    Raises:
-        ValueError: The record is of another format, or a part of it is missing.
-    """
-    if record.get("format") != FORMAT:
-        raise ValueError(f"format {record.get('format')!r}, expected {FORMAT}")
-    try:
-        parts = (_identity, _teacher, _student, _cost)
-        return Row(**{name: value for part in parts for name, value in part(record).items()})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a part is missing or of another type: {error}") from error
+def row_from_record(record: TrialRecord) -> Row:
+    """Flatten one finished record."""
+    parts = (_identity, _teacher, _student, _cost)
+    return Row(**{name: value for part in parts for name, value in part(record).items()})
 
 
 def setting_of(spec: Mapping[str, Any]) -> str:
@@ -104,55 +94,56 @@ def setting_of(spec: Mapping[str, Any]) -> str:
     return digest(kept)
 
 
-def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("id", "kind", "number", "key", "config", "state")
-    optional = ("reason", "host", "device", "started_at", "finished_at")
-    texts = {name: canonical_json(record[name]) for name in ("params", "values", "spec")}
-    baselines = record.get("baselines") or {}
+def _identity(record: TrialRecord) -> dict[str, Any]:
+    names = ("id", "kind", "number", "key", "config", "state", "reason", "host", "device", "started_at")
+    spec = encode(record.spec)
     return {
-        **{name: record[name] for name in names},
-        **{name: record.get(name) for name in optional},
-        **texts,
-        "setting": setting_of(record["spec"]),
-        "unpruned_config": baselines.get("unpruned"),
-        "alone_config": baselines.get("alone"),
+        **{name: getattr(record, name) for name in (*names, "finished_at")},
+        "params": canonical_json(encode(record.params)),
+        "values": canonical_json(encode(record.values)),
+        "spec": canonical_json(spec),
+        "setting": setting_of(spec),
+        "unpruned_config": record.baselines.get("unpruned"),
+        "alone_config": record.baselines.get("alone"),
     }
 
 
-def _teacher(record: Mapping[str, Any]) -> dict[str, Any]:
-    teacher = record.get("teacher") or {}
+def _teacher(record: TrialRecord) -> dict[str, Any]:
+    teacher = record.teacher
     same = ("config", "key", "model", "sparsity", "params", "remaining", "val_accuracy")
     prune = ("method", "ratio", "schedule", "recovery", "scope", "rounds")
     return {
-        **{f"teacher_{name}": teacher.get(name) for name in same},
-        **{f"prune_{name}": teacher.get(name) for name in prune},
-        "teacher_seed": record["spec"]["teacher"]["seed"] if teacher else None,
-        "teacher_test_accuracy": (record.get("test") or {}).get("teacher.accuracy"),
+        **{f"teacher_{name}": getattr(teacher, name, None) for name in same},
+        **{f"prune_{name}": getattr(teacher, name, None) for name in prune},
+        "teacher_seed": record.spec.teacher.seed if teacher else None,
+        "teacher_test_accuracy": (record.test or {}).get("teacher.accuracy"),
     }
 
 
-def _student(record: Mapping[str, Any]) -> dict[str, Any]:
-    distill, student, reports = record["spec"]["distill"], record.get("student") or {}, record["reports"]
-    last = reports[-1] if reports else {}
+def _student(record: TrialRecord) -> dict[str, Any]:
+    distill, student = record.spec.distill, record.student
+    last = record.reports[-1] if record.reports else None
     return {
-        **{f"student_{name}": student.get(name) for name in ("model", "params", "flops", "artifact")},
-        "student_options": canonical_json(student.get("options") or {}),
-        "loss": distill["loss"],
-        "student_seed": distill["seed"],
-        "view_seed": distill["view_seed"],
-        "epochs": last.get("epoch", 0),
-        "epochs_planned": distill["recipe"]["epochs"],
-        "val_accuracy": record["values"].get("student.val_accuracy", last.get("val_accuracy")),
-        "test_accuracy": (record.get("test") or {}).get("student.accuracy"),
+        **{
+            f"student_{name}": getattr(student, name, None)
+            for name in ("model", "params", "flops", "artifact")
+        },
+        "student_options": canonical_json(encode(student.options) if student else {}),
+        "loss": distill.loss,
+        "student_seed": distill.seed,
+        "view_seed": distill.view_seed,
+        "epochs": last.epoch if last else 0,
+        "epochs_planned": distill.recipe.epochs,
+        "val_accuracy": record.values.get("student.val_accuracy", last.val_accuracy if last else None),
+        "test_accuracy": (record.test or {}).get("student.accuracy"),
     }
 
 
-def _cost(record: Mapping[str, Any]) -> dict[str, Any]:
-    cost, hits = record.get("cost") or {}, [bool(use["hit"]) for use in record.get("artifacts") or ()]
-    epochs = cost.get("epochs") or {}
+def _cost(record: TrialRecord) -> dict[str, Any]:
+    hits = sum(use.hit for use in record.artifacts)
     return {
-        "seconds": float(cost.get("seconds", 0.0)),
-        **{f"epochs_{stage}": int(epochs.get(stage, 0)) for stage in ("teacher", "prune", "distill")},
-        "artifacts_hit": sum(hits),
-        "artifacts_built": len(hits) - sum(hits),
+        "seconds": float(record.cost.seconds),
+        **{f"epochs_{stage}": record.cost.epochs.get(stage, 0) for stage in ("teacher", "prune", "distill")},
+        "artifacts_hit": hits,
+        "artifacts_built": len(record.artifacts) - hits,
     }

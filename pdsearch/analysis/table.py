@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from pdsearch.analysis.row import Row, row_from_record
 from pdsearch.durable import storage_errors
-from pdsearch.records import Broken, read_trials
+from pdsearch.records import Broken, read_finished
 from pdsearch.storage import Place, place
 from pdsearch.studies import description
 
@@ -41,16 +41,9 @@ def read_study(folder: str | Place) -> Study:
     """
     folder = place(folder)
     about = description(folder)
-    records = read_trials(folder / "trials", "finished")
-    rows: list[Row] = []
-    broken = list(records.broken)
-    for name, record in records.found.items():
-        try:
-            rows.append(row_from_record(record))
-        except ValueError as error:
-            broken.append(Broken(folder / "trials" / f"{name}.finished.json", str(error)))
-    rows.sort(key=lambda row: row.id)
-    return Study(str(about.get("study", folder.name)), about, tuple(rows), tuple(broken))
+    records = read_finished(folder / "trials", about["space"])
+    rows = sorted(map(row_from_record, records.found.values()), key=lambda row: row.id)
+    return Study(about["study"], about, tuple(rows), records.broken)
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:

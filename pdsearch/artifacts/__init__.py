@@ -1,4 +1,4 @@
-"""Results of stages, kept by content: keys, the store, leases, single flight, and write-once records."""
+"""Results of stages, kept by content: keys, the store, leases, single flight."""
 
 from pdsearch.artifacts.drafts import draft_name, is_orphan
 from pdsearch.artifacts.holding import check_held, hold, lease_at
@@ -11,19 +11,16 @@ from pdsearch.artifacts.opening import open_store
 from pdsearch.artifacts.owner import is_dead
 from pdsearch.artifacts.single_flight import Turn, building, get_or_build
 from pdsearch.artifacts.store import Store
-from pdsearch.records import Broken, Records, read_records, read_trials, write_once
 
 __all__ = [
     "AnyLease",
     "ArtifactStore",
-    "Broken",
     "Entry",
     "Holding",
     "KeptStore",
     "Lease",
     "ObjectLease",
     "ObjectStore",
-    "Records",
     "Store",
     "Turn",
     "building",
@@ -35,8 +32,5 @@ __all__ = [
     "is_orphan",
     "lease_at",
     "open_store",
-    "read_records",
-    "read_trials",
     "stage_key",
-    "write_once",
 ]

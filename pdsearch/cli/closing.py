@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, write_parquet
 from pdsearch.cli.console import print_lines
@@ -15,6 +14,7 @@ from pdsearch.cli.tally import Tally, duration
 from pdsearch.search.study import Study
 from pdsearch.space.points import points_of
 from pdsearch.storage import Place, Remote, replace
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["closing_words"]
 
@@ -55,16 +55,16 @@ def _setting(name: str, value: object) -> str:
     return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
 
 
-def _only(finished: Mapping[str, dict[str, Any]]) -> list[str]:
+def _only(finished: Mapping[str, TrialRecord]) -> list[str]:
     """Return the one configuration's result: nothing was selected, so its trial opened the test set."""
     lines = []
-    for record in (record for record in finished.values() if record["kind"] == "search"):
-        if record["state"] != "complete":
-            lines.append(f"{record['id']}: {record['state']}: {record['reason']}")
+    for record in (record for record in finished.values() if record.kind == "search"):
+        if record.state != "complete":
+            lines.append(f"{record.id}: {record.state}: {record.reason}")
             continue
         measured = {
-            "validation": record["values"].get("student.val_accuracy"),
-            "test": (record["test"] or {}).get("student.accuracy"),
+            "validation": record.values.get("student.val_accuracy"),
+            "test": (record.test or {}).get("student.accuracy"),
         }
         shown = [f"{part} {100 * value:.2f} %" for part, value in measured.items() if value is not None]
         lines.append(f"the one configuration: {', '.join(shown)}")
@@ -112,7 +112,7 @@ def _is_searched_through(study: Study) -> bool:
     tried = [
         record
         for record in study.agenda.records.finished.values()
-        if record["kind"] == "search" and record["state"] != "failed"
+        if record.kind == "search" and record.state != "failed"
     ]
     points = points_of(study.agenda.space.parameters, limit=len(tried))
     return study.agenda.search.exhausted or points is not None

@@ -7,6 +7,7 @@ from typing import IO, Any
 from pdsearch.cli.tally import PHASES, Tally, describe, ending
 from pdsearch.events import Event, Outcome, Progress, Report, event_to_json
 from pdsearch.jobs import Job
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["JsonLines", "Lines"]
 
@@ -41,7 +42,7 @@ class Lines:
         if isinstance(event, Progress | Report) and time.monotonic() - self._said >= SILENCE_S:
             self.say(f"{job.id}  {describe(job)}  {_far(event)}")
 
-    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Say how a job ended."""
         self.tally.end(job, outcome, record)
         of = f"/{self.tally.total}" if self.tally.total else ""
@@ -88,11 +89,11 @@ class JsonLines:
         """Write what a job says."""
         self._write({"id": job.id, **event_to_json(event)})
 
-    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Write how a job ended."""
         self.tally.end(job, outcome, record)
-        end = {"state": outcome.state, "values": dict(outcome.values)} if record is None else record
-        self._write({"event": "ended", "id": job.id, **{name: end[name] for name in ("state", "values")}})
+        end = outcome if record is None else record
+        self._write({"event": "ended", "id": job.id, "state": end.state, "values": dict(end.values)})
 
     def say(self, text: str) -> None:
         """Write a remark."""

@@ -16,6 +16,7 @@ from rich.text import Text
 from pdsearch.cli.tally import PHASES, Tally, describe, duration, ending
 from pdsearch.events import Event, Outcome, Progress, Report
 from pdsearch.jobs import Job
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Screen"]
 
@@ -71,11 +72,11 @@ class Screen:
             running.stage, running.epoch, running.epochs = "distill", event.epoch, event.epochs
             running.val_accuracy = event.val_accuracy
 
-    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Let a finished job scroll by."""
         self._running.pop(job.id, None)
         self.tally.end(job, outcome, record)
-        state = outcome.state if record is None else str(record["state"])
+        state = outcome.state if record is None else record.state
         line = Text(f"{job.id:<28} ", style="dim").append(f"{describe(job):<66}  ", style="default")
         self._live.console.print(line.append(ending(outcome, record), style=_STYLES.get(state, "default")))
 

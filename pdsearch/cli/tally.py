@@ -4,11 +4,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pdsearch.events import Outcome, Use
+from pdsearch.events import Outcome
 from pdsearch.jobs import Job
 from pdsearch.specs import Params
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["PHASES", "Tally", "describe", "duration", "ending"]
 
@@ -41,23 +41,23 @@ class Tally:
         """Enter a phase."""
         self.phase, self.total, self.done, self.phase_began = name, total, done, time.monotonic()
 
-    def end(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+    def end(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Count a job that ended."""
-        self.states[outcome.state if record is None else record["state"]] += 1
-        uses = outcome.artifacts if record is None else [Use(**use) for use in record["artifacts"]]
+        self.states[outcome.state if record is None else record.state] += 1
+        uses = outcome.artifacts if record is None else record.artifacts
         self.hits += sum(use.hit for use in uses)
         self.built += sum(not use.hit for use in uses)
         self.saved_s += sum(use.seconds for use in uses if use.hit and use.stage != "student")
         self.trained += sum(outcome.epochs.values())
         if self.counts(job, record):
             self.done += 1
-        value = (record or {}).get("values", {}).get("student.val_accuracy")
+        value = None if record is None else record.values.get("student.val_accuracy")
         if job.kind == "search" and value is not None and (self.best is None or value > self.best[0]):
             self.best = (value, job.id)
 
-    def counts(self, job: Job, record: dict[str, Any] | None) -> bool:
+    def counts(self, job: Job, record: TrialRecord | None) -> bool:
         """Say whether a job counts towards the phase's total."""
-        return job.kind != "search" or (record or {}).get("state") in ("complete", "stopped", "infeasible")
+        return job.kind != "search" or (record is not None and record.state != "failed")
 
     def left_s(self) -> float | None:
         """Return an estimate of the seconds left in the phase, from its jobs so far."""
@@ -90,20 +90,20 @@ def _shown(params: Params) -> list[str]:
     ]
 
 
-def ending(outcome: Outcome, record: dict[str, Any] | None) -> str:
+def ending(outcome: Outcome, record: TrialRecord | None) -> str:
     """Return how a job ended, in a line."""
-    state = outcome.state if record is None else record["state"]
+    state = outcome.state if record is None else record.state
     if state == "failed":
-        reason = (outcome.reason if record is None else record["reason"]) or ""
+        reason = (outcome.reason if record is None else record.reason) or ""
         return f"failed: {reason.splitlines()[0] if reason else ''}"
     if record is None:
         own = outcome.values.get("teacher.val_accuracy")
         return "done" if own is None else f"val {100 * own:.2f} %"
-    value, tested = record["values"].get("student.val_accuracy"), record.get("test")
-    shown = f"val {100 * value:.2f} %" if value is not None else (record["reason"] or "done")
+    value, tested = record.values.get("student.val_accuracy"), record.test
+    shown = f"val {100 * value:.2f} %" if value is not None else (record.reason or "done")
     if value is None and tested:
         shown = f"test {100 * tested['student.accuracy']:.2f} %"
-    return f"{shown}  stopped at epoch {len(record['reports'])}" if state == "stopped" else shown
+    return f"{shown}  stopped at epoch {len(record.reports)}" if state == "stopped" else shown
 
 
 def duration(seconds: float) -> str:

@@ -1,16 +1,16 @@
 """Is every artifact that a study used still what was published?"""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from pdsearch.artifacts import open_store
 from pdsearch.invariants.broken import Broken
 from pdsearch.storage import Place
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["check"]
 
 
-def check(root: Place, records: Iterable[Mapping[str, Any]], *, deep: bool) -> Iterator[Broken]:
+def check(root: Place, records: Iterable[TrialRecord], *, deep: bool) -> Iterator[Broken]:
     """Check the artifacts that records name; one that was collected is no fault, it is made again when needed.
 
     Args:
@@ -19,7 +19,7 @@ def check(root: Place, records: Iterable[Mapping[str, Any]], *, deep: bool) -> I
         deep: Hash the files; otherwise only the manifest and the sizes are compared.
     """
     store = open_store(root)
-    used = {(use["stage"], use["key"]) for record in records for use in record["artifacts"]}
+    used = {(use.stage, use.key) for record in records for use in record.artifacts}
     for stage, key in sorted(used):
         complaint = store.complaint(stage, key, deep=deep)
         if complaint is not None:

@@ -31,7 +31,7 @@ def check_invariants(run: str | Place, *, deep: bool = False) -> list[Broken]:
 
 
 def _all(folder: Place, about: dict[str, Any], live: bool, deep: bool) -> Iterator[Broken]:
-    found, broken = records.read(folder / "trials", live=live)
+    found, broken = records.read(folder / "trials", about["space"], live=live)
     yield from broken
     yield from records.check(found)
     yield from _ledger(folder, about["space"]["objectives"], found, live)

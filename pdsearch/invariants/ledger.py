@@ -45,21 +45,21 @@ def _ended(trial: Seen) -> bool:
 
 def _same(seen: dict[str, Seen], found: Found, metrics: Sequence[str]) -> Iterator[Broken]:
     for name, record in found.finished.items():
-        if record["number"] is None:
+        if record.number is None:
             continue
         trial, expected = seen.get(name), told(record, metrics)
         if trial is None:
             yield Broken("ledger", "has a record and is not in the study", name, mended=True)
             continue
         says = (trial.state, trial.values, trial.reports, trial.params)
-        if says != (expected.state.name.lower(), expected.values, expected.reports, record["params"]):
+        if says != (expected.state.name.lower(), expected.values, expected.reports, record.params):
             yield Broken("ledger", "the study says otherwise than the record", name, mended=True)
 
 
 def _best(seen: dict[str, Seen], found: Found, metric: str, goal: str) -> Iterator[Broken]:
     best = max if goal == "maximize" else min
     ours = best((t.values[0] for t in seen.values() if t.state == "complete" and t.values), default=None)
-    records = [r for r in found.finished.values() if r["state"] == "complete" and r["number"] is not None]
-    theirs = best((float(record["values"][metric]) for record in records), default=None)
+    records = [r for r in found.finished.values() if r.state == "complete" and r.number is not None]
+    theirs = best((float(record.values[metric]) for record in records), default=None)
     if ours != theirs:
         yield Broken("best", f"{ours} in the study, {theirs} over the records", metric, mended=True)

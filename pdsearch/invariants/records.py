@@ -1,12 +1,13 @@
-"""Are the records whole, does each trial's second one fit its first, and is each key finished once?"""
+"""Records are whole, each trial's second one fits its first, and each key is finished once."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pdsearch.invariants.broken import Broken
-from pdsearch.records import read_trials
+from pdsearch.records import read_asked, read_finished, read_retries
 from pdsearch.storage import Place
+from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["Found", "check", "read"]
 
@@ -17,17 +18,16 @@ _SAME = ("kind", "number", "key", "params", "spec")
 class Found:
     """A study's records by id."""
 
-    asked: Mapping[str, dict[str, Any]]
-    finished: Mapping[str, dict[str, Any]]
+    asked: Mapping[str, AskedRecord]
+    finished: Mapping[str, TrialRecord]
 
 
-def read(folder: Place, *, live: bool) -> tuple[Found, list[Broken]]:
+def read(folder: Place, space: Mapping[str, Any], *, live: bool) -> tuple[Found, list[Broken]]:
     """Return the records of a folder and what is wrong with its files."""
-    asked, finished, wanted = (read_trials(folder, kind) for kind in ("asked", "finished", "retry"))
+    asked, finished, wanted = read_asked(folder, space), read_finished(folder, space), read_retries(folder)
     broken = [
-        Broken("records", item.reason, str(item.path), mended=not live)
-        for records in (asked, finished, wanted)
-        for item in records.broken
+        Broken("records", item.reason, str(item.path), mended=not live and not item.newer)
+        for item in (*asked.broken, *finished.broken, *wanted.broken)
     ]
     return Found(asked.found, finished.found), broken
 
@@ -38,17 +38,17 @@ def check(found: Found) -> Iterator[Broken]:
     for name, record in found.finished.items():
         asked = found.asked.get(name)
         for field in _SAME if asked else ():
-            if asked and asked[field] != record[field]:
+            if asked and getattr(asked, field) != getattr(record, field):
                 yield Broken("records", f"{field} is not what was asked", name)
         yield from _reports(name, record)
-        if record["state"] == "failed":
+        if record.state == "failed":
             continue  # It may be tried again, under the same key.
-        twin = done.setdefault((record["kind"], record["key"]), name)
+        twin = done.setdefault((record.kind, record.key), name)
         if twin != name:
             yield Broken("once", f"finished before, as {twin}", name)
 
 
-def _reports(name: str, record: Mapping[str, Any]) -> Iterator[Broken]:
-    epochs = [report["epoch"] for report in record["reports"]]
+def _reports(name: str, record: TrialRecord) -> Iterator[Broken]:
+    epochs = [report.epoch for report in record.reports]
     if epochs != list(range(1, len(epochs) + 1)):
         yield Broken("reports", f"epochs do not follow one another: {epochs}", name)

@@ -4,7 +4,7 @@ The agenda is all that a runner sees of a study.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.events import Event, Outcome
@@ -12,6 +12,7 @@ from pdsearch.jobs import Job, refused_by
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.phases import Phases
 from pdsearch.search.records import Live
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Agenda", "Observer"]
 
@@ -28,7 +29,7 @@ class Observer(Protocol):
     def event(self, job: Job, event: Event) -> None:
         """A running job says something."""
 
-    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """A job ended; its record, where it has one."""
 
     def say(self, text: str) -> None:

@@ -5,13 +5,13 @@ is paired, seed by seed, with the unpruned teacher and with the student alone in
 unpruned teachers' own best configurations run as well.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pdsearch.space import Space
 from pdsearch.space.points import MOST_CONFIGURATIONS, points_of
-from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec, spec_from_json
+from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.trial_record import TrialRecord
 
 __all__ = [
     "Finalist",
@@ -22,8 +22,6 @@ __all__ = [
     "with_teachers",
 ]
 
-Record = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Finalist:
@@ -33,33 +31,33 @@ class Finalist:
     shape: StudentSpec
 
 
-def leaders(records: Iterable[Record], *, metric: str, maximize: bool) -> list[Record]:
+def leaders(records: Iterable[TrialRecord], *, metric: str, maximize: bool) -> list[TrialRecord]:
     """Return the best trial of each teacher, best teacher first: by epochs reached, then by value."""
-    best: dict[str, Record] = {}
+    best: dict[str, TrialRecord] = {}
 
-    def rank(record: Record) -> tuple[int, float]:
-        value = float(record["values"][metric])
-        return len(record["reports"]), value if maximize else -value
+    def rank(record: TrialRecord) -> tuple[int, float]:
+        value = float(record.values[metric])
+        return len(record.reports), value if maximize else -value
 
     for record in records:
-        if record["state"] not in ("complete", "stopped") or record["teacher"] is None:
+        if record.state not in ("complete", "stopped") or record.teacher is None:
             continue
-        teacher = record["teacher"]["config"]
+        teacher = record.teacher.config
         if teacher not in best or rank(record) > rank(best[teacher]):
             best[teacher] = record
     return sorted(best.values(), key=rank, reverse=True)
 
 
 def finalists(
-    records: Iterable[Record], *, teachers: int, metric: str, maximize: bool
+    records: Iterable[TrialRecord], *, teachers: int, metric: str, maximize: bool
 ) -> tuple[list[Finalist], list[Finalist]]:
     """Return the leading pruned teachers' finalists, and the best of the unpruned teachers they are compared with.
 
     These are the dense teachers the finalists were pruned from, and the one that taught best, where they were tried.
     """
     ranked = leaders(records, metric=metric, maximize=maximize)
-    chosen = [_finalist(record) for record in ranked if record["teacher"]["method"] is not None][:teachers]
-    dense = [_finalist(record) for record in ranked if record["teacher"]["method"] is None]
+    chosen = [_finalist(record) for record in ranked if _is_pruned(record)][:teachers]
+    dense = [_finalist(record) for record in ranked if not _is_pruned(record)]
     sources = {_source(finalist) for finalist in [*dense[:1], *chosen]}
     return chosen, [finalist for finalist in dense if _source(finalist) in sources]
 
@@ -102,14 +100,14 @@ def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
     return replace(teacher, seed=teacher.seed + offset)
 
 
-def _finalist(record: Record) -> Finalist:
-    shape = record["student"]
-    options = tuple((name, _frozen(value)) for name, value in sorted(shape.get("options", {}).items()))
-    spec = spec_from_json(record["spec"])
+def _is_pruned(record: TrialRecord) -> bool:
+    return record.teacher is not None and record.teacher.method is not None
+
+
+def _finalist(record: TrialRecord) -> Finalist:
+    spec, shape = record.spec, record.student
+    assert shape is not None, "a trial with an epoch has a student"
     # A student shaped by its teacher is of the teacher's code.
-    source = spec.student if shape["model"] == spec.student.model else spec.teacher
-    return Finalist(spec, StudentSpec(model=shape["model"], options=options, code=source.code))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+    source = spec.student if shape.model == spec.student.model else spec.teacher
+    options = tuple(sorted(shape.options.items()))
+    return Finalist(spec, StudentSpec(model=shape.model, options=options, code=source.code))

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pdsearch.jobs import Job
 from pdsearch.search.baselines import alone, unpruned, with_seed
 from pdsearch.search.confirm import Finalist, with_teachers
 from pdsearch.search.describe import Description
 from pdsearch.specs import TrialSpec
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Replicas", "confirmations", "recorded_replicas"]
 
@@ -16,16 +16,10 @@ Replicas = Mapping[tuple[str, int], tuple[int, ...]]
 """`distill.replicas` of records of earlier versions, by configuration and seed."""
 
 
-def recorded_replicas(records: Iterable[Mapping[str, Any]]) -> Replicas:
+def recorded_replicas(records: Iterable[TrialRecord]) -> Replicas:
     """Return which students were confirmed as one network with others, as earlier versions did."""
-    distills = [
-        (record["config"], record["spec"]["distill"]) for record in records if record["kind"] == "confirm"
-    ]
-    return {
-        (config, distill["seed"]): tuple(distill["replicas"])
-        for config, distill in distills
-        if distill.get("replicas")
-    }
+    confirmed = ((record.config, record.spec.distill) for record in records if record.kind == "confirm")
+    return {(config, distill.seed): distill.replicas for config, distill in confirmed if distill.replicas}
 
 
 def confirmations(

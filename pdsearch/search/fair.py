@@ -2,19 +2,20 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["owed"]
 
 
-def owed(records: Iterable[Mapping[str, Any]]) -> int:
+def owed(records: Iterable[TrialRecord]) -> int:
     """Return how many trials the unpruned teacher lacks, beside those that the search happened to give it.
 
     Args:
         records: What has finished; search trials that had a teacher count.
     """
-    taught = [record["teacher"] for record in records if record["kind"] == "search" and record["teacher"]]
-    counts = Counter(teacher["config"] for teacher in taught)
+    taught = [record.teacher for record in records if record.kind == "search" and record.teacher]
+    counts = Counter(teacher.config for teacher in taught)
     median = int(statistics.median_high(counts.values())) if counts else 0
-    return max(0, median - sum(teacher["method"] is None for teacher in taught))
+    return max(0, median - sum(teacher.method is None for teacher in taught))

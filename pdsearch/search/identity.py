@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pdsearch.artifacts import write_once
 from pdsearch.errors import ConfigError
+from pdsearch.records import write_once
 from pdsearch.search.describe import Description
 from pdsearch.search.own_code import own_folders
 from pdsearch.search.records import now
 from pdsearch.space import Space, diff
 from pdsearch.storage import Place
+from pdsearch.trial_record import FORMAT
 
 __all__ = ["identify"]
-
-FORMAT = 1
 
 
 def identify(space: Space, folder: Place, found: Description, began: Mapping[str, Any] | None) -> None:

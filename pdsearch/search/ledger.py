@@ -23,6 +23,7 @@ from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
 from pdsearch.space.points import points_of
 from pdsearch.specs import derive_seed
+from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Ledger"]
 
@@ -117,7 +118,7 @@ class Ledger:
         trial.report(event.val_accuracy, step=event.epoch)
         return event.epoch in job.decide_at and trial.should_prune()
 
-    def finish(self, job: Job, outcome: Outcome) -> dict[str, Any]:
+    def finish(self, job: Job, outcome: Outcome) -> TrialRecord:
         """Write the finished record, then tell the study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
@@ -166,7 +167,7 @@ class Ledger:
         asked = len(self.study.get_trials(deepcopy=False))
         return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
-    def _settle(self, number: int, record: Mapping[str, Any]) -> None:
+    def _settle(self, number: int, record: TrialRecord) -> None:
         """Tell the study what a finished record says; what it was told before is not told again."""
         storage, expected = self.study._storage, as_trial(record, self.space)
         stored = self.study.get_trials(deepcopy=False)[number]
@@ -193,7 +194,7 @@ class Ledger:
         for trial in self._unretried():
             # One that was cut off while it was being asked is sampled again, as it was and would have been.
             asked = self.records.asked.get(f"{self.kind}-{trial.number:05d}")
-            sampled = asked["params"] if asked else trial.params if "key" in trial.user_attrs else {}
+            sampled = dict(asked.params) if asked else trial.params if "key" in trial.user_attrs else {}
             params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 

@@ -67,7 +67,7 @@ class Listed:
             return everyone(map(self.describe.complete, configurations(self.space)))
         objective = self.space.objectives[0]
         chosen, own_best = finalists(
-            [record for record in self.records.finished.values() if record["number"] is not None],
+            [record for record in self.records.finished.values() if record.number is not None],
             teachers=self.space.confirm.teachers,
             metric=objective.metric,
             maximize=objective.goal == "maximize",

@@ -1,26 +1,37 @@
-"""What lies on disk of each trial? An asked record before it starts and a finished record when it ends, both immutable.
+"""The records of an open study: an asked one before a trial starts, a finished one when it ends, both immutable.
 
-The study can be rebuilt from them, and analysis reads nothing else. Their fields are described in docs/records.md.
+The study can be rebuilt from them, and analysis reads nothing else. `pdsearch.trial_record` has their fields.
 """
 
 import dataclasses
 import math
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from pdsearch.artifacts import read_trials, write_once
+from pdsearch.codec import decode
+from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
+from pdsearch.records import Broken, read_asked, read_finished, read_retries, write_once
 from pdsearch.search.describe import Description
-from pdsearch.specs import spec_to_json
 from pdsearch.storage import Place, rename
+from pdsearch.trial_record import (
+    AskedRecord,
+    Cost,
+    Kind,
+    RetryRecord,
+    State,
+    StudentFacts,
+    TeacherFacts,
+    TrialRecord,
+    record_to_json,
+)
 
 __all__ = ["Live", "Records", "now"]
-
-FORMAT = 1
 
 
 def now() -> str:
@@ -85,21 +96,45 @@ class Live:
 
 
 class Records:
-    """The records of one study, by trial id, on disk and in memory alike.
-
-    A file that is no record any more is set aside: its trial is asked again, and its artifacts spare the training.
+    """The records of one study, by trial id, on disk and in memory alike; opening them changes nothing.
 
     Args:
         folder: Where they lie.
+        space: What study.json says is searched; an empty one knows nothing to check sampled trials by.
     """
 
-    def __init__(self, folder: Place) -> None:
+    def __init__(self, folder: Place, space: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
-        self.asked, self.finished = self._read("asked"), self._read("finished")
-        self.retries = set(self._read("retry"))
+        asked, finished, wanted = (
+            read_asked(folder, space or {}),
+            read_finished(folder, space or {}),
+            read_retries(folder),
+        )
+        self.asked, self.finished = dict(asked.found), dict(finished.found)
+        self.retries = set(wanted.found)
+        self._broken = (*asked.broken, *finished.broken, *wanted.broken)
         # A failed trial may have been tried again: the twin is the one that did not fail.
-        failed_first = sorted(self.finished.items(), key=lambda item: item[1]["state"] != "failed")
-        self._by_key = {(record["kind"], record["key"]): name for name, record in failed_first}
+        failed_first = sorted(self.finished.items(), key=lambda item: item[1].state != "failed")
+        self._by_key: dict[tuple[str, str], str] = {
+            (record.kind, record.key): name for name, record in failed_first
+        }
+
+    def mend(self, say: Callable[[str], None]) -> None:
+        """Set aside what is no record: its trial is asked again, and its artifacts spare the training.
+
+        Args:
+            say: Is told of each.
+
+        Raises:
+            StorageError: A newer version wrote one, or the storage cannot be written.
+        """
+        for broken in self._broken:
+            if broken.newer:
+                raise StorageError(
+                    broken.reason, where=str(broken.path), hint="go on with that version, or a newer one"
+                )
+            say(f"{broken}; it is kept as {_set_aside(broken)}, and what it stood for is done again")
+        self._broken = ()
 
     def twin(self, job: Job) -> str | None:
         """Return the id of a finished job of the same kind and key, if there is one."""
@@ -108,68 +143,66 @@ class Records:
     def failed_only(self, job: Job) -> bool:
         """Say whether a job's twins have all failed, so that it may be tried again when a person asks for it."""
         twin = self.twin(job)
-        return twin is not None and self.finished[twin]["state"] == "failed"
+        return twin is not None and self.finished[twin].state == "failed"
 
     def ask(self, job: Job) -> None:
         """Write that a job is about to start; a job asked again keeps its first record."""
         if job.id not in self.asked:
-            record = {**_identity(job), "asked_at": now()}
-            write_once(self.folder / f"{job.id}.asked.json", record)
+            record = AskedRecord(**_identity(job), asked_at=now())
+            write_once(self.folder / f"{job.id}.asked.json", record_to_json(record))
             self.asked[job.id] = record
 
     def retry(self, name: str) -> bool:
         """Write that a failed trial is to be tried again; False if that was written before."""
         if name in self.retries:
             return False
-        write_once(self.folder / f"{name}.retry.json", {"format": FORMAT, "id": name, "wanted_at": now()})
+        wish = RetryRecord(id=name, wanted_at=now())
+        write_once(self.folder / f"{name}.retry.json", record_to_json(wish))
         self.retries.add(name)
         return True
 
-    def finish(self, live: Live, outcome: Outcome, describe: Description) -> dict[str, Any]:
+    def finish(self, live: Live, outcome: Outcome, describe: Description) -> TrialRecord:
         """Write how a job ended and return the record."""
         job, ready = live.job, live.ready
-        record = {
+        record = TrialRecord(
             **_identity(job),
-            "config": describe.config(job.spec),
-            "state": outcome.state,
-            "reason": outcome.reason,
-            "reports": [dataclasses.asdict(report) for report in live.reports],
-            "values": dict(outcome.values),
-            "test": None if outcome.test is None else dict(outcome.test),
-            "teacher": None if ready is None or ready.teacher is None else dict(ready.teacher),
-            "student": {**(ready.student if ready else {}), "artifact": outcome.student},
-            "baselines": dict(job.baselines),
-            "artifacts": [dataclasses.asdict(use) for use in outcome.artifacts],
-            "cost": {"seconds": outcome.seconds, "epochs": dict(outcome.epochs)},
-            "host": outcome.host,
-            "device": outcome.device,
-            "versions": dict(describe.versions),
-            "started_at": live.started_at,
-            "finished_at": now(),
-        }
-        write_once(self.folder / f"{job.id}.finished.json", record)
+            config=describe.config(job.spec),
+            state=cast("State", outcome.state),
+            reason=outcome.reason,
+            reports=tuple(live.reports),
+            values=dict(outcome.values),
+            test=None if outcome.test is None else dict(outcome.test),
+            teacher=None if ready is None or ready.teacher is None else decode(TeacherFacts, ready.teacher),
+            student=None
+            if ready is None or not ready.student
+            else decode(StudentFacts, {**ready.student, "artifact": outcome.student}),
+            baselines=dict(job.baselines),
+            artifacts=tuple(outcome.artifacts),
+            cost=Cost(outcome.seconds, dict(outcome.epochs)),
+            host=outcome.host,
+            device=outcome.device,
+            versions=dict(describe.versions),
+            started_at=live.started_at,
+            finished_at=now(),
+        )
+        write_once(self.folder / f"{job.id}.finished.json", record_to_json(record))
         self.finished[job.id] = record
         self._by_key[job.kind, job.key] = job.id
         return record
 
-    def _read(self, kind: str) -> dict[str, dict[str, Any]]:
-        records = read_trials(self.folder, kind)
-        for broken in records.broken:
-            _set_aside(broken.path)
-        return dict(records.found)
 
-
-def _set_aside(path: Place) -> None:
-    rename(path, f"{path.name}.{uuid.uuid4().hex[:8]}.broken")
+def _set_aside(broken: Broken) -> str:
+    name = f"{broken.path.name}.{uuid.uuid4().hex[:8]}.broken"
+    rename(broken.path, name)
+    return name
 
 
 def _identity(job: Job) -> dict[str, Any]:
     return {
-        "format": FORMAT,
         "id": job.id,
-        "kind": job.kind,
+        "kind": cast("Kind", job.kind),
         "number": job.number,
         "key": job.key,
         "params": dict(job.params),
-        "spec": spec_to_json(job.spec),
+        "spec": job.spec,
     }

@@ -6,7 +6,7 @@ again.
 """
 
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import TypeVar
 
 import optuna
 from optuna.storages import BaseStorage
@@ -19,8 +19,11 @@ from pdsearch.search.records import Records
 from pdsearch.search.retell import agrees, as_interrupted, as_trial
 from pdsearch.search.told import INTERRUPTED
 from pdsearch.space import Space
+from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["differences", "open_studies"]
+
+R = TypeVar("R", AskedRecord, TrialRecord)
 
 
 def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
@@ -74,13 +77,13 @@ def differences(study: Study, space: Space, records: Records, kind: str) -> list
     found = []
     for number, record in _numbered(records.finished, kind).items():
         if number >= len(trials):
-            found.append(f"{record['id']} is not in the study")
+            found.append(f"{record.id} is not in the study")
         elif not agrees(trials[number], record, space):
-            found.append(f"{record['id']}: the study says otherwise than its record")
+            found.append(f"{record.id}: the study says otherwise than its record")
     finished = _numbered(records.finished, kind)
-    for number, record in _numbered(records.asked, kind).items():
-        if number not in finished and (number >= len(trials) or trials[number].params != record["params"]):
-            found.append(f"{record['id']} was asked, which the study does not know")
+    for number, begun in _numbered(records.asked, kind).items():
+        if number not in finished and (number >= len(trials) or trials[number].params != begun.params):
+            found.append(f"{begun.id} was asked, which the study does not know")
     unrecorded = [trial for trial in trials if _ended(trial) and trial.number not in finished]
     return found + [f"{kind}-{trial.number:05d} has ended without a record" for trial in unrecorded]
 
@@ -126,12 +129,11 @@ def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
         key = trial.user_attrs.get("key", "")
         if key in cut_off:  # It was asked in place of one that had been cut off, or had failed.
             trial.set_user_attr("retry_of", cut_off.pop(key))
-        if number in asked and finished.get(number, {"state": "failed"})["state"] == "failed":
+        if number in asked and (number not in finished or finished[number].state == "failed"):
             cut_off[key] = number
         trials.append(trial)
     return trials
 
 
-def _numbered(records: Mapping[str, dict[str, Any]], kind: str) -> dict[int, dict[str, Any]]:
-    found = (r for r in records.values() if r["kind"] == kind and r["number"] is not None)
-    return {int(record["number"]): record for record in found}
+def _numbered(records: Mapping[str, R], kind: str) -> dict[int, R]:
+    return {r.number: r for r in records.values() if r.kind == kind and r.number is not None}

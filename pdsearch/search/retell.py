@@ -6,24 +6,25 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pdsearch.search.stop import rung_values
 from pdsearch.search.suggest import distribution
-from pdsearch.search.told import INTERRUPTED, Record, told
+from pdsearch.search.told import INTERRUPTED, told
 from pdsearch.space import Space
+from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["agrees", "as_interrupted", "as_trial"]
 
 _SIGNS = {"<=": 1.0, ">=": -1.0}
 
 
-def as_trial(record: Record, space: Space) -> FrozenTrial:
+def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
     """Return the study's trial of a finished record."""
     said = told(record, [objective.metric for objective in space.objectives])
-    attributes = {"key": record["key"]}
+    attributes = {"key": record.key}
     if said.state is TrialState.FAIL:
-        attributes["reason"] = record["reason"] or "unknown"
+        attributes["reason"] = record.reason or "unknown"
     return create_trial(
         state=said.state,
         values=said.values,
-        params=dict(record["params"]),
+        params=dict(record.params),
         distributions=_distributions(record, space),
         user_attrs=attributes,
         system_attrs=_rungs(record, said.reports, space),
@@ -32,17 +33,17 @@ def as_trial(record: Record, space: Space) -> FrozenTrial:
     )
 
 
-def as_interrupted(record: Record, space: Space) -> FrozenTrial:
+def as_interrupted(record: AskedRecord, space: Space) -> FrozenTrial:
     """Return the study's trial of an asked record without a finished one: it will be asked again."""
     return create_trial(
         state=TrialState.FAIL,
-        params=dict(record["params"]),
+        params=dict(record.params),
         distributions=_distributions(record, space),
-        user_attrs={"key": record["key"], "reason": INTERRUPTED},
+        user_attrs={"key": record.key, "reason": INTERRUPTED},
     )
 
 
-def agrees(trial: FrozenTrial, record: Record, space: Space) -> bool:
+def agrees(trial: FrozenTrial, record: TrialRecord, space: Space) -> bool:
     """Say whether a study's trial is what its finished record says; one that runs must be on its way there."""
     expected = as_trial(record, space)
     if trial.params != expected.params:
@@ -62,21 +63,21 @@ def agrees(trial: FrozenTrial, record: Record, space: Space) -> bool:
     )
 
 
-def _distributions(record: Record, space: Space) -> dict[str, Any]:
+def _distributions(record: AskedRecord | TrialRecord, space: Space) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in space.parameters}
-    return {name: distribution(known[name]) for name in record["params"]}
+    return {name: distribution(known[name]) for name in record.params}
 
 
-def _constraints(record: Record, space: Space) -> dict[str, float]:
+def _constraints(record: TrialRecord, space: Space) -> dict[str, float]:
     """Return by how much each constraint is broken; at most 0 where it holds."""
     found = {}
     for limit in space.constraints:
-        if limit.metric in record["values"]:
-            found[str(limit)] = _SIGNS[limit.op] * (record["values"][limit.metric] - limit.bound)
+        if limit.metric in record.values:
+            found[str(limit)] = _SIGNS[limit.op] * (record.values[limit.metric] - limit.bound)
     return found
 
 
-def _rungs(record: Record, reports: dict[int, float], space: Space) -> dict[str, float]:
+def _rungs(record: TrialRecord, reports: dict[int, float], space: Space) -> dict[str, float]:
     """Return the values at the rungs, which later trials are compared with."""
-    halving = space.search.stop if record["kind"] == "search" else None
-    return rung_values(halving, record["spec"]["distill"]["recipe"]["epochs"], reports)
+    halving = space.search.stop if record.kind == "search" else None
+    return rung_values(halving, record.spec.distill.recipe.epochs, reports)

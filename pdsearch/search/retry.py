@@ -20,9 +20,9 @@ def retry_failed(where: str | Place) -> list[str]:
         StorageError: It cannot be read or written, or its study.json is torn.
     """
     folder = place(where)
-    description(folder)
+    space = description(folder)["space"]
     with hold(folder / "driver.lease"):
-        records = Records(folder / "trials")
+        records = Records(folder / "trials", space)
         return [*_asked_again(records), *_set_aside(records)]
 
 
@@ -31,7 +31,7 @@ def _asked_again(records: Records) -> list[str]:
     failed = [
         name
         for name, record in records.finished.items()
-        if record["state"] == "failed" and record["number"] is not None
+        if record.state == "failed" and record.number is not None
     ]
     return [name for name in failed if records.retry(name)]
 
@@ -40,7 +40,7 @@ def _set_aside(records: Records) -> list[str]:
     """Rename the records of failed baselines and confirmations, which are named by what they are."""
     again = []
     for name, record in records.finished.items():
-        if record["state"] == "failed" and record["number"] is None:
+        if record.state == "failed" and record.number is None:
             before = [other for other in names(records.folder) if other.startswith(f"{name}.failed-")]
             rename(records.folder / f"{name}.finished.json", f"{name}.failed-{len(before) + 1}.json")
             again.append(name)

@@ -109,7 +109,8 @@ def open_study(
         clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
         try:
             with home.kept():
-                records = Records(folder / "trials")
+                records = Records(folder / "trials", space.identity())
+                records.mend(observer.say)
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)
                 if began is not None and not agenda.idle():
                     prepare_images(images, site, observer.say)
@@ -161,7 +162,7 @@ def _resolved(
 
 def _clear(records: Records, progress: Place) -> None:
     """Remove the progress of what has ended; a worker that was closed may have saved it once more since."""
-    ended = {record["key"] for record in records.finished.values()}
+    ended = {record.key for record in records.finished.values()}
     for key in ended.intersection(subfolders(progress)):
         remove_tree(progress / key)
 

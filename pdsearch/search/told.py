@@ -1,12 +1,13 @@
 """What is a study told of a finished record? State, values, reports, whatever the space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optuna.trial import TrialState
 
-__all__ = ["INTERRUPTED", "NAMES", "Record", "Told", "told"]
+from pdsearch.trial_record import TrialRecord
+
+__all__ = ["INTERRUPTED", "NAMES", "Told", "told"]
 
 INTERRUPTED = "interrupted"
 """Reason of a trial that was cut off and is asked again; it is no failure."""
@@ -15,8 +16,6 @@ NAMES = {"search": "search", "baseline": "unpruned"}
 """Kind of trials -> name of their Optuna study."""
 
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,15 +27,18 @@ class Told:
     reports: dict[int, float]
 
 
-def told(record: Record, metrics: Sequence[str]) -> Told:
+def told(record: TrialRecord, metrics: Sequence[str]) -> Told:
     """Return what a study of these objectives is told of a finished record."""
-    state = _STATES.get(record["state"], TrialState.FAIL)
+    state = _STATES.get(record.state, TrialState.FAIL)
     several = len(metrics) > 1  # Optuna takes no reports then.
-    measured = [] if several else [r for r in record["reports"] if r["val_accuracy"] is not None]
-    reports = {int(r["epoch"]): float(r["val_accuracy"]) for r in measured}
+    reports = {
+        report.epoch: float(report.val_accuracy)
+        for report in (() if several else record.reports)
+        if report.val_accuracy is not None
+    }
     values = None
     if state is TrialState.COMPLETE:
-        values = [float(record["values"][metric]) for metric in metrics]
+        values = [float(record.values[metric]) for metric in metrics]
     elif state is TrialState.PRUNED and reports:
         values = [reports[max(reports)]]
     return Told(state, values, reports)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from pdsearch.artifacts import is_dead, lease_at, read_trials
+from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.artifacts.owner import Owner
-from pdsearch.specs import Rewind, spec_from_json
+from pdsearch.records import Broken, read_asked, read_finished
+from pdsearch.specs import DataSpec, Rewind
 from pdsearch.storage import Place
-from pdsearch.studies import studies
+from pdsearch.studies import description, studies
 
 __all__ = ["Used", "drivers", "used"]
 
@@ -19,11 +19,11 @@ class Used:
 
     Args:
         artifacts: (stage, key) of all that their records name.
-        torn: Records that cannot be read: what they name is not known.
+        torn: Files that are no records: what they named is not known.
     """
 
     artifacts: frozenset[tuple[str, str]]
-    torn: tuple[Place, ...]
+    torn: tuple[Broken, ...]
 
 
 def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
@@ -39,18 +39,19 @@ def used(root: Place) -> Used:
     from pdsearch.stages import keys  # loads the registries
 
     found: set[tuple[str, str]] = set()
-    images: list[Any] = []
-    torn: list[Place] = []
+    images: set[DataSpec] = set()
+    torn: list[Broken] = []
     for folder in studies(root):
-        asked, finished = (read_trials(folder / "trials", kind) for kind in ("asked", "finished"))
-        torn += [broken.path for broken in (*asked.broken, *finished.broken)]
-        for record in finished.found.values():
-            found |= {(use["stage"], use["key"]) for use in record["artifacts"]}
+        space = description(folder)["space"]
+        asked, finished = read_asked(folder / "trials", space), read_finished(folder / "trials", space)
+        torn += [*asked.broken, *finished.broken]
+        for ended in finished.found.values():
+            found |= {(use.stage, use.key) for use in ended.artifacts}
         for name, record in asked.found.items():
-            if name in finished.found and record["spec"]["data"] in images:
+            spec = record.spec
+            if name in finished.found and spec.data in images:
                 continue
-            spec = spec_from_json(record["spec"])
-            images.append(record["spec"]["data"])  # Decoded when the study was opened, by no trial.
+            images.add(spec.data)  # Decoded when the study was opened, by no trial.
             found.add(("data", keys.data_key(spec.data)))
             if name in finished.found:
                 continue

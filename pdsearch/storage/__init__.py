@@ -2,6 +2,7 @@
 
 from pdsearch.storage.checking import check
 from pdsearch.storage.files import (
+    UnfitFileError,
     exists,
     names,
     read,
@@ -23,6 +24,7 @@ __all__ = [
     "Remote",
     "StorageAwayError",
     "StorageDeniedError",
+    "UnfitFileError",
     "beside",
     "cache_folder",
     "check",

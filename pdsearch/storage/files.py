@@ -5,11 +5,12 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 
-from pdsearch.durable import storage_errors
+from pdsearch.durable import UnfitFileError, read_regular, storage_errors
 from pdsearch.storage.objects import objects_at
 from pdsearch.storage.place import Place, Remote
 
 __all__ = [
+    "UnfitFileError",
     "exists",
     "names",
     "read",
@@ -22,33 +23,54 @@ __all__ = [
 ]
 
 
-def read(place: Place) -> bytes | None:
+def read(place: Place, most: int | None = None) -> bytes | None:
     """Return a file's bytes, or None if there is none.
 
+    Args:
+        place: The file.
+        most: More bytes than such a file can have; None reads any number.
+
     Raises:
+        UnfitFileError: It is no regular file, or larger than that.
         StorageError: It cannot be read.
     """
     if isinstance(place, Remote):
-        return objects_at(place).get(place.path)
+        content = objects_at(place).get(place.path)
+        if most is not None and content is not None and len(content) > most:
+            raise UnfitFileError(f"is larger than {most / 2**20:.0f} MiB", where=str(place))
+        return content
     with storage_errors(place):
         try:
-            return place.read_bytes()
+            return read_regular(place, most)
         except FileNotFoundError:
             return None
 
 
-def read_all(folder: Place, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+def read_all(
+    folder: Place, wanted: Iterable[str], most: int | None = None
+) -> Iterator[tuple[str, bytes | UnfitFileError]]:
     """Yield (name, bytes) of a folder's files in their order; one that has gone meanwhile is left out.
+
+    Args:
+        folder: Where they lie.
+        wanted: Their names.
+        most: As of `read`; what is no such file is yielded as the error that `read` raises.
 
     Raises:
         StorageError: One cannot be read.
     """
     if not isinstance(folder, Remote):
-        found: Iterable[tuple[str, bytes | None]] = ((name, read(folder / name)) for name in wanted)
-    else:
-        paths = [(folder / name).path for name in wanted]
-        found = ((path.rpartition("/")[2], content) for path, content in objects_at(folder).get_all(paths))
-    yield from ((name, content) for name, content in found if content is not None)
+        for name in wanted:
+            try:
+                content: bytes | UnfitFileError | None = read(folder / name, most)
+            except UnfitFileError as error:
+                content = error
+            if content is not None:
+                yield name, content
+        return
+    for path, found in objects_at(folder).get_all([(folder / name).path for name in wanted]):
+        if found is not None:
+            yield path.rpartition("/")[2], found
 
 
 def exists(place: Place) -> bool:

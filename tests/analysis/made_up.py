@@ -18,6 +18,7 @@ from pdsearch.specs import (
     digest,
     spec_to_json,
 )
+from pdsearch.trial_record import TrialRecord, read_record
 
 RECIPE = Recipe(epochs=20, lr=0.1)
 
@@ -77,7 +78,7 @@ def record(
         "spec": whole,
         "state": state,
         "reason": None,
-        "reports": [{"epoch": epochs, "val_accuracy": val, "loss": 1.0}],
+        "reports": [{"epoch": epochs, "epochs": 20, "val_accuracy": val, "loss": 1.0}],
         "values": {"student.val_accuracy": val, "student.params": 9_000_000, "student.flops": 1000},
         "test": None if test is None else {"student.accuracy": test, "teacher.accuracy": 0.9},
         "teacher": _teacher(method),
@@ -128,9 +129,14 @@ def confirmed(
     return [record(method, val, seed=seed, test=val + test, **more) for seed, val in enumerate(values)]
 
 
+def row_of(record: dict[str, Any]) -> Row:
+    """Return the row of a record as it is read from its file."""
+    return row_from_record(read_record(TrialRecord, record))
+
+
 def study(records: Iterable[dict[str, Any]], **about: Any) -> Study:
     """Return a study that found these records."""
-    rows: tuple[Row, ...] = tuple(row_from_record(item) for item in records)
+    rows: tuple[Row, ...] = tuple(row_of(item) for item in records)
     return Study("made-up", {"format": 1, "study": "made-up", **about}, rows)
 
 

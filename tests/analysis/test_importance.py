@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pdsearch.analysis.importance import importances
-from pdsearch.analysis.row import Row, row_from_record
-from tests.analysis.made_up import record
+from pdsearch.analysis.row import Row
+from tests.analysis.made_up import record, row_of
 
 
 def rows(count: int, *, noise: float = 0.0, effect: float = 0.2) -> list[Row]:
@@ -25,7 +25,7 @@ def rows(count: int, *, noise: float = 0.0, effect: float = 0.2) -> list[Row]:
             **({"prune.ratio": draw.choice([0.36, 0.79])} if method == "magnitude" else {}),
             "teacher.seed": 0,
         }
-        found.append(row_from_record(item))
+        found.append(row_of(item))
     return found
 
 
@@ -55,7 +55,7 @@ def test_chance_alone_is_not_explained() -> None:
     [
         (rows(19), "19 complete trials are too few"),
         (
-            [row_from_record(record("magnitude", 0.7, kind="search", number=i)) for i in range(20)],
+            [row_of(record("magnitude", 0.7, kind="search", number=i)) for i in range(20)],
             "nothing varied",
         ),
         (rows(20, effect=0.0)[:0], "0 complete trials"),
@@ -71,10 +71,8 @@ def test_what_cannot_be_told_is_said(found: list[Row], reason: str) -> None:
 def test_stopped_and_confirmed_trials_play_no_part() -> None:
     found, more = rows(30), []
     for number in range(30):
-        more.append(
-            row_from_record(record("magnitude", 0.1, kind="search", number=99 + number, state="stopped"))
-        )
-        more.append(row_from_record(record("magnitude", 0.1, seed=number)))
+        more.append(row_of(record("magnitude", 0.1, kind="search", number=99 + number, state="stopped")))
+        more.append(row_of(record("magnitude", 0.1, seed=number)))
     assert importances([*found, *more]) == importances(found)
 
 

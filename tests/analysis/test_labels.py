@@ -77,7 +77,10 @@ def test_so_many_differences_that_nobody_keeps_track_are_a_hash() -> None:
     many = {name: [0.1, 0.2] for name in ("lr", "gamma", "momentum", "peak", "ema")}
     one, other = (
         changed(
-            confirmed("magnitude", [0.7 - n / 10]), c * 64, "prune", recipe={k: v[n] for k, v in many.items()}
+            confirmed("magnitude", [0.7 - n / 10]),
+            c * 64,
+            "prune",
+            recipe={"epochs": 20, **{k: v[n] for k, v in many.items()}},
         )
         for n, c in enumerate("ab")
     )

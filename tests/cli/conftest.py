@@ -46,7 +46,7 @@ def record(trial: TrialSpec, accuracy: float, *, kind: str, number: int | None =
         "spec": spec_to_json(trial),
         "state": "complete",
         "reason": None,
-        "reports": [{"epoch": epoch, "val_accuracy": accuracy, "loss": 1.0} for epoch in (1, 2)],
+        "reports": [{"epoch": epoch, "epochs": 2, "val_accuracy": accuracy, "loss": 1.0} for epoch in (1, 2)],
         "values": {"student.val_accuracy": accuracy, "student.params": 900, "student.flops": 9000},
         "test": {"student.accuracy": accuracy, "teacher.accuracy": 0.9} if kind == "confirm" else None,
         "teacher": teacher,

@@ -1,12 +1,13 @@
 """A made-up run, as whatever shows it hears of it: every kind of job, every way to end."""
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from pdsearch.events import Outcome, Progress, Ready, Report, Use
 from pdsearch.jobs import Job
 from pdsearch.search.agenda import Observer
+from pdsearch.trial_record import TrialRecord
 from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job
+from tests.trial_records import finished, reports
 
 __all__ = ["show"]
 
@@ -19,12 +20,11 @@ ENDS: list[tuple[str, str | None, float | None, int]] = [
 ]
 
 
-def record(state: str, reason: str | None, value: float | None, epochs: int) -> dict[str, Any]:
-    """What of a record is shown."""
+def record(state: str, reason: str | None, value: float | None, epochs: int) -> TrialRecord:
+    """A record with what of it is shown."""
     values = {} if value is None else {"student.val_accuracy": value}
-    reports = [{"epoch": epoch} for epoch in range(1, epochs + 1)]
-    artifacts = [asdict(use) for use in USES]
-    return {"state": state, "reason": reason, "values": values, "reports": reports, "artifacts": artifacts}
+    said = reports(*[0.5] * epochs)
+    return finished(state=state, reason=reason, values=values, reports=said, artifacts=USES)
 
 
 def show(observer: Observer) -> None:
@@ -50,8 +50,8 @@ def show(observer: Observer) -> None:
     end(observer, confirm, record("complete", None, 0.93, 2))
 
 
-def end(observer: Observer, ended: Job, found: dict[str, Any]) -> None:
+def end(observer: Observer, ended: Job, found: TrialRecord) -> None:
     # What a worker sent does not hold what the driver found: a stopped trial's value, say.
-    outcome = replace(Outcome(found["state"], epochs={"distill": 2}), reason=found["reason"])
+    outcome = replace(Outcome(found.state, epochs={"distill": 2}), reason=found.reason)
     observer.started(ended)
     observer.ended(ended, outcome, found)

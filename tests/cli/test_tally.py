@@ -7,6 +7,7 @@ import pytest
 
 from pdsearch.cli.tally import Tally, describe, duration, ending
 from pdsearch.events import Outcome
+from pdsearch.trial_record import TrialRecord
 from tests.cli.played import record, show
 from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job, pruned
 
@@ -91,8 +92,8 @@ def test_a_job_is_described_by_what_was_sampled() -> None:
         (record("infeasible", "too large", None, 0), "too large"),
     ],
 )
-def test_an_end_is_one_line(found: dict[str, object], words: str) -> None:
-    assert ending(Outcome(str(found["state"])), found) == words
+def test_an_end_is_one_line(found: TrialRecord, words: str) -> None:
+    assert ending(Outcome(found.state), found) == words
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pdsearch.events import Event, Report
 from pdsearch.jobs import Job
 from pdsearch.search.study import open_study
 from pdsearch.space import Resources, Space, parse
+from pdsearch.trial_record import TrialRecord
 from tests.search.played import Watching
 from tests.stages.digits import ALONE, RECIPE, distilled, job, run, site, stored
 from tests.stages.given import Given
@@ -42,10 +43,10 @@ def space(folder: Path) -> Space:
     return parse({**DOCUMENT, "storage": str(folder)})
 
 
-def told(record: dict[str, Any]) -> dict[str, Any]:
+def told(record: TrialRecord) -> dict[str, Any]:
     """What of a record must not depend on who ran it."""
     names = ("id", "key", "params", "state", "reports", "values", "test", "teacher", "student", "baselines")
-    return {name: record[name] for name in names}
+    return {name: getattr(record, name) for name in names}
 
 
 def on_ray(work: Any, session: Session, folder: Path, **more: Any) -> None:

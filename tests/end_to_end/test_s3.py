@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.storage import Remote, names, objects, place, read_all, remove, remove_tree
+from pdsearch.storage import Remote, names, objects, place, read, remove, remove_tree
 from tests.end_to_end.program import call, run, stop_when, write
 from tests.s3_gate import Gate
 from tests.s3_server import SECRET, S3Server
@@ -30,7 +30,8 @@ def study(s3: S3Server, bucket: str, tmp_path: Path) -> Remote:
 def finished(study: Remote) -> dict[str, bytes]:
     """The finished records of a study, by name."""
     trials = study / "trials"
-    return dict(read_all(trials, [name for name in names(trials) if name.endswith(".finished.json")]))
+    found = [name for name in names(trials) if name.endswith(".finished.json")]
+    return {name: read(trials / name) or b"" for name in found}
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def test_an_altered_value_is_seen(study: Path) -> None:
 
 
 def test_a_trial_without_a_record_is_seen(study: Path) -> None:
-    name = next(n for n, r in Records(study / "trials").finished.items() if r["state"] == "stopped")
+    name = next(n for n, r in Records(study / "trials").finished.items() if r.state == "stopped")
     (study / "trials" / f"{name}.finished.json").unlink()
     assert [(item.rule, item.where) for item in check_invariants(study)] == [("ledger", name)]
 

@@ -88,7 +88,7 @@ class Driving(RuleBasedStateMachine):
         self.open()
 
     def ended(self) -> list[str]:
-        return [record["key"] for record in self.ledger.records.finished.values()]
+        return [record.key for record in self.ledger.records.finished.values()]
 
     @invariant()
     def each_key_ends_once(self) -> None:
@@ -101,10 +101,10 @@ class Driving(RuleBasedStateMachine):
             return
         trials = self.ledger.study.trials
         for record in self.ledger.records.finished.values():
-            trial = trials[record["number"]]
-            assert trial.state.name == STATES[record["state"]]
-            if record["state"] == "complete":
-                assert trial.value == record["values"]["student.val_accuracy"]
+            trial = trials[record.number or 0]
+            assert trial.state.name == STATES[record.state]
+            if record.state == "complete":
+                assert trial.value == record.values["student.val_accuracy"]
         told = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         assert {f"search-{t.number:05d}" for t in told} <= self.ledger.records.finished.keys()
         assert len([t for t in trials if t.state is TrialState.RUNNING]) == len(self.running)

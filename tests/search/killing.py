@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.artifacts import write_once
+from pdsearch.records import write_once
 from pdsearch.search.journal import Journal
 
 __all__ = ["Killed", "kill_at"]

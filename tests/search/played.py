@@ -20,6 +20,7 @@ from pdsearch.search.study import open_study
 from pdsearch.space import Space, parse
 from pdsearch.specs import Json
 from pdsearch.stages import keys
+from pdsearch.trial_record import TrialRecord
 
 DESCRIBE = Description("f" * 64, "fp32", versions={})
 RECIPE = {"epochs": 4, "lr": 0.1}
@@ -162,8 +163,8 @@ class Watching:
     def event(self, job: Job, event: Event) -> None:
         """Nothing."""
 
-    def ended(self, job: Job, outcome: Outcome, record: dict[str, Any] | None) -> None:  # noqa: ARG002
-        self.states.append(record["state"] if record else outcome.state)
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:  # noqa: ARG002
+        self.states.append(record.state if record else outcome.state)
 
     def say(self, text: str) -> None:
         """Nothing."""
@@ -189,7 +190,7 @@ def ledger(searched: Space, *, kind: str = "search", single: bool = False) -> Le
     return Ledger(study, searched, Records(folder / "trials"), kind=kind, describe=DESCRIBE, single=single)
 
 
-def run_one(kept: Ledger, script: Script = whole) -> dict[str, Any]:
+def run_one(kept: Ledger, script: Script = whole) -> TrialRecord:
     """Ask a ledger for a job, play it and return its record."""
     job = kept.ask()
     assert job is not None

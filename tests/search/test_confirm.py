@@ -1,6 +1,6 @@
 """Which configurations are confirmed, with which pairs, and in which order?"""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -9,28 +9,30 @@ from pdsearch.search.confirm import Finalist, finalists, leaders, with_teachers
 from pdsearch.search.confirmations import confirmations
 from pdsearch.search.teachers import dense_jobs
 from pdsearch.specs import StudentSpec
+from pdsearch.trial_record import State, StudentFacts, TrialRecord
 from tests.search.played import DESCRIBE, ledger, run_one, searching, space
+from tests.trial_records import reports
 
 VALUE = "student.val_accuracy"
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
     """Twelve trials of three teachers: unpruned, 20 % and 36 %."""
     kept = ledger(space(tmp_path_factory.mktemp("confirm"), search=searching(sampler="random")))
     return [run_one(kept) for _ in range(12)]
 
 
-def of(records: list[dict[str, Any]], ratio: float | None) -> list[dict[str, Any]]:
-    return [record for record in records if record["teacher"]["ratio"] == ratio]
+def of(records: list[TrialRecord], ratio: float | None) -> list[TrialRecord]:
+    return [record for record in records if record.teacher is not None and record.teacher.ratio == ratio]
 
 
-def ended(record: dict[str, Any], value: float, epochs: int = 4, state: str = "complete") -> dict[str, Any]:
-    reports = [{"epoch": epoch} for epoch in range(1, epochs + 1)]
-    return {**record, "values": {**record["values"], VALUE: value}, "reports": reports, "state": state}
+def ended(record: TrialRecord, value: float, epochs: int = 4, state: State = "complete") -> TrialRecord:
+    values = {**record.values, VALUE: value}
+    return replace(record, values=values, reports=reports(*[0.5] * epochs), state=state)
 
 
-def test_a_teacher_leads_by_epochs_reached_then_by_value(records: list[dict[str, Any]]) -> None:
+def test_a_teacher_leads_by_epochs_reached_then_by_value(records: list[TrialRecord]) -> None:
     a, b = of(records, 0.2)[0], of(records, 0.36)[0]
     early, late = ended(a, 0.99, epochs=1, state="stopped"), ended(b, 0.6)
     assert leaders([early, late], metric=VALUE, maximize=True) == [late, early]
@@ -40,32 +42,33 @@ def test_a_teacher_leads_by_epochs_reached_then_by_value(records: list[dict[str,
 
 
 @pytest.mark.parametrize("state", ["failed", "infeasible"])
-def test_what_did_not_train_to_an_end_leads_nothing(records: list[dict[str, Any]], state: str) -> None:
-    broken = {**records[0], "state": state, "values": {}}
+def test_what_did_not_train_to_an_end_leads_nothing(records: list[TrialRecord], state: State) -> None:
+    broken = replace(records[0], state=state, values={})
     assert leaders([broken], metric=VALUE, maximize=True) == []
 
 
 def test_the_unpruned_teacher_s_own_best_runs_beside_the_pruned_leaders(
-    records: list[dict[str, Any]],
+    records: list[TrialRecord],
 ) -> None:
     chosen, own_best = finalists(records, teachers=1, metric=VALUE, maximize=True)
-    best = max(of(records, 0.2) + of(records, 0.36), key=lambda record: record["values"][VALUE])
-    dense = max(of(records, None), key=lambda record: record["values"][VALUE])
-    assert [DESCRIBE.key(finalist.spec) for finalist in chosen] == [best["key"]]
-    assert [DESCRIBE.key(finalist.spec) for finalist in own_best] == [dense["key"]]
+    best = max(of(records, 0.2) + of(records, 0.36), key=lambda record: record.values[VALUE])
+    dense = max(of(records, None), key=lambda record: record.values[VALUE])
+    assert [DESCRIBE.key(finalist.spec) for finalist in chosen] == [best.key]
+    assert [DESCRIBE.key(finalist.spec) for finalist in own_best] == [dense.key]
     assert own_best[0].shape == StudentSpec("convnet_s")
     assert len(finalists(records, teachers=9, metric=VALUE, maximize=True)[0]) == 2
 
 
-def of_model(record: dict[str, Any], model: str, value: float) -> dict[str, Any]:
+def of_model(record: TrialRecord, model: str, value: float) -> TrialRecord:
     """The same trial with a teacher of another architecture."""
-    spec = {**record["spec"], "teacher": {**record["spec"]["teacher"], "model": model}}
-    teacher = {**record["teacher"], "config": model + record["teacher"]["config"], "model": model}
-    return ended({**record, "spec": spec, "teacher": teacher}, value)
+    assert record.teacher is not None
+    spec = replace(record.spec, teacher=replace(record.spec.teacher, model=model))
+    teacher = replace(record.teacher, config=model + record.teacher.config, model=model)
+    return ended(replace(record, spec=spec, teacher=teacher), value)
 
 
 def test_each_leader_is_compared_with_the_dense_teacher_it_was_pruned_from(
-    records: list[dict[str, Any]],
+    records: list[TrialRecord],
 ) -> None:
     dense, pruned = of(records, None)[0], of(records, 0.2)[0]
     trials = [
@@ -77,19 +80,17 @@ def test_each_leader_is_compared_with_the_dense_teacher_it_was_pruned_from(
     assert [finalist.spec.teacher.model for finalist in own_best] == ["c", "a"]
 
 
-def found_finalists(records: list[dict[str, Any]], teachers: int) -> list[Finalist]:
+def found_finalists(records: list[TrialRecord], teachers: int) -> list[Finalist]:
     chosen, own_best = finalists(records, teachers=teachers, metric=VALUE, maximize=True)
     return [*chosen, *own_best]
 
 
-def jobs(
-    records: list[dict[str, Any]], teachers: int = 1, seeds: int = 2, teacher_seeds: int = 1
-) -> list[Job]:
+def jobs(records: list[TrialRecord], teachers: int = 1, seeds: int = 2, teacher_seeds: int = 1) -> list[Job]:
     found = found_finalists(records, teachers)
     return list(confirmations(found, seeds=seeds, teacher_seeds=teacher_seeds, describe=DESCRIBE))
 
 
-def test_every_finalist_has_its_pairs_by_seed(records: list[dict[str, Any]]) -> None:
+def test_every_finalist_has_its_pairs_by_seed(records: list[TrialRecord]) -> None:
     found = jobs(records, teachers=2, seeds=3)
     by_config = {(DESCRIBE.config(job.spec), job.spec.distill.seed) for job in found}
     finalist_jobs = [job for job in found if "unpruned" in job.baselines]
@@ -101,12 +102,12 @@ def test_every_finalist_has_its_pairs_by_seed(records: list[dict[str, Any]]) -> 
     assert all(job.spec.distill.seed == job.spec.distill.view_seed for job in found)
 
 
-def test_whatever_has_a_teacher_is_compared_with_the_student_alone(records: list[dict[str, Any]]) -> None:
+def test_whatever_has_a_teacher_is_compared_with_the_student_alone(records: list[TrialRecord]) -> None:
     for job in jobs(records, teachers=2, seeds=2):
         assert ("alone" in job.baselines) == (job.spec.distill.loss != "ce")
 
 
-def test_a_job_is_named_once_and_may_open_the_test_set(records: list[dict[str, Any]]) -> None:
+def test_a_job_is_named_once_and_may_open_the_test_set(records: list[TrialRecord]) -> None:
     found = jobs(records)
     assert len({job.key for job in found}) == len({job.id for job in found}) == len(found)
     assert all(job.test and job.kind == "confirm" and job.number is None for job in found)
@@ -114,18 +115,18 @@ def test_a_job_is_named_once_and_may_open_the_test_set(records: list[dict[str, A
     assert len(found) == 2 * 5 - 2 * shared(records)
 
 
-def shared(records: list[dict[str, Any]]) -> int:
+def shared(records: list[TrialRecord]) -> int:
     """One run serves as the student alone of both finalists: without a teacher there is no temperature."""
     (pruned,), (dense,) = finalists(records, teachers=1, metric=VALUE, maximize=True)
     return int(pruned.shape == dense.shape)
 
 
-def test_whole_seeds_come_first_so_that_an_early_end_leaves_pairs(records: list[dict[str, Any]]) -> None:
+def test_whole_seeds_come_first_so_that_an_early_end_leaves_pairs(records: list[TrialRecord]) -> None:
     seeds = [job.spec.distill.seed for job in jobs(records, seeds=3)]
     assert seeds == sorted(seeds)
 
 
-def test_further_teachers_are_other_seeds_of_the_same_jobs(records: list[dict[str, Any]]) -> None:
+def test_further_teachers_are_other_seeds_of_the_same_jobs(records: list[TrialRecord]) -> None:
     once, thrice = jobs(records, teachers=2), jobs(records, teachers=2, teacher_seeds=3)
     assert [job.key for job in thrice[: len(once)]] == [job.key for job in once]
     assert {job.spec.teacher.seed for job in thrice} == {0, 1, 2}
@@ -137,25 +138,23 @@ def test_further_teachers_are_other_seeds_of_the_same_jobs(records: list[dict[st
     )
 
 
-def test_a_student_alone_has_no_teacher_to_be_trained_again(records: list[dict[str, Any]]) -> None:
+def test_a_student_alone_has_no_teacher_to_be_trained_again(records: list[TrialRecord]) -> None:
     lone = [job for job in jobs(records, seeds=3, teacher_seeds=3) if job.spec.distill.loss == "ce"]
     assert len(lone) == 3 * (2 - shared(records))
 
 
 def test_with_several_teachers_a_student_keeps_the_shape_it_was_found_with(
-    records: list[dict[str, Any]],
+    records: list[TrialRecord],
 ) -> None:
     record = of(records, 0.2)[0]
-    spec = {**record["spec"], "student": {**record["spec"]["student"], "model": "from_teacher"}}
-    shape = {**record["student"], "model": "convnet_s", "options": {"width": 3}}
-    chosen, _ = finalists(
-        [{**record, "spec": spec, "student": shape}], teachers=1, metric=VALUE, maximize=True
-    )
+    spec = replace(record.spec, student=replace(record.spec.student, model="from_teacher"))
+    shaped = replace(record, spec=spec, student=StudentFacts(model="convnet_s", options={"width": 3}))
+    chosen, _ = finalists([shaped], teachers=1, metric=VALUE, maximize=True)
     assert [finalist.spec.student.model for finalist in with_teachers(chosen, 1)] == ["from_teacher"]
     assert [finalist.spec.student for finalist in with_teachers(chosen, 2)] == [chosen[0].shape] * 2
 
 
-def test_each_further_teacher_is_trained_once(records: list[dict[str, Any]]) -> None:
+def test_each_further_teacher_is_trained_once(records: list[TrialRecord]) -> None:
     everyone = with_teachers(found_finalists(records, 2), 3)
     dense = list(dense_jobs((finalist.spec for finalist in everyone), DESCRIBE))
     assert [job.spec.teacher.seed for job in dense] == [0, 1, 2]

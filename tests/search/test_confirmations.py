@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pdsearch.search.listed import Listed
 from pdsearch.search.records import Records
-from pdsearch.specs import spec_to_json
 from tests.search.played import DESCRIBE, ledger, run_one, space
+from tests.trial_records import finished
 
 
 def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp_path: Path) -> None:
@@ -18,8 +18,7 @@ def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp
     first, *others = jobs = list(found.confirming())
     config = DESCRIBE.config(first.spec)
     spec = replace(first.spec, distill=replace(first.spec.distill, replicas=(1, 2)))
-    record = {"kind": "confirm", "number": None, "config": config, "spec": spec_to_json(spec)}
-    found.records.finished["confirm-earlier"] = record
+    found.records.finished["confirm-earlier"] = finished(None, config=config, spec=spec)
     again, *rest = found.confirming()
     assert (again.spec, again.key, again.baselines) == (spec, DESCRIBE.key(spec), first.baselines)
     assert again.key not in {job.key for job in jobs}

@@ -1,15 +1,17 @@
 """Has the unpruned teacher as many trials as the median teacher, once it got what it is owed?"""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from pdsearch.search.fair import owed
+from pdsearch.trial_record import TeacherFacts, TrialRecord
+from tests.trial_records import finished
 
 
-def tried(teacher: str | None, times: int, *, method: str | None = "magnitude") -> list[dict[str, Any]]:
-    found = None if teacher is None else {"config": teacher, "method": method}
-    return [{"kind": "search", "teacher": found}] * times
+def tried(teacher: str | None, times: int, *, method: str | None = "magnitude") -> list[TrialRecord]:
+    found = None if teacher is None else TeacherFacts(key="k", config=teacher, model="m", method=method)
+    return [finished(teacher=found)] * times
 
 
 PRUNED = [*tried("a", 2), *tried("b", 5), *tried("c", 4)]
@@ -25,7 +27,8 @@ def test_of_an_even_number_of_teachers_the_larger_middle_counts() -> None:
 
 
 def test_only_search_trials_that_had_a_teacher_count() -> None:
-    others = [{**record, "kind": kind} for record in tried("a", 3) for kind in ("baseline", "confirm")]
+    once = tried("a", 3)
+    others = [*(replace(r, kind="baseline") for r in once), *(replace(r, kind="confirm") for r in once)]
     assert owed([*PRUNED, *others, *tried(None, 20)]) == 4
 
 

@@ -45,7 +45,7 @@ def test_a_ledger_over_a_torn_journal_keeps_what_was_whole(tmp_path: Path) -> No
         (folder / "small" / "journal.log").write_bytes(content[:-cut])
         kept = ledger(space(folder))
         assert [t.state for t in kept.study.trials[:2]] == [TrialState.COMPLETE, TrialState.FAIL]
-        assert run_one(kept)["state"] == "complete"
+        assert run_one(kept).state == "complete"
         assert kept.finished == 2
 
 
@@ -71,4 +71,4 @@ def test_a_lock_that_a_killed_driver_left_is_not_waited_for(tmp_path: Path) -> N
     begun(tmp_path)
     lock = tmp_path / "small" / "journal.log.lock"
     lock.symlink_to("journal.log")
-    assert run_one(ledger(space(tmp_path)))["state"] == "complete"
+    assert run_one(ledger(space(tmp_path))).state == "complete"

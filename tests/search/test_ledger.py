@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job
 from pdsearch.search.ledger import Ledger
+from pdsearch.trial_record import record_to_json
 from tests.search.played import (
     DOCUMENT,
     accuracy,
@@ -51,9 +52,9 @@ def test_a_trial_is_recorded_before_it_starts_and_when_it_has_ended(tmp_path: Pa
     kept.tell(job, ready(job))
     assert not any(kept.tell(job, report) for report in reports(job))
     record = kept.finish(job, outcome(job))
-    assert record == on_disk(tmp_path, "search-00000.finished.json")
-    assert record["state"] == "complete"
-    assert [report["epoch"] for report in record["reports"]] == [1, 2, 3, 4]
+    assert record_to_json(record) == on_disk(tmp_path, "search-00000.finished.json")
+    assert record.state == "complete"
+    assert [report.epoch for report in record.reports] == [1, 2, 3, 4]
     assert kept.study.best_value == accuracy(job)
     assert (kept.finished, kept.failed, kept.waiting) == (1, 0, 0)
     assert not kept.live
@@ -65,12 +66,12 @@ def test_the_same_trial_is_not_run_twice_and_a_space_that_is_used_up_is_exhauste
     kept = ledger(space(tmp_path, space=two))
     first = run_one(kept)
     running = asked(kept)
-    assert running.key != first["key"]
+    assert running.key != first.key
     assert kept.ask() is None
     assert kept.exhausted
     assert kept.failed == 0
     duplicates = [t.user_attrs["duplicate_of"] for t in kept.study.trials if t.state is TrialState.FAIL]
-    assert set(duplicates) == {first["id"], running.id}
+    assert set(duplicates) == {first.id, running.id}
 
 
 def test_an_interrupted_trial_is_asked_again_with_its_parameters(tmp_path: Path) -> None:
@@ -128,10 +129,10 @@ def crash(*_: object) -> None:
 def test_a_failed_trial_is_told_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
     kept = ledger(space(tmp_path))
     record = run_one(kept, failing)
-    assert (record["state"], record["reason"]) == ("failed", "it broke")
+    assert (record.state, record.reason) == ("failed", "it broke")
     assert (kept.finished, kept.failed) == (0, 1)
     assert kept.study.trials[0].user_attrs["reason"] == "it broke"
-    assert run_one(kept)["state"] == "complete"
+    assert run_one(kept).state == "complete"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -140,8 +141,8 @@ def test_a_value_that_is_no_number_is_a_failure(tmp_path: Path, value: float) ->
     job = asked(kept)
     end = outcome(job)
     record = kept.finish(job, replace(end, values={**end.values, "student.val_accuracy": value}))
-    assert record["state"] == "failed"
-    assert "student.val_accuracy is not a finite number" in record["reason"]
+    assert record.state == "failed"
+    assert "student.val_accuracy is not a finite number" in str(record.reason)
     assert states(kept) == ["FAIL"]
 
 
@@ -152,7 +153,7 @@ def test_a_trial_over_a_constraint_counts_but_is_not_complete(tmp_path: Path) ->
         ("student.params", "<=", 100)
     ]
     record = kept.finish(job, Outcome("infeasible", "too large", values={"student.params": 900.0}))
-    assert record["state"] == "infeasible"
+    assert record.state == "infeasible"
     assert (kept.finished, kept.failed) == (1, 0)
 
 
@@ -168,9 +169,9 @@ def test_the_driver_decides_at_rungs_and_a_stopped_trial_keeps_its_last_value(tm
     kept.tell(bad, ready(bad))
     assert kept.tell(bad, Report(1, 4, 0.1, 1.0))
     record = kept.finish(bad, Outcome("stopped"))
-    assert record["state"] == "stopped"
-    assert record["values"] == {"student.val_accuracy": 0.1, "student.params": 900, "student.flops": 9000}
-    assert record["cost"]["epochs"] == {"teacher": 2, "distill": 1}
+    assert record.state == "stopped"
+    assert record.values == {"student.val_accuracy": 0.1, "student.params": 900, "student.flops": 9000}
+    assert record.cost.epochs == {"teacher": 2, "distill": 1}
     assert states(kept) == ["COMPLETE", "PRUNED"]
     assert kept.finished == 2
 
@@ -184,7 +185,7 @@ def test_a_job_that_lost_its_worker_says_its_epochs_again_and_they_count_once(tm
         yield from whole(job)
 
     record = run_one(kept, twice)
-    assert [report["epoch"] for report in record["reports"]] == [1, 2, 3, 4]
+    assert [report.epoch for report in record.reports] == [1, 2, 3, 4]
 
 
 def test_with_several_objectives_nothing_is_stopped_and_all_values_are_told(tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_with_several_objectives_nothing_is_stopped_and_all_values_are_told(tmp_
     ]
     kept = ledger(space(tmp_path, objectives=both))
     record = run_one(kept)
-    assert kept.study.trials[0].values == [record["values"]["student.val_accuracy"], 900.0]
+    assert kept.study.trials[0].values == [record.values["student.val_accuracy"], 900.0]
 
 
 def test_only_a_space_of_one_configuration_opens_the_test_set(tmp_path: Path) -> None:

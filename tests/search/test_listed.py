@@ -1,5 +1,6 @@
 """Are the jobs that nobody samples those that the space and the finished records name, each time the same?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,15 @@ def test_the_same_records_list_the_same_jobs(tried: Path) -> None:
 def test_only_trials_that_were_sampled_reach_the_confirmation(tried: Path) -> None:
     found = listed(tried, confirm=CONFIRM)
     before = [job.key for job in found.confirming()]
-    best = max(found.records.finished.values(), key=lambda record: record["values"]["student.val_accuracy"])
-    better = {**best["values"], "student.val_accuracy": 1.0}
-    teacher = {**best["teacher"], "config": "e" * 64}
-    confirmed = {**best, "kind": "confirm", "number": None, "values": better, "teacher": teacher}
-    found.records.finished["confirm-x"] = confirmed
+    best = max(found.records.finished.values(), key=lambda record: record.values["student.val_accuracy"])
+    assert best.teacher is not None
+    found.records.finished["confirm-x"] = replace(
+        best,
+        kind="confirm",
+        number=None,
+        values={**best.values, "student.val_accuracy": 1.0},
+        teacher=replace(best.teacher, config="e" * 64),
+    )
     assert [job.key for job in found.confirming()] == before
 
 

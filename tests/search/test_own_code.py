@@ -11,10 +11,12 @@ from pdsearch.search.baselines import alone, unpruned
 from pdsearch.search.confirm import _finalist
 from pdsearch.search.own_code import own_code
 from pdsearch.search.study import open_study
-from pdsearch.specs import StudentSpec, TrialSpec, spec_to_json
+from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.stages.own_code import check_own_code
+from pdsearch.trial_record import StudentFacts
 from tests.own_code import Author, author
 from tests.search.played import DOCUMENT, Watching, space
+from tests.trial_records import finished
 
 __all__ = ["author"]
 
@@ -73,7 +75,7 @@ def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other
 ) -> None:
     spec = completed(author, tmp_path, student)
     built = spec.teacher.model if student == "from_teacher" else spec.student.model
-    record = {"spec": spec_to_json(spec), "student": {"model": built, "options": {}}}
+    record = finished(spec=spec, student=StudentFacts(model=built))
     shape = _finalist(record).shape
     assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
     assert spec.prune is not None

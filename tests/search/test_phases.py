@@ -47,7 +47,7 @@ def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path:
     assert [name for name, _, _ in watching.phases[-2:]] == ["confirmation teachers", "confirmation"]
     # Nothing is built in this play, so the searched teacher is asked for as well.
     assert kinds(watching) == ["teacher", "confirm"]
-    seeds = {record["spec"]["teacher"]["seed"] for record in agenda.records.finished.values()}
+    seeds = {record.spec.teacher.seed for record in agenda.records.finished.values()}
     assert seeds == {0, 1, 2}
 
 
@@ -75,13 +75,17 @@ def test_the_unpruned_teacher_gets_as_many_trials_as_the_median_teacher(tmp_path
     sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
     watching, agenda = run(tmp_path, **sections, search=searching(trials=7, sampler="random"))
     per_teacher = [
-        sum(r["teacher"]["ratio"] == ratio for r in agenda.records.finished.values() if r["kind"] == "search")
+        sum(
+            r.teacher is not None and r.teacher.ratio == ratio
+            for r in agenda.records.finished.values()
+            if r.kind == "search"
+        )
         for ratio in (0.2, 0.36)
     ]
-    fair = [r for r in agenda.records.finished.values() if r["id"].startswith("baseline-0")]
+    fair = [r for r in agenda.records.finished.values() if r.id.startswith("baseline-0")]
     assert sum(per_teacher) == 7
     assert len(fair) == max(per_teacher)
-    assert all(record["teacher"]["method"] is None for record in fair)
+    assert all(record.teacher is not None and record.teacher.method is None for record in fair)
     assert ("comparison", len(fair), 0) in watching.phases
 
 
@@ -122,8 +126,8 @@ def test_without_validation_every_configuration_is_confirmed_and_nothing_searche
     records = list(agenda.records.finished.values())
     # Four configurations and the student alone; the unpruned teacher's are the pruned ones' partners.
     assert len(records) == 2 * (4 + 1)
-    assert {record["kind"] for record in records} == {"confirm"}
-    assert all(record["test"] is not None for record in records)
+    assert {record.kind for record in records} == {"confirm"}
+    assert all(record.test is not None for record in records)
     assert agenda.idle()
     again, _ = run(tmp_path, unmeasured, **{**sections, "confirm": {"seeds": 3}})
     assert len([name for name in again.ids if name.startswith("confirm")]) == 5
@@ -139,8 +143,8 @@ def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_pat
     watching, agenda = run(tmp_path, unmeasured, **sections)
     assert kinds(watching) == ["teacher", "search"]
     (record,) = agenda.records.finished.values()
-    assert "student.val_accuracy" not in record["values"]
-    assert record["test"] is not None
+    assert "student.val_accuracy" not in record.values
+    assert record.test is not None
     assert agenda.idle()
 
 

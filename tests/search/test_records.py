@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pdsearch.codec import encode
 from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Progress, Report
 from pdsearch.jobs import Job
 from pdsearch.search.records import Live, Records
-from pdsearch.specs import spec_from_json
+from pdsearch.trial_record import record_to_json
 from tests.search.played import DESCRIBE, ledger, outcome, ready, reports, space
 
 
@@ -33,13 +34,13 @@ def test_a_record_holds_what_was_asked_said_and_reached(tmp_path: Path, job: Job
         f"{job.id}.asked.json",
         f"{job.id}.finished.json",
     }
-    assert record == json.loads((tmp_path / f"{job.id}.finished.json").read_text())
-    assert spec_from_json(record["spec"]) == job.spec
-    assert record["config"] == DESCRIBE.config(job.spec)
-    assert record["baselines"] == job.baselines
-    assert record["student"] == {**ready(job).student, "artifact": job.key}
-    assert [r["val_accuracy"] for r in record["reports"]] == [r.val_accuracy for r in reports(job)]
-    assert record["started_at"] <= record["finished_at"]
+    assert record_to_json(record) == json.loads((tmp_path / f"{job.id}.finished.json").read_text())
+    assert record.spec == job.spec
+    assert record.config == DESCRIBE.config(job.spec)
+    assert record.baselines == job.baselines
+    assert encode(record.student) == {**ready(job).student, "artifact": job.key}
+    assert list(record.reports) == reports(job)
+    assert str(record.started_at) <= str(record.finished_at)
     assert Records(tmp_path).finished == {job.id: record}
 
 

@@ -62,7 +62,7 @@ def test_every_epoch_is_accounted_for(stopped: list[Trace]) -> None:
         rungs = {ended.epochs for ended in trace.played if ended.stopped}
         assert rungs <= {6, 12}
         for ended, record in zip(trace.played, trace.records, strict=True):
-            assert [report["epoch"] for report in record["reports"]] == list(range(1, ended.epochs + 1))
+            assert [report.epoch for report in record.reports] == list(range(1, ended.epochs + 1))
             assert ended.value == TABLE.curves[ended.row, ended.epochs - 1]
 
 

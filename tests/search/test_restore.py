@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_of
         journal.write_bytes(b"".join(lines[:kept]))
         with open_study(cut_off, world.Silent()) as study:
             (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
-            assert waiting.system_attrs["fixed_params"] == asked["params"]
+            assert waiting.system_attrs["fixed_params"] == asked.params
             assert study.agenda.search.finished == 2
 
 
@@ -100,7 +101,7 @@ def test_a_study_cut_off_and_robbed_of_its_journal_ends_as_it_would_have(root: P
     world.run(world.space(straight))
     (root / "study" / "journal.log").unlink()
     world.run(cut_off)
-    keys = [{r["key"] for r in Records(r / "study" / "trials").finished.values()} for r in (root, straight)]
+    keys = [{r.key for r in Records(r / "study" / "trials").finished.values()} for r in (root, straight)]
     assert keys[0] == keys[1]
 
 
@@ -139,27 +140,22 @@ def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
 ) -> None:
     trials = root / "study" / "trials"
     before = Records(trials).finished
-    gone, torn = [
-        name for name, record in before.items() if record["state"] == "complete" and record["params"]
-    ][:2]
+    gone, torn = [name for name, record in before.items() if record.state == "complete" and record.params][:2]
     (trials / f"{gone}.finished.json").unlink()
     (trials / f"{torn}.finished.json").write_bytes(b'{"format":1,"id":"sear')
     worker = world.run(unstopped)
     after = Records(trials).finished
     assert worker.epochs == 0
-    assert sorted(str(r["values"]) for r in before.values()) == sorted(
-        str(r["values"]) for r in after.values()
-    )
+    assert sorted(str(r.values) for r in before.values()) == sorted(str(r.values) for r in after.values())
     assert [path.name for path in trials.glob("*.broken")]
 
 
 def test_differences_name_the_trial(root: Path, unstopped: Space) -> None:
     studies = opened(unstopped)
     records = Records(root / "study" / "trials")
-    lost, changed = [
-        name for name, r in records.finished.items() if r["state"] == "complete" and r["params"]
-    ][:2]
-    records.finished[changed]["values"]["student.val_accuracy"] = 0.123
+    lost, changed = [name for name, r in records.finished.items() if r.state == "complete" and r.params][:2]
+    values = {**records.finished[changed].values, "student.val_accuracy": 0.123}
+    records.finished[changed] = replace(records.finished[changed], values=values)
     del records.finished[lost]
     found = [
         line.split()[0].rstrip(":") for line in differences(studies["search"], unstopped, records, "search")

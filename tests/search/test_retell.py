@@ -1,30 +1,25 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
 from pdsearch.search.retell import agrees, as_interrupted, as_trial
 from pdsearch.search.told import INTERRUPTED
+from pdsearch.trial_record import TrialRecord
 from tests.faults import world
+from tests.trial_records import asked, finished, reports
 
 SPACE = world.space(Path("/nowhere"))
 
 
-def record(state: str = "complete", **changed: object) -> dict[str, object]:
-    return {
-        "kind": "search",
-        "key": "a" * 64,
-        "spec": {"distill": {"recipe": {"epochs": 3}}},
-        "state": state,
-        "reason": "it broke" if state == "failed" else None,
-        "params": {"prune.method": "none", "distill.alpha": 0.5},
-        "reports": [
-            {"epoch": 1, "val_accuracy": 0.25, "loss": 2.0},
-            {"epoch": 2, "val_accuracy": 0.5, "loss": 1.0},
-        ],
-        "values": {} if state == "failed" else {"student.val_accuracy": 0.5, "student.params": 1200.0},
-        **changed,
-    }
+PARAMS = {"prune.method": "none", "distill.alpha": 0.5}
+
+
+def record(state: str = "complete", **changed: object) -> TrialRecord:
+    values = {} if state == "failed" else {"student.val_accuracy": 0.5, "student.params": 1200.0}
+    given: dict[str, Any] = {"params": PARAMS, "reports": reports(0.25, 0.5), "values": values, **changed}
+    return finished(state=state, reason="it broke" if state == "failed" else None, **given)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +53,11 @@ def test_the_values_at_the_rungs_are_kept_for_later_trials_to_compete_with() -> 
 
 
 def test_a_trial_stopped_before_its_first_report_has_no_value() -> None:
-    assert as_trial(record("infeasible", reports=[]), SPACE).values is None
+    assert as_trial(record("infeasible", reports=()), SPACE).values is None
 
 
 def test_an_interrupted_trial_is_no_failure_of_its_own() -> None:
-    trial = as_interrupted(record(), SPACE)
+    trial = as_interrupted(asked(params=PARAMS), SPACE)
     assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, INTERRUPTED)
 
 
@@ -73,16 +68,16 @@ def test_an_interrupted_trial_is_no_failure_of_its_own() -> None:
         record(params={"prune.method": "none", "distill.alpha": 0.75}),
         record(values={"student.val_accuracy": 0.75, "student.params": 1200.0}),
         record(values={"student.val_accuracy": 0.5, "student.params": 900.0}),
-        record(reports=[{"epoch": 1, "val_accuracy": 0.25, "loss": 2.0}]),
+        record(reports=reports(0.25)),
     ],
     ids=["state", "params", "value", "constraint", "reports"],
 )
-def test_a_trial_that_says_otherwise_does_not_agree(changed: dict[str, object]) -> None:
+def test_a_trial_that_says_otherwise_does_not_agree(changed: TrialRecord) -> None:
     assert not agrees(as_trial(changed, SPACE), record(), SPACE)
 
 
 def test_a_running_trial_agrees_as_far_as_it_got() -> None:
-    trial = as_interrupted(record(), SPACE)
+    trial = as_interrupted(asked(params=PARAMS), SPACE)
     trial.state = TrialState.RUNNING
     trial.intermediate_values = {1: 0.25}
     assert agrees(trial, record(), SPACE)

@@ -30,8 +30,8 @@ def finish(kept: Ledger) -> None:
 
 
 def sequence(kept: Ledger) -> list[dict[str, Any]]:
-    found = sorted(kept.records.finished.values(), key=lambda record: record["number"])
-    return [record["params"] for record in found]
+    found = sorted(kept.records.finished.values(), key=lambda record: record.number or 0)
+    return [dict(record.params) for record in found]
 
 
 def killed(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, write: int, *, after: bool) -> int:

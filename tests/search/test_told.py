@@ -1,14 +1,13 @@
-from typing import Any
-
 import pytest
 from optuna.trial import TrialState
 
 from pdsearch.search.told import told
+from pdsearch.trial_record import TrialRecord
+from tests.trial_records import finished, reports
 
 
-def record(state: str) -> dict[str, Any]:
-    reports = [{"epoch": 1, "val_accuracy": 0.25}, {"epoch": 2, "val_accuracy": 0.5}]
-    return {"state": state, "reports": reports, "values": {"a": 0.5, "b": 7}}
+def record(state: str) -> TrialRecord:
+    return finished(state=state, reports=reports(0.25, 0.5), values={"a": 0.5, "b": 7})
 
 
 @pytest.mark.parametrize(

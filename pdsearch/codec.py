@@ -1,0 +1,218 @@
+"""Frozen dataclasses to JSON values and back, checked against their type hints. Standard library only."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+__all__ = ["DecodeError", "decode", "encode"]
+
+T = TypeVar("T")
+Decoder: TypeAlias = Callable[[Any], Any]
+
+_BITS = 63
+_SHOWN = 60
+
+
+class DecodeError(ValueError):
+    """A value is not what its field holds.
+
+    Args:
+        what: What is wrong.
+        path: Names and positions of the fields it lies in, outermost first.
+    """
+
+    def __init__(self, what: str, path: str = "") -> None:
+        super().__init__(f"{path}: {what}" if path else what)
+        self.what, self.path = what, path
+
+    def inside(self, step: str) -> "DecodeError":
+        """Return the same error as seen from the value around it."""
+        glue = "" if not self.path or self.path.startswith("[") else "."
+        return DecodeError(self.what, f"{step}{glue}{self.path}")
+
+
+def decode(kind: type[T], value: object) -> T:
+    """Build a dataclass from JSON values; `encode` is the inverse.
+
+    A field that is missing has its neutral value (metadata "neutral"), else its default. A field that the class does
+    not have is refused, unless the class says `extensible = True`. Numbers stay as they were written: a whole number
+    in a field of floats is no float afterwards, so that it is written again as it was read.
+
+    Args:
+        kind: A dataclass of dataclasses, mappings, tuples, literals, numbers, texts and None; `Any` takes every JSON
+            value, lists as tuples.
+        value: What json.loads returned.
+
+    Raises:
+        DecodeError: A value is missing, unknown or of another type; the message names the field.
+    """
+    return cast("T", _decoder(cast("Any", kind))(value))
+
+
+def encode(value: Any) -> Any:
+    """Return a dataclass as JSON values: mappings, lists, texts, numbers, None.
+
+    Raises:
+        ValueError: A number is not finite.
+        TypeError: A value has no JSON form.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): encode(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} cannot be written as JSON: it is not finite")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+@cache
+def _decoder(hint: Any) -> Decoder:
+    """Return what checks and builds values of a type hint; made once for each."""
+    if hint is Any or hint is object:
+        return _frozen
+    if dataclasses.is_dataclass(hint):
+        return _of_dataclass(cast("type[Any]", hint))
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    origin, of = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return _of_optional(of)
+    if origin is Literal:
+        return _of_literal(of)
+    if origin is tuple:
+        return _of_tuple(of)
+    if origin is not None and issubclass(origin, Mapping):
+        return _of_mapping(of[1])
+    raise TypeError(f"no JSON form is known of {hint}")
+
+
+def _of_dataclass(kind: type[Any]) -> Decoder:
+    hints = get_type_hints(kind)
+    fields = {f.name: (f, _decoder(hints[f.name])) for f in dataclasses.fields(kind)}
+    extensible = getattr(kind, "extensible", False)
+
+    def build(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise _expected("a mapping", value)
+        if not extensible and (unknown := [name for name in value if name not in fields]):
+            raise DecodeError("is no field that is known here", str(unknown[0]))
+        given = {}
+        for name, (field, decoder) in fields.items():
+            if name in value:
+                given[name] = _at(name, decoder, value[name])
+            elif "neutral" in field.metadata:
+                given[name] = field.metadata["neutral"]
+            elif field.default is field.default_factory is dataclasses.MISSING:
+                raise DecodeError("is missing", name)
+        return kind(**given)
+
+    return build
+
+
+def _of_optional(of: tuple[Any, ...]) -> Decoder:
+    kinds = [kind for kind in of if kind is not NoneType]
+    if len(kinds) != 1 or len(of) != 2:
+        raise TypeError(f"no JSON form is known of a union of {of}")
+    decoder = _decoder(kinds[0])
+    return lambda value: None if value is None else decoder(value)
+
+
+def _of_literal(known: tuple[Any, ...]) -> Decoder:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or value not in known:
+            raise _expected(f"one of {', '.join(map(str, known))}", value)
+        return value
+
+    return check
+
+
+def _of_tuple(of: tuple[Any, ...]) -> Decoder:
+    same = len(of) == 2 and of[1] is Ellipsis
+    decoders = [_decoder(of[0])] if same else [_decoder(kind) for kind in of]
+
+    def build(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise _expected("a list", value)
+        if not same and len(value) != len(decoders):
+            raise DecodeError(f"expected {len(decoders)} values, got {len(value)}")
+        chosen = decoders * len(value) if same else decoders
+        return tuple(
+            _at(f"[{i}]", decoder, item) for i, (decoder, item) in enumerate(zip(chosen, value, strict=True))
+        )
+
+    return build
+
+
+def _of_mapping(of: Any) -> Decoder:
+    decoder = _decoder(of)
+
+    def build(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise _expected("a mapping", value)
+        return {name: _at(str(name), decoder, item) for name, item in value.items()}
+
+    return build
+
+
+def _at(step: str, decoder: Decoder, value: Any) -> Any:
+    try:
+        return decoder(value)
+    except DecodeError as error:
+        raise error.inside(step) from None
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        return {name: _frozen(item) for name, item in value.items()}
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _expected("a text", value)
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _expected("true or false", value)
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value.bit_length() > _BITS:
+        raise _expected("a whole number", value)
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _expected("a number", value)
+    if isinstance(value, int):
+        return _whole(value)
+    if not math.isfinite(value):
+        raise _expected("a finite number", value)
+    return value
+
+
+_PLAIN: dict[Any, Decoder] = {str: _text, bool: _truth, int: _whole, float: _number}
+
+
+def _expected(what: str, value: Any) -> DecodeError:
+    try:
+        shown = json.dumps(value, default=str)
+    except (ValueError, RecursionError):  # Thousands of digits, or levels.
+        shown = type(value).__name__
+    return DecodeError(
+        f"expected {what}, got {shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + '...'}"
+    )

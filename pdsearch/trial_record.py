@@ -1,0 +1,288 @@
+"""What lies on disk of a trial: an asked record, a finished one, the wish to try it again. Their one format.
+
+`docs/records.md` describes the fields. Whoever reads records, whichever verb, reads them by `read_record`: an older
+format is brought up to date there, and a record that is damaged is told by the same message everywhere.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from pdsearch.codec import DecodeError, decode, encode
+from pdsearch.events import Report, Use
+from pdsearch.specs import TrialSpec
+
+__all__ = [
+    "FORMAT",
+    "AskedRecord",
+    "Cost",
+    "NewerFormatError",
+    "RetryRecord",
+    "StudentFacts",
+    "TeacherFacts",
+    "TrialRecord",
+    "check_fits",
+    "check_format",
+    "read_record",
+    "record_to_json",
+]
+
+FORMAT = 2
+"""Of study.json and of every record; a version reads this one and all before it."""
+
+Kind: TypeAlias = Literal["search", "baseline", "confirm"]
+State: TypeAlias = Literal["complete", "stopped", "infeasible", "failed"]
+
+
+class NewerFormatError(ValueError):
+    """A file was written by a newer pdsearch: it is whole, and not for this version to set aside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedRecord:
+    """A trial that was begun, from which it can be run again.
+
+    Args:
+        id: `search-00012`, `baseline-00003`, `baseline-alone-<key>` or `confirm-<key>`.
+        kind: What it is for.
+        number: Of its Optuna trial; None for jobs that are listed and not sampled.
+        key: Of its student, which is the trial's key.
+        params: What was sampled, by dotted name.
+        spec: All that is computed.
+        asked_at: ISO 8601, UTC.
+    """
+
+    extensible: ClassVar[bool] = True
+    id: str
+    kind: Kind
+    number: int | None
+    key: str
+    params: Mapping[str, Any]
+    spec: TrialSpec
+    asked_at: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherFacts:
+    """The network that taught.
+
+    Args:
+        key: Of its artifact.
+        config: Key of its configuration, without its seed.
+        model: Its architecture.
+        seed: Of its training.
+        val_accuracy: In [0, 1]; None without validation images.
+        params: Weights of the dense teacher.
+        remaining: Weights left; None where it was not pruned.
+        sparsity: Share of prunable weights that is zero, achieved, in [0, 1).
+        rounds: Of pruning.
+        method: Of pruning; None, as all that follow, for an unpruned teacher.
+        ratio: Share that was asked for, in (0, 1).
+        schedule: How the ratio was approached.
+        recovery: Training after each round.
+        scope: Where scores competed.
+        at: The weights pruning began from.
+    """
+
+    extensible: ClassVar[bool] = True
+    key: str
+    config: str
+    model: str
+    seed: int = 0
+    val_accuracy: float | None = None
+    params: int | None = None
+    remaining: int | None = None
+    sparsity: float = 0.0
+    rounds: int = 0
+    method: str | None = None
+    ratio: float | None = None
+    schedule: str | None = None
+    recovery: str | None = None
+    scope: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentFacts:
+    """The student as it was built.
+
+    Args:
+        model: Its architecture.
+        options: Further arguments of the model.
+        params: Its weights.
+        flops: Floating-point operations for one image.
+        artifact: Key of its trained weights; None where it was not trained to its end.
+    """
+
+    extensible: ClassVar[bool] = True
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    params: int | None = None
+    flops: int | None = None
+    artifact: str | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds in the worker, and epochs trained for the trial by stage (`teacher`, `prune`, `distill`)."""
+
+    extensible: ClassVar[bool] = True
+    seconds: float = 0.0
+    epochs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A trial that has ended.
+
+    Args:
+        id: As of `AskedRecord`, like all up to `spec`.
+        kind: See there.
+        number: See there.
+        key: See there.
+        params: See there.
+        spec: See there.
+        config: Key of the configuration: the student's key with the student's seeds left out.
+        state: How it ended; "stopped" is early, "infeasible" breaks a constraint.
+        reason: Why it is not complete.
+        reports: One for each epoch of distillation.
+        values: Metrics by name.
+        test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
+        teacher: The network that taught; None where none did, or none stood yet.
+        student: The student; None where none stood yet.
+        baselines: Configurations it is compared with, by role.
+        artifacts: Everything used.
+        cost: What it took.
+        host: Where it ran.
+        device: On what.
+        versions: With what.
+        started_at: ISO 8601, UTC.
+        finished_at: ISO 8601, UTC.
+    """
+
+    extensible: ClassVar[bool] = True
+    id: str
+    kind: Kind
+    number: int | None
+    key: str
+    params: Mapping[str, Any]
+    spec: TrialSpec
+    config: str
+    state: State
+    reason: str | None = None
+    reports: tuple[Report, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    test: Mapping[str, float] | None = None
+    teacher: TeacherFacts | None = None
+    student: StudentFacts | None = None
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[Use, ...] = ()
+    cost: Cost = Cost()
+    host: str | None = None
+    device: str | None = None
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryRecord:
+    """The wish to try a failed trial again: its id, and when that was wanted (ISO 8601, UTC)."""
+
+    extensible: ClassVar[bool] = True
+    id: str
+    wanted_at: str = ""
+
+
+AnyRecord: TypeAlias = AskedRecord | TrialRecord | RetryRecord
+R = TypeVar("R", AskedRecord, TrialRecord, RetryRecord)
+
+
+def record_to_json(record: AnyRecord) -> dict[str, Any]:
+    """Return a record as it is written."""
+    return {"format": FORMAT, **encode(record)}
+
+
+def read_record(kind: type[R], value: dict[str, Any]) -> R:
+    """Return the record that JSON values hold, those of an older format as this one has them.
+
+    Args:
+        kind: What the file's name says it is.
+        value: What the file holds.
+
+    Raises:
+        NewerFormatError: A newer version wrote it.
+        ValueError: It is no such record; the message names the field.
+    """
+    known = check_format(value)
+    if known == 1:
+        value = _from_format_1(value)
+    record = decode(kind, value)
+    if not isinstance(record, RetryRecord) and record.number is not None:
+        expected = f"{record.kind}-{record.number:05d}"
+        if record.id != expected:
+            raise DecodeError(f"expected that of {record.id}, got {record.number}", "number")
+    return record
+
+
+def check_fits(record: AnyRecord, space: Mapping[str, Any]) -> None:
+    """Check a sampled trial's record against what its study searches.
+
+    Args:
+        record: Any; jobs that were listed have no parameters of the space.
+        space: What study.json says is searched; an empty one knows nothing to check.
+
+    Raises:
+        ValueError: A parameter has a value that the space does not hold, or a complete trial lacks an objective.
+    """
+    if isinstance(record, RetryRecord) or record.number is None or not space:
+        return
+    searched = space.get("space", {})
+    for name, value in record.params.items():
+        if name not in searched:
+            raise DecodeError("is no parameter of the study", f"params.{name}")
+        if not _holds(searched[name], value):
+            raise DecodeError(f"the space does not hold {value!r:.60}", f"params.{name}")
+    if isinstance(record, TrialRecord) and record.state == "complete":
+        for objective in space.get("objectives", ()):
+            if objective["metric"] not in record.values:
+                raise DecodeError("is missing, an objective of the study", f"values.{objective['metric']}")
+
+
+def _holds(parameter: Mapping[str, Any], value: object) -> bool:
+    if "choices" in parameter:
+        # A choice that is a list is sampled as its JSON text.
+        return value in parameter["choices"] or value in [json.dumps(c) for c in parameter["choices"]]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(parameter["low"] <= value <= parameter["high"])
+
+
+def check_format(value: Mapping[str, Any]) -> int:
+    """Return the format of a file of a study.
+
+    Raises:
+        NewerFormatError: A newer version wrote it.
+        ValueError: It has none.
+    """
+    found = value.get("format")
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise DecodeError(
+            "is missing" if found is None else f"expected 1 to {FORMAT}, got {found!r}", "format"
+        )
+    if found > FORMAT:
+        raise NewerFormatError(
+            f"format {found} was written by a newer pdsearch; this one reads up to {FORMAT}"
+        )
+    return found
+
+
+def _from_format_1(value: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 wrote facts of a student that never stood, and had null for what is empty."""
+    student = value.get("student")
+    absent = student is None or (isinstance(student, dict) and student.keys() <= {"artifact"})
+    empty: dict[str, Any] = {
+        name: {} for name in ("baselines", "cost") if name in value and value[name] is None
+    }
+    return {**value, **({"student": None} if absent else {}), **empty}

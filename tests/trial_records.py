@@ -1,0 +1,38 @@
+"""Records for tests that run no trial: typed ones, with what a test does not care about filled in."""
+
+from typing import Any
+
+from pdsearch.events import Report
+from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.trial_record import AskedRecord, TrialRecord
+
+__all__ = ["SPEC", "asked", "finished", "reports"]
+
+RECIPE = Recipe(epochs=3, lr=0.1)
+SPEC = TrialSpec(
+    data=DataSpec("digits"),
+    teacher=TeacherSpec("convnet_l", 0, RECIPE),
+    student=StudentSpec("convnet_s"),
+    distill=DistillSpec(RECIPE),
+)
+
+
+def _identity(number: int | None) -> dict[str, Any]:
+    name = "confirm-0123456789ab" if number is None else f"search-{number:05d}"
+    kind = "confirm" if number is None else "search"
+    return {"id": name, "kind": kind, "number": number, "key": "a" * 64, "params": {}, "spec": SPEC}
+
+
+def asked(number: int | None = 0, **given: Any) -> AskedRecord:
+    """An asked record."""
+    return AskedRecord(**{**_identity(number), **given})
+
+
+def finished(number: int | None = 0, **given: Any) -> TrialRecord:
+    """A finished record."""
+    return TrialRecord(**{**_identity(number), "config": "c" * 64, "state": "complete", **given})
+
+
+def reports(*accuracies: float | None, of: int = 3) -> tuple[Report, ...]:
+    """Reports of the first epochs."""
+    return tuple(Report(epoch, of, value, 1.0) for epoch, value in enumerate(accuracies, 1))
