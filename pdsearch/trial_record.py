@@ -5,6 +5,7 @@ format is brought up to date there, and a record that is damaged is told by the 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
@@ -33,6 +34,10 @@ FORMAT = 2
 
 Kind: TypeAlias = Literal["search", "baseline", "confirm"]
 State: TypeAlias = Literal["complete", "stopped", "infeasible", "failed"]
+
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_STAGE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 class NewerFormatError(ValueError):
@@ -171,8 +176,8 @@ class TrialRecord:
     config: str
     state: State
     reason: str | None = None
-    reports: tuple[Report, ...] = ()
-    values: Mapping[str, float] = field(default_factory=dict)
+    reports: tuple[Report, ...]
+    values: Mapping[str, float]
     test: Mapping[str, float] | None = None
     teacher: TeacherFacts | None = None
     student: StudentFacts | None = None
@@ -219,11 +224,49 @@ def read_record(kind: type[R], value: dict[str, Any]) -> R:
     if known == 1:
         value = _from_format_1(value)
     record = decode(kind, value)
-    if not isinstance(record, RetryRecord) and record.number is not None:
-        expected = f"{record.kind}-{record.number:05d}"
-        if record.id != expected:
-            raise DecodeError(f"expected that of {record.id}, got {record.number}", "number")
+    if not isinstance(record, RetryRecord):
+        _check_identity(record)
+    if isinstance(record, TrialRecord):
+        _check_end(record)
     return record
+
+
+def _check_identity(record: AskedRecord | TrialRecord) -> None:
+    if record.number is not None and record.id != f"{record.kind}-{record.number:05d}":
+        raise DecodeError(f"expected that of {record.id}, got {record.number}", "number")
+    _check_key(record.key, "key")
+    if record.spec.prune is not None:
+        _ = record.spec.prune.after_round  # Raises for a recovery that there is none of.
+
+
+def _check_end(record: TrialRecord) -> None:
+    """Check what other fields rely on: names that lead to files, and shares."""
+    for place, use in enumerate(record.artifacts):
+        _check_key(use.key, f"artifacts[{place}].key")
+        if not _STAGE.fullmatch(use.stage):
+            raise DecodeError(
+                f"expected the name of a stage, got {use.stage!r:.60}", f"artifacts[{place}].stage"
+            )
+    if record.student is not None and record.student.artifact is not None:
+        _check_key(record.student.artifact, "student.artifact")
+    if record.student is None and record.state in ("complete", "stopped"):
+        raise DecodeError(f"is missing; the trial is {record.state}", "student")
+    for place, report in enumerate(record.reports):
+        _check_share(report.val_accuracy, f"reports[{place}].val_accuracy")
+    for name, values in (("values", record.values), ("test", record.test or {})):
+        for metric, value in values.items():
+            if metric.endswith("accuracy"):
+                _check_share(value, f"{name}.{metric}")
+
+
+def _check_key(key: str, path: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise DecodeError(f"expected 64 hexadecimal digits, got {key!r:.60}", path)
+
+
+def _check_share(value: float | None, path: str) -> None:
+    if value is not None and not 0 <= value <= 1:
+        raise DecodeError(f"expected a number from 0 to 1, got {value}", path)
 
 
 def check_fits(record: AnyRecord, space: Mapping[str, Any]) -> None:

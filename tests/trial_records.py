@@ -4,7 +4,7 @@ from typing import Any
 
 from pdsearch.events import Report
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.trial_record import AskedRecord, TrialRecord
+from pdsearch.trial_record import AskedRecord, StudentFacts, TrialRecord
 
 __all__ = ["SPEC", "asked", "finished", "reports"]
 
@@ -15,6 +15,15 @@ SPEC = TrialSpec(
     student=StudentSpec("convnet_s"),
     distill=DistillSpec(RECIPE),
 )
+
+
+END = {
+    "config": "c" * 64,
+    "state": "complete",
+    "reports": (),
+    "values": {},
+    "student": StudentFacts(model="convnet_s"),
+}
 
 
 def _identity(number: int | None) -> dict[str, Any]:
@@ -30,7 +39,7 @@ def asked(number: int | None = 0, **given: Any) -> AskedRecord:
 
 def finished(number: int | None = 0, **given: Any) -> TrialRecord:
     """A finished record."""
-    return TrialRecord(**{**_identity(number), "config": "c" * 64, "state": "complete", **given})
+    return TrialRecord(**{**_identity(number), **END, **given})
 
 
 def reports(*accuracies: float | None, of: int = 3) -> tuple[Report, ...]:

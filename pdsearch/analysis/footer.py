@@ -117,5 +117,5 @@ def _lost(study: Study) -> Iterator[str]:
         if states[state]:
             yield f"{states[state]} trial(s) {'failed' if state == 'failed' else 'broke a constraint'}."
     if study.broken:
-        names = ", ".join(sorted(broken.path.name for broken in study.broken))
+        names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
         yield f"{len(study.broken)} file(s) are no records and were left out: {names}."

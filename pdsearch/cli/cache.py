@@ -54,14 +54,14 @@ def cache(
     known = used(root)
     entries = list(held(store, known.artifacts))
     if action is Action.LS:
-        for path in known.torn:
-            note(f"note: {path} is torn; what it names counts as used by no study")
+        for broken in known.torn:
+            note(f"note: {broken}; what it named counts as used by no study")
         _list(entries, as_json)
         return
     if known.torn and not every:
         raise StorageError(
-            "is no whole record: which artifacts it names is not known, and they would go",
-            where=str(known.torn[0]),
+            f"{known.torn[0].reason}: which artifacts it named is not known, and they would go",
+            where=str(known.torn[0].path),
             hint="run its study again: that sets the record aside and asks its trial again; then collect",
         )
     limit = None if max_size is None else parse_size(max_size)

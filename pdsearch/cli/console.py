@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, islice, zip_longest
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +11,10 @@ from rich.text import Text
 
 from pdsearch.errors import PdsearchError
 
-__all__ = ["note", "print_error", "print_lines", "print_table", "stderr", "stdout"]
+if TYPE_CHECKING:
+    from pdsearch.records import Broken
+
+__all__ = ["note", "note_left_out", "print_error", "print_lines", "print_table", "stderr", "stdout"]
 
 
 def stdout() -> Console:
@@ -33,6 +36,12 @@ def _console(stream: IO[str]) -> Console:
 def note(message: str) -> None:
     """Say something beside the results, on stderr."""
     stderr().print(Text(message))
+
+
+def note_left_out(broken: "Iterable[Broken]") -> None:
+    """Say which files of a study are no records, in the words that every verb has for them."""
+    for item in broken:
+        note(f"note: {item}; it was left out")
 
 
 def print_lines(lines: Iterable[str]) -> None:

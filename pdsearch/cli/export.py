@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import note, print_lines
+from pdsearch.cli.console import note, note_left_out, print_lines
 
 __all__ = ["export"]
 
@@ -26,6 +26,8 @@ def export(
     """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
     from pdsearch.export import export_study  # loads torch
 
-    exported = export_study(study, out, top=top, force=force, artifacts=artifacts, onnx=onnx)
+    exported = export_study(
+        study, out, top=top, force=force, artifacts=artifacts, onnx=onnx, left_out=note_left_out
+    )
     print_lines(str(one.folder) for one in exported)
     note(f"to run the first again: {exported[0].command}")

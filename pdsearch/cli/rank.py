@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import print_lines, print_table
+from pdsearch.cli.console import note_left_out, print_lines, print_table
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError
 
@@ -47,6 +47,7 @@ def rank(
     if rows:
         write_parquet(found.rows, rows)
     if form is not Form.TABLE or out:
+        note_left_out(found.broken)
         _write(_text(pareto_front(found) if front else rank_teachers(found), form), out)
     elif front:
         _print(front_as_table(pareto_front(found)))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import note, print_lines
+from pdsearch.cli.console import note, note_left_out, print_lines
 from pdsearch.durable import storage_errors
 
 __all__ = ["report"]
@@ -22,7 +22,8 @@ def report(
     from pdsearch.analysis import read_study
     from pdsearch.analysis.report import as_html  # loads plotly
 
-    text = as_html(read_study(study))
+    found = read_study(study)
+    text = as_html(found)
     draft = out.with_name(f".{out.name}.tmp")
     with storage_errors(out):
         try:
@@ -30,5 +31,6 @@ def report(
             draft.replace(out)
         finally:
             draft.unlink(missing_ok=True)
+    note_left_out(found.broken)
     print_lines([str(out)])
     note("one file, no network needed: open it in a browser, or send it")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import print_lines
+from pdsearch.cli.console import note_left_out, print_lines
 from pdsearch.errors import ConfigError
 
 __all__ = ["retry"]
@@ -20,5 +20,5 @@ def retry(
         raise ConfigError("which trials?", where="pdsearch retry", hint="add --failed")
     from pdsearch.search.retry import retry_failed
 
-    again = retry_failed(study)
+    again = retry_failed(study, note_left_out)
     print_lines([f"{name} will be tried again" for name in again] or ["no trial has failed"])

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pdsearch.export.onnx_file import require_onnx, save_onnx
 from pdsearch.export.pinned import pinned_space, to_yaml
 from pdsearch.export.student import STUDENT_FILE, save_student
 from pdsearch.export.trained import trained_student
+from pdsearch.records import Broken
 from pdsearch.specs import TrialSpec, spec_from_json
 from pdsearch.storage import Place, resolved, subfolders
 
@@ -63,6 +64,7 @@ def export_study(
     force: bool = False,
     artifacts: str | Place | None = None,
     onnx: bool = False,
+    left_out: Callable[[Sequence[Broken]], None] = lambda _: None,
 ) -> list[Exported]:
     """Export the best teachers' configurations and students of a study.
 
@@ -73,6 +75,7 @@ def export_study(
         force: Replace exported folders of the same name.
         artifacts: The artifacts' folder; beside the study's where None.
         onnx: Write every student as ONNX too.
+        left_out: Is told of the study's files that are no records.
 
     Returns:
         What was exported, best first.
@@ -85,6 +88,7 @@ def export_study(
     if onnx:
         require_onnx()
     study = read_study(folder)
+    left_out(study.broken)
     ranking = rank_teachers(study)
     chosen = ranking.top(top)
     if not chosen:

@@ -40,7 +40,11 @@ def leaders(records: Iterable[TrialRecord], *, metric: str, maximize: bool) -> l
         return len(record.reports), value if maximize else -value
 
     for record in records:
-        if record.state not in ("complete", "stopped") or record.teacher is None:
+        if (
+            record.state not in ("complete", "stopped")
+            or record.teacher is None
+            or metric not in record.values
+        ):
             continue
         teacher = record.teacher.config
         if teacher not in best or rank(record) > rank(best[teacher]):

@@ -98,6 +98,8 @@ class Live:
 class Records:
     """The records of one study, by trial id, on disk and in memory alike; opening them changes nothing.
 
+    What is no record stands in `broken`.
+
     Args:
         folder: Where they lie.
         space: What study.json says is searched; an empty one knows nothing to check sampled trials by.
@@ -112,7 +114,7 @@ class Records:
         )
         self.asked, self.finished = dict(asked.found), dict(finished.found)
         self.retries = set(wanted.found)
-        self._broken = (*asked.broken, *finished.broken, *wanted.broken)
+        self.broken = (*asked.broken, *finished.broken, *wanted.broken)
         # A failed trial may have been tried again: the twin is the one that did not fail.
         failed_first = sorted(self.finished.items(), key=lambda item: item[1].state != "failed")
         self._by_key: dict[tuple[str, str], str] = {
@@ -128,13 +130,13 @@ class Records:
         Raises:
             StorageError: A newer version wrote one, or the storage cannot be written.
         """
-        for broken in self._broken:
+        for broken in self.broken:
             if broken.newer:
                 raise StorageError(
                     broken.reason, where=str(broken.path), hint="go on with that version, or a newer one"
                 )
             say(f"{broken}; it is kept as {_set_aside(broken)}, and what it stood for is done again")
-        self._broken = ()
+        self.broken = ()
 
     def twin(self, job: Job) -> str | None:
         """Return the id of a finished job of the same kind and key, if there is one."""
@@ -156,8 +158,11 @@ class Records:
         """Write that a failed trial is to be tried again; False if that was written before."""
         if name in self.retries:
             return False
-        wish = RetryRecord(id=name, wanted_at=now())
-        write_once(self.folder / f"{name}.retry.json", record_to_json(wish))
+        path = self.folder / f"{name}.retry.json"
+        for broken in self.broken:
+            if broken.path == path:
+                _set_aside(broken)
+        write_once(path, record_to_json(RetryRecord(id=name, wanted_at=now())))
         self.retries.add(name)
         return True
 

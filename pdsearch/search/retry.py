@@ -3,7 +3,10 @@
 A failed trial's error is deterministic until somebody mends its cause, so that only a person asks for this.
 """
 
+from collections.abc import Callable, Sequence
+
 from pdsearch.artifacts import hold
+from pdsearch.records import Broken
 from pdsearch.search.records import Records
 from pdsearch.storage import Place, names, place, rename
 from pdsearch.studies import description
@@ -11,8 +14,14 @@ from pdsearch.studies import description
 __all__ = ["retry_failed"]
 
 
-def retry_failed(where: str | Place) -> list[str]:
-    """Have every failed trial of a study asked again by its next run; return their ids.
+def retry_failed(
+    where: str | Place, left_out: Callable[[Sequence[Broken]], None] = lambda _: None
+) -> list[str]:
+    """Have every failed trial of a study asked again by its next run; return their ids. Nothing else is changed.
+
+    Args:
+        where: The study's folder.
+        left_out: Is told of the files that are no records; the next run sets them aside.
 
     Raises:
         ConfigError: The folder is not a study's, or its journal lies on another machine.
@@ -23,6 +32,7 @@ def retry_failed(where: str | Place) -> list[str]:
     space = description(folder)["space"]
     with hold(folder / "driver.lease"):
         records = Records(folder / "trials", space)
+        left_out(records.broken)
         return [*_asked_again(records), *_set_aside(records)]
 
 

@@ -1,10 +1,12 @@
 """Which artifacts do the studies of a storage use, and is a run at work on one of them?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.artifacts.owner import Owner
+from pdsearch.errors import StorageError
 from pdsearch.records import Broken, read_asked, read_finished
 from pdsearch.specs import DataSpec, Rewind
 from pdsearch.storage import Place
@@ -42,7 +44,7 @@ def used(root: Place) -> Used:
     images: set[DataSpec] = set()
     torn: list[Broken] = []
     for folder in studies(root):
-        space = description(folder)["space"]
+        space = _space(folder)
         asked, finished = read_asked(folder / "trials", space), read_finished(folder / "trials", space)
         torn += [*asked.broken, *finished.broken]
         for ended in finished.found.values():
@@ -61,3 +63,12 @@ def used(root: Place) -> Used:
                 case Rewind(epoch=epoch) if epoch:
                     found.add(("early", keys.early_key(spec, epoch)))
     return Used(frozenset(found), tuple(torn))
+
+
+def _space(folder: Place) -> Mapping[str, Any]:
+    """Return what a study searches; nothing where its study.json is torn: its records name artifacts all the same."""
+    try:
+        space: Mapping[str, Any] = description(folder)["space"]
+    except StorageError:
+        return {}
+    return space

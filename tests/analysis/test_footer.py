@@ -57,7 +57,7 @@ def test_what_ended_badly_is_counted() -> None:
 def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:
     broken = (Broken(tmp_path / "torn.finished.json", "torn"),)
     text = "\n".join(rank_teachers(replace(study([]), broken=broken)).footer)
-    assert "1 file(s) are no records and were left out: torn.finished.json." in text
+    assert "1 file(s) are no records and were left out: torn.finished.json: torn." in text
 
 
 def test_one_configuration_that_was_tested_is_no_best_of_a_search() -> None:

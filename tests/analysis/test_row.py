@@ -38,7 +38,10 @@ def test_a_value_stands_in_for_the_last_report_only_where_there_is_one() -> None
     assert row_of(item).val_accuracy == 0.5
 
 
-@pytest.mark.parametrize("name", ["id", "kind", "number", "key", "config", "state", "spec", "params"])
+NEEDED = ["id", "kind", "number", "key", "config", "state", "spec", "params", "values", "reports"]
+
+
+@pytest.mark.parametrize("name", NEEDED)
 def test_what_must_be_there(name: str) -> None:
     item = record("magnitude", 0.5)
     del item[name]

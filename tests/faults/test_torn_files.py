@@ -3,6 +3,7 @@
 import inspect
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -61,6 +62,18 @@ TEARS: Mapping[str, Callable[[bytes], bytes]] = {
     "half": lambda content: content[: len(content) // 2],
     "zeros": lambda content: bytes(len(content)),
 }
+
+WRONG: Mapping[str, tuple[str, tuple[str, ...], Any]] = {
+    "a text for a number": ("finished", ("values", "student.val_accuracy"), "abc"),
+    "a share above one": ("finished", ("values", "student.val_accuracy"), 7),
+    "nothing": ("finished", ("values",), {}),
+    "a parameter of no space": ("finished", ("params", "distill.temperature"), "abc"),
+    "a key that is none": ("finished", ("key",), "../../.."),
+    "half a number of epochs": ("asked", ("spec", "distill", "recipe", "epochs"), 2.5),
+    "a newer format": ("finished", ("format",), 99),
+    "no format": ("asked", ("format",), None),
+}
+"""Whole JSON that is no record: its field, and a value that cannot stand there."""
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +140,33 @@ def test_every_verb_ends_with_its_code_and_names_the_file(
             names = (path.name, path.parent.name[:12], "ledger: ", "search-00000")
             assert any(name in out + said for name in names), out + said
     assert found == expected
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_value_that_cannot_be_is_one_message_for_all_verbs_and_only_run_changes_the_file(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    word, (*outer, name), value = WRONG[wrong]
+    messages = set()
+    for number, (verb, words) in enumerate(VERBS.items()):
+        folder = tmp_path / str(number)
+        shutil.copytree(whole, folder)
+        path = folder / STUDY / "trials" / f"search-00000.{word}.json"
+        record = place = json.loads(path.read_text())
+        for step in outer:
+            place = place[step]
+        place[name] = value
+        path.unlink()
+        path.write_text(json.dumps(record))
+        code, out, said = ended(folder, monkeypatch, *words)
+        newer = wrong == "a newer format"
+        codes = {"verify": 1, "cache gc": 74, **({"run": 74} if newer else {})}
+        assert (verb, code) == (verb, codes.get(verb, 0)), said
+        assert (path.exists() and json.loads(path.read_text()) == record) is (verb != "run" or newer), verb
+        if not (word == "asked" and verb in ("rank", "report", "export")) and verb != "cache verify":
+            (said_of,) = set(re.findall(rf"{path.name}: (.*)", out + said))
+            messages.add(re.split(r"; it |; what it|: which|\.$", said_of)[0])
+    assert len(messages) == 1, messages
 
 
 @pytest.mark.parametrize("file", [name for name, (_, codes) in FILES.items() if codes == SEEN])
