@@ -13,7 +13,6 @@ __all__ = ["DecodeError", "decode", "encode"]
 T = TypeVar("T")
 Decoder: TypeAlias = Callable[[Any], Any]
 
-_BITS = 63
 _SHOWN = 60
 
 
@@ -190,7 +189,7 @@ def _truth(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value.bit_length() > _BITS:
+    if isinstance(value, bool) or not isinstance(value, int):
         raise _expected("a whole number", value)
     return value
 
@@ -198,9 +197,7 @@ def _whole(value: Any) -> int:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _expected("a number", value)
-    if isinstance(value, int):
-        return _whole(value)
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _expected("a finite number", value)
     return value
 

@@ -35,6 +35,9 @@ __all__ = [
 MOST_BYTES = 16 * 2**20
 """A record has a few kilobytes; one of a thousand epochs has some hundred."""
 
+_MOST_DIGITS = 19
+"""Of a whole number, its sign among them: each fits 64 bits, as a table's columns do."""
+
 R = TypeVar("R", AskedRecord, TrialRecord, RetryRecord)
 
 
@@ -176,12 +179,18 @@ def parse_record(content: bytes) -> dict[str, Any]:
         ValueError: It is torn, or was never one.
     """
     try:
-        value = json.loads(content, parse_constant=_refuse_constant)
+        value = json.loads(content, parse_constant=_refuse_constant, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is no whole JSON any more ({error})") from None
     if not isinstance(value, dict):
         raise ValueError(f"a record is a JSON object, not {type(value).__name__}")
     return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits is none that a record has")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> None:

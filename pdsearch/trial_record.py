@@ -249,8 +249,6 @@ def _check_end(record: TrialRecord) -> None:
             )
     if record.student is not None and record.student.artifact is not None:
         _check_key(record.student.artifact, "student.artifact")
-    if record.student is None and record.state in ("complete", "stopped"):
-        raise DecodeError(f"is missing; the trial is {record.state}", "student")
     for place, report in enumerate(record.reports):
         _check_share(report.val_accuracy, f"reports[{place}].val_accuracy")
     for name, values in (("values", record.values), ("test", record.test or {})):

@@ -40,11 +40,8 @@ def leaders(records: Iterable[TrialRecord], *, metric: str, maximize: bool) -> l
         return len(record.reports), value if maximize else -value
 
     for record in records:
-        if (
-            record.state not in ("complete", "stopped")
-            or record.teacher is None
-            or metric not in record.values
-        ):
+        known = record.teacher is not None and record.student is not None and metric in record.values
+        if record.teacher is None or not known or record.state not in ("complete", "stopped"):
             continue
         teacher = record.teacher.config
         if teacher not in best or rank(record) > rank(best[teacher]):
