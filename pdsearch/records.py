@@ -35,8 +35,8 @@ __all__ = [
 MOST_BYTES = 16 * 2**20
 """A record has a few kilobytes; one of a thousand epochs has some hundred."""
 
-_MOST_DIGITS = 19
-"""Of a whole number, its sign among them: each fits 64 bits, as a table's columns do."""
+_MOST, _MOST_DIGITS = 2**63, 20
+"""Whole numbers fit 64 bits, as the columns of a table do."""
 
 R = TypeVar("R", AskedRecord, TrialRecord, RetryRecord)
 
@@ -188,8 +188,8 @@ def parse_record(content: bytes) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits is none that a record has")
+    if len(digits) > _MOST_DIGITS or not -_MOST <= int(digits) < _MOST:
+        raise ValueError(f"{digits:.20} is larger than any number of a record")
     return int(digits)
 
 

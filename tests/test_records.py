@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.records import MOST_BYTES, read_asked, read_finished, read_retries, write_once
 from pdsearch.specs import Json
-from pdsearch.trial_record import record_to_json
-from tests.trial_records import asked, finished
+from pdsearch.trial_record import FORMAT, record_to_json
+from tests.trial_records import SPEC, asked, finished
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
 
@@ -105,3 +106,22 @@ def test_what_is_no_file_of_a_record_s_size_is_refused_and_never_waited_for(
         "FIFO": "is a FIFO, not a file",
         "too large": "is larger than 16 MiB: no file of its kind",
     }.get(kind, "is a device, not a file")
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_a_number_that_no_table_holds_is_none_of_a_record(tmp_path: Path, number: int) -> None:
+    value = record_to_json(finished(spec=replace(SPEC, teacher=replace(SPEC.teacher, seed=number))))
+    (tmp_path / "search-00000.finished.json").write_text(json.dumps(value))
+    (broken,) = read_finished(tmp_path, {}).broken
+    assert "larger than any number of a record" in broken.reason
+
+
+def test_a_record_of_format_1_is_read_and_a_newer_one_told_apart(tmp_path: Path) -> None:
+    """Format 1 wrote facts of a student that never stood."""
+    value = {**record_to_json(finished(state="failed")), "format": 1, "student": {"artifact": None}}
+    path = tmp_path / "search-00000.finished.json"
+    path.write_text(json.dumps(value))
+    assert read_finished(tmp_path, {}).found["search-00000"] == finished(state="failed", student=None)
+    path.write_text(json.dumps({**value, "format": FORMAT + 1}))
+    (broken,) = read_finished(tmp_path, {}).broken
+    assert (broken.newer, "newer pdsearch" in broken.reason) == (True, True)
