@@ -8,7 +8,7 @@ from typing import Any
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params
 
-__all__ = ["make_params"]
+__all__ = ["make_params", "whole_params"]
 
 
 def make_params(kind: type[Any], values: Params, *, where: str | None = None) -> Any:
@@ -34,6 +34,25 @@ def make_params(kind: type[Any], values: Params, *, where: str | None = None) ->
         if problem:
             raise ConfigError(f"{name}: {problem}, got {value!r}", where=where)
     return kind(**dict(values))
+
+
+def whole_params(kind: type[Any], values: Params) -> Params:
+    """Return all parameters of a part, sorted, as a search writes them into a spec: defaults included.
+
+    Those that a part was given later are left out at their default, as is a key that was made before them.
+
+    Args:
+        kind: As for `make_params`.
+        values: (name, value) pairs in any order.
+    """
+    given, found = dict(values), {}
+    for field in dataclasses.fields(kind):
+        value = given.get(field.name, field.default)
+        if isinstance(field.default, float) and isinstance(value, int):
+            value = float(value)
+        if not (field.metadata.get("later") and value == field.default):
+            found[field.name] = value
+    return tuple(sorted(found.items()))
 
 
 def _problem(field: "dataclasses.Field[Any]", value: Any) -> str | None:

@@ -1,0 +1,213 @@
+"""The stages of a trial as functions to call by hand: train a teacher, prune it, distill it into a student.
+
+They are the stages that a search runs, under the same keys: what a search has trained is found here, and what is
+trained here is found by a search in the same storage.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar, cast
+
+import torch
+from torch import nn
+
+from pdsearch.artifacts import open_store
+from pdsearch.data import Dataset
+from pdsearch.data.registry import sources
+from pdsearch.distillation.registry import losses
+from pdsearch.dotted import is_dotted, source_hash
+from pdsearch.errors import ConfigError
+from pdsearch.events import Event, Progress, Report
+from pdsearch.models import file_hash
+from pdsearch.parameters import make_params, whole_params
+from pdsearch.pruning import check
+from pdsearch.pruning.registry import methods
+from pdsearch.search.describe import Description
+from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.stages import keys
+from pdsearch.stages.data import dataset
+from pdsearch.stages.distill import distill as distill_stage
+from pdsearch.stages.networks import Network, measure
+from pdsearch.stages.prune import teacher as teacher_stage
+from pdsearch.stages.site import Site
+from pdsearch.stages.student import student as student_stage
+from pdsearch.storage import place
+from pdsearch.training import pick_device
+
+__all__ = ["TrainedStudent", "TrainedTeacher", "distill", "prune", "train_teacher"]
+
+T = TypeVar("T")
+Tell = Callable[[Event], None]
+"""Is told of every epoch, as it ends."""
+
+
+@dataclass(frozen=True)
+class _Workspace:
+    """What the stages of one teacher share: the images, a place to work, whom to tell."""
+
+    data: Dataset
+    site: Site
+    tell: Tell
+
+
+@dataclass(frozen=True)
+class TrainedTeacher:
+    """A trained teacher, dense or pruned.
+
+    Args:
+        model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits.
+        val_accuracy: Share of the validation images it gets right, in [0, 1]; None where none were cut off.
+        sparsity: Share of the prunable weights (or channels) that are gone, in [0, 1).
+        key: Of its artifact.
+        spec: How it was made.
+    """
+
+    model: nn.Module = field(repr=False)
+    val_accuracy: float | None
+    sparsity: float
+    key: str
+    spec: TrialSpec = field(repr=False)
+    _workspace: _Workspace = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TrainedStudent:
+    """A trained student.
+
+    Args:
+        model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits.
+        val_accuracy: Share of the validation images it gets right, in [0, 1]; None where none were cut off.
+        reports: One report an epoch: epoch, epochs, val_accuracy, loss.
+        key: Of its artifact.
+        spec: The whole trial.
+    """
+
+    model: nn.Module = field(repr=False)
+    val_accuracy: float | None
+    reports: tuple[Report, ...]
+    key: str
+    spec: TrialSpec = field(repr=False)
+    _workspace: _Workspace = field(repr=False)
+
+    def test_accuracy(self) -> float:
+        """Return the share of the test images it gets right, in [0, 1]. Look once, at the end."""
+        work = self._workspace
+        return measure(self.model, work.data, "test", work.site, self.spec.precision)
+
+
+def train_teacher(
+    data: DataSpec,
+    teacher: TeacherSpec,
+    *,
+    storage: str | Path = "runs",
+    device: str | None = None,
+    precision: str = "fp32",
+    on_event: Tell = lambda _event: None,
+) -> TrainedTeacher:
+    """Train a teacher, or find it trained.
+
+    Args:
+        data: The images.
+        teacher: The network, its seed and its recipe.
+        storage: A folder, or s3://bucket/prefix; artifacts and checkpoints lie there, as those of searches do.
+        device: "cpu", "cuda", "cuda:1"; a GPU where there is one if not given.
+        precision: "fp32", "bf16" or "fp16": what this teacher and all that is made from it compute in.
+        on_event: Is told of every epoch.
+
+    Raises:
+        ConfigError: A name is unknown, or an option or parameter is not legal.
+        DataError: The images are missing or broken.
+        StorageError: The storage cannot be read or written.
+    """
+    if precision not in ("fp32", "bf16", "fp16"):
+        raise ConfigError(f"unknown precision {precision!r}", hint="known: fp32, bf16, fp16")
+    root = place(str(storage))
+    picked = device or pick_device(float(torch.cuda.is_available()))
+    site = Site(open_store(root / "artifacts"), root / "progress", device=picked)
+    fingerprint = sources.get(data.source).fingerprint(data)
+    # What a teacher is does not depend on whom it will teach.
+    spec = TrialSpec(data, teacher, StudentSpec("from_teacher"), DistillSpec(teacher.recipe))
+    spec = _completed(spec, fingerprint, precision)
+    images = _run(dataset(spec.data, site), on_event)
+    return _teacher(spec, _Workspace(images, site, on_event))
+
+
+def prune(teacher: TrainedTeacher, how: PruneSpec) -> TrainedTeacher:
+    """Prune a teacher and let it recover, round by round, or find that done.
+
+    Args:
+        teacher: A dense one.
+        how: The method, the ratio and what follows each round.
+
+    Raises:
+        ConfigError: The teacher is pruned already, the method is unknown or does not go with the rest.
+    """
+    if teacher.spec.prune is not None:
+        raise ConfigError("the teacher is pruned already", hint="give the dense one and the whole ratio")
+    method = methods.get(how.method)
+    check(how, method)
+    spec = replace(teacher.spec, prune=replace(how, params=whole_params(method.params, how.params)))
+    return _teacher(_completed(spec, spec.data.fingerprint, spec.precision), teacher._workspace)
+
+
+def distill(teacher: TrainedTeacher, student: StudentSpec, how: DistillSpec) -> TrainedStudent:
+    """Teach a student, or find it taught.
+
+    Args:
+        teacher: Dense or pruned.
+        student: A network, or `StudentSpec("from_teacher")`, which a pruned teacher shapes.
+        how: The loss, its parameters, the recipe and the seeds; the loss "ce" asks no teacher.
+
+    Raises:
+        ConfigError: The loss or the network is unknown, or a parameter is not legal.
+    """
+    kind, work = losses.get(how.loss).params, teacher._workspace
+    make_params(kind, how.params, where=f"distill.{how.loss}")
+    how = replace(how, params=whole_params(kind, how.params))
+    spec = replace(teacher.spec, student=student, distill=how)
+    spec = _completed(spec, spec.data.fingerprint, spec.precision)
+    teaches = _run(teacher_stage(spec, work.data, work.site), work.tell) if keys.needs_teacher(spec) else None
+    untrained = student_stage(spec, work.data, teaches, work.site)
+    reports: list[Report] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Report):
+            reports.append(event)
+        work.tell(event)
+
+    taught = _run(distill_stage(spec, work.data, teaches, untrained, work.site), tell)
+    model = untrained.model.eval()
+    return TrainedStudent(model, taught.val_accuracy, tuple(reports), taught.key, spec, work)
+
+
+def _teacher(spec: TrialSpec, work: _Workspace) -> TrainedTeacher:
+    found: Network = _run(teacher_stage(spec, work.data, work.site), work.tell)
+    accuracy, sparsity = found.meta["val_accuracy"], found.meta.get("sparsity", 0.0)
+    known = accuracy if isinstance(accuracy, float) else None
+    return TrainedTeacher(found.model, known, cast("float", sparsity), found.key, spec, work)
+
+
+def _completed(spec: TrialSpec, fingerprint: str, precision: str) -> TrialSpec:
+    """Return a specification with what a study would resolve when it opens: hashes, lasting names and paths."""
+    teacher = replace(spec.teacher, options=tuple(sorted(spec.teacher.options)))
+    student = replace(spec.student, options=tuple(sorted(spec.student.options)))
+    data = replace(spec.data, options=tuple(sorted(spec.data.options)))
+    spec = replace(spec, data=data, teacher=teacher, student=student)
+    parts = [spec.teacher.model, spec.student.model, spec.distill.loss]
+    parts += [spec.prune.method] if spec.prune else []
+    checkpoint = spec.teacher.checkpoint
+    return Description(
+        fingerprint,
+        precision,
+        checkpoints={checkpoint: file_hash(checkpoint)} if checkpoint else {},
+        code={name: source_hash(name) for name in parts if is_dotted(name)},
+    ).complete(spec)
+
+
+def _run(stage: Generator[Progress | Report, None, T], tell: Tell) -> T:
+    while True:
+        try:
+            tell(next(stage))
+        except StopIteration as end:
+            return cast("T", end.value)
