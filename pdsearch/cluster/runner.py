@@ -1,9 +1,12 @@
 """A study on Ray Tune: one Tuner over the agenda, with warm actors, no snapshots and no restore."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray import tune
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayTaskError
 
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.scheduler import JobScheduler, Starts, WhenDone
@@ -98,8 +101,30 @@ def _needs(resources: Resources) -> dict[str, float]:
 
 def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
     try:
-        tuner.fit()
+        with _any_death():
+            tuner.fit()
     except OSError:
         # Tune's summary, which nobody reads, wants the folder the driver began in; `ray job stop` may have removed it.
         if not guarded.done:
             raise
+
+
+@contextmanager
+def _any_death() -> Iterator[None]:
+    """Have Tune take whatever Ray says of a worker for its death.
+
+    Of a worker that Ray ended for want of memory, or cannot place any more, it says so in exceptions that are no
+    `RayActorError`, and Tune would end the whole run with them.
+    """
+    known = RayActorManager._actor_task_failed
+
+    def failed(manager: RayActorManager, task: Any, exception: Exception) -> None:
+        if not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        known(manager, task, exception)
+
+    RayActorManager._actor_task_failed = failed  # type: ignore[assignment, method-assign]  # Tune makes its own
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = known  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -129,6 +130,25 @@ def test_a_job_that_no_worker_starts_is_done_by_the_next_that_does(
     assert len([*tmp_path.glob("tried-*")]) == 2
     assert "could not start" in said[0]
     assert said[0].endswith("FileNotFoundError: its folder was removed")
+
+
+def test_a_worker_that_ray_ended_for_want_of_memory_is_a_death_and_not_the_end_of_the_run(
+    ray_session: Session,  # noqa: ARG001 - ray.tune reads its environment when it is imported
+) -> None:
+    from ray.air.execution._internal.actor_manager import RayActorManager
+    from ray.exceptions import OutOfMemoryError, RayActorError
+
+    from pdsearch.cluster.runner import _any_death
+
+    told: list[Exception] = []
+    worker = SimpleNamespace(actor_id=1, _on_error=None)
+    task = SimpleNamespace(_tracked_actor=worker, _on_error=lambda _worker, error: told.append(error))
+    manager: Any = SimpleNamespace(_failed_actor_ids=set(), _cleanup_actor=lambda **_: None)
+    with _any_death():
+        RayActorManager._actor_task_failed(manager, task, OutOfMemoryError("memory is low"))  # type: ignore[arg-type]
+    assert [(type(error), str(error)) for error in told] == [(RayActorError, "memory is low")]
+    with pytest.raises(RuntimeError, match="unexpected"):
+        RayActorManager._actor_task_failed(manager, task, OutOfMemoryError("as Tune has it"))  # type: ignore[arg-type]
 
 
 def workers() -> list[int]:
