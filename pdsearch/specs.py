@@ -67,6 +67,8 @@ class DataSpec:
         augment: Registered augmentation of training views.
         subset: Number of training images (validation included) to use, class-balanced; None is all.
         options: Further parameters of the source.
+        test_fraction: Share of the images cut off for testing, by class and from split_seed, before anything else,
+            where the source has no test images; in [0, 1).
     """
 
     source: str = located()
@@ -77,6 +79,7 @@ class DataSpec:
     augment: str = "none"
     subset: int | None = None
     options: Params = ()
+    test_fraction: float = later(0.0, neutral=0.0)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Is what a function returned a set of images? Types, shapes and labels, checked before anything is trained."""
+"""Types, shapes and labels of what a function returned, checked before anything is trained."""
 
 from typing import Any
 
@@ -11,19 +11,20 @@ __all__ = ["checked"]
 
 
 def checked(raw: RawData, where: str) -> RawData:
-    """Return a set that keeps the promises of `RawData`.
+    """Return a set that keeps the promises of `RawData`; its test images may be none.
 
     Raises:
         DataError: It does not; the message says what and where.
     """
-    for part in ("train", "test"):
+    parts = ("train", "test") if len(raw.test_labels) or len(raw.test_images) else ("train",)
+    for part in parts:
         images, labels = getattr(raw, f"{part}_images"), getattr(raw, f"{part}_labels")
         wrong = _wrong(images, labels, len(raw.classes))
         if wrong:
             hint = "expected images uint8 (N, C, H, H) and labels int64 (N,), counted from 0"
             raise DataError(f"{part}: {wrong}", where=where, hint=hint)
-    shapes = [tuple(images.shape[1:]) for images in (raw.train_images, raw.test_images)]
-    if shapes[0] != shapes[1]:
+    shapes = [tuple(getattr(raw, f"{part}_images").shape[1:]) for part in parts]
+    if shapes[0] != shapes[-1]:
         raise DataError(f"training and test images differ: {shapes[0]} and {shapes[1]}", where=where)
     return raw
 

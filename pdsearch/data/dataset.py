@@ -1,4 +1,4 @@
-"""What does training see? Three splits of images as uint8 tensors, and the statistics to normalise them."""
+"""What training sees: three splits of images as uint8 tensors, and the statistics to normalise them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pdsearch.data.histogram import Histogram
 from pdsearch.data.registry import RawData
-from pdsearch.data.split import split
+from pdsearch.data.split import Part, parts
 from pdsearch.specs import DataSpec, Json
 
 __all__ = ["Dataset", "Split", "from_tensors", "prepare", "to_meta", "to_tensors"]
@@ -47,6 +46,7 @@ class Dataset:
         classes: Their names, by index.
         mean: Of the training split, float32 (C,), in the images' own units (0 to 255).
         std: Likewise; 1 for a constant channel.
+        notes: What a person should know of how it was read, a line each.
     """
 
     train: Split
@@ -55,6 +55,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: Tensor
     std: Tensor
+    notes: tuple[str, ...] = ()
 
     @property
     def image_size(self) -> int:
@@ -73,24 +74,24 @@ class Dataset:
 
 
 def prepare(raw: RawData, spec: DataSpec) -> Dataset:
-    """Split a source's images, in memory. The test set depends neither on split_seed nor on subset.
+    """Split a source's images, in memory. A source's test images depend neither on split_seed nor on subset.
 
     `pdsearch.data.storing` writes the same to a file, a few images at a time.
 
     Raises:
         ConfigError: The spec asks for a split that the set cannot give.
+        DataError: There are no test images.
     """
-    train, val = split(raw.train_labels, len(raw.classes), spec)
-    seen = raw.train_images[train]
+    splits = {name: _split(part) for name, part in parts(raw, spec).items()}
+    seen = splits["train"].images.numpy()
     values = Histogram(seen.shape[1])
     values.add(seen)
     return Dataset(
-        train=_split(seen, raw.train_labels[train]),
-        val=_split(raw.train_images[val], raw.train_labels[val]),
-        test=_split(raw.test_images[np.arange(len(raw.test_images))], raw.test_labels),
+        **splits,
         classes=raw.classes,
         mean=torch.from_numpy(values.mean),
         std=torch.from_numpy(values.std),
+        notes=raw.notes,
     )
 
 
@@ -103,18 +104,18 @@ def to_tensors(ds: Dataset) -> dict[str, Tensor]:
     return tensors
 
 
-def to_meta(classes: Sequence[str]) -> dict[str, Json]:
-    """Return what is no tensor: the names of the classes."""
-    return {"classes": list(classes)}
+def to_meta(classes: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Json]:
+    """Return what is no tensor: the names of the classes, and notes if there are any."""
+    return {"classes": list(classes), **({"notes": list(notes)} if notes else {})}
 
 
 def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Dataset:
     """Rebuild a data set from `to_tensors` and `to_meta`."""
     train, val, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"]) for part in PARTS)
-    return Dataset(train, val, test, tuple(meta["classes"]), tensors["mean"], tensors["std"])
+    notes = tuple(meta.get("notes", ()))
+    return Dataset(train, val, test, tuple(meta["classes"]), tensors["mean"], tensors["std"], notes)
 
 
-def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
-    return Split(
-        torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(np.ascontiguousarray(labels))
-    )
+def _split(part: Part) -> Split:
+    images = np.ascontiguousarray(part.images[part.index])
+    return Split(torch.from_numpy(images), torch.from_numpy(np.ascontiguousarray(part.labels)))

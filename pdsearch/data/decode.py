@@ -1,32 +1,74 @@
-"""How do encoded images become one array? Decoded one by one; all are square and of one size, or made so."""
+"""Encoded images decoded one by one into one array: upright, 8 bits a channel, square and of one size, or made so."""
 
 import io
+import struct
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pdsearch.data.deep import DEEP, Largest, to_8_bits
 from pdsearch.errors import DataError
 
-__all__ = ["Encoded", "decode", "is_grey", "side_of"]
+__all__ = ["GREY", "Encoded", "decode", "is_turned", "mode_of", "side_of", "with_largest"]
 
 Encoded = tuple[bytes, str]
 """The bytes of an image, and its place for messages."""
 
-GREY = frozenset({"1", "L"})
-COLOUR = frozenset({"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})
+GREY = frozenset({"1", "L", *DEEP})
+COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
 RESIZE = "resize all images to one square size; data.options.image_size does so for an image folder"
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
 
-def is_grey(data: bytes, where: str) -> bool:
-    """Return whether an image is stored with one channel; reads its header only.
+MARKS = (b"Exif", b"eXIf", b"EXIF", b"exif", b"tiff:Orientation", b"XML:com.adobe.xmp", b"irot", b"imir")
+"""One of them stands in every file that has an orientation; TIFF alone needs none, and Pillow turns it by itself."""
+
+
+def mode_of(data: bytes, where: str) -> str:
+    """Return Pillow's mode of an image; reads its header only.
 
     Raises:
-        DataError: It is no image, or of a kind that 8 bits a channel cannot hold.
+        DataError: It is no image, or of a kind that cannot be brought to 8 bits a channel.
     """
-    return _open(data, where).mode in GREY
+    return _open(data, where).mode
+
+
+def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
+    """Return the largest values of a set with one more image, of a mode in DEEP.
+
+    Raises:
+        DataError: The image cannot be decoded, or its values are none of 16 bits.
+    """
+    image = _open(data, where)
+    try:
+        image.load()
+    except BROKEN as error:
+        raise _broken(where, error) from error
+    return largest.with_image(image, where)
+
+
+def is_turned(data: bytes) -> bool:
+    """Return whether decoding turns or mirrors an image because its file says how it is to be shown."""
+    if not any(mark in data for mark in MARKS):
+        return False
+    try:
+        image = Image.open(io.BytesIO(data))
+    except BROKEN:
+        return False  # Decoding says so, with its place.
+    return image.format != "TIFF" and _orientation(image) in TURNS
 
 
 def side_of(data: bytes, where: str) -> int:
@@ -41,14 +83,20 @@ def side_of(data: bytes, where: str) -> int:
     return width
 
 
-def decode(encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = False) -> NDArray[np.uint8]:
+def decode(
+    encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = False, largest: Largest | None = None
+) -> NDArray[np.uint8]:
     """Return images as uint8 (N, C, side, side), C = 1 if grey, else 3.
+
+    They are upright as their EXIF orientation says. Transparency is dropped: the colours beneath it are kept. Of a
+    moving image it is the first frame.
 
     Args:
         encoded: The images.
         grey: Whether to convert them to one channel.
         side: Height and width of them all.
         crop: Shrink or enlarge each until its shorter side fits, and cut off both ends of the longer one.
+        largest: The largest values of the set's images of more than 8 bits; those of each image where it is left out.
 
     Raises:
         DataError: An image is broken, or of another size where it is not to be cropped.
@@ -60,12 +108,29 @@ def decode(encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = Fa
             found = "x".join(map(str, image.size))
             raise DataError(f"the image is {found}, the first one {side}x{side}", where=where, hint=RESIZE)
         try:
-            image = image.convert("L" if grey else "RGB")
+            image = _converted(image, where, grey, largest)
             pixels = np.asarray(_cropped(image, side) if crop else image)
         except BROKEN as error:
             raise _broken(where, error) from error
         stack[position] = pixels if grey else pixels.transpose(2, 0, 1)
     return stack
+
+
+def _converted(image: Image.Image, where: str, grey: bool, largest: Largest | None) -> Image.Image:
+    image.load()
+    turn = TURNS.get(_orientation(image))  # Of TIFF there is none any more: Pillow turned it.
+    if image.mode in DEEP:
+        image = to_8_bits(image, largest or Largest().with_image(image, where))
+    image = image.convert("L" if grey else "RGB")
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none; a note that cannot be read makes no image unreadable."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (*BROKEN, struct.error, TypeError, KeyError, IndexError):
+        return 1
 
 
 def _cropped(image: Image.Image, side: int) -> Image.Image:

@@ -1,19 +1,23 @@
-"""How are images held that are too many to decode at once? Encoded, where they lie, and decoded when asked for."""
+"""Images that are too many to decode at once: held encoded, where they lie, and decoded when asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.decode import Encoded, decode, is_grey, side_of
+from pdsearch.data.decode import GREY, Encoded, decode, is_turned, mode_of, side_of, with_largest
+from pdsearch.data.deep import DEEP, Largest
 from pdsearch.errors import DataError
 
-__all__ = ["EncodedImages", "files_read", "pair"]
+__all__ = ["EncodedImages", "any_turned", "files_read", "pair"]
 
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
 """fetch(positions) -> the bytes of those images, each with its place for messages."""
+
+NONE = Largest()
+FIRST = np.zeros(1, dtype=np.int64)
 
 LOOK_AT = 256
 """Encoded images in memory while all are looked at."""
@@ -29,6 +33,7 @@ class EncodedImages:
         grey: Whether they have one channel.
         side: Height and width.
         crop: Whether they are made that large; otherwise they have to be.
+        largest: The largest values of those of more than 8 bits a channel, in the whole set.
     """
 
     fetch: Fetch
@@ -36,11 +41,17 @@ class EncodedImages:
     grey: bool
     side: int
     crop: bool = False
+    largest: Largest = NONE
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, C, H, W)."""
         return (self.count, 1 if self.grey else 3, self.side, self.side)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how they are decoded."""
+        return tuple(self.largest.notes())
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -48,7 +59,7 @@ class EncodedImages:
 
     def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.uint8]:
         """Return the images at some positions, uint8."""
-        return decode(self.fetch(index), grey=self.grey, side=self.side, crop=self.crop)
+        return decode(self.fetch(index), grey=self.grey, side=self.side, crop=self.crop, largest=self.largest)
 
 
 def pair(
@@ -57,23 +68,33 @@ def pair(
     """Return training and test images of one shape: grey only if every image is.
 
     Args:
-        train: How to fetch them, and how many there are.
-        test: Likewise.
+        train: How to fetch them, and how many there are, at least one.
+        test: Likewise; there may be none.
         side: To crop them to; None where they all have the first one's size.
 
     Raises:
-        DataError: There are none, one is no image, or training and test images differ in size.
+        DataError: One is no image, or training and test images differ in size.
     """
-    sides = [side or side_of(*fetch(np.zeros(1, dtype=np.int64))[0]) for fetch, _ in (train, test)]
-    if sides[0] != sides[1]:
+    parts = [(fetch, count) for fetch, count in (train, test) if count]
+    sides = [side or side_of(*fetch(FIRST)[0]) for fetch, _ in parts]
+    if sides[0] != sides[-1]:
         sizes = " and ".join(f"{found}x{found}" for found in sides)
-        where = train[0](np.zeros(1, dtype=np.int64))[0][1]
-        raise DataError(f"training and test images differ in size: {sizes}", where=where)
-    grey = all(_all_grey(fetch, count) for fetch, count in (train, test))
+        raise DataError(f"training and test images differ in size: {sizes}", where=train[0](FIRST)[0][1])
+    grey, largest = True, NONE
+    for data, where in _each(parts):
+        mode = mode_of(data, where)
+        grey = grey and mode in GREY
+        largest = with_largest(data, where, largest) if mode in DEEP else largest
     ours, theirs = (
-        EncodedImages(fetch, count, grey, sides[0], crop=side is not None) for fetch, count in (train, test)
+        EncodedImages(fetch, count, grey, sides[0], crop=side is not None, largest=largest)
+        for fetch, count in (train, test)
     )
     return ours, theirs
+
+
+def any_turned(*parts: tuple[Fetch, int]) -> bool:
+    """Return whether decoding turns one of these images; see `pdsearch.data.decode.is_turned`."""
+    return any(is_turned(data) for data, _ in _each(parts))
 
 
 def files_read(files: Sequence[Path]) -> Fetch:
@@ -85,12 +106,10 @@ def files_read(files: Sequence[Path]) -> Fetch:
     return fetch
 
 
-def _all_grey(fetch: Fetch, count: int) -> bool:
-    for start in range(0, count, LOOK_AT):
-        index = np.arange(start, min(start + LOOK_AT, count), dtype=np.int64)
-        if not all(is_grey(data, where) for data, where in fetch(index)):
-            return False
-    return True
+def _each(parts: Sequence[tuple[Fetch, int]]) -> Iterator[Encoded]:
+    for fetch, count in parts:
+        for start in range(0, count, LOOK_AT):
+            yield from fetch(np.arange(start, min(start + LOOK_AT, count), dtype=np.int64))
 
 
 def _read(path: Path) -> bytes:

@@ -1,20 +1,34 @@
-"""How do files of images with labels become a set? Listed, hashed, and decoded when asked for."""
+"""Image files in folders of classes, as a set: listed, hashed, and decoded when asked for."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pdsearch.data.encoded import files_read, pair
+from pdsearch.data.encoded import any_turned, files_read, pair
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError, DataError
 
-__all__ = ["LabelledFiles", "as_set", "folders_in", "hash_of", "image_size_of", "images_in", "names_in"]
+__all__ = [
+    "SUFFIXES",
+    "LabelledFiles",
+    "as_set",
+    "folders_in",
+    "hash_of",
+    "image_size_of",
+    "images_in",
+    "is_image",
+    "left_out",
+    "names_in",
+]
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
 LARGEST = 4096
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -49,20 +63,38 @@ def folders_in(folder: Path, hint: str) -> list[Path]:
     return found
 
 
+def is_image(path: Path) -> bool:
+    """Say whether a file is named as images are."""
+    return path.suffix.lower() in SUFFIXES
+
+
 def images_in(folder: Path, hint: str) -> list[Path]:
     """Return the images in a folder, by their suffixes, sorted.
 
     Raises:
         DataError: There are none.
     """
-    found = [path for path in names_in(folder, hint) if path.suffix.lower() in SUFFIXES]
+    found = [path for path in names_in(folder, hint) if is_image(path)]
     if not found:
         raise DataError(f"no image ({', '.join(sorted(SUFFIXES))})", where=str(folder), hint=hint)
     return found
 
 
-def hash_of(root: Path, parts: Sequence[LabelledFiles]) -> str:
-    """Return the SHA-256 of all files with their names, classes and parts.
+def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
+    """Say which files and folders among the images are not read."""
+    if paths:
+        shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:SHOWN])
+        more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+        yield f"left out, for they are no images: {shown}{more}"
+
+
+def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] = ()) -> str:
+    """Return the SHA-256 of all files with their names, classes and parts, and of whether one is stored turned.
+
+    Args:
+        root: What the files' names are relative to.
+        parts: The files.
+        empty: Classes without an image.
 
     Raises:
         DataError: A file cannot be read.
@@ -77,11 +109,27 @@ def hash_of(root: Path, parts: Sequence[LabelledFiles]) -> str:
                     content.update(hashlib.file_digest(stream, "sha256").digest())
             except OSError as error:
                 raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    content.update("".join(f"|empty {name}" for name in empty).encode())
+    if any_turned(*((files_read(part.files), len(part.files)) for part in parts)):
+        content.update(b"|upright")  # They were once decoded as they are stored, under the hash without it.
     return content.hexdigest()
 
 
-def as_set(train: LabelledFiles, test: LabelledFiles, classes: Sequence[str], side: int | None) -> RawData:
+def as_set(
+    train: LabelledFiles,
+    test: LabelledFiles,
+    classes: Sequence[str],
+    side: int | None,
+    notes: Iterable[str] = (),
+) -> RawData:
     """Return the set, its images decoded when asked for.
+
+    Args:
+        train: The training images.
+        test: The test images; there may be none.
+        classes: The names of all classes.
+        side: See `pdsearch.data.encoded.pair`.
+        notes: What a person should know.
 
     Raises:
         DataError: An image is none, or the sizes of two differ where none is given.
@@ -90,7 +138,7 @@ def as_set(train: LabelledFiles, test: LabelledFiles, classes: Sequence[str], si
     images = [(files_read(part.files), len(part.files)) for part in (train, test)]
     ours, theirs = pair(images[0], images[1], side=side)
     labels = [np.array([numbers[name] for name in part.classes], dtype=np.int64) for part in (train, test)]
-    return RawData(ours, labels[0], theirs, labels[1], tuple(classes))
+    return RawData(ours, labels[0], theirs, labels[1], tuple(classes), (*notes, *ours.notes))
 
 
 def image_size_of(value: object) -> int | None:

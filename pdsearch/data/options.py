@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.data.registry import sources
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.options import Options
 from pdsearch.specs import DataSpec, Params
 
 __all__ = [
     "DOWNLOAD",
     "LOCATED_OPTIONS",
+    "cut_for_test",
     "keyed_options",
     "lasting_root",
     "may_download",
@@ -69,6 +70,28 @@ def lasting_root(spec: DataSpec) -> str | None:
         return root
     path = Path(root).absolute()
     return root if spec.source == "callable" and not path.exists() else str(path)
+
+
+def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") -> bool:
+    """Say whether test images are to be cut from the training images: where there are no others, if it is asked for.
+
+    Args:
+        spec: What is asked for.
+        has_test: Whether the set has test images.
+        where: The set, for messages.
+        hint: How else test images could be named.
+
+    Raises:
+        ConfigError: It is asked for, and the set has test images.
+        DataError: It has none, and it is not asked for.
+    """
+    if has_test and spec.test_fraction:
+        what = f"the set has test images of its own ({where})"
+        raise ConfigError(what, where="data.test_fraction", hint="leave it out, or take them away")
+    if not has_test and not spec.test_fraction:
+        cut = "set data.test_fraction, e.g. to 0.2, to cut them from the training images"
+        raise DataError("there are no test images", where=where, hint=f"{hint}, or {cut}" if hint else cut)
+    return not has_test
 
 
 def may_download(spec: DataSpec) -> bool:

@@ -1,10 +1,9 @@
-"""Which files, columns and class names make up a Parquet set? The layout that Hugging Face `datasets` writes.
+"""The files and columns of a Parquet set, in the layout that Hugging Face `datasets` writes.
 
-A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`), with a
-column `img` or `image` of struct<bytes: binary, path: string> and an integer column of labels.
+A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`), with a column
+`img` or `image` of encoded images (struct<bytes: binary, path: string>, or binary) and a column of labels.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdsearch.data.options import source_options
+from pdsearch.data.options import cut_for_test, source_options
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.options import Options
 from pdsearch.specs import DataSpec
@@ -20,19 +19,44 @@ from pdsearch.specs import DataSpec
 __all__ = [
     "LAYOUT",
     "OPTIONS",
-    "class_names",
     "files_of",
     "image_column",
+    "is_binary",
     "label_column",
     "opened",
+    "other_label_columns",
+    "splits_of",
     "test_split",
 ]
 
 OPTIONS = Options({"label": str, "test": str})
+TRAIN = "train"
 IMAGE_COLUMNS = ("img", "image")
-LABEL_COLUMNS = ("label", "fine_label")
+USUAL = ("label", "fine_label")
+LABEL_COLUMNS = frozenset(
+    {
+        *USUAL,
+        *("labels", "fine_labels", "label_id", "label_name", "class", "classes", "class_id", "class_name"),
+        *("class_label", "category", "category_id", "target", "targets", "y"),
+    }
+)
+"""Columns that are labels by their names, whatever their types."""
+
+ABOUT_AN_IMAGE = frozenset(
+    {
+        *("width", "height", "w", "h", "depth", "channels", "size", "format", "mode", "dpi"),
+        *("id", "idx", "index", "uid", "uuid", "key", "hash", "md5", "sha1", "sha256", "split", "fold"),
+        *("path", "file", "filename", "name", "url", "uri", "source", "license", "author", "date", "year"),
+        *("time", "timestamp", "caption", "text", "description", "title", "count", "number", "weight"),
+    }
+)
+ABOUT_ENDINGS = ("_id", "_idx", "_index", "_width", "_height", "_path", "_name", "_url", "_size", "_hash")
+"""Columns that are no labels by their names, though their types would allow it: never taken unless they are named."""
+
 SHARD = re.compile(r"-(\d+)-of-(\d+)")
-LAYOUT = "expected an image column (img or image) of struct<bytes, path> and an integer column of labels"
+LAYOUT = (
+    "expected a column of images (img or image) of struct<bytes, path> or binary, and one of labels (label)"
+)
 
 
 def test_split(spec: DataSpec) -> str:
@@ -47,16 +71,44 @@ def files_of(spec: DataSpec, split: str) -> list[Path]:
         ConfigError: The spec names no folder.
         DataError: There are none, or shards are missing.
     """
+    root = _root(spec)
+    files = _files_in(root, split)
+    if not files:
+        where = str(root / f"{split}.parquet")
+        raise DataError("no such file", where=where, hint="put it there, or set data.root to its folder")
+    _refuse_gaps(files)
+    return files
+
+
+def splits_of(spec: DataSpec) -> tuple[list[Path], list[Path]]:
+    """Return the files to train on and to test on; none to test on where test images are to be cut off.
+
+    Raises:
+        ConfigError: The spec names no folder; or test images are to be cut off, and there are some.
+        DataError: Files are missing.
+    """
+    train, named = files_of(spec, TRAIN), "test" in dict(spec.options)
+    split = test_split(spec)
+    has_test = named or bool(_files_in(_root(spec), split))
+    others = {SHARD.sub("", file.stem) for file in _root(spec).glob("*.parquet")} - {TRAIN, split}
+    hint = f"put {split}.parquet there" + (
+        f", or name a split to test on in data.options.test ({', '.join(sorted(others))})" if others else ""
+    )
+    if cut_for_test(spec, has_test=has_test, where=str(_root(spec) / f"{split}.parquet"), hint=hint):
+        return train, []
+    return train, files_of(spec, split)
+
+
+def _root(spec: DataSpec) -> Path:
     if spec.root is None:
         hint = f"set data.root to the folder of train.parquet and {test_split(spec)}.parquet"
         raise ConfigError("the source parquet needs a folder", where="data.root", hint=hint)
-    root = Path(spec.root).expanduser()
+    return Path(spec.root).expanduser()
+
+
+def _files_in(root: Path, split: str) -> list[Path]:
     whole = root / f"{split}.parquet"
-    files = [whole] if whole.is_file() else sorted(root.glob(f"{split}-*.parquet"))
-    if not files:
-        raise DataError("no such file", where=str(whole), hint="put it there, or set data.root to its folder")
-    _refuse_gaps(files)
-    return files
+    return [whole] if whole.is_file() else sorted(root.glob(f"{split}-*.parquet"))
 
 
 def _refuse_gaps(files: list[Path]) -> None:
@@ -81,52 +133,72 @@ def opened(file: Path) -> Any:
 
 
 def image_column(file: Path) -> str:
-    """Return the name of the column of images.
+    """Return the name of the column of images: img or image, or the only one of struct<bytes>.
 
     Raises:
         DataError: There is none.
     """
     schema = opened(file).schema_arrow
     for name in IMAGE_COLUMNS:
-        if name in schema.names:
-            kind = schema.field(name).type
-            if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-                return name
+        if schema.get_field_index(name) >= 0 and _holds_bytes(schema.field(name).type):
+            return name
+    packed = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_bytes(field.type)]
+    if len(packed) == 1:
+        return str(packed[0])
     raise DataError(f"no image column among {', '.join(schema.names)}", where=str(file), hint=LAYOUT)
 
 
+def _holds_bytes(kind: Any) -> bool:
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and is_binary(kind.field("bytes").type)
+    return is_binary(kind)
+
+
+def is_binary(kind: Any) -> bool:
+    """Say whether values of a type are bytes."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
 def label_column(file: Path, spec: DataSpec) -> str:
-    """Return the name of the column of labels: the option `label`, the only integer column, or a usual name.
+    """Return the name of the column of labels.
+
+    It is the one that the option `label` names; or the only one named as labels are, `label` and `fine_label` before
+    all others; or the only column of whole numbers, words, or true and false that is not named as what else is said of
+    images.
 
     Raises:
-        ConfigError: The option names no integer column, or several columns may be meant.
-        DataError: There is no integer column.
+        ConfigError: The option names no column, or several columns may be meant.
+        DataError: No column can be meant.
     """
     schema = opened(file).schema_arrow
-    integers = [field.name for field in schema if pa.types.is_integer(field.type)]
     wanted = source_options(spec, OPTIONS).get("label")
     if wanted is not None:
-        if wanted not in integers:
-            hint = f"integer columns: {', '.join(integers)}"
-            raise ConfigError(
-                f"no integer column {wanted!r} in {file}", where="data.options.label", hint=hint
-            )
+        if schema.get_field_index(wanted) < 0:
+            hint = f"its columns: {', '.join(schema.names)}"
+            raise ConfigError(f"no column {wanted!r} in {file}", where="data.options.label", hint=hint)
         return str(wanted)
-    if not integers:
-        raise DataError(f"no integer column among {', '.join(schema.names)}", where=str(file), hint=LAYOUT)
-    usual = integers if len(integers) == 1 else [name for name in LABEL_COLUMNS if name in integers]
-    if len(usual) != 1:
-        hint = f"name the column of labels in data.options.label: {', '.join(integers)}"
+    named = [name for name in schema.names if name.lower() in LABEL_COLUMNS]
+    usual = [name for name in named if name.lower() in USUAL]
+    possible = usual or named or [field.name for field in schema if _may_be_labels(field)]
+    if len(possible) > 1:
+        hint = f"name the column of labels in data.options.label: {', '.join(possible)}"
         raise ConfigError(
             f"several columns of {file} may hold the labels", where="data.options.label", hint=hint
         )
-    return usual[0]
+    if not possible:
+        what = f"no column of labels among {', '.join(schema.names)}"
+        raise DataError(what, where=str(file), hint="name it in data.options.label")
+    return str(possible[0])
 
 
-def class_names(schema: Any, label: str) -> tuple[str, ...]:
-    """Return the names of the classes that a schema holds for a label column; () if it holds none."""
-    try:
-        stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        return tuple(str(name) for name in stored["info"]["features"][label]["names"])
-    except (ValueError, KeyError, TypeError):
-        return ()
+def other_label_columns(file: Path, label: str) -> list[str]:
+    """Return the other columns that are named as labels are."""
+    return [n for n in opened(file).schema_arrow.names if n != label and n.lower() in LABEL_COLUMNS]
+
+
+def _may_be_labels(field: Any) -> bool:
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    right = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    right = right or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    name = field.name.lower()
+    return bool(right) and name not in {*ABOUT_AN_IMAGE, *IMAGE_COLUMNS} and not name.endswith(ABOUT_ENDINGS)

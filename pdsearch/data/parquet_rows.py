@@ -1,4 +1,4 @@
-"""How are encoded images fetched from Parquet files? One row group at a time, the last one kept."""
+"""Encoded images fetched from Parquet files: one row group at a time, the last one kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,4 +78,6 @@ def _images(file: Path, group: int) -> list[bytes | None]:
         table: Any = opened(file).read_row_group(group, columns=[column])
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot be read: {error}", where=str(file), hint=LAYOUT) from error
-    return [data for chunk in table.column(column).chunks for data in chunk.field("bytes").to_pylist()]
+    chunks = table.column(column).chunks
+    packed = [chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk for chunk in chunks]
+    return [data for chunk in packed for data in chunk.to_pylist()]

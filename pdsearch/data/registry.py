@@ -50,9 +50,10 @@ class RawData:
     Args:
         train_images: uint8 (N, C, H, W).
         train_labels: int64 (N,), in [0, number of classes).
-        test_images: uint8 (M, C, H, W).
+        test_images: uint8 (M, C, H, W); M is 0 where the set has none, and `data.test_fraction` cuts them off.
         test_labels: int64 (M,).
         classes: Names of the classes, in the order of their indices.
+        notes: What a person should know of how it was read, a line each.
     """
 
     train_images: Images
@@ -60,6 +61,7 @@ class RawData:
     test_images: Images
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Source(Protocol):

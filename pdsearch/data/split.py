@@ -1,14 +1,69 @@
-"""Which images are used, and which are held out for validation? Drawn by class, from the split seed alone."""
+"""The parts of a set: images to train, validate and test on, drawn by class from the split seed alone."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pdsearch.data.options import cut_for_test
+from pdsearch.data.registry import Images, RawData
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, derive_seed
 
-__all__ = ["balanced_counts", "choose", "proportional_counts", "split"]
+__all__ = ["Part", "balanced_counts", "choose", "parts", "proportional_counts", "split"]
 
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a set.
+
+    Args:
+        images: What it is taken from.
+        index: Positions there, ascending.
+        labels: Of these images, int64.
+    """
+
+    images: Images
+    index: Indices
+    labels: NDArray[np.int64]
+
+
+def parts(raw: RawData, spec: DataSpec) -> dict[str, Part]:
+    """Return the parts "train", "val" and "test" of a source's images.
+
+    Test images are cut off first, where the source has none: what is left is what `split` sees.
+
+    Raises:
+        ConfigError: As `split`; or test images are to be cut off, and there are some, or none would be left.
+        DataError: There are no test images, and none are to be cut off.
+    """
+    pool = np.arange(len(raw.train_labels), dtype=np.int64)
+    test = Part(raw.test_images, np.arange(len(raw.test_labels), dtype=np.int64), raw.test_labels)
+    if cut_for_test(spec, has_test=len(raw.test_labels) > 0, where=f"source {spec.source}"):
+        cut = _cut_for_test(raw.train_labels, len(raw.classes), spec)
+        pool, test = np.delete(pool, cut), Part(raw.train_images, cut, raw.train_labels[cut])
+    train, val = (pool[found] for found in split(raw.train_labels[pool], len(raw.classes), spec))
+    return {
+        "train": Part(raw.train_images, train, raw.train_labels[train]),
+        "val": Part(raw.train_images, val, raw.train_labels[val]),
+        "test": test,
+    }
+
+
+def _cut_for_test(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> Indices:
+    """Return the positions of the test images: the same share of every class, and never the last image of one."""
+    available = _sizes(labels, classes)
+    wanted = round(len(labels) * spec.test_fraction)
+    counts = [
+        min(count, max(0, images - 1))
+        for count, images in zip(proportional_counts(available, wanted), available, strict=True)
+    ]
+    if not sum(counts):
+        what = f"no image is left for testing of {len(labels)}"
+        raise ConfigError(what, where="data.test_fraction", hint="make it larger")
+    return choose(labels, counts, _seed(spec, "test"))
 
 
 def balanced_counts(available: list[int], total: int) -> list[int]:

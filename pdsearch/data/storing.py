@@ -1,4 +1,4 @@
-"""How does a set larger than memory become a file? Decoded, split and written a few images at a time.
+"""A set larger than memory as a file: decoded, split and written a few images at a time.
 
 The file is what `safetensors` writes of `pdsearch.data.to_tensors`, so that it is mapped and not read. In memory lie
 one chunk of images and all labels.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pdsearch.data.histogram import Histogram
 from pdsearch.data.registry import Images, RawData
-from pdsearch.data.split import split
+from pdsearch.data.split import parts
 from pdsearch.specs import DataSpec
 
 __all__ = ["CHUNK_BYTES", "store"]
@@ -40,34 +40,30 @@ def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, to
 
     Raises:
         ConfigError: The spec asks for a split that the set cannot give.
-        DataError: An image cannot be decoded.
+        DataError: An image cannot be decoded, or there are no test images.
     """
-    train, val = split(raw.train_labels, len(raw.classes), spec)
-    test = np.arange(len(raw.test_labels), dtype=np.int64)
-    parts = {
-        "train": (raw.train_images, train),
-        "val": (raw.train_images, val),
-        "test": (raw.test_images, test),
-    }
-    labels = {"train": raw.train_labels[train], "val": raw.train_labels[val], "test": raw.test_labels}
+    found = parts(raw, spec)
     channels = raw.train_images.shape[1]
     layout = {
-        **{f"{part}.labels": ("int64", values.shape) for part, values in labels.items()},
+        **{f"{name}.labels": ("int64", part.labels.shape) for name, part in found.items()},
         **dict.fromkeys(("mean", "std"), ("float32", (channels,))),
-        **{f"{part}.images": ("uint8", (len(i), *images.shape[1:])) for part, (images, i) in parts.items()},
+        **{
+            f"{name}.images": ("uint8", (len(part.index), *part.images.shape[1:]))
+            for name, part in found.items()
+        },
     }
     values = Histogram(channels)
     with file.open("wb") as stream:
         stream.write(_header(layout))
-        for part in parts:
-            stream.write(np.ascontiguousarray(labels[part], dtype="<i8").data)
+        for part in found.values():
+            stream.write(np.ascontiguousarray(part.labels, dtype="<i8").data)
         statistics = stream.tell()
         stream.write(bytes(8 * channels))
-        done, total = 0, sum(len(index) for _, index in parts.values())
-        for part, (images, index) in parts.items():
-            for chunk in _chunks(images, index):
+        done, total = 0, sum(len(part.index) for part in found.values())
+        for name, part in found.items():
+            for chunk in _chunks(part.images, part.index):
                 stream.write(np.ascontiguousarray(chunk).data)
-                if part == "train":
+                if name == "train":
                     values.add(chunk)
                 done += len(chunk)
                 tell(done, total)

@@ -14,7 +14,7 @@ from pdsearch.search.clock import Clock
 from pdsearch.search.describe import Description
 from pdsearch.search.home import Home, home_of
 from pdsearch.search.identity import identify
-from pdsearch.search.images import prepare_images
+from pdsearch.search.images import prepare_images, say_notes
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.listed import Listed
 from pdsearch.search.own_code import own_code
@@ -113,7 +113,7 @@ def open_study(
                 records.mend(observer.say)
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)
                 if began is not None and not agenda.idle():
-                    prepare_images(images, site, observer.say)
+                    say_notes(prepare_images(images, site, observer.say), observer.say)
                 yield Study(folder, root, agenda, found, precision, began is not None)
         finally:
             clock.close()
@@ -145,7 +145,9 @@ def _resolved(
     untrained = None
     if began is None:
         # Before the study is written down: a set that is mended has another fingerprint.
-        untrained = Untrained(prepare_images(images, site, observer.say))
+        data = prepare_images(images, site, observer.say)
+        say_notes(data, observer.say)
+        untrained = Untrained(data)
         precision = choose_precision(space, untrained)
     else:
         precision = kept_precision(space, began["precision"])

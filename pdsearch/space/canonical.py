@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdsearch.space.durations import format_duration
 from pdsearch.space.retired import RETIRED
-from pdsearch.specs import DistillSpec, Json, PruneSpec, Recipe
+from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe
 
 if TYPE_CHECKING:
     from pdsearch.space.model import Parameter, Search, Space
@@ -43,7 +43,7 @@ def to_json(space: "Space") -> dict[str, Json]:
 def identity(space: "Space") -> dict[str, Json]:
     """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
-    document["data"] = _without_places(document["data"])
+    document["data"] = _without_neutral(_without_places(document["data"]), DataSpec)
     # Not where a checkpoint lies but what it holds is part of the study; its hash is kept beside this.
     document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
     document["search"] = {

@@ -48,7 +48,14 @@ FREE_GROUPS = ("data.options", "teacher.options", "student.options", "prune.para
 """Sections of free names, each a dotted name of its own: `student.options.width`."""
 
 ONCE_PER_STUDY = frozenset(
-    {"data.source", "data.root", "data.val_fraction", "data.split_seed", "data.subset"}
+    {
+        "data.source",
+        "data.root",
+        "data.val_fraction",
+        "data.test_fraction",
+        "data.split_seed",
+        "data.subset",
+    }
 )
 """Fixed in a study: every trial must be validated on the same images."""
 

@@ -79,7 +79,11 @@ class DataSection(Section):
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         DataSpec.val_fraction, description="Share of the training images cut off for validation."
     )
-    split_seed: Seed = Field(DataSpec.split_seed, description="Seed of that cut.")
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        DataSpec.test_fraction,
+        description="Share of all images cut off for testing, before anything else, where the set has no test images.",
+    )
+    split_seed: Seed = Field(DataSpec.split_seed, description="Seed of these cuts.")
     augment: Annotated[str, BeforeValidator(words.augmentations), AfterValidator(words.augmentation)] = Field(
         DataSpec.augment,
         description="Augmentations of training views, in order: a list, or names joined by `+`.",

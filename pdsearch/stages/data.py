@@ -58,4 +58,4 @@ def _silently(done: int, total: int) -> None:
 def _decode(spec: DataSpec, tell: Tell) -> Generator[Progress, None, Made]:
     yield Progress("data", note=f"reading {spec.source}")
     raw = sources.get(spec.source).read(spec)
-    return Made(lambda file: store(raw, spec, file, tell), to_meta(raw.classes))
+    return Made(lambda file: store(raw, spec, file, tell), to_meta(raw.classes, raw.notes))

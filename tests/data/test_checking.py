@@ -24,7 +24,8 @@ def test_a_right_set_is_returned() -> None:
     [
         ({"train_images": pixels(3, 1, 8)[0]}, r"here: train: images of shape \(1, 8, 8\)"),
         ({"test_images": pixels(3, 1, 8)[..., :4]}, r"test: images of shape"),
-        ({"test_images": pixels(3, 1, 8)[:0], "test_labels": LABELS[:0]}, r"test: images of shape \(0"),
+        ({"train_images": pixels(3, 1, 8)[:0], "train_labels": LABELS[:0]}, r"train: images of shape \(0"),
+        ({"test_images": pixels(3, 1, 8)[:0]}, r"test: images of shape \(0"),
         ({"train_images": pixels(3, 1, 8) / 255}, "images of type float64"),
         ({"train_labels": LABELS[:2]}, r"3 images and labels of shape \(2,\)"),
         ({"train_labels": LABELS.astype(np.int32)}, "labels of type int32"),
@@ -36,3 +37,14 @@ def test_a_right_set_is_returned() -> None:
 def test_what_is_wrong_is_said(change: dict[str, Any], why: str) -> None:
     with pytest.raises(DataError, match=why):
         checked(replace(RIGHT, **change), "here")
+
+
+def test_a_set_may_be_without_test_images() -> None:
+    assert (
+        len(
+            checked(
+                replace(RIGHT, test_images=pixels(3, 1, 8)[:0], test_labels=LABELS[:0]), "here"
+            ).test_labels
+        )
+        == 0
+    )

@@ -1,12 +1,13 @@
 """Encoded images become one array, or an error that says which image and why."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.decode import decode, is_grey, side_of
+from pdsearch.data.decode import GREY, decode, is_turned, mode_of, side_of
 from pdsearch.errors import DataError
 
 
@@ -32,9 +33,11 @@ def test_a_grey_image_among_coloured_ones_is_converted() -> None:
     assert decode([(png("L", colour=9), "a")], grey=False, side=4)[0, :, 0, 0].tolist() == [9, 9, 9]
 
 
-@pytest.mark.parametrize(("mode", "grey"), [("L", True), ("1", True), ("RGB", False), ("P", False)])
-def test_is_grey(mode: str, grey: bool) -> None:
-    assert is_grey(png(mode), "a") is grey
+@pytest.mark.parametrize(
+    ("mode", "grey"), [("L", True), ("1", True), ("I;16", True), ("RGB", False), ("P", False)]
+)
+def test_which_images_are_grey(mode: str, grey: bool) -> None:
+    assert (mode_of(png(mode), "a") in GREY) is grey
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", png()[:40], png()[:-28]])
@@ -44,9 +47,11 @@ def test_a_broken_image_is_named(data: bytes) -> None:
     assert "object at" not in str(caught.value)
 
 
-def test_sixteen_bits_are_refused() -> None:
-    with pytest.raises(DataError, match="mode I;16"):
-        is_grey(png("I;16"), "a")
+def test_a_mode_without_8_bits_is_refused() -> None:
+    stream = io.BytesIO()
+    Image.new("LAB", (4, 4)).save(stream, format="TIFF")
+    with pytest.raises(DataError, match="mode LAB"):
+        mode_of(stream.getvalue(), "a")
 
 
 def test_another_size_is_named() -> None:
@@ -85,3 +90,78 @@ def test_images_of_the_right_size_are_cropped_to_themselves() -> None:
     cropped = decode(encoded, grey=False, side=4, crop=True)
     assert np.array_equal(cropped, decode(encoded, grey=False, side=4))
     assert np.array_equal(cropped[0], pixels.transpose(2, 0, 1))
+
+
+UPRIGHT = np.random.default_rng(1).integers(0, 2, (2, 2, 1), dtype=np.uint8).repeat(8, 0).repeat(8, 1) * 200
+UPRIGHT = np.concatenate([UPRIGHT, 255 - UPRIGHT, UPRIGHT // 2], axis=2)
+"""Four squares of one colour each, which JPEG keeps."""
+
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How an image is stored that a viewer turns by the orientation: what turns it back."""
+
+
+def with_orientation(suffix: str, orientation: int) -> bytes:
+    stored, stream, exif = Image.fromarray(UPRIGHT), io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    known: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 100, "subsampling": 0},
+        "WEBP": {"lossless": True},
+    }
+    stored = stored.transpose(STORED[orientation]) if orientation in STORED else stored
+    stored.save(stream, format=suffix, exif=exif, **known.get(suffix, {}))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, *STORED, 9])
+def test_images_are_upright(suffix: str, orientation: int) -> None:
+    data = with_orientation(suffix, orientation)
+    found = decode([(data, "a")], grey=False, side=16)[0].transpose(1, 2, 0)
+    assert np.abs(found.astype(int) - UPRIGHT).max() <= 3
+    assert is_turned(data) is (orientation in STORED and suffix != "TIFF")
+
+
+def test_a_cropped_image_is_turned_before_it_is_cropped() -> None:
+    tall, stream, exif = Image.new("L", (4, 8), 0), io.BytesIO(), Image.Exif()
+    tall.paste(200, (0, 0, 4, 2))
+    exif[0x0112] = 6
+    tall.transpose(STORED[6]).save(stream, format="PNG", exif=exif)
+    assert decode([(stream.getvalue(), "a")], grey=True, side=4, crop=True).max() < 100
+
+
+def test_a_broken_note_of_the_orientation_is_no_broken_image() -> None:
+    data = with_orientation("JPEG", 3).replace(b"Exif\0\0MM\0*", b"Exif\0\0MM\0\xff")
+    assert decode([(data, "a")], grey=False, side=16).shape == (1, 3, 16, 16)
+    assert not is_turned(data)
+    assert not is_turned(b"no image, though it says Exif")
+
+
+def test_transparency_is_dropped_and_the_first_frame_is_taken() -> None:
+    assert decode([(png("RGBA", colour=(9, 8, 7, 0)), "a")], grey=False, side=4)[0, :, 0, 0].tolist() == [
+        9,
+        8,
+        7,
+    ]
+    assert decode([(png("LA", colour=(9, 0)), "a")], grey=False, side=4)[0, :, 0, 0].tolist() == [9, 9, 9]
+    stream = io.BytesIO()
+    frames = [Image.new("L", (4, 4), value) for value in (50, 100)]
+    frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:])
+    assert np.all(decode([(stream.getvalue(), "a")], grey=True, side=4) == 50)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("CMYK", "TIFF"), ("CMYK", "JPEG"), ("YCbCr", "JPEG"), ("P", "GIF")]
+)
+def test_colours_of_other_kinds_become_red_green_and_blue(mode: str, suffix: str) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 100, 0)).convert(mode).save(stream, format=suffix)
+    found = decode([(stream.getvalue(), "a")], grey=False, side=8)[0, :, 4, 4]
+    assert np.abs(found.astype(int) - [200, 100, 0]).max() <= 8

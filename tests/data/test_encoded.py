@@ -1,12 +1,14 @@
 """Encoded images are decoded when they are asked for, and agree on their shape before."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pdsearch.data.decode import Encoded
-from pdsearch.data.encoded import Fetch, files_read, pair
+from pdsearch.data.encoded import Fetch, any_turned, files_read, pair
 from pdsearch.errors import DataError
 from tests.data.layouts import pixels, png, whole
 
@@ -45,3 +47,12 @@ def test_files_are_read_when_asked_for(tmp_path: Path) -> None:
     assert fetch(np.array([1])) == [(b"content", str(tmp_path / "b"))]
     with pytest.raises(DataError, match="a: cannot be read: No such file"):
         fetch(np.array([0]))
+
+
+def test_whether_one_image_is_stored_turned() -> None:
+    turned, stream, exif = fetching(*COLOUR), io.BytesIO(), Image.Exif()
+    assert not any_turned(turned)
+    exif[0x0112] = 3
+    Image.new("L", (8, 8)).save(stream, format="PNG", exif=exif)
+    last: tuple[Fetch, int] = (lambda _: [(stream.getvalue(), "last")], 1)
+    assert any_turned(turned, last)

@@ -1,7 +1,7 @@
 """Files, columns and class names are found by the layout's rules, and what is unclear is never guessed."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,12 @@ def test_the_image_column_holds_bytes_and_img_comes_first(tmp_path: Path) -> Non
     assert layout.image_column(file_of(tmp_path, img=pa.string(), image=IMAGE)) == "image"
 
 
-@pytest.mark.parametrize("kind", [pa.binary(), pa.struct([("path", pa.string())])])
+def test_images_may_be_bytes_alone_and_their_column_the_only_one_that_holds_some(tmp_path: Path) -> None:
+    assert layout.image_column(file_of(tmp_path, image=pa.binary(), label=pa.binary())) == "image"
+    assert layout.image_column(file_of(tmp_path, scan=IMAGE, label=pa.int64())) == "scan"
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.struct([("path", pa.string())])])
 def test_an_image_column_without_bytes_is_none(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(DataError, match="no image column among label, img"):
         layout.image_column(file_of(tmp_path, label=pa.int64(), img=kind))
@@ -123,6 +128,10 @@ def test_an_image_column_without_bytes_is_none(tmp_path: Path, kind: Any) -> Non
         ({"coarse_label": "int64", "fine_label": "int64"}, {}, "fine_label"),
         ({"id": "int64", "label": "uint8"}, {}, "label"),
         ({"id": "int64", "label": "uint8"}, {"label": "id"}, "id"),
+        ({"width": "int64", "label": "string"}, {}, "label"),
+        ({"image_id": "int64", "Class": "large_string", "text": "string"}, {}, "Class"),
+        ({"label": "int64", "target": "int64", "class": "string"}, {}, "label"),
+        ({"count": "int64", "breed": "string", "file_name": "string"}, {}, "breed"),
     ],
 )
 def test_the_label_column(
@@ -132,7 +141,9 @@ def test_the_label_column(
     assert layout.label_column(file, spec(None, **options)) == expected
 
 
-@pytest.mark.parametrize("columns", [("a", "b"), ("label", "fine_label")])
+@pytest.mark.parametrize(
+    "columns", [("a", "b"), ("label", "fine_label"), ("label", "Label"), ("class", "target"), ("labels", "y")]
+)
 def test_several_columns_of_labels_are_not_guessed_from(columns: tuple[str, str], tmp_path: Path) -> None:
     file = file_of(tmp_path, **dict.fromkeys(columns, pa.int64()))
     with pytest.raises(
@@ -141,44 +152,26 @@ def test_several_columns_of_labels_are_not_guessed_from(columns: tuple[str, str]
         layout.label_column(file, spec())
 
 
-def test_a_named_column_has_to_hold_integers(tmp_path: Path) -> None:
+def test_a_named_column_has_to_be_there(tmp_path: Path) -> None:
     file = file_of(tmp_path, label=pa.int64(), text=pa.string())
     with pytest.raises(
-        ConfigError, match=r"^data\.options\.label: no integer column 'text'.*\n.*columns: label$"
+        ConfigError, match=r"^data\.options\.label: no column 'labl'.*\n.*columns: label, text$"
     ):
-        layout.label_column(file, spec(label="text"))
+        layout.label_column(file, spec(label="labl"))
 
 
-def test_a_file_without_integers_has_no_labels(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no integer column among label"):
-        layout.label_column(file_of(tmp_path, label=pa.string()), spec())
+@pytest.mark.parametrize("name", ["width", "height", "id", "index", "image_id", "path", "row_index"])
+def test_what_is_said_of_an_image_is_no_label(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"no column of labels among {name}\n.*data\.options\.label"):
+        layout.label_column(file_of(tmp_path, **{name: pa.int64()}), spec())
 
 
-def schema(stored: str | bytes) -> Any:
-    return pa.schema({"label": pa.int64()}, metadata={"huggingface": stored})
-
-
-def test_class_names_are_those_of_the_label_column() -> None:
-    features = {"label": {"names": ["cat", "dog"]}, "other": {"names": ["x"]}}
-    assert layout.class_names(schema(json.dumps({"info": {"features": features}})), "label") == ("cat", "dog")
-
-
-@pytest.mark.parametrize(
-    "stored",
-    [
-        "",
-        "{",
-        "[]",
-        "{}",
-        b"\xff",
-        '{"info": null}',
-        '{"info": {"features": {"other": {"names": ["x"]}}}}',
-        '{"info": {"features": {"label": {"dtype": "int64"}}}}',
-    ],
-)
-def test_a_schema_without_class_names_has_none(stored: str | bytes) -> None:
-    assert layout.class_names(schema(stored), "label") == ()
-
-
-def test_a_schema_without_metadata_has_no_class_names() -> None:
-    assert layout.class_names(pa.schema({"label": pa.int64()}), "label") == ()
+def test_a_set_without_a_test_split_says_which_there_are(tmp_path: Path) -> None:
+    touch(tmp_path, "train.parquet", "validation-00000-of-00001.parquet")
+    with pytest.raises(DataError, match=r"test\.parquet: .*no test.*\n.*\(validation\).*data\.test_fraction"):
+        layout.splits_of(spec(tmp_path))
+    cut = replace(spec(tmp_path), test_fraction=0.5)
+    assert layout.splits_of(cut) == ([tmp_path / "train.parquet"], [])
+    touch(tmp_path, "test.parquet")
+    with pytest.raises(ConfigError, match=r"^data\.test_fraction: the set has test images"):
+        layout.splits_of(cut)

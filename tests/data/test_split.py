@@ -1,11 +1,15 @@
 """Splits take what they say of every class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pdsearch.data.split import balanced_counts, choose, proportional_counts, split
-from pdsearch.errors import ConfigError
+from pdsearch.data import RawData
+from pdsearch.data.split import balanced_counts, choose, parts, proportional_counts, split
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
+from tests.data.layouts import pixels
 
 
 def test_balanced_counts_fill_up_from_large_classes_when_small_ones_run_out() -> None:
@@ -54,3 +58,46 @@ def test_no_fraction_means_no_validation_images() -> None:
     train, val = split(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=0))
     assert len(train) == 10
     assert len(val) == 0
+
+
+LABELS = np.array([0] * 20 + [1] * 10 + [2], dtype=np.int64)
+NO_TEST = RawData(pixels(31, 1, 2), LABELS, pixels(0, 1, 2), LABELS[:0], ("a", "b", "c"))
+CUT = DataSpec(source="any", test_fraction=0.2, val_fraction=0.1, split_seed=3)
+
+
+def test_test_images_are_cut_off_before_everything_else() -> None:
+    found = parts(NO_TEST, CUT)
+    assert np.array_equal(found["test"].labels, [0] * 4 + [1] * 2)
+    assert np.array_equal(np.sort(np.concatenate([part.index for part in found.values()])), np.arange(31))
+    assert len(found["val"].index) == 2  # A tenth of what is left.
+    for change in ({"val_fraction": 0.5}, {"subset": 10}, {"val_fraction": 0.0}):
+        again = parts(NO_TEST, replace(CUT, **change))
+        assert np.array_equal(again["test"].index, found["test"].index)
+        assert not set(again["test"].index) & {*again["train"].index, *again["val"].index}
+    assert not np.array_equal(parts(NO_TEST, replace(CUT, split_seed=4))["test"].index, found["test"].index)
+
+
+def test_the_last_image_of_a_class_is_not_cut_off() -> None:
+    spec = replace(CUT, test_fraction=0.9, val_fraction=0.0)
+    assert np.bincount(parts(NO_TEST, spec)["test"].labels).tolist() == [18, 9]
+    single = replace(NO_TEST, train_labels=np.arange(31, dtype=np.int64), classes=tuple(map(str, range(31))))
+    with pytest.raises(ConfigError, match="no image is left for testing"):
+        parts(single, spec)
+
+
+def test_a_set_with_test_images_is_split_as_before_there_was_a_test_fraction() -> None:
+    whole = replace(NO_TEST, test_images=pixels(2, 1, 2), test_labels=LABELS[:2])
+    found, spec = parts(whole, replace(CUT, test_fraction=0.0)), replace(CUT, test_fraction=0.0)
+    train, val = split(LABELS, 3, spec)
+    assert np.array_equal(found["train"].index, train)
+    assert np.array_equal(found["val"].index, val)
+    assert found["test"].images is whole.test_images
+    with pytest.raises(ConfigError, match=r"^data\.test_fraction: the set has test images of its own"):
+        parts(whole, CUT)
+
+
+def test_without_test_images_a_test_fraction_is_asked_for() -> None:
+    with pytest.raises(DataError, match=r"no test images\n  -> set data\.test_fraction"):
+        parts(NO_TEST, DataSpec(source="any"))
+    with pytest.raises(ConfigError, match=r"^data\.test_fraction: no image is left for testing of 31"):
+        parts(NO_TEST, replace(CUT, test_fraction=0.01))

@@ -1,4 +1,4 @@
-"""Is a damaged image told once, by its place, before anything is trained; and is a sound set decoded only once?"""
+"""Damaged images are told by their places before anything is trained; what surprises in a set is said."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pdsearch.search import images
 from pdsearch.search.images import prepare_images
 from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
-from tests.data.layouts import laid_out
+from tests.data.layouts import laid_out, pixels, png
 from tests.search.played import Watching, play, space, whole
 from tests.stages.digits import SPEC, site
 
@@ -87,3 +87,34 @@ def test_how_far_it_is_is_told_of_a_set_that_takes_long(
     said.clear()
     prepare_images(SPEC.data, site(tmp_path), said.append)
     assert said == []
+
+
+class Listening(Watching):
+    """Keeps what is said beside the jobs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_what_surprises_in_a_set_is_said_whenever_its_study_opens(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for name, count in (("cat", 8), ("dog", 8), ("owl", 1)):
+        for part, shown in (("train", count), ("test", count // 4)):
+            (root / part / name).mkdir(parents=True)
+            for number, image in enumerate(pixels(shown, 1, 8)):
+                (root / part / name / f"{number}.png").write_bytes(png(image))
+    (root / "train" / "readme.txt").write_text("not an image")
+    data = {"source": "image_folder", "root": str(root), "val_fraction": 0.25}
+    for _ in range(2):
+        listening = Listening()
+        with open_study(space(tmp_path, data=data), listening):
+            assert listening.said == [
+                "data: left out, for they are no images: train/readme.txt",
+                "data: 1 of 3 classes has a single training image: owl",
+                "data: 1 of 3 classes has no validation image: owl",
+                "data: 1 of 3 classes has no test image: owl",
+            ]

@@ -1,4 +1,4 @@
-"""How does a set come from a user's own code? From a function that is named, and importable where it runs."""
+"""A set that a user's own code makes: a function that is named, and importable where it runs."""
 
 import hashlib
 from collections.abc import Callable
@@ -24,6 +24,8 @@ AT_ONCE = 1024
 @dataclass(frozen=True)
 class FromCallable:
     """What `package.module:function` returns: a RawData, or its fields (train and test images and labels, classes).
+
+    Test images and labels are None where there are none; `data.test_fraction` then cuts them off.
 
     Options: `function`, its name; `version`, any word that stands for the content, which is otherwise read whole to
     be hashed; all others, and `root` if it is given, are its keyword arguments. It is imported where pdsearch was
@@ -86,8 +88,10 @@ def _as_raw(found: Any, name: str) -> RawData:
         return found
     try:
         train, train_labels, test, test_labels, classes = found
+        if test is None and test_labels is None:
+            test, test_labels = np.empty((0, *train.shape[1:]), np.uint8), np.empty(0, np.int64)
         return RawData(train, train_labels, test, test_labels, tuple(str(label) for label in classes))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         hint = "return train_images, train_labels, test_images, test_labels, classes"
         raise DataError("the function returned no set of images", where=name, hint=hint) from error
 

@@ -1,11 +1,22 @@
-"""How are images read from folders? One folder per class, under one folder per split."""
+"""Images in folders: one folder a class, under one folder a part of the set."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash_of, image_size_of, images_in
-from pdsearch.data.options import root_of, source_options
+from pdsearch.data.labelled_files import (
+    LabelledFiles,
+    as_set,
+    folders_in,
+    hash_of,
+    image_size_of,
+    images_in,
+    is_image,
+    left_out,
+    names_in,
+)
+from pdsearch.data.options import cut_for_test, root_of, source_options
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.options import Options
@@ -15,14 +26,18 @@ __all__ = ["ImageFolder"]
 
 OPTIONS = Options({"image_size": int, "test": str})
 HINT = "expected ROOT/train/CLASS/IMAGE and ROOT/test/CLASS/IMAGE (or val for test)"
+TRAIN = "train"
+TESTS = ("test", "val")
+NO_FILES = LabelledFiles((), ())
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images (JPEG, PNG, BMP, WebP) in `root`/train/CLASS and `root`/test/CLASS, or val where there is no test.
+    """Images (JPEG, PNG, TIFF, GIF, BMP, WebP, PPM) in `root`/train/CLASS and `root`/test/CLASS, or val for test.
 
-    Options: `image_size`, to which each is resized by its shorter side and cropped at the centre, without it all
-    have to be square and of one size; `test`, the name of the folder to test on.
+    Where there is neither test nor val, `data.test_fraction` cuts test images off; the classes may then lie in `root`
+    itself. Options: `image_size`, to which each is resized by its shorter side and cropped at the centre, without it
+    all have to be square and of one size; `test`, the name of the folder to test on.
 
     Source:
         The layout of torchvision's ImageFolder.
@@ -32,35 +47,69 @@ class ImageFolder:
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of all files with their classes."""
-        return hash_of(root_of(spec), _parts(spec))
+        root, train, test = _parts(spec)
+        return hash_of(root, [train.images, test.images], empty=train.empty)
 
     def read(self, spec: DataSpec) -> RawData:
         """Return the set, its images decoded when asked for."""
-        train, test = _parts(spec)
-        return as_set(
-            train, test, sorted(set(train.classes)), image_size_of(_options(spec).get("image_size"))
-        )
+        root, train, test = _parts(spec)
+        classes = sorted({*train.images.classes, *train.empty})
+        notes = [*left_out(root, sorted([*train.others, *test.others])), *_unread(root, test)]
+        side = image_size_of(source_options(spec, OPTIONS).get("image_size"))
+        return as_set(train.images, test.images, classes, side, notes)
 
 
-def _options(spec: DataSpec) -> dict[str, object]:
-    return source_options(spec, OPTIONS)
+@dataclass(frozen=True)
+class _Part:
+    """What lies in the folder of one part: images, classes that have none, and what is not read."""
+
+    folder: Path | None = None
+    images: LabelledFiles = NO_FILES
+    empty: tuple[str, ...] = ()
+    others: tuple[Path, ...] = ()
 
 
-def _parts(spec: DataSpec) -> tuple[LabelledFiles, LabelledFiles]:
-    root = root_of(spec)
-    options = _options(spec)
+def _parts(spec: DataSpec) -> tuple[Path, _Part, _Part]:
+    root, options = root_of(spec), source_options(spec, OPTIONS)
     image_size_of(options.get("image_size"))
-    usual = "test" if (root / "test").is_dir() else "val"
-    train, test = _part(root / "train"), _part(root / str(options.get("test", usual)))
-    for path, name in zip(test.files, test.classes, strict=True):
-        if name not in train.classes:
+    named = options.get("test")
+    there = [root / name for name in ([str(named)] if named else TESTS) if named or (root / name).is_dir()]
+    if cut_for_test(spec, has_test=bool(there), where=str(root), hint=HINT):
+        return root, _part(_classes_in(root)), _Part()
+    train, test = _part(root / TRAIN), _part(there[0])
+    for path, name in zip(test.images.files, test.images.classes, strict=True):
+        if name not in train.images.classes:
             raise DataError(f"no training image is of the class {name}", where=str(path.parent), hint=HINT)
-    return train, test
+    return root, train, test
 
 
-def _part(folder: Path) -> LabelledFiles:
-    found = [(path, kind.name) for kind in folders_in(folder, HINT) for path in images_in(kind, HINT)]
-    return LabelledFiles(tuple(path for path, _ in found), tuple(name for _, name in found))
+def _classes_in(root: Path) -> Path:
+    """Return the folder of the classes of a set without test images: ROOT/train, or ROOT itself if images lie so."""
+    if (root / TRAIN).is_dir():
+        return root / TRAIN
+    return root if any(map(is_image, root.glob("*/*"))) else root / TRAIN
+
+
+def _part(folder: Path) -> _Part:
+    found: list[tuple[Path, str]] = []
+    empty, others = [], [path for path in names_in(folder, HINT) if not path.is_dir()]
+    for kind in folders_in(folder, HINT):
+        inside = names_in(kind, HINT)
+        if not inside:
+            empty.append(kind.name)
+            continue
+        found += [(path, kind.name) for path in images_in(kind, HINT)]
+        others += [path for path in inside if not is_image(path)]
+    if not found:
+        raise DataError("the folder holds no images", where=str(folder), hint=HINT)
+    images = LabelledFiles(tuple(path for path, _ in found), tuple(name for _, name in found))
+    return _Part(folder, images, tuple(empty), tuple(others))
+
+
+def _unread(root: Path, test: _Part) -> Iterable[str]:
+    """Say that a part is passed over which others take for validation."""
+    if test.folder is not None and test.folder.name != "val" and (root / "val").is_dir():
+        yield "the folder val is not read: data.val_fraction of the training images is cut off for validation"
 
 
 sources.add("image_folder")(ImageFolder())

@@ -1,28 +1,16 @@
-"""How are images read from Parquet files? See `pdsearch.data.parquet_layout` for the files."""
+"""Images in Parquet files; `pdsearch.data.parquet_layout` describes the files."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-
-from pdsearch.data.encoded import pair
-from pdsearch.data.parquet_layout import (
-    LAYOUT,
-    OPTIONS,
-    class_names,
-    files_of,
-    image_column,
-    label_column,
-    opened,
-    test_split,
-)
+from pdsearch.data.encoded import any_turned, pair
+from pdsearch.data.parquet_labels import read_labels
+from pdsearch.data.parquet_layout import OPTIONS, label_column, other_label_columns, splits_of
 from pdsearch.data.parquet_rows import ParquetRows
 from pdsearch.data.registry import RawData, sources
-from pdsearch.errors import DataError
 from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
@@ -31,9 +19,10 @@ __all__ = ["Parquet"]
 
 @dataclass(frozen=True)
 class Parquet:
-    """Encoded images (PNG, JPEG, ...) of one square size, with their labels.
+    """Encoded images (PNG, JPEG, ...) of one square size, with their labels: whole numbers, words, or true and false.
 
-    Options: `label` names the column of labels where there are several; `test` the split to test on ("test").
+    Options: `label` names the column of labels where none is called `label` or as labels usually are, or several are;
+    `test` the split to test on ("test"). Where there is none, `data.test_fraction` cuts test images off.
 
     Source:
         The layout that Hugging Face `datasets` writes.
@@ -42,58 +31,39 @@ class Parquet:
     options: ClassVar[Options] = OPTIONS
 
     def fingerprint(self, spec: DataSpec) -> str:
-        """Return the hash of the files' bytes and of the label column's name."""
-        train, test = files_of(spec, "train"), files_of(spec, test_split(spec))
-        content = hashlib.sha256(label_column(train[0], spec).encode())
+        """Return the hash of the files' bytes, of the label column's name, and of what was once read otherwise."""
+        train, test = splits_of(spec)
+        label = label_column(train[0], spec)
+        content = hashlib.sha256(label.encode())
         for part in (train, test):
             content.update(f"|{len(part)}".encode())
             for file in part:
                 content.update(f"|{file.stat().st_size}|".encode())
                 with file.open("rb") as stream:
                     content.update(hashlib.file_digest(stream, "sha256").digest())
+        if read_labels(train, test, label).renumbered:
+            content.update(b"|renumbered")
+        if any_turned(*((rows.fetch, len(rows)) for rows in map(ParquetRows, (train, test)))):
+            content.update(b"|upright")
         return content.hexdigest()
 
     def read(self, spec: DataSpec) -> RawData:
         """Return the set, its images decoded when asked for; grey (one channel) only if every image is."""
-        train, test = files_of(spec, "train"), files_of(spec, test_split(spec))
+        train, test = splits_of(spec)
         label = label_column(train[0], spec)
-        names = class_names(pq.read_schema(train[0]), label)
-        parts = [(ParquetRows(files), _labels(files, label)) for files in (train, test)]
-        classes = names or tuple(str(number) for number in range(1 + max(int(y.max()) for _, y in parts)))
-        for rows, labels in parts:
-            _check(rows, labels, classes)
-        (ours, train_labels), (theirs, test_labels) = parts
+        found = read_labels(train, test, label)
+        ours, theirs = map(ParquetRows, (train, test))
         images = pair((ours.fetch, len(ours)), (theirs.fetch, len(theirs)), side=None)
-        return RawData(images[0], train_labels, images[1], test_labels, classes)
+        notes = (*_other_columns(train[0], label, spec), *found.notes, *images[0].notes)
+        return RawData(images[0], found.train, images[1], found.test, found.classes, notes)
 
 
-def _labels(files: list[Path], label: str) -> NDArray[np.int64]:
-    """Return the labels of all files, in order."""
-    labels = []
-    for file in files:
-        image_column(file)
-        if label not in opened(file).schema_arrow.names:
-            raise DataError(f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT)
-        labels.append(_integers(opened(file).read([label]).column(label), file, label))
-    found = np.concatenate(labels)
-    if not len(found):
-        raise DataError("the file holds no images", where=str(files[0]), hint=LAYOUT)
-    return found
-
-
-def _check(rows: ParquetRows, labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-    if len(wrong):
-        what = f"label {labels[wrong[0]]} of {len(classes)} classes"
-        hint = "labels count from 0 in the order of the names in the file's schema"
-        raise DataError(what, where=rows.place(int(wrong[0])), hint=hint)
-
-
-def _integers(column: Any, file: Path, label: str) -> NDArray[np.int64]:
-    if column.null_count:
-        row = column.is_null().to_pylist().index(True)
-        raise DataError(f"{label} is missing", where=f"{file}, row {row}", hint="write the set again")
-    return np.asarray(column.to_numpy(), dtype=np.int64)
+def _other_columns(file: Path, label: str, spec: DataSpec) -> Iterable[str]:
+    """Say which column the labels are taken from where another one may be meant."""
+    others = other_label_columns(file, label)
+    if others and "label" not in dict(spec.options):
+        more = ", ".join(others)
+        yield f"labels are those of the column {label}; data.options.label can name another: {more}"
 
 
 sources.add("parquet")(Parquet())

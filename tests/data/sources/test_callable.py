@@ -20,6 +20,10 @@ def plain(count: int = 4, classes: int = 2) -> tuple[Any, ...]:
     return pixels(count, 1, 8), labels, pixels(2, 1, 8), labels[:2], range(classes)
 
 
+def untested() -> tuple[Any, ...]:
+    return (*plain()[:2], None, None, "ab")
+
+
 def unlabelled() -> tuple[Any, ...]:
     return pixels(4, 1, 8), pixels(4, 1, 8)
 
@@ -57,6 +61,11 @@ def test_a_declared_version_stands_for_the_content() -> None:
     found = SOURCE.fingerprint(spec("failing", version="1"))  # It is not called.
     assert SOURCE.fingerprint(spec("failing", version="2")) != found
     assert len(SOURCE.read(spec("plain", version="1")).train_images) == 4
+
+
+def test_it_may_return_no_test_images() -> None:
+    assert SOURCE.read(spec("untested")).test_images.shape == (0, 1, 8, 8)
+    assert len(SOURCE.fingerprint(spec("untested"))) == 64
 
 
 @pytest.mark.parametrize(

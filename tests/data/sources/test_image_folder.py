@@ -1,9 +1,12 @@
 """Folders of images are read by class; what does not fit is named."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import ConfigError, DataError
@@ -17,8 +20,13 @@ def add(root: Path, name: str, side: int = 8, channels: int = 3) -> None:
     path.write_bytes(png(pixels(1, channels, side)[0]))
 
 
-def read(root: Path, **options: object) -> RawData:
-    spec = DataSpec("image_folder", root=str(root), options=tuple(sorted(options.items())))
+def read(root: Path, test_fraction: float = 0.0, **options: object) -> RawData:
+    spec = DataSpec(
+        "image_folder",
+        root=str(root),
+        options=tuple(sorted(options.items())),
+        test_fraction=test_fraction,
+    )
     sources.get("image_folder").fingerprint(spec)
     return sources.get("image_folder").read(spec)
 
@@ -61,11 +69,76 @@ def test_grey_if_every_image_is(tmp_path: Path) -> None:
     assert read(tmp_path).train_images.shape == (1, 3, 8, 8)
 
 
-def test_hidden_files_and_other_files_are_left_out(root: Path) -> None:
-    for name in ("train/cat/.hidden.png", "train/cat/notes.txt", "train/.folder/1.png"):
+def test_hidden_files_are_left_out_and_others_noted(root: Path) -> None:
+    assert read(root).notes == ()
+    for name in (
+        "train/cat/.hidden.png",
+        "train/.folder/1.png",
+        "train/cat/notes.txt",
+        "train/all.csv",
+        "val/dog/x/1.png",
+    ):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"nothing")
-    assert len(read(root).train_images) == 4
+    raw = read(root)
+    assert len(raw.train_images) == 4
+    assert raw.notes == ("left out, for they are no images: train/all.csv, train/cat/notes.txt, val/dog/x",)
+
+
+def test_images_of_other_formats_are_read(root: Path) -> None:
+    for suffix in ("tif", "TIFF", "gif", "ppm", "bmp", "webp"):
+        Image.fromarray(pixels(1, 3, 8)[0].transpose(1, 2, 0)).save(root / "train/cat" / f"more.{suffix}")
+    assert len(whole(read(root).train_images)) == 10
+
+
+def test_an_empty_folder_is_a_class_without_an_image(root: Path) -> None:
+    before = sources.get("image_folder").fingerprint(DataSpec("image_folder", root=str(root)))
+    (root / "train/owl").mkdir()
+    assert read(root).classes == ("cat", "dog", "owl")
+    assert sources.get("image_folder").fingerprint(DataSpec("image_folder", root=str(root))) != before
+    for path in (root / "val/cat").iterdir():
+        path.unlink()
+    assert read(root).test_labels.tolist() == [1, 1]
+
+
+def test_where_there_is_no_test_part_it_is_cut_off_if_that_is_asked_for(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^data\.test_fraction: the set has test images of its own"):
+        read(root, test_fraction=0.5)
+    (root / "val").rename(root / "train/owl")
+    shutil.rmtree(root / "train/owl")
+    with pytest.raises(DataError, match=r"no test images\n.*ROOT/test/CLASS.*, or set data\.test_fraction"):
+        read(root)
+    raw = read(root, test_fraction=0.5)
+    assert (len(raw.train_images), raw.test_images.shape) == (4, (0, 3, 8, 8))
+    assert read(root / "train", test_fraction=0.5).classes == ("cat", "dog")
+
+
+def test_a_part_that_is_passed_over_is_noted(root: Path) -> None:
+    add(root, "test/cat/9.png")
+    assert any("folder val is not read" in note for note in read(root).notes)
+
+
+def test_the_fingerprint_of_images_that_are_stored_upright_is_what_it_was(root: Path) -> None:
+    """Keys of stored artifacts hold it; only sets that were decoded otherwise have another one."""
+    spec = DataSpec("image_folder", root=str(root))
+    before = _hash_before(root)
+    assert sources.get("image_folder").fingerprint(spec) == before.hexdigest()
+    path, exif = root / "train/cat/0.png", Image.Exif()
+    exif[0x0112] = 3
+    Image.open(path).save(path, exif=exif)
+    after = _hash_before(root)
+    after.update(b"|upright")
+    assert sources.get("image_folder").fingerprint(spec) == after.hexdigest()
+
+
+def _hash_before(root: Path) -> "hashlib._Hash":
+    content = hashlib.sha256()
+    for part in ("train", "val"):
+        content.update(b"|4")
+        for path in sorted((root / part).glob("*/*")):
+            content.update(f"|{path.relative_to(root).as_posix()}|{path.parent.name}|".encode())
+            content.update(hashlib.sha256(path.read_bytes()).digest())
+    return content
 
 
 def test_the_fingerprint_knows_names_and_classes(root: Path) -> None:

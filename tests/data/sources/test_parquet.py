@@ -1,5 +1,6 @@
 """Parquet sets are read, fingerprinted, and refused with file and row when something is wrong with them."""
 
+import hashlib
 import io
 import json
 from dataclasses import replace
@@ -45,7 +46,8 @@ def a_set(root: Path, **more: Any) -> DataSpec:
         [png(1), png(2), png(3)],
         **{"label": [0, 1, 0], "names": ["cat", "dog"], **more},
     )
-    write(root / "test.parquet", [png(4), png(5)], label=[1, 1])
+    tested: dict[str, Any] = {name: [1, 1] for name in more if name == "coarse"}
+    write(root / "test.parquet", [png(4), png(5)], label=[1, 1], **tested)
     return DataSpec(source="parquet", root=str(root))
 
 
@@ -114,7 +116,7 @@ def test_labels_that_may_be_in_several_columns_have_to_be_named(tmp_path: Path) 
 
 def test_a_label_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
     spec = a_set(tmp_path)
-    with pytest.raises(ConfigError, match="integer columns: label"):
+    with pytest.raises(ConfigError, match="its columns: img, label"):
         read(DataSpec(source="parquet", root=spec.root, options=(("label", "labl"),)))
 
 
@@ -126,7 +128,7 @@ def test_no_root() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     spec = a_set(tmp_path)
     (tmp_path / "test.parquet").unlink()
-    with pytest.raises(DataError, match=r"test\.parquet: no such file"):
+    with pytest.raises(DataError, match=r"test\.parquet: there are no test images"):
         read(spec)
 
 
@@ -147,7 +149,7 @@ def test_a_file_without_images_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
     spec = a_set(tmp_path)
     write(tmp_path / "train.parquet", [png(1)])
-    with pytest.raises(DataError, match="no integer column among img"):
+    with pytest.raises(DataError, match="no column of labels among img"):
         read(spec)
 
 
@@ -196,3 +198,52 @@ def test_training_and_test_images_have_one_size(tmp_path: Path) -> None:
     write(tmp_path / "test.parquet", [png(1, size=6)], label=[0])
     with pytest.raises(DataError, match="4x4 and 6x6"):
         read(spec)
+
+
+def test_words_are_labels_whatever_integers_stand_beside_them(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", [png(1), png(2)], label=["dog", "cat"], width=[4, 4])
+    raw = read(DataSpec(source="parquet", root=str(tmp_path)))
+    assert (raw.classes, raw.test_labels.tolist(), raw.notes) == (("cat", "dog"), [1, 0], ())
+
+
+def test_another_column_that_may_be_meant_is_noted(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", [png(1), png(2)], label=[0, 1], target=[1, 0])
+    spec = DataSpec(source="parquet", root=str(tmp_path))
+    assert read(spec).notes == (
+        "labels are those of the column label; data.options.label can name another: target",
+    )
+    assert read(replace(spec, options=(("label", "target"),))).notes == ()
+
+
+def test_images_may_be_plain_bytes(tmp_path: Path) -> None:
+    table = pa.table({"image": pa.array([png(7), png(8)], pa.binary()), "label": [0, 1]})
+    for split in ("train", "test"):
+        pq.write_table(table, tmp_path / f"{split}.parquet")
+    raw = read(DataSpec(source="parquet", root=str(tmp_path)))
+    assert whole(raw.train_images)[:, 0, 0, 0].tolist() == [7, 8]
+
+
+def test_a_set_of_one_part_is_read_where_test_images_are_cut_off(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    (tmp_path / "test.parquet").unlink()
+    raw = read(replace(spec, test_fraction=0.5))
+    assert (len(raw.train_images), raw.test_images.shape) == (3, (0, 3, 4, 4))
+
+
+def test_only_what_was_once_read_otherwise_has_another_fingerprint(tmp_path: Path) -> None:
+    """The hashes of sets that were always read as they are now; keys of stored artifacts hold them."""
+    spec = a_set(tmp_path)
+    fingerprint = sources.get("parquet").fingerprint
+    parts = [tmp_path / f"{split}.parquet" for split in ("train", "test")]
+    for labels, marks in (([0, 1, 0], ""), ([0, 90, 0], "|renumbered")):
+        a_set(tmp_path, names=None, label=labels)
+        if marks:
+            write(parts[1], [png(4)], label=[90])
+        content = hashlib.sha256(b"label")
+        for part in parts:
+            content.update(f"|1|{part.stat().st_size}|".encode())
+            content.update(hashlib.sha256(part.read_bytes()).digest())
+        content.update(marks.encode())
+        assert fingerprint(spec) == content.hexdigest()

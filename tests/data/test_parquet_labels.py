@@ -1,0 +1,148 @@
+"""Labels of every usual type become numbers with names; what is no label is refused with its file and row."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pdsearch.data import parquet_labels
+from pdsearch.data.parquet_labels import Labels, class_names
+from pdsearch.errors import DataError
+
+
+def column_file(file: Path, labels: Any, names: list[str] | None = None) -> Path:
+    """Write a Parquet file of empty images with labels."""
+    column = labels if isinstance(labels, pa.Array) else pa.array(labels)
+    table = pa.table({"image": pa.array([b""] * len(column), pa.binary()), "label": column})
+    if names is not None:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, file)
+    return file
+
+
+def read(folder: Path, train: Any, test: Any = None) -> Labels:
+    files = [column_file(folder / "train.parquet", train)]
+    others = [] if test is None else [column_file(folder / "test.parquet", test)]
+    return parquet_labels.read_labels(files, others, "label")
+
+
+CATEGORIES = pa.array(["b", "a"]).dictionary_encode()
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "numbers"),
+    [
+        (["b", "a", "b"], ("a", "b"), [1, 0, 1]),
+        (pa.array(["b", "a"], pa.large_string()), ("a", "b"), [1, 0]),
+        (pa.array(["b", "a"], pa.string_view()), ("a", "b"), [1, 0]),
+        (pa.array([b"b", b"a"], pa.binary()), ("a", "b"), [1, 0]),
+        (CATEGORIES, ("a", "b"), [1, 0]),
+        (pa.array([7, 0, 7]).dictionary_encode(), ("0", "7"), [1, 0, 1]),
+        ([True, False], ("false", "true"), [1, 0]),
+        ([1.0, 0.0, 2.0], ("0", "1", "2"), [1, 0, 2]),
+        (pa.array([1, 0], pa.float16()), ("0", "1"), [1, 0]),
+        ([Decimal("1.0"), Decimal("0.0")], ("0", "1"), [1, 0]),
+        (pa.array([2, 0, 1], pa.uint64()), ("0", "1", "2"), [2, 0, 1]),
+        ([0, 2, 3], ("0", "1", "2", "3"), [0, 2, 3]),
+        ([1, -1, 1], ("-1", "1"), [1, 0, 1]),
+    ],
+)
+def test_labels_of_any_usual_type(
+    labels: Any, classes: tuple[str, ...], numbers: list[int], tmp_path: Path
+) -> None:
+    found = read(tmp_path, labels)
+    assert (found.classes, found.train.tolist()) == (classes, numbers)
+
+
+def test_numbers_that_are_mostly_unused_are_names(tmp_path: Path) -> None:
+    found = read(tmp_path, [10, 999_999, 20], [20])
+    assert (found.classes, found.train.tolist(), found.test.tolist()) == (
+        ("10", "20", "999999"),
+        [0, 2, 1],
+        [1],
+    )
+    assert found.renumbered
+    assert found.notes == ("labels are the numbers 10, 20, 999999: 3 classes of these names",)
+    assert not read(tmp_path, [0, 2, 3]).renumbered
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ([0, 1_000_000], "row 1: label 1000000 is no class"),
+        (pa.array([2**64 - 1], pa.uint64()), "row 0: label 18446744073709551615 is no class"),
+        ([0.0, float("inf")], "row 1: label inf is no class"),
+        ([0.0, float("-inf")], "row 1: label -inf is no class"),
+        ([0.0, 0.5], r"row 1: label 0\.5 is no whole number"),
+        ([0.0, float("nan")], "row 1: label is missing"),
+        (["a", None], "row 1: label is missing"),
+        (["a", " "], "row 1: label is empty"),
+        ([0, -1, 1], "row 1: label -1 is no class"),
+        ([[0]], r"train\.parquet: label is of type list.*, which is no label"),
+        (pa.array([0], pa.timestamp("s")), "label is of type timestamp"),
+        (pa.array([b"\xff"], pa.binary()), "label is of type binary"),
+        ([str(number) for number in range(40)], "40 values for 40 images"),
+        (list(range(40)), "40 values for 40 images"),
+    ],
+)
+def test_what_is_no_label_is_refused(labels: Any, why: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=why):
+        read(tmp_path, labels)
+
+
+@pytest.mark.parametrize(("train", "test"), [(["a", "b"], ["b", "c"]), ([10, 20], [20, 30])])
+def test_a_class_that_is_only_tested_is_refused(train: Any, test: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"test\.parquet, row 1: no training image is of the class (c|30)"):
+        read(tmp_path, train, test)
+
+
+def test_files_of_two_types_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"test\.parquet: label is of type int64, in train\.parquet string"):
+        read(tmp_path, ["a"], [0])
+
+
+def test_names_of_classes_come_from_every_file(tmp_path: Path) -> None:
+    plain = column_file(tmp_path / "plain.parquet", [0, 1])
+    named = column_file(tmp_path / "named.parquet", [2], ["cat", "dog", "owl"])
+    other = column_file(tmp_path / "other.parquet", [0], ["dog", "cat", "owl"])
+    for train, test in (([plain], [named]), ([named], [plain]), ([plain, named], [plain])):
+        assert parquet_labels.read_labels(train, test, "label").classes == ("cat", "dog", "owl")
+    with pytest.raises(
+        DataError, match=r"other\.parquet: its schema names other classes than named\.parquet"
+    ):
+        parquet_labels.read_labels([plain, named], [other], "label")
+
+
+def schema(stored: str | bytes) -> Any:
+    return pa.schema({"label": pa.int64()}, metadata={"huggingface": stored})
+
+
+def test_class_names_are_those_of_the_label_column() -> None:
+    features = {"label": {"names": ["cat", "dog"]}, "other": {"names": ["x"]}}
+    assert class_names(schema(json.dumps({"info": {"features": features}})), "label") == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        b"\xff",
+        '{"info": null}',
+        '{"info": {"features": {"other": {"names": ["x"]}}}}',
+        '{"info": {"features": {"label": {"dtype": "int64"}}}}',
+    ],
+)
+def test_a_schema_without_class_names_has_none(stored: str | bytes) -> None:
+    assert class_names(schema(stored), "label") == ()
+
+
+def test_a_schema_without_metadata_has_no_class_names() -> None:
+    assert class_names(pa.schema({"label": pa.int64()}), "label") == ()
