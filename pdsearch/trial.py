@@ -71,7 +71,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
 
     Errors of the storage are not the trial's: they are raised, for the runner to try again or to stop.
     """
-    site.begin()
+    site.begin(job.key)
     began = time.monotonic()
     with Watchdog(beside(site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
         stacks = watchdog.verdict()
@@ -79,7 +79,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
             outcome = yield from watchdog.over(_attempts(job, site))
         else:
             outcome = _hung(job, site, stacks)
-    yield replace(
+    told = replace(
         outcome,
         artifacts=tuple(site.uses),
         epochs=dict(site.epochs),
@@ -87,6 +87,8 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
         host=platform.node(),
         device=site.device,
     )
+    site.account.end()
+    yield told
 
 
 def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
@@ -107,6 +109,7 @@ def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
             ) as error:  # A method of a user may do anything; the search goes on.
                 if is_out_of_gpu_memory(error) and parts < _PARTS[-1]:
                     site.release()
+                    site.account.again()
                     continue
                 return Outcome("failed", reason(error, site.log(job.id)))
             return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))

@@ -35,6 +35,11 @@ from tests.stages.digits import (
 from tests.trial_records import finished
 
 
+def made(outcome: Outcome) -> list[tuple[str, bool]]:
+    """The artifacts that a trial used, and whether each was there before."""
+    return sorted((f"{use.stage}/{use.key}", use.hit) for use in outcome.artifacts)
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Site:
     return site(tmp_path)
@@ -92,6 +97,7 @@ def test_a_trial_cut_off_anywhere_ends_with_the_same_bytes(tmp_path: Path, event
     said, outcome = run(MOVING, site(tmp_path / "cut"))
     assert reports(said) == reports(expected)
     assert outcome.values == whole.values
+    assert (outcome.epochs, made(outcome)) == (whole.epochs, made(whole))
     assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
     assert not list((tmp_path / "cut").glob("artifacts/.leases/*.json"))
     assert not list((tmp_path / "cut" / "progress").glob("*"))

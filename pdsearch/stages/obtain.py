@@ -53,13 +53,14 @@ def obtain(
         for waited in turn.wait():
             yield Progress(stage, note=f"another worker makes it ({waited:.0f} s)")
         if turn.entry is None:
-            made = yield from make()
+            with site.account.making(stage, key):
+                made = yield from make()
             meta: dict[str, Json] = {**made.meta, "seconds": round(time.monotonic() - began, 3)}
             turn.publish(lambda folder: _write(folder, made.tensors), meta)
             remove_tree(site.progress / key)  # Its checkpoint is of no use any more.
         entry, hit = turn.entry, turn.hit
     assert entry is not None
-    site.uses.append(Use(stage, key, hit, _seconds(entry)))
+    site.account.used(Use(stage, key, hit, _seconds(entry)))
     return entry
 
 

@@ -9,6 +9,7 @@ import torch
 
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.events import Use
+from pdsearch.stages.account import Account
 from pdsearch.stages.shelf import Shelf
 from pdsearch.storage import Place
 from pdsearch.training import Engine
@@ -56,8 +57,7 @@ class Site:
         patience_s: Seconds without a sign of life after which a trial counts as hung; None waits for ever.
         graphs: Whether a GPU's steps may be captured, which takes memory.
         parts: In how many parts a batch is computed, where the GPU's memory is too small for it.
-        uses: Artifacts the current trial used, in order.
-        epochs: Epochs the current trial trained, by stage.
+        account: What the current trial used and trained.
     """
 
     store: ArtifactStore
@@ -70,8 +70,7 @@ class Site:
     graphs: bool = True
     parts: int = 1
     kept: Kept = field(default_factory=Kept)
-    uses: list[Use] = field(default_factory=list)
-    epochs: dict[str, int] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
     _shelf: Shelf | None = None
 
     @property
@@ -81,9 +80,23 @@ class Site:
             self._shelf = Shelf(self.store, self.outputs_limit_bytes)
         return self._shelf
 
-    def begin(self) -> None:
-        """Start a trial: forget what the last one used, keep what it loaded."""
-        self.uses, self.epochs = [], {}
+    @property
+    def uses(self) -> list[Use]:
+        """Artifacts the current trial used, in order."""
+        return self.account.uses
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """Epochs the current trial trained, by stage."""
+        return self.account.epochs
+
+    def begin(self, job: str | None = None) -> None:
+        """Start a trial: forget what the last one used, keep what it loaded.
+
+        Args:
+            job: Its key, under which an attempt of it that was cut off is found again.
+        """
+        self.account.begin(job, self.progress / job if job else None)
 
     def engine(self, precision: str) -> Engine:
         """Return the engine for a precision on this device."""
@@ -101,4 +114,4 @@ class Site:
 
     def trained(self, stage: str) -> None:
         """Count one epoch trained for the current trial."""
-        self.epochs[stage] = self.epochs.get(stage, 0) + 1
+        self.account.trained(stage)

@@ -21,7 +21,7 @@ from pdsearch.stages.site import Site
 from pdsearch.trial import run_job
 from tests.faults import world
 from tests.on_disk import on_disk
-from tests.stages.digits import ALONE, job, run, site
+from tests.stages.digits import ALONE, SPEC, job, run, site
 
 
 @pytest.fixture
@@ -89,18 +89,28 @@ def test_a_full_gpu_is_first_tried_without_captured_steps(
     assert (here.graphs, here.parts) == (graphs, 1)
 
 
-def test_a_trial_that_fits_in_parts_says_so(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
+    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pdsearch.stages.distill import distill
 
+    _, plain = run(SPEC, site(tmp_path / "plain"))
+
     def crowded(*args: Any, **named: Any) -> Any:
-        if here.parts == 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return distill(*args, **named)
+        training = distill(*args, **named)
+        if here.parts > 1:
+            return (yield from training)
+        yield next(training)
+        training.close()
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("pdsearch.trial.distill", crowded)
-    _, outcome = run(ALONE, here)
+    _, outcome = run(SPEC, here)
     assert outcome.state == "complete"
     assert "each batch in 2 parts" in str(outcome.reason)
+    assert outcome.epochs == plain.epochs == {"teacher": 2, "prune": 4, "distill": 2}
+    uses = [{(use.stage, use.key, use.hit) for use in found.artifacts} for found in (outcome, plain)]
+    assert uses[0] == uses[1]
 
 
 def _hang(where: Path) -> None:
