@@ -1,10 +1,16 @@
-"""One registry for methods, losses, models and data sources: a decorator and a file, no list to keep."""
+"""Registries of parts (methods, losses, models, data sources, ...): a decorator and a file, no list to keep.
+
+Installed packages add parts by the entry point group `pdsearch.plugins`: each entry names a module that registers its
+parts when it is imported.
+"""
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache, partial
+from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from pdsearch.errors import ConfigError
@@ -12,6 +18,9 @@ from pdsearch.errors import ConfigError
 __all__ = ["NoParams", "Registry", "parameter"]
 
 T = TypeVar("T")
+
+PLUGINS = "pdsearch.plugins"
+"""The entry point group of packages that bring parts of their own."""
 
 
 def parameter(
@@ -92,6 +101,26 @@ class Registry(Generic[T]):
         self._discover()
         return sorted(self._entries)
 
+    def own_name(self, name: str) -> str | None:
+        """Return `package.module:function` for a part of the user's own or of a plug-in; None for those of pdsearch.
+
+        What such a part computes is not known by a version of pdsearch, but by the hash of its file.
+        """
+        if ":" in name:
+            return name
+        self._discover()
+        if name not in self._entries:
+            return None
+        function = self.function_of(self._entries[name])
+        while isinstance(function, partial):
+            function = function.func
+        module, qualified = function.__module__, function.__qualname__
+        return None if module.partition(".")[0] == "pdsearch" else f"{module}:{qualified}"
+
+    def function_of(self, entry: T) -> Any:
+        """Return the function or class that an entry stands for."""
+        return entry
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
@@ -103,5 +132,22 @@ class Registry(Generic[T]):
         if self._discovered:
             return
         self._discovered = True
-        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        try:
+            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            _load_plugins()
+        except BaseException:
+            self._discovered = False
+            raise
+
+
+@cache  # A failure is not kept: it is said again.
+def _load_plugins() -> None:
+    for point in entry_points(group=PLUGINS):
+        try:
+            point.load()
+        except Exception as error:  # Code of others may raise anything.
+            what = f"the plug-in {point.name!r} cannot be loaded: {type(error).__name__}: {error}"
+            package = point.dist.name if point.dist else point.value
+            hint = f"mend or uninstall the package {package}"
+            raise ConfigError(what, where=point.value, hint=hint) from error

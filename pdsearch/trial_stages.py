@@ -16,10 +16,10 @@ from pdsearch.artifacts import open_store
 from pdsearch.data import Dataset
 from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
-from pdsearch.dotted import is_dotted, source_hash
+from pdsearch.dotted import source_hash
 from pdsearch.errors import ConfigError
 from pdsearch.events import Event, Progress, Report
-from pdsearch.models import file_hash
+from pdsearch.models import file_hash, models
 from pdsearch.parameters import make_params, whole_params
 from pdsearch.pruning import check
 from pdsearch.pruning.registry import methods
@@ -194,14 +194,18 @@ def _completed(spec: TrialSpec, fingerprint: str, precision: str) -> TrialSpec:
     student = replace(spec.student, options=tuple(sorted(spec.student.options)))
     data = replace(spec.data, options=tuple(sorted(spec.data.options)))
     spec = replace(spec, data=data, teacher=teacher, student=student)
-    parts = [spec.teacher.model, spec.student.model, spec.distill.loss]
-    parts += [spec.prune.method] if spec.prune else []
+    parts = [
+        models.own_name(spec.teacher.model),
+        models.own_name(spec.student.model),
+        losses.own_name(spec.distill.loss),
+        methods.own_name(spec.prune.method) if spec.prune else None,
+    ]
     checkpoint = spec.teacher.checkpoint
     return Description(
         fingerprint,
         precision,
         checkpoints={checkpoint: file_hash(checkpoint)} if checkpoint else {},
-        code={name: source_hash(name) for name in parts if is_dotted(name)},
+        code={name: source_hash(name) for name in parts if name},
     ).complete(spec)
 
 

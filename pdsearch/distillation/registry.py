@@ -68,6 +68,10 @@ class LossRegistry(Registry[DistillationLoss]):
         """
         return _own(name) if is_dotted(name) else super().get(name)
 
+    def function_of(self, entry: DistillationLoss) -> Loss:
+        """Return the loss function."""
+        return entry.loss
+
 
 def _own(name: str) -> DistillationLoss:
     """Return a loss of the user's own; what it declares stands in attributes of the function."""

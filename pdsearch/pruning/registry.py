@@ -75,6 +75,10 @@ class MethodRegistry(Registry[PruningMethod]):
     def __contains__(self, name: object) -> bool:
         return is_dotted(str(name)) or super().__contains__(name)
 
+    def function_of(self, entry: PruningMethod) -> Score:
+        """Return the score function."""
+        return entry.score
+
 
 def _own(name: str) -> PruningMethod:
     """Return a method of the user's own; what it declares stands in attributes of the function."""

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pdsearch.data.options import lasting_root
-from pdsearch.dotted import is_dotted
-from pdsearch.models import lasting
+from pdsearch.distillation.registry import losses
+from pdsearch.models import lasting, models
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import Registry
 from pdsearch.specs import Json, TeacherSpec, TrialSpec
 from pdsearch.stages.keys import config_key, student_key
 
@@ -41,7 +44,7 @@ class Description:
         precision: "fp32", "bf16" or "fp16".
         versions: Versions of everything that could matter.
         checkpoints: Hash of each file of teacher's weights, by the name the space gives it.
-        code: Hash of the file of each model, method and loss that the space names by dotted path.
+        code: Hash of the file of each model, method and loss that is not of pdsearch, by `package.module:function`.
     """
 
     fingerprint: str
@@ -55,15 +58,15 @@ class Description:
         student = replace(
             spec.student,
             options=lasting(spec.student.model, spec.student.options),
-            code=self._code(spec.student.model),
+            code=self._code(models, spec.student.model),
         )
-        distill = replace(spec.distill, code=self._code(spec.distill.loss))
+        distill = replace(spec.distill, code=self._code(losses, spec.distill.loss))
         data = replace(spec.data, fingerprint=self.fingerprint, root=lasting_root(spec.data))
         return replace(
             spec,
             data=data,
             teacher=self._teacher(spec.teacher),
-            prune=spec.prune and replace(spec.prune, code=self._code(spec.prune.method)),
+            prune=spec.prune and replace(spec.prune, code=self._code(methods, spec.prune.method)),
             student=student,
             distill=distill,
             precision=self.precision,
@@ -79,14 +82,15 @@ class Description:
 
     def _teacher(self, teacher: TeacherSpec) -> TeacherSpec:
         options = lasting(teacher.model, teacher.options)
-        named = replace(teacher, options=options, code=self._code(teacher.model))
+        named = replace(teacher, options=options, code=self._code(models, teacher.model))
         path = teacher.checkpoint
         if path is None:
             return named
         return replace(named, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
 
-    def _code(self, name: str) -> str:
-        return self.code[name] if is_dotted(name) else ""
+    def _code(self, registry: Registry[Any], name: str) -> str:
+        own = registry.own_name(name)
+        return self.code[own] if own else ""
 
 
 def absolute(path: str) -> str:

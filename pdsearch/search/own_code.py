@@ -1,22 +1,34 @@
-"""Which code of the user's own does a space name, and what is it known by?"""
+"""The code of the user's own, or of plug-ins, that a space names, and the hashes it is known by."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from pdsearch.distillation.registry import losses
 from pdsearch.dotted import is_dotted, source_folder, source_hash
+from pdsearch.models import models
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import Registry
 from pdsearch.space import Space
 
 __all__ = ["own_code", "own_folders"]
 
-FIELDS = ("teacher.model", "student.model", "prune.method", "distill.loss")
+FIELDS: Mapping[str, Registry[Any]] = {
+    "teacher.model": models,
+    "student.model": models,
+    "prune.method": methods,
+    "distill.loss": losses,
+}
 READER = "data.options.function"
 """The function of the source `callable`; its images are known by their content, so that it has no hash."""
 
 
 def own_code(space: Space) -> dict[str, str]:
-    """Return the hash of the source file of every model, method and loss that a space names by dotted path.
+    """Return the hash of the source file of every model, method and loss of a space that is not of pdsearch.
 
     Raises:
         ConfigError: One cannot be imported.
     """
-    return {name: source_hash(name) for name in _named(space, FIELDS)}
+    return {name: source_hash(name) for name in _named(space)}
 
 
 def own_folders(space: Space) -> dict[str, str]:
@@ -25,11 +37,16 @@ def own_folders(space: Space) -> dict[str, str]:
     Raises:
         ConfigError: One cannot be imported.
     """
-    found = {name: source_folder(name) for name in _named(space, (*FIELDS, READER))}
-    return {name: folder for name, folder in found.items() if folder is not None}
+    readers = [name for name in _values(space, READER) if is_dotted(name)]
+    found = {name: source_folder(name) for name in (*_named(space), *readers)}
+    return {name: folder for name, folder in sorted(found.items()) if folder is not None}
 
 
-def _named(space: Space, fields: tuple[str, ...]) -> list[str]:
-    named = [str(value) for name, value in space.fixed if name in fields]
-    named += [str(choice) for p in space.parameters if p.name in fields for choice in p.choices]
-    return [name for name in sorted(set(named)) if is_dotted(name)]
+def _named(space: Space) -> list[str]:
+    named = (registry.own_name(name) for field, registry in FIELDS.items() for name in _values(space, field))
+    return sorted({name for name in named if name is not None})
+
+
+def _values(space: Space, field: str) -> list[str]:
+    named = [str(value) for name, value in space.fixed if name == field]
+    return named + [str(choice) for p in space.parameters if p.name == field for choice in p.choices]

@@ -1,7 +1,13 @@
-"""Is the user's own code here the code the study began with? Another file on this node would be another result."""
+"""A check that code of the user's own, or of a plug-in, is the code the study began with."""
 
+from typing import Any
+
+from pdsearch.distillation.registry import losses
 from pdsearch.dotted import source_hash
 from pdsearch.errors import ConfigError
+from pdsearch.models import models
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import Registry
 from pdsearch.specs import TrialSpec
 
 __all__ = ["check_own_code"]
@@ -13,9 +19,18 @@ def check_own_code(spec: TrialSpec) -> None:
     Raises:
         ConfigError: A file differs, or cannot be imported here.
     """
-    named = [(spec.teacher.model, spec.teacher.code), (spec.student.model, spec.student.code)]
-    named += [(spec.prune.method, spec.prune.code)] if spec.prune else []
-    for name, code in (*named, (spec.distill.loss, spec.distill.code)):
-        if code and source_hash(name) != code:
+    named: list[tuple[Registry[Any], str, str]] = [
+        (models, spec.teacher.model, spec.teacher.code),
+        (models, spec.student.model, spec.student.code),
+        (losses, spec.distill.loss, spec.distill.code),
+    ]
+    named += [(methods, spec.prune.method, spec.prune.code)] if spec.prune else []
+    for registry, name, code in named:
+        if code and _hash(registry, name) != code:
             hint = "give every node the same file, e.g. by `ray job submit --working-dir`"
             raise ConfigError("its file is not the one the study was opened with", where=name, hint=hint)
+
+
+def _hash(registry: Registry[Any], name: str) -> str:
+    own = registry.own_name(name)
+    return source_hash(own) if own else ""
