@@ -20,6 +20,7 @@ from benchmarks.hardware import hardware, versions
 from benchmarks.replay import Way, replay
 from benchmarks.stopping import halving, mean
 from benchmarks.table import Table, read_table
+from pdsearch.objectives import Aims
 from pdsearch.search.confirm import leaders
 
 __all__ = ["main", "order"]
@@ -42,7 +43,7 @@ def order(table: Table) -> dict[Teacher, float]:
 def lead(seed: int, *, way: Way, table: Table, trials: int, workers: int) -> dict[str, float]:
     """Replay a search; return how its leaders agree with the table's, and the teachers it never tried."""
     trace = replay(table, way, seed=seed, workers=workers, enough=lambda t: len(t.played) >= trials)
-    found = leaders(trace.records, metric="student.val_accuracy", maximize=True)
+    found = leaders(trace.records, Aims())
     pruned = [_teacher(record.params) for record in found if "prune.ratio" in record.params]
     known = order(table)
     best, both = next(iter(known)), [teacher for teacher in known if teacher in pruned]

@@ -28,6 +28,7 @@ from pdsearch.search.history import History
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records
 from pdsearch.search.sampler import WindowedTPE, silence
+from pdsearch.search.stop import Stopper
 from pdsearch.specs import Json, derive_seed
 from pdsearch.stages.keys import teacher_config
 from pdsearch.trial_record import TrialRecord
@@ -152,7 +153,20 @@ def _ledger(table: Table, way: Way, seed: int, folder: Path) -> Ledger:
     ledger = Ledger(study, space, Records(folder / "trials"), kind="search", describe=describe, single=False)
     if way.rule is not None:
         study.pruner = way.rule()
+        ledger.stopper = _OptunaStopper(study)
     return ledger
+
+
+class _OptunaStopper(Stopper):
+    """Asks a study's own pruner."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        super().__init__(None, (), ())
+        self._study = study
+
+    def stops(self, trial: str, epoch: int, value: float) -> bool:  # noqa: ARG002 - the study was told of both
+        number = int(trial.rpartition("-")[2])
+        return self._study.pruner.prune(self._study, self._study.get_trials(deepcopy=False)[number])
 
 
 class _Workers:

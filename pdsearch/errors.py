@@ -8,6 +8,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "FailureLimitError",
+    "IncompleteError",
     "Interrupted",
     "PdsearchError",
     "StorageError",
@@ -66,6 +67,12 @@ class FailureLimitError(PdsearchError):
     """The search stopped because too many trials failed."""
 
     exit_code = 3
+
+
+class IncompleteError(PdsearchError):
+    """The run came to its end and lacks what it was to find: a trial that keeps the constraints, a confirmation."""
+
+    exit_code = 1
 
 
 class StudyHeldError(PdsearchError):

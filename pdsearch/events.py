@@ -75,7 +75,8 @@ class Outcome:
     """How a trial ended.
 
     Args:
-        state: "complete", "infeasible" (a constraint, before distillation) or "failed"; a runner adds "stopped".
+        state: "complete", "infeasible" (a constraint, before distillation) or "failed"; a runner adds "stopped", and a
+            constraint that is broken at the end makes of "complete" "infeasible".
         reason: Why, where it is not complete.
         values: Metrics by name, e.g. student.val_accuracy.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.

@@ -7,27 +7,15 @@ from typing import Any, Protocol
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.events import Event, Outcome
+from pdsearch.objectives import Aims, Constraint
 from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
 
-__all__ = ["LATENCY", "Job", "Limit", "Work", "job_from_json", "job_to_json", "refusal", "refused_by"]
+__all__ = ["LATENCY", "Job", "Work", "job_from_json", "job_to_json", "measures", "refusal", "refused_by"]
 
 LATENCY = "student.latency"
 """The metric that depends on the machine: measured only where somebody asks for it."""
 
 _FULL, _REFUSED = "full", "refused"
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A constraint on a metric: sign "<=" or ">=", and a number."""
-
-    metric: str
-    sign: str
-    bound: float
-
-    def broken(self, value: float) -> bool:
-        """Say whether a value breaks the constraint."""
-        return value > self.bound if self.sign == "<=" else value < self.bound
 
 
 @dataclass(frozen=True)
@@ -41,7 +29,7 @@ class Job:
         key: Key of the student, or of the teacher for a teacher's job.
         number: The Optuna trial's number, where it is one.
         params: What was sampled, by dotted name.
-        limits: Constraints, checked before distillation.
+        limits: Constraints; those on what is known before distillation are checked there, all at the end.
         measures: Metrics that an objective or a constraint wants and that nobody else pays for: "student.latency".
         decide_at: Epochs after which the driver decides whether it goes on; none for a job that is never stopped.
         test: It may open the test set, once, at its end.
@@ -54,7 +42,7 @@ class Job:
     key: str
     number: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Constraint, ...] = ()
     measures: tuple[str, ...] = ()
     decide_at: tuple[int, ...] = ()
     test: bool = False
@@ -86,6 +74,11 @@ class Work(Protocol):
         """Take a job's outcome; its record is on disk when this returns."""
 
 
+def measures(aims: Aims) -> tuple[str, ...]:
+    """Return what the trials of a study have to measure beside what is always known."""
+    return (LATENCY,) if LATENCY in aims.metrics else ()
+
+
 def refusal(error: StorageError) -> str:
     """Return the state of an outcome that stands for the storage's refusal: the job is asked again another time."""
     return _FULL if isinstance(error, StorageFullError) else _REFUSED
@@ -112,7 +105,7 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
         **{
             **value,
             "spec": spec_from_json(value["spec"]),
-            "limits": tuple(Limit(**limit) for limit in value["limits"]),
+            "limits": tuple(Constraint(**limit) for limit in value["limits"]),
             "measures": tuple(value["measures"]),
             "decide_at": tuple(value["decide_at"]),
         }

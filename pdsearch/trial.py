@@ -9,8 +9,9 @@ from pdsearch.data import Dataset
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.events import Event, Outcome, Progress, Ready
 from pdsearch.failing import is_out_of_gpu_memory, reason, write_log
-from pdsearch.jobs import LATENCY, Job, Limit
+from pdsearch.jobs import LATENCY, Job
 from pdsearch.models import count_params
+from pdsearch.objectives import Constraint
 from pdsearch.specs import Json, TrialSpec
 from pdsearch.stages import keys
 from pdsearch.stages.data import dataset
@@ -35,7 +36,7 @@ def run_trial(
     spec: TrialSpec,
     site: Site,
     *,
-    limits: tuple[Limit, ...] = (),
+    limits: tuple[Constraint, ...] = (),
     measures: tuple[str, ...] = (),
     test: bool = False,
 ) -> Generator[Event, None, Outcome]:
@@ -57,9 +58,8 @@ def run_trial(
     if LATENCY in measures:
         known[LATENCY] = latency_of(student, data, site)
     for limit in limits:
-        if limit.metric in known and limit.broken(known[limit.metric]):
-            why = f"{limit.metric} = {known[limit.metric]:.6g}, not {limit.sign} {limit.bound:.6g}"
-            return Outcome("infeasible", why, values=known)
+        if limit.metric in known and not limit.holds(known[limit.metric]):
+            return Outcome("infeasible", limit.complaint(known[limit.metric]), values=known)
     taught = yield from distill(spec, data, teacher, student, site)
     values = {**_measured("student", taught.val_accuracy), **known}
     tested = _tested(spec, data, teacher, student, site) if test else None

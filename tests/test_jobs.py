@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.jobs import Job, Limit, job_from_json, job_to_json
+from pdsearch.jobs import Job, job_from_json, job_to_json
+from pdsearch.objectives import Constraint
 from tests.search.played import ledger, searching, space
 from tests.stages.digits import ALONE, SPEC, job, pruned
 
@@ -13,7 +14,7 @@ WHOLE = job(
     pruned(SPEC, exclude=("a*", "b")),
     number=3,
     params={"prune.method": "magnitude", "distill.temperature": 4.5},
-    limits=(Limit("student.params", "<=", 1e4), Limit("student.flops", ">=", 1.0)),
+    limits=(Constraint("student.params", "<=", 1e4), Constraint("student.flops", ">=", 1.0)),
     decide_at=(1, 3),
     test=True,
     baselines={"alone": "c" * 64},
@@ -30,11 +31,3 @@ def test_a_job_of_a_ledger_survives_it_too(tmp_path: Path) -> None:
     asked = ledger(space(tmp_path, search=halving, constraints=["student.params <= 1e9"])).ask()
     assert asked is not None
     assert job_from_json(json.loads(json.dumps(job_to_json(asked)))) == asked
-
-
-@pytest.mark.parametrize(
-    ("sign", "value", "broken"),
-    [("<=", 5.0, False), ("<=", 5.1, True), (">=", 5.0, False), (">=", 4.9, True)],
-)
-def test_a_limit_is_broken_beyond_its_bound(sign: str, value: float, broken: bool) -> None:
-    assert Limit("m", sign, 5.0).broken(value) == broken

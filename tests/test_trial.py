@@ -10,7 +10,7 @@ import pytest
 from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Ready
-from pdsearch.jobs import Limit
+from pdsearch.objectives import Constraint
 from pdsearch.search.confirm import _finalist
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.stages import keys
@@ -130,7 +130,7 @@ def test_the_test_set_is_opened_only_where_it_may_be(here: Site) -> None:
 
 
 def test_a_student_too_large_costs_no_epoch_of_distillation(here: Site) -> None:
-    _, outcome = run(SPEC, here, limits=(Limit("student.params", "<=", 10.0),))
+    _, outcome = run(SPEC, here, limits=(Constraint("student.params", "<=", 10.0),))
     assert outcome.state == "infeasible"
     assert "student.params" in str(outcome.reason)
     assert "distill" not in outcome.epochs
@@ -223,7 +223,7 @@ def test_latency_is_measured_where_it_is_asked_for_and_once_per_shape(here: Site
 
 
 def test_a_student_that_is_too_slow_costs_no_epoch(here: Site) -> None:
-    limit = Limit("student.latency", "<=", 1e-9)
+    limit = Constraint("student.latency", "<=", 1e-9)
     events, outcome = run(ALONE, here, limits=(limit,), measures=("student.latency",))
     assert outcome.state == "infeasible"
     assert "student.latency" in str(outcome.reason)

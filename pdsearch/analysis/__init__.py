@@ -7,6 +7,7 @@ from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.row import Row
+from pdsearch.analysis.shortfall import shortfall
 from pdsearch.analysis.statistics import Estimate, Gain, holm, mean_interval, paired_gain
 from pdsearch.analysis.table import Study, read_study, write_parquet
 
@@ -38,6 +39,7 @@ __all__ = [
     "percent",
     "rank_teachers",
     "read_study",
+    "shortfall",
     "show_estimate",
     "show_gain",
     "write_parquet",

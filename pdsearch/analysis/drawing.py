@@ -6,12 +6,16 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pdsearch.analysis.row import Row
+from pdsearch.objectives import counts
 
-__all__ = ["COLOURS", "GREY", "coloured", "drawn", "points", "searched"]
+__all__ = ["COLOURS", "GREY", "STATES", "coloured", "drawn", "points", "searched"]
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 GREY = "#8c8c8c"
+STATES = ("complete", "stopped", "infeasible")
+"""Of trials that reached an epoch."""
+
 _LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 20, "b": 50}, "height": 420}
 
 
@@ -33,7 +37,7 @@ def drawn(traces: Iterable[Any], x: str, y: str, **more: Any) -> go.Figure:
 
 def searched(rows: Sequence[Row]) -> list[Row]:
     """Return the search trials that reached an epoch, by id."""
-    ended = [row for row in rows if row.kind == "search" and row.state in ("complete", "stopped")]
+    ended = [row for row in rows if row.kind == "search" and counts(row.state)]
     return sorted((row for row in ended if row.val_accuracy is not None), key=lambda row: row.id)
 
 
@@ -43,7 +47,7 @@ def coloured(groups: Mapping[str, list[Row]]) -> Iterable[tuple[str, tuple[str, 
 
 
 def points(name: str, rows: Sequence[Row], x: Sequence[Any] | None, colour: str) -> go.Scatter:
-    """Return dots; trials stopped early are hollow, for their accuracy is that of fewer epochs."""
+    """Return dots: hollow for trials that were stopped early, after fewer epochs; crosses for infeasible ones."""
     return go.Scatter(
         x=[row.number for row in rows] if x is None else list(x),
         y=[100 * (row.val_accuracy or 0.0) for row in rows],
@@ -56,4 +60,4 @@ def points(name: str, rows: Sequence[Row], x: Sequence[Any] | None, colour: str)
 
 
 def _symbol(row: Row) -> str:
-    return "circle" if row.state == "complete" else "circle-open"
+    return {"complete": "circle", "infeasible": "x"}.get(row.state, "circle-open")

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pdsearch.analysis.ranked import Leader, Ranked
+from pdsearch.analysis.shortfall import nearest_trial
 from pdsearch.analysis.statistics import Gain
 from pdsearch.analysis.table import Study
+from pdsearch.objectives import VAL_ACCURACY, Aims
 
 __all__ = ["footer"]
 
@@ -20,12 +22,25 @@ def footer(study: Study, rows: Sequence[Ranked], leader: Leader | None) -> tuple
     """
     confirmed = [row for row in rows if row.confirmed]
     led = (leader.sentence,) if leader else ()
-    parts = (_order(rows, confirmed), led, _varied(confirmed), _intervals(confirmed), _baselines(confirmed))
+    parts = (
+        _order(study, rows, confirmed),
+        led,
+        _varied(confirmed),
+        _intervals(confirmed),
+        _baselines(confirmed),
+    )
     sentences = [sentence for part in parts for sentence in part]
-    return (*sentences, *_unconfirmed(rows), *_lost(study))
+    return (*sentences, *_infeasible(confirmed), *_unconfirmed(rows), *_lost(study))
 
 
-def _order(rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]:
+def _measure(aims: Aims) -> str:
+    first = aims.objectives[0]
+    if first.metric == VAL_ACCURACY:
+        return "the mean validation accuracy"
+    return f"{first.metric}, which the study {first.goal}s, and then by the mean validation accuracy"
+
+
+def _order(study: Study, rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]:
     if any(row.val is None for row in confirmed):
         yield (
             "There are no validation images: nothing was selected, and every configuration is a line. The highest of "
@@ -33,7 +48,7 @@ def _order(rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]
         )
     elif confirmed:
         yield (
-            "Ordered by the mean validation accuracy of the confirmation students; "
+            f"Ordered by {_measure(study.aims)} of the confirmation students; "
             "test accuracies play no part in the order."
         )
     elif any(row.once for row in rows):
@@ -105,6 +120,12 @@ def _is_sure_of_nothing(gain: Gain | None) -> bool:
     return gain is not None and gain.estimate.n > 1 and gain.estimate.low is None
 
 
+def _infeasible(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    for row in confirmed:
+        if row.broken is not None and row.role != "alone":
+            yield f"{row.label} has no rank and is not exported: its students' mean breaks a constraint, {row.broken}."
+
+
 def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
     count = sum(not row.confirmed for row in rows)
     if count and count < len(rows):
@@ -112,6 +133,9 @@ def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
 
 
 def _lost(study: Study) -> Iterator[str]:
+    missed = nearest_trial(study)
+    if missed:
+        yield f"{missed[0].upper()}{missed[1:]}."
     states = Counter(row.state for row in study.rows)
     for state in ("failed", "infeasible"):
         if states[state]:

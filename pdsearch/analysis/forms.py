@@ -185,7 +185,7 @@ def _flat(row: Ranked) -> dict[str, Any]:
     student = ("student_model", "student_params", "student_flops", "key")
     flat = {name: getattr(row, name) for name in plain}
     flat |= {name: getattr(row.best, name) for name in (*best, *student)}
-    flat |= {"teacher_val": row.teacher_val, "teacher_test": row.teacher_test}
+    flat |= {"broken": row.broken, "teacher_val": row.teacher_val, "teacher_test": row.teacher_test}
     flat |= {**_flat_estimate("val", row.val), **_flat_estimate("test", row.test)}
     for metric, gains in (("val", row.gains_val), ("test", row.gains_test)):
         for question in QUESTIONS:

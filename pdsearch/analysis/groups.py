@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.row import Row, measured
+from pdsearch.objectives import Aims
 
 __all__ = [
     "METRICS",
@@ -61,6 +62,12 @@ class Group:
         """Whether validation images were cut off, by which configurations can be chosen."""
         return self.first.val_accuracy is not None
 
+    def means(self) -> dict[str, float]:
+        """Return every metric that all its students have, averaged over them."""
+        found = [measured(row) for row in self.rows.values()]
+        shared = set.intersection(*(set(values) for values in found))
+        return {name: math.fsum(values[name] for values in found) / len(found) for name in sorted(shared)}
+
     def values(self, metric: Metric) -> dict[Seeds, float]:
         """Return a metric by seeds, where it was measured."""
         found = {seeds: getattr(row, metric) for seeds, row in self.rows.items()}
@@ -87,11 +94,11 @@ def confirmed_groups(rows: Iterable[Row]) -> list[Group]:
     ]
 
 
-def search_trials(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the search and baseline trials that reached an epoch, by teacher configuration."""
+def search_trials(rows: Iterable[Row], aims: Aims) -> dict[str, list[Row]]:
+    """Return the feasible search and baseline trials that reached an epoch, by teacher configuration."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id):
-        ended = row.state in ("complete", "stopped") and _measured(row)
+        ended = row.state in ("complete", "stopped") and _measured(row) and aims.feasible(measured(row))
         if row.kind in ("search", "baseline") and ended and row.teacher_config:
             found[row.teacher_config].append(row)
     return dict(found)

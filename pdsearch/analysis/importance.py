@@ -84,7 +84,9 @@ def importances(rows: Sequence[Row], *, seed: int = 0) -> Importances:
 
 
 def _counts(row: Row) -> bool:
-    return row.kind == "search" and row.state == "complete" and row.val_accuracy is not None
+    # One that breaks a constraint has been trained as long, and tells as much.
+    whole = row.state in ("complete", "infeasible")
+    return row.kind == "search" and whole and row.val_accuracy is not None
 
 
 def _columns(params: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Matrix]]:

@@ -1,18 +1,18 @@
 """Which trials are not beaten in every respect? The non-dominated front over two objectives or more."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.row import Row, measured
 from pdsearch.analysis.table import Study
 from pdsearch.errors import ConfigError
+from pdsearch.objectives import Aims, weighed
 
 __all__ = ["Front", "front", "pareto_front"]
 
-_GOALS = {"maximize": 1.0, "minimize": -1.0}
+_GOALS = ("maximize", "minimize")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def front(points: Sequence[Sequence[float]], goals: Sequence[str]) -> list[int]:
         raise ConfigError(f"unknown goal {unknown[0]!r}", hint="use maximize or minimize")
     if not points:
         return []
-    values = np.asarray(points, dtype=np.float64) * np.array([_GOALS[goal] for goal in goals])
+    values = np.asarray(points, dtype=np.float64) * np.array([weighed(1.0, goal) for goal in goals])
     return [place for place, value in enumerate(values) if not _dominated(value, values)]
 
 
@@ -61,7 +61,7 @@ def _dominated(
 
 
 def pareto_front(study: Study, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
-    """Return the front of a study's complete search trials.
+    """Return the front of a study's complete search trials; one that breaks a constraint is none of them.
 
     Args:
         study: See `read_study`.
@@ -70,26 +70,24 @@ def pareto_front(study: Study, objectives: Sequence[tuple[str, str]] | None = No
     Raises:
         ConfigError: There are fewer than two objectives.
     """
-    chosen = tuple(objectives if objectives is not None else _own(study.about))
+    chosen = tuple(objectives if objectives is not None else _own(study.aims))
     if len(chosen) < 2:
         hint = "search with several `objectives`; `pdsearch rank --rows FILE` writes all metrics of any study"
         raise ConfigError("a front needs two objectives or more", hint=hint)
-    rows = sorted((row for row in study.rows if _counts(row)), key=lambda row: row.id)
-    metrics = [json.loads(row.values) for row in rows]
+    rows = sorted((row for row in study.rows if _is_eligible(row, study.aims)), key=lambda row: row.id)
+    metrics = [measured(row) for row in rows]
     whole = [place for place, found in enumerate(metrics) if all(metric in found for metric, _ in chosen)]
     points = [[metrics[place][metric] for metric, _ in chosen] for place in whole]
     kept = [whole[place] for place in front(points, [goal for _, goal in chosen])]
-    sign = -_GOALS[chosen[0][1]]
-    kept.sort(key=lambda place: (sign * metrics[place][chosen[0][0]], rows[place].id))
+    metric, goal = chosen[0]
+    kept.sort(key=lambda place: (-weighed(metrics[place][metric], goal), rows[place].id))
     left_out = tuple(row for place, row in enumerate(rows) if place not in set(whole))
     return Front(study.name, chosen, tuple(rows[place] for place in kept), left_out)
 
 
-def _counts(row: Row) -> bool:
-    return row.kind in ("search", "baseline") and row.state == "complete"
+def _is_eligible(row: Row, aims: Aims) -> bool:
+    return row.kind in ("search", "baseline") and row.state == "complete" and aims.feasible(measured(row))
 
 
-def _own(about: Mapping[str, object]) -> list[tuple[str, str]]:
-    space = about.get("space")
-    objectives = space.get("objectives", []) if isinstance(space, Mapping) else []
-    return [(objective["metric"], objective["goal"]) for objective in objectives]
+def _own(aims: Aims) -> list[tuple[str, str]]:
+    return [(objective.metric, objective.goal) for objective in aims.objectives]

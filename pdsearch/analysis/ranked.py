@@ -28,8 +28,8 @@ class Ranked:
     Args:
         role: "teacher" (pruned), "unpruned" (at its own best configuration) or "alone" (the student).
         label: Name for a person, unique in the ranking.
-        rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, and where there are
-            no validation images to rank by.
+        rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, for those whose
+            students break a constraint, and where there are no validation images to rank by.
         best: The trial that stands for the best configuration; of the lowest seeds where it was confirmed.
         trials: Search trials with this teacher that finished or were stopped early.
         rung: Most epochs a search trial with this teacher reached.
@@ -42,6 +42,7 @@ class Ranked:
         seeds: Confirmation students.
         teacher_seeds: Teachers among them.
         settings: Configurations confirmed with this teacher; the best one stands here.
+        broken: What breaks a constraint: a mean over the confirmation students; such a line is not exported.
         gains_val: Gains in validation accuracy by question (`QUESTIONS`).
         gains_test: Gains in test accuracy by question.
     """
@@ -61,6 +62,7 @@ class Ranked:
     seeds: int = 0
     teacher_seeds: int = 0
     settings: int = 0
+    broken: str | None = None
     gains_val: Mapping[str, Gain | None] = field(default_factory=dict)
     gains_test: Mapping[str, Gain | None] = field(default_factory=dict)
 
@@ -107,7 +109,7 @@ class Ranking:
 
     Args:
         study: Name of the study.
-        rows: Confirmed lines in order, then unconfirmed ones.
+        rows: Confirmed lines in order, those that break a constraint last, then unconfirmed ones.
         footer: Sentences a reader needs to read the numbers right.
         leader: What the first teacher's students show; None where no teacher has a rank, or none is pruned.
     """
@@ -118,5 +120,5 @@ class Ranking:
     leader: Leader | None = None
 
     def top(self, k: int) -> tuple[Ranked, ...]:
-        """Return the k best teachers: confirmed ones by rank, then unconfirmed ones."""
-        return tuple(row for row in self.rows if row.role != "alone")[:k]
+        """Return the k best teachers: confirmed ones by rank, then unconfirmed ones; none that breaks a constraint."""
+        return tuple(row for row in self.rows if row.role != "alone" and row.broken is None)[:k]

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 from pdsearch.analysis.footer import footer
 from pdsearch.analysis.gains import Families, all_gains
@@ -11,52 +12,77 @@ from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, r
 from pdsearch.analysis.labels import unique_labels
 from pdsearch.analysis.leader import leader
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.row import Row, measured
 from pdsearch.analysis.statistics import Estimate, mean_interval
 from pdsearch.analysis.table import Study
+from pdsearch.objectives import VAL_ACCURACY, Aims
 
 __all__ = ["rank_teachers"]
+
+Values: TypeAlias = Mapping[str, float]
 
 
 def rank_teachers(study: Study) -> Ranking:
     """Rank a study's teachers; the order of its records does not matter.
 
-    Confirmed teachers come first, ordered by the mean validation accuracy of their students (never by test),
-    then unconfirmed ones by the epochs their trials reached and their best validation accuracy. A study without
-    validation images selected nothing: each configuration is a line, without a rank, the highest test accuracy first.
+    Confirmed teachers come first, ordered by the study's first objective over their students, usually the mean
+    validation accuracy (never test), then unconfirmed ones by the epochs their trials reached and their best trial
+    there. Trials that break a constraint are left out; of confirmed students it is the mean that breaks one, and such a
+    line stands below the others, without a rank. A study without validation images selected nothing: each configuration
+    is a line, without a rank, the highest test accuracy first.
 
     Args:
         study: See `read_study`.
     """
-    groups, trials = confirmed_groups(study.rows), search_trials(study.rows)
-    best = _best_groups(groups)
+    aims = study.aims
+    groups, trials = confirmed_groups(study.rows), search_trials(study.rows, aims)
+    values = {group.setting: _values(group, study.rows) for group in groups}
+    best = _best_groups(groups, aims, values)
     gains: dict[Metric, Families] = {metric: all_gains(best, groups, metric) for metric in METRICS}
     tried = Counter(group.teacher for group in groups)
-    confirmed = [replace(_confirmed(group, trials, gains), settings=tried[group.teacher]) for group in best]
-    confirmed = _ordered(confirmed)
+    confirmed = [
+        replace(
+            _confirmed(group, trials, gains),
+            settings=tried[group.teacher],
+            broken=aims.verdict("complete", values[group.setting])[1],
+        )
+        for group in best
+    ]
+    confirmed = _ordered(confirmed, aims, values)
     seen = {group.teacher for group in best}
-    waiting = [_unconfirmed(rows) for teacher, rows in trials.items() if teacher not in seen]
-    waiting.sort(key=lambda row: (-row.rung, -(row.search_best or 0.0), row.best.id))
+    waiting = [_unconfirmed(rows, aims) for teacher, rows in trials.items() if teacher not in seen]
+    waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(measured(row.best))), row.best.id))
     rows = unique_labels([*confirmed, *waiting])
     first = leader(rows)
     return Ranking(study.name, rows, footer(study, rows, first), first)
 
 
-def _best_groups(groups: Iterable[Group]) -> list[Group]:
+def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
+    """Return the metrics of a confirmed configuration: means over its students, else those of its search trials."""
+    known = group.means()
+    accuracy = _estimate(group, "val_accuracy")
+    known |= {VAL_ACCURACY: accuracy.mean} if accuracy else {}
+    for row in rows:
+        if row.number is not None and row.setting == group.setting and row.state == "complete":
+            known = {**measured(row), **known}
+    return known
+
+
+def _best_groups(groups: Iterable[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
     # A teacher may have several confirmed configurations: its own best, and others' configurations it is
-    # the baseline of. Those with most seeds compete by validation accuracy; without it all of them stand.
+    # the baseline of. Those with most seeds compete as trials do; without validation all of them stand.
     found: dict[tuple[str | None, str], Group] = {}
+
+    def strength(group: Group) -> tuple[Any, ...]:
+        known = values[group.setting]
+        return len(group.rows), aims.feasible(known), aims.merit(known)
+
     for group in groups:
         place = group.teacher, "" if group.validated else group.setting
         held = found.get(place)
-        if held is None or _strength(group) > _strength(held):
+        if held is None or strength(group) > strength(held):
             found[place] = group
     return list(found.values())
-
-
-def _strength(group: Group) -> tuple[int, float]:
-    val = _estimate(group, "val_accuracy")
-    return len(group.rows), val.mean if val else 0.0
 
 
 def _estimate(group: Group, metric: Metric) -> Estimate | None:
@@ -81,10 +107,10 @@ def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping
     )
 
 
-def _unconfirmed(trials: Sequence[Row]) -> Ranked:
+def _unconfirmed(trials: Sequence[Row], aims: Aims) -> Ranked:
     rung = max(row.epochs for row in trials)
     best = max(
-        (row for row in trials if row.epochs == rung), key=lambda row: (row.val_accuracy or 0.0, row.id)
+        (row for row in trials if row.epochs == rung), key=lambda row: (aims.merit(measured(row)), row.id)
     )
     values = {row.teacher_seed: row.teacher_val_accuracy for row in trials}
     return replace(_searched(trials, best), role=role_of(best), teacher_val=_mean(values))
@@ -109,11 +135,19 @@ def _mean(by_seed: Mapping[int | None, float | None]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _ordered(rows: list[Ranked]) -> list[Ranked]:
-    rows.sort(key=lambda row: (-_height(row), row.best.teacher_config or "", row.best.id))
-    teachers = [row for row in rows if row.role != "alone" and row.val]
+def _ordered(rows: list[Ranked], aims: Aims, values: Mapping[str, Values]) -> list[Ranked]:
+    def place(row: Ranked) -> tuple[Any, ...]:
+        order = _worst_first(aims.merit(values[row.best.setting])) if row.val else (-_height(row),)
+        return row.broken is not None, *order, row.best.teacher_config or "", row.best.id
+
+    rows.sort(key=place)
+    teachers = [row for row in rows if row.role != "alone" and row.val and row.broken is None]
     ranks = {id(row): rank for rank, row in enumerate(teachers, start=1)}
     return [replace(row, rank=ranks.get(id(row))) for row in rows]
+
+
+def _worst_first(merit: Iterable[float]) -> tuple[float, ...]:
+    return tuple(-value for value in merit)
 
 
 def _height(row: Ranked) -> float:

@@ -1,15 +1,18 @@
 """A finished trial as one row: its columns and what they mean."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pdsearch.codec import encode
+from pdsearch.objectives import Aims
 from pdsearch.specs import Json, canonical_json, digest
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Row", "row_from_record"]
+__all__ = ["Row", "measured", "row_from_record"]
 
+_NONE = Aims()
 _SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}
 _LOCATED = {"data": ("source", "root")}
 
@@ -31,7 +34,7 @@ class Row:
         "Hash of the configuration without the student's seeds: what baselines are paired by."
     )
     setting: str = column("Hash of the configuration without any seed: what is averaged over seeds.")
-    state: str = column("`complete`, `stopped` (early), `infeasible` or `failed`.")
+    state: str = column("`complete`, `stopped` (early), `infeasible` (it broke a constraint) or `failed`.")
     reason: str | None = column("Why the trial is not complete.")
     teacher_config: str | None = column("Hash of the pruned teacher's configuration without its seed.")
     teacher_key: str | None = column("Key of the pruned teacher's artifact.")
@@ -79,10 +82,26 @@ class Row:
     spec: str = column("The whole configuration, as JSON.")
 
 
-def row_from_record(record: TrialRecord) -> Row:
-    """Flatten one finished record."""
+def measured(row: Row) -> dict[str, float]:
+    """Return a trial's metrics by name."""
+    values: dict[str, float] = json.loads(row.values)
+    return values
+
+
+def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
+    """Flatten one finished record.
+
+    Args:
+        record: The record.
+        aims: Of its study: a sampled trial that breaks a constraint is infeasible, also where an older version called
+            it complete.
+    """
     parts = (_identity, _teacher, _student, _cost)
-    return Row(**{name: value for part in parts for name, value in part(record).items()})
+    row = Row(**{name: value for part in parts for name, value in part(record).items()})
+    if record.number is None:
+        return row
+    state, reason = aims.verdict(record.state, record.values, record.reason)
+    return replace(row, state=state, reason=reason)
 
 
 def setting_of(spec: Mapping[str, Any]) -> str:

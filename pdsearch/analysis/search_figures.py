@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pdsearch.analysis.drawing import COLOURS, GREY, coloured, drawn, points, searched
+from pdsearch.analysis.drawing import COLOURS, GREY, STATES, coloured, drawn, points, searched
 from pdsearch.analysis.row import Row
 
 __all__ = ["by_parameter", "by_sparsity", "history"]
@@ -29,7 +29,8 @@ def history(rows: Sequence[Row]) -> go.Figure | None:
     )
     dots = (
         points(state, [row for row in found if row.state == state], None, colour)
-        for colour, state in zip(COLOURS, ("complete", "stopped"), strict=False)
+        for colour, state in zip(COLOURS, STATES, strict=False)
+        if any(row.state == state for row in found)
     )
     whole = {"tickformat": "d"}
     return drawn([line, *dots], "trial", "validation accuracy of the student, %", xaxis=whole)
@@ -68,7 +69,7 @@ def _slice(name: str, found: Sequence[tuple[Row, Any]]) -> go.Figure:
     shown = [(row, value if numeric else _text(value)) for row, value in found]
     traces = (
         points(state, [row for row, _ in part], [value for _, value in part], colour)
-        for colour, state in zip(COLOURS, ("complete", "stopped"), strict=False)
+        for colour, state in zip(COLOURS, STATES, strict=False)
         if (part := [item for item in shown if item[0].state == state])
     )
     return drawn(traces, name, "validation accuracy, %", height=320)

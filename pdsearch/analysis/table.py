@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from pdsearch.analysis.row import Row, row_from_record
 from pdsearch.durable import storage_errors
+from pdsearch.objectives import Aims
 from pdsearch.records import Broken, read_finished
 from pdsearch.storage import Place, place
 from pdsearch.studies import description
@@ -31,6 +32,12 @@ class Study:
     rows: tuple[Row, ...]
     broken: tuple[Broken, ...] = ()
 
+    @property
+    def aims(self) -> Aims:
+        """The objectives and constraints it was searched with."""
+        space = self.about.get("space")
+        return Aims.of(space) if isinstance(space, Mapping) else Aims()
+
 
 def read_study(folder: str | Place) -> Study:
     """Read a study's folder, in place or copied.
@@ -41,8 +48,11 @@ def read_study(folder: str | Place) -> Study:
     """
     folder = place(folder)
     about = description(folder)
+    aims = Aims.of(about["space"])
     records = read_finished(folder / "trials", about["space"])
-    rows = sorted(map(row_from_record, records.found.values()), key=lambda row: row.id)
+    rows = sorted(
+        (row_from_record(record, aims) for record in records.found.values()), key=lambda row: row.id
+    )
     return Study(about["study"], about, tuple(rows), records.broken)
 
 

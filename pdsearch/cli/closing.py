@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, write_parquet
+from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, shortfall, write_parquet
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.rank import print_ranking
 from pdsearch.cli.tally import Tally, duration
+from pdsearch.errors import IncompleteError
 from pdsearch.search.study import Study
 from pdsearch.space.points import points_of
 from pdsearch.storage import Place, Remote, replace
@@ -26,6 +27,9 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
         study: What was run.
         tally: What this run did.
         again: The command that goes on with the study, but for how many trials it asks for.
+
+    Raises:
+        IncompleteError: No trial keeps the constraints.
     """
     found = read_study(study.folder)
     _write_table(study, found.rows)
@@ -33,8 +37,16 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
     ranking = rank_teachers(found)
     print_ranking(ranking)
     finished, space = study.agenda.records.finished, study.agenda.space
-    best = _best(ranking) if space.parameters and space.validated else _only(finished)
-    print_lines(["", *best, "", *_spent(tally), "", *_next(study, again)])
+    missed = shortfall(found, ranking)
+    if not (space.parameters and space.validated):
+        best = _only(finished)
+    else:
+        best = ["no configuration keeps the constraints"] if missed else _best(ranking)
+    print_lines(["", *best, "", *_spent(tally), "", *_next(study, again, whole=not missed)])
+    if missed:
+        on = "" if _is_searched_through(study) else "search on, as the line above says; or "
+        hint = f"{on}loosen the constraint or widen the space, in a study of another name"
+        raise IncompleteError(missed, hint=hint)
 
 
 def _best(ranking: Ranking) -> list[str]:
@@ -81,7 +93,7 @@ def _spent(tally: Tally) -> list[str]:
     ]
 
 
-def _next(study: Study, again: str) -> list[str]:
+def _next(study: Study, again: str, *, whole: bool) -> list[str]:
     folder, space = _short(study.folder), study.agenda.space
     front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
     trials_of, table = _short(study.folder / "trials"), _short(study.folder / "results.parquet")
@@ -92,7 +104,11 @@ def _next(study: Study, again: str) -> list[str]:
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
         *([front] if len(space.objectives) > 1 else []),
         f"  pdsearch report {folder}                the same as one page, with figures",
-        f"  pdsearch export {folder} --out best     the best configurations and students",
+        *(
+            [f"  pdsearch export {folder} --out best     the best configurations and students"]
+            if whole
+            else []
+        ),
         *_further(study, again),
     ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pdsearch.events import Outcome
 from pdsearch.jobs import Job
+from pdsearch.objectives import counts
 from pdsearch.specs import Params
 from pdsearch.trial_record import TrialRecord
 
@@ -52,12 +53,14 @@ class Tally:
         if self.counts(job, record):
             self.done += 1
         value = None if record is None else record.values.get("student.val_accuracy")
-        if job.kind == "search" and value is not None and (self.best is None or value > self.best[0]):
+        if record is None or job.kind != "search" or record.state not in ("complete", "stopped"):
+            return
+        if value is not None and (self.best is None or value > self.best[0]):
             self.best = (value, job.id)
 
     def counts(self, job: Job, record: TrialRecord | None) -> bool:
         """Say whether a job counts towards the phase's total."""
-        return job.kind != "search" or (record is not None and record.state != "failed")
+        return job.kind != "search" or (record is not None and counts(record.state))
 
     def left_s(self) -> float | None:
         """Return an estimate of the seconds left in the phase, from its jobs so far."""
@@ -103,6 +106,8 @@ def ending(outcome: Outcome, record: TrialRecord | None) -> str:
     shown = f"val {100 * value:.2f} %" if value is not None else (record.reason or "done")
     if value is None and tested:
         shown = f"test {100 * tested['student.accuracy']:.2f} %"
+    if state == "infeasible":
+        return f"infeasible: {record.reason}"
     return f"{shown}  stopped at epoch {len(record.reports)}" if state == "stopped" else shown
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import Ranked, Ranking, Row, as_plain, rank_teachers, read_study
+from pdsearch.analysis import Ranked, Ranking, Row, as_plain, rank_teachers, read_study, shortfall
 from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError
@@ -92,7 +92,9 @@ def export_study(
     ranking = rank_teachers(study)
     chosen = ranking.top(top)
     if not chosen:
-        raise ConfigError("the study has no finished trial to export", where=str(folder), hint="run it first")
+        missed = shortfall(study, ranking)
+        hint = "search on, or loosen the constraint in a study of another name" if missed else "run it first"
+        raise ConfigError(missed or "the study has no finished trial to export", where=str(folder), hint=hint)
     kept = resolved(artifacts) if artifacts else resolved(folder).parent / "artifacts"
     if any(row.best.student_artifact for row in chosen) and not subfolders(kept):
         hint = (

@@ -59,7 +59,9 @@ def _same(seen: dict[str, Seen], found: Found, metrics: Sequence[str]) -> Iterat
 def _best(seen: dict[str, Seen], found: Found, metric: str, goal: str) -> Iterator[Broken]:
     best = max if goal == "maximize" else min
     ours = best((t.values[0] for t in seen.values() if t.state == "complete" and t.values), default=None)
-    records = [r for r in found.finished.values() if r.state == "complete" and r.number is not None]
-    theirs = best((float(record.values[metric]) for record in records), default=None)
+    ended = [told(record, [metric]) for record in found.finished.values() if record.number is not None]
+    theirs = best(
+        (one.values[0] for one in ended if one.state.name == "COMPLETE" and one.values), default=None
+    )
     if ours != theirs:
         yield Broken("best", f"{ours} in the study, {theirs} over the records", metric, mended=True)

@@ -8,9 +8,11 @@ unpruned teachers' own best configurations run as well.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from pdsearch.objectives import Aims
 from pdsearch.space import Space
 from pdsearch.space.points import MOST_CONFIGURATIONS, points_of
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.stages.keys import teacher_config
 from pdsearch.trial_record import TrialRecord
 
 __all__ = [
@@ -31,17 +33,20 @@ class Finalist:
     shape: StudentSpec
 
 
-def leaders(records: Iterable[TrialRecord], *, metric: str, maximize: bool) -> list[TrialRecord]:
-    """Return the best trial of each teacher, best teacher first: by epochs reached, then by value."""
+def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
+    """Return the best feasible trial of each teacher, best teacher first: by epochs reached, then by merit.
+
+    A teacher is what its configuration says but for the seed: architecture, augmentation, training and pruning.
+    """
     best: dict[str, TrialRecord] = {}
 
-    def rank(record: TrialRecord) -> tuple[int, float]:
-        value = float(record.values[metric])
-        return len(record.reports), value if maximize else -value
+    def rank(record: TrialRecord) -> tuple[int, tuple[float, ...]]:
+        return len(record.reports), aims.merit(record.values)
 
     for record in records:
-        known = record.teacher is not None and record.student is not None and metric in record.values
-        if record.teacher is None or not known or record.state not in ("complete", "stopped"):
+        known = record.student is not None and aims.objectives[0].metric in record.values
+        ended = record.state in ("complete", "stopped") and aims.feasible(record.values)
+        if record.teacher is None or not (known and ended):
             continue
         teacher = record.teacher.config
         if teacher not in best or rank(record) > rank(best[teacher]):
@@ -50,17 +55,19 @@ def leaders(records: Iterable[TrialRecord], *, metric: str, maximize: bool) -> l
 
 
 def finalists(
-    records: Iterable[TrialRecord], *, teachers: int, metric: str, maximize: bool
+    records: Iterable[TrialRecord], *, teachers: int, aims: Aims
 ) -> tuple[list[Finalist], list[Finalist]]:
-    """Return the leading pruned teachers' finalists, and the best of the unpruned teachers they are compared with.
+    """Return the leading pruned teachers' finalists, and those of the unpruned teachers that stand beside them.
 
-    These are the dense teachers the finalists were pruned from, and the one that taught best, where they were tried.
+    These are the dense teachers the finalists were pruned from, the one that taught best, and where fewer teachers than
+    wanted were pruned, as many of the leading ones as are lacking.
     """
-    ranked = leaders(records, metric=metric, maximize=maximize)
+    ranked = leaders(records, aims)
     chosen = [_finalist(record) for record in ranked if _is_pruned(record)][:teachers]
     dense = [_finalist(record) for record in ranked if not _is_pruned(record)]
-    sources = {_source(finalist) for finalist in [*dense[:1], *chosen]}
-    return chosen, [finalist for finalist in dense if _source(finalist) in sources]
+    sources = set(map(_source, chosen))
+    leading = dense[: max(1, teachers - len(chosen))]
+    return chosen, [finalist for finalist in dense if finalist in leading or _source(finalist) in sources]
 
 
 def configurations(space: Space) -> list[TrialSpec]:
@@ -75,8 +82,9 @@ def everyone(specs: Iterable[TrialSpec]) -> list[Finalist]:
     return [Finalist(spec, spec.student) for spec in specs]
 
 
-def _source(finalist: Finalist) -> TeacherSpec:
-    return replace(finalist.spec.teacher, seed=0)
+def _source(finalist: Finalist) -> str:
+    """Return the configuration of the dense teacher."""
+    return teacher_config(replace(finalist.spec, prune=None))
 
 
 def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:

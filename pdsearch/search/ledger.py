@@ -11,15 +11,16 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import LATENCY, Job, Limit
+from pdsearch.jobs import Job, measures
+from pdsearch.objectives import counts
 from pdsearch.search.describe import Description
 from pdsearch.search.history import History
 from pdsearch.search.records import Live, Records
 from pdsearch.search.retell import as_trial
 from pdsearch.search.sampler import sampler
-from pdsearch.search.stop import pruner, rungs
+from pdsearch.search.stop import Stopper, rungs
 from pdsearch.search.suggest import suggest
-from pdsearch.search.told import INTERRUPTED
+from pdsearch.search.told import INTERRUPTED, reported
 from pdsearch.space import Space
 from pdsearch.space.points import points_of
 from pdsearch.specs import derive_seed
@@ -57,9 +58,13 @@ class Ledger:
         self.kind, self.describe, self.single = kind, describe, single
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
-        self.study.pruner = pruner(space.search.stop)
+        self.stopper = Stopper(space.search.stop, space.objectives, self._own_records())
         self._history = History(study)
         self._mend()
+
+    @property
+    def _metrics(self) -> list[str]:
+        return [objective.metric for objective in self.space.objectives]
 
     @property
     def finished(self) -> int:
@@ -110,18 +115,20 @@ class Ledger:
     def tell(self, job: Job, event: Event) -> bool:
         """Take an event; True when the trial is to be stopped early."""
         heard_first = self.live[job.id].note(event)
-        if not heard_first or not isinstance(event, Report) or len(self.space.objectives) > 1:
+        if not heard_first or not isinstance(event, Report):
             return False
         if event.val_accuracy is None:  # No validation images: nothing is compared.
             return False
-        trial = self._trials[job.id]
-        trial.report(event.val_accuracy, step=event.epoch)
-        return event.epoch in job.decide_at and trial.should_prune()
+        if reported(self._metrics):
+            self._trials[job.id].report(event.val_accuracy, step=event.epoch)
+        return event.epoch in job.decide_at and self.stopper.stops(job.id, event.epoch, event.val_accuracy)
 
     def finish(self, job: Job, outcome: Outcome) -> TrialRecord:
         """Write the finished record, then tell the study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
+        if not counts(record.state):
+            self.stopper.leave(job.id)
         self._settle(trial.number, record)
         return record
 
@@ -142,16 +149,14 @@ class Ledger:
             key=self.describe.key(spec),
             number=number,
             params=params,
-            limits=tuple(Limit(c.metric, c.op, c.bound) for c in self.space.constraints),
-            measures=self._measures(),
+            limits=self.space.constraints,
+            measures=measures(self.space.aims),
             decide_at=rungs(halving, spec.distill.recipe.epochs),
             test=self.single,
         )
 
-    def _measures(self) -> tuple[str, ...]:
-        wanted = {objective.metric for objective in self.space.objectives}
-        wanted |= {limit.metric for limit in self.space.constraints}
-        return (LATENCY,) if LATENCY in wanted else ()
+    def _own_records(self) -> list[TrialRecord]:
+        return [record for record in self.records.finished.values() if record.kind == self.kind]
 
     def _twin(self, job: Job) -> str | None:
         running = (live.job for live in self.live.values())

@@ -4,9 +4,9 @@ Listing them again after an interruption gives the same ones, so resuming is lea
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pdsearch.jobs import Job
+from pdsearch.jobs import Job, measures
 from pdsearch.search.baselines import alone
 from pdsearch.search.confirm import Finalist, configurations, everyone, finalists, with_teachers
 from pdsearch.search.confirmations import confirmations, recorded_replicas
@@ -53,23 +53,22 @@ class Listed:
         confirm = self.space.confirm
         if confirm is None:
             return iter(())
-        return confirmations(
+        jobs = confirmations(
             self._finalists(),
             seeds=confirm.seeds,
             teacher_seeds=confirm.teacher_seeds,
             describe=self.describe,
             recorded=recorded_replicas(self.records.finished.values()),
         )
+        return (replace(job, measures=measures(self.space.aims)) for job in jobs)
 
     def _finalists(self) -> list[Finalist]:
         assert self.space.confirm is not None
         if not self.space.validated:
             return everyone(map(self.describe.complete, configurations(self.space)))
-        objective = self.space.objectives[0]
         chosen, own_best = finalists(
             [record for record in self.records.finished.values() if record.number is not None],
             teachers=self.space.confirm.teachers,
-            metric=objective.metric,
-            maximize=objective.goal == "maximize",
+            aims=self.space.aims,
         )
         return [*chosen, *own_best]

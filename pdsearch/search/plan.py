@@ -3,7 +3,7 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pdsearch.search.chances import DIGITS, Chance, chances, trials_of
 from pdsearch.search.confirm import configurations, everyone
@@ -123,7 +123,9 @@ def _confirmation(space: Space, found: list[Chance], artifacts: tuple[PlannedArt
         return Phase("confirmation", 0, 0, 0)
     pruned = [chance for chance in found if chance.spec.prune is not None and needs_teacher(chance.spec)]
     leaders = min(space.confirm.teachers, len({teacher_config(chance.spec) for chance in pruned}))
-    own_best = 1
+    sources = {teacher_config(replace(chance.spec, prune=None)) for chance in found}
+    # The one that taught best, what the leaders were pruned from, and as many as are lacking.
+    own_best = max(1, min(len(sources), leaders + max(1, space.confirm.teachers - leaders)))
     shaped = any(chance.spec.student.model == FROM_TEACHER for chance in found)
     trained_alike = not any(p.name.startswith(("train.distill.", "student.")) for p in space.parameters)
     taught_alike = trained_alike and not any(p.name.startswith("distill.") for p in space.parameters)

@@ -16,6 +16,7 @@ from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
+from pdsearch.objectives import Aims
 from pdsearch.records import Broken, read_asked, read_finished, read_retries, write_once
 from pdsearch.search.describe import Description
 from pdsearch.storage import Place, rename
@@ -60,7 +61,7 @@ class Live:
         return True
 
     def settled(self, outcome: Outcome) -> Outcome:
-        """Complete an outcome: a stopped trial's values from its reports, a value that is no number a failure."""
+        """Complete an outcome: values of a stopped trial, a value that is no number, a constraint that is broken."""
         if outcome.state == "stopped":
             return self._stopped(outcome)
         bad = [name for name, value in outcome.values.items() if not math.isfinite(value)]
@@ -68,7 +69,10 @@ class Live:
             return dataclasses.replace(
                 outcome, state="failed", reason=f"{bad[0]} is not a finite number", values={}
             )
-        return outcome
+        state, reason = Aims(constraints=self.job.limits).verdict(
+            outcome.state, outcome.values, outcome.reason
+        )
+        return dataclasses.replace(outcome, state=state, reason=reason)
 
     def _stopped(self, outcome: Outcome) -> Outcome:
         """Return what the driver knows of a trial it stopped: the worker is not asked."""

@@ -4,15 +4,12 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pdsearch.search.stop import rung_values
 from pdsearch.search.suggest import distribution
 from pdsearch.search.told import INTERRUPTED, told
 from pdsearch.space import Space
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["agrees", "as_interrupted", "as_trial"]
-
-_SIGNS = {"<=": 1.0, ">=": -1.0}
 
 
 def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
@@ -27,7 +24,6 @@ def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
         params=dict(record.params),
         distributions=_distributions(record, space),
         user_attrs=attributes,
-        system_attrs=_rungs(record, said.reports, space),
         intermediate_values=said.reports,
         constraints=_constraints(record, space),
     )
@@ -73,11 +69,5 @@ def _constraints(record: TrialRecord, space: Space) -> dict[str, float]:
     found = {}
     for limit in space.constraints:
         if limit.metric in record.values:
-            found[str(limit)] = _SIGNS[limit.op] * (record.values[limit.metric] - limit.bound)
+            found[str(limit)] = limit.excess(record.values[limit.metric])
     return found
-
-
-def _rungs(record: TrialRecord, reports: dict[int, float], space: Space) -> dict[str, float]:
-    """Return the values at the rungs, which later trials are compared with."""
-    halving = space.search.stop if record.kind == "search" else None
-    return rung_values(halving, record.spec.distill.recipe.epochs, reports)

@@ -1,52 +1,34 @@
-"""Which trials are stopped early? Successive halving over the study, blind to trials that failed or were interrupted.
+"""Early stopping: asynchronous successive halving over the epochs of a study's search trials.
 
-Optuna's own rule counts every trial that ever reached a rung. An interrupted trial is asked again and replays its
-reports, so it would compete with itself, and a trial that broke would hold a place for good.
+The rule is that of Optuna's `SuccessiveHalvingPruner`, but for three things. It compares the metric that `search.stop`
+names, in that metric's own direction; Optuna's takes the study's direction, which stops the best trials where a size is
+minimised, and compares nothing where there are several objectives. It decides in these cases too. And trials that
+failed hold no place: an interrupted trial is asked again and replays its reports, so it would compete with itself.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections import defaultdict
+from collections.abc import Iterable
 
-import optuna
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
-from optuna.trial import FrozenTrial, TrialState
-
+from pdsearch.objectives import Objective, better_goal, counts, weighed
 from pdsearch.space import Halving
+from pdsearch.trial_record import TrialRecord
 
-__all__ = ["pruner", "rung_values", "rungs"]
-
-_COUNTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-
-
-class _Counted:
-    """A study that shows only trials that count."""
-
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
-
-    def get_trials(
-        self, *, deepcopy: bool = True, states: Sequence[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        wanted = _COUNTED if states is None else tuple(s for s in states if s in _COUNTED)
-        return self._study.get_trials(deepcopy=deepcopy, states=wanted)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
+__all__ = ["Stopper", "goes_on", "rungs"]
 
 
-class CountedHalving(SuccessiveHalvingPruner):
-    """Asynchronous successive halving (arXiv 1810.05934) among the trials that count."""
+def goes_on(value: float, others: Iterable[float], *, factor: int, goal: str) -> bool:
+    """Say whether a trial passes a rung: it is in the best 1 / factor of those that reached it, ties included.
 
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Say whether the trial is to be stopped at its newest report."""
-        return super().prune(cast("optuna.Study", _Counted(study)), trial)
+    Until so many trials have come that this is one, only the best so far passes.
 
-
-def pruner(halving: Halving | None) -> BasePruner:
-    """Return the rule that a space asks for."""
-    if halving is None:
-        return NopPruner()
-    return CountedHalving(min_resource=halving.min_epochs, reduction_factor=halving.factor)
+    Args:
+        value: The trial's; one that is no number does not pass.
+        others: Of the other trials that reached the rung.
+        factor: 2 or more.
+        goal: "maximize" or "minimize".
+    """
+    ranked = sorted((weighed(one, goal) for one in (value, *others) if one == one), reverse=True)
+    return value == value and weighed(value, goal) >= ranked[max(0, len(ranked) // factor - 1)]
 
 
 def rungs(halving: Halving | None, epochs: int) -> tuple[int, ...]:
@@ -59,13 +41,51 @@ def rungs(halving: Halving | None, epochs: int) -> tuple[int, ...]:
     return tuple(steps)
 
 
-def rung_values(halving: Halving | None, epochs: int, reports: Mapping[int, float]) -> dict[str, float]:
-    """Return what the rule noted of a trial at each rung it reached, under the names that Optuna's rule gives them.
+class Stopper:
+    """The values of a study's search trials at its rungs. Invariant: only trials that run or count hold a place.
 
     Args:
-        halving: The rule.
-        epochs: Of the whole trial.
-        reports: The value at each epoch.
+        halving: The rule; None stops nothing.
+        objectives: Of the study: where one of them is the metric that decides, its goal holds.
+        records: Of search trials that finished before.
     """
-    reached = (epoch for epoch in rungs(halving, epochs) if epoch in reports)
-    return {f"completed_rung_{number}": reports[epoch] for number, epoch in enumerate(reached)}
+
+    def __init__(
+        self, halving: Halving | None, objectives: Iterable[Objective], records: Iterable[TrialRecord]
+    ) -> None:
+        self._halving = halving
+        self._goal = better_goal(halving.metric) if halving else "maximize"
+        for objective in objectives:
+            if halving and objective.metric == halving.metric:
+                self._goal = objective.goal
+        self._reached: dict[int, dict[str, float]] = defaultdict(dict)
+        for record in records:
+            self._enter(record)
+
+    def stops(self, trial: str, epoch: int, value: float) -> bool:
+        """Note the value of a trial at a rung, and say whether it is to be stopped there.
+
+        Args:
+            trial: Its id.
+            epoch: One of `rungs`.
+            value: Of the metric that decides.
+        """
+        if self._halving is None:
+            return False
+        others = [one for name, one in self._reached[epoch].items() if name != trial]
+        self._reached[epoch][trial] = value
+        return not goes_on(value, others, factor=self._halving.factor, goal=self._goal)
+
+    def leave(self, trial: str) -> None:
+        """Take the places of a trial that failed."""
+        for reached in self._reached.values():
+            reached.pop(trial, None)
+
+    def _enter(self, record: TrialRecord) -> None:
+        if not counts(record.state):
+            return
+        values = {report.epoch: report.val_accuracy for report in record.reports}
+        for rung in rungs(self._halving, record.spec.distill.recipe.epochs):
+            value = values.get(rung)
+            if value is not None:
+                self._reached[rung][record.id] = value

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from pdsearch.objectives import better_goal
 from pdsearch.space.catalog import NO_PRUNING
 from pdsearch.space.draft import Draft
 from pdsearch.space.model import Confirm, Constraint, Halving, Objective, Resources, Search, Space
@@ -106,9 +107,5 @@ def _objectives(draft: Draft) -> tuple[Objective, ...]:
     if not file.objectives:
         # Without validation images a study's ledger still needs a number of every trial; it decides nothing.
         metric = METRICS[0] if is_validated(draft) else METRICS[1]
-        return (Objective(metric, _goal(metric)),)
-    return tuple(Objective(o.metric, o.goal or _goal(o.metric)) for o in file.objectives)
-
-
-def _goal(metric: str) -> str:
-    return "maximize" if metric == METRICS[0] else "minimize"
+        return (Objective(metric, better_goal(metric)),)
+    return tuple(Objective(o.metric, o.goal or better_goal(o.metric)) for o in file.objectives)

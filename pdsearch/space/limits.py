@@ -1,26 +1,25 @@
-"""What does a constraint say? `metric <= number` or `metric >= number`, taken apart and never evaluated."""
+"""Reading of constraints: `metric <= number` or `metric >= number`, taken apart and never evaluated."""
 
 import math
-import re
 
+from pdsearch.objectives import VAL_ACCURACY, Constraint
 from pdsearch.space.document import Node, dotted, mark_of
-from pdsearch.space.model import Constraint
 from pdsearch.space.problems import Problems, nearest, show
 from pdsearch.space.scalars import resolve_scalar
 from pdsearch.space.words import METRICS
 
 __all__ = ["read_constraints"]
 
-CONSTRAINT = re.compile(r"\s*([A-Za-z_.]{1,64})\s*(<=|>=)\s*(\S{1,64})\s*")
-
 
 def read_constraints(texts: list[str], root: Node, problems: Problems) -> tuple[Constraint, ...]:
     """Read all constraints of a file, noting what is wrong."""
-    found = []
+    found: list[Constraint] = []
     for i, text in enumerate(texts):
         path = ("constraints", i)
         try:
-            found.append(_read(text))
+            constraint = _read(text)
+            _check_possible(constraint, found)
+            found.append(constraint)
         except ValueError as error:
             what, hint = error.args
             problems.add(what, mark_of(root, path), key=dotted(path), hint=hint)
@@ -28,7 +27,7 @@ def read_constraints(texts: list[str], root: Node, problems: Problems) -> tuple[
 
 
 def _read(text: str) -> Constraint:
-    match = CONSTRAINT.fullmatch(text)
+    match = Constraint.FORM.fullmatch(text)
     if match is None:
         raise ValueError(f"{show(text)} is no constraint", "write `metric <= number` or `metric >= number`")
     metric, op, bound = match.groups()
@@ -42,3 +41,17 @@ def _read(text: str) -> Constraint:
             f"{show(bound)} is no number", "write `metric <= number`, e.g. student.params <= 15e6"
         )
     return Constraint(metric, op, float(value))
+
+
+def _check_possible(constraint: Constraint, others: list[Constraint]) -> None:
+    """Refuse a limit that no trial can keep, alone or beside the others."""
+    bound, most = constraint.bound, 1.0 if constraint.metric == VAL_ACCURACY else math.inf
+    if constraint.op == ">=" and bound > most:
+        hint = f"an accuracy is a share: write {VAL_ACCURACY} >= {bound / 100:g}, or a number below 1"
+        raise ValueError(f"no accuracy is {bound:g} or more", hint)
+    if constraint.op == "<=" and (bound < 0 or (bound == 0 and constraint.metric != VAL_ACCURACY)):
+        raise ValueError(f"no {constraint.metric} is {bound:g} or less", "write a larger number")
+    for other in others:
+        opposite = other.metric == constraint.metric and other.op != constraint.op
+        if opposite and not other.holds(bound):
+            raise ValueError(f"no trial can keep both {other} and {constraint}", "widen one of them")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.space import canonical, resolve
 from pdsearch.space.document import Scalar
 from pdsearch.space.ledger_url import BESIDE
@@ -77,30 +78,6 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Objective:
-    """One thing to optimise; goal is "maximize" or "minimize"."""
-
-    metric: str
-    goal: str
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A limit: metric `op` bound, op being "<=" or ">="."""
-
-    metric: str
-    op: str
-    bound: float
-
-    def holds(self, value: float) -> bool:
-        """Say whether a measured value lies within the limit."""
-        return value <= self.bound if self.op == "<=" else value >= self.bound
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.op} {self.bound!r}"
-
-
-@dataclass(frozen=True)
 class Confirm:
     """The finalists: how many leading teachers, each with how many fresh student seeds and how many teacher seeds."""
 
@@ -166,6 +143,11 @@ class Space:
     def validated(self) -> bool:
         """Whether validation images are cut off, by which trials can be compared; else all configurations are run."""
         return bool(dict(self.fixed)["data.val_fraction"])
+
+    @property
+    def aims(self) -> Aims:
+        """What the study is after."""
+        return Aims(self.objectives, self.constraints)
 
     @property
     def compared(self) -> bool:

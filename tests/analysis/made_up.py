@@ -6,6 +6,7 @@ from typing import Any
 
 from pdsearch.analysis import Row, Study
 from pdsearch.analysis.row import row_from_record
+from pdsearch.objectives import Aims
 from pdsearch.records import write_once
 from pdsearch.specs import (
     DataSpec,
@@ -136,7 +137,8 @@ def row_of(record: dict[str, Any]) -> Row:
 
 def study(records: Iterable[dict[str, Any]], **about: Any) -> Study:
     """Return a study that found these records."""
-    rows: tuple[Row, ...] = tuple(row_of(item) for item in records)
+    aims = Aims.of(about.get("space", {}))
+    rows: tuple[Row, ...] = tuple(row_from_record(read_record(TrialRecord, item), aims) for item in records)
     return Study("made-up", {"format": 1, "study": "made-up", **about}, rows)
 
 

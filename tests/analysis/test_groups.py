@@ -3,6 +3,7 @@
 import pytest
 
 from pdsearch.analysis.groups import confirmed_groups, role_of, search_trials, units
+from pdsearch.objectives import Aims
 from tests.analysis.made_up import confirmed, record, study
 
 
@@ -25,7 +26,7 @@ def test_search_trials_are_those_that_reached_an_epoch() -> None:
     rows = study(
         [record("magnitude", 0.7, kind="search", number=n, state=s) for n, s in enumerate(states)]
     ).rows
-    (trials,) = search_trials(rows).values()
+    (trials,) = search_trials(rows, Aims()).values()
     assert [row.state for row in trials] == ["complete", "stopped"]
 
 

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.cli.closing import closing_words
 from pdsearch.cli.lines import Lines
+from pdsearch.cli.main import main
+from pdsearch.errors import IncompleteError
+from pdsearch.records import read_finished
+from pdsearch.search.records import Live
 from pdsearch.search.study import open_study
 from tests.search.played import play, space
 
@@ -80,3 +85,41 @@ def test_of_several_objectives_the_front_is_named(tmp_path: Path, capsys: pytest
     objectives = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
     words = told(tmp_path, capsys, objectives=objectives, confirm="off", search={"trials": 1})
     assert f"pdsearch rank {tmp_path / 'small'} --front" in words
+
+
+def test_a_study_in_which_no_trial_keeps_the_constraints_ends_with_how_far_they_are_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ended with 0 and named `pdsearch export`, which failed."""
+    with pytest.raises(
+        IncompleteError, match="no trial of 6 keeps every constraint: the nearest, search-0"
+    ) as end:
+        told(tmp_path, capsys, constraints=["student.val_accuracy >= 0.9999"])
+    assert "student.val_accuracy = 0." in end.value.what
+    assert "search on" in str(end.value.hint)
+    words = capsys.readouterr().out
+    assert "no configuration keeps the constraints" in words
+    assert "pdsearch export" not in words
+    assert main(["export", str(tmp_path / "small"), "--out", str(tmp_path / "out")]) == 2
+    assert "keeps every constraint" in capsys.readouterr().err
+
+
+def test_what_an_older_version_called_complete_is_not_the_best_where_it_breaks_a_constraint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objectives, constraints = [{"metric": "student.params"}], ["student.val_accuracy >= 0.75"]
+    with pytest.MonkeyPatch.context() as older:
+        older.setattr(Live, "settled", lambda _, outcome: outcome)
+        older.setattr("tests.search.played.accuracy", lambda job: 0.9 if job.spec.prune else 0.42)
+        words = told(tmp_path, capsys, objectives=objectives, constraints=constraints)
+    records = read_finished(tmp_path / "small" / "trials", {}).found.values()
+    assert {record.state for record in records} == {"complete"}
+    sampled = [record for record in records if record.number is not None]
+    kept = [record for record in sampled if record.values["student.val_accuracy"] >= 0.75]
+    assert 0 < len(kept) < len(sampled)
+    assert f"{len(sampled) - len(kept)} trial(s) broke a constraint." in words
+    again = told(tmp_path, capsys, objectives=objectives, constraints=constraints)
+    assert "nothing was trained" in again
+    best = rank_teachers(read_study(tmp_path / "small")).top(1)[0]
+    assert best.val is not None
+    assert best.val.mean >= 0.75

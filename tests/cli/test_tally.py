@@ -89,7 +89,7 @@ def test_a_job_is_described_by_what_was_sampled() -> None:
         (record("stopped", None, 0.5, 1), "val 50.00 %  stopped at epoch 1"),
         (record("failed", "why\nmore", None, 0), "failed: why"),
         (record("failed", None, None, 0), "failed: "),
-        (record("infeasible", "too large", None, 0), "too large"),
+        (record("infeasible", "too large", None, 0), "infeasible: too large"),
     ],
 )
 def test_an_end_is_one_line(found: TrialRecord, words: str) -> None:

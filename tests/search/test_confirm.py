@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from pdsearch.jobs import Job
+from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.search.confirm import Finalist, finalists, leaders, with_teachers
 from pdsearch.search.confirmations import confirmations
 from pdsearch.search.teachers import dense_jobs
 from pdsearch.specs import StudentSpec
+from pdsearch.stages.keys import teacher_config
 from pdsearch.trial_record import State, StudentFacts, TrialRecord
 from tests.search.played import DESCRIBE, ledger, run_one, searching, space
 from tests.trial_records import reports
@@ -35,28 +37,36 @@ def ended(record: TrialRecord, value: float, epochs: int = 4, state: State = "co
 def test_a_teacher_leads_by_epochs_reached_then_by_value(records: list[TrialRecord]) -> None:
     a, b = of(records, 0.2)[0], of(records, 0.36)[0]
     early, late = ended(a, 0.99, epochs=1, state="stopped"), ended(b, 0.6)
-    assert leaders([early, late], metric=VALUE, maximize=True) == [late, early]
+    assert leaders([early, late], Aims()) == [late, early]
     better = ended(a, 0.7)
-    assert leaders([early, late, better], metric=VALUE, maximize=True) == [better, late]
-    assert leaders([late, better], metric=VALUE, maximize=False) == [late, better]
+    assert leaders([early, late, better], Aims()) == [better, late]
+    assert leaders([late, better], Aims((Objective(VALUE, "minimize"),))) == [late, better]
 
 
 @pytest.mark.parametrize("state", ["failed", "infeasible"])
 def test_what_did_not_train_to_an_end_leads_nothing(records: list[TrialRecord], state: State) -> None:
     broken = replace(records[0], state=state, values={})
-    assert leaders([broken], metric=VALUE, maximize=True) == []
+    assert leaders([broken], Aims()) == []
+
+
+@pytest.mark.parametrize("state", ["complete", "stopped"])
+def test_what_breaks_a_constraint_leads_nothing(records: list[TrialRecord], state: State) -> None:
+    """An older version called such a trial complete."""
+    a, b = ended(of(records, 0.2)[0], 0.42, state=state), ended(of(records, 0.36)[0], 0.91)
+    aims = Aims((Objective("student.params", "minimize"),), (Constraint(VALUE, ">=", 0.9),))
+    assert leaders([a, b], aims) == [b]
 
 
 def test_the_unpruned_teacher_s_own_best_runs_beside_the_pruned_leaders(
     records: list[TrialRecord],
 ) -> None:
-    chosen, own_best = finalists(records, teachers=1, metric=VALUE, maximize=True)
+    chosen, own_best = finalists(records, teachers=1, aims=Aims())
     best = max(of(records, 0.2) + of(records, 0.36), key=lambda record: record.values[VALUE])
     dense = max(of(records, None), key=lambda record: record.values[VALUE])
     assert [DESCRIBE.key(finalist.spec) for finalist in chosen] == [best.key]
     assert [DESCRIBE.key(finalist.spec) for finalist in own_best] == [dense.key]
     assert own_best[0].shape == StudentSpec("convnet_s")
-    assert len(finalists(records, teachers=9, metric=VALUE, maximize=True)[0]) == 2
+    assert len(finalists(records, teachers=9, aims=Aims())[0]) == 2
 
 
 def of_model(record: TrialRecord, model: str, value: float) -> TrialRecord:
@@ -75,13 +85,50 @@ def test_each_leader_is_compared_with_the_dense_teacher_it_was_pruned_from(
         *(of_model(dense, model, value) for model, value in {"a": 0.5, "b": 0.6, "c": 0.7}.items()),
         *(of_model(pruned, model, value) for model, value in {"a": 0.9, "b": 0.1}.items()),
     ]
-    chosen, own_best = finalists(trials, teachers=1, metric=VALUE, maximize=True)
+    chosen, own_best = finalists(trials, teachers=1, aims=Aims())
     assert [finalist.spec.teacher.model for finalist in chosen] == ["a"]
     assert [finalist.spec.teacher.model for finalist in own_best] == ["c", "a"]
 
 
+def test_as_many_teachers_are_confirmed_as_are_asked_for_pruned_or_not(
+    records: list[TrialRecord],
+) -> None:
+    """Of three unpruned architectures one was confirmed, whatever was asked for."""
+    dense = of(records, None)[0]
+    trials = [of_model(dense, model, value) for model, value in {"a": 0.5, "b": 0.6, "c": 0.7}.items()]
+    for teachers, expected in ((1, "c"), (2, "cb"), (3, "cba"), (9, "cba")):
+        chosen, others = finalists(trials, teachers=teachers, aims=Aims())
+        assert chosen == []
+        assert [finalist.spec.teacher.model for finalist in others] == list(expected)
+    pruned = of_model(of(records, 0.2)[0], "a", 0.1)
+    chosen, others = finalists([*trials, pruned], teachers=3, aims=Aims())
+    assert [finalist.spec.teacher.model for finalist in [*chosen, *others]] == ["a", "c", "b", "a"]
+
+
+def augmented(record: TrialRecord, augment: str, value: float) -> TrialRecord:
+    """The same trial with its teacher, and hence all else, trained on other views."""
+    assert record.teacher is not None
+    spec = replace(record.spec, data=replace(record.spec.data, augment=augment))
+    teacher = replace(record.teacher, config=teacher_config(spec))
+    return ended(replace(record, spec=spec, teacher=teacher), value)
+
+
+def test_teachers_that_differ_in_their_augmentation_are_teachers_of_their_own(
+    records: list[TrialRecord],
+) -> None:
+    """`teachers: 1` confirmed every one of them, for they were taken for the same."""
+    dense, pruned = of(records, None)[0], of(records, 0.2)[0]
+    kinds = {"none": 0.5, "flip": 0.8, "crop": 0.6, "flip+crop": 0.7}
+    trials = [augmented(dense, *kind) for kind in kinds.items()]
+    chosen, others = finalists(trials, teachers=1, aims=Aims())
+    assert chosen == []
+    assert [finalist.spec.data.augment for finalist in others] == ["flip"]
+    chosen, others = finalists([*trials, augmented(pruned, "crop", 0.1)], teachers=1, aims=Aims())
+    assert [finalist.spec.data.augment for finalist in [*chosen, *others]] == ["crop", "flip", "crop"]
+
+
 def found_finalists(records: list[TrialRecord], teachers: int) -> list[Finalist]:
-    chosen, own_best = finalists(records, teachers=teachers, metric=VALUE, maximize=True)
+    chosen, own_best = finalists(records, teachers=teachers, aims=Aims())
     return [*chosen, *own_best]
 
 
@@ -117,7 +164,7 @@ def test_a_job_is_named_once_and_may_open_the_test_set(records: list[TrialRecord
 
 def shared(records: list[TrialRecord]) -> int:
     """One run serves as the student alone of both finalists: without a teacher there is no temperature."""
-    (pruned,), (dense,) = finalists(records, teachers=1, metric=VALUE, maximize=True)
+    (pruned,), (dense,) = finalists(records, teachers=1, aims=Aims())
     return int(pruned.shape == dense.shape)
 
 
@@ -149,7 +196,7 @@ def test_with_several_teachers_a_student_keeps_the_shape_it_was_found_with(
     record = of(records, 0.2)[0]
     spec = replace(record.spec, student=replace(record.spec.student, model="from_teacher"))
     shaped = replace(record, spec=spec, student=StudentFacts(model="convnet_s", options={"width": 3}))
-    chosen, _ = finalists([shaped], teachers=1, metric=VALUE, maximize=True)
+    chosen, _ = finalists([shaped], teachers=1, aims=Aims())
     assert [finalist.spec.student.model for finalist in with_teachers(chosen, 1)] == ["from_teacher"]
     assert [finalist.spec.student for finalist in with_teachers(chosen, 2)] == [chosen[0].shape] * 2
 

@@ -27,6 +27,9 @@ from tests.search.played import (
     whole,
 )
 
+ACCURACY = {"metric": "student.val_accuracy", "goal": "maximize"}
+SIZE = {"metric": "student.params", "goal": "minimize"}
+
 
 def states(kept: Ledger) -> list[str]:
     return [trial.state.name for trial in kept.study.trials]
@@ -149,12 +152,49 @@ def test_a_value_that_is_no_number_is_a_failure(tmp_path: Path, value: float) ->
 def test_a_trial_over_a_constraint_counts_but_is_not_complete(tmp_path: Path) -> None:
     kept = ledger(space(tmp_path, constraints=["student.params <= 100"]))
     job = asked(kept)
-    assert [(limit.metric, limit.sign, limit.bound) for limit in job.limits] == [
-        ("student.params", "<=", 100)
-    ]
+    assert [(limit.metric, limit.op, limit.bound) for limit in job.limits] == [("student.params", "<=", 100)]
     record = kept.finish(job, Outcome("infeasible", "too large", values={"student.params": 900.0}))
     assert record.state == "infeasible"
     assert (kept.finished, kept.failed) == (1, 0)
+
+
+def test_a_trial_that_breaks_a_constraint_at_its_end_is_infeasible_with_all_that_was_measured(
+    tmp_path: Path,
+) -> None:
+    late = space(tmp_path, constraints=["student.val_accuracy >= 0.999"], objectives=[SIZE])
+    kept = ledger(late)
+    record = run_one(kept)
+    value = record.values["student.val_accuracy"]
+    assert record.state == "infeasible"
+    assert record.reason == f"student.val_accuracy = {value:.6g}, not >= 0.999"
+    (trial,) = kept.study.trials
+    assert (trial.state, trial.values) == (TrialState.COMPLETE, [900.0])
+    assert trial.constraints == {"student.val_accuracy >= 0.999": pytest.approx(0.999 - value)}
+    assert (kept.finished, kept.failed) == (1, 0)
+    assert states(ledger(late)) == ["COMPLETE"]
+
+
+@pytest.mark.parametrize("objectives", [[SIZE], [ACCURACY, SIZE], [SIZE, ACCURACY]])
+def test_weak_trials_are_stopped_by_their_accuracy_whatever_is_optimised(
+    tmp_path: Path, objectives: list[dict[str, str]]
+) -> None:
+    """The rule took the study's direction: it stopped the best where a size is minimised, else nobody."""
+    stop = {"metric": "student.val_accuracy", "halving": {"min_epochs": 1, "factor": 2}}
+    searched = space(tmp_path, search=searching(stop=stop), objectives=objectives)
+
+    def tell(kept: Ledger, value: float) -> bool:
+        job = asked(kept)
+        kept.tell(job, ready(job))
+        stopped = kept.tell(job, Report(1, 4, value, 1.0))
+        kept.finish(job, Outcome("stopped") if stopped else outcome(job))
+        return stopped
+
+    kept = ledger(searched)
+    assert [tell(kept, value) for value in (0.5, 0.1, 0.6)] == [False, True, False]
+    again = ledger(searched)
+    assert [tell(again, value) for value in (0.2, 0.9)] == [True, False]
+    assert states(again) == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED", "COMPLETE"]
+    assert asked(again), "the sampler takes what it was told"
 
 
 def test_the_driver_decides_at_rungs_and_a_stopped_trial_keeps_its_last_value(tmp_path: Path) -> None:
@@ -188,12 +228,8 @@ def test_a_job_that_lost_its_worker_says_its_epochs_again_and_they_count_once(tm
     assert [report.epoch for report in record.reports] == [1, 2, 3, 4]
 
 
-def test_with_several_objectives_nothing_is_stopped_and_all_values_are_told(tmp_path: Path) -> None:
-    both = [
-        {"metric": "student.val_accuracy", "goal": "maximize"},
-        {"metric": "student.params", "goal": "minimize"},
-    ]
-    kept = ledger(space(tmp_path, objectives=both))
+def test_with_several_objectives_all_values_are_told(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path, objectives=[ACCURACY, SIZE]))
     record = run_one(kept)
     assert kept.study.trials[0].values == [record.values["student.val_accuracy"], 900.0]
 

@@ -1,10 +1,12 @@
 """Does a search find good trials among real ones, and does stopping save epochs? A few replays of a recorded table."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.pruners import SuccessiveHalvingPruner
 
 from benchmarks.replay import Trace, Way, replay
 from benchmarks.stopping import NEAR
@@ -53,6 +55,14 @@ def test_stopping_saves_epochs_and_the_good_trials_are_found(stopped: list[Trace
     assert spent < 0.85 * len(stopped) * TRIALS * TABLE.epochs
     found = [trace.first(TABLE.good - NEAR) for trace in stopped]
     assert sum(index is not None for index in found) >= 3
+
+
+def test_trials_are_stopped_where_optuna_s_own_rule_stops_them(stopped: list[Trace]) -> None:
+    rule = partial(SuccessiveHalvingPruner, min_resource=6, reduction_factor=2)
+    theirs = play(replace(HALVING, rule=rule), 0)
+    assert theirs.decisions == stopped[0].decisions
+    assert theirs.played == stopped[0].played
+    assert any(stop for *_, stop in theirs.decisions)
 
 
 def test_every_epoch_is_accounted_for(stopped: list[Trace]) -> None:

@@ -27,7 +27,7 @@ def record(state: str = "complete", **changed: object) -> TrialRecord:
     [
         ("complete", TrialState.COMPLETE),
         ("stopped", TrialState.PRUNED),
-        ("infeasible", TrialState.PRUNED),
+        ("infeasible", TrialState.COMPLETE),
         ("failed", TrialState.FAIL),
     ],
 )
@@ -44,16 +44,9 @@ def test_a_broken_constraint_is_positive() -> None:
     assert as_trial(record(), SPACE).constraints == {"student.params <= 1000.0": 200.0}
 
 
-def test_the_values_at_the_rungs_are_kept_for_later_trials_to_compete_with() -> None:
-    assert as_trial(record(), SPACE).system_attrs["completed_rung_1"] == 0.5
-    assert "completed_rung_0" not in as_trial(record(kind="baseline"), SPACE).system_attrs
-    without = as_trial(record(), SPACE)
-    without._system_attrs = {}
-    assert not agrees(without, record(), SPACE)
-
-
-def test_a_trial_stopped_before_its_first_report_has_no_value() -> None:
-    assert as_trial(record("infeasible", reports=()), SPACE).values is None
+def test_a_trial_that_broke_a_constraint_before_its_first_epoch_has_no_value() -> None:
+    trial = as_trial(record("infeasible", reports=()), SPACE)
+    assert (trial.state, trial.values) == (TrialState.PRUNED, None)
 
 
 def test_an_interrupted_trial_is_no_failure_of_its_own() -> None:

@@ -1,14 +1,24 @@
 """Which trials are stopped at a rung, and against whom do they compete?"""
 
+import math
+from dataclasses import replace
+from typing import Literal
+
 import optuna
 import pytest
-from optuna.pruners import NopPruner
-from optuna.trial import TrialState
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.pruners import SuccessiveHalvingPruner
 
-from pdsearch.search.stop import pruner, rungs
+from pdsearch.objectives import Objective
+from pdsearch.search.stop import Stopper, goes_on, rungs
 from pdsearch.space import Halving
+from pdsearch.specs import DistillSpec, Recipe
+from pdsearch.trial_record import State, TrialRecord
+from tests.trial_records import SPEC, finished, reports
 
 HALVING = Halving("student.val_accuracy", min_epochs=2, factor=3)
+ACCURACY, SIZE = Objective("student.val_accuracy", "maximize"), Objective("student.params", "minimize")
 
 
 @pytest.mark.parametrize(
@@ -27,42 +37,57 @@ def test_rungs_are_a_factor_apart_and_before_the_last_epoch(
     assert rungs(halving, epochs) == expected
 
 
-def reach(study: optuna.Study, value: float, state: TrialState | None) -> optuna.Trial:
-    trial = study.ask()
-    trial.report(value, step=2)
-    trial.should_prune()  # The rule notes who stands at the rung.
-    if state is not None:
-        study.tell(trial, value if state is TrialState.COMPLETE else None, state=state)
-    return trial
+GOALS: tuple[Literal["maximize", "minimize"], ...] = ("maximize", "minimize")
+values = st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=1, max_size=12)
+
+
+@given(values=values, factor=st.integers(2, 5), goal=st.sampled_from(GOALS))
+def test_one_rung_s_decisions_are_those_of_optuna_in_either_direction(
+    values: list[float], factor: int, goal: Literal["maximize", "minimize"]
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rule = SuccessiveHalvingPruner(min_resource=1, reduction_factor=factor)
+    study = optuna.create_study(direction=goal, pruner=rule)
+    for place, value in enumerate(values):
+        trial = study.ask()
+        trial.report(value, step=1)
+        assert goes_on(value, values[:place], factor=factor, goal=goal) is not trial.should_prune()
+
+
+def record(number: int, value: float, state: State = "complete") -> TrialRecord:
+    spec = replace(SPEC, distill=DistillSpec(Recipe(epochs=9, lr=0.1)))
+    return finished(number, state=state, reports=reports(value, value), spec=spec)
+
+
+@pytest.mark.parametrize("objectives", [[ACCURACY], [SIZE], [SIZE, ACCURACY], [ACCURACY, SIZE]])
+def test_the_higher_accuracy_goes_on_whatever_is_optimised(objectives: list[Objective]) -> None:
+    """A study that minimises a size stopped its best trials, and one of several objectives stopped none."""
+    stopper = Stopper(HALVING, objectives, [])
+    stopped = [stopper.stops(str(place), 2, value) for place, value in enumerate((0.5, 0.1, 0.6, 0.3))]
+    assert stopped == [False, True, False, True]
 
 
 @pytest.mark.parametrize(
-    ("state", "stopped"),
-    [
-        (TrialState.COMPLETE, True),
-        (TrialState.PRUNED, True),
-        (None, True),
-        (TrialState.FAIL, False),
-    ],
+    ("state", "stopped"), [("complete", True), ("stopped", True), ("infeasible", True), ("failed", False)]
 )
-def test_failed_and_interrupted_trials_do_not_compete(state: TrialState | None, stopped: bool) -> None:
-    study = optuna.create_study(direction="maximize", pruner=pruner(HALVING))
-    for value in (0.7, 0.8, 0.9):
-        reach(study, value, state)
-    late = study.ask()
-    late.report(0.5, step=2)
-    assert late.should_prune() == stopped
+def test_trials_that_failed_do_not_compete(state: State, stopped: bool) -> None:
+    before = [record(n, value, state) for n, value in enumerate((0.7, 0.8, 0.9))]
+    assert Stopper(HALVING, [ACCURACY], before).stops("search-00003", 2, 0.5) is stopped
 
 
-def test_the_best_third_goes_on() -> None:
-    study = optuna.create_study(direction="maximize", pruner=pruner(HALVING))
-    for value in (0.5, 0.6, 0.7, 0.8, 0.9):
-        reach(study, value, TrialState.COMPLETE)
-    for value, stopped in ((0.95, False), (0.92, False), (0.55, True)):
-        trial = study.ask()
-        trial.report(value, step=2)
-        assert trial.should_prune() == stopped
+def test_a_running_trial_competes_until_it_fails() -> None:
+    stopper = Stopper(HALVING, [ACCURACY], [])
+    assert not stopper.stops("a", 2, 0.9)
+    assert stopper.stops("b", 2, 0.8)
+    stopper.leave("a")
+    assert not stopper.stops("c", 2, 0.85)
+
+
+def test_what_is_no_number_does_not_pass_and_beats_nobody() -> None:
+    stopper = Stopper(HALVING, [ACCURACY], [])
+    assert stopper.stops("a", 2, math.nan)
+    assert not stopper.stops("b", 2, 0.1)
 
 
 def test_without_a_rule_nothing_is_stopped() -> None:
-    assert isinstance(pruner(None), NopPruner)
+    assert not Stopper(None, [ACCURACY], [record(0, 0.9)]).stops("b", 2, 0.1)

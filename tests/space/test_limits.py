@@ -26,10 +26,3 @@ def test_limits(text: str, limit: Constraint) -> None:
 @pytest.mark.parametrize("op", ["<", "==", "=<", "<= <="])
 def test_other_comparisons_are_refused(op: str) -> None:
     assert "no constraint" in next(iter(read(f"student.params {op} 5")[1].found)).what
-
-
-def test_a_limit_holds_or_not() -> None:
-    assert Constraint("student.params", "<=", 5).holds(5)
-    assert not Constraint("student.params", "<=", 5).holds(6)
-    assert Constraint("student.val_accuracy", ">=", 0.5).holds(0.5)
-    assert not Constraint("student.val_accuracy", ">=", 0.5).holds(0.4)

@@ -1,0 +1,44 @@
+"""The sentence that says by how much a study missed its constraints, where nothing that it tried keeps all of them."""
+
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.row import Row, measured
+from pdsearch.analysis.table import Study
+
+__all__ = ["nearest_trial", "shortfall"]
+
+
+def shortfall(study: Study, ranking: Ranking) -> str | None:
+    """Return why a study has nothing to export for its constraints; None where it has, or where nothing has ended."""
+    if ranking.top(1):
+        return None
+    broken = [row for row in ranking.rows if row.broken is not None and row.role != "alone"]
+    if not broken:
+        return nearest_trial(study)
+    first = broken[0]
+    return f"no confirmed teacher's students keep every constraint: those of {first.label} have a mean {first.broken}"
+
+
+def nearest_trial(study: Study) -> str | None:
+    """Return which constraints the nearest trial breaks, and by how much; None where one keeps all, or none has ended.
+
+    Trials that were trained to their end come before those that were stopped early or not begun.
+    """
+    aims = study.aims
+    rows = [
+        row
+        for row in study.rows
+        if row.number is not None and row.state in ("complete", "stopped", "infeasible")
+    ]
+    if not rows or any(row.state != "infeasible" and aims.feasible(measured(row)) for row in rows):
+        return None
+
+    def place(row: Row) -> tuple[object, ...]:
+        return row.epochs < row.epochs_planned, *aims.distance(measured(row)), row.id
+
+    nearest = min(rows, key=place)
+    values = measured(nearest)
+    told = [
+        f"{c.complaint(values[c.metric])} ({c.excess(values[c.metric]):.6g} off)" for c in aims.broken(values)
+    ]
+    broken = "; ".join(told) or nearest.reason or "it broke one before distillation"
+    return f"no trial of {len(rows)} keeps every constraint: the nearest, {nearest.id}, has {broken}"
