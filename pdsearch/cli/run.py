@@ -140,12 +140,17 @@ def _serially(study: Any, space: Space) -> None:
 
 
 def _ask_workers(space: Space, say: Callable[[str], None], *, address: str | None, verbose: bool) -> bool:
-    """Return whether the devices of a cluster's workers compute in bf16."""
+    """Return whether the devices of a cluster's workers compute in bf16; a signal ends the wait for a first one."""
     say(f"joining the Ray cluster at {address} to ask what its devices compute in")
-    with _session(space, address=address, workers=None, verbose=verbose) as ray_session:
+    cluster = _session(space, address=address, workers=None, verbose=verbose)
+    with interruptible(_stop, lambda _text: None), cluster as ray_session:
         from pdsearch.cluster.probe import workers_compute_bf16
 
         return workers_compute_bf16(ray_session.slots, say)
+
+
+def _stop() -> None:
+    raise KeyboardInterrupt  # Nothing runs that could be drained.
 
 
 def _session(

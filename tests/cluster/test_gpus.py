@@ -39,6 +39,16 @@ def cluster() -> Iterator[Raylets]:
         yield found
 
 
+@pytest.fixture
+def started() -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """The drivers of a test, ended with it."""
+    found: list[subprocess.Popen[bytes]] = []
+    yield found
+    for driver in found:
+        driver.kill()
+        driver.wait()
+
+
 def command(cluster: Raylets, folder: Path, script: Path | None, **resources: object) -> list[str]:
     write(folder, ("storage: runs", f"storage: {folder / 'runs'}"))
     program = ["-m", "pdsearch"] if script is None else [str(script)]
@@ -77,34 +87,41 @@ def test_a_node_whose_gpu_torch_does_not_see_is_named_before_anything_begins(
     assert not (tmp_path / "runs" / "tiny").exists()
 
 
-def test_the_first_node_to_come_settles_the_precision(cluster: Raylets, tmp_path: Path) -> None:
-    script, said = tmp_path / "faked.py", tmp_path / "said"
+def test_the_first_node_to_come_settles_the_precision_and_may_be_waited_for_in_vain(
+    cluster: Raylets, tmp_path: Path, started: list["subprocess.Popen[bytes]"]
+) -> None:
+    script, said, study = tmp_path / "faked.py", tmp_path / "said", tmp_path / "runs" / "tiny"
     script.write_text(FAKED)
-    about = tmp_path / "runs" / "tiny" / "study.json"
-    with said.open("wb") as stream:
-        driver = subprocess.Popen(
-            command(cluster, tmp_path, script, gpu=0.5, accelerator="H100"),
-            cwd=tmp_path,
-            env={**cluster.environment, "PYTHONPATH": str(ROOT)},
-            stdout=stream,
-            stderr=stream,
-        )
 
-    def until(words: str) -> None:
+    def begin() -> "subprocess.Popen[bytes]":
+        with said.open("wb") as stream:
+            driver = subprocess.Popen(
+                command(cluster, tmp_path, script, gpu=0.5, accelerator="H100"),
+                cwd=tmp_path,
+                env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+                stdout=stream,
+                stderr=stream,
+            )
+        started.append(driver)
+        until("of the kind H100; the nodes have A100, T4); waiting for one to join", driver)
+        assert "`precision: auto` is settled by a worker's device" in said.read_text()
+        return driver
+
+    def until(words: str, driver: "subprocess.Popen[bytes]") -> None:
         last = time.monotonic() + PATIENCE_S
         while words not in said.read_text():
             assert driver.poll() is None, said.read_text()
             assert time.monotonic() < last, said.read_text()
             time.sleep(0.1)
 
-    try:
-        until("of the kind H100; the nodes have A100, T4); waiting for one to join")
-        assert "`precision: auto` is settled by a worker's device" in said.read_text()
-        assert not about.exists()
-        cluster.add(2, gpus=1, accelerator="H100")
-        # The worker's own look is no fake: a node that came later and has no GPU gets no trial.
-        until("gets no trial: Ray gives trials a GPU there, but torch sees none")
-        assert json.loads(about.read_text())["precision"] == "fp16"
-    finally:
-        driver.kill()
-        driver.wait()
+    driver = begin()
+    driver.terminate()
+    assert driver.wait(PATIENCE_S) == 143, said.read_text()
+    assert "stopped; nothing finished is lost" in said.read_text()
+    assert not study.exists()
+
+    driver = begin()
+    cluster.add(2, gpus=1, accelerator="H100")
+    # The worker's own look is no fake: a node that came later and has no GPU gets no trial.
+    until("gets no trial: Ray gives trials a GPU there, but torch sees none", driver)
+    assert json.loads((study / "study.json").read_text())["precision"] == "fp16"
