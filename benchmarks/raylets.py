@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psutil
 
@@ -78,13 +80,17 @@ class Node:
 class Raylets:
     """A cluster whose head has no CPU for trials, like that of cluster.yaml, and whose nodes come and go.
 
+    Args:
+        dashboard: Start one; jobs are submitted to it.
+        scaled: What Ray's own autoscaler may do, in cluster.yaml's words; the nodes it starts are processes here.
+
     Attributes:
         address: What `--address` takes.
         jobs: What `ray job submit --address` takes, with a dashboard.
         environment: What its processes, and whoever joins, must have set: the token.
     """
 
-    def __init__(self, *, dashboard: bool = False) -> None:
+    def __init__(self, *, dashboard: bool = False, scaled: Mapping[str, Any] | None = None) -> None:
         self.jobs = f"http://127.0.0.1:{_free_port()}"
         self.folder = Path(tempfile.mkdtemp(prefix="rn-", dir="/tmp"))  # Short: Ray's sockets lie in it.
         self.port = _free_port()
@@ -99,6 +105,7 @@ class Raylets:
             "RAY_raylet_start_wait_time_s": str(_PATIENCE_S),
         }
         self.nodes: list[Node] = []
+        scaling = [] if scaled is None else [self._scaled(scaled)]
         port = self.jobs.rpartition(":")[2]
         shown = ["--dashboard-host=127.0.0.1", f"--dashboard-port={port}"] if dashboard else []
         self.head = self._start(
@@ -107,6 +114,7 @@ class Raylets:
             *(shown or ["--include-dashboard=false"]),
             "--num-cpus=0",
             "--num-gpus=0",
+            *scaling,
         )
         self.head.wait()
 
@@ -129,6 +137,22 @@ class Raylets:
             nodes.append(self._start(*words))
             nodes[-1].wait()
         return nodes
+
+    def _scaled(self, scaled: Mapping[str, Any]) -> str:
+        """Return the option that starts an autoscaler whose nodes are fake: raylets beside the head."""
+        head = {"ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}}
+        provider = {"type": "fake_multinode", "gcs_address": self.address}
+        content = {
+            "cluster_name": "fake",
+            **scaled,
+            "provider": provider,
+            "available_node_types": {**scaled["available_node_types"], **head},
+            "head_node_type": "ray.head.default",
+        }
+        file = self.folder / "autoscaler.json"
+        file.write_text(json.dumps(content))
+        self.environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+        return f"--autoscaling-config={file}"
 
     def __enter__(self) -> "Raylets":
         return self
