@@ -55,8 +55,9 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     space = folder / "sent" / "space.yaml"
     space.parent.mkdir()
     space.write_text(SPACE.format(storage=folder / "runs", epochs=asked.epochs))
-    study, before, wrong = folder / "runs" / "churn", {}, 0
-    most, ends, loads = [], [], []
+    study, wrong = folder / "runs" / "churn", 0
+    before: dict[str, dict[str, Any]] = {}
+    most, ends, loads = list[int](), list[str](), list[float]()
     with Raylets(dashboard=True, scaled=settings(asked.nodes, asked.idle_s)) as cluster:
         for turn in range(1, asked.n + 1):
             job = Submitted(cluster, space, f"turn-{turn}", ("--set", f"search.trials={turn * asked.trials}"))
@@ -66,7 +67,8 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
                 counts.append(raylets(cluster))
             after = finished(study)
             wrong += not same(before, after)
-            before, loads = after, [*loads, round(os.getloadavg()[0], 1)]
+            before = after
+            loads.append(round(os.getloadavg()[0], 1))
             since = time.monotonic()
             while raylets(cluster) and time.monotonic() - since < SOON_S:
                 time.sleep(1)

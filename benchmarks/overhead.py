@@ -4,7 +4,9 @@ Ours is the whole path: TPE, journal and records on disk, the agenda, Ray, a war
 trainable with everything at its default, as its own examples have it, and random numbers for a search.
 """
 
+import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -20,6 +22,7 @@ from benchmarks.scripted import Silent, space
 
 __all__ = ["main", "ours"]
 
+ROOT = Path(__file__).parents[1]
 ONE_HELP = "run ours once, with so many reports, and print the milliseconds of a trial"
 
 
@@ -69,12 +72,30 @@ def ours(trials: int, reports: int) -> dict[str, float]:
     }
 
 
-def in_a_process(*words: str | int) -> dict[str, float]:
-    """Run a module and return what it prints last: Ray and its settings end with a process."""
+def in_a_process(*words: str | int, checkout: Path | None = None) -> dict[str, float]:
+    """Run a module, of another checkout if one is given, and return what it prints last: Ray ends with a process."""
     command = [sys.executable, "-m", *map(str, words)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(checkout)} if checkout else None
+    done = subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+def beside(checkout: Path, asked: argparse.Namespace) -> Result:
+    """Measure ours with one report, here and in another checkout, in turns."""
+    figures: dict[str, list[float]] = {"there": [], "here": []}
+    for turn in range(asked.turns):
+        for name in sorted(figures, reverse=bool(turn % 2)):
+            trials = ("--trials", asked.trials, "--one", 1)
+            told = in_a_process(
+                "benchmarks.overhead", *trials, checkout=checkout if name == "there" else ROOT
+            )
+            figures[name].append(told["ms"])
+    settings = {"slots": 2, "trials": asked.trials}
+    result = Result("overhead beside another checkout", "ms of a trial", figures, "there", False, settings)
+    ratios = [here / there for here, there in zip(figures["here"], figures["there"], strict=True)]
+    result.targets = [Target("here, of there", statistics.median(ratios), 1.2, at_least=False)]
+    return result
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -83,7 +104,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=500, help="of ours; Tune's default runs a tenth")
     parser.add_argument("--reports", type=int, default=21, help="of the trials with many")
     parser.add_argument("--one", type=int, help=ONE_HELP)
+    parser.add_argument("--beside", type=Path, help="a checkout: measure only ours, here and there")
     asked = parser.parse_args(words)
+    if asked.beside:
+        show([beside(asked.beside.absolute(), asked)], asked.json)
+        return
     if asked.one:
         print(json.dumps(ours(asked.trials, asked.one)))
         return
