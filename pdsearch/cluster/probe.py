@@ -19,6 +19,9 @@ __all__ = ["check_nodes", "expected", "refusal_of", "workers_compute_bf16"]
 
 _ANSWER_WITHIN_S = 120.0
 _LOOK_EVERY_S = 1.0
+_TRIES, _PAUSE_S = 6, 5.0
+"""To have a node answer: a process of Ray's may be lost there, and a dead node is listed for a while."""
+
 _MARKER = ".nodes.tmp"
 
 
@@ -113,6 +116,32 @@ def _answers(
 ) -> Iterator[tuple[str, Any]]:
     """Run a function of `examine` on every node; yield where and its answer, of nodes that did not leave meanwhile."""
     import ray  # After the session has set Ray's environment.
+
+    for left in reversed(range(_TRIES)):
+        again = []
+        for node, where, answer in _asked(nodes, function, asked):
+            try:
+                yield where, ray.get(answer)
+            except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+                continue  # It has left, or died and was listed. Should it come back, its workers examine themselves.
+            except ray.exceptions.RayError as error:
+                if not left or isinstance(error, ray.exceptions.RayTaskError):
+                    lines = str(error).strip().splitlines() or [type(error).__name__]
+                    raise ConfigError(f"it could not be examined: {lines[-1]}", where=where) from error
+                again.append(
+                    node
+                )  # A process of Ray's was lost, or the whole node, of which Ray hears later.
+        if not again:
+            return
+        nodes = again
+        time.sleep(_PAUSE_S)
+
+
+def _asked(
+    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: Any
+) -> Iterator[tuple[dict[str, Any], str, Any]]:
+    """Run a function on every node at once; yield each node, where it is, and what holds its answer."""
+    import ray  # As above.
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0, max_retries=0)(function)
@@ -125,13 +154,7 @@ def _answers(
         if answer not in ready:
             hint = "does its storage hang? mend the node, or take it out of the cluster"
             raise StorageError(f"no answer within {_ANSWER_WITHIN_S:g} s", where=where, hint=hint)
-        try:
-            yield where, ray.get(answer)
-        except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
-            continue  # It has left, or died and was still listed. Should it come back, its workers examine themselves.
-        except ray.exceptions.RayError as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise ConfigError(f"it could not be examined: {lines[-1]}", where=where) from error
+        yield node, where, answer
 
 
 @contextmanager

@@ -72,6 +72,31 @@ def test_a_node_that_has_left_is_no_fault(tmp_path: Path) -> None:
         check_nodes([*ray.nodes(), gone], asked)
 
 
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_node_on_which_ray_lost_a_process_is_asked_again(
+    times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    get: Any = ray.get
+    lost: list[Any] = []
+
+    def losing(answer: Any) -> Any:
+        if len(lost) < times:
+            lost.append(answer)
+            raise ray.exceptions.WorkerCrashedError
+        return get(answer)
+
+    monkeypatch.setattr(ray, "get", losing)
+    monkeypatch.setattr("pdsearch.cluster.probe._PAUSE_S", 0.0)
+    if times == 1:
+        check(tmp_path)
+        return
+    with pytest.raises(ConfigError, match="it could not be examined: The worker died unexpectedly"):
+        check(tmp_path)
+    assert len(lost) == 6
+
+
 class Room:
     """Slots on nodes that come while they are waited for."""
 
