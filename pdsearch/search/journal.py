@@ -14,9 +14,14 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend
 
 from pdsearch.durable import storage_errors
+from pdsearch.errors import StorageError
 from pdsearch.search.indexed import IndexedStorage
 
-__all__ = ["Journal", "aside", "open_journal", "set_aside", "whole_lines"]
+__all__ = ["DamagedError", "Journal", "aside", "open_journal", "set_aside", "whole_lines"]
+
+
+class DamagedError(StorageError):
+    """What holds the study cannot be read any more: it is given up, and written anew from the records."""
 
 
 class Journal(BaseJournalBackend):
