@@ -118,10 +118,10 @@ def _any_death() -> Iterator[None]:
     """
     known = RayActorManager._actor_task_failed
 
-    def failed(manager: RayActorManager, task: Any, exception: Exception) -> None:
+    def failed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
         if not isinstance(exception, RayActorError | RayTaskError):
             exception = RayActorError(error_msg=str(exception))
-        known(manager, task, exception)
+        known(manager, tracked_actor_task, exception)
 
     RayActorManager._actor_task_failed = failed  # type: ignore[assignment, method-assign]  # Tune makes its own
     try:

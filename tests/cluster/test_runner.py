@@ -143,12 +143,25 @@ def test_a_worker_that_ray_ended_for_want_of_memory_is_a_death_and_not_the_end_o
     told: list[Exception] = []
     worker = SimpleNamespace(actor_id=1, _on_error=None)
     task = SimpleNamespace(_tracked_actor=worker, _on_error=lambda _worker, error: told.append(error))
-    manager: Any = SimpleNamespace(_failed_actor_ids=set(), _cleanup_actor=lambda **_: None)
+
+    class Manager:
+        """What of Tune's manager that method uses, called as Tune calls it."""
+
+        def __init__(self) -> None:
+            self._failed_actor_ids: set[int] = set()
+
+        def _cleanup_actor(self, tracked_actor: object) -> None:
+            """Nothing."""
+
+        def failed(self, **named: Any) -> None:
+            RayActorManager._actor_task_failed(self, **named)  # type: ignore[arg-type]
+
+    manager = Manager()
     with _any_death():
-        RayActorManager._actor_task_failed(manager, task, OutOfMemoryError("memory is low"))  # type: ignore[arg-type]
+        manager.failed(tracked_actor_task=task, exception=OutOfMemoryError("memory is low"))
     assert [(type(error), str(error)) for error in told] == [(RayActorError, "memory is low")]
     with pytest.raises(RuntimeError, match="unexpected"):
-        RayActorManager._actor_task_failed(manager, task, OutOfMemoryError("as Tune has it"))  # type: ignore[arg-type]
+        manager.failed(tracked_actor_task=task, exception=OutOfMemoryError("as Tune has it"))
 
 
 def workers() -> list[int]:
