@@ -18,7 +18,7 @@ help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 12
 
 demo: $(INSTALLED) ## search a small space on the CPU and rank its teachers
-	@$(IN_CLONE) $(BIN)/pdsearch run search_spaces/digits.yaml </dev/null
+	@$(IN_CLONE) $(BIN)/pdsearch run search_spaces/digits.yaml --address local </dev/null
 	@echo 'pdsearch is in $(BIN): type  . $(BIN)/activate  first'
 
 # Two processes, whatever the machine has: each holds PyTorch, and some tests start processes of their own.

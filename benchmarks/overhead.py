@@ -50,7 +50,7 @@ def ours(trials: int, reports: int) -> dict[str, float]:
         searched = space(Path(name), trials=trials, sampler="tpe", epochs=reports)
         with (
             open_study(searched, clock) as study,
-            session(address=None, cpu=1, gpu=0, workers=2, verbose=False) as here,
+            session(cpu=1, gpu=0, workers=2, verbose=False) as here,
         ):
             from benchmarks.played import Played  # ray.tune reads its environment when it is imported
             from pdsearch.cluster import runner

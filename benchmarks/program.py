@@ -61,7 +61,7 @@ class Program:
         """Start it, on two workers unless the words say --serial; what it says begins anew."""
         how = () if "--serial" in words else ("--workers", "2")
         command = [sys.executable, "-m", "pdsearch", "run", "space.yaml", *how, *words]
-        environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+        environment = {**os.environ, "TMPDIR": str(self.folder / "tmp"), "RAY_ADDRESS": ""}
         with self.said.open("wb") as said:
             return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=environment)
 

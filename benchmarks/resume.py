@@ -51,7 +51,7 @@ def go_on(folder: Path) -> None:
     searched = space(folder, trials=10**6, sampler="tpe")
     with (
         open_study(searched, First()) as study,
-        session(address=None, cpu=1, gpu=0, workers=2, verbose=False) as here,
+        session(cpu=1, gpu=0, workers=2, verbose=False) as here,
     ):
         from benchmarks.played import Played  # ray.tune reads its environment when it is imported
         from pdsearch.cluster import runner

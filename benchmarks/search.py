@@ -53,7 +53,7 @@ def ours(space: Space, *, stop: bool) -> dict[str, float]:
         space = replace(space, search=replace(space.search, stop=None))
     with (
         open_study(space, seen) as study,
-        session(address=None, cpu=1, gpu=0, workers=2, verbose=False) as here,
+        session(cpu=1, gpu=0, workers=2, verbose=False) as here,
     ):
         from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
 

@@ -41,6 +41,7 @@ class Outcomes(Silent):
 
 def search(searched: Space, *, address: str | None, workers: int | None) -> Outcomes:
     """Run a study of trials that wait, on a Ray of its own or on a cluster; return what was seen."""
+    from pdsearch.cluster.choice import Choice
     from pdsearch.cluster.session import session
     from pdsearch.search.study import open_study
 
@@ -48,7 +49,7 @@ def search(searched: Space, *, address: str | None, workers: int | None) -> Outc
     with (
         open_study(searched, seen, ask_workers=(lambda: False) if address else None) as study,
         session(
-            address=address,
+            choice=Choice(address),
             cpu=resources.cpu,
             gpu=resources.gpu,
             accelerator=resources.accelerator,

@@ -5,9 +5,11 @@ from typing import ClassVar
 from pdsearch.redaction import redacted
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "DataError",
     "FailureLimitError",
+    "HungUp",
     "IncompleteError",
     "Interrupted",
     "PdsearchError",
@@ -16,6 +18,7 @@ __all__ = [
     "StudyHeldError",
     "Terminated",
     "TrialError",
+    "Warned",
 ]
 
 
@@ -75,6 +78,12 @@ class IncompleteError(PdsearchError):
     exit_code = 1
 
 
+class ClusterError(PdsearchError):
+    """Ray or its workers did not come up; nothing finished is lost."""
+
+    exit_code = 69
+
+
 class StudyHeldError(PdsearchError):
     """Another driver holds the study."""
 
@@ -101,6 +110,18 @@ class Interrupted(PdsearchError):  # noqa: N818 - what happened is no error
     """The run was asked to stop, by Ctrl-C; nothing finished is lost."""
 
     exit_code = 130
+
+
+class HungUp(Interrupted):
+    """The same, by SIGHUP: its terminal or its connection is gone."""
+
+    exit_code = 129
+
+
+class Warned(Interrupted):
+    """The same, by SIGUSR1, with which batch systems warn of the end of the time that was asked for."""
+
+    exit_code = 138
 
 
 class Terminated(Interrupted):

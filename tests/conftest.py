@@ -11,6 +11,9 @@ from tests.shares import Shares, longest_first
 # Tests train tiny networks, often several at once: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Whatever cluster the person who runs them works with, tests start Rays of their own.
+os.environ.pop("RAY_ADDRESS", None)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares | None:

@@ -1,54 +1,169 @@
-"""What does Ctrl-C do? The first lets running trials save their progress, the second ends at once.
+"""What ends a run from outside: Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, each with an exit code of its own.
 
-SIGTERM counts as a Ctrl-C. Further ones are not heard, to the end of the process: they would cut off the ending of
-other processes and the removal of temporary files.
+The first one has running trials save their progress, or ends at once what is no trial yet; a second one ends at once,
+and so does the time: whoever sends such a signal kills soon after. Further ones are not heard, to the end of the
+process: they would cut off the ending of other processes and the removal of temporary files.
 """
 
+import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from pdsearch.errors import Interrupted, Terminated
+from pdsearch.errors import HungUp, Interrupted, Terminated, Warned
 
-__all__ = ["interruptible"]
+__all__ = ["Stop", "stoppable"]
+
+_KINDS: dict[int, type[Interrupted]] = {
+    signal.SIGINT: Interrupted,
+    signal.SIGTERM: Terminated,
+    signal.SIGHUP: HungUp,
+    signal.SIGUSR1: Warned,
+}
+
+_DRAIN_WITHIN_S = 10.0
+"""Seconds for trials to save their progress; one that has not by then goes on from its last checkpoint."""
+
+_END_WITHIN_S = 17.0
+"""Seconds after which the process ends whatever it does: it may wait outside Python, where no signal is heard."""
+
+_SAME_S = 1.0
+"""Signals of programs that follow one another sooner are one request: `timeout` sends its own to the program and to its
+group, systemd may send SIGHUP after SIGTERM. A person who presses Ctrl-C twice means it."""
+
+_AGAIN = "run the same command to go on"
+
+
+class Stop:
+    """What was asked of a run from outside. Invariant: it drains or raises at most once each, in this order.
+
+    Args:
+        say: Tells the person what happens.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.received: list[int] = []
+        self._say = say
+        self._drain: Callable[[], None] | None = None
+        self._at, self._late, self._over = 0.0, False, False
+        self._ended = threading.Event()
+
+    @contextmanager
+    def draining(self, drain: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+        """Have the first signal drain the block instead of ending it.
+
+        Args:
+            drain: Called at the first signal; the block then ends by itself, soon.
+            say: Tells the person what happens.
+        """
+        self._drain, self._say, before = drain, say, self._say
+        try:
+            yield
+        finally:
+            self._drain, self._say, self._over = None, before, self._over or bool(self.received)
+        if self.received:
+            raise KeyboardInterrupt
+
+    def hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
+        """Hear a signal."""
+        if self._over:
+            return
+        if not self.received:
+            self.received, self._at = [number], time.monotonic()
+            if self._drain is not None and not self._late:
+                self._tell("stopping: running trials save their progress (again to stop at once)")
+                self._drain()
+                return
+        elif not self._late and number != signal.SIGINT and time.monotonic() - self._at < _SAME_S:
+            return
+        else:
+            self.received.append(number)
+            self._tell("stopping at once")
+        self._over = True
+        raise KeyboardInterrupt
+
+    def error(self) -> Interrupted | None:
+        """Return what a run that was stopped ends with."""
+        if not self.received:
+            return None
+        cut = (
+            ", and running trials go on from their last checkpoint" if self._late or self.received[1:] else ""
+        )
+        return _KINDS[self.received[0]](f"stopped; nothing finished is lost{cut}", hint=_AGAIN)
+
+    def watch(self, wakeup: int) -> None:
+        """Bound the time from the first signal on: in a thread, which hears of it where the main one does not.
+
+        Args:
+            wakeup: File descriptor to which Python writes each signal that it receives.
+        """
+        number = next((byte for byte in iter(lambda: _byte(wakeup), None) if byte in _KINDS), None)
+        if number is None or self._ended.wait(_DRAIN_WITHIN_S):
+            return
+        self._late = True
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+        if not self._ended.wait(_END_WITHIN_S - _DRAIN_WITHIN_S):
+            kind = _KINDS[number]
+            self._tell(str(kind("stopped, in the middle of something that did not end", hint=_AGAIN)))
+            os._exit(kind.exit_code)
+
+    def end(self) -> None:
+        """Hear that the run has ended: no signal is heard any more."""
+        self._over = True
+        self._ended.set()
+
+    def _tell(self, text: str) -> None:
+        with suppress(OSError, RuntimeError, ValueError):  # Its terminal is gone, or was just written to.
+            self._say(text)
 
 
 @contextmanager
-def interruptible(drain: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
-    """Run a block whose first interruption drains it; afterwards the process has to end.
+def stoppable(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Run a block that signals end; afterwards the process has to end. SIGHUP stays ignored where it is (nohup).
 
     Args:
-        drain: Called at the first signal; the block then ends by itself, soon.
         say: Tells the person what happens.
 
     Raises:
-        Interrupted: The block was drained, or ended at once by a second signal; raised when it has ended.
+        Interrupted: The block was drained, or ended at once; raised when it has ended.
     """
-    received: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature
-        received.append(number)
-        if len(received) == 1:
-            say("stopping: running trials save their progress (again to stop at once)")
-            drain()
-        elif len(received) == 2:
-            say("stopping at once")
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = Stop(say)
+    numbers = [number for number in _KINDS if not _ignored(number)]
+    heard, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    watching = threading.Thread(target=stop.watch, args=(heard,), daemon=True, name="signals")
+    watching.start()
+    former = signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, stop.hear) for number in numbers}
     try:
-        yield
+        try:
+            yield stop
+        finally:
+            stop.end()
     except KeyboardInterrupt:
-        if not received:
+        if not stop.received:
             raise
     finally:
+        stop.end()
         for number, handler in before.items():
             # Whoever was asked to stop is about to end; Ray for one does some of it when Python exits.
-            signal.signal(number, signal.SIG_IGN if received else handler)
-    if received:
-        kind = Terminated if received[0] == signal.SIGTERM else Interrupted
-        words = "stopped; nothing finished is lost"
-        if len(received) > 1:
-            words += ", and running trials go on from their last checkpoint"
-        raise kind(words, hint="run the same command to go on")
+            signal.signal(number, signal.SIG_IGN if stop.received else handler)
+        signal.set_wakeup_fd(former)
+        os.close(wakeup)
+        watching.join()
+        os.close(heard)
+    error = stop.error()
+    if error is not None:
+        raise error
+
+
+def _ignored(number: int) -> bool:
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
+
+
+def _byte(source: int) -> int | None:
+    read = os.read(source, 1)
+    return read[0] if read else None

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from pdsearch import __version__
-from pdsearch.errors import PdsearchError
+from pdsearch.cli.streams import prepare, unwritable
+from pdsearch.errors import PdsearchError, StorageError
 
 __all__ = ["VERBS", "main"]
 
@@ -42,6 +43,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Words after the program's name; those of the process where None.
     """
     words = list(sys.argv[1:] if args is None else args)
+    prepare()
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -55,10 +57,20 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; at exit, Python must not try to flush the rest to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # Whoever read it has seen enough.
         return BROKEN_PIPE
+    except OSError as error:
+        if not unwritable(error):
+            raise
+        _drop_output()
+        print(f"pdsearch: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return StorageError.exit_code
     return code
+
+
+def _drop_output() -> None:
+    """Have Python not try to write the rest of the output when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:

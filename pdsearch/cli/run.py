@@ -12,9 +12,10 @@ import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import note, stderr
-from pdsearch.cli.interrupt import interruptible
+from pdsearch.cli.interrupt import Stop, stoppable
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.screen import Screen
+from pdsearch.cluster.choice import Choice, choose
 from pdsearch.errors import ConfigError
 from pdsearch.redaction import redacted
 from pdsearch.space import Space, load
@@ -25,7 +26,12 @@ __all__ = ["run"]
 
 def run(
     space: SpaceFile,
-    address: Annotated[str | None, typer.Option(help="Join a Ray cluster: auto, or host:port.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Join a Ray cluster: auto, or host:port; local keeps to this machine. Else RAY_ADDRESS."
+        ),
+    ] = None,
     serial: Annotated[
         bool, typer.Option("--serial", help="One trial at a time in this process, without Ray.")
     ] = False,
@@ -39,28 +45,34 @@ def run(
     ] = False,
 ) -> None:
     """Search a space. The same command goes on where an earlier one ended, however it ended."""
-    asked = load(space, overrides=tuple(overrides or ()))
-    for warning in (*asked.warnings, *asked.notes):
-        note(f"note: {warning}")
-    if address:
-        from pdsearch.cluster.session import refuse_client  # before anything is opened
-
-        refuse_client(address)
-    if address and (serial or not (asked.storage.startswith("/") or is_url(asked.storage))):
-        raise ConfigError(
-            "a cluster needs a storage that every node sees at the same path",
-            where=f"storage: {asked.storage}",
-            hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, or s3://bucket/prefix;"
-            " and leave --serial out",
-        )
-    with _observer(progress, asked) as observer:
+    with stoppable(note) as stop:
+        asked = load(space, overrides=tuple(overrides or ()))
+        for warning in (*asked.warnings, *asked.notes):
+            note(f"note: {warning}")
+        choice = _choice(asked, address, serial=serial)
         again = _command(space, overrides or (), address=address, serial=serial, workers=workers)
-        finish = _search(
-            asked, again, observer, address=address, serial=serial, workers=workers, verbose=verbose
+        with _observer(progress, asked) as observer:
+            finish = _search(
+                asked, again, observer, stop, choice=choice, serial=serial, workers=workers, verbose=verbose
+            )
+        # Whoever reads JSON lines gets nothing else on stdout.
+        with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
+            finish()
+
+
+def _choice(space: Space, address: str | None, *, serial: bool) -> Choice:
+    """Return which Ray the run is to use, before anything is opened."""
+    choice = Choice() if serial and not address else choose(address)
+    if choice.address and not (space.storage.startswith("/") or is_url(space.storage)):
+        raise ConfigError(
+            f"a cluster ({choice.where}) needs a storage that every node sees at the same path",
+            where=f"storage: {space.storage}",
+            hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, or s3://bucket/prefix;"
+            " or keep to this machine with --address local",
         )
-    # Whoever reads JSON lines gets nothing else on stdout.
-    with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
-        finish()
+    if serial and address:
+        raise ConfigError("a run without Ray uses no cluster", where="--serial", hint="leave --address out")
+    return choice
 
 
 def _command(
@@ -80,8 +92,9 @@ def _search(
     space: Space,
     again: str,
     observer: Any,
+    stop: Stop,
     *,
-    address: str | None,
+    choice: Choice,
     serial: bool,
     workers: int | None,
     verbose: bool,
@@ -90,21 +103,22 @@ def _search(
     from pdsearch.search.preflight import crowd, room
     from pdsearch.search.study import open_study
 
-    ask = partial(_ask_workers, space, observer.say, address=address, verbose=verbose)
-    with telling(observer.say), open_study(space, observer, ask_workers=ask if address else None) as study:
+    ask = (
+        partial(_ask_workers, space, observer.say, choice=choice, verbose=verbose) if choice.address else None
+    )
+    with telling(observer.say), open_study(space, observer, ask_workers=ask) as study:
         if not study.agenda.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
-            for warning in (room(space, study.root), None if address else crowd(space, at_once)):
+            for warning in (room(space, study.root), None if choice.address else crowd(space, at_once)):
                 if warning:
                     observer.say(f"note: {warning}")
             if verbose:
                 for line in choices(space, study.precision):
                     observer.say(line)
-            with interruptible(study.agenda.interrupt, observer.say):
-                if serial:
-                    _serially(study, space)
-                else:
-                    _on_ray(study, space, address=address, workers=workers, verbose=verbose)
+            if serial:
+                _serially(study, space, stop)
+            else:
+                _on_ray(study, space, stop, choice=choice, workers=workers, verbose=verbose)
         if study.agenda.failure:
             raise study.agenda.failure
         return lambda: _close(study, observer, again)
@@ -118,7 +132,7 @@ def _close(study: Any, observer: Any, again: str) -> None:
     closing_words(study, observer.tally, again)
 
 
-def _serially(study: Any, space: Space) -> None:
+def _serially(study: Any, space: Space, stop: Stop) -> None:
     import torch
 
     from pdsearch import serial
@@ -136,52 +150,50 @@ def _serially(study: Any, space: Space) -> None:
         patience_s=space.search.trial_timeout,
         graphs=space.resources.cuda_graphs,
     )
-    serial.run(study.agenda, site)
+    with stop.draining(study.agenda.interrupt, study.agenda.observer.say):
+        serial.run(study.agenda, site)
 
 
-def _ask_workers(space: Space, say: Callable[[str], None], *, address: str | None, verbose: bool) -> bool:
+def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, verbose: bool) -> bool:
     """Return whether the devices of a cluster's workers compute in bf16; a signal ends the wait for a first one."""
-    say(f"joining the Ray cluster at {address} to ask what its devices compute in")
-    cluster = _session(space, address=address, workers=None, verbose=verbose)
-    with interruptible(_stop, lambda _text: None), cluster as ray_session:
+    say(f"joining the Ray cluster ({choice.where}) to ask what its devices compute in")
+    with _session(space, say, choice=choice, workers=None, verbose=verbose) as ray_session:
         from pdsearch.cluster.probe import workers_compute_bf16
 
         return workers_compute_bf16(ray_session.slots, say)
 
 
-def _stop() -> None:
-    raise KeyboardInterrupt  # Nothing runs that could be drained.
-
-
 def _session(
-    space: Space, *, address: str | None, workers: int | None, verbose: bool
+    space: Space, say: Callable[[str], None], *, choice: Choice, workers: int | None, verbose: bool
 ) -> AbstractContextManager[Any]:
     from pdsearch.cluster.session import session
 
     resources = space.resources
     return session(
-        address=address,
         cpu=resources.cpu,
         gpu=resources.gpu,
         accelerator=resources.accelerator,
         workers=workers or space.search.concurrency,
         verbose=verbose,
+        choice=choice,
+        say=say,
     )
 
 
-def _on_ray(study: Any, space: Space, *, address: str | None, workers: int | None, verbose: bool) -> None:
+def _on_ray(
+    study: Any, space: Space, stop: Stop, *, choice: Choice, workers: int | None, verbose: bool
+) -> None:
     from pdsearch.training import pick_device
 
     say = study.agenda.observer.say
-    if address:
-        # One that is gone takes a minute to tell.
-        say(f"joining the Ray cluster at {address}")
-    else:
+    if choice.address is None:
         pick_device(space.resources.gpu)  # Torch may see fewer than Ray.
-    with _session(space, address=address, workers=workers, verbose=verbose) as ray_session:
+    with _session(space, say, choice=choice, workers=workers, verbose=verbose) as ray_session:
+        say(choice.words(ray_session.address))
         from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
 
-        with _examined(study, space, ray_session) if address else nullcontext() as node:
+        examined = _examined(study, space, ray_session) if choice.address else nullcontext()
+        with examined as node, stop.draining(study.agenda.interrupt, say):
             runner.run(
                 study.agenda,
                 ray_session,
@@ -203,10 +215,9 @@ def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, 
     from pdsearch.search.describe import absolute
 
     data = space.resolve(space.defaults()).data
-    code = dict(study.describe.code)
     files = [absolute(path) for path in study.describe.checkpoints]
     files += [absolute(str(data.root))] if must_be_there(data) else []
-    with expected(study.folder, code=code, files=files, gpu=space.resources.gpu) as asked:
+    with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
         check_nodes(ray_session.slots.nodes(), asked)
         yield asked
 

@@ -1,5 +1,7 @@
 """A study on Ray Tune: one Tuner over the agenda, with warm actors, no snapshots and no restore."""
 
+import importlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +21,8 @@ from pdsearch.space import Resources
 from pdsearch.storage import Place, beside
 
 __all__ = ["run"]
+
+_tune: Any = importlib.import_module("ray.tune.tune")  # `ray.tune.tune` by another way is a function
 
 
 def run(
@@ -100,6 +104,8 @@ def _needs(resources: Resources) -> dict[str, float]:
 
 
 def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
+    # Tune would take SIGUSR1 for itself, with which batch systems warn of the end of their time.
+    takes, _tune._setup_signal_catching = _tune._setup_signal_catching, threading.Event
     try:
         with _any_death():
             tuner.fit()
@@ -107,6 +113,8 @@ def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
         # Tune's summary, which nobody reads, wants the folder the driver began in; `ray job stop` may have removed it.
         if not guarded.done:
             raise
+    finally:
+        _tune._setup_signal_catching = takes
 
 
 @contextmanager

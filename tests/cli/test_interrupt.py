@@ -1,15 +1,26 @@
-"""Does the first signal drain, the second end, and is everything as before afterwards?"""
+"""The first signal drains or ends, the second ends, so does the time, and all is as before afterwards."""
 
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from pdsearch.cli.interrupt import interruptible
-from pdsearch.errors import Interrupted, PdsearchError, Terminated
+from pdsearch.cli import interrupt
+from pdsearch.cli.interrupt import Stop, stoppable
+from pdsearch.errors import HungUp, Interrupted, PdsearchError, Terminated, Warned
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+KINDS = [
+    (signal.SIGINT, Interrupted, 130),
+    (signal.SIGTERM, Terminated, 143),
+    (signal.SIGHUP, HungUp, 129),
+    (signal.SIGUSR1, Warned, 138),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -25,26 +36,23 @@ class Draining:
     """Counts what was asked and said."""
 
     def __init__(self) -> None:
-        self.drained, self.reached, self.said = 0, 0, ""
+        self.drained, self.reached = 0, 0
+        self.said: list[str] = []
 
     def drain(self) -> None:
         self.drained += 1
 
-    def say(self, text: str) -> None:
-        self.said = text
 
-
-def signalled(draining: Draining, *numbers: int) -> None:
-    """Signal ourselves in an interruptible block; count what was reached."""
-    with interruptible(draining.drain, draining.say):
+def signalled(draining: Draining, *numbers: int, pause_s: float = 0.0) -> None:
+    """Signal ourselves in a block that drains; count what was reached."""
+    with stoppable(draining.said.append) as stop, stop.draining(draining.drain, draining.said.append):
         for number in numbers:
             os.kill(os.getpid(), number)
             draining.reached += 1
+            time.sleep(pause_s)
 
 
-@pytest.mark.parametrize(
-    ("number", "error", "code"), [(signal.SIGINT, Interrupted, 130), (signal.SIGTERM, Terminated, 143)]
-)
+@pytest.mark.parametrize(("number", "error", "code"), KINDS)
 def test_the_first_signal_drains_and_the_block_ends_by_itself(
     number: int, error: type[PdsearchError], code: int
 ) -> None:
@@ -52,7 +60,21 @@ def test_the_first_signal_drains_and_the_block_ends_by_itself(
     with pytest.raises(error) as raised:
         signalled(draining, number)
     assert (draining.drained, draining.reached) == (1, 1)
-    assert "save their progress" in draining.said
+    assert "save their progress" in draining.said[-1]
+    assert raised.value.exit_code == code
+
+
+@pytest.mark.parametrize(("number", "error", "code"), KINDS)
+def test_what_is_no_trial_yet_ends_at_once(number: int, error: type[PdsearchError], code: int) -> None:
+    reached: list[str] = []
+
+    def loading() -> None:
+        os.kill(os.getpid(), number)
+        reached.append("the next step")
+
+    with pytest.raises(error) as raised, stoppable(reached.append):
+        loading()
+    assert reached == []
     assert raised.value.exit_code == code
 
 
@@ -61,16 +83,94 @@ def test_the_first_signal_drains_and_the_block_ends_by_itself(
     [
         (signal.SIGINT, signal.SIGINT, 130),
         (signal.SIGTERM, signal.SIGTERM, 143),
+        (signal.SIGUSR1, signal.SIGTERM, 138),
         (signal.SIGINT, signal.SIGTERM, 130),
     ],
 )
-def test_the_second_signal_ends_at_once(first: int, second: int, code: int) -> None:
+def test_the_second_signal_ends_at_once(
+    first: int, second: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupt, "_SAME_S", 0.0)
     draining = Draining()
     with pytest.raises(Interrupted, match="from their last checkpoint") as raised:
         signalled(draining, first, second)
     assert (draining.drained, draining.reached) == (1, 1)
-    assert draining.said == "stopping at once"
+    assert draining.said[-1] == "stopping at once"
     assert raised.value.exit_code == code
+
+
+def test_a_signal_that_a_program_sends_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupt, "_SAME_S", 60.0)
+    draining = Draining()
+    with pytest.raises(Terminated) as raised:
+        signalled(draining, signal.SIGTERM, signal.SIGTERM, signal.SIGHUP)
+    assert (draining.drained, draining.reached) == (1, 3)
+    assert "last checkpoint" not in str(raised.value)
+
+
+def test_trials_that_do_not_end_in_time_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupt, "_DRAIN_WITHIN_S", 0.05)
+    draining = Draining()
+    with pytest.raises(Terminated, match="from their last checkpoint"):
+        signalled(draining, signal.SIGTERM, pause_s=60)
+    assert draining.said[-1] == "stopping at once"
+
+
+STUCK = """
+import threading, time
+from pdsearch.cli import interrupt
+interrupt._DRAIN_WITHIN_S, interrupt._END_WITHIN_S = 0.1, 0.3
+with interrupt.stoppable(print) as stop, stop.draining(lambda: None, print):
+    print("begun", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass
+"""
+
+
+def test_a_process_that_hears_no_signal_ends_in_time_with_its_code() -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGUSR1)
+        process.communicate(timeout=60)
+    assert process.returncode == 138
+
+
+def test_a_signal_that_another_thread_receives_is_heard() -> None:
+    draining = Draining()
+
+    def send() -> None:
+        sender = threading.Thread(target=signal.raise_signal, args=(signal.SIGTERM,))
+        sender.start()
+        sender.join()
+
+    with (
+        pytest.raises(Terminated),
+        stoppable(draining.said.append) as stop,
+        stop.draining(draining.drain, draining.said.append),
+    ):
+        send()
+    assert draining.drained == 1
+
+
+def test_a_hang_up_that_was_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As nohup does.
+    draining = Draining()
+    signalled(draining, signal.SIGHUP)
+    assert (draining.drained, draining.reached) == (0, 1)
+
+
+def test_a_terminal_that_is_gone_does_not_keep_trials_from_draining() -> None:
+    def gone(text: str) -> None:
+        raise OSError(5, text)
+
+    draining = Draining()
+    with pytest.raises(HungUp), stoppable(gone) as stop, stop.draining(draining.drain, gone):
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert draining.drained == 1
 
 
 def test_impatience_does_not_cut_off_the_clean_up() -> None:
@@ -86,27 +186,43 @@ def test_impatience_does_not_cut_off_the_clean_up() -> None:
             cleaned.append(True)
 
     draining = Draining()
-    with pytest.raises(Interrupted), interruptible(draining.drain, draining.say):
+    with (
+        pytest.raises(Interrupted),
+        stoppable(draining.said.append) as stop,
+        stop.draining(draining.drain, draining.said.append),
+    ):
         signalled_while_it_cleans()
     assert cleaned == [True]
     os.kill(os.getpid(), signal.SIGINT)  # While Python exits.
 
 
 def test_an_interruption_that_was_no_signal_is_passed_on() -> None:
-    draining = Draining()
-    with pytest.raises(KeyboardInterrupt), interruptible(draining.drain, draining.say):
+    with pytest.raises(KeyboardInterrupt), stoppable(print):
         raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("error", [None, ValueError])
-def test_handlers_are_put_back(error: type[Exception] | None) -> None:
+def test_all_is_as_before_afterwards(error: type[Exception] | None) -> None:
     before = [signal.getsignal(number) for number in NUMBERS]
+    files, threads = os.listdir("/proc/self/fd"), threading.active_count()
     draining = Draining()
     if error is None:
-        with interruptible(draining.drain, draining.say):
-            pass
+        signalled(draining)
     else:
-        with pytest.raises(error), interruptible(draining.drain, draining.say):
+        with pytest.raises(error), stoppable(print):
             raise error
     assert [signal.getsignal(number) for number in NUMBERS] == before
+    assert signal.set_wakeup_fd(-1) == -1
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == (len(files), threads)
     assert draining.drained == 0
+
+
+def test_a_signal_that_comes_too_late_cuts_nothing_off() -> None:
+    with stoppable(print) as stop:
+        stop.end()  # The block has ended, and what it needed is put away.
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.received == []
+
+
+def test_a_stop_that_nobody_asked_for_is_no_error() -> None:
+    assert Stop(print).error() is None

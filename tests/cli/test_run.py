@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from pdsearch.cli.interrupt import Stop
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.main import main
-from pdsearch.cli.run import _observer, _on_ray, _serially
+from pdsearch.cli.run import _observer, _serially
 from pdsearch.cli.screen import Screen
+from pdsearch.cluster.choice import Choice
 from pdsearch.errors import ConfigError
 from pdsearch.space import Space
 from tests.search.played import space
@@ -44,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
     """What a run would search, what it would say goes on, and how; nothing is run."""
     found: list[tuple[Space, str, dict[str, Any]]] = []
 
-    def search(given: Space, again: str, _observer: Any, **how: Any) -> Callable[[], None]:
+    def search(given: Space, again: str, _observer: Any, _stop: Stop, **how: Any) -> Callable[[], None]:
         found.append((given, again, how))
         return lambda: print("done", file=sys.stdout)
 
@@ -72,7 +74,7 @@ def test_a_run_takes_the_file_s_space_with_its_overrides(tmp_path: Path, asked: 
     assert started(tmp_path, *words) == 0
     ((given, again, how),) = asked
     assert (given.study, given.search.trials) == ("mine", 7)
-    assert how == {"address": "auto", "serial": False, "workers": 3, "verbose": False}
+    assert how == {"choice": Choice("auto", "--address"), "serial": False, "workers": 3, "verbose": False}
     kept = ("--set", f"storage={tmp_path}", "--address", "auto", "--workers", "3")
     assert again == f"pdsearch run {tmp_path / 'mine.yaml'} {' '.join(kept)}"
 
@@ -98,33 +100,50 @@ def test_a_serial_run_keeps_the_memory_that_a_step_frees(
     done: list[str] = []
     monkeypatch.setattr("pdsearch.training.keep_freed_memory", lambda: done.append("kept"))
     monkeypatch.setattr("pdsearch.serial.run", lambda _work, _site: done.append("run"))
+    agenda = SimpleNamespace(interrupt=None, observer=SimpleNamespace(say=None))
     study = SimpleNamespace(
-        artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, agenda=None
+        artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, agenda=agenda
     )
-    _serially(study, space(tmp_path))
+    _serially(study, space(tmp_path), Stop(print))
     assert done == ["kept", "run"]
 
 
-def test_joining_a_cluster_is_said_before_it_is_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("words", "variable", "message"),
+    [
+        ((), "http://head:8265", "ray job submit --address http://head:8265 -- pdsearch run SPACE"),
+        ((), "https://head", "ray job submit"),
+        (("--address", "ray://head:10001"), "", "ray job submit"),
+        ((), "ray://head:10001", "ray job submit"),
+        (("--address", "head"), "", "not an address"),
+        (("--address", "auto"), "", "every node sees"),
+        (("--address", "auto", "--serial"), "", "every node sees"),
+        ((), "10.0.0.1:6379", "RAY_ADDRESS=10.0.0.1:6379"),
+        (("--address", "local", "--serial"), "", "without Ray"),
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused_before_anything_is_opened(
+    tmp_path: Path,
+    asked: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    variable: str,
+    message: str,
 ) -> None:
-    def gone(**_asked: Any) -> None:
-        raise ConfigError(f"cannot join, after {said}")
-
-    said: list[str] = []
-    monkeypatch.setattr("pdsearch.cluster.session.session", gone)
-    study = SimpleNamespace(agenda=SimpleNamespace(observer=SimpleNamespace(say=said.append)))
-    with pytest.raises(ConfigError, match="joining the Ray cluster at head:6379"):
-        _on_ray(study, space(tmp_path), address="head:6379", workers=None, verbose=False)
-
-
-@pytest.mark.parametrize("words", [("--address", "auto"), ("--address", "auto", "--serial")])
-def test_a_cluster_needs_a_storage_that_every_node_sees(
-    tmp_path: Path, asked: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
-) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", variable)
     assert started(tmp_path, *words) == 2
-    assert "every node sees" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert asked == []
+
+
+@pytest.mark.parametrize("words", [("--serial",), ("--address", "local")])
+def test_a_cluster_s_address_in_the_environment_is_no_matter_where_this_machine_is_asked_for(
+    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://nobody:8265")
+    assert started(tmp_path, *words) == 0
+    assert len(asked) == 1
 
 
 def test_json_lines_are_alone_on_stdout(

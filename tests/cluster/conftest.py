@@ -16,7 +16,7 @@ def ray_session() -> Iterator["Session"]:
     from pdsearch.cluster.session import session
 
     before = dict(os.environ)
-    with session(address=None, cpu=1, gpu=0, workers=1, verbose=False) as started:
+    with session(cpu=1, gpu=0, workers=1, verbose=False) as started:
         yield started
     assert started.folder is not None
     assert not started.folder.exists()

@@ -1,27 +1,44 @@
-"""Is the Ray of a run this machine's alone, closed to strangers, and gone afterwards?"""
+"""The Ray of a run is this machine's alone, closed to strangers and to signals, and gone afterwards."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from pdsearch.cluster import joining, local
 from pdsearch.cluster import session as session_module
+from pdsearch.cluster.choice import Choice
+from pdsearch.cluster.local import LocalRay, local_ray
 from pdsearch.cluster.session import Session, session
-from pdsearch.errors import ConfigError, PdsearchError, Terminated
+from pdsearch.cluster.supervisor import BLOCKED
+from pdsearch.errors import ClusterError, ConfigError
+from tests.end_to_end.program import environment
 
 JOIN = "import ray; ray.init(address={address!r}, log_to_driver=False); print(ray.cluster_resources())"
+
+
+def wait(seconds: float, until: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def listening() -> list[tuple[str, str]]:
     """Addresses on which the Ray processes of this test listen, with the process's name."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        for socket in process.net_connections(kind="inet"):
-            if socket.status == psutil.CONN_LISTEN:
-                found.append((process.name(), socket.laddr.ip))
+        for connection in process.net_connections(kind="inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                found.append((process.name(), connection.laddr.ip))
     return found
 
 
@@ -54,67 +71,181 @@ def test_a_stranger_without_the_token_is_refused(ray_session: Session, token: st
     assert "token" in done.stderr.lower() or "unauthenticated" in done.stderr.lower(), done.stderr[-2000:]
 
 
-def test_a_client_s_address_is_refused_with_a_way_out() -> None:
-    with (
-        pytest.raises(ConfigError, match="ray job submit"),
-        session(address="ray://head:10001", cpu=1, gpu=0, workers=None, verbose=False),
-    ):
-        pass
+def members(session_id: int) -> list[psutil.Process]:
+    """Living processes of a session."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == session_id and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def blocked(process: psutil.Process) -> set[int]:
+    """Signals that a process does not hear."""
+    lines = Path("/proc", str(process.pid), "status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_its_processes_live_in_a_session_of_their_own_and_hear_no_signal_of_the_driver_s() -> None:
+    children = {process.name(): process for process in psutil.Process().children(recursive=True)}
+    found = os.getsid(children["raylet"].pid)
+    assert found != os.getsid(0)
+    assert {"raylet", "gcs_server"} <= {process.name() for process in members(found)}
+    for process in members(found):
+        assert os.getpgid(process.pid) != os.getpgid(0)
+        assert blocked(process) >= set(BLOCKED)
+
+
+DRIVER = """
+import sys, time
+from pdsearch.cluster.session import session
+with session(cpu=1, gpu=0, workers=1, verbose=False) as started:
+    print(started.folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_it_ends_with_a_driver_that_was_killed_though_a_child_of_it_lives_on(tmp_path: Path) -> None:
+    forked = DRIVER.replace("    time.sleep", "    import os\n    os.fork()\n    time.sleep")
+    with subprocess.Popen(
+        [sys.executable, "-c", forked], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment()
+    ) as driver:
+        assert driver.stdout is not None
+        folder = Path(driver.stdout.readline().strip())
+        assert folder.exists()
+        children = psutil.Process(driver.pid).children()
+        (owner,) = [child for child in children if "supervisor.py" in " ".join(child.cmdline())]
+        others = [child for child in children if child.pid != owner.pid]
+        assert len(members(owner.pid)) > 3
+        driver.kill()
+        try:
+            wait(60, lambda: not members(owner.pid) and not folder.exists())
+        finally:
+            for child in others:
+                child.kill()
+
+
+def test_what_a_supervisor_that_was_killed_leaves_is_ended_by_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "head.py"
+    script.write_text("import os, time\nos.write(1, b'here:1\\n')\ntime.sleep(600)\n")
+    monkeypatch.setattr(local, "_HEAD", script)
+    with local_ray(1, shows_lines=False) as ray:
+        assert ray.address == "here:1"
+        assert ray._process is not None
+        session_id = ray._process.pid
+        assert len(members(session_id)) == 2
+        os.kill(session_id, signal.SIGKILL)
+        wait(60, lambda: len(members(session_id)) == 1)
+    assert members(session_id) == []
+    assert not ray.folder.exists()
 
 
 @pytest.mark.parametrize(("fails", "tries"), [(1, 2), (9, 3)])
 def test_a_ray_that_does_not_come_up_is_tried_again_and_is_one_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: int, tries: int
 ) -> None:
-    tried: list[object] = []
-
-    def init(**_: object) -> None:
-        tried.append(None)
-        if len(tried) <= fails:
-            raise Exception("The current node timed out during startup.")  # Ray raises no other kind.
-
-    monkeypatch.setattr("ray.init", init)
-    monkeypatch.setattr(session_module, "make_folder", lambda: tmp_path / "pds-x")
+    script, tried = tmp_path / "head.py", tmp_path / "tried"
+    script.write_text(
+        "import os, pathlib, sys\n"
+        f"tried = pathlib.Path({str(tried)!r})\n"
+        "tried.open('a').write('x')\n"
+        f"if len(tried.read_text()) <= {fails}:\n"
+        "    sys.exit('Traceback\\nException: The current node timed out during startup.\\n')\n"
+        "os.write(1, b'here:1\\n')\n"
+    )
+    monkeypatch.setattr(local, "_HEAD", script)
     if fails < tries:
-        with session(address=None, cpu=1, gpu=0, workers=1, verbose=False):
-            pass
+        with local_ray(1, shows_lines=False) as ray:
+            assert ray.address == "here:1"
     else:
         with (
-            pytest.raises(PdsearchError, match="Ray did not start: The current node timed out"),
-            session(address=None, cpu=1, gpu=0, workers=1, verbose=False),
+            pytest.raises(ClusterError, match="Ray did not start: Exception: The current node timed out"),
+            local_ray(1, shows_lines=False),
         ):
             pass
-    assert len(tried) == tries
+    assert len(tried.read_text()) == tries
+
+
+@pytest.fixture
+def unstarted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither start a Ray nor connect to one."""
+    monkeypatch.setattr(session_module, "local_ray", lambda *_, **__: nullcontext(LocalRay(tmp_path)))
+    monkeypatch.setattr(session_module, "joined", lambda *_: nullcontext("here:1"))
 
 
 @pytest.mark.parametrize(("gpu", "there"), [(1, 0), (0.5, 0)])
+@pytest.mark.usefixtures("unstarted")
 def test_gpus_that_this_machine_has_not_are_not_waited_for(
-    gpu: float, there: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    gpu: float, there: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resources = {"CPU": 2.0, **({"GPU": float(there)} if there else {})}
-    monkeypatch.setattr("ray.init", lambda **_: None)
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": resources}])
     monkeypatch.setattr("ray.cluster_resources", lambda: resources)
-    monkeypatch.setattr(session_module, "make_folder", lambda: tmp_path / "pds-x")
     with (
         pytest.raises(ConfigError, match=f"asks for {gpu:g} GPU, and Ray sees {there} on this") as caught,
-        session(address=None, cpu=1, gpu=gpu, workers=3, verbose=False),
+        session(cpu=1, gpu=gpu, workers=3, verbose=False),
     ):
         pass
     assert caught.value.where == "resources.gpu"
 
 
-def test_a_sigterm_while_ray_starts_has_the_code_of_any_other(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.usefixtures("unstarted")
+def test_a_ray_of_one_s_own_knows_nothing_of_the_job_that_it_is_started_in(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    told = {"RAY_ADDRESS": "10.0.0.1:6379", "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with session(cpu=1, gpu=0, workers=1, verbose=False):
+        assert not told.keys() & os.environ.keys()
+    assert told.items() <= os.environ.items()
+
+
+def test_a_start_that_takes_long_says_once_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_SAY_AFTER_S", 0.01)
+    said: list[str] = []
+    with session_module._told_when_slow(said.append, None):
+        wait(60, lambda: bool(said))
+    with session_module._told_when_slow(said.append, "head:1"):
+        wait(60, lambda: len(said) == 2)
+    assert said == [
+        "waiting for Ray to start on this machine",
+        "waiting for the Ray cluster at head:1 to answer",
+    ]
+
+
+def test_an_address_at_which_nothing_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_ANSWERS_WITHIN_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        joining.reach(address, Choice(address, "RAY_ADDRESS"))
+    with pytest.raises(ConfigError, match="nothing answers there") as refused:
+        joining.reach(address, Choice(address, "RAY_ADDRESS"))
+    assert refused.value.where == f"RAY_ADDRESS={address}"
+
+
+def test_signals_are_heard_while_ray_connects_and_stay_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    ours = signal.getsignal(signal.SIGTERM)
+
     def init(**_: object) -> None:
-        raise SystemExit(15)  # As Ray's own handler does.
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait(60, lambda: bool(heard))  # The main thread hears it, while this one hangs.
+        raise ConnectionError("gone")
 
     monkeypatch.setattr("ray.init", init)
-    monkeypatch.setattr(session_module, "make_folder", lambda: tmp_path / "pds-x")
-    with (
-        pytest.raises(Terminated, match="while Ray started") as caught,
-        session(address=None, cpu=1, gpu=0, workers=1, verbose=False),
-    ):
-        pass
-    assert caught.value.exit_code == 143
+    try:
+        with (
+            pytest.raises(ConfigError, match="cannot join the Ray cluster: gone"),
+            joining.joined("head:1", 0, False, Choice("head:1", "--address")),
+        ):
+            pass
+        assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)

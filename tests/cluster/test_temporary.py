@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import draft_name, is_orphan
-from pdsearch.cluster import temporary
+from pdsearch.cluster import supervisor, temporary
 from pdsearch.cluster.temporary import make_folder, remove_folder
 
 
@@ -17,7 +17,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for temporary files."""
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(temporary, "_SOCKET_LIMIT", 1000)
-    monkeypatch.setattr(temporary, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(supervisor, "_TRY_AGAIN_S", 0.0)
     return tmp_path
 
 

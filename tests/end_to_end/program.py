@@ -12,9 +12,23 @@ from pathlib import Path
 
 from pdsearch.cli.main import main
 
-__all__ = ["ROOT", "SPACE", "begin", "call", "environment", "records", "run", "stop_when", "write"]
+__all__ = [
+    "PATIENCE_S",
+    "ROOT",
+    "SPACE",
+    "begin",
+    "call",
+    "environment",
+    "records",
+    "run",
+    "stop_when",
+    "write",
+]
 
 ROOT = Path(__file__).parents[2]
+
+PATIENCE_S = 240
+"""What a test waits for a program at most; on a machine with nothing else to do it takes seconds."""
 
 SPACE = """\
 study: tiny
@@ -74,6 +88,8 @@ def call(folder: Path, *words: str, code: int = 0) -> tuple[str, str]:
 
 def begin(folder: Path, *words: str, own_group: bool = False) -> "subprocess.Popen[str]":
     """Start the program and return at once; in a group of processes of its own, as a shell does, if asked."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # Tests that a shell started beside its own work.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "pdsearch", *words],
         cwd=folder,
@@ -88,7 +104,7 @@ def begin(folder: Path, *words: str, own_group: bool = False) -> "subprocess.Pop
 def run(folder: Path, *words: str, code: int = 0) -> tuple[str, str]:
     """Run the program to its end; return its stdout and stderr."""
     with begin(folder, *words) as process:
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, error
     assert "Traceback" not in error
     return out, error
@@ -103,10 +119,10 @@ def records(folder: Path, study: str = "tiny") -> dict[str, bytes]:
 def stop_when(folder: Path, number: int, seen: Callable[[], bool], *words: str) -> tuple[int, str]:
     """Start the program and send it a signal as soon as something is seen; return its exit code and stderr."""
     with begin(folder, *words) as process:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while not seen() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         assert process.poll() is None, process.communicate()[1]
         process.send_signal(signal.Signals(number))
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=PATIENCE_S)
     return process.returncode, error

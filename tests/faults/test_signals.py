@@ -5,18 +5,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+import psutil
 import pytest
 
 from pdsearch.invariants import check_invariants
-from tests.end_to_end.program import begin, stop_when, write
-from tests.end_to_end.test_ray import left, temporary
+from tests.end_to_end.program import PATIENCE_S, begin, write
+from tests.end_to_end.test_ray import gone, temporary
 
 __all__ = ["temporary"]
 
-LONG = ("distill: {epochs: 2", "distill: {epochs: 80")
+LONG = ("distill: {epochs: 2", "distill: {epochs: 800")
 ONE = (LONG, ("trials: 4", "trials: 1"), ("{teachers: 1, seeds: 1}", "off"))
 ON_RAY = ("run", "tiny.yaml", "--workers", "1", "--progress", "lines")
 SERIALLY = ("run", "tiny.yaml", "--serial", "--progress", "lines")
@@ -44,26 +46,75 @@ def temporaries(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if not path.name.startswith("torchinductor_")]
 
 
-def gone(folder: Path) -> bool:
-    """Whether every process of a folder ends within a while."""
-    until = time.monotonic() + 15
-    while left(folder) and time.monotonic() < until:
-        time.sleep(0.2)
-    return left(folder) == []
+def ended_well(folder: Path, temporary: Path) -> None:
+    """What is true of a run that was asked to stop, whoever asked it."""
+    assert gone(folder)
+    assert temporaries(temporary) == []
+    assert {item.rule for item in check_invariants(folder / "runs" / "tiny")} <= {"running"}
+
+
+def to_group(process: "subprocess.Popen[str]", number: int) -> None:
+    """As `timeout` does: to the program, and again with all that is in its group."""
+    process.send_signal(number)
+    os.killpg(process.pid, number)
+
+
+def to_all(process: "subprocess.Popen[str]", number: int) -> None:
+    """As Slurm and systemd do: to every process that the program has started, wherever it went."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.send_signal(number)
+    process.send_signal(number)
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "send", "code"),
+    [
+        pytest.param(ON_RAY, signal.SIGTERM, to_group, 143, marks=pytest.mark.ray),
+        pytest.param(ON_RAY, signal.SIGUSR1, to_all, 138, marks=pytest.mark.ray),
+        (SERIALLY, signal.SIGHUP, to_group, 129),
+        (SERIALLY, signal.SIGUSR1, to_all, 138),
+    ],
+)
+def test_a_signal_drains_a_run_whoever_else_hears_it(
+    words: tuple[str, ...],
+    number: int,
+    send: Callable[["subprocess.Popen[str]", int], None],
+    code: int,
+    tmp_path: Path,
+    temporary: Path,
+) -> None:
+    write(tmp_path, *ONE)
+    with begin(tmp_path, *words, own_group=True) as process:
+        wait(PATIENCE_S, lambda: any((tmp_path / "runs" / "progress").glob("*/*")) or gave_up(process))
+        send(process, number)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert "stopping: running trials save their progress" in said
+    assert "run the same command to go on" in said
+    assert any((tmp_path / "runs" / "progress").glob("*/*"))
+    assert "*** " not in said, "no stack of Ray's core"
+    ended_well(tmp_path, temporary)
 
 
 @pytest.mark.ray
-def test_sigterm_drains_a_run_on_ray(tmp_path: Path, temporary: Path) -> None:
+def test_a_signal_while_ray_starts_ends_it(tmp_path: Path, temporary: Path) -> None:
     write(tmp_path, *ONE)
-    began = time.monotonic()
-    code, said = stop_when(tmp_path, signal.SIGTERM, lambda: asked(tmp_path), *ON_RAY)
-    assert code == 143, said
-    assert "Traceback" not in said
+    with begin(tmp_path, *ON_RAY, own_group=True) as process:
+        wait(PATIENCE_S, lambda: any(temporary.glob("pds-*/start.log")) or gave_up(process))
+        to_group(process, signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 143, said
     assert "run the same command to go on" in said
-    assert time.monotonic() - began < 60
-    assert temporaries(temporary) == []
-    assert gone(tmp_path)
-    assert {item.rule for item in check_invariants(tmp_path / "runs" / "tiny")} <= {"running"}
+    assert "a Ray of its own" not in said
+    ended_well(tmp_path, temporary)
+
+
+def gave_up(process: "subprocess.Popen[str]") -> bool:
+    """Fail with what a program said that has ended by itself."""
+    assert process.poll() is None, process.communicate()[1]
+    return False
 
 
 def typed(process: "subprocess.Popen[str]") -> None:
@@ -100,20 +151,16 @@ def test_a_second_ctrl_c_ends_at_once_and_a_third_changes_nothing(
     )
     with begin(tmp_path, *words, own_group=True) as process:
         assert process.stderr is not None
-        wait(60, lambda: asked(tmp_path))
+        wait(PATIENCE_S, lambda: asked(tmp_path))
         (tmp_path / "teaching").unlink(missing_ok=True)  # The loss was tried before anything was trained.
-        wait(60, (tmp_path / "teaching").exists)
+        wait(PATIENCE_S, (tmp_path / "teaching").exists)
         typed(process)
         read_up_to("stopping: running trials", process.stderr)
-        asked_to_end = time.monotonic()
         typed(process)
         read_up_to("stopping at once", process.stderr)
         typed(process)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "go on from their last checkpoint" in said
-    assert time.monotonic() - asked_to_end < 30
-    assert temporaries(temporary) == []
-    assert gone(tmp_path)
-    assert {item.rule for item in check_invariants(tmp_path / "runs" / "tiny")} <= {"running"}
+    ended_well(tmp_path, temporary)

@@ -1,0 +1,65 @@
+"""Standard output and error as they may be found: closed, full, gone, or in an encoding that lacks a sign."""
+
+import codecs
+import errno
+import io
+import os
+import sys
+from typing import Any
+
+__all__ = ["prepare", "unwritable"]
+
+_PLAIN = {"±": "+/-", "²": "^2", "…": "..."}
+_GONE = (errno.EIO, errno.EBADF, errno.ENOSPC, errno.ENXIO, errno.EDQUOT)
+
+
+def prepare() -> None:
+    """Make both streams take whatever is written: what stderr cannot take is dropped, signs are spelled in ASCII."""
+    for number in (
+        0,
+        1,
+        2,
+    ):  # Else the next file that is opened takes the number, and what is printed goes into it.
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    codecs.register_error("pdsearch.plain", _plain)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _forgiving(sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="pdsearch.plain")
+
+
+def unwritable(error: OSError) -> bool:
+    """Say whether an error is that of a stream which takes no more: it names no file."""
+    return error.filename is None and error.errno in _GONE
+
+
+class _Forgiving(io.FileIO):
+    """A terminal or a log that may be gone, or full: a run has better things to do than to end with it."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno not in (*_GONE, errno.EPIPE):
+                raise
+            return len(data)
+
+
+def _forgiving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    raw = _Forgiving(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=stream.encoding, line_buffering=True, write_through=True
+    )
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII for what an encoding does not have; a handler of Python's codecs."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "?") for sign in lacking), error.end
