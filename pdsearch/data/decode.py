@@ -33,8 +33,12 @@ TURNS = {
 }
 """What makes an image upright, by its EXIF orientation."""
 
-MARKS = (b"Exif", b"eXIf", b"EXIF", b"exif", b"tiff:Orientation", b"XML:com.adobe.xmp", b"irot", b"imir")
-"""One of them stands in every file that has an orientation; TIFF alone needs none, and Pillow turns it by itself."""
+JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+APP1, START_OF_SCAN = 0xE1, 0xDA
+"""The segment of a JPEG that holds EXIF or XMP; the one after which none comes."""
+
+PNG_NOTES = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
+"""The chunks of a PNG that can hold them."""
 
 
 def mode_of(data: bytes, where: str) -> str:
@@ -62,13 +66,30 @@ def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
 
 def is_turned(data: bytes) -> bool:
     """Return whether decoding turns or mirrors an image because its file says how it is to be shown."""
-    if not any(mark in data for mark in MARKS):
+    if not _has_notes(data):
         return False
     try:
         image = Image.open(io.BytesIO(data))
     except BROKEN:
         return False  # Decoding says so, with its place.
     return image.format != "TIFF" and _orientation(image) in TURNS
+
+
+def _has_notes(data: bytes) -> bool:
+    """Return whether an image can have an orientation: told without a decoder, ten times as fast, for most."""
+    if data.startswith(JPEG):
+        at = len(JPEG)
+        while (
+            data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] not in (APP1, START_OF_SCAN)
+        ):
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        return data[at : at + 2] != bytes((0xFF, START_OF_SCAN))
+    if data.startswith(PNG):
+        at = len(PNG)
+        while at + 8 <= len(data) and data[at + 4 : at + 8] not in PNG_NOTES:
+            at += 12 + int.from_bytes(data[at : at + 4], "big")
+        return at + 8 <= len(data)
+    return True
 
 
 def side_of(data: bytes, where: str) -> int:

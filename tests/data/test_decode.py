@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.decode import GREY, decode, is_turned, mode_of, side_of
+from pdsearch.data.decode import GREY, JPEG, PNG, decode, is_turned, mode_of, side_of
 from pdsearch.errors import DataError
 
 
@@ -141,7 +141,8 @@ def test_a_broken_note_of_the_orientation_is_no_broken_image() -> None:
     data = with_orientation("JPEG", 3).replace(b"Exif\0\0MM\0*", b"Exif\0\0MM\0\xff")
     assert decode([(data, "a")], grey=False, side=16).shape == (1, 3, 16, 16)
     assert not is_turned(data)
-    assert not is_turned(b"no image, though it says Exif")
+    for data in (b"", b"no image", JPEG, JPEG + b"\xff", PNG, PNG + b"\0\0\0\0eXIf"):
+        assert not is_turned(data)
 
 
 def test_transparency_is_dropped_and_the_first_frame_is_taken() -> None:
