@@ -8,29 +8,24 @@ the end.
 import heapq
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
-import pdsearch.search.ledger
 from benchmarks.table import Table
 from pdsearch.events import Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.search.describe import Description
-from pdsearch.search.history import History
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.records import Records
-from pdsearch.search.sampler import WindowedTPE, silence
 from pdsearch.search.stop import Stopper
+from pdsearch.search.told import silence
 from pdsearch.specs import Json, derive_seed
-from pdsearch.stages.keys import teacher_config
+from pdsearch.stages.keys import teacher_config, teacher_key
 from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Played", "Trace", "Way", "replay"]
@@ -48,19 +43,15 @@ class Way:
 
     Args:
         name: What a table calls it.
-        sampler: "tpe" or "random".
+        sampler: As in a space: "tpe", "random", or one by dotted path.
         stop: The space's `search.stop`, or None.
         rule: Another one in place of the product's, which decides at the same rungs.
-        good: How many of the trials that ended TPE takes as good ones, in place of the product's number.
-        newest: How many of the trials that ended last TPE sees, in place of the product's number.
     """
 
     name: str
     sampler: str = "tpe"
     stop: dict[str, Any] | None = None
     rule: Callable[[], BasePruner] | None = None
-    good: Callable[[int], int] | None = None
-    newest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +111,7 @@ def replay(
     trace = Trace()
     # Records are files; none is to wait for a disk.
     where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=where) as folder, _taken_as_good(way), _seen(way):
+    with tempfile.TemporaryDirectory(dir=where) as folder:
         ledger = _ledger(table, way, seed, Path(folder))
         at_work = _Workers(table, ledger, trace, seed)
         for _ in range(workers):
@@ -129,19 +120,6 @@ def replay(
             pass
         trace.records = list(ledger.records.finished.values())
     return trace
-
-
-def _taken_as_good(way: Way) -> AbstractContextManager[object]:
-    good = way.good
-    if good is None:
-        return nullcontext()
-    return patch.object(WindowedTPE, "_good", lambda _, ended: good(ended))
-
-
-def _seen(way: Way) -> AbstractContextManager[object]:
-    if way.newest is None:
-        return nullcontext()
-    return patch.object(pdsearch.search.ledger, "History", partial(History, newest=way.newest))
 
 
 def _ledger(table: Table, way: Way, seed: int, folder: Path) -> Ledger:
@@ -235,7 +213,9 @@ class _Workers:
 def _ready(job: Job) -> Ready:
     spec = job.spec
     teacher: dict[str, Json] = {
+        "key": teacher_key(spec),
         "config": teacher_config(spec),
+        "model": spec.teacher.model,
         "method": spec.prune.method if spec.prune else None,
         "ratio": spec.prune.ratio if spec.prune else None,
     }

@@ -83,6 +83,7 @@ def answers(job: Job) -> Generator[Event, None, None]:
     teacher: dict[str, Json] = {
         "key": "0" * 64,
         "config": "0" * 64,
+        "model": "convnet_l",
         "method": params["prune.method"],
         "val_accuracy": 0.9,
     }

@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.pruners import BasePruner, HyperbandPruner
+from optuna.samplers import TPESampler
 from scipy.stats import binom
 
 from benchmarks.hardware import hardware, versions
@@ -44,7 +46,7 @@ def halving(min_epochs: int, factor: int) -> Way:
 def ways(epochs: int) -> list[Way]:
     """Return what is compared: without stopping, other samplers and rules, and a few rungs and factors."""
     rule = halving(4, 3)
-    usual = replace(rule, name=f"{rule.name}, a tenth of all good", good=_tenth)
+    usual = replace(rule, name=f"{rule.name}, a tenth of all good", sampler=f"{__spec__.name}:optunas_number")
     early = halving(2, 3)
     band = replace(early, name="TPE, Hyperband 2/3", rule=partial(_hyperband, 2, epochs, 3))
     at_random = Way("random, halving 4/3", "random", rule.stop)
@@ -52,9 +54,9 @@ def ways(epochs: int) -> list[Way]:
     return [Way("random", "random"), Way("TPE"), at_random, rule, band, *grid, usual, early]
 
 
-def _tenth(ended: int) -> int:
-    """Return how many trials Optuna's TPE takes as good."""
-    return min(math.ceil(0.1 * ended), 25)
+def optunas_number(_study: optuna.Study, seed: int) -> TPESampler:
+    """Return a sampler that takes as many trials for good ones as Optuna does: a tenth of all that ended."""
+    return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def _hyperband(min_epochs: int, epochs: int, factor: int) -> BasePruner:

@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "models": ("pdsearch.models.registry:models", "teacher.model, student.model"),
     "sources": ("pdsearch.data.registry:sources", "data.source"),
     "augmentations": ("pdsearch.data.registry:augmentations", "data.augment"),
+    "samplers": ("pdsearch.search.sampler:samplers", "search.sampler"),
 }
 """Kind -> (module:registry, the keys of a space file that name such a part)."""
 

@@ -1,4 +1,4 @@
-"""`pdsearch list`: which methods, losses, models and sources are there, and what can be set in each?"""
+"""`pdsearch list`: which parts are there, and what can be set in each?"""
 
 import json
 from typing import Annotated
@@ -16,7 +16,7 @@ def list_parts(
     name: Annotated[str | None, typer.Argument(help="One part, with its parameters and its source.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List pruning methods, losses, models, sources and augmentations; name one to see its parameters."""
+    """List pruning methods, losses, models, sources, augmentations and samplers; name one to see its parameters."""
     kinds = list(KINDS) if kind is None else [kind]
     chosen = [describe(k, n) for k in kinds for n in (names(k) if name is None else [name])]
     if as_json:

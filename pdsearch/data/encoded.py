@@ -11,7 +11,7 @@ from pdsearch.data.decode import GREY, Encoded, decode, is_turned, mode_of, side
 from pdsearch.data.deep import DEEP, Largest
 from pdsearch.errors import DataError
 
-__all__ = ["EncodedImages", "any_turned", "files_read", "pair", "read_file"]
+__all__ = ["EncodedImages", "any_turned", "files_read", "pair"]
 
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
 """fetch(positions) -> the bytes of those images, each with its place for messages."""
@@ -101,7 +101,7 @@ def files_read(files: Sequence[Path]) -> Fetch:
     """Return how to fetch images that are files."""
 
     def fetch(index: NDArray[np.int64]) -> list[Encoded]:
-        return [(read_file(files[position]), str(files[position])) for position in index.tolist()]
+        return [(_read(files[position]), str(files[position])) for position in index.tolist()]
 
     return fetch
 
@@ -112,12 +112,7 @@ def _each(parts: Sequence[tuple[Fetch, int]]) -> Iterator[Encoded]:
             yield from fetch(np.arange(start, min(start + LOOK_AT, count), dtype=np.int64))
 
 
-def read_file(path: Path) -> bytes:
-    """Return what an image's file holds.
-
-    Raises:
-        DataError: It cannot be read.
-    """
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:

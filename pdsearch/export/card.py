@@ -80,12 +80,10 @@ def _numbers(row: Ranked) -> Iterator[str]:
         if val or test:
             yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
     yield ""
-    shown = row.estimates()
-    if any(estimate.low is not None for estimate in shown):
+    estimate = row.val or row.test
+    if estimate is not None and estimate.low is not None:
         yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
-    if any(estimate.all_equal for estimate in shown):
-        yield "Values that are all equal have no interval, for their spread is not known."
-    if row.confirmed and all(estimate.n == 1 for estimate in shown):
+    elif row.confirmed:
         yield "One value gives no interval: confirm with more seeds before relying on it."
     yield ""
 

@@ -11,17 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from pdsearch.durable import storage_errors
-from pdsearch.errors import StorageError
-from pdsearch.search.indexed import IndexedStorage
 
-__all__ = ["DamagedError", "Journal", "aside", "open_journal", "set_aside", "whole_lines"]
-
-
-class DamagedError(StorageError):
-    """What holds the study cannot be read any more: it is given up, and written anew from the records."""
+__all__ = ["Journal", "aside", "open_journal", "set_aside", "whole_lines"]
 
 
 class Journal(BaseJournalBackend):
@@ -70,7 +65,7 @@ class Journal(BaseJournalBackend):
         self._fresh.extend(logs)
 
 
-def open_journal(path: Path) -> IndexedStorage:
+def open_journal(path: Path) -> JournalStorage:
     """Open a study's journal, or begin one. The caller holds the study's lease: it is the only writer.
 
     Optuna appends to the file line by line and cannot read it again once a torn line was followed by another; so a
@@ -79,7 +74,7 @@ def open_journal(path: Path) -> IndexedStorage:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _mend(path)
-    return IndexedStorage(Journal(path))
+    return JournalStorage(Journal(path))
 
 
 def whole_lines(content: bytes) -> int:

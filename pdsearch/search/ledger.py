@@ -14,10 +14,9 @@ from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job, measures
 from pdsearch.objectives import counts
 from pdsearch.search.describe import Description
-from pdsearch.search.history import History
 from pdsearch.search.records import Live, Records
 from pdsearch.search.retell import as_trial
-from pdsearch.search.sampler import sampler
+from pdsearch.search.sampler import made
 from pdsearch.search.stop import Stopper, rungs
 from pdsearch.search.suggest import suggest
 from pdsearch.search.told import INTERRUPTED, reported
@@ -28,6 +27,7 @@ from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Ledger"]
 
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _DUPLICATES = 50
 _ENUMERABLE = 1000
 
@@ -59,7 +59,6 @@ class Ledger:
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
         self.stopper = Stopper(space.search.stop, space.objectives, self._own_records())
-        self._history = History(study)
         self._mend()
 
     @property
@@ -69,22 +68,23 @@ class Ledger:
     @property
     def finished(self) -> int:
         """Trials that count: complete, stopped early, or infeasible."""
-        return self._history.look().finished
+        return sum(trial.state in COUNTED for trial in self._tried)
 
     @property
     def failed(self) -> int:
         """Trials that failed for a reason of their own and were not tried again since; interruptions are none."""
-        return self._history.look().failed
+        return len(self._failed())
 
     @property
     def waiting(self) -> int:
         """Trials that will be asked again: interrupted ones, and failed ones that a person wants tried again."""
-        return len(self._history.look().waiting)
+        return sum(trial.state is TrialState.WAITING for trial in self._tried)
 
     @property
     def owed(self) -> bool:
         """Whether a failed trial waits to be tried again, however many have finished."""
-        return self._history.look().owed
+        failed, trials = self._failed(retried=True), self._tried
+        return any(_first_try(t, trials, failed) in failed for t in trials if t.state is TrialState.WAITING)
 
     @property
     def exhausted(self) -> bool:
@@ -134,10 +134,29 @@ class Ledger:
 
     def _next_trial(self) -> optuna.Trial:
         search = self.space.search
-        self.study.sampler = sampler(
-            search.sampler, seed=search.seed, kind=self.kind, history=self._history.look()
-        )
+        # The kind, so that baselines do not repeat the search's points.
+        seed = derive_seed(search.seed, "sampler", self.kind, self._asked()) % 2**32
+        self.study.sampler = made(search.sampler, self.study, seed=seed)
         return self.study.ask()
+
+    @property
+    def _tried(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def _failed(self, *, retried: bool = False) -> set[int]:
+        """Return the numbers of the trials that failed for a reason of their own; those tried again since, if asked."""
+        trials = self._tried
+        again = {trial.user_attrs["retry_of"] for trial in trials if "retry_of" in trial.user_attrs}
+        failed = {trial.number for trial in trials if _failed_itself(trial)}
+        return failed if retried else failed - again
+
+    def _asked(self) -> int:
+        """Return how many points were asked before the next one; a retry stands where its first try stood."""
+        trials = self._tried
+        place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
+        while place < len(trials) and "retry_of" in trials[place].user_attrs:
+            place = trials[place].user_attrs["retry_of"]
+        return place - sum("retry_of" in trial.user_attrs for trial in trials[:place])
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
@@ -212,3 +231,14 @@ class Ledger:
     def _is_unretried(self, trial: FrozenTrial) -> bool:
         wanted = trial.state is TrialState.FAIL and f"{self.kind}-{trial.number:05d}" in self.records.retries
         return wanted or trial.user_attrs.get("reason") == INTERRUPTED
+
+
+def _failed_itself(trial: FrozenTrial) -> bool:
+    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED
+
+
+def _first_try(trial: FrozenTrial, trials: list[FrozenTrial], failed: set[int]) -> int:
+    """Return the failed trial that one repeats, or where there is none the first that was cut off."""
+    while trial.number not in failed and "retry_of" in trial.user_attrs:
+        trial = trials[trial.user_attrs["retry_of"]]
+    return trial.number

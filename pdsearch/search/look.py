@@ -7,7 +7,7 @@ from optuna.storages import BaseStorage
 
 from pdsearch.errors import PdsearchError
 from pdsearch.search.home import Home
-from pdsearch.search.sampler import silence
+from pdsearch.search.told import silence
 
 __all__ = ["Seen", "look"]
 

@@ -23,7 +23,7 @@ from pdsearch.search.precision import AUTO, Precision, choose_precision, kept_pr
 from pdsearch.search.records import Records
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
-from pdsearch.search.sampler import silence
+from pdsearch.search.sampler import check_sampler
 from pdsearch.search.teachers import check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space
 from pdsearch.specs import DataSpec
@@ -88,7 +88,7 @@ def open_study(
         StudyHeldError: Another driver works on it.
         StorageError: The storage cannot be written, or the study's study.json is torn.
     """
-    silence()
+    check_sampler(space)
     root = resolved(space.storage)
     check(root)
     folder = root / space.study

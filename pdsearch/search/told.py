@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import optuna
 from optuna.trial import TrialState
 
 from pdsearch.objectives import VAL_ACCURACY, counts
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["INTERRUPTED", "NAMES", "Told", "reported", "told"]
+__all__ = ["INTERRUPTED", "NAMES", "Told", "reported", "silence", "told"]
 
 INTERRUPTED = "interrupted"
 """Reason of a trial that was cut off and is asked again; it is no failure."""
@@ -55,3 +56,8 @@ def _state(record: TrialRecord, metrics: Sequence[str]) -> TrialState:
     trained = bool(record.reports) and set(metrics) <= record.values.keys()
     whole = record.state == "complete" or (record.state == "infeasible" and trained)
     return TrialState.COMPLETE if whole else TrialState.PRUNED
+
+
+def silence() -> None:
+    """Keep Optuna's own log lines from a screen that pdsearch draws."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)

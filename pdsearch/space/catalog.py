@@ -28,6 +28,7 @@ class Catalog:
         refused: Why a model that a document names is none, where there is more to say than that it is unknown.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
+        samplers: Samplers.
         canonical_augment: Returns the one way to write a combination of augmentations, or raises ConfigError; None
             takes single names as they are.
         check_options: Raises ConfigError where a model cannot be built with its options, its `where` options.NAME if it
@@ -41,13 +42,14 @@ class Catalog:
     refused: Mapping[str, ConfigError] = field(default_factory=dict)
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
+    samplers: tuple[str, ...] = ()
     canonical_augment: Callable[[str], str] | None = None
     check_options: Callable[[str, Params], None] | None = None
     check_pruning: Callable[[PruneSpec], None] | None = None
 
 
 def registered() -> Catalog:
-    """Return the catalog of what is registered; this loads torch."""
+    """Return the catalog of what is registered; this loads torch and Optuna."""
     from pdsearch.data.combining import canonical
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
@@ -55,6 +57,7 @@ def registered() -> Catalog:
     from pdsearch.models.trying import try_options
     from pdsearch.pruning.check import check
     from pdsearch.pruning.registry import methods
+    from pdsearch.search.sampler import samplers
 
     return Catalog(
         sources={name: sources.get(name).options for name in sources},
@@ -62,6 +65,7 @@ def registered() -> Catalog:
         models={name: options_in(models.get(name)) for name in models},
         methods={name: methods.get(name).params for name in methods},
         losses={name: losses.get(name).params for name in losses},
+        samplers=tuple(samplers.names()),
         canonical_augment=canonical,
         check_options=try_options,
         check_pruning=lambda spec: check(spec, methods.get(spec.method)),

@@ -15,7 +15,7 @@ from pdsearch.space.selectable import choices_of
 
 __all__ = ["with_own_code"]
 
-FIELDS = {"teacher": "model", "student": "model", "prune": "method", "distill": "loss"}
+FIELDS = {"teacher": "model", "student": "model", "prune": "method", "distill": "loss", "search": "sampler"}
 """Section -> its field that may name code."""
 
 READER, READER_FIELD = "callable", "data.options.function"
@@ -23,7 +23,7 @@ READER, READER_FIELD = "callable", "data.options.function"
 
 
 def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
-    """Return a catalog that knows the callables a document names as models, methods, losses and data, nowhere else.
+    """Return a catalog that knows the callables a document names as parts of its own, nowhere else.
 
     What cannot be imported is noted, and taken for known, so that it is not reported twice.
     """
@@ -34,8 +34,9 @@ def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
         {name: _params(root, field, name, problems) for field, name in _named(root, section)}
         for section in ("prune", "distill")
     )
+    samplers = {name for field, name in _named(root, "search") if _sampler(root, field, name, problems)}
     sources = _reader(root, catalog, problems) if READER in catalog.sources else {}
-    if not (models or methods or losses or sources):
+    if not (models or methods or losses or samplers or sources):
         return catalog
     return dataclasses.replace(
         catalog,
@@ -43,6 +44,7 @@ def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
         models={**catalog.models, **models},
         methods={**catalog.methods, **methods},
         losses={**catalog.losses, **losses},
+        samplers=(*catalog.samplers, *samplers),
     )
 
 
@@ -62,6 +64,17 @@ def _options(root: Node, field: str, name: str, problems: Problems) -> Options:
     except ConfigError as error:
         _note(root, field, error, problems)
         return Options(others=True)
+
+
+def _sampler(root: Node, field: str, name: str, problems: Problems) -> bool:
+    """Note a sampler that cannot be imported; it is taken for known either way."""
+    from pdsearch.search.sampler import samplers  # loads Optuna
+
+    try:
+        samplers.get(name)
+    except ConfigError as error:
+        _note(root, field, error, problems)
+    return True
 
 
 def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Options]:

@@ -37,7 +37,7 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
         known: Schema = {"enum": sorted(words)}
         if field == "model":
             known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}, OWN_CODE]}
-        if field in ("loss", "method"):
+        if field in ("loss", "method", "sampler"):
             known = {"anyOf": [known, OWN_CODE]}
         sections[section]["properties"][field] |= known
     sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
@@ -128,6 +128,7 @@ def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
         ("StudentSection", "model", [FROM_TEACHER, *names.models]),
         ("PruneSection", "method", [NO_PRUNING, *names.methods]),
         ("DistillSection", "loss", names.losses),
+        ("SearchSection", "sampler", names.samplers),
         ("ObjectiveSection", "metric", METRICS),
         ("StopSection", "metric", METRICS),
     ]

@@ -221,7 +221,9 @@ class SearchSection(Section):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = unset(
         "How many trials; 1 where nothing is searched."
     )
-    sampler: Literal["tpe", "random"] = Field("tpe", description="What proposes the next trial.")
+    sampler: Annotated[str, AfterValidator(words.sampler)] = Field(
+        "tpe", description="What proposes the next trial: a registered sampler, or package.module:function."
+    )
     seed: Seed = Field(0, description="Seed of the sampler.")
     timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] | None = (
         unset("Total time, across resumes, as 90s, 12h or 1h30m.")

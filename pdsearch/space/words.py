@@ -29,6 +29,7 @@ __all__ = [
     "model",
     "number",
     "option",
+    "sampler",
     "source",
     "storage",
     "student_model",
@@ -84,6 +85,7 @@ model = _network(lambda catalog: catalog.models)
 student_model = _network(lambda catalog: {FROM_TEACHER, *catalog.models})
 method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
 loss = _known("distillation loss", lambda catalog: catalog.losses)
+sampler = _known("sampler", lambda catalog: catalog.samplers)
 metric = _known("metric", lambda _: METRICS)
 
 

@@ -82,11 +82,3 @@ def test_a_replay_is_the_same_again_and_workers_share_the_time() -> None:
     assert one.played == again.played
     assert one.played[-1].time == TRIALS * TABLE.epochs
     assert four.played[-1].time == TRIALS * TABLE.epochs / 4
-
-
-def test_a_window_changes_what_is_proposed_only_once_it_is_full(stopped: list[Trace]) -> None:
-    rows = {
-        n: [p.row for p in play(replace(HALVING, newest=n), 0, trials=50).played] for n in (TRIALS, 10**9)
-    }
-    assert rows[TRIALS][:TRIALS] == rows[10**9][:TRIALS] == [played.row for played in stopped[0].played]
-    assert rows[TRIALS] != rows[10**9]

@@ -1,22 +1,20 @@
 """Is the sequence of points the one there would have been, however often the driver was killed?"""
 
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from pdsearch.search.history import History
+from pdsearch.errors import ConfigError
 from pdsearch.search.ledger import Ledger
-from pdsearch.search.sampler import WindowedTPE, sampler, silence
+from pdsearch.search.sampler import check_sampler, made
+from pdsearch.search.suggest import suggest
 from pdsearch.specs import derive_seed
 from tests.search.killing import Killed, kill_at
 from tests.search.played import ledger, run_one, searching, space
@@ -69,26 +67,23 @@ def test_every_ask_has_a_seed_of_its_own(tmp_path: Path) -> None:
         assert len(set(points)) == TRIALS
 
 
-def test_a_name_is_a_kind() -> None:
-    nothing = History(optuna.create_study())
-    assert isinstance(sampler("random", seed=0, kind="search", history=nothing), RandomSampler)
-    assert isinstance(sampler("tpe", seed=0, kind="search", history=nothing), TPESampler)
-
-
-def test_in_a_short_study_the_window_hides_nothing() -> None:
-    silence()
-    studies = [optuna.create_study(), optuna.create_study()]
-    for number in range(40):
-        shown = sampler("tpe", seed=0, kind="search", history=History(studies[0]).look())
-        drawn = derive_seed(0, "sampler", "search", number) % 2**32
-        with pytest.warns(ExperimentalWarning):
-            plain = TPESampler(seed=drawn, multivariate=True, group=True, constant_liar=True)
-        for study, chosen in zip(studies, (shown, plain), strict=True):
-            study.sampler = chosen
-            trial = study.ask()
-            study.tell(trial, trial.suggest_float("x", 0, 1) + trial.suggest_int("n", 1, 9))
-    assert studies[0].best_params == studies[1].best_params
-    assert [t.params for t in studies[0].trials] == [t.params for t in studies[1].trials]
+def test_ended_trials_alone_change_what_tpe_proposes(tmp_path: Path) -> None:
+    """Optuna's own sampler, given the same seeds and the same number of good trials, proposes the same points."""
+    kept = ledger(space(tmp_path, search=searching(sampler="tpe")))
+    finish(kept)
+    again = optuna.create_study(direction="maximize")
+    for number, trial in enumerate(kept.study.get_trials()):
+        with pytest.warns((ExperimentalWarning, FutureWarning)):
+            again.sampler = TPESampler(
+                seed=derive_seed(0, "sampler", "search", number) % 2**32,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                gamma=lambda _: 1,
+            )
+        suggested = again.ask()
+        assert suggest(suggested, kept.space.parameters) == trial.params
+        again.tell(suggested, trial.value)
 
 
 def test_a_tenth_of_the_trials_that_ran_to_their_end_are_good() -> None:
@@ -97,37 +92,62 @@ def test_a_tenth_of_the_trials_that_ran_to_their_end_are_good() -> None:
         trial = study.ask()
         value = trial.suggest_float("x", 0, 1)
         trial.report(value, step=1)
-        study.tell(trial, value if number % 5 == 0 else None, state=_state(number))
-    shown = sampler("tpe", seed=0, kind="search", history=History(study).look())
-    assert isinstance(shown, WindowedTPE)
-    good, _ = _split_trials(study, study.trials, shown._good(200))
+        whole = number % 5 == 0
+        state = TrialState.COMPLETE if whole else TrialState.PRUNED
+        study.tell(trial, value if whole else None, state=state)
+    found = made("tpe", study, seed=0)
+    assert isinstance(found, TPESampler)
+    assert found._gamma is not None
+    good, _ = _split_trials(study, study.trials, found._gamma(200))
     assert len(good) == 4
     assert all(trial.state is TrialState.COMPLETE for trial in good)
 
 
-def _state(number: int) -> TrialState:
-    return TrialState.COMPLETE if number % 5 == 0 else TrialState.PRUNED
+OWN = """
+import optuna
+
+def good(study, seed):
+    return optuna.samplers.QMCSampler(seed=seed, warn_independent_sampling=False)
+
+def other(study, seed):
+    return "tpe"
+
+def raises(study, seed):
+    raise RuntimeError("no room")
+
+def short(study):
+    return None
+"""
 
 
-KINDS = (("a", "b"), ("a",), ("a", "c", "d"), ("d",), (), ("b", "e"))
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of samplers where the test stands."""
+    name = f"own_samplers_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    return name
 
 
-@given(st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), max_size=12))
-@settings(max_examples=60, deadline=None)
-def test_the_first_of_each_kind_of_trial_tells_all_there_is_of_the_parameters(
-    asked: list[tuple[tuple[str, ...], bool]],
+def test_a_sampler_of_one_s_own_proposes_the_points(tmp_path: Path, own: str) -> None:
+    searched = space(tmp_path, search=searching(sampler=f"{own}:good"))
+    check_sampler(searched)
+    kept = ledger(searched)
+    finish(kept)
+    assert isinstance(kept.study.sampler, optuna.samplers.QMCSampler)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("other", "returned str, not an Optuna sampler"), ("raises", "RuntimeError: no room")],
+)
+def test_one_that_cannot_sample_is_refused_before_anything_runs(
+    tmp_path: Path, own: str, name: str, said: str
 ) -> None:
-    silence()
-    study = optuna.create_study(sampler=RandomSampler(seed=0))
-    for names, ends in asked:
-        trial = study.ask()
-        value = sum(trial.suggest_float(name, 0, 1) for name in names)
-        if ends:
-            study.tell(trial, value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        ours = WindowedTPE(History(study), seed=0)
-        theirs = TPESampler(seed=0, multivariate=True, group=True, constant_liar=True)
-    frozen = study.ask()._get_latest_trial()
-    found = ours.infer_relative_search_space(study, frozen)
-    assert [*found.items()] == [*theirs.infer_relative_search_space(study, frozen).items()]
+    with pytest.raises(ConfigError, match=said):
+        check_sampler(space(tmp_path, search=searching(sampler=f"{own}:{name}")))
+
+
+def test_one_that_is_called_otherwise_is_refused_where_it_is_named(tmp_path: Path, own: str) -> None:
+    with pytest.raises(ConfigError, match=r"search\.sampler: .*is no sampler"):
+        space(tmp_path, search=searching(sampler=f"{own}:short"))

@@ -32,6 +32,7 @@ class TaylorParams:
 CATALOG = Catalog(
     sources={"digits": Options(), "parquet": Options({"label": str, "test": str})},
     augmentations=("none", "crop", "crop_flip"),
+    samplers=("random", "tpe"),
     models={
         "convnet_s": Options({"widths": Sequence[int]}),
         "convnet_l": Options({"widths": Sequence[int]}),

@@ -1,0 +1,1 @@
+"""Samplers, one a file: each proposes the next point to try."""
