@@ -1,20 +1,19 @@
-"""Does `pdsearch run` refuse what loses work, and show a run as was asked?"""
+"""`pdsearch run` refuses what loses work, and shows a run as was asked."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pdsearch.cli.interrupt import Stop
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.main import main
-from pdsearch.cli.run import _observer, _serially
+from pdsearch.cli.run import _observer
 from pdsearch.cli.screen import Screen
 from pdsearch.cluster.choice import Choice
+from pdsearch.driver import _serially
 from pdsearch.errors import ConfigError
+from pdsearch.signals import Stop
 from pdsearch.space import Space
 from tests.search.played import space
 
@@ -46,11 +45,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
     """What a run would search, what it would say goes on, and how; nothing is run."""
     found: list[tuple[Space, str, dict[str, Any]]] = []
 
-    def search(given: Space, again: str, _observer: Any, _stop: Stop, **how: Any) -> Callable[[], None]:
-        found.append((given, again, how))
-        return lambda: print("done", file=sys.stdout)
+    def search(given: Space, _observer: Any, _stop: Stop, **how: Any) -> Space:
+        found.append((given, "", how))
+        return given
 
-    monkeypatch.setattr("pdsearch.cli.run._search", search)
+    def close(_study: Any, _observer: Any, again: str) -> None:
+        found[-1] = (found[-1][0], again, found[-1][2])
+        print("done")
+
+    monkeypatch.setattr("pdsearch.cli.run.drive", search)
+    monkeypatch.setattr("pdsearch.cli.run._close", close)
     return found
 
 

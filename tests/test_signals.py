@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pdsearch.cli import interrupt
-from pdsearch.cli.interrupt import Stop, stoppable
+from pdsearch import signals
 from pdsearch.errors import HungUp, Interrupted, PdsearchError, Terminated, Warned
+from pdsearch.signals import Stop, stoppable
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 KINDS = [
@@ -90,7 +90,7 @@ def test_what_is_no_trial_yet_ends_at_once(number: int, error: type[PdsearchErro
 def test_the_second_signal_ends_at_once(
     first: int, second: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interrupt, "_SAME_S", 0.0)
+    monkeypatch.setattr(signals, "_SAME_S", 0.0)
     draining = Draining()
     with pytest.raises(Interrupted, match="from their last checkpoint") as raised:
         signalled(draining, first, second)
@@ -100,7 +100,7 @@ def test_the_second_signal_ends_at_once(
 
 
 def test_a_signal_that_a_program_sends_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupt, "_SAME_S", 60.0)
+    monkeypatch.setattr(signals, "_SAME_S", 60.0)
     draining = Draining()
     with pytest.raises(Terminated) as raised:
         signalled(draining, signal.SIGTERM, signal.SIGTERM, signal.SIGHUP)
@@ -109,7 +109,7 @@ def test_a_signal_that_a_program_sends_twice_is_one(monkeypatch: pytest.MonkeyPa
 
 
 def test_trials_that_do_not_end_in_time_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupt, "_DRAIN_WITHIN_S", 0.05)
+    monkeypatch.setattr(signals, "_DRAIN_WITHIN_S", 0.05)
     draining = Draining()
     with pytest.raises(Terminated, match="from their last checkpoint"):
         signalled(draining, signal.SIGTERM, pause_s=60)
@@ -118,9 +118,9 @@ def test_trials_that_do_not_end_in_time_are_cut_off(monkeypatch: pytest.MonkeyPa
 
 STUCK = """
 import threading, time
-from pdsearch.cli import interrupt
-interrupt._DRAIN_WITHIN_S, interrupt._END_WITHIN_S = 0.1, 0.3
-with interrupt.stoppable(print) as stop, stop.draining(lambda: None, print):
+from pdsearch import signals
+signals._DRAIN_WITHIN_S, signals._END_WITHIN_S = 0.1, 0.3
+with signals.stoppable(print) as stop, stop.draining(lambda: None, print):
     print("begun", flush=True)
     while True:
         try:

@@ -131,6 +131,11 @@ def stoppable(say: Callable[[str], None]) -> Iterator[Stop]:
         Interrupted: The block was drained, or ended at once; raised when it has ended.
     """
     stop = Stop(say)
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # Python hears signals in the main one alone.
+        yield stop
+        return
     numbers = [number for number in _KINDS if not _ignored(number)]
     heard, wakeup = os.pipe()
     os.set_blocking(wakeup, False)

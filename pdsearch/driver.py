@@ -1,0 +1,181 @@
+"""One run of a space: its study is opened and its trials are driven to their end, on Ray or in this process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pdsearch.cluster.choice import Choice, choose
+from pdsearch.errors import ConfigError
+from pdsearch.signals import Stop
+from pdsearch.space import Space
+from pdsearch.storage import is_url, telling
+
+if TYPE_CHECKING:
+    from pdsearch.search.agenda import Observer
+    from pdsearch.search.study import Study
+
+__all__ = ["choose_ray", "drive"]
+
+
+def choose_ray(space: Space, address: str | None, *, serial: bool) -> Choice:
+    """Return which Ray a run is to use, before anything is opened.
+
+    Args:
+        space: What is searched.
+        address: A cluster's, "auto" or "local"; None leaves it to RAY_ADDRESS.
+        serial: One trial at a time in this process, without Ray.
+
+    Raises:
+        ConfigError: The address cannot be joined, or a cluster's nodes would not see the storage.
+    """
+    choice = Choice() if serial and not address else choose(address)
+    if choice.address and not (space.storage.startswith("/") or is_url(space.storage)):
+        raise ConfigError(
+            f"a cluster ({choice.where}) needs a storage that every node sees at the same path",
+            where=f"storage: {space.storage}",
+            hint="give an absolute path on a shared mount, e.g. --set storage=/mnt/shared/runs, or s3://bucket/prefix;"
+            " or keep to this machine with --address local",
+        )
+    if serial and address:
+        raise ConfigError("a run without Ray uses no cluster", where="--serial", hint="leave --address out")
+    return choice
+
+
+def drive(
+    space: Space,
+    observer: "Observer",
+    stop: Stop,
+    *,
+    choice: Choice,
+    serial: bool = False,
+    workers: int | None = None,
+    verbose: bool = False,
+) -> "Study":
+    """Search a space, or go on with its study, until all is done; return the study, closed.
+
+    Args:
+        space: What is searched.
+        observer: Is told what happens.
+        stop: Of the signals that end a run.
+        choice: Which Ray.
+        serial: One trial at a time in this process, without Ray.
+        workers: Trials at once; as many as fit if not given.
+        verbose: Say what the engine chooses; let Ray's own log through.
+
+    Raises:
+        PdsearchError: As docs/exit_codes.md lists them.
+    """
+    from pdsearch.search.choices import choices  # torch is loaded from here on
+    from pdsearch.search.preflight import crowd, room
+    from pdsearch.search.study import open_study
+
+    ask = (
+        partial(_ask_workers, space, observer.say, choice=choice, verbose=verbose) if choice.address else None
+    )
+    with telling(observer.say), open_study(space, observer, ask_workers=ask) as study:
+        if not study.agenda.idle():
+            at_once = 1 if serial else workers or space.search.concurrency or 1
+            for warning in (room(space, study.root), None if choice.address else crowd(space, at_once)):
+                if warning:
+                    observer.say(f"note: {warning}")
+            if verbose:
+                for line in choices(space, study.precision):
+                    observer.say(line)
+            if serial:
+                _serially(study, space, stop)
+            else:
+                _on_ray(study, space, stop, choice=choice, workers=workers, verbose=verbose)
+        if study.agenda.failure:
+            raise study.agenda.failure
+        return study
+
+
+def _serially(study: Any, space: Space, stop: Stop) -> None:
+    import torch
+
+    from pdsearch import serial
+    from pdsearch.artifacts import open_store
+    from pdsearch.stages.site import Site
+    from pdsearch.training import keep_freed_memory, pick_device
+
+    torch.set_num_threads(max(1, space.resources.cpu))
+    keep_freed_memory()
+    site = Site(
+        open_store(study.artifacts),
+        study.progress,
+        device=pick_device(space.resources.gpu),
+        logs=study.folder / "trials",
+        patience_s=space.search.trial_timeout,
+        graphs=space.resources.cuda_graphs,
+    )
+    with stop.draining(study.agenda.interrupt, study.agenda.observer.say):
+        serial.run(study.agenda, site)
+
+
+def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, verbose: bool) -> bool:
+    """Return whether the devices of a cluster's workers compute in bf16; a signal ends the wait for a first one."""
+    say(f"joining the Ray cluster ({choice.where}) to ask what its devices compute in")
+    with _session(space, say, choice=choice, workers=None, verbose=verbose) as ray_session:
+        from pdsearch.cluster.probe import workers_compute_bf16
+
+        return workers_compute_bf16(ray_session.slots, say)
+
+
+def _session(
+    space: Space, say: Callable[[str], None], *, choice: Choice, workers: int | None, verbose: bool
+) -> AbstractContextManager[Any]:
+    from pdsearch.cluster.session import session
+
+    resources = space.resources
+    return session(
+        cpu=resources.cpu,
+        gpu=resources.gpu,
+        accelerator=resources.accelerator,
+        workers=workers or space.search.concurrency,
+        verbose=verbose,
+        choice=choice,
+        say=say,
+    )
+
+
+def _on_ray(
+    study: Any, space: Space, stop: Stop, *, choice: Choice, workers: int | None, verbose: bool
+) -> None:
+    from pdsearch.training import pick_device
+
+    say = study.agenda.observer.say
+    if choice.address is None:
+        pick_device(space.resources.gpu)  # Torch may see fewer than Ray.
+    with _session(space, say, choice=choice, workers=workers, verbose=verbose) as ray_session:
+        say(choice.words(ray_session.address))
+        from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
+
+        examined = _examined(study, space, ray_session) if choice.address else nullcontext()
+        with examined as node, stop.draining(study.agenda.interrupt, say):
+            runner.run(
+                study.agenda,
+                ray_session,
+                resources=space.resources,
+                artifacts=study.artifacts,
+                progress=study.progress,
+                folder=study.folder,
+                patience_s=space.search.trial_timeout,
+                node=node,
+                say=say,
+            )
+
+
+@contextmanager
+def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, Any]]:
+    """Have every node of a cluster examine itself before any trial, and give what those that join later must find."""
+    from pdsearch.cluster.probe import check_nodes, expected
+    from pdsearch.data.options import must_be_there
+    from pdsearch.search.describe import absolute
+
+    data = space.resolve(space.defaults()).data
+    files = [absolute(path) for path in study.describe.checkpoints]
+    files += [absolute(str(data.root))] if must_be_there(data) else []
+    with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
+        check_nodes(ray_session.slots.nodes(), asked)
+        yield asked
