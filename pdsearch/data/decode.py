@@ -2,7 +2,9 @@
 
 import io
 import struct
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,14 @@ PNG_NOTES = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
 """The chunks of a PNG that can hold them."""
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Pillow's warnings (of odd notes, palettes, sizes) from people: what cannot be read is an error."""
+    with warnings.catch_warnings(action="ignore"):
+        yield
+
+
+@_quietly()
 def mode_of(data: bytes, where: str) -> str:
     """Return Pillow's mode of an image; reads its header only.
 
@@ -50,6 +60,7 @@ def mode_of(data: bytes, where: str) -> str:
     return _open(data, where).mode
 
 
+@_quietly()
 def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
     """Return the largest values of a set with one more image, of a mode in DEEP.
 
@@ -64,6 +75,7 @@ def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
     return largest.with_image(image, where)
 
 
+@_quietly()
 def is_turned(data: bytes) -> bool:
     """Return whether decoding turns or mirrors an image because its file says how it is to be shown."""
     if not _has_notes(data):
@@ -92,6 +104,7 @@ def _has_notes(data: bytes) -> bool:
     return True
 
 
+@_quietly()
 def side_of(data: bytes, where: str) -> int:
     """Return the height and width of a square image; reads its header only.
 
@@ -104,6 +117,7 @@ def side_of(data: bytes, where: str) -> int:
     return width
 
 
+@_quietly()
 def decode(
     encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = False, largest: Largest | None = None
 ) -> NDArray[np.uint8]:

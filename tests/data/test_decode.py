@@ -138,9 +138,13 @@ def test_a_cropped_image_is_turned_before_it_is_cropped() -> None:
 
 
 def test_a_broken_note_of_the_orientation_is_no_broken_image() -> None:
-    data = with_orientation("JPEG", 3).replace(b"Exif\0\0MM\0*", b"Exif\0\0MM\0\xff")
-    assert decode([(data, "a")], grey=False, side=16).shape == (1, 3, 16, 16)
-    assert not is_turned(data)
+    whole = with_orientation("JPEG", 3)
+    start = whole.index(b"Exif\0\0")
+    for broken in (b"Exif\0\0" + b"\xff" * 8, b"Exif\0\0" + whole[start + 6 : start + 14] + b"\xff" * 8):
+        data = whole[:start] + broken + whole[start + len(broken) :]
+        assert len(data) == len(whole)
+        assert decode([(data, "a")], grey=False, side=16).shape == (1, 3, 16, 16)
+        assert not is_turned(data)
     for data in (b"", b"no image", JPEG, JPEG + b"\xff", PNG, PNG + b"\0\0\0\0eXIf"):
         assert not is_turned(data)
 
@@ -152,6 +156,9 @@ def test_transparency_is_dropped_and_the_first_frame_is_taken() -> None:
         7,
     ]
     assert decode([(png("LA", colour=(9, 0)), "a")], grey=False, side=4)[0, :, 0, 0].tolist() == [9, 9, 9]
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4), (9, 8, 7)).quantize(2).save(stream, format="PNG", transparency=b"\0\x80")
+    assert decode([(stream.getvalue(), "a")], grey=False, side=4)[0, :, 0, 0].tolist() == [9, 8, 7]
     stream = io.BytesIO()
     frames = [Image.new("L", (4, 4), value) for value in (50, 100)]
     frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:])
