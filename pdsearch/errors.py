@@ -36,6 +36,10 @@ class PdsearchError(Exception):
     """Stands in a message between what happened and what to do."""
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        what, _, inner = what.partition(self.ARROW)
+        # A message that quotes another one keeps what to do about that, once, behind all that happened.
+        hints = dict.fromkeys(text for part in (inner, hint or "") for text in part.split(self.ARROW) if text)
+        hint = "; ".join(hints) or None
         self.what = redacted(what)
         self.where, self.hint = (text and redacted(text) for text in (where, hint))
         super().__init__(str(self))

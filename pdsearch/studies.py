@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pdsearch.codec import DecodeError, decode
@@ -77,6 +78,8 @@ def description(folder: Place) -> dict[str, Any]:
         ConfigError: The folder is no study's; the hint names those nearby.
         StorageError: It cannot be read, or is torn.
     """
+    if isinstance(folder, Path) and folder.exists() and not folder.is_dir():
+        raise ConfigError("is a file, and a study is a folder", where=str(folder), hint=_nearby(folder))
     about = begun(folder)
     if about is None:
         raise ConfigError("there is no study here", where=str(folder), hint=_nearby(folder))
@@ -120,7 +123,7 @@ def _nearby(folder: Place) -> str:
     for root in (folder, folder.parent, folder.parent / "runs"):
         found = {place.name: str(place) for place in studies(root)}
         if found:
-            near = get_close_matches(folder.name, found, n=1)
+            near = get_close_matches(folder.name.removesuffix(".yaml"), found, n=1)
             more = ", ..." if len(found) > _MOST else ""
             known = f"there are: {', '.join(list(found.values())[:_MOST])}{more}"
             return f"did you mean {found[near[0]]}? {known}" if near else known

@@ -280,7 +280,7 @@ def check_fits(record: AnyRecord, space: Mapping[str, Any]) -> None:
     if isinstance(record, RetryRecord) or record.number is None or not space:
         return
     searched = space.get("space", {})
-    for name, value in record.params.items():
+    for name, value in record.params.items() if "space" in space else ():
         if name not in searched:
             raise DecodeError("is no parameter of the study", f"params.{name}")
         if not _holds(searched[name], value):

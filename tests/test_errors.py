@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from pdsearch import errors
-from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.errors import ConfigError, FailureLimitError, PdsearchError, TrialError
 
 KINDS = [getattr(errors, name) for name in errors.__all__]
 
@@ -32,3 +32,11 @@ def test_an_error_has_an_exit_code_that_is_no_success(kind: type[PdsearchError])
     }
     assert kind.exit_code == signals.get(kind, kind.exit_code)
     assert 0 < kind.exit_code < 128 or kind in signals
+
+
+def test_a_message_that_quotes_another_says_what_to_do_once() -> None:
+    inner = TrialError("it diverged", hint="lower the rate")
+    assert str(FailureLimitError(f"3 failed; the last one: {inner}", hint="try again")) == (
+        "3 failed; the last one: it diverged\n  -> lower the rate; try again"
+    )
+    assert str(FailureLimitError(f"3 failed: {inner}", hint="lower the rate")).count("lower the rate") == 1

@@ -136,7 +136,10 @@ def _lost(study: Study) -> Iterator[str]:
     missed = nearest_trial(study)
     if missed:
         yield f"{missed[0].upper()}{missed[1:]}."
-    states = Counter(row.state for row in study.rows)
+    good = {(row.kind, row.key) for row in study.rows if row.state != "failed"}
+    states = Counter(
+        row.state for row in study.rows if row.state != "failed" or (row.kind, row.key) not in good
+    )
     for state in ("failed", "infeasible"):
         if states[state]:
             yield f"{states[state]} trial(s) {'failed' if state == 'failed' else 'broke a constraint'}."

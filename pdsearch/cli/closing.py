@@ -42,7 +42,8 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
         best = _only(finished)
     else:
         best = ["no configuration keeps the constraints"] if missed else _best(ranking)
-    print_lines(["", *best, "", *_spent(tally), "", *_next(study, again, whole=not missed)])
+    exportable = bool(ranking.top(1))
+    print_lines(["", *best, "", *_spent(tally), "", *_where(study), *_next(study, again, whole=exportable)])
     if missed:
         on = "" if _is_searched_through(study) else "search on, as the line above says; or "
         hint = f"{on}loosen the constraint or widen the space, in a study of another name"
@@ -93,13 +94,19 @@ def _spent(tally: Tally) -> list[str]:
     ]
 
 
-def _next(study: Study, again: str, *, whole: bool) -> list[str]:
-    folder, space = _short(study.folder), study.agenda.space
-    front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
+def _where(study: Study) -> list[str]:
     trials_of, table = _short(study.folder / "trials"), _short(study.folder / "results.parquet")
     return [
         f"records   {trials_of}    all trials as a table   {table}",
         f"artifacts {_short(study.artifacts)}",
+    ]
+
+
+def _next(study: Study, again: str, *, whole: bool) -> list[str]:
+    """Say what can be done with what was found."""
+    folder, space = _short(study.folder), study.agenda.space
+    front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
+    return [
         "next:",
         f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
         *([front] if len(space.objectives) > 1 else []),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from pdsearch import __version__
 from pdsearch.cli.streams import prepare, unwritable
-from pdsearch.errors import PdsearchError, StorageError
+from pdsearch.errors import ConfigError, PdsearchError, StorageError
 
 __all__ = ["VERBS", "main"]
 
@@ -76,13 +77,24 @@ def _drop_output() -> None:
 def _run(words: list[str]) -> int:
     app = _app(next((word for word in words if not word.startswith("-")), None))
     try:
-        app(args=words, prog_name="pdsearch")
+        # In its standalone mode typer prints errors itself, in a form and in words of its own.
+        code = app(args=words, prog_name="pdsearch", standalone_mode=False)
+    except TyperException as error:
+        if not words:  # Typer has printed the help.
+            return ConfigError.exit_code
+        raise _not_understood(error) from error
     except SystemExit as end:
         # Typer makes 1 of a pipe that broke in the middle of what was printed.
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    return code if isinstance(code, int) else 0
+
+
+def _not_understood(error: TyperException) -> PdsearchError:
+    from pdsearch.cli.usage import usage_error
+
+    return usage_error(error)
 
 
 def _app(asked: str | None) -> typer.Typer:

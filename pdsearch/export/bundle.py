@@ -81,9 +81,9 @@ def export_study(
         What was exported, best first.
 
     Raises:
-        ConfigError: There is nothing to export, or a package that ONNX needs is missing.
+        ConfigError: There is nothing to export, a folder exists, or a package that ONNX needs is missing.
         PdsearchError: A student cannot be written as ONNX.
-        StorageError: An artifact is missing, a folder exists, or a folder cannot be written.
+        StorageError: An artifact is missing, or a folder cannot be written.
     """
     if onnx:
         require_onnx()
@@ -121,11 +121,12 @@ def export_ranked(
         onnx: Write the student as ONNX too.
 
     Raises:
+        ConfigError: It exists.
         PdsearchError: The student cannot be written as ONNX.
-        StorageError: It exists, an artifact is missing, or it cannot be written.
+        StorageError: An artifact is missing, or it cannot be written.
     """
     if target.exists() and not force:
-        raise StorageError(
+        raise ConfigError(
             "is there already", where=str(target), hint="export with --force, or to another folder"
         )
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")

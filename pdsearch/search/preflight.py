@@ -1,4 +1,4 @@
-"""Is there room for a study before it begins? No disk ends the run; too little disk or too few cores are said."""
+"""Room for a study before it begins: without any the run ends; too little disk and too few cores are said."""
 
 import shutil
 
@@ -10,18 +10,17 @@ from pdsearch.search.plan import plan
 from pdsearch.space import Space
 from pdsearch.storage import Place, Remote, cache_folder
 
-__all__ = ["LEAST_BYTES", "crowd", "room"]
+__all__ = ["LEAST_BYTES", "check_room", "crowd", "room"]
 
 LEAST_BYTES = 200 * 10**6
 """Less is left for records and checkpoints than they may need at once."""
 
 
-def room(space: Space, root: Place) -> str | None:
-    """Return a warning if all of a study may not fit.
+def check_room(root: Place) -> int:
+    """Return the bytes that are free for a study.
 
     Args:
-        space: What is searched.
-        root: The storage.
+        root: The storage; its folder is made.
 
     Raises:
         StorageFullError: There is too little to begin.
@@ -38,6 +37,20 @@ def room(space: Space, root: Place) -> str | None:
             where=str(disk_folder),
             hint="free some space (pdsearch cache gc), then run the same command again",
         )
+    return free
+
+
+def room(space: Space, root: Place) -> str | None:
+    """Return a warning if all of a study may not fit.
+
+    Args:
+        space: What is searched.
+        root: The storage.
+
+    Raises:
+        StorageError: As of `check_room`.
+    """
+    free = check_room(root)
     if isinstance(root, Remote):
         return None
     images = known_images(space.resolve(space.defaults()).data)

@@ -20,6 +20,7 @@ from pdsearch.search.listed import Listed
 from pdsearch.search.own_code import own_code
 from pdsearch.search.phases import Phases
 from pdsearch.search.precision import AUTO, Precision, choose_precision, kept_precision
+from pdsearch.search.preflight import check_room
 from pdsearch.search.records import Records
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
@@ -100,6 +101,8 @@ def open_study(
         began = begun(folder)
         if ask_workers is None and began is None:
             pick_device(space.resources.gpu)
+        if began is None:
+            check_room(root)  # Before anything is written: what is refused for want of room was not begun.
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")

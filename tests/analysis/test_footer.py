@@ -47,11 +47,16 @@ def test_a_gain_that_is_the_same_in_every_pair_is_said_to_prove_nothing() -> Non
 
 def test_what_ended_badly_is_counted() -> None:
     bad = [
-        record("snip", 0.1, kind="search", number=n, state=s) for n, s in enumerate(["failed", "infeasible"])
+        record(method, 0.1, kind="search", number=n, state=state)
+        for n, (method, state) in enumerate(
+            [("snip", "failed"), ("synflow", "infeasible"), ("snip", "failed")]
+        )
     ]
     text = _text([*confirmed("magnitude", [0.7, 0.8]), *bad])
-    assert "1 trial(s) failed." in text
+    assert "2 trial(s) failed." in text
     assert "1 trial(s) broke a constraint." in text
+    mended = _text([*confirmed("magnitude", [0.7, 0.8]), *bad, record("snip", 0.5, kind="search", number=3)])
+    assert "failed" not in mended, "tried again since, and made good"
 
 
 def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:

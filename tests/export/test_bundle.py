@@ -67,7 +67,7 @@ def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Pat
     (one,) = export_study(study, tmp_path)
     folder = one.folder
     (folder / "mine").write_text("a note")
-    with pytest.raises(StorageError, match="there already"):
+    with pytest.raises(ConfigError, match="there already"):
         export_study(study, tmp_path)
     assert (folder / "mine").exists()
     assert export_study(study, tmp_path, force=True) == [one]

@@ -27,7 +27,9 @@ def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
             study.agenda.finish(job, world.outcome(study, job, worker))
         assert study.agenda.next() is not None
         assert check_invariants(study.folder) == []
-    assert {item.rule for item in check_invariants(root / "study")} == {"running"}
+    assert check_invariants(root / "study") == [], (
+        "a trial that was cut off is no fault: the next run goes on"
+    )
 
 
 def test_a_copy_without_artifacts_can_be_checked(study: Path) -> None:

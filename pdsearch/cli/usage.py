@@ -1,0 +1,36 @@
+"""A command line that cannot be understood, in our words: what typer and pydantic say of it becomes a ConfigError."""
+
+import re
+
+from typer.exceptions import TyperException
+
+from pdsearch.errors import ConfigError
+
+__all__ = ["usage_error"]
+
+_WORDS = (
+    (re.compile(r"^Invalid value for (?P<where>.+?): "), ""),
+    (re.compile(r"^Invalid value: "), ""),
+    (re.compile(r"(Value error|Assertion failed), "), ""),
+    (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
+    (re.compile(r"Input should be a valid number.*"), "must be a number"),
+    (re.compile(r"Input should be "), "must be "),
+)
+
+
+def usage_error(error: TyperException) -> ConfigError:
+    """Return what is wrong with a command line, where, and where to look.
+
+    Args:
+        error: Of typer's, raised while it read the command line.
+    """
+    said = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
+    named = _WORDS[0][0].match(said)
+    for pattern, words in _WORDS:
+        said = pattern.sub(words, said)
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context is not None else "pdsearch"
+    where = named["where"].replace("'", "") if named else None
+    return ConfigError(
+        said.rstrip(".") or "not understood", where=where, hint=f"{verb} --help says what it takes"
+    )
