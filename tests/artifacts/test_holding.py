@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from pdsearch.artifacts import check_held, hold, lease_at
 from pdsearch.artifacts.owner import this_owner
 from pdsearch.errors import StudyHeldError
 from pdsearch.storage import Place, place, read, replace
+from tests.patient import until
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -49,10 +49,7 @@ def test_a_driver_that_another_one_has_written_over_stops(where: Place) -> None:
     with hold(where, beat_s=0.05) as lease:
         check_held(lease, where)
         replace(where, json.dumps({**this_owner().to_json(), "host": "elsewhere", "counter": "0"}).encode())
-        until = time.monotonic() + 10
-        while lease.held and time.monotonic() < until:
-            time.sleep(0.01)
-        assert not lease.held
+        until(lambda: not lease.held)
         with pytest.raises(StudyHeldError, match="took the study over"):
             check_held(lease, where)
     assert read(where) is not None

@@ -58,7 +58,7 @@ def test_a_dead_owner_is_replaced_at_once(path: Path) -> None:
     start = time.monotonic()
     with hold(path) as lease:
         assert lease.held
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25  # A lease of which nothing is known lasts 30 s.
 
 
 def test_a_silent_owner_is_replaced_after_the_window(path: Path, clock: list[float]) -> None:

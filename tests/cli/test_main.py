@@ -8,6 +8,7 @@ from pdsearch import __version__
 from pdsearch.cli import main as command_line
 from pdsearch.cli.main import VERBS, main
 from pdsearch.errors import ConfigError, PdsearchError, StorageFullError
+from tests.patient import PATIENCE_S
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(verb: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert errors == b""
     assert process.returncode == 141
 

@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from pdsearch.cli.main import main
+from tests.patient import PATIENCE_S
 
 __all__ = [
     "PATIENCE_S",
@@ -27,8 +28,6 @@ __all__ = [
 
 ROOT = Path(__file__).parents[2]
 
-PATIENCE_S = 240
-"""What a test waits for a program at most; on a machine with nothing else to do it takes seconds."""
 
 SPACE = """\
 study: tiny

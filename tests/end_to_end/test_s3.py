@@ -5,13 +5,13 @@ import os
 import shutil
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from pdsearch.storage import Remote, names, objects, place, read, remove, remove_tree
 from tests.end_to_end.program import call, run, stop_when, write
+from tests.patient import until
 from tests.s3_gate import Gate
 from tests.s3_server import SECRET, S3Server
 
@@ -78,9 +78,7 @@ def test_a_storage_that_is_gone_ends_the_run_and_the_same_command_goes_on_when_i
         assert isinstance(directly, Remote)
 
         def shut() -> None:
-            until = time.monotonic() + 60
-            while not finished(directly) and time.monotonic() < until:
-                time.sleep(0.02)
+            until(lambda: finished(directly))
             gate.shut()
 
         watching = threading.Thread(target=shut)
