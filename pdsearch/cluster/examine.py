@@ -40,6 +40,7 @@ def examine(asked: dict[str, Any]) -> dict[str, str] | None:
     Returns:
         "kind" ("node" or "storage"), "what" is wrong, and "hint", what to do.
     """
+    _stand()
     for look in (_versions, _storage, _files, _own_code, _gpu):
         wrong = look(asked)
         if wrong is not None:
@@ -49,12 +50,23 @@ def examine(asked: dict[str, Any]) -> dict[str, str] | None:
 
 def computes_bf16(gpu: float) -> bool:
     """Return whether the device that a trial gets here computes in bf16; asked of a node that is fit."""
+    os.chdir(
+        "/"
+    )  # Nothing of the user's is wanted, and to load torch takes a while, in which a sent folder may go.
     engine = importlib.import_module("pdsearch.training.engine")
     return bool(engine.computes_bf16("cuda" if gpu else "cpu"))
 
 
 def present() -> None:
     """Nothing: that it runs says that there is room for a trial somewhere."""
+
+
+def _stand() -> None:
+    """Go back to the folder that was sent with the job where Ray has just removed it and unpacked it anew."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        os.chdir(os.environ["PWD"])
 
 
 def _versions(asked: dict[str, Any]) -> tuple[str, str, str] | None:

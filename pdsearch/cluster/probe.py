@@ -125,7 +125,7 @@ def _answers(
             except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
                 continue  # It has left, or died and was listed. Should it come back, its workers examine themselves.
             except ray.exceptions.RayError as error:
-                if not left or isinstance(error, ray.exceptions.RayTaskError):
+                if not left:
                     lines = str(error).strip().splitlines() or [type(error).__name__]
                     raise ConfigError(f"it could not be examined: {lines[-1]}", where=where) from error
                 again.append(
@@ -144,7 +144,8 @@ def _asked(
     import ray  # As above.
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task = ray.remote(num_cpus=0, max_retries=0)(function)
+    # Once in a process: what failed to be imported there may never be.
+    task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(function)
     pinned = (NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes)
     with _sent_as_it_stands():
         answers = [task.options(scheduling_strategy=place).remote(asked) for place in pinned]

@@ -113,6 +113,7 @@ def test_a_node_whose_gpu_torch_does_not_see_is_named(
 
 def test_a_node_says_whether_its_device_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pdsearch.training.engine.computes_bf16", lambda device: device == "cuda")
+    monkeypatch.chdir("/")  # It goes there, and this process goes back.
     assert [computes_bf16(gpu) for gpu in (0, 0.25, 1)] == [False, True, True]
 
 
@@ -168,3 +169,16 @@ def test_a_node_whose_rights_do_not_reach_is_refused(
     wrong = examine(in_a_bucket)
     assert wrong is not None
     assert "no permission: PutObject" in wrong["what"]
+
+
+def test_a_folder_that_was_removed_and_is_there_anew_is_gone_back_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PWD", str(folder))
+    folder.rmdir()
+    folder.mkdir()
+    examine({"versions": {}, "marker": None, "code": {}, "files": [], "gpu": 0})
+    assert Path.cwd() == folder

@@ -149,5 +149,6 @@ def test_the_first_node_is_waited_for_and_asked(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(probe, "_LOOK_EVERY_S", 0.0)
     (node,) = ray.nodes()
     room: Any = Room(gpu=0, coming=node)
+    monkeypatch.chdir("/")  # The function goes there, here in this process.
     assert probe.workers_compute_bf16(room, heard.append) is computes_bf16(0)
     assert heard == ["no node; waiting: `precision: auto` is settled by a worker's device"]
