@@ -24,8 +24,8 @@ __all__ = ["Labels", "class_names", "read_labels"]
 LARGEST = 1_000_000
 """Classes are counted below it; a larger number tells images apart, and not classes."""
 
-FEW = 20
-"""Of fewer images it is not said that they have too many classes."""
+FEW, NEARLY_ALL = 20, 0.9
+"""Where so many images or more have labels of which more than this share are different, they tell images apart."""
 
 OTHER_COLUMN = "name another column in data.options.label"
 Numbers = NDArray[np.int64]
@@ -237,7 +237,7 @@ def _refuse_unknown(test: Iterable[_Column], known: Numbers) -> None:
 
 def _refuse_identifiers(train: list[_Column], classes: int) -> None:
     images = sum(len(column) for column in train)
-    if images >= FEW and 2 * classes > images:
+    if images >= FEW and classes > images * NEARLY_ALL:
         what = f"{train[0].label} has {classes:,} values for {images:,} images: it tells images apart, not classes"
         raise DataError(what, where=str(train[0].file), hint=OTHER_COLUMN)
 

@@ -59,6 +59,10 @@ def test_labels_of_any_usual_type(
     assert (found.classes, found.train.tolist()) == (classes, numbers)
 
 
+def test_few_images_a_class_are_enough(tmp_path: Path) -> None:
+    assert len(read(tmp_path, [*range(30), *range(5)]).classes) == 30
+
+
 def test_numbers_that_are_mostly_unused_are_names(tmp_path: Path) -> None:
     found = read(tmp_path, [10, 999_999, 20], [20])
     assert (found.classes, found.train.tolist(), found.test.tolist()) == (
