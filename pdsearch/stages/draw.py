@@ -9,7 +9,7 @@ from pdsearch.specs import TrialSpec, derive_seed
 from pdsearch.stages.data import views
 from pdsearch.stages.site import Site
 
-__all__ = ["balanced", "scoring_batches"]
+__all__ = ["balanced", "scoring_batches", "smallest_batch"]
 
 _BATCHES, _BATCH_SIZE = 4, 128
 
@@ -23,6 +23,12 @@ def scoring_batches(spec: TrialSpec, data: Dataset, site: Site) -> Batches:
     random = Generator().manual_seed(derive_seed(spec.teacher.seed, "batches"))
     order = balanced(seen.labels.cpu(), random)[: _BATCHES * _BATCH_SIZE]
     return [(seen.batch(0, index), seen.labels[index]) for index in order.split(_BATCH_SIZE)]
+
+
+def smallest_batch(data: Dataset) -> int:
+    """Return how many images the smallest scoring batch has: one where one image is left over."""
+    images = min(len(data.train), _BATCHES * _BATCH_SIZE)
+    return images % _BATCH_SIZE or _BATCH_SIZE
 
 
 def balanced(labels: Tensor, random: Generator) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from pdsearch.data import Dataset
 from pdsearch.errors import ConfigError, PdsearchError
-from pdsearch.models import state_of
+from pdsearch.models import listed, not_finite, state_of
 from pdsearch.specs import Recipe
 from pdsearch.training import batches
 
@@ -37,7 +37,9 @@ def smallest(recipe: Recipe, data: Dataset) -> int:
 
 
 def check_answers(network: nn.Module, data: Dataset, *, name: str, where: str) -> None:
-    """Refuse a network that does not answer two images, or one, with logits: floating, finite, one for each class.
+    """Refuse a network whose weights are not finite, or that does not answer images with logits: one for each class.
+
+    It is shown two images, and one; the logits must be floating and finite.
 
     Args:
         network: In use, on the CPU.
@@ -48,6 +50,14 @@ def check_answers(network: nn.Module, data: Dataset, *, name: str, where: str) -
     Raises:
         ConfigError: It does not, or it fails.
     """
+    broken = not_finite(dict(network.named_parameters()))
+    if broken:
+        hint = "torch.empty leaves what memory held: draw every weight"
+        raise ConfigError(
+            f"{name} is built with weights that are no numbers: {listed(broken)} not finite",
+            where=where,
+            hint=hint,
+        )
     for count in (IMAGES, 1):
         with told(name, where, on=_shown(count)), torch.no_grad():
             answer = network(images(data, count))

@@ -21,7 +21,17 @@ from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import Params, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.stages.answers import outputs, shapes
-from pdsearch.stages.first_step import check_answers, check_step, images, labels, smallest, told, training
+from pdsearch.stages.draw import smallest_batch
+from pdsearch.stages.first_step import (
+    IMAGES,
+    check_answers,
+    check_step,
+    images,
+    labels,
+    smallest,
+    told,
+    training,
+)
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.student import shaped
 
@@ -99,13 +109,16 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
         name, where = spec.teacher.model, "teacher.model"
         check_step(teacher, spec.prune.recipe, data, name=name, where=where, field="train.recover")
     prunable(teacher, spec.prune.exclude)
-    method = methods.get(spec.prune.method)
-    with told(spec.prune.method, "prune.method"):
+    method, lone = methods.get(spec.prune.method), min(IMAGES, smallest_batch(data))
+    on = (
+        "two images" if lone == IMAGES else "two images, or the one that is left over of those it scores with"
+    )
+    with told(spec.prune.method, "prune.method", on=on):
         prune(
             teacher,
             method=method,
             params=make_params(method.params, spec.prune.params, where=f"prune.{method.name}"),
-            batches=[(images(data), labels(data))],
+            batches=[(images(data, count), labels(data, count)) for count in {IMAGES, lone}],
             generator=Generator().manual_seed(0),
             sparsity=targets(spec.prune)[0],
             scope=spec.prune.scope,

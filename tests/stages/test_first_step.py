@@ -108,6 +108,12 @@ def test_a_network_of_which_nothing_is_trained_is_refused(here: Site) -> None:
     assert refused(nothing, here) == "own cannot be trained: it has no parameters"
 
 
+def test_a_weight_that_was_never_drawn_is_refused(here: Site) -> None:
+    network = Changed()
+    network.never = nn.Parameter(torch.full((3,), torch.nan))
+    assert refused(network, here) == "own is built with weights that are no numbers: never is not finite"
+
+
 def test_a_healthy_network_is_let_through_and_left_as_it_was(here: Site) -> None:
     network, random = Changed(torch.Tensor.double), torch.get_rng_state()
     network.last.requires_grad_(False)

@@ -49,6 +49,11 @@ class Turned(nn.Module):
         return self.last(self.two(self.one(images).flip(1)).relu().mean((2, 3)))
 
 
+def pooled(*, num_classes, channels, image_size):
+    pool = nn.Sequential(nn.Conv2d(channels, 4, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4))
+    return nn.Sequential(pool, nn.Flatten(), nn.Linear(4, num_classes))
+
+
 def turned(*, num_classes, channels, image_size):
     return Turned(channels, num_classes)
 
@@ -122,6 +127,20 @@ def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
     plain = replace(spec, teacher=replace(spec.teacher, model="X:plain"))
     with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")):
         rehearse_pruning(named(plain, module), data(DENSE, here))
+
+
+def test_an_image_that_is_left_over_of_scoring_is_tried(
+    module: str, here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, spec = data(DENSE, here), pruned(method="snip", at="init", schedule="one_shot")
+    alone = replace(spec, teacher=replace(spec.teacher, model=f"{module}:pooled"))
+    rehearse_pruning(alone, images)
+    monkeypatch.setattr("pdsearch.stages.draw._BATCH_SIZE", len(images.train) - 1)
+    rehearse_pruning(spec, images)
+    with pytest.raises(
+        ConfigError, match=r"^prune\.method: snip fails on two images, or the one that is left over"
+    ):
+        rehearse_pruning(alone, images)
 
 
 def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Site) -> None:
