@@ -1,11 +1,69 @@
-"""Why did a trial fail, in a line for its record, and where does the rest stand? Its log, beside the records."""
+"""Why a trial failed, in a line for its record, and whether that was the trial's own doing; its log has the rest."""
 
+import errno
+import re
 import traceback
 
 from pdsearch.redaction import redacted
 from pdsearch.storage import Place, replace
 
-__all__ = ["is_out_of_gpu_memory", "reason", "write_log"]
+__all__ = [
+    "HUNG",
+    "is_infrastructure",
+    "is_out_of_gpu_memory",
+    "is_same_error",
+    "lost_workers",
+    "reason",
+    "write_log",
+]
+
+HUNG = "hung: no sign of life for search.trial_timeout"
+
+_OF_MACHINES = (
+    errno.EIO,
+    errno.ENOMEM,
+    errno.ENFILE,
+    errno.EMFILE,
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ESTALE,
+    errno.EDQUOT,
+)
+_INFRASTRUCTURE = re.compile(
+    r"it lost \d+ workers|its worker was lost|hung: |out of memory|out of GPU memory"
+    r"|(Connection\w*|Timeout|BrokenPipe)Error: "
+    rf"|\w+: \[Errno ({'|'.join(map(str, _OF_MACHINES))})\]"
+    # In torch's words, which stand after the name of the error.
+    r"|\w+: .*(allocate memory|No space left on device|CUBLAS_STATUS_ALLOC_FAILED"
+    r"|CUDA error: (out of memory|uncorrectable ECC|all CUDA-capable devices are busy))",
+    re.DOTALL,
+)
+"""How reasons begin that speak of machines, in this version and in earlier ones."""
+
+_WHERE = re.compile(r" \((traceback|stacks) in [^)]*\)$")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
+
+
+def is_infrastructure(reason: str) -> bool:
+    """Say whether a trial failed by its machines: lost workers, a hang, memory or a disk that is full, a network."""
+    return _INFRASTRUCTURE.match(reason) is not None
+
+
+def is_same_error(one: str, other: str) -> bool:
+    """Say whether two reasons are the same but for numbers and the name of the log."""
+    return _kind(one) == _kind(other)
+
+
+def _kind(reason: str) -> str:
+    return _NUMBER.sub("#", _WHERE.sub("", reason))
+
+
+def lost_workers(number: int, why: str) -> str:
+    """Return the reason of a trial that lost so many workers in a row."""
+    return f"it lost {number} workers in a row, without a step ahead: {why}"
 
 
 def is_out_of_gpu_memory(error: BaseException) -> bool:

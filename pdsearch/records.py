@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -25,10 +26,12 @@ __all__ = [
     "MOST_BYTES",
     "Broken",
     "Found",
+    "failed_tries",
     "parse_record",
     "read_asked",
     "read_finished",
     "read_retries",
+    "read_set_aside",
     "write_once",
 ]
 
@@ -145,6 +148,27 @@ def read_finished(folder: Place, space: Mapping[str, Any]) -> Found[TrialRecord]
 def read_retries(folder: Place) -> Found[RetryRecord]:
     """Read which failed trials are to be tried again; as `read_finished`."""
     return _read(folder, "retry", RetryRecord, {})
+
+
+def read_set_aside(folder: Place, name: str) -> list[TrialRecord]:
+    """Return the records of failed tries of a listed job that made room for further ones, oldest first.
+
+    Args:
+        folder: Of the records.
+        name: Of the job; its tries lie there as `NAME.failed-1.json` and so on. One that is damaged is left out.
+    """
+    found = []
+    for _, content in read_all(folder, failed_tries(folder, name), MOST_BYTES):
+        with suppress(ValueError):
+            found.append(_record(TrialRecord, name, content))
+    return found
+
+
+def failed_tries(folder: Place, name: str) -> list[str]:
+    """Return the names of the files that hold failed tries of a listed job, oldest first."""
+    start = f"{name}.failed-"
+    found = [file for file in names(folder) if file.startswith(start) and file.endswith(".json")]
+    return sorted(found, key=lambda file: (len(file), file))
 
 
 def _read(folder: Place, word: str, kind: type[R], space: Mapping[str, Any]) -> Found[R]:

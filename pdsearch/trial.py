@@ -8,7 +8,7 @@ from dataclasses import replace
 from pdsearch.data import Dataset
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.events import Event, Outcome, Progress, Ready
-from pdsearch.failing import is_out_of_gpu_memory, reason, write_log
+from pdsearch.failing import HUNG, is_out_of_gpu_memory, reason, write_log
 from pdsearch.jobs import LATENCY, Job
 from pdsearch.models import count_params
 from pdsearch.objectives import Constraint
@@ -134,7 +134,7 @@ def _hung(job: Job, site: Site, stacks: str) -> Outcome:
     if log is not None:
         write_log(log, stacks)
     where = f" (stacks in {log.parent.name}/{log.name})" if log else ""
-    return Outcome("failed", f"hung: no sign of life for search.trial_timeout{where}")
+    return Outcome("failed", f"{HUNG}{where}")
 
 
 def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outcome]:

@@ -1,10 +1,20 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from pdsearch.errors import StorageError
-from pdsearch.failing import is_out_of_gpu_memory, reason, write_log
+from pdsearch.failing import (
+    HUNG,
+    is_infrastructure,
+    is_out_of_gpu_memory,
+    is_same_error,
+    lost_workers,
+    reason,
+    write_log,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +35,44 @@ def test_a_reason_says_what_happened_and_where_the_rest_stands(
         raise error
     assert reason(raised.value, log).endswith("(traceback in trials/search-00001.log)")
     assert "test_failing.py" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        lost_workers(4, "The node died"),
+        "its worker was lost again and again",
+        f"{HUNG} (stacks in trials/search-00001.log)",
+        reason(MemoryError(), None),
+        reason(torch.OutOfMemoryError("CUDA out of memory"), None),
+        reason(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), None),
+        reason(OSError(errno.ESTALE, os.strerror(errno.ESTALE), "/mnt/data"), None),
+        reason(ConnectionResetError(errno.ECONNRESET, "reset"), None),
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you",
+        "AcceleratorError: CUDA error: out of memory",
+    ],
+)
+def test_what_machines_do_is_told_from_what_a_trial_does(why: str) -> None:
+    assert is_infrastructure(why)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("out of memory"),
+        FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "x"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        SystemExit(3),
+    ],
+)
+def test_what_a_trial_does_is_its_own(error: BaseException) -> None:
+    assert not is_infrastructure(reason(error, None))
+
+
+def test_numbers_and_the_name_of_a_log_make_no_other_error() -> None:
+    one, other = (f"ValueError: {n} of 10 (traceback in trials/search-0000{n}.log)" for n in (1, 2))
+    assert is_same_error(one, other)
+    assert not is_same_error(one, one.replace("Value", "Type"))
 
 
 def test_a_reason_and_its_log_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,9 @@ def nearest_trial(study: Study) -> str | None:
         for row in study.rows
         if row.number is not None and row.state in ("complete", "stopped", "infeasible")
     ]
-    if not rows or any(row.state != "infeasible" and aims.feasible(measured(row)) for row in rows):
+    if not (rows and aims.constraints) or any(
+        row.state != "infeasible" and aims.feasible(measured(row)) for row in rows
+    ):
         return None
 
     def place(row: Row) -> tuple[object, ...]:
@@ -40,5 +42,5 @@ def nearest_trial(study: Study) -> str | None:
     told = [
         f"{c.complaint(values[c.metric])} ({c.excess(values[c.metric]):.6g} off)" for c in aims.broken(values)
     ]
-    broken = "; ".join(told) or nearest.reason or "it broke one before distillation"
+    broken = "; ".join(told) or nearest.reason or "nothing measured"
     return f"no trial of {len(rows)} keeps every constraint: the nearest, {nearest.id}, has {broken}"

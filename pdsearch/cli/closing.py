@@ -3,15 +3,16 @@
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, shortfall, write_parquet
 from pdsearch.cli.console import print_lines
+from pdsearch.cli.outcome import lacking
 from pdsearch.cli.rank import print_ranking
 from pdsearch.cli.tally import Tally, duration
-from pdsearch.errors import IncompleteError
+from pdsearch.search.retry import failed, stays_failed
 from pdsearch.search.study import Study
 from pdsearch.space.points import points_of
 from pdsearch.storage import Place, Remote, replace
@@ -29,7 +30,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
         again: The command that goes on with the study, but for how many trials it asks for.
 
     Raises:
-        IncompleteError: No trial keeps the constraints.
+        PdsearchError: The study lacks what it was to find; see `lacking`.
     """
     found = read_study(study.folder)
     _write_table(study, found.rows)
@@ -43,11 +44,29 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
     else:
         best = ["no configuration keeps the constraints"] if missed else _best(ranking)
     exportable = bool(ranking.top(1))
-    print_lines(["", *best, "", *_spent(tally), "", *_where(study), *_next(study, again, whole=exportable)])
-    if missed:
-        on = "" if _is_searched_through(study) else "search on, as the line above says; or "
-        hint = f"{on}loosen the constraint or widen the space, in a study of another name"
-        raise IncompleteError(missed, hint=hint)
+    so_far = ["", *best, "", *_spent(tally), *_failures(study), "", *_where(study)]
+    print_lines([*so_far, *_next(study, again, whole=exportable)])
+    error = lacking(study, missed)
+    if error is not None:
+        raise error
+
+
+def _failures(study: Study) -> list[str]:
+    """Say what becomes of the jobs that have failed, a line for each fate."""
+    records = study.agenda.records
+    final = set(stays_failed(records))
+    again = [name for name in failed(records) if name not in final]
+    lines = [f"{len(again)} failed: the same command tries {_them(again)} once more"] if again else []
+    if final:
+        command = f"pdsearch retry {_short(study.folder)} --failed"
+        lines.append(
+            f"{len(final)} failed alike again: once the cause is mended, {command} has {_them(final)} tried again"
+        )
+    return lines
+
+
+def _them(names: Collection[str]) -> str:
+    return "it" if len(names) == 1 else "them"
 
 
 def _best(ranking: Ranking) -> list[str]:

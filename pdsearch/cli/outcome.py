@@ -1,22 +1,52 @@
-"""Whether anything came of a study: one in which all that was tried has failed does not end with 0."""
+"""Whether a study found what it was to find: where not, its run does not end with 0.
 
-from collections.abc import Iterable
+All that was tried may have failed, or broken a constraint; or students of the confirmation failed.
+"""
 
-from pdsearch.errors import FailureLimitError, PdsearchError, TrialError
+from collections.abc import Callable, Iterable
+
+from pdsearch.errors import FailureLimitError, IncompleteError, PdsearchError, TrialError
+from pdsearch.search.retry import how_again
+from pdsearch.search.study import Study
 from pdsearch.space import Space
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["nothing_came"]
-
-_HINT = "mend the cause, then run the same command again"
+__all__ = ["lacking", "nothing_came"]
 
 
-def nothing_came(records: Iterable[TrialRecord], space: Space) -> PdsearchError | None:
+def lacking(study: Study, missed: str | None) -> PdsearchError | None:
+    """Return the error that a run ends with; None where its study has found what it was to find.
+
+    Args:
+        study: What was run.
+        missed: How far all of it is from keeping the constraints, where nothing keeps them.
+    """
+    records, space = study.agenda.records, study.agenda.space
+    error = nothing_came(records.finished.values(), space, lambda name: how_again(records, name))
+    if error is not None:
+        return error
+    if missed:
+        hint = "search on with a larger search.trials, or loosen the constraint in a study of another name"
+        return IncompleteError(missed, hint=hint)
+    jobs = [job.id for job in study.agenda.phases.listed.confirming()]
+    ended = (records.finished[name] for name in jobs if name in records.finished)
+    lost = [record for record in ended if record.state == "failed"]
+    if not lost:
+        return None
+    what = f"{len(lost)} of {len(jobs)} confirmation students failed, which the ranking lacks; the last one"
+    hint = f"mend the cause and {how_again(records, lost[-1].id)}"
+    return IncompleteError(f"{what}, {lost[-1].id}: {lost[-1].reason}", hint=hint)
+
+
+def nothing_came(
+    records: Iterable[TrialRecord], space: Space, how: Callable[[str], str] = lambda _: "run it again"
+) -> PdsearchError | None:
     """Return the error that a study ends with in which every trial has failed; None where one has not.
 
     Args:
         records: What has finished.
         space: What was searched.
+        how: Says how the job of an id is tried again.
     """
     # Without validation images nothing is searched, and every configuration is confirmed at once.
     kind = "search" if space.validated or space.confirm is None else "confirm"
@@ -24,8 +54,9 @@ def nothing_came(records: Iterable[TrialRecord], space: Space) -> PdsearchError 
     if not tried or any(record.state != "failed" for record in tried):
         return None
     last = max(tried, key=lambda record: record.finished_at or "")
+    hint = f"mend the cause and {how(last.id)}"
     if not space.parameters:
-        return TrialError(f"the only configuration failed: {last.reason}", hint=_HINT)
+        return TrialError(f"the only configuration failed: {last.reason}", hint=hint)
     return FailureLimitError(
-        f"all {len(tried)} trials failed; the last one, {last.id}: {last.reason}", hint=_HINT
+        f"all {len(tried)} trials failed; the last one, {last.id}: {last.reason}", hint=hint
     )

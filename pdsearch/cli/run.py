@@ -72,20 +72,11 @@ def _command(
 
 
 def _close(study: Any, observer: Any, again: str) -> None:
-    """Say how a run ended.
-
-    Raises:
-        PdsearchError: Nothing came of it: whatever was tried failed.
-    """
     from pdsearch.cli.closing import (
         closing_words,
     )  # SciPy's second of loading comes when nobody waits for a trial
-    from pdsearch.cli.outcome import nothing_came
 
     closing_words(study, observer.tally, again)
-    error = nothing_came(study.agenda.records.finished.values(), study.agenda.space)
-    if error is not None:
-        raise error
 
 
 def _observer(progress: str, space: Space) -> AbstractContextManager[Any]:

@@ -24,6 +24,7 @@ from pdsearch.cluster.slots import Slots
 from pdsearch.cluster.workers import Workers
 from pdsearch.errors import PdsearchError
 from pdsearch.events import Event, Outcome
+from pdsearch.failing import lost_workers
 from pdsearch.jobs import Job, job_to_json
 
 __all__ = ["JobSearcher"]
@@ -129,9 +130,7 @@ class JobSearcher(Searcher):
             return
         lost = self.workers.deaths.lose(job.id, started=started)
         if lost > MOST_IN_A_ROW:
-            self._finish(
-                job, Outcome("failed", f"it lost {lost} workers in a row, without a step ahead: {reason}")
-            )
+            self._finish(job, Outcome("failed", lost_workers(lost, reason)))
             return
         self._ready.appendleft(job)
         if started:

@@ -12,6 +12,7 @@ from pdsearch.jobs import Job, refused_by
 from pdsearch.search.ledger import Ledger
 from pdsearch.search.phases import Phases
 from pdsearch.search.records import Live
+from pdsearch.search.retry import how_again
 from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Agenda", "Observer"]
@@ -162,5 +163,5 @@ class Agenda:
             self.failure = FailureLimitError(
                 f"{failed} trials failed, more than search.max_failures = {allowed};"
                 f" the last one, {job.id}: {outcome.reason}",
-                hint="mend the cause and run the same command again, or raise search.max_failures",
+                hint=f"mend the cause and {how_again(self.records, job.id)}; or raise search.max_failures",
             )

@@ -17,7 +17,15 @@ from pdsearch.errors import StorageError
 from pdsearch.events import Event, Outcome, Ready, Report
 from pdsearch.jobs import Job
 from pdsearch.objectives import Aims
-from pdsearch.records import Broken, read_asked, read_finished, read_retries, write_once
+from pdsearch.records import (
+    Broken,
+    failed_tries,
+    read_asked,
+    read_finished,
+    read_retries,
+    read_set_aside,
+    write_once,
+)
 from pdsearch.search.describe import Description
 from pdsearch.storage import Place, rename
 from pdsearch.trial_record import (
@@ -169,6 +177,17 @@ class Records:
         write_once(path, record_to_json(RetryRecord(id=name, wanted_at=now())))
         self.retries.add(name)
         return True
+
+    def set_aside(self, name: str) -> None:
+        """Rename the record of a listed job that failed, so that the job runs again under its name."""
+        number = len(failed_tries(self.folder, name)) + 1
+        rename(self.folder / f"{name}.finished.json", f"{name}.failed-{number}.json")
+        record = self.finished.pop(name)
+        self._by_key.pop((record.kind, record.key), None)
+
+    def earlier_tries(self, name: str) -> list[TrialRecord]:
+        """Return the failed tries of a listed job that were set aside, oldest first."""
+        return read_set_aside(self.folder, name)
 
     def finish(self, live: Live, outcome: Outcome, describe: Description) -> TrialRecord:
         """Write how a job ended and return the record."""

@@ -24,6 +24,7 @@ from pdsearch.search.preflight import check_room
 from pdsearch.search.records import Records
 from pdsearch.search.rehearsals import check_trials
 from pdsearch.search.restore import open_studies
+from pdsearch.search.retry import retry_once
 from pdsearch.search.sampler import check_sampler
 from pdsearch.search.teachers import check_outside, checkpoints, teacher_jobs
 from pdsearch.space import Space
@@ -114,6 +115,9 @@ def open_study(
             with home.kept():
                 records = Records(folder / "trials", space.identity())
                 records.mend(observer.say)
+                again = retry_once(records)
+                if again:
+                    observer.say(f"retrying {len(again)} failed trial{'s' if len(again) > 1 else ''}")
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)
                 if began is not None and not agenda.idle():
                     say_notes(prepare_images(images, site, observer.say), observer.say)

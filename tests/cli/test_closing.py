@@ -1,6 +1,7 @@
 """What is a person told at the end of a run?"""
 
 import io
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ from pdsearch.cli.closing import closing_words
 from pdsearch.cli.lines import Lines
 from pdsearch.cli.main import main
 from pdsearch.errors import IncompleteError
+from pdsearch.events import Event, Outcome
+from pdsearch.jobs import Job
 from pdsearch.records import read_finished
 from pdsearch.search.records import Live
 from pdsearch.search.study import open_study
-from tests.search.played import play, space
+from tests.search.played import Script, play, space, whole
 
 
-def told(folder: Path, capsys: pytest.CaptureFixture[str], **sections: Any) -> str:
+def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = whole, **sections: Any) -> str:
     with Lines(io.StringIO()) as lines, open_study(space(folder, **sections), lines) as study:
         if not study.agenda.idle():
-            play(study.agenda)
+            play(study.agenda, script)
         closing_words(study, lines.tally, "pdsearch run small.yaml --serial")
     return capsys.readouterr().out
 
@@ -123,3 +126,31 @@ def test_what_an_older_version_called_complete_is_not_the_best_where_it_breaks_a
     best = rank_teachers(read_study(tmp_path / "small")).top(1)[0]
     assert best.val is not None
     assert best.val.mean >= 0.75
+
+
+def confirmation_fails(job: Job) -> Generator[Event, None, None]:
+    if job.kind == "confirm":
+        yield Outcome("failed", "ValueError: no such image")
+    else:
+        yield from whole(job)
+
+
+def test_failed_confirmation_students_are_no_success_and_are_tried_once_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(IncompleteError, match=r"confirmation students failed.*no such image") as end:
+        told(tmp_path, capsys, script=confirmation_fails)
+    assert "run the same command again, which tries it once more" in str(end.value.hint)
+    assert "failed: the same command tries them once more" in capsys.readouterr().out
+    with pytest.raises(IncompleteError) as end:
+        told(tmp_path, capsys, script=confirmation_fails)
+    retry = f"pdsearch retry {tmp_path / 'small'} --failed"
+    assert f"run `{retry}`, since it failed alike before, then the same command" in str(end.value.hint)
+    assert (
+        f"failed alike again: once the cause is mended, {retry} has them tried again"
+        in capsys.readouterr().out
+    )
+    assert main(["retry", str(tmp_path / "small"), "--failed"]) == 0
+    words = told(tmp_path, capsys)
+    assert "trial(s) failed" not in words
+    assert "failed alike" not in words

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,10 @@ import pytest
 from pdsearch import errors, serial
 from pdsearch.artifacts import hold
 from pdsearch.cli import main as program
+from pdsearch.events import Event, Outcome
+from pdsearch.jobs import Job
+from pdsearch.patience import patiently
+from pdsearch.stages.site import Site
 from tests.architecture.tree import ROOT
 
 SPACE = """\
@@ -98,6 +102,17 @@ def only_one_failed(scene: Scene) -> tuple[int, str]:
 
 def none_feasible(scene: Scene) -> tuple[int, str]:
     return scene.call(*RUN, *TWO, "--set", "constraints=[student.params <= 1]")
+
+
+def confirmation_failed(scene: Scene) -> tuple[int, str]:
+    def failing(job: Job, site: Site) -> Generator[Event, None, None]:
+        if job.kind == "confirm":
+            yield Outcome("failed", "it broke")
+        else:
+            yield from patiently(job, site)
+
+    scene.patch.setattr(serial, "patiently", failing)
+    return scene.call(*RUN, *TWO, "--set", "confirm={teachers: 1, seeds: 1}")
 
 
 def broken(scene: Scene) -> tuple[int, str]:
@@ -196,6 +211,7 @@ SCENES: dict[tuple[int, str], Callable[[Scene], tuple[int, str]]] = {
     (1, "Anything not named below"): raised,
     (1, "The only configuration failed"): only_one_failed,
     (1, "The search ended and no trial keeps"): none_feasible,
+    (1, "Confirmation students failed"): confirmation_failed,
     (1, "`verify` or `cache verify` found"): broken,
     (2, "The space file is wrong"): wrong_file,
     (2, "The command line is wrong"): wrong_words,

@@ -6,8 +6,11 @@ import pytest
 from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError, StudyHeldError
 from pdsearch.events import Outcome
+from pdsearch.failing import lost_workers
 from pdsearch.invariants import check_invariants
-from pdsearch.search.retry import retry_failed
+from pdsearch.records import read_finished
+from pdsearch.search.retry import MOST_TRIES, deserves_another_try, retry_failed, stays_failed
+from pdsearch.search.retry import failed as still_failed
 from pdsearch.search.study import open_study
 from tests.faults import world
 from tests.faults.conftest import root
@@ -120,6 +123,85 @@ def test_a_folder_that_is_no_study_and_one_that_is_being_run_are_refused(root: P
         retry_failed(root / "study")
 
 
+class Hearing(world.Silent):
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def run_again(where: Any, reason: str | None = None) -> tuple[list[str], list[str]]:
+    """Run a study once more; retries fail for a reason, or go well. Return what was said, and their keys."""
+    hearing, retried = Hearing(), []
+    was = read_finished(Path(where.storage) / "study" / "trials", {}).found.values()
+    known = {record.key for record in was if record.state == "failed"}
+    with open_study(where, hearing) as study:
+        worker = world.Worker(study)
+        while (job := study.agenda.next()) is not None:
+            retried += [job.key] if job.key in known else []
+            end = Outcome("failed", reason) if job.key in known and reason else None
+            study.agenda.finish(job, end or world.outcome(study, job, worker))
+    return [text for text in hearing.said if "retrying" in text], retried
+
+
+@pytest.mark.parametrize(("kind", "times"), [("search", 2), ("baseline", 1), ("confirm", 1)])
+def test_the_same_command_tries_once_more_what_failed_and_says_so(root: Path, kind: str, times: int) -> None:
+    where = world.space(root)
+    failed = keys(root, *run_failing(where, kind, times))
+    said, retried = run_again(where)
+    assert said == [f"retrying {times} failed trial{'s' * (times > 1)}"]
+    assert sorted(retried) == sorted(failed)
+    assert run_again(where) == ([], [])
+    assert check_invariants(root / "study") == []
+
+
+@pytest.mark.parametrize("kind", ["search", "confirm"])
+def test_what_fails_alike_again_stays_failed_until_a_person_asks(root: Path, kind: str) -> None:
+    where = world.space(root)
+    run_failing(where, kind, 1)
+    alike = "ValueError: a bug since mended"
+    assert len(run_again(where, f"{alike} (traceback in trials/other.log)")[1]) == 1
+    assert run_again(where, alike) == ([], [])
+    with open_study(where, world.Silent()) as study:
+        assert stays_failed(study.agenda.records) == still_failed(study.agenda.records) != []
+    assert len(retry_failed(root / "study")) == 1
+    run_again(where)
+    with open_study(where, world.Silent()) as study:
+        assert still_failed(study.agenda.records) == []
+
+
+def test_what_machines_did_is_tried_again_by_every_run_within_bounds(root: Path) -> None:
+    where = world.space(root)
+    run_failing(where, "search", 1)
+    tries = 1
+    while run_again(where, lost_workers(4, "its node is gone"))[1]:
+        tries += 1
+    assert tries == MOST_TRIES
+    assert check_invariants(root / "study") == []
+
+
+@pytest.mark.parametrize(
+    ("reasons", "again"),
+    [
+        (["ValueError: 5 is no 10"], True),
+        (["ValueError: 5 is no 10", "ValueError: 6 is no 10"], False),
+        (["ValueError: a", "KeyError: b"], True),
+        (["ValueError: a", "KeyError: b", "TypeError: c"], False),
+        (["ValueError: a", "out of memory", "ValueError: a"], False),
+        (["ValueError: a", "ValueError: a", "out of memory"], True),
+        (["out of memory"] * (MOST_TRIES - 1), True),
+        (["out of memory"] * MOST_TRIES, False),
+    ],
+)
+def test_another_try_is_deserved_once_by_an_error_and_a_few_times_by_machines(
+    reasons: list[str], again: bool
+) -> None:
+    assert deserves_another_try(reasons) is again
+
+
 def finite(root: Path) -> Any:
     """A space of two points, of which four trials are wanted: it is used up."""
     return space(
@@ -129,10 +211,7 @@ def finite(root: Path) -> Any:
 
 def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path) -> None:
     where = finite(tmp_path)
-    failed = run_failing(where, "search", 1)
-    with open_study(where, world.Silent()) as study:
-        assert study.agenda.search.exhausted
-    assert retry_failed(tmp_path / "small") == failed
+    assert run_failing(where, "search", 1)
     with open_study(where, world.Silent()) as study:
         assert "search" in {job.kind for job in play(study.agenda)}
         assert study.agenda.search.failed == 0
