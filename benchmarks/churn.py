@@ -104,25 +104,32 @@ class Churn:
         print(f"{dict(self.counts)}: {len(after)} finished, {failed} failed", file=sys.stderr)
 
 
+def come_and_go(seen: Churn, asked: argparse.Namespace) -> None:
+    """Let so many nodes join and be lost, in a drawn order and with drawn pauses."""
+    drawn = random.Random(asked.seed)
+    while seen.counts["joins"] + seen.counts["losses"] < 2 * asked.n:
+        room = seen.counts["joins"] < asked.n and len(seen.nodes) < MOST_NODES
+        if room and (not seen.nodes or drawn.random() < 0.5):
+            seen.join()
+        else:
+            seen.lose(drawn.choice(seen.nodes))
+        seen.job.pause(drawn.uniform(0, asked.most_s))
+        if seen.nodes and drawn.random() < 0.5:
+            seen.work()
+
+
 def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Let so many nodes join and be lost; return what was seen."""
-    space, drawn = folder / "sent" / "space.yaml", random.Random(asked.seed)
+    space = folder / "sent" / "space.yaml"
     space.parent.mkdir()
     space.write_text(SPACE.format(storage=folder / "runs", epochs=asked.epochs))
     study = folder / "runs" / "churn"
-    with Raylets(dashboard=True) as cluster, busy(asked.busy):
+    with Raylets(dashboard=True) as cluster:
         job = Submitted(cluster, space, "churn")
         job.until(lambda: any("waiting for one to join" in h.note for h in job.hear()), SOON_S, "driver")
         seen = Churn(cluster, job, study)
-        while seen.counts["joins"] + seen.counts["losses"] < 2 * asked.n:
-            room = seen.counts["joins"] < asked.n and len(seen.nodes) < MOST_NODES
-            if room and (not seen.nodes or drawn.random() < 0.5):
-                seen.join()
-            else:
-                seen.lose(drawn.choice(seen.nodes))
-            job.pause(drawn.uniform(0, asked.most_s))
-            if seen.nodes and drawn.random() < 0.5:
-                seen.work()
+        with busy(asked.busy):
+            come_and_go(seen, asked)
         job.stop()
         job.until(lambda: job.status == "STOPPED", SOON_S, "end of the job", alive=False)
         heard, total = job.hear(), len(finished(study)) + 2

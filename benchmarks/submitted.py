@@ -117,7 +117,7 @@ class Submitted:
 
     def _ray_job(self, verb: str, *words: str) -> None:
         program = [sys.executable, "-m", "ray.scripts.scripts", "job", verb, "--address", self.cluster.jobs]
-        for _ in range(10):  # A head that has just started may have no agent for jobs yet, and says so.
+        for _ in range(60):  # A head that has just started may have no agent for jobs yet, and says so.
             done = subprocess.run(
                 [*program, *words], env=self.cluster.environment, capture_output=True, text=True, check=False
             )
