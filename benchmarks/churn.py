@@ -10,6 +10,7 @@ import argparse
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -143,9 +144,7 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         "the last job": last.status,
         "jobs that lost their worker": sum(" lost its worker" in h.note for h in heard),
         "jobs that could not start in a worker": sum(" could not start" in h.note for h in heard),
-        "load, least, median, most": [
-            round(seen.loads[int(q * (len(seen.loads) - 1))], 1) for q in (0, 0.5, 1)
-        ],
+        "load (least, median, most)": [round(of(seen.loads), 1) for of in (min, statistics.median, max)],
     }
 
 

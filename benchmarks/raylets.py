@@ -170,6 +170,7 @@ class Raylets:
         # Addresses of this machine alone, and not the one that Ray replaces by that of the network.
         common = (
             f"--node-ip-address=127.0.0.{len(self.nodes) + 2}",
+            f"--dashboard-agent-listen-port={_free_port()}",  # Another cluster here may have the usual one.
             "--object-store-memory=80000000",
             "--block",
         )
