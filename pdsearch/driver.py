@@ -174,8 +174,9 @@ def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, 
     from pdsearch.search.describe import absolute
 
     data = space.resolve(space.defaults()).data
+    code = dict(study.describe.code)
     files = [absolute(path) for path in study.describe.checkpoints]
     files += [absolute(str(data.root))] if must_be_there(data) else []
-    with expected(study.folder, code=dict(study.describe.code), files=files) as asked:
+    with expected(study.folder, code=code, files=files, gpu=space.resources.gpu) as asked:
         check_nodes(ray_session.slots.nodes(), asked)
         yield asked

@@ -27,7 +27,7 @@ _MARKER = ".nodes.tmp"
 
 @contextmanager
 def expected(
-    folder: Place, *, code: dict[str, str], files: list[str], gpu: float = 0
+    folder: Place, *, code: dict[str, str], files: list[str], gpu: float
 ) -> Iterator[dict[str, Any]]:
     """Mark the storage while the block runs, and give what a node must find: the mark, versions, code, files, a GPU.
 

@@ -16,7 +16,7 @@ def check(tmp_path: Path, **changes: Any) -> None:
 
     from pdsearch.cluster.probe import check_nodes, expected
 
-    with expected(tmp_path, code={}, files=[]) as asked:
+    with expected(tmp_path, code={}, files=[], gpu=0) as asked:
         check_nodes(ray.nodes(), {**asked, **changes})
 
 
@@ -57,7 +57,7 @@ def test_a_worker_asks_for_its_own_node(tmp_path: Path) -> None:
     from pdsearch.cluster.probe import expected, refusal_of
 
     assert refusal_of(None) is None
-    with expected(tmp_path, code={}, files=[]) as asked:
+    with expected(tmp_path, code={}, files=[], gpu=0) as asked:
         assert refusal_of(asked) is None
         assert "is not the driver's; mount the same storage" in str(refusal_of({**asked, "token": "another"}))
 
@@ -68,7 +68,7 @@ def test_a_node_that_has_left_is_no_fault(tmp_path: Path) -> None:
     from pdsearch.cluster.probe import check_nodes, expected
 
     gone = {"NodeID": "ab" * 28, "NodeManagerAddress": "127.0.0.9"}
-    with expected(tmp_path, code={}, files=[]) as asked:
+    with expected(tmp_path, code={}, files=[], gpu=0) as asked:
         check_nodes([*ray.nodes(), gone], asked)
 
 
