@@ -81,7 +81,7 @@ def test_a_gain_that_does_not_stand_holm_s_correction_is_said_not_to() -> None:
 def test_parameters_of_the_loss_are_named_and_switches_are_not() -> None:
     records = [*confirmed("magnitude", shifted(0.04, 0.05, 0.06)), *confirmed(None, BASE)]
     for item in records:
-        item["spec"]["distill"]["params"] = {"alpha": 0.9, "standardise": False, "temperature": 4.0}
+        item["spec"]["distill"]["params"] = [["alpha", 0.9], ["standardise", False], ["temperature", 4.0]]
     found = led(records)
     assert found is not None
     assert "(same student, alpha, temperature, seeds; 3 pairs)" in found.sentence

@@ -18,7 +18,7 @@ RECORDS = [
     record("snip", 0.66, kind="search", epochs=20, number=1),
     record("snip", 0.80, kind="search", epochs=5, state="stopped", number=2),
     record("random", 0.90, kind="search", epochs=5, state="stopped", number=3),
-    record("random", 0.99, kind="search", state="failed", number=4),
+    record("random", 0.99, kind="search", state="failed", temperature=2.0, number=4),
     record("magnitude", 0.75, kind="search", number=5),
 ]
 

@@ -1,6 +1,7 @@
 """A folder of records becomes rows, wherever it lies; what is no record is told; the schema is documented."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pdsearch.analysis import rank_teachers, read_study, write_parquet
 from pdsearch.analysis.table import columns, schema_markdown
 from pdsearch.errors import ConfigError, StorageError
+from pdsearch.trial_record import FORMAT
 from tests.analysis.made_up import confirmed, record, write_study
 
 RECORDS = [
@@ -40,7 +42,7 @@ def test_what_is_no_record_is_told(tmp_path: Path) -> None:
     write_study(tmp_path, RECORDS)
     trials = tmp_path / "trials"
     (trials / "torn.finished.json").write_text('{"format": 1, "id"')
-    (trials / "new.finished.json").write_text('{"format": 2, "id": "new"}')
+    (trials / "new.finished.json").write_text(json.dumps({"format": FORMAT + 1, "id": "new"}))
     (trials / "poor.finished.json").write_text('{"format": 1, "id": "poor"}')
     study = read_study(tmp_path)
     assert len(study.rows) == 4
@@ -48,7 +50,7 @@ def test_what_is_no_record_is_told(tmp_path: Path) -> None:
         f"{n}.finished.json" for n in ("torn", "new", "poor")
     }
     reasons = " ".join(broken.reason for broken in study.broken)
-    assert "format 2, expected 1" in reasons
+    assert f"format {FORMAT + 1} was written by a newer pdsearch" in reasons
     assert "3 file(s) are no records" in "\n".join(rank_teachers(study).footer)
 
 
