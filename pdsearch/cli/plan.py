@@ -12,7 +12,7 @@ from pdsearch.cli.sizes import size
 
 if TYPE_CHECKING:
     from pdsearch.search.disk import Disk
-    from pdsearch.search.plan import Plan
+    from pdsearch.search.plan import Plan, PlannedArtifact
     from pdsearch.space import Space
 
 __all__ = ["plan"]
@@ -47,15 +47,33 @@ def _disk(space: "Space", planned: "Plan") -> "Disk | None":
 
 def _as_json(planned: "Plan", stored: "Disk | None") -> dict[str, Any]:
     return {
-        **dataclasses.asdict(planned),
+        "study": planned.study,
+        "trials": planned.trials,
+        "exact": planned.exact,
+        "artifacts": [_artifact(artifact) for artifact in planned.artifacts],
+        "phases": [dataclasses.asdict(phase) for phase in planned.phases],
         "without_reuse": planned.without_reuse,
         "with_reuse": planned.with_reuse,
         "disk": None if stored is None else {**dataclasses.asdict(stored), "total": stored.total},
     }
 
 
+def _artifact(artifact: "PlannedArtifact") -> dict[str, Any]:
+    teacher = artifact.spec.teacher
+    return {
+        "label": artifact.label,
+        "stage": artifact.stage,
+        "model": teacher.model,
+        "options": teacher.options,
+        "epochs": artifact.epochs,
+        "built": artifact.built,
+        "uses": artifact.uses,
+        "stored": artifact.stored,
+    }
+
+
 def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
-    kind = "every trial of the space" if planned.exact else "expected for trials drawn at random"
+    kind = "every trial of the space" if planned.exact else "as drawn at random, always the same"
     searched = f"{planned.trials} search trials; {kind}"
     if not planned.trials:
         searched = f"nothing is searched, {space.search.trials} configurations are confirmed"
@@ -86,7 +104,7 @@ def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str
     if space.search.stop:
         lines.append("trials that are stopped early cost less")
     if space.confirm:
-        lines.append("confirmation is counted at its most: equal baselines of finalists are trained once")
+        lines.append("which teachers are confirmed is drawn at random, too")
     if stored is None:
         return [*lines, "storage: not known before the images are read"]
     parts = ", ".join(f"{name} {size(value)}" for name, value in dataclasses.asdict(stored).items() if value)

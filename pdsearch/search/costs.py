@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from pdsearch.pruning import targets
 from pdsearch.pruning.registry import methods
-from pdsearch.specs import Params, TrialSpec
+from pdsearch.specs import AtInit, TrialSpec
 from pdsearch.stages.keys import dense_key, early_key, needs_teacher, round_keys
+from pdsearch.stages.prune import kept_rounds, recipe_after
 
 __all__ = ["Need", "dense", "needs", "teacher_epochs"]
 
@@ -19,8 +20,6 @@ class Need:
         key: Its key; the data's fingerprint is not in it yet.
         epochs: Of its own training.
         label: What a person calls it.
-        model: Architecture of the teacher.
-        options: Of the architecture.
         stored: Whether it stays in the storage.
     """
 
@@ -28,8 +27,6 @@ class Need:
     key: str
     epochs: int
     label: str
-    model: str
-    options: Params
     stored: bool = True
 
 
@@ -39,7 +36,7 @@ def needs(spec: TrialSpec) -> tuple[Need, ...]:
         return ()
     if spec.prune is None:
         return (dense(spec),)
-    before = () if spec.prune.at == "init" else (dense(spec),)
+    before = () if isinstance(spec.prune.after_round, AtInit) else (dense(spec),)
     return (*before, *_early(spec), *_rounds(spec))
 
 
@@ -47,7 +44,7 @@ def dense(spec: TrialSpec) -> Need:
     """Return the dense teacher of a trial, whether it needs it or not."""
     teacher = spec.teacher
     epochs = teacher.recipe.epochs if teacher.checkpoint is None else 0
-    return Need("teacher", dense_key(spec), epochs, teacher.model, teacher.model, teacher.options)
+    return Need("teacher", dense_key(spec), epochs, teacher.model)
 
 
 def teacher_epochs(spec: TrialSpec) -> int:
@@ -60,23 +57,17 @@ def _early(spec: TrialSpec) -> tuple[Need, ...]:
     epoch = spec.prune.rewind_epoch if spec.prune else 0
     if not epoch:
         return ()
-    label, teacher = f"{spec.teacher.model} to epoch {epoch}", spec.teacher
-    return (Need("teacher", early_key(spec, epoch), epoch, label, teacher.model, teacher.options),)
+    return (Need("teacher", early_key(spec, epoch), epoch, f"{spec.teacher.model} to epoch {epoch}"),)
 
 
 def _rounds(spec: TrialSpec) -> list[Need]:
     assert spec.prune is not None
     prune, found = spec.prune, []
     removes = methods.get(prune.method).removes
-    sparsities, keys = targets(prune), round_keys(spec)
+    sparsities, keys, kept = targets(prune), round_keys(spec), kept_rounds(prune)
     for number, (sparsity, key) in enumerate(zip(sparsities, keys, strict=True), start=1):
-        last = number == len(keys)
-        if prune.at == "init":
-            epochs, stored = spec.teacher.recipe.epochs if last else 0, last
-        else:
-            recovers = prune.recovery != "none"
-            epochs, stored = prune.recipe.epochs if recovers else 0, recovers or last
+        recipe = recipe_after(spec, prune, number) if number in kept else None
         gone = f", {100 * sparsity:.0f} %" if removes else ""
         label = f"{spec.teacher.model} {prune.method} round {number}{gone}"
-        found.append(Need("prune", key, epochs, label, spec.teacher.model, spec.teacher.options, stored))
+        found.append(Need("prune", key, recipe.epochs if recipe else 0, label, stored=number in kept))
     return found

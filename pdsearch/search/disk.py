@@ -1,6 +1,5 @@
 """How much storage will a study fill? Images, teachers, pruning rounds, teachers' outputs and students, in bytes."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -8,11 +7,8 @@ import torch
 from pdsearch.data.combining import chain
 from pdsearch.distillation.registry import losses
 from pdsearch.models import build, count_params, without_weights
-from pdsearch.pruning.registry import methods
-from pdsearch.search.chances import Chance, trials_of
-from pdsearch.search.plan import Plan
+from pdsearch.search.plan import Plan, unshaped
 from pdsearch.space import Space
-from pdsearch.space.catalog import FROM_TEACHER
 from pdsearch.specs import DataSpec, Params, TrialSpec
 from pdsearch.stages.keys import teacher_key
 from pdsearch.stages.site import Site
@@ -76,22 +72,21 @@ def disk(space: Space, planned: Plan, images: Images) -> Disk:
         planned: Its plan.
         images: The data set.
     """
-    found, trials, exact = trials_of(space)
-    sizes = _Sizes(images)
-    teachers = sum(a.built * sizes.of(a.model, a.options) for a in planned.artifacts if a.stage == "teacher")
-    rounds = sum(
-        a.built * sizes.of(a.model, a.options) for a in planned.artifacts if a.stage == "prune" and a.stored
-    )
-    times = space.confirm.teacher_seeds if space.confirm else 1
-    students = sum(phase.students for phase in planned.phases)
-    mean = sum(chance.share * sizes.student(chance.spec) for chance in found)
+    sizes, students = _Sizes(images), planned.students
+    count = sum(phase.students for phase in planned.phases)
     return Disk(
         data=images.channels * images.size**2 * (images.train + images.test),
-        teachers=WEIGHT * teachers * times,
-        rounds=(WEIGHT + KEPT) * rounds * times,
-        outputs=_outputs(space, found, None if exact else trials, images),
-        students=WEIGHT * students * mean,
+        teachers=WEIGHT * _built(planned, "teacher", sizes),
+        rounds=(WEIGHT + KEPT) * _built(planned, "prune", sizes),
+        outputs=_outputs(space, planned, images),
+        students=WEIGHT * count * sum(map(sizes.student, students)) / max(1, len(students)),
     )
+
+
+def _built(planned: Plan, stage: str, sizes: "_Sizes") -> float:
+    """Return the numbers of weights of a stage's artifacts that stay, together."""
+    stay = (a for a in planned.artifacts if a.stage == stage and a.stored)
+    return sum(a.built * sizes.of(a.spec.teacher.model, a.spec.teacher.options) for a in stay)
 
 
 @dataclass
@@ -121,28 +116,20 @@ class _Sizes:
 
     def student(self, spec: TrialSpec) -> float:
         """Return the size of a trial's student; of one shaped by its teacher, what pruning leaves of that."""
-        if spec.student.model != FROM_TEACHER:
-            return self.of(spec.student.model, spec.student.options)
-        removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
-        return (1 - removed) * self.of(spec.teacher.model, spec.teacher.options)
+        model, options, left = unshaped(spec)
+        return left * self.of(model, options)
 
 
-def _outputs(space: Space, found: list[Chance], trials: int | None, images: Images) -> float:
+def _outputs(space: Space, planned: Plan, images: Images) -> float:
     """Return the bytes of teachers' logits: one set for each teacher and stream of views, if it fits its limit."""
-    taught = [chance for chance in found if _listens(chance.spec)]
-    if not taught:
-        return 0.0
     low = space.precision in ("bf16", "fp16") or (space.precision == "auto" and space.resources.gpu > 0)
     computed = "bf16" if low else "fp32"  # On a CPU `auto` may be bf16: half of this, then.
-    one = max(outputs_bytes(chance.spec, images, computed) for chance in taught)
-    if one > Site.outputs_limit_bytes:
-        return 0.0
-    search = _distinct(taught, trials)
-    confirm = space.confirm
-    if confirm is None:
-        return one * search
-    again = confirm.seeds * confirm.teacher_seeds * (1 + min(confirm.teachers, search))
-    return one * (search + again)
+    sets: dict[tuple[str, int], float] = {}
+    for spec in filter(_listens, planned.students):
+        size = outputs_bytes(spec, images, computed)
+        stream = teacher_key(spec), spec.distill.view_seed
+        sets[stream] = max(sets.get(stream, 0.0), size if size <= Site.outputs_limit_bytes else 0.0)
+    return sum(sets.values())
 
 
 def outputs_bytes(spec: TrialSpec, images: Images, computed: str) -> float:
@@ -164,12 +151,3 @@ def _listens(spec: TrialSpec) -> bool:
 
 def _views(spec: TrialSpec) -> int:
     return 1 if chain(spec.data.augment).constant else spec.distill.recipe.epochs
-
-
-def _distinct(taught: Iterable[Chance], trials: int | None) -> float:
-    """Return how many teachers are expected to teach at least once; all of them where every trial is run (None)."""
-    shares: dict[str, float] = {}
-    for chance in taught:
-        key = teacher_key(chance.spec)
-        shares[key] = shares.get(key, 0.0) + chance.share
-    return sum(1 - (1 - min(1.0, share)) ** trials if trials else 1 for share in shares.values())

@@ -1,33 +1,68 @@
-"""What will a study cost? Trainings and epochs, with every artifact computed once, and with none shared."""
+"""The cost of a study, by playing it: its own phases over points drawn at random, with nothing computed or written."""
 
-import statistics
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from pdsearch.search.chances import DIGITS, Chance, chances, trials_of
-from pdsearch.search.confirm import configurations, everyone
-from pdsearch.search.confirmations import confirmations
-from pdsearch.search.costs import dense, needs, teacher_epochs
+import optuna
+from optuna.study import StudyDirection
+
+from pdsearch.events import Outcome, Ready
+from pdsearch.jobs import Job
+from pdsearch.pruning.registry import methods
+from pdsearch.search.agenda import Agenda
+from pdsearch.search.costs import Need, dense, needs, teacher_epochs
 from pdsearch.search.describe import Description
-from pdsearch.search.reuse import PlannedArtifact, planned_artifacts
-from pdsearch.space import Confirm, Space
+from pdsearch.search.ledger import Ledger
+from pdsearch.search.listed import Listed
+from pdsearch.search.phases import Phases
+from pdsearch.search.records import UnwrittenRecords
+from pdsearch.search.teachers import teacher_jobs
+from pdsearch.search.told import silence
+from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
-from pdsearch.space.points import points_of
-from pdsearch.specs import TrialSpec
-from pdsearch.stages.keys import needs_teacher, teacher_config
+from pdsearch.specs import Json, Params, StudentSpec, TrialSpec, derive_seed
+from pdsearch.stages.keys import needs_teacher, teacher_config, teacher_key
 
-__all__ = ["Phase", "Plan", "plan"]
+__all__ = ["MOST_DRAWN", "Phase", "Plan", "PlannedArtifact", "plan", "unshaped"]
+
+LIKE, LEFT = "like", "left"
+"""In place of the widths of a student that its teacher shapes: the teacher's key, the share of weights it has left."""
+MOST_DRAWN = 200
+"""Search trials that are drawn; of more, the others are taken to be like these."""
 
 
 @dataclass(frozen=True)
+class PlannedArtifact:
+    """A dense teacher or a pruning round.
+
+    Args:
+        label: What a person calls it.
+        stage: "teacher" or "prune".
+        epochs: Of its own training.
+        built: How often it is computed: once, or for trials that were not drawn as often as they do not share it.
+        uses: Search trials that need it, of those that were drawn.
+        spec: A trial that needs it.
+        stored: Whether it stays in the storage.
+    """
+
+    label: str
+    stage: str
+    epochs: int
+    built: float
+    uses: int
+    spec: TrialSpec
+    stored: bool
+
+
+@dataclass
 class Phase:
     """A part of a study: its students, and its epochs (teachers, rounds and students) without and with reuse."""
 
     name: str
-    students: float
-    without_reuse: float
-    with_reuse: float
+    students: float = 0
+    without_reuse: float = 0
+    with_reuse: float = 0
 
 
 @dataclass(frozen=True)
@@ -37,17 +72,20 @@ class Plan:
     Args:
         study: Its name.
         trials: Search trials; 0 where every configuration is confirmed at once.
-        exact: Every trial of the space is run, so that nothing depends on what is drawn. Otherwise the figures are
-            expected values for trials drawn at random.
-        artifacts: Dense teachers, then pruning rounds, in the order in which they build on one another.
-        phases: Search, baselines, comparison, confirmation.
+        exact: The search visits every trial of the space, so that nothing of it depends on what is drawn.
+        drawn: Search trials that were drawn, all of them unless they are many.
+        artifacts: Dense teachers, then pruning rounds; of a search of which not all was drawn, those of what was.
+        phases: Those of a study, in their order.
+        students: The trial of every student, of the search as far as it was drawn.
     """
 
     study: str
     trials: int
     exact: bool
+    drawn: int
     artifacts: tuple[PlannedArtifact, ...]
     phases: tuple[Phase, ...]
+    students: tuple[TrialSpec, ...]
 
     @property
     def without_reuse(self) -> float:
@@ -59,119 +97,173 @@ class Plan:
         """Epochs with every artifact computed once."""
         return sum(phase.with_reuse for phase in self.phases)
 
-    def count(self, stage: str) -> float:
-        """Return how many artifacts of a stage are expected to be computed."""
-        return sum(artifact.built for artifact in self.artifacts if artifact.stage == stage)
+    def count(self, stage: str) -> int:
+        """Return how many artifacts of a stage are computed."""
+        return round(sum(artifact.built for artifact in self.artifacts if artifact.stage == stage))
+
+
+class _ByName(dict[str, str]):
+    """Stands for hashes of files, which are not read: whatever they hold, the jobs are the same."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+@dataclass
+class _Played:
+    """An observer that counts what the jobs of a study train."""
+
+    phases: list[Phase] = field(default_factory=list)
+    built: dict[str, tuple[Need, TrialSpec]] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
+    uses: Counter[str] = field(default_factory=Counter)
+    students: list[TrialSpec] = field(default_factory=list)
+    searched: int = 0
+
+    def phase(self, name: str, _total: int, _done: int) -> None:
+        self.phases.append(Phase(name))
+
+    def started(self, job: Job) -> None:
+        """Count the epochs of a job and of what must be there before it."""
+        now, teaches = self.phases[-1], job.kind == "teacher"
+        wanted = (dense(job.spec),) if teaches else needs(job.spec)
+        now.with_reuse += sum(need.epochs for need in wanted if need.key not in self.built)
+        for need in wanted:
+            self.built.setdefault(need.key, (need, job.spec))
+            self.stored |= {need.key} if need.stored else set()
+            self.uses[need.key] += job.kind == "search"
+        if teaches:
+            return
+        student = job.spec.distill.recipe.epochs
+        self.searched += student if job.kind == "search" else 0
+        now.students += 1
+        now.with_reuse += student
+        now.without_reuse += student + teacher_epochs(job.spec)
+        self.students.append(job.spec)
+
+    def event(self, _job: Job, _event: Any) -> None: ...
+
+    def ended(self, _job: Job, _outcome: Any, _record: Any) -> None: ...
+
+    def say(self, _text: str) -> None: ...
 
 
 def plan(space: Space) -> Plan:
     """Return what a study of a space will cost, in epochs.
 
-    Exact where the search visits every trial of the space; expected values for random sampling otherwise.
-    Confirmation is an upper bound: finalists that are one configuration share their baselines.
+    Its points are drawn at random and its trials end with random values, always the same ones; a search that visits
+    every trial of its space costs the same whatever is drawn.
     """
-    found, trials, exact = trials_of(space)
-    artifacts = planned_artifacts(found, trials, exact=exact)
-    if not space.validated and space.confirm is not None:
-        return Plan(space.study, 0, True, artifacts, (_all_confirmed(space, space.confirm),))
-    phases = [_search(found, trials, artifacts)]
-    if space.compared:
-        phases += [_alone(space), _comparison(space, found, trials), _confirmation(space, found, artifacts)]
-    shown = tuple(_rounded(phase) for phase in phases if phase.students)
-    return Plan(space.study, trials, exact, artifacts, shown)
-
-
-def _search(found: list[Chance], trials: int, artifacts: tuple[PlannedArtifact, ...]) -> Phase:
-    students = trials * _mean(found, _student_epochs)
-    teachers = trials * _mean(found, teacher_epochs)
-    reused = sum(artifact.built * artifact.epochs for artifact in artifacts)
-    return Phase("search", trials, teachers + students, reused + students)
-
-
-def _alone(space: Space) -> Phase:
-    """The student alone, once; one that is shaped by its teacher has none."""
-    spec = space.resolve(space.defaults())
-    jobs = 0 if spec.student.model == FROM_TEACHER else 1
-    epochs = jobs * _student_epochs(spec)
-    return Phase("student alone", jobs, epochs, epochs)
-
-
-def _comparison(space: Space, found: list[Chance], trials: int) -> Phase:
-    """The unpruned teacher's own trials, until it had as many as the median teacher."""
-    counts: dict[str, float] = defaultdict(float)
-    dense_share = 0.0
-    for chance in found:
-        if needs_teacher(chance.spec):
-            counts[teacher_config(chance.spec)] += trials * chance.share
-            dense_share += chance.share * (chance.spec.prune is None)
-    median = statistics.median_high(counts.values()) if counts else 0
-    jobs = max(0, round(median) - round(trials * dense_share))
-    own = space.unpruned()
-    points = points_of(own.parameters, limit=max(1, jobs))
-    jobs = jobs if points is None else min(jobs, len(points))
-    unpruned = chances(own)
-    students = jobs * _mean(unpruned, _student_epochs)
-    return Phase("comparison", jobs, students + jobs * _mean(unpruned, _dense_epochs), students)
-
-
-def _confirmation(space: Space, found: list[Chance], artifacts: tuple[PlannedArtifact, ...]) -> Phase:
-    """The finalists with fresh seeds, each with the unpruned teacher and with the student alone.
-
-    Further teachers take at most what all artifacts of the search take, once for each of their seeds.
-    """
-    if space.confirm is None:
-        return Phase("confirmation", 0, 0, 0)
-    pruned = [chance for chance in found if chance.spec.prune is not None and needs_teacher(chance.spec)]
-    leaders = min(space.confirm.teachers, len({teacher_config(chance.spec) for chance in pruned}))
-    sources = {teacher_config(replace(chance.spec, prune=None)) for chance in found}
-    # The one that taught best, what the leaders were pruned from, and as many as are lacking.
-    own_best = max(1, min(len(sources), leaders + max(1, space.confirm.teachers - leaders)))
-    shaped = any(chance.spec.student.model == FROM_TEACHER for chance in found)
-    trained_alike = not any(p.name.startswith(("train.distill.", "student.")) for p in space.parameters)
-    taught_alike = trained_alike and not any(p.name.startswith("distill.") for p in space.parameters)
-    unpruned = (leaders + own_best) if shaped else 0 if taught_alike else leaders
-    alone = 1 if trained_alike and not shaped else leaders + own_best
-    taught, times = leaders + own_best + unpruned, space.confirm.teacher_seeds
-    students = space.confirm.seeds * (times * taught + alone)
-    trained = _mean(found, _student_epochs) * students
-    chains, dense_nets = leaders * _mean(pruned, teacher_epochs), _mean(found, _dense_epochs)
-    teachers = space.confirm.seeds * times * (chains + (own_best + unpruned) * dense_nets)
-    further = (times - 1) * min(chains + own_best * dense_nets, sum(a.epochs for a in artifacts))
-    return Phase("confirmation", students, trained + teachers, trained + further)
-
-
-def _all_confirmed(space: Space, confirm: Confirm) -> Phase:
-    """Every configuration with its baselines and fresh seeds: nothing is searched where nothing is validated."""
-    jobs = confirmations(
-        everyone(configurations(space)),
-        seeds=confirm.seeds,
-        teacher_seeds=confirm.teacher_seeds,
-        describe=Description(
-            "", space.precision, versions={}
-        ),  # Whatever the images are, the jobs are the same.
-    )
-    specs = [job.spec for job in jobs]
-    students = sum(map(_student_epochs, specs))
-    built = {need.key: need.epochs for spec in specs for need in needs(spec)}
-    built |= {need.key: need.epochs for need in map(dense, specs)}
-    return Phase(
-        "confirmation", len(specs), sum(map(teacher_epochs, specs)) + students, sum(built.values()) + students
+    silence()
+    drawn = min(space.search.trials, MOST_DRAWN)
+    unstopped = replace(space.search, trials=drawn, sampler="random", stop=None, timeout=None)
+    searched = replace(space, search=unstopped)
+    played = _Played()
+    agenda = _agenda(searched, played)
+    while (job := agenda.next()) is not None:
+        agenda.tell(job, _ready(job.spec))
+        agenda.finish(job, _outcome(job, space))
+    trials, exact = agenda.search.finished, agenda.search.exhausted or not space.parameters
+    if trials == drawn and not exact:
+        exact, trials = _all_there(agenda), space.search.trials
+    if trials > drawn:
+        _extend(played, drawn, trials)
+    return Plan(
+        study=space.study,
+        trials=trials,
+        exact=exact or not trials,
+        drawn=min(trials, drawn),
+        artifacts=_artifacts(played, trials / drawn if trials > drawn else 1.0),
+        phases=tuple(phase for phase in played.phases if phase.students or phase.with_reuse),
+        students=tuple(played.students),
     )
 
 
-def _rounded(phase: Phase) -> Phase:
-    without, reused = round(phase.without_reuse, DIGITS), round(phase.with_reuse, DIGITS)
-    return Phase(phase.name, phase.students, without, reused)
+def _agenda(space: Space, observer: _Played) -> Agenda:
+    describe = Description("", space.precision, versions={}, checkpoints=_ByName(), code=_ByName())
+    records, goals = UnwrittenRecords(), [StudyDirection[o.goal.upper()] for o in space.objectives]
+
+    def ledger(kind: str, space: Space) -> Ledger:
+        study = optuna.create_study(directions=goals)
+        return Ledger(study, space, records, kind=kind, describe=describe, single=False)
+
+    phases = Phases(
+        Listed(space, describe, records),
+        search=ledger("search", space),
+        fair=ledger("baseline", space.unpruned()),
+        teachers=lambda: teacher_jobs(space, describe),
+        built=lambda job: job.key in observer.built,
+        elapsed=lambda: 0.0,
+    )
+    return Agenda(phases, observer=observer, forget=lambda _key: None)
 
 
-def _mean(found: list[Chance], epochs: Callable[[TrialSpec], int]) -> float:
-    total = sum(chance.share for chance in found)
-    return sum(chance.share * epochs(chance.spec) for chance in found) / total if total else 0.0
+def _ready(spec: TrialSpec) -> Ready:
+    teacher: dict[str, Json] = {
+        "key": teacher_key(spec),
+        "config": teacher_config(spec),
+        "model": spec.teacher.model,
+        "method": spec.prune.method if spec.prune else None,
+        "ratio": spec.prune.ratio if spec.prune else None,
+    }
+    shape = _shape(spec)
+    student: dict[str, Json] = {"model": shape.model, "options": dict(shape.options)}
+    return Ready(teacher if needs_teacher(spec) else None, student)
 
 
-def _student_epochs(spec: TrialSpec) -> int:
-    return spec.distill.recipe.epochs
+def _shape(spec: TrialSpec) -> StudentSpec:
+    """Return a student as it would be built; in place of the widths of one its teacher shapes stands that teacher."""
+    if spec.student.model != FROM_TEACHER:
+        return spec.student
+    removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
+    shape = ((LIKE, teacher_key(spec)), (LEFT, 1 - removed))
+    return StudentSpec(spec.teacher.model, (*spec.teacher.options, *shape))
 
 
-def _dense_epochs(spec: TrialSpec) -> int:
-    return dense(spec).epochs
+def unshaped(spec: TrialSpec) -> tuple[str, Params, float]:
+    """Return the model and the options that a student's size follows from, and the share of it that is left."""
+    shape = _shape(spec)
+    options = dict(shape.options)
+    left = options.pop(LEFT, 1.0)
+    options.pop(LIKE, None)
+    return shape.model, tuple(options.items()), left
+
+
+def _outcome(job: Job, space: Space) -> Outcome:
+    """Return the end of a trial that keeps to the constraints, with a value that its key decides."""
+    values = {objective.metric: derive_seed("plan", job.key) / 2**63 for objective in space.objectives}
+    return Outcome("complete", values=values | {limit.metric: limit.bound for limit in space.constraints})
+
+
+def _all_there(agenda: Agenda) -> bool:
+    """Say whether the search has just visited the last trial of its space."""
+    return agenda.search.ask() is None
+
+
+def _extend(played: _Played, drawn: int, trials: int) -> None:
+    """Let the trials that were not drawn cost what those did; what was of use to one only is shared with none."""
+    search = next(phase for phase in played.phases if phase.name == "search")
+    alone = sum(need.epochs for key, (need, _) in played.built.items() if played.uses[key] == 1)
+    more = trials / drawn - 1
+    search.with_reuse += more * (played.searched + alone)
+    search.without_reuse += more * search.without_reuse
+    search.students = trials
+
+
+def _artifacts(played: _Played, times: float) -> tuple[PlannedArtifact, ...]:
+    """Return dense teachers, then pruning rounds, as they build on one another."""
+    found = (
+        PlannedArtifact(
+            label=need.label,
+            stage=need.stage,
+            epochs=need.epochs,
+            built=times if played.uses[key] == 1 else 1.0,
+            uses=played.uses[key],
+            spec=spec,
+            stored=key in played.stored,
+        )
+        for key, (need, spec) in played.built.items()
+    )
+    return tuple(
+        sorted(found, key=lambda artifact: (artifact.stage != "teacher", artifact.spec.teacher.model))
+    )

@@ -40,7 +40,7 @@ from pdsearch.trial_record import (
     record_to_json,
 )
 
-__all__ = ["Live", "Records", "now"]
+__all__ = ["Live", "Records", "UnwrittenRecords", "now"]
 
 
 def now() -> str:
@@ -163,7 +163,7 @@ class Records:
         """Write that a job is about to start; a job asked again keeps its first record."""
         if job.id not in self.asked:
             record = AskedRecord(**_identity(job), asked_at=now())
-            write_once(self.folder / f"{job.id}.asked.json", record_to_json(record))
+            self._write(f"{job.id}.asked.json", record)
             self.asked[job.id] = record
 
     def retry(self, name: str) -> bool:
@@ -174,7 +174,7 @@ class Records:
         for broken in self.broken:
             if broken.path == path:
                 _set_aside(broken)
-        write_once(path, record_to_json(RetryRecord(id=name, wanted_at=now())))
+        self._write(path.name, RetryRecord(id=name, wanted_at=now()))
         self.retries.add(name)
         return True
 
@@ -213,10 +213,23 @@ class Records:
             started_at=live.started_at,
             finished_at=now(),
         )
-        write_once(self.folder / f"{job.id}.finished.json", record_to_json(record))
+        self._write(f"{job.id}.finished.json", record)
         self.finished[job.id] = record
         self._by_key[job.kind, job.key] = job.id
         return record
+
+    def _write(self, name: str, record: AskedRecord | TrialRecord | RetryRecord) -> None:
+        write_once(self.folder / name, record_to_json(record))
+
+
+class UnwrittenRecords(Records):
+    """The records of a study that is only played: in memory alone."""
+
+    def __init__(self) -> None:
+        self.asked, self.finished, self.retries, self.broken = {}, {}, set(), ()
+        self._by_key = {}
+
+    def _write(self, name: str, record: AskedRecord | TrialRecord | RetryRecord) -> None: ...
 
 
 def _set_aside(broken: Broken) -> str:

@@ -32,7 +32,7 @@ from pdsearch.stages.obtain import Made, obtain
 from pdsearch.stages.site import Site
 from pdsearch.stages.teacher import dense_teacher, early_teacher
 
-__all__ = ["teacher"]
+__all__ = ["kept_rounds", "recipe_after", "teacher"]
 
 _COSINE_TAIL = (
     0.01  # A cosine ends at zero, where nothing is learned: fine-tuning takes a hundredth of its start.
@@ -43,7 +43,7 @@ def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, N
     """Return the teacher of a trial, dense or pruned, computing only the rounds that nobody has."""
     if spec.prune is None:
         return (yield from dense_teacher(spec, data, site))
-    keys, kept = round_keys(spec), _kept_rounds(spec.prune)
+    keys, kept = round_keys(spec), kept_rounds(spec.prune)
     found = (number for number in reversed(kept) if site.store.find("prune", keys[number - 1]))
     done = next(found, 0)
     before = None if done else (yield from _start(spec, spec.prune, data, site))
@@ -54,7 +54,7 @@ def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, N
     return before
 
 
-def _kept_rounds(asked: PruneSpec) -> list[int]:
+def kept_rounds(asked: PruneSpec) -> list[int]:
     """Return the rounds whose networks are artifacts: those that train, and the last.
 
     Pruning again costs less than storing what lies between.
@@ -115,7 +115,7 @@ def _recovered(
     key: str,
 ) -> Generator[Progress, None, dict[str, Json]]:
     """Train a pruned network as its round asks, and return what is known of it."""
-    recipe = _recipe(spec, asked, number)
+    recipe = recipe_after(spec, asked, number)
     if recipe is None:
         return {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0}
     fitting = Fitting(spec, data, site, stage="prune", key=key)
@@ -170,7 +170,7 @@ def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, da
     model.load_state_dict(earlier.state_dict())
 
 
-def _recipe(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | None:
+def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | None:
     """Return how a round trains after pruning; None if it does not."""
     match asked.after_round:
         case AtInit():

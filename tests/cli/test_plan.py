@@ -20,10 +20,10 @@ def file(tmp_path: Path) -> Path:
 def test_a_person_reads_phases_teachers_and_storage(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(file)]) == 0
     text = capsys.readouterr().out
-    assert "study small: 6 search trials; expected for trials drawn at random" in text
+    assert "study small: 6 search trials; as drawn at random, always the same" in text
     assert "convnet_l magnitude round 2, 36 %\t2\t1\t3\n" in text
-    assert "search\t6\t66\t35\n" in text
-    assert "student alone\t1\t4\t4\n" in text
+    assert "search\t6\t68\t32\n" in text
+    assert "groundwork\t1\t4\t8\n" in text
     assert "trials that are stopped early cost less" in text
     assert "times cheaper" in text
     assert "storage: about " in text

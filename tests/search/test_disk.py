@@ -50,7 +50,8 @@ def test_sizes_of_one_grid() -> None:
     assert found.data == 64 * 460
     assert found.teachers == 4 * WEIGHTS
     assert found.rounds == 2 * 5 * WEIGHTS
-    assert found.outputs == pytest.approx(2 * 10 * 90 * 4)
+    # Of both ratios' teachers, and of the unpruned one.
+    assert found.outputs == pytest.approx(3 * 10 * 90 * 4)
     # Four trials, one baseline, and the unpruned teacher's two.
     assert found.students == (4 + 1 + 2) * 4 * WEIGHTS
     assert found.total == found.data + found.teachers + found.rounds + found.outputs + found.students

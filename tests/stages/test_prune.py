@@ -12,7 +12,7 @@ from pdsearch.specs import TrialSpec, derive_seed
 from pdsearch.stages.data import views
 from pdsearch.stages.keys import dense_key, round_keys
 from pdsearch.stages.networks import Network, blank, measure
-from pdsearch.stages.prune import _recipe, teacher
+from pdsearch.stages.prune import recipe_after, teacher
 from pdsearch.stages.site import Site
 from pdsearch.training import fit, towards
 from tests.stages.counting import counted
@@ -214,12 +214,12 @@ def test_the_dense_teacher_stays_as_it_was(here: Site) -> None:
     ("fields", "lr"),
     [({}, 0.05), ({"schedule": "cosine", "milestones": ()}, 0.05), ({"warmup_epochs": 1}, 0.05)],
 )
-def test_fine_tuning_takes_the_last_rate_of_the_recipe(fields: dict[str, Any], lr: float) -> None:
+def test_fine_tuning_takes_the_last_rate_of_therecipe_after(fields: dict[str, Any], lr: float) -> None:
     assert SPEC.prune is not None
     recipe = replace(SPEC.prune.recipe, **fields)
     spec = pruned(recovery="finetune", recipe=recipe)
     assert spec.prune is not None
-    found = _recipe(spec, spec.prune, 1)
+    found = recipe_after(spec, spec.prune, 1)
     assert found is not None
     expected = lr * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
     assert (found.lr, found.schedule, found.milestones, found.warmup_epochs) == (expected, "step", (), 0)
