@@ -6,11 +6,21 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from pdsearch.errors import PdsearchError, StorageError, StorageFullError
 
-__all__ = ["UnfitFileError", "read_regular", "storage_errors", "sync_file", "sync_folder", "write_new"]
+__all__ = [
+    "UnfitFileError",
+    "check_regular",
+    "open_regular",
+    "read_regular",
+    "storage_errors",
+    "sync_file",
+    "sync_folder",
+    "write_new",
+]
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -76,21 +86,46 @@ class UnfitFileError(StorageError):
     """What lies at a path is no regular file, or larger than a file of its kind can be."""
 
 
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no regular file before it is opened, by whatever library.
+
+    Raises:
+        UnfitFileError: It is a FIFO, a device or a socket.
+        IsADirectoryError: It is a folder.
+        OSError: It cannot be looked at.
+    """
+    _refuse_irregular(path, os.stat(path).st_mode)  # Before it is opened: opening a device may do something.
+
+
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open a regular file to read it; never waits for a FIFO's writer, and never reads a device.
+
+    Raises:
+        UnfitFileError: As of `check_regular`, like the others.
+    """
+    check_regular(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _refuse_irregular(path, os.fstat(descriptor).st_mode)
+    except (OSError, UnfitFileError):
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
 def read_regular(path: str | os.PathLike[str], most: int | None = None) -> bytes:
-    """Return the bytes of a regular file; never waits for a FIFO's writer, and never reads a device.
+    """Return the bytes of a regular file, or of a link to one.
 
     Args:
-        path: Of the file, or of a link to it.
+        path: Of the file.
         most: More bytes than such a file can have; None reads any number.
 
     Raises:
-        UnfitFileError: It is a FIFO, a device or a socket, or larger than that.
+        UnfitFileError: It is no regular file, or larger than that.
         IsADirectoryError: It is a folder.
         OSError: It cannot be read.
     """
-    _refuse_irregular(path, os.stat(path).st_mode)  # Before it is opened: opening a device may do something.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        _refuse_irregular(path, os.fstat(file.fileno()).st_mode)
+    with open_regular(path) as file:
         content = file.read() if most is None else file.read(most + 1)
     if most is not None and len(content) > most:
         raise UnfitFileError(

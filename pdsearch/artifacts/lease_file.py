@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pdsearch.artifacts.drafts import draft_name
 from pdsearch.artifacts.owner import Owner
+from pdsearch.durable import read_regular
 
 __all__ = ["claim", "parse", "read", "record", "remove"]
 
@@ -30,7 +31,7 @@ def read(path: Path) -> bytes:
     """Return the bytes of a lease file, empty if there is none."""
     try:
         # A lease file that exists says something, even if its owner died before it wrote.
-        return path.read_bytes() or b"\n"
+        return read_regular(path) or b"\n"
     except FileNotFoundError:
         return b""
 

@@ -21,6 +21,10 @@ Encoded = tuple[bytes, str]
 GREY = frozenset({"1", "L", *DEEP})
 COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
 RESIZE = "resize all images to one square size; data.options.image_size does so for an image folder"
+SMALLER = "a few kilobytes can hold so many; make it smaller, or remove it"
+MOST_PIXELS = 100_000_000
+"""Of one image, 300 MB of three bytes each."""
+
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 ORIENTATION = 0x0112
@@ -178,9 +182,20 @@ def _cropped(image: Image.Image, side: int) -> Image.Image:
 
 def _open(data: bytes, where: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # It is refused below, in our words.
+            image = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"the image has more than {MOST_PIXELS:,} pixels", where=where, hint=SMALLER
+        ) from error
     except BROKEN as error:
         raise _broken(where, error) from error
+    if image.width * image.height > MOST_PIXELS:
+        what = f"the image has {image.width:,} x {image.height:,} pixels, more than {MOST_PIXELS:,}"
+        raise DataError(what, where=where, hint=SMALLER)
     if image.mode not in GREY | COLOUR:
         raise DataError(
             f"images of mode {image.mode} are not supported", where=where, hint="store 8 bits a channel"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pdsearch.data.decode import GREY, Encoded, decode, is_turned, mode_of, side_of, with_largest
 from pdsearch.data.deep import DEEP, Largest
+from pdsearch.durable import UnfitFileError, read_regular
 from pdsearch.errors import DataError
 
 __all__ = ["EncodedImages", "any_turned", "files_read", "pair"]
@@ -114,6 +115,8 @@ def _each(parts: Sequence[tuple[Fetch, int]]) -> Iterator[Encoded]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
+    except UnfitFileError as error:
+        raise DataError(error.what, where=str(path)) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error

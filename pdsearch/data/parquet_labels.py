@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pdsearch.data.parquet_layout import LAYOUT, image_column, is_binary, opened
+from pdsearch.data.parquet_column import LAYOUT, column_of, opened
+from pdsearch.data.parquet_layout import image_column, is_binary
 from pdsearch.errors import DataError
 
 __all__ = ["Labels", "class_names", "read_labels"]
@@ -101,12 +102,7 @@ class _Column:
         if label not in opened(file).schema_arrow.names:
             raise DataError(f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT)
         self.file, self.label = file, label
-        try:
-            column = opened(file).read([label]).column(label)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"cannot be read: {error}", where=str(file), hint=LAYOUT) from error
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+        column = column_of(file, label)
         self.kind = str(column.type)
         self._refuse(column.is_null(nan_is_null=True), lambda _: f"{label} is missing")
         self.words = not _is_number(column.type)

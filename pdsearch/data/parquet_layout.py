@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pdsearch.data.options import cut_for_test, source_options
+from pdsearch.data.parquet_column import LAYOUT, opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.options import Options
 from pdsearch.specs import DataSpec
 
 __all__ = [
-    "LAYOUT",
     "OPTIONS",
     "files_of",
     "image_column",
     "is_binary",
     "label_column",
-    "opened",
     "other_label_columns",
     "splits_of",
     "test_split",
@@ -54,9 +52,6 @@ ABOUT_ENDINGS = ("_id", "_idx", "_index", "_width", "_height", "_path", "_name",
 """Columns that are no labels by their names, though their types would allow it: never taken unless they are named."""
 
 SHARD = re.compile(r"-(\d+)-of-(\d+)")
-LAYOUT = (
-    "expected a column of images (img or image) of struct<bytes, path> or binary, and one of labels (label)"
-)
 
 
 def test_split(spec: DataSpec) -> str:
@@ -118,18 +113,6 @@ def _refuse_gaps(files: list[Path]) -> None:
     if found and found != [(number, len(files)) for number in range(len(files))]:
         hint = f"found: {', '.join(file.name for file in files)}"
         raise DataError("shards are missing, or of two sets", where=str(files[0].parent), hint=hint)
-
-
-def opened(file: Path) -> Any:
-    """Return an open Parquet file.
-
-    Raises:
-        DataError: It is none.
-    """
-    try:
-        return pq.ParquetFile(file)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"no readable Parquet file: {error}", where=str(file), hint=LAYOUT) from error
 
 
 def image_column(file: Path) -> str:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pdsearch.data.decode import Encoded
-from pdsearch.data.parquet_layout import LAYOUT, image_column, opened
+from pdsearch.data.parquet_column import column_of, opened
+from pdsearch.data.parquet_layout import image_column
 from pdsearch.errors import DataError
 
 __all__ = ["ParquetRows"]
@@ -73,11 +73,6 @@ class ParquetRows:
 
 
 def _images(file: Path, group: int) -> list[bytes | None]:
-    column = image_column(file)
-    try:
-        table: Any = opened(file).read_row_group(group, columns=[column])
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot be read: {error}", where=str(file), hint=LAYOUT) from error
-    chunks = table.column(column).chunks
+    chunks = column_of(file, image_column(file), group).chunks
     packed = [chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk for chunk in chunks]
     return [data for chunk in packed for data in chunk.to_pylist()]

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pdsearch.durable import UnfitFileError, check_regular, open_regular
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.finite import listed, not_finite, was_not_finite
 
@@ -32,8 +33,10 @@ def file_hash(path: str | Path) -> str:
         ConfigError: There is no such file, or it cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except UnfitFileError as error:
+        raise ConfigError(error.what, where=str(path), hint="check teacher.checkpoint") from error
     except OSError as error:
         reason = f"the checkpoint cannot be read: {error.strerror}"
         raise ConfigError(reason, where=str(path), hint="check teacher.checkpoint") from error
@@ -50,12 +53,15 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     where = str(path)
     try:
+        check_regular(path)
         content: Any = load_file(path) if Path(path).suffix == ".safetensors" else _load(path)
     except pickle.UnpicklingError as error:
         hint = "save the weights alone: torch.save(model.state_dict(), FILE), or as safetensors"
         raise ConfigError(
             "the file holds more than weights, and no code of a file is run", where=where, hint=hint
         ) from error
+    except UnfitFileError as error:
+        raise ConfigError(error.what, where=where, hint="check teacher.checkpoint") from error
     except FileNotFoundError as error:
         raise ConfigError("there is no such file", where=where, hint="check teacher.checkpoint") from error
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:

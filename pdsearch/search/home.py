@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from pdsearch.artifacts import hold
-from pdsearch.durable import storage_errors
+from pdsearch.durable import read_regular, storage_errors
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.search.journal import aside, open_journal, set_aside, whole_lines
 from pdsearch.search.told import NAMES
@@ -76,7 +76,7 @@ class JournalHome:
     def glance(self) -> Iterator[BaseStorage | None]:
         """Open a copy of the whole lines; the journal is neither mended nor locked."""
         with storage_errors(self.path):
-            content = self.path.read_bytes() if self.path.exists() else b""
+            content = read_regular(self.path) if self.path.exists() else b""
         if not content:
             yield None
             return

@@ -14,7 +14,7 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from pdsearch.durable import storage_errors
+from pdsearch.durable import read_regular, storage_errors
 
 __all__ = ["Journal", "aside", "open_journal", "set_aside", "whole_lines"]
 
@@ -108,7 +108,7 @@ def aside(path: Path) -> Path:
 def _mend(path: Path) -> None:
     if not path.exists():
         return
-    content = path.read_bytes()
+    content = read_regular(path)
     whole = whole_lines(content)
     if whole < len(content):
         with path.with_name(f"{path.name}.torn").open("ab") as kept:

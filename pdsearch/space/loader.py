@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pdsearch.durable import UnfitFileError, open_regular
 from pdsearch.errors import ConfigError
 from pdsearch.space.assembly import assemble
 from pdsearch.space.catalog import Catalog, registered
@@ -74,8 +75,10 @@ def parse(
 
 def _content(path: FilePath) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(MAX_BYTES + 1)
+    except UnfitFileError as error:
+        raise ConfigError(error.what, where=show(str(path)), hint="name a file") from None
     except FileNotFoundError:
         raise ConfigError("no such file", where=str(path), hint="check the path") from None
     except IsADirectoryError:

@@ -173,3 +173,15 @@ def test_colours_of_other_kinds_become_red_green_and_blue(mode: str, suffix: str
     Image.new("RGB", (8, 8), (200, 100, 0)).convert(mode).save(stream, format=suffix)
     found = decode([(stream.getvalue(), "a")], grey=False, side=8)[0, :, 4, 4]
     assert np.abs(found.astype(int) - [200, 100, 0]).max() <= 8
+
+
+@pytest.mark.parametrize("size", [(10_001, 10_000), (20_000, 10_000)])
+def test_an_image_of_more_pixels_than_any_photograph_is_refused_before_it_is_decoded(
+    size: tuple[int, int],
+) -> None:
+    """Some kilobytes of one colour would become hundreds of megabytes."""
+    stream = io.BytesIO()
+    Image.new("1", size).save(stream, format="PNG")
+    assert len(stream.getvalue()) < 100_000
+    with pytest.raises(DataError, match=r"a\.png: the image has .* 100,000,000"):
+        decode([(stream.getvalue(), "a.png")], grey=True, side=8, crop=True)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdsearch.data import parquet_layout as layout
+from pdsearch.data.parquet_column import opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 
@@ -102,7 +103,7 @@ def test_what_is_no_parquet_file_is_named(tmp_path: Path, content: bytes) -> Non
     file = tmp_path / "train.parquet"
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"train\.parquet: no readable Parquet file"):
-        layout.opened(file)
+        opened(file)
 
 
 def test_the_image_column_holds_bytes_and_img_comes_first(tmp_path: Path) -> None:

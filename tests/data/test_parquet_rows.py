@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pdsearch.data.parquet_column import column_of
 from pdsearch.data.parquet_rows import ParquetRows
 from pdsearch.errors import DataError
 
@@ -40,13 +42,12 @@ def test_a_row_is_named_by_its_file(tmp_path: Path) -> None:
 
 def test_ascending_rows_read_each_group_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, read = ParquetRows(written(tmp_path, [b"a"] * 8)), []
-    original = pq.ParquetFile.read_row_group
 
-    def counted(self: pq.ParquetFile, number: int, **options: object) -> object:
-        read.append(number)
-        return original(self, number, **options)
+    def counted(file: Path, name: str, group: int) -> Any:
+        read.append(group)
+        return column_of(file, name, group)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    monkeypatch.setattr("pdsearch.data.parquet_rows.column_of", counted)
     rows.fetch(np.arange(4))
     rows.fetch(np.arange(4, 8))
     assert read == [0, 1, 2]

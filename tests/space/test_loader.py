@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,14 @@ def test_whatever_stands_in_a_document_is_refused_in_words() -> None:
             parse(document(search={"trials": value}), catalog=CATALOG)
     with pytest.raises(ConfigError, match="space key space"):
         parse(document({"teacher.seed": float("inf")}), catalog=CATALOG)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "space.yaml"
+    if kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match=r"is a (FIFO|device), not a file"):
+        load(path)
