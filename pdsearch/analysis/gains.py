@@ -67,8 +67,10 @@ def _as_long(group: Group) -> str:
 
 
 def _dense(group: Group) -> str:
-    teacher = json.loads(group.first.spec)["teacher"]
-    return digest({name: value for name, value in teacher.items() if name != "seed"})
+    """Return what a dense teacher is, but for its seed: it is trained on views, so that its augmentation counts."""
+    spec = json.loads(group.first.spec)
+    teacher = {name: value for name, value in spec["teacher"].items() if name != "seed"}
+    return digest({**teacher, "augment": spec["data"].get("augment", "none")})
 
 
 def _family(groups: Iterable[Group], question: Callable[[Group], Gain | None]) -> dict[str, Gain]:

@@ -65,7 +65,8 @@ def _fields(row: Row) -> dict[str, Any]:
     """Return what a line of the ranking stands for: a teacher; its student, too, where nothing was selected."""
     spec = json.loads(row.spec)
     sections = ["teacher", "prune", *([] if row.val_accuracy is not None else ["student", "distill"])]
-    found: dict[str, Any] = {}
+    # A teacher is trained on views of the images: another augmentation makes another teacher.
+    found: dict[str, Any] = {"data.augment": spec["data"].get("augment", "none")}
     for section in sections:
         for name, value in (spec.get(section) or {}).items():
             if name not in UNTOLD:

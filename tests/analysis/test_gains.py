@@ -33,10 +33,13 @@ def test_the_named_baseline_counts_and_no_other() -> None:
     assert gain_over_config(group, "alone_config", partners, "val_accuracy") is None
 
 
-def test_own_best_is_of_the_same_dense_teacher() -> None:
+@pytest.mark.parametrize(
+    ("section", "field", "value"), [("teacher", "model", "x"), ("data", "augment", "crop")]
+)
+def test_own_best_is_of_the_same_dense_teacher(section: str, field: str, value: str) -> None:
     other = confirmed(None, [0.6, 0.5])
     for item in other:
-        item["spec"]["teacher"]["model"] = "vgg11_bn"
+        item["spec"][section][field] = value
     best = list(_groups(*confirmed("magnitude", [0.7, 0.9]), *other).values())
     assert all_gains(best, best, "val_accuracy")["unpruned_best"] == {}
 

@@ -29,7 +29,8 @@ def test_of_an_even_number_of_teachers_the_larger_middle_counts() -> None:
 def test_only_search_trials_that_had_a_teacher_count() -> None:
     once = tried("a", 3)
     others = [*(replace(r, kind="baseline") for r in once), *(replace(r, kind="confirm") for r in once)]
-    assert owed([*PRUNED, *others, *tried(None, 20)]) == 4
+    failed = [replace(record, state="failed") for record in tried("b", 20)]
+    assert owed([*PRUNED, *others, *failed, *tried(None, 20)]) == 4
 
 
 def test_nothing_is_owed_where_nothing_was_tried() -> None:
