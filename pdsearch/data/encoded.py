@@ -12,7 +12,7 @@ from pdsearch.data.deep import DEEP, Largest
 from pdsearch.durable import UnfitFileError, read_regular
 from pdsearch.errors import DataError
 
-__all__ = ["EncodedImages", "any_turned", "files_read", "pair"]
+__all__ = ["EncodedImages", "any_turned", "files_read", "pair", "read_file"]
 
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
 """fetch(positions) -> the bytes of those images, each with its place for messages."""
@@ -102,7 +102,7 @@ def files_read(files: Sequence[Path]) -> Fetch:
     """Return how to fetch images that are files."""
 
     def fetch(index: NDArray[np.int64]) -> list[Encoded]:
-        return [(_read(files[position]), str(files[position])) for position in index.tolist()]
+        return [(read_file(files[position]), str(files[position])) for position in index.tolist()]
 
     return fetch
 
@@ -113,7 +113,12 @@ def _each(parts: Sequence[tuple[Fetch, int]]) -> Iterator[Encoded]:
             yield from fetch(np.arange(start, min(start + LOOK_AT, count), dtype=np.int64))
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return what an image's file holds.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
         return read_regular(path)
     except UnfitFileError as error:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pdsearch.data.encoded import any_turned, files_read, pair
+from pdsearch.data.decode import is_turned
+from pdsearch.data.encoded import files_read, pair, read_file
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError, DataError
 
 __all__ = [
+    "SHOWN",
     "SUFFIXES",
     "LabelledFiles",
     "as_set",
@@ -28,7 +30,9 @@ SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 LARGEST = 4096
+
 SHOWN = 3
+"""Files or folders that a message names."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,16 @@ def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] 
     Raises:
         DataError: A file cannot be read.
     """
-    content = hashlib.sha256()
+    content, turned = hashlib.sha256(), False
     for part in parts:
         content.update(f"|{len(part.files)}".encode())
         for path, name in zip(part.files, part.classes, strict=True):
             content.update(f"|{path.relative_to(root).as_posix()}|{name}|".encode())
-            try:
-                with path.open("rb") as stream:
-                    content.update(hashlib.file_digest(stream, "sha256").digest())
-            except OSError as error:
-                raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+            data = read_file(path)
+            content.update(hashlib.sha256(data).digest())
+            turned = turned or is_turned(data)
     content.update("".join(f"|empty {name}" for name in empty).encode())
-    if any_turned(*((files_read(part.files), len(part.files)) for part in parts)):
+    if turned:
         content.update(b"|upright")  # They were once decoded as they are stored, under the hash without it.
     return content.hexdigest()
 

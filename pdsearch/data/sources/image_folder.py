@@ -1,11 +1,12 @@
 """Images in folders: one folder a class, under one folder a part of the set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from pdsearch.data.labelled_files import (
+    SHOWN,
     LabelledFiles,
     as_set,
     folders_in,
@@ -54,7 +55,7 @@ class ImageFolder:
         """Return the set, its images decoded when asked for."""
         root, train, test = _parts(spec)
         classes = sorted({*train.images.classes, *train.empty})
-        notes = [*left_out(root, sorted([*train.others, *test.others])), *_unread(root, test)]
+        notes = [*left_out(root, sorted([*train.others, *test.others])), *_unread(root, [train, test])]
         side = image_size_of(source_options(spec, OPTIONS).get("image_size"))
         return as_set(train.images, test.images, classes, side, notes)
 
@@ -74,13 +75,20 @@ def _parts(spec: DataSpec) -> tuple[Path, _Part, _Part]:
     image_size_of(options.get("image_size"))
     named = options.get("test")
     there = [root / name for name in ([str(named)] if named else TESTS) if named or (root / name).is_dir()]
-    if cut_for_test(spec, has_test=bool(there), where=str(root), hint=HINT):
+    if cut_for_test(spec, has_test=bool(there), where=str(root), hint=_other_parts(root)):
         return root, _part(_classes_in(root)), _Part()
     train, test = _part(root / TRAIN), _part(there[0])
     for path, name in zip(test.images.files, test.images.classes, strict=True):
         if name not in train.images.classes:
             raise DataError(f"no training image is of the class {name}", where=str(path.parent), hint=HINT)
     return root, train, test
+
+
+def _other_parts(root: Path) -> str:
+    """Say how test images are named, and which folder might hold some."""
+    others = [path.name for path in root.glob("*") if path.is_dir() and path.name != TRAIN]
+    known = f"; data.options.test names another folder ({', '.join(sorted(others)[:SHOWN])})"
+    return HINT + known if others and (root / TRAIN).is_dir() else HINT
 
 
 def _classes_in(root: Path) -> Path:
@@ -106,10 +114,16 @@ def _part(folder: Path) -> _Part:
     return _Part(folder, images, tuple(empty), tuple(others))
 
 
-def _unread(root: Path, test: _Part) -> Iterable[str]:
-    """Say that a part is passed over which others take for validation."""
-    if test.folder is not None and test.folder.name != "val" and (root / "val").is_dir():
-        yield "the folder val is not read: data.val_fraction of the training images is cut off for validation"
+def _unread(root: Path, parts: Sequence[_Part]) -> Iterable[str]:
+    """Say which folders beside those that are read are not, others for validation among them."""
+    read = [part.folder for part in parts]
+    others = (
+        []
+        if root in read
+        else [path.name for path in names_in(root, HINT) if path.is_dir() and path not in read]
+    )
+    if others:
+        yield f"not read: {', '.join(others)} (validation images are cut from the training images)"
 
 
 sources.add("image_folder")(ImageFolder())

@@ -115,7 +115,11 @@ def test_where_there_is_no_test_part_it_is_cut_off_if_that_is_asked_for(root: Pa
 
 def test_a_part_that_is_passed_over_is_noted(root: Path) -> None:
     add(root, "test/cat/9.png")
-    assert any("folder val is not read" in note for note in read(root).notes)
+    assert read(root).notes == ("not read: val (validation images are cut from the training images)",)
+    (root / "val").rename(root / "valid")
+    shutil.rmtree(root / "test")
+    with pytest.raises(DataError, match=r"data\.options\.test names another folder \(valid\)"):
+        read(root)
 
 
 def test_the_fingerprint_of_images_that_are_stored_upright_is_what_it_was(root: Path) -> None:
