@@ -1,5 +1,5 @@
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -98,8 +98,12 @@ def test_a_field_added_later_is_another_identity_only_where_it_is_used() -> None
     recipes: Any = space().identity()["train"]
     assert "ema" not in recipes["distill"]
     assert "decay_norms" not in recipes["distill"]
-    changed = space(None, "train.distill.ema=0.99", "train.distill.decay_norms=false")
+    assert "test_fraction" not in cast("dict[str, Any]", space().identity()["data"])
+    changed = space(
+        None, "train.distill.ema=0.99", "train.distill.decay_norms=false", "data.test_fraction=0.2"
+    )
     assert lines(space(), changed) == [
+        "data.test_fraction: (absent) -> 0.2",
         "train.distill.decay_norms: (absent) -> False",
         "train.distill.ema: (absent) -> 0.99",
     ]

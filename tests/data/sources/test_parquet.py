@@ -234,13 +234,19 @@ def test_a_set_of_one_part_is_read_where_test_images_are_cut_off(tmp_path: Path)
 
 def test_only_what_was_once_read_otherwise_has_another_fingerprint(tmp_path: Path) -> None:
     """The hashes of sets that were always read as they are now; keys of stored artifacts hold them."""
-    spec = a_set(tmp_path)
+    spec, stream, exif = a_set(tmp_path), io.BytesIO(), Image.Exif()
+    exif[0x0112] = 3
+    Image.new("RGB", (4, 4)).save(stream, format="PNG", exif=exif)
     fingerprint = sources.get("parquet").fingerprint
     parts = [tmp_path / f"{split}.parquet" for split in ("train", "test")]
-    for labels, marks in (([0, 1, 0], ""), ([0, 90, 0], "|renumbered")):
+    kinds = (
+        ([0, 1, 0], png(4), ""),
+        ([0, 90, 0], png(4), "|renumbered"),
+        ([0, 1, 0], stream.getvalue(), "|upright"),
+    )
+    for labels, tested, marks in kinds:
         a_set(tmp_path, names=None, label=labels)
-        if marks:
-            write(parts[1], [png(4)], label=[90])
+        write(parts[1], [tested], label=[labels[1]])
         content = hashlib.sha256(b"label")
         for part in parts:
             content.update(f"|1|{part.stat().st_size}|".encode())
