@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from pdsearch.analysis.ranked import Leader, Ranked
 from pdsearch.analysis.shortfall import nearest_trial
-from pdsearch.analysis.statistics import Gain
 from pdsearch.analysis.table import Study
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
@@ -88,13 +87,15 @@ def _span(numbers: Iterator[int]) -> str:
 
 
 def _intervals(confirmed: Sequence[Ranked]) -> Iterator[str]:
-    measured = {row.label: row.val or row.test for row in confirmed}
-    if any(estimate and estimate.low is not None for estimate in measured.values()):
+    if any(estimate.low is not None for row in confirmed for estimate in row.estimates()):
         yield "± and [ ] are 95 % t-intervals of means; gains are means of differences paired by seed."
         yield "* marks a gain with p < 0.05 after Holm's correction over the gains of its column."
-    single = [label for label, estimate in measured.items() if estimate and estimate.low is None]
+    single = [row.label for row in confirmed if any(found.n == 1 for found in (row.val, row.test) if found)]
     if single:
         yield f"One value gives no interval: {', '.join(single)}. Confirm with more seeds."
+    equal = [row.label for row in confirmed if any(estimate.all_equal for estimate in row.estimates())]
+    if equal:
+        yield f"Values that are all equal have no interval, for their spread is not known: {', '.join(equal)}."
 
 
 def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
@@ -106,18 +107,11 @@ def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
     for row in confirmed:
         if row.role == "unpruned" and row.val and row.settings > 1:
             yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
-    equal = [row.label for row in confirmed if any(map(_is_sure_of_nothing, row.gains_test.values()))]
-    if equal:
-        yield f"A gain that is the same in every pair has no interval, for its spread is not known: {', '.join(equal)}."
     unpaired = [
         row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())
     ]
     if unpaired:
         yield f"Students without a partner of the same seed are left out of gains: {', '.join(unpaired)}."
-
-
-def _is_sure_of_nothing(gain: Gain | None) -> bool:
-    return gain is not None and gain.estimate.n > 1 and gain.estimate.low is None
 
 
 def _infeasible(confirmed: Sequence[Ranked]) -> Iterator[str]:

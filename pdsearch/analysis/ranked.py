@@ -76,6 +76,12 @@ class Ranked:
         """Whether nothing was selected: the one configuration of its space was trained and tested once."""
         return not self.confirmed and self.best.test_accuracy is not None
 
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Return what is shown with an interval: accuracies, and gains."""
+        gains = (self.gain(question) for question in QUESTIONS)
+        found = (self.val, self.test, *(gain and gain.estimate for gain in gains))
+        return tuple(estimate for estimate in found if estimate)
+
     def gain(self, question: str) -> Gain | None:
         """Return the gain to show: in test accuracy, which chose nothing, or in validation accuracy without one."""
         return self.gains_test.get(question) or self.gains_val.get(question)

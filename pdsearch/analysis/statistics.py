@@ -21,7 +21,7 @@ class Estimate:
     Args:
         n: Number of values.
         mean: Their mean.
-        low: Lower end of the 95 % t-interval of the mean; None where n < 2 gives no interval.
+        low: Lower end of the 95 % t-interval of the mean; None where n < 2, or where all values are equal.
         high: Upper end.
     """
 
@@ -29,6 +29,11 @@ class Estimate:
     mean: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether there are several values and they are the same: their spread is not known, and not zero."""
+        return self.n > 1 and self.low is None
 
     @property
     def half_width(self) -> float | None:
@@ -56,7 +61,9 @@ class Gain:
 def mean_interval(values: Sequence[float]) -> Estimate:
     """Return the mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
 
-    Source: Student, "The probable error of a mean", Biometrika 6 (1908). One value has no interval.
+    Source: Student, "The probable error of a mean", Biometrika 6 (1908). One value has no interval. Equal values have
+    none: a few accuracies over a few hundred images coincide now and then, and a spread of zero would make whatever
+    they are certain.
 
     Raises:
         ValueError: There are no values.
@@ -65,8 +72,8 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     if n == 0:
         raise ValueError("no values")
     mean = math.fsum(values) / n
-    if n == 1:
-        return Estimate(1, mean)
+    if _are_equal(values):
+        return Estimate(n, mean)
     half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * _standard_error(values, mean)
     return Estimate(n, mean, mean - half, mean + half)
 
@@ -74,8 +81,7 @@ def mean_interval(values: Sequence[float]) -> Estimate:
 def paired_gain(differences: Sequence[float], *, unpaired: int = 0) -> Gain | None:
     """Return the mean of paired differences with its interval and p-value, or None if there are no pairs.
 
-    Equal differences have neither: a few accuracies over a few hundred images coincide now and then, and a spread of
-    zero would make whatever they are certain.
+    Equal differences have neither.
 
     Args:
         differences: First minus second, one for each seed both have.
@@ -83,8 +89,6 @@ def paired_gain(differences: Sequence[float], *, unpaired: int = 0) -> Gain | No
     """
     if not differences:
         return None
-    if _are_equal(differences):
-        return Gain(Estimate(len(differences), math.fsum(differences) / len(differences)), unpaired=unpaired)
     return Gain(mean_interval(differences), p_value(differences), unpaired=unpaired)
 
 
@@ -98,8 +102,8 @@ def p_value(differences: Sequence[float]) -> float | None:
     return float(2 * stdtr(n - 1, -abs(mean) / error))
 
 
-def _are_equal(differences: Sequence[float]) -> bool:
-    return max(differences, default=0.0) - min(differences, default=0.0) <= EQUAL
+def _are_equal(values: Sequence[float]) -> bool:
+    return max(values, default=0.0) - min(values, default=0.0) <= EQUAL
 
 
 def _standard_error(values: Sequence[float], mean: float) -> float:

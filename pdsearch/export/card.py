@@ -80,10 +80,12 @@ def _numbers(row: Ranked) -> Iterator[str]:
         if val or test:
             yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
     yield ""
-    estimate = row.val or row.test
-    if estimate is not None and estimate.low is not None:
+    shown = row.estimates()
+    if any(estimate.low is not None for estimate in shown):
         yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
-    elif row.confirmed:
+    if any(estimate.all_equal for estimate in shown):
+        yield "Values that are all equal have no interval, for their spread is not known."
+    if row.confirmed and all(estimate.n == 1 for estimate in shown):
         yield "One value gives no interval: confirm with more seeds before relying on it."
     yield ""
 

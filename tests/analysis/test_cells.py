@@ -11,6 +11,12 @@ def test_estimates() -> None:
     assert show_estimate(None) == "-"
     assert show_estimate(Estimate(1, 0.5)) == "50.00"
     assert show_estimate(Estimate(3, 0.5, 0.4, 0.6)) == "50.00 ± 10.00"
+    assert show_estimate(Estimate(3, 0.5, 0.49999, 0.50001)) == "50.00 ± <0.01"
+
+
+def test_equal_values_are_not_certain() -> None:
+    assert show_estimate(Estimate(3, 0.5)) == "50.00 (all equal)"
+    assert show_gain(Gain(Estimate(3, -0.01))) == "-1.00 (all equal)"
 
 
 def test_a_star_needs_an_adjusted_p_value() -> None:

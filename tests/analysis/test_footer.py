@@ -41,8 +41,8 @@ def test_a_whole_study_has_nothing_to_excuse() -> None:
 def test_a_gain_that_is_the_same_in_every_pair_is_said_to_prove_nothing() -> None:
     records = [*confirmed("magnitude", [0.7, 0.71], test=0.0), *confirmed(None, [0.6, 0.61], test=0.0)]
     ranking = rank_teachers(study(records))
-    assert "its spread is not known: vgg19_bn magnitude 59%" in "\n".join(ranking.footer)
-    assert show_gain(ranking.rows[0].gains_test["unpruned_same"]) == "+10.00"
+    assert "their spread is not known: vgg19_bn magnitude 59%" in "\n".join(ranking.footer)
+    assert show_gain(ranking.rows[0].gains_test["unpruned_same"]) == "+10.00 (all equal)"
 
 
 def test_what_ended_badly_is_counted() -> None:

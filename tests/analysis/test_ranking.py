@@ -142,7 +142,7 @@ def test_footer_says_what_varied_and_what_is_missing(ranking: Ranking) -> None:
     assert "2 teacher(s) are unconfirmed" in text
     assert "1 trial(s) failed" in text
     assert "vgg19_bn unpruned stands with the best of its 2 confirmed configurations" in text
-    assert "no interval" not in text
+    assert "One value" not in text
 
 
 def test_one_seed_gives_no_interval_and_says_so() -> None:
@@ -151,6 +151,20 @@ def test_one_seed_gives_no_interval_and_says_so() -> None:
     assert ranking.rows[0].val.low is None
     text = "\n".join(ranking.footer)
     assert "One value gives no interval: vgg19_bn magnitude 59%" in text
+    assert "all equal" not in text
+
+
+def test_seeds_that_agree_give_no_interval_and_say_so() -> None:
+    ranking = rank_teachers(study(confirmed("magnitude", [0.7, 0.7, 0.7])))
+    assert ranking.rows[0].val is not None
+    assert (ranking.rows[0].val.n, ranking.rows[0].val.low) == (3, None)
+    text = "\n".join(ranking.footer)
+    assert (
+        "Values that are all equal have no interval, for their spread is not known: vgg19_bn magnitude 59%"
+        in text
+    )
+    assert "One value" not in text
+    assert "70.00 (all equal)" in as_table(ranking).rows[0]
     assert "t-intervals" not in text
     assert "its best configuration" in text
     assert "student alone is not confirmed" in text

@@ -63,8 +63,14 @@ def test_equal_differences_prove_nothing(differences: list[float]) -> None:
     assert (gain.p, gain.estimate.low, gain.estimate.high) == (None, None, None)
 
 
-def test_equal_values_are_as_they_are() -> None:
-    assert mean_interval([0.5, 0.5]).half_width == 0.0
+@pytest.mark.parametrize("values", [[0.5, 0.5], [0.1, 0.1, 0.1], [0.3, 0.1 + 0.2]])
+def test_equal_values_have_no_interval_and_say_so(values: list[float]) -> None:
+    estimate = mean_interval(values)
+    assert (estimate.n, estimate.low, estimate.high, estimate.half_width) == (len(values), None, None, None)
+    assert estimate.mean == pytest.approx(values[0])
+    assert estimate.all_equal
+    assert not mean_interval(values[:1]).all_equal
+    assert not mean_interval([*values, 0.6]).all_equal
 
 
 def test_holm_by_hand() -> None:
