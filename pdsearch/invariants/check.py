@@ -6,7 +6,8 @@ from typing import Any
 from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.invariants import artifacts, ledger, leftovers, records
 from pdsearch.invariants.broken import Broken
-from pdsearch.search.home import DamagedError, JournalHome, last_home
+from pdsearch.search.home import JournalHome, last_home
+from pdsearch.search.journal import DamagedError
 from pdsearch.storage import Place, Remote, place
 from pdsearch.studies import description
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from pdsearch.invariants.broken import Broken
 from pdsearch.invariants.records import Found
-from pdsearch.search.home import DamagedError, Home
+from pdsearch.search.home import Home
+from pdsearch.search.journal import DamagedError
 from pdsearch.search.look import Seen, look
 from pdsearch.search.told import INTERRUPTED, told
 

@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage, RDBStorage, get_storage
 
 from pdsearch.durable import storage_errors
 from pdsearch.errors import ConfigError, StorageError, StorageFullError
-from pdsearch.search.home import DamagedError, aside
+from pdsearch.search.journal import DamagedError, aside
 from pdsearch.search.told import NAMES
 from pdsearch.space.ledger_url import LedgerUrl
 

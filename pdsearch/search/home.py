@@ -17,18 +17,14 @@ from optuna.storages.journal import JournalFileBackend
 from pdsearch.artifacts import hold
 from pdsearch.durable import read_regular, storage_errors
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.search.journal import aside, open_journal, set_aside, whole_lines
+from pdsearch.search.journal import DamagedError, open_journal, set_aside, whole_lines
 from pdsearch.search.told import NAMES
 from pdsearch.space.ledger_url import BESIDE, read_ledger_url
 from pdsearch.storage import Place, beside, exists, read, replace
 
-__all__ = ["DamagedError", "Home", "JournalHome", "aside", "home_of", "last_home"]
+__all__ = ["Home", "JournalHome", "home_of", "last_home"]
 
 JOURNAL, NOTE = "journal.log", "ledger.json"
-
-
-class DamagedError(StorageError):
-    """What holds the study cannot be read any more: it is given up, and written anew from the records."""
 
 
 class Home(Protocol):

@@ -15,8 +15,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from pdsearch.durable import read_regular, storage_errors
+from pdsearch.errors import StorageError
 
-__all__ = ["Journal", "aside", "open_journal", "set_aside", "whole_lines"]
+__all__ = ["DamagedError", "Journal", "aside", "open_journal", "set_aside", "whole_lines"]
+
+
+class DamagedError(StorageError):
+    """What holds the study cannot be read any more: it is given up, and written anew from the records."""
 
 
 class Journal(BaseJournalBackend):

@@ -14,7 +14,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pdsearch.errors import PdsearchError, StorageError
-from pdsearch.search.home import DamagedError, Home
+from pdsearch.search.home import Home
+from pdsearch.search.journal import DamagedError
 from pdsearch.search.records import Records
 from pdsearch.search.retell import agrees, as_interrupted, as_trial
 from pdsearch.search.told import INTERRUPTED

@@ -5,7 +5,8 @@ import pytest
 
 from pdsearch.errors import ConfigError, StudyHeldError
 from pdsearch.invariants import check_invariants
-from pdsearch.search.home import DamagedError, JournalHome, last_home
+from pdsearch.search.home import JournalHome, last_home
+from pdsearch.search.journal import DamagedError
 from pdsearch.search.look import look
 from pdsearch.search.retry import retry_failed
 from pdsearch.search.study import open_study
