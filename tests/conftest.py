@@ -1,4 +1,5 @@
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Whatever cluster the person who runs them works with, tests start Rays of their own.
 os.environ.pop("RAY_ADDRESS", None)
+
+# nohup has SIGHUP ignored, also by the programs that tests start; a handler outlives the terminal and goes to none.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.hookimpl(optionalhook=True)
