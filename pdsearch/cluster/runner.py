@@ -15,6 +15,7 @@ from pdsearch.cluster.scheduler import JobScheduler, Starts, WhenDone
 from pdsearch.cluster.searcher import JobSearcher
 from pdsearch.cluster.session import Session
 from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
+from pdsearch.cluster.temporary import tune_folder
 from pdsearch.cluster.trainable import JobTrainable
 from pdsearch.jobs import Work
 from pdsearch.space import Resources
@@ -46,7 +47,7 @@ def run(
         resources: What one trial uses.
         artifacts: Folder of the store, seen by every node.
         progress: Folder of checkpoints, seen by every node.
-        folder: The study's, for logs, and for Tune's own files where the session has no place for them.
+        folder: The study's, for logs.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
         node: What a worker must find on its node before it works there, of `expected`; None asks for nothing.
         say: Tells the person what becomes of the cluster.
@@ -67,28 +68,29 @@ def run(
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, _needs(resources)),
-        tune_config=tune.TuneConfig(
-            num_samples=-1,
-            search_alg=searcher,
-            scheduler=JobScheduler(searcher),
-            reuse_actors=True,
-            trial_name_creator=lambda trial: f"job-{trial.trial_id}",
-            trial_dirname_creator=lambda trial: f"job-{trial.trial_id}",
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str((session.folder or beside(folder)) / "tune"),
-            verbose=0,
-            stop=WhenDone(guarded),
-            callbacks=[Starts(searcher)],
-            # A trial that is tried again fails for good when a second report of the same death comes in.
-            failure_config=tune.FailureConfig(max_failures=0),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-    _fit(tuner, guarded)
+    with tune_folder(session.folder, beside(folder)) as own:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, _needs(resources)),
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                search_alg=searcher,
+                scheduler=JobScheduler(searcher),
+                reuse_actors=True,
+                trial_name_creator=lambda trial: f"job-{trial.trial_id}",
+                trial_dirname_creator=lambda trial: f"job-{trial.trial_id}",
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(own),
+                verbose=0,
+                stop=WhenDone(guarded),
+                callbacks=[Starts(searcher)],
+                # A trial that is tried again fails for good when a second report of the same death comes in.
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        _fit(tuner, guarded)
     if guarded.error is not None:
         raise guarded.error
 

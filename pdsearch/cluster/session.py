@@ -24,7 +24,7 @@ class Session:
     """A Ray to run on.
 
     Args:
-        folder: For Tune's own files: of the session if local, else None.
+        folder: Of a local Ray's session, for temporary files; None on a cluster.
         slots: Room for trials.
         address: host:port of it.
     """

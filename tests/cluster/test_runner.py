@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from pdsearch import serial
 from pdsearch.cluster.session import Session
-from pdsearch.events import Event, Report
+from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job
 from pdsearch.search.study import open_study
 from pdsearch.space import Resources, Space, parse
@@ -62,6 +63,29 @@ def on_ray(work: Any, session: Session, folder: Path, **more: Any) -> None:
         folder=folder,
         **more,
     )
+
+
+def test_tunes_own_files_go_with_a_run_on_a_cluster_and_what_earlier_ones_left_too(
+    ray_session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, grown = tmp_path / "t", tmp_path / "ray" / "both" / "tune" / "tune" / "job-1"
+    temporary.mkdir()
+    grown.mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    joined = Session(None, ray_session.slots)
+    with open_study(space(tmp_path / "ray"), Watching()) as study:
+        seen: list[Path] = []
+        finish = study.agenda.finish
+
+        def looked_at(job: Job, outcome: Outcome) -> None:
+            seen.extend(temporary.rglob("job-*"))
+            finish(job, outcome)
+
+        monkeypatch.setattr(study.agenda, "finish", looked_at)
+        on_ray(study.agenda, joined, tmp_path / "ray" / "both")
+    assert seen, "Tune wrote elsewhere"
+    assert list(temporary.iterdir()) == []
+    assert not grown.parents[1].exists()
 
 
 def test_a_search_on_ray_is_the_search_in_one_process(ray_session: Session, tmp_path: Path) -> None:
