@@ -26,8 +26,8 @@ def lacking(study: Study, missed: str | None) -> PdsearchError | None:
     if error is not None:
         return error
     if missed:
-        hint = "search on with a larger search.trials, or loosen the constraint in a study of another name"
-        return IncompleteError(missed, hint=hint)
+        on = "" if study.agenda.search.exhausted else "search on with a larger search.trials, or "
+        return IncompleteError(missed, hint=f"{on}loosen the constraint in a study of another name")
     jobs = [job.id for job in study.agenda.phases.listed.confirming()]
     ended = (records.finished[name] for name in jobs if name in records.finished)
     lost = [record for record in ended if record.state == "failed"]
