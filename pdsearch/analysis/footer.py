@@ -1,6 +1,5 @@
 """What must a reader know to read a ranking right? What varied, what an interval means, what is missing."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pdsearch.analysis.ranked import Leader, Ranked
@@ -131,12 +130,11 @@ def _lost(study: Study) -> Iterator[str]:
     if missed:
         yield f"{missed[0].upper()}{missed[1:]}."
     good = {(row.kind, row.key) for row in study.rows if row.state != "failed"}
-    states = Counter(
-        row.state for row in study.rows if row.state != "failed" or (row.kind, row.key) not in good
-    )
-    for state in ("failed", "infeasible"):
-        if states[state]:
-            yield f"{states[state]} trial(s) {'failed' if state == 'failed' else 'broke a constraint'}."
+    failed = {(row.kind, row.key) for row in study.rows} - good  # Each once, however often it was tried.
+    infeasible = sum(row.state == "infeasible" for row in study.rows)
+    for count, what in ((len(failed), "failed"), (infeasible, "broke a constraint")):
+        if count:
+            yield f"{count} trial(s) {what}."
     if study.broken:
         names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
         yield f"{len(study.broken)} file(s) are no records and were left out: {names}."

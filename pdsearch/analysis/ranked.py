@@ -31,7 +31,7 @@ class Ranked:
         rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, for those whose
             students break a constraint, and where there are no validation images to rank by.
         best: The trial that stands for the best configuration; of the lowest seeds where it was confirmed.
-        trials: Search trials with this teacher that finished or were stopped early.
+        trials: Feasible search trials with this teacher that finished or were stopped early.
         rung: Most epochs a search trial with this teacher reached.
         rung_of: Epochs such a trial was planned for.
         search_best: Best validation accuracy among the search trials at that rung.
