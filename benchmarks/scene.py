@@ -20,7 +20,7 @@ from pdsearch.stages.lesson import lesson, pupil
 from pdsearch.stages.networks import Network, blank
 from pdsearch.stages.outputs import TeacherLogits
 from pdsearch.stages.site import Site
-from pdsearch.training import EpochReport, evaluating, hard_labels
+from pdsearch.training import EpochReport, evaluating, towards
 
 __all__ = ["Scene", "cifar_shaped", "digits"]
 
@@ -79,7 +79,7 @@ class Scene:
         yield from Fitting(self.spec, self.data, site, stage="teacher", key="2" * 64).run(
             site.engine(self.spec.precision).place(self.teacher()),
             seen=seen,
-            objective=hard_labels(seen.labels),
+            objective=towards(seen.targets),
             recipe=self.spec.distill.recipe,
             seed=0,
         )

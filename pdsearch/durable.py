@@ -12,6 +12,7 @@ from pathlib import Path
 from pdsearch.errors import PdsearchError, StorageError, StorageFullError
 
 __all__ = [
+    "PAUSES_S",
     "UnfitFileError",
     "check_regular",
     "open_regular",
@@ -21,6 +22,9 @@ __all__ = [
     "sync_folder",
     "write_new",
 ]
+
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
+"""Pauses between the tries of something that was there and is gone: a minute in all."""
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator
 
+from pdsearch.durable import PAUSES_S
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.events import Event, Progress
 from pdsearch.jobs import Job
@@ -11,9 +12,6 @@ from pdsearch.storage import StorageAwayError, StorageDeniedError
 from pdsearch.trial import run_job
 
 __all__ = ["PAUSES_S", "patiently"]
-
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
-"""A minute in all."""
 
 
 def patiently(

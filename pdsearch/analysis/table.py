@@ -13,7 +13,7 @@ from pdsearch.records import Broken, read_finished
 from pdsearch.storage import Place, place
 from pdsearch.studies import description
 
-__all__ = ["Study", "read_study", "schema_markdown", "write_parquet"]
+__all__ = ["Study", "read_study", "write_parquet"]
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,3 @@ def columns() -> list[tuple[str, str, bool, str]]:
         kinds = [kind.__name__ for kind in getattr(hints[item.name], "__args__", (hints[item.name],))]
         found.append((item.name, kinds[0], "NoneType" in kinds, item.metadata["doc"]))
     return found
-
-
-def schema_markdown() -> str:
-    """Return docs/results_schema.md."""
-    lines = [
-        "# The columns of results.parquet",
-        "",
-        "One row per finished trial of a study, as `pdsearch.analysis.read_study(folder).rows` in Python.",
-        "Read it with anything: `pandas.read_parquet`, `polars.read_parquet`, DuckDB.",
-        "",
-        "| column | type | null | meaning |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| `{name}` | {kind} | {'yes' if null else 'no'} | {doc} |"
-            for name, kind, null, doc in columns()
-        ),
-    ]
-    return "\n".join(lines) + "\n"

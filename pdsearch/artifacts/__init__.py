@@ -9,7 +9,7 @@ from pdsearch.artifacts.object_lease import ObjectLease
 from pdsearch.artifacts.object_store import ObjectStore
 from pdsearch.artifacts.opening import open_store
 from pdsearch.artifacts.owner import is_dead
-from pdsearch.artifacts.single_flight import Turn, building, get_or_build
+from pdsearch.artifacts.single_flight import Turn, building
 from pdsearch.artifacts.store import Store
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "building",
     "check_held",
     "draft_name",
-    "get_or_build",
     "hold",
     "is_dead",
     "is_orphan",

@@ -8,7 +8,7 @@ from pathlib import Path
 from pdsearch.artifacts.interface import ArtifactStore, Entry
 from pdsearch.specs import Json
 
-__all__ = ["Turn", "building", "get_or_build"]
+__all__ = ["Turn", "building"]
 
 
 class Turn:
@@ -74,32 +74,3 @@ def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float | None
         yield turn
     finally:
         turn.close()
-
-
-def get_or_build(
-    store: ArtifactStore,
-    stage: str,
-    key: str,
-    build: Callable[[Path], dict[str, Json]],
-    *,
-    poll_s: float | None = None,
-) -> tuple[Entry, bool]:
-    """Return the entry, and whether it was there already; build it if nobody has.
-
-    Args:
-        store: Where the entry goes.
-        stage: Name of the stage.
-        key: Key of the entry.
-        build: Called with an empty folder; puts the payload there and returns the entry's meta.
-        poll_s: Seconds between two looks while another process builds; the store's own if None.
-
-    Raises:
-        StorageError: The storage cannot be read or written.
-    """
-    with building(store, stage, key, poll_s=poll_s) as turn:
-        for _ in turn.wait():
-            continue
-        if turn.entry is not None:
-            return turn.entry, True
-        meta: dict[str, Json] = {}
-        return turn.publish(lambda folder: meta.update(build(folder)), meta), False

@@ -76,10 +76,6 @@ class Mask(Mapping[str, Tensor]):
         """Share of weights removed, achieved, in [0, 1]."""
         return (self.total - self.remaining) / self.total if self.total else 0.0
 
-    def remaining_by_name(self) -> dict[str, int]:
-        """Return the number of weights kept in each parameter, in the mask's order."""
-        return {name: int(tensor.sum()) for name, tensor in self._tensors.items()}
-
     @torch.no_grad()
     def apply(self, model: nn.Module) -> None:
         """Set the removed weights of a model to zero, in place.

@@ -12,16 +12,13 @@ from typing import Any
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
-from pdsearch.durable import storage_errors
+from pdsearch.durable import PAUSES_S, storage_errors
 from pdsearch.errors import ConfigError, StorageError, StorageFullError
 from pdsearch.search.journal import DamagedError, aside
 from pdsearch.search.told import NAMES
 from pdsearch.space.ledger_url import LedgerUrl
 
 __all__ = ["Database"]
-
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
-"""A minute in all for a server that was there and is gone; one that is not there at the start is not waited for."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 _ARGUMENTS: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 10}, "sqlite": {"timeout": 30}}

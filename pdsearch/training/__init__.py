@@ -5,7 +5,7 @@ from pdsearch.training.engine import Engine, pick_device, resolve_precision
 from pdsearch.training.evaluate import Batches, accuracy, check_answers, evaluating, logits
 from pdsearch.training.loop import fit
 from pdsearch.training.memory import keep_freed_memory
-from pdsearch.training.objective import Objective, hard_labels, towards
+from pdsearch.training.objective import Objective, towards
 from pdsearch.training.optim import make_optimizer
 from pdsearch.training.order import batches, order
 from pdsearch.training.report import EpochReport
@@ -23,7 +23,6 @@ __all__ = [
     "check_answers",
     "evaluating",
     "fit",
-    "hard_labels",
     "keep_freed_memory",
     "learning_rate",
     "logits",

@@ -1,4 +1,4 @@
-"""What is minimised? A function of the network and a batch; hard labels are the plain case."""
+"""What a training minimises: a function of the network and a batch."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -6,7 +6,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Objective", "Targets", "hard_labels", "towards"]
+__all__ = ["Objective", "Targets", "towards"]
 
 Objective: TypeAlias = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
 """objective(model, images, index, epoch) -> scalar loss, the mean over the batch.
@@ -18,11 +18,6 @@ counts from 0. It is called under autocast, with the network in training mode.
 
 Targets: TypeAlias = Callable[[int, Tensor], Tensor]
 """targets(epoch, index) -> class indices, int64 (B,), or probabilities, float32 (B, classes)."""
-
-
-def hard_labels(labels: Tensor, *, label_smoothing: float = 0.0) -> Objective:
-    """Return cross-entropy with the labels of a split, int64 (N,), on the device of training."""
-    return towards(lambda _, index: labels[index], label_smoothing=label_smoothing)
 
 
 def towards(targets: Targets, *, label_smoothing: float = 0.0) -> Objective:

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from pdsearch.analysis import rank_teachers, read_study, write_parquet
-from pdsearch.analysis.table import columns, schema_markdown
+from pdsearch.analysis.table import columns
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
 from tests.analysis.made_up import confirmed, record, write_study
@@ -19,6 +19,24 @@ RECORDS = [
     record("alone", 0.6),
     record(None, 0.5, kind="search", number=3),
 ]
+
+
+def schema_markdown() -> str:
+    """Return docs/results_schema.md."""
+    lines = [
+        "# The columns of results.parquet",
+        "",
+        "One row per finished trial of a study, as `pdsearch.analysis.read_study(folder).rows` in Python.",
+        "Read it with anything: `pandas.read_parquet`, `polars.read_parquet`, DuckDB.",
+        "",
+        "| column | type | null | meaning |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| `{name}` | {kind} | {'yes' if null else 'no'} | {doc} |"
+            for name, kind, null, doc in columns()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def test_rows_hold_what_records_hold(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Store, building, get_or_build, stage_key
+from pdsearch.artifacts import Store, building, stage_key
+from tests.artifacts.built import get_or_build
 from tests.patient import PATIENCE_S, until
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
@@ -18,7 +19,8 @@ KEY = stage_key("teacher", 1, fields=None, upstream={})
 BUILDER = """
 import os, sys, time
 from pathlib import Path
-from pdsearch.artifacts import Store, get_or_build
+from pdsearch.artifacts import Store
+from tests.artifacts.built import get_or_build
 
 root, slow = Path(sys.argv[1]), sys.argv[2] == "slow"
 

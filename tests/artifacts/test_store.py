@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Entry, Store, get_or_build, stage_key
+from pdsearch.artifacts import Entry, Store, stage_key
 from pdsearch.artifacts.manifest import CorruptError, Manifest, read_manifest
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Json
+from tests.artifacts.built import get_or_build
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
 OTHER = stage_key("teacher", 2, fields=None, upstream={})

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Entry, KeptStore, get_or_build, open_store, stage_key
+from pdsearch.artifacts import Entry, KeptStore, open_store, stage_key
 from pdsearch.artifacts.collect import candidates, collect, held
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json
 from pdsearch.storage import Place, Remote, place
 from pdsearch.storage.objects import objects_at
+from tests.artifacts.built import get_or_build
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
 OTHER = stage_key("teacher", 2, fields=None, upstream={})

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from pdsearch.pruning import Mask
+from tests.pruning.kept import kept_in
 
 
 def mask_of(*rows: list[int]) -> Mask:
@@ -15,7 +16,7 @@ def test_counts_over_all_parameters() -> None:
     mask = mask_of([1, 0, 0, 1], [0, 1])
     assert (mask.total, mask.remaining) == (6, 3)
     assert mask.sparsity == mask.density == 0.5
-    assert mask.remaining_by_name() == {"p0": 2, "p1": 1}
+    assert kept_in(mask) == {"p0": 2, "p1": 1}
     assert repr(mask) == "Mask(3 of 6 weights in 2 parameters)"
 
 

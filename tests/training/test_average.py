@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, Engine, fit, hard_labels
+from pdsearch.training import Checkpoint, Engine, fit
 from pdsearch.training.average import Average
+from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]
 

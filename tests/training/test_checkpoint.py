@@ -14,8 +14,9 @@ from torch import nn
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit, hard_labels
+from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit
 from tests.on_disk import on_disk
+from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]
 TENSORS = {

@@ -12,9 +12,10 @@ from torch.nn import functional
 
 from pdsearch.errors import TrialError
 from pdsearch.specs import Recipe
-from pdsearch.training import Engine, hard_labels
+from pdsearch.training import Engine
 from pdsearch.training.epoch import Epochs, masked_weights
 from pdsearch.training.state import TrainingState
+from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]
 Make = Callable[..., Epochs]

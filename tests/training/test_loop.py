@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.specs import Recipe, derive_seed
-from pdsearch.training import Engine, EpochReport, fit, hard_labels, learning_rate
+from pdsearch.training import Engine, EpochReport, fit, learning_rate
+from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]
 

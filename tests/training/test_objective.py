@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from pdsearch.training import hard_labels, towards
+from pdsearch.training import towards
+from tests.training.objectives import hard_labels
 
 LABELS = torch.tensor([0, 2, 1, 2])
 LOGITS = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdsearch.training import hard_labels
+from tests.training.objectives import hard_labels
 
 LABELS = torch.tensor([2, 0, 1, 1, 2])
 INDEX = torch.tensor([4, 3, 1])

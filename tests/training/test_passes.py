@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Engine, hard_labels
+from pdsearch.training import Engine
 from pdsearch.training.passes import Passes
 from pdsearch.training.state import TrainingState
+from tests.training.objectives import hard_labels
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])

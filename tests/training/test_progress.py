@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, Engine, EpochReport, fit, hard_labels
+from pdsearch.training import Checkpoint, Engine, EpochReport, fit
 from pdsearch.training.checkpoint import LONGEST_S, SHARE
+from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]
 EPOCHS, STEPS = 3, 12

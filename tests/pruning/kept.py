@@ -1,0 +1,10 @@
+"""What a mask keeps, counted."""
+
+from pdsearch.pruning import Mask
+
+__all__ = ["kept_in"]
+
+
+def kept_in(mask: Mask) -> dict[str, int]:
+    """Return the number of weights kept in each parameter."""
+    return {name: int(mask[name].sum()) for name in mask}
