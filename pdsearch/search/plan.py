@@ -4,9 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import optuna
-from optuna.study import StudyDirection
-
 from pdsearch.events import Outcome, Ready
 from pdsearch.jobs import Job
 from pdsearch.pruning.registry import methods
@@ -17,8 +14,8 @@ from pdsearch.search.ledger import Ledger
 from pdsearch.search.listed import Listed
 from pdsearch.search.phases import Phases
 from pdsearch.search.records import UnwrittenRecords
+from pdsearch.search.sampler import empty_study
 from pdsearch.search.teachers import teacher_jobs
-from pdsearch.search.told import silence
 from pdsearch.space import Space
 from pdsearch.space.catalog import FROM_TEACHER
 from pdsearch.specs import Json, Params, StudentSpec, TrialSpec, derive_seed
@@ -154,7 +151,6 @@ def plan(space: Space) -> Plan:
     Its points are drawn at random and its trials end with random values, always the same ones; a search that visits
     every trial of its space costs the same whatever is drawn.
     """
-    silence()
     drawn = min(space.search.trials, MOST_DRAWN)
     unstopped = replace(space.search, trials=drawn, sampler="random", stop=None, timeout=None)
     searched = replace(space, search=unstopped)
@@ -181,10 +177,10 @@ def plan(space: Space) -> Plan:
 
 def _agenda(space: Space, observer: _Played) -> Agenda:
     describe = Description("", space.precision, versions={}, checkpoints=_ByName(), code=_ByName())
-    records, goals = UnwrittenRecords(), [StudyDirection[o.goal.upper()] for o in space.objectives]
+    records = UnwrittenRecords()
 
     def ledger(kind: str, space: Space) -> Ledger:
-        study = optuna.create_study(directions=goals)
+        study = empty_study(space)
         return Ledger(study, space, records, kind=kind, describe=describe, single=False)
 
     phases = Phases(

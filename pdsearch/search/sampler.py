@@ -20,7 +20,7 @@ from pdsearch.search.suggest import suggest
 from pdsearch.search.told import silence
 from pdsearch.space import Space
 
-__all__ = ["Sampler", "check_sampler", "made", "sampler", "samplers"]
+__all__ = ["Sampler", "check_sampler", "empty_study", "made", "sampler", "samplers"]
 
 Sampler: TypeAlias = Callable[[optuna.Study, int], BaseSampler]
 """sampler(study, seed) -> what proposes the study's next point; asked for anew at every point, with another seed."""
@@ -70,14 +70,19 @@ def made(name: str, study: optuna.Study, *, seed: int) -> BaseSampler:
     return found
 
 
+def empty_study(space: Space) -> optuna.Study:
+    """Return an Optuna study of a space's objectives that lives in memory and is gone with the process."""
+    silence()
+    return optuna.create_study(directions=[StudyDirection[o.goal.upper()] for o in space.objectives])
+
+
 def check_sampler(space: Space) -> None:
     """Try a space's sampler on an empty study, so that one that cannot sample it is refused before anything runs.
 
     Raises:
         ConfigError: It is none, or it raises an error.
     """
-    silence()
-    study = optuna.create_study(directions=[StudyDirection[o.goal.upper()] for o in space.objectives])
+    study = empty_study(space)
     try:
         study.sampler = made(space.search.sampler, study, seed=space.search.seed)
         suggest(study.ask(), space.parameters)
