@@ -117,13 +117,13 @@ class Submitted:
 
     def _ray_job(self, verb: str, *words: str) -> None:
         program = [sys.executable, "-m", "ray.scripts.scripts", "job", verb, "--address", self.cluster.jobs]
-        for _ in range(60):  # A head that has just started may have no agent for jobs yet, and says so.
+        for _ in range(60):  # A head that has just started may have no dashboard or no agent for jobs yet.
             done = subprocess.run(
                 [*program, *words], env=self.cluster.environment, capture_output=True, text=True, check=False
             )
             if done.returncode == 0:
                 return
-            if "try again later" not in done.stderr:
+            if not any(words in done.stderr for words in ("try again later", "Failed to connect")):
                 break
             time.sleep(2)
         raise SystemExit(f"ray job {verb}: {done.stdout}{done.stderr}")
