@@ -22,6 +22,12 @@ from pdsearch.cluster.slots import accelerator_resource
 
 __all__ = ["Node", "Raylets"]
 
+_LISTS = (
+    *("cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands", "setup_commands"),
+    *("head_setup_commands", "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
+)
+"""What the autoscaler wants to find in a cluster's file, though these nodes have no use for it."""
+
 _PATIENCE_S = 300
 """For a node to start, on a machine that is kept busy."""
 
@@ -147,6 +153,12 @@ class Raylets:
         provider = {"type": "fake_multinode", "gcs_address": self.address}
         content = {
             "cluster_name": "fake",
+            "upscaling_speed": 1.0,
+            "auth": {},
+            "docker": {},
+            "file_mounts": {},
+            "file_mounts_sync_continuously": False,
+            **dict.fromkeys(_LISTS, ()),
             **scaled,
             "provider": provider,
             "available_node_types": {**scaled["available_node_types"], **head},
