@@ -150,7 +150,7 @@ class Raylets:
     def _scaled(self, scaled: Mapping[str, Any]) -> str:
         """Return the option that starts an autoscaler whose nodes are fake: raylets beside the head."""
         head = {"ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}}
-        provider = {"type": "fake_multinode", "gcs_address": self.address}
+        provider = {"type": "fake_multinode", "gcs_address": self.address, "disable_node_updaters": True}
         content = {
             "cluster_name": "fake",
             "upscaling_speed": 1.0,
