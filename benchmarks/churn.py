@@ -138,11 +138,12 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         cluster.add()
         last = Submitted(cluster, space, "the-end", ("--set", f"search.trials={total}"))
         last.until(lambda: last.status not in ("PENDING", "RUNNING"), SOON_S, "end of the study", alive=False)
+        status = last.status
     return {
         **seen.counts,
         "finished trials lost, changed or repeated": seen.wrong,
         **ending(study),
-        "the last job": last.status,
+        "the last job": status,
         "jobs that lost their worker": sum(" lost its worker" in h.note for h in heard),
         "jobs that could not start in a worker": sum(" could not start" in h.note for h in heard),
         "load (least, median, most)": [round(of(seen.loads), 1) for of in (min, statistics.median, max)],
