@@ -150,7 +150,12 @@ class Raylets:
     def _scaled(self, scaled: Mapping[str, Any]) -> str:
         """Return the option that starts an autoscaler whose nodes are fake: raylets beside the head."""
         head = {"ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}}
-        provider = {"type": "fake_multinode", "gcs_address": self.address, "disable_node_updaters": True}
+        provider = {
+            "type": "fake_multinode",
+            "gcs_address": self.address,
+            "disable_node_updaters": True,
+            "use_node_id_as_ip": True,  # All of them have this machine's address.
+        }
         content = {
             "cluster_name": "fake",
             "upscaling_speed": 1.0,
