@@ -52,7 +52,8 @@ class _Forgiving(io.FileIO):
 
 
 def _forgiving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    raw = _Forgiving(stream.fileno(), "w", closefd=False)
+    # A number of its own, so that Ray's core, which writes to 2 by itself, can be silenced alone.
+    raw = _Forgiving(os.dup(stream.fileno()), "w")
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding=stream.encoding, line_buffering=True, write_through=True
     )

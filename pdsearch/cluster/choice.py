@@ -42,8 +42,9 @@ class Choice:
         """
         if self.address is None:
             return "a Ray of its own on this machine" + (f" ({self.where})" if self.source else "")
-        because = self.where if self.address == "auto" else f"from {self.source or _OPTION}"
-        return f"Ray cluster {joined or self.address} ({because})"
+        if self.address == "auto":
+            return f"Ray cluster {joined or self.address} ({self.where})"
+        return f"Ray cluster {self.address} (from {self.source or _OPTION})"
 
 
 def choose(asked: str | None, environment: Mapping[str, str] = os.environ) -> Choice:

@@ -1,12 +1,13 @@
 """Connecting this process to a Ray, so that signals stay this program's and an address that is dead is told soon."""
 
 import logging
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from pdsearch.cluster.choice import Choice
@@ -16,6 +17,7 @@ __all__ = ["joined", "reach"]
 
 _LOOK_EVERY_S = 0.01
 _ANSWERS_WITHIN_S = 10.0
+_SETTINGS, _FRAME_HEAD = 4, 9
 _TAKEN = (signal.SIGINT, signal.SIGTERM)
 """Signals that Ray's core takes for itself when it starts; at the second one it dumps a stack."""
 
@@ -34,11 +36,12 @@ def joined(address: str | None, level: int, verbose: bool, choice: Choice) -> It
     thread = threading.Thread(target=_connect, args=(address, level, verbose, failures), daemon=True)
     thread.start()
     try:
-        try:
-            _wait(thread, handlers)
-        except BaseException:
-            _wait(thread, handlers)  # Half of a connection cannot be ended.
-            raise
+        with nullcontext() if verbose else _speechless():
+            try:
+                _wait(thread, handlers)
+            except BaseException:
+                _wait(thread, handlers)  # Half of a connection cannot be ended.
+                raise
         if failures:
             raise _not_joined(failures[0], choice) from failures[0]
         for name in ("ray", "ray.tune"):
@@ -90,7 +93,9 @@ def reach(address: str, choice: Choice) -> None:
     until = time.monotonic() + _ANSWERS_WITHIN_S
     while True:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S).close()
+            with socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S) as found:
+                if not _speaks_as_ray(found):
+                    raise _no_head(address, choice)
             return
         except OSError as error:
             if time.monotonic() >= until or isinstance(error, socket.gaierror):
@@ -100,3 +105,35 @@ def reach(address: str, choice: Choice) -> None:
                     hint="is it up, and is this its head's address? For a Ray of this machine alone: --address local",
                 ) from error
         time.sleep(1.0)
+
+
+def _no_head(address: str, choice: Choice) -> ConfigError:
+    return ConfigError(
+        "what answers there is no head of a Ray cluster",
+        where=choice.where,
+        hint="give the port of ray start --head, 6379 if none was said; if this is the dashboard:"
+        f" ray job submit --address http://{address} -- pdsearch run SPACE",
+    )
+
+
+def _speaks_as_ray(found: socket.socket) -> bool:
+    """Say whether HTTP/2 is spoken, as Ray does: a server's first words are a frame of its settings (RFC 9113, 3.4)."""
+    said = b""
+    with suppress(OSError):
+        found.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)))
+        while len(said) < _FRAME_HEAD and (more := found.recv(_FRAME_HEAD)):
+            said += more
+    return len(said) >= _FRAME_HEAD and said[3] == _SETTINGS
+
+
+@contextmanager
+def _speechless() -> Iterator[None]:
+    """Keep off the screen what Ray's core says of its own tries to connect; in the end it is in an exception."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

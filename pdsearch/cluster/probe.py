@@ -103,11 +103,16 @@ def _wait_for_room(slots: GrowingSlots) -> None:
     """Ask for what a trial uses, as an autoscaler wants it, and return when a node that has it is up."""
     import ray  # After the session has set Ray's environment.
 
+    from pdsearch.cluster.arrival import NODE_WITHIN_S, away  # likewise
+
     task = ray.remote(max_retries=-1, **slots.of_a_task())(present)
     while not slots.nodes():
         with _sent_as_it_stands():
             room = task.remote()
-        ray.get(room)
+        try:
+            ray.get(room, timeout=NODE_WITHIN_S)
+        except ray.exceptions.GetTimeoutError as error:
+            raise away(False, NODE_WITHIN_S, None) from error
         time.sleep(_LOOK_EVERY_S)
 
 

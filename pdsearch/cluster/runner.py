@@ -9,7 +9,9 @@ from typing import Any
 from ray import tune
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.stopper import CombinedStopper
 
+from pdsearch.cluster.arrival import Arrival
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.scheduler import JobScheduler, Starts, WhenDone
 from pdsearch.cluster.searcher import JobSearcher
@@ -83,7 +85,7 @@ def run(
                 name="tune",
                 storage_path=str(own),
                 verbose=0,
-                stop=WhenDone(guarded),
+                stop=_stopper(guarded, searcher, session, say),
                 callbacks=[Starts(searcher)],
                 # A trial that is tried again fails for good when a second report of the same death comes in.
                 failure_config=tune.FailureConfig(max_failures=0),
@@ -93,6 +95,12 @@ def run(
         _fit(tuner, guarded)
     if guarded.error is not None:
         raise guarded.error
+
+
+def _stopper(
+    guarded: Guarded, searcher: JobSearcher, session: Session, say: Callable[[str], None]
+) -> CombinedStopper:
+    return CombinedStopper(WhenDone(guarded), Arrival(guarded, searcher.workers, session.folder, say))
 
 
 def _needs(resources: Resources) -> dict[str, float]:

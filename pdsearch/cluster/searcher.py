@@ -22,7 +22,7 @@ from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.messages import unpacked
 from pdsearch.cluster.slots import Slots
 from pdsearch.cluster.workers import Workers
-from pdsearch.errors import PdsearchError
+from pdsearch.errors import ClusterError
 from pdsearch.events import Event, Outcome
 from pdsearch.failing import lost_workers
 from pdsearch.jobs import Job, job_to_json
@@ -210,7 +210,7 @@ class JobSearcher(Searcher):
             self.say(f"a worker could not start {what}: {reason}")
         if self.workers.deaths.hopeless:
             hint = "nothing finished is lost: mend what Ray says, and run the same command again"
-            self.work.give_up(PdsearchError(f"{count} workers in a row could not start: {reason}", hint=hint))
+            self.work.give_up(ClusterError(f"{count} workers in a row could not start: {reason}", hint=hint))
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self.workers.deaths.forget(job.id)

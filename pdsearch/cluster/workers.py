@@ -68,6 +68,11 @@ class Workers:
         return trial_id in self._started
 
     @property
+    def any_up(self) -> bool:
+        """Whether a worker has been heard of that is still there; one whose node is not fit counts too."""
+        return bool(self._up or self._parked)
+
+    @property
     def fit(self) -> int:
         """Trials that fit on the nodes that are fit for them."""
         return self.slots.fit - len(self._parked)

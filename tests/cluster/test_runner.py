@@ -152,7 +152,7 @@ def test_a_job_that_no_worker_starts_is_done_by_the_next_that_does(
         "second": "complete",
     }
     assert len([*tmp_path.glob("tried-*")]) == 2
-    assert "could not start" in said[0]
+    assert any("could not start" in text for text in said)
     assert said[0].endswith("FileNotFoundError: its folder was removed")
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -219,14 +220,30 @@ def test_a_start_that_takes_long_says_once_what_is_waited_for(monkeypatch: pytes
     ]
 
 
-def test_an_address_at_which_nothing_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "_ANSWERS_WITHIN_S", 0.1)
+@pytest.mark.parametrize("words", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_an_address_at_which_no_ray_answers_is_refused(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_ANSWERS_WITHIN_S", 0.2)
+
+    def answer() -> None:
+        with server.accept()[0] as found:
+            found.recv(1024)
+            found.sendall(words)
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        joining.reach(address, Choice(address, "RAY_ADDRESS"))
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(ConfigError, match="no head of a Ray cluster") as refused:
+            joining.reach(address, Choice(address, "RAY_ADDRESS"))
+        answering.join()
+    assert f"http://{address}" in str(refused.value)
     with pytest.raises(ConfigError, match="nothing answers there") as refused:
         joining.reach(address, Choice(address, "RAY_ADDRESS"))
     assert refused.value.where == f"RAY_ADDRESS={address}"
+
+
+def test_an_address_at_which_ray_answers_is_tried(ray_session: Session) -> None:
+    joining.reach(ray_session.address, Choice(ray_session.address, "--address"))
 
 
 def test_signals_are_heard_while_ray_connects_and_stay_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,160 @@
+"""How long a run waits for a first worker, what it says meanwhile, and what Ray gives as the reason when none comes."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Stopper
+
+from pdsearch.cluster.guarded import Guarded
+from pdsearch.cluster.workers import Workers
+from pdsearch.errors import ClusterError
+
+__all__ = ["NODE_WITHIN_S", "Arrival", "away", "reason"]
+
+NODE_WITHIN_S = 3600.0
+"""Seconds for a node with room for a trial to join: an autoscaler may be waiting for a machine to be lent."""
+
+_WORKER_WITHIN_S = 900.0
+"""Seconds for a worker to start where a node has room: Ray may install a runtime environment first, for ten minutes."""
+
+_HERE_WITHIN_S = 300.0
+"""The same where Ray is this machine's alone, and there is nothing to install."""
+
+_SAY_AFTER_S = 10.0
+_MOST_WORDS = 400
+_SERIOUS = re.compile(r" [EFW] \d+ \d+\] (?:\([^)]*\) )?(?:[\w.]+:\d+: )?(.+)")
+"""A line of a log of Ray's core that is an error or a warning: [date E process thread] (name) file:line: words."""
+
+
+class Arrival(Stopper):
+    """Ends a run for which no worker comes up. Invariant: the time counts from the last worker that was there.
+
+    Args:
+        work: The agenda; it is given up.
+        workers: Which trials have one.
+        folder: Of a Ray of this machine alone; None on a cluster.
+        say: Tells the person what is waited for.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        work: Guarded,
+        workers: Workers,
+        folder: Path | None,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._work, self._workers, self._folder = work, workers, folder
+        self._say, self._clock = say, clock
+        self._since: float | None = None
+        self._room, self._said = False, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given into a file that nobody reads."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
+        """Return False: the scheduler says when a trial ends."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Look whether a worker is there or may still come; say whether the run is given up."""
+        if not self._work.closing:
+            self._look()
+        return self._work.error is not None
+
+    def _look(self) -> None:
+        now, room = self._clock(), self._workers.fit > 0
+        if self._workers.any_up:
+            self._since = None
+            return
+        if self._since is None or room != self._room:
+            self._since, self._room, self._said = now, room, False
+        within = self._within(room)
+        if now - self._since >= within:
+            self._work.give_up(away(room, within, self._folder))
+        elif now - self._since >= _SAY_AFTER_S and not self._said:
+            self._said = True
+            what = "the first worker to start" if room else "a node with room for a trial"
+            self._say(f"waiting for {what}, up to {within / 60:.0f} min; then the run ends")
+
+    def _within(self, room: bool) -> float:
+        if not room:
+            return NODE_WITHIN_S
+        return _WORKER_WITHIN_S if self._folder is None else _HERE_WITHIN_S
+
+
+def away(room: bool, within_s: float, folder: Path | None) -> ClusterError:
+    """Return what a run ends with for which no worker came up.
+
+    Args:
+        room: Whether a node had room for one.
+        within_s: Seconds that were waited.
+        folder: Of a Ray of this machine alone; None on a cluster.
+    """
+    what = "no worker started" if room else "no node with room for a trial joined"
+    return ClusterError(
+        f"{what} within {within_s / 60:.0f} min: {reason(folder)}",
+        hint="nothing finished is lost: mend what Ray says, and run the same command again",
+    )
+
+
+def reason(folder: Path | None) -> str:
+    """Return what Ray gives as the reason why a worker does not come up.
+
+    Args:
+        folder: Of a Ray of this machine alone; None on a cluster, where its autoscaler is asked.
+    """
+    told = _of_autoscaler() if folder is None else _of_log(folder)
+    return " ".join(told.split())[:_MOST_WORDS] or "Ray gave no reason"
+
+
+def _of_log(folder: Path) -> str:
+    """Return the last error or warning of the process that starts workers."""
+    lines: list[str] = []
+    for path in folder.glob("session_latest/logs/raylet.out"):
+        with suppress(OSError):
+            lines += path.read_text(errors="replace").splitlines()
+    found = (match for line in reversed(lines) if (match := _SERIOUS.search(line)))
+    return next((match[1] for match in found), "")
+
+
+def _of_autoscaler() -> str:
+    """Return what an autoscaler says of the nodes that it could not start, or what it fails of itself."""
+    import ray
+    from ray._private import ray_constants
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    told: dict[str, bytes | None] = {}
+    for name in (ray_constants.DEBUG_AUTOSCALING_ERROR, ray_constants.DEBUG_AUTOSCALING_STATUS):
+        with suppress(ray.exceptions.RayError, RuntimeError, OSError):
+            told[name] = _internal_kv_get(name.encode())
+    error = (told.get(ray_constants.DEBUG_AUTOSCALING_ERROR) or b"").decode(errors="replace").strip()
+    if error:
+        return f"its autoscaler failed: {error.splitlines()[-1]}"
+    try:
+        status = json.loads(told.get(ray_constants.DEBUG_AUTOSCALING_STATUS) or b"{}")
+    except ValueError:
+        return ""
+    return _refused(status) if isinstance(status, dict) else ""
+
+
+def _refused(status: dict[str, Any]) -> str:
+    """Return the nodes that an autoscaler's report says it asked for in vain, and why."""
+    report = status.get("autoscaler_report") or {}
+    summary = (report.get("node_availability_summary") or {}).get("node_availabilities") or {}
+    told = []
+    for kind, record in summary.items():
+        why = record.get("unavailable_node_information") or {}
+        if why:
+            told.append(f"{kind}: {why.get('category')} ({why.get('description')})")
+    told += [f"{kind} at {address} failed" for address, kind in report.get("failed_nodes") or ()]
+    pending = report.get("pending_nodes") or ()
+    told += [f"{kind} is {state}" for _address, kind, state in pending]
+    return "its autoscaler says: " + "; ".join(told) if told else ""
