@@ -1,4 +1,4 @@
-"""How is a way of working measured as its users have it, not as this process is set up? In a process of its own."""
+"""A way of working measured in a process of its own, as its users have it."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator

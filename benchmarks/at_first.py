@@ -1,4 +1,4 @@
-"""How would one search at first? Every trial is a function that does all its work, run by Tune or by Optuna alone."""
+"""The naive search that others are compared with: each trial does all its work, run by Tune or Optuna alone."""
 
 import multiprocessing
 import random

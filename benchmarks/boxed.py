@@ -1,4 +1,4 @@
-"""How is a long published experiment run a box of minutes at a time? In this process, without Ray, gone on with later.
+"""A long published experiment in a time box: one process, no Ray, resumed by the next call.
 
 Every call of a command goes on where the last one ended: finished students stay, what was training goes on from its
 checkpoint. The results so far are printed as JSON after every call, with what is still to do.

@@ -1,4 +1,4 @@
-"""What does the fastest loop look like that does only this? No checkpoints, no reports, no seeds by epoch, no masks.
+"""The shortest distillation loop, as a bound: no checkpoints, no reports, no seeds by epoch, no masks.
 
 It bounds what the engine could reach: images normalised once, logits of all epochs in memory, nothing measured twice.
 """

@@ -1,4 +1,4 @@
-"""How does a campaign of faults count? Finished records before and after, and what is always true of a study."""
+"""What campaigns of faults share: options, comparison of finished records, checks of invariants, publication."""
 
 import argparse
 import json

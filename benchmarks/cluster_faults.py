@@ -1,4 +1,4 @@
-"""What is lost when nodes, drivers and the head of a cluster are? Real raylets on one machine, a real `ray job submit`.
+"""What is lost with the nodes, drivers and head of a cluster: real raylets on one machine, `ray job submit`.
 
 One search goes through all of it: a raylet is killed at a drawn moment and another node added, n times; the driver is
 killed and the same command submitted again; the job is stopped with `ray job stop` and submitted again; the head is

@@ -1,4 +1,4 @@
-"""Which steps did a worker train? A student that notes each of its own; copied to where a search is started.
+"""A student network that notes each step a worker trains; copied to where a search is started.
 
 The count is a buffer of the network, so that it is saved and restored with the weights: a worker that goes on from a
 checkpoint counts on from there, and what it counts again was lost.

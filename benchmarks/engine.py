@@ -1,4 +1,4 @@
-"""How fast is a student trained? The usual loop, ours with the teacher live and stored, the shortest loop by hand."""
+"""Training throughput of a student: the usual loop, ours with the teacher live and stored, the shortest loop."""
 
 import tempfile
 import time

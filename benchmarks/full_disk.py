@@ -1,4 +1,4 @@
-"""Is anything lost when the disk is full? A small file system in memory, filled to the last byte while a search runs.
+"""What a full disk loses: a small file system in memory, filled to the last byte while a search runs.
 
 Runs with and without Ray in turns, each on the study the last one left: the file system is filled at a drawn moment,
 the run has to end by itself with exit code 75 and the words to go on with; then space is made, and the records are

@@ -1,4 +1,4 @@
-"""Does any space file, whatever is in it, do more than be refused? Reads mutants of the shipped spaces, and bombs.
+"""Fuzzing of the space reader: mutants of the shipped spaces, and bombs, are loaded or refused, never worse.
 
 A file is read as `pdsearch check` reads it, and what is accepted is resolved and written down again. Anything but a
 space or one ConfigError counts, and so does more than a second of processor time.

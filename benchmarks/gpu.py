@@ -1,4 +1,4 @@
-"""How fast is the paper's distillation on a GPU, and what does its study cost? CIFAR-100, VGG-19 into VGG-11.
+"""Throughput of the paper's distillation on a GPU, and its study's cost: CIFAR-100, VGG-19 into VGG-11.
 
 Images are noise in CIFAR's shape and number; validation is in every epoch, warm-up is left out. `--tiny` runs the same
 code on any machine, with figures that mean nothing.

@@ -1,4 +1,4 @@
-"""On what was a figure measured? Processor, memory, accelerator, versions, and how busy the machine was."""
+"""The hardware and versions a figure was measured on: processor, memory, accelerator, load of the machine."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,4 @@
-"""How are several ways of doing one thing compared? In turns, in one run; medians and ratios as a table and JSON."""
+"""Side-by-side timing of several ways of doing one thing: in turns, in one run; medians and ratios, with JSON."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Is anything lost or repeated when processes of a search on Ray are killed? Real ones, with SIGKILL, at drawn moments.
+"""What is lost or repeated when processes of a search on Ray are killed by SIGKILL, at drawn moments.
 
 `driver` kills the program and starts it again; `worker` kills one of its two workers while it runs. After each kill the
 records are compared with those before, and `check_invariants` looks at the study; of a killed driver, the age of its

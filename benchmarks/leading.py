@@ -1,4 +1,4 @@
-"""Does stopping discard the best teacher? The leading teachers of replayed searches, against those of the whole table.
+"""Whether stopping discards the best teacher: leaders of replayed searches, against those of the whole table.
 
 A search's leaders are those that would be confirmed: the best trial of each pruned teacher, by epochs reached, then by
 value. The table's order is by the mean of each teacher's five best whole trials.

@@ -1,4 +1,4 @@
-"""Do kd and dkd reach what mdistiller publishes? CIFAR-100, ResNet32x4 into ResNet8x4, by its recipe, on all images.
+"""kd and dkd against mdistiller's published figures: CIFAR-100, ResNet32x4 into ResNet8x4, its recipe.
 
     python -m benchmarks.mdistiller --data FOLDER --json results.json      again and again, until it says complete
     python -m benchmarks.mdistiller --tiny                                 does it run? seconds on any machine

@@ -1,4 +1,4 @@
-"""What does a worker more cost in memory? Processes that hold the data and teacher outputs, in pages of their own.
+"""The memory each further worker costs: processes that hold the data and teacher outputs in their own pages.
 
 A page that several processes map counts in parts (PSS). What a worker adds beyond the first is what matters.
 """

@@ -1,4 +1,4 @@
-"""What does the search cost beside the work of its trials? Trivial jobs through our runner, and through Tune alone.
+"""The search's overhead beside the work of trials: trivial jobs through our runner, and through Tune alone.
 
 Ours is the whole path: TPE, journal and records on disk, the agenda, Ray, a warm worker. Tune's is a function
 trainable with everything at its default, as its own examples have it, and random numbers for a search.

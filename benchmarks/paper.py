@@ -1,4 +1,4 @@
-"""Does a pruned VGG19 teach VGG11 better than an unpruned one? CIFAR-100, by the schedule of arXiv 2109.14960.
+"""A pruned against an unpruned VGG19 as teacher of VGG11: CIFAR-100, by the schedule of arXiv 2109.14960.
 
     python -m benchmarks.paper --data FOLDER --share 0.25 --json results.json      again and again, until complete
     python -m benchmarks.paper --tiny                                              does it run? seconds on any machine

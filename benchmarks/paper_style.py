@@ -1,4 +1,4 @@
-"""How is a network usually trained? A DataLoader over PIL images, the teacher run at every step, float32.
+"""The usual training loop: a DataLoader over PIL images, the teacher run at every step, float32.
 
 The loop follows the published code of Park and No (arXiv 2109.14960) and of most repositories on distillation.
 """

@@ -1,4 +1,4 @@
-"""Does a study in PostgreSQL lose or repeat anything? A server of its own on loopback, killed, emptied and shut out.
+"""What a study in PostgreSQL loses or repeats: a server of its own on loopback, killed, emptied and shut out.
 
 Needs a PostgreSQL server's programs and `pip install 'pdsearch[postgres]'`. Trials answer at once: what is tried is
 the ledger. As root, the server runs as the user nobody, since PostgreSQL refuses root.

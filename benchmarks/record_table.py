@@ -1,4 +1,4 @@
-"""What do the replays replay? Whole trials of a space, trained by the product itself and written down as one table.
+"""Records the table that replays look up: whole trials of a space, trained by the product itself.
 
 The space is searched at random by the serial runner on one thread, no trial is stopped early, and each configuration is
 trained once (one student seed). It can be interrupted at any time: the same command goes on.

@@ -1,4 +1,4 @@
-"""How much training is repeated when a worker is killed? SIGKILL to one of two workers on Ray, at drawn moments.
+"""Training repeated when a worker is killed: SIGKILL to one of two workers on Ray, at drawn moments.
 
 A student of the user's own (`counted.py`) notes every step it trains. When another worker goes on with a killed trial,
 the number of its first step says which of the dead worker's steps are trained again; their time is what the kill cost.

@@ -1,4 +1,4 @@
-"""What would a search have found, and when? The product's own ledger, sampler and stopper over recorded trials.
+"""Replayed searches: the product's own ledger, sampler and stopper over recorded trials.
 
 Time is virtual: an epoch takes one unit on any worker, trials end in the order of their events, and a free worker is
 given the next trial at once. Teachers are there already. Nothing is told between rungs: workers report at a rung and at

@@ -1,4 +1,4 @@
-"""How long from the command to the first resumed trial, when a study has grown? Killed with trials in flight, on Ray.
+"""Time from the command to the first resumed trial as a study grows: killed with trials in flight, on Ray.
 
 The study is real (journal, records, lease), its trials answer at once. The time counts from the start of the process to
 the first trial that a worker is given: Python, the packages, the records, the journal and Ray's own start are in it.

@@ -1,4 +1,4 @@
-"""Is anything lost or repeated when a search on Ray keeps everything on S3, and its driver or the storage fails?
+"""What a search on Ray with everything on S3 loses or repeats when its driver or the storage fails.
 
 A real S3 server on loopback (moto), two workers on a local Ray, three faults, each in a run that goes on where the last
 one ended: `kill`, SIGKILL of the driver; `pause`, a server that accepts and does not answer for a while; `gone`, one

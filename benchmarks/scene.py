@@ -1,4 +1,4 @@
-"""What do the ways of distilling share in a benchmark? One data set, one pair of networks, one recipe."""
+"""The setup that benchmarks of distillation share: one data set, one pair of networks, one recipe."""
 
 from collections.abc import Generator
 from dataclasses import dataclass

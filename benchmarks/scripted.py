@@ -1,4 +1,4 @@
-"""What does a study cost that trains nothing? Jobs that are answered at once, from a formula of what was sampled."""
+"""A study that trains nothing: jobs answered at once, from a formula of what was sampled."""
 
 import math
 from collections import deque

@@ -1,4 +1,4 @@
-"""How long does a search take? The digits space on two workers: ours, and what one would write at first.
+"""Duration of a search: the digits space on two workers, by pdsearch and by the naive way.
 
 That is a function which trains a teacher, prunes it and distills, for every trial, run by Tune or by Optuna alone. Once
 more Tune runs it with our own loops and numerics, from an empty store: beside that, ours is reuse, warm workers and

@@ -1,4 +1,4 @@
-"""How long does a person wait? For `pdsearch --help`, and from `pdsearch run` to the first word of the first job.
+"""Waiting times at the terminal: `pdsearch --help`, and `pdsearch run` up to the first word of the first job.
 
 Beside them stands what nothing can be faster than: an empty Python; and a script that imports PyTorch and Ray Tune,
 starts a Ray and has a class trainable answer once.

@@ -1,4 +1,4 @@
-"""What does early stopping save, and does it cost anything? Searches of a table of real trials, replayed many times.
+"""What early stopping saves and costs: searches of a table of real trials, replayed many times.
 
 Each way of searching is replayed with the same seeds, two workers, virtual time. Asked of each: trials and epochs until
 a whole trial is within 0.2 points of what the table's best 1 % reach (the very best was lucky, and finding it would be

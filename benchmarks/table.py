@@ -1,4 +1,4 @@
-"""What did real trials do, epoch by epoch? A table of whole trials, recorded once, that replays look up.
+"""A table of whole real trials, epoch by epoch, recorded once, that replays look up.
 
 A point that a searcher asks for becomes one of the nearest trials of the same choices: the same teacher, and the least
 distances over the continuous parameters, each on the scale of its range. What a replay says was measured, never

@@ -1,4 +1,4 @@
-"""What does a cluster give to someone on its network who has no token? Every door is tried, nothing is broken open."""
+"""What a cluster gives to a client on its network without a token: every door is tried, nothing broken open."""
 
 import os
 import subprocess

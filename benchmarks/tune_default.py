@@ -1,4 +1,4 @@
-"""What does a trial cost that is run as Tune's own examples run it? A function, fresh actors, Tune's loggers."""
+"""A trial as Tune's own examples run it: a function, fresh actors, Tune's loggers."""
 
 import json
 import sys

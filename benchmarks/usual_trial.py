@@ -1,4 +1,4 @@
-"""How is a trial of prune-then-distill usually written? One function with plain torch, all of it for every trial.
+"""A prune-then-distill trial as usually written: one function in plain torch, all the work for every trial.
 
 The training loop is that of most repositories (`paper_style.py`), pruning that of `torch.nn.utils.prune`; networks,
 images, split, recipes and rounds are those of the specification.

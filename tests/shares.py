@@ -1,4 +1,4 @@
-"""Which process runs which tests where there are two? Files stay whole, and all that start Ray go to one of them."""
+"""The distribution of test files over two processes: whole files, all that start Ray in one process."""
 
 import re
 from functools import cache

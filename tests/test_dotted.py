@@ -1,4 +1,4 @@
-"""What does a dotted name mean, and what is said where it means nothing?"""
+"""Resolution of dotted names, and the errors for those that name nothing."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Do messages arrive as they were sent?"""
+"""Events arrive as they were sent."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Does a job arrive as it was sent, and when is a limit broken?"""
+"""A job arrives as it was sent, and its limits are checked."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the serial runner finish every job once, closing what is stopped?"""
+"""The serial runner finishes every job once, and closes what is stopped."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Does a whole trial tell all that its record needs, train nothing twice, and end in one outcome whatever happens?"""
+"""A whole trial reports all that its record needs, trains nothing twice, and ends in exactly one outcome."""
 
 from collections.abc import Generator
 from dataclasses import replace

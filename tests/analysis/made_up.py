@@ -1,4 +1,4 @@
-"""What do records of a study look like, without running one? Made-up records in the published format."""
+"""Synthetic study records in the published format, without running a study."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is said where no trial keeps the constraints?"""
+"""The report where no trial meets the constraints."""
 
 from dataclasses import replace
 from typing import Any

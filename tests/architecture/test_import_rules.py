@@ -1,4 +1,4 @@
-"""Do the rooms keep apart? The contracts of pyproject.toml, and the proof that each of them can break."""
+"""The import contracts of pyproject.toml hold, and each of them can break."""
 
 import shutil
 import subprocess

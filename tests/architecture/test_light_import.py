@@ -1,4 +1,4 @@
-"""Is `pdsearch --help` quick? It and `import pdsearch` load none of the heavy libraries."""
+"""`pdsearch --help` and `import pdsearch` load none of the heavy libraries."""
 
 import os
 import subprocess

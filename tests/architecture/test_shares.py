@@ -1,4 +1,4 @@
-"""Do two processes keep files whole and Ray in one of them? Asked of `make test`'s own command, on made-up tests."""
+"""`make test` gives each of its two processes whole files, and all that start Ray to one of them."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Is an entry hashed once, and again as soon as a file of it is another?"""
+"""An entry is hashed once, and again as soon as one of its files has changed."""
 
 import hashlib
 from collections.abc import Callable

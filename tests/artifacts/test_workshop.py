@@ -1,4 +1,4 @@
-"""Is what is being made left alone, and what nobody will finish removed?"""
+"""Drafts in progress are left alone, and abandoned ones are removed."""
 
 import multiprocessing
 import os

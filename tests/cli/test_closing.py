@@ -1,4 +1,4 @@
-"""What is a person told at the end of a run?"""
+"""The closing message of a run."""
 
 import io
 from collections.abc import Generator

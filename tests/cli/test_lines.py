@@ -1,4 +1,4 @@
-"""What stands in the log of a run?"""
+"""The log lines of a run."""
 
 import io
 import json

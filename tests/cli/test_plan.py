@@ -1,4 +1,4 @@
-"""Does `pdsearch plan` say what its figures are, to a person and to a program?"""
+"""`pdsearch plan` prints its figures with their meaning, as text and as JSON."""
 
 import json
 from pathlib import Path

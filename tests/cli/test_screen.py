@@ -1,4 +1,4 @@
-"""Does a person see what runs, how far it is, and what has ended?"""
+"""The live screen shows what runs, how far it is, and what has ended."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Are jobs, artifacts and epochs counted as a person would?"""
+"""Counts of jobs, artifacts and epochs shown during a run."""
 
 import time
 from dataclasses import replace

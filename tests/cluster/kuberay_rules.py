@@ -1,4 +1,4 @@
-"""What would KubeRay accept in our manifest, and we would not? Each rule says a sentence for a breach."""
+"""Rules for our manifest that KubeRay does not enforce itself; each breach is returned as a sentence."""
 
 import importlib.metadata
 import json

@@ -1,4 +1,4 @@
-"""What would Ray's cluster launcher accept in our files, and we would not? Each rule says a sentence for a breach."""
+"""Rules for cluster launcher files that Ray does not check itself; each breach is returned as a sentence."""
 
 import importlib.metadata
 import re

@@ -1,4 +1,4 @@
-"""Does each death of a worker count once, and is it forgiven by a step ahead and by nothing else?"""
+"""Each death of a worker counts once, and is forgiven only by a later training step."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Does a node that is not fit for trials say why, before it is given one?"""
+"""A node unfit for trials says why before it is given one."""
 
 import importlib.util
 import time

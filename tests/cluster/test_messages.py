@@ -1,4 +1,4 @@
-"""Does a batch end where the driver decides, and arrive as it was sent?"""
+"""Batches of messages end where the driver decides, and arrive as they were sent."""
 
 import time
 from collections.abc import Generator

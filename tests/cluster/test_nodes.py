@@ -1,4 +1,4 @@
-"""Does a search on several nodes outlive them, use those that join, and go on when its driver is lost?
+"""A search on several nodes survives losing them, uses nodes that join, and goes on after a lost driver.
 
 One cluster of real raylets on this machine for everything: a node takes longer to start than a test to run.
 """

@@ -1,4 +1,4 @@
-"""Is a node that is not fit named, with the error that says what to do?"""
+"""An unfit node is named, with the error that says what to do."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is a search on Ray the search in one process, and does it outlive its workers?"""
+"""A search on Ray gives the results of the serial one, and survives the death of its workers."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Does Tune start what the searcher gave it, where there is a worker, and end with the agenda?"""
+"""Tune starts what the searcher gave it wherever a worker is free, and ends with the agenda."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Does Tune get every job once, and does the agenda hear of its end once?"""
+"""Tune gets every job once, and the agenda hears of its end once."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Is the room of a cluster counted as Ray would fill it, node by node?"""
+"""The slots of a cluster are counted as Ray would fill them, node by node."""
 
 from typing import Any
 

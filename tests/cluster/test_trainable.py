@@ -1,4 +1,4 @@
-"""Does a worker run one job after another, leaving each properly?"""
+"""A worker runs one job after another, and closes each of them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Is it known of every trial whether it has a worker, a job and a slot, and forgotten when it ends?"""
+"""The worker, job and slot of every trial are tracked until it ends."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What does each shipped space cost? The table of search_spaces/README.md; run this module to write it."""
+"""The cost table of search_spaces/README.md, one row a shipped space; run this module to write it."""
 
 import re
 from pathlib import Path

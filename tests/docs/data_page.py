@@ -1,4 +1,4 @@
-"""What lists must docs/data.md hold? All sources and augmentations, by their registries; run this to write them."""
+"""The lists of docs/data.md: sources and augmentations, from their registries; run this module to write them."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""What do the pages of methods and losses say? What the registries say; run this module to write them."""
+"""The pages of methods and losses, written from the registries; run this module to write them."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Do the recipes of CONTRIBUTING.md work for somebody who follows them to the letter?"""
+"""The recipes of CONTRIBUTING.md work when followed to the letter."""
 
 import re
 import shutil

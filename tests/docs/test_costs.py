@@ -1,4 +1,4 @@
-"""Do the shipped spaces cost what their table says, and do the paper's say what the paper did?"""
+"""The shipped spaces cost what their table says, and the paper's spaces what the paper's schedule did."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the page on data name what there is, and are its examples right?"""
+"""The page on data names every source and augmentation, and its examples work."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Do the pages written from the registries say what the registries say?"""
+"""The pages written from the registries are up to date."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Does every reference on the page of verification exist, and is every method and loss on it?"""
+"""Every reference on the verification page exists, and every method and loss is on that page."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Do the commands that reproduce published figures run, end in time, go on, and say what differs?"""
+"""The commands that reproduce published figures run, end in time, resume, and say what differs."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Does the program do what it says, as a person starts it?"""
+"""The program as a person starts it, from the command line to its results."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Does a study on S3 do what one in a folder does, when its driver is killed and its machine is gone too?"""
+"""A study on S3 behaves as one in a folder when its driver is killed and its machine is lost."""
 
 import json
 import os

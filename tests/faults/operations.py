@@ -1,4 +1,4 @@
-"""What if the n-th operation on the storage fails, or the process dies there? Counted by Python's own audit events.
+"""Injection of a failure, or of the process's death, at the n-th storage operation, by Python's audit events.
 
 An audit hook sees every open, rename, link, removal and listing of the process, whoever asks for it; fsync and pwrite
 have no event and are wrapped. A hook cannot be taken out again, so all of this happens in forked children.

@@ -1,4 +1,4 @@
-"""How much of a trial is done twice after a kill, whichever stage it hit? One checkpoint interval of steps at most."""
+"""A kill at any stage of a trial repeats at most one checkpoint interval of steps."""
 
 from functools import partial
 from pathlib import Path

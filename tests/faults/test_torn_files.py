@@ -1,4 +1,4 @@
-"""Whichever file of a study is torn: does every verb end with its code of docs/exit_codes.md, and with one message?"""
+"""Whichever file of a study is torn, every command ends with its documented exit code and one message."""
 
 import inspect
 import io

@@ -1,4 +1,4 @@
-"""Where may a driver be killed? Before or after any of its writes: to the journal, or of a record."""
+"""Death of a driver before or after any one of its writes: to the journal, or of a record."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How are jobs handed out and their outcomes taken, and what ends a study early?"""
+"""Handing out jobs, taking their outcomes, and the limits that end a study early."""
 
 from collections.abc import Generator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does a baseline differ from its trial in one thing only?"""
+"""A baseline differs from its trial in one thing only."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Does the engine say what it chooses, and is it what it then does?"""
+"""The engine reports the choices it makes, and acts on them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Does a study's time add up over its runs?"""
+"""A study's time adds up over its runs."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which configurations are confirmed, with which pairs, and in which order?"""
+"""The configurations that are confirmed, their pairs, and the order of their jobs."""
 
 from dataclasses import replace
 

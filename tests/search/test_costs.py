@@ -1,4 +1,4 @@
-"""What does a trial need before its student is trained?"""
+"""What a trial needs before its student is trained."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Has a study in a database the promises of one in a journal? SQLite here; `benchmarks.postgres` asks PostgreSQL."""
+"""A study in a database keeps the promises of one in a journal; SQLite here, `benchmarks.postgres` elsewhere."""
 
 import sqlite3
 import sys

@@ -1,4 +1,4 @@
-"""Is what a study resolved once in every specification, and what are trials called?"""
+"""Every specification holds what the study resolved once, and trials have stable names."""
 
 from dataclasses import replace
 from pathlib import Path

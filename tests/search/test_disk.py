@@ -1,4 +1,4 @@
-"""How much will a study store? Nearly what it then does."""
+"""The estimate of what a study stores is close to what it then stores."""
 
 from pathlib import Path
 from typing import Any

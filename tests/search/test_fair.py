@@ -1,4 +1,4 @@
-"""Has the unpruned teacher as many trials as the median teacher, once it got what it is owed?"""
+"""The unpruned teacher is owed as many trials as the median pruned teacher has."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Is a journal that was torn anywhere in its last lines read again, and written on?"""
+"""A journal torn anywhere in its last lines is read again, and written on."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the ledger lose or repeat nothing, whatever is cut off?"""
+"""The ledger loses and repeats nothing, wherever it is cut off."""
 
 import json
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Are the jobs that nobody samples those that the space and the finished records name, each time the same?"""
+"""Jobs that are not sampled follow from the space and the finished records, each time the same."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is a study bound to the files of the code that its space names?"""
+"""A study is bound to the files of the code that its space names."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is done in which order, what does each phase hold, and what is left out?"""
+"""The phases of a study: their order, what each holds, and what is left out."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is a study's cost the one that the paper's schedule implies, and the one that a study then has?"""
+"""A study's planned cost is the one that the schedule implies, and the one that the study then has."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is `precision: auto` for a space? By device and by the size of its student; a named one is taken as it is."""
+"""`precision: auto` is resolved by device and size of the student; a named precision is kept."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What lies on disk of each trial, and does it ever change?"""
+"""The files of each trial on disk, and that finished ones never change."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Is every kind of trial of a space tried, each once, and a study refused that could not be trained?"""
+"""Every kind of trial of a space is rehearsed once, and a study that could not be trained is refused."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Does a search find good trials among real ones, and does stopping save epochs? A few replays of a recorded table."""
+"""Over a table of real trials a search finds good ones, and stopping saves epochs."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Is the sequence of points the one there would have been, however often the driver was killed?"""
+"""The sequence of sampled points is the same however often the driver is killed."""
 
 from contextlib import suppress
 from pathlib import Path

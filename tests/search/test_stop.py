@@ -1,4 +1,4 @@
-"""Which trials are stopped at a rung, and against whom do they compete?"""
+"""The trials stopped at a rung, and those they compete against."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Is a study opened by one driver, as what it was when it began, with all that it needs built first?"""
+"""A study is opened by one driver, unchanged since it began, with all that it needs built first."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Is every parameter sampled within its range, and only where its condition holds?"""
+"""Every parameter is sampled within its range, and only where its condition holds."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which dense teachers does a space name, and are those from outside checked before anything is trained?"""
+"""The dense teachers a space names, and the checks of external ones before anything is trained."""
 
 from pathlib import Path
 from typing import Any

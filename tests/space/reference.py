@@ -1,4 +1,4 @@
-"""What tables must docs/space.md hold? One for each section, by the schema; run this module to write them."""
+"""The tables of docs/space.md, one a section, from the schema; run this module to write them."""
 
 import re
 from functools import partial

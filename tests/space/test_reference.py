@@ -1,4 +1,4 @@
-"""Does docs/space.md name every key, and do its examples load?"""
+"""docs/space.md names every key, and its examples load."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""How many epochs were really trained, and not replayed or found?"""
+"""A count of the epochs really trained, without those replayed or found in the cache."""
 
 import pytest
 

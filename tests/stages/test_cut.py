@@ -1,4 +1,4 @@
-"""Does a round leave a smaller network where channels go, and zeros where weights go?"""
+"""A pruning round leaves a smaller network where channels go, and zeros where weights go."""
 
 from dataclasses import replace
 from pathlib import Path

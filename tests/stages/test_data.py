@@ -1,4 +1,4 @@
-"""Are the images decoded once for all workers, and the same for all?"""
+"""The images are decoded once for all workers, and are the same for all."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is a student trained once, found with its reports, and the same whatever was cached or cut off?"""
+"""A student is trained once, found with its reports, and the same whatever was cached or cut off."""
 
 from dataclasses import replace
 from pathlib import Path

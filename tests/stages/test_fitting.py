@@ -1,4 +1,4 @@
-"""Does a stage's training keep its progress under its own key, and count what it trains?"""
+"""A stage's training keeps its progress under its own key, and counts what it trains."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Do keys change with everything that affects a result, with nothing else, and never by accident?"""
+"""Keys change with everything that affects a result, with nothing else, and never by accident."""
 
 import json
 from collections.abc import Callable

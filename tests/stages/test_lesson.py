@@ -1,4 +1,4 @@
-"""Does each loss hear what it asks for, and is only the student handed on?"""
+"""Each loss gets what it asks for, and only the student is handed on."""
 
 from dataclasses import replace
 from typing import Any

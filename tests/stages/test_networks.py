@@ -1,4 +1,4 @@
-"""Is a network out of an artifact the one that went in, and measured on the images of its own split?"""
+"""A network loaded from an artifact is the one saved, and is measured on the images of its own split."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is an artifact made once, waited for while another makes it, and its lease given back whatever happens?"""
+"""An artifact is made once, others wait for it, and its lease is given back whatever happens."""
 
 from collections.abc import Generator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is what the teacher says stored once, and bit for bit what it says live?"""
+"""Teacher outputs are stored once, and equal the live ones bit for bit."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does a trial run code of the user's own, as it was when the study was opened and as no other?"""
+"""A trial runs a user's own code as it was when the study was opened, and no other version."""
 
 from dataclasses import replace
 

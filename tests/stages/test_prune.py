@@ -1,4 +1,4 @@
-"""Is every round pruned once, shared by the chains it is part of, and as sparse after recovery as before?"""
+"""Every round is pruned once, shared by the chains it is part of, and as sparse after recovery as before."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is what cannot be trained refused with a reason, and everything else let through?"""
+"""What cannot be trained is refused with a reason, and everything else is let through."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Do all outputs together stay within the limit, whoever wrote them?"""
+"""All stored outputs together stay within the limit, whoever wrote them."""
 
 from pathlib import Path
 

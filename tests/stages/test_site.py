@@ -1,4 +1,4 @@
-"""Does a worker keep what it loaded, within its bound?"""
+"""A worker keeps what it loaded, within its bound."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Does a student start from its own seed, and does a record know its shape and size?"""
+"""A student starts from its own seed, and its record holds its shape and size."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Is a dense teacher trained once, and the same wherever it is trained?"""
+"""A dense teacher is trained once, and is the same wherever it is trained."""
 
 from dataclasses import replace
 from pathlib import Path

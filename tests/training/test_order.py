@@ -1,4 +1,4 @@
-"""Does every image come once in an epoch, in an order of its own, and never alone in a batch?"""
+"""Every image comes once in an epoch, in an order of its own, and never alone in a batch."""
 
 import pytest
 import torch
