@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.apart import apart
+from benchmarks.distillation_setup import Scene, cifar_shaped, digits
 from benchmarks.harness import Result, Target, arguments, in_turns, show
-from benchmarks.scene import Scene, cifar_shaped, digits
+from benchmarks.own_process import apart
 from pdsearch.models import build, count_params
 from pdsearch.training import keep_freed_memory, resolve_precision
 

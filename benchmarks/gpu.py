@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.distillation_setup import Scene, cifar_shaped
 from benchmarks.harness import Result, arguments, in_turns, show
-from benchmarks.scene import Scene, cifar_shaped
 from pdsearch.training import EpochReport, resolve_precision
 
 __all__ = ["main"]

@@ -8,7 +8,7 @@ Source:
     mdistiller/engine/cfg.py (weights, temperature, warm-up), README (figures).
 """
 
-from benchmarks.boxed import Experiment, options, run
+from benchmarks.time_boxed import Experiment, options, run
 
 __all__ = ["EXPERIMENT", "main"]
 

@@ -52,7 +52,7 @@ def ours(trials: int, reports: int) -> dict[str, float]:
             open_study(searched, clock) as study,
             session(cpu=1, gpu=0, workers=2, verbose=False) as here,
         ):
-            from benchmarks.played import Played  # ray.tune reads its environment when it is imported
+            from benchmarks.scripted_workers import Played  # ray.tune reads its environment on import
             from pdsearch.cluster import runner
 
             runner.run(

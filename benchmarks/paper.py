@@ -7,7 +7,7 @@ The student alone, the unpruned teacher and teachers pruned to 36, 59 and 79 %, 
 says, paired by seed. `--share` shortens every schedule; 1 is the paper's.
 """
 
-from benchmarks.boxed import Experiment, options, run
+from benchmarks.time_boxed import Experiment, options, run
 
 __all__ = ["EXPERIMENT", "main"]
 

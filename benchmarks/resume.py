@@ -53,7 +53,7 @@ def go_on(folder: Path) -> None:
         open_study(searched, First()) as study,
         session(cpu=1, gpu=0, workers=2, verbose=False) as here,
     ):
-        from benchmarks.played import Played  # ray.tune reads its environment when it is imported
+        from benchmarks.scripted_workers import Played  # ray.tune reads its environment when it is imported
         from pdsearch.cluster import runner
 
         runner.run(

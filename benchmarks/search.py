@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.at_first import optuna_alone, searched, tune_naively
 from benchmarks.harness import Result, Target, arguments, show
+from benchmarks.naive_search import optuna_alone, searched, tune_naively
 from benchmarks.scripted import Silent
 from pdsearch.events import Outcome
 from pdsearch.space import Space

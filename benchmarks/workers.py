@@ -57,7 +57,7 @@ def search(searched: Space, *, address: str | None, workers: int | None) -> Outc
             verbose=False,
         ) as here,
     ):
-        from benchmarks.played import Waiting  # ray.tune reads its environment when it is imported
+        from benchmarks.scripted_workers import Waiting  # ray.tune reads its environment when it is imported
         from pdsearch.cluster import runner
 
         runner.run(

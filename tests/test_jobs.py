@@ -7,7 +7,7 @@ import pytest
 
 from pdsearch.jobs import Job, job_from_json, job_to_json
 from pdsearch.objectives import Constraint
-from tests.search.played import ledger, searching, space
+from tests.search.scripted_trials import ledger, searching, space
 from tests.stages.digits import ALONE, SPEC, job, pruned
 
 WHOLE = job(

@@ -1,7 +1,7 @@
 """Every figure looks the same, and a trial that was stopped early looks like no other."""
 
 from pdsearch.analysis.drawing import coloured, drawn, points, searched
-from tests.analysis.made_up import record, study
+from tests.analysis.synthetic_studies import record, study
 
 
 def test_dots_of_stopped_trials_are_hollow() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pdsearch.analysis import rank_teachers, show_gain
 from pdsearch.records import Broken
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 
 
 def _text(records: list[dict[str, Any]]) -> str:

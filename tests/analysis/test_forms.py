@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pdsearch.analysis import Ranking, as_csv, as_json, as_markdown, as_table, rank_teachers
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
 
 

@@ -14,7 +14,7 @@ from pdsearch.analysis import (
     front_as_table,
     pareto_front,
 )
-from tests.analysis.made_up import study
+from tests.analysis.synthetic_studies import study
 from tests.analysis.test_pareto import OBJECTIVES, _trials
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pdsearch.analysis.gains import all_gains, gain_over_config, gain_over_group
 from pdsearch.analysis.groups import Group, confirmed_groups
-from tests.analysis.made_up import confirmed, study
+from tests.analysis.synthetic_studies import confirmed, study
 
 
 def _groups(*records: dict[str, Any]) -> dict[str | None, Group]:

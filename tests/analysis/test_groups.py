@@ -4,7 +4,7 @@ import pytest
 
 from pdsearch.analysis.groups import confirmed_groups, role_of, search_trials, units
 from pdsearch.objectives import Aims
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 
 
 def test_only_complete_confirmation_counts() -> None:

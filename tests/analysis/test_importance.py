@@ -7,7 +7,7 @@ import pytest
 
 from pdsearch.analysis.importance import importances
 from pdsearch.analysis.row import Row
-from tests.analysis.made_up import record, row_of
+from tests.analysis.synthetic_studies import record, row_of
 
 
 def rows(count: int, *, noise: float = 0.0, effect: float = 0.2) -> list[Row]:

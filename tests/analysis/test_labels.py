@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis import rank_teachers
-from tests.analysis.made_up import confirmed, study
+from tests.analysis.synthetic_studies import confirmed, study
 
 
 def _with(records: list[dict[str, Any]], config: str, **teacher: str) -> list[dict[str, Any]]:

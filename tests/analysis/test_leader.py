@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis import Leader, as_json, as_table, rank_teachers
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 
 BASE = [0.60, 0.61, 0.63]
 ALIKE = "same student, temperature, seeds"

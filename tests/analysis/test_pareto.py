@@ -4,7 +4,7 @@ import pytest
 
 from pdsearch.analysis import front, pareto_front
 from pdsearch.errors import ConfigError
-from tests.analysis.made_up import record, study
+from tests.analysis.synthetic_studies import record, study
 
 OBJECTIVES = [
     {"metric": "student.val_accuracy", "goal": "maximize"},

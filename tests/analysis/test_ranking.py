@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis import Ranked, Ranking, as_table, rank_teachers
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 
 # Students of three teachers and alone, seeds 0, 1, 2. The unpruned teacher's own best temperature is 8.
 RECORDS = [

@@ -7,7 +7,7 @@ import pytest
 
 from pdsearch.analysis import Study, rank_teachers, show_estimate
 from pdsearch.analysis.report import as_html
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 
 RECORDS = [
     *confirmed("magnitude", [0.70, 0.72, 0.74], test=-0.01),

@@ -5,7 +5,7 @@ import pytest
 from pdsearch.analysis import pareto_front, rank_teachers
 from pdsearch.analysis.importance import Importance, Importances
 from pdsearch.analysis.result_figures import front_figure, importance_figure, intervals
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_report import OBJECTIVES, RECORDS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.analysis.made_up import record, row_of
+from tests.analysis.synthetic_studies import record, row_of
 
 
 def test_a_student_alone_has_no_teacher() -> None:

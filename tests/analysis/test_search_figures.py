@@ -3,7 +3,7 @@
 import pytest
 
 from pdsearch.analysis.search_figures import by_parameter, by_sparsity, history
-from tests.analysis.made_up import record, study
+from tests.analysis.synthetic_studies import record, study
 from tests.analysis.test_report import RECORDS
 
 ROWS = study(RECORDS).rows

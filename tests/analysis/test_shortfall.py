@@ -5,7 +5,7 @@ from typing import Any
 
 from pdsearch.analysis import Study, rank_teachers
 from pdsearch.analysis.shortfall import nearest_trial, shortfall
-from tests.analysis import made_up
+from tests.analysis import synthetic_studies as made_up
 
 LIMITED = {"objectives": [], "constraints": ["student.val_accuracy >= 0.9"]}
 

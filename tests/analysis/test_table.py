@@ -12,7 +12,7 @@ from pdsearch.analysis import rank_teachers, read_study, write_parquet
 from pdsearch.analysis.table import columns
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
-from tests.analysis.made_up import confirmed, record, write_study
+from tests.analysis.synthetic_studies import confirmed, record, write_study
 
 RECORDS = [
     *confirmed("magnitude", [0.7, 0.8]),
@@ -86,7 +86,7 @@ def test_a_torn_description_is_told(tmp_path: Path, content: str) -> None:
 
 def test_setting_ignores_seeds_and_places_only() -> None:
     def setting(**changes: float) -> str:
-        from tests.analysis.made_up import study
+        from tests.analysis.synthetic_studies import study
 
         return study([record("magnitude", 0.5, **changes)]).rows[0].setting  # type: ignore[arg-type]
 

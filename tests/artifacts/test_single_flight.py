@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Store, building, stage_key
-from tests.artifacts.built import get_or_build
+from tests.artifacts.get_or_build import get_or_build
 from tests.patient import PATIENCE_S, until
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
@@ -20,7 +20,7 @@ BUILDER = """
 import os, sys, time
 from pathlib import Path
 from pdsearch.artifacts import Store
-from tests.artifacts.built import get_or_build
+from tests.artifacts.get_or_build import get_or_build
 
 root, slow = Path(sys.argv[1]), sys.argv[2] == "slow"
 

@@ -16,7 +16,7 @@ from pdsearch.artifacts import Entry, Store, stage_key
 from pdsearch.artifacts.manifest import CorruptError, Manifest, read_manifest
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Json
-from tests.artifacts.built import get_or_build
+from tests.artifacts.get_or_build import get_or_build
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
 OTHER = stage_key("teacher", 2, fields=None, upstream={})

@@ -5,7 +5,7 @@ import pytest
 
 from pdsearch.artifacts import Store, hold
 from pdsearch.cli.main import main
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
 __all__ = ["root"]

@@ -17,7 +17,7 @@ from pdsearch.jobs import Job
 from pdsearch.records import read_finished
 from pdsearch.search.records import Live
 from pdsearch.search.study import open_study
-from tests.search.played import Script, play, space, whole
+from tests.search.scripted_trials import Script, play, space, whole
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = whole, **sections: Any) -> str:
@@ -113,7 +113,7 @@ def test_what_an_older_version_called_complete_is_not_the_best_where_it_breaks_a
     objectives, constraints = [{"metric": "student.params"}], ["student.val_accuracy >= 0.75"]
     with pytest.MonkeyPatch.context() as older:
         older.setattr(Live, "settled", lambda _, outcome: outcome)
-        older.setattr("tests.search.played.accuracy", lambda job: 0.9 if job.spec.prune else 0.42)
+        older.setattr("tests.search.scripted_trials.accuracy", lambda job: 0.9 if job.spec.prune else 0.42)
         words = told(tmp_path, capsys, objectives=objectives, constraints=constraints)
     records = read_finished(tmp_path / "small" / "trials", {}).found.values()
     assert {record.state for record in records} == {"complete"}

@@ -11,7 +11,7 @@ import pytest
 from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.tally import describe
 from pdsearch.events import Progress, Report
-from tests.cli.played import show
+from tests.cli.scripted_run import show
 from tests.stages.digits import DENSE, job
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "run_lines.txt"

@@ -5,7 +5,7 @@ import pytest
 
 from pdsearch.cli.outcome import nothing_came
 from pdsearch.errors import FailureLimitError, TrialError
-from tests.search.played import space
+from tests.search.scripted_trials import space
 from tests.trial_records import finished
 
 ALL = {"val_fraction": 0.0, "source": "digits", "subset": 100}

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.search.test_retry import run_failing
 

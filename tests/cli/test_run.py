@@ -15,7 +15,7 @@ from pdsearch.driver import _serially
 from pdsearch.errors import ConfigError
 from pdsearch.signals import Stop
 from pdsearch.space import Space
-from tests.search.played import space
+from tests.search.scripted_trials import space
 
 SPACE_FILE = """\
 data: {source: digits, subset: 100}

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pdsearch.cli.screen import Screen
 from pdsearch.events import Progress, Report
-from tests.cli.played import show
+from tests.cli.scripted_run import show
 from tests.stages.digits import SPEC, job
 
 

@@ -8,7 +8,7 @@ import pytest
 from pdsearch.cli.tally import Tally, describe, duration, ending
 from pdsearch.events import Outcome
 from pdsearch.trial_record import TrialRecord
-from tests.cli.played import record, show
+from tests.cli.scripted_run import record, show
 from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job, pruned
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
 __all__ = ["root"]

@@ -17,7 +17,7 @@ from pdsearch.jobs import Job
 from pdsearch.search.study import open_study
 from pdsearch.space import Resources, Space, parse
 from pdsearch.trial_record import TrialRecord
-from tests.search.played import Watching
+from tests.search.scripted_trials import Watching
 from tests.stages.digits import ALONE, RECIPE, distilled, job, run, site, stored
 from tests.stages.given import Given
 

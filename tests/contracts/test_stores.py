@@ -13,7 +13,7 @@ from pdsearch.errors import StorageError
 from pdsearch.specs import Json
 from pdsearch.storage import Place, Remote, place
 from pdsearch.storage.objects import objects_at
-from tests.artifacts.built import get_or_build
+from tests.artifacts.get_or_build import get_or_build
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
 OTHER = stage_key("teacher", 2, fields=None, upstream={})

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from pdsearch.trial_record import record_to_json
 from tests.architecture.tree import ROOT
-from tests.search.played import ledger, run_one, space
+from tests.search.scripted_trials import ledger, run_one, space
 
 
 def test_every_field_of_a_record_is_described(tmp_path: Path) -> None:

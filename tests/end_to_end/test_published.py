@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import mdistiller, paper
-from benchmarks.boxed import SPACES, Experiment, options, run, shortened
+from benchmarks.time_boxed import SPACES, Experiment, options, run, shortened
 from pdsearch.space import load
 
 SECONDS = replace(

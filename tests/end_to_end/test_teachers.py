@@ -12,7 +12,7 @@ from pdsearch.artifacts import open_store
 from pdsearch.models import build
 from pdsearch.search.study import open_study
 from pdsearch.stages.site import Site
-from tests.search.played import DOCUMENT, Watching, searching, space
+from tests.search.scripted_trials import DOCUMENT, Watching, searching, space
 
 RECIPE = {"epochs": 2, "lr": 0.05, "batch_size": 16}
 PARTS: dict[str, Any] = {

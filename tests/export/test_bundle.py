@@ -15,7 +15,7 @@ from pdsearch.export import export_study, load_preprocess, load_student, read_ca
 from pdsearch.export.student import STUDENT_FILE
 from pdsearch.records import write_once
 from pdsearch.space import load
-from tests.analysis.made_up import record, write_study
+from tests.analysis.synthetic_studies import record, write_study
 from tests.export.conftest import run
 
 NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]

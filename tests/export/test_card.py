@@ -11,7 +11,7 @@ from pdsearch.analysis import Ranking, rank_teachers
 from pdsearch.export import Card, model_card
 from pdsearch.export.needs import Needs
 from pdsearch.models import build
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
 from tests.own_code import Author, author
 

@@ -23,7 +23,7 @@ from pdsearch.invariants import check_invariants
 from pdsearch.jobs import Job
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study
-from tests.faults import world
+from tests.faults import scripted_study as world
 
 CRASHES = 1000
 

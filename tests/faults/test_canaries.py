@@ -22,7 +22,7 @@ from pdsearch.models.weights import read_weights
 from pdsearch.space import load, parse
 from pdsearch.training.checkpoint import Checkpoint
 from tests.end_to_end.program import environment
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.space.documents import document
 

@@ -7,7 +7,7 @@ import pytest
 
 from pdsearch.invariants import check_invariants
 from pdsearch.space import Space
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.operations import DIE, DIED, FAIL, FULL, TEAR, Hazard, in_child
 
 OK, REFUSED, NO_SPACE = 0, 74, 75

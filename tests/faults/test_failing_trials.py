@@ -19,7 +19,7 @@ from pdsearch.jobs import refusal, refused_by
 from pdsearch.search.study import open_study
 from pdsearch.stages.site import Site
 from pdsearch.trial import run_job
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.on_disk import on_disk
 from tests.stages.digits import ALONE, SPEC, job, run, site
 

@@ -16,7 +16,7 @@ from pdsearch.invariants import check_invariants
 from pdsearch.records import read_asked, read_finished
 from pdsearch.search.study import open_study
 from pdsearch.space import load
-from tests.faults.world import Silent
+from tests.faults.scripted_study import Silent
 
 FOLDER = Path(__file__).parent / "format_1"
 RANKED = [

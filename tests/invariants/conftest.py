@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
 __all__ = ["root"]

@@ -6,7 +6,7 @@ from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError
 from pdsearch.invariants import check_invariants
 from pdsearch.search.study import open_study
-from tests.faults import world
+from tests.faults import scripted_study as world
 
 
 def test_a_finished_study_is_as_it_must_be(study: Path) -> None:

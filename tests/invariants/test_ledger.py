@@ -4,7 +4,7 @@ import pytest
 
 from pdsearch.invariants import check_invariants
 from pdsearch.search.records import Records
-from tests.faults import world
+from tests.faults import scripted_study as world
 
 
 def rules(study: Path) -> set[str]:

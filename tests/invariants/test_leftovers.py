@@ -6,7 +6,7 @@ import pytest
 
 from pdsearch.artifacts import draft_name
 from pdsearch.invariants import check_invariants
-from tests.faults import world
+from tests.faults import scripted_study as world
 
 
 def _leave(area: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdsearch.analysis import front, holm, rank_teachers
-from tests.analysis.made_up import confirmed, record, study
+from tests.analysis.synthetic_studies import confirmed, record, study
 
 METHODS = ("magnitude", "taylor", "snip", None, "alone")
 accuracies = st.integers(0, 1000).map(lambda n: n / 1000)

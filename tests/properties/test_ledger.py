@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job
 from tests.search.killing import Killed, kill_at
-from tests.search.played import ledger, outcome, ready, reports, searching, space
+from tests.search.scripted_trials import ledger, outcome, ready, reports, searching, space
 
 STATES = {"complete": "COMPLETE", "stopped": "PRUNED", "infeasible": "PRUNED", "failed": "FAIL"}
 

@@ -11,7 +11,7 @@ from pdsearch.analysis.row import measured
 from pdsearch.objectives import Aims, Constraint, Objective, weighed
 from pdsearch.search.confirm import finalists, leaders
 from pdsearch.trial_record import TrialRecord, read_record
-from tests.analysis import made_up
+from tests.analysis import synthetic_studies as made_up
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"
 METHODS = ("magnitude", "taylor", "snip", None)

@@ -9,7 +9,7 @@ from pdsearch.errors import StudyHeldError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job
 from pdsearch.search.study import open_study
-from tests.search.played import Watching, failing, play, ready, reports, run, searching, space, whole
+from tests.search.scripted_trials import Watching, failing, play, ready, reports, run, searching, space, whole
 
 
 def test_baselines_and_confirmation_are_never_stopped(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pdsearch.search.choices import choices
 from pdsearch.search.precision import Precision
 from pdsearch.space import parse
 from pdsearch.stages.site import Site
-from tests.search.played import DOCUMENT
+from tests.search.scripted_trials import DOCUMENT
 
 FP32 = Precision("fp32", "auto: this CPU has no instructions for bf16")
 

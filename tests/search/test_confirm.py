@@ -12,7 +12,7 @@ from pdsearch.search.teachers import dense_jobs
 from pdsearch.specs import StudentSpec
 from pdsearch.stages.keys import teacher_config
 from pdsearch.trial_record import State, StudentFacts, TrialRecord
-from tests.search.played import DESCRIBE, ledger, run_one, searching, space
+from tests.search.scripted_trials import DESCRIBE, ledger, run_one, searching, space
 from tests.trial_records import reports
 
 VALUE = "student.val_accuracy"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pdsearch.search.listed import Listed
 from pdsearch.search.records import Records
-from tests.search.played import DESCRIBE, ledger, run_one, space
+from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
 from tests.trial_records import finished
 
 

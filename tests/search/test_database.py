@@ -16,7 +16,7 @@ from pdsearch.search.database import Database
 from pdsearch.search.study import open_study
 from pdsearch.space import Space
 from pdsearch.space.ledger_url import read_ledger_url
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.search.test_restore import told
 

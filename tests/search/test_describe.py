@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pdsearch.search.describe import Description, versions
-from tests.search.played import space
+from tests.search.scripted_trials import space
 
 
 def test_fingerprint_and_precision_are_filled_in_and_nothing_else(tmp_path: Path) -> None:

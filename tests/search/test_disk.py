@@ -16,7 +16,7 @@ from pdsearch.search.study import open_study
 from pdsearch.space import Space, parse
 from pdsearch.specs import DataSpec
 from pdsearch.stages.site import Site
-from tests.search.played import DOCUMENT, Watching
+from tests.search.scripted_trials import DOCUMENT, Watching
 
 PARTS: dict[str, Any] = {**DOCUMENT, "confirm": "off", "precision": "fp32", "search": {"trials": 8}}
 IMAGES = Images(10, 1, 8, 100, 360)

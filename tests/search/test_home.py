@@ -10,7 +10,7 @@ from pdsearch.search.journal import DamagedError
 from pdsearch.search.look import look
 from pdsearch.search.retry import retry_failed
 from pdsearch.search.study import open_study
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.search.test_retry import run_failing
 

@@ -11,7 +11,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.search.identity import identify
 from pdsearch.search.own_code import own_code
 from tests.own_code import Author, author
-from tests.search.played import DESCRIBE, DOCUMENT, searching, space
+from tests.search.scripted_trials import DESCRIBE, DOCUMENT, searching, space
 
 __all__ = ["author"]
 

@@ -14,7 +14,7 @@ from pdsearch.search.images import prepare_images
 from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
 from tests.data.layouts import laid_out, pixels, png
-from tests.search.played import Watching, play, space, whole
+from tests.search.scripted_trials import Watching, play, space, whole
 from tests.stages.digits import SPEC, site
 
 

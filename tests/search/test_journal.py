@@ -6,7 +6,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from pdsearch.search.journal import open_journal
-from tests.search.played import ledger, run_one, space
+from tests.search.scripted_trials import ledger, run_one, space
 
 LINES = 2
 

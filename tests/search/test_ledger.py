@@ -13,7 +13,7 @@ from pdsearch.events import Event, Outcome, Report
 from pdsearch.jobs import Job
 from pdsearch.search.ledger import Ledger
 from pdsearch.trial_record import record_to_json
-from tests.search.played import (
+from tests.search.scripted_trials import (
     DOCUMENT,
     accuracy,
     failing,

@@ -8,7 +8,7 @@ import pytest
 
 from pdsearch.search.listed import Listed
 from pdsearch.search.records import Records
-from tests.search.played import DESCRIBE, ledger, run_one, space
+from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
 
 CONFIRM = {"teachers": 2, "seeds": 2}
 

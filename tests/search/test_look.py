@@ -6,7 +6,7 @@ from pdsearch.errors import StorageError
 from pdsearch.search.home import JournalHome
 from pdsearch.search.look import look
 from pdsearch.search.study import open_study
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
 __all__ = ["root"]

@@ -15,7 +15,7 @@ from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.stages.own_code import check_own_code
 from pdsearch.trial_record import StudentFacts
 from tests.own_code import Author, author
-from tests.search.played import DOCUMENT, Watching, space
+from tests.search.scripted_trials import DOCUMENT, Watching, space
 from tests.trial_records import finished
 
 __all__ = ["author"]

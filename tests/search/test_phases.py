@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.search.study import open_study
-from tests.search.played import Watching, play, play_one, run, searching, space, unmeasured
+from tests.search.scripted_trials import Watching, play, play_one, run, searching, space, unmeasured
 
 
 def kinds(watching: Watching) -> list[str]:

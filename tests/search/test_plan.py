@@ -14,7 +14,7 @@ from pdsearch.search.plan import Phase, Plan, plan
 from pdsearch.search.study import open_study
 from pdsearch.space import parse
 from pdsearch.stages.site import Site
-from tests.search.played import Watching
+from tests.search.scripted_trials import Watching
 
 PAPER: dict[str, Any] = {
     "data": {"source": "digits"},

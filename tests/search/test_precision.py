@@ -16,7 +16,7 @@ from pdsearch.space import parse
 from pdsearch.stages.rehearsal import Untrained
 from pdsearch.training import engine
 from tests.own_code import Author, author
-from tests.search.played import DOCUMENT, Watching
+from tests.search.scripted_trials import DOCUMENT, Watching
 
 __all__ = ["author"]
 

@@ -7,7 +7,7 @@ import pytest
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.search import preflight
 from pdsearch.search.preflight import crowd, room
-from tests.faults import world
+from tests.faults import scripted_study as world
 
 
 def free(monkeypatch: pytest.MonkeyPatch, count: float) -> None:

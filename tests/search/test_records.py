@@ -12,7 +12,7 @@ from pdsearch.events import Event, Outcome, Progress, Report
 from pdsearch.jobs import Job
 from pdsearch.search.records import Live, Records
 from pdsearch.trial_record import record_to_json
-from tests.search.played import DESCRIBE, ledger, outcome, ready, reports, space
+from tests.search.scripted_trials import DESCRIBE, ledger, outcome, ready, reports, space
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.search import rehearsals
 from pdsearch.search.study import open_study
 from pdsearch.specs import TrialSpec
-from tests.search.played import DOCUMENT, Watching, space
+from tests.search.scripted_trials import DOCUMENT, Watching, space
 
 Tried = dict[str, list[TrialSpec]]
 

@@ -12,7 +12,7 @@ from pdsearch.search.records import Records
 from pdsearch.search.restore import differences
 from pdsearch.search.study import open_study
 from pdsearch.space import Space
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
 __all__ = ["root"]

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 from pdsearch.search.retell import agrees, as_interrupted, as_trial
 from pdsearch.search.told import INTERRUPTED
 from pdsearch.trial_record import TrialRecord
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.trial_records import asked, finished, reports
 
 SPACE = world.space(Path("/nowhere"))

@@ -12,9 +12,9 @@ from pdsearch.records import read_finished
 from pdsearch.search.retry import MOST_TRIES, deserves_another_try, retry_failed, stays_failed
 from pdsearch.search.retry import failed as still_failed
 from pdsearch.search.study import open_study
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
-from tests.search.played import play, play_one, searching, space
+from tests.search.scripted_trials import play, play_one, searching, space
 
 __all__ = ["root"]
 

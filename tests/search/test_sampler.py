@@ -17,7 +17,7 @@ from pdsearch.search.sampler import check_sampler, made
 from pdsearch.search.suggest import suggest
 from pdsearch.specs import derive_seed
 from tests.search.killing import Killed, kill_at
-from tests.search.played import ledger, run_one, searching, space
+from tests.search.scripted_trials import ledger, run_one, searching, space
 
 TRIALS = 5
 

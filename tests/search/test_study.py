@@ -14,7 +14,7 @@ from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
-from tests.search.played import DOCUMENT, Watching, play, searching, space
+from tests.search.scripted_trials import DOCUMENT, Watching, play, searching, space
 
 
 def begin(folder: Path, **sections: Any) -> None:

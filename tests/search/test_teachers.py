@@ -10,7 +10,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models import build, file_hash
 from pdsearch.search.study import open_study
 from pdsearch.search.teachers import checkpoints, teacher_jobs
-from tests.search.played import DESCRIBE, DOCUMENT, Watching, play, space
+from tests.search.scripted_trials import DESCRIBE, DOCUMENT, Watching, play, space
 
 
 def weights(path: Path, seed: int = 0, classes: int = 10) -> str:

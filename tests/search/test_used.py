@@ -7,7 +7,7 @@ from pdsearch.search.study import open_study
 from pdsearch.search.used import drivers, used
 from pdsearch.stages import keys
 from pdsearch.studies import studies
-from tests.faults import world
+from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
 __all__ = ["root"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.by_hand import ByHand
+from benchmarks.minimal_loop import ByHand
 from benchmarks.paper_style import PaperStyle, Pictures
 from pdsearch.artifacts import Store
 from pdsearch.data import Dataset, Split, prepare
