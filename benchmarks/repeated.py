@@ -1,6 +1,6 @@
 """Training repeated when a worker is killed: SIGKILL to one of two workers on Ray, at drawn moments.
 
-A student of the user's own (`counted.py`) notes every step it trains. When another worker goes on with a killed trial,
+A user's own student (`counting_student.py`) notes every step it trains. When another worker resumes a killed trial,
 the number of its first step says which of the dead worker's steps are trained again; their time is what the kill cost.
 Epochs last about as long as a checkpoint's interval, so that most go on from the middle of one. The promise: 10 s and
 one step. The time until somebody goes on is told apart: nothing is trained twice in it.
@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks import counted
+from benchmarks import counting_student as counted
 from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.kills import START_S, within, workers_of
 from benchmarks.program import Program, wait
@@ -33,7 +33,7 @@ SPACE = """
 study: killed
 data: {source: digits, val_fraction: 0.2}
 teacher: {model: convnet_s, seed: 0}
-student: {model: "counted:Counted"}
+student: {model: "counting_student:Counted"}
 train:
   teacher: {epochs: 1, lr: 0.05}
   distill: {epochs: 4, lr: 0.01, batch_size: 2}

@@ -1,4 +1,4 @@
-"""A place that is known to be a folder."""
+"""Conversion of a storage place to the local folder that it is."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How long a test waits for what must come: as long as a machine needs that runs fifteen other programs."""
+"""Waiting for a condition in tests, with limits that hold on a busy machine."""
 
 import time
 from collections.abc import Callable
