@@ -152,8 +152,10 @@ def test_a_job_that_no_worker_starts_is_done_by_the_next_that_does(
         "second": "complete",
     }
     assert len([*tmp_path.glob("tried-*")]) == 2
-    assert any("could not start" in text for text in said)
-    assert said[0].endswith("FileNotFoundError: its folder was removed")
+    told = next(
+        text for text in said if "could not start" in text
+    )  # On a busy machine a worker is waited for first.
+    assert told.endswith("FileNotFoundError: its folder was removed")
 
 
 def test_a_worker_that_ray_ended_for_want_of_memory_is_a_death_and_not_the_end_of_the_run(
