@@ -1,5 +1,6 @@
 """A finished trial as one row: its columns and what they mean."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,16 @@ from typing import Any
 
 from pdsearch.codec import encode
 from pdsearch.objectives import Aims
-from pdsearch.specs import Json, canonical_json, digest
+from pdsearch.specs import (
+    DataSpec,
+    DistillSpec,
+    Json,
+    PruneSpec,
+    StudentSpec,
+    TeacherSpec,
+    canonical_json,
+    digest,
+)
 from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Row", "measured", "row_from_record"]
@@ -15,6 +25,16 @@ __all__ = ["Row", "measured", "row_from_record"]
 _NONE = Aims()
 _SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}
 _LOCATED = {"data": ("source", "root")}
+_NEUTRAL = {
+    name: {f.name: encode(f.metadata["neutral"]) for f in dataclasses.fields(kind) if "neutral" in f.metadata}
+    for name, kind in {
+        "data": DataSpec,
+        "teacher": TeacherSpec,
+        "prune": PruneSpec,
+        "student": StudentSpec,
+        "distill": DistillSpec,
+    }.items()
+}
 
 
 def column(doc: str) -> Any:
@@ -105,11 +125,18 @@ def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
 
 
 def setting_of(spec: Mapping[str, Any]) -> str:
-    """Return the hash of a configuration without seeds and places."""
+    """Return the hash of a configuration without seeds and places.
+
+    A field at its neutral value is no part of it: a table stays the same when a spec gets another field.
+    """
     kept: dict[str, Json] = {}
     for name, value in spec.items():
-        dropped = (*_SEEDS.get(name, ()), *_LOCATED.get(name, ()))
-        kept[name] = {k: v for k, v in value.items() if k not in dropped} if dropped else value
+        dropped, neutral = (*_SEEDS.get(name, ()), *_LOCATED.get(name, ())), _NEUTRAL.get(name, {})
+        if isinstance(value, dict):
+            value = {
+                k: v for k, v in value.items() if k not in dropped and (k not in neutral or v != neutral[k])
+            }
+        kept[name] = value
     return digest(kept)
 
 
