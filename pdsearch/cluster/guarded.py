@@ -1,6 +1,5 @@
-"""The agenda as Tune may see it: an error that a person is to act on ends the run, and waits until Tune has ended."""
+"""The agenda as Tune may see it: any error of it ends the run, and waits until Tune has ended."""
 
-from pdsearch.errors import PdsearchError
 from pdsearch.events import Event, Outcome
 from pdsearch.jobs import Job, Work
 
@@ -8,7 +7,9 @@ __all__ = ["Guarded"]
 
 
 class Guarded:
-    """Work that raises nothing a person can act on: after such an error it has no jobs left and stops what runs.
+    """Work that raises nothing: after an error it has no jobs left and stops what runs.
+
+    Tune would wrap an error in its own, or go on with trials that nobody hears.
 
     Args:
         work: The agenda.
@@ -19,9 +20,9 @@ class Guarded:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self.error: PdsearchError | None = None
+        self.error: Exception | None = None
 
-    def give_up(self, error: PdsearchError) -> None:
+    def give_up(self, error: Exception) -> None:
         """End the run with an error; the first one counts."""
         self.error = self.error or error
 
@@ -40,7 +41,7 @@ class Guarded:
         if self.error is None:
             try:
                 return self._work.next()
-            except PdsearchError as error:
+            except Exception as error:
                 self.error = error
         return None
 
@@ -49,7 +50,7 @@ class Guarded:
         if self.error is None:
             try:
                 return self._work.tell(job, event)
-            except PdsearchError as error:
+            except Exception as error:
                 self.error = error
         return True
 
@@ -58,5 +59,5 @@ class Guarded:
         if self.error is None:
             try:
                 self._work.finish(job, outcome)
-            except PdsearchError as error:
+            except Exception as error:
                 self.error = error

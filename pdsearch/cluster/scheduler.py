@@ -91,9 +91,14 @@ def reason_of(trial: Trial) -> str:
         text = Path(file).read_text(errors="replace") if file else ""
     except OSError:
         text = ""
-    # Tune's heading, then an exception: of one with a traceback its last line, of another one what is not a table.
+    # Tune's heading, then an exception: of one with a traceback the last line that is not indented (below it a hint may
+    # stand), of another one what is not a table.
     lines = [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]
     traced = any(line.lstrip().startswith(("Traceback", "File ")) for line in lines)
-    told = lines[-1:] if traced else [line for line in lines if not line.startswith("\t")]
+    told = (
+        [line for line in lines if not line[0].isspace()][-1:]
+        if traced
+        else [line for line in lines if not line.startswith("\t")]
+    )
     reason = " ".join(" ".join(told).split())
     return reason[:_LONGEST_REASON] or "Ray gave no reason"

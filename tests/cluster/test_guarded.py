@@ -10,10 +10,13 @@ JOBS = [job(distilled(ALONE, seed=n), id=f"job-{n}") for n in range(2)]
 FULL = StorageFullError("no space is left")
 
 
+@pytest.mark.parametrize("error", [FULL, KeyError("a defect")], ids=["refusal", "defect"])
 @pytest.mark.parametrize("method", ["next", "tell", "finish"])
-def test_a_refusal_is_kept_and_ends_the_work(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_kept_and_ends_the_work(
+    method: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
-        raise FULL
+        raise error
 
     guarded = Guarded(Given(list(JOBS)))
     first = guarded.next()
@@ -23,7 +26,7 @@ def test_a_refusal_is_kept_and_ends_the_work(method: str, monkeypatch: pytest.Mo
     guarded.tell(first, Report(1, 2, 0.5, 1.0))
     guarded.finish(first, Outcome("complete"))
     assert guarded.next() is None
-    assert guarded.error is FULL
+    assert guarded.error is error
     assert guarded.done
     assert guarded.tell(first, Report(2, 2, 0.5, 1.0)), "what runs is stopped"
 

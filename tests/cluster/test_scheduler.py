@@ -50,6 +50,12 @@ Failure # 1 (occurred at 2026-11-28_23-40-11)
     os.environ.setdefault("TUNE_ORIG_WORKING_DIR", os.getcwd())
 FileNotFoundError: [Errno 2] No such file or directory
 """
+HINTED = """Failure # 1 (occurred at 2026-11-28_23-40-11)
+\x1b[36mray::JobTrainable.__init__()\x1b[39m (pid=1, ip=127.0.0.3)
+  File "pdsearch/training/engine.py", line 99, in pick_device
+pdsearch.errors.ConfigError: resources.gpu: a GPU is asked for, but torch sees none
+  -> set resources.gpu to 0
+"""
 DEAD = """Failure # 1 (occurred at 2026-11-28_23-40-10)
 The actor died because its node has died.
 \tclass_name: JobTrainable
@@ -63,6 +69,7 @@ The actor's node was terminated unexpectedly.
     ("text", "reason"),
     [
         (TRACED, "FileNotFoundError: [Errno 2] No such file or directory"),
+        (HINTED, "pdsearch.errors.ConfigError: resources.gpu: a GPU is asked for, but torch sees none"),
         (DEAD, "The actor died because its node has died. The actor's node was terminated unexpectedly."),
         ("", "Ray gave no reason"),
         (None, "Ray gave no reason"),
