@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hardware import hardware, versions
-from pdsearch.invariants import check_invariants
-from pdsearch.storage import Place, names, read
+from pdsearch.io import Place, names, read
+from pdsearch.verify import check_invariants
 
 __all__ = ["ending", "finished", "options", "publish", "same"]
 

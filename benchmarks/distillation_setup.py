@@ -11,15 +11,15 @@ from benchmarks.minimal_loop import ByHand
 from benchmarks.paper_style import PaperStyle, Pictures
 from pdsearch.artifacts import Store
 from pdsearch.data import Dataset, Split, prepare
+from pdsearch.data.dataset.views import normalise
 from pdsearch.data.registry import sources
-from pdsearch.data.views import normalise
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.data import views
+from pdsearch.pipeline.distill import lesson, pupil
+from pdsearch.pipeline.networks import Teacher, blank
+from pdsearch.pipeline.stage_training import Fitting
+from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.stages.data import views
-from pdsearch.stages.fitting import Fitting
-from pdsearch.stages.lesson import lesson, pupil
-from pdsearch.stages.networks import Network, blank
-from pdsearch.stages.outputs import TeacherLogits
-from pdsearch.stages.site import Site
 from pdsearch.training import EpochReport, evaluating, towards
 
 __all__ = ["Scene", "cifar_shaped", "digits"]
@@ -144,10 +144,10 @@ class Scene:
         """Return a teacher; its weights do not matter here."""
         return blank(self.spec.teacher.model, (), self.data, 0).eval()
 
-    def network(self, site: Site) -> Network:
+    def network(self, site: Site) -> Teacher:
         """Return the teacher as the stages hold it."""
         model = site.engine(self.spec.precision).place(self.teacher())
-        return Network("0" * 64, model, None, {"val_accuracy": 0.0})
+        return Teacher("0" * 64, model, None, {"val_accuracy": 0.0})
 
     def _normalised(self, part: Split) -> Tensor:
         return normalise(part.images, self.data.mean, self.data.std)

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.campaign import ending, options, publish, same
 from benchmarks.program import Program, wait
-from pdsearch.invariants import check_invariants
+from pdsearch.verify import check_invariants
 
 __all__ = ["main"]
 

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.campaign import options, publish
+from pdsearch.config import load, parse
 from pdsearch.errors import ConfigError
-from pdsearch.space import load, parse
-from tests.space.mutations import mutant
+from tests.config.mutations import mutant
 
 __all__ = ["main", "read"]
 

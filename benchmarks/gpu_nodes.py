@@ -20,8 +20,8 @@ from benchmarks.harness import arguments
 from benchmarks.raylets import Raylets
 from benchmarks.scripted import space
 from benchmarks.workers import search
-from pdsearch.cluster import workers
-from pdsearch.events import Outcome
+from pdsearch.cluster import slots as workers
+from pdsearch.protocol import Outcome
 
 __all__ = ["Case", "Seen", "main", "on_nodes"]
 

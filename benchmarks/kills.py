@@ -25,9 +25,9 @@ import psutil
 
 from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.program import Program, wait
-from pdsearch.invariants import check_invariants
+from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.specs import spec_from_json
-from pdsearch.stages.keys import dense_key, round_keys
+from pdsearch.verify import check_invariants
 
 __all__ = ["START_S", "main", "within", "workers_of"]
 

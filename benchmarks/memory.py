@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.harness import Result, Target, arguments, show
 from pdsearch.artifacts import Store
-from pdsearch.stages.obtain import tensors
+from pdsearch.pipeline.cache import tensors
 
 __all__ = ["main"]
 

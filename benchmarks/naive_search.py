@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdsearch.space import Space, load
+from pdsearch.config import Space, load
 from pdsearch.specs import TrialSpec, spec_from_json
 
 __all__ = ["drawn", "optuna_alone", "searched", "tune_naively"]
@@ -87,7 +87,7 @@ def _study(folder: Path, seed: int = 0) -> Any:
 def _optimise(space: Space, folder: Path, trials: int, number: int) -> None:
     from optuna.study import MaxTrialsCallback
 
-    from pdsearch.search.suggest import suggest
+    from pdsearch.search.optuna_backend.distributions import suggest
 
     def objective(trial: Any) -> float:
         accuracy = 0.0
@@ -114,9 +114,9 @@ def _with_our_loop(spec: TrialSpec, folder: Path) -> Iterator[float]:
     import torch
 
     from pdsearch.artifacts import Store
-    from pdsearch.events import Report
-    from pdsearch.stages.site import Site
-    from pdsearch.trial import run_trial
+    from pdsearch.pipeline.context import Site
+    from pdsearch.pipeline.trial import run_trial
+    from pdsearch.protocol import Report
 
     torch.set_num_threads(1)
     site = Site(Store(folder / "artifacts"), folder / "progress", outputs_limit_bytes=0)
@@ -130,10 +130,10 @@ def drawn(space: Space, source: random.Random) -> Any:
     """Return a point of the space as a specification, drawn at random, as JSON."""
     from pdsearch.data import prepare
     from pdsearch.data.registry import sources
-    from pdsearch.search.describe import Description
-    from pdsearch.search.precision import choose_precision
+    from pdsearch.pipeline.rehearsal import Untrained
+    from pdsearch.search.preflight.precision import choose_precision
+    from pdsearch.search.resolved import Description
     from pdsearch.specs import spec_to_json
-    from pdsearch.stages.rehearsal import Untrained
 
     values: dict[str, Any] = {}
     for parameter in space.parameters:

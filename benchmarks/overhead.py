@@ -42,7 +42,7 @@ class Clock(Silent):
 
 def ours(trials: int, reports: int) -> dict[str, float]:
     """Run a study of trivial jobs on a Ray of its own, two at a time; return what a trial costs the driver."""
-    from pdsearch.cluster.session import session
+    from pdsearch.cluster.connection.session import session
     from pdsearch.search.study import open_study
 
     clock = Clock()

@@ -20,12 +20,11 @@ from typing import Any
 
 from benchmarks.campaign import finished, options, publish, same
 from benchmarks.scripted import SPACE, Silent, answers
+from pdsearch.config import load
 from pdsearch.errors import StorageError
-from pdsearch.events import Outcome
-from pdsearch.invariants import check_invariants
-from pdsearch.jobs import Work
+from pdsearch.protocol import Outcome, Work
 from pdsearch.search.study import open_study
-from pdsearch.space import load
+from pdsearch.verify import check_invariants
 
 __all__ = ["main"]
 

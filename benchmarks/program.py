@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from benchmarks.campaign import finished
-from pdsearch.storage import Place, names, place
+from pdsearch.io import Place, names, place
 
 __all__ = ["Program", "wait"]
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.hardware import hardware, versions
 from benchmarks.table import DIGITS, Table, write_table
-from pdsearch.records import read_finished
-from pdsearch.space import load
+from pdsearch.config import load
+from pdsearch.io.record_files import read_finished
 
 __all__ = ["collect", "main"]
 

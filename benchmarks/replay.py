@@ -17,15 +17,14 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
 from benchmarks.table import Table
-from pdsearch.events import Outcome, Ready, Report
-from pdsearch.jobs import Job
-from pdsearch.search.describe import Description
-from pdsearch.search.ledger import Ledger
+from pdsearch.pipeline.keys import teacher_config, teacher_key
+from pdsearch.protocol import Job, Outcome, Ready, Report
+from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.optuna_backend.outcome import silence
+from pdsearch.search.optuna_backend.pruners import Stopper
 from pdsearch.search.records import Records
-from pdsearch.search.stop import Stopper
-from pdsearch.search.told import silence
+from pdsearch.search.resolved import Description
 from pdsearch.specs import Json, derive_seed
-from pdsearch.stages.keys import teacher_config, teacher_key
 from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Played", "Trace", "Way", "replay"]

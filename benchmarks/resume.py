@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.campaign import finished, options, publish
 from benchmarks.scripted import Silent, drive, space
-from pdsearch.invariants import check_invariants
+from pdsearch.verify import check_invariants
 
 __all__ = ["main"]
 
@@ -45,7 +45,7 @@ def grow(folder: Path, trials: int) -> None:
 
 def go_on(folder: Path) -> None:
     """Resume on a Ray of its own."""
-    from pdsearch.cluster.session import session
+    from pdsearch.cluster.connection.session import session
     from pdsearch.search.study import open_study
 
     searched = space(folder, trials=10**6, sampler="tpe")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.scripted import Silent, drive, end, space
-from pdsearch.search.ledger import Ledger
+from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.study import open_study
 
 __all__ = ["main", "measure"]

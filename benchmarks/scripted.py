@@ -6,10 +6,9 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pdsearch.events import Event, Outcome, Ready, Report
-from pdsearch.jobs import Job
-from pdsearch.search.ledger import Ledger
-from pdsearch.space import Space, load
+from pdsearch.config import Space, load
+from pdsearch.protocol import Event, Job, Outcome, Ready, Report
+from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.specs import Json
 
 __all__ = ["Silent", "answers", "drive", "space"]

@@ -9,9 +9,8 @@ from typing import Any
 import ray.util
 
 from benchmarks.scripted import answers
-from pdsearch.cluster.trainable import JobTrainable
-from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import Job
+from pdsearch.cluster.worker import JobTrainable
+from pdsearch.protocol import Event, Job, Outcome, Report
 
 __all__ = ["Played", "Waiting"]
 

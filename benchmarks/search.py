@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.naive_search import optuna_alone, searched, tune_naively
 from benchmarks.scripted import Silent
-from pdsearch.events import Outcome
-from pdsearch.space import Space
+from pdsearch.config import Space
+from pdsearch.protocol import Outcome
 
 __all__ = ["main", "ours"]
 
@@ -45,7 +45,7 @@ class Best(Silent):
 
 def ours(space: Space, *, stop: bool) -> dict[str, float]:
     """Search with pdsearch; the clock ends with the last search trial, baselines before it included."""
-    from pdsearch.cluster.session import session
+    from pdsearch.cluster.connection.session import session
     from pdsearch.search.study import open_study
 
     seen = Best()

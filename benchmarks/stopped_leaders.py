@@ -21,7 +21,7 @@ from benchmarks.replay import Way, replay
 from benchmarks.stopping import halving, mean
 from benchmarks.table import Table, read_table
 from pdsearch.objectives import Aims
-from pdsearch.search.confirm import leaders
+from pdsearch.search.confirmation.finalists import leaders
 
 __all__ = ["main", "order"]
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pdsearch.space import Parameter, Space, parse
+from pdsearch.config import Parameter, Space, parse
 
 __all__ = ["DIGITS", "Table", "read_table", "write_table"]
 

@@ -20,10 +20,10 @@ from benchmarks.hardware import hardware, versions
 from pdsearch import serial
 from pdsearch.analysis import Estimate, Ranked, Row, rank_teachers, read_study
 from pdsearch.artifacts import open_store
-from pdsearch.cli.lines import Lines
+from pdsearch.cli.progress.lines import Lines
+from pdsearch.config import Space, load
+from pdsearch.pipeline.context import Site
 from pdsearch.search.study import Study, open_study
-from pdsearch.space import Space, load
-from pdsearch.stages.site import Site
 from pdsearch.training import pick_device
 
 __all__ = ["Experiment", "options", "run", "shortened"]

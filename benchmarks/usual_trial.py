@@ -13,8 +13,8 @@ from torch.nn.utils import prune
 from benchmarks.paper_style import PaperStyle, Pictures
 from pdsearch.data import Dataset, prepare
 from pdsearch.data.registry import sources
+from pdsearch.pipeline.networks import blank
 from pdsearch.specs import Recipe, TrialSpec
-from pdsearch.stages.networks import blank
 
 __all__ = ["rounds", "usual_trial"]
 

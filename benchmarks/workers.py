@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.overhead import in_a_process
 from benchmarks.scripted import Silent, space
-from pdsearch.events import Outcome
-from pdsearch.space import Space
+from pdsearch.config import Space
+from pdsearch.protocol import Outcome
 
 __all__ = ["Outcomes", "main", "search"]
 
@@ -41,8 +41,8 @@ class Outcomes(Silent):
 
 def search(searched: Space, *, address: str | None, workers: int | None) -> Outcomes:
     """Run a study of trials that wait, on a Ray of its own or on a cluster; return what was seen."""
-    from pdsearch.cluster.choice import Choice
-    from pdsearch.cluster.session import session
+    from pdsearch.cluster.connection.choice import Choice
+    from pdsearch.cluster.connection.session import session
     from pdsearch.search.study import open_study
 
     resources, seen = searched.resources, Outcomes()

@@ -1,4 +1,4 @@
-"""What does `python -m pdsearch` do? The same as the command `pdsearch`."""
+"""`python -m pdsearch`, the same as the command `pdsearch`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""How many cores may this process use?"""
+"""The number of CPU cores this process may use."""
 
 import os
 

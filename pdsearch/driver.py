@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.cluster.choice import Choice, choose
+from pdsearch.cluster.connection.choice import Choice, choose
+from pdsearch.config import Space
 from pdsearch.errors import ConfigError
+from pdsearch.io import is_url, telling
 from pdsearch.signals import Stop
-from pdsearch.space import Space
-from pdsearch.storage import is_url, telling
 
 if TYPE_CHECKING:
-    from pdsearch.search.agenda import Observer
+    from pdsearch.search.scheduler import Observer
     from pdsearch.search.study import Study
 
 __all__ = ["choose_ray", "drive"]
@@ -66,8 +66,11 @@ def drive(
     Raises:
         PdsearchError: As docs/exit_codes.md lists them.
     """
-    from pdsearch.search.choices import choices  # torch is loaded from here on
-    from pdsearch.search.preflight import crowd, room
+    from pdsearch.search.preflight.resources import (
+        choices,  # torch is loaded from here on
+        crowd,
+        room,
+    )
     from pdsearch.search.study import open_study
 
     ask = (
@@ -96,7 +99,7 @@ def _serially(study: Any, space: Space, stop: Stop) -> None:
 
     from pdsearch import serial
     from pdsearch.artifacts import open_store
-    from pdsearch.stages.site import Site
+    from pdsearch.pipeline.context import Site
     from pdsearch.training import keep_freed_memory, pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
@@ -117,7 +120,7 @@ def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, ve
     """Return whether the devices of a cluster's workers compute in bf16; a signal ends the wait for a first one."""
     say(f"joining the Ray cluster ({choice.where}) to ask what its devices compute in")
     with _session(space, say, choice=choice, workers=None, verbose=verbose) as ray_session:
-        from pdsearch.cluster.probe import workers_compute_bf16
+        from pdsearch.cluster.node_checks import workers_compute_bf16
 
         return workers_compute_bf16(ray_session.slots, say)
 
@@ -125,7 +128,7 @@ def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, ve
 def _session(
     space: Space, say: Callable[[str], None], *, choice: Choice, workers: int | None, verbose: bool
 ) -> AbstractContextManager[Any]:
-    from pdsearch.cluster.session import session
+    from pdsearch.cluster.connection.session import session
 
     resources = space.resources
     return session(
@@ -169,9 +172,9 @@ def _on_ray(
 @contextmanager
 def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, Any]]:
     """Have every node of a cluster examine itself before any trial, and give what those that join later must find."""
-    from pdsearch.cluster.probe import check_nodes, expected
+    from pdsearch.cluster.node_checks import check_nodes, expected
     from pdsearch.data.options import must_be_there
-    from pdsearch.search.describe import absolute
+    from pdsearch.search.resolved import absolute
 
     data = space.resolve(space.defaults()).data
     code = dict(study.describe.code)

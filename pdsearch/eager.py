@@ -1,4 +1,4 @@
-"""How is torch kept from loading its compiler? Functions it marks at their first call are marked without it."""
+"""Functions that torch marks for its compiler at their first call, marked without loading the compiler."""
 
 from collections.abc import Callable
 from typing import Any

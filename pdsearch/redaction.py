@@ -1,4 +1,4 @@
-"""What must not stand in a message, a record or a log? What URLs and the environment hold that is secret.
+"""Removal of secrets, as URLs and the environment hold them, from messages, records and logs.
 
 Standard library only: asked when a space file is read.
 """

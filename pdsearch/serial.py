@@ -2,10 +2,9 @@
 
 from contextlib import closing
 
-from pdsearch.events import Outcome
-from pdsearch.jobs import Job, Work
-from pdsearch.patience import patiently
-from pdsearch.stages.site import Site
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.job import patiently
+from pdsearch.protocol import Job, Outcome, Work
 
 __all__ = ["run"]
 

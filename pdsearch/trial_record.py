@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pdsearch.codec import DecodeError, decode, encode
-from pdsearch.events import Report, Use
+from pdsearch.protocol import Report, Use
 from pdsearch.specs import TrialSpec
 
 __all__ = [

@@ -16,24 +16,24 @@ from pdsearch.artifacts import open_store
 from pdsearch.data import Dataset
 from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
-from pdsearch.dotted import source_hash
 from pdsearch.errors import ConfigError
-from pdsearch.events import Event, Progress, Report
+from pdsearch.io import place
 from pdsearch.models import file_hash, models
-from pdsearch.parameters import make_params, whole_params
+from pdsearch.pipeline import keys
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.data import dataset
+from pdsearch.pipeline.distill import distill as distill_stage
+from pdsearch.pipeline.networks import Teacher, measure
+from pdsearch.pipeline.prune import teacher as teacher_stage
+from pdsearch.pipeline.student import student as student_stage
+from pdsearch.protocol import Event, Progress, Report
 from pdsearch.pruning import check
 from pdsearch.pruning.registry import methods
-from pdsearch.search.describe import Description
+from pdsearch.registry import make_params, whole_params
+from pdsearch.search.resolved import Description
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.stages import keys
-from pdsearch.stages.data import dataset
-from pdsearch.stages.distill import distill as distill_stage
-from pdsearch.stages.networks import Network, measure
-from pdsearch.stages.prune import teacher as teacher_stage
-from pdsearch.stages.site import Site
-from pdsearch.stages.student import student as student_stage
-from pdsearch.storage import place
 from pdsearch.training import pick_device
+from pdsearch.user_code import source_hash
 
 __all__ = ["TrainedStudent", "TrainedTeacher", "distill", "prune", "train_teacher"]
 
@@ -182,7 +182,7 @@ def distill(teacher: TrainedTeacher, student: StudentSpec, how: DistillSpec) -> 
 
 
 def _teacher(spec: TrialSpec, work: _Workspace) -> TrainedTeacher:
-    found: Network = _run(teacher_stage(spec, work.data, work.site), work.tell)
+    found: Teacher = _run(teacher_stage(spec, work.data, work.site), work.tell)
     accuracy, sparsity = found.meta["val_accuracy"], found.meta.get("sparsity", 0.0)
     known = accuracy if isinstance(accuracy, float) else None
     return TrainedTeacher(found.model, known, cast("float", sparsity), found.key, spec, work)

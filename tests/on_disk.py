@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pdsearch.storage import Place
+from pdsearch.io import Place
 
 __all__ = ["on_disk"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.dotted import is_dotted, load_dotted, source_folder, source_hash
 from pdsearch.errors import ConfigError
+from pdsearch.user_code import is_dotted, load_dotted, source_folder, source_hash
 from tests.own_code import Author, author
 
 __all__ = ["author"]
@@ -51,7 +51,7 @@ def test_what_a_module_passes_on_is_known_by_the_file_that_defines_it(author: Au
 
 def test_what_lies_here_hides_nothing_that_is_installed(author: Author) -> None:
     (author.folder / "json.py").write_text("raise SystemExit\n")
-    code = "from pdsearch.dotted import load_dotted; print(load_dotted('json:loads')('[1]'))"
+    code = "from pdsearch.user_code import load_dotted; print(load_dotted('json:loads')('[1]'))"
     where = {"PYTHONPATH": str(Path(__file__).parents[1])}
     # Started as a script is: with the folder of the script first, not the current one.
     (author.folder / "bin").mkdir()

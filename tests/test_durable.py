@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.durable import storage_errors, sync_folder, write_new
 from pdsearch.errors import DataError, StorageError, StorageFullError
+from pdsearch.io.durable import storage_errors, sync_folder, write_new
 
 
 def _refused(number: int, filename: str | None = None) -> StorageError:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use, event_from_json, event_to_json
+from pdsearch.protocol import Event, Outcome, Progress, Ready, Report, Use, event_from_json, event_to_json
 
 USE = Use("teacher", "a" * 64, True, 1.5)
 EVENTS: list[Event] = [

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pdsearch.errors import StorageError
-from pdsearch.failing import (
+from pdsearch.pipeline.failure import (
     HUNG,
     is_infrastructure,
     is_out_of_gpu_memory,

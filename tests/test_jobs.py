@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.jobs import Job, job_from_json, job_to_json
 from pdsearch.objectives import Constraint
+from pdsearch.protocol import Job, job_from_json, job_to_json
+from tests.pipeline.digits import ALONE, SPEC, job, pruned
 from tests.search.scripted_trials import ledger, searching, space
-from tests.stages.digits import ALONE, SPEC, job, pruned
 
 WHOLE = job(
     pruned(SPEC, exclude=("a*", "b")),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.options import Options, declared_by, takes_others
+from pdsearch.user_code import Options, declared_by, takes_others
 
 
 def read(*parts: str, size: int = 8, grey: "bool" = False) -> None:

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.parameters import make_params
-from pdsearch.registry import NoParams, parameter
+from pdsearch.registry import NoParams, make_params, parameter
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch import patience
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.events import Event, Outcome, Progress, Report
-from pdsearch.patience import PAUSES_S, patiently
-from tests.stages.digits import ALONE, job, site
+from pdsearch.pipeline import job as patience
+from pdsearch.pipeline.job import PAUSES_S, patiently
+from pdsearch.protocol import Event, Outcome, Progress, Report
+from tests.pipeline.digits import ALONE, job, site
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, *errors: StorageError) -> list[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.records import MOST_BYTES, read_asked, read_finished, read_retries, write_once
+from pdsearch.io.record_files import MOST_BYTES, read_asked, read_finished, read_retries, write_once
 from pdsearch.specs import Json
 from pdsearch.trial_record import FORMAT, record_to_json
 from tests.trial_records import SPEC, asked, finished

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pdsearch import serial
-from pdsearch.events import Outcome, Report
-from tests.stages.digits import ALONE, distilled, job, site
-from tests.stages.given import Given
+from pdsearch.protocol import Outcome, Report
+from tests.pipeline.digits import ALONE, distilled, job, site
+from tests.pipeline.given import Given
 
 
 def test_every_job_is_told_of_and_finished_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.studies import begun, description, studies
+from pdsearch.io.studies import begun, description, studies
 
 
 def about(name: str) -> dict[str, Any]:

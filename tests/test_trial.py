@@ -9,16 +9,16 @@ import pytest
 
 from pdsearch.codec import decode
 from pdsearch.errors import StorageError
-from pdsearch.events import Event, Outcome, Ready
 from pdsearch.objectives import Constraint
-from pdsearch.search.confirm import _finalist
+from pdsearch.pipeline import keys
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.trial import run_job
+from pdsearch.protocol import Event, Outcome, Ready
+from pdsearch.search.confirmation.finalists import _finalist
 from pdsearch.specs import StudentSpec, TrialSpec
-from pdsearch.stages import keys
-from pdsearch.stages.site import Site
-from pdsearch.trial import run_job
 from pdsearch.trial_record import StudentFacts
-from tests.stages.counting import counted
-from tests.stages.digits import (
+from tests.pipeline.counting import counted
+from tests.pipeline.digits import (
     ALONE,
     DENSE,
     MOVING,
@@ -162,7 +162,7 @@ def test_whatever_a_method_raises_ends_its_trial_alone(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("pdsearch.stages.prune.prune", broken)
+        patch.setattr("pdsearch.pipeline.prune.prune", broken)
         _, outcome = run(SPEC, here)
     assert outcome.state == "failed"
     assert outcome.reason == f"{type(error).__name__}: {error}"
@@ -182,7 +182,7 @@ def test_errors_of_the_storage_are_the_runner_s(here: Site, monkeypatch: pytest.
         raise StorageError("no space is left")
         yield
 
-    monkeypatch.setattr("pdsearch.trial.dataset", full)
+    monkeypatch.setattr("pdsearch.pipeline.trial.dataset", full)
     with pytest.raises(StorageError):
         list(run_job(job(SPEC), here))
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from pdsearch.config import parse
 from pdsearch.errors import ConfigError
-from pdsearch.events import Event, Report
-from pdsearch.search.describe import Description
-from pdsearch.space import parse
+from pdsearch.pipeline.keys import student_key
+from pdsearch.protocol import Event, Report
+from pdsearch.search.resolved import Description
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec
-from pdsearch.stages.keys import student_key
 from pdsearch.trial_stages import TrainedTeacher, distill, prune, train_teacher
 
 RECIPE = Recipe(1, 0.05)

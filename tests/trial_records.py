@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pdsearch.events import Report
+from pdsearch.protocol import Report
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.trial_record import AskedRecord, StudentFacts, TrialRecord
 

@@ -1,4 +1,4 @@
-"""How much does a teacher gain, like for like? Its students against baselines, seed by seed."""
+"""Paired gains of a teacher's students over the baselines, like for like, seed by seed."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from pdsearch.analysis.groups import Group, Metric, Seeds, role_of, units
-from pdsearch.analysis.row import Row, setting_of
 from pdsearch.analysis.statistics import Gain, holm, paired_gain
+from pdsearch.analysis.study_table import Row, setting_of
 from pdsearch.specs import digest
 
 __all__ = ["Families", "all_gains", "gain_over_config", "gain_over_control", "gain_over_group"]

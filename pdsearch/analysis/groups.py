@@ -1,4 +1,4 @@
-"""Which results belong together? Students by teacher and configuration, search trials by teacher."""
+"""Results that belong together: students by teacher and configuration, search trials by teacher."""
 
 import math
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pdsearch.analysis.row import Row, measured
+from pdsearch.analysis.study_table import Row, measured
 from pdsearch.objectives import Aims
 
 __all__ = [

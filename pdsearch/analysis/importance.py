@@ -1,4 +1,4 @@
-"""Which searched parameter moved the student's accuracy? As far as the finished trials can tell."""
+"""Importance of the searched parameters for the student's accuracy, as far as finished trials can tell."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.study_table import Row
 
 __all__ = ["Importance", "Importances", "importances"]
 

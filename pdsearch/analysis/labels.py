@@ -1,4 +1,4 @@
-"""What is a teacher called in a table? Short, and different from every other."""
+"""Short labels of teachers, each different from every other."""
 
 import json
 from collections import defaultdict
@@ -9,7 +9,7 @@ from typing import Any
 
 from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.study_table import Row
 
 __all__ = ["label", "unique_labels"]
 

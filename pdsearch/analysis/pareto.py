@@ -1,12 +1,11 @@
-"""Which trials are not beaten in every respect? The non-dominated front over two objectives or more."""
+"""The Pareto front: trials that no other trial beats in all of several objectives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pdsearch.analysis.row import Row, measured
-from pdsearch.analysis.table import Study
+from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import Aims, weighed
 
@@ -60,7 +59,7 @@ def _dominated(
     return bool(np.any(np.all(values >= value, axis=1) & np.any(values > value, axis=1)))
 
 
-def pareto_front(study: Study, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
+def pareto_front(study: StudyTable, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
     """Return the front of a study's complete search trials; one that breaks a constraint is none of them.
 
     Args:

@@ -1,12 +1,12 @@
-"""What does a ranking say of one teacher, and of all? Plain data, for every form of output."""
+"""What a ranking says of one teacher and of all: plain data, for every form of output."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pdsearch.analysis.groups import Metric, Role
-from pdsearch.analysis.row import Row
 from pdsearch.analysis.statistics import Estimate, Gain
+from pdsearch.analysis.study_table import Row
 
 __all__ = ["QUESTIONS", "Finding", "Leader", "Ranked", "Ranking"]
 

@@ -1,4 +1,4 @@
-"""Which teacher do students learn best from? Ranked by the validation accuracy of its students."""
+"""Teachers ranked by the validation accuracy of their students, as plain data."""
 
 import math
 from collections import Counter
@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from pdsearch.analysis.footer import footer
+from pdsearch.analysis.finding import leader
+from pdsearch.analysis.footnotes import footer
 from pdsearch.analysis.gains import Families, all_gains
 from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, role_of, search_trials, units
 from pdsearch.analysis.labels import unique_labels
-from pdsearch.analysis.leader import leader
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.row import Row, measured
 from pdsearch.analysis.statistics import Estimate, mean_interval
-from pdsearch.analysis.table import Study
+from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
 __all__ = ["rank_teachers"]
@@ -22,7 +21,7 @@ __all__ = ["rank_teachers"]
 Values: TypeAlias = Mapping[str, float]
 
 
-def rank_teachers(study: Study) -> Ranking:
+def rank_teachers(study: StudyTable) -> Ranking:
     """Rank a study's teachers; the order of its records does not matter.
 
     Confirmed teachers come first, ordered by the study's first objective over their students, usually the mean

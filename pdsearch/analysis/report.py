@@ -1,18 +1,16 @@
-"""How does a study reach somebody who has no terminal? As one page that opens anywhere, without a network."""
+"""The report: one HTML page of a study that opens anywhere, without a network."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from pdsearch.analysis.cells import percent
-from pdsearch.analysis.forms import Table, as_table
 from pdsearch.analysis.importance import Importances, importances
 from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.row import Row
-from pdsearch.analysis.table import Study
+from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.analysis.tables import Table, as_table, percent
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Json
 
@@ -31,7 +29,7 @@ figure { margin: 1rem 0 }
 """
 
 
-def as_html(study: Study) -> str:
+def as_html(study: StudyTable) -> str:
     """Return a study's report: ranking, figures, what mattered, what it cost; one page that needs nothing else.
 
     Args:
@@ -84,7 +82,7 @@ def _table(table: Table) -> Iterator[str]:
     yield '<ul class="note">' + "".join(f"<li>{escape(line)}</li>" for line in table.footer) + "</ul>"
 
 
-def _head(study: Study) -> Iterator[str]:
+def _head(study: StudyTable) -> Iterator[str]:
     kinds = Counter(row.kind for row in study.rows)
     states = Counter(row.state for row in study.rows if row.kind == "search")
     told = ", ".join(f"{count} {state}" for state, count in states.most_common())
@@ -93,8 +91,8 @@ def _head(study: Study) -> Iterator[str]:
     yield f"{kinds['baseline']} of baselines, {kinds['confirm']} confirmation students.</p>"
 
 
-def _ranking(ranking: Ranking, study: Study) -> Iterator[str]:
-    from pdsearch.analysis.result_figures import intervals
+def _ranking(ranking: Ranking, study: StudyTable) -> Iterator[str]:
+    from pdsearch.analysis.figures.results import intervals
 
     yield "<h2>Teachers, by their students</h2>"
     yield from _table(as_table(ranking, detail=True))
@@ -102,8 +100,8 @@ def _ranking(ranking: Ranking, study: Study) -> Iterator[str]:
     yield from _picture(intervals(ranking, study.rows), caption)
 
 
-def _front(study: Study) -> Iterator[str]:
-    from pdsearch.analysis.result_figures import front_figure
+def _front(study: StudyTable) -> Iterator[str]:
+    from pdsearch.analysis.figures.results import front_figure
 
     try:
         front: Front = pareto_front(study)
@@ -115,8 +113,8 @@ def _front(study: Study) -> Iterator[str]:
     )
 
 
-def _search(study: Study) -> Iterator[str]:
-    from pdsearch.analysis.search_figures import by_sparsity, history
+def _search(study: StudyTable) -> Iterator[str]:
+    from pdsearch.analysis.figures.progress import by_sparsity, history
 
     yield "<h2>The search</h2>"
     hollow = "Hollow dots were stopped early: their accuracy is that of fewer epochs. Search trials are no estimates."
@@ -124,9 +122,9 @@ def _search(study: Study) -> Iterator[str]:
     yield from _picture(by_sparsity(study.rows), hollow)
 
 
-def _parameters(study: Study, found: Importances) -> Iterator[str]:
-    from pdsearch.analysis.result_figures import importance_figure
-    from pdsearch.analysis.search_figures import by_parameter
+def _parameters(study: StudyTable, found: Importances) -> Iterator[str]:
+    from pdsearch.analysis.figures.progress import by_parameter
+    from pdsearch.analysis.figures.results import importance_figure
 
     yield "<h2>What mattered</h2>"
     if found.reason:
@@ -171,7 +169,7 @@ def _pairs(values: Mapping[str, Json]) -> Iterator[str]:
     yield "</tbody></table>"
 
 
-def _cost(study: Study) -> Iterator[str]:
+def _cost(study: StudyTable) -> Iterator[str]:
     rows = study.rows
     yield "<h2>What its trials cost</h2>"
     yield '<p class="note">Dense teachers are trained before the search and are not in these sums.</p>'
@@ -187,7 +185,7 @@ def _cost(study: Study) -> Iterator[str]:
     )
 
 
-def _made_by(study: Study) -> Iterator[str]:
+def _made_by(study: StudyTable) -> Iterator[str]:
     versions = study.about.get("versions")
     yield "<h2>Made with</h2>"
     yield from _pairs(dict(versions) if isinstance(versions, dict) else {"versions": "not recorded"})

@@ -1,13 +1,12 @@
 """The sentence that says by how much a study missed its constraints, where nothing that it tried keeps all of them."""
 
 from pdsearch.analysis.ranked import Ranking
-from pdsearch.analysis.row import Row, measured
-from pdsearch.analysis.table import Study
+from pdsearch.analysis.study_table import Row, StudyTable, measured
 
 __all__ = ["nearest_trial", "shortfall"]
 
 
-def shortfall(study: Study, ranking: Ranking) -> str | None:
+def shortfall(study: StudyTable, ranking: Ranking) -> str | None:
     """Return why a study has nothing to export for its constraints; None where it has, or where nothing has ended."""
     if ranking.top(1):
         return None
@@ -18,7 +17,7 @@ def shortfall(study: Study, ranking: Ranking) -> str | None:
     return f"no confirmed teacher's students keep every constraint: those of {first.label} have a mean {first.broken}"
 
 
-def nearest_trial(study: Study) -> str | None:
+def nearest_trial(study: StudyTable) -> str | None:
     """Return which constraints the nearest trial breaks, and by how much; None where one keeps all, or none has ended.
 
     Trials that were trained to their end come before those that were stopped early or not begun.

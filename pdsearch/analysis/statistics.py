@@ -1,4 +1,4 @@
-"""How sure are we? Means, paired differences, their t-intervals, and Holm's correction for many."""
+"""Means, paired differences, their t-intervals, and Holm's correction for several comparisons."""
 
 import math
 from collections.abc import Sequence

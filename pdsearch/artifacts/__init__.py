@@ -1,16 +1,14 @@
 """Results of stages, kept by content: keys, the store, leases, single flight."""
 
-from pdsearch.artifacts.drafts import draft_name, is_orphan
-from pdsearch.artifacts.holding import check_held, hold, lease_at
-from pdsearch.artifacts.interface import AnyLease, ArtifactStore, Entry, Holding, KeptStore
-from pdsearch.artifacts.keys import stage_key
-from pdsearch.artifacts.lease import Lease
-from pdsearch.artifacts.object_lease import ObjectLease
+from pdsearch.artifacts.base import AnyLease, ArtifactStore, Entry, Holding, KeptStore, stage_key
+from pdsearch.artifacts.build_once import Turn, building
+from pdsearch.artifacts.leases.file_lease import Lease
+from pdsearch.artifacts.leases.object_lease import ObjectLease
+from pdsearch.artifacts.leases.owner import draft_name, is_dead, is_orphan
+from pdsearch.artifacts.leases.study_lock import check_held, hold, lease_at
+from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.object_store import ObjectStore
 from pdsearch.artifacts.opening import open_store
-from pdsearch.artifacts.owner import is_dead
-from pdsearch.artifacts.single_flight import Turn, building
-from pdsearch.artifacts.store import Store
 
 __all__ = [
     "AnyLease",

@@ -1,5 +1,6 @@
-"""What does an entry hold, and is it still what was written? A list with every file's size and SHA-256."""
+"""Manifests: what an entry holds, whether it is still what was written, and how a folder becomes an entry."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,17 +11,21 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from pdsearch.errors import StorageError
+from pdsearch.io.durable import sync_file, sync_folder, write_new
 from pdsearch.specs import Json, canonical_json
 
 __all__ = [
     "MANIFEST",
+    "Checked",
     "CorruptError",
     "Manifest",
     "Signature",
     "describe",
+    "move_into_place",
     "parse_manifest",
     "payload_files",
     "read_manifest",
+    "seal",
     "signature",
     "verify",
 ]
@@ -187,3 +192,75 @@ def _read(path: Path) -> bytes:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Checked:
+    """What one process has checked. Invariant: an entry's signature was taken before its content was read."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], tuple[Signature, Manifest]] = {}
+
+    def known(self, stage: str, key: str, folder: Path) -> Manifest | None:
+        """Return the manifest of an entry that was checked before and is unchanged; nothing is read."""
+        seen = self._seen.get((stage, key))
+        if seen is None:
+            return None
+        before, manifest = seen
+        try:
+            return manifest if signature(folder, manifest) == before else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def check(self, stage: str, key: str, folder: Path) -> Manifest:
+        """Read and hash all of an entry.
+
+        Raises:
+            CorruptError: It is not what was published.
+            StorageError: It is whole, but of a format this version does not know.
+        """
+        manifest = read_manifest(folder, stage, key)
+        try:
+            # Taken before hashing: a change while we hash shows as another signature later.
+            before = signature(folder, manifest)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise CorruptError("a file is missing") from error
+        verify(folder, manifest)
+        self._seen[stage, key] = (before, manifest)
+        return manifest
+
+    def trust(self, manifest: Manifest, folder: Path) -> None:
+        """Take an entry as checked that this process has just hashed and moved to its place."""
+        self._seen[manifest.stage, manifest.key] = (signature(folder, manifest), manifest)
+
+    def forget(self, stage: str, key: str) -> None:
+        """Hear that an entry is gone."""
+        self._seen.pop((stage, key), None)
+
+
+def seal(stage: str, key: str, draft: Path, meta: dict[str, Json]) -> Manifest:
+    """Write the manifest of a folder and return when all of it is on the disk."""
+    # The draft got its mode from the umask; payload files get the same readers, and no writer.
+    mode = draft.stat().st_mode & 0o444
+    manifest = describe(stage, key, draft, meta)
+    write_new(draft / MANIFEST, manifest.to_bytes())
+    for path in [draft / MANIFEST, *(path for _, path in payload_files(draft))]:
+        sync_file(path)
+        path.chmod(mode)
+    for folder in {draft, *(path.parent for _, path in payload_files(draft))}:
+        sync_folder(folder)
+    return manifest
+
+
+def move_into_place(draft: Path, target: Path) -> bool:
+    """Rename a sealed folder to its place; False if something stands there already."""
+    if not target.parent.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(target.parent.parent)
+        sync_folder(target.parent.parent.parent)
+    try:
+        draft.rename(target)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            return False
+        raise
+    return True

@@ -1,4 +1,4 @@
-"""What has this machine read from an object storage? Copies in a bounded folder that all its processes share."""
+"""Copies of what this machine read from an object storage, in a bounded folder that its processes share."""
 
 import os
 import shutil
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pdsearch.artifacts.interface import Entry
+from pdsearch.artifacts.base import Entry
+from pdsearch.artifacts.build_once import building
+from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.manifest import MANIFEST, Manifest
-from pdsearch.artifacts.single_flight import building
-from pdsearch.artifacts.store import Store
-from pdsearch.durable import storage_errors
+from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json
 
 __all__ = ["LIMIT_BYTES", "NodeCache"]

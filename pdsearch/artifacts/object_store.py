@@ -1,4 +1,4 @@
-"""Where do results of stages live in an object storage? Under names made of their content, the manifest written last.
+"""The store in an object storage: entries under names made of their content, the manifest written last.
 
 Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, <digits of its hash>-<payload file>}, and beside
 the stages .leases (being built) and .quarantine (found broken, kept for a person to look at).
@@ -12,16 +12,15 @@ from collections.abc import Callable, Iterator, Set
 from functools import partial
 from pathlib import Path
 
-from pdsearch.artifacts.interface import Entry, Holding
-from pdsearch.artifacts.lease_file import parse
+from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
+from pdsearch.artifacts.leases.file_lease import parse
+from pdsearch.artifacts.leases.object_lease import ObjectLease, discard_object_if_dead
+from pdsearch.artifacts.leases.owner import is_dead
 from pdsearch.artifacts.manifest import MANIFEST, CorruptError, Manifest, parse_manifest
-from pdsearch.artifacts.names import check_name, is_key, is_stage
 from pdsearch.artifacts.node_cache import NodeCache
-from pdsearch.artifacts.object_lease import ObjectLease, discard_object_if_dead
-from pdsearch.artifacts.owner import is_dead
+from pdsearch.io import Remote, cache_folder
+from pdsearch.io.objects import Listed, Objects, objects_at
 from pdsearch.specs import Json
-from pdsearch.storage import Remote, cache_folder
-from pdsearch.storage.objects import Found, Objects, objects_at
 
 __all__ = ["ObjectStore"]
 
@@ -177,10 +176,10 @@ class ObjectStore:
     def _payload(self, manifest: Manifest, name: str, checksum: str) -> str:
         return (self._prefix(manifest.stage, manifest.key) / f"{checksum[:_DIGITS]}-{name}").path
 
-    def _below(self, stage: str, key: str) -> list[Found]:
+    def _below(self, stage: str, key: str) -> list[Listed]:
         return self._objects.below(self._prefix(stage, key).path, deep=True)
 
-    def _leases(self) -> list[Found]:
+    def _leases(self) -> list[Listed]:
         return self._objects.below((self.root / _LEASES).path, deep=True)
 
     def _fetch(self, manifest: Manifest, folder: Path) -> None:
@@ -201,8 +200,8 @@ class ObjectStore:
         for item in sorted(found, key=lambda item: not _is_manifest(item)):
             self._objects.delete(item.path)
 
-    def _listed(self) -> dict[tuple[str, str], list[Found]]:
-        entries: dict[tuple[str, str], list[Found]] = {}
+    def _listed(self) -> dict[tuple[str, str], list[Listed]]:
+        entries: dict[tuple[str, str], list[Listed]] = {}
         for item in self._objects.below(self.root.path, deep=True):
             names = item.path.removeprefix(f"{self.root.path}/").split("/")
             if len(names) >= 4 and is_stage(names[0]) and is_key(names[2]):
@@ -210,7 +209,7 @@ class ObjectStore:
         return entries
 
 
-def _is_manifest(item: Found) -> bool:
+def _is_manifest(item: Listed) -> bool:
     return item.path.rpartition("/")[2] == MANIFEST
 
 

@@ -1,9 +1,9 @@
-"""Which store belongs to a place? A folder has one kind, an object storage the other."""
+"""The store that belongs to a place: one kind for a folder, another for an object storage."""
 
-from pdsearch.artifacts.interface import KeptStore
+from pdsearch.artifacts.base import KeptStore
+from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.object_store import ObjectStore
-from pdsearch.artifacts.store import Store
-from pdsearch.storage import Place, Remote
+from pdsearch.io import Place, Remote
 
 __all__ = ["open_store"]
 

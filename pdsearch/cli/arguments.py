@@ -1,4 +1,4 @@
-"""Which arguments do several verbs share? Declared once, so that they are written and explained alike."""
+"""Arguments that several verbs share, declared once."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias

@@ -1,6 +1,7 @@
-"""What can a space file name? Every registered part, described by its own docstring and parameters."""
+"""Registered parts described by their docstrings and parameters."""
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import re
@@ -8,12 +9,75 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pdsearch.cli.docstrings import arguments, details, docstring, section, summary
 from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.specs import Json
 
-__all__ = ["KINDS", "ParameterInfo", "Part", "describe", "names", "part_to_json"]
+__all__ = [
+    "KINDS",
+    "ParameterInfo",
+    "PartDescription",
+    "arguments",
+    "describe",
+    "details",
+    "docstring",
+    "names",
+    "part_to_json",
+    "section",
+    "summary",
+]
+
+
+def docstring(entry: Any) -> str:
+    """Return the docstring of what does the work: a score, a loss, a network's class, a source's class."""
+    for attribute in ("score", "loss"):
+        entry = getattr(entry, attribute, entry)
+    while isinstance(entry, functools.partial):
+        entry = entry.func
+    if not inspect.isroutine(entry) and not inspect.isclass(entry):
+        entry = type(entry)
+    return inspect.cleandoc(entry.__doc__ or "")
+
+
+def summary(text: str) -> str:
+    """Return the first paragraph, on one line."""
+    return _joined(text.split("\n\n")[0])
+
+
+def details(text: str) -> str:
+    """Return the paragraphs between the first one and the first section, which begins as `Title:` alone on a line."""
+    found = []
+    for paragraph in text.split("\n\n")[1:]:
+        if paragraph.splitlines()[0].endswith(":"):
+            break
+        found.append(_joined(paragraph))
+    return "\n\n".join(found)
+
+
+def section(text: str, title: str) -> str:
+    """Return the indented text under a section's title, on one line; empty where there is none."""
+    return _joined(_indented(text, title))
+
+
+def arguments(text: str) -> dict[str, str]:
+    """Return what the section "Args" says of each argument, on one line each."""
+    found = re.split(r"^    (\w+): ", _indented(text, "Args"), flags=re.MULTILINE)
+    return {name: _joined(said) for name, said in zip(found[1::2], found[2::2], strict=True)}
+
+
+def _indented(text: str, title: str) -> str:
+    _, found, rest = text.partition(f"{title}:\n")
+    lines = []
+    for line in rest.splitlines() if found else []:
+        if line and not line.startswith(" "):
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
 
 KINDS: dict[str, tuple[str, str]] = {
     "methods": ("pdsearch.pruning.registry:methods", "prune.method"),
@@ -21,7 +85,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "models": ("pdsearch.models.registry:models", "teacher.model, student.model"),
     "sources": ("pdsearch.data.registry:sources", "data.source"),
     "augmentations": ("pdsearch.data.registry:augmentations", "data.augment"),
-    "samplers": ("pdsearch.search.sampler:samplers", "search.sampler"),
+    "samplers": ("pdsearch.search.optuna_backend.sampler:samplers", "search.sampler"),
 }
 """Kind -> (module:registry, the keys of a space file that name such a part)."""
 
@@ -52,7 +116,7 @@ class ParameterInfo:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartDescription:
     """One registered part: what it is, where it comes from, what can be set.
 
     Args:
@@ -87,7 +151,7 @@ def names(kind: str) -> list[str]:
     return _registry(kind).names()
 
 
-def describe(kind: str, name: str) -> Part:
+def describe(kind: str, name: str) -> PartDescription:
     """Return what is known of one part.
 
     Raises:
@@ -95,7 +159,7 @@ def describe(kind: str, name: str) -> Part:
     """
     entry = _registry(kind).get(name)
     text = docstring(entry)
-    return Part(
+    return PartDescription(
         kind,
         name,
         summary(text),
@@ -108,7 +172,7 @@ def describe(kind: str, name: str) -> Part:
     )
 
 
-def part_to_json(part: Part) -> dict[str, Json]:
+def part_to_json(part: PartDescription) -> dict[str, Json]:
     """Return a part as plain JSON values."""
     parameters = [dataclasses.asdict(info) | {"choices": _listed(info.choices)} for info in part.parameters]
     return {

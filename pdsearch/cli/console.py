@@ -1,4 +1,4 @@
-"""How do words reach a person? The only module that knows rich: formatted on a terminal, plain off it."""
+"""Printing: formatted on a terminal, plain off it. The only module that knows rich."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from rich.text import Text
 from pdsearch.errors import PdsearchError
 
 if TYPE_CHECKING:
-    from pdsearch.records import Broken
+    from pdsearch.io.record_files import BrokenRecord
 
 __all__ = ["note", "note_left_out", "print_error", "print_lines", "print_table", "stderr", "stdout"]
 
@@ -38,7 +38,7 @@ def note(message: str) -> None:
     stderr().print(Text(message))
 
 
-def note_left_out(broken: "Iterable[Broken]") -> None:
+def note_left_out(broken: "Iterable[BrokenRecord]") -> None:
     """Say which files of a study are no records, in the words that every verb has for them."""
     for item in broken:
         note(f"note: {item}; it was left out")

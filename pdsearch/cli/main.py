@@ -1,4 +1,4 @@
-"""Which verb was asked for, and how does the process end? Loads the asked verb's module and no other."""
+"""The command line's entry: dispatches to a verb, loads that verb's module alone, turns errors into exit codes."""
 
 import importlib
 import os
@@ -16,20 +16,32 @@ from pdsearch.errors import ConfigError, PdsearchError, StorageError
 __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, tuple[str, str]] = {
-    "run": ("pdsearch.cli.run:run", "Search a space, or go on with its study; then confirm and rank."),
-    "check": ("pdsearch.cli.check:check", "Check a space file and say what it would search; start nothing."),
+    "run": ("pdsearch.cli.verbs.run:run", "Search a space, or go on with its study; then confirm and rank."),
+    "check": (
+        "pdsearch.cli.verbs.check:check",
+        "Check a space file and say what it would search; start nothing.",
+    ),
     "plan": (
-        "pdsearch.cli.plan:plan",
+        "pdsearch.cli.verbs.plan:plan",
         "Say what a search would cost: epochs with and without reuse, storage.",
     ),
-    "rank": ("pdsearch.cli.rank:rank", "Rank the teachers of a study by what their students achieve."),
-    "report": ("pdsearch.cli.report:report", "Write a study as one page: ranking, figures, what mattered."),
-    "export": ("pdsearch.cli.export:export", "Write the best configurations and students of a study."),
-    "verify": ("pdsearch.cli.verify:verify", "Check that nothing of a study is lost, repeated or damaged."),
-    "retry": ("pdsearch.cli.retry:retry", "Have the next run try failed trials again."),
-    "cache": ("pdsearch.cli.cache:cache", "Look at, clear out or check a storage's artifacts."),
-    "list": ("pdsearch.cli.list:list_parts", "List methods, losses, models, sources and their parameters."),
-    "schema": ("pdsearch.cli.schema:schema", "Print the JSON Schema of space files, for editors."),
+    "rank": ("pdsearch.cli.verbs.rank:rank", "Rank the teachers of a study by what their students achieve."),
+    "report": (
+        "pdsearch.cli.verbs.report:report",
+        "Write a study as one page: ranking, figures, what mattered.",
+    ),
+    "export": ("pdsearch.cli.verbs.export:export", "Write the best configurations and students of a study."),
+    "verify": (
+        "pdsearch.cli.verbs.verify:verify",
+        "Check that nothing of a study is lost, repeated or damaged.",
+    ),
+    "retry": ("pdsearch.cli.verbs.retry:retry", "Have the next run try failed trials again."),
+    "cache": ("pdsearch.cli.verbs.cache:cache", "Look at, clear out or check a storage's artifacts."),
+    "list": (
+        "pdsearch.cli.verbs.list:list_parts",
+        "List methods, losses, models, sources and their parameters.",
+    ),
+    "schema": ("pdsearch.cli.verbs.schema:schema", "Print the JSON Schema of space files, for editors."),
 }
 """Verb -> (module:function, its line in `pdsearch --help`)."""
 

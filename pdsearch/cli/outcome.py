@@ -5,10 +5,10 @@ All that was tried may have failed, or broken a constraint; or students of the c
 
 from collections.abc import Callable, Iterable
 
+from pdsearch.config import Space
 from pdsearch.errors import FailureLimitError, IncompleteError, PdsearchError, TrialError
-from pdsearch.search.retry import how_again
+from pdsearch.search.maintenance import how_again
 from pdsearch.search.study import Study
-from pdsearch.space import Space
 from pdsearch.trial_record import TrialRecord
 
 __all__ = ["lacking", "nothing_came"]

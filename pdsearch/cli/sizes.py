@@ -1,4 +1,4 @@
-"""How is a number of bytes written and read?"""
+"""Numbers of bytes, written and read."""
 
 import re
 

@@ -11,7 +11,7 @@ from typing import Any
 from ray.tune import Stopper
 
 from pdsearch.cluster.guarded import Guarded
-from pdsearch.cluster.workers import Workers
+from pdsearch.cluster.slots import Workers
 from pdsearch.errors import ClusterError
 
 __all__ = ["NODE_WITHIN_S", "Arrival", "away", "reason"]

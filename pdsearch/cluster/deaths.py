@@ -6,7 +6,7 @@ What fails before a worker has started a job (its process, its node, its placeme
 import time
 from collections.abc import Iterable
 
-from pdsearch.events import Event, Progress, Report
+from pdsearch.protocol import Event, Progress, Report
 
 __all__ = ["MOST_IN_A_ROW", "Deaths"]
 

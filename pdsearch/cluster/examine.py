@@ -1,4 +1,4 @@
-"""Can a trial run on this node? Runs on the node itself, and is sent there as it stands: standard library only.
+"""Examination of a node by itself. Sent there as it stands: standard library only.
 
 A node that lacks pdsearch, or has another one, could not import it; so this file is pickled by its content.
 """
@@ -53,7 +53,7 @@ def computes_bf16(gpu: float) -> bool:
     os.chdir(
         "/"
     )  # Nothing of the user's is wanted, and to load torch takes a while, in which a sent folder may go.
-    engine = importlib.import_module("pdsearch.training.engine")
+    engine = importlib.import_module("pdsearch.training.device")
     return bool(engine.computes_bf16("cuda" if gpu else "cpu"))
 
 
@@ -119,7 +119,7 @@ def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
 
 def _objects(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     """Look for the mark in an object storage, with this node's own credentials."""
-    storage = importlib.import_module("pdsearch.storage")  # Its code is the driver's: versions were compared.
+    storage = importlib.import_module("pdsearch.io")  # Its code is the driver's: versions were compared.
     hint = "give every node the driver's rights there: an instance role, a profile or the environment"
     marker = storage.place(asked["marker"])
     try:
@@ -150,7 +150,7 @@ def _files(asked: dict[str, Any]) -> tuple[str, str, str] | None:
 def _own_code(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     if not asked["code"]:
         return None
-    dotted = importlib.import_module("pdsearch.dotted")
+    dotted = importlib.import_module("pdsearch.user_code")
     hint = "install it on every node, or give its folder as --working-dir of ray job submit"
     for name, known in asked["code"].items():
         try:

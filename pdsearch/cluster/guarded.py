@@ -1,7 +1,6 @@
 """The agenda as Tune may see it: any error of it ends the run, and waits until Tune has ended."""
 
-from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job, Work
+from pdsearch.protocol import Event, Job, Outcome, Work
 
 __all__ = ["Guarded"]
 

@@ -1,11 +1,11 @@
-"""What travels between driver and worker? Batches of events as one JSON text: Tune flattens anything deeper."""
+"""Messages between driver and worker: batches of events as one JSON text, since Tune flattens anything deeper."""
 
 import json
 import time
 from collections.abc import Generator
 from typing import Any
 
-from pdsearch.events import Event, Outcome, Report, event_from_json, event_to_json
+from pdsearch.protocol import Event, Outcome, Report, event_from_json, event_to_json
 
 __all__ = ["PAYLOAD", "REFUSAL", "batch", "packed", "refused", "unpacked"]
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pdsearch.cluster.temporary import make_folder, remove_folder
+from pdsearch.cluster.connection.temporary import make_folder, remove_folder
 
 __all__ = ["OwnFolder"]
 

@@ -12,16 +12,16 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.stopper import CombinedStopper
 
 from pdsearch.cluster.arrival import Arrival
+from pdsearch.cluster.connection.session import Session
+from pdsearch.cluster.connection.temporary import tune_folder
 from pdsearch.cluster.guarded import Guarded
-from pdsearch.cluster.scheduler import JobScheduler, Starts, WhenDone
-from pdsearch.cluster.searcher import JobSearcher
-from pdsearch.cluster.session import Session
 from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
-from pdsearch.cluster.temporary import tune_folder
-from pdsearch.cluster.trainable import JobTrainable
-from pdsearch.jobs import Work
-from pdsearch.space import Resources
-from pdsearch.storage import Place, beside
+from pdsearch.cluster.tune_scheduler import JobScheduler, Starts, WhenDone
+from pdsearch.cluster.tune_searcher import JobSearcher
+from pdsearch.cluster.worker import JobTrainable
+from pdsearch.config import Resources
+from pdsearch.io import Place, beside
+from pdsearch.protocol import Work
 
 __all__ = ["run"]
 

@@ -1,4 +1,4 @@
-"""Where do images come from, how are they split, and which views of them are trained on?
+"""Data sets: sources, splits, augmented views.
 
 Importing this package loads no torch; the names that need it are loaded when they are first used. The
 registries are `pdsearch.data.registry.sources` and `.augmentations`: here these names are packages.
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pdsearch.data.registry import Augmentation, Images, Mixing, RawData, Source
 
 if TYPE_CHECKING:
-    from pdsearch.data.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
-    from pdsearch.data.storing import store
-    from pdsearch.data.views import Views, normalise
+    from pdsearch.data.dataset.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
+    from pdsearch.data.dataset.materialise import store
+    from pdsearch.data.dataset.views import Views, normalise
 
 __all__ = [
     "Augmentation",
@@ -35,5 +35,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = {"Views": "views", "normalise": "views", "store": "storing"}.get(name, "dataset")
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    module = {"Views": "views", "normalise": "views", "store": "materialise"}.get(name, "dataset")
+    return getattr(import_module(f"{__name__}.dataset.{module}"), name)

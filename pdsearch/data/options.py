@@ -1,12 +1,12 @@
-"""Which further parameters was a data source given, and does it know them?"""
+"""Options of data sources: what each declares, and the check of what was given."""
 
 from pathlib import Path
 from typing import Any
 
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec, Params
+from pdsearch.user_code import Options
 
 __all__ = [
     "DOWNLOAD",

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdsearch.durable import check_regular
 from pdsearch.errors import DataError, StorageError
+from pdsearch.io.durable import check_regular
 
 __all__ = ["LAYOUT", "column_of", "opened"]
 

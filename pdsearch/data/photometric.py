@@ -1,4 +1,4 @@
-"""How do an image's values change while its pixels stay? Each image by itself, on uint8, by exact steps.
+"""Photometric augmentations: values change and pixels stay, on uint8, image by image, by exact steps.
 
 Every step is one rounded operation on one value, or a sum of whole numbers: no result depends on how images are
 batched.

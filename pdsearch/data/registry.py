@@ -1,4 +1,4 @@
-"""What is a data source, and what an augmentation? Protocols and registries; nothing here loads torch."""
+"""The registries of data sources and augmentations, and their protocols. Loads no torch."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkab
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.options import Options
 from pdsearch.registry import Registry
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

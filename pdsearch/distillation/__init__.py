@@ -1,9 +1,9 @@
 """Distillation: what a student is taught by. The registry is `pdsearch.distillation.registry.losses`."""
 
+from pdsearch.distillation.apply import make_adapter, teach
 from pdsearch.distillation.features import wanted
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, distillation_loss
-from pdsearch.distillation.teach import make_adapter, teach
 
 __all__ = [
     "DistillationLoss",

@@ -1,4 +1,4 @@
-"""Which features does a loss compare, and how do maps of unlike size meet?"""
+"""Features that a loss compares, and how maps of unlike size are matched."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.soften import at_least_single
+from pdsearch.distillation.softmax import at_least_single
 from pdsearch.errors import ConfigError, TrialError
 
 __all__ = ["check_shows_features", "pooled_pair", "same_size", "stage_pairs", "wanted"]

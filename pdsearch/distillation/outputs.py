@@ -1,4 +1,4 @@
-"""What may a loss see of a network? Its logits and, where it asks for them, named feature maps."""
+"""Outputs of a network that a loss may see: its logits and, where it asks for them, named feature maps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

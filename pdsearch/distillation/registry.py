@@ -1,4 +1,4 @@
-"""What is a distillation loss? A pure function of outputs and targets, registered with its parameters."""
+"""The registry of distillation losses: pure functions of outputs and targets, with their parameters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 from torch import Generator, Tensor, nn
 
 from pdsearch.distillation.outputs import Outputs
-from pdsearch.dotted import is_dotted, load_part
 from pdsearch.registry import NoParams, Registry
+from pdsearch.user_code import is_dotted, load_part
 
 TRAITS = ("needs_teacher", "features", "adapter", "at_epoch")
 """What a loss of the user's own may declare, beside its parameters, as attributes of the function."""

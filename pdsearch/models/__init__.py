@@ -1,12 +1,12 @@
-"""Which networks are there, how are they built, and how large are they?"""
+"""Networks: their registry, their sizes, and the student that a pruned teacher asks for."""
 
 from pdsearch.models.finite import listed, not_finite, state_of, was_not_finite
-from pdsearch.models.fold import folded
-from pdsearch.models.measure import count_flops, count_params, has_depthwise, latency
+from pdsearch.models.inference import folded
 from pdsearch.models.network import Network
+from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.registry import Builder, build, lasting, models, without_weights
-from pdsearch.models.slim import plan_from_masks
 from pdsearch.models.weights import file_hash, fit_weights, read_weights
+from pdsearch.models.width_solver import plan_from_masks
 
 __all__ = [
     "Builder",

@@ -1,11 +1,11 @@
-"""What do all our networks have in common? Named features, one linear classifier, logits = forward."""
+"""The base of all networks of ours: named features, one linear classifier, logits = forward."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pdsearch.models.layers import pool
+from pdsearch.models.blocks import pool
 
 __all__ = ["Network", "StagedNetwork"]
 

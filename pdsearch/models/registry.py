@@ -1,4 +1,4 @@
-"""How is a network named and built? Families register their names; `build` draws the weights from a seed."""
+"""The registry of networks, and building one from its name, options and seed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,13 +9,20 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from pdsearch.dotted import is_dotted, load_dotted
 from pdsearch.errors import ConfigError, PdsearchError
-from pdsearch.options import declared_by, takes_others
 from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
+from pdsearch.user_code import declared_by, is_dotted, load_dotted, takes_others
 
-__all__ = ["Builder", "build", "lasting", "models", "options_of", "without_weights"]
+__all__ = [
+    "Builder",
+    "build",
+    "lasting",
+    "models",
+    "options_of",
+    "try_options",
+    "without_weights",
+]
 
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
@@ -151,3 +158,22 @@ def without_weights(name: str, options: Params) -> Params:
     if not name.startswith(PREFIX):
         return options
     return tuple((option, value) for option, value in options if option != "weights")
+
+
+LARGE = 2**16
+"""Pixels; no family finds such images too small."""
+
+
+def try_options(name: str, options: Params) -> None:
+    """Refuse options of which a model cannot be built; code of the user's own is not run for it.
+
+    Raises:
+        ConfigError: It cannot; `where` is the option, as options.NAME, if one is to blame.
+    """
+    if is_dotted(name) or not options:
+        return
+    if name.startswith(PREFIX):
+        lasting(name, options)
+        return
+    with torch.device("meta"):
+        build(name, num_classes=2, channels=3, image_size=LARGE, seed=0, options=options)

@@ -1,4 +1,4 @@
-"""How do torchvision's classifiers show their features as ours do? By listening to their layers."""
+"""torchvision's classifiers, whose features are shown by hooks on their layers."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""How do weights that were trained elsewhere get into a network? Read without running code, fitted name by name."""
+"""Weights trained elsewhere: read without running code, fitted name by name."""
 
 import hashlib
 import pickle
@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pdsearch.durable import UnfitFileError, check_regular, open_regular
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.io.durable import UnfitFileError, check_regular, open_regular
 from pdsearch.models.finite import listed, not_finite, was_not_finite
 
 __all__ = ["file_hash", "fit_weights", "read_weights"]

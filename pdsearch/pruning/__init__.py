@@ -1,14 +1,14 @@
 """Pruning: scores, masks and schedules. The registry of methods is `pdsearch.pruning.registry.methods`."""
 
-from pdsearch.pruning.check import check
+from pdsearch.pruning.channels.dependencies import find_ties
+from pdsearch.pruning.channels.remove import kept_channels, rebuild, shrink
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import prunable
-from pdsearch.pruning.prune import prune
 from pdsearch.pruning.registry import Batches, PruningMethod, pruning_method
 from pdsearch.pruning.schedule import targets
 from pdsearch.pruning.select import select
-from pdsearch.pruning.shrink import kept_channels, rebuild, shrink
-from pdsearch.pruning.ties import find_ties
+from pdsearch.pruning.single_round import prune
+from pdsearch.pruning.spec_check import check
 
 __all__ = [
     "Batches",

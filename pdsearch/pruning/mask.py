@@ -1,4 +1,4 @@
-"""Which weights are kept? A mask: one boolean tensor a parameter, True = kept."""
+"""Masks: one boolean tensor a parameter, True = kept."""
 
 from collections.abc import Iterator, Mapping
 

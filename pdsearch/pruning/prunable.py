@@ -1,4 +1,4 @@
-"""Which parameters may be pruned? The weights of convolutions and linear layers, first and last included."""
+"""Prunable parameters: the weights of convolutions and linear layers, first and last included."""
 
 from fnmatch import fnmatchcase
 

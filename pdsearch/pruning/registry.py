@@ -1,4 +1,4 @@
-"""What is a pruning method? A function from a model to scores, registered with its parameters."""
+"""The registry of pruning methods: functions from a model to scores, with their parameters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.dotted import is_dotted, load_part
 from pdsearch.errors import ConfigError
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams, Registry
+from pdsearch.user_code import is_dotted, load_part
 
 __all__ = ["Batches", "PruningMethod", "Score", "methods", "pruning_method"]
 

@@ -1,4 +1,4 @@
-"""How far does each round of pruning go? A schedule turns the requested ratio into a sparsity per round."""
+"""Pruning schedules: from the requested ratio to a sparsity per round."""
 
 import math
 

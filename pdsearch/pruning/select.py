@@ -1,4 +1,4 @@
-"""Which weights go? The lowest scores, in an exact number; counts are rounded and ties broken here only."""
+"""Selection of an exact number of the lowest scores; counts are rounded and ties broken here only."""
 
 import math
 from collections.abc import Mapping

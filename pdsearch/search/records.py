@@ -1,4 +1,6 @@
-"""The records of an open study: an asked one before a trial starts, a finished one when it ends, both immutable.
+"""Records of trials: one asked before a trial starts, one finished when it ends, both immutable.
+
+The study can be rebuilt from them, and analysis reads nothing else. Their fields are described in docs/records.md.
 
 The study can be rebuilt from them, and analysis reads nothing else. `pdsearch.trial_record` has their fields.
 """
@@ -14,11 +16,9 @@ from typing import Any, cast
 
 from pdsearch.codec import decode
 from pdsearch.errors import StorageError
-from pdsearch.events import Event, Outcome, Ready, Report
-from pdsearch.jobs import Job
-from pdsearch.objectives import Aims
-from pdsearch.records import (
-    Broken,
+from pdsearch.io import Place, rename
+from pdsearch.io.record_files import (
+    BrokenRecord,
     failed_tries,
     read_asked,
     read_finished,
@@ -26,8 +26,9 @@ from pdsearch.records import (
     read_set_aside,
     write_once,
 )
-from pdsearch.search.describe import Description
-from pdsearch.storage import Place, rename
+from pdsearch.objectives import Aims
+from pdsearch.protocol import Event, Job, Outcome, Ready, Report
+from pdsearch.search.resolved import Description
 from pdsearch.trial_record import (
     AskedRecord,
     Cost,
@@ -232,7 +233,7 @@ class UnwrittenRecords(Records):
     def _write(self, name: str, record: AskedRecord | TrialRecord | RetryRecord) -> None: ...
 
 
-def _set_aside(broken: Broken) -> str:
+def _set_aside(broken: BrokenRecord) -> str:
     name = f"{broken.path.name}.{uuid.uuid4().hex[:8]}.broken"
     rename(broken.path, name)
     return name

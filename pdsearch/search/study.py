@@ -1,5 +1,7 @@
-"""How is a study opened? As its only driver: its folder, what it resolved, its identity, its journal, its agenda."""
+"""Opening a study as its only driver: its identity, its records, its Optuna study, its schedule, its running time."""
 
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -7,35 +9,137 @@ from functools import partial
 from typing import Any
 
 from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store
+from pdsearch.config import Space, diff
 from pdsearch.data.registry import sources
-from pdsearch.durable import storage_errors
-from pdsearch.search.agenda import Agenda, Observer
-from pdsearch.search.clock import Clock
-from pdsearch.search.describe import Description
-from pdsearch.search.home import Home, home_of
-from pdsearch.search.identity import identify
-from pdsearch.search.images import prepare_images, say_notes
-from pdsearch.search.ledger import Ledger
-from pdsearch.search.listed import Listed
-from pdsearch.search.own_code import own_code
-from pdsearch.search.phases import Phases
-from pdsearch.search.precision import AUTO, Precision, choose_precision, kept_precision
-from pdsearch.search.preflight import check_room
-from pdsearch.search.records import Records
-from pdsearch.search.rehearsals import check_trials
-from pdsearch.search.restore import open_studies
-from pdsearch.search.retry import retry_once
-from pdsearch.search.sampler import check_sampler
-from pdsearch.search.teachers import check_outside, checkpoints, teacher_jobs
-from pdsearch.space import Space
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.io import Place, Remote, check, read, remove_tree, resolved, subfolders
+from pdsearch.io import replace as replace_file
+from pdsearch.io.durable import storage_errors
+from pdsearch.io.record_files import write_once
+from pdsearch.io.studies import begun
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.rehearsal import Untrained
+from pdsearch.search.code_hashes import own_code, own_folders
+from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.maintenance import retry_once
+from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.optuna_backend.rebuild import open_studies
+from pdsearch.search.optuna_backend.sampler import check_sampler
+from pdsearch.search.optuna_backend.storage import Home, home_of
+from pdsearch.search.preflight.dry_run import (
+    check_outside,
+    check_trials,
+    checkpoints,
+    prepare_images,
+    say_notes,
+    teacher_jobs,
+)
+from pdsearch.search.preflight.precision import AUTO, Precision, choose_precision, kept_precision
+from pdsearch.search.preflight.resources import check_room
+from pdsearch.search.records import Records, now
+from pdsearch.search.resolved import Description
+from pdsearch.search.scheduler import Agenda, Observer, Phases
 from pdsearch.specs import DataSpec
-from pdsearch.stages.rehearsal import Untrained
-from pdsearch.stages.site import Site
-from pdsearch.storage import Place, Remote, check, remove_tree, resolved, subfolders
-from pdsearch.studies import begun
 from pdsearch.training import pick_device
+from pdsearch.trial_record import FORMAT
 
-__all__ = ["Study", "open_study"]
+__all__ = [
+    "Clock",
+    "Study",
+    "identify",
+    "open_study",
+]
+
+
+def identify(space: Space, folder: Place, found: Description, began: Mapping[str, Any] | None) -> None:
+    """Write what a study is, or compare with what it was when it began.
+
+    Args:
+        space: What is run.
+        folder: The study's.
+        found: What was resolved of the space here and now.
+        began: What its study.json holds; None where it begins.
+
+    Raises:
+        ConfigError: It began with another space, other data or other code; the message holds the difference.
+    """
+    if began is None:
+        write_once(folder / "study.json", _about(space, found))
+        return
+    changes = [*diff(began["space"], space.identity()), *_others(found, began)]
+    if changes:
+        raise ConfigError(
+            "the study exists with another space:\n    " + "\n    ".join(changes),
+            where=str(folder),
+            hint="take the changes back, or give the space another study: name",
+        )
+
+
+def _about(space: Space, found: Description) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "study": space.study,
+        "space": space.identity(),
+        "data": {"fingerprint": found.fingerprint},
+        "checkpoints": [*sorted(found.checkpoints.values())],
+        "code": dict(found.code),
+        "code_folders": {**own_folders(space)},
+        "precision": found.precision,
+        "versions": dict(found.versions),
+        "created_at": now(),
+    }
+
+
+def _others(found: Description, began: Mapping[str, Any]) -> Iterator[str]:
+    """Say which files that the space names, by whichever paths, are others now."""
+    if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
+        yield "teacher.checkpoint: not the weights the study began with"
+    for name, code in began.get("code", {}).items():
+        if found.code.get(name, code) != code:
+            yield f"{name}: its file is not the one the study began with"
+    if began["data"]["fingerprint"] != found.fingerprint:
+        yield "data: the images are not those the study began with"
+
+
+_SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
+
+
+class Clock:
+    """Seconds that drivers have worked on a study, this one included; a killed driver loses a few at most."""
+
+    def __init__(self, path: Place) -> None:
+        self._path = path
+        self._every = _STORE_EVERY_S if isinstance(path, Remote) else _SAVE_EVERY_S
+        self._before = self._read()
+        self._start = self._saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Return the seconds so far, saving them now and then."""
+        moment = time.monotonic()
+        total = self._before + moment - self._start
+        if moment - self._saved >= self._every:
+            self._saved = moment
+            self.save(total)
+        return total
+
+    def save(self, total: float | None = None) -> None:
+        """Write the seconds so far."""
+        replace_file(self._path, self._content(total))
+
+    def close(self) -> None:
+        """Write them if that can be done at once: a run that ends waits for no storage, and a few may be lost."""
+        with suppress(StorageError):
+            replace_file(self._path, self._content(), hasty=True)
+
+    def _content(self, total: float | None = None) -> bytes:
+        total = self._before + time.monotonic() - self._start if total is None else total
+        return json.dumps({"seconds": round(total, 3)}).encode()
+
+    def _read(self) -> float:
+        try:
+            return float(json.loads(read(self._path) or b"")["seconds"])
+        except (ValueError, KeyError, TypeError):
+            return 0.0
 
 
 @dataclass(frozen=True)

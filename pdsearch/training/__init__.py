@@ -1,15 +1,13 @@
-"""How is a network trained and measured, reproducibly, and resumed after a fault?"""
+"""Training and evaluation of a network: reproducible, and resumed after a fault."""
 
+from pdsearch.training.batches import batches, order
 from pdsearch.training.checkpoint import Checkpoint
-from pdsearch.training.engine import Engine, pick_device, resolve_precision
+from pdsearch.training.device import Engine, keep_freed_memory, pick_device, resolve_precision
 from pdsearch.training.evaluate import Batches, accuracy, check_answers, evaluating, logits
-from pdsearch.training.loop import fit
-from pdsearch.training.memory import keep_freed_memory
+from pdsearch.training.fit import fit
 from pdsearch.training.objective import Objective, towards
-from pdsearch.training.optim import make_optimizer
-from pdsearch.training.order import batches, order
-from pdsearch.training.report import EpochReport
-from pdsearch.training.schedule import learning_rate
+from pdsearch.training.optim import learning_rate, make_optimizer
+from pdsearch.training.reports import EpochReport
 from pdsearch.training.seeding import reproducible
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Where does one training run stand, so that it can go on after anything was killed?"""
+"""Checkpoints of a training, within an epoch too, and how often they are written."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
-from pdsearch.durable import storage_errors
+from pdsearch.io import Place, Remote, place, read, remove_tree, replace
+from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json, canonical_json
-from pdsearch.storage import Place, Remote, place, read, remove_tree, replace
+from pdsearch.training.reports import EpochReport
+from pdsearch.training.state import TrainingState
 
-__all__ = ["Checkpoint"]
+__all__ = [
+    "BEGIN",
+    "PREFIX",
+    "Checkpoint",
+    "EpochPart",
+    "TrainingProgress",
+    "random_states",
+    "restore_random",
+]
 
 SHARE = 0.05
 """Writing takes about this share of the time at most."""
@@ -144,3 +155,118 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+PREFIX = "part/"
+"""Begins the names of the tensors of a part, among those of the training's state."""
+
+
+@dataclass(frozen=True)
+class EpochPart:
+    """The first steps of an epoch.
+
+    Args:
+        steps: Done.
+        seconds: They took.
+        total: Sum of the losses of their images, (), float64; None before the first.
+        random: States of the generators after them, by type of device.
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+    total: Tensor | None = None
+    random: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name, on the CPU."""
+        assert self.total is not None
+        found = {"total": self.total, **{f"random/{name}": state for name, state in self.random.items()}}
+        return {PREFIX + name: tensor.detach().cpu().clone() for name, tensor in found.items()}
+
+    def meta(self) -> dict[str, Json]:
+        """Return what is no tensor."""
+        return {"steps": self.steps, "seconds": self.seconds}
+
+    def begin(self, device: str) -> Tensor:
+        """Put the generators back to where they were; return the losses so far, on the device."""
+        restore_random(self.random, device)
+        start = torch.zeros((), dtype=torch.float64) if self.total is None else self.total.clone()
+        return start.to(device)
+
+    @classmethod
+    def stored(cls, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> "EpochPart":
+        """Rebuild a part from `tensors` and `meta`."""
+        random = {
+            name.removeprefix(f"{PREFIX}random/"): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(f"{PREFIX}random/")
+        }
+        return cls(meta["steps"], meta["seconds"], tensors[f"{PREFIX}total"], random)
+
+
+BEGIN = EpochPart()
+"""Of an epoch of which nothing is done."""
+
+
+def random_states(device: str) -> dict[str, Tensor]:
+    """Return the states of the generators that a training on this device draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.device(device).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(torch.device(device))
+    return states
+
+
+def restore_random(states: Mapping[str, Tensor], device: str) -> None:
+    """Put the generators that a training on this device draws from back to `random_states`."""
+    for name, state in states.items():
+        if name == "cpu":
+            torch.set_rng_state(state)
+        elif torch.device(device).type == name:
+            torch.cuda.set_rng_state(state, torch.device(device))
+
+
+class TrainingProgress:
+    """The progress of one training. Invariant: `reports` are those of the whole epochs that `state` has seen.
+
+    Args:
+        checkpoint: Where it is kept; None keeps nothing.
+        identity: Of the training.
+        state: What changes while it trains; `resume` puts it back.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None, identity: str, state: TrainingState) -> None:
+        self._checkpoint, self._identity, self._state = checkpoint, identity, state
+        self.reports: list[EpochReport] = []
+
+    def resume(self) -> EpochPart:
+        """Go back to what was kept, if anything was; return how far the epoch after the reports had come."""
+        stored = self._checkpoint.load(self._identity) if self._checkpoint is not None else None
+        if stored is None:
+            return BEGIN
+        tensors, meta = stored
+        ours = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
+        self._state.restore(ours, meta["state"])
+        self.reports = [EpochReport.from_json(report) for report in meta["reports"]]
+        return EpochPart.stored(tensors, meta["part"]) if "part" in meta else BEGIN
+
+    def keep(self, part: Callable[[], EpochPart] | None = None) -> bool:
+        """Save if it is time to; say whether it was.
+
+        Args:
+            part: Returns how far the epoch after the reports has come; None where it has not begun.
+        """
+        due = self._checkpoint is not None and self._checkpoint.due()
+        if due:
+            self.save(part() if part is not None else None)
+        return due
+
+    def save(self, part: EpochPart | None = None) -> None:
+        """Save, whether or not it is time to."""
+        if self._checkpoint is None:
+            return
+        reports: list[Json] = [report.to_json() for report in self.reports]
+        tensors = self._state.tensors()
+        meta: dict[str, Json] = {"state": self._state.meta(), "reports": reports}
+        if part is not None:
+            tensors, meta = {**tensors, **part.tensors()}, {**meta, "part": part.meta()}
+        self._checkpoint.save(self._identity, tensors, meta)

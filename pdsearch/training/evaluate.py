@@ -1,4 +1,4 @@
-"""What does a network answer, and how often is it right?"""
+"""Answers and accuracy of a network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, TrialError
-from pdsearch.training.engine import Engine
+from pdsearch.training.device import Engine
 
 __all__ = ["Batches", "accuracy", "check_answers", "evaluating", "logits"]
 

@@ -1,4 +1,4 @@
-"""How is work captured once and started again as a whole? On a GPU, as a CUDA graph.
+"""Work captured once as a CUDA graph and started again as a whole.
 
 Starting the hundreds of kernels of a step one by one takes Python longer than a GPU needs to compute a small network's.
 """

@@ -1,4 +1,4 @@
-"""Which optimizer does a recipe name, and can the recipe be followed at all?"""
+"""Optimizers and learning-rate schedules of a recipe."""
 
 import inspect
 import math
@@ -12,7 +12,11 @@ from pdsearch.eager import leave_alone
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
 
-__all__ = ["make_optimizer", "validate"]
+__all__ = [
+    "learning_rate",
+    "make_optimizer",
+    "validate",
+]
 
 leave_alone(Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict)
 
@@ -128,3 +132,48 @@ def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         parts[parameter.dim() > 1].append(parameter)
     groups: list[dict[str, Any]] = [{"params": parts[True]}, {"params": parts[False], "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+START, END = 25.0, 1e4
+"""A one-cycle schedule starts at lr / START and ends at lr / START / END, as torch's OneCycleLR does by default."""
+
+
+def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
+    """Return the learning rate of a step.
+
+    Warm-up grows linearly, step by step, to `lr`. A step schedule then changes between epochs, counted from
+    the start of training; a cosine falls step by step from `lr` towards zero over the epochs after warm-up.
+    One cycle rises by a cosine to `lr`, reached after the share `peak` of all steps, and falls by another
+    (Smith and Topin, 2019, in the form of torch's OneCycleLR); momentum stays as it is.
+
+    Args:
+        recipe: The recipe.
+        epoch: From 0.
+        step: Within the epoch, from 0.
+        steps: Steps of an epoch.
+    """
+    done = epoch * steps + step
+    if recipe.schedule == "one_cycle":
+        return _one_cycle(recipe, done, recipe.epochs * steps)
+    warmup = recipe.warmup_epochs * steps
+    if done < warmup:
+        return recipe.lr * (done + 1) / warmup
+    if recipe.schedule == "cosine":
+        return _between(recipe.lr, 0.0, (done - warmup) / (recipe.epochs * steps - warmup))
+    passed = sum(milestone <= epoch for milestone in recipe.milestones)
+    return recipe.lr * recipe.gamma**passed
+
+
+def _one_cycle(recipe: Recipe, done: int, total: int) -> float:
+    start = recipe.lr / START
+    rise = recipe.peak * total - 1
+    if done <= rise and rise > 0:
+        return _between(start, recipe.lr, done / rise)
+    # A training of a few steps may have none to rise in: it begins at its peak.
+    rise = max(rise, 0.0)
+    return _between(recipe.lr, start / END, (done - rise) / max(total - 1 - rise, 1.0))
+
+
+def _between(first: float, last: float, share: float) -> float:
+    """Return the value of a half cosine from first (share 0) to last (share 1)."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))

@@ -1,4 +1,4 @@
-"""How does a stretch of work give the same bits each time? A private random state and fixed kernels."""
+"""Private random state and deterministic kernels for a stretch of work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

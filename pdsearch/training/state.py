@@ -1,4 +1,4 @@
-"""What changes while a network trains? Weights, the optimizer's buffers, loss scale, average and best weights."""
+"""What changes while a network trains: weights, the optimizer's buffers, loss scale, average and best weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.models import not_finite, state_of, was_not_finite
 from pdsearch.specs import Json, Recipe
-from pdsearch.training.average import Average
-from pdsearch.training.engine import Engine
+from pdsearch.training.device import Engine
+from pdsearch.training.ema import Average
 from pdsearch.training.optim import make_optimizer
 
 __all__ = ["TrainingState"]

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import Row, Study
-from pdsearch.analysis.row import row_from_record
+from pdsearch.analysis import Row, StudyTable
+from pdsearch.analysis.study_table import row_from_record
+from pdsearch.io.record_files import write_once
 from pdsearch.objectives import Aims
-from pdsearch.records import write_once
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -135,11 +135,11 @@ def row_of(record: dict[str, Any]) -> Row:
     return row_from_record(read_record(TrialRecord, record))
 
 
-def study(records: Iterable[dict[str, Any]], **about: Any) -> Study:
+def study(records: Iterable[dict[str, Any]], **about: Any) -> StudyTable:
     """Return a study that found these records."""
     aims = Aims.of(about.get("space", {}))
     rows: tuple[Row, ...] = tuple(row_from_record(read_record(TrialRecord, item), aims) for item in records)
-    return Study("made-up", {"format": 1, "study": "made-up", **about}, rows)
+    return StudyTable("made-up", {"format": 1, "study": "made-up", **about}, rows)
 
 
 def write_study(folder: Path, records: Iterable[dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """Every figure looks the same, and a trial that was stopped early looks like no other."""
 
-from pdsearch.analysis.drawing import coloured, drawn, points, searched
+from pdsearch.analysis.figures.style import coloured, drawn, points, searched
 from tests.analysis.synthetic_studies import record, study
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.analysis import rank_teachers, show_gain
-from pdsearch.records import Broken
+from pdsearch.io.record_files import BrokenRecord
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 
@@ -60,7 +60,7 @@ def test_what_ended_badly_is_counted() -> None:
 
 
 def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:
-    broken = (Broken(tmp_path / "torn.finished.json", "torn"),)
+    broken = (BrokenRecord(tmp_path / "torn.finished.json", "torn"),)
     text = "\n".join(rank_teachers(replace(study([]), broken=broken)).footer)
     assert "1 file(s) are no records and were left out: torn.finished.json: torn." in text
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pdsearch.analysis.importance import importances
-from pdsearch.analysis.row import Row
+from pdsearch.analysis.study_table import Row
 from tests.analysis.synthetic_studies import record, row_of
 
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pdsearch.analysis import Study, rank_teachers, show_estimate
+from pdsearch.analysis import StudyTable, rank_teachers, show_estimate
 from pdsearch.analysis.report import as_html
 from tests.analysis.synthetic_studies import confirmed, record, study
 
@@ -47,12 +47,12 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def found() -> Study:
+def found() -> StudyTable:
     return study(RECORDS, space={"objectives": OBJECTIVES}, versions={"torch": "2.15.0"})
 
 
 @pytest.fixture(scope="module")
-def page(found: Study) -> str:
+def page(found: StudyTable) -> str:
     return as_html(found)
 
 
@@ -64,7 +64,7 @@ def test_it_is_one_whole_page_without_addresses(page: str) -> None:
     ]
 
 
-def test_every_line_of_the_ranking_is_there(page: str, found: Study) -> None:
+def test_every_line_of_the_ranking_is_there(page: str, found: StudyTable) -> None:
     text = "".join(Tags(page).text)
     for row in rank_teachers(found).rows:
         assert row.label in text

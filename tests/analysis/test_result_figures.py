@@ -3,8 +3,8 @@
 import pytest
 
 from pdsearch.analysis import pareto_front, rank_teachers
+from pdsearch.analysis.figures.results import front_figure, importance_figure, intervals
 from pdsearch.analysis.importance import Importance, Importances
-from pdsearch.analysis.result_figures import front_figure, importance_figure, intervals
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_report import OBJECTIVES, RECORDS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdsearch.analysis.search_figures import by_parameter, by_sparsity, history
+from pdsearch.analysis.figures.progress import by_parameter, by_sparsity, history
 from tests.analysis.synthetic_studies import record, study
 from tests.analysis.test_report import RECORDS
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from pdsearch.analysis import Study, rank_teachers
+from pdsearch.analysis import StudyTable, rank_teachers
 from pdsearch.analysis.shortfall import nearest_trial, shortfall
 from tests.analysis import synthetic_studies as made_up
 
@@ -14,7 +14,7 @@ def searched(*accuracies: float, **more: Any) -> list[dict[str, Any]]:
     return [made_up.record("magnitude", a, kind="search", number=n, **more) for n, a in enumerate(accuracies)]
 
 
-def study(*accuracies: float, **more: Any) -> Study:
+def study(*accuracies: float, **more: Any) -> StudyTable:
     return made_up.study(searched(*accuracies, **more), space=LIMITED)
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from pdsearch.analysis import rank_teachers, read_study, write_parquet
-from pdsearch.analysis.table import columns
+from pdsearch.analysis.study_table import columns
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
 from tests.analysis.synthetic_studies import confirmed, record, write_study

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts.checked import Checked
-from pdsearch.artifacts.manifest import CorruptError, Manifest
-from pdsearch.artifacts.sealing import seal
+from pdsearch.artifacts.manifest import Checked, CorruptError, Manifest, seal
 
 KEY = "a" * 64
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Store
-from pdsearch.artifacts.collect import Held, candidates, collect, held, total_bytes
+from pdsearch.artifacts.gc import Held, candidates, collect, held, total_bytes
 
 
 def entry(

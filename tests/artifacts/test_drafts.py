@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Lease
-from pdsearch.artifacts.drafts import draft_name, is_orphan
-from pdsearch.artifacts.lease import discard_if_dead
+from pdsearch.artifacts.leases.file_lease import discard_if_dead
+from pdsearch.artifacts.leases.owner import draft_name, is_orphan
 
 FORK = multiprocessing.get_context("fork")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import check_held, hold, lease_at
-from pdsearch.artifacts.owner import this_owner
+from pdsearch.artifacts.leases.owner import this_owner
 from pdsearch.errors import StudyHeldError
-from pdsearch.storage import Place, place, read, replace
+from pdsearch.io import Place, place, read, replace
 from tests.patient import until
 
 
@@ -17,7 +17,7 @@ from tests.patient import until
 def where(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "folder":
         return tmp_path / "study" / "driver.lease"
-    monkeypatch.setattr("pdsearch.artifacts.holding._SETTLE_S", 0.01)
+    monkeypatch.setattr("pdsearch.artifacts.leases.study_lock._SETTLE_S", 0.01)
     bucket, server = request.getfixturevalue("bucket"), request.getfixturevalue("s3")
     return place(server.url(f"{bucket}/study/driver.lease"))
 

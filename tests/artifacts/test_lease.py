@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Lease, hold
-from pdsearch.artifacts.owner import is_dead, this_owner
+from pdsearch.artifacts.leases.owner import is_dead, this_owner
 from pdsearch.errors import StorageError
 
 

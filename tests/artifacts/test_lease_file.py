@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from pdsearch.artifacts.lease_file import claim, parse, read, record, remove
-from pdsearch.artifacts.owner import this_owner
+from pdsearch.artifacts.leases.file_lease import claim, parse, read, record, remove
+from pdsearch.artifacts.leases.owner import this_owner
 
 
 def test_a_record_comes_back() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdsearch.artifacts.names import check_name, is_key, is_stage
+from pdsearch.artifacts.base import check_name, is_key, is_stage
 from pdsearch.errors import StorageError
 
 

@@ -6,11 +6,11 @@ import time
 import pytest
 
 from pdsearch.artifacts import ObjectLease
-from pdsearch.artifacts.lease_file import parse, record
-from pdsearch.artifacts.object_lease import discard_object_if_dead
-from pdsearch.artifacts.owner import Owner, this_owner
-from pdsearch.storage import Remote, place, read, replace
-from pdsearch.storage.objects import Objects
+from pdsearch.artifacts.leases.file_lease import parse, record
+from pdsearch.artifacts.leases.object_lease import discard_object_if_dead
+from pdsearch.artifacts.leases.owner import Owner, this_owner
+from pdsearch.io import Remote, place, read, replace
+from pdsearch.io.objects import Objects
 from tests.patient import until
 from tests.s3_server import S3Server
 

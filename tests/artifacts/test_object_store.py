@@ -6,8 +6,8 @@ import pytest
 
 from pdsearch.artifacts import ObjectStore, stage_key
 from pdsearch.artifacts.manifest import MANIFEST
-from pdsearch.storage import Remote, place
-from pdsearch.storage.objects import Objects, objects_at
+from pdsearch.io import Remote, place
+from pdsearch.io.objects import Objects, objects_at
 from tests.s3_server import S3Server
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pdsearch.artifacts.owner import is_dead, this_owner
+from pdsearch.artifacts.leases.owner import is_dead, this_owner
 
 
 def test_every_holding_is_another_owner() -> None:

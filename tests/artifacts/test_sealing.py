@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts.manifest import read_manifest, verify
-from pdsearch.artifacts.sealing import move_into_place, seal
+from pdsearch.artifacts.manifest import move_into_place, read_manifest, seal, verify
 
 
 @pytest.fixture

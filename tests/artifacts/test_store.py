@@ -189,7 +189,7 @@ def test_a_good_entry_taken_for_the_broken_one_goes_back(
         raise CorruptError("as it was before the other process rebuilt it")
 
     reader = fresh(store)
-    monkeypatch.setattr("pdsearch.artifacts.checked.read_manifest", rebuilt_by_another)
+    monkeypatch.setattr("pdsearch.artifacts.manifest.read_manifest", rebuilt_by_another)
     assert reader.find("teacher", KEY) is None
     assert reader.find("teacher", KEY) == entry
 

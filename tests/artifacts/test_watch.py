@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from pdsearch.artifacts.lease_file import record
-from pdsearch.artifacts.owner import Owner, this_owner
-from pdsearch.artifacts.watch import Watch
+from pdsearch.artifacts.leases.file_lease import Watch, record
+from pdsearch.artifacts.leases.owner import Owner, this_owner
 
 ELSEWHERE = Owner("elsewhere", "another machine", 1, "1")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts.drafts import draft_name
-from pdsearch.artifacts.workshop import Workshop
+from pdsearch.artifacts.leases.owner import draft_name
+from pdsearch.artifacts.local_store import Workshop
 
 FORK = multiprocessing.get_context("fork")
 KEY = "a" * 64

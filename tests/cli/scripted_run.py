@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from pdsearch.events import Outcome, Progress, Ready, Report, Use
-from pdsearch.jobs import Job
-from pdsearch.search.agenda import Observer
+from pdsearch.protocol import Job, Outcome, Progress, Ready, Report, Use
+from pdsearch.search.scheduler import Observer
 from pdsearch.trial_record import TrialRecord
-from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job
+from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job
 from tests.trial_records import finished, reports
 
 __all__ = ["show"]

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis import rank_teachers, read_study
-from pdsearch.cli.closing import closing_words
-from pdsearch.cli.lines import Lines
 from pdsearch.cli.main import main
+from pdsearch.cli.progress.lines import Lines
+from pdsearch.cli.summary import closing_words
 from pdsearch.errors import IncompleteError
-from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job
-from pdsearch.records import read_finished
+from pdsearch.io.record_files import read_finished
+from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search.records import Live
 from pdsearch.search.study import open_study
 from tests.search.scripted_trials import Script, play, space, whole

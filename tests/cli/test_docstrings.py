@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pdsearch.cli.docstrings import arguments, details, docstring, section, summary
+from pdsearch.cli.catalogue import arguments, details, docstring, section, summary
 
 TEXT = """A network
 of some depth.

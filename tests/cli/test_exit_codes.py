@@ -17,10 +17,9 @@ import pytest
 from pdsearch import errors, serial
 from pdsearch.artifacts import hold
 from pdsearch.cli import main as program
-from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job
-from pdsearch.patience import patiently
-from pdsearch.stages.site import Site
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.job import patiently
+from pdsearch.protocol import Event, Job, Outcome
 from tests.architecture.tree import ROOT
 
 SPACE = """\

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-from pdsearch.space import load
+from pdsearch.config import load
 
 
 def test_the_best_teachers_are_written_best_first(

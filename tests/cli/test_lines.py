@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pdsearch.cli.lines import JsonLines, Lines
-from pdsearch.cli.tally import describe
-from pdsearch.events import Progress, Report
+from pdsearch.cli.progress.lines import JsonLines, Lines
+from pdsearch.cli.progress.stats import describe
+from pdsearch.protocol import Progress, Report
 from tests.cli.scripted_run import show
-from tests.stages.digits import DENSE, job
+from tests.pipeline.digits import DENSE, job
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "run_lines.txt"
 
@@ -31,7 +31,7 @@ def test_plain_lines_are_as_agreed() -> None:
 
 def test_a_log_is_not_silent_for_longer_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("pdsearch.cli.lines.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pdsearch.cli.progress.lines.time.monotonic", lambda: now[0])
     stream, teacher = io.StringIO(), job(DENSE, id="teacher-00aa11bb22cc", kind="teacher")
     with Lines(stream) as lines:
         lines.started(teacher)

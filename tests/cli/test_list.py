@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from pdsearch.cli import list as listing
-from pdsearch.cli.catalogue import KINDS, ParameterInfo, Part
+from pdsearch.cli.catalogue import KINDS, ParameterInfo, PartDescription
 from pdsearch.cli.main import main
+from pdsearch.cli.verbs import list as listing
 from pdsearch.errors import ConfigError
 
 HEAT = ParameterInfo("heat", "float", 4.0, 1.0, 20.0, None, True, "how warm")
@@ -12,11 +12,13 @@ HEAT = ParameterInfo("heat", "float", 4.0, 1.0, 20.0, None, True, "how warm")
 
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def describe(kind: str, name: str) -> Part:
+    def describe(kind: str, name: str) -> PartDescription:
         if name != "one":
             raise ConfigError(f"unknown {name}")
         told = ("It does it well.\n\nAlways.", "Often.", "Little.") if kind == "losses" else ()
-        return Part(kind, name, "Does one thing.", "A paper.", (HEAT,) if kind == "losses" else (), *told)
+        return PartDescription(
+            kind, name, "Does one thing.", "A paper.", (HEAT,) if kind == "losses" else (), *told
+        )
 
     monkeypatch.setattr(listing, "describe", describe)
     monkeypatch.setattr(listing, "names", {kind: ["one"] for kind in KINDS}.__getitem__)

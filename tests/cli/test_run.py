@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from pdsearch.cli.lines import JsonLines, Lines
 from pdsearch.cli.main import main
-from pdsearch.cli.run import _observer
-from pdsearch.cli.screen import Screen
-from pdsearch.cluster.choice import Choice
+from pdsearch.cli.progress.lines import JsonLines, Lines
+from pdsearch.cli.progress.screen import Screen
+from pdsearch.cli.verbs.run import _observer
+from pdsearch.cluster.connection.choice import Choice
+from pdsearch.config import Space
 from pdsearch.driver import _serially
 from pdsearch.errors import ConfigError
 from pdsearch.signals import Stop
-from pdsearch.space import Space
 from tests.search.scripted_trials import space
 
 SPACE_FILE = """\
@@ -53,8 +53,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
         found[-1] = (found[-1][0], again, found[-1][2])
         print("done")
 
-    monkeypatch.setattr("pdsearch.cli.run.drive", search)
-    monkeypatch.setattr("pdsearch.cli.run._close", close)
+    monkeypatch.setattr("pdsearch.cli.verbs.run.drive", search)
+    monkeypatch.setattr("pdsearch.cli.verbs.run._close", close)
     return found
 
 

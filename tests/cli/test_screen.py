@@ -6,10 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
-from pdsearch.cli.screen import Screen
-from pdsearch.events import Progress, Report
+from pdsearch.cli.progress.screen import Screen
+from pdsearch.protocol import Progress, Report
 from tests.cli.scripted_run import show
-from tests.stages.digits import SPEC, job
+from tests.pipeline.digits import SPEC, job
 
 
 def recording() -> Console:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from pdsearch.cli.tally import Tally, describe, duration, ending
-from pdsearch.events import Outcome
+from pdsearch.cli.progress.stats import Tally, describe, duration, ending
+from pdsearch.protocol import Outcome
 from pdsearch.trial_record import TrialRecord
 from tests.cli.scripted_run import record, show
-from tests.stages.digits import ALONE, DENSE, SPEC, distilled, job, pruned
+from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job, pruned
 
 
 class Counting:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pdsearch.cluster.session import Session
+    from pdsearch.cluster.connection.session import Session
 
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator["Session"]:
     """A Ray of this machine with one slot; at the end nothing of it is left."""
-    from pdsearch.cluster.session import session
+    from pdsearch.cluster.connection.session import session
 
     before = dict(os.environ)
     with session(cpu=1, gpu=0, workers=1, verbose=False) as started:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdsearch.cluster.choice import choose
+from pdsearch.cluster.connection.choice import choose
 from pdsearch.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from pdsearch.cluster.deaths import Deaths
-from pdsearch.events import Progress, Report
+from pdsearch.protocol import Progress, Report
 
 
 def epoch(number: int) -> list[Report]:

@@ -10,11 +10,11 @@ import pytest
 
 from pdsearch.cluster import examine as module
 from pdsearch.cluster.examine import computes_bf16, examine, versions_here
-from pdsearch.dotted import source_hash
-from pdsearch.storage import StorageDeniedError, names, place, remove, replace
+from pdsearch.io import StorageDeniedError, names, place, remove, replace
+from pdsearch.user_code import source_hash
 from tests.s3_server import SECRET, S3Server
 
-CODE = "pdsearch.dotted:is_dotted"
+CODE = "pdsearch.user_code:is_dotted"
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_node_whose_gpu_torch_does_not_see_is_named(
 
 
 def test_a_node_says_whether_its_device_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pdsearch.training.engine.computes_bf16", lambda device: device == "cuda")
+    monkeypatch.setattr("pdsearch.training.device.computes_bf16", lambda device: device == "cuda")
     monkeypatch.chdir("/")  # It goes there, and this process goes back.
     assert [computes_bf16(gpu) for gpu in (0, 0.25, 1)] == [False, True, True]
 
@@ -165,7 +165,7 @@ def test_a_node_whose_rights_do_not_reach_is_refused(
     def refuse(*_: object, **__: object) -> None:
         raise StorageDeniedError("no permission: PutObject", where="s3://x")
 
-    monkeypatch.setattr("pdsearch.storage.replace", refuse)
+    monkeypatch.setattr("pdsearch.io.replace", refuse)
     wrong = examine(in_a_bucket)
     assert wrong is not None
     assert "no permission: PutObject" in wrong["what"]

@@ -2,9 +2,9 @@ import pytest
 
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.errors import StorageFullError
-from pdsearch.events import Outcome, Report
-from tests.stages.digits import ALONE, distilled, job
-from tests.stages.given import Given
+from pdsearch.protocol import Outcome, Report
+from tests.pipeline.digits import ALONE, distilled, job
+from tests.pipeline.given import Given
 
 JOBS = [job(distilled(ALONE, seed=n), id=f"job-{n}") for n in range(2)]
 FULL = StorageFullError("no space is left")

@@ -6,7 +6,7 @@ from collections.abc import Generator
 import pytest
 
 from pdsearch.cluster.messages import batch, packed, unpacked
-from pdsearch.events import Event, Outcome, Progress, Report
+from pdsearch.protocol import Event, Outcome, Progress, Report
 
 END = Outcome("complete", values={"student.val_accuracy": 0.5})
 

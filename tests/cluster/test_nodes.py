@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.raylets import Raylets
-from pdsearch.invariants import check_invariants
+from pdsearch.verify import check_invariants
 from tests.end_to_end.program import ROOT, write
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 def check(tmp_path: Path, **changes: Any) -> None:
     import ray
 
-    from pdsearch.cluster.probe import check_nodes, expected
+    from pdsearch.cluster.node_checks import check_nodes, expected
 
     with expected(tmp_path, code={}, files=[], gpu=0) as asked:
         check_nodes(ray.nodes(), {**asked, **changes})
@@ -26,7 +26,7 @@ def test_a_fit_node_passes_and_the_mark_goes(tmp_path: Path) -> None:
 
 
 def test_without_nodes_nothing_is_asked() -> None:
-    from pdsearch.cluster.probe import check_nodes
+    from pdsearch.cluster.node_checks import check_nodes
 
     check_nodes([], {})
 
@@ -54,7 +54,7 @@ def test_one_that_is_not_is_named(
 
 
 def test_a_worker_asks_for_its_own_node(tmp_path: Path) -> None:
-    from pdsearch.cluster.probe import expected, refusal_of
+    from pdsearch.cluster.node_checks import expected, refusal_of
 
     assert refusal_of(None) is None
     with expected(tmp_path, code={}, files=[], gpu=0) as asked:
@@ -65,7 +65,7 @@ def test_a_worker_asks_for_its_own_node(tmp_path: Path) -> None:
 def test_a_node_that_has_left_is_no_fault(tmp_path: Path) -> None:
     import ray
 
-    from pdsearch.cluster.probe import check_nodes, expected
+    from pdsearch.cluster.node_checks import check_nodes, expected
 
     gone = {"NodeID": "ab" * 28, "NodeManagerAddress": "127.0.0.9"}
     with expected(tmp_path, code={}, files=[], gpu=0) as asked:
@@ -88,7 +88,7 @@ def test_a_node_on_which_ray_lost_a_process_is_asked_again(
         return get(answer)
 
     monkeypatch.setattr(ray, "get", losing)
-    monkeypatch.setattr("pdsearch.cluster.probe._PAUSE_S", 0.0)
+    monkeypatch.setattr("pdsearch.cluster.node_checks._PAUSE_S", 0.0)
     if times == 1:
         check(tmp_path)
         return
@@ -125,7 +125,7 @@ class Room:
 def test_all_workers_devices_settle_the_precision(
     able: dict[str, bool], expected: bool, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pdsearch.cluster import probe
+    from pdsearch.cluster import node_checks as probe
 
     def answers(nodes: list[str], function: object, asked: Any) -> list[tuple[str, bool | None]]:
         if function is examine:
@@ -143,7 +143,7 @@ def test_all_workers_devices_settle_the_precision(
 def test_the_first_node_is_waited_for_and_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    from pdsearch.cluster import probe
+    from pdsearch.cluster import node_checks as probe
 
     heard: list[str] = []
     monkeypatch.setattr(probe, "_LOOK_EVERY_S", 0.0)

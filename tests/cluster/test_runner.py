@@ -11,15 +11,14 @@ import psutil
 import pytest
 
 from pdsearch import serial
-from pdsearch.cluster.session import Session
-from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import Job
+from pdsearch.cluster.connection.session import Session
+from pdsearch.config import Resources, Space, parse
+from pdsearch.protocol import Event, Job, Outcome, Report
 from pdsearch.search.study import open_study
-from pdsearch.space import Resources, Space, parse
 from pdsearch.trial_record import TrialRecord
+from tests.pipeline.digits import ALONE, RECIPE, distilled, job, run, site, stored
+from tests.pipeline.given import Given
 from tests.search.scripted_trials import Watching
-from tests.stages.digits import ALONE, RECIPE, distilled, job, run, site, stored
-from tests.stages.given import Given
 
 pytestmark = pytest.mark.ray
 
@@ -132,7 +131,7 @@ def test_a_job_whose_worker_is_killed_is_done_again_with_the_same_result(
 def test_a_job_that_no_worker_starts_is_done_by_the_next_that_does(
     ray_session: Session, tmp_path: Path
 ) -> None:
-    from pdsearch.cluster.trainable import JobTrainable
+    from pdsearch.cluster.worker import JobTrainable
 
     class Refusing(JobTrainable):
         """Cannot start its next job, twice; a class of a function's own travels whole."""

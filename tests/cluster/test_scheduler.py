@@ -6,20 +6,20 @@ from types import SimpleNamespace
 import pytest
 
 from pdsearch.cluster.messages import packed
-from pdsearch.events import Report
+from pdsearch.protocol import Report
 from tests.cluster.test_searcher import given, lose, searcher, started, warm
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_no_trial_is_chosen_over_the_one_whose_worker_starts() -> None:
-    from pdsearch.cluster.scheduler import JobScheduler
+    from pdsearch.cluster.tune_scheduler import JobScheduler
 
     assert JobScheduler(searcher(given(1))).choose_trial_to_run(None) is None
 
 
 def test_a_loss_says_where_and_why() -> None:
-    from pdsearch.cluster.scheduler import JobScheduler
+    from pdsearch.cluster.tune_scheduler import JobScheduler
 
     said: list[str] = []
     found = searcher(given(1))
@@ -34,7 +34,7 @@ def test_a_loss_says_where_and_why() -> None:
 
 
 def test_a_worker_is_heard_to_start_a_trial() -> None:
-    from pdsearch.cluster.scheduler import Starts
+    from pdsearch.cluster.tune_scheduler import Starts
 
     found = searcher(given(1))
     warm(found, "a")
@@ -52,7 +52,7 @@ FileNotFoundError: [Errno 2] No such file or directory
 """
 HINTED = """Failure # 1 (occurred at 2026-11-28_23-40-11)
 \x1b[36mray::JobTrainable.__init__()\x1b[39m (pid=1, ip=127.0.0.3)
-  File "pdsearch/training/engine.py", line 99, in pick_device
+  File "pdsearch/training/device.py", line 99, in pick_device
 pdsearch.errors.ConfigError: resources.gpu: a GPU is asked for, but torch sees none
   -> set resources.gpu to 0
 """
@@ -76,7 +76,7 @@ The actor's node was terminated unexpectedly.
     ],
 )
 def test_what_ray_said_is_one_line(tmp_path: Path, text: str | None, reason: str) -> None:
-    from pdsearch.cluster.scheduler import reason_of
+    from pdsearch.cluster.tune_scheduler import reason_of
 
     if text is not None:
         (tmp_path / "error.txt").write_text(text)
@@ -84,7 +84,7 @@ def test_what_ray_said_is_one_line(tmp_path: Path, text: str | None, reason: str
 
 
 def test_tune_ends_with_the_agenda_whatever_waits() -> None:
-    from pdsearch.cluster.scheduler import WhenDone
+    from pdsearch.cluster.tune_scheduler import WhenDone
 
     work = given(1)
     when = WhenDone(work)

@@ -8,10 +8,9 @@ import pytest
 
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.messages import packed
-from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import job_from_json
-from tests.stages.digits import ALONE, distilled, job
-from tests.stages.given import Given
+from pdsearch.protocol import Event, Outcome, Report, job_from_json
+from tests.pipeline.digits import ALONE, distilled, job
+from tests.pipeline.given import Given
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -24,14 +23,14 @@ def given(count: int, **fields: Any) -> Given:
 
 
 def searcher(work: Given, slots: int = 1, wanted: int | None = None) -> Any:
-    from pdsearch.cluster.searcher import JobSearcher
+    from pdsearch.cluster.tune_searcher import JobSearcher
 
     room = SimpleNamespace(fit=slots, wanted=wanted or slots, news=lambda: None)
     return JobSearcher(Guarded(work), {"threads": 1}, room)
 
 
 def result(found: Any, trial_id: str, *events: Event) -> str:
-    from pdsearch.cluster.scheduler import JobScheduler
+    from pdsearch.cluster.tune_scheduler import JobScheduler
 
     trial = SimpleNamespace(trial_id=trial_id, run_metadata=SimpleNamespace(num_failures=2))
     said = JobScheduler(found).on_trial_result(None, trial, packed(list(events)))  # type: ignore[arg-type]
@@ -202,7 +201,7 @@ def test_the_end_of_a_rest_is_no_job_s() -> None:
 
 def lose(found: Any, trial_id: str, reason: str = "killed") -> None:
     """As Tune does: it tells the scheduler, then the searcher."""
-    from pdsearch.cluster import scheduler
+    from pdsearch.cluster import tune_scheduler as scheduler
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scheduler, "reason_of", lambda _trial: reason)
@@ -344,7 +343,7 @@ def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_bac
 
 def refuse(found: Any, trial_id: str) -> str:
     from pdsearch.cluster.messages import refused
-    from pdsearch.cluster.scheduler import JobScheduler
+    from pdsearch.cluster.tune_scheduler import JobScheduler
 
     answer = {**refused("its storage is another"), "node_ip": "10.0.0.3"}
     return JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id=trial_id), answer)  # type: ignore[arg-type]

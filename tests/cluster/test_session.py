@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pdsearch.cluster import joining, local
-from pdsearch.cluster import session as session_module
-from pdsearch.cluster.choice import Choice
-from pdsearch.cluster.local import LocalRay, local_ray
-from pdsearch.cluster.session import Session, session
-from pdsearch.cluster.supervisor import BLOCKED
+from pdsearch.cluster.connection import joining, local
+from pdsearch.cluster.connection import session as session_module
+from pdsearch.cluster.connection.choice import Choice
+from pdsearch.cluster.connection.local import LocalRay, local_ray
+from pdsearch.cluster.connection.session import Session, session
+from pdsearch.cluster.connection.supervisor import BLOCKED
 from pdsearch.errors import ClusterError, ConfigError
 from tests.end_to_end.program import environment
 
@@ -102,7 +102,7 @@ def test_its_processes_live_in_a_session_of_their_own_and_hear_no_signal_of_the_
 
 DRIVER = """
 import sys, time
-from pdsearch.cluster.session import session
+from pdsearch.cluster.connection.session import session
 with session(cpu=1, gpu=0, workers=1, verbose=False) as started:
     print(started.folder, flush=True)
     time.sleep(600)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import draft_name, is_orphan
-from pdsearch.cluster import supervisor, temporary
-from pdsearch.cluster.temporary import make_folder, remove_folder
+from pdsearch.cluster.connection import supervisor, temporary
+from pdsearch.cluster.connection.temporary import make_folder, remove_folder
 
 
 @pytest.fixture

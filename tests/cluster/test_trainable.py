@@ -11,9 +11,8 @@ import torch
 
 from pdsearch.cluster.messages import unpacked
 from pdsearch.errors import StorageFullError
-from pdsearch.events import Outcome, Report
-from pdsearch.jobs import Job, job_to_json
-from tests.stages.digits import ALONE, distilled, job
+from pdsearch.protocol import Job, Outcome, Report, job_to_json
+from tests.pipeline.digits import ALONE, distilled, job
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -28,7 +27,7 @@ def config(folder: Path, given: Job | None) -> dict[str, Any]:
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    from pdsearch.cluster.trainable import JobTrainable
+    from pdsearch.cluster.worker import JobTrainable
 
     threads = torch.get_num_threads()
     # Outside a Tuner, Tune gives a trainable a folder in the user's home.
@@ -45,11 +44,11 @@ def test_a_worker_without_a_job_rests(worker: Any) -> None:
 
 
 def test_it_keeps_the_memory_that_a_step_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pdsearch.cluster.trainable import JobTrainable
+    from pdsearch.cluster.worker import JobTrainable
 
     kept: list[bool] = []
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray_results"))
-    monkeypatch.setattr("pdsearch.cluster.trainable.keep_freed_memory", lambda: kept.append(True))
+    monkeypatch.setattr("pdsearch.cluster.worker.keep_freed_memory", lambda: kept.append(True))
     JobTrainable(config(tmp_path, None)).cleanup()
     assert kept
 

@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from pdsearch.cluster.slots import FixedSlots
-from pdsearch.cluster.workers import Workers
-from tests.stages.digits import ALONE, distilled, job
+from pdsearch.cluster.slots import FixedSlots, Workers
+from tests.pipeline.digits import ALONE, distilled, job
 
 JOB = job(distilled(ALONE), id="job-0")
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from pdsearch.data import Split, Views, prepare, store, to_tensors
-from pdsearch.data.checking import checked
+from pdsearch.data.dataset.validate import checked
 from pdsearch.data.registry import Mixing, augmentations, sources
 from pdsearch.data.sources.cifar import Cifar
 from pdsearch.data.sources.idx import Idx

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import prunable, targets
-from pdsearch.pruning.check import KNOWN, check
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.pruning.select import removed_count
+from pdsearch.pruning.spec_check import KNOWN, check
 from pdsearch.specs import PruneSpec, TrialSpec
-from pdsearch.stages.prune import teacher
-from pdsearch.stages.site import Site
-from tests.stages.digits import SPEC, data, finish, site
+from tests.pipeline.digits import SPEC, data, finish, site
 
 SHORT = replace(SPEC.teacher.recipe, epochs=1, milestones=(), batch_size=40, weight_decay=5e-2)
 TAUGHT = replace(SPEC, teacher=replace(SPEC.teacher, recipe=SHORT), data=replace(SPEC.data, subset=60))

@@ -7,8 +7,8 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from pdsearch.search.sampler import made, samplers
-from pdsearch.search.told import silence
+from pdsearch.search.optuna_backend.outcome import silence
+from pdsearch.search.optuna_backend.sampler import made, samplers
 
 POINTS = 12
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Entry, KeptStore, open_store, stage_key
-from pdsearch.artifacts.collect import candidates, collect, held
+from pdsearch.artifacts.gc import candidates, collect, held
 from pdsearch.errors import StorageError
+from pdsearch.io import Place, Remote, place
+from pdsearch.io.objects import objects_at
 from pdsearch.specs import Json
-from pdsearch.storage import Place, Remote, place
-from pdsearch.storage.objects import objects_at
 from tests.artifacts.get_or_build import get_or_build
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.data.archive import members
-from pdsearch.data.download import Remote
+from pdsearch.data.readers.archive import members
+from pdsearch.data.readers.download import PublishedFile
 from pdsearch.errors import DataError
 from tests.data.layouts import tar
 
-ARCHIVE = Remote("http://127.0.0.1:9/set.tar.gz", "0" * 64)
+ARCHIVE = PublishedFile("http://127.0.0.1:9/set.tar.gz", "0" * 64)
 
 
 def read(root: Path, *names: str) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdsearch.data.checking import checked
+from pdsearch.data.dataset.validate import checked
 from pdsearch.data.registry import RawData
 from pdsearch.errors import DataError
 from tests.data.layouts import pixels

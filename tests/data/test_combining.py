@@ -2,8 +2,8 @@
 
 import pytest
 
+from pdsearch.data.augmentation_parser import canonical, chain
 from pdsearch.data.augmentations.mixing import Mixup
-from pdsearch.data.combining import canonical, chain
 from pdsearch.data.registry import augmentations
 from pdsearch.errors import ConfigError
 

@@ -3,7 +3,7 @@
 import torch
 
 from pdsearch.data import Dataset, Split
-from pdsearch.data.composition import lacking
+from pdsearch.data.dataset.composition import lacking
 
 
 def split(*labels: int) -> Split:

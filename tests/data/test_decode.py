@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.decode import GREY, JPEG, PNG, decode, is_turned, mode_of, side_of
+from pdsearch.data.readers.decode import GREY, JPEG, PNG, decode, is_turned, mode_of, side_of
 from pdsearch.errors import DataError
 
 

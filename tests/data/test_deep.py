@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.decode import Encoded, decode
-from pdsearch.data.deep import Largest
-from pdsearch.data.encoded import pair
+from pdsearch.data.readers.decode import Encoded, decode
+from pdsearch.data.readers.deep import Largest
+from pdsearch.data.readers.encoded import pair
 from pdsearch.errors import DataError
 
 

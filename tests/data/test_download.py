@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.data.download import Remote, fetched
+from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.errors import DataError
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB, three blocks.
@@ -44,8 +44,8 @@ def server() -> Iterator[ThreadingHTTPServer]:
     thread.join()
 
 
-def remote(server: ThreadingHTTPServer, name: str, sha256: str = RIGHT) -> Remote:
-    return Remote(f"http://127.0.0.1:{server.server_address[1]}/sets/{name}", sha256)
+def remote(server: ThreadingHTTPServer, name: str, sha256: str = RIGHT) -> PublishedFile:
+    return PublishedFile(f"http://127.0.0.1:{server.server_address[1]}/sets/{name}", sha256)
 
 
 def test_a_missing_file_is_downloaded_with_lines_on_the_way(

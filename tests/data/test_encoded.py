@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.decode import Encoded
-from pdsearch.data.encoded import Fetch, any_turned, files_read, pair
+from pdsearch.data.readers.decode import Encoded
+from pdsearch.data.readers.encoded import Fetch, any_turned, files_read, pair
 from pdsearch.errors import DataError
 from tests.data.layouts import pixels, png, whole
 

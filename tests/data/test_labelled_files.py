@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash_of, images_in
+from pdsearch.data.readers.labelled_files import LabelledFiles, as_set, folders_in, hash_of, images_in
 from pdsearch.errors import DataError
 from tests.data.layouts import pixels, png
 

@@ -13,8 +13,8 @@ from pdsearch.data.options import (
     source_options,
 )
 from pdsearch.errors import ConfigError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec, Params
+from pdsearch.user_code import Options
 
 KNOWN = Options({"label": str, "test": str})
 

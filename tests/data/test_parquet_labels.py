@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdsearch.data import parquet_labels
-from pdsearch.data.parquet_labels import Labels, class_names
+from pdsearch.data.readers import parquet_labels
+from pdsearch.data.readers.parquet_labels import Labels, class_names
 from pdsearch.errors import DataError
 
 

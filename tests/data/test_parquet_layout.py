@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdsearch.data import parquet_layout as layout
 from pdsearch.data.parquet_column import opened
+from pdsearch.data.readers import parquet_files as layout
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 

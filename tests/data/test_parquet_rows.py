@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdsearch.data.parquet_column import column_of
-from pdsearch.data.parquet_rows import ParquetRows
+from pdsearch.data.readers.parquet_files import ParquetRows
 from pdsearch.errors import DataError
 
 
@@ -47,7 +47,7 @@ def test_ascending_rows_read_each_group_once(tmp_path: Path, monkeypatch: pytest
         read.append(group)
         return column_of(file, name, group)
 
-    monkeypatch.setattr("pdsearch.data.parquet_rows.column_of", counted)
+    monkeypatch.setattr("pdsearch.data.readers.parquet_files.column_of", counted)
     rows.fetch(np.arange(4))
     rows.fetch(np.arange(4, 8))
     assert read == [0, 1, 2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pdsearch.data import RawData
-from pdsearch.data.split import balanced_counts, choose, parts, proportional_counts, split
+from pdsearch.data.dataset.split import balanced_counts, choose, parts, proportional_counts, split
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from tests.data.layouts import pixels

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pdsearch.data import RawData, from_tensors, prepare, store, storing, to_meta, to_tensors
+from pdsearch.data import RawData, from_tensors, prepare, store, to_meta, to_tensors
+from pdsearch.data.dataset import materialise as storing
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from tests.data.layouts import pixels

@@ -6,7 +6,7 @@ import torch
 from pdsearch.data import Split, Views, normalise
 from pdsearch.data.augmentations.crop import Crop, padding
 from pdsearch.data.augmentations.mixing import Mixup
-from pdsearch.data.views import held
+from pdsearch.data.dataset.views import held
 from pdsearch.errors import ConfigError
 from pdsearch.specs import derive_seed
 
@@ -123,5 +123,5 @@ def test_the_views_of_a_small_set_are_made_at_once_with_the_same_bits(
 ) -> None:
     index, seen = torch.tensor([3, 0, 2]), mixed(augment)
     ready = [seen.batch(epoch, index) for epoch in (0, 1, 0)]
-    monkeypatch.setattr("pdsearch.data.views.SMALL_BYTES", 0)
+    monkeypatch.setattr("pdsearch.data.dataset.views.SMALL_BYTES", 0)
     assert all(torch.equal(mixed(augment).batch(e, index), ready[n]) for n, e in enumerate((0, 1, 0)))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pdsearch.data.warp import Affine, rotation, shear, translation, warp
+from pdsearch.data.geometric import Affine, rotation, shear, translation, warp
 
 IMAGES = torch.randint(1, 256, (3, 2, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

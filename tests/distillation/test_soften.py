@@ -1,7 +1,7 @@
 import torch
 
 from pdsearch.distillation import Outputs
-from pdsearch.distillation.soften import divergence, log_softened, logit_pair, standardised
+from pdsearch.distillation.softmax import divergence, log_softened, logit_pair, standardised
 
 
 def logits(scale: float = 1.0) -> torch.Tensor:

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from pdsearch.cli.sizes import size
-from pdsearch.search.disk import disk, known_images
-from pdsearch.search.plan import plan
-from pdsearch.space import Space, load
+from pdsearch.config import Space, load
+from pdsearch.search.planning.disk import disk, known_images
+from pdsearch.search.planning.simulate import plan
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 PAGE = SPACES / "README.md"

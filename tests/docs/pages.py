@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pdsearch.cli.catalogue import Part, describe, names
+from pdsearch.cli.catalogue import PartDescription, describe, names
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning.registry import PruningMethod, methods
 
@@ -51,7 +51,7 @@ def _index(kind: str, title: str, opening: str) -> str:
     return "\n\n".join([f"# {title}", opening, NOTICE, "\n".join(rows)]) + "\n"
 
 
-def _parameters(part: Part) -> str:
+def _parameters(part: PartDescription) -> str:
     if not part.parameters:
         return "It has no parameters."
     lines = ["| Parameter | Default | Range | What it does |", "|---|---|---|---|"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pdsearch.config import load
 from pdsearch.pruning import targets
-from pdsearch.search.disk import known_images
-from pdsearch.search.plan import plan
-from pdsearch.space import load
+from pdsearch.search.planning.disk import known_images
+from pdsearch.search.planning.simulate import plan
 from pdsearch.specs import Recipe
 from tests.docs.costs import PAGE, SHIPPED, SPACES, written
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pdsearch.data.combining import canonical
+from pdsearch.data.augmentation_parser import canonical
 from pdsearch.data.registry import augmentations, sources
 from tests.docs.data_page import KINDS, PAGE, written
 

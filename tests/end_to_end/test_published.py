@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import mdistiller, paper
 from benchmarks.time_boxed import SPACES, Experiment, options, run, shortened
-from pdsearch.space import load
+from pdsearch.config import load
 
 SECONDS = replace(
     paper.EXPERIMENT,

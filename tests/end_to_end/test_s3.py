@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.storage import Remote, names, objects, place, read, remove, remove_tree
+from pdsearch.io import Remote, names, objects, place, read, remove, remove_tree
 from tests.end_to_end.program import call, run, stop_when, write
 from tests.patient import until
 from tests.s3_gate import Gate

@@ -10,8 +10,8 @@ from pdsearch import serial
 from pdsearch.analysis import Ranking, rank_teachers, read_study
 from pdsearch.artifacts import open_store
 from pdsearch.models import build
+from pdsearch.pipeline.context import Site
 from pdsearch.search.study import open_study
-from pdsearch.stages.site import Site
 from tests.search.scripted_trials import DOCUMENT, Watching, searching, space
 
 RECIPE = {"epochs": 2, "lr": 0.05, "batch_size": 16}

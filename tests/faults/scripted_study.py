@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from pdsearch import storage
+from pdsearch import io as storage
 from pdsearch.artifacts import building, open_store
+from pdsearch.config import Space, parse
 from pdsearch.data.sources import digits
-from pdsearch.events import Event, Outcome, Progress, Ready, Report, Use
-from pdsearch.jobs import Job
+from pdsearch.pipeline import keys
+from pdsearch.protocol import Event, Job, Outcome, Progress, Ready, Report, Use
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study, open_study
-from pdsearch.space import Space, parse
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.stages import keys
 from pdsearch.trial_record import TrialRecord
 
 RECIPE: dict[str, Json] = {"epochs": 3, "lr": 0.1}

@@ -18,11 +18,10 @@ from hypothesis.stateful import (
 )
 
 from pdsearch.artifacts import Store
-from pdsearch.events import Event, Outcome
-from pdsearch.invariants import check_invariants
-from pdsearch.jobs import Job
+from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study
+from pdsearch.verify import check_invariants
 from tests.faults import scripted_study as world
 
 CRASHES = 1000

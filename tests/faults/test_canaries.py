@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.data.archive import members
-from pdsearch.data.download import Remote
+from pdsearch.config import load, parse
+from pdsearch.data.readers.archive import members
+from pdsearch.data.readers.download import PublishedFile
 from pdsearch.errors import ConfigError, DataError, PdsearchError
-from pdsearch.invariants import check_invariants
 from pdsearch.models.weights import read_weights
-from pdsearch.space import load, parse
 from pdsearch.training.checkpoint import Checkpoint
+from pdsearch.verify import check_invariants
+from tests.config.documents import document
 from tests.end_to_end.program import environment
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root
-from tests.space.documents import document
 
 __all__ = ["root"]
 
@@ -77,7 +77,11 @@ def test_an_archive_reaches_nothing_outside(tmp_path: Path) -> None:
         archive.addfile(*hostile(tarfile.FIFOTYPE, "set/c", "x"))
     with pytest.raises(DataError, match="lacks a, b, c"):
         members(
-            Remote("http://127.0.0.1:9/set.tar.gz", "0" * 64), root, "set", ("a", "b", "c"), download=False
+            PublishedFile("http://127.0.0.1:9/set.tar.gz", "0" * 64),
+            root,
+            "set",
+            ("a", "b", "c"),
+            download=False,
         )
     assert canary.read_bytes() == b"alive"
     assert [item.name for item in root.iterdir()] == ["set.tar.gz"]

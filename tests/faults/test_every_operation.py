@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.invariants import check_invariants
-from pdsearch.space import Space
+from pdsearch.config import Space
+from pdsearch.verify import check_invariants
 from tests.faults import scripted_study as world
 from tests.faults.operations import DIE, DIED, FAIL, FULL, TEAR, Hazard, in_child
 

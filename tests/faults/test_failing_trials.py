@@ -14,14 +14,13 @@ import pytest
 import torch
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.events import Outcome
-from pdsearch.jobs import refusal, refused_by
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.trial import run_job
+from pdsearch.protocol import Outcome, refusal, refused_by
 from pdsearch.search.study import open_study
-from pdsearch.stages.site import Site
-from pdsearch.trial import run_job
 from tests.faults import scripted_study as world
 from tests.on_disk import on_disk
-from tests.stages.digits import ALONE, SPEC, job, run, site
+from tests.pipeline.digits import ALONE, SPEC, job, run, site
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
     here: Site, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr("pdsearch.trial.distill", raising(error))
+    monkeypatch.setattr("pdsearch.pipeline.trial.distill", raising(error))
     _, outcome = run(ALONE, here)
     assert outcome.state == "failed"
     assert outcome.reason is not None
@@ -50,7 +49,7 @@ def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
 
 
 def test_ctrl_c_is_no_failure_of_the_trial(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pdsearch.trial.distill", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("pdsearch.pipeline.trial.distill", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run(ALONE, here)
 
@@ -62,7 +61,7 @@ def test_a_full_gpu_is_tried_in_halves_and_quarters(here: Site, monkeypatch: pyt
         parts.append(here.engine("fp32").parts)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("pdsearch.trial.distill", crowded)
+    monkeypatch.setattr("pdsearch.pipeline.trial.distill", crowded)
     _, outcome = run(ALONE, here)
     assert parts == [1, 2, 4]
     assert outcome.state == "failed"
@@ -81,7 +80,7 @@ def test_a_full_gpu_is_first_tried_without_captured_steps(
         tried.append((engine.graphs, engine.parts))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("pdsearch.trial._perform", crowded)
+    monkeypatch.setattr("pdsearch.pipeline.trial._perform", crowded)
     here.device, here.graphs = "cuda", graphs
     _, outcome = run(ALONE, here)
     assert outcome.state == "failed"
@@ -92,7 +91,7 @@ def test_a_full_gpu_is_first_tried_without_captured_steps(
 def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
     here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pdsearch.stages.distill import distill
+    from pdsearch.pipeline.distill import distill
 
     _, plain = run(SPEC, site(tmp_path / "plain"))
 
@@ -104,7 +103,7 @@ def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
         training.close()
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("pdsearch.trial.distill", crowded)
+    monkeypatch.setattr("pdsearch.pipeline.trial.distill", crowded)
     _, outcome = run(SPEC, here)
     assert outcome.state == "complete"
     assert "each batch in 2 parts" in str(outcome.reason)
@@ -114,7 +113,7 @@ def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
 
 
 def _hang(where: Path) -> None:
-    trial = importlib.import_module("pdsearch.trial")
+    trial = importlib.import_module("pdsearch.pipeline.trial")
     trial.distill = lambda *_: time.sleep(60)  # type: ignore[attr-defined]
     torch.set_num_threads(1)
     list(run_job(job(ALONE), replace(site(where), logs=where / "trials", patience_s=1.0)))

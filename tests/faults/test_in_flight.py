@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.events import Outcome
-from pdsearch.stages import fitting
+from pdsearch.pipeline import stage_training as fitting
+from pdsearch.protocol import Outcome
 from pdsearch.training import Checkpoint
-from pdsearch.training.epoch import Epochs
-from tests.stages.digits import MOVING, run, site, stored
+from pdsearch.training.fit import Epochs
+from tests.pipeline.digits import MOVING, run, site, stored
 
 INTERVAL = 7
 """Steps between two checkpoints; an epoch of these trials has ten."""

@@ -12,7 +12,7 @@ from typing import IO
 import psutil
 import pytest
 
-from pdsearch.invariants import check_invariants
+from pdsearch.verify import check_invariants
 from tests.end_to_end.program import PATIENCE_S, begin, write
 from tests.end_to_end.test_ray import gone, temporary
 

@@ -16,7 +16,7 @@ import pytest
 from pdsearch.artifacts import hold
 from pdsearch.cli import main as program
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.cache import Action
+from pdsearch.cli.verbs.cache import Action
 from tests.end_to_end.program import call, write
 
 STUDY = "runs/tiny"

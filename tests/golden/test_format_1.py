@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pdsearch.analysis import rank_teachers, read_study
-from pdsearch.invariants import check_invariants
-from pdsearch.records import read_asked, read_finished
+from pdsearch.config import load
+from pdsearch.io.record_files import read_asked, read_finished
 from pdsearch.search.study import open_study
-from pdsearch.space import load
+from pdsearch.verify import check_invariants
 from tests.faults.scripted_study import Silent
 
 FOLDER = Path(__file__).parent / "format_1"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn, he_init, pool, refuse_small
+from pdsearch.models.blocks import conv_bn, he_init, pool, refuse_small
 
 
 @pytest.mark.parametrize(

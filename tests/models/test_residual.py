@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.residual import BasicBlock, Bottleneck, shortcut_of
+from pdsearch.models.blocks import BasicBlock, Bottleneck, shortcut_of
 
 MAPS = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.models.registry import models
-from pdsearch.models.slim import plan_from_masks
+from pdsearch.models.width_solver import plan_from_masks
 from pdsearch.specs import Params
 
 PLANS = json.loads((Path(__file__).parents[1] / "golden" / "published_plans.json").read_text())

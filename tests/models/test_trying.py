@@ -3,7 +3,7 @@ import torch
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import models
-from pdsearch.models.trying import try_options
+from pdsearch.models.registry import try_options
 from pdsearch.specs import Params
 from tests.own_code import Author, author
 

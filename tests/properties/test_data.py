@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdsearch.data import RawData, Split, Views, prepare
+from pdsearch.data.dataset.split import balanced_counts, proportional_counts
 from pdsearch.data.registry import augmentations
-from pdsearch.data.split import balanced_counts, proportional_counts
 from pdsearch.specs import DataSpec
 
 SIZES = st.lists(st.integers(0, 60), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) > 0)

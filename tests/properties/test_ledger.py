@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from optuna.trial import TrialState
 
-from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job
+from pdsearch.protocol import Event, Job, Outcome
 from tests.search.killing import Killed, kill_at
 from tests.search.scripted_trials import ledger, outcome, ready, reports, searching, space
 

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.analysis import Study, pareto_front, rank_teachers, shortfall
-from pdsearch.analysis.row import measured
+from pdsearch.analysis import StudyTable, pareto_front, rank_teachers, shortfall
+from pdsearch.analysis.study_table import measured
 from pdsearch.objectives import Aims, Constraint, Objective, weighed
-from pdsearch.search.confirm import finalists, leaders
+from pdsearch.search.confirmation.finalists import finalists, leaders
 from pdsearch.trial_record import TrialRecord, read_record
 from tests.analysis import synthetic_studies as made_up
 
@@ -61,7 +61,7 @@ def typed(found: list[dict[str, Any]]) -> list[TrialRecord]:
     return [read_record(TrialRecord, one) for one in found]
 
 
-def study(found: list[dict[str, Any]], wanted: Aims) -> Study:
+def study(found: list[dict[str, Any]], wanted: Aims) -> StudyTable:
     objectives = [{"metric": one.metric, "goal": one.goal} for one in wanted.objectives]
     space = {"objectives": objectives, "constraints": [str(one) for one in wanted.constraints]}
     return made_up.study(found, space=space)

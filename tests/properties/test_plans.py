@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from pdsearch.config import parse
+from pdsearch.config.checks.feasibility import corners
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning.registry import methods
-from pdsearch.search.plan import plan
-from pdsearch.space import parse
-from pdsearch.space.sense import corners
+from pdsearch.search.planning.simulate import plan
 
 RECIPE = {"epochs": 4, "lr": 0.1}
 RATIOS: list[dict[str, Any]] = [

@@ -11,15 +11,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pdsearch.config import Parameter, Space, parse
+from pdsearch.config.loader import apply_overrides, load
+from pdsearch.config.yaml_reader import read_yaml
+from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
-from pdsearch.space import Parameter, Space, parse
-from pdsearch.space.document import to_plain
-from pdsearch.space.loader import load
-from pdsearch.space.overrides import apply_overrides
-from pdsearch.space.reader import read_yaml
 from pdsearch.specs import digest, keyed, spec_from_json, spec_to_json
-from tests.space.documents import document
-from tests.space.parts import CATALOG
+from tests.config.documents import document
+from tests.config.parts import CATALOG
 
 RICH: dict[str, Any] = document(
     {

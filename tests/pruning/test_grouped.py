@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdsearch.pruning.grouped import grouped
-from pdsearch.pruning.ties import Part
+from pdsearch.pruning.channels.channel_selection import grouped
+from pdsearch.pruning.channels.dependencies import LayerChannels
 
 
 def test_a_channel_scores_the_mean_of_all_parts_over_the_tie_s_mean(net: nn.Module) -> None:
@@ -15,7 +15,7 @@ def test_a_channel_scores_the_mean_of_all_parts_over_the_tie_s_mean(net: nn.Modu
         ("7", False): torch.arange(8.0),
     }
 
-    def measure(part: Part) -> Tensor:
+    def measure(part: LayerChannels) -> Tensor:
         return worth.pop((part.layer, part.outputs))
 
     scores = grouped(net, torch.zeros(1, 3, 6, 6), measure)
@@ -35,7 +35,7 @@ def test_layers_that_share_channels_have_the_same_scores() -> None:
             logits: Tensor = self.classifier((self.one(images) + self.two(images)).flatten(1))
             return logits
 
-    def measure(part: Part) -> Tensor:
+    def measure(part: LayerChannels) -> Tensor:
         return torch.arange(12.0) if part.layer == "classifier" else torch.zeros(3)
 
     scores = grouped(Added(), torch.zeros(1, 3, 2, 2), measure)

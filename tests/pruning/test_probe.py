@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.gradients import loss_gradients, probe
 
 
 def test_a_probe_is_a_copy_ready_for_gradients(net: nn.Module) -> None:

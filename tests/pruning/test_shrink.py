@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
+from pdsearch.pruning.channels.dependencies import find_ties
+from pdsearch.pruning.channels.remove import channel_mask, check_ties, kept_channels, rebuild, shrink
 from pdsearch.pruning.prunable import prunable
-from pdsearch.pruning.shrink import channel_mask, check_ties, kept_channels, rebuild, shrink
-from pdsearch.pruning.ties import find_ties
 
 IMAGE = torch.zeros(1, 3, 6, 6)
 KEPT = {"0.weight": (0, 2, 5), "3.weight": (1, 2, 3, 4, 6, 7)}

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.pruning.ties import Part, Tie, find_ties, follow
+from pdsearch.pruning.channels.dependencies import LayerChannels, Tie, find_ties, follow
 
 
 class Added(nn.Module):
@@ -34,10 +34,10 @@ def test_what_is_added_is_tied_with_what_normalises_and_reads_it() -> None:
         "one.weight",
         4,
         (
-            Part("one", True, ALL, ALL),
-            Part("two", True, ALL, ALL),
-            Part("norm", True, ALL, ALL),
-            Part("next", False, ALL, ALL),
+            LayerChannels("one", True, ALL, ALL),
+            LayerChannels("two", True, ALL, ALL),
+            LayerChannels("norm", True, ALL, ALL),
+            LayerChannels("next", False, ALL, ALL),
         ),
     )
     assert second.name == "next.weight"

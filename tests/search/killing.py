@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pdsearch.records import write_once
-from pdsearch.search.journal import Journal
+from pdsearch.io.record_files import write_once
+from pdsearch.search.optuna_backend.journal import Journal
 
 __all__ = ["Killed", "kill_at"]
 

@@ -9,17 +9,16 @@ from typing import Any
 import optuna
 from optuna.study import StudyDirection
 
-from pdsearch.events import Event, Outcome, Ready, Report, Use
-from pdsearch.jobs import Job, Work
-from pdsearch.search.agenda import Agenda
-from pdsearch.search.describe import Description
-from pdsearch.search.journal import open_journal
-from pdsearch.search.ledger import Ledger
+from pdsearch.config import Space, parse
+from pdsearch.pipeline import keys
+from pdsearch.protocol import Event, Job, Outcome, Ready, Report, Use, Work
+from pdsearch.search.optuna_backend.journal import open_journal
+from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Records
+from pdsearch.search.resolved import Description
+from pdsearch.search.scheduler import Agenda
 from pdsearch.search.study import open_study
-from pdsearch.space import Space, parse
 from pdsearch.specs import Json
-from pdsearch.stages import keys
 from pdsearch.trial_record import TrialRecord
 
 DESCRIBE = Description("f" * 64, "fp32", versions={})

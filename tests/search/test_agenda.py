@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StudyHeldError
-from pdsearch.events import Event, Outcome
-from pdsearch.jobs import Job
+from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search.study import open_study
 from tests.search.scripted_trials import Watching, failing, play, ready, reports, run, searching, space, whole
 

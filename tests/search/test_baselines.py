@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pdsearch.search.baselines import alone, unpruned, with_seed
+from pdsearch.search.confirmation.jobs import alone, unpruned, with_seed
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 
 RECIPE = Recipe(epochs=2, lr=0.1)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from pdsearch.search.choices import choices
-from pdsearch.search.precision import Precision
-from pdsearch.space import parse
-from pdsearch.stages.site import Site
+from pdsearch.config import parse
+from pdsearch.pipeline.context import Site
+from pdsearch.search.preflight.precision import Precision
+from pdsearch.search.preflight.resources import choices
 from tests.search.scripted_trials import DOCUMENT
 
 FP32 = Precision("fp32", "auto: this CPU has no instructions for bf16")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.search.clock import Clock
+from pdsearch.search.study import Clock
 
 
 @pytest.fixture

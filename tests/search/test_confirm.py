@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from pdsearch.jobs import Job
 from pdsearch.objectives import Aims, Constraint, Objective
-from pdsearch.search.confirm import Finalist, finalists, leaders, with_teachers
-from pdsearch.search.confirmations import confirmations
-from pdsearch.search.teachers import dense_jobs
+from pdsearch.pipeline.keys import teacher_config
+from pdsearch.protocol import Job
+from pdsearch.search.confirmation.finalists import Finalist, finalists, leaders, with_teachers
+from pdsearch.search.confirmation.jobs import confirmations
+from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.specs import StudentSpec
-from pdsearch.stages.keys import teacher_config
 from pdsearch.trial_record import State, StudentFacts, TrialRecord
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, searching, space
 from tests.trial_records import reports

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pdsearch.search.listed import Listed
+from pdsearch.search.confirmation.jobs import Listed
 from pdsearch.search.records import Records
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
 from tests.trial_records import finished

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pdsearch.search.costs import dense, needs, teacher_epochs
-from pdsearch.stages.keys import dense_key, round_keys
-from tests.stages.digits import ALONE, DENSE, SPEC, pruned
+from pdsearch.pipeline.keys import dense_key, round_keys
+from pdsearch.search.planning.simulate import dense, needs, teacher_epochs
+from tests.pipeline.digits import ALONE, DENSE, SPEC, pruned
 
 
 def test_a_student_alone_needs_nothing() -> None:

@@ -10,12 +10,12 @@ import sqlalchemy
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from pdsearch.config import Space
+from pdsearch.config.ledger_url import read_ledger_url
 from pdsearch.errors import ConfigError, StorageError, StorageFullError
-from pdsearch.invariants import check_invariants
-from pdsearch.search.database import Database
+from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.study import open_study
-from pdsearch.space import Space
-from pdsearch.space.ledger_url import read_ledger_url
+from pdsearch.verify import check_invariants
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.search.test_restore import told

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pdsearch.search.describe import Description, versions
+from pdsearch.search.resolved import Description, versions
 from tests.search.scripted_trials import space
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pdsearch.search.fair import owed
+from pdsearch.search.confirmation.quota import owed
 from pdsearch.trial_record import TeacherFacts, TrialRecord
 from tests.trial_records import finished
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import ConfigError, StudyHeldError
-from pdsearch.invariants import check_invariants
-from pdsearch.search.home import JournalHome, last_home
-from pdsearch.search.journal import DamagedError
-from pdsearch.search.look import look
-from pdsearch.search.retry import retry_failed
+from pdsearch.search.maintenance import retry_failed
+from pdsearch.search.optuna_backend.inspect import look
+from pdsearch.search.optuna_backend.journal import DamagedError
+from pdsearch.search.optuna_backend.storage import JournalHome, last_home
 from pdsearch.search.study import open_study
+from pdsearch.verify import check_invariants
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.search.test_retry import run_failing

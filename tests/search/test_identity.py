@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.search.identity import identify
-from pdsearch.search.own_code import own_code
+from pdsearch.search.code_hashes import own_code
+from pdsearch.search.study import identify
 from tests.own_code import Author, author
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, searching, space
 

@@ -9,13 +9,13 @@ import pytest
 
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.search import images
-from pdsearch.search.images import prepare_images
+from pdsearch.search.preflight import dry_run as images
+from pdsearch.search.preflight.dry_run import prepare_images
 from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
 from tests.data.layouts import laid_out, pixels, png
+from tests.pipeline.digits import SPEC, site
 from tests.search.scripted_trials import Watching, play, space, whole
-from tests.stages.digits import SPEC, site
 
 
 def damage(spec: DataSpec) -> str:

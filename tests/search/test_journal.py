@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from pdsearch.search.journal import open_journal
+from pdsearch.search.optuna_backend.journal import open_journal
 from tests.search.scripted_trials import ledger, run_one, space
 
 LINES = 2

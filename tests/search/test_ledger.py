@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from pdsearch.events import Event, Outcome, Report
-from pdsearch.jobs import Job
-from pdsearch.search.ledger import Ledger
+from pdsearch.protocol import Event, Job, Outcome, Report
+from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.trial_record import record_to_json
 from tests.search.scripted_trials import (
     DOCUMENT,

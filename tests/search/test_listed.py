@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.search.listed import Listed
+from pdsearch.search.confirmation.jobs import Listed
 from pdsearch.search.records import Records
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
 

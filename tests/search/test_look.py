@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError
-from pdsearch.search.home import JournalHome
-from pdsearch.search.look import look
+from pdsearch.search.optuna_backend.inspect import look
+from pdsearch.search.optuna_backend.storage import JournalHome
 from pdsearch.search.study import open_study
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.dotted import source_hash
 from pdsearch.errors import ConfigError
-from pdsearch.search.baselines import alone, unpruned
-from pdsearch.search.confirm import _finalist
-from pdsearch.search.own_code import own_code
+from pdsearch.pipeline.code_check import check_own_code
+from pdsearch.search.code_hashes import own_code
+from pdsearch.search.confirmation.finalists import _finalist
+from pdsearch.search.confirmation.jobs import alone, unpruned
 from pdsearch.search.study import open_study
 from pdsearch.specs import StudentSpec, TrialSpec
-from pdsearch.stages.own_code import check_own_code
 from pdsearch.trial_record import StudentFacts
+from pdsearch.user_code import source_hash
 from tests.own_code import Author, author
 from tests.search.scripted_trials import DOCUMENT, Watching, space
 from tests.trial_records import finished

@@ -9,11 +9,11 @@ import torch
 
 from pdsearch import serial
 from pdsearch.artifacts import open_store
-from pdsearch.search import plan as module
-from pdsearch.search.plan import Phase, Plan, plan
+from pdsearch.config import parse
+from pdsearch.pipeline.context import Site
+from pdsearch.search.planning import simulate as module
+from pdsearch.search.planning.simulate import Phase, Plan, plan
 from pdsearch.search.study import open_study
-from pdsearch.space import parse
-from pdsearch.stages.site import Site
 from tests.search.scripted_trials import Watching
 
 PAPER: dict[str, Any] = {

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from pdsearch.config import parse
 from pdsearch.data import Dataset, Split
 from pdsearch.errors import ConfigError
-from pdsearch.search import rehearsals
-from pdsearch.search.precision import Precision, choose_precision, kept_precision
+from pdsearch.pipeline.rehearsal import Untrained
+from pdsearch.search.preflight import dry_run as rehearsals
+from pdsearch.search.preflight.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.study import open_study
-from pdsearch.space import parse
-from pdsearch.stages.rehearsal import Untrained
-from pdsearch.training import engine
+from pdsearch.training import device as engine
 from tests.own_code import Author, author
 from tests.search.scripted_trials import DOCUMENT, Watching
 

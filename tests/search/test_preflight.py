@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.search import preflight
-from pdsearch.search.preflight import crowd, room
+from pdsearch.search.preflight import resources as preflight
+from pdsearch.search.preflight.resources import crowd, room
 from tests.faults import scripted_study as world
 
 

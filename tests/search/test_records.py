@@ -8,8 +8,7 @@ import pytest
 
 from pdsearch.codec import encode
 from pdsearch.errors import StorageError
-from pdsearch.events import Event, Outcome, Progress, Report
-from pdsearch.jobs import Job
+from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.search.records import Live, Records
 from pdsearch.trial_record import record_to_json
 from tests.search.scripted_trials import DESCRIBE, ledger, outcome, ready, reports, space

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.search import rehearsals
+from pdsearch.search.preflight import dry_run as rehearsals
 from pdsearch.search.study import open_study
 from pdsearch.specs import TrialSpec
 from tests.search.scripted_trials import DOCUMENT, Watching, space

@@ -8,10 +8,10 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from pdsearch.config import Space
+from pdsearch.search.optuna_backend.rebuild import differences
 from pdsearch.search.records import Records
-from pdsearch.search.restore import differences
 from pdsearch.search.study import open_study
-from pdsearch.space import Space
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from pdsearch.search.retell import agrees, as_interrupted, as_trial
-from pdsearch.search.told import INTERRUPTED
+from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial
+from pdsearch.search.optuna_backend.outcome import INTERRUPTED
 from pdsearch.trial_record import TrialRecord
 from tests.faults import scripted_study as world
 from tests.trial_records import asked, finished, reports

@@ -5,13 +5,13 @@ import pytest
 
 from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError, StudyHeldError
-from pdsearch.events import Outcome
-from pdsearch.failing import lost_workers
-from pdsearch.invariants import check_invariants
-from pdsearch.records import read_finished
-from pdsearch.search.retry import MOST_TRIES, deserves_another_try, retry_failed, stays_failed
-from pdsearch.search.retry import failed as still_failed
+from pdsearch.io.record_files import read_finished
+from pdsearch.pipeline.failure import lost_workers
+from pdsearch.protocol import Outcome
+from pdsearch.search.maintenance import MOST_TRIES, deserves_another_try, retry_failed, stays_failed
+from pdsearch.search.maintenance import failed as still_failed
 from pdsearch.search.study import open_study
+from pdsearch.verify import check_invariants
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 from tests.search.scripted_trials import play, play_one, searching, space

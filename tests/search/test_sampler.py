@@ -12,9 +12,9 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from pdsearch.errors import ConfigError
-from pdsearch.search.ledger import Ledger
-from pdsearch.search.sampler import check_sampler, made
-from pdsearch.search.suggest import suggest
+from pdsearch.search.optuna_backend.distributions import suggest
+from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.optuna_backend.sampler import check_sampler, made
 from pdsearch.specs import derive_seed
 from tests.search.killing import Killed, kill_at
 from tests.search.scripted_trials import ledger, run_one, searching, space

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.pruners import SuccessiveHalvingPruner
 
+from pdsearch.config import Halving
 from pdsearch.objectives import Objective
-from pdsearch.search.stop import Stopper, goes_on, rungs
-from pdsearch.space import Halving
+from pdsearch.search.optuna_backend.pruners import Stopper, goes_on, rungs
 from pdsearch.specs import DistillSpec, Recipe
 from pdsearch.trial_record import State, TrialRecord
 from tests.trial_records import SPEC, finished, reports

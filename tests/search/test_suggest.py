@@ -5,8 +5,8 @@ from typing import Any
 import optuna
 from optuna.samplers import RandomSampler
 
-from pdsearch.search.suggest import suggest
-from pdsearch.space import Parameter
+from pdsearch.config import Parameter
+from pdsearch.search.optuna_backend.distributions import suggest
 
 PARAMETERS = (
     Parameter("prune.method", "categorical", choices=("none", "magnitude")),

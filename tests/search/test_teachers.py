@@ -8,8 +8,8 @@ import torch
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build, file_hash
+from pdsearch.search.preflight.dry_run import checkpoints, teacher_jobs
 from pdsearch.search.study import open_study
-from pdsearch.search.teachers import checkpoints, teacher_jobs
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, Watching, play, space
 
 

@@ -1,7 +1,7 @@
 import pytest
 from optuna.trial import TrialState
 
-from pdsearch.search.told import told
+from pdsearch.search.optuna_backend.outcome import told
 from pdsearch.trial_record import TrialRecord
 from tests.trial_records import finished, reports
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Store, hold
+from pdsearch.io.studies import studies
+from pdsearch.pipeline import keys
+from pdsearch.search.maintenance import drivers, used
 from pdsearch.search.study import open_study
-from pdsearch.search.used import drivers, used
-from pdsearch.stages import keys
-from pdsearch.studies import studies
 from tests.faults import scripted_study as world
 from tests.faults.conftest import root
 
@@ -51,5 +51,5 @@ def test_a_driver_at_work_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) 
     with hold(root / "study" / "driver.lease"):
         ((folder, owner),) = drivers(root)
         assert folder == root / "study"
-        monkeypatch.setattr("pdsearch.search.used.is_dead", lambda other: other == owner)
+        monkeypatch.setattr("pdsearch.search.maintenance.is_dead", lambda other: other == owner)
         assert list(drivers(root)) == []

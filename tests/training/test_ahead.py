@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pdsearch.training import Engine
-from pdsearch.training.ahead import seen
+from pdsearch.training.batches import seen
 
 
 class Asked:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, Engine, captured, fit
+from pdsearch.training import Checkpoint, Engine, fit
+from pdsearch.training import cuda_graphs as captured
 from tests.training.objectives import hard_labels
 from tests.training.replayed import CpuGraph, tensors
 

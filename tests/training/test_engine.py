@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.training import Engine, engine, pick_device, resolve_precision
+from pdsearch.training import Engine, pick_device, resolve_precision
+from pdsearch.training import device as engine
 
 
 @pytest.mark.parametrize("precision", ["fp64", "auto", ""])

@@ -13,7 +13,7 @@ from torch.nn import functional
 from pdsearch.errors import TrialError
 from pdsearch.specs import Recipe
 from pdsearch.training import Engine
-from pdsearch.training.epoch import Epochs, masked_weights
+from pdsearch.training.fit import Epochs, masked_weights
 from pdsearch.training.state import TrainingState
 from tests.training.objectives import hard_labels
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
 from pdsearch.training import Engine
-from pdsearch.training.moment import Moment, equal
+from pdsearch.training.cuda_graphs import Moment, equal
 from pdsearch.training.state import TrainingState
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pdsearch.training.order import batches, order
+from pdsearch.training.batches import batches, order
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import torch
 
-from pdsearch.training.part import BEGIN, Part, random_states
+from pdsearch.training.checkpoint import BEGIN, EpochPart, random_states
 
 
 def test_it_comes_back_as_it_was() -> None:
-    part = Part(3, 1.5, torch.tensor(0.1, dtype=torch.float64), random_states("cpu"))
-    back = Part.stored({**part.tensors(), "model/x": torch.zeros(1)}, part.meta())
+    part = EpochPart(3, 1.5, torch.tensor(0.1, dtype=torch.float64), random_states("cpu"))
+    back = EpochPart.stored({**part.tensors(), "model/x": torch.zeros(1)}, part.meta())
     assert (back.steps, back.seconds) == (3, 1.5)
     assert back.total is not None
     assert back.total == part.total
@@ -18,7 +18,7 @@ def test_it_comes_back_as_it_was() -> None:
 def test_draws_go_on_where_they_were() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.rand(5)
-        part = Part(1, 0.0, torch.tensor(2.5, dtype=torch.float64), random_states("cpu"))
+        part = EpochPart(1, 0.0, torch.tensor(2.5, dtype=torch.float64), random_states("cpu"))
         expected = torch.rand(4)
         total = part.begin("cpu")
         assert torch.equal(torch.rand(4), expected)

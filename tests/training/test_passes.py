@@ -9,7 +9,7 @@ from torch import nn
 
 from pdsearch.specs import Recipe
 from pdsearch.training import Engine
-from pdsearch.training.passes import Passes
+from pdsearch.training.fit import Passes
 from pdsearch.training.state import TrainingState
 from tests.training.objectives import hard_labels
 

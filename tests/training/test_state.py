@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training.engine import Engine
+from pdsearch.training.device import Engine
 from pdsearch.training.state import TrainingState
 
 Build = Callable[..., nn.Module]

@@ -1,4 +1,4 @@
-"""How are small images shifted and mirrored? Zero padding, a random crop of the same size, perhaps a flip."""
+"""Random crops of the same size after zero padding, with or without a flip, for small images."""
 
 from dataclasses import dataclass
 from typing import ClassVar

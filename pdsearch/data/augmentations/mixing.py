@@ -1,4 +1,4 @@
-"""How are two images mixed into one view? Blended, or a box of one pasted into the other."""
+"""Mixing of two images into one view: blended, or a box of one pasted into the other."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which views does an unaugmented set have? Its images, the same in every epoch."""
+"""No augmentation: the images themselves, the same in every epoch."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Which one change does TrivialAugment make to an image? Any of fourteen, at any of thirty-one strengths."""
+"""TrivialAugment: one of fourteen changes to an image, at one of thirty-one strengths."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from pdsearch.data import photometric
+from pdsearch.data.geometric import rotation, shear, translation, warp
 from pdsearch.data.registry import augmentations
-from pdsearch.data.warp import rotation, shear, translation, warp
 
 __all__ = ["OPERATIONS", "TrivialAugment"]
 

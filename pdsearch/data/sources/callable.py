@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdsearch.data.checking import checked
+from pdsearch.data.dataset.validate import checked
 from pdsearch.data.registry import Images, RawData, sources
-from pdsearch.dotted import load_dotted
 from pdsearch.errors import ConfigError, DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec, canonical_json, keyed
+from pdsearch.user_code import Options, load_dotted
 
 __all__ = ["FromCallable"]
 

@@ -1,4 +1,4 @@
-"""Where do CIFAR-10 and CIFAR-100 come from? Their binary archives: the pickled ones are never read."""
+"""CIFAR-10 and CIFAR-100 from their binary archives: the pickled ones are never read."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.archive import members
-from pdsearch.data.download import Remote
 from pdsearch.data.options import DOWNLOAD, may_download, root_of
+from pdsearch.data.readers.archive import members
+from pdsearch.data.readers.download import PublishedFile
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["Cifar"]
 
@@ -40,7 +40,7 @@ class Cifar:
     """
 
     options: ClassVar[Options] = DOWNLOAD
-    archive: Remote
+    archive: PublishedFile
     folder: str
     train: tuple[str, ...]
     test: tuple[str, ...]
@@ -88,7 +88,7 @@ _AT = "https://www.cs.toronto.edu/~kriz/"
 
 sources.add("cifar10")(
     Cifar(
-        archive=Remote(
+        archive=PublishedFile(
             f"{_AT}cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
         ),
         folder="cifar-10-batches-bin",
@@ -100,7 +100,7 @@ sources.add("cifar10")(
 )
 sources.add("cifar100")(
     Cifar(
-        archive=Remote(
+        archive=PublishedFile(
             f"{_AT}cifar-100-binary.tar.gz",
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         ),

@@ -1,4 +1,4 @@
-"""Where do images come from when there is no file? scikit-learn's handwritten digits, 1,797 of 8x8."""
+"""scikit-learn's handwritten digits, 1,797 images of 8x8: the set that needs no file."""
 
 import gzip
 import hashlib
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pdsearch.data.options import source_options
 from pdsearch.data.registry import RawData, sources
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["Digits"]
 

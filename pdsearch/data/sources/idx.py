@@ -1,4 +1,4 @@
-"""Where do MNIST and the sets of its format come from? Four IDX files each, compressed or not."""
+"""MNIST and the sets of its format: four IDX files each, compressed or not."""
 
 import gzip
 import hashlib
@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.download import Remote, fetched
 from pdsearch.data.options import DOWNLOAD, may_download, root_of
+from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["Idx"]
 
@@ -78,11 +78,13 @@ class Idx:
 
     def _parts(self, spec: DataSpec) -> list[bytes]:
         download, folder = may_download(spec), root_of(spec) / self.folder / "raw"
-        remotes = [Remote(self.url + name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)]
+        remotes = [
+            PublishedFile(self.url + name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)
+        ]
         return [_content(remote, folder, download=download) for remote in remotes]
 
 
-def _content(remote: Remote, folder: Path, *, download: bool) -> bytes:
+def _content(remote: PublishedFile, folder: Path, *, download: bool) -> bytes:
     plain = folder / remote.name.removesuffix(".gz")
     if plain.is_file() and not (folder / remote.name).is_file():
         return plain.read_bytes()

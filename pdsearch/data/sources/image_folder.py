@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.labelled_files import (
+from pdsearch.data.options import cut_for_test, root_of, source_options
+from pdsearch.data.readers.labelled_files import (
     SHOWN,
     LabelledFiles,
     as_set,
@@ -17,11 +18,10 @@ from pdsearch.data.labelled_files import (
     left_out,
     names_in,
 )
-from pdsearch.data.options import cut_for_test, root_of, source_options
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["ImageFolder"]
 

@@ -1,4 +1,4 @@
-"""Images in Parquet files; `pdsearch.data.parquet_layout` describes the files."""
+"""Images in Parquet files; `pdsearch.data.readers.parquet_files` describes the files."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.encoded import any_turned, pair
-from pdsearch.data.parquet_labels import read_labels
-from pdsearch.data.parquet_layout import OPTIONS, label_column, other_label_columns, splits_of
-from pdsearch.data.parquet_rows import ParquetRows
+from pdsearch.data.readers.encoded import any_turned, pair
+from pdsearch.data.readers.parquet_files import (
+    OPTIONS,
+    ParquetRows,
+    label_column,
+    other_label_columns,
+    splits_of,
+)
+from pdsearch.data.readers.parquet_labels import read_labels
 from pdsearch.data.registry import RawData, sources
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["Parquet"]
 

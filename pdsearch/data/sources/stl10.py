@@ -1,4 +1,4 @@
-"""Where does STL-10 come from? Its binary archive; the unlabelled images are not read."""
+"""STL-10 from its binary archive; the unlabelled images are not read."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.archive import members
-from pdsearch.data.download import Remote
 from pdsearch.data.options import DOWNLOAD, may_download, root_of
+from pdsearch.data.readers.archive import members
+from pdsearch.data.readers.download import PublishedFile
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["Stl10"]
 
@@ -37,7 +37,7 @@ class Stl10:
     """
 
     options: ClassVar[Options] = DOWNLOAD
-    archive: Remote
+    archive: PublishedFile
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the files read, whether packed or not."""
@@ -67,7 +67,7 @@ def _images(pixels: bytes, labels: bytes, where: str) -> tuple[NDArray[np.uint8]
 
 sources.add("stl10")(
     Stl10(
-        Remote(
+        PublishedFile(
             "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
             "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
         )

@@ -1,4 +1,4 @@
-"""Where do street-view house numbers come from? Two MATLAB files of cropped digits."""
+"""Street-view house numbers (SVHN): two MATLAB files of cropped digits."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.download import Remote, fetched
 from pdsearch.data.options import DOWNLOAD, may_download, root_of
+from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["Svhn"]
 
@@ -35,8 +35,8 @@ class Svhn:
     """
 
     options: ClassVar[Options] = DOWNLOAD
-    train: Remote
-    test: Remote
+    train: PublishedFile
+    test: PublishedFile
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of both files."""
@@ -81,7 +81,11 @@ _AT = "http://ufldl.stanford.edu/housenumbers/"
 
 sources.add("svhn")(
     Svhn(
-        Remote(f"{_AT}train_32x32.mat", "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"),
-        Remote(f"{_AT}test_32x32.mat", "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"),
+        PublishedFile(
+            f"{_AT}train_32x32.mat", "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"
+        ),
+        PublishedFile(
+            f"{_AT}test_32x32.mat", "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"
+        ),
     )
 )

@@ -1,15 +1,22 @@
-"""How is Tiny-ImageNet read? As its archive unpacks: training images by class, validation images by a list."""
+"""Tiny-ImageNet as its archive unpacks: training images by class, validation images by a list."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.labelled_files import LabelledFiles, as_set, folders_in, hash_of, image_size_of, images_in
 from pdsearch.data.options import root_of, source_options
+from pdsearch.data.readers.labelled_files import (
+    LabelledFiles,
+    as_set,
+    folders_in,
+    hash_of,
+    image_size_of,
+    images_in,
+)
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.options import Options
 from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 __all__ = ["TinyImagenet"]
 

@@ -1,4 +1,4 @@
-"""What if a student must look where the teacher looks? Attention transfer, stage by stage."""
+"""Attention transfer: the student's attention maps match the teacher's, stage by stage."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import same_size, stage_pairs
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy
+from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import parameter
 
 __all__ = ["AttentionParams", "attention_loss"]

@@ -1,10 +1,10 @@
-"""How does a student learn with no teacher? From the labels: the baseline of every comparison."""
+"""Cross-entropy with the labels, without a teacher: the baseline of every comparison."""
 
 from torch import Tensor
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy
+from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import NoParams
 
 __all__ = ["ce_loss"]

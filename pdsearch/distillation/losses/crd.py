@@ -1,4 +1,4 @@
-"""What if a student must tell images apart by the teacher's eyes? Contrast, with a memory."""
+"""Contrastive representation distillation: a student tells images apart as the teacher does, with a memory."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import pooled_pair
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import FeatureShapes, distillation_loss
-from pdsearch.distillation.soften import cross_entropy, full_precision
+from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 __all__ = ["CrdParams", "Memory", "crd_loss"]

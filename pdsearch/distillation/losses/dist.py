@@ -1,4 +1,4 @@
-"""What if only relations count, not values? Correlation with the teacher, in rows and columns."""
+"""DIST: correlation with the teacher, in rows and columns; relations count, not values."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy, log_softened, logit_pair
+from pdsearch.distillation.softmax import cross_entropy, log_softened, logit_pair
 from pdsearch.registry import parameter
 
 __all__ = ["DistParams", "dist_loss"]

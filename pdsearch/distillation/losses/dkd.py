@@ -1,4 +1,4 @@
-"""What if the label's share and the shares among the others are taught apart? Decoupled distillation."""
+"""Decoupled distillation: the label's share and the shares among the other classes are taught apart."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy, divergence, log_softened, logit_pair
+from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
 __all__ = ["DkdParams", "dkd_loss", "warmed_up"]

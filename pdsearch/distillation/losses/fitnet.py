@@ -1,4 +1,4 @@
-"""What if a student's map, through a small regressor, must look like the teacher's? FitNets' hint."""
+"""FitNets' hint: a student's map, through a small regressor, matches the teacher's."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import same_size
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import FeatureShapes, distillation_loss
-from pdsearch.distillation.soften import at_least_single, cross_entropy, full_precision
+from pdsearch.distillation.softmax import at_least_single, cross_entropy, full_precision
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.registry import parameter
 

@@ -1,4 +1,4 @@
-"""How does a student learn from softened labels? By Hinton's loss, one weight between its two terms."""
+"""Hinton's distillation loss: softened labels, one weight between its two terms."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy, divergence, log_softened, logit_pair
+from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
 __all__ = ["KdParams", "kd_loss"]

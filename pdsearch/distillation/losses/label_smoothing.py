@@ -1,4 +1,4 @@
-"""How much of a teacher is only softness? The baseline whose teacher is the uniform distribution."""
+"""Label smoothing: the baseline whose teacher is the uniform distribution."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy
+from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import parameter
 
 __all__ = ["LabelSmoothingParams", "label_smoothing_loss"]

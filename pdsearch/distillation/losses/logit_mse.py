@@ -1,4 +1,4 @@
-"""What if logits are simply matched? Their mean squared difference."""
+"""Mean squared difference of the logits."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy, logit_pair
+from pdsearch.distillation.softmax import cross_entropy, logit_pair
 from pdsearch.registry import parameter
 
 __all__ = ["LogitMseParams", "logit_mse_loss"]

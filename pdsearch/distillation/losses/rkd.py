@@ -1,4 +1,4 @@
-"""What if only the geometry of a batch counts? Distances and angles between its images."""
+"""Relational distillation: distances and angles between the images of a batch."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import pooled_pair
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import cross_entropy, full_precision
+from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 __all__ = ["RkdParams", "rkd_loss"]

@@ -1,4 +1,4 @@
-"""What if images that look alike to the teacher must look alike to the student? Similarity-preserving."""
+"""Similarity-preserving distillation: images alike to the teacher become alike to the student."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 from pdsearch.distillation.features import stage_pairs
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import distillation_loss
-from pdsearch.distillation.soften import at_least_single, cross_entropy, full_precision
+from pdsearch.distillation.softmax import at_least_single, cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 __all__ = ["SimilarityParams", "similarity_loss"]

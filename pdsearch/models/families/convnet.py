@@ -1,4 +1,4 @@
-"""Which networks suit small grey images, 8x8 to 28x28? Plain stacks of convolutions, large to small."""
+"""Plain stacks of convolutions for small grey images, 8x8 to 28x28."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.blocks import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 

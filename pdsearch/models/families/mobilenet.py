@@ -1,11 +1,11 @@
-"""Which MobileNetV2 suits 32x32 images? The distillation literature's, at half width."""
+"""MobileNetV2 for 32x32 images, at half width, as in the distillation literature."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.blocks import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 

@@ -1,4 +1,4 @@
-"""Which residual networks suit 32x32 images? The three-stage form of He et al. for CIFAR."""
+"""ResNets for 32x32 images: the three-stage form of He et al. for CIFAR."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,10 +6,9 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.blocks import BasicBlock, conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
-from pdsearch.models.residual import BasicBlock
 
 __all__ = ["cifar_resnet"]
 

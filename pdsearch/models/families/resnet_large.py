@@ -1,4 +1,4 @@
-"""Which residual networks suit 64x64 images? ResNet-18, -34 and -50 with a stem that keeps the resolution."""
+"""ResNet-18, -34 and -50 for 64x64 images, with a stem that keeps the resolution."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,10 +6,9 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.blocks import BasicBlock, Bottleneck, conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
-from pdsearch.models.residual import BasicBlock, Bottleneck
 
 __all__ = ["large_resnet"]
 

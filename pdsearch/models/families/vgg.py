@@ -1,4 +1,4 @@
-"""Which VGG networks suit small colour images? The pruning literature's, with one linear layer."""
+"""VGG networks for small colour images, with one linear layer, as in the pruning literature."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import conv_bn, he_init, refuse_small
+from pdsearch.models.blocks import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 

@@ -1,4 +1,4 @@
-"""Which wide residual networks suit 32x32 images? Zagoruyko and Komodakis's, by depth and widening factor."""
+"""Wide residual networks for 32x32 images (Zagoruyko and Komodakis), by depth and widening factor."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.layers import he_init, refuse_small
+from pdsearch.models.blocks import he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 

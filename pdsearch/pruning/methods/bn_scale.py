@@ -1,4 +1,4 @@
-"""How loud does a channel leave its normalisation? As loud as the absolute value of its scale."""
+"""Channels by the absolute scale of their batch normalisation (network slimming)."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.probe import probe
+from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams

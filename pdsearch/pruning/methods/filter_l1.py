@@ -1,4 +1,4 @@
-"""How much does a whole channel weigh? The sum of the absolute weights that produce it."""
+"""Channels by the L1 norm of the weights that produce them."""
 
 from torch import Generator, Tensor, nn
 

@@ -1,4 +1,4 @@
-"""How long is a whole channel? The norm of the weights that produce it."""
+"""Channels by the L2 norm of the weights that produce them."""
 
 from torch import Generator, Tensor, nn
 

@@ -1,11 +1,11 @@
-"""What does the loss's curvature say of a weight? Optimal brain damage, the Hessian's diagonal by Fisher."""
+"""Optimal brain damage: the loss's curvature, the Hessian's diagonal by Fisher information."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter

@@ -1,11 +1,11 @@
-"""Which weights carry the gradient's flow? GraSP keeps those whose removal would weaken it most."""
+"""GraSP: keeps the weights whose removal would weaken the gradient's flow most."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter

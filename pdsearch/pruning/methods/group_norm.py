@@ -1,13 +1,13 @@
-"""How much do all weights weigh that go with a channel? Those that make it, normalise it and read it."""
+"""Channels by the norm of all weights that go with them: those that make, normalise and read them."""
 
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.grouped import grouped
+from pdsearch.pruning.channels.channel_selection import grouped
+from pdsearch.pruning.channels.dependencies import LayerChannels
 from pdsearch.pruning.registry import Batches, pruning_method
-from pdsearch.pruning.ties import Part
 from pdsearch.registry import parameter
 
 __all__ = ["GroupNormParams", "score_group_norm"]
@@ -44,7 +44,7 @@ def score_group_norm(
     if not batches:
         raise TrialError("group_norm needs the shape of an image and was given none")
 
-    def measure(part: Part) -> Tensor:
+    def measure(part: LayerChannels) -> Tensor:
         weight = model.get_parameter(part.weight).detach()
         if weight.dim() == 1:  # A normalisation's scale.
             return weight.abs().pow(params.power)

@@ -1,13 +1,13 @@
-"""How would the loss change without a channel and all that goes with it? By first-order Taylor terms."""
+"""Channels by first-order Taylor terms of all that goes with them."""
 
 import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.grouped import grouped
-from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.channels.channel_selection import grouped
+from pdsearch.pruning.channels.dependencies import LayerChannels
+from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.registry import Batches, pruning_method
-from pdsearch.pruning.ties import Part
 from pdsearch.registry import NoParams
 
 __all__ = ["score_group_taylor"]
@@ -44,7 +44,7 @@ def score_group_taylor(
             sums[name] += share * gradient
     terms = {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}
 
-    def measure(part: Part) -> Tensor | None:
+    def measure(part: LayerChannels) -> Tensor | None:
         term = terms[part.weight]
         if term.dim() == 1:
             return None  # A normalisation's.

@@ -1,4 +1,4 @@
-"""How much does a weight matter? As much as its absolute value."""
+"""Weights by their absolute value."""
 
 from torch import Generator, Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Which two of every four weights stay? The pattern that sparse tensor cores run fast."""
+"""N:M sparsity: of every four weights two stay, the pattern that sparse tensor cores run fast."""
 
 from dataclasses import dataclass
 

@@ -1,11 +1,11 @@
-"""Which weights keep a teacher uncertain? Those the spread of its answers within a class depends on."""
+"""PrUE: keeps the weights on which the spread of the teacher's answers within a class depends."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.probe import probe
+from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams

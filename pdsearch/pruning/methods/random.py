@@ -1,4 +1,4 @@
-"""What if scores say nothing? The baseline every other method has to beat."""
+"""Random scores: the baseline every other method has to beat."""
 
 import torch
 from torch import Generator, Tensor, nn

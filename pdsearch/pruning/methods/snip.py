@@ -1,8 +1,8 @@
-"""How much does the loss feel a weight's connection? SNIP's connection sensitivity, before training."""
+"""SNIP: connection sensitivity, before training."""
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams

@@ -1,10 +1,10 @@
-"""How much flows through a weight, whatever the data? SynFlow: all weights positive, an image of ones."""
+"""SynFlow: the flow through a weight whatever the data, all weights positive, an image of ones."""
 
 import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.probe import probe
+from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams

@@ -1,8 +1,8 @@
-"""What would the loss change if a weight were gone? The first term of its Taylor series, squared."""
+"""First-order Taylor: the squared first term of the loss's change if a weight were gone."""
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.probe import loss_gradients, probe
+from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams

@@ -1,4 +1,4 @@
-"""What if nothing is removed? The control that tells pruning from the training that goes with it."""
+"""The control that removes nothing: tells pruning from the training that goes with it."""
 
 import torch
 from torch import Generator, Tensor, nn

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from pdsearch.data.download import Remote
+from pdsearch.data.readers.download import PublishedFile
 from pdsearch.data.registry import sources
 from pdsearch.data.sources.cifar import Cifar
 from pdsearch.data.sources.idx import FILES, Idx
@@ -137,7 +137,10 @@ def test_download_is_true_or_false() -> None:
 
 def test_published_hashes_are_whole() -> None:
     remotes = [
-        value for name in sources for value in vars(sources.get(name)).values() if isinstance(value, Remote)
+        value
+        for name in sources
+        for value in vars(sources.get(name)).values()
+        if isinstance(value, PublishedFile)
     ]
     hashes = [remote.sha256 for remote in remotes]
     for name in sources:
@@ -150,6 +153,6 @@ def test_published_hashes_are_whole() -> None:
 def test_a_set_from_another_place_is_another_source(tmp_path: Path) -> None:
     source = sources.get("cifar10")
     assert isinstance(source, Cifar)
-    moved = replace(source, archive=Remote("http://127.0.0.1:9/other.tar.gz", "0" * 64))
+    moved = replace(source, archive=PublishedFile("http://127.0.0.1:9/other.tar.gz", "0" * 64))
     with pytest.raises(DataError, match=r"other\.tar\.gz"):
         moved.fingerprint(DataSpec("cifar10", root=str(tmp_path), options=(("download", False),)))

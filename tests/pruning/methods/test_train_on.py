@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Generator, nn
 
+from pdsearch.pipeline.data import views
+from pdsearch.pipeline.prune import teacher
+from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.pruning import prunable, prune
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 from pdsearch.specs import PruneSpec, derive_seed
-from pdsearch.stages.data import views
-from pdsearch.stages.prune import teacher
-from pdsearch.stages.teacher import dense_teacher
 from pdsearch.training import Engine, fit, towards
-from tests.stages.digits import RECIPE, SPEC, data, finish, site
+from tests.pipeline.digits import RECIPE, SPEC, data, finish, site
 
 CONTROL = PruneSpec(method="train_on", ratio=0.36, recipe=RECIPE)
 

@@ -1,0 +1,140 @@
+"""What a reader must know to read a ranking right: what varied, what an interval means, what is missing."""
+
+from collections.abc import Iterator, Sequence
+
+from pdsearch.analysis.ranked import Leader, Ranked
+from pdsearch.analysis.shortfall import nearest_trial
+from pdsearch.analysis.study_table import StudyTable
+from pdsearch.objectives import VAL_ACCURACY, Aims
+
+__all__ = ["footer"]
+
+
+def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> tuple[str, ...]:
+    """Return the sentences below a ranking.
+
+    Args:
+        study: Where the rows come from.
+        rows: All lines of the ranking.
+        leader: What the first teacher's students show, if anything.
+    """
+    confirmed = [row for row in rows if row.confirmed]
+    led = (leader.sentence,) if leader else ()
+    parts = (
+        _order(study, rows, confirmed),
+        led,
+        _varied(confirmed),
+        _intervals(confirmed),
+        _baselines(confirmed),
+    )
+    sentences = [sentence for part in parts for sentence in part]
+    return (*sentences, *_infeasible(confirmed), *_unconfirmed(rows), *_lost(study))
+
+
+def _measure(aims: Aims) -> str:
+    first = aims.objectives[0]
+    if first.metric == VAL_ACCURACY:
+        return "the mean validation accuracy"
+    return f"{first.metric}, which the study {first.goal}s, and then by the mean validation accuracy"
+
+
+def _order(study: StudyTable, rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]:
+    if any(row.val is None for row in confirmed):
+        yield (
+            "There are no validation images: nothing was selected, and every configuration is a line. The highest of "
+            f"{len(confirmed)} test accuracies is no estimate for new images."
+        )
+    elif confirmed:
+        yield (
+            f"Ordered by {_measure(study.aims)} of the confirmation students; "
+            "test accuracies play no part in the order."
+        )
+    elif any(row.once for row in rows):
+        yield "One configuration, trained and tested once: nothing was selected, and one student gives no interval."
+    else:
+        yield "Nothing is confirmed yet: the lines are the best of a search, not estimates."
+
+
+def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    if not confirmed:
+        return
+    students = _span(row.seeds // max(1, row.teacher_seeds) for row in confirmed)
+    teachers = _span(iter(_teachers(confirmed)))
+    yield f"Varied: {students} student seed(s) with their own streams of views, {teachers} teacher seed(s)."
+    if any(row.role == "teacher" and row.teacher_seeds < 3 for row in confirmed):
+        yield (
+            "With fewer than three teacher seeds the claims are about these teachers, "
+            "not about pruning methods."
+        )
+    if any(row.teacher_seeds > 2 for row in confirmed):
+        yield "With three teachers or more, the wider of the intervals over teachers and over student seeds is shown."
+    if (
+        len({row.seeds // max(1, row.teacher_seeds) for row in confirmed}) > 1
+        or len(_teachers(confirmed)) > 1
+    ):
+        yield "The lines rest on different numbers of students: compare them with care."
+
+
+def _teachers(confirmed: Sequence[Ranked]) -> set[int]:
+    """How many teachers the lines have; the student alone has none to vary."""
+    return {row.teacher_seeds for row in confirmed if row.role != "alone"}
+
+
+def _span(numbers: Iterator[int]) -> str:
+    found = sorted(set(numbers))
+    return "no" if not found else str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _intervals(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    if any(estimate.low is not None for row in confirmed for estimate in row.estimates()):
+        yield "± and [ ] are 95 % t-intervals of means; gains are means of differences paired by seed."
+        yield "* marks a gain with p < 0.05 after Holm's correction over the gains of its column."
+    single = [row.label for row in confirmed if any(found.n == 1 for found in (row.val, row.test) if found)]
+    if single:
+        yield f"One value gives no interval: {', '.join(single)}. Confirm with more seeds."
+    equal = [row.label for row in confirmed if any(estimate.all_equal for estimate in row.estimates())]
+    if equal:
+        yield f"Values that are all equal have no interval, for their spread is not known: {', '.join(equal)}."
+
+
+def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    roles = {row.role for row in confirmed}
+    if "teacher" in roles and "unpruned" not in roles:
+        yield "The unpruned teacher is not confirmed: the comparison lacks its best configuration."
+    if roles and "alone" not in roles:
+        yield "The student alone is not confirmed: whether a teacher helps at all is not shown."
+    for row in confirmed:
+        if row.role == "unpruned" and row.val and row.settings > 1:
+            yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
+    unpaired = [
+        row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())
+    ]
+    if unpaired:
+        yield f"Students without a partner of the same seed are left out of gains: {', '.join(unpaired)}."
+
+
+def _infeasible(confirmed: Sequence[Ranked]) -> Iterator[str]:
+    for row in confirmed:
+        if row.broken is not None and row.role != "alone":
+            yield f"{row.label} has no rank and is not exported: its students' mean breaks a constraint, {row.broken}."
+
+
+def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
+    count = sum(not row.confirmed for row in rows)
+    if count and count < len(rows):
+        yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate."
+
+
+def _lost(study: StudyTable) -> Iterator[str]:
+    missed = nearest_trial(study)
+    if missed:
+        yield f"{missed[0].upper()}{missed[1:]}."
+    good = {(row.kind, row.key) for row in study.rows if row.state != "failed"}
+    failed = {(row.kind, row.key) for row in study.rows} - good  # Each once, however often it was tried.
+    infeasible = sum(row.state == "infeasible" for row in study.rows)
+    for count, what in ((len(failed), "failed"), (infeasible, "broke a constraint")):
+        if count:
+            yield f"{count} trial(s) {what}."
+    if study.broken:
+        names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
+        yield f"{len(study.broken)} file(s) are no records and were left out: {names}."

@@ -1,0 +1,279 @@
+"""A study's folder of records as tidy rows, and as one Parquet file."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pdsearch.codec import encode
+from pdsearch.io import Place, place
+from pdsearch.io.durable import storage_errors
+from pdsearch.io.record_files import BrokenRecord, read_finished
+from pdsearch.io.studies import description
+from pdsearch.objectives import Aims
+from pdsearch.specs import (
+    DataSpec,
+    DistillSpec,
+    Json,
+    PruneSpec,
+    StudentSpec,
+    TeacherSpec,
+    canonical_json,
+    digest,
+)
+from pdsearch.trial_record import TrialRecord
+
+__all__ = [
+    "Row",
+    "StudyTable",
+    "measured",
+    "read_study",
+    "row_from_record",
+    "write_parquet",
+]
+
+_NONE = Aims()
+_SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}
+_LOCATED = {"data": ("source", "root")}
+_NEUTRAL = {
+    name: {f.name: encode(f.metadata["neutral"]) for f in dataclasses.fields(kind) if "neutral" in f.metadata}
+    for name, kind in {
+        "data": DataSpec,
+        "teacher": TeacherSpec,
+        "prune": PruneSpec,
+        "student": StudentSpec,
+        "distill": DistillSpec,
+    }.items()
+}
+
+
+def column(doc: str) -> Any:
+    """Declare a column and its meaning."""
+    return field(metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished trial; None where a value does not exist."""
+
+    id: str = column("Name of the record.")
+    kind: str = column("`search`, `baseline`, `confirm` or `teacher`.")
+    number: int | None = column("Number of the trial in the search.")
+    key: str = column("Hash of the whole configuration, seeds included.")
+    config: str = column(
+        "Hash of the configuration without the student's seeds: what baselines are paired by."
+    )
+    setting: str = column("Hash of the configuration without any seed: what is averaged over seeds.")
+    state: str = column("`complete`, `stopped` (early), `infeasible` (it broke a constraint) or `failed`.")
+    reason: str | None = column("Why the trial is not complete.")
+    teacher_config: str | None = column("Hash of the pruned teacher's configuration without its seed.")
+    teacher_key: str | None = column("Key of the pruned teacher's artifact.")
+    teacher_model: str | None = column("Architecture of the teacher; none for the student alone.")
+    teacher_seed: int | None = column("Seed of the teacher.")
+    prune_method: str | None = column("Pruning method; none for an unpruned teacher.")
+    prune_ratio: float | None = column("Share of weights asked to be pruned, in (0, 1).")
+    prune_schedule: str | None = column("How the ratio is approached over rounds.")
+    prune_recovery: str | None = column("Training after each round.")
+    prune_scope: str | None = column("Where scores compete: `global` or `layer`.")
+    prune_rounds: int | None = column("Rounds of pruning.")
+    teacher_sparsity: float | None = column("Share of prunable weights that is zero, achieved, in [0, 1).")
+    teacher_params: int | None = column("Weights of the dense teacher.")
+    teacher_remaining: int | None = column("Weights left after pruning.")
+    teacher_val_accuracy: float | None = column("Validation accuracy of the teacher, in [0, 1].")
+    teacher_test_accuracy: float | None = column(
+        "Test accuracy of the teacher, in [0, 1]; confirmation only."
+    )
+    student_model: str | None = column("Architecture of the student.")
+    student_options: str = column("Options of its architecture, as JSON.")
+    student_params: int | None = column("Weights of the student.")
+    student_flops: int | None = column("Floating-point operations of the student for one image.")
+    student_artifact: str | None = column("Key of the student's artifact.")
+    loss: str = column("Distillation loss; `ce` is the student alone.")
+    student_seed: int = column("Seed of the student's initialisation and order of images.")
+    view_seed: int = column("Stream of augmented views.")
+    epochs: int = column("Epochs of distillation done, the rung a stopped trial reached.")
+    epochs_planned: int = column("Epochs of distillation asked for.")
+    val_accuracy: float | None = column("Validation accuracy of the student, in [0, 1].")
+    test_accuracy: float | None = column("Test accuracy of the student, in [0, 1]; confirmation only.")
+    unpruned_config: str | None = column("`config` of the same trial with the unpruned teacher.")
+    alone_config: str | None = column("`config` of the same student without a teacher.")
+    seconds: float = column("Wall time of the trial.")
+    epochs_teacher: int = column("Epochs trained for the dense teacher in this trial; 0 if it was there.")
+    epochs_prune: int = column("Epochs of recovery trained in this trial; 0 if the rounds were there.")
+    epochs_distill: int = column("Epochs of distillation trained in this trial; 0 if the student was there.")
+    artifacts_hit: int = column("Artifacts used that were there already.")
+    artifacts_built: int = column("Artifacts built by this trial.")
+    host: str | None = column("Where it ran.")
+    device: str | None = column("On what.")
+    started_at: str | None = column("ISO 8601 time.")
+    finished_at: str | None = column("ISO 8601 time.")
+    params: str = column("Sampled parameters by dotted name, as JSON.")
+    values: str = column("All metrics by name, as JSON.")
+    spec: str = column("The whole configuration, as JSON.")
+
+
+def measured(row: Row) -> dict[str, float]:
+    """Return a trial's metrics by name."""
+    values: dict[str, float] = json.loads(row.values)
+    return values
+
+
+def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
+    """Flatten one finished record.
+
+    Args:
+        record: The record.
+        aims: Of its study: a sampled trial that breaks a constraint is infeasible, also where an older version called
+            it complete.
+    """
+    parts = (_identity, _teacher, _student, _cost)
+    row = Row(**{name: value for part in parts for name, value in part(record).items()})
+    if record.number is None:
+        return row
+    state, reason = aims.verdict(record.state, record.values, record.reason)
+    return replace(row, state=state, reason=reason)
+
+
+def setting_of(spec: Mapping[str, Any]) -> str:
+    """Return the hash of a configuration without seeds and places.
+
+    A field at its neutral value is no part of it: a table stays the same when a spec gets another field.
+    """
+    kept: dict[str, Json] = {}
+    for name, value in spec.items():
+        dropped, neutral = (*_SEEDS.get(name, ()), *_LOCATED.get(name, ())), _NEUTRAL.get(name, {})
+        if isinstance(value, dict):
+            value = {
+                k: v for k, v in value.items() if k not in dropped and (k not in neutral or v != neutral[k])
+            }
+        kept[name] = value
+    return digest(kept)
+
+
+def _identity(record: TrialRecord) -> dict[str, Any]:
+    names = ("id", "kind", "number", "key", "config", "state", "reason", "host", "device", "started_at")
+    spec = encode(record.spec)
+    return {
+        **{name: getattr(record, name) for name in (*names, "finished_at")},
+        "params": canonical_json(encode(record.params)),
+        "values": canonical_json(encode(record.values)),
+        "spec": canonical_json(spec),
+        "setting": setting_of(spec),
+        "unpruned_config": record.baselines.get("unpruned"),
+        "alone_config": record.baselines.get("alone"),
+    }
+
+
+def _teacher(record: TrialRecord) -> dict[str, Any]:
+    teacher = record.teacher
+    same = ("config", "key", "model", "sparsity", "params", "remaining", "val_accuracy")
+    prune = ("method", "ratio", "schedule", "recovery", "scope", "rounds")
+    return {
+        **{f"teacher_{name}": getattr(teacher, name, None) for name in same},
+        **{f"prune_{name}": getattr(teacher, name, None) for name in prune},
+        "teacher_seed": record.spec.teacher.seed if teacher else None,
+        "teacher_test_accuracy": (record.test or {}).get("teacher.accuracy"),
+    }
+
+
+def _student(record: TrialRecord) -> dict[str, Any]:
+    distill, student = record.spec.distill, record.student
+    last = record.reports[-1] if record.reports else None
+    return {
+        **{
+            f"student_{name}": getattr(student, name, None)
+            for name in ("model", "params", "flops", "artifact")
+        },
+        "student_options": canonical_json(encode(student.options) if student else {}),
+        "loss": distill.loss,
+        "student_seed": distill.seed,
+        "view_seed": distill.view_seed,
+        "epochs": last.epoch if last else 0,
+        "epochs_planned": distill.recipe.epochs,
+        "val_accuracy": record.values.get("student.val_accuracy", last.val_accuracy if last else None),
+        "test_accuracy": (record.test or {}).get("student.accuracy"),
+    }
+
+
+def _cost(record: TrialRecord) -> dict[str, Any]:
+    hits = sum(use.hit for use in record.artifacts)
+    return {
+        "seconds": float(record.cost.seconds),
+        **{f"epochs_{stage}": record.cost.epochs.get(stage, 0) for stage in ("teacher", "prune", "distill")},
+        "artifacts_hit": hits,
+        "artifacts_built": len(record.artifacts) - hits,
+    }
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A study as its folder tells it.
+
+    Args:
+        name: Of the study.
+        about: What study.json holds: the space, the data, versions.
+        rows: One per finished trial, by id.
+        broken: Files that are no records; shown, never hidden.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    broken: tuple[BrokenRecord, ...] = ()
+
+    @property
+    def aims(self) -> Aims:
+        """The objectives and constraints it was searched with."""
+        space = self.about.get("space")
+        return Aims.of(space) if isinstance(space, Mapping) else Aims()
+
+
+def read_study(folder: str | Place) -> StudyTable:
+    """Read a study's folder, in place or copied.
+
+    Raises:
+        ConfigError: The folder is no study's.
+        StorageError: It cannot be read.
+    """
+    folder = place(folder)
+    about = description(folder)
+    aims = Aims.of(about["space"])
+    records = read_finished(folder / "trials", about["space"])
+    rows = sorted(
+        (row_from_record(record, aims) for record in records.found.values()), key=lambda row: row.id
+    )
+    return StudyTable(about["study"], about, tuple(rows), records.broken)
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as one Parquet file (columns: docs/results_schema.md), replacing an older one whole.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    # pyarrow is slow to import, and nothing else here needs it.
+    import pyarrow
+    import pyarrow.parquet
+
+    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64()}
+    fields = [pyarrow.field(name, kinds[kind], nullable) for name, kind, nullable, _ in columns()]
+    table = pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in rows], pyarrow.schema(fields))
+    draft = path.with_name(f".{path.name}.tmp")
+    with storage_errors(path):
+        try:
+            pyarrow.parquet.write_table(table, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def columns() -> list[tuple[str, str, bool, str]]:
+    """Return (name, type, may be null, meaning) of every column."""
+    hints = get_type_hints(Row)
+    found = []
+    for item in dataclasses.fields(Row):
+        kinds = [kind.__name__ for kind in getattr(hints[item.name], "__args__", (hints[item.name],))]
+        found.append((item.name, kinds[0], "NoneType" in kinds, item.metadata["doc"]))
+    return found

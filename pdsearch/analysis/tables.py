@@ -1,0 +1,294 @@
+"""Rankings and fronts as tables: text, markdown, CSV, JSON."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pdsearch.analysis.pareto import Front
+from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
+from pdsearch.analysis.statistics import Estimate, Gain
+from pdsearch.analysis.study_table import Row
+
+__all__ = [
+    "Table",
+    "as_csv",
+    "as_json",
+    "as_markdown",
+    "as_plain",
+    "as_table",
+    "front_as_csv",
+    "front_as_json",
+    "front_as_markdown",
+    "front_as_table",
+    "percent",
+    "show_estimate",
+    "show_gain",
+]
+
+SMALLEST = 0.5e-4
+"""A smaller half of an interval would read as zero."""
+
+
+def percent(value: float | None, *, signed: bool = False) -> str:
+    """Return a share in per cent with two decimals, a dash for None."""
+    return "-" if value is None else f"{100 * value:+.2f}" if signed else f"{100 * value:.2f}"
+
+
+def show_estimate(estimate: Estimate | None) -> str:
+    """Return a mean in per cent, with half its interval where there is one: "72.00 ± 4.97", "10.00 (all equal)"."""
+    if estimate is None:
+        return "-"
+    half = estimate.half_width
+    if half is None:
+        return percent(estimate.mean) + _equal(estimate)
+    return f"{percent(estimate.mean)} ± {percent(half) if half >= SMALLEST else '<0.01'}"
+
+
+def show_gain(gain: Gain | None) -> str:
+    """Return a gain in points with its interval, starred where it stands Holm's correction."""
+    if gain is None:
+        return "-"
+    estimate, mark = gain.estimate, "*" if gain.p_holm is not None and gain.p_holm < 0.05 else ""
+    mean = percent(estimate.mean, signed=True)
+    if estimate.low is None:
+        return mean + _equal(estimate)
+    return f"{mean}{mark} [{percent(estimate.low, signed=True)}, {percent(estimate.high, signed=True)}]"
+
+
+def _equal(estimate: Estimate) -> str:
+    return " (all equal)" if estimate.all_equal else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text, ready to be drawn.
+
+    Args:
+        title: Above the table.
+        columns: Headings.
+        numeric: Which columns are numbers, to be aligned right.
+        rows: Cells by line and column.
+        footer: Sentences below.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    footer: tuple[str, ...]
+
+
+def _best_gain(row: Ranked, question: str) -> str:
+    return show_gain(row.gain(question))
+
+
+def _status(row: Ranked) -> str:
+    if row.confirmed and row.teacher_seeds > 1:
+        return f"{row.teacher_seeds} teachers x {row.seeds // row.teacher_seeds} seeds"
+    if row.confirmed:
+        return f"{row.seeds} seed{'s' if row.seeds != 1 else ''}"
+    return "unconfirmed"
+
+
+def _val(row: Ranked) -> str:
+    if row.confirmed:
+        return show_estimate(row.val)
+    return percent(row.best.val_accuracy) if row.once else f"best {percent(row.search_best)}"
+
+
+def _test(row: Ranked) -> str:
+    return percent(row.best.test_accuracy) if row.once else show_estimate(row.test)
+
+
+_Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
+
+_MAIN: _Cells = (
+    ("rank", True, lambda row: str(row.rank or "-")),
+    ("teacher", False, lambda row: row.label),
+    ("confirmed by", False, _status),
+    ("student val %", True, _val),
+    ("student test %", True, _test),
+    ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
+    ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
+    ("vs alone", True, lambda row: _best_gain(row, "alone")),
+)
+_ABOUT: _Cells = (
+    ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
+    ("trials (epochs)", True, lambda row: f"{row.trials} ({row.rung}/{row.rung_of})" if row.trials else "-"),
+)
+_CONTROL: _Cells = (("vs trained as long", True, lambda row: _best_gain(row, "control")),)
+"""Shown where a control was confirmed."""
+
+_DETAIL: _Cells = (
+    ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
+    ("rounds", True, lambda row: str(row.best.prune_rounds or "-")),
+    ("teacher weights left", True, lambda row: _count(row.best.teacher_remaining)),
+    ("student", False, lambda row: row.best.student_model or "-"),
+    ("student weights", True, lambda row: _count(row.best.student_params)),
+)
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
+    """Return a ranking as cells of text; accuracies and gains in per cent.
+
+    Args:
+        ranking: What to show.
+        detail: Also show what teachers and students are like: too wide for most screens.
+    """
+    controlled = any(row.gain("control") for row in ranking.rows)
+    shown = _MAIN + (_CONTROL if controlled else ()) + _ABOUT + (_DETAIL if detail else ())
+    names, numeric, cells = zip(*shown, strict=True)
+    rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
+    footer = (*ranking.footer, *_gain_note(ranking))
+    return Table(f"Teachers of {ranking.study}, by their students", names, numeric, rows, footer)
+
+
+def _gain_note(ranking: Ranking) -> Iterator[str]:
+    tested = any(gain for row in ranking.rows for gain in row.gains_test.values())
+    if tested or any(gain for row in ranking.rows for gain in row.gains_val.values()):
+        yield f"Gains are in points of {'test' if tested else 'validation'} accuracy."
+
+
+def as_markdown(ranking: Ranking) -> str:
+    """Return a ranking as a markdown table with its footer as a list."""
+    return markdown(as_table(ranking, detail=True))
+
+
+def markdown(table: Table) -> str:
+    """Return a table in markdown, its footer as a list below."""
+    rule = ["---:" if numeric else "---" for numeric in table.numeric]
+    lines = [f"## {table.title}", ""]
+    lines += [
+        "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+        for cells in (table.columns, rule, *table.rows)
+    ]
+    return "\n".join([*lines, "", *(f"- {_escaped(sentence)}" for sentence in table.footer)]) + "\n"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("*", "\\*")
+
+
+def as_json(ranking: Ranking) -> str:
+    """Return a ranking as JSON: every number, nested, shares in [0, 1]."""
+    value = {
+        "format": 1,
+        "study": ranking.study,
+        "questions": dict(QUESTIONS),
+        "rows": [as_plain(row) for row in ranking.rows],
+        "leader": dataclasses.asdict(ranking.leader) if ranking.leader else None,
+        "footer": list(ranking.footer),
+    }
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def as_plain(row: Ranked) -> dict[str, Any]:
+    """Return one line of a ranking as plain JSON values."""
+    value = dataclasses.asdict(row)
+    best = value.pop("best")
+    for name in ("params", "values", "spec"):
+        best[name] = json.loads(best[name])
+    return {"rank": value.pop("rank"), "confirmed": row.confirmed, **value, "best": best}
+
+
+def as_csv(ranking: Ranking) -> str:
+    """Return a ranking as CSV: one line a teacher, shares in [0, 1], empty cells where there is no value."""
+    rows = [_flat(row) for row in ranking.rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "label"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _flat(row: Ranked) -> dict[str, Any]:
+    plain = (
+        "rank",
+        "label",
+        "role",
+        "confirmed",
+        "seeds",
+        "teacher_seeds",
+        "trials",
+        "rung",
+        "rung_of",
+        "search_best",
+    )
+    best = (
+        "teacher_config",
+        "teacher_model",
+        "prune_method",
+        "prune_ratio",
+        "teacher_sparsity",
+        "prune_rounds",
+    )
+    student = ("student_model", "student_params", "student_flops", "key")
+    flat = {name: getattr(row, name) for name in plain}
+    flat |= {name: getattr(row.best, name) for name in (*best, *student)}
+    flat |= {"broken": row.broken, "teacher_val": row.teacher_val, "teacher_test": row.teacher_test}
+    flat |= {**_flat_estimate("val", row.val), **_flat_estimate("test", row.test)}
+    for metric, gains in (("val", row.gains_val), ("test", row.gains_test)):
+        for question in QUESTIONS:
+            gain = gains.get(question)
+            flat |= _flat_estimate(f"gain_{metric}_{question}", gain.estimate if gain else None)
+            flat[f"gain_{metric}_{question}_p_holm"] = gain.p_holm if gain else None
+    return flat
+
+
+def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    values = (estimate.n, estimate.mean, estimate.low, estimate.high) if estimate else (None,) * 4
+    return {f"{name}_{part}": value for part, value in zip(("n", "mean", "low", "high"), values, strict=True)}
+
+
+def front_as_table(found: Front) -> Table:
+    """Return a front as cells of text."""
+    metrics = [metric for metric, _ in found.objectives]
+    columns = ("trial", *(f"{metric} ({goal})" for metric, goal in found.objectives), "parameters")
+    numeric = (False, *(True for _ in metrics), False)
+    rows = []
+    for row in found.rows:
+        values = json.loads(row.values)
+        rows.append((row.id, *(f"{values[metric]:.6g}" for metric in metrics), row.params))
+    left_out = len(found.left_out)
+    footer = (f"{left_out} complete trial(s) lack an objective and were left out.",) if left_out else ()
+    return Table(f"Trials of {found.study} that none beats", columns, numeric, tuple(rows), footer)
+
+
+def front_as_markdown(found: Front) -> str:
+    """Return a front as a markdown table."""
+    return markdown(front_as_table(found))
+
+
+def front_as_json(found: Front) -> str:
+    """Return a front as JSON: values in full, parameters nested."""
+    value = {
+        "format": 1,
+        "study": found.study,
+        "objectives": [{"metric": metric, "goal": goal} for metric, goal in found.objectives],
+        "rows": [{**_plain(found, row), "params": json.loads(row.params)} for row in found.rows],
+        "left_out": [row.id for row in found.left_out],
+    }
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def front_as_csv(found: Front) -> str:
+    """Return a front as CSV: one line a trial, its parameters as JSON."""
+    names = ["trial", "key", *(metric for metric, _ in found.objectives), "params"]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**_plain(found, row), "params": row.params} for row in found.rows)
+    return file.getvalue()
+
+
+def _plain(found: Front, row: Row) -> dict[str, Any]:
+    values = json.loads(row.values)
+    return {"trial": row.id, "key": row.key, **{metric: values[metric] for metric, _ in found.objectives}}

@@ -1,0 +1,76 @@
+"""Building each entry once: the first who asks builds, the others wait."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pdsearch.artifacts.base import ArtifactStore, Entry
+from pdsearch.specs import Json
+
+__all__ = ["Turn", "building"]
+
+
+class Turn:
+    """One process's turn at an entry. Invariant: after `wait`, either `entry` is set or we hold the lease.
+
+    Attributes:
+        entry: The entry, once it was found or published.
+        hit: Whether the entry was there already, or came from another process.
+    """
+
+    def __init__(self, store: ArtifactStore, stage: str, key: str, poll_s: float) -> None:
+        self._store, self._name, self._poll_s = store, (stage, key), poll_s
+        self._lease = store.lease(stage, key)
+        self.entry: Entry | None = store.find(stage, key)
+        self.hit = self.entry is not None
+
+    def wait(self) -> Iterator[float]:
+        """Yield the seconds waited so far, every `poll_s`, until the entry is there or the turn is ours."""
+        start = time.monotonic()
+        while self.entry is None and not self._lease.try_acquire():
+            time.sleep(self._poll_s)
+            yield time.monotonic() - start
+            self._look()
+        # The last owner may have published between our look and its release.
+        if self.entry is None:
+            self._look()
+
+    def publish(self, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
+        """Publish what was built; see `Store.publish`."""
+        self.entry = self._store.publish(*self._name, write, meta)
+        return self.entry
+
+    def close(self) -> None:
+        """Give the lease back."""
+        self._lease.release()
+
+    def _look(self) -> None:
+        self.entry = self._store.find(*self._name)
+        self.hit = self.entry is not None
+
+
+@contextmanager
+def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float | None = None) -> Iterator[Turn]:
+    """Take part in building an entry, for stages that are generators.
+
+    with building(store, "teacher", key) as turn:
+        for seconds in turn.wait():
+            yield Progress("teacher", note="another worker trains it")
+        if turn.entry is None:
+            yield from fit(...)
+            turn.publish(write, meta)
+
+    Closing the generator anywhere gives the lease back.
+
+    Args:
+        store: Where the entry goes.
+        stage: Name of the stage.
+        key: Key of the entry.
+        poll_s: Seconds between two looks while another process builds; the store's own if None.
+    """
+    turn = Turn(store, stage, key, store.poll_s if poll_s is None else poll_s)
+    try:
+        yield turn
+    finally:
+        turn.close()

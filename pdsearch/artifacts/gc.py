@@ -1,0 +1,79 @@
+"""Garbage collection: nothing in use goes; the rest goes least recently published first."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pdsearch.artifacts.base import KeptStore
+
+__all__ = ["Held", "candidates", "collect", "held", "total_bytes"]
+
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """An entry of a store.
+
+    Args:
+        stage: Its stage.
+        key: Its key.
+        size: Bytes of its payload.
+        published: When, by the storage's clock, in seconds since 1970.
+        named: A study's records name it.
+        building: It is being built anew, or what stands on it is: a worker holds its lease.
+    """
+
+    stage: str
+    key: str
+    size: int
+    published: float
+    named: bool
+    building: bool
+
+
+def held(store: KeptStore, named: Collection[Name]) -> Iterator[Held]:
+    """Yield every entry of a store.
+
+    Args:
+        store: Where to look.
+        named: (stage, key) of what studies' records name.
+    """
+    building = store.building()
+    for item in store.holdings():
+        name = (item.stage, item.key)
+        yield Held(*name, item.size, item.published, name in named, name in building)
+
+
+def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool) -> list[Held]:
+    """Return what to remove, oldest first.
+
+    Args:
+        entries: All of the store.
+        max_bytes: Stop as soon as no more than this is left; None removes all that may go.
+        every: What records name may go as well; it is made again when it is needed.
+    """
+    free = [entry for entry in entries if not entry.building and (every or not entry.named)]
+    # What nobody names goes before what records name.
+    free.sort(key=lambda entry: (entry.named, entry.published, entry.key))
+    if max_bytes is None:
+        return free
+    left, chosen = total_bytes(entries), []
+    for entry in free:
+        if left <= max_bytes:
+            break
+        chosen.append(entry)
+        left -= entry.size
+    return chosen
+
+
+def collect(store: KeptStore, chosen: Collection[Held]) -> int:
+    """Remove entries; return the bytes that are free now. A reader that has a file open keeps it."""
+    freed = sum(entry.size for entry in chosen if store.remove(entry.stage, entry.key))
+    freed += store.empty_quarantine()
+    store.sweep()
+    return freed
+
+
+def total_bytes(entries: Collection[Held]) -> int:
+    """Return the bytes of all entries."""
+    return sum(entry.size for entry in entries)

@@ -1,0 +1,1 @@
+"""Leases: who builds an artifact or drives a study."""

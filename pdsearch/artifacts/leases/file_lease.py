@@ -1,0 +1,219 @@
+"""A lease in a file that its owner creates and keeps moving.
+
+A lease saves work and keeps drivers apart; the correctness of artifacts never depends on it. No clocks are
+compared between machines: whoever waits watches the counter on its own monotonic clock.
+"""
+
+import json
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, this_owner
+from pdsearch.io.durable import read_regular, storage_errors
+
+__all__ = [
+    "Lease",
+    "Watch",
+    "claim",
+    "discard_if_dead",
+    "parse",
+    "read",
+    "record",
+    "remove",
+]
+
+
+def record(owner: Owner, counter: int) -> bytes:
+    """Return the bytes of a lease file."""
+    # Fixed width, so that a later record always covers an earlier one.
+    return json.dumps({**owner.to_json(), "counter": f"{counter:012d}"}, sort_keys=True).encode() + b"\n"
+
+
+def parse(content: bytes) -> Owner | None:
+    """Return the owner named in a lease file, or None if it cannot be read."""
+    try:
+        value = json.loads(content)
+        return Owner(value["host"], value["machine"], int(value["pid"]), value["born"], value["uuid"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a lease file, empty if there is none."""
+    try:
+        # A lease file that exists says something, even if its owner died before it wrote.
+        return read_regular(path) or b"\n"
+    except FileNotFoundError:
+        return b""
+
+
+def claim(path: Path, record: bytes) -> int | None:
+    """Create a lease file and return it open, or None if the path is taken."""
+    draft = path.with_name(f".{draft_name()}")
+    try:
+        descriptor = _create(draft, record)
+        try:
+            os.link(draft, path)
+            return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            # Where hard links are not supported, an exclusive creation is atomic too, but empty for a moment.
+            return None if isinstance(error, FileExistsError) else _create(path, record)
+    except FileExistsError:
+        return None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _create(path: Path, record: bytes) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        os.pwrite(descriptor, record, 0)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def remove(path: Path, content: bytes) -> None:
+    """Remove a lease file if it still names the owner that `content` names."""
+    aside = path.with_name(f".{draft_name()}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    # Between judging and moving, another process may have taken over: its lease goes back.
+    if parse(read(aside)) != parse(content):
+        with suppress(OSError):
+            os.link(aside, path)
+    aside.unlink(missing_ok=True)
+
+
+class Watch:
+    """What one waiting process has seen of a lease; on its own clock, so that no clocks are compared.
+
+    Args:
+        window_s: Seconds without movement after which an owner we know nothing of counts as gone.
+    """
+
+    def __init__(self, window_s: float) -> None:
+        self.window_s = window_s
+        self._seen: tuple[bytes, float] | None = None
+
+    def gone(self, content: bytes) -> bool:
+        """Look at the lease's bytes once more and say whether its owner is gone."""
+        owner = parse(content)
+        if owner is not None and is_dead(owner):
+            return True
+        if self._seen is None or self._seen[0] != content:
+            self._seen = (content, time.monotonic())
+        return time.monotonic() - self._seen[1] >= self.window_s
+
+    def moved(self, content: bytes) -> bool:
+        """Say whether the lease is another one than when its owner was first seen: the owner is alive."""
+        return self._seen is not None and content != self._seen[0]
+
+    def forget(self) -> None:
+        """Begin again: for a while nothing could be seen, and no owner could have moved."""
+        self._seen = None
+
+
+class Lease:
+    """One lease file. Invariant: `held` is True only while the file at the path is the one we linked there.
+
+    Args:
+        path: The lease file.
+        beat_s: Seconds between two movements of the counter while it is held.
+        window_s: Seconds without movement after which an owner we know nothing of counts as gone.
+    """
+
+    def __init__(self, path: Path, *, beat_s: float = 5.0, window_s: float = 30.0) -> None:
+        self.path, self.beat_s, self.window_s = path, beat_s, window_s
+        self._file: int | None = None
+        self._pid = 0
+        self._stop = threading.Event()
+        self._beating: threading.Thread | None = None
+        self._watch = Watch(window_s)
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lease now; False also after another took it over."""
+        if self._file is None or self._pid != os.getpid():
+            return False
+        return _inode(self.path) == os.fstat(self._file).st_ino
+
+    def owner(self) -> Owner | None:
+        """Return who holds the lease, or None if nobody does or the file cannot be read."""
+        return parse(read(self.path))
+
+    def try_acquire(self) -> bool:
+        """Take the lease if it is free or its owner is gone; never waits. Ask again and again to wait.
+
+        Raises:
+            StorageError: The storage cannot be written.
+        """
+        with storage_errors(self.path):
+            content = read(self.path)
+            if content and not self._watch.gone(content):
+                return False
+            if content:
+                remove(self.path, content)
+            return self._create()
+
+    def moved(self) -> bool:
+        """Return True when the counter changed since `try_acquire` first saw this owner: it is alive."""
+        return self._watch.moved(read(self.path))
+
+    def release(self) -> None:
+        """Give the lease back; nothing happens if it is not held."""
+        self._stop.set()
+        if self._file is None:
+            return
+        descriptor, self._file = self._file, None
+        if self._beating is not None:
+            self._beating.join()
+        if self._pid == os.getpid():
+            with suppress(OSError):
+                remove(self.path, os.pread(descriptor, 4096, 0))
+        os.close(descriptor)
+
+    def _create(self) -> bool:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        owner = this_owner()
+        descriptor = claim(self.path, record(owner, 0))
+        if descriptor is None:
+            return False
+        self._file, self._pid, self._stop = descriptor, os.getpid(), threading.Event()
+        self._beating = threading.Thread(target=self._beat, args=(descriptor, owner, self._stop), daemon=True)
+        self._beating.start()
+        return True
+
+    def _beat(self, descriptor: int, owner: Owner, stop: threading.Event) -> None:
+        counter = 0
+        while not stop.wait(self.beat_s):
+            counter += 1
+            # Written through the open file: after a takeover this reaches the old file, not the new one.
+            with suppress(OSError):
+                os.pwrite(descriptor, record(owner, counter), 0)
+                os.fsync(descriptor)
+
+
+def discard_if_dead(path: Path) -> bool:
+    """Remove a lease whose owner ran on this machine and has ended; returns whether it was removed."""
+    with storage_errors(path):
+        content = read(path)
+        owner = parse(content)
+        if owner is None or not is_dead(owner):
+            return False
+        remove(path, content)
+    return True
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None

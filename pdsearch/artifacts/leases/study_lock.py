@@ -1,0 +1,71 @@
+"""The lease of a study, held by its one driver for as long as it runs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pdsearch.artifacts.base import AnyLease
+from pdsearch.artifacts.leases.file_lease import Lease
+from pdsearch.artifacts.leases.object_lease import ObjectLease
+from pdsearch.errors import StudyHeldError
+from pdsearch.io import Place, Remote
+
+__all__ = ["check_held", "hold", "lease_at"]
+
+_SETTLE_S = 1.0
+"""Of two drivers that begin within this time on an object storage, one sees the other."""
+
+
+def lease_at(place: Place, *, beat_s: float | None = None, window_s: float | None = None) -> AnyLease:
+    """Return the lease of a study's driver.
+
+    Args:
+        place: The lease's file or object.
+        beat_s: Seconds between two movements of its counter; None is the usual.
+        window_s: Seconds without movement after which an owner we know nothing of counts as gone; likewise.
+    """
+    times = {name: value for name, value in (("beat_s", beat_s), ("window_s", window_s)) if value is not None}
+    if isinstance(place, Remote):
+        return ObjectLease(place, settle_s=_SETTLE_S, **times)
+    return Lease(place, **times)
+
+
+@contextmanager
+def hold(
+    place: Place, *, beat_s: float | None = None, window_s: float | None = None, poll_s: float = 0.2
+) -> Iterator[AnyLease]:
+    """Hold a lease for as long as the block runs, e.g. as the one driver of a study.
+
+    An owner that died on this machine is replaced at once, one that fell silent elsewhere after `window_s`.
+
+    Raises:
+        StudyHeldError: Its owner is alive.
+        StorageError: The storage cannot be written.
+    """
+    lease = lease_at(place, beat_s=beat_s, window_s=window_s)
+    while not lease.try_acquire():
+        time.sleep(poll_s)
+        if lease.moved() and lease.owner() is not None:
+            raise StudyHeldError(
+                f"held by {lease.owner()}",
+                where=str(place),
+                hint="wait for it to end, or stop it, then run again",
+            )
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def check_held(lease: AnyLease, where: Place) -> None:
+    """Refuse to go on where another driver has taken over: this one was silent too long, or the storage let both in.
+
+    Raises:
+        StudyHeldError: Another one's name stands in the lease.
+    """
+    if not lease.held:
+        raise StudyHeldError(
+            "another run took the study over while this one was silent",
+            where=str(where),
+            hint="leave it to that run; nothing finished is lost",
+        )

@@ -1,0 +1,332 @@
+"""The store in a folder, local or on a shared mount: entries published once, whole.
+
+Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, payload files}, and beside the stages
+.tmp (being written), .leases (being built) and .quarantine (found broken, kept for a person to look at).
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
+from pdsearch.artifacts.leases.file_lease import Lease, discard_if_dead
+from pdsearch.artifacts.leases.owner import draft_name, is_dead, is_orphan
+from pdsearch.artifacts.manifest import (
+    Checked,
+    CorruptError,
+    Manifest,
+    move_into_place,
+    payload_files,
+    read_manifest,
+    seal,
+    verify,
+)
+from pdsearch.io import subfolders
+from pdsearch.io.durable import storage_errors, sync_folder
+from pdsearch.specs import Json
+
+__all__ = [
+    "Store",
+    "Workshop",
+]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The part of a store's folder where entries are made.
+
+    Args:
+        root: The store's folder.
+    """
+
+    root: Path
+
+    @property
+    def drafts(self) -> Path:
+        """Folder of what is being written."""
+        return self.root / ".tmp"
+
+    @property
+    def leases(self) -> Path:
+        """Folder of what says who is building what."""
+        return self.root / ".leases"
+
+    @contextmanager
+    def draft(self) -> Iterator[Path]:
+        """Give a folder to write in; whatever is left in it afterwards is removed."""
+        draft = self.drafts / draft_name()
+        with storage_errors(draft):
+            try:
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                draft.mkdir()
+                yield draft
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def lease(self, stage: str, key: str) -> Lease:
+        """Return the lease under which an entry is built."""
+        return Lease(self.leases / f"{stage}-{key}.json")
+
+    def building(self) -> Set[tuple[str, str]]:
+        """Return (stage, key) of what is being built, as far as can be told from here."""
+        found = set()
+        for path in self._lease_files():
+            owner = Lease(path).owner()
+            if owner is not None and not is_dead(owner):
+                stage, _, key = path.stem.rpartition("-")
+                found.add((stage, key))
+        return found
+
+    def leftovers(self, older_than_s: float) -> list[Path]:
+        """Return what was being written, built or moved by processes that have ended.
+
+        Args:
+            older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
+                process of another machine; well above the longest build.
+        """
+        drafts = [self.drafts / name for name in subfolders(self.drafts)]
+        found = [item for item in drafts if is_orphan(item.name)]
+        with storage_errors(self.leases):
+            found += [item for item in self.leases.glob(".*") if is_orphan(item.name)]
+            known = [item for item in drafts if item not in found]
+            if known:
+                now = _now(self.drafts)
+                found += [item for item in known if now - item.stat().st_mtime > older_than_s]
+        return found
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove what ended processes left, leases included; returns how many things.
+
+        Args:
+            older_than_s: As in `leftovers`.
+        """
+        gone = self.leftovers(older_than_s)
+        for item in gone:
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+        return len(gone) + sum(discard_if_dead(path) for path in self._lease_files())
+
+    def _lease_files(self) -> Iterator[Path]:
+        return self.leases.glob("[!.]*.json")
+
+
+def _now(folder: Path) -> float:
+    """Return the time by the storage's clock."""
+    probe = folder / draft_name()
+    probe.mkdir()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.rmdir()
+
+
+class Store:
+    """A store in one folder. Invariant: whatever lies at an entry's place was published whole.
+
+    Args:
+        root: The folder; created on the first publish.
+    """
+
+    poll_s = 0.05
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        self._workshop = Workshop(self.root)
+        self._checked = Checked()
+
+    def find(self, stage: str, key: str) -> Entry | None:
+        """Return the entry, its checksums checked, or None; a broken one is quarantined: a miss.
+
+        Raises:
+            StorageError: The storage cannot be read, or the name is no entry's name.
+        """
+        folder = self._folder(stage, key)
+        with storage_errors(folder):
+            manifest = self._checked.known(stage, key, folder)
+            if manifest is None and not _exists(folder):
+                return None
+            try:
+                manifest = manifest or self._checked.check(stage, key, folder)
+            except CorruptError:
+                self._quarantine(stage, key, folder)
+                return None
+            return Entry(stage, key, folder, dict(manifest.meta))
+
+    def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
+        """Write an entry in a folder of its own and move it into place; an existing entry wins.
+
+        Args:
+            stage: Name of the stage.
+            key: Key of the entry.
+            write: Called with an empty folder; puts the payload there.
+            meta: Kept in the manifest; read after `write` has returned, so that `write` may fill it.
+
+        Raises:
+            StorageFullError: No space is left; nothing was published.
+            StorageError: The storage cannot be written, or the name is no entry's name.
+        """
+        target = self._folder(stage, key)
+        with self._workshop.draft() as draft:
+            write(draft)
+            return self._place(draft, target, seal(stage, key, draft, meta))
+
+    def receive(self, manifest: Manifest, fetch: Callable[[Path], None]) -> Entry:
+        """Take in an entry that was published elsewhere; one that is here already wins.
+
+        Args:
+            manifest: As it was published.
+            fetch: Called with an empty folder; puts the payload there.
+
+        Raises:
+            CorruptError: What was fetched is not what the manifest says.
+            StorageFullError: No space is left.
+            StorageError: The storage cannot be written.
+        """
+        target = self._folder(manifest.stage, manifest.key)
+        with self._workshop.draft() as draft:
+            fetch(draft)
+            sealed = seal(manifest.stage, manifest.key, draft, manifest.meta)
+            if sealed.files != manifest.files:
+                raise CorruptError("what was fetched is not what was published")
+            return self._place(draft, target, sealed)
+
+    def lease(self, stage: str, key: str) -> Lease:
+        """Return the lease under which this entry is built."""
+        self._folder(stage, key)
+        return self._workshop.lease(stage, key)
+
+    def entries(self, stage: str | None = None) -> Iterator[tuple[str, str]]:
+        """Yield (stage, key) of every entry, unchecked, in sorted order."""
+        for name in filter(is_stage, [stage] if stage else subfolders(self.root)):
+            for shard in subfolders(self.root / name):
+                yield from ((name, key) for key in subfolders(self.root / name / shard) if is_key(key))
+
+    def holdings(self) -> Iterator[Holding]:
+        """Yield every entry, unchecked, in sorted order; what is removed meanwhile is left out."""
+        for stage, key in self.entries():
+            folder = self._folder(stage, key)
+            with storage_errors(folder):
+                try:
+                    yield Holding(stage, key, self.size(stage, key), folder.stat().st_mtime)
+                except FileNotFoundError:
+                    continue
+
+    def building(self) -> Set[tuple[str, str]]:
+        """Return (stage, key) of what is being built, as far as can be told from here."""
+        return self._workshop.building()
+
+    def size(self, stage: str, key: str) -> int:
+        """Return the bytes of an entry's payload; 0 if there is none."""
+        folder = self._folder(stage, key)
+        with storage_errors(folder):
+            return sum(p.stat().st_size for _, p in payload_files(folder)) if folder.is_dir() else 0
+
+    def used(self, stage: str) -> int:
+        """Return the bytes of all payloads of a stage; what is removed meanwhile counts as it is found."""
+        return sum(self.size(stage, key) for _, key in self.entries(stage))
+
+    def remove(self, stage: str, key: str) -> bool:
+        """Remove an entry; a reader that has its files open keeps them. Returns whether there was one."""
+        folder = self._folder(stage, key)
+        with storage_errors(folder):
+            gone = self._move_aside(folder, self._workshop.drafts)
+        if gone is not None:
+            shutil.rmtree(gone, ignore_errors=True)
+        self._checked.forget(stage, key)
+        return gone is not None
+
+    def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
+        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed.
+
+        Args:
+            stage: Name of the stage.
+            key: Key of the entry.
+            deep: Hash its files; otherwise only the manifest and the sizes are compared.
+
+        Raises:
+            StorageError: The storage cannot be read.
+        """
+        folder = self._folder(stage, key)
+        with storage_errors(folder):
+            if not _exists(folder):
+                return None
+            try:
+                manifest = read_manifest(folder, stage, key)
+                verify(folder, manifest, deep=deep)
+            except CorruptError as error:
+                return str(error)
+        return None
+
+    def leftovers(self, older_than_s: float = 86_400.0) -> list[Path]:
+        """Return what was being written, built or moved by processes that have ended.
+
+        Args:
+            older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
+                process of another machine; well above the longest build.
+        """
+        return self._workshop.leftovers(older_than_s)
+
+    def sweep(self, older_than_s: float = 86_400.0) -> int:
+        """Remove what ended processes left, leases included; returns how many things.
+
+        Args:
+            older_than_s: As in `leftovers`.
+        """
+        return self._workshop.sweep(older_than_s)
+
+    def empty_quarantine(self) -> int:
+        """Remove what was found broken and kept; returns its bytes."""
+        files = [path for path in self._broken.rglob("*") if path.is_file()]
+        size = sum(path.lstat().st_size for path in files)
+        shutil.rmtree(self._broken, ignore_errors=True)
+        return size
+
+    @property
+    def _broken(self) -> Path:
+        return self.root / ".quarantine"
+
+    def _folder(self, stage: str, key: str) -> Path:
+        check_name(stage, key, where=str(self.root))
+        return self.root / stage / key[:2] / key
+
+    def _quarantine(self, stage: str, key: str, folder: Path) -> None:
+        self._checked.forget(stage, key)
+        aside = self._move_aside(folder, self._broken)
+        if aside is None:
+            return
+        # Another process may have quarantined the broken entry and published a good one in between.
+        with suppress(CorruptError, OSError):
+            verify(aside, read_manifest(aside, stage, key))
+            aside.rename(folder)
+
+    def _move_aside(self, folder: Path, area: Path) -> Path | None:
+        aside = area / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:
+            return None
+        return aside
+
+    def _place(self, draft: Path, target: Path, manifest: Manifest) -> Entry:
+        while not move_into_place(draft, target):
+            existing = self.find(manifest.stage, manifest.key)
+            if existing is not None:
+                return existing
+        sync_folder(target.parent)
+        self._checked.trust(manifest, target)
+        return Entry(manifest.stage, manifest.key, target, dict(manifest.meta))
+
+
+def _exists(folder: Path) -> bool:
+    # Listing the shard asks a network file system again, where a plain stat may repeat a remembered "no".
+    try:
+        return folder.name in os.listdir(folder.parent)
+    except FileNotFoundError:
+        return False

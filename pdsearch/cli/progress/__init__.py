@@ -1,0 +1,1 @@
+"""Progress of a running study: counts, the live screen, plain lines."""

@@ -1,0 +1,102 @@
+"""Progress of a study where there is no terminal: plain lines, or JSON lines for programs."""
+
+import json
+import time
+from typing import IO, Any
+
+from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
+from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
+from pdsearch.trial_record import TrialRecord
+
+__all__ = ["JsonLines", "Lines"]
+
+SILENCE_S = 60
+"""How long a log may say nothing while a job goes on."""
+
+
+class Lines:
+    """One plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self.tally, self._began = stream, Tally(), time.monotonic()
+        self._said = self._began
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Say which phase begins."""
+        self.tally.begin(name, total, done)
+        if total > done:
+            self.say(f"{PHASES[name]}: {total - done} to do")
+
+    def started(self, job: Job) -> None:
+        """Nothing: a job's end says it all."""
+
+    def event(self, job: Job, event: Event) -> None:
+        """Say how far a job is where nothing was said for a minute; a line an epoch is noise in a log."""
+        if isinstance(event, Progress | Report) and time.monotonic() - self._said >= SILENCE_S:
+            self.say(f"{job.id}  {describe(job)}  {_far(event)}")
+
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+        """Say how a job ended."""
+        self.tally.end(job, outcome, record)
+        of = f"/{self.tally.total}" if self.tally.total else ""
+        # The search's best says nothing of a confirmation, and beside one it would look as if it did.
+        shown = self.tally.best if job.kind == "search" else None
+        best = f"  best {100 * shown[0]:.2f} %" if shown else ""
+        self.say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
+
+    def say(self, text: str) -> None:
+        """Say something beside the jobs."""
+        self._said = time.monotonic()
+        print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)
+
+
+def _far(event: Progress | Report) -> str:
+    doing = "distill" if isinstance(event, Report) else event.note or event.stage
+    epochs = f"  epoch {event.epoch}/{event.epochs}" if event.epochs else ""
+    value = "" if event.val_accuracy is None else f"  val {100 * event.val_accuracy:.2f} %"
+    return f"{doing}{epochs}{value}"
+
+
+class JsonLines:
+    """One JSON object an event, for programs."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self.tally = stream, Tally()
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Write that a phase begins."""
+        self.tally.begin(name, total, done)
+        self._write({"event": "phase", "phase": name, "total": total, "done": done})
+
+    def started(self, job: Job) -> None:
+        """Write that a job starts."""
+        self._write({"event": "started", "id": job.id, "kind": job.kind, "params": dict(job.params)})
+
+    def event(self, job: Job, event: Event) -> None:
+        """Write what a job says."""
+        self._write({"id": job.id, **event_to_json(event)})
+
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+        """Write how a job ended."""
+        self.tally.end(job, outcome, record)
+        end = outcome if record is None else record
+        self._write({"event": "ended", "id": job.id, "state": end.state, "values": dict(end.values)})
+
+    def say(self, text: str) -> None:
+        """Write a remark."""
+        self._write({"event": "note", "text": text})
+
+    def _write(self, value: dict[str, Any]) -> None:
+        print(json.dumps(value), file=self._stream, flush=True)

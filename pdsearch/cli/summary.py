@@ -1,0 +1,183 @@
+"""What is said at the end of a run: ranking, best configuration, where everything lies, what to do next."""
+
+import json
+import shlex
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, shortfall, write_parquet
+from pdsearch.cli.console import print_lines
+from pdsearch.cli.outcome import lacking
+from pdsearch.cli.progress.stats import Tally, duration
+from pdsearch.cli.verbs.rank import print_ranking
+from pdsearch.config.points import points_of
+from pdsearch.io import Place, Remote, replace
+from pdsearch.search.maintenance import failed, stays_failed
+from pdsearch.search.study import Study
+from pdsearch.trial_record import TrialRecord
+
+__all__ = ["closing_words"]
+
+
+def closing_words(study: Study, tally: Tally, again: str) -> None:
+    """Print the end of a run and write all trials as Parquet.
+
+    Args:
+        study: What was run.
+        tally: What this run did.
+        again: The command that goes on with the study, but for how many trials it asks for.
+
+    Raises:
+        PdsearchError: The study lacks what it was to find; see `lacking`.
+    """
+    found = read_study(study.folder)
+    _write_table(study, found.rows)
+    print_lines([""])
+    ranking = rank_teachers(found)
+    print_ranking(ranking)
+    finished, space = study.agenda.records.finished, study.agenda.space
+    missed = shortfall(found, ranking)
+    if not (space.parameters and space.validated):
+        best = _only(finished)
+    else:
+        best = ["no configuration keeps the constraints"] if missed else _best(ranking)
+    exportable = bool(ranking.top(1))
+    so_far = ["", *best, "", *_spent(tally), *_failures(study), "", *_where(study)]
+    print_lines([*so_far, *_next(study, again, whole=exportable)])
+    error = lacking(study, missed)
+    if error is not None:
+        raise error
+
+
+def _failures(study: Study) -> list[str]:
+    """Say what becomes of the jobs that have failed, a line for each fate."""
+    records = study.agenda.records
+    final = set(stays_failed(records))
+    again = [name for name in failed(records) if name not in final]
+    lines = [f"{len(again)} failed: the same command tries {_them(again)} once more"] if again else []
+    if final:
+        command = f"pdsearch retry {_short(study.folder)} --failed"
+        lines.append(
+            f"{len(final)} failed alike again: once the cause is mended, {command} has {_them(final)} tried again"
+        )
+    return lines
+
+
+def _them(names: Collection[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _best(ranking: Ranking) -> list[str]:
+    """Return the first teacher's configuration, the one that `pdsearch export` writes."""
+    first = next(iter(ranking.top(1)), None)
+    if first is None or not first.confirmed:
+        return ["no configuration is confirmed (confirm: off, or nothing finished yet)"]
+    spec = json.loads(first.best.spec)
+    loss = spec["distill"]
+    params = ", ".join(_setting(name, value) for name, value in loss["params"] if value is not False)
+    return [
+        f"best configuration: {first.label} -> {first.best.student_model},"
+        f" {loss['loss']} with {params or 'no parameters'}"
+    ]
+
+
+def _setting(name: str, value: object) -> str:
+    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+
+
+def _only(finished: Mapping[str, TrialRecord]) -> list[str]:
+    """Return the one configuration's result: nothing was selected, so its trial opened the test set."""
+    lines = []
+    for record in (record for record in finished.values() if record.kind == "search"):
+        if record.state != "complete":
+            lines.append(f"{record.id}: {record.state}: {record.reason}")
+            continue
+        measured = {
+            "validation": record.values.get("student.val_accuracy"),
+            "test": (record.test or {}).get("student.accuracy"),
+        }
+        shown = [f"{part} {100 * value:.2f} %" for part, value in measured.items() if value is not None]
+        lines.append(f"the one configuration: {', '.join(shown)}")
+    return lines
+
+
+def _spent(tally: Tally) -> list[str]:
+    if not tally.states:
+        return ["everything was finished before: nothing was trained"]
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
+    return [
+        f"this run: {counts} in {duration(time.monotonic() - tally.began)};"
+        f" {tally.trained} epochs trained, {tally.hits} artifacts reused ({duration(tally.saved_s)} of training saved)",
+    ]
+
+
+def _where(study: Study) -> list[str]:
+    trials_of, table = _short(study.folder / "trials"), _short(study.folder / "results.parquet")
+    return [
+        f"records   {trials_of}    all trials as a table   {table}",
+        f"artifacts {_short(study.artifacts)}",
+    ]
+
+
+def _next(study: Study, again: str, *, whole: bool) -> list[str]:
+    """Say what can be done with what was found."""
+    folder, space = _short(study.folder), study.agenda.space
+    front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
+    return [
+        "next:",
+        f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
+        *([front] if len(space.objectives) > 1 else []),
+        f"  pdsearch report {folder}                the same as one page, with figures",
+        *(
+            [f"  pdsearch export {folder} --out best     the best configurations and students"]
+            if whole
+            else []
+        ),
+        *_further(study, again),
+    ]
+
+
+def _further(study: Study, again: str) -> list[str]:
+    """Say how to go on searching; nothing of a space that was listed and not searched."""
+    space = study.agenda.space
+    if not space.validated:
+        return []
+    if _is_searched_through(study):
+        return ["the space holds no further configuration"]
+    return [f"  {again} --set search.trials={2 * max(1, space.search.trials)}   go on searching"]
+
+
+def _is_searched_through(study: Study) -> bool:
+    """Tell whether a finite space holds no configuration that was not tried."""
+    tried = [
+        record
+        for record in study.agenda.records.finished.values()
+        if record.kind == "search" and record.state != "failed"
+    ]
+    points = points_of(study.agenda.space.parameters, limit=len(tried))
+    return study.agenda.search.exhausted or points is not None
+
+
+def _write_table(study: Study, rows: Sequence[Row]) -> None:
+    if not isinstance(study.folder, Remote):
+        write_parquet(rows, study.folder / "results.parquet")
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "results.parquet"
+        write_parquet(rows, file)
+        replace(study.folder / file.name, file.read_bytes())
+
+
+def _short(path: Place) -> str:
+    """Return a path as a person would type it from here, a URL as a shell wants it."""
+    if isinstance(path, Remote):
+        return shlex.quote(str(path))
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (
+        ValueError,
+        OSError,
+    ):  # Elsewhere; or the folder is gone: Ray removes that of a job when its driver leaves.
+        return str(path)

@@ -1,0 +1,33 @@
+"""`pdsearch export`: write the best configurations and students as folders that need nothing of the study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.arguments import StudyFolder
+from pdsearch.cli.console import note, note_left_out, print_lines
+
+__all__ = ["export"]
+
+
+def export(
+    study: StudyFolder,
+    out: Annotated[Path, typer.Option(help="Where the exported folders go.")] = Path("exported"),
+    top: Annotated[int, typer.Option(min=1, help="How many teachers, best first.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace folders of the same name.")] = False,
+    artifacts: Annotated[
+        str | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
+    ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write each student as ONNX too, preprocessing included.")
+    ] = False,
+) -> None:
+    """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
+    from pdsearch.exporting import export_study  # loads torch
+
+    exported = export_study(
+        study, out, top=top, force=force, artifacts=artifacts, onnx=onnx, left_out=note_left_out
+    )
+    print_lines(str(one.folder) for one in exported)
+    note(f"to run the first again: {exported[0].command}")

@@ -1,0 +1,42 @@
+"""`pdsearch list`: methods, losses, models and sources, and what can be set in each."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from pdsearch.cli.catalogue import KINDS, PartDescription, describe, names, part_to_json
+from pdsearch.cli.console import print_lines, print_table
+
+__all__ = ["list_parts"]
+
+
+def list_parts(
+    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; all of them if left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One part, with its parameters and its source.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """List pruning methods, losses, models, sources, augmentations and samplers; name one to see its parameters."""
+    kinds = list(KINDS) if kind is None else [kind]
+    chosen = [describe(k, n) for k in kinds for n in (names(k) if name is None else [name])]
+    if as_json:
+        print(json.dumps([part_to_json(part) for part in chosen], indent=2))
+    elif name is None:
+        print_table(("kind", "name", "what it is"), [(part.kind, part.name, _told(part)) for part in chosen])
+    else:
+        _show(chosen[0])
+
+
+def _told(part: PartDescription) -> str:
+    size = f"{part.weights:,} weights for CIFAR-10." if part.weights is not None else ""
+    return " ".join(text for text in (part.summary, size) if text)
+
+
+def _show(part: PartDescription) -> None:
+    titled = (("When", part.when), ("Cost", part.cost), ("Source", part.source))
+    lines = [f"{part.name} ({KINDS[part.kind][1]}: {part.name})", _told(part)]
+    lines += [*part.details.split("\n\n")] if part.details else []
+    print_lines([*lines, *(f"{title}: {text}" for title, text in titled if text)])
+    if part.parameters:
+        rows = [(p.name, p.type, str(p.default), p.range, p.help) for p in part.parameters]
+        print_table(("parameter", "type", "default", "range", "what it does"), rows)

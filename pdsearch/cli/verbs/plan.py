@@ -1,0 +1,115 @@
+"""`pdsearch plan`: what a search would cost, in trainings, epochs and storage. Starts nothing, writes nothing."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pdsearch.cli.arguments import Overrides, SpaceFile
+from pdsearch.cli.console import print_lines, print_table
+from pdsearch.cli.sizes import size
+
+if TYPE_CHECKING:
+    from pdsearch.config import Space
+    from pdsearch.search.planning.disk import Disk
+    from pdsearch.search.planning.simulate import Plan, PlannedArtifact
+
+__all__ = ["plan"]
+
+MOST_ROWS = 40
+
+
+def plan(
+    space: SpaceFile,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure, for programs.")] = False,
+) -> None:
+    """Say what a search would cost in trainings, epochs and storage; start nothing."""
+    from pdsearch.config import load
+    from pdsearch.search.planning.simulate import plan as planned_of  # loads torch
+
+    loaded = load(space, overrides or [])
+    planned = planned_of(loaded)
+    stored = _disk(loaded, planned)
+    if as_json:
+        print(json.dumps(_as_json(planned, stored), indent=2))
+        return
+    _show(loaded, planned, stored)
+
+
+def _disk(space: "Space", planned: "Plan") -> "Disk | None":
+    from pdsearch.search.planning.disk import disk, known_images
+
+    images = known_images(space.resolve(space.defaults()).data)
+    return None if images is None else disk(space, planned, images)
+
+
+def _as_json(planned: "Plan", stored: "Disk | None") -> dict[str, Any]:
+    return {
+        "study": planned.study,
+        "trials": planned.trials,
+        "exact": planned.exact,
+        "artifacts": [_artifact(artifact) for artifact in planned.artifacts],
+        "phases": [dataclasses.asdict(phase) for phase in planned.phases],
+        "without_reuse": planned.without_reuse,
+        "with_reuse": planned.with_reuse,
+        "disk": None if stored is None else {**dataclasses.asdict(stored), "total": stored.total},
+    }
+
+
+def _artifact(artifact: "PlannedArtifact") -> dict[str, Any]:
+    teacher = artifact.spec.teacher
+    return {
+        "label": artifact.label,
+        "stage": artifact.stage,
+        "model": teacher.model,
+        "options": teacher.options,
+        "epochs": artifact.epochs,
+        "built": artifact.built,
+        "uses": artifact.uses,
+        "stored": artifact.stored,
+    }
+
+
+def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
+    kind = "every trial of the space" if planned.exact else "as drawn at random, always the same"
+    searched = f"{planned.trials} search trials; {kind}"
+    if not planned.trials:
+        searched = f"nothing is searched, {space.search.trials} configurations are confirmed"
+    print_lines([f"study {planned.study}: {searched}"])
+    artifacts = [
+        (a.label, _count(a.epochs), _count(a.built), _count(a.uses)) for a in planned.artifacts[:MOST_ROWS]
+    ]
+    print_table(
+        ("teacher", "epochs", "built", "trials that need it"), artifacts, numeric=(False, True, True, True)
+    )
+    if len(planned.artifacts) > MOST_ROWS:
+        print_lines([f"and {len(planned.artifacts) - MOST_ROWS} more; --json has all"])
+    phases = [
+        (phase.name, _count(phase.students), _count(phase.without_reuse), _count(phase.with_reuse))
+        for phase in planned.phases
+    ]
+    total = sum(phase.students for phase in planned.phases)
+    phases.append(("total", _count(total), _count(planned.without_reuse), _count(planned.with_reuse)))
+    columns = ("phase", "students", "epochs without reuse", "epochs with reuse")
+    print_table(columns, phases, numeric=(False, True, True, True))
+    print_lines(_remarks(space, planned, stored))
+
+
+def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str]:
+    lines = []
+    if planned.with_reuse:
+        lines.append(f"reuse makes it {planned.without_reuse / planned.with_reuse:.1f} times cheaper")
+    if space.search.stop:
+        lines.append("trials that are stopped early cost less")
+    if space.confirm:
+        lines.append("which teachers are confirmed is drawn at random, too")
+    if stored is None:
+        return [*lines, "storage: not known before the images are read"]
+    parts = ", ".join(f"{name} {size(value)}" for name, value in dataclasses.asdict(stored).items() if value)
+    return [*lines, f"storage: about {size(stored.total)} ({parts})"]
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or abs(value - round(value)) < 0.05 else f"{value:.1f}"

@@ -1,0 +1,90 @@
+"""`pdsearch rank`: rank the teachers of a study. Reads records only, copied ones too."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pdsearch.cli.arguments import StudyFolder
+from pdsearch.cli.console import note_left_out, print_lines, print_table
+from pdsearch.errors import ConfigError
+from pdsearch.io.durable import storage_errors
+
+if TYPE_CHECKING:
+    from pdsearch.analysis import Front, Ranking, Table
+
+__all__ = ["Form", "rank"]
+
+
+class Form(StrEnum):
+    """How a ranking is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+def rank(
+    study: StudyFolder,
+    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.TABLE,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="Also write all trials to this Parquet file.")] = None,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Show what teachers and students are like.")
+    ] = False,
+    front: Annotated[
+        bool, typer.Option("--front", help="Show the trials that none beats in all objectives.")
+    ] = False,
+) -> None:
+    """Rank the teachers of a study by what their students achieve."""
+    from pdsearch.analysis import front_as_table, pareto_front, rank_teachers, read_study, write_parquet
+
+    if front and detail:
+        raise ConfigError("--front shows trials, --detail is of a ranking", hint="leave one of them out")
+    found = read_study(study)
+    if rows:
+        write_parquet(found.rows, rows)
+    if form is not Form.TABLE or out:
+        note_left_out(found.broken)
+        _write(_text(pareto_front(found) if front else rank_teachers(found), form), out)
+    elif front:
+        _print(front_as_table(pareto_front(found)))
+    else:
+        print_ranking(rank_teachers(found), detail=detail)
+
+
+def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
+    """Print a ranking as a table with what a reader must know below it.
+
+    Args:
+        ranking: What to print.
+        detail: With the columns that say what teachers and students are like.
+    """
+    from pdsearch.analysis import as_table
+
+    _print(as_table(ranking, detail=detail), keep=4)
+
+
+def _text(shown: "Ranking | Front", form: Form) -> str:
+    from pdsearch import analysis
+
+    # A table in a file is markdown: drawn lines would depend on the width of some screen.
+    if isinstance(shown, analysis.Front):
+        fronts = {Form.JSON: analysis.front_as_json, Form.CSV: analysis.front_as_csv}
+        return fronts.get(form, analysis.front_as_markdown)(shown)
+    return {Form.JSON: analysis.as_json, Form.CSV: analysis.as_csv}.get(form, analysis.as_markdown)(shown)
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+        return
+    with storage_errors(out):
+        out.write_text(text, encoding="utf-8")
+
+
+def _print(table: "Table", *, keep: int = 0) -> None:
+    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, keep=keep)
+    print_lines(table.footer)

@@ -1,0 +1,118 @@
+"""The Ray of a run: the cluster that it joins, or one of its own that begins and ends with it."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+
+from pdsearch.cluster.connection.choice import Choice
+from pdsearch.cluster.connection.environment import environment, variables
+from pdsearch.cluster.connection.joining import joined, reach
+from pdsearch.cluster.connection.local import local_ray
+from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
+from pdsearch.cores import cores
+from pdsearch.errors import ConfigError
+
+__all__ = ["Session", "session"]
+
+_SAY_AFTER_S = 10.0
+_OWN = Choice()
+
+
+class Session:
+    """A Ray to run on.
+
+    Args:
+        folder: Of a local Ray's session, for temporary files; None on a cluster.
+        slots: Room for trials.
+        address: host:port of it.
+    """
+
+    def __init__(self, folder: Path | None, slots: Slots, address: str = "") -> None:
+        self.folder, self.slots, self.address = folder, slots, address
+
+
+@contextmanager
+def session(
+    *,
+    cpu: int,
+    gpu: float,
+    workers: int | None,
+    verbose: bool,
+    choice: Choice = _OWN,
+    say: Callable[[str], None] = lambda _text: None,
+    accelerator: str | None = None,
+) -> Iterator[Session]:
+    """Join a cluster, or start a Ray that listens on this machine alone, wants a token, and is gone afterwards.
+
+    Args:
+        cpu: CPUs of a trial.
+        gpu: GPUs of a trial.
+        workers: Trials at once; None is as many as fit.
+        verbose: Let Ray's log lines through.
+        choice: Which Ray; one of this machine alone, whatever RAY_ADDRESS says, where nothing is given.
+        say: Tells the person what is waited for, where it takes long.
+        accelerator: Kind of GPU of a trial, as Ray names it; None takes any.
+
+    Raises:
+        ClusterError: A Ray of this machine did not come up.
+        ConfigError: The cluster cannot be joined, or a trial on this machine asks for more GPUs than it has.
+    """
+    address = choice.address
+    level = logging.INFO if verbose else logging.ERROR
+    with environment(variables(address, verbose)), ExitStack() as ends:
+        local = None
+        with _told_when_slow(say, address):
+            if address is None:
+                cpus = max(cores(), cpu * (workers or 1))
+                local = ends.enter_context(local_ray(cpus, shows_lines=verbose))
+            elif address != "auto":
+                reach(address, choice)
+            found = ends.enter_context(joined(local.address if local else address, level, verbose, choice))
+        fitting = GrowingSlots(cpu, gpu, workers, accelerator)
+        if gpu and local and not fitting.fit:  # None will join: the run would wait for ever.
+            raise _no_gpu(gpu, accelerator)
+        slots = FixedSlots(workers or max(1, fitting.fit)) if local else fitting
+        with nullcontext() if verbose else _muted():
+            yield Session(local.folder if local else None, slots, found)
+
+
+@contextmanager
+def _told_when_slow(say: Callable[[str], None], address: str | None) -> Iterator[None]:
+    """Say once what is waited for, where it takes long."""
+    what = "Ray to start on this machine" if address is None else f"the Ray cluster at {address} to answer"
+    timer = threading.Timer(_SAY_AFTER_S, say, [f"waiting for {what}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _no_gpu(gpu: float, accelerator: str | None) -> ConfigError:
+    """Return what a machine that has no room for a trial says; its CPUs are as many as are asked for."""
+    import ray
+
+    there = ray.cluster_resources().get("GPU", 0)
+    kind = f" of the kind {accelerator}" if accelerator else ""
+    hint = "set resources.gpu to 0 to train on CPUs, or join a cluster that has GPUs with --address"
+    return ConfigError(
+        f"a trial asks for {gpu:g} GPU{kind}, and Ray sees {there:g}{kind and ' of any kind'} on this machine",
+        where="resources.gpu",
+        hint=hint,
+    )
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep what Ray says of lost nodes off stdout, where results go; the searcher says it in a line of its own."""
+    from ray._private import worker
+
+    before = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_args, **_named: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before

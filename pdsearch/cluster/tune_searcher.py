@@ -1,0 +1,221 @@
+"""Tune's trials come from the agenda and their results go back to it, through a searcher that remembers nothing else.
+
+A slot without a job holds a *resting* trial, which keeps its actor until there is a job for it. Where jobs are short,
+an actor that is still starting would otherwise never come up, and at the end of a phase all but one would be dropped.
+
+On a cluster the slots change. A resting trial that finds no room asks an autoscaler for a node, and only while there is
+more to do than room to do it; and slots that found nothing to do for a while are given up, so that their nodes can go.
+
+A trial of Tune's ends with its worker, whatever became of it, and is never tried again: its job goes to another trial.
+"""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from pdsearch.cluster.deaths import MOST_IN_A_ROW
+from pdsearch.cluster.guarded import Guarded
+from pdsearch.cluster.messages import unpacked
+from pdsearch.cluster.slots import Slots, Workers
+from pdsearch.errors import ClusterError
+from pdsearch.pipeline.failure import lost_workers
+from pdsearch.protocol import Event, Job, Outcome, job_to_json
+
+__all__ = ["JobSearcher"]
+
+_IDLE_S = 60.0
+"""Seconds without a job to hand out after which the slots of a cluster are given up."""
+
+
+class JobSearcher(Searcher):
+    """Asks the agenda for jobs and tells it how they end.
+
+    Invariant: every job that the agenda gave and that has not ended is in `jobs`, by its Tune trial, or in `_ready`.
+
+    Args:
+        work: The agenda.
+        place: What every worker is told of where it works.
+        slots: Room for trials.
+        say: Tells the person something.
+    """
+
+    def __init__(
+        self,
+        work: Guarded,
+        place: dict[str, Any],
+        slots: Slots,
+        say: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        super().__init__()
+        self.work, self.place, self.slots, self.say = work, place, slots, say
+        self.workers = Workers(slots)
+        self.stopped: set[str] = set()
+        self._ready: deque[Job] = deque()
+        self._fed = time.monotonic()
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The jobs that Tune's trials hold."""
+        return self.workers.jobs
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next job, a rest, nothing for now, or Tune's word for "nothing more"."""
+        news = self.slots.news()
+        if news:
+            self.say(news)
+        self._close_waiting()
+        if self.work.done:
+            return str(Searcher.FINISHED)
+        if self.workers.homeless:
+            return None  # The next worker that is free is for the job that lost its own.
+        free = self.workers.free
+        job = self._take() if free > 0 and self.workers.warm else None
+        if job is None and self.workers.coming >= self._rests(free):
+            return None
+        self.workers.begin(trial_id, job)
+        return {"job": json.dumps(job_to_json(job)) if job else None, "place": self.place}
+
+    def rest(self, trial_id: str) -> bool:
+        """Hear of a worker without a job; True ends its rest: there is a job, or there is no use for its slot."""
+        self.workers.hear(trial_id)
+        if not self.workers.warm:
+            return False
+        return self._more() or self.work.done or self._idle or self.workers.homeless or self.workers.starved
+
+    def locate(self, trial_id: str, node: str) -> None:
+        """Hear on which node a trial is."""
+        self.workers.where[trial_id] = node
+
+    def tell(self, trial_id: str, events: list[Event]) -> bool:
+        """Pass a job's events on; True when the agenda wants it stopped."""
+        self.workers.hear(trial_id)
+        job = self.jobs.get(trial_id)
+        if job is not None:
+            self.workers.deaths.hear(job.id, events)
+        told = [self.work.tell(job, event) for event in events if job and not isinstance(event, Outcome)]
+        if any(told):
+            self.stopped.add(trial_id)
+        return any(told)
+
+    def park(self, trial_id: str, reason: str) -> None:
+        """Hear that a worker's node is not fit. The worker stays, so that its slot stays taken; its job goes."""
+        if not self.workers.park(trial_id):
+            return
+        if trial_id in self.jobs:
+            self._ready.appendleft(self.jobs.pop(trial_id))
+        self.say(f"node {self.workers.where.get(trial_id, 'unknown')} gets no trial: {reason}")
+
+    def lose(self, trial_id: str, reason: str) -> None:
+        """Hear that Tune has given a trial up, its worker being lost or having failed: its job is for another worker.
+
+        Args:
+            trial_id: Which.
+            reason: What Ray said.
+        """
+        where, job = self.workers.where.get(trial_id), self.jobs.get(trial_id)
+        started = self.workers.started(trial_id)
+        self.workers.end(trial_id)
+        if not started:
+            self._in_vain(reason, job)
+        if job is None:
+            return
+        if trial_id in self.stopped:
+            self._finish(job, Outcome("stopped"))
+            return
+        lost = self.workers.deaths.lose(job.id, started=started)
+        if lost > MOST_IN_A_ROW:
+            self._finish(job, Outcome("failed", lost_workers(lost, reason)))
+            return
+        self._ready.appendleft(job)
+        if started:
+            node = f" on node {where}" if where is not None else ""
+            self.say(f"{job.id} lost its worker{node}; it goes on from its checkpoint in another: {reason}")
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Settle a job: stopped, ended, or to be given to another worker."""
+        job = self.jobs.get(trial_id)
+        if job is not None and error:  # Tune says so to the scheduler first: then it is settled.
+            self.lose(trial_id, "Ray gave no reason")
+            return
+        outcome = self._outcome(trial_id, unpacked(result)) if job else None
+        self.workers.end(trial_id)
+        if job is not None and outcome is not None:
+            self._finish(job, outcome)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the scheduler has passed the result on already."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given into a file that nobody reads, and a screen cannot be pickled."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the only ledger."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a resume is a new Tuner over the same study."""
+
+    @property
+    def _idle(self) -> bool:
+        """Whether a cluster had nothing to do for so long that its nodes are better let go."""
+        return self.slots.wanted > self.slots.fit and time.monotonic() - self._fed >= _IDLE_S
+
+    def _rests(self, free: int) -> int:
+        """How many trials may wait for a worker without a job."""
+        if self.workers.empty:
+            return 1
+        if free > 0:
+            return 0 if self._idle else free
+        if self.workers.waiting:
+            # The next worker that is free is for that job. Tune would give it to the newest trial, and one that rests
+            # makes room for another one that rests, for ever: after a node's death, which is noticed late, more jobs
+            # were given out than there are slots.
+            return 0
+        beyond = self.slots.wanted - self.slots.fit
+        return beyond if beyond > 0 and self.workers.warm and self._more() else 0
+
+    def _more(self) -> bool:
+        """Whether there is a job to hand out; it is asked for, and kept for the next free slot."""
+        if not self._ready:
+            job = self.work.next()
+            self._ready.extend([job] if job else [])
+        if self._ready:
+            self._fed = time.monotonic()
+        return bool(self._ready)
+
+    def _take(self) -> Job | None:
+        return self._ready.popleft() if self._more() else None
+
+    def _close_waiting(self) -> None:
+        """End the jobs that have no worker to hear that they are to be closed."""
+        if not self.work.closing:
+            return
+        self._ready.extend(self.jobs.pop(name) for name in self.workers.waiting)
+        while self._ready:
+            self._finish(self._ready.popleft(), Outcome("stopped"))
+
+    def _in_vain(self, reason: str, job: Job | None) -> None:
+        """Hear that a worker failed before it started anything, which is no job's fault; end the run if all do."""
+        count = self.workers.deaths.in_vain()
+        if count == 1:
+            what = f"{job.id}, which goes to another" if job else "any trial"
+            self.say(f"a worker could not start {what}: {reason}")
+        if self.workers.deaths.hopeless:
+            hint = "nothing finished is lost: mend what Ray says, and run the same command again"
+            self.work.give_up(ClusterError(f"{count} workers in a row could not start: {reason}", hint=hint))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        self.workers.deaths.forget(job.id)
+        self.work.finish(job, outcome)
+
+    def _outcome(self, trial_id: str, events: list[Event]) -> Outcome:
+        if trial_id in self.stopped:
+            return Outcome("stopped")
+        self.tell(trial_id, events)
+        return next(event for event in events if isinstance(event, Outcome))

@@ -1,0 +1,102 @@
+"""The Tune trainable of a worker: one job after another in a warm actor."""
+
+import json
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from pdsearch.artifacts import open_store
+from pdsearch.cluster.messages import batch, packed, refused
+from pdsearch.cluster.node_checks import refusal_of
+from pdsearch.cluster.own_folder import OwnFolder
+from pdsearch.errors import StorageError
+from pdsearch.io import place as at
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.job import patiently
+from pdsearch.protocol import Event, Job, Outcome, job_from_json, refusal
+from pdsearch.training import keep_freed_memory, pick_device
+
+__all__ = ["JobTrainable"]
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
+
+
+class JobTrainable(tune.Trainable):
+    """Runs the job of its configuration, or rests; keeps its site, and so data and teachers, from job to job."""
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        """Go to a folder of its own, before Tune asks for the current one."""
+        folder = ray.get_runtime_context().runtime_env.working_dir()
+        self._own = OwnFolder(sent=bool(folder) and not folder.startswith("local:"))
+        self._own.stay()
+        super().__init__(*words, **named)
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Set up the place of work, once per actor, and begin the first job."""
+        place = config["place"]
+        self._pause: float = _FIRST_PAUSE_S
+        self._refusal = refusal_of(place.get("node"))
+        torch.set_num_threads(place["threads"])
+        keep_freed_memory()
+        self._site = Site(
+            open_store(at(place["artifacts"])),
+            at(place["progress"]),
+            device=pick_device(place["gpu"] if self._refusal is None else 0),
+            logs=at(place["logs"]),
+            patience_s=place["patience_s"],
+            graphs=place["graphs"],
+        )
+        self._begin(config)
+
+    def step(self) -> dict[str, Any]:
+        """Return the next events of the job."""
+        if self._refusal is not None:
+            time.sleep(_LONGEST_PAUSE_S)
+            return refused(self._refusal)
+        if self._job is None:
+            time.sleep(self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+            return packed([])
+        try:
+            return packed(batch(self._events, self._job.decide_at))
+        except StorageError as error:
+            # Neither the job's fault nor this worker's: the driver stops the run and says why.
+            return packed([Outcome(refusal(error), str(error))])
+
+    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
+        """Begin another job, wherever Tune believes this process to be."""
+        self._own.stay()
+        return bool(super().reset(new_config, storage=storage))  # type: ignore[no-untyped-call]  # Tune has no types here
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Leave the last job, finished or not, and begin another."""
+        self._leave()
+        self._begin(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """Leave the last job."""
+        self._leave()
+        self._own.close()
+
+    def _leave(self) -> None:
+        with suppress(
+            StorageError
+        ):  # Its progress of some seconds could not be saved; the driver knows why by now.
+            self._events.close()
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._pause = _FIRST_PAUSE_S
+        self._job: Job | None = job_from_json(json.loads(config["job"])) if config["job"] else None
+        self._events: Generator[Event, None, None] = (
+            _nothing() if self._job is None else patiently(self._job, self._site)
+        )
+
+
+def _nothing() -> Generator[Event, None, None]:
+    yield from ()

@@ -1,0 +1,24 @@
+"""From a space file to a validated, frozen Space; whatever is wrong with one becomes a ConfigError."""
+
+from pdsearch.config.catalog import Catalog, registered
+from pdsearch.config.json_schema import json_schema
+from pdsearch.config.loader import load, parse
+from pdsearch.config.serialize import diff
+from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Parameter, Resources, Search, Space
+
+__all__ = [
+    "Catalog",
+    "Confirm",
+    "Constraint",
+    "Halving",
+    "Objective",
+    "Parameter",
+    "Resources",
+    "Search",
+    "Space",
+    "diff",
+    "json_schema",
+    "load",
+    "parse",
+    "registered",
+]

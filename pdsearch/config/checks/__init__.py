@@ -1,0 +1,1 @@
+"""Checks of a whole space that no single field can make."""

@@ -1,0 +1,107 @@
+"""Warnings and notes on what is legal but costly or doubtful, with the price."""
+
+from typing import Any
+
+from pdsearch.config.catalog import NO_PRUNING
+from pdsearch.config.draft import Draft
+from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
+from pdsearch.specs import PruneSpec
+
+__all__ = ["notes_on", "warnings_on"]
+
+
+def notes_on(draft: Draft) -> tuple[str, ...]:
+    """Return what the ratios of a geometric schedule mean."""
+    if "geometric" not in draft.possible("prune.schedule", "geometric") or not _prunes(draft):
+        return ()
+    ratios = draft.parameters.get("prune.ratio")
+    if ratios is not None and ratios.kind != "categorical":
+        return ()
+    return tuple(
+        f"prune.ratio {ratio:g} means round {geometric_round(ratio)} of the geometric schedule: "
+        f"{geometric_sparsity(geometric_round(ratio)):.4f}"
+        for ratio in draft.possible("prune.ratio")
+        if ratio is not None
+    )
+
+
+def warnings_on(draft: Draft) -> tuple[str, ...]:
+    """Return the warnings, one sentence each."""
+    found = [*_recovery_warnings(draft), *_ratio_warnings(draft), *_seed_warnings(draft)]
+    trials = draft.file.search.trials
+    if not draft.parameters and trials is not None and trials > 1:
+        found.append(f"search.trials is {trials}, but nothing is searched: every trial is the same")
+    if not draft.parameters and draft.file.search.stop is not None:
+        found.append("search.stop has nothing to compare: nothing is searched")
+    return tuple(found)
+
+
+def _prunes(draft: Draft) -> bool:
+    return set(draft.possible("prune.method", NO_PRUNING)) != {NO_PRUNING}
+
+
+def _ratio_warnings(draft: Draft) -> list[str]:
+    ratio = draft.parameters.get("prune.ratio")
+    if ratio is None or not _prunes(draft):
+        return []
+    geometric = draft.possible("prune.schedule", "geometric") == ["geometric"]
+    if ratio.kind == "categorical":
+        return _same_rounds([c for c in ratio.choices if isinstance(c, float)]) if geometric else []
+    if ratio.low is None or ratio.high is None or ratio.step is not None:
+        return []
+    if geometric:
+        rounds = range(geometric_round(ratio.low), geometric_round(ratio.high) + 1)
+        listed = ", ".join(f"{geometric_sparsity(k):.4f}" for k in rounds[:8])
+        return [
+            f"prune.ratio is a range, but a geometric schedule reaches only whole rounds: write choices, "
+            f"[{listed}{', ...' if len(rounds) > 8 else ''}]"
+        ]
+    return [
+        f"prune.ratio is a range, so "
+        f"no key ever repeats and no pruned teacher is ever shared: {_price(draft)}"
+    ]
+
+
+def _price(draft: Draft) -> str:
+    one_shot = draft.possible("prune.schedule", "geometric") == ["one_shot"]
+    rounds = 1 if one_shot else max(draft.possible("prune.rounds", 1))
+    epochs = max((e for e in draft.possible("train.recover.epochs") if e is not None), default=0)
+    if "train.teacher.epochs" in draft.fixed and draft.possible("prune.at", "trained") == ["init"]:
+        epochs = draft.fixed["train.teacher.epochs"]
+    if draft.possible("prune.recovery", "lr_rewind") == ["none"]:
+        epochs = 0
+    trials: Any = draft.file.search.trials or 1
+    each = rounds * epochs
+    return (
+        f"up to {each:,} epochs of recovery for every trial, {each * trials:,} in {trials} trials; "
+        "write choices instead"
+    )
+
+
+def _same_rounds(ratios: list[float]) -> list[str]:
+    rounds: dict[int, list[float]] = {}
+    for ratio in ratios:
+        rounds.setdefault(geometric_round(ratio), []).append(ratio)
+    return [
+        f"the ratios {' and '.join(f'{r:g}' for r in same)} are one geometric round, the {k}th"
+        for k, same in rounds.items()
+        if len(same) > 1
+    ]
+
+
+def _seed_warnings(draft: Draft) -> list[str]:
+    return [
+        f"{name} is searched: trials then differ by luck as well; leave seeds to confirm"
+        for name in ("distill.seed", "distill.view_seed")
+        if name in draft.parameters
+    ]
+
+
+def _recovery_warnings(draft: Draft) -> list[str]:
+    # A configuration written whole, as an export is, names the default as well, and means nothing by it.
+    asked = draft.fixed.get("prune.recovery", PruneSpec.recovery) != PruneSpec.recovery
+    if not asked or "init" not in draft.possible("prune.at", "trained"):
+        return []
+    return [
+        "prune.recovery has no effect where prune.at is init: the teacher's own recipe follows the pruning"
+    ]

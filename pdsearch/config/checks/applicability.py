@@ -1,0 +1,165 @@
+"""Checks that every parameter counts where it is sampled and every field has a value where it is needed.
+
+Answered by going through all combinations of the choices that matter for it, conditions respected.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pdsearch.config.catalog import NO_PRUNING, Catalog
+from pdsearch.config.problems import show
+from pdsearch.config.resolve import in_order
+from pdsearch.config.space import Parameter
+from pdsearch.user_code import Options
+
+__all__ = ["DECIDERS", "Reach", "Situation"]
+
+MOST_SITUATIONS = 1_000
+DECIDERS: Mapping[str, str] = {
+    "prune.method": NO_PRUNING,
+    "prune.recovery": "lr_rewind",
+    "prune.schedule": "geometric",
+    "prune.at": "trained",
+    "distill.loss": "kd",
+    "teacher.model": "",
+    "teacher.checkpoint": "",
+    "student.model": "",
+}
+"""The fields on which it depends whether others count, and their values where a file says nothing."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One combination: the choices sampled in it, and the value of every decider."""
+
+    sampled: Mapping[str, Any]
+    deciders: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The combinations a space allows.
+
+    Args:
+        parameters: What is searched, its conditions sound.
+        fixed: What is fixed.
+        catalog: Which part has which parameters.
+    """
+
+    parameters: Mapping[str, Parameter]
+    fixed: Mapping[str, Any]
+    catalog: Catalog
+
+    def situations(self, name: str) -> Iterator[Situation]:
+        """Yield the combinations of the deciders and of what a field depends on, 1,000 at most."""
+        involved: dict[str, Parameter] = {}
+        deciders = _deciders(name)
+        waiting = [name, *deciders]
+        while waiting:
+            parameter = self.parameters.get(waiting.pop())
+            if parameter is not None and parameter.name not in involved:
+                involved[parameter.name] = parameter
+                waiting.extend(parameter.when)
+        choices = {
+            n: p for n, p in involved.items() if p.kind == "categorical" and (n != name or n in deciders)
+        }
+        base = {n: self.fixed.get(n, value) for n, value in DECIDERS.items()}
+        for sampled in islice(_combine(in_order(choices), {}), MOST_SITUATIONS):
+            yield Situation(sampled, base | {n: v for n, v in sampled.items() if n in DECIDERS})
+
+    def values(self, decider: str) -> tuple[Any, ...]:
+        """Return the values a decider can take."""
+        if decider in self.parameters:
+            return self.parameters[decider].choices
+        return (self.fixed.get(decider, DECIDERS[decider]),)
+
+    def without_effect(self, name: str) -> tuple[str, tuple[Any, ...], tuple[Any, ...]] | None:
+        """Return where a field stands in vain: the decider, its values then, and its other values."""
+        vain: dict[str, list[Any]] = {}
+        for situation in self.situations(name):
+            decider = self.idle(name, situation)
+            parameter = self.parameters.get(name)
+            if decider and (parameter is None or parameter.active(situation.sampled)):
+                vain.setdefault(decider, []).append(situation.deciders[decider])
+        for decider, values in vain.items():
+            others = tuple(v for v in self.values(decider) if v not in values)
+            return decider, tuple(dict.fromkeys(values)), others
+        return None
+
+    def missing(self, name: str) -> str | None:
+        """Return in words a combination in which a field counts but has no value; None if there is none."""
+        if name in self.fixed:
+            return None
+        parameter = self.parameters.get(name)
+        for situation in self.situations(name):
+            if self.idle(name, situation) or (parameter is not None and parameter.active(situation.sampled)):
+                continue
+            decided = {
+                n: situation.sampled[n]
+                for n in (parameter.when if parameter else ())
+                if n in situation.sampled
+            }
+            return " and ".join(f"{n} is {show(v)}" for n, v in decided.items())
+        return None
+
+    def idle(self, name: str, situation: Situation) -> str:
+        """Return the decider for which a field has no effect in a situation, or nothing."""
+        values, (section, _, field) = situation.deciders, name.rpartition(".")
+        if section == "distill" and field not in ("loss", "seed", "view_seed"):
+            return "" if _has(self.catalog.losses, values["distill.loss"], field) else "distill.loss"
+        if section in ("teacher.options", "student.options"):
+            model = f"{section.removesuffix('.options')}.model"
+            return "" if field in self.catalog.models.get(values[model], Options()) else model
+        if section == "train.teacher" and values["teacher.checkpoint"]:
+            return "teacher.checkpoint"
+        pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
+        if pruning and values["prune.method"] == NO_PRUNING:
+            return "prune.method"
+        if section == "prune.params" and not _has(self.catalog.methods, values["prune.method"], field):
+            return "prune.method"
+        if (section == "train.recover" or name == "prune.recovery") and values["prune.at"] == "init":
+            return "prune.at"
+        if section == "train.recover" and values["prune.recovery"] == "none":
+            return "prune.recovery"
+        if name == "prune.rewind_epoch" and values["prune.at"] == "init":
+            return "prune.at"
+        if name == "prune.rewind_epoch" and values["prune.recovery"] != "rewind":
+            return "prune.recovery"
+        if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
+            return "prune.schedule"
+        return ""
+
+
+def _deciders(name: str) -> tuple[str, ...]:
+    if name.startswith("distill."):
+        return ("distill.loss",)
+    if name.startswith(("teacher.options.", "student.options.")):
+        return (name.replace("options", "model", 1).rpartition(".")[0],)
+    if name.startswith("train.teacher."):
+        return ("teacher.checkpoint",)
+    if name.startswith("train.recover."):
+        return ("prune.method", "prune.recovery", "prune.at")
+    if name.startswith("prune."):
+        others = {
+            "prune.rounds": ("prune.schedule",),
+            "prune.recovery": ("prune.at",),
+            "prune.rewind_epoch": ("prune.recovery", "prune.at"),
+        }
+        return ("prune.method", *others.get(name, ()))
+    return ()
+
+
+def _combine(order: tuple[Parameter, ...], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if not order:
+        yield chosen
+    elif not order[0].active(chosen):
+        yield from _combine(order[1:], chosen)
+    else:
+        for choice in order[0].choices:
+            yield from _combine(order[1:], {**chosen, order[0].name: choice})
+
+
+def _has(parts: Mapping[str, type[Any]], part: object, field: str) -> bool:
+    return isinstance(part, str) and part in parts and field in parts[part].__dataclass_fields__

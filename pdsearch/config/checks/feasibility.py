@@ -1,0 +1,101 @@
+"""Checks that every network and pruning a space can ask for is possible."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from pdsearch.config.draft import Draft
+from pdsearch.config.resolve import centre
+from pdsearch.config.space import Parameter, Space
+from pdsearch.errors import ConfigError
+from pdsearch.specs import Params, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
+
+__all__ = ["check_sense", "corners", "networks", "prunings"]
+
+MOST_POINTS = 2_000
+
+
+def check_sense(draft: Draft, space: Space) -> None:
+    """Note every reason for which a model does not go with its options, or a method with the rest of a pruning."""
+    _check_networks(draft, space)
+    check = draft.catalog.check_pruning
+    if check is None:
+        return
+    for pruning in prunings(space):
+        try:
+            check(pruning)
+        except ConfigError as error:
+            draft.complain(error.what, "prune.method", error.hint or "choose another method")
+
+
+def _check_networks(draft: Draft, space: Space) -> None:
+    check = draft.catalog.check_options
+    if check is None:
+        return
+    for section, model, options in networks(space):
+        try:
+            check(model, options)
+        except ConfigError as error:
+            name = f"{section}.{_blamed(error, options)}"
+            hint = error.hint or f"`pdsearch list models {model}` says what they mean"
+            draft.complain(error.what, name, hint)
+
+
+def _blamed(error: ConfigError, options: Params) -> str:
+    """Return the option to blame; all of them where several were given and nobody knows which."""
+    named = [f"options.{name}" for name, _ in options]
+    if error.where in named:
+        return error.where
+    return named[0] if len(named) == 1 else "options"
+
+
+def networks(space: Space) -> Iterator[tuple[str, str, Params]]:
+    """Yield the networks with options that a space can ask for, each once: section, model, options."""
+    seen: set[tuple[str, str, Params]] = set()
+    varied = ("teacher.model", "teacher.options", "student.model", "student.options")
+    for trial in corners(space, lambda parameter: parameter.name.startswith(varied)):
+        pair: dict[str, TeacherSpec | StudentSpec] = {"teacher": trial.teacher, "student": trial.student}
+        for section, network in pair.items():
+            found = (section, network.model, network.options)
+            if network.options and found not in seen:
+                seen.add(found)
+                yield found
+
+
+def prunings(space: Space) -> Iterator[PruneSpec]:
+    """Yield what a space can ask for, each once: all choices, the ends of ranges; 2,000 points at most."""
+    seen: set[PruneSpec] = set()
+    for trial in corners(space, lambda parameter: parameter.name.startswith("prune.")):
+        if trial.prune is not None and trial.prune not in seen:
+            seen.add(trial.prune)
+            yield trial.prune
+
+
+def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[TrialSpec]:
+    """Yield the trials of all choices and all ends of ranges of some parameters, the others in their middle.
+
+    Args:
+        space: What is searched.
+        matters: Whether a parameter is varied; what its `when` names is, too. 2,000 points at most.
+    """
+    varied: set[str] = set()
+    for parameter in reversed(space.parameters):
+        if matters(parameter) or parameter.name in varied:
+            varied |= {parameter.name, *parameter.when}
+    for point in islice(_points(space.parameters, varied, {}), MOST_POINTS):
+        yield space.resolve(point)
+
+
+def _points(
+    parameters: tuple[Parameter, ...], varied: set[str], chosen: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    if not parameters:
+        yield chosen
+        return
+    first, rest = parameters[0], parameters[1:]
+    if not first.active(chosen):
+        yield from _points(rest, varied, chosen)
+        return
+    ends = first.choices or (first.low, first.high)
+    for value in ends if first.name in varied else (centre(first),):
+        yield from _points(rest, varied, {**chosen, first.name: value})

@@ -1,0 +1,94 @@
+"""A document's fields by dotted name, with their positions, before it is checked as a whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from pdsearch.config.catalog import Catalog
+from pdsearch.config.field_rules import FREE_GROUPS, SECTIONS
+from pdsearch.config.parameters import Declarations
+from pdsearch.config.problems import Problems
+from pdsearch.config.sections import File
+from pdsearch.config.space import Parameter
+from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, mark_of
+
+__all__ = ["Draft", "given_in", "path_of"]
+
+
+@dataclass
+class Draft:
+    """A document under validation.
+
+    Args:
+        root: The tree, for positions.
+        file: The validated sections.
+        declared: The validated entries of `space`.
+        given: Values the sections name, by dotted name.
+        catalog: The names in force.
+        problems: What is wrong so far.
+    """
+
+    root: Node
+    file: File
+    declared: Declarations
+    given: dict[str, Any]
+    catalog: Catalog
+    problems: Problems
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What is searched."""
+        return self.declared.parameters
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What sections and `space` fix, defaults not included."""
+        return self.given | self.declared.fixed
+
+    def key_of(self, name: str) -> Path:
+        """Return where in the document a dotted name stands, or would stand."""
+        return ("space", name) if name in self.declared.marks else path_of(name)
+
+    def mark(self, name: str) -> Mark:
+        """Return the position of a dotted name."""
+        return mark_of(self.root, self.key_of(name), key=True)
+
+    def complain(self, what: str, name: str, hint: str) -> None:
+        """Note a problem of a dotted name."""
+        self.problems.add(what, self.mark(name), key=dotted(self.key_of(name)), hint=hint)
+
+    def possible(self, name: str, default: Any = None) -> list[Any]:
+        """Return the values a field may take: a fixed one, choices, or the ends of a range; or a default."""
+        parameter = self.parameters.get(name)
+        if parameter is None:
+            return [self.fixed.get(name, default)]
+        values = (
+            list(parameter.choices) if parameter.kind == "categorical" else [parameter.low, parameter.high]
+        )
+        return [*values, default] if parameter.when and default is not None else values
+
+
+def path_of(name: str) -> Path:
+    """Return the path of a dotted name within its section."""
+    for group in (*FREE_GROUPS, *SECTIONS):
+        if name.startswith(f"{group}."):
+            return (*group.split("."), name.removeprefix(f"{group}."))
+    return tuple(name.split("."))
+
+
+def given_in(file: File) -> dict[str, Any]:
+    """Return the values that the sections of a trial name, by dotted name."""
+    given: dict[str, Any] = {}
+    for prefix in SECTIONS:
+        section: BaseModel = file
+        for step in prefix.split("."):
+            section = getattr(section, step)
+        for field in sorted(section.model_fields_set):
+            value = getattr(section, field)
+            if f"{prefix}.{field}" in FREE_GROUPS:
+                given |= {f"{prefix}.{field}.{name}": option for name, option in value.items()}
+            else:
+                given[f"{prefix}.{field}"] = value
+    return given

@@ -1,0 +1,255 @@
+"""The rule of every dotted name of a trial: which values a field or an option of a model may take."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, WrapValidator
+
+from pdsearch.config.catalog import Catalog, Selectable
+from pdsearch.config.problems import show
+from pdsearch.config.sections import (
+    OPTION_NAME,
+    DataSection,
+    DistillSection,
+    OptionValue,
+    PruneSection,
+    RecipeSection,
+    StudentSection,
+    TeacherSection,
+)
+from pdsearch.config.validators import complaint
+from pdsearch.config.values import Rule, field_rule, part_params
+from pdsearch.user_code import Options
+
+__all__ = [
+    "ANY_OPTION",
+    "FREE_GROUPS",
+    "ONCE_PER_STUDY",
+    "SECTIONS",
+    "once_per_study",
+    "option_rule",
+    "rule_of",
+    "searchable_names",
+    "section_defaults",
+    "takers",
+]
+
+ANY_OPTION = field_rule(OptionValue)
+"""A word, a number, or a list of such: no more can be said of an option without an annotation."""
+
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+LISTS = (list, tuple, Sequence, Collection, Iterable)
+WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", list: "a list"}
+KINDS = {int: "int", float: "float", str: "str", bool: "bool", list: "list"}
+
+
+def option_rule(annotations: Collection[Any]) -> Rule:
+    """Return the rule of an option, from its annotations in all models that can be chosen and have it.
+
+    A value stays as it was written: a whole number is not made a decimal one, for keys hold it.
+    """
+    rules = [_rule(annotation) for annotation in annotations]
+    kinds = [rule.kind for rule in rules]
+    kind = next((kind for kind in ("int", "float", *kinds) if kind in kinds), ANY_OPTION.kind)
+    return Rule(kind, (*ANY_OPTION.adapters, *(adapter for rule in rules for adapter in rule.adapters)))
+
+
+def _rule(annotation: Any) -> Rule:
+    form = _form(annotation)
+    kept = Annotated[form, WrapValidator(_as_given)]  # type: ignore[valid-type]
+    return Rule(KINDS.get(_plain(form), "any"), (TypeAdapter(kept, config=STRICT),))
+
+
+def _as_given(value: Any, check: Callable[[Any], Any]) -> Any:
+    check(value)
+    return value
+
+
+def _form(annotation: Any) -> Any:
+    """Return what pydantic can judge of an annotation; `Any` where nobody knows what a file would have to say."""
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if annotation in (int, float, str, bool) or origin is Literal:
+        return annotation
+    if origin is Annotated:
+        return _form(inside[0])
+    if origin in (Union, UnionType):
+        # No option can be nothing in a space file.
+        return _either([_form(part) for part in inside if part is not NoneType])
+    if annotation in LISTS or origin in LISTS:
+        return _list(origin is tuple, inside)
+    return Any
+
+
+def _list(fixed: bool, inside: Sequence[Any]) -> Any:
+    """Return the form of a list, of a certain length where the annotation is `tuple[int, int]`."""
+    parts = [_form(part) for part in inside if part is not Ellipsis]
+    form: Any = list[_either(parts)] if parts else list[Any]  # type: ignore[misc]
+    if not (fixed and parts) or Ellipsis in inside:
+        return form
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) != len(parts):
+            raise complaint(f"a list of {len(value)}, {len(parts)} needed", f"write {len(parts)} values")
+        return value
+
+    return Annotated[form, BeforeValidator(check)]
+
+
+def _either(forms: Sequence[Any]) -> Any:
+    """Return what accepts the values of any form, in one message where none does."""
+    distinct = list(dict.fromkeys(forms))
+    if len(distinct) == 1:
+        return distinct[0]
+    if Any in map(_plain, distinct):
+        return Any
+    adapters = [TypeAdapter(form, config=STRICT) for form in distinct]
+
+    def check(value: Any) -> Any:
+        if not any(_fits(adapter, value) for adapter in adapters):
+            words = " or ".join(dict.fromkeys(map(_in_words, distinct)))
+            raise complaint(f"expected {words}, got {show(value)}", "write one of them")
+        return value
+
+    return Annotated[Any, BeforeValidator(check)]
+
+
+def _fits(adapter: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _plain(form: Any) -> Any:
+    """Return the type of which values of a form are; `Any` where it is not one."""
+    if get_origin(form) is Annotated:
+        return _plain(get_args(form)[0])
+    if get_origin(form) is Literal:
+        kinds = {type(word) for word in get_args(form)}
+        return kinds.pop() if len(kinds) == 1 else Any
+    return get_origin(form) or form
+
+
+def _in_words(form: Any) -> str:
+    if get_origin(form) is Literal:
+        return " or ".join(map(show, get_args(form)))
+    return WORDS[_plain(form)]
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "data": DataSection,
+    "teacher": TeacherSection,
+    "student": StudentSection,
+    "train.teacher": RecipeSection,
+    "train.recover": RecipeSection,
+    "train.distill": RecipeSection,
+    "prune": PruneSection,
+    "distill": DistillSection,
+}
+FREE_GROUPS = ("data.options", "teacher.options", "student.options", "prune.params")
+"""Sections of free names, each a dotted name of its own: `student.options.width`."""
+
+ONCE_PER_STUDY = frozenset(
+    {
+        "data.source",
+        "data.root",
+        "data.val_fraction",
+        "data.test_fraction",
+        "data.split_seed",
+        "data.subset",
+    }
+)
+"""Fixed in a study: every trial must be validated on the same images."""
+
+
+def once_per_study(name: str) -> bool:
+    """Say whether a field belongs to the images, which are the same for every trial of a study."""
+    return name in ONCE_PER_STUDY or name.startswith("data.options")
+
+
+def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
+    """Return the dotted names that may stand under `space`, for messages."""
+    names = [
+        f"{prefix}.{field}"
+        for prefix, section in SECTIONS.items()
+        for field in section.model_fields
+        if f"{prefix}.{field}" not in {*ONCE_PER_STUDY, *FREE_GROUPS}
+    ]
+    names += [
+        f"prune.params.{p}"
+        for m in selectable.methods
+        if m in catalog.methods
+        for p in part_params(catalog.methods[m])
+    ]
+    names += [
+        f"distill.{p}"
+        for x in selectable.losses
+        if x in catalog.losses
+        for p in part_params(catalog.losses[x])
+    ]
+    return list(dict.fromkeys(names))
+
+
+def rule_of(name: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
+    """Return the rule of a dotted name that a trial's spec has, or None."""
+    prefix, _, field = name.rpartition(".")
+    if prefix in FREE_GROUPS and prefix != "prune.params":
+        return _option_rule(prefix, field, catalog, selectable)
+    if prefix in SECTIONS and name not in FREE_GROUPS and field in SECTIONS[prefix].model_fields:
+        return _field_rule(prefix, field)
+    parts = [part_params(params)[field] for params in _holding(name, catalog, selectable).values()]
+    return Rule(parts[0].kind, tuple(a for part in parts for a in part.adapters)) if parts else None
+
+
+def _holding(name: str, catalog: Catalog, selectable: Selectable) -> dict[str, type[Any]]:
+    prefix, _, field = name.rpartition(".")
+    known, chosen = {
+        "prune.params": (catalog.methods, selectable.methods),
+        "distill": (catalog.losses, selectable.losses),
+    }.get(prefix, ({}, ()))
+    return {part: known[part] for part in chosen if part in known and field in part_params(known[part])}
+
+
+@cache
+def _field_rule(prefix: str, field: str) -> Rule:
+    info = SECTIONS[prefix].model_fields[field]
+    return field_rule(info.annotation, info.metadata)
+
+
+def _option_rule(prefix: str, option: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
+    known = any(option in options for options in takers(prefix, catalog, selectable))
+    if not known or not re.match(OPTION_NAME, option):
+        return None
+    parts, chosen = (
+        (catalog.sources, selectable.sources)
+        if prefix == "data.options"
+        else (catalog.models, selectable.models.get(prefix.replace("options", "model"), ()))
+    )
+    types = [parts[part].types for part in chosen if part in parts]
+    return option_rule([declared[option] for declared in types if option in declared])
+
+
+def takers(prefix: str, catalog: Catalog, selectable: Selectable) -> list[Options]:
+    """Return what may take the options of a section: the one data source, or any model.
+
+    An option of a model that is not chosen is another complaint: that it has no effect.
+    """
+    if prefix == "data.options":
+        return [catalog.sources[name] for name in selectable.sources]
+    return [*catalog.models.values()]
+
+
+@cache
+def section_defaults() -> Mapping[str, Any]:
+    """Return what each field of a trial is where a file says nothing; fields without a default are absent."""
+    defaults: dict[str, Any] = {}
+    for prefix, section in SECTIONS.items():
+        for name, info in section.model_fields.items():
+            default = info.get_default(call_default_factory=True)
+            if default is not None and f"{prefix}.{name}" not in FREE_GROUPS and not info.is_required():
+                defaults[f"{prefix}.{name}"] = tuple(default) if isinstance(default, list) else default
+    return MappingProxyType(defaults)

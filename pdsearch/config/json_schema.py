@@ -1,0 +1,198 @@
+"""The JSON Schema of space files, made of the sections and the registered parts, for editors."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, TORCHVISION, Catalog, Selectable, registered
+from pdsearch.config.field_rules import rule_of, searchable_names
+from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
+from pdsearch.config.validators import METRICS
+from pdsearch.config.values import part_params
+
+__all__ = ["json_schema"]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+OWN_CODE: Schema = {"type": "string", "pattern": ":"}
+
+
+def json_schema(catalog: Catalog | None = None) -> Schema:
+    """Return the JSON Schema (draft 2020-12) of space files.
+
+    It refuses unknown keys and wrong types; what `load` checks beyond that needs the whole file.
+
+    Args:
+        catalog: The names to complete; None takes what is registered.
+    """
+    names = registered() if catalog is None else catalog
+    schema = _without_null(File.model_json_schema())
+    sections = schema["$defs"]
+    sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
+    for section, field, words in _words(names):
+        known: Schema = {"enum": sorted(words)}
+        if field == "model":
+            known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}, OWN_CODE]}
+        if field in ("loss", "method", "sampler"):
+            known = {"anyOf": [known, OWN_CODE]}
+        sections[section]["properties"][field] |= known
+    sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
+    for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
+        reference = place.pop("$ref")
+        place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
+    schema["allOf"] = _parts(names, sections)
+    schema["properties"]["space"] = _space(names, schema)
+    return {"$schema": DIALECT, **schema, "title": "pdsearch space"}
+
+
+def _parts(names: Catalog, sections: Schema) -> list[Schema]:
+    """Open the places where parameters of a method or loss stand, and return what closes them without own code.
+
+    Nobody but the loader knows the parameters of a method or loss that is the user's own. So wherever a document names
+    one, fixed or searched, any parameter may stand there; names and types are those of ours otherwise.
+    """
+    distill, params = sections["DistillSection"], sections["PruneSection"]["properties"]["params"]
+    distill.pop("additionalProperties", None)
+    params.pop("patternProperties", None)
+    losses, methods = _parameters(names.losses.values()), _parameters(names.methods.values())
+    fields = [*distill["properties"], *losses]
+    distill["properties"] |= _described(losses)
+    params["properties"] = _described(methods)
+    return [
+        _unless_own(
+            "distill.loss",
+            {"distill": {"properties": losses, "propertyNames": {"enum": sorted(fields)}}},
+            _under("distill.", fields, losses, names),
+        ),
+        _unless_own(
+            "prune.method",
+            {
+                "prune": {
+                    "properties": {"params": {"properties": methods, "propertyNames": {"enum": [*methods]}}}
+                }
+            },
+            _under("prune.params.", methods, methods, names),
+        ),
+    ]
+
+
+def _described(parameters: Schema) -> Schema:
+    """Return parameters by name with what they mean, and no rule."""
+    texts = {
+        name: kind.get("description") or kind["anyOf"][0]["description"] for name, kind in parameters.items()
+    }
+    return {name: {"description": text} for name, text in texts.items()}
+
+
+def _unless_own(field: str, closed: Schema, space: Schema) -> Schema:
+    """Return a rule for documents that name no code of the user's own in a field, neither fixed nor searched."""
+    section, _, name = field.partition(".")
+    several: Schema = {"type": "array", "contains": OWN_CODE}
+    form: Schema = {"type": "object", "properties": {"choices": several}, "required": ["choices"]}
+    searched = {"anyOf": [OWN_CODE, several, form]}
+    fixed = {
+        "properties": {section: {"properties": {name: OWN_CODE}, "required": [name]}},
+        "required": [section],
+    }
+    named = {
+        "properties": {"space": {"properties": {field: searched}, "required": [field]}},
+        "required": ["space"],
+    }
+    return {"if": {"anyOf": [fixed, named]}, "else": {"properties": {**closed, "space": space}}}
+
+
+def _under(prefix: str, fields: Iterable[str], parameters: Iterable[str], names: Catalog) -> Schema:
+    """Return what may stand under `space` with a prefix: known fields, and parts' parameters by their own rule."""
+    everything = _everything(names)
+    known = sorted(f"{prefix}{field}" for field in fields)
+    return {
+        "properties": {
+            f"{prefix}{name}": _entry(f"{prefix}{name}", names, everything) for name in parameters
+        },
+        "propertyNames": {"anyOf": [{"enum": known}, {"not": {"pattern": f"^{re.escape(prefix)}"}}]},
+    }
+
+
+def _everything(names: Catalog) -> Selectable:
+    return Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
+
+
+def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
+    return [
+        ("DataSection", "source", names.sources),
+        ("TeacherSection", "model", names.models),
+        ("StudentSection", "model", [FROM_TEACHER, *names.models]),
+        ("PruneSection", "method", [NO_PRUNING, *names.methods]),
+        ("DistillSection", "loss", names.losses),
+        ("SearchSection", "sampler", names.samplers),
+        ("ObjectiveSection", "metric", METRICS),
+        ("StopSection", "metric", METRICS),
+    ]
+
+
+def _augment(names: Iterable[str]) -> Schema:
+    """Return the forms of `data.augment`: a name to complete, several joined, or a list of them."""
+    one = rf"({'|'.join(sorted(names))})(\([0-9.]+\))?"
+    joined = {"type": "string", "pattern": rf"^{one}( *\+ *{one})*$"}
+    listed = {"type": "array", "items": {"type": "string", "pattern": f"^{one}$"}, "minItems": 1}
+    return {"type": ["string", "array"], "anyOf": [{"enum": sorted(names)}, joined, listed]}
+
+
+def _without_null(schema: Any) -> Any:
+    """Return a schema in which nothing may be null: no field of a space file can be."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    cleaned = {key: _without_null(value) for key, value in schema.items()}
+    kinds = cleaned.get("anyOf")
+    if isinstance(kinds, list) and {"type": "null"} in kinds:
+        kinds.remove({"type": "null"})
+        cleaned.pop("anyOf")
+        cleaned |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        cleaned.pop("default", None)
+    return cleaned
+
+
+def _parameters(parts: Iterable[type[Any]]) -> Schema:
+    found: dict[str, list[Schema]] = {}
+    for part in parts:
+        for name, rule in part_params(part).items():
+            help_text = part.__dataclass_fields__[name].metadata.get("help", "")
+            found.setdefault(name, []).append({**rule.adapters[0].json_schema(), "description": help_text})
+    return {name: _any_of(kinds) for name, kinds in sorted(found.items())}
+
+
+def _any_of(kinds: list[Schema]) -> Schema:
+    distinct = [kind for i, kind in enumerate(kinds) if kind not in kinds[:i]]
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
+    # Parameters of methods and losses are left to `_parts`: their rules hold where no own code is named.
+    fields = searchable_names(names, Selectable((), ()))
+    options = r"teacher\.options|student\.options"
+    return {
+        "type": "object",
+        "description": schema["properties"]["space"]["description"],
+        "properties": {name: _entry(name, names, _everything(names)) for name in fields},
+        "patternProperties": {
+            f"^({options})\\.{OPTION_NAME[1:]}": _forms({}),
+            r"^(distill|prune\.params)\.": {},
+        },
+        "additionalProperties": False,
+    }
+
+
+def _entry(name: str, names: Catalog, everything: Selectable) -> Schema:
+    rule = rule_of(name, names, everything)
+    kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array"}
+    return _forms({"type": kinds[rule.kind]} if rule is not None and rule.kind in kinds else {})
+
+
+def _forms(value: Schema) -> Schema:
+    fixed = value or {"type": ["boolean", "number", "string"]}
+    choices = {"type": "array", "items": value, "minItems": 1}
+    return {"anyOf": [fixed, choices, {"$ref": "#/$defs/ParameterForm"}]}

@@ -1,0 +1,309 @@
+"""From a space file and `--set` overrides to a Space: read, overridden, validated by section, checked as a whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from pdsearch.config.catalog import NO_PRUNING, Catalog, Selectable, registered, selectable_in, with_published
+from pdsearch.config.checks.consistency import (
+    check_conflicts,
+    check_part_values,
+    check_whole,
+    configurations,
+    is_validated,
+)
+from pdsearch.config.checks.feasibility import check_sense
+from pdsearch.config.conditions import check_conditions
+from pdsearch.config.constraints import read_constraints
+from pdsearch.config.draft import Draft, given_in
+from pdsearch.config.field_rules import section_defaults
+from pdsearch.config.own_parts import with_own_code
+from pdsearch.config.parameters import read_space
+from pdsearch.config.problems import Problems, show
+from pdsearch.config.pydantic_errors import add_complaints
+from pdsearch.config.resolve import PRUNING_ONLY, frozen, in_order
+from pdsearch.config.retired import without_retired
+from pdsearch.config.sections import File
+from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Resources, Search, Space
+from pdsearch.config.validators import METRICS
+from pdsearch.config.values import is_later, part_params
+from pdsearch.config.yaml_reader import MAX_BYTES, read_yaml
+from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, from_plain, mark_of, shorten, to_plain
+from pdsearch.errors import ConfigError
+from pdsearch.io.durable import UnfitFileError, open_regular
+from pdsearch.objectives import better_goal
+from pdsearch.specs import Params
+
+__all__ = [
+    "apply_overrides",
+    "assemble",
+    "load",
+    "parse",
+]
+
+
+def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint, ...], study: str) -> Space:
+    """Return the space that a checked draft describes, every default in place.
+
+    Args:
+        draft: Nothing is wrong with it.
+        selectable: The methods, losses and models it can choose.
+        constraints: Its constraints, as they were read.
+        study: Name of the study where the document has none.
+    """
+    from pdsearch.config.checks.advice import (  # loads torch, as the registries have by now
+        notes_on,
+        warnings_on,
+    )
+
+    file = draft.file
+    return Space(
+        study=file.study or study,
+        fixed=_fixed(draft, selectable),
+        parameters=in_order(draft.parameters),
+        part_defaults=_parts(draft, selectable, later=False),
+        part_laters=_parts(draft, selectable, later=True),
+        search=_search(draft),
+        objectives=_objectives(draft),
+        constraints=constraints,
+        confirm=_confirm(draft),
+        resources=Resources(**file.resources.model_dump()),
+        precision=file.precision,
+        storage=file.storage,
+        warnings=warnings_on(draft),
+        notes=notes_on(draft),
+    )
+
+
+def _fixed(draft: Draft, selectable: Selectable) -> Params:
+    values = {**section_defaults(), **draft.fixed}
+    dense = set(selectable.methods) == {NO_PRUNING}
+    return tuple(
+        (name, frozen(value))
+        for name, value in sorted(values.items())
+        if name not in draft.parameters
+        and not (dense and name.startswith(PRUNING_ONLY) and name != "prune.method")
+    )
+
+
+def _parts(draft: Draft, selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], ...]:
+    """Return the defaults of the selectable parts: of parameters they always had, or of those they got later."""
+    catalog = draft.catalog
+    parts = {f"distill.{loss}": catalog.losses[loss] for loss in selectable.losses}
+    parts |= {f"prune.{m}": catalog.methods[m] for m in selectable.methods if m != NO_PRUNING}
+    found = {part: _defaults(params, later=later) for part, params in parts.items()}
+    return tuple((part, values) for part, values in sorted(found.items()) if values or not later)
+
+
+def _defaults(params: type[Any], *, later: bool) -> Params:
+    unset, names = params(), sorted(part_params(params))
+    return tuple((name, frozen(getattr(unset, name))) for name in names if is_later(params, name) is later)
+
+
+def _search(draft: Draft) -> Search:
+    search = draft.file.search
+    stop = None
+    if search.stop is not None:
+        halving = search.stop.halving
+        stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
+    return Search(
+        trials=search.trials or (1 if is_validated(draft) else configurations(draft) or 1),
+        sampler=search.sampler,
+        seed=search.seed,
+        timeout=search.timeout,
+        stop=stop,
+        max_failures=search.max_failures,
+        concurrency=search.concurrency,
+        trial_timeout=search.trial_timeout,
+        ledger=search.ledger,
+    )
+
+
+def _confirm(draft: Draft) -> Confirm | None:
+    confirm = draft.file.confirm
+    if confirm is None:
+        return None
+    found = Confirm(**confirm.model_dump())
+    # Without validation images no teacher leads: all are confirmed.
+    return found if is_validated(draft) else replace(found, teachers=configurations(draft) or 1)
+
+
+def _objectives(draft: Draft) -> tuple[Objective, ...]:
+    file = draft.file
+    if not file.objectives:
+        # Without validation images a study's ledger still needs a number of every trial; it decides nothing.
+        metric = METRICS[0] if is_validated(draft) else METRICS[1]
+        return (Objective(metric, better_goal(metric)),)
+    return tuple(Objective(o.metric, o.goal or better_goal(o.metric)) for o in file.objectives)
+
+
+def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
+    """Return the document with every override in place; what follows `space.` is one parameter's name.
+
+    Args:
+        root: The document; it stays as it was.
+        overrides: Texts such as "search.trials=5" or "space.prune.ratio=[0.36, 0.59]".
+
+    Raises:
+        ConfigError: A text is no `dotted=value`, its value is not YAML, or it leads through a single value.
+    """
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        source = f"--set {shorten(text)}"
+        if not equals or not all(name.split(".")):
+            raise ConfigError("no override", where=source, hint="write dotted=value, e.g. search.trials=5")
+        path = _path(name)
+        content = value.encode("utf-8", "surrogatepass")
+        node = _remark(read_yaml(content, source, inside=dotted(path)), Mark(source))
+        root = _put(root, path, node, f"{source} key {dotted(path)}")
+    return root
+
+
+def _path(name: str) -> Path:
+    head, _, rest = name.partition(".")
+    return (head, rest) if head == "space" and rest else tuple(name.split("."))
+
+
+def _put(node: Node, path: Path, value: Node, where: str) -> Node:
+    if not path:
+        return value
+    if node.value is None:
+        node = Node(value.mark, {})
+    step = path[0]
+    if not isinstance(node.value, dict) or not isinstance(step, str):
+        what, hint = "it leads into a single value", "check the dotted name"
+        if isinstance(node.value, list):
+            what, hint = "it leads into a list", "give the whole list: NAME=[a, b]"
+        raise ConfigError(what, where=where, hint=hint)
+    child = node.value.get(step, Node(value.mark, None))
+    children = {**node.value, step: _put(child, path[1:], value, where)}
+    # A key that leads to the value keeps its place in the file; the last one is where a message about it points.
+    place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
+    return Node(node.mark, children, {**node.keys, step: place})
+
+
+def _remark(node: Node, mark: Mark) -> Node:
+    if isinstance(node.value, dict):
+        children = {key: _remark(child, mark) for key, child in node.value.items()}
+        return Node(mark, children, dict.fromkeys(children, mark))
+    if isinstance(node.value, list):
+        return Node(mark, [_remark(child, mark) for child in node.value])
+    return Node(mark, node.value)
+
+
+MOST_PARAMETERS = 64
+
+
+def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
+    """Read and validate a space file.
+
+    Args:
+        path: The YAML file, at most 1 MB.
+        overrides: `dotted=value` texts that replace or add values before validation.
+        catalog: The names in force; None takes what is registered.
+
+    Raises:
+        ConfigError: Whatever is wrong with it: each problem with line, column, key and what to do.
+    """
+    root = read_yaml(_content(FilePath(path)), str(path))
+    return _space(root, str(path), FilePath(path).stem, overrides, catalog)
+
+
+def parse(
+    document: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    source: str = "space",
+    study: str = "study",
+    catalog: Catalog | None = None,
+) -> Space:
+    """Validate a space given as plain values, such as `Space.to_json` returns.
+
+    Args:
+        document: The sections.
+        overrides: As in `load`.
+        source: What messages call the document.
+        study: Name of the study where the document has none.
+        catalog: As in `load`.
+
+    Raises:
+        ConfigError: As in `load`, without lines.
+    """
+    return _space(from_plain(document, Mark(source)), source, study, overrides, catalog)
+
+
+def _content(path: FilePath) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(MAX_BYTES + 1)
+    except UnfitFileError as error:
+        raise ConfigError(error.what, where=show(str(path)), hint="name a file") from None
+    except FileNotFoundError:
+        raise ConfigError("no such file", where=str(path), hint="check the path") from None
+    except IsADirectoryError:
+        raise ConfigError("a folder, not a file", where=str(path), hint="name the space file in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot be read: {reason}", where=show(str(path)), hint="check the path") from None
+
+
+def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalog: Catalog | None) -> Space:
+    root, notes = without_retired(apply_overrides(root, overrides))
+    problems = Problems(source)
+    if not isinstance(root.value, dict):
+        what = "the file is empty" if root.value is None else "the file is not a mapping of sections"
+        problems.add(what, root.mark, hint="begin with `data:`; search_spaces/ has examples")
+        problems.check()
+    if isinstance(root.value, dict) and "study" not in root.value:
+        root.value["study"] = Node(root.mark, study)
+    _refuse_nothing(root, (), problems)
+    names = with_published(registered(), root) if catalog is None else catalog
+    names = with_own_code(names, root, problems)
+    selectable = selectable_in(root, names)
+    file = _sections(root, problems, names)
+    declared = read_space(root, problems, names, selectable)
+    if len(declared.parameters) > MOST_PARAMETERS:
+        what = f"{len(declared.parameters)} searched parameters"
+        mark = mark_of(root, ("space",), key=True)
+        problems.add(what, mark, key="space", hint=f"search {MOST_PARAMETERS} at most, and fix the others")
+        problems.check()
+    check_conditions(root, declared, problems)
+    problems.check()
+    if file is None:
+        raise ConfigError("not a space file", where=source)
+    draft = Draft(root, file, declared, given_in(file), names, problems)
+    check_conflicts(draft)
+    check_part_values(draft, selectable)
+    constraints = read_constraints(file.constraints, root, problems)
+    problems.check()
+    check_whole(draft)
+    problems.check()
+    space = assemble(draft, selectable, constraints, study)
+    space = replace(space, notes=(*notes, *space.notes))
+    check_sense(draft, space)
+    problems.check()
+    return space
+
+
+def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
+    """Refuse keys without a value: no field of a space file can be nothing."""
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            _refuse_nothing(child, (*path, key), problems)
+    elif isinstance(node.value, list):
+        for i, child in enumerate(node.value):
+            _refuse_nothing(child, (*path, i), problems)
+    elif node.value is None:
+        problems.add("no value", node.mark, key=dotted(path), hint="give it one, or remove the key")
+
+
+def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
+    try:
+        return File.model_validate(to_plain(root), context=catalog)
+    except ValidationError as error:
+        add_complaints(error, File, root, problems)
+        return None

@@ -1,0 +1,197 @@
+"""The section `space`: fixed values, choices and ranges, each checked by its field's rule."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from pdsearch.config.catalog import Catalog, Selectable, listed, narrowed
+from pdsearch.config.field_rules import FREE_GROUPS, once_per_study, rule_of, searchable_names
+from pdsearch.config.problems import Problems, nearest, show
+from pdsearch.config.pydantic_errors import add_complaints
+from pdsearch.config.sections import ParameterForm
+from pdsearch.config.space import Parameter
+from pdsearch.config.values import Rule, part_params
+from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
+
+__all__ = ["Declarations", "read_space"]
+
+RANGE_KEYS = ("low", "high", "log", "step")
+
+
+@dataclass
+class Declarations:
+    """What stands under `space`: searched parameters, fixed values, where each stands, which are wrong."""
+
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+
+def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Selectable) -> Declarations:
+    """Read every entry of `space`, noting what is wrong."""
+    found = Declarations()
+    section = node_at(root, ("space",))
+    if section is None or not isinstance(section.value, dict):
+        return found
+    for name, node in section.value.items():
+        rule = rule_of(name, catalog, narrowed(node, selectable))
+        if not selectable.sure and _owners(name, catalog):
+            # an unknown method or loss is reported as such; nobody knows what it would have had
+            found.broken.add(name)
+            continue
+        if once_per_study(name) or rule is None:
+            _add_unknown(name, section.keys[name], problems, catalog, selectable)
+            found.broken.add(name)
+            continue
+        found.marks[name] = section.keys[name]
+        _Reader(root, problems, catalog, name, rule).read(node, found)
+    return found
+
+
+def _add_unknown(name: str, mark: Mark, problems: Problems, catalog: Catalog, selectable: Selectable) -> None:
+    what, hint = f"nothing is called {show(name)}", "see the space reference for the names"
+    owners = _owners(name, catalog)
+    if once_per_study(name):
+        what, hint = f"{name} cannot be searched", "every trial must see the same images; fix it under data"
+    elif name in FREE_GROUPS:
+        what, hint = f"{name} cannot be searched as a whole", f"search one of them: {name}.NAME"
+    elif owners:
+        what = f"no selectable {'method' if name.startswith('prune.') else 'loss'} has {name}"
+        hint = f"make one selectable that has it ({', '.join(owners)}), or remove it"
+    advice: str | Callable[[], str] = hint
+    if what.startswith("nothing"):
+        advice = lambda: nearest(name, searchable_names(catalog, selectable)) + hint  # noqa: E731
+    problems.add(what, mark, key=dotted(("space", name)), hint=advice)
+
+
+def _owners(name: str, catalog: Catalog) -> list[str]:
+    section, _, field = name.rpartition(".")
+    parts = {"distill": catalog.losses, "prune.params": catalog.methods}.get(section, {})
+    return [part for part, params in parts.items() if field in part_params(params)]
+
+
+@dataclass
+class _Reader:
+    root: Node
+    problems: Problems
+    catalog: Catalog
+    name: str
+    rule: Rule
+
+    def read(self, node: Node, found: Declarations) -> None:
+        if isinstance(node.value, dict):
+            parameter = self.form(node)
+        elif isinstance(node.value, list):
+            parameter = self.categorical(to_plain(node), (), {})  # type: ignore[arg-type]
+        else:
+            parameter = None
+            found.fixed[self.name] = self.value(node.value, ())
+        if parameter is not None:
+            found.parameters[self.name] = parameter
+        elif isinstance(node.value, dict | list):
+            found.broken.add(self.name)
+
+    def form(self, node: Node) -> Parameter | None:
+        before = len(self.problems.found)
+        try:
+            form = ParameterForm.model_validate(to_plain(node), context=self.catalog)
+        except ValidationError as error:
+            add_complaints(error, ParameterForm, self.root, self.problems, at=("space", self.name))
+            return None
+        given = form.model_fields_set
+        when = self.when(form.when) if form.when is not None else {}
+        if "choices" in given and given.intersection(RANGE_KEYS):
+            self.complain("both choices and a range", "keep either choices, or low and high")
+        elif form.choices is not None:
+            parameter = self.categorical(form.choices, ("choices",), when)
+            return parameter if len(self.problems.found) == before else None
+        elif not {"low", "high"} <= given:
+            self.complain(
+                "neither choices nor a whole range", "write {choices: [...]}, or {low: ..., high: ...}"
+            )
+        else:
+            return self.range(form, when)
+        return None
+
+    def complain(self, what: str, hint: str, *inside: str | int) -> None:
+        path = ("space", self.name, *inside)
+        self.problems.add(what, mark_of(self.root, path), key=dotted(path), hint=hint)
+
+    def value(self, value: object, inside: tuple[str | int, ...]) -> Any:
+        try:
+            return self.rule.read(value, self.catalog)
+        except ValidationError as error:
+            path = ("space", self.name, *inside)
+            add_complaints(error, None, self.root, self.problems, at=path)
+            return None
+
+    def categorical(
+        self, values: list[Any], inside: tuple[str, ...], when: dict[str, tuple[Scalar, ...]]
+    ) -> Parameter | None:
+        before = len(self.problems.found)
+        if not values:
+            self.complain("an empty list", "give at least one choice", *inside)
+        read = [self.value(value, (*inside, i)) for i, value in enumerate(values)]
+        lists = any(isinstance(value, list) for value in read)
+        choices = [json.dumps(value) if lists else value for value in read]
+        for i, choice in enumerate(choices):
+            if len(self.problems.found) == before and repr(choice) in map(repr, choices[:i]):
+                self.complain(f"the choice {show(choice)} stands twice", "keep one of them", *inside, i)
+        if len(self.problems.found) > before:
+            return None
+        return Parameter(self.name, "categorical", choices=tuple(choices), when=when, lists=lists)
+
+    def when(self, conditions: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
+        if not conditions:
+            self.complain("an empty `when`", "name a parameter and its values, or remove it", "when")
+        return {name: tuple(listed(v)) for name, v in conditions.items()}
+
+    def range(self, form: ParameterForm, when: dict[str, tuple[Scalar, ...]]) -> Parameter | None:
+        kind = self.rule.kind
+        if kind == "any":
+            kind = "float" if any(isinstance(x, float) for x in (form.low, form.high, form.step)) else "int"
+        if kind not in ("int", "float"):
+            self.complain(f"{self.name} has no range: it is no number", "write a list of choices")
+            return None
+        before = len(self.problems.found)
+        low, high = self.value(form.low, ("low",)), self.value(form.high, ("high",))
+        if len(self.problems.found) == before:
+            self.check_range(form, kind)
+        if len(self.problems.found) > before:
+            return None
+        return Parameter(self.name, kind, low=low, high=high, log=form.log, step=_step(form, kind), when=when)
+
+    def check_range(self, form: ParameterForm, kind: str) -> None:
+        low, high, step = form.low, form.high, form.step
+        if low >= high:
+            self.complain(
+                f"low {low} is not below high {high}", "swap them, or write one value to fix it", "low"
+            )
+        elif form.log and low <= 0:
+            self.complain(
+                f"a logarithmic range cannot start at {low}", "start above zero, or remove log", "low"
+            )
+        elif form.log and step is not None:
+            self.complain("both log and step", "keep one of them", "step")
+        elif step is not None and (step <= 0 or (kind == "int" and not isinstance(step, int))):
+            self.complain(
+                f"a step of {step}", "write a positive number, whole for a whole-number field", "step"
+            )
+        elif step is not None and (left := (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step))):
+            self.complain(
+                f"steps of {step} from {low} do not reach {high}",
+                f"end at {Decimal(str(high)) - left}",
+                "high",
+            )
+
+
+def _step(form: ParameterForm, kind: str) -> float | None:
+    if form.step is None or not math.isfinite(form.step):
+        return None
+    return int(form.step) if kind == "int" else float(form.step)

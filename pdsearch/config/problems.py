@@ -1,0 +1,105 @@
+"""Mistakes of a space file: collected with their positions, raised as one ConfigError in file order."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from pdsearch.config.yaml_tree import Mark, shorten
+from pdsearch.errors import ConfigError
+
+__all__ = ["Problem", "Problems", "nearest", "show"]
+
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: what, where, and what to do about it (worked out only if it is shown)."""
+
+    what: str
+    mark: Mark
+    key: str = ""
+    hint: str | Callable[[], str] | None = field(default=None, compare=False)
+
+    @property
+    def where(self) -> str:
+        """The position and, where there is one, the dotted key."""
+        return f"{self.mark} key {self.key}" if self.key else str(self.mark)
+
+    @property
+    def advice(self) -> str | None:
+        """What to do."""
+        return self.hint() if callable(self.hint) else self.hint
+
+
+@dataclass
+class Problems:
+    """The mistakes found so far in one source; the same one at the same place counts once.
+
+    Args:
+        source: What messages call it, e.g. the path.
+        inside: The dotted key under which the source's value will stand, where it is one value and no file: messages
+            name the key, and no line.
+        found: The mistakes.
+        keys: The keys that are wrong, and all around them.
+    """
+
+    source: str
+    inside: str = ""
+    found: dict[Problem, None] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+
+    def add(
+        self, what: str, mark: Mark, *, key: str = "", hint: str | Callable[[], str] | None = None
+    ) -> None:
+        """Note a mistake."""
+        if self.inside:
+            mark = Mark(mark.source)
+            key = self.inside + (f".{key}" if key and not key.startswith("[") else key)
+        self.found[Problem(what, mark, key, hint)] = None
+        for end in [i for i, c in enumerate(key) if c in ".["] + [len(key)]:
+            self.keys.add(key[:end])
+
+    def flagged(self, key: str) -> bool:
+        """Say whether a key, or anything in it, is already known to be wrong."""
+        return key in self.keys
+
+    def check(self) -> None:
+        """Raise what was found, if anything.
+
+        Raises:
+            ConfigError: One mistake with its position, or all of them (20 at most), one a line.
+        """
+        if not self.found:
+            return
+        found = sorted(self.found, key=lambda p: (p.mark.line, p.mark.column))
+        if len(found) == 1:
+            raise ConfigError(found[0].what, where=found[0].where, hint=found[0].advice)
+        lines = [_line(p) for p in found[:MOST_SHOWN]]
+        if len(found) > MOST_SHOWN:
+            lines.append(f"... and {len(found) - MOST_SHOWN} more")
+        what = f"{len(found)} problems\n  " + "\n  ".join(lines)
+        raise ConfigError(what, where=self.source)
+
+
+def _line(problem: Problem) -> str:
+    advice = problem.advice
+    return f"{problem.where}: {problem.what}" + (f" -> {advice}" if advice else "")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'? " for the nearest known word, or nothing."""
+    # difflib takes quadratic time in the length of a word
+    near = get_close_matches(word, list(known), n=1) if len(word) <= 64 else []
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
+def show(value: object) -> str:
+    """Return a value as it stands in a message, in the words of YAML."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return repr(shorten(value))
+    return shorten(str(value))

@@ -1,0 +1,252 @@
+"""From sampled values to a trial's spec: each checked, joined with what is fixed."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pdsearch.config.catalog import NO_PRUNING
+from pdsearch.config.field_rules import section_defaults
+from pdsearch.config.problems import nearest, show
+from pdsearch.errors import ConfigError
+from pdsearch.specs import (
+    DataSpec,
+    DistillSpec,
+    Params,
+    PruneSpec,
+    Recipe,
+    StudentSpec,
+    TeacherSpec,
+    TrialSpec,
+)
+
+if TYPE_CHECKING:
+    from pdsearch.config.space import Parameter, Space
+
+__all__ = [
+    "NO_RECOVERY",
+    "PRUNING_ONLY",
+    "centre",
+    "defaults",
+    "in_order",
+    "resolve",
+    "unpruned",
+]
+
+
+def in_order(parameters: Mapping[str, "Parameter"]) -> tuple["Parameter", ...]:
+    """Return parameters in their one order, which never depends on the file's.
+
+    Args:
+        parameters: By name, with sound conditions: each names another of them, none waits for itself.
+    """
+    ordered: dict[str, Parameter] = {}
+    waiting = dict(sorted(parameters.items()))
+    while waiting:
+        ready = [p for p in waiting.values() if ordered.keys() >= p.when.keys()]
+        for parameter in ready:
+            ordered[parameter.name] = waiting.pop(parameter.name)
+    return tuple(ordered.values())
+
+
+NOT_TRAINED = Recipe(epochs=1, lr=1.0)
+"""Stands where a teacher comes from a checkpoint."""
+
+NO_RECOVERY = Recipe(epochs=1, lr=1.0)
+"""Stands where nothing recovers, so that teachers that never use a recipe share their keys."""
+
+RECOVERY_AT_INIT = "lr_rewind"
+"""Stands where pruning starts from initial weights: the teacher's recipe then follows, whatever is asked."""
+
+PRUNING_ONLY = ("prune.", "train.recover.")
+"""What means nothing to a dense teacher."""
+
+SCHEDULES_WITH_ROUNDS = frozenset({"linear", "exponential"})
+
+
+def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
+    """See `Space.resolve`."""
+    values = {**section_defaults(), **dict(space.fixed), **_checked(space, params)}
+    try:
+        return _spec(space, values)
+    except KeyError as missing:
+        raise ConfigError(f"{missing.args[0]} has no value here", hint="widen its `when`") from None
+
+
+def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
+    parts, laters = dict(space.part_defaults), dict(space.part_laters)
+    checkpoint = values.get("teacher.checkpoint")
+    teacher = _recipe(values, "teacher") if checkpoint is None else NOT_TRAINED
+    return TrialSpec(
+        data=DataSpec(**_fields(values, "data", DataSpec), options=_group(values, "data.options.")),
+        teacher=TeacherSpec(
+            values["teacher.model"],
+            values["teacher.seed"],
+            teacher,
+            _group(values, "teacher.options."),
+            checkpoint,
+        ),
+        student=StudentSpec(values["student.model"], _group(values, "student.options.")),
+        distill=DistillSpec(
+            recipe=_recipe(values, "distill"),
+            params=_part(values, "distill.", f"distill.{values['distill.loss']}", parts, laters),
+            **_fields(values, "distill", DistillSpec),
+        ),
+        prune=_prune(values, teacher, parts, laters),
+        precision=space.precision,
+    )
+
+
+def _prune(
+    values: Mapping[str, Any], teacher: Recipe, parts: Mapping[str, Params], laters: Mapping[str, Params]
+) -> PruneSpec | None:
+    method = values["prune.method"]
+    if method == NO_PRUNING:
+        return None
+    fields = {
+        name: values[f"prune.{name}"]
+        for name in ("schedule", "rounds", "recovery", "scope", "at", "rewind_epoch")
+    }
+    if fields["schedule"] not in SCHEDULES_WITH_ROUNDS:
+        fields["rounds"] = 1
+    if fields["at"] == "init":
+        fields["recovery"] = RECOVERY_AT_INIT
+    if fields["recovery"] != "rewind":
+        fields["rewind_epoch"] = 0
+    recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NO_RECOVERY}
+    return PruneSpec(
+        method=method,
+        ratio=values["prune.ratio"],
+        recipe=recovers[fields["at"]] or _recipe(values, "recover"),
+        exclude=values["prune.exclude"],
+        params=_part(values, "prune.params.", f"prune.{method}", parts, laters),
+        **fields,
+    )
+
+
+def _recipe(values: Mapping[str, Any], name: str) -> Recipe:
+    return Recipe(**{f.name: values[f"train.{name}.{f.name}"] for f in dataclasses.fields(Recipe)})
+
+
+def _fields(values: Mapping[str, Any], section: str, kind: type[Any]) -> dict[str, Any]:
+    names = {f.name for f in dataclasses.fields(kind)} - {"options", "params", "recipe"}
+    return {name: values[f"{section}.{name}"] for name in names if f"{section}.{name}" in values}
+
+
+def _group(values: Mapping[str, Any], prefix: str) -> Params:
+    return tuple(
+        sorted((n.removeprefix(prefix), value) for n, value in values.items() if n.startswith(prefix))
+    )
+
+
+def _part(
+    values: Mapping[str, Any],
+    prefix: str,
+    part: str,
+    parts: Mapping[str, Params],
+    laters: Mapping[str, Params],
+) -> Params:
+    """Return the parameters of a part; those it was given later only where they say something new."""
+    found = {name: values.get(f"{prefix}{name}", default) for name, default in parts[part]}
+    for name, absent in laters.get(part, ()):
+        value = values.get(f"{prefix}{name}", absent)
+        found |= {} if value == absent else {name: value}
+    return tuple(sorted(found.items()))
+
+
+def _checked(space: "Space", params: Mapping[str, object]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for parameter in space.parameters:
+        if not parameter.active(values):
+            continue
+        if parameter.name not in params:
+            raise ConfigError(f"{parameter.name} has no value", hint="give every active parameter a value")
+        values[parameter.name] = _value(parameter, params[parameter.name])
+    for name in params:
+        if name not in values:
+            known = [p.name for p in space.parameters]
+            what = f"{name} does not count here" if name in known else f"{show(name)} is not searched"
+            raise ConfigError(
+                what, hint=f"{nearest(name, values)}active here: {', '.join(values) or 'nothing'}"
+            )
+    lists = {p.name for p in space.parameters if p.lists}
+    return {name: frozen(json.loads(value)) if name in lists else value for name, value in values.items()}
+
+
+def _value(parameter: "Parameter", value: object) -> Any:
+    if parameter.kind == "categorical":
+        for choice in parameter.choices:
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
+                return choice
+        known = ", ".join(map(show, parameter.choices))
+        raise ConfigError(f"{parameter.name} cannot be {show(value)}", hint=f"its choices: {known}")
+    return _number(parameter, value)
+
+
+def _number(parameter: "Parameter", value: object) -> float:
+    low, high = parameter.low, parameter.high
+    if low is None or high is None or isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{parameter.name} must be a number, not {show(value)}")
+    if parameter.kind == "int" and value != int(value if math.isfinite(value) else 0):
+        raise ConfigError(f"{parameter.name} must be a whole number, not {show(value)}")
+    if not low <= value <= high:
+        raise ConfigError(f"{parameter.name} cannot be {value}", hint=f"its range: {low} to {high}")
+    return int(value) if parameter.kind == "int" else float(value)
+
+
+def frozen(value: Any) -> Any:
+    """Return lists as tuples, all the way down."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def defaults(space: "Space") -> dict[str, Any]:
+    """See `Space.defaults`."""
+    values: dict[str, Any] = {}
+    for parameter in space.parameters:
+        if parameter.active(values):
+            values[parameter.name] = centre(parameter)
+    return values
+
+
+def centre(parameter: "Parameter") -> Any:
+    """Return the first choice, or the middle of the range: geometric if it is logarithmic, on its steps."""
+    low, high = parameter.low, parameter.high
+    if low is None or high is None:
+        return parameter.choices[0]
+    middle = math.sqrt(low) * math.sqrt(high) if parameter.log else low + (high - low) / 2
+    if parameter.step:
+        steps = round((middle - low) / parameter.step)
+        middle = float(Decimal(str(low)) + steps * Decimal(str(parameter.step)))
+    middle = min(max(middle, low), high)
+    return round(middle) if parameter.kind == "int" else float(middle)
+
+
+def unpruned(space: "Space") -> "Space":
+    """See `Space.unpruned`."""
+    kept: dict[str, Parameter] = {}
+    for parameter in space.parameters:
+        when = {name: values for name, values in parameter.when.items() if name != "prune.method"}
+        counts = (
+            NO_PRUNING in parameter.when.get("prune.method", (NO_PRUNING,)) and kept.keys() >= when.keys()
+        )
+        if counts and not parameter.name.startswith(PRUNING_ONLY):
+            kept[parameter.name] = dataclasses.replace(parameter, when=when)
+    # what was searched for pruned teachers only has its default for dense ones
+    gone = {p.name for p in space.parameters} - kept.keys()
+    defaulted = {name: value for name, value in section_defaults().items() if name in gone}
+    fixed = [
+        (name, value)
+        for name, value in ({**defaulted, **dict(space.fixed)}).items()
+        if not name.startswith(PRUNING_ONLY)
+    ]
+    return dataclasses.replace(
+        space,
+        fixed=tuple(sorted([*fixed, ("prune.method", NO_PRUNING)])),
+        parameters=in_order(kept),
+        part_defaults=tuple(part for part in space.part_defaults if not part[0].startswith("prune.")),
+        part_laters=tuple(part for part in space.part_laters if not part[0].startswith("prune.")),
+        warnings=(),
+        notes=(),
+    )

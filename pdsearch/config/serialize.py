@@ -1,0 +1,137 @@
+"""A space written down: whole, as a file with every default, and as what may not change on resume."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from pdsearch.config.retired import RETIRED
+from pdsearch.config.validators import format_duration
+from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe
+
+if TYPE_CHECKING:
+    from pdsearch.config.space import Parameter, Search, Space
+
+__all__ = ["diff", "identity", "to_json"]
+
+RUNTIME = ("study", "resources", "confirm", "storage")
+RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures", "trial_timeout", "ledger")
+ABSENT = "(absent)"
+
+
+def to_json(space: "Space") -> dict[str, Json]:
+    """See `Space.to_json`; `load` reads it back to an equal space."""
+    document: dict[str, Any] = {"study": space.study}
+    for name, value in space.fixed:
+        *sections, field = _path(name)
+        place = document
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[field] = _plain(value)
+    return document | {
+        "space": {parameter.name: _form(parameter) for parameter in space.parameters},
+        "search": _search(space.search),
+        "objectives": [asdict(objective) for objective in space.objectives],
+        "constraints": [str(constraint) for constraint in space.constraints],
+        "confirm": asdict(space.confirm) if space.confirm else "off",
+        "resources": {name: value for name, value in asdict(space.resources).items() if value is not None},
+        "precision": space.precision,
+        "storage": space.storage,
+    }
+
+
+def identity(space: "Space") -> dict[str, Json]:
+    """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
+    document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
+    document["data"] = _without_neutral(_without_places(document["data"]), DataSpec)
+    # Not where a checkpoint lies but what it holds is part of the study; its hash is kept beside this.
+    document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
+    document["search"] = {
+        key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
+    }
+    if "prune" in document:
+        document["prune"] = _without_neutral(document["prune"], PruneSpec)
+    if "distill" in document:
+        document["distill"] = _without_neutral(document["distill"], DistillSpec)
+    document["train"] = {
+        name: _without_neutral(recipe, Recipe) for name, recipe in document.get("train", {}).items()
+    }
+    document["defaults"] = {
+        part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
+    }
+    return document
+
+
+def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the data's section says what the images are, and not where they lie or come from."""
+    from pdsearch.data.options import LOCATED_OPTIONS  # Here: it loads numpy.
+
+    kept = {key: value for key, value in data.items() if key not in ("root", "options")}
+    options = {key: value for key, value in data.get("options", {}).items() if key not in LOCATED_OPTIONS}
+    return {**kept, **({"options": options} if options else {})}
+
+
+def _without_neutral(section: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """Leave out what a study could not say before the field existed, while it means what was done then."""
+    neutral = {f.name: _plain(f.metadata["neutral"]) for f in fields(kind) if "neutral" in f.metadata}
+    return {name: value for name, value in section.items() if name not in neutral or value != neutral[name]}
+
+
+def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:
+    """Return what differs between two canonical forms, one line each: `train.distill.lr: 0.1 -> 0.05`."""
+    before, after = dict(_leaves(a, "")), dict(_leaves(b, ""))
+    return [
+        f"{name}: {_text(before, name)} -> {_text(after, name)}"
+        for name in sorted({*before, *after} - {*RETIRED})
+        if name not in before or name not in after or _differ(before[name], after[name])
+    ]
+
+
+def _differ(a: object, b: object) -> bool:
+    return a != b or isinstance(a, bool) != isinstance(b, bool)
+
+
+def _text(leaves: Mapping[str, object], name: str) -> str:
+    return str(leaves[name]) if name in leaves else ABSENT
+
+
+def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and (value or not name):
+        for key, child in value.items():
+            yield from _leaves(child, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _path(name: str) -> list[str]:
+    head, *rest = name.split(".", 2)
+    grouped = head == "train" or (len(rest) == 2 and rest[0] in ("options", "params"))
+    return [head, *rest] if grouped else name.split(".", 1)
+
+
+def _form(parameter: "Parameter") -> dict[str, Json]:
+
+    form: dict[str, Any] = {}
+    if parameter.kind == "categorical":
+        form["choices"] = [json.loads(str(c)) if parameter.lists else c for c in parameter.choices]
+    else:
+        form |= {"low": parameter.low, "high": parameter.high, "log": parameter.log}
+        form |= {"step": parameter.step} if parameter.step is not None else {}
+    if parameter.when:
+        form["when"] = {name: list(values) for name, values in sorted(parameter.when.items())}
+    return form
+
+
+def _search(search: "Search") -> dict[str, Json]:
+    document: dict[str, Any] = {key: value for key, value in asdict(search).items() if value is not None}
+    document["trial_timeout"] = format_duration(search.trial_timeout)
+    if search.timeout is not None:
+        document["timeout"] = format_duration(search.timeout)
+    if search.stop is None:
+        return document | {"stop": "off"}
+    halving = {"min_epochs": search.stop.min_epochs, "factor": search.stop.factor}
+    return document | {"stop": {"metric": search.stop.metric, "halving": halving}}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

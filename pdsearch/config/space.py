@@ -1,0 +1,183 @@
+"""The Space: a validated, frozen description of what is searched, what is fixed and how it is run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pdsearch.config import resolve
+from pdsearch.config import serialize as canonical
+from pdsearch.config.ledger_url import BESIDE
+from pdsearch.config.yaml_tree import Scalar
+from pdsearch.objectives import Aims, Constraint, Objective
+from pdsearch.specs import Json, Params, TrialSpec
+
+__all__ = [
+    "Confirm",
+    "Constraint",
+    "Halving",
+    "Objective",
+    "Parameter",
+    "Resources",
+    "Search",
+    "Space",
+]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One searched parameter.
+
+    Args:
+        name: Dotted name, e.g. "distill.temperature".
+        kind: "categorical", "float" or "int".
+        choices: Values of a categorical parameter, scalars; a list stands as its JSON text (see `lists`).
+        low: Smallest value of a range, inclusive.
+        high: Largest value of a range, inclusive; reached by whole steps from low.
+        log: The range is searched on a logarithmic scale.
+        step: Distance between neighbouring values, or None.
+        when: Other categorical parameters and the values that make this one count; all must hold.
+        lists: The choices are JSON texts of lists.
+    """
+
+    name: str
+    kind: str
+    choices: tuple[Scalar, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = None
+    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict, hash=False)
+    lists: bool = False
+
+    def active(self, values: Mapping[str, object]) -> bool:
+        """Say whether the parameter counts beside the values of the parameters before it."""
+        return all(name in values and values[name] in allowed for name, allowed in self.when.items())
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Asynchronous successive halving over epochs, decided by one metric."""
+
+    metric: str
+    min_epochs: int
+    factor: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the space is searched; times in seconds, timeout None where there is no limit; ledger a word or a URL."""
+
+    trials: int
+    sampler: str
+    seed: int
+    timeout: int | None
+    stop: Halving | None
+    max_failures: int
+    concurrency: int | None
+    trial_timeout: int = 6 * 3600
+    ledger: str = BESIDE
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The finalists: how many leading teachers, each with how many fresh student seeds and how many teacher seeds."""
+
+    teachers: int
+    seeds: int
+    teacher_seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial uses.
+
+    Args:
+        cpu: Cores, at least 1.
+        gpu: Share of one GPU, in [0, 1], a whole number of ten-thousandths.
+        cuda_graphs: Whether a GPU's steps may be captured as CUDA graphs.
+        accelerator: Kind of GPU, as Ray names it; None takes any.
+    """
+
+    cpu: int
+    gpu: float
+    cuda_graphs: bool = True
+    accelerator: str | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """A validated space file.
+
+    Args:
+        study: Name of the study.
+        fixed: Sorted (dotted name, value) of every field of a trial that is not searched, defaults included.
+        parameters: What is searched, each after the parameters its `when` names.
+        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) of the selectable parts.
+        search: How it is searched.
+        objectives: At least one.
+        constraints: Limits on metrics.
+        confirm: Confirmation of the finalists, or None.
+        resources: What one trial uses.
+        precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces auto before it resolves trials.
+        storage: Folder of results and artifacts, or s3://bucket/prefix.
+        part_laters: Likewise of parameters that a part was given later; at these values they are no part of a trial.
+        warnings: What is legal but costly or doubtful, one sentence each.
+        notes: What a person should know, e.g. the rounds that geometric ratios mean.
+    """
+
+    study: str
+    fixed: Params
+    parameters: tuple[Parameter, ...]
+    part_defaults: tuple[tuple[str, Params], ...]
+    search: Search
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    confirm: Confirm | None
+    resources: Resources
+    precision: str
+    storage: str
+    part_laters: tuple[tuple[str, Params], ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def validated(self) -> bool:
+        """Whether validation images are cut off, by which trials can be compared; else all configurations are run."""
+        return bool(dict(self.fixed)["data.val_fraction"])
+
+    @property
+    def aims(self) -> Aims:
+        """What the study is after."""
+        return Aims(self.objectives, self.constraints)
+
+    @property
+    def compared(self) -> bool:
+        """Whether search trials are compared: not without validation images, nor where there is one, run once."""
+        return self.validated and bool(self.parameters or self.confirm)
+
+    def resolve(self, params: Mapping[str, object]) -> TrialSpec:
+        """Return the trial of sampled values; data.fingerprint is left empty, precision as the space has it.
+
+        Args:
+            params: A value for each active parameter, by dotted name, and nothing else.
+
+        Raises:
+            ConfigError: A value is missing, unknown, inactive or out of range.
+        """
+        return resolve.resolve(self, params)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the middle of the space: first choices, centres of ranges, conditions respected."""
+        return resolve.defaults(self)
+
+    def unpruned(self) -> "Space":
+        """Return the same space with the teacher left dense, and what only pruned teachers need gone."""
+        return resolve.unpruned(self)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the whole space in the form of a space file, every default written out."""
+        return canonical.to_json(self)
+
+    def identity(self) -> dict[str, Json]:
+        """Return what may not change when a study is resumed."""
+        return canonical.identity(self)

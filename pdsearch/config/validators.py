@@ -1,0 +1,220 @@
+"""Validators of single words: names of parts, metrics, constraints, durations, folders."""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
+from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
+from pdsearch.config.problems import nearest, show
+from pdsearch.errors import ConfigError
+from pdsearch.io.url import flaw, is_url
+
+__all__ = [
+    "METRICS",
+    "augmentation",
+    "augmentations",
+    "checkpoint",
+    "complaint",
+    "duration",
+    "format_duration",
+    "gpu",
+    "ledger",
+    "loss",
+    "method",
+    "metric",
+    "model",
+    "number",
+    "option",
+    "parse_duration",
+    "sampler",
+    "source",
+    "storage",
+    "student_model",
+    "switch",
+]
+
+DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
+SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of a text such as "1h30m".
+
+    Raises:
+        ValueError: It is no such text, or zero.
+    """
+    match = DURATION.fullmatch(text)
+    seconds = (
+        sum(int(n or 0) * s for n, s in zip(match.groups(), SECONDS.values(), strict=True)) if match else 0
+    )
+    if seconds == 0:
+        raise ValueError("not a time")
+    return seconds
+
+
+def format_duration(seconds: int) -> str:
+    """Return the text of a time in whole seconds; the inverse of `parse_duration`."""
+    text = ""
+    for unit, size in SECONDS.items():
+        count, seconds = divmod(seconds, size)
+        text += f"{count}{unit}" if count else ""
+    return text
+
+
+METRICS = ("student.val_accuracy", "student.params", "student.flops", "student.latency")
+"""What can be an objective or have a constraint."""
+
+GPU_UNITS = 10_000
+"""Ray's units of a GPU. Shares are rounded down to them: a seventh must fit seven times, as it is meant."""
+
+
+def complaint(what: str, hint: str) -> PydanticCustomError:
+    """Return an error that pydantic passes through as it stands."""
+    return PydanticCustomError("complaint", "{what}", {"what": what, "hint": hint})
+
+
+def _known(noun: str, names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, ValidationInfo], str]:
+    def check(word: str, info: ValidationInfo) -> str:
+        names = sorted(names_in(info.context or Catalog()))
+        if word not in names:
+            raise complaint(
+                f"unknown {noun} {show(word)}", f"{nearest(word, names)}known: {', '.join(names)}"
+            )
+        return word
+
+    return check
+
+
+source = _known("data source", lambda catalog: catalog.sources)
+_augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
+
+
+def _network(names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, ValidationInfo], str]:
+    def check(word: str, info: ValidationInfo) -> str:
+        catalog = info.context or Catalog()
+        names = sorted(names_in(catalog))
+        if word in catalog.refused:
+            error = catalog.refused[word]
+            raise complaint(error.what, error.hint or "name another")
+        if word not in names:
+            hint = (
+                f"{nearest(word, names)}known: {', '.join(names)}; torchvision/NAME, package.module:function"
+            )
+            raise complaint(f"unknown model {show(word)}", hint)
+        return word
+
+    return check
+
+
+model = _network(lambda catalog: catalog.models)
+student_model = _network(lambda catalog: {FROM_TEACHER, *catalog.models})
+method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
+loss = _known("distillation loss", lambda catalog: catalog.losses)
+sampler = _known("sampler", lambda catalog: catalog.samplers)
+metric = _known("metric", lambda _: METRICS)
+
+
+def augmentations(value: Any) -> Any:
+    """Read a list of augmentations as what stands for it: their names joined by `+`."""
+    return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+
+
+def augmentation(word: str, info: ValidationInfo) -> str:
+    """Accept augmentations one after another, in the one way to write them."""
+    for part in word.split("+"):
+        _augmentation(part.partition("(")[0].strip(), info)
+    canonical = (info.context or Catalog()).canonical_augment
+    if canonical is None:
+        return word
+    try:
+        return canonical(word)
+    except ConfigError as error:
+        raise complaint(error.what, error.hint or "name another") from None
+
+
+def number(value: Any) -> Any:
+    """Accept a whole or decimal number as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise complaint(f"expected a number, got {show(value)}", "write a number")
+    return value
+
+
+def gpu(value: Any) -> Any:
+    """Accept a share of one GPU, rounded down to what Ray counts; other values are left to the field's own rules."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return value
+    if value > 1:
+        raise complaint(
+            f"a trial trains on one GPU at most, and {show(value)} would hold more of them",
+            "write 1 for a whole GPU, or a share such as 0.5 or 0.25, which packs several trials on one",
+        )
+    share = math.floor(value * GPU_UNITS + 1e-6) / GPU_UNITS
+    if value > 0 and share == 0:
+        hint = f"write {1 / GPU_UNITS:g} or more, or 0 for none"
+        raise complaint(f"Ray counts GPUs in shares of {1 / GPU_UNITS:g}, and {show(value)} is less", hint)
+    return share
+
+
+def option(value: Any) -> Any:
+    """Accept what an option may be: a scalar, or a list of such."""
+    if isinstance(value, list) and value:
+        return [option(item) for item in value]
+    if not isinstance(value, bool | int | float | str):
+        raise complaint(
+            f"expected a word, a number or a list, got {show(value)}", "write one, or remove the key"
+        )
+    return value
+
+
+def duration(value: Any) -> int:
+    """Read a time such as "12h" into seconds."""
+    try:
+        return parse_duration(value)
+    except (TypeError, ValueError):
+        raise complaint(f"expected a time, got {show(value)}", "write it as 90s, 12h or 1h30m") from None
+
+
+def switch(value: Any) -> Any:
+    """Read the word `off` as None; nothing, true and false mean neither."""
+    if value is None or isinstance(value, bool):
+        raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
+    return None if value == "off" else value
+
+
+def ledger(value: str) -> str:
+    """Accept a place for the study; what is refused is not shown, for it may hold a password."""
+    if value == BESIDE:
+        return value
+    try:
+        read_ledger_url(value)
+    except ValueError as error:
+        raise complaint(f"the ledger's URL: {error}", ledger_hint(str(error))) from None
+    return value
+
+
+def checkpoint(value: str) -> str:
+    """Accept the name of a file of weights."""
+    if not value.endswith((".safetensors", ".pth", ".pt")):
+        raise complaint(
+            f"{show(value)} is no file of weights by its name", "name a .safetensors, .pth or .pt file"
+        )
+    return value
+
+
+def storage(value: str) -> str:
+    """Accept a folder, or the URL of an object storage that holds no secret."""
+    if value.startswith("ray://"):
+        raise complaint(
+            "ray:// is no storage", "name a folder or a shared mount; the driver runs on the cluster"
+        )
+    wrong = flaw(value) if is_url(value) else None
+    if wrong is not None:
+        raise complaint(*wrong)
+    if not value.strip():
+        raise complaint("the storage has no name", "name a folder, e.g. runs/")
+    return value

@@ -1,0 +1,107 @@
+"""Augmentation names such as `crop_flip+mixup(0.2)`, taken apart."""
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from itertools import chain as flat
+from typing import Any
+
+from pdsearch.data.registry import AnyAugmentation, Augmentation, Mixing, augmentations
+from pdsearch.errors import ConfigError
+
+__all__ = ["SEPARATOR", "UNCHANGED", "Chain", "canonical", "chain"]
+
+SEPARATOR = "+"
+UNCHANGED = "none"
+
+_WHERE = "data.augment"
+_PART = re.compile(r"([A-Za-z]\w*)(?:\(([^()]*)\))?")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Augmentations in the order in which they are applied, with their names.
+
+    Args:
+        changes: Those that change an image by itself.
+        mixing: What mixes the changed images, if anything does.
+    """
+
+    changes: tuple[tuple[str, Augmentation], ...]
+    mixing: tuple[str, Mixing] | None
+
+    @property
+    def constant(self) -> bool:
+        """Whether every epoch shows the same views."""
+        return self.mixing is None and all(change.constant for _, change in self.changes)
+
+
+def chain(augment: str) -> Chain:
+    """Return the augmentations of a name.
+
+    Raises:
+        ConfigError: One of them is unknown, has no such number, or cannot stand where it does.
+    """
+    parts = [_part(text.strip()) for text in augment.split(SEPARATOR)]
+    names = [name for name, _ in parts]
+    if UNCHANGED in names and len(names) > 1:
+        raise ConfigError("none goes with no other augmentation", where=_WHERE, hint="leave it out")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{augment} names an augmentation twice", where=_WHERE, hint="name each once")
+    changes = [(name, entry) for name, entry in parts if not isinstance(entry, Mixing)]
+    mixings = [(name, entry) for name, entry in parts if isinstance(entry, Mixing)]
+    if len(mixings) > 1 or (mixings and mixings[0][0] != names[-1]):
+        hint = f"put one of them last: {SEPARATOR.join([*(name for name, _ in changes), mixings[0][0]])}"
+        known = " or ".join(name for name, _ in mixings)
+        raise ConfigError(f"images are mixed once, after all else ({known})", where=_WHERE, hint=hint)
+    return Chain(tuple(changes), mixings[0] if mixings else None)
+
+
+def canonical(augment: str) -> str:
+    """Return the one way to write a name, which is what keys hold: no spaces, no numbers that are the default.
+
+    Raises:
+        ConfigError: As `chain`.
+    """
+    found = chain(augment)
+    return SEPARATOR.join(
+        _text(name, entry) for name, entry in flat(found.changes, filter(None, [found.mixing]))
+    )
+
+
+def _part(text: str) -> tuple[str, AnyAugmentation]:
+    match = _PART.fullmatch(text)
+    if match is None:
+        hint = "write a name, a name with a number as in mixup(0.2), or several joined by +"
+        raise ConfigError(f"{text!r} is no augmentation", where=_WHERE, hint=hint)
+    name, number = match.groups()
+    entry = augmentations.get(name)
+    return name, entry if number is None else _with_number(name, entry, number)
+
+
+def _with_number(name: str, entry: Any, text: str) -> Any:
+    field = _field(entry)
+    if field is None:
+        raise ConfigError(f"{name} takes no number", where=_WHERE, hint=f"write {name}")
+    low, high = field.metadata["low"], field.metadata["high"]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        hint = f"{field.name} is a number from {low:g} to {high:g}"
+        raise ConfigError(f"{name}({text}) is out of range", where=_WHERE, hint=hint)
+    return dataclasses.replace(entry, **{field.name: value})
+
+
+def _text(name: str, entry: Any) -> str:
+    field = _field(entry)
+    if field is None or getattr(entry, field.name) == field.default:
+        return name
+    return f"{name}({getattr(entry, field.name):g})"
+
+
+def _field(entry: Any) -> "dataclasses.Field[Any] | None":
+    """Return the field that a number sets: the first declared with `pdsearch.registry.parameter`."""
+    return next((field for field in dataclasses.fields(entry) if "help" in field.metadata), None)

@@ -1,0 +1,1 @@
+"""Data sets in memory or on disk: splits, views, statistics."""

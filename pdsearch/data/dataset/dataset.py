@@ -1,0 +1,121 @@
+"""The data set that training sees: three splits of uint8 images and the statistics to normalise them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pdsearch.data.dataset.pixel_statistics import Histogram
+from pdsearch.data.dataset.split import SplitPart, parts
+from pdsearch.data.registry import RawData
+from pdsearch.specs import DataSpec, Json
+
+__all__ = ["Dataset", "Split", "from_tensors", "prepare", "to_meta", "to_tensors"]
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready for training.
+
+    Args:
+        train: What networks are fitted to.
+        val: What the search sees; empty when val_fraction is 0.
+        test: Opened once, for confirmed results.
+        classes: Their names, by index.
+        mean: Of the training split, float32 (C,), in the images' own units (0 to 255).
+        std: Likewise; 1 for a constant channel.
+        notes: What a person should know of how it was read, a line each.
+    """
+
+    train: Split
+    val: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of an image, in pixels."""
+        return int(self.train.images.shape[-1])
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+
+def prepare(raw: RawData, spec: DataSpec) -> Dataset:
+    """Split a source's images, in memory. A source's test images depend neither on split_seed nor on subset.
+
+    `pdsearch.data.dataset.materialise` writes the same to a file, a few images at a time.
+
+    Raises:
+        ConfigError: The spec asks for a split that the set cannot give.
+        DataError: There are no test images.
+    """
+    splits = {name: _split(part) for name, part in parts(raw, spec).items()}
+    seen = splits["train"].images.numpy()
+    values = Histogram(seen.shape[1])
+    values.add(seen)
+    return Dataset(
+        **splits,
+        classes=raw.classes,
+        mean=torch.from_numpy(values.mean),
+        std=torch.from_numpy(values.std),
+        notes=raw.notes,
+    )
+
+
+def to_tensors(ds: Dataset) -> dict[str, Tensor]:
+    """Return all tensors by name, ready for safetensors."""
+    tensors = {"mean": ds.mean, "std": ds.std}
+    for part in PARTS:
+        of_part: Split = getattr(ds, part)
+        tensors |= {f"{part}.images": of_part.images, f"{part}.labels": of_part.labels}
+    return tensors
+
+
+def to_meta(classes: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Json]:
+    """Return what is no tensor: the names of the classes, and notes if there are any."""
+    return {"classes": list(classes), **({"notes": list(notes)} if notes else {})}
+
+
+def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Dataset:
+    """Rebuild a data set from `to_tensors` and `to_meta`."""
+    train, val, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"]) for part in PARTS)
+    notes = tuple(meta.get("notes", ()))
+    return Dataset(train, val, test, tuple(meta["classes"]), tensors["mean"], tensors["std"], notes)
+
+
+def _split(part: SplitPart) -> Split:
+    images = np.ascontiguousarray(part.images[part.index])
+    return Split(torch.from_numpy(images), torch.from_numpy(np.ascontiguousarray(part.labels)))

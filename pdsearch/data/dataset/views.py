@@ -1,0 +1,163 @@
+"""Augmented views: each depends on the stream, the epoch and the image alone."""
+
+import torch
+from torch import Tensor
+
+from pdsearch.data.augmentation_parser import chain
+from pdsearch.data.dataset.dataset import Split
+from pdsearch.data.registry import AnyAugmentation
+from pdsearch.specs import derive_seed
+
+__all__ = ["SMALL_BYTES", "Views", "normalise", "one_hot"]
+
+
+SMALL_BYTES = 8 * 2**20
+"""An epoch's views are made at once up to this size; larger sets stay as bytes, which the processes of a node share."""
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return (images - mean) / std, float32.
+
+    Args:
+        images: uint8 (B, C, H, W).
+        mean: float32 (C,), in the units of the images.
+        std: Likewise.
+    """
+    shape = (1, -1, 1, 1)
+    return images.float().sub_(mean.view(shape)).div_(std.view(shape))
+
+
+class Views:
+    """The training views of a split, drawn whole epochs at a time: batches and their order do not matter.
+
+    Teacher and student see the same view wherever they use the same stream; the view of an image in an epoch
+    may therefore be stored, or drawn again, with the same result.
+
+    Args:
+        split: Images and labels; the images may be mapped from a file, and only those asked for are then read.
+        mean: See `normalise`.
+        std: See `normalise`.
+        augment: Registered augmentations; see `pdsearch.data.augmentation_parser`.
+        stream: Seed of the views.
+        device: Where the views are made, and the images held if they fit.
+        classes: Number of classes; only views that mix images need it.
+
+    Raises:
+        ConfigError: An augmentation is unknown, or cannot stand where it does.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        mean: Tensor,
+        std: Tensor,
+        augment: str,
+        stream: int,
+        device: str = "cpu",
+        classes: int | None = None,
+    ) -> None:
+        self._chain = chain(augment)
+        self._stream, self._classes = stream, classes
+        self._images, self._labels = held(split.images, device), split.labels.to(device)
+        self._mean, self._std = mean.to(device), std.to(device)
+        here = self._images.device == self._labels.device
+        self._small = here and self._images.numel() * 4 <= SMALL_BYTES
+        self._drawn: tuple[int, list[Tensor]] | None = None
+        self._ready: tuple[int, Tensor] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._labels)
+
+    @property
+    def constant(self) -> bool:
+        """Whether every epoch shows the same views."""
+        return self._chain.constant
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels of all images, int64 (N,), on the views' device."""
+        return self._labels
+
+    def batch(self, epoch: int, index: Tensor) -> Tensor:
+        """Return the views of the indexed images in an epoch, normalised, float32 (B, C, H, W).
+
+        Args:
+            epoch: From 0; any non-negative number.
+            index: Positions in the split, int64 (B,), on any device.
+        """
+        index = index.to(self._labels.device)
+        if self._chain.mixing is None:
+            return self._unmixed(epoch, index)
+        draws = self._draws(epoch)[-1][index]
+        partners = self._unmixed(epoch, draws[:, 0])
+        return self._chain.mixing[1].apply(self._unmixed(epoch, index), partners, draws)
+
+    def targets(self, epoch: int, index: Tensor) -> Tensor:
+        """Return what the indexed views show: class indices, int64 (B,), or of mixed views the classes' shares.
+
+        Shares are float32 (B, classes) and sum to 1. Arguments as for `batch`.
+
+        Raises:
+            ValueError: The views are mixed, and the number of classes was not given.
+        """
+        index = index.to(self._labels.device)
+        if self._chain.mixing is None:
+            return self._labels[index]
+        if self._classes is None:
+            raise ValueError("mixed targets need the number of classes")
+        draws = self._draws(epoch)[-1][index]
+        share = self._chain.mixing[1].share(draws, self._images.shape[-1])[:, None]
+        own, partners = (one_hot(self._labels[i], self._classes) for i in (index, draws[:, 0]))
+        return own * share + partners * (1 - share)
+
+    def _unmixed(self, epoch: int, index: Tensor) -> Tensor:
+        return self._whole(epoch)[index] if self._small else self._made(epoch, index)
+
+    def _whole(self, epoch: int) -> Tensor:
+        """Return the views of all images of an epoch: the steps of a small set would take longer than their images."""
+        epoch = 0 if self.constant else epoch
+        if self._ready is None or self._ready[0] != epoch:
+            views = self._made(epoch, torch.arange(len(self), device=self._labels.device))
+            self._ready = (epoch, views.contiguous(memory_format=torch.channels_last))
+        return self._ready[1]
+
+    def _made(self, epoch: int, index: Tensor) -> Tensor:
+        # Copies whole images, where indexing goes byte by byte.
+        images = self._images.index_select(0, index.to(self._images.device)).to(index.device)
+        if not self.constant:
+            for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
+                images = change.apply(images, draws[index])
+        return normalise(images, self._mean, self._std)
+
+    def _draws(self, epoch: int) -> list[Tensor]:
+        """Return the draws of each augmentation, in their order, a row per image."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = (epoch, [self._draw(epoch, *named) for named in self._named()])
+        return self._drawn[1]
+
+    def _named(self) -> list[tuple[str, AnyAugmentation]]:
+        # The first change is drawn without its name, as when there could be only one; mixing always with it.
+        changes = [("" if n == 0 else name, change) for n, (name, change) in enumerate(self._chain.changes)]
+        return [*changes, *([self._chain.mixing] if self._chain.mixing else [])]
+
+    def _draw(self, epoch: int, name: str, augmentation: AnyAugmentation) -> Tensor:
+        # Drawn on the CPU: the same views on every device.
+        purpose = ("views", epoch, name) if name else ("views", epoch)
+        generator = torch.Generator().manual_seed(derive_seed(self._stream, *purpose))
+        draws = augmentation.draw(len(self), self._images.shape[-1], generator)
+        return draws.to(self._labels.device)
+
+
+def held(images: Tensor, device: str) -> Tensor:
+    """Return images on a device, or where they are if they would take more than half of its free memory."""
+    if torch.device(device).type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return images
+    return images.to(device)
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """Return 1 at each label and 0 elsewhere, float32 (B, classes)."""
+    # torch's own looks at the labels' values first.
+    return (labels[:, None] == torch.arange(classes, device=labels.device)).float()

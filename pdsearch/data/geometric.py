@@ -1,0 +1,56 @@
+"""Geometric augmentations: shear, shift and rotation in whole numbers, the same everywhere."""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["FRACTION", "Affine", "rotation", "shear", "translation", "warp"]
+
+FRACTION = 16
+"""Bits behind the point of a matrix's entries."""
+
+Affine = tuple[int, int, int, int, int, int]
+"""From a pixel's place to its source's, (xx, xy, x0, yx, yy, y0), in 2^-FRACTION; places count from the centre."""
+
+
+def shear(amount: float, size: int, *, vertical: bool) -> Affine:
+    """Return a shear about the upper left corner: x grows by amount * y, or y by amount * x if vertical."""
+    a, shift, one = _fixed(amount), _fixed(amount * size / 2), _fixed(1)
+    return (one, 0, 0, a, one, shift) if vertical else (one, a, shift, 0, one, 0)
+
+
+def translation(pixels: int, *, vertical: bool) -> Affine:
+    """Return a shift to the right, or downwards."""
+    one, shift = _fixed(1), _fixed(-pixels)
+    return (one, 0, 0, 0, one, shift) if vertical else (one, 0, shift, 0, one, 0)
+
+
+def rotation(degrees: float) -> Affine:
+    """Return a turn about the centre, counter-clockwise."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return (_fixed(cos), _fixed(-sin), 0, _fixed(sin), _fixed(cos), 0)
+
+
+def warp(images: Tensor, matrices: Tensor) -> Tensor:
+    """Return images whose every pixel is the nearest one of its source; black where that lies outside.
+
+    Args:
+        images: uint8 (B, C, H, W), H = W.
+        matrices: int64 (B, 6), rows of `Affine`.
+    """
+    size = images.shape[-1]
+    # Twice the distance from the centre is a whole number for every size.
+    along = 2 * torch.arange(size, device=images.device) - (size - 1)
+    x, y = along[None, None, :], along[None, :, None]
+    xx, xy, x0, yx, yy, y0 = (matrices[:, entry, None, None] for entry in range(6))
+    columns = (xx * x + xy * y + 2 * x0 + (size << FRACTION)) >> (FRACTION + 1)
+    rows = (yx * x + yy * y + 2 * y0 + (size << FRACTION)) >> (FRACTION + 1)
+    inside = (columns >= 0) & (columns < size) & (rows >= 0) & (rows < size)
+    source = (rows.clamp(0, size - 1) * size + columns.clamp(0, size - 1)).view(len(images), 1, -1)
+    taken = images.flatten(2).gather(2, source.expand(-1, images.shape[1], -1)).view_as(images)
+    return taken * inside[:, None]
+
+
+def _fixed(value: float) -> int:
+    return round(value * (1 << FRACTION))

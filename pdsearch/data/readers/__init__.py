@@ -1,0 +1,1 @@
+"""Readers of archives, image folders and Parquet files."""

@@ -1,0 +1,209 @@
+"""Encoded images decoded one by one into one array: upright, 8 bits a channel, square and of one size, or made so."""
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pdsearch.data.readers.deep import DEEP, Largest, to_8_bits
+from pdsearch.errors import DataError
+
+__all__ = ["GREY", "Encoded", "decode", "is_turned", "mode_of", "side_of", "with_largest"]
+
+Encoded = tuple[bytes, str]
+"""The bytes of an image, and its place for messages."""
+
+GREY = frozenset({"1", "L", *DEEP})
+COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
+RESIZE = "resize all images to one square size; data.options.image_size does so for an image folder"
+SMALLER = "a few kilobytes can hold so many; make it smaller, or remove it"
+MOST_PIXELS = 100_000_000
+"""Of one image, 300 MB of three bytes each."""
+
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
+
+JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+APP1, START_OF_SCAN = 0xE1, 0xDA
+"""The segment of a JPEG that holds EXIF or XMP; the one after which none comes."""
+
+PNG_NOTES = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
+"""The chunks of a PNG that can hold them."""
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Pillow's warnings (of odd notes, palettes, sizes) from people: what cannot be read is an error."""
+    with warnings.catch_warnings(action="ignore"):
+        yield
+
+
+@_quietly()
+def mode_of(data: bytes, where: str) -> str:
+    """Return Pillow's mode of an image; reads its header only.
+
+    Raises:
+        DataError: It is no image, or of a kind that cannot be brought to 8 bits a channel.
+    """
+    return _open(data, where).mode
+
+
+@_quietly()
+def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
+    """Return the largest values of a set with one more image, of a mode in DEEP.
+
+    Raises:
+        DataError: The image cannot be decoded, or its values are none of 16 bits.
+    """
+    image = _open(data, where)
+    try:
+        image.load()
+    except BROKEN as error:
+        raise _broken(where, error) from error
+    return largest.with_image(image, where)
+
+
+@_quietly()
+def is_turned(data: bytes) -> bool:
+    """Return whether decoding turns or mirrors an image because its file says how it is to be shown."""
+    if not _has_notes(data):
+        return False
+    try:
+        image = Image.open(io.BytesIO(data))
+    except BROKEN:
+        return False  # Decoding says so, with its place.
+    return image.format != "TIFF" and _orientation(image) in TURNS
+
+
+def _has_notes(data: bytes) -> bool:
+    """Return whether an image can have an orientation: told without a decoder, ten times as fast, for most."""
+    if data.startswith(JPEG):
+        at = len(JPEG)
+        while (
+            data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] not in (APP1, START_OF_SCAN)
+        ):
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        return data[at : at + 2] != bytes((0xFF, START_OF_SCAN))
+    if data.startswith(PNG):
+        at = len(PNG)
+        while at + 8 <= len(data) and data[at + 4 : at + 8] not in PNG_NOTES:
+            at += 12 + int.from_bytes(data[at : at + 4], "big")
+        return at + 8 <= len(data)
+    return True
+
+
+@_quietly()
+def side_of(data: bytes, where: str) -> int:
+    """Return the height and width of a square image; reads its header only.
+
+    Raises:
+        DataError: It is no image, or not square.
+    """
+    width, height = _open(data, where).size
+    if width != height:
+        raise DataError(f"the image is {width}x{height}, not square", where=where, hint=RESIZE)
+    return width
+
+
+@_quietly()
+def decode(
+    encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = False, largest: Largest | None = None
+) -> NDArray[np.uint8]:
+    """Return images as uint8 (N, C, side, side), C = 1 if grey, else 3.
+
+    They are upright as their EXIF orientation says. Transparency is dropped: the colours beneath it are kept. Of a
+    moving image it is the first frame.
+
+    Args:
+        encoded: The images.
+        grey: Whether to convert them to one channel.
+        side: Height and width of them all.
+        crop: Shrink or enlarge each until its shorter side fits, and cut off both ends of the longer one.
+        largest: The largest values of the set's images of more than 8 bits; those of each image where it is left out.
+
+    Raises:
+        DataError: An image is broken, or of another size where it is not to be cropped.
+    """
+    stack = np.empty((len(encoded), 1 if grey else 3, side, side), dtype=np.uint8)
+    for position, (data, where) in enumerate(encoded):
+        image = _open(data, where)
+        if not crop and image.size != (side, side):
+            found = "x".join(map(str, image.size))
+            raise DataError(f"the image is {found}, the first one {side}x{side}", where=where, hint=RESIZE)
+        try:
+            image = _converted(image, where, grey, largest)
+            pixels = np.asarray(_cropped(image, side) if crop else image)
+        except BROKEN as error:
+            raise _broken(where, error) from error
+        stack[position] = pixels if grey else pixels.transpose(2, 0, 1)
+    return stack
+
+
+def _converted(image: Image.Image, where: str, grey: bool, largest: Largest | None) -> Image.Image:
+    image.load()
+    turn = TURNS.get(_orientation(image))  # Of TIFF there is none any more: Pillow turned it.
+    if image.mode in DEEP:
+        image = to_8_bits(image, largest or Largest().with_image(image, where))
+    image = image.convert("L" if grey else "RGB")
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none; a note that cannot be read makes no image unreadable."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (*BROKEN, struct.error, TypeError, KeyError, IndexError):
+        return 1
+
+
+def _cropped(image: Image.Image, side: int) -> Image.Image:
+    width, height = image.size
+    shorter = min(width, height)
+    left, top = (width - shorter) / 2, (height - shorter) / 2
+    box = (left, top, left + shorter, top + shorter)
+    return image.resize((side, side), Image.Resampling.BILINEAR, box=box)
+
+
+def _open(data: bytes, where: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # It is refused below, in our words.
+            image = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"the image has more than {MOST_PIXELS:,} pixels", where=where, hint=SMALLER
+        ) from error
+    except BROKEN as error:
+        raise _broken(where, error) from error
+    if image.width * image.height > MOST_PIXELS:
+        what = f"the image has {image.width:,} x {image.height:,} pixels, more than {MOST_PIXELS:,}"
+        raise DataError(what, where=where, hint=SMALLER)
+    if image.mode not in GREY | COLOUR:
+        raise DataError(
+            f"images of mode {image.mode} are not supported", where=where, hint="store 8 bits a channel"
+        )
+    return image
+
+
+def _broken(where: str, error: Exception) -> DataError:
+    # Pillow names the stream, whose address tells nobody anything.
+    reason = str(error).partition(" <_io")[0]
+    return DataError(f"the image cannot be decoded: {reason}", where=where, hint="replace or remove it")

@@ -1,0 +1,121 @@
+"""Download of published files: once, the hash checked before anything reads them, with progress lines."""
+
+import hashlib
+import http.client
+import os
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdsearch.errors import DataError
+
+__all__ = ["PublishedFile", "fetched"]
+
+Say = Callable[[str], None]
+
+BLOCK = 2**20
+TIMEOUT_S = 60.0
+STEPS = 10
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A published file.
+
+    Args:
+        url: Where it lies.
+        sha256: Of its bytes, 64 hex digits.
+    """
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its name, here as there."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _to_stderr) -> Path:
+    """Return the file in a folder; if it is missing, download it.
+
+    A file that is there is taken as it is: the set's fingerprint says what it holds.
+
+    Args:
+        remote: The file.
+        folder: Created if needed.
+        download: Whether it may be downloaded.
+        say: Told where the file comes from, and every tenth of the way.
+
+    Raises:
+        DataError: It is missing and may not or cannot be downloaded, or is not what was published.
+    """
+    path = folder / remote.name
+    if path.is_file():
+        return path
+    if not download:
+        hint = f"download {remote.url} there, or leave out download: false"
+        raise DataError("no such file", where=str(path), hint=hint)
+    draft = folder / f".{remote.name}.{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = _download(remote, draft, folder, say)
+        if found == remote.sha256:
+            os.replace(draft, path)
+            return path
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # It is the answer, too.
+        hint = f"check the network and the disk, or put {remote.url} there yourself"
+        raise DataError(f"the download failed: {error}", where=str(path), hint=hint) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    what = f"{remote.url} is not the file that was published: its SHA-256 is {found}, not {remote.sha256}"
+    raise DataError(what, where=str(path), hint="try again later, or put the right file there yourself")
+
+
+def _download(remote: PublishedFile, draft: Path, folder: Path, say: Say) -> str:
+    """Write the file and return its hash."""
+    digest = hashlib.sha256()
+    with closing(urllib.request.urlopen(remote.url, timeout=TIMEOUT_S)) as answer, draft.open("xb") as stream:
+        size = int(answer.headers.get("Content-Length") or 0)
+        say(f"downloading {remote.url} ({_megabytes(size)}) to {folder}")
+        for block in _told(_blocks(answer, size), size, lambda line: say(f"{remote.name}: {line}")):
+            digest.update(block)
+            stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return digest.hexdigest()
+
+
+def _blocks(answer: Any, size: int) -> Iterator[bytes]:
+    done = 0
+    while block := answer.read(BLOCK):
+        done += len(block)
+        yield block
+    if done < size:
+        raise http.client.IncompleteRead(b"", size - done)
+
+
+def _told(blocks: Iterator[bytes], size: int, say: Say) -> Iterator[bytes]:
+    done, told = 0, 0
+    for block in blocks:
+        done += len(block)
+        if size and done * STEPS // size > told:
+            told = done * STEPS // size
+            say(f"{100 * done // size} % of {_megabytes(size)}")
+        yield block
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size else "unknown size"

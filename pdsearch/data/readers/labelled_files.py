@@ -1,0 +1,157 @@
+"""Image files in folders of classes, as a set: listed, hashed, and decoded when asked for."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pdsearch.data.readers.decode import is_turned
+from pdsearch.data.readers.encoded import files_read, pair, read_file
+from pdsearch.data.registry import RawData
+from pdsearch.errors import ConfigError, DataError
+
+__all__ = [
+    "SHOWN",
+    "SUFFIXES",
+    "LabelledFiles",
+    "as_set",
+    "folders_in",
+    "hash_of",
+    "image_size_of",
+    "images_in",
+    "is_image",
+    "left_out",
+    "names_in",
+]
+
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+LARGEST = 4096
+
+SHOWN = 3
+"""Files or folders that a message names."""
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Images as files, in order, each with the name of its class."""
+
+    files: tuple[Path, ...]
+    classes: tuple[str, ...]
+
+
+def names_in(folder: Path, hint: str) -> list[Path]:
+    """Return what lies in a folder, sorted, without what is hidden.
+
+    Raises:
+        DataError: There is no such folder.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"no readable folder: {error.strerror}", where=str(folder), hint=hint) from error
+
+
+def folders_in(folder: Path, hint: str) -> list[Path]:
+    """Return the folders in a folder, sorted.
+
+    Raises:
+        DataError: There are none.
+    """
+    found = [path for path in names_in(folder, hint) if path.is_dir()]
+    if not found:
+        raise DataError("the folder holds no folders of images", where=str(folder), hint=hint)
+    return found
+
+
+def is_image(path: Path) -> bool:
+    """Say whether a file is named as images are."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def images_in(folder: Path, hint: str) -> list[Path]:
+    """Return the images in a folder, by their suffixes, sorted.
+
+    Raises:
+        DataError: There are none.
+    """
+    found = [path for path in names_in(folder, hint) if is_image(path)]
+    if not found:
+        raise DataError(f"no image ({', '.join(sorted(SUFFIXES))})", where=str(folder), hint=hint)
+    return found
+
+
+def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
+    """Say which files and folders among the images are not read."""
+    if paths:
+        shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:SHOWN])
+        more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+        yield f"left out, for they are no images: {shown}{more}"
+
+
+def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] = ()) -> str:
+    """Return the SHA-256 of all files with their names, classes and parts, and of whether one is stored turned.
+
+    Args:
+        root: What the files' names are relative to.
+        parts: The files.
+        empty: Classes without an image.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    content, turned = hashlib.sha256(), False
+    for part in parts:
+        content.update(f"|{len(part.files)}".encode())
+        for path, name in zip(part.files, part.classes, strict=True):
+            content.update(f"|{path.relative_to(root).as_posix()}|{name}|".encode())
+            data = read_file(path)
+            content.update(hashlib.sha256(data).digest())
+            turned = turned or is_turned(data)
+    content.update("".join(f"|empty {name}" for name in empty).encode())
+    if turned:
+        content.update(b"|upright")  # They were once decoded as they are stored, under the hash without it.
+    return content.hexdigest()
+
+
+def as_set(
+    train: LabelledFiles,
+    test: LabelledFiles,
+    classes: Sequence[str],
+    side: int | None,
+    notes: Iterable[str] = (),
+) -> RawData:
+    """Return the set, its images decoded when asked for.
+
+    Args:
+        train: The training images.
+        test: The test images; there may be none.
+        classes: The names of all classes.
+        side: See `pdsearch.data.readers.encoded.pair`.
+        notes: What a person should know.
+
+    Raises:
+        DataError: An image is none, or the sizes of two differ where none is given.
+    """
+    numbers = {name: number for number, name in enumerate(classes)}
+    images = [(files_read(part.files), len(part.files)) for part in (train, test)]
+    ours, theirs = pair(images[0], images[1], side=side)
+    labels = [np.array([numbers[name] for name in part.classes], dtype=np.int64) for part in (train, test)]
+    return RawData(ours, labels[0], theirs, labels[1], tuple(classes), (*notes, *ours.notes))
+
+
+def image_size_of(value: object) -> int | None:
+    """Return the option `image_size`: pixels, or None.
+
+    Raises:
+        ConfigError: It is no such number.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+        hint = f"write a number of pixels from 1 to {LARGEST}"
+        raise ConfigError(f"image_size is {value!r}", where="data.options.image_size", hint=hint)
+    return value

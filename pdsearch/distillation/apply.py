@@ -1,0 +1,68 @@
+"""A registered loss applied to a batch: its adapter first, if it has one, then the function."""
+
+from typing import Any
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import DistillationLoss, FeatureShapes
+from pdsearch.errors import TrialError
+
+__all__ = ["make_adapter", "teach"]
+
+
+def make_adapter(
+    entry: DistillationLoss,
+    student: FeatureShapes,
+    teacher: FeatureShapes,
+    *,
+    images: int,
+    generator: Generator,
+    params: Any,
+) -> nn.Module | None:
+    """Return the module a loss trains beside the student, or None.
+
+    Args:
+        entry: A registered loss.
+        student: Shapes of one image's features in the student, by name.
+        teacher: The same of the teacher.
+        images: Number of training images.
+        generator: The only source of the module's initial values.
+        params: An instance of the loss's parameter dataclass.
+    """
+    return None if entry.adapter is None else entry.adapter(student, teacher, images, generator, params)
+
+
+def teach(
+    entry: DistillationLoss,
+    student: Outputs,
+    teacher: Outputs | None,
+    targets: Tensor,
+    *,
+    params: Any,
+    adapter: nn.Module | None = None,
+    index: Tensor | None = None,
+) -> Tensor:
+    """Return the loss of one batch, a scalar to differentiate.
+
+    Args:
+        entry: A registered loss.
+        student: Outputs of the network being trained.
+        teacher: Outputs of the frozen teacher; None where the loss needs none.
+        targets: Class indices, int64 (B,), or probabilities, float (B, classes).
+        params: An instance of the loss's parameter dataclass.
+        adapter: From `make_adapter`.
+        index: Numbers of the images in the training set, int64 (B,); needed with an adapter.
+
+    Raises:
+        TrialError: The teacher's outputs, the adapter or the index are missing.
+    """
+    if teacher is None:
+        if entry.needs_teacher:
+            raise TrialError(f"{entry.name} needs a teacher")
+        teacher = student
+    if entry.adapter is not None:
+        if adapter is None or index is None:
+            raise TrialError(f"{entry.name} needs its adapter and the images' numbers")
+        student, teacher = adapter(student, teacher, index)
+    return entry.loss(student, teacher, targets, params)

@@ -1,0 +1,104 @@
+"""The space file that runs one trial again: every field of its specification is fixed."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from pdsearch.specs import AtInit, NoRecovery, Params, PruneSpec, Recipe, TrialSpec
+
+__all__ = ["pinned_space", "to_yaml"]
+
+_PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ -]*")
+
+
+def pinned_space(
+    spec: TrialSpec,
+    *,
+    study: str,
+    storage: str = "runs/",
+    resources: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return the sections of a space file that describes one trial: `resolve({})` gives its specification.
+
+    Only the hashes of data, checkpoint and code are not in it: they are taken from the files found, as in every study.
+
+    Args:
+        spec: The trial.
+        study: Name of the study that runs it again.
+        storage: Where that study goes.
+        resources: What the trial uses, e.g. {"cpu": 4, "gpu": 1}; the defaults where None.
+    """
+    document: dict[str, Any] = {
+        "study": study,
+        "data": _section(spec.data, drop=("fingerprint",)),
+        "teacher": _section(spec.teacher, drop=("recipe", "fingerprint", "code")),
+        "student": _section(spec.student, drop=("code",)),
+        "train": _recipes(spec),
+        "prune": {"method": "none"} if spec.prune is None else _prune(spec.prune),
+        "distill": {
+            **_section(spec.distill, drop=("recipe", "params", "code", "replicas")),
+            **_plain_pairs(spec.distill.params),
+        },
+        "search": {"trials": 1},
+        "confirm": "off",
+    }
+    if resources:
+        document["resources"] = dict(resources)
+    return {**document, "precision": spec.precision, "storage": storage}
+
+
+def _recipes(spec: TrialSpec) -> dict[str, Any]:
+    recipes = {"distill": _recipe(spec.distill.recipe)}
+    if spec.teacher.checkpoint is None:
+        recipes = {"teacher": _recipe(spec.teacher.recipe), **recipes}
+    # At "init" the teacher's recipe follows, without recovery none: neither reads a recipe of its own.
+    if spec.prune is not None and not isinstance(spec.prune.after_round, AtInit | NoRecovery):
+        recipes["recover"] = _recipe(spec.prune.recipe)
+    return recipes
+
+
+def _prune(prune: PruneSpec) -> dict[str, Any]:
+    return _section(prune, drop=("recipe", "code"))
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return _section(recipe)
+
+
+def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    for item in dataclasses.fields(spec):
+        value = getattr(spec, item.name)
+        if item.name in drop or value is None:
+            continue
+        named = item.name in ("options", "params")
+        section[item.name] = _plain_pairs(value) if named else _plain(value)
+    return {name: value for name, value in section.items() if value != {}}
+
+
+def _plain_pairs(params: Params) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in params}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts so that a reader of YAML 1.2 cannot take one for a number."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if _PLAIN_WORD.fullmatch(value) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """Return sections as the text of a space file, their order kept."""
+    return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100)

@@ -1,0 +1,45 @@
+"""Where results lie: a folder, or a prefix in an object storage such as S3. Bytes only."""
+
+from pdsearch.io.checking import check
+from pdsearch.io.files import (
+    UnfitFileError,
+    exists,
+    names,
+    read,
+    read_all,
+    remove,
+    remove_tree,
+    rename,
+    replace,
+    subfolders,
+)
+from pdsearch.io.nodes import beside, cache_folder
+from pdsearch.io.place import Place, Remote, place, resolved
+from pdsearch.io.refusals import StorageAwayError, StorageDeniedError
+from pdsearch.io.url import flaw, is_url
+from pdsearch.io.waiting import telling
+
+__all__ = [
+    "Place",
+    "Remote",
+    "StorageAwayError",
+    "StorageDeniedError",
+    "UnfitFileError",
+    "beside",
+    "cache_folder",
+    "check",
+    "exists",
+    "flaw",
+    "is_url",
+    "names",
+    "place",
+    "read",
+    "read_all",
+    "remove",
+    "remove_tree",
+    "rename",
+    "replace",
+    "resolved",
+    "subfolders",
+    "telling",
+]

@@ -1,0 +1,242 @@
+"""Objects of an object storage, read and written through pyarrow.fs, with retries of our own.
+
+A process builds its own file system from the URL: pyarrow's loses its retries when pickled, and its threads do not
+survive a fork.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pdsearch.io.connecting import connect
+from pdsearch.io.place import Remote
+from pdsearch.io.refusals import judged
+from pdsearch.io.waiting import waiting
+
+__all__ = ["PATIENCE_S", "Listed", "Objects", "objects_at"]
+
+T = TypeVar("T")
+
+PATIENCE_S = 60.0
+"""Seconds for which a storage that does not answer is asked again."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
+
+_CHUNK = 8 * 2**20
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object, or a common prefix of some.
+
+    Args:
+        path: Its name below the bucket, as of `Remote`.
+        size: Bytes; None for a prefix.
+        modified: Seconds since 1970 by the storage's clock; 0 where it does not say.
+    """
+
+    path: str
+    size: int | None
+    modified: float
+
+
+class Objects:
+    """The objects of a bucket; every call is tried again while the storage does not answer.
+
+    Args:
+        bucket: Scheme and bucket.
+        query: Options of the file system.
+        patience_s: Seconds for which a call is tried again; 0 tries once.
+
+    Raises:
+        ConfigError: An option is not known.
+        StorageError: There is no such bucket, or no permission; said at once.
+        StorageAwayError: The storage has not answered for a minute.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        query: str,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
+        self._root = Remote(bucket, "", query)
+        self._patience = PATIENCE_S if patience_s is None else patience_s
+        self._made: tuple[Any, str] | None = None
+
+    def get(self, path: str) -> bytes | None:
+        """Return an object's bytes, or None if there is none."""
+
+        def call(files: Any, base: str) -> bytes | None:
+            try:
+                with files.open_input_stream(f"{base}/{path}") as stream:
+                    return bytes(stream.read())
+            except FileNotFoundError:
+                return None
+
+        return self._try(path, call)
+
+    def size(self, path: str) -> int | None:
+        """Return an object's bytes, counted; None if there is none."""
+
+        def call(files: Any, base: str) -> int | None:
+            info = files.get_file_info(f"{base}/{path}")
+            return int(info.size) if info.is_file else None
+
+        return self._try(path, call)
+
+    def checksum(self, path: str) -> str | None:
+        """Return the SHA-256 of an object in hex, read piece by piece; None if there is none."""
+
+        def call(files: Any, base: str) -> str | None:
+            try:
+                stream = files.open_input_stream(f"{base}/{path}")
+            except FileNotFoundError:
+                return None
+            found = hashlib.sha256()
+            with stream:
+                while chunk := stream.read(_CHUNK):
+                    found.update(chunk)
+            return found.hexdigest()
+
+        return self._try(path, call)
+
+    def get_all(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield many objects' names and bytes, asked for at the same time, in their order."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from pool.map(lambda path: (path, self.get(path)), paths)
+
+    def put(self, path: str, content: bytes) -> None:
+        """Store an object; whatever stood there is replaced as a whole."""
+
+        def call(files: Any, base: str) -> None:
+            with files.open_output_stream(f"{base}/{path}") as stream:
+                stream.write(content)
+
+        self._try(path, call)
+
+    def upload(self, path: str, file: Path) -> None:
+        """Store a file as an object."""
+
+        def call(files: Any, base: str) -> None:
+            with file.open("rb") as source, files.open_output_stream(f"{base}/{path}") as stream:
+                while chunk := source.read(_CHUNK):
+                    stream.write(chunk)
+
+        self._try(path, call)
+
+    def download(self, path: str, file: Path) -> bool:
+        """Write an object to a file; False if there is none."""
+
+        def call(files: Any, base: str) -> bool:
+            try:
+                stream = files.open_input_stream(f"{base}/{path}")
+            except FileNotFoundError:
+                return False
+            with stream, file.open("wb") as target:
+                while chunk := stream.read(_CHUNK):
+                    target.write(chunk)
+            return True
+
+        return self._try(path, call)
+
+    def below(self, path: str, *, deep: bool = False) -> list[Listed]:
+        """Return what lies below a prefix, by name; with `deep` all objects, else its next names only."""
+
+        def call(files: Any, base: str) -> list[Listed]:
+            from pyarrow.fs import FileSelector, FileType
+
+            selector = FileSelector(_joined(base, path), allow_not_found=True, recursive=deep)
+            infos = files.get_file_info(selector)
+            found = [_found(info, base, FileType.File) for info in infos]
+            return sorted((f for f in found if not deep or f.size is not None), key=lambda item: item.path)
+
+        return self._try(path, call)
+
+    def delete(self, path: str) -> bool:
+        """Remove an object; False if there was none."""
+
+        def call(files: Any, base: str) -> bool:
+            try:
+                files.delete_file(f"{base}/{path}")
+            except FileNotFoundError:
+                return False
+            return True
+
+        return self._try(path, call)
+
+    def delete_below(self, path: str) -> bool:
+        """Remove everything below a prefix; False if there was nothing."""
+
+        def call(files: Any, base: str) -> bool:
+            try:
+                files.delete_dir(f"{base}/{path}")
+            except FileNotFoundError:
+                return False
+            return True
+
+        return self._try(path, call)
+
+    def copy(self, path: str, to: str) -> None:
+        """Copy an object within the storage."""
+
+        def call(files: Any, base: str) -> None:
+            files.copy_file(f"{base}/{path}", f"{base}/{to}")
+
+        self._try(path, call)
+
+    def hasty(self) -> "Objects":
+        """Return the same objects without patience, for what may be left undone."""
+        other = Objects(self._root.bucket, self._root.query, patience_s=0)
+        other._made = self._made
+        return other
+
+    def _try(self, path: str, call: Callable[[Any, str], T]) -> T:
+        began, pause = time.monotonic(), _FIRST_PAUSE_S
+        while True:
+            try:
+                answer = call(*self._built())
+            except (OSError, ValueError) as error:
+                refusal = judged(error, str(self._root / path))
+                if not refusal.lasting:
+                    waiting.refused(began, self._root.bucket)
+                if refusal.lasting or time.monotonic() + pause - began > self._patience:
+                    raise refusal.error from None  # What pyarrow says may hold more than may be shown.
+            else:
+                waiting.answered()
+                return answer
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _built(self) -> tuple[Any, str]:
+        if self._made is None:
+            self._made = connect(self._root)
+        return self._made
+
+
+def objects_at(place: Remote) -> Objects:
+    """Return this process's connection to the bucket of a place."""
+    return _connection(place.bucket, place.query, os.getpid())
+
+
+@cache
+def _connection(bucket: str, query: str, pid: int) -> Objects:  # noqa: ARG001 - a forked child gets its own
+    return Objects(bucket, query)
+
+
+def _joined(base: str, path: str) -> str:
+    return f"{base}/{path}" if path else base
+
+
+def _found(info: Any, base: str, file: Any) -> Listed:
+    modified = info.mtime.timestamp() if info.mtime is not None else 0.0
+    path = info.path.removeprefix(base).strip("/")
+    return Listed(path, info.size if info.type == file else None, modified)

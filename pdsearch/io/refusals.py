@@ -1,0 +1,82 @@
+"""Refusals of a storage, told apart: try again, or tell a person which bucket, right or endpoint."""
+
+import errno
+import re
+from dataclasses import dataclass
+
+from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
+
+__all__ = ["Refusal", "StorageAwayError", "StorageDeniedError", "judged"]
+
+
+class StorageAwayError(StorageError):
+    """The storage did not answer, and has been waited for."""
+
+
+class StorageDeniedError(StorageError):
+    """The storage does not let us, and waiting would not change that."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What was meant.
+
+    Args:
+        error: For a person.
+        lasting: Trying again will not change it.
+    """
+
+    error: PdsearchError
+    lasting: bool
+
+
+_NO_BUCKET = re.compile(
+    r"NO_SUCH_BUCKET|Bucket '[^']*' not found|bucket does not exist|ContainerNotFound", re.IGNORECASE
+)
+_NO_RIGHT = re.compile(
+    r"ACCESS_DENIED|HTTP status 40[13]|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_CLIENT_TOKEN_ID"
+    r"|UNRECOGNIZED_CLIENT|MISSING_AUTHENTICATION_TOKEN|EXPIRED_TOKEN|anonymous|Unauthenticated|PermissionDenied",
+    re.IGNORECASE,
+)
+_NO_ENDPOINT = re.compile(
+    r"NETWORK_CONNECTION|curlCode|resolve host|Connection refused|timed? ?out", re.IGNORECASE
+)
+
+
+def judged(error: Exception, where: str) -> Refusal:
+    """Say what a file system's error means.
+
+    Args:
+        error: From pyarrow.fs: an OSError, or a ValueError for options it does not know.
+        where: The URL.
+    """
+    said = " ".join(str(error).split())  # Errors of ours show no secrets.
+    if isinstance(error, ValueError):
+        known = ConfigError(
+            f"not understood: {said}", where=where, hint="see docs/storage.md for the options"
+        )
+        return Refusal(known, lasting=True)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = StorageFullError(
+            "no space is left on this machine",
+            where=error.filename or where,
+            hint="free some space, then run the same command again",
+        )
+        return Refusal(full, lasting=True)
+    if _NO_BUCKET.search(said):
+        named = StorageDeniedError(
+            "there is no such bucket", where=where, hint="create the bucket, or mend its name in storage:"
+        )
+        return Refusal(named, lasting=True)
+    if _NO_RIGHT.search(said):
+        denied = StorageDeniedError(
+            f"no permission: {said}",
+            where=where,
+            hint="check the credentials (AWS_ACCESS_KEY_ID, profile, role) and the bucket's policy",
+        )
+        return Refusal(denied, lasting=True)
+    look = "check endpoint_override and the network" if _NO_ENDPOINT.search(said) else "mend the storage"
+    hint = f"{look}, then run the same command again"
+    return Refusal(
+        StorageAwayError(f"the storage does not answer: {said}", where=where, hint=hint), lasting=False
+    )

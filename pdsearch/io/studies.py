@@ -1,0 +1,130 @@
+"""Studies of a storage: folders that hold a study.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pdsearch.codec import DecodeError, decode
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
+from pdsearch.io.record_files import MOST_BYTES, parse_record
+from pdsearch.trial_record import NewerFormatError, check_format
+
+__all__ = ["begun", "description", "studies"]
+
+_FILE = "study.json"
+_MOST = 8
+
+
+@dataclass(frozen=True)
+class _Objective:
+    extensible: ClassVar[bool] = True
+    metric: str
+    goal: Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    extensible: ClassVar[bool] = True
+    choices: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.choices is None and (self.low is None or self.high is None):
+            raise DecodeError("has neither choices nor a range")
+
+
+@dataclass(frozen=True)
+class _Space:
+    extensible: ClassVar[bool] = True
+    objectives: tuple[_Objective, ...] = ()
+    space: Mapping[str, _Parameter] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Data:
+    extensible: ClassVar[bool] = True
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What whoever reads study.json relies on; docs/records.md has all of it."""
+
+    extensible: ClassVar[bool] = True
+    study: str
+    space: _Space
+    precision: str = ""
+    data: _Data = _Data("")
+    checkpoints: tuple[str, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+    code_folders: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    created_at: str = ""
+
+
+def studies(root: Place) -> list[Place]:
+    """Return the folders of a storage's studies."""
+    return [root / name for name in subfolders(root) if exists(root / name / _FILE)]
+
+
+def description(folder: Place) -> dict[str, Any]:
+    """Return what study.json of a folder holds.
+
+    Raises:
+        ConfigError: The folder is no study's; the hint names those nearby.
+        StorageError: It cannot be read, or is torn.
+    """
+    if isinstance(folder, Path) and folder.exists() and not folder.is_dir():
+        raise ConfigError("is a file, and a study is a folder", where=str(folder), hint=_nearby(folder))
+    about = begun(folder)
+    if about is None:
+        raise ConfigError("there is no study here", where=str(folder), hint=_nearby(folder))
+    return about
+
+
+def begun(folder: Place) -> dict[str, Any] | None:
+    """Return what study.json of a folder holds; None where no study was begun.
+
+    Raises:
+        StorageError: It cannot be read, or is torn.
+    """
+    try:
+        content = read(folder / _FILE, MOST_BYTES)
+        if content is None:
+            return None
+        about = parse_record(content)
+        check_format(about)
+        decode(_Description, about)
+    except NewerFormatError as error:
+        hint = "use that version, or a newer one"
+        raise StorageError(str(error), where=str(folder / _FILE), hint=hint) from None
+    except UnfitFileError as error:
+        raise _torn(folder, error.what) from None
+    except ValueError as error:
+        raise _torn(folder, str(error)) from None
+    return about
+
+
+def _torn(folder: Place, what: str) -> StorageError:
+    # Who runs the same space without it writes it anew, beside the records of what finished.
+    hint = (
+        "copy it from where it is whole; or remove the file and run the study again, its space file unchanged:"
+        " it is written anew, and what finished counts"
+    )
+    return StorageError(what, where=str(folder / _FILE), hint=hint)
+
+
+def _nearby(folder: Place) -> str:
+    """Say which studies lie in a folder that is none, beside it, or in the storage that a space has by default."""
+    for root in (folder, folder.parent, folder.parent / "runs"):
+        found = {place.name: str(place) for place in studies(root)}
+        if found:
+            near = get_close_matches(folder.name.removesuffix(".yaml"), found, n=1)
+            more = ", ..." if len(found) > _MOST else ""
+            known = f"there are: {', '.join(list(found.values())[:_MOST])}{more}"
+            return f"did you mean {found[near[0]]}? {known}" if near else known
+    return "name the folder of a study: <storage>/<study>"

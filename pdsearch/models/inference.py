@@ -1,0 +1,33 @@
+"""Folding of batch normalisation into convolutions, for networks that are only asked."""
+
+from copy import deepcopy
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+__all__ = ["folded"]
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """Return a copy, in evaluation mode, whose convolutions do what the batch normalisation after them did.
+
+    In float32 its outputs and features agree with the network's to about 1e-4 of their size. Pairs are folded where
+    their order is certain: neighbours in an `nn.Sequential`. What stands otherwise is left as it is.
+
+    Args:
+        model: Any network; left as it is.
+    """
+    copy = deepcopy(model).eval()
+    runs = [module for module in copy.modules() if type(module) is nn.Sequential]
+    with torch.no_grad():
+        for run in runs:
+            _fold_neighbours(run)
+    return copy
+
+
+def _fold_neighbours(run: nn.Sequential) -> None:
+    for number, (first, second) in enumerate(pairwise(list(run))):
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d) and second.track_running_stats:
+            run[number], run[number + 1] = fuse_conv_bn_eval(first, second), nn.Identity()

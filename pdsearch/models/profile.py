@@ -1,0 +1,81 @@
+"""Size and speed of a network: weights, operations and milliseconds for one image."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from pdsearch.eager import leave_alone
+
+__all__ = ["count_flops", "count_params", "has_depthwise", "latency"]
+
+
+def count_params(model: nn.Module) -> int:
+    """Return the number of weights: all parameters, zeros and biases included; no buffers."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def has_depthwise(model: nn.Module) -> bool:
+    """Say whether a network has convolutions that see one channel each."""
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
+
+
+def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
+    """Return the floating-point operations of one image's forward pass.
+
+    A multiply-add counts as two, so this is twice the "MACs" of other tools; only convolutions and matrix
+    products count. Zeros left by unstructured pruning count like any weight.
+
+    Args:
+        model: Any network; left as it was.
+        input_shape: (C, H, W) of an image.
+    """
+    from torch.utils import flop_counter  # Loads Triton, which a driver never needs.
+
+    mode = getattr(flop_counter, "_FlopCounterMode", None)  # What the public counter is made of.
+    if mode is not None:
+        leave_alone(mode.__torch_dispatch__)
+    counter = flop_counter.FlopCounterMode(display=False)
+    with _measured(model), counter:
+        model(_image(model, input_shape))
+    return int(counter.get_total_flops())
+
+
+def latency(model: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 50) -> float:
+    """Return the median time of a forward pass of one image on the model's device, in milliseconds.
+
+    Args:
+        model: Any network; left as it was.
+        input_shape: (C, H, W) of an image.
+        runs: Timed passes, after a fifth as many to warm up.
+    """
+    image = _image(model, input_shape)
+    times = []
+    with _measured(model):
+        for _ in range(runs + max(1, runs // 5)):
+            start = time.perf_counter()
+            model(image)
+            if image.is_cuda:
+                torch.cuda.synchronize(image.device)
+            times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[-runs:])
+
+
+def _image(model: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
+    return torch.zeros(1, *shape, device=next(model.parameters()).device)
+
+
+@contextmanager
+def _measured(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training

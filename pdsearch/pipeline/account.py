@@ -1,0 +1,95 @@
+"""What a job used and trained, its earlier attempts included: on a GPU that was full, on a worker that was lost."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pdsearch.io import Place, read, replace
+from pdsearch.protocol import Use
+
+__all__ = ["Account"]
+
+FILE = "account.json"
+
+
+class Account:
+    """The account of one job, whatever number of attempts it takes.
+
+    Each artifact is noted as it was first met: what one attempt made is not reused by the next one. Epochs count once:
+    those of an artifact that was not finished are trained, or told again from its checkpoint, by the next attempt. The
+    account lies beside the checkpoint of the job's own artifact: any worker finds it there, and the driver removes it.
+    """
+
+    def __init__(self) -> None:
+        self.uses: list[Use] = []
+        self.epochs: dict[str, int] = {}
+        self._settled: Counter[str] = Counter()
+        self._spent: dict[tuple[str, str], Counter[str]] = {}
+        self._noted: Counter[tuple[str, str]] = Counter()
+        self._job: str | None = None
+        self._folder: Place | None = None
+
+    def begin(self, job: str | None = None, folder: Place | None = None) -> None:
+        """Start a job's account, or go on with that of an attempt that was cut off.
+
+        Args:
+            job: Key of the artifact that the job is for; None makes no difference between its attempts.
+            folder: Of its progress; None keeps nothing.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        if job is None or job != self._job:
+            stored = None if folder is None else read(folder / FILE)
+            self.uses, self._settled = _parsed(stored)
+        self._job, self._folder = job, folder
+        self.again()
+
+    def again(self) -> None:
+        """Start the next attempt."""
+        self.uses, self.epochs, self._spent = list(self.uses), dict(self._settled), {}
+        self._noted = Counter((use.stage, use.key) for use in self.uses)
+
+    def end(self) -> None:
+        """Let whoever begins next be another job, of the same key too: this one has its outcome."""
+        self._job = None
+
+    def trained(self, stage: str) -> None:
+        """Count one epoch trained."""
+        self.epochs[stage] = self.epochs.get(stage, 0) + 1
+
+    @contextmanager
+    def making(self, stage: str, key: str) -> Iterator[None]:
+        """Run a block that makes an artifact; its epochs stay counted once it was used."""
+        before, settled = Counter(self.epochs), self._settled.copy()
+        yield
+        self._spent[stage, key] = (Counter(self.epochs) - before) - (self._settled - settled)
+
+    def used(self, use: Use) -> None:
+        """Note an artifact that is there now.
+
+        Raises:
+            StorageError: The account cannot be written.
+        """
+        name = use.stage, use.key
+        if self._noted[name]:
+            self._noted[name] -= 1
+            return
+        self.uses.append(use)
+        self._settled += self._spent.pop(name, Counter())
+        if not use.hit and self._folder is not None and use.key != self._job:  # The job ends with its own.
+            content = {"uses": [dataclasses.astuple(found) for found in self.uses], "epochs": self._settled}
+            replace(self._folder / FILE, json.dumps(content).encode(), hasty=True)
+
+
+def _parsed(content: bytes | None) -> tuple[list[Use], Counter[str]]:
+    """Return what a file says; nothing where it is none of ours: only a count depends on it."""
+    try:
+        found: Any = json.loads(content or b"{}")
+        epochs = Counter({str(stage): int(count) for stage, count in found.get("epochs", {}).items()})
+        return [Use(*use) for use in found.get("uses", [])], epochs
+    except (ValueError, AttributeError, TypeError):
+        return [], Counter()

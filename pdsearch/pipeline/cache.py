@@ -1,0 +1,96 @@
+"""A stage's artifact: found if anyone ever made it, else made here and published."""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pdsearch.artifacts import Entry, building
+from pdsearch.io import remove_tree
+from pdsearch.pipeline.context import Site
+from pdsearch.protocol import Progress, Use
+from pdsearch.specs import Json
+
+__all__ = ["Made", "drain", "obtain", "tensors"]
+
+E = TypeVar("E")
+T = TypeVar("T")
+
+_TENSORS = "tensors.safetensors"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage made: tensors, and what is known of them.
+
+    Args:
+        tensors: By name; or, where they are too many to hold, what writes them to a safetensors file.
+        meta: What the manifest says of them.
+    """
+
+    tensors: Mapping[str, Tensor] | Callable[[Path], None]
+    meta: dict[str, Json]
+
+
+def obtain(
+    site: Site, stage: str, key: str, make: Callable[[], Generator[E, None, Made]]
+) -> Generator[E | Progress, None, Entry]:
+    """Return the artifact of a key, making it if nobody has; while another worker makes it, say so and wait.
+
+    Args:
+        site: Where the stage runs.
+        stage: Name of the stage.
+        key: Key of the artifact.
+        make: Called when nobody has made it; its epochs are passed on.
+    """
+    began = time.monotonic()
+    with building(site.store, stage, key) as turn:
+        for waited in turn.wait():
+            yield Progress(stage, note=f"another worker makes it ({waited:.0f} s)")
+        if turn.entry is None:
+            with site.account.making(stage, key):
+                made = yield from make()
+            meta: dict[str, Json] = {**made.meta, "seconds": round(time.monotonic() - began, 3)}
+            turn.publish(lambda folder: _write(folder, made.tensors), meta)
+            remove_tree(site.progress / key)  # Its checkpoint is of no use any more.
+        entry, hit = turn.entry, turn.hit
+    assert entry is not None
+    site.account.used(Use(stage, key, hit, _seconds(entry)))
+    return entry
+
+
+def drain(stage: Generator[Progress, None, T]) -> T:
+    """Run a stage to its end, its progress unseen: for small stages inside a training step."""
+    while True:
+        try:
+            next(stage)
+        except StopIteration as end:
+            return cast("T", end.value)
+
+
+def tensors(entry: Entry) -> dict[str, Tensor]:
+    """Return an artifact's tensors, memory-mapped: the processes of a node share one copy."""
+    return load_file(entry.path(_TENSORS))
+
+
+def _write(folder: Path, made: Mapping[str, Tensor] | Callable[[Path], None]) -> None:
+    if callable(made):
+        made(folder / _TENSORS)
+    else:
+        save_file({name: _plain(tensor) for name, tensor in made.items()}, folder / _TENSORS)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    # A copy of its own memory in the default layout: the file's bytes depend on the values alone.
+    return tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+
+
+def _seconds(entry: Entry) -> float:
+    """Return what making it took."""
+    seconds = entry.meta.get("seconds", 0.0)
+    return float(seconds) if isinstance(seconds, int | float) else 0.0

@@ -1,0 +1,117 @@
+"""What a worker keeps between trials: a store, a device, and a bounded memory of data and networks."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import torch
+
+from pdsearch.artifacts import ArtifactStore
+from pdsearch.io import Place
+from pdsearch.pipeline.account import Account
+from pdsearch.pipeline.logits_limit import Shelf
+from pdsearch.protocol import Use
+from pdsearch.training import Engine
+
+__all__ = ["Kept", "Site"]
+
+T = TypeVar("T")
+
+
+class Kept:
+    """What was loaded or computed lately, by name; the oldest goes when the total size passes the limit.
+
+    Args:
+        limit_bytes: Bytes in all; a single larger thing is still kept until the next one comes.
+    """
+
+    def __init__(self, limit_bytes: int = 2 * 2**30) -> None:
+        self._limit, self._total = limit_bytes, 0
+        self._items: OrderedDict[tuple[str, ...], tuple[object, int]] = OrderedDict()
+
+    def get(self, name: tuple[str, ...], make: Callable[[], tuple[T, int]]) -> T:
+        """Return the thing of a name; `make` returns it with its size in bytes where it is not at hand."""
+        if name not in self._items:
+            self._items[name] = made = make()
+            self._total += made[1]
+            while self._total > self._limit and len(self._items) > 1:
+                _, (_, size) = self._items.popitem(last=False)
+                self._total -= size
+        self._items.move_to_end(name)
+        return cast("T", self._items[name][0])
+
+
+@dataclass
+class Site:
+    """A worker's place. Nothing in it affects a result; what does is in the specs.
+
+    Args:
+        store: Of artifacts, shared by all workers.
+        progress: Folder of checkpoints of what is running, by key; seen by every node.
+        device: "cpu", "cuda", "cuda:1", ...
+        outputs_limit_bytes: Teacher outputs are stored up to this size, those of all studies in the store together;
+            beyond it the teacher runs live.
+        checkpoint_s: Seconds between two checkpoints, at least.
+        logs: Folder of the logs of trials that failed; None keeps none.
+        patience_s: Seconds without a sign of life after which a trial counts as hung; None waits for ever.
+        graphs: Whether a GPU's steps may be captured, which takes memory.
+        parts: In how many parts a batch is computed, where the GPU's memory is too small for it.
+        account: What the current trial used and trained.
+    """
+
+    store: ArtifactStore
+    progress: Place
+    device: str = "cpu"
+    outputs_limit_bytes: int = 20 * 2**30
+    checkpoint_s: float = 10.0
+    logs: Place | None = None
+    patience_s: float | None = None
+    graphs: bool = True
+    parts: int = 1
+    kept: Kept = field(default_factory=Kept)
+    account: Account = field(default_factory=Account)
+    _shelf: Shelf | None = None
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where teacher outputs are stored, as far as there is room."""
+        if self._shelf is None:
+            self._shelf = Shelf(self.store, self.outputs_limit_bytes)
+        return self._shelf
+
+    @property
+    def uses(self) -> list[Use]:
+        """Artifacts the current trial used, in order."""
+        return self.account.uses
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """Epochs the current trial trained, by stage."""
+        return self.account.epochs
+
+    def begin(self, job: str | None = None) -> None:
+        """Start a trial: forget what the last one used, keep what it loaded.
+
+        Args:
+            job: Its key, under which an attempt of it that was cut off is found again.
+        """
+        self.account.begin(job, self.progress / job if job else None)
+
+    def engine(self, precision: str) -> Engine:
+        """Return the engine for a precision on this device."""
+        return Engine(device=self.device, precision=precision, parts=self.parts, graphs=self.graphs)
+
+    def log(self, name: str) -> Place | None:
+        """Return the log file of a trial, if logs are kept."""
+        return self.logs / f"{name}.log" if self.logs else None
+
+    def release(self) -> None:
+        """Give back the memory of what was kept."""
+        self.kept = Kept()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def trained(self, stage: str) -> None:
+        """Count one epoch trained for the current trial."""
+        self.account.trained(stage)

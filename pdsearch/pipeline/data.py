@@ -1,0 +1,61 @@
+"""The images, decoded and split once: an artifact that every worker maps into memory."""
+
+from collections.abc import Callable, Generator
+
+from pdsearch.data import Dataset, Views, from_tensors, store, to_meta
+from pdsearch.data.registry import sources
+from pdsearch.pipeline.cache import Made, obtain, tensors
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.keys import data_key
+from pdsearch.protocol import Progress
+from pdsearch.specs import DataSpec
+
+__all__ = ["dataset", "views"]
+
+
+Tell = Callable[[int, int], None]
+"""tell(images decoded, images in all)."""
+
+
+def dataset(spec: DataSpec, site: Site, tell: Tell | None = None) -> Generator[Progress, None, Dataset]:
+    """Return the split images of a spec.
+
+    Args:
+        spec: Which images.
+        site: Where the stage runs.
+        tell: Told now and then how far the decoding is, where nobody has done it.
+
+    Raises:
+        DataError: The set is missing or broken, or an image cannot be decoded.
+    """
+    key = data_key(spec)
+    entry = yield from obtain(site, "data", key, lambda: _decode(spec, tell or _silently))
+
+    def load() -> tuple[Dataset, int]:
+        # Mapped from the file, not held: however large, it takes no memory that others need.
+        return from_tensors(tensors(entry), entry.meta), 0
+
+    return site.kept.get(("data", key), load)
+
+
+def views(data: Dataset, *, augment: str, stream: int, site: Site) -> Views:
+    """Return the training views of a stream."""
+    return Views(
+        data.train,
+        mean=data.mean,
+        std=data.std,
+        augment=augment,
+        stream=stream,
+        device=site.device,
+        classes=data.num_classes,
+    )
+
+
+def _silently(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _decode(spec: DataSpec, tell: Tell) -> Generator[Progress, None, Made]:
+    yield Progress("data", note=f"reading {spec.source}")
+    raw = sources.get(spec.source).read(spec)
+    return Made(lambda file: store(raw, spec, file, tell), to_meta(raw.classes, raw.notes))

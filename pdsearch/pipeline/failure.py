@@ -1,0 +1,105 @@
+"""Why a trial failed: a line for its record, the rest in a log beside the records."""
+
+import errno
+import re
+import traceback
+
+from pdsearch.io import Place, replace
+from pdsearch.redaction import redacted
+
+__all__ = [
+    "HUNG",
+    "is_infrastructure",
+    "is_out_of_gpu_memory",
+    "is_same_error",
+    "lost_workers",
+    "reason",
+    "write_log",
+]
+
+HUNG = "hung: no sign of life for search.trial_timeout"
+
+_OF_MACHINES = (
+    errno.EIO,
+    errno.ENOMEM,
+    errno.ENFILE,
+    errno.EMFILE,
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ESTALE,
+    errno.EDQUOT,
+)
+_INFRASTRUCTURE = re.compile(
+    r"it lost \d+ workers|its worker was lost|hung: |out of memory|out of GPU memory"
+    r"|(Connection\w*|Timeout|BrokenPipe)Error: "
+    rf"|\w+: \[Errno ({'|'.join(map(str, _OF_MACHINES))})\]"
+    # In torch's words, which stand after the name of the error.
+    r"|\w+: .*(allocate memory|No space left on device|CUBLAS_STATUS_ALLOC_FAILED"
+    r"|CUDA error: (out of memory|uncorrectable ECC|all CUDA-capable devices are busy))",
+    re.DOTALL,
+)
+"""How reasons begin that speak of machines, in this version and in earlier ones."""
+
+_WHERE = re.compile(r" \((traceback|stacks) in [^)]*\)$")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
+
+
+def is_infrastructure(reason: str) -> bool:
+    """Say whether a trial failed by its machines: lost workers, a hang, memory or a disk that is full, a network."""
+    return _INFRASTRUCTURE.match(reason) is not None
+
+
+def is_same_error(one: str, other: str) -> bool:
+    """Say whether two reasons are the same but for numbers and the name of the log."""
+    return _kind(one) == _kind(other)
+
+
+def _kind(reason: str) -> str:
+    return _NUMBER.sub("#", _WHERE.sub("", reason))
+
+
+def lost_workers(number: int, why: str) -> str:
+    """Return the reason of a trial that lost so many workers in a row."""
+    return f"it lost {number} workers in a row, without a step ahead: {why}"
+
+
+def is_out_of_gpu_memory(error: BaseException) -> bool:
+    """Say whether an error means that a GPU's memory is full."""
+    import torch  # Whoever gets here has loaded it.
+
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def reason(error: BaseException, log: Place | None) -> str:
+    """Return why a trial failed, and write the traceback to its log.
+
+    Args:
+        error: What was raised.
+        log: The trial's log file; None keeps no traceback.
+    """
+    if log is not None:
+        write_log(log, "".join(traceback.format_exception(error)))
+    where = f" (traceback in {log.parent.name}/{log.name})" if log else ""
+    return f"{redacted(_words(error))}{where}"
+
+
+def write_log(log: Place, text: str) -> None:
+    """Write a trial's log, whatever stood there.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    replace(log, redacted(text).encode("utf-8", errors="replace"))
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if is_out_of_gpu_memory(error):
+        return "out of GPU memory, with a quarter of the batch at a time too"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,158 @@
+"""Keys of each stage's result: pure functions of the specification; nothing is loaded or computed.
+
+Keys chain: a student's holds its teacher's, a round's holds the round before, all hold the data's. So whatever two
+trials have in common, from whichever study, they share.
+"""
+
+from dataclasses import replace
+
+from pdsearch.artifacts import stage_key
+from pdsearch.data.options import keyed_options
+from pdsearch.distillation.registry import losses
+from pdsearch.pruning import targets
+from pdsearch.specs import AtInit, DataSpec, Json, NoRecovery, PruneSpec, Rewind, TrialSpec, digest, keyed
+
+__all__ = [
+    "STAGE_VERSIONS",
+    "config_key",
+    "data_key",
+    "dense_key",
+    "early_key",
+    "needs_teacher",
+    "outputs_key",
+    "round_keys",
+    "student_key",
+    "teacher_config",
+    "teacher_key",
+]
+
+STAGE_VERSIONS = {
+    "data": 1,
+    "teacher": 1,
+    "early": 1,
+    "prune": 2,
+    "outputs": 2,
+    "student": 2,
+}
+"""Raised by hand when a stage's results change; every change is a line in the changelog."""
+
+
+def data_key(data: DataSpec) -> str:
+    """Return the key of the decoded, split images; augmentation is no part of them."""
+    fields = keyed(replace(data, options=keyed_options(data.options)))
+    assert isinstance(fields, dict)
+    fields.pop("augment")
+    return _key("data", fields, {})
+
+
+def dense_key(spec: TrialSpec) -> str:
+    """Return the key of the dense teacher."""
+    fields: Json = {"teacher": keyed(spec.teacher), **_numerics(spec)}
+    return _key("teacher", fields, {"data": data_key(spec.data)})
+
+
+def early_key(spec: TrialSpec, epoch: int) -> str:
+    """Return the key of the dense teacher's weights after an epoch of its training."""
+    return _key("early", {"epoch": epoch}, {"teacher": dense_key(spec)})
+
+
+def round_keys(spec: TrialSpec) -> tuple[str, ...]:
+    """Return the keys of the pruning rounds, first to last; none for a dense teacher.
+
+    A round's key holds the sparsity it reaches and not the schedule's name: chains that agree up to a round share it.
+    """
+    prune = spec.prune
+    if prune is None:
+        return ()
+    keys: list[str] = []
+    sparsities = targets(prune)
+    for number, sparsity in enumerate(sparsities, 1):
+        upstream = keys[-1] if keys else _start_key(spec, prune)
+        fields: Json = {
+            "sparsity": round(sparsity, 12),
+            **_round_fields(spec, prune, last=number == len(sparsities)),
+        }
+        keys.append(_key("prune", fields, {"before": upstream}))
+    return tuple(keys)
+
+
+def teacher_key(spec: TrialSpec) -> str:
+    """Return the key of the teacher that teaches: the last round's, or the dense one's."""
+    rounds = round_keys(spec)
+    return rounds[-1] if rounds else dense_key(spec)
+
+
+def teacher_config(spec: TrialSpec) -> str:
+    """Return what stays the same when the teacher is trained again with another seed."""
+    return teacher_key(replace(spec, teacher=replace(spec.teacher, seed=0)))
+
+
+def outputs_key(spec: TrialSpec, *, block: int, epochs_per_block: int) -> str:
+    """Return the key of a block of the teacher's logits for one view stream."""
+    fields: Json = {
+        "augment": spec.data.augment,
+        "view_seed": spec.distill.view_seed,
+        "block": block,
+        "epochs_per_block": epochs_per_block,
+        "precision": spec.precision,
+    }
+    return _key("outputs", fields, {"teacher": teacher_key(spec), "data": data_key(spec.data)})
+
+
+def student_key(spec: TrialSpec) -> str:
+    """Return the key of the trained student, which is the trial's key."""
+    fields: Json = {"student": keyed(spec.student), "distill": keyed(spec.distill), **_numerics(spec)}
+    upstream = {"data": data_key(spec.data)}
+    if needs_teacher(spec):
+        upstream["teacher"] = teacher_key(spec)
+    return _key("student", fields, upstream)
+
+
+def config_key(spec: TrialSpec) -> str:
+    """Return the key of a configuration: a student's key without the student's seeds."""
+    return student_key(replace(spec, distill=replace(spec.distill, seed=0, view_seed=0, replicas=())))
+
+
+def needs_teacher(spec: TrialSpec) -> bool:
+    """Say whether a trial uses a teacher at all: to teach, or to shape the student."""
+    return losses.get(spec.distill.loss).needs_teacher or spec.student.model == "from_teacher"
+
+
+def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:
+    """Return the key of what the first round starts from: the dense teacher, or its untrained weights."""
+    if not isinstance(prune.after_round, AtInit):
+        return dense_key(spec)
+    fields: Json = {
+        "model": spec.teacher.model,
+        "options": keyed(spec.teacher.options),
+        "seed": spec.teacher.seed,
+        **({"code": spec.teacher.code} if spec.teacher.code else {}),
+    }
+    return digest({"initial": fields, "data": data_key(spec.data), **_numerics(spec)})
+
+
+def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str, Json]:
+    fields: dict[str, Json] = {
+        "method": prune.method,
+        "params": keyed(prune.params),
+        "scope": prune.scope,
+        "exclude": keyed(prune.exclude),
+        **({"code": prune.code} if prune.code else {}),
+    }
+    match prune.after_round:
+        case AtInit():  # Only the last round trains, by the teacher's own recipe.
+            return {**fields, "trains": keyed(spec.teacher.recipe) if last else None}
+        case NoRecovery():
+            return {**fields, "recovery": prune.recovery, "recipe": None}
+        case Rewind(recipe, epoch) if epoch:
+            return {**fields, "recovery": prune.recovery, "recipe": keyed(recipe), "rewind_epoch": epoch}
+        case recovery:
+            return {**fields, "recovery": prune.recovery, "recipe": keyed(recovery.recipe)}
+
+
+def _numerics(spec: TrialSpec) -> dict[str, Json]:
+    return {"augment": spec.data.augment, "precision": spec.precision}
+
+
+def _key(stage: str, fields: Json, upstream: dict[str, str]) -> str:
+    return stage_key(stage, STAGE_VERSIONS[stage], fields=fields, upstream=upstream)

@@ -1,0 +1,182 @@
+"""Networks of a stage: built from a name, weights from an artifact, logits and features asked of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.artifacts import Entry
+from pdsearch.data import Dataset, Split, Views
+from pdsearch.distillation import FeatureShapes, Outputs, wanted
+from pdsearch.errors import TrialError
+from pdsearch.models import build, folded, listed, not_finite, state_of, was_not_finite, without_weights
+from pdsearch.pipeline.cache import tensors
+from pdsearch.pipeline.context import Site
+from pdsearch.pruning import Mask, rebuild
+from pdsearch.specs import Json, Params, TrialSpec
+from pdsearch.training import accuracy, check_answers, logits
+
+__all__ = [
+    "Teacher",
+    "an_image",
+    "answering",
+    "blank",
+    "load",
+    "measure",
+    "network",
+    "outputs",
+    "packed",
+    "plain_views",
+    "shapes",
+    "validated",
+]
+
+_MASK = "mask/"
+_LOOK = 100
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained teacher. Whoever changes its weights takes a copy.
+
+    Args:
+        key: Of its artifact.
+        model: The module, in evaluation mode, on the site's device.
+        mask: Of a pruned network, over all that the dense one has; None for a dense one. Where whole channels went,
+            the module is smaller than the mask.
+        meta: What its stage said of it: val_accuracy (None without validation images), epochs, seconds.
+    """
+
+    key: str
+    model: nn.Module
+    mask: Mask | None
+    meta: Mapping[str, Json]
+
+
+def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:
+    """Return an untrained network for a data set."""
+    return build(
+        name,
+        num_classes=data.num_classes,
+        channels=data.channels,
+        image_size=data.image_size,
+        seed=seed,
+        options=options,
+    )
+
+
+def an_image(data: Dataset) -> Tensor:
+    """Return an image of a data set's shape, (1, C, H, W), that says nothing: networks are traced with it."""
+    return torch.zeros(1, data.channels, data.image_size, data.image_size)
+
+
+def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Teacher:
+    """Return the teacher that lies in an artifact, from the site's memory if it is at hand."""
+
+    def make() -> tuple[Teacher, int]:
+        name = spec.teacher.model
+        model = blank(name, without_weights(name, spec.teacher.options), data, spec.teacher.seed)
+        kept = entry.meta.get("kept")
+        left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
+        mask = load(model, tensors(entry), where=str(entry.folder)) or left
+        site.engine(spec.precision).place(model.eval())
+        size = sum(tensor.nbytes for tensor in model.state_dict().values())
+        return Teacher(entry.key, model, mask, entry.meta), size
+
+    return site.kept.get(("network", entry.key), make)
+
+
+def answering(teacher: Teacher, site: Site, precision: str) -> nn.Module:
+    """Return a teacher as it teaches: folded, so that every answer of it comes from the same computation."""
+
+    def make() -> tuple[nn.Module, int]:
+        model = site.engine(precision).place(folded(teacher.model))
+        return model, sum(tensor.nbytes for tensor in model.state_dict().values())
+
+    return site.kept.get(("answering", teacher.key, precision), make)
+
+
+def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data: Dataset) -> Mask:
+    """Take out of an untrained network the channels that an artifact lacks; return the mask that this is."""
+    channels = {name: tuple(left) for name, left in kept.items() if isinstance(left, list)}
+    exclude = spec.prune.exclude if spec.prune else ()
+    return rebuild(model, an_image(data), kept=channels, exclude=exclude)  # type: ignore[arg-type]  # JSON's ints
+
+
+def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
+    """Return a network's weights, and its mask, as the tensors of one artifact."""
+    masks = {} if mask is None else {f"{_MASK}{name}": tensor for name, tensor in mask.items()}
+    return {**model.state_dict(), **masks}
+
+
+def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> Mask | None:
+    """Load an artifact's weights into a network and return its mask, if it has one.
+
+    Raises:
+        TrialError: One of them is not finite: a training that diverged was once stored.
+    """
+    masks = {name.removeprefix(_MASK): tensor for name, tensor in named.items() if name.startswith(_MASK)}
+    constants = was_not_finite(model)
+    model.load_state_dict({name: tensor for name, tensor in named.items() if not name.startswith(_MASK)})
+    wrong = not_finite(state_of(model), but=constants)
+    if wrong:
+        hint = (
+            "a version that did not look stored it: remove the folder to make it anew, or change the recipe"
+        )
+        raise TrialError(f"{listed(wrong)} not finite in the artifact", where=where, hint=hint)
+    return Mask(masks) if masks else None
+
+
+def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: str) -> float:
+    """Return a network's accuracy on "val" or "test", in [0, 1]."""
+    split: Split = getattr(data, part)
+
+    def make() -> tuple[tuple[Split, Views], int]:
+        # Kept with its split: another set must not get an address that still names these views.
+        return (split, plain_views(data, split, site)), split.images.nbytes
+
+    _, seen = site.kept.get(("seen", part, str(id(split))), make)
+    kind = {"val": "validation"}.get(part, part)
+    return accuracy(model, seen, split.labels, engine=site.engine(precision), kind=kind)
+
+
+def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> float | None:
+    """Return a network's accuracy on the validation images, in [0, 1]; None where none were cut off.
+
+    Raises:
+        TrialError: It answers with what is not finite; where none were cut off, some training images are shown to it.
+    """
+    if len(data.val):
+        return measure(model, data, "val", site, precision)
+    some = Split(data.train.images[:_LOOK], data.train.labels[:_LOOK])
+    check_answers(logits(model, plain_views(data, some, site), engine=site.engine(precision)), "training")
+    return None
+
+
+def plain_views(data: Dataset, split: Split, site: Site) -> Views:
+    """Return the images of a split as they are measured: not augmented."""
+    return Views(split, mean=data.mean, std=data.std, augment="none", stream=0, device=site.device)
+
+
+def outputs(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
+    """Run a network; in float32 what leaves it, since softmax and divergence lose too much in 16 bits.
+
+    Args:
+        model: With features, one that shows them (`check_shows_features`).
+        images: Normalised, (B, C, H, W), on the network's device.
+        features: Names or patterns of the features that are wanted; none asks for logits alone.
+
+    Raises:
+        ConfigError: The network has no feature of that name.
+    """
+    if not features:
+        return Outputs(model(images).float())
+    maps: dict[str, Tensor] = model.features(images)  # type: ignore[operator]
+    logits: Tensor = model.classifier(maps["pooled"])  # type: ignore[operator]
+    return Outputs(logits.float(), {name: maps[name].float() for name in wanted(features, maps)})
+
+
+def shapes(said: Outputs) -> FeatureShapes:
+    """Return the shapes of one image's features, by name."""
+    return {name: tuple(maps.shape[1:]) for name, maps in said.features.items()}

@@ -1,0 +1,279 @@
+"""The pruned teacher: round by round, each round an artifact, so that chains share what they have in common."""
+
+import copy
+from collections.abc import Generator
+from dataclasses import replace
+
+import torch
+from torch import Generator as Random
+from torch import Generator as RandomGenerator
+from torch import Tensor, nn
+
+from pdsearch.data import Dataset
+from pdsearch.pipeline.cache import Made, obtain
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.data import views
+from pdsearch.pipeline.keys import round_keys
+from pdsearch.pipeline.networks import Teacher, an_image, blank, network, packed, validated
+from pdsearch.pipeline.stage_training import Fitting, fit_teacher
+from pdsearch.pipeline.teacher import dense_teacher, early_teacher
+from pdsearch.protocol import Progress
+from pdsearch.pruning import Batches, Mask, find_ties, kept_channels, prune, shrink, targets
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import make_params
+from pdsearch.specs import (
+    AtInit,
+    FineTune,
+    Json,
+    NoRecovery,
+    PruneSpec,
+    Recipe,
+    Rewind,
+    TrialSpec,
+    derive_seed,
+)
+
+__all__ = [
+    "balanced",
+    "cut",
+    "cut_out",
+    "kept_rounds",
+    "recipe_after",
+    "scoring_batches",
+    "smallest_batch",
+    "teacher",
+]
+
+
+def cut(model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, within: Mask | None = None) -> None:
+    """Prune a network in place as a mask of the whole network says.
+
+    Args:
+        model: The network; if channels go, those that `within` lacks are gone.
+        mask: What stays.
+        spec: The trial, which prunes.
+        data: The images it is for.
+        within: The mask of the rounds before.
+    """
+    if not _structured(spec):
+        mask.apply(model)
+        return
+    before = None if within is None else _kept(within, spec, data)
+    image = an_image(data).to(next(model.parameters()).device)
+    shrink(model, image, kept=_kept(mask, spec, data), before=before)
+
+
+def cut_out(mask: Mask, spec: TrialSpec, data: Dataset) -> tuple[dict[str, Json], Mask | None]:
+    """Return what an artifact says of a mask, and the mask of the zeros in its network: none if channels went."""
+    counts: dict[str, Json] = {
+        "sparsity": mask.sparsity,
+        "remaining": mask.remaining,
+        "prunable": mask.total,
+    }
+    if not _structured(spec):
+        return counts, mask
+    kept: dict[str, Json] = {name: list(left) for name, left in _kept(mask, spec, data).items()}
+    return {**counts, "kept": kept}, None
+
+
+def _structured(spec: TrialSpec) -> bool:
+    return spec.prune is not None and methods.get(spec.prune.method).structured
+
+
+def _kept(mask: Mask, spec: TrialSpec, data: Dataset) -> dict[str, tuple[int, ...]]:
+    prune: PruneSpec = spec.prune  # type: ignore[assignment]
+    whole = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
+    return kept_channels(mask, find_ties(whole, an_image(data), prune.exclude))
+
+
+_BATCHES, _BATCH_SIZE = 4, 128
+
+
+def scoring_batches(spec: TrialSpec, data: Dataset, site: Site) -> Batches:
+    """Return four batches of 128 training images (fewer where there are fewer), not augmented.
+
+    Each holds as many of every class as it can, as SNIP's and GraSP's authors draw them.
+    """
+    seen = views(data, augment="none", stream=0, site=site)
+    random = RandomGenerator().manual_seed(derive_seed(spec.teacher.seed, "batches"))
+    order = balanced(seen.labels.cpu(), random)[: _BATCHES * _BATCH_SIZE]
+    return [(seen.batch(0, index), seen.labels[index]) for index in order.split(_BATCH_SIZE)]
+
+
+def smallest_batch(data: Dataset) -> int:
+    """Return how many images the smallest scoring batch has: one where one image is left over."""
+    images = min(len(data.train), _BATCHES * _BATCH_SIZE)
+    return images % _BATCH_SIZE or _BATCH_SIZE
+
+
+def balanced(labels: Tensor, random: RandomGenerator) -> Tensor:
+    """Return all images' numbers in a random order in which the classes take turns, int64 (N,).
+
+    Any run of it has as many of every class, one more or less, for as long as all classes last.
+
+    Args:
+        labels: int64 (N,), on the CPU.
+        random: The only source of randomness.
+    """
+    order = torch.randperm(len(labels), generator=random)
+    turns = torch.zeros_like(order)
+    for label in labels.unique():
+        members = (labels[order] == label).nonzero().squeeze(1)
+        turns[members] = torch.arange(len(members))
+    return order[turns.argsort(stable=True)]
+
+
+_COSINE_TAIL = (
+    0.01  # A cosine ends at zero, where nothing is learned: fine-tuning takes a hundredth of its start.
+)
+
+
+def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:
+    """Return the teacher of a trial, dense or pruned, computing only the rounds that nobody has."""
+    if spec.prune is None:
+        return (yield from dense_teacher(spec, data, site))
+    keys, kept = round_keys(spec), kept_rounds(spec.prune)
+    found = (number for number in reversed(kept) if site.store.find("prune", keys[number - 1]))
+    done = next(found, 0)
+    before = None if done else (yield from _start(spec, spec.prune, data, site))
+    for number in (number for number in kept if number >= done):
+        first = max((earlier for earlier in kept if earlier < number), default=0) + 1
+        before = yield from _rounds(spec, spec.prune, data, site, first, number, before)
+    assert before is not None
+    return before
+
+
+def kept_rounds(asked: PruneSpec) -> list[int]:
+    """Return the rounds whose networks are artifacts: those that train, and the last.
+
+    Pruning again costs less than storing what lies between.
+    """
+    number = len(targets(asked))
+    if isinstance(asked.after_round, AtInit | NoRecovery):
+        return [number]
+    return list(range(1, number + 1))
+
+
+def _start(
+    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
+) -> Generator[Progress, None, Teacher]:
+    """Return what the first round starts from: the dense teacher, or its untrained weights."""
+    if isinstance(asked.after_round, AtInit):
+        return Teacher("", _untrained(spec, data), None, {})
+    return (yield from dense_teacher(spec, data, site))
+
+
+def _rounds(
+    spec: TrialSpec,
+    asked: PruneSpec,
+    data: Dataset,
+    site: Site,
+    first: int,
+    last: int,
+    before: Teacher | None,
+) -> Generator[Progress, None, Teacher]:
+    """Return the network after round `last`: pruned from `first` on, then trained."""
+    key = round_keys(spec)[last - 1]
+
+    def make() -> Generator[Progress, None, Made]:
+        assert before is not None
+        model, mask = copy.deepcopy(before.model), before.mask
+        origin = yield from _origin(spec, asked, data, site)
+        for number in range(first, last + 1):
+            yield Progress("prune", f"{asked.method} round {number} of {len(targets(asked))}")
+            mask = _pruned(model, spec, asked, data, site, number, mask)
+            if origin is not None:
+                _rewind(model, origin, mask, spec, data)
+        assert mask is not None
+        about, zeros = cut_out(mask, spec, data)
+        meta = yield from _recovered(model, zeros, spec, asked, data, site, last, key)
+        return Made(packed(model, zeros), {**meta, **about, "round": last})
+
+    entry = yield from obtain(site, "prune", key, make)
+    return network(entry, spec, data, site)
+
+
+def _recovered(
+    model: nn.Module,
+    mask: Mask | None,
+    spec: TrialSpec,
+    asked: PruneSpec,
+    data: Dataset,
+    site: Site,
+    number: int,
+    key: str,
+) -> Generator[Progress, None, dict[str, Json]]:
+    """Train a pruned network as its round asks, and return what is known of it."""
+    recipe = recipe_after(spec, asked, number)
+    if recipe is None:
+        return {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0}
+    fitting = Fitting(spec, data, site, stage="prune", key=key)
+    note = f"{asked.method} round {number} of {len(targets(asked))}"
+    seed = derive_seed(spec.teacher.seed, "prune", number)
+    return (yield from fit_teacher(fitting, model, note=note, recipe=recipe, seed=seed, mask=mask))
+
+
+def _pruned(
+    model: nn.Module,
+    spec: TrialSpec,
+    asked: PruneSpec,
+    data: Dataset,
+    site: Site,
+    number: int,
+    within: Mask | None,
+) -> Mask:
+    """Prune a network in place for a round and return its mask."""
+    method, untrained = methods.get(asked.method), _untrained(spec, data)
+    mask = prune(
+        model,
+        method=method,
+        params=make_params(method.params, asked.params, where=f"prune.{asked.method}"),
+        batches=scoring_batches(spec, data, site) if method.needs_data or method.structured else (),
+        generator=Random().manual_seed(derive_seed(spec.teacher.seed, "scores", asked.method, number)),
+        sparsity=targets(asked)[number - 1],
+        scope=asked.scope,
+        within=within,
+        exclude=asked.exclude,
+        whole=site.engine(spec.precision).place(copy.deepcopy(untrained)),
+    )
+    cut(model, mask, spec, data, within)
+    return mask
+
+
+def _origin(
+    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
+) -> Generator[Progress, None, nn.Module | None]:
+    """Return the whole network whose weights come back after pruning; None where they are kept."""
+    match asked.after_round:
+        case Rewind(epoch=0):
+            return _untrained(spec, data)
+        case Rewind(epoch=epoch):
+            return (yield from early_teacher(spec, data, site, epoch))
+    return None
+
+
+def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset) -> None:
+    """Give a pruned network the weights of its origin, as far as they are left."""
+    earlier = copy.deepcopy(origin)
+    cut(earlier, mask, spec, data)
+    model.load_state_dict(earlier.state_dict())
+
+
+def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | None:
+    """Return how a round trains after pruning; None if it does not."""
+    match asked.after_round:
+        case AtInit():
+            return spec.teacher.recipe if number == len(targets(asked)) else None
+        case NoRecovery():
+            return None
+        case FineTune(recipe):
+            # The last learning rate of the recipe, constant.
+            steps = recipe.gamma ** len(recipe.milestones)
+            last = recipe.lr * (steps if recipe.schedule == "step" else _COSINE_TAIL)
+            return replace(recipe, lr=last, milestones=(), schedule="step", warmup_epochs=0)
+        case recovery:
+            return recovery.recipe
+
+
+def _untrained(spec: TrialSpec, data: Dataset) -> nn.Module:
+    return blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)

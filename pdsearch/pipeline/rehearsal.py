@@ -1,0 +1,182 @@
+"""A trial in small: its networks, pruning and loss tried once with a few images.
+
+A teacher takes hours; what cannot prune it or compare it with its student should be refused before, not after.
+"""
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from pdsearch.data import Dataset
+from pdsearch.data.augmentation_parser import chain
+from pdsearch.data.dataset.views import one_hot
+from pdsearch.distillation import make_adapter, teach
+from pdsearch.distillation.features import check_shows_features
+from pdsearch.distillation.registry import losses
+from pdsearch.errors import ConfigError
+from pdsearch.models import without_weights
+from pdsearch.pipeline.first_step import (
+    IMAGES,
+    check_answers,
+    check_step,
+    images,
+    labels,
+    smallest,
+    told,
+    training,
+)
+from pdsearch.pipeline.networks import Teacher, blank, outputs, shapes
+from pdsearch.pipeline.prune import smallest_batch
+from pdsearch.pipeline.student import shaped
+from pdsearch.pruning import prunable, prune, targets
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import make_params
+from pdsearch.specs import Params, Recipe, StudentSpec, TeacherSpec, TrialSpec
+
+__all__ = ["Untrained", "rehearse_lesson", "rehearse_pruning"]
+
+
+class Untrained:
+    """Untrained networks for one data set, to look at and not to train or change: each is built once.
+
+    Args:
+        data: The data set.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self._built: dict[tuple[str, str, Params], nn.Module] = {}
+        self._checked: set[tuple[int, int]] = set()
+
+    def student(self, shape: StudentSpec) -> nn.Module:
+        """Return a student in use, its weights drawn from a seed that means nothing.
+
+        Raises:
+            ConfigError: It cannot be built.
+        """
+        return self._get("student.model", shape.model, shape.options)
+
+    def teacher(self, spec: TeacherSpec) -> nn.Module:
+        """Return a teacher in use, its weights drawn from a seed that means nothing.
+
+        Raises:
+            ConfigError: It cannot be built.
+        """
+        return self._get("teacher.model", spec.model, without_weights(spec.model, spec.options))
+
+    def check(self, network: nn.Module, recipe: Recipe | None, name: str, section: str) -> None:
+        """Try one of these networks, once for each size of batch that makes a difference.
+
+        Args:
+            network: What `student` or `teacher` returned.
+            recipe: How it will be trained; None where it will not be.
+            name: What a person calls it.
+            section: Of the space: "student" or "teacher".
+
+        Raises:
+            ConfigError: It does not answer with logits, or cannot be trained.
+        """
+        count = 0 if recipe is None else smallest(recipe, self.data)
+        if (id(network), count) in self._checked:
+            return
+        where, field = f"{section}.model", "train.distill" if section == "student" else "train.teacher"
+        check_answers(network, self.data, name=name, where=where)
+        if recipe is not None:
+            check_step(network, recipe, self.data, name=name, where=where, field=field)
+        self._checked.add((id(network), count))
+
+    def _get(self, where: str, name: str, options: Params) -> nn.Module:
+        known = (where, name, options)
+        if known not in self._built:
+            with told(name, where):
+                self._built[known] = blank(name, options, self.data, seed=0).eval()
+        return self._built[known]
+
+
+def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
+    """Prune a trial's untrained teacher once; nothing is trained or kept.
+
+    Raises:
+        ConfigError: The teacher cannot be built, or cannot be pruned so: a pattern of `prune.exclude` matches nothing,
+            the method finds nothing to score, or it fails.
+    """
+    if spec.prune is None:
+        return
+    teacher = Untrained(data).teacher(spec.teacher)  # Of its own: what is pruned is changed.
+    if spec.prune.at == "trained" and spec.prune.recovery != "none":
+        name, where = spec.teacher.model, "teacher.model"
+        check_step(teacher, spec.prune.recipe, data, name=name, where=where, field="train.recover")
+    prunable(teacher, spec.prune.exclude)
+    method, lone = methods.get(spec.prune.method), min(IMAGES, smallest_batch(data))
+    on = (
+        "two images" if lone == IMAGES else "two images, or the one that is left over of those it scores with"
+    )
+    with told(spec.prune.method, "prune.method", on=on):
+        prune(
+            teacher,
+            method=method,
+            params=make_params(method.params, spec.prune.params, where=f"prune.{method.name}"),
+            batches=[(images(data, count), labels(data, count)) for count in {IMAGES, lone}],
+            generator=Generator().manual_seed(0),
+            sparsity=targets(spec.prune)[0],
+            scope=spec.prune.scope,
+            exclude=spec.prune.exclude,
+        )
+
+
+def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
+    """Build a trial's networks, answer two images, and take the first step of each training but for the optimizer's.
+
+    Raises:
+        ConfigError: A network cannot be built, does not answer with logits or cannot be trained, no student can be
+            shaped, or the loss cannot compare the two.
+    """
+    data, teacher = untrained.data, untrained.teacher(spec.teacher)
+    recipe = None if spec.teacher.checkpoint else spec.teacher.recipe
+    untrained.check(teacher, recipe, spec.teacher.model, "teacher")
+    student = untrained.student(_shape(spec, data, teacher))
+    untrained.check(student, spec.distill.recipe, spec.student.model, "student")
+    with told(spec.distill.loss, "distill.loss"), training(student):
+        _check_loss(spec, data, teacher, student)
+
+
+def _shape(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> StudentSpec:
+    """Return the architecture of the trial's student."""
+    with told(spec.student.model, "student.model"):
+        return shaped(spec, data, Teacher("", teacher, None, {}))
+
+
+def _check_loss(spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.Module) -> None:
+    count = smallest(spec.distill.recipe, data)
+    shown_images = images(data, count)
+    entry = losses.get(spec.distill.loss)
+    params = make_params(entry.params, spec.distill.params, where=f"distill.{entry.name}")
+    if entry.features:
+        for network in (student, teacher):
+            check_shows_features(network, entry.name)
+    with torch.no_grad():
+        theirs = outputs(teacher, shown_images, entry.features) if entry.needs_teacher else None
+    ours = outputs(student, shown_images, entry.features)
+    generator = Generator().manual_seed(0)
+    shown = (shapes(ours), shapes(theirs or ours))
+    adapter = make_adapter(entry, *shown, images=count, generator=generator, params=params)
+    now = params if entry.at_epoch is None else entry.at_epoch(params, 1)
+    index, targets = torch.arange(count), _targets(spec, data, count)
+    loss: Any = teach(entry, ours, theirs, targets, params=now, adapter=adapter, index=index)
+    if not isinstance(loss, Tensor) or loss.dim() != 0:
+        found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ConfigError(f"it returns {found}, not a scalar", hint="take the mean over the batch")
+    if not loss.requires_grad:
+        raise ConfigError(
+            "it does not depend on the student", hint="compute it from the student's outputs, undetached"
+        )
+    torch.autograd.backward(loss)
+
+
+def _targets(spec: TrialSpec, data: Dataset, count: int) -> Tensor:
+    """Return targets of the kind the trial will have: probabilities where labels are smoothed or mixed."""
+    hard = labels(data, count)
+    if chain(spec.data.augment).mixing is None and spec.distill.recipe.label_smoothing == 0:
+        return hard
+    return one_hot(hard, data.num_classes)

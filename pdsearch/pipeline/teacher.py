@@ -1,0 +1,92 @@
+"""The dense teacher: trained once for all trials, studies and nodes, or read from a file trained elsewhere."""
+
+from collections.abc import Generator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from torch import nn
+
+from pdsearch.data import Dataset
+from pdsearch.errors import DataError
+from pdsearch.models import file_hash, fit_weights, read_weights, without_weights
+from pdsearch.pipeline.cache import Made, obtain, tensors
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.keys import dense_key, early_key
+from pdsearch.pipeline.networks import Teacher, blank, load, network, packed, validated
+from pdsearch.pipeline.stage_training import Fitting, fit_teacher
+from pdsearch.protocol import Progress
+from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
+
+__all__ = ["dense_teacher", "early_teacher", "starting_point"]
+
+
+def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:
+    """Return the dense teacher of a trial, training it if nobody has."""
+    key = dense_key(spec)
+
+    def make() -> Generator[Progress, None, Made]:
+        teacher = spec.teacher
+        model = starting_point(teacher, data)
+        if teacher.checkpoint is not None:
+            yield Progress("teacher", f"{teacher.model} from {Path(teacher.checkpoint).name}")
+            site.engine(spec.precision).place(model)
+            return Made(
+                packed(model),
+                {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0},
+            )
+        fitting = Fitting(spec, data, site, stage="teacher", key=key)
+        seed = derive_seed(teacher.seed, "teacher")
+        meta = yield from fit_teacher(fitting, model, note=teacher.model, recipe=teacher.recipe, seed=seed)
+        return Made(packed(model), meta)
+
+    entry = yield from obtain(site, "teacher", key, make)
+    return network(entry, spec, data, site)
+
+
+def early_teacher(
+    spec: TrialSpec, data: Dataset, site: Site, epoch: int
+) -> Generator[Progress, None, nn.Module]:
+    """Return the dense teacher as it was after an epoch of its training: not in use, on the CPU.
+
+    Its first epochs are trained again, by the whole recipe, which gives the same weights: a teacher that is there
+    already stays what it is, and nothing is kept that no pruning goes back to.
+
+    Source:
+        Frankle, Dziugaite, Roy, Carbin, "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020,
+        arXiv 1912.05671, section 2 (rewinding to an iteration k).
+    """
+    key, teacher = early_key(spec, epoch), spec.teacher
+
+    def make() -> Generator[Progress, None, Made]:
+        model = starting_point(teacher, data)
+        fitting = Fitting(spec, data, site, stage="teacher", key=key)
+        note, seed = f"{teacher.model} to epoch {epoch}", derive_seed(teacher.seed, "teacher")
+        training = fit_teacher(fitting, model, note=note, recipe=teacher.recipe, seed=seed)
+        with closing(training):
+            yield from islice(training, epoch)
+            return Made(packed(model), {"epoch": epoch})
+
+    entry = yield from obtain(site, "early", key, make)
+    model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
+    load(model, tensors(entry), where=str(entry.folder))
+    return model
+
+
+def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:
+    """Return the network before any training here: random weights, published ones, or those of a checkpoint.
+
+    Raises:
+        ConfigError: The checkpoint cannot be read as weights, or does not fit the network.
+        DataError: It is broken, it is not the one the study began with, or published weights cannot be had.
+    """
+    if teacher.checkpoint is None:
+        return blank(teacher.model, teacher.options, data, teacher.seed)
+    if teacher.fingerprint and file_hash(teacher.checkpoint) != teacher.fingerprint:
+        hint = "put the file back, or begin another study"
+        raise DataError("not the checkpoint the study began with", where=teacher.checkpoint, hint=hint)
+    model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
+    weights = read_weights(teacher.checkpoint)
+    rename = getattr(model, "own_names", dict)
+    fit_weights(model, rename(weights), where=teacher.checkpoint)
+    return model

@@ -1,0 +1,179 @@
+"""A trial: teacher, pruning, student, distillation. Read run_trial aloud."""
+
+import platform
+import time
+from collections.abc import Generator
+from dataclasses import replace
+
+from pdsearch.data import Dataset
+from pdsearch.errors import PdsearchError, StorageError
+from pdsearch.io import beside
+from pdsearch.models import count_params
+from pdsearch.objectives import Constraint
+from pdsearch.pipeline import keys
+from pdsearch.pipeline.code_check import check_own_code
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.data import dataset
+from pdsearch.pipeline.distill import distill
+from pdsearch.pipeline.failure import HUNG, is_out_of_gpu_memory, reason, write_log
+from pdsearch.pipeline.networks import Teacher, measure
+from pdsearch.pipeline.prune import teacher as teacher_of
+from pdsearch.pipeline.student import Student, latency_of
+from pdsearch.pipeline.student import student as student_of
+from pdsearch.pipeline.teacher import dense_teacher
+from pdsearch.pipeline.watchdog import Watchdog
+from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
+from pdsearch.specs import Json, TrialSpec
+
+__all__ = ["run_job", "run_trial"]
+
+_PARTS = (1, 2, 4)
+"""In how many parts a batch is computed, attempt by attempt, once steps are no longer captured."""
+
+
+def run_trial(
+    spec: TrialSpec,
+    site: Site,
+    *,
+    limits: tuple[Constraint, ...] = (),
+    measures: tuple[str, ...] = (),
+    test: bool = False,
+) -> Generator[Event, None, Outcome]:
+    """Run one trial; yield what happens, return how it ended.
+
+    Args:
+        spec: What to compute.
+        site: Where.
+        limits: Constraints; what is known of the student is checked before distillation.
+        measures: Metrics to measure beside those that are always known.
+        test: Open the test set at the end.
+    """
+    data = yield from dataset(spec.data, site)
+    teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
+    student = student_of(spec, data, teacher, site)
+    facts = _teacher_facts(spec, teacher), student.facts()
+    yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
+    known = {"student.params": float(student.params), "student.flops": float(student.flops)}
+    if LATENCY in measures:
+        known[LATENCY] = latency_of(student, data, site)
+    for limit in limits:
+        if limit.metric in known and not limit.holds(known[limit.metric]):
+            return Outcome("infeasible", limit.complaint(known[limit.metric]), values=known)
+    taught = yield from distill(spec, data, teacher, student, site)
+    values = {**_measured("student", taught.val_accuracy), **known}
+    tested = _tested(spec, data, teacher, student, site) if test else None
+    return Outcome("complete", values=values, test=tested, student=taught.key)
+
+
+def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
+    """Run a job to its end; yield its events, the outcome last. Its own errors end it, never the worker.
+
+    Errors of the storage are not the trial's: they are raised, for the runner to try again or to stop.
+    """
+    site.begin(job.key)
+    began = time.monotonic()
+    with Watchdog(beside(site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
+        stacks = watchdog.verdict()
+        if stacks is None:
+            outcome = yield from watchdog.over(_attempts(job, site))
+        else:
+            outcome = _hung(job, site, stacks)
+    told = replace(
+        outcome,
+        artifacts=tuple(site.uses),
+        epochs=dict(site.epochs),
+        seconds=round(time.monotonic() - began, 3),
+        host=platform.node(),
+        device=site.device,
+    )
+    site.account.end()
+    yield told
+
+
+def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+    """Run a job; where a GPU's memory is full, run it again with less in it: no captured steps, a batch in parts."""
+    graphs, captured = site.graphs, site.graphs and site.device.startswith("cuda")
+    try:
+        for site.graphs, parts in [(True, 1)] * captured + [(False, parts) for parts in _PARTS]:
+            site.parts = parts
+            try:
+                outcome = yield from _perform(job, site)
+            except StorageError:
+                raise
+            except PdsearchError as error:
+                return Outcome("failed", str(error))
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # A method of a user may do anything; the search goes on.
+                if is_out_of_gpu_memory(error) and parts < _PARTS[-1]:
+                    site.release()
+                    site.account.again()
+                    continue
+                return Outcome("failed", reason(error, site.log(job.id)))
+            return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))
+    finally:
+        site.graphs, site.parts = graphs, 1
+    raise AssertionError("the last attempt returns")
+
+
+def _perform(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+    check_own_code(job.spec)
+    if job.kind == "teacher":
+        return (yield from _teacher_only(job.spec, site))
+    return (yield from run_trial(job.spec, site, limits=job.limits, measures=job.measures, test=job.test))
+
+
+def _in_parts(parts: int) -> str:
+    return f"trained with each batch in {parts} parts: the GPU's memory was full"
+
+
+def _hung(job: Job, site: Site, stacks: str) -> Outcome:
+    log = site.log(job.id)
+    if log is not None:
+        write_log(log, stacks)
+    where = f" (stacks in {log.parent.name}/{log.name})" if log else ""
+    return Outcome("failed", f"{HUNG}{where}")
+
+
+def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outcome]:
+    data = yield from dataset(spec.data, site)
+    network = yield from dense_teacher(spec, data, site)
+    return Outcome("complete", values=_measured("teacher", network.meta["val_accuracy"]))
+
+
+def _measured(whose: str, accuracy: Json) -> dict[str, float]:
+    """Return the validation accuracy as a metric; none where no image was cut off to validate on."""
+    return {f"{whose}.val_accuracy": accuracy} if isinstance(accuracy, float) else {}
+
+
+def _teacher_facts(spec: TrialSpec, teacher: Teacher | None) -> dict[str, Json] | None:
+    if teacher is None:
+        return None
+    facts: dict[str, Json] = {
+        "key": teacher.key,
+        "config": keys.teacher_config(spec),
+        "model": spec.teacher.model,
+        "seed": spec.teacher.seed,
+        "val_accuracy": teacher.meta["val_accuracy"],
+        "params": count_params(teacher.model),
+        "remaining": teacher.meta.get("remaining"),
+        "sparsity": teacher.meta.get("sparsity", 0.0),
+        "rounds": teacher.meta.get("round", 0),
+    }
+    prune = spec.prune
+    names = ("method", "ratio", "schedule", "recovery", "scope", "at")
+    return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+
+
+def _tested(
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: Site
+) -> dict[str, float]:
+    accuracies = {"student.accuracy": measure(student.model, data, "test", site, spec.precision)}
+    if teacher is not None:
+        name = ("test", teacher.key, spec.precision)
+        teachers = site.kept.get(
+            name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8)
+        )
+        accuracies["teacher.accuracy"] = teachers
+    return accuracies

@@ -1,0 +1,1 @@
+"""Structured pruning: dependent channels, their selection and their removal."""

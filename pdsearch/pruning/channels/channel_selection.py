@@ -1,0 +1,162 @@
+"""Selection of channels: scores, summed over what is tied together, the lowest selected."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from pdsearch.errors import TrialError
+from pdsearch.pruning.channels.dependencies import LayerChannels, Tie, find_ties
+from pdsearch.pruning.channels.remove import channel_mask, check_ties, kept_channels
+from pdsearch.pruning.mask import Mask
+from pdsearch.pruning.prunable import LAYERS, prunable
+from pdsearch.pruning.registry import Batches, PruningMethod
+from pdsearch.pruning.select import select
+
+__all__ = [
+    "grouped",
+    "prune_channels",
+]
+
+
+def prune_channels(
+    model: nn.Module,
+    *,
+    whole: nn.Module,
+    method: PruningMethod,
+    params: Any,
+    batches: Batches,
+    generator: Generator,
+    sparsity: float,
+    scope: str = "global",
+    within: Mask | None = None,
+    exclude: tuple[str, ...] = (),
+) -> Mask:
+    """Return the mask, over the whole network, of one round that removes channels; nothing is changed.
+
+    A channel that several layers share counts once, and its score is the mean of theirs. The number of
+    channels is exact; how many weights go with them depends on what reads them, and is the mask's sparsity.
+    Each tie keeps its best channel, so that no layer is emptied.
+
+    Args:
+        model: The network as it is, the channels of earlier rounds gone (see `shrink`).
+        whole: The same network with all its channels; its values do not matter.
+        method: A registered structured method.
+        params: An instance of the method's parameter dataclass.
+        batches: Images and labels; the first image's shape is read where the method needs no data.
+        generator: The only source of randomness.
+        sparsity: Cumulative share of the channels to remove, in [0, 1).
+        scope: "global", or "layer": the share holds in each tie.
+        within: The mask after the rounds before this one.
+        exclude: Glob patterns of parameter names that stay whole.
+
+    Raises:
+        ConfigError: The network cannot be traced, or sparsity, scope or exclude is not legal.
+        TrialError: There is no image or no channel, or a score is misshapen or not finite.
+    """
+    if not batches:
+        raise TrialError(f"{method.name} needs the shape of an image and was given none")
+    image = batches[0][0][:1]
+    weights = prunable(whole, exclude)
+    ties = find_ties(whole, image, exclude)
+    check_ties(whole, image, ties)
+    scores = method.score(model, batches if method.needs_data else (), generator, params)
+    left = within or Mask.full(weights)
+    scored = _by_tie(ties, _on_whole(scores, left, method))
+    if not scored:
+        raise TrialError(f"{method.name} finds no channels to prune in this model")
+    before = kept_channels(left, ties)
+    there = Mask({name: _flags(before[name], score) for name, score in scored.items()})
+    best = {name: _best(score, there[name]) for name, score in scored.items()}
+    chosen = select(_lifted(scored, best), sparsity=sparsity, scope=scope, within=there)
+    kept = {name: {*flags.nonzero().flatten().tolist(), best[name]} for name, flags in chosen.items()}
+    return channel_mask({**before, **{name: tuple(sorted(c)) for name, c in kept.items()}}, ties, weights)
+
+
+def _on_whole(scores: Mapping[str, Tensor], left: Mask, method: PruningMethod) -> dict[str, Tensor]:
+    """Scores of the channels that are there, put where they were in the whole network; 0 elsewhere."""
+    found = {}
+    for name, score in scores.items():
+        if name not in left:
+            continue  # It is excluded, and so is every channel that it makes.
+        rows = left[name].flatten(1).any(dim=1).cpu()
+        if score.shape != (int(rows.sum()),):
+            raise TrialError(
+                f"{method.name} scores {name} with shape {tuple(score.shape)}, not {(int(rows.sum()),)}"
+            )
+        found[name] = torch.zeros(len(rows)).masked_scatter(rows, score.detach().float().cpu())
+    return found
+
+
+def _by_tie(ties: tuple[Tie, ...], scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean score of each channel of a tie over the layers that make it; ties without any are left out."""
+    found = {}
+    for tie in ties:
+        total, layers = torch.zeros(tie.size), torch.zeros(tie.size)
+        for part in tie.parts:
+            if part.outputs and part.weight in scores:
+                channels = torch.tensor(part.channels)
+                total.index_add_(0, channels, scores[part.weight][torch.tensor(part.positions)])
+                layers.index_add_(0, channels, torch.ones(len(channels)))
+        if bool(layers.all()):
+            found[tie.name] = total / layers
+    return found
+
+
+def _flags(channels: tuple[int, ...], like: Tensor) -> Tensor:
+    flags = torch.zeros(len(like), dtype=torch.bool)
+    flags[list(channels)] = True
+    return flags
+
+
+def _best(score: Tensor, there: Tensor) -> int:
+    return int(score.masked_fill(~there, -torch.inf).argmax())
+
+
+def _lifted(scores: Mapping[str, Tensor], best: Mapping[str, int]) -> dict[str, Tensor]:
+    """Lift the best channel of each tie above all others: an emptied layer would cut the network in two."""
+    top = max(float(score.max()) for score in scores.values())
+    return {
+        name: score.index_fill(0, torch.tensor(best[name]), top + abs(top) + 1.0)
+        for name, score in scores.items()
+    }
+
+
+TINY = 1e-12
+
+
+def grouped(
+    model: nn.Module, image: Tensor, measure: Callable[[LayerChannels], Tensor | None]
+) -> dict[str, Tensor]:
+    """Return scores of output channels: the mean over the parts of their tie, over the mean of the tie.
+
+    Every layer that makes the channels of a tie has the same scores. The mean over the tie makes ties of
+    different size comparable when the scope is global.
+
+    Args:
+        model: Any network; left as it is.
+        image: (1, C, H, W), of any values.
+        measure: Returns what a part is worth along its axis, one number a position; None leaves the part out.
+    """
+    found: dict[str, Tensor] = {}
+    for tie in find_ties(model, image):
+        total, counted = torch.zeros(tie.size, device=image.device), 0
+        for part in tie.parts:
+            worth = measure(part) if _has_weight(model, part) else None
+            if worth is not None:
+                values = worth[list(part.positions)].to(total.dtype)
+                total.index_add_(0, torch.tensor(part.channels, device=values.device), values)
+                counted += 1
+        score = total / max(1, counted)
+        score = score / score.mean().clamp_min(TINY)
+        for part in tie.parts:
+            layer = model.get_submodule(part.layer)
+            if part.outputs and isinstance(layer, LAYERS):
+                scores = found.setdefault(part.weight, score.new_zeros(len(layer.weight)))
+                scores[list(part.positions)] = score[list(part.channels)]
+    return found
+
+
+def _has_weight(model: nn.Module, part: LayerChannels) -> bool:
+    return isinstance(getattr(model.get_submodule(part.layer), "weight", None), Tensor)

@@ -1,0 +1,64 @@
+"""Gradients for a pruning method, taken on a copy so that the model is left alone."""
+
+import copy
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pdsearch.errors import TrialError
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches
+
+__all__ = ["loss_gradients", "probe"]
+
+
+def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
+    """Return a copy of a model, every parameter with gradients on, dropout off.
+
+    Args:
+        model: Left as it is.
+        batch_statistics: Normalise with each batch's own statistics, as papers that prune at initialisation
+            do (running statistics know nothing yet); otherwise with the running ones, as in use.
+    """
+    twin = copy.deepcopy(model).eval().requires_grad_(True)
+    twin.zero_grad(set_to_none=True)
+    for module in twin.modules():
+        if isinstance(module, _BatchNorm):
+            module.train(batch_statistics)
+    return twin
+
+
+def loss_gradients(
+    twin: nn.Module,
+    batches: Batches,
+    *,
+    temperature: float = 1.0,
+    create_graph: bool = False,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Iterator[tuple[float, dict[str, Tensor]]]:
+    """Yield, a batch at a time, its share of all images and the gradient of its mean cross-entropy.
+
+    Args:
+        twin: From `probe`.
+        batches: Images and labels.
+        temperature: Divides the logits first.
+        create_graph: Gradients can be differentiated again.
+        weights: The parameters, by name, whose gradients are taken; None is all that may be pruned.
+
+    Raises:
+        TrialError: There are no images.
+    """
+    images_in_all = sum(len(labels) for _, labels in batches)
+    if images_in_all == 0:
+        raise TrialError("this pruning method needs images and was given none")
+    weights = prunable(twin) if weights is None else weights
+    for images, labels in batches:
+        with torch.enable_grad():
+            loss = functional.cross_entropy(twin(images) / temperature, labels)
+            gradients = torch.autograd.grad(
+                loss, list(weights.values()), create_graph=create_graph, materialize_grads=True
+            )
+        yield len(labels) / images_in_all, dict(zip(weights, gradients, strict=True))

@@ -1,0 +1,75 @@
+"""One pruning of a network: scores, and the lowest selected, of weights or of channels."""
+
+from typing import Any
+
+from torch import Generator, Tensor, nn
+
+from pdsearch.errors import TrialError
+from pdsearch.pruning.channels.channel_selection import prune_channels
+from pdsearch.pruning.mask import Mask
+from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.registry import Batches, PruningMethod
+from pdsearch.pruning.select import select
+
+__all__ = ["prune"]
+
+
+def prune(
+    model: nn.Module,
+    *,
+    method: PruningMethod,
+    params: Any,
+    batches: Batches,
+    generator: Generator,
+    sparsity: float,
+    scope: str = "global",
+    within: Mask | None = None,
+    exclude: tuple[str, ...] = (),
+    whole: nn.Module | None = None,
+) -> Mask:
+    """Return the mask of one round of pruning; the model stays as it is (see `Mask.apply` and `shrink`).
+
+    Args:
+        model: The network, what earlier rounds pruned at zero, or, if structured, gone.
+        method: A registered method.
+        params: An instance of the method's parameter dataclass.
+        batches: Images and labels; where the method needs no data, only the shape of an image is read, and only
+            if it is structured.
+        generator: The only source of randomness.
+        sparsity: Cumulative share to remove, in [0, 1): of weights, or, if structured, of channels. A method that
+            removes nothing keeps all, whatever it is.
+        scope: "global" or "layer".
+        within: The mask after the rounds before this one; what it removed stays removed.
+        exclude: Glob patterns of parameter names that stay whole.
+        whole: If structured: the network with all its channels, where earlier rounds took some; its values do not
+            matter.
+
+    Raises:
+        ConfigError: sparsity, scope or exclude is not legal, or channels cannot be followed.
+        TrialError: A score is missing, misshapen or not finite.
+    """
+    sparsity = sparsity if method.removes else 0.0
+    if method.structured:
+        return prune_channels(
+            model,
+            whole=whole or model,
+            method=method,
+            params=params,
+            batches=batches,
+            generator=generator,
+            sparsity=sparsity,
+            scope=scope,
+            within=within,
+            exclude=exclude,
+        )
+    scores = method.score(model, batches if method.needs_data else (), generator, params)
+    weights = prunable(model, exclude)
+    checked = {name: _checked(name, scores.get(name), weight, method) for name, weight in weights.items()}
+    return select(checked, sparsity=sparsity, scope=scope, within=within)
+
+
+def _checked(name: str, score: Tensor | None, weight: Tensor, method: PruningMethod) -> Tensor:
+    if score is None or score.shape != weight.shape:
+        got = "none" if score is None else tuple(score.shape)
+        raise TrialError(f"{method.name} scores {name} with shape {got}, not {tuple(weight.shape)}")
+    return score

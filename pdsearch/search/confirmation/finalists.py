@@ -1,0 +1,122 @@
+"""Finalists: the best configuration of each leading teacher, with its baselines.
+
+Averaging the survivors of a tuned search estimates nothing, so only these runs carry intervals. Each finalist
+is paired, seed by seed, with the unpruned teacher and with the student alone in the same configuration; the
+unpruned teachers' own best configurations run as well.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pdsearch.config import Space
+from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
+from pdsearch.objectives import Aims
+from pdsearch.pipeline.keys import teacher_config
+from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.trial_record import TrialRecord
+
+__all__ = [
+    "Finalist",
+    "configurations",
+    "everyone",
+    "finalists",
+    "leaders",
+    "with_teachers",
+]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration to be confirmed: its specification and its student as it was built."""
+
+    spec: TrialSpec
+    shape: StudentSpec
+
+
+def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
+    """Return the best feasible trial of each teacher, best teacher first: by epochs reached, then by merit.
+
+    A teacher is what its configuration says but for the seed: architecture, augmentation, training and pruning.
+    """
+    best: dict[str, TrialRecord] = {}
+
+    def rank(record: TrialRecord) -> tuple[int, tuple[float, ...]]:
+        return len(record.reports), aims.merit(record.values)
+
+    for record in records:
+        known = record.student is not None and aims.objectives[0].metric in record.values
+        ended = record.state in ("complete", "stopped") and aims.feasible(record.values)
+        if record.teacher is None or not (known and ended):
+            continue
+        teacher = record.teacher.config
+        if teacher not in best or rank(record) > rank(best[teacher]):
+            best[teacher] = record
+    return sorted(best.values(), key=rank, reverse=True)
+
+
+def finalists(
+    records: Iterable[TrialRecord], *, teachers: int, aims: Aims
+) -> tuple[list[Finalist], list[Finalist]]:
+    """Return the leading pruned teachers' finalists, and those of the unpruned teachers that stand beside them.
+
+    These are the dense teachers the finalists were pruned from, the one that taught best, and where fewer teachers than
+    wanted were pruned, as many of the leading ones as are lacking.
+    """
+    ranked = leaders(records, aims)
+    chosen = [_finalist(record) for record in ranked if _is_pruned(record)][:teachers]
+    dense = [_finalist(record) for record in ranked if not _is_pruned(record)]
+    sources = set(map(_source, chosen))
+    leading = dense[: max(1, teachers - len(chosen))]
+    return chosen, [finalist for finalist in dense if finalist in leading or _source(finalist) in sources]
+
+
+def configurations(space: Space) -> list[TrialSpec]:
+    """Return every trial that a space without ranges lists, in order, each once; not completed yet."""
+    points = points_of(space.parameters, limit=MOST_CONFIGURATIONS)
+    assert points is not None, "checked when the space was read"
+    return list(dict.fromkeys(map(space.resolve, points)))
+
+
+def everyone(specs: Iterable[TrialSpec]) -> list[Finalist]:
+    """Return all configurations as finalists: nothing was selected. Their students' shapes are those they name."""
+    return [Finalist(spec, spec.student) for spec in specs]
+
+
+def _source(finalist: Finalist) -> str:
+    """Return the configuration of the dense teacher."""
+    return teacher_config(replace(finalist.spec, prune=None))
+
+
+def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:
+    """Return the finalists once for each teacher seed, those of the searched teachers first.
+
+    With several teachers a student keeps the shape that the searched teacher gave it: what is confirmed is that
+    architecture, and pairs differ in nothing else.
+    """
+    if teacher_seeds == 1:
+        return found
+    return [
+        Finalist(
+            replace(finalist.spec, student=finalist.shape, teacher=_seeded(finalist, offset)), finalist.shape
+        )
+        for offset in range(teacher_seeds)
+        for finalist in found
+    ]
+
+
+def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
+    teacher = finalist.spec.teacher
+    return replace(teacher, seed=teacher.seed + offset)
+
+
+def _is_pruned(record: TrialRecord) -> bool:
+    return record.teacher is not None and record.teacher.method is not None
+
+
+def _finalist(record: TrialRecord) -> Finalist:
+    spec, shape = record.spec, record.student
+    assert shape is not None, "a trial with an epoch has a student"
+    # A student shaped by its teacher is of the teacher's code.
+    source = spec.student if shape.model == spec.student.model else spec.teacher
+    options = tuple(sorted(shape.options.items()))
+    return Finalist(spec, StudentSpec(model=shape.model, options=options, code=source.code))

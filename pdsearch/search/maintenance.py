@@ -1,0 +1,189 @@
+"""Retrying failed trials, and which artifacts the studies of a storage use.
+
+Search trials are asked again, under new numbers. Of others the record is set aside, and they run under their own names.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pdsearch.artifacts import hold, is_dead, lease_at
+from pdsearch.artifacts.leases.owner import Owner
+from pdsearch.errors import StorageError
+from pdsearch.io import Place, place
+from pdsearch.io.record_files import BrokenRecord, read_asked, read_finished
+from pdsearch.io.studies import description, studies
+from pdsearch.pipeline.failure import is_infrastructure, is_same_error
+from pdsearch.search.records import Records
+from pdsearch.specs import DataSpec, Rewind
+
+__all__ = [
+    "MOST_TRIES",
+    "Used",
+    "deserves_another_try",
+    "drivers",
+    "failed",
+    "how_again",
+    "retry_failed",
+    "retry_once",
+    "stays_failed",
+    "used",
+]
+
+MOST_TRIES = 5
+"""Tries that a trial gets by itself in all, one a run, where its machines failed it each time."""
+
+MOST_OWN = 3
+"""The same where it failed of its own, each time with another error."""
+
+
+def deserves_another_try(reasons: Sequence[str]) -> bool:
+    """Say whether the next run tries a trial again by itself.
+
+    What machines did is tried again, since whoever starts a run again has mended them; so is an error of the trial's
+    own, since its cause may have been mended. The same error twice is taken to be the configuration's own.
+
+    Args:
+        reasons: Why it failed, time by time, the last one last.
+    """
+    if is_infrastructure(reasons[-1]):
+        return len(reasons) < MOST_TRIES
+    own = [reason for reason in reasons if not is_infrastructure(reason)]
+    repeated = any(is_same_error(own[-1], earlier) for earlier in own[:-1])
+    return not repeated and len(own) < MOST_OWN
+
+
+def retry_once(records: Records) -> list[str]:
+    """Have the run that opens a study try once more what failed in earlier ones; return the ids.
+
+    Raises:
+        StorageError: The records cannot be read or written.
+    """
+    return _again(records, [name for name, reasons in _failed(records) if deserves_another_try(reasons)])
+
+
+def failed(records: Records) -> list[str]:
+    """Return the ids of jobs that have only failed, of each its last try."""
+    return [name for name, _ in _failed(records)]
+
+
+def stays_failed(records: Records) -> list[str]:
+    """Return those of them that no run tries again unless a person asks for it."""
+    return [name for name, reasons in _failed(records) if not deserves_another_try(reasons)]
+
+
+def how_again(records: Records, name: str) -> str:
+    """Return what a person whose job has failed does once its cause is mended."""
+    if name in stays_failed(records):
+        command = f"pdsearch retry {records.folder.parent} --failed"
+        return f"run `{command}`, since it failed alike before, then the same command again"
+    return "run the same command again, which tries it once more"
+
+
+def retry_failed(
+    where: str | Place, left_out: Callable[[Sequence[BrokenRecord]], None] = lambda _: None
+) -> list[str]:
+    """Have every failed trial of a study asked again by its next run; return their ids. Nothing else is changed.
+
+    Args:
+        where: The study's folder.
+        left_out: Is told of the files that are no records; the next run sets them aside.
+
+    Raises:
+        ConfigError: The folder is not a study's, or its journal lies on another machine.
+        StudyHeldError: A run is at work on it.
+        StorageError: It cannot be read or written, or its study.json is torn.
+    """
+    folder = place(where)
+    space = description(folder)["space"]
+    with hold(folder / "driver.lease"):
+        records = Records(folder / "trials", space)
+        left_out(records.broken)
+        wanted = [name for name, _ in _failed(records) if name not in records.retries]
+        return _again(records, wanted)
+
+
+def _failed(records: Records) -> Iterator[tuple[str, list[str]]]:
+    """Yield the last try of each job that has only failed, and why each try did."""
+    tries: dict[tuple[str, str], list[str]] = defaultdict(list)
+    ended = set()
+    for name, record in sorted(records.finished.items()):
+        job = (record.kind, record.key)
+        tries[job].append(name)
+        if record.state != "failed":
+            ended.add(job)
+    for key, names in tries.items():
+        if key not in ended:
+            last = records.finished[names[-1]]
+            earlier = records.earlier_tries(last.id) if last.number is None else ()
+            found = [*earlier, *(records.finished[name] for name in names)]
+            yield last.id, [record.reason or "" for record in found]
+
+
+def _again(records: Records, names: Sequence[str]) -> list[str]:
+    for name in names:
+        if records.finished[name].number is None:
+            records.set_aside(name)
+        else:
+            records.retry(name)
+    return list(names)
+
+
+@dataclass(frozen=True)
+class Used:
+    """What the studies of a storage use.
+
+    Args:
+        artifacts: (stage, key) of all that their records name.
+        torn: Files that are no records: what they named is not known.
+    """
+
+    artifacts: frozenset[tuple[str, str]]
+    torn: tuple[BrokenRecord, ...]
+
+
+def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
+    """Yield every study that a run is at work on, as far as can be told, and who runs it."""
+    for folder in studies(root):
+        owner = lease_at(folder / "driver.lease").owner()
+        if owner is not None and not is_dead(owner):
+            yield folder, owner
+
+
+def used(root: Place) -> Used:
+    """Return all that the studies' records name, and what an interrupted trial will ask for."""
+    from pdsearch.pipeline import keys  # loads the registries
+
+    found: set[tuple[str, str]] = set()
+    images: set[DataSpec] = set()
+    torn: list[BrokenRecord] = []
+    for folder in studies(root):
+        space = _space(folder)
+        asked, finished = read_asked(folder / "trials", space), read_finished(folder / "trials", space)
+        torn += [*asked.broken, *finished.broken]
+        for ended in finished.found.values():
+            found |= {(use.stage, use.key) for use in ended.artifacts}
+        for name, record in asked.found.items():
+            spec = record.spec
+            if name in finished.found and spec.data in images:
+                continue
+            images.add(spec.data)  # Decoded when the study was opened, by no trial.
+            found.add(("data", keys.data_key(spec.data)))
+            if name in finished.found:
+                continue
+            found.add(("teacher", keys.dense_key(spec)))
+            found |= {("prune", key) for key in keys.round_keys(spec)}
+            match spec.prune.after_round if spec.prune else None:
+                case Rewind(epoch=epoch) if epoch:
+                    found.add(("early", keys.early_key(spec, epoch)))
+    return Used(frozenset(found), tuple(torn))
+
+
+def _space(folder: Place) -> Mapping[str, Any]:
+    """Return what a study searches; nothing where its study.json is torn: its records name artifacts all the same."""
+    try:
+        space: Mapping[str, Any] = description(folder)["space"]
+    except StorageError:
+        return {}
+    return space

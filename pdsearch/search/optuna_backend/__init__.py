@@ -1,0 +1,1 @@
+"""The Optuna study of a search: the only importer of optuna."""

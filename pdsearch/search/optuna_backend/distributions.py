@@ -1,0 +1,50 @@
+"""Optuna distributions of a space's parameters, sampled in order, conditions respected."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from pdsearch.config import Parameter
+
+__all__ = ["distribution", "suggest"]
+
+
+def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """Return sampled values by dotted name; a parameter whose condition does not hold is left out."""
+    values: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.active(values):
+            values[parameter.name] = _sample(trial, parameter)
+    return values
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """Return what Optuna calls the range of a parameter.
+
+    Raises:
+        ValueError: The parameter is a range without both ends.
+    """
+    if parameter.kind == "categorical":
+        return CategoricalDistribution(list(parameter.choices))
+    low, high, step = parameter.low, parameter.high, parameter.step
+    if low is None or high is None:
+        raise ValueError(f"{parameter.name} has no range")
+    if parameter.kind == "int":
+        return IntDistribution(int(low), int(high), step=int(step or 1), log=parameter.log)
+    return FloatDistribution(low, high, step=step, log=parameter.log)
+
+
+def _sample(trial: optuna.Trial, parameter: Parameter) -> Any:
+    name, of = parameter.name, distribution(parameter)
+    if isinstance(of, IntDistribution):
+        return trial.suggest_int(name, of.low, of.high, step=of.step, log=of.log)
+    if isinstance(of, FloatDistribution):
+        return trial.suggest_float(name, of.low, of.high, step=of.step, log=of.log)
+    return trial.suggest_categorical(name, list(parameter.choices))

@@ -1,0 +1,93 @@
+"""The registry of samplers; a fresh one proposes each point, seeded by how many points were asked before.
+
+A sampler that lived as long as its process would repeat its first points after a restart. Seeded like this, and because
+it learns from the study alone, the sequence after a crash is the one there would have been (one trial at a time).
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+
+from pdsearch.config import Space
+from pdsearch.errors import ConfigError
+from pdsearch.registry import Registry
+from pdsearch.search.optuna_backend.distributions import suggest
+from pdsearch.search.optuna_backend.outcome import silence
+from pdsearch.user_code import is_dotted, load_part
+
+__all__ = ["Sampler", "check_sampler", "empty_study", "made", "sampler", "samplers"]
+
+Sampler: TypeAlias = Callable[[optuna.Study, int], BaseSampler]
+"""sampler(study, seed) -> what proposes the study's next point; asked for anew at every point, with another seed."""
+
+
+class SamplerRegistry(Registry[Sampler]):
+    """Our samplers by name, anyone's by dotted path; `names` lists ours."""
+
+    def get(self, name: str) -> Sampler:
+        """Return the sampler of a name.
+
+        Raises:
+            ConfigError: No sampler has the name, or what it names cannot be called as one.
+        """
+        if not is_dotted(name):
+            return super().get(name)
+        found, _ = load_part(name, noun="sampler", called_with="an Optuna study and a seed", arguments=2)
+        return cast("Sampler", found)
+
+    def __contains__(self, name: object) -> bool:
+        return is_dotted(str(name)) or super().__contains__(name)
+
+
+samplers: Registry[Sampler] = SamplerRegistry("sampler", "pdsearch.search.optuna_backend.samplers")
+
+sampler = samplers.add
+"""Register the decorated function as a sampler under a name."""
+
+
+def made(name: str, study: optuna.Study, *, seed: int) -> BaseSampler:
+    """Return the sampler of a study's next point.
+
+    Args:
+        name: Registered, or `package.module:function`.
+        study: What it learns from.
+        seed: Of this point.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        found = samplers.get(name)(study, seed)
+    if not isinstance(found, BaseSampler):
+        what = f"{name} returned {type(found).__name__}, not an Optuna sampler"
+        raise ConfigError(what, where="search.sampler", hint="return an object of optuna.samplers")
+    return found
+
+
+def empty_study(space: Space) -> optuna.Study:
+    """Return an Optuna study of a space's objectives that lives in memory and is gone with the process."""
+    silence()
+    return optuna.create_study(directions=[StudyDirection[o.goal.upper()] for o in space.objectives])
+
+
+def check_sampler(space: Space) -> None:
+    """Try a space's sampler on an empty study, so that one that cannot sample it is refused before anything runs.
+
+    Raises:
+        ConfigError: It is none, or it raises an error.
+    """
+    study = empty_study(space)
+    try:
+        study.sampler = made(space.search.sampler, study, seed=space.search.seed)
+        suggest(study.ask(), space.parameters)
+    except ConfigError:
+        raise
+    except Exception as error:  # A sampler of the user's own may raise anything.
+        what = f"{space.search.sampler} cannot sample this space: {type(error).__name__}: {error}"
+        raise ConfigError(what, where="search.sampler", hint="mend it, or choose tpe or random") from error

@@ -1,0 +1,1 @@
+"""What a search will cost, in trainings, epochs and bytes."""

@@ -1,0 +1,153 @@
+"""Bytes a study will fill: images, teachers, pruning rounds, teachers' outputs, students."""
+
+from dataclasses import dataclass
+
+import torch
+
+from pdsearch.config import Space
+from pdsearch.data.augmentation_parser import chain
+from pdsearch.distillation.registry import losses
+from pdsearch.models import build, count_params, without_weights
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.keys import teacher_key
+from pdsearch.search.planning.simulate import Plan, unshaped
+from pdsearch.specs import DataSpec, Params, TrialSpec
+
+__all__ = ["DataShape", "Disk", "disk", "known_images", "outputs_bytes"]
+
+WEIGHT, KEPT = 4, 1
+"""Bytes of a weight and of its place in a mask."""
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What is known of a data set without reading it: classes, channels, size in pixels, images in both parts."""
+
+    classes: int
+    channels: int
+    size: int
+    train: int
+    test: int
+
+
+KNOWN = {
+    "digits": DataShape(10, 1, 8, 1_347, 450),
+    "cifar10": DataShape(10, 3, 32, 50_000, 10_000),
+    "cifar100": DataShape(100, 3, 32, 50_000, 10_000),
+    "fashion_mnist": DataShape(10, 1, 28, 60_000, 10_000),
+    "svhn": DataShape(10, 3, 32, 73_257, 26_032),
+    "tiny_imagenet": DataShape(200, 3, 64, 100_000, 10_000),
+}
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes of each kind of artifact; the records of trials are small beside them."""
+
+    data: float
+    teachers: float
+    rounds: float
+    outputs: float
+    students: float
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.data + self.teachers + self.rounds + self.outputs + self.students
+
+
+def known_images(data: DataSpec) -> DataShape | None:
+    """Return what is known of a data set by its source's name; None for files that only reading can tell."""
+    found = KNOWN.get(data.source)
+    if found is None or data.subset is None:
+        return found
+    return DataShape(found.classes, found.channels, found.size, min(found.train, data.subset), found.test)
+
+
+def disk(space: Space, planned: Plan, images: DataShape) -> Disk:
+    """Return what a planned study will store, as near as can be told before anything is computed.
+
+    Args:
+        space: What is searched.
+        planned: Its plan.
+        images: The data set.
+    """
+    sizes, students = _Sizes(images), planned.students
+    count = sum(phase.students for phase in planned.phases)
+    return Disk(
+        data=images.channels * images.size**2 * (images.train + images.test),
+        teachers=WEIGHT * _built(planned, "teacher", sizes),
+        rounds=(WEIGHT + KEPT) * _built(planned, "prune", sizes),
+        outputs=_outputs(space, planned, images),
+        students=WEIGHT * count * sum(map(sizes.student, students)) / max(1, len(students)),
+    )
+
+
+def _built(planned: Plan, stage: str, sizes: "_Sizes") -> float:
+    """Return the numbers of weights of a stage's artifacts that stay, together."""
+    stay = (a for a in planned.artifacts if a.stage == stage and a.stored)
+    return sum(a.built * sizes.of(a.spec.teacher.model, a.spec.teacher.options) for a in stay)
+
+
+@dataclass
+class _Sizes:
+    """Numbers of weights, each network built once and without memory."""
+
+    images: DataShape
+
+    def __post_init__(self) -> None:
+        self._known: dict[tuple[str, Params], int] = {}
+
+    def of(self, model: str, options: Params) -> int:
+        key = (model, without_weights(model, options))
+        if key not in self._known:
+            images = self.images
+            with torch.device("meta"):
+                made = build(
+                    model,
+                    num_classes=images.classes,
+                    channels=images.channels,
+                    image_size=images.size,
+                    seed=0,
+                    options=key[1],
+                )
+            self._known[key] = count_params(made)
+        return self._known[key]
+
+    def student(self, spec: TrialSpec) -> float:
+        """Return the size of a trial's student; of one shaped by its teacher, what pruning leaves of that."""
+        model, options, left = unshaped(spec)
+        return left * self.of(model, options)
+
+
+def _outputs(space: Space, planned: Plan, images: DataShape) -> float:
+    """Return the bytes of teachers' logits: one set for each teacher and stream of views, if it fits its limit."""
+    low = space.precision in ("bf16", "fp16") or (space.precision == "auto" and space.resources.gpu > 0)
+    computed = "bf16" if low else "fp32"  # On a CPU `auto` may be bf16: half of this, then.
+    sets: dict[tuple[str, int], float] = {}
+    for spec in filter(_listens, planned.students):
+        size = outputs_bytes(spec, images, computed)
+        stream = teacher_key(spec), spec.distill.view_seed
+        sets[stream] = max(sets.get(stream, 0.0), size if size <= Site.outputs_limit_bytes else 0.0)
+    return sum(sets.values())
+
+
+def outputs_bytes(spec: TrialSpec, images: DataShape, computed: str) -> float:
+    """Return the bytes of one teacher's logits for all views of one stream.
+
+    Args:
+        spec: A trial.
+        images: Its data set.
+        computed: Precision they are computed in: "fp32", "bf16" or "fp16".
+    """
+    train = images.train * (1 - spec.data.val_fraction)
+    return images.classes * train * _views(spec) * (4 if computed == "fp32" else 2)
+
+
+def _listens(spec: TrialSpec) -> bool:
+    entry = losses.get(spec.distill.loss)
+    return entry.needs_teacher and not entry.features
+
+
+def _views(spec: TrialSpec) -> int:
+    return 1 if chain(spec.data.augment).constant else spec.distill.recipe.epochs

@@ -1,0 +1,345 @@
+"""What a search will cost: trainings and epochs, with every artifact computed once and with none shared."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pdsearch.config import Space
+from pdsearch.config.catalog import FROM_TEACHER
+from pdsearch.pipeline.keys import (
+    dense_key,
+    early_key,
+    needs_teacher,
+    round_keys,
+    teacher_config,
+    teacher_key,
+)
+from pdsearch.pipeline.prune import kept_rounds, recipe_after
+from pdsearch.protocol import Job, Outcome, Ready
+from pdsearch.pruning import targets
+from pdsearch.pruning.registry import methods
+from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.optuna_backend.sampler import empty_study
+from pdsearch.search.preflight.dry_run import teacher_jobs
+from pdsearch.search.records import UnwrittenRecords
+from pdsearch.search.resolved import Description
+from pdsearch.search.scheduler import Agenda, Phases
+from pdsearch.specs import AtInit, Json, Params, StudentSpec, TrialSpec, derive_seed
+
+__all__ = [
+    "MOST_DRAWN",
+    "Need",
+    "Phase",
+    "Plan",
+    "PlannedArtifact",
+    "dense",
+    "needs",
+    "plan",
+    "teacher_epochs",
+    "unshaped",
+]
+
+
+@dataclass(frozen=True)
+class Need:
+    """An artifact of a teacher.
+
+    Args:
+        stage: "teacher" or "prune".
+        key: Its key; the data's fingerprint is not in it yet.
+        epochs: Of its own training.
+        label: What a person calls it.
+        stored: Whether it stays in the storage.
+    """
+
+    stage: str
+    key: str
+    epochs: int
+    label: str
+    stored: bool = True
+
+
+def needs(spec: TrialSpec) -> tuple[Need, ...]:
+    """Return the teacher's artifacts that a trial needs, first to last; none for a student alone."""
+    if not needs_teacher(spec):
+        return ()
+    if spec.prune is None:
+        return (dense(spec),)
+    before = () if isinstance(spec.prune.after_round, AtInit) else (dense(spec),)
+    return (*before, *_early(spec), *_rounds(spec))
+
+
+def dense(spec: TrialSpec) -> Need:
+    """Return the dense teacher of a trial, whether it needs it or not."""
+    teacher = spec.teacher
+    epochs = teacher.recipe.epochs if teacher.checkpoint is None else 0
+    return Need("teacher", dense_key(spec), epochs, teacher.model)
+
+
+def teacher_epochs(spec: TrialSpec) -> int:
+    """Return the epochs that a trial's teacher takes where nothing is there yet."""
+    return sum(need.epochs for need in needs(spec))
+
+
+def _early(spec: TrialSpec) -> tuple[Need, ...]:
+    """Return the teacher's early weights, where pruning goes back to them."""
+    epoch = spec.prune.rewind_epoch if spec.prune else 0
+    if not epoch:
+        return ()
+    return (Need("teacher", early_key(spec, epoch), epoch, f"{spec.teacher.model} to epoch {epoch}"),)
+
+
+def _rounds(spec: TrialSpec) -> list[Need]:
+    assert spec.prune is not None
+    prune, found = spec.prune, []
+    removes = methods.get(prune.method).removes
+    sparsities, keys, kept = targets(prune), round_keys(spec), kept_rounds(prune)
+    for number, (sparsity, key) in enumerate(zip(sparsities, keys, strict=True), start=1):
+        recipe = recipe_after(spec, prune, number) if number in kept else None
+        gone = f", {100 * sparsity:.0f} %" if removes else ""
+        label = f"{spec.teacher.model} {prune.method} round {number}{gone}"
+        found.append(Need("prune", key, recipe.epochs if recipe else 0, label, stored=number in kept))
+    return found
+
+
+LIKE, LEFT = "like", "left"
+"""In place of the widths of a student that its teacher shapes: the teacher's key, the share of weights it has left."""
+MOST_DRAWN = 200
+"""Search trials that are drawn; of more, the others are taken to be like these."""
+
+
+@dataclass(frozen=True)
+class PlannedArtifact:
+    """A dense teacher or a pruning round.
+
+    Args:
+        label: What a person calls it.
+        stage: "teacher" or "prune".
+        epochs: Of its own training.
+        built: How often it is computed: once, or for trials that were not drawn as often as they do not share it.
+        uses: Search trials that need it, of those that were drawn.
+        spec: A trial that needs it.
+        stored: Whether it stays in the storage.
+    """
+
+    label: str
+    stage: str
+    epochs: int
+    built: float
+    uses: int
+    spec: TrialSpec
+    stored: bool
+
+
+@dataclass
+class Phase:
+    """A part of a study: its students, and its epochs (teachers, rounds and students) without and with reuse."""
+
+    name: str
+    students: float = 0
+    without_reuse: float = 0
+    with_reuse: float = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study will cost; nothing is stopped early.
+
+    Args:
+        study: Its name.
+        trials: Search trials; 0 where every configuration is confirmed at once.
+        exact: The search visits every trial of the space, so that nothing of it depends on what is drawn.
+        drawn: Search trials that were drawn, all of them unless they are many.
+        artifacts: Dense teachers, then pruning rounds; of a search of which not all was drawn, those of what was.
+        phases: Those of a study, in their order.
+        students: The trial of every student, of the search as far as it was drawn.
+    """
+
+    study: str
+    trials: int
+    exact: bool
+    drawn: int
+    artifacts: tuple[PlannedArtifact, ...]
+    phases: tuple[Phase, ...]
+    students: tuple[TrialSpec, ...]
+
+    @property
+    def without_reuse(self) -> float:
+        """Epochs if every trial trained all it needs."""
+        return sum(phase.without_reuse for phase in self.phases)
+
+    @property
+    def with_reuse(self) -> float:
+        """Epochs with every artifact computed once."""
+        return sum(phase.with_reuse for phase in self.phases)
+
+    def count(self, stage: str) -> int:
+        """Return how many artifacts of a stage are computed."""
+        return round(sum(artifact.built for artifact in self.artifacts if artifact.stage == stage))
+
+
+class _ByName(dict[str, str]):
+    """Stands for hashes of files, which are not read: whatever they hold, the jobs are the same."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+@dataclass
+class _Played:
+    """An observer that counts what the jobs of a study train."""
+
+    phases: list[Phase] = field(default_factory=list)
+    built: dict[str, tuple[Need, TrialSpec]] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
+    uses: Counter[str] = field(default_factory=Counter)
+    students: list[TrialSpec] = field(default_factory=list)
+    searched: int = 0
+
+    def phase(self, name: str, _total: int, _done: int) -> None:
+        self.phases.append(Phase(name))
+
+    def started(self, job: Job) -> None:
+        """Count the epochs of a job and of what must be there before it."""
+        now, teaches = self.phases[-1], job.kind == "teacher"
+        wanted = (dense(job.spec),) if teaches else needs(job.spec)
+        now.with_reuse += sum(need.epochs for need in wanted if need.key not in self.built)
+        for need in wanted:
+            self.built.setdefault(need.key, (need, job.spec))
+            self.stored |= {need.key} if need.stored else set()
+            self.uses[need.key] += job.kind == "search"
+        if teaches:
+            return
+        student = job.spec.distill.recipe.epochs
+        self.searched += student if job.kind == "search" else 0
+        now.students += 1
+        now.with_reuse += student
+        now.without_reuse += student + teacher_epochs(job.spec)
+        self.students.append(job.spec)
+
+    def event(self, _job: Job, _event: Any) -> None: ...
+
+    def ended(self, _job: Job, _outcome: Any, _record: Any) -> None: ...
+
+    def say(self, _text: str) -> None: ...
+
+
+def plan(space: Space) -> Plan:
+    """Return what a study of a space will cost, in epochs.
+
+    Its points are drawn at random and its trials end with random values, always the same ones; a search that visits
+    every trial of its space costs the same whatever is drawn.
+    """
+    drawn = min(space.search.trials, MOST_DRAWN)
+    unstopped = replace(space.search, trials=drawn, sampler="random", stop=None, timeout=None)
+    searched = replace(space, search=unstopped)
+    played = _Played()
+    agenda = _agenda(searched, played)
+    while (job := agenda.next()) is not None:
+        agenda.tell(job, _ready(job.spec))
+        agenda.finish(job, _outcome(job, space))
+    trials, exact = agenda.search.finished, agenda.search.exhausted or not space.parameters
+    if trials == drawn and not exact:
+        exact, trials = _all_there(agenda), space.search.trials
+    if trials > drawn:
+        _extend(played, drawn, trials)
+    return Plan(
+        study=space.study,
+        trials=trials,
+        exact=exact or not trials,
+        drawn=min(trials, drawn),
+        artifacts=_artifacts(played, trials / drawn if trials > drawn else 1.0),
+        phases=tuple(phase for phase in played.phases if phase.students or phase.with_reuse),
+        students=tuple(played.students),
+    )
+
+
+def _agenda(space: Space, observer: _Played) -> Agenda:
+    describe = Description("", space.precision, versions={}, checkpoints=_ByName(), code=_ByName())
+    records = UnwrittenRecords()
+
+    def ledger(kind: str, space: Space) -> Ledger:
+        study = empty_study(space)
+        return Ledger(study, space, records, kind=kind, describe=describe, single=False)
+
+    phases = Phases(
+        Listed(space, describe, records),
+        search=ledger("search", space),
+        fair=ledger("baseline", space.unpruned()),
+        teachers=lambda: teacher_jobs(space, describe),
+        built=lambda job: job.key in observer.built,
+        elapsed=lambda: 0.0,
+    )
+    return Agenda(phases, observer=observer, forget=lambda _key: None)
+
+
+def _ready(spec: TrialSpec) -> Ready:
+    teacher: dict[str, Json] = {
+        "key": teacher_key(spec),
+        "config": teacher_config(spec),
+        "model": spec.teacher.model,
+        "method": spec.prune.method if spec.prune else None,
+        "ratio": spec.prune.ratio if spec.prune else None,
+    }
+    shape = _shape(spec)
+    student: dict[str, Json] = {"model": shape.model, "options": dict(shape.options)}
+    return Ready(teacher if needs_teacher(spec) else None, student)
+
+
+def _shape(spec: TrialSpec) -> StudentSpec:
+    """Return a student as it would be built; in place of the widths of one its teacher shapes stands that teacher."""
+    if spec.student.model != FROM_TEACHER:
+        return spec.student
+    removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
+    shape = ((LIKE, teacher_key(spec)), (LEFT, 1 - removed))
+    return StudentSpec(spec.teacher.model, (*spec.teacher.options, *shape))
+
+
+def unshaped(spec: TrialSpec) -> tuple[str, Params, float]:
+    """Return the model and the options that a student's size follows from, and the share of it that is left."""
+    shape = _shape(spec)
+    options = dict(shape.options)
+    left = options.pop(LEFT, 1.0)
+    options.pop(LIKE, None)
+    return shape.model, tuple(options.items()), left
+
+
+def _outcome(job: Job, space: Space) -> Outcome:
+    """Return the end of a trial that keeps to the constraints, with a value that its key decides."""
+    values = {objective.metric: derive_seed("plan", job.key) / 2**63 for objective in space.objectives}
+    return Outcome("complete", values=values | {limit.metric: limit.bound for limit in space.constraints})
+
+
+def _all_there(agenda: Agenda) -> bool:
+    """Say whether the search has just visited the last trial of its space."""
+    return agenda.search.ask() is None
+
+
+def _extend(played: _Played, drawn: int, trials: int) -> None:
+    """Let the trials that were not drawn cost what those did; what was of use to one only is shared with none."""
+    search = next(phase for phase in played.phases if phase.name == "search")
+    alone = sum(need.epochs for key, (need, _) in played.built.items() if played.uses[key] == 1)
+    more = trials / drawn - 1
+    search.with_reuse += more * (played.searched + alone)
+    search.without_reuse += more * search.without_reuse
+    search.students = trials
+
+
+def _artifacts(played: _Played, times: float) -> tuple[PlannedArtifact, ...]:
+    """Return dense teachers, then pruning rounds, as they build on one another."""
+    found = (
+        PlannedArtifact(
+            label=need.label,
+            stage=need.stage,
+            epochs=need.epochs,
+            built=times if played.uses[key] == 1 else 1.0,
+            uses=played.uses[key],
+            spec=spec,
+            stored=key in played.stored,
+        )
+        for key, (need, spec) in played.built.items()
+    )
+    return tuple(
+        sorted(found, key=lambda artifact: (artifact.stage != "teacher", artifact.spec.teacher.model))
+    )

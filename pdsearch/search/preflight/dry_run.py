@@ -1,0 +1,202 @@
+"""Everything a space can ask for is tried once before anything is trained: images, teachers, networks, losses.
+
+A damaged image in the middle of a set would otherwise fail one trial after another. What is decoded is the artifact
+that all workers map, so that looking costs nothing twice.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+from pdsearch.config import Parameter, Space
+from pdsearch.config.checks.feasibility import corners
+from pdsearch.data import Dataset
+from pdsearch.data.dataset.composition import lacking
+from pdsearch.models import file_hash
+from pdsearch.pipeline.cache import drain
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.data import dataset
+from pdsearch.pipeline.first_step import check_answers, smallest
+from pdsearch.pipeline.keys import dense_key
+from pdsearch.pipeline.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
+from pdsearch.pipeline.teacher import starting_point
+from pdsearch.protocol import Job
+from pdsearch.search.resolved import Description, absolute
+from pdsearch.specs import DataSpec, Recipe, TeacherSpec, TrialSpec
+
+__all__ = [
+    "check_outside",
+    "check_trials",
+    "checkpoints",
+    "dense_jobs",
+    "prepare_images",
+    "say_notes",
+    "teacher_jobs",
+]
+
+TEACHER = ("teacher.model", "teacher.options")
+PRUNING = (
+    *TEACHER,
+    "train.recover.batch_size",
+    "prune.method",
+    "prune.params",
+    "prune.exclude",
+    "prune.scope",
+    "prune.at",
+)
+LESSON = (
+    *TEACHER,
+    "train.teacher.batch_size",
+    "train.distill.batch_size",
+    "student.",
+    "distill.",
+    "data.augment",
+)
+
+
+def check_trials(space: Space, describe: Description, untrained: Untrained) -> None:
+    """Try every lesson that a space names (teacher, student and loss), then every pruning of every teacher.
+
+    Args:
+        space: What is searched.
+        describe: What the study resolved.
+        untrained: The networks that were built already, and the data set.
+
+    Raises:
+        ConfigError: One of them cannot be done; the message says which part and why.
+    """
+    for spec in _distinct(space, describe, LESSON, untrained.data):
+        rehearse_lesson(spec, untrained)
+    for spec in _distinct(space, describe, PRUNING, untrained.data):
+        rehearse_pruning(spec, untrained.data)
+
+
+def _distinct(
+    space: Space, describe: Description, fields: tuple[str, ...], data: Dataset
+) -> Iterator[TrialSpec]:
+    seen: set[TrialSpec] = set()
+    for found in corners(space, partial(_decisive, fields)):
+        named = describe.complete(found if fields is PRUNING else replace(found, prune=None))
+        spec = _in_small(named, data)
+        if spec not in seen:
+            seen.add(spec)
+            yield spec
+
+
+def _in_small(spec: TrialSpec, data: Dataset) -> TrialSpec:
+    """Return a trial with the batches that it is tried with: most sizes make no difference."""
+
+    def small(recipe: Recipe) -> Recipe:
+        return replace(recipe, batch_size=smallest(recipe, data))
+
+    teacher = replace(spec.teacher, recipe=small(spec.teacher.recipe))
+    prune = spec.prune and replace(spec.prune, recipe=small(spec.prune.recipe))
+    distill = replace(spec.distill, recipe=small(spec.distill.recipe))
+    return replace(spec, teacher=teacher, prune=prune, distill=distill)
+
+
+def _decisive(fields: tuple[str, ...], parameter: Parameter) -> bool:
+    """A number such as a temperature fits or not whatever it is: its range was checked with the space."""
+    return parameter.name.startswith(fields) and parameter.kind != "float"
+
+
+TEACHER_FIELDS = ("data.", "teacher.", "train.teacher.")
+CHECKPOINT = "teacher.checkpoint"
+
+
+def checkpoints(space: Space) -> dict[str, str]:
+    """Return the hash of every checkpoint a space names, by the name it has there.
+
+    Raises:
+        ConfigError: A file is missing or cannot be read.
+    """
+    named = [value for name, value in space.fixed if name == CHECKPOINT]
+    named += [choice for p in space.parameters if p.name == CHECKPOINT for choice in p.choices]
+    return {str(path): file_hash(absolute(str(path))) for path in named}
+
+
+def check_outside(space: Space, describe: Description, site: Site) -> None:
+    """Fit every teacher that was trained elsewhere into its network and let it answer, where that was not done before.
+
+    Raises:
+        ConfigError: A checkpoint is not one, does not fit its network, or answers with what is not finite.
+        DataError: A file is broken, or published weights cannot be had.
+    """
+    for job in teacher_jobs(space, describe):
+        if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
+            teacher, data = job.spec.teacher, drain(dataset(job.spec.data, site))
+            where = teacher.checkpoint or "teacher.options.weights"
+            check_answers(starting_point(teacher, data).eval(), data, name=teacher.model, where=where)
+
+
+def _from_outside(teacher: TeacherSpec) -> bool:
+    return teacher.checkpoint is not None or "weights" in dict(teacher.options)
+
+
+def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
+    """Yield a job for every dense teacher that the space can name; those under a continuous range come when asked."""
+    varied = [p for p in space.parameters if p.name.startswith(TEACHER_FIELDS) and p.kind == "categorical"]
+    middle = space.defaults()
+    choices = product(*(parameter.choices for parameter in varied))
+    named = ({**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}} for values in choices)
+    return dense_jobs((space.resolve(_chosen(space.parameters, values)) for values in named), describe)
+
+
+def dense_jobs(specs: Iterable[TrialSpec], describe: Description) -> Iterator[Job]:
+    """Yield a job for the dense teacher of every trial, each teacher once."""
+    seen: set[str] = set()
+    for trial in specs:
+        spec = describe.complete(replace(trial, prune=None))
+        key = dense_key(spec)
+        if key not in seen:
+            seen.add(key)
+            yield Job(id=f"teacher-{key[:12]}", kind="teacher", spec=spec, key=key)
+
+
+def _chosen(parameters: tuple[Parameter, ...], values: dict[str, Any]) -> dict[str, Any]:
+    """Keep the values of parameters that are active together."""
+    kept: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.name in values and parameter.active(kept):
+            kept[parameter.name] = values[parameter.name]
+    return kept
+
+
+SILENT_S, EVERY_S = 3.0, 10.0
+"""A set that is decoded sooner is not spoken of; a larger one as often."""
+
+
+def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> Dataset:
+    """Decode and split a set, where nobody has; say how far it is. Return it.
+
+    Args:
+        spec: Which images, with their fingerprint.
+        site: Where they are stored.
+        say: Tells a person.
+
+    Raises:
+        DataError: The set is missing, or an image cannot be decoded; the message names the file, and the row in it.
+    """
+    due = time.monotonic() + SILENT_S
+
+    def tell(done: int, total: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + EVERY_S
+            say(f"decoding {spec.source}: {done:,} of {total:,} images")
+
+    return drain(dataset(spec, site, tell))
+
+
+def say_notes(data: Dataset, say: Callable[[str], None]) -> None:
+    """Say how a set was read where that can surprise, and which classes lack images; a line each.
+
+    Args:
+        data: The set.
+        say: Tells a person.
+    """
+    for note in (*data.notes, *lacking(data)):
+        say(f"data: {note}")

@@ -1,0 +1,75 @@
+"""The precision of a study: what `auto` stands for, decided once when the study begins."""
+
+from dataclasses import dataclass
+
+import torch
+
+from pdsearch.config import Space
+from pdsearch.config.catalog import FROM_TEACHER
+from pdsearch.models import count_params, has_depthwise
+from pdsearch.pipeline.rehearsal import Untrained
+from pdsearch.training import resolve_precision
+from pdsearch.training.device import computes_bf16, why_fp32
+
+__all__ = ["AUTO", "Precision", "choose_precision", "kept_precision"]
+
+AUTO = "auto"
+TORCHVISION = "torchvision/"
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A precision, and why it is this one.
+
+    Args:
+        name: "fp32", "bf16" or "fp16".
+        reason: For a person.
+    """
+
+    name: str
+    reason: str
+
+
+def choose_precision(space: Space, untrained: Untrained, *, workers: bool | None = None) -> Precision:
+    """Return the precision of a study that begins, whatever else its space searches.
+
+    Args:
+        space: What is searched; its first student counts.
+        untrained: Where that student, or the teacher that shapes it, is built to be looked at.
+        workers: Whether the devices of the workers compute in bf16; None takes them to be like this machine's.
+
+    Raises:
+        ConfigError: It cannot be built.
+    """
+    if space.precision != AUTO:
+        return Precision(resolve_precision(space.precision, "cpu"), "as the space says")
+    who = "" if workers is None else ", say the workers"
+    if space.resources.gpu > 0:
+        # A head without a GPU, before its workers are asked: most cards know bf16.
+        able = not torch.cuda.is_available() or computes_bf16("cuda") if workers is None else workers
+        return Precision(resolve_precision(AUTO, "cuda", bf16=able), f"{AUTO}{who}")
+    weights, depthwise = _looked_at(space, untrained)
+    reason = why_fp32(weights, depthwise=depthwise, bf16=computes_bf16("cpu") if workers is None else workers)
+    return Precision(
+        "fp32" if reason else "bf16", f"{AUTO}: {reason or 'this CPU has instructions for it'}{who}"
+    )
+
+
+def kept_precision(space: Space, began: str) -> Precision:
+    """Return the precision of a study that goes on: the one it began with, whatever `auto` would be today."""
+    return Precision(
+        began, "auto: as when the study began" if space.precision == AUTO else "as the space says"
+    )
+
+
+def _looked_at(space: Space, untrained: Untrained) -> tuple[int | None, bool]:
+    """Return the first student's size and whether it has depthwise convolutions, as far as they are known.
+
+    torchvision's are taken to be large and without them, those of from_teacher to be large and like the teacher.
+    """
+    spec = space.resolve(space.defaults())
+    shaped = spec.student.model == FROM_TEACHER
+    if (spec.teacher if shaped else spec.student).model.startswith(TORCHVISION):
+        return None, False
+    network = untrained.teacher(spec.teacher) if shaped else untrained.student(spec.student)
+    return None if shaped else count_params(network), has_depthwise(network)

@@ -1,0 +1,131 @@
+"""Room on the disk and cores, checked before a study begins, and what the engine chooses by itself."""
+
+import shutil
+
+from pdsearch.config import Space
+from pdsearch.cores import cores
+from pdsearch.data.dataset.views import SMALL_BYTES
+from pdsearch.distillation.registry import losses
+from pdsearch.errors import StorageFullError
+from pdsearch.io import Place, Remote, cache_folder
+from pdsearch.io.durable import storage_errors
+from pdsearch.pipeline.context import Site
+from pdsearch.search.planning.disk import DataShape, disk, known_images, outputs_bytes
+from pdsearch.search.planning.simulate import plan
+from pdsearch.search.preflight.precision import Precision
+
+__all__ = [
+    "LEAST_BYTES",
+    "check_room",
+    "choices",
+    "crowd",
+    "room",
+]
+
+LEAST_BYTES = 200 * 10**6
+"""Less is left for records and checkpoints than they may need at once."""
+
+
+def check_room(root: Place) -> int:
+    """Return the bytes that are free for a study.
+
+    Args:
+        root: The storage; its folder is made.
+
+    Raises:
+        StorageFullError: There is too little to begin.
+        StorageError: The storage cannot be looked at.
+    """
+    # An object storage has room; the copies on this machine need some.
+    disk_folder = cache_folder(root) if isinstance(root, Remote) else root
+    with storage_errors(disk_folder):
+        disk_folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(disk_folder).free
+    if free < LEAST_BYTES:
+        raise StorageFullError(
+            f"{free / 1e6:.0f} MB are free; a study needs {LEAST_BYTES / 1e6:.0f} MB to begin",
+            where=str(disk_folder),
+            hint="free some space (pdsearch cache gc), then run the same command again",
+        )
+    return free
+
+
+def room(space: Space, root: Place) -> str | None:
+    """Return a warning if all of a study may not fit.
+
+    Args:
+        space: What is searched.
+        root: The storage.
+
+    Raises:
+        StorageError: As of `check_room`.
+    """
+    free = check_room(root)
+    if isinstance(root, Remote):
+        return None
+    images = known_images(space.resolve(space.defaults()).data)
+    need = 0.0 if images is None else disk(space, plan(space), images).total
+    if need <= free:
+        return None
+    return f"the study may fill {need / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free in {root}"
+
+
+def crowd(space: Space, at_once: int) -> str | None:
+    """Return a warning if trials on this machine ask for more cores than there are.
+
+    Args:
+        space: What is searched.
+        at_once: Trials that run at the same time.
+    """
+    wanted, there = at_once * space.resources.cpu, cores()
+    if wanted <= there:
+        return None
+    return (
+        f"{at_once} trials at once with {space.resources.cpu} cores each want {wanted} of {there} cores and will wait"
+        " for one another: fewer --workers or a smaller resources.cpu is faster"
+    )
+
+
+FLOAT32 = 4
+
+
+def choices(space: Space, precision: Precision) -> list[str]:
+    """Return a line for each of the engine's choices: device and precision, views, the teacher's outputs.
+
+    Args:
+        space: What is searched.
+        precision: What its study computes in.
+    """
+    images = known_images(space.resolve(space.defaults()).data)
+    lines = [_computing(space, precision)]
+    if images is not None:
+        lines += [_views(images), _outputs(space, images, precision)]
+    return lines
+
+
+def _computing(space: Space, precision: Precision) -> str:
+    name = f"{precision.name} ({precision.reason})"
+    if space.resources.gpu > 0:
+        graphs = ", steps captured as CUDA graphs where that is faster" if space.resources.cuda_graphs else ""
+        return f"engine: GPU, {name}, channels_last, fused optimizer{graphs}"
+    threads = max(1, space.resources.cpu)
+    return f"engine: CPU, {name}, threads a trial: {threads}, channels_last, fused optimizer"
+
+
+def _views(images: DataShape) -> str:
+    size = images.train * images.channels * images.size**2 * FLOAT32
+    how = "all of an epoch made at once" if size <= SMALL_BYTES else "made batch by batch"
+    return f"views: {how}, {size / 1e6:,.3g} MB an epoch as float32"
+
+
+def _outputs(space: Space, images: DataShape, precision: Precision) -> str:
+    spec = space.resolve(space.defaults())
+    entry = losses.get(spec.distill.loss)
+    if not entry.needs_teacher:
+        return f"teacher's outputs: {spec.distill.loss} wants none"
+    if entry.features:
+        return f"teacher's outputs: live at every step, {spec.distill.loss} wants feature maps"
+    size, limit = outputs_bytes(spec, images, precision.name), Site.outputs_limit_bytes
+    if size > limit:
+        return f"teacher's outputs: live in every epoch; stored, {size / 1e9:,.1f} GB would pass {limit / 1e9:,.1f}"
+    return f"teacher's outputs: stored, {size / 1e6:,.3g} MB for each teacher and stream of views"

@@ -1,0 +1,98 @@
+"""Completion of a sampled spec by what the study resolved once, and its keys."""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pdsearch.data.options import lasting_root
+from pdsearch.distillation.registry import losses
+from pdsearch.models import lasting, models
+from pdsearch.pipeline.keys import config_key, student_key
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import Registry
+from pdsearch.specs import Json, TeacherSpec, TrialSpec
+
+__all__ = ["Description", "absolute", "versions"]
+
+
+@cache
+def _installed() -> tuple[tuple[str, str | None], ...]:
+    found: list[tuple[str, str | None]] = [("python", platform.python_version())]
+    for name in ("pdsearch", "torch", "torchvision", "ray", "optuna", "numpy"):
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, None))
+    return tuple(found)
+
+
+def versions() -> dict[str, Json]:
+    """Return the versions a record carries."""
+    return dict(_installed())
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a study resolved once, before its first trial.
+
+    Args:
+        fingerprint: Of the data.
+        precision: "fp32", "bf16" or "fp16".
+        versions: Versions of everything that could matter.
+        checkpoints: Hash of each file of teacher's weights, by the name the space gives it.
+        code: Hash of the file of each model, method and loss that is not of pdsearch, by `package.module:function`.
+    """
+
+    fingerprint: str
+    precision: str
+    versions: Mapping[str, Json] = field(default_factory=versions)
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    def complete(self, spec: TrialSpec) -> TrialSpec:
+        """Return a specification with hashes, lasting names and paths, and the precision filled in."""
+        student = replace(
+            spec.student,
+            options=lasting(spec.student.model, spec.student.options),
+            code=self._code(models, spec.student.model),
+        )
+        distill = replace(spec.distill, code=self._code(losses, spec.distill.loss))
+        data = replace(spec.data, fingerprint=self.fingerprint, root=lasting_root(spec.data))
+        return replace(
+            spec,
+            data=data,
+            teacher=self._teacher(spec.teacher),
+            prune=spec.prune and replace(spec.prune, code=self._code(methods, spec.prune.method)),
+            student=student,
+            distill=distill,
+            precision=self.precision,
+        )
+
+    def key(self, spec: TrialSpec) -> str:
+        """Return the key of the trial's student: two trials with one key are the same trial."""
+        return student_key(spec)
+
+    def config(self, spec: TrialSpec) -> str:
+        """Return the key of the configuration: the trial without the student's seeds."""
+        return config_key(spec)
+
+    def _teacher(self, teacher: TeacherSpec) -> TeacherSpec:
+        options = lasting(teacher.model, teacher.options)
+        named = replace(teacher, options=options, code=self._code(models, teacher.model))
+        path = teacher.checkpoint
+        if path is None:
+            return named
+        return replace(named, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
+
+    def _code(self, registry: Registry[Any], name: str) -> str:
+        own = registry.own_name(name)
+        return self.code[own] if own else ""
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same file in a worker, which starts in another folder."""
+    return str(Path(path).expanduser().absolute())

@@ -1,0 +1,281 @@
+"""The order of a study's work: phases, and in them job after job, until all has ended or the study is ended early.
+
+Every phase can be entered again at any time: what is finished is not asked again, so resuming is nothing but running.
+
+The agenda is all that a runner sees of a study.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pdsearch.errors import FailureLimitError, PdsearchError
+from pdsearch.protocol import Event, Job, Outcome, refused_by
+from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.confirmation.quota import owed
+from pdsearch.search.maintenance import how_again
+from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.records import Live
+from pdsearch.trial_record import TrialRecord
+
+__all__ = [
+    "Agenda",
+    "Observer",
+    "Phase",
+    "Phases",
+]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a study's work; it ends when the last of its jobs has.
+
+    Args:
+        name: What a person calls it.
+        total: Jobs in all.
+        done: Jobs done before.
+        jobs: Those to do; None among them means that a running job must end first.
+    """
+
+    name: str
+    total: int
+    done: int
+    jobs: Iterator[Job | None]
+
+
+@dataclass(frozen=True)
+class Phases:
+    """All phases of a study.
+
+    Args:
+        listed: The jobs that are not sampled, and the space and the records they follow from.
+        search: Ledger of the search trials.
+        fair: Ledger of the unpruned teacher's own trials.
+        teachers: Jobs that build the dense teachers, asked for when the search opens.
+        built: Whether a dense teacher is there already.
+        elapsed: Seconds the study has run in all, earlier runs included.
+    """
+
+    listed: Listed
+    search: Ledger
+    fair: Ledger
+    teachers: Callable[[], Iterable[Job]]
+    built: Callable[[Job], bool]
+    elapsed: Callable[[], float]
+
+    def ahead(self) -> Iterator[Phase]:
+        """Yield one phase after another; a phase is made when it is reached, from what those before it have left."""
+        space = self.listed.space
+        yield self._groundwork()
+        # Without validation nothing is searched that will be confirmed.
+        if space.validated or space.confirm is None:
+            yield self._searching()
+        if space.compared:
+            yield self._comparing()
+        if space.confirm is not None and space.confirm.teacher_seeds > 1:
+            yield self._left("confirmation teachers", self._missing(self.listed.teachers_to_confirm()))
+        yield self._left("confirmation", self.listed.confirming())
+
+    def idle(self) -> bool:
+        """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        space, finished = self.listed.space, self.listed.records.finished
+        if not space.validated and space.confirm is not None:
+            return all(job.id in finished for job in self.listed.confirming())
+        enough = self.search.finished >= space.search.trials or self.search.exhausted
+        searched = enough and not self.search.owed
+        if not space.compared:
+            return searched
+        fair = self.fair.finished >= owed(finished.values()) and not self.fair.owed
+        jobs = [*self.listed.student_alone(), *self.listed.confirming()]
+        return searched and fair and all(job.id in finished for job in jobs)
+
+    def _left(self, name: str, jobs: Iterable[Job]) -> Phase:
+        """The jobs that have no finished record yet."""
+        every = list(jobs)
+        missing = [job for job in every if job.id not in self.listed.records.finished]
+        return Phase(name, len(every), len(every) - len(missing), iter(missing))
+
+    def _missing(self, teachers: Iterable[Job]) -> list[Job]:
+        return [job for job in teachers if not self.built(job)]
+
+    def _groundwork(self) -> Phase:
+        """What needs no trial: dense teachers, and beside them, so that no worker waits, the student alone."""
+        alone = self.listed.student_alone() if self.listed.space.compared else ()
+        return self._left("groundwork", [*self._missing(self.teachers()), *alone])
+
+    def _searching(self) -> Phase:
+        wanted, limit = self.listed.space.search.trials, self.listed.space.search.timeout
+
+        def late() -> bool:
+            return limit is not None and self.elapsed() >= limit
+
+        return Phase("search", wanted, self.search.finished, _asking(self.search, wanted, late))
+
+    def _comparing(self) -> Phase:
+        """The unpruned teacher gets at least as many trials as the median teacher had."""
+        wanted = owed(self.listed.records.finished.values())
+        done = min(wanted, self.fair.finished)
+        return Phase("comparison", wanted, done, _asking(self.fair, wanted, lambda: False))
+
+
+def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
+    while True:
+        # What a person wants tried again is asked, whether or not the wanted number is reached.
+        again = ledger.owed
+        if (ledger.finished >= wanted and not again) or ledger.exhausted or late():
+            return
+        if ledger.finished + len(ledger.live) >= wanted and not again:
+            yield None
+            continue
+        job = ledger.ask()
+        if job is not None:
+            yield job
+
+
+class Observer(Protocol):
+    """Whoever watches a study run: a screen, a log."""
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """A phase begins; so many jobs in all, so many of them done before."""
+
+    def started(self, job: Job) -> None:
+        """A job starts."""
+
+    def event(self, job: Job, event: Event) -> None:
+        """A running job says something."""
+
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+        """A job ended; its record, where it has one."""
+
+    def say(self, text: str) -> None:
+        """Something beside the jobs is to be known."""
+
+
+class Agenda:
+    """The work of one study, phase by phase; see `pdsearch.protocol.Work` for how a runner drives it.
+
+    Args:
+        phases: What there is to do.
+        observer: Who watches.
+        forget: Removes the progress of a key that will not be gone on with.
+        fence: Raises where another driver has taken the study over; asked before anything is written.
+    """
+
+    def __init__(
+        self,
+        phases: Phases,
+        *,
+        observer: Observer,
+        forget: Callable[[str], None],
+        fence: Callable[[], None] = lambda: None,
+    ) -> None:
+        listed = phases.listed
+        self.space, self.describe, self.records = listed.space, listed.describe, listed.records
+        self.search, self.fair, self.observer = phases.search, phases.fair, observer
+        self.phases, self.forget, self._fence = phases, forget, fence
+        self._live: dict[str, Live] = {}
+        self._ahead = phases.ahead()
+        self._jobs: Iterator[Job | None] = iter(())
+        self._open = True
+        self.interrupted = False
+        self.failure: PdsearchError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to start and nothing is running."""
+        return not self._open and not self._live
+
+    @property
+    def closing(self) -> bool:
+        """The run was interrupted, or its storage refused."""
+        return self.interrupted
+
+    def idle(self) -> bool:
+        """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        return self.phases.idle()
+
+    def next(self) -> Job | None:
+        """Return the next job, or None when nothing can be started until a running job ends, or for good.
+
+        Raises:
+            StudyHeldError: This process was silent for so long that another one has taken the study over.
+        """
+        self._fence()
+        while self._open:
+            for job in self._jobs:
+                if job is not None:
+                    self._start(job)
+                return job
+            if self._live:  # A phase ends when its last job has.
+                return None
+            self._advance()
+        return None
+
+    def tell(self, job: Job, event: Event) -> bool:
+        """Take an event of a running job; True asks the runner to close it."""
+        self.observer.event(job, event)
+        if self.interrupted:
+            return True
+        ledger = self._ledger(job)
+        if ledger is not None:
+            return ledger.tell(job, event)
+        self._live[job.id].note(event)
+        return False
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """Take a job's outcome; its record is on disk when this returns.
+
+        When too many trials have failed, nothing more is started and `failure` says why.
+
+        Raises:
+            StudyHeldError: As in `next`; nothing is written.
+        """
+        self._fence()
+        live, ledger = self._live.pop(job.id), self._ledger(job)
+        refused = refused_by(outcome)
+        if refused is not None:
+            self.interrupt()
+            self.failure = refused
+        if refused is not None or (self.interrupted and outcome.state == "stopped"):
+            return  # It is asked again when the study is opened again, and goes on from its checkpoint.
+        record = None
+        if ledger is not None:
+            record = ledger.finish(job, outcome)
+        elif job.kind != "teacher":
+            record = self.records.finish(live, live.settled(outcome), self.describe)
+        self.forget(job.key)
+        self.observer.ended(job, outcome, record)
+        self._check_failures(job, outcome)
+
+    def interrupt(self) -> None:
+        """Start nothing more and have what runs closed, so that the next run goes on from here."""
+        self.interrupted, self._open = True, False
+
+    def _start(self, job: Job) -> None:
+        ledger = self._ledger(job)
+        if ledger is None and job.kind != "teacher":
+            self.records.ask(job)
+        self._live[job.id] = ledger.live[job.id] if ledger else Live(job)
+        self.observer.started(job)
+
+    def _advance(self) -> None:
+        phase = next(self._ahead, None)
+        if phase is None:
+            self._open = False
+            return
+        self._jobs = phase.jobs
+        self.observer.phase(phase.name, phase.total, phase.done)
+
+    def _ledger(self, job: Job) -> Ledger | None:
+        """Return the ledger that asked for a running job; None where it was listed."""
+        return next((ledger for ledger in (self.search, self.fair) if job.id in ledger.live), None)
+
+    def _check_failures(self, job: Job, outcome: Outcome) -> None:
+        allowed, failed = self.space.search.max_failures, self.search.failed + self.fair.failed
+        if outcome.state == "failed" and failed > allowed:
+            self._open = False
+            self.failure = FailureLimitError(
+                f"{failed} trials failed, more than search.max_failures = {allowed};"
+                f" the last one, {job.id}: {outcome.reason}",
+                hint=f"mend the cause and {how_again(self.records, job.id)}; or raise search.max_failures",
+            )

@@ -1,0 +1,255 @@
+"""The training loop: a generator of one report an epoch, which its consumer may close."""
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import TrialError
+from pdsearch.models import listed
+from pdsearch.specs import Recipe, derive_seed, digest, keyed
+from pdsearch.training.batches import batches, order, seen
+from pdsearch.training.checkpoint import BEGIN, Checkpoint, EpochPart, TrainingProgress, random_states
+from pdsearch.training.cuda_graphs import Captured, Work
+from pdsearch.training.device import Engine
+from pdsearch.training.evaluate import Batches
+from pdsearch.training.objective import Objective
+from pdsearch.training.optim import learning_rate, validate
+from pdsearch.training.reports import EpochReport
+from pdsearch.training.seeding import reproducible
+from pdsearch.training.state import TrainingState
+
+__all__ = [
+    "Batches",
+    "EpochReport",
+    "Epochs",
+    "Keep",
+    "Objective",
+    "Passes",
+    "fit",
+    "masked_weights",
+]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Forward and backward passes of a network in training.
+
+    Args:
+        state: Holds the network; its gradients are replaced.
+        objective: The loss.
+        engine: Precision, and in how many parts a batch is computed.
+    """
+
+    state: TrainingState
+    objective: Objective
+    engine: Engine
+
+    def run(self, images: Tensor, index: Tensor, epoch: int, total: Tensor) -> None:
+        """Compute a batch's gradients, and add the losses of its images to a total; no part is a single image.
+
+        Args:
+            images: Float32 (B, C, H, W), on the device.
+            index: int64 (B,), their positions in the split.
+            epoch: From 0.
+            total: Float64 (), on the device: asking for each step's loss would make a GPU wait at every step.
+        """
+        self.state.forget_gradients()
+        count = self.engine.parts
+        parts = [index] if count == 1 else batches(index, max(2, -(-len(index) // count)))
+        for shown, part in zip(images.split([len(part) for part in parts]), parts, strict=True):
+            with self.engine.autocast():
+                loss = self.objective(self.state.model, shown, part, epoch)
+            self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))
+            total.add_(loss.detach(), alpha=len(part))
+
+    def _backward(self, loss: Tensor) -> None:
+        scaler = self.state.scaler
+        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
+
+
+Keep: TypeAlias = Callable[[Callable[[], EpochPart]], object]
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """All that an epoch needs; see `pdsearch.training.fit` for the arguments.
+
+    Args:
+        masked: What `masked_weights` returned.
+        captured: Captures and replays its steps; None runs them one by one.
+    """
+
+    state: TrainingState
+    views: Batches
+    objective: Objective
+    recipe: Recipe
+    seed: int
+    evaluate: Callable[[nn.Module], float | None]
+    engine: Engine
+    masked: Sequence[tuple[nn.Parameter, Tensor]]
+    captured: Captured | None = None
+
+    def run(self, epoch: int, begun: EpochPart = BEGIN, keep: Keep = lambda _part: None) -> EpochReport:
+        """Train and measure one epoch, counted from 0; the best weights so far are remembered.
+
+        Args:
+            epoch: Its number.
+            begun: What was done of it before.
+            keep: Asked after each step whether to save, with what returns how far the epoch has come.
+
+        Raises:
+            TrialError: The training diverged, or the network answers with what is no number.
+            StorageError: Progress could not be written.
+        """
+        start = time.perf_counter() - begun.seconds
+        seed = derive_seed(self.seed, "epoch", epoch)
+        with reproducible(seed, device=self.engine.device, threads=self.engine.threads):
+            loss, lr = self._train(epoch, begun, start, keep)
+            with self.state.handing_on() as model:
+                self._check(epoch, loss)
+                value = self.evaluate(model)
+                seconds = time.perf_counter() - start
+                report = EpochReport(epoch + 1, self.recipe.epochs, loss, value, lr, seconds)
+                self.state.consider(value)
+        return report
+
+    def _check(self, epoch: int, loss: float) -> None:
+        """Refuse to go on from a loss, or with a network, that is no number: asked once an epoch, it costs nothing."""
+        wrong = [*([] if math.isfinite(loss) else ["the loss"]), *self.state.not_finite()]
+        if wrong:
+            raise TrialError(
+                f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: {listed(wrong)} not finite",
+                hint="a smaller learning rate, or warmup_epochs, may help",
+            )
+
+    def _train(self, epoch: int, begun: EpochPart, start: float, keep: Keep) -> tuple[float, float]:
+        self.state.model.train()
+        device, size = self.engine.device, self.recipe.batch_size
+        steps = batches(order(self.seed, epoch, len(self.views)).to(device), size)
+        total, left = begun.begin(device), steps[begun.steps :]
+        work = self._work(epoch, total, sum(len(index) == size for index in left))
+        lr = learning_rate(self.recipe, epoch, len(steps) - 1, len(steps))
+        for step, (images, index) in enumerate(seen(self.views, epoch, left, self.engine), begun.steps):
+            lr = learning_rate(self.recipe, epoch, step, len(steps))
+            work(images, index)
+            self._step(lr)
+            keep(partial(_now, step + 1, start, total, device))
+        return float(total) / len(self.views), lr
+
+    def _work(self, epoch: int, total: Tensor, steps: int) -> Work:
+        """Return what computes the gradients of an epoch's steps, of which so many are full ones."""
+
+        def plainly(images: Tensor, index: Tensor) -> None:
+            passes.run(images, index, epoch, total)
+
+        passes = Passes(self.state, self.objective, self.engine)
+        if self.captured is None:
+            return plainly
+        return self.captured.epoch(plainly, total, size=self.recipe.batch_size, steps=steps)
+
+    def _step(self, lr: float) -> None:
+        optimizer, scaler = self.state.optimizer, self.state.scaler
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        # A weight that starts at zero, and whose gradient and momentum are always zero, stays exactly zero.
+        for parameter, kept in self.masked:
+            if parameter.grad is not None:
+                parameter.grad.mul_(kept)
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+        self.state.average()
+
+
+def _now(steps: int, start: float, total: Tensor, device: str) -> EpochPart:
+    return EpochPart(steps, time.perf_counter() - start, total, random_states(device))
+
+
+def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:
+    """Zero the masked weights; return each masked parameter with its mask as numbers.
+
+    Raises:
+        TrialError: A name or a shape is not the network's.
+    """
+    parameters, masked = dict(model.named_parameters()), []
+    for name, keep in mask.items():
+        if name not in parameters or parameters[name].shape != keep.shape:
+            raise TrialError(f"the mask of {name!r} does not fit the network")
+        parameter = parameters[name]
+        kept = torch.empty_like(parameter).detach().copy_(keep)
+        with torch.no_grad():
+            parameter.masked_fill_(kept == 0, 0.0)
+        masked.append((parameter, kept))
+    return masked
+
+
+def fit(
+    model: nn.Module,
+    *,
+    views: Batches,
+    objective: Objective,
+    recipe: Recipe,
+    seed: int,
+    evaluate: Callable[[nn.Module], float | None],
+    engine: Engine,
+    mask: Mapping[str, Tensor] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Generator[EpochReport, None, None]:
+    """Train a network in place; yield a report after each epoch.
+
+    The result depends on the network, the views, the objective, the recipe, the seed, the mask and the
+    precision, never on torch's global generators, which are left as they were. When the generator has run to
+    its end the network holds the weights that the recipe selects. It may be closed at any report, and then
+    saves its progress; while it trains it saves after the first step at which the checkpoint's interval is over.
+    With a checkpoint, a later call with equal arguments and a network of the same shape yields the stored reports
+    again, then goes on where the progress was saved, in the middle of an epoch too, bit for bit.
+
+    Args:
+        model: The network.
+        views: Training images.
+        objective: The loss of a batch.
+        recipe: Optimizer, schedule, epochs, selection.
+        seed: Of the order of images (by epoch) and of dropout.
+        evaluate: Accuracy of a network on the validation images, in [0, 1]; None where there are none.
+        engine: Device, precision, threads.
+        mask: Weights to hold at zero, by parameter name: False or 0 where pruned.
+        checkpoint: Where progress is kept; the caller clears it once the result is stored.
+
+    Raises:
+        ConfigError: The recipe cannot be followed, or asks for the best of epochs that nothing was measured in.
+        TrialError: The training diverged, or the mask does not fit the network.
+        StorageError: Progress could not be written.
+    """
+    validate(recipe)
+    state, graph = TrainingState(model, recipe, engine), engine.graph()
+    captured = None if graph is None else Captured(graph, state, engine.device)
+    masked = masked_weights(model, mask or {})
+    epochs = Epochs(state, views, objective, recipe, seed, evaluate, engine, masked, captured)
+    progress = TrainingProgress(checkpoint, _identity(model, recipe, seed, engine, len(views)), state)
+    part = progress.resume()
+    reports = progress.reports
+    yield from tuple(reports)
+    for epoch in range(len(reports), recipe.epochs):
+        reports.append(epochs.run(epoch, part, progress.keep))
+        part, saved = BEGIN, progress.keep()
+        try:
+            yield reports[-1]
+        except GeneratorExit:
+            if not saved:
+                progress.save()
+            raise
+    state.finish()
+
+
+def _identity(model: nn.Module, recipe: Recipe, seed: int, engine: Engine, images: int) -> str:
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    what = {"recipe": recipe, "seed": seed, "precision": engine.precision, "images": images, "shapes": shapes}
+    return digest(keyed(what))

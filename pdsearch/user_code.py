@@ -1,0 +1,197 @@
+"""Callables of the user's own, named `package.module:function`, and the options that they declare."""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+from pdsearch.errors import ConfigError
+from pdsearch.registry import NoParams
+
+__all__ = [
+    "Options",
+    "declared_by",
+    "is_dotted",
+    "load_dotted",
+    "load_part",
+    "source_folder",
+    "source_hash",
+    "takes_others",
+]
+
+FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def is_dotted(name: str) -> bool:
+    """Say whether a name means code of the user's own rather than a registered part."""
+    return ":" in name
+
+
+def load_dotted(name: str) -> Callable[..., Any]:
+    """Import what a dotted name means; the module runs, once in each process.
+
+    The folder in which the process was started can be imported from, after all that is installed.
+
+    Args:
+        name: `package.module:function`.
+
+    Raises:
+        ConfigError: The name has another form, or what it names cannot be imported or is not callable; the message
+            says which.
+    """
+    return _loaded(name)[0]
+
+
+def load_part(
+    name: str, *, noun: str, called_with: str, arguments: int
+) -> tuple[Callable[..., Any], type[Any]]:
+    """Import a loss or a method of the user's own, and what it declares as its parameters.
+
+    Args:
+        name: `package.module:function`.
+        noun: What it should be, for messages.
+        called_with: What it is called with, for messages.
+        arguments: How many that are.
+
+    Returns:
+        The function, and the dataclass that is its attribute `params`; `NoParams` without one.
+
+    Raises:
+        ConfigError: As `load_dotted`; or it cannot be called so, or its parameters are no dataclass.
+    """
+    found = load_dotted(name)
+    try:
+        inspect.signature(found).bind(*[None] * arguments)
+    except (TypeError, ValueError) as error:
+        hint = f"it is called with {called_with}"
+        raise ConfigError(f"{name} is no {noun}: {error}", hint=hint) from error
+    params = getattr(found, "params", NoParams)
+    if not (isinstance(params, type) and is_dataclass(params)):
+        raise ConfigError(
+            f"{name}.params is no dataclass", hint="declare each field with pdsearch.registry.parameter"
+        )
+    return found, params
+
+
+def source_hash(name: str) -> str:
+    """Return the SHA-256 of the source file that defines what a dotted name means, as it was when it was loaded.
+
+    What that file imports is no part of it.
+
+    Raises:
+        ConfigError: As `load_dotted`; or there is no source file.
+    """
+    return _loaded(name)[1]
+
+
+def source_folder(name: str) -> str | None:
+    """Return the folder from which the module of a dotted name was imported; None where it is installed.
+
+    Raises:
+        ConfigError: As `load_dotted`.
+    """
+    load_dotted(name)
+    top = sys.modules[name.partition(":")[0].partition(".")[0]]
+    # A package's own folder, or the module's file: what holds it is what Python has to be told of.
+    found = [*getattr(top, "__path__", ()), getattr(top, "__file__", None)][0]
+    folder = Path(found).absolute().parent if found else None
+    installed = folder is None or {"site-packages", "dist-packages"} & {*folder.parts}
+    return None if installed else str(folder)
+
+
+@functools.cache  # A file that changes later is not what this process runs.
+def _loaded(name: str) -> tuple[Callable[..., Any], str]:
+    if not FORM.fullmatch(name):
+        raise ConfigError(f"{name!r} is not of the form package.module:function")
+    path, _, attribute = name.partition(":")
+    module = _module(path)
+    found = getattr(module, attribute, None)
+    if found is None:
+        near = get_close_matches(attribute, vars(module), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "check the name after the colon"
+        raise ConfigError(f"the module {path} has no {attribute!r}", hint=hint)
+    if not callable(found):
+        raise ConfigError(f"{name} is no function, but a {type(found).__name__}")
+    return found, _hash(found, name)
+
+
+def _module(path: str) -> Any:
+    # At the end, so that nothing installed is hidden by a file that happens to lie here.
+    if not {"", os.getcwd()} & {*sys.path}:
+        sys.path.append(os.getcwd())
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(path)
+    except Exception as error:  # The user's module may raise anything.
+        missing = isinstance(error, ModuleNotFoundError) and path.startswith(error.name or "?")
+        reason = "there is no such module" if missing else f"{type(error).__name__}: {error}"
+        hint = "it must be installed, or lie where pdsearch is started" if missing else "import it by hand"
+        raise ConfigError(f"cannot import {path}: {reason}", hint=hint) from error
+
+
+def _hash(found: Callable[..., Any], name: str) -> str:
+    while isinstance(found, functools.partial):
+        found = found.func
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(found))
+        content = Path(file or "").read_bytes()
+    except (TypeError, OSError) as error:
+        hint = "name a function or class that is written in a Python file"
+        raise ConfigError(f"{name} has no source file to know it by", hint=hint) from error
+    return hashlib.sha256(content).hexdigest()
+
+
+VAR_KEYWORD, VAR_POSITIONAL = Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a model or a data source can be given; `name in options` says whether it takes that one.
+
+    Args:
+        types: The annotation of each declared option; `inspect.Parameter.empty` where it has none.
+        others: It takes any other as well.
+    """
+
+    types: Mapping[str, Any] = field(default_factory=dict)
+    others: bool = False
+
+    def __contains__(self, name: object) -> bool:
+        return self.others or name in self.types
+
+
+def declared_by(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """Return the arguments that a function declares by name.
+
+    Raises:
+        TypeError: It has no signature; or a ValueError, as `inspect.signature`.
+    """
+    return {
+        name: parameter
+        for name, parameter in _parameters(function).items()
+        if parameter.kind not in (VAR_KEYWORD, VAR_POSITIONAL)
+    }
+
+
+def takes_others(function: Callable[..., Any]) -> bool:
+    """Say whether a function takes arguments by name that it does not declare."""
+    return any(parameter.kind is VAR_KEYWORD for parameter in _parameters(function).values())
+
+
+@lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
+def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    try:
+        return signature(function, eval_str=True).parameters
+    # An annotation of the user's own, if it is text, may be any text.
+    except Exception:
+        return signature(function).parameters

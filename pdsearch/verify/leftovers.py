@@ -1,0 +1,20 @@
+"""Rule: nobody left half-written files behind."""
+
+from collections.abc import Iterator
+
+from pdsearch.artifacts import is_orphan, open_store
+from pdsearch.io import Place, Remote
+from pdsearch.verify.broken import Breach
+
+__all__ = ["check"]
+
+
+def check(folder: Place, *, live: bool) -> Iterator[Breach]:
+    """Check a study's folder, its storage's artifacts and progress for what no living process will finish."""
+    # An object is whole or not there: only folders hold half-written files.
+    hidden = [] if isinstance(folder, Remote) else [*folder.glob(".*"), *folder.glob("trials/.*")]
+    for path in hidden:
+        if is_orphan(path.name) or (path.suffix == ".tmp" and not live):
+            yield Breach("temporaries", "was being written when a run was cut off", str(path), mended=True)
+    for path in open_store(folder.parent / "artifacts").leftovers():
+        yield Breach("temporaries", "was being written by a process that is gone", str(path), mended=True)

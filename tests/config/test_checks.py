@@ -1,0 +1,193 @@
+"""What the whole must satisfy; the messages stand in the collection of bad files, here is what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from pdsearch.config import Halving
+from pdsearch.errors import ConfigError
+from tests.config.documents import RECIPES, SEARCHED, space
+
+DENSE = {"distill.temperature": [1, 4]}
+
+
+def train(**recipes: Any) -> dict[str, Any]:
+    return {name: {**recipe, **recipes.get(name, {})} for name, recipe in RECIPES.items()}
+
+
+def test_nothing_pruned_needs_no_recovery() -> None:
+    recipes = {name: RECIPES[name] for name in ("teacher", "distill")}
+    assert space(DENSE, train=recipes).parameters
+    fixed = {"method": "taylor", "ratio": 0.5}
+    assert space(DENSE, train=recipes, prune={**fixed, "recovery": "none"}).parameters
+    assert space(DENSE, train=recipes, prune={**fixed, "at": "init"}).parameters
+    with pytest.raises(ConfigError, match=r"train\.recover\.lr is missing"):
+        space(DENSE, train=recipes, prune=fixed)
+
+
+def test_what_is_searched_may_be_missing_from_its_section() -> None:
+    recipes = train() | {"distill": {"epochs": 27}}
+    searched = {
+        **SEARCHED,
+        "train.distill.lr": {"low": 0.01, "high": 0.2, "log": True},
+        "teacher.model": ["convnet_l", "resnet20"],
+    }
+    assert len(space(searched, train=recipes, teacher=None).parameters) == 5
+
+
+@pytest.mark.parametrize("epochs", [[9, 27], {"low": 9, "high": 27}])
+def test_epochs_are_judged_by_the_fewest(epochs: Any) -> None:
+    recipes = train() | {"distill": {"lr": 0.1, "milestones": [8]}}
+    searched = {"train.distill.epochs": epochs}
+    found = space(searched, train=recipes, search={"trials": 2, "stop": {"halving": {"min_epochs": 8}}})
+    assert found.search.stop == Halving("student.val_accuracy", 8, 3)
+    with pytest.raises(ConfigError, match="9, is never reached in 9 epochs"):
+        space(searched, train=recipes, search={"trials": 2, "stop": {"halving": {"min_epochs": 9}}})
+    recipes["distill"]["milestones"] = [9]
+    with pytest.raises(ConfigError, match="9 is never reached in 9 epochs"):
+        space(searched, train=recipes)
+
+
+def test_every_choice_of_milestones_is_judged() -> None:
+    with pytest.raises(ConfigError, match="25 is never reached in 20"):
+        space(
+            {"train.teacher.milestones": [[5, 10], [5, 25]]},
+            train=train() | {"teacher": {"epochs": 20, "lr": 1}},
+        )
+
+
+def test_milestones_ascend_strictly() -> None:
+    with pytest.raises(ConfigError, match=r"\[10, 10\] do not ascend"):
+        space(train=train(teacher={"milestones": [10, 10]}))
+
+
+def test_stopping_with_several_objectives_names_its_metric() -> None:
+    goals = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
+    stop = {"metric": "student.val_accuracy", "halving": {"min_epochs": 3}}
+    found = space(objectives=goals, search={"trials": 2, "stop": stop})
+    assert [(o.metric, o.goal) for o in found.objectives] == [
+        ("student.val_accuracy", "maximize"),
+        ("student.params", "minimize"),
+    ]
+
+
+def test_a_required_field_may_depend_on_a_choice_only_where_it_is_not_needed() -> None:
+    with pytest.raises(ConfigError, match=r"train\.distill\.lr is missing where distill\.loss is 'ce'"):
+        space(
+            {
+                "distill.loss": ["kd", "ce"],
+                "train.distill.lr": {"choices": [0.1], "when": {"distill.loss": "kd"}},
+            },
+            train=train() | {"distill": {"epochs": 3}},
+        )
+
+
+def test_one_cycle_needs_no_warm_up() -> None:
+    cycle = {"schedule": "one_cycle", "peak": 0.4, "ema": 0.999, "decay_norms": False}
+    recipe = space(DENSE, train=train(distill=cycle)).resolve({"distill.temperature": 1}).distill.recipe
+    assert (recipe.schedule, recipe.peak, recipe.ema, recipe.decay_norms) == ("one_cycle", 0.4, 0.999, False)
+    with pytest.raises(ConfigError, match="warms up by itself"):
+        space(DENSE, train=train(distill={**cycle, "warmup_epochs": 2}))
+
+
+def test_a_warm_up_may_go_with_the_other_schedules() -> None:
+    schedules = {"train.distill.schedule": ["cosine", "one_cycle"]}
+    warmup = {"choices": [0, 5], "when": {"train.distill.schedule": ["cosine"]}}
+    assert space({**schedules, "train.distill.warmup_epochs": warmup}).parameters
+    for searched in ([0, 5], {**warmup, "when": {"train.distill.schedule": ["cosine", "one_cycle"]}}):
+        with pytest.raises(ConfigError, match="warms up by itself"):
+            space({**schedules, "train.distill.warmup_epochs": searched})
+
+
+def test_a_teacher_from_a_file_needs_no_recipe() -> None:
+    recipes = {name: RECIPES[name] for name in ("recover", "distill")}
+    teacher = {"model": "convnet_l", "checkpoint": "there/teacher.pth"}
+    found = space({**SEARCHED, "prune.method": ["magnitude", "taylor"]}, train=recipes, teacher=teacher)
+    spec = found.resolve({"prune.method": "magnitude", "prune.ratio": 0.36, "distill.temperature": 2.0})
+    assert (spec.teacher.checkpoint, spec.teacher.fingerprint) == ("there/teacher.pth", "")
+    with pytest.raises(ConfigError, match=r"train\.teacher\.epochs is missing"):
+        space(train=recipes)
+    searched = {"train.teacher.lr": [0.1, 0.2]}
+    with pytest.raises(
+        ConfigError, match=r"train\.teacher\.lr has no effect where teacher\.checkpoint is there"
+    ):
+        space(searched, train=recipes, teacher=teacher)
+
+
+def test_its_recipe_is_of_no_account() -> None:
+    teacher = {"model": "convnet_l", "checkpoint": "there.pth"}
+    one, other = (
+        space({}, train=train(teacher={"lr": lr}), teacher=teacher, search=None).resolve({})
+        for lr in (0.1, 0.2)
+    )
+    assert one == other
+
+
+def test_a_file_of_one_architecture_beside_another_that_is_trained() -> None:
+    searched = {
+        "teacher.model": ["convnet_l", "resnet20"],
+        "teacher.checkpoint": {"choices": ["l.pth"], "when": {"teacher.model": ["convnet_l"]}},
+    }
+    found = space(searched, teacher=None)
+    read = found.resolve({"teacher.model": "convnet_l", "teacher.checkpoint": "l.pth"}).teacher
+    trained = found.resolve({"teacher.model": "resnet20"}).teacher
+    assert (read.checkpoint, trained.checkpoint) == ("l.pth", None)
+    assert (read.recipe.epochs, trained.recipe.epochs) == (1, 20)
+
+
+@pytest.mark.parametrize(
+    ("prune", "message"),
+    [
+        ({"at": "init"}, "no initial weights to prune"),
+        ({"recovery": "rewind"}, "no initial weights to rewind"),
+    ],
+)
+def test_a_file_holds_no_initial_weights(prune: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        space(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, prune=prune)
+
+
+def test_a_file_is_one_teacher_and_not_several() -> None:
+    with pytest.raises(ConfigError, match="no seed to train another with"):
+        space(
+            teacher={"model": "convnet_l", "checkpoint": "there.pth"},
+            confirm={"teachers": 1, "teacher_seeds": 3},
+        )
+
+
+def test_a_file_of_weights_is_known_by_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"name a \.safetensors, \.pth or \.pt file"):
+        space(teacher={"model": "convnet_l", "checkpoint": "weights.bin"})
+
+
+def test_a_moved_file_is_the_same_study() -> None:
+    teacher = {"model": "convnet_l", "checkpoint": "there.pth"}
+    assert (
+        space(teacher=teacher).identity()
+        == space(None, "teacher.checkpoint=here.pth", teacher=teacher).identity()
+    )
+
+
+def test_an_early_epoch_belongs_to_rewinding() -> None:
+    methods = {**SEARCHED, "prune.method": ["magnitude", "taylor"]}
+    found = space(methods, prune={"recovery": "rewind", "rewind_epoch": 3})
+    point = {"prune.method": "magnitude", "prune.ratio": 0.36, "distill.temperature": 1.0}
+    pruning = found.resolve(point).prune
+    assert pruning is not None
+    assert pruning.rewind_epoch == 3
+    with pytest.raises(ConfigError, match="no recovery rewinds weights"):
+        space(methods, prune={"rewind_epoch": 3})
+    with pytest.raises(ConfigError, match="epoch 20 is not an early one of 20"):
+        space(methods, prune={"recovery": "rewind", "rewind_epoch": 20})
+    searched = {"prune.recovery": ["rewind", "finetune"], "prune.rewind_epoch": [0, 3]}
+    with pytest.raises(ConfigError, match=r"no effect where prune\.recovery is finetune"):
+        space({**methods, **searched})
+    when = {"choices": [0, 3], "when": {"prune.recovery": ["rewind"]}}
+    assert space({**methods, **searched, "prune.rewind_epoch": when}).parameters
+
+
+def test_a_study_from_before_early_epochs_is_gone_on_with() -> None:
+    methods = {**SEARCHED, "prune.method": ["magnitude", "taylor"]}
+    pruning = space(methods).identity()["prune"]
+    assert isinstance(pruning, dict)
+    assert "rewind_epoch" not in pruning

@@ -1,0 +1,186 @@
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.config import json_schema, parse
+from pdsearch.config.yaml_reader import read_yaml
+from pdsearch.config.yaml_tree import to_plain
+from tests.config.documents import document, space
+from tests.config.parts import CATALOG
+from tests.config.test_canonical import FULL
+from tests.own_code import Author, author
+
+__all__ = ["author"]
+
+Draft202012Validator: Any = import_module("jsonschema").Draft202012Validator  # it ships no types
+SHIPPED = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+VALIDATOR = Draft202012Validator(json_schema(CATALOG))
+
+
+def test_it_is_a_schema() -> None:
+    Draft202012Validator.check_schema(json_schema(CATALOG))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_it_accepts_the_shipped_spaces(path: Path) -> None:
+    Draft202012Validator(json_schema()).validate(to_plain(read_yaml(path.read_bytes(), path.name)))
+
+
+@pytest.mark.parametrize("sections", [{}, FULL, {"confirm": "off", "search": {"trials": 2, "stop": "off"}}])
+def test_it_accepts_what_load_accepts(sections: dict[str, Any]) -> None:
+    VALIDATOR.validate(document(**sections))
+    VALIDATOR.validate(space(**sections).to_json())
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"teacher": {"model": "mine.nets:big"}, "student": {"model": "mine:tiny"}},
+        {"distill": {"loss": "mine:squared", "weight_of_my_own": 2}},
+        {"space": {"distill.loss": ["kd", "mine:squared"]}},
+    ],
+)
+def test_it_accepts_code_of_one_s_own(sections: dict[str, Any]) -> None:
+    VALIDATOR.validate({**document({}), **sections})
+
+
+OWN = """
+from dataclasses import dataclass
+from pdsearch.registry import parameter
+
+
+@dataclass(frozen=True)
+class Params:
+    power: float = parameter(1.0, help="of it", low=0.0, high=4.0)
+    temperature: str = parameter("hot", help="a word, where kd's is a number")
+    layers: tuple[int, ...] = parameter((1,), help="to look at")
+    batches: float = parameter(0.5, help="a share, where taylor's is a count", low=0.0, high=1.0)
+
+
+def score(model, batches, generator, params):
+    return {}
+
+
+def loss(student, teacher, targets, params):
+    return 0
+
+
+score.params = loss.params = Params
+"""
+
+RATIO = {"choices": [0.36], "when": {"prune.method": ["X:score"]}}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {
+            "prune": {"method": "X:score", "ratio": 0.5},
+            "space": {"prune.params.power": {"low": 0, "high": 2}},
+        },
+        {
+            "prune": {
+                "method": "X:score",
+                "ratio": 0.5,
+                "params": {"power": 2, "batches": 0.25, "layers": [1, 2]},
+            }
+        },
+        {"prune": {"method": "X:score", "ratio": 0.5}, "space": {"prune.params.layers": [[1], [2, 3]]}},
+        {"prune": {"ratio": 0.5}, "space": {"prune.method": "X:score", "prune.params.power": [1, 2]}},
+        {
+            "space": {
+                "prune.method": ["none", "taylor", "X:score"],
+                "prune.ratio": {"choices": [0.36], "when": {"prune.method": ["taylor", "X:score"]}},
+                "prune.params.power": {"low": 0, "high": 2, "when": {"prune.method": ["X:score"]}},
+            }
+        },
+        {
+            "prune": {"params": {"power": 3}},
+            "space": {"prune.method": {"choices": ["none", "X:score"]}, "prune.ratio": RATIO},
+        },
+        {
+            "distill": {"loss": "X:loss"},
+            "space": {"distill.temperature": ["hot", "cold"], "distill.layers": [[3]]},
+        },
+        {"distill": {"loss": "X:loss", "temperature": "cold", "batches": 0.5}},
+        {
+            "distill": {"power": 2},
+            "space": {
+                "distill.loss": ["kd", "X:loss"],
+                "distill.batches": {"low": 0.1, "high": 0.9, "when": {"distill.loss": ["X:loss"]}},
+            },
+        },
+        {
+            "prune": {"method": "X:score", "ratio": 0.5},
+            "distill": {"loss": "X:loss"},
+            "space": {"prune.params.power": {"low": 0, "high": 2}, "distill.power": {"low": 1, "high": 2}},
+        },
+    ],
+)
+def test_it_accepts_parameters_of_one_s_own_wherever_load_does(
+    author: Author, sections: dict[str, Any]
+) -> None:
+    text = json.dumps({**document({}), "search": {"trials": 1}, **sections})
+    named = json.loads(text.replace("X:", f"{author.write(OWN)}:"))
+    parse(named, catalog=CATALOG)
+    VALIDATOR.validate(named)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"prune": {"method": "taylor"}, "space": {"prune.params.batch": [1]}},
+        {"space": {"prune.method": ["none", "taylor"], "prune.params.batch": [1]}},
+        {"space": {"prune.params.batches": ["many"]}},
+        {"space": {"distill.temperature": ["hot"]}},
+        {"prune": {"params": {"batches": 0.5}}},
+        {"distill": {"temperature": "hot"}},
+        {"distill": {"loss": "mine:loss"}, "space": {"prune.params.batch": [1]}},
+        {"prune": {"method": "mine:score"}, "space": {"distill.temprature": [1]}},
+        {"prune": {"method": "mine:score", "ratoi": 0.5}},
+        {"prune": {"method": "mine:score"}, "space": {"prune.ratoi": [0.5]}},
+        {"distill": {"loss": "mine:loss"}, "space": {"train.distill.epoch": [5]}},
+        {"student": {"model": "mine:tiny"}, "space": {"distill.temprature": [1]}},
+    ],
+)
+def test_typos_beside_code_of_one_s_own_are_seen(sections: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid({**document({}), **sections})
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"distill": {"loss": "kd", "weight_of_my_own": 2}},
+        {"serach": {}},
+        {"search": {"trails": 1}},
+        {"distill": {"temprature": 4}},
+        {"prune": {"params": {"batch": 4}}},
+        {"data": {}},
+        {"data": {"source": "digit"}},
+        {"teacher": {"model": "resnet21"}},
+        {"teacher": {"model": "resnet20", "checkpoint": 3}},
+        {"space": {"distill.temprature": [1]}},
+        {"space": {"data.val_fraction": [0.1]}},
+        {"space": {"data.options.label": ["fine"]}},
+        {"space": {"distill.temperature": {"low": 1, "hihg": 2}}},
+        {"search": {"stop": None}},
+        {"confirm": False},
+        {"study": "a/b"},
+        {"train": {"teacher": {"lr": "fast"}}},
+    ],
+)
+def test_it_refuses_what_load_refuses(sections: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid({**document(), **sections})
+
+
+def test_it_helps_to_complete() -> None:
+    found = json_schema(CATALOG)
+    assert found["$defs"]["StudentSection"]["properties"]["model"]["anyOf"][0]["enum"][-3:] == [
+        "from_teacher",
+        "resnet20",
+        "resnet8",
+    ]
+    assert found["$defs"]["DistillSection"]["properties"]["alpha"]["description"] == "weight of the soft term"

@@ -1,0 +1,50 @@
+"""A real study to export from, the smallest there can be: one teacher, one round of pruning, two students."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pdsearch import serial
+from pdsearch.artifacts import open_store
+from pdsearch.config import Space, parse
+from pdsearch.pipeline.context import Site
+from pdsearch.search.study import open_study
+from tests.on_disk import on_disk
+
+RECIPE = {"epochs": 1, "lr": 0.05, "batch_size": 64}
+
+
+class Silent:
+    """An observer that hears everything and says nothing."""
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_args, **_more: None
+
+
+def run(space: Space) -> Path:
+    """Run a space to its end, here and now; return the study's folder."""
+    torch.set_num_threads(1)
+    with open_study(space, Silent()) as study:
+        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
+        return on_disk(study.folder)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished study."""
+    document = {
+        "study": "small",
+        "data": {"source": "digits", "val_fraction": 0.2, "subset": 200},
+        "teacher": {"model": "convnet_s"},
+        "student": {"model": "convnet_s", "options": {"widths": [4, 4]}},
+        "train": {"teacher": RECIPE, "recover": RECIPE, "distill": RECIPE},
+        "prune": {"method": "magnitude", "schedule": "one_shot"},
+        "space": {"prune.ratio": [0.5]},
+        "search": {"trials": 1},
+        "confirm": {"teachers": 1, "seeds": 1},
+        "precision": "fp32",
+        "storage": str(tmp_path_factory.mktemp("storage")),
+    }
+    return run(parse(document))

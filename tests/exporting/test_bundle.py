@@ -1,0 +1,135 @@
+"""What is exported loads, tells its numbers, and runs again to the same bits."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.artifacts import Store
+from pdsearch.config import load
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.exporting import export_study, load_preprocess, load_student, read_card
+from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.io.record_files import write_once
+from tests.analysis.synthetic_studies import record, write_study
+from tests.exporting.conftest import run
+
+NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]
+
+
+@pytest.fixture(scope="module")
+def exported(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (one,) = export_study(study, tmp_path_factory.mktemp("out"))
+    return one.folder
+
+
+def test_a_folder_holds_all_of_it(exported: Path) -> None:
+    assert sorted(path.name for path in exported.iterdir()) == NAMES
+    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
+
+
+def test_the_result_is_the_rankings_best(study: Path, exported: Path) -> None:
+    best = rank_teachers(read_study(study)).top(1)[0]
+    result = json.loads((exported / "result.json").read_text())
+    assert (result["label"], result["rank"], result["study"]) == (best.label, 1, "small")
+    assert result["best"]["key"] == best.best.key == read_card(exported).key
+
+
+def test_the_student_reaches_its_test_accuracy(study: Path, exported: Path) -> None:
+    store = Store(study.parent / "artifacts")
+    ((_, key),) = store.entries("data")
+    entry = store.find("data", key)
+    assert entry is not None
+    data = load_file(entry.path("tensors.safetensors"))
+    student, preprocess = load_student(exported), load_preprocess(exported)
+    with torch.no_grad():
+        right = student(preprocess(data["test.images"])).argmax(1) == data["test.labels"]
+    result = json.loads((exported / "result.json").read_text())
+    assert float(right.float().mean()) == pytest.approx(result["best"]["test_accuracy"], abs=1e-6)
+
+
+def test_the_configuration_runs_again_to_the_same_bits(exported: Path, tmp_path: Path) -> None:
+    folder = run(load(exported / "config.yaml", [f"storage={tmp_path}"]))
+    (row,) = [row for row in read_study(folder).rows if row.kind == "search"]
+    assert row.key == read_card(exported).key
+    entry = Store(tmp_path / "artifacts").find("student", row.key)
+    assert entry is not None
+    again, ours = load_file(entry.path("tensors.safetensors")), load_file(exported / STUDENT_FILE)
+    assert again.keys() == ours.keys()
+    assert all(torch.equal(again[name], ours[name]) for name in ours)
+
+
+def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Path) -> None:
+    (one,) = export_study(study, tmp_path)
+    folder = one.folder
+    (folder / "mine").write_text("a note")
+    with pytest.raises(ConfigError, match="there already"):
+        export_study(study, tmp_path)
+    assert (folder / "mine").exists()
+    assert export_study(study, tmp_path, force=True) == [one]
+    assert sorted(path.name for path in folder.iterdir()) == NAMES
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_missing_artifact_leaves_nothing(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "artifacts" / "data").mkdir(parents=True)
+    with pytest.raises(
+        StorageError, match=r"the student artifact \w+ of .* is missing or broken\n  -> move trials/"
+    ):
+        export_study(study, tmp_path / "out", artifacts=tmp_path / "artifacts")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_copied_study_is_told_to_name_the_artifacts(study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "small"
+    shutil.copytree(study, copy)
+    with pytest.raises(StorageError, match=r"copies/artifacts: no artifacts lie here\n  -> .*--artifacts"):
+        export_study(copy, tmp_path / "out")
+    assert export_study(copy, tmp_path / "out", artifacts=study.parent / "artifacts")
+
+
+def test_a_real_records_numbers_reach_its_row(study: Path) -> None:
+    """The names that stages write are the names that analysis reads."""
+    rows = read_study(study).rows
+    (searched,) = [row for row in rows if row.kind == "search"]
+    assert (searched.epochs, searched.epochs_planned, searched.epochs_distill, searched.epochs_prune) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert (searched.prune_method, searched.prune_ratio, searched.prune_rounds) == ("magnitude", 0.5, 1)
+    assert searched.teacher_sparsity == pytest.approx(0.5, abs=0.01)
+    assert sum(row.epochs_teacher for row in rows) <= 1
+    assert searched.student_params is not None
+    assert searched.student_flops is not None
+    confirmed = [row for row in rows if row.kind == "confirm"]
+    assert all(row.test_accuracy is not None for row in confirmed)
+    assert any(row.unpruned_config and row.alone_config for row in confirmed)
+
+
+def test_several_teachers_lie_in_order(study: Path, tmp_path: Path) -> None:
+    exported = export_study(study, tmp_path, top=9)
+    assert len(exported) == 2
+    assert [one.folder.name[:2] for one in exported] == ["1-", "2-"]
+
+
+def test_a_trial_that_was_stopped_is_exported_without_weights(tmp_path: Path) -> None:
+    item = record("magnitude", 0.5, kind="search", state="stopped")
+    item["student"]["artifact"] = None
+    write_study(tmp_path / "study", [item])
+    (one,) = export_study(tmp_path / "study", tmp_path / "out")
+    assert not (one.folder / STUDENT_FILE).exists()
+    text = (one.folder / "card.md").read_text()
+    assert "Not confirmed" in text
+    assert "No trained student lies here" in text
+
+
+def test_a_study_without_trials_has_nothing_to_export(tmp_path: Path) -> None:
+    write_once(tmp_path / "study.json", {"format": 1, "study": "empty", "space": {}})
+    with pytest.raises(ConfigError, match="no finished trial"):
+        export_study(tmp_path, tmp_path / "out")

@@ -1,0 +1,175 @@
+"""An exported configuration runs again from any folder of the machine, and elsewhere when told where things lie."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from safetensors.torch import save_file
+
+from pdsearch.analysis import Row, read_study
+from pdsearch.config import load, parse
+from pdsearch.exporting import Exported, export_study, read_card
+from pdsearch.exporting.needs import Needs, from_anywhere, needs_of, storage_of
+from pdsearch.io import place
+from pdsearch.models import build
+from tests.data.layouts import laid_out
+from tests.exporting.conftest import RECIPE, run
+from tests.exporting.test_pinned import SPEC
+from tests.own_code import Author, author
+
+__all__ = ["author"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_an_older_record_names_is_looked_for_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "t.pth").touch()
+    old = replace(
+        SPEC, data=replace(SPEC.data, root="data"), teacher=replace(SPEC.teacher, checkpoint="t.pth")
+    )
+    found = from_anywhere(old)
+    assert (found.data.root, found.teacher.checkpoint) == (str(tmp_path / "data"), str(tmp_path / "t.pth"))
+    monkeypatch.chdir(tmp_path / "data")
+    assert from_anywhere(old) == old, "no path is made up"
+
+
+def test_it_goes_where_the_artifacts_are() -> None:
+    here, copied = place("/runs/study"), place("/laptop/study")
+    assert storage_of(here, place("/runs/artifacts")) == "/runs"
+    assert storage_of(copied, place("/runs/artifacts")) == "/runs"
+    assert storage_of(copied, place("/elsewhere")) == "/laptop"
+    assert storage_of(place("s3://b/p/study"), place("s3://b/p/artifacts")) == "s3://b/p"
+
+
+def test_the_commands_name_each_folder_of_own_code_once_and_none_where_all_is_installed() -> None:
+    code = {
+        "mine:tiny": "/my code",
+        "mine:squared": "/my code",
+        "theirs:read": "/theirs",
+        "installed:f": None,
+    }
+    needs = Needs("/runs", None, None, code)
+    assert needs.command() == "PYTHONPATH='/my code:/theirs' pdsearch run config.yaml"
+    assert needs.command("my best/config.yaml").endswith(" pdsearch run 'my best/config.yaml'")
+    assert needs.elsewhere == "PYTHONPATH=FOLDER:FOLDER pdsearch run config.yaml --set storage=FOLDER"
+    installed = replace(needs, code={"installed:f": None})
+    assert installed.command() == "pdsearch run config.yaml"
+    assert installed.elsewhere == "pdsearch run config.yaml --set storage=FOLDER"
+
+
+@pytest.mark.parametrize(
+    ("source", "root", "found"),
+    [
+        ("callable", "small", None),
+        ("callable", "s3://bucket/set", None),
+        ("callable", "/data/set", "/data/set"),
+        ("callable", "~/set", "~/set"),
+        ("callable", None, None),
+        ("image_folder", "/data/set", "/data/set"),
+    ],
+)
+def test_a_word_that_one_s_own_function_takes_as_its_root_needs_no_folder(
+    source: str, root: str | None, found: str | None
+) -> None:
+    spec = replace(SPEC, data=replace(SPEC.data, source=source, root=root))
+    assert needs_of(spec, "/runs", {}).root == found
+
+
+@pytest.fixture
+def exported(author: Author, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    """A study whose paths are relative to the folder it was started in; images, weights and code lie there."""
+    laid_out("image_folder", author.folder / "images")
+    module = author.write()
+    teacher = build("convnet_s", num_classes=2, channels=3, image_size=8, seed=0)
+    save_file(teacher.state_dict(), author.folder / "teacher.safetensors")
+    document: dict[str, Any] = {
+        "study": "from-here",
+        "data": {"source": "image_folder", "root": "images", "val_fraction": 0.5},
+        "teacher": {"model": "convnet_s", "checkpoint": "teacher.safetensors"},
+        "student": {"model": f"{module}:flat", "options": {"width": 3}},
+        "distill": {"loss": f"{module}:squared"},
+        "train": {"recover": RECIPE, "distill": RECIPE},
+        "prune": {"method": "magnitude", "schedule": "one_shot", "ratio": 0.5},
+        "precision": "fp32",
+        "storage": "runs",
+    }
+    study = run(parse(document))
+    (author.folder / "away").mkdir()
+    monkeypatch.chdir(author.folder / "away")
+    (one,) = export_study(study, author.folder / "out")
+    return one
+
+
+def start(command: str, folder: Path) -> None:
+    """Start what an export says in a folder, as a shell would."""
+    variables, _, words = command.partition("pdsearch run")
+    given = dict(variable.split("=", 1) for variable in shlex.split(variables))
+    paths = [*given.pop("PYTHONPATH", "").split(":"), str(ROOT)]
+    assert given == {}
+    found = subprocess.run(
+        [sys.executable, "-m", "pdsearch", "run", *shlex.split(words), "--serial", "--progress", "lines"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": ":".join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def trial(storage: Path) -> Row:
+    (folder,) = (path for path in storage.glob("from-here-*") if (path / "study.json").exists())
+    (row,) = (row for row in read_study(folder).rows if row.kind == "search")
+    return row
+
+
+def test_it_runs_from_another_folder_and_trains_nothing(exported: Exported, tmp_path: Path) -> None:
+    before = sorted((tmp_path / "runs" / "artifacts").glob("*/*/*"))
+    another = tmp_path / "another"
+    another.mkdir()
+    start(exported.command, another)
+    again = trial(tmp_path / "runs")
+    assert (again.epochs_teacher, again.epochs_prune, again.epochs_distill) == (0, 0, 0)
+    assert (again.key, again.artifacts_built) == (read_card(exported.folder).key, 0)
+    assert sorted((tmp_path / "runs" / "artifacts").glob("*/*/*")) == before
+    assert list(another.iterdir()) == []
+
+
+def test_the_copy_on_another_machine_runs_with_what_it_says(exported: Exported, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    shutil.copytree(exported.folder, there / "copy")
+    for file in (tmp_path / "images", tmp_path / "teacher.safetensors", *tmp_path.glob("*.py")):
+        to = there / "code" / file.name if file.suffix == ".py" else there / file.name
+        to.parent.mkdir(exist_ok=True)
+        file.rename(to)
+    card, config = ((there / "copy" / name).read_text() for name in ("card.md", "config.yaml"))
+    assert f"`{tmp_path}/images` (`data.root`)" in card
+    (command,) = re.findall("^Elsewhere, .*: `(.+?)`", card, re.MULTILINE)
+    assert f"#     {command}" in config.splitlines()
+    lie = {"PYTHONPATH": "code", "storage": "new", "data.root": "images"}
+    for name, where in {**lie, "teacher.checkpoint": "teacher.safetensors"}.items():
+        command, filled = re.subn(rf"\b{name}=(FOLDER|FILE)\b", f"{name}=../{where}", command)
+        assert filled == 1, name
+    start(command, there / "copy")
+    assert trial(there / "new").key == read_card(exported.folder).key
+
+
+def test_every_path_in_the_file_is_whole(exported: Exported, tmp_path: Path) -> None:
+    document = yaml.safe_load((exported.folder / "config.yaml").read_text())
+    assert document["data"]["root"] == str(tmp_path / "images")
+    assert document["teacher"]["checkpoint"] == str(tmp_path / "teacher.safetensors")
+    assert document["storage"] == str(tmp_path / "runs")
+    assert load(exported.folder / "config.yaml").storage == str(tmp_path / "runs")

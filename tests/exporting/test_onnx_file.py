@@ -1,0 +1,111 @@
+"""A student as ONNX says what the student says, for any number of images, and anything else is refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.exporting import (
+    ONNX_FILE,
+    Card,
+    export_study,
+    load_preprocess,
+    load_student,
+    onnx_file,
+    save_onnx,
+    save_student,
+)
+from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.models import build
+
+
+def saved(folder: Path, model: str) -> Path:
+    network = build(model, num_classes=3, channels=3, image_size=32, seed=0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as if trained: logits of fresh networks are nearly the same
+            nn.init.uniform_(module.weight, 0.5, 2.0)
+    card = Card(model, (), ("cat", "dog", "emu"), 3, 32, (120.0, 110.0, 100.0), (60.0, 61.0, 62.0), "k")
+    save_student(folder / STUDENT_FILE, network.state_dict(), card)
+    return folder
+
+
+@pytest.mark.parametrize("model", ["resnet8", "shufflenetv2"])
+def test_it_says_what_the_student_says(tmp_path: Path, model: str) -> None:
+    assert save_onnx(saved(tmp_path, model)) < 1e-4
+    onnx.checker.check_model(onnx.load(tmp_path / ONNX_FILE), full_check=True)
+    session = onnxruntime.InferenceSession(tmp_path / ONNX_FILE, providers=["CPUExecutionProvider"])
+    student, preprocess = load_student(tmp_path), load_preprocess(tmp_path)
+    for batch in (1, 5):
+        images = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
+        (theirs,) = session.run(["logits"], {"images": images.numpy()})
+        with torch.no_grad():
+            ours = student(preprocess(images)).numpy()
+        np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-4 * np.abs(ours).max())
+    about = json.loads(session.get_modelmeta().custom_metadata_map["student"])
+    assert about["classes"] == ["cat", "dog", "emu"]
+
+
+def test_an_export_has_it_and_its_card_says_so(study: Path, tmp_path: Path) -> None:
+    (one,) = export_study(study, tmp_path, onnx=True)
+    assert (one.folder / ONNX_FILE).is_file()
+    assert "student.onnx" in (one.folder / "card.md").read_text()
+
+
+def test_a_missing_package_is_named_before_anything_is_written(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ConfigError, match="onnxruntime") as caught:
+        export_study(study, tmp_path, onnx=True)
+    assert "pdsearch[onnx]" in str(caught.value.hint)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_computes_something_else_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real = saved(tmp_path, "resnet8"), onnx_file._images
+
+    def other(card: Card, batch: int) -> Tensor:
+        if batch == 3:  # the network that was exported is no longer the one it is compared with
+            nn.init.zeros_(next(iter(whole[0].parameters())))
+        return real(card, batch)
+
+    whole: list[nn.Module] = []
+
+    def kept(where: str | Path) -> nn.Module:
+        whole.append(load_student(where))
+        return whole[0]
+
+    monkeypatch.setattr(onnx_file, "_images", other)
+    monkeypatch.setattr(onnx_file, "load_student", kept)
+    with pytest.raises(PdsearchError, match="something else"):
+        save_onnx(folder)
+
+
+class Branching(nn.Module):
+    """A network whose path depends on its images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled = images.mean((2, 3))
+        logits: Tensor = self.linear(pooled if float(pooled.sum()) > 0 else -pooled)
+        return logits
+
+
+def test_a_network_that_cannot_be_written_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "load_student", lambda _: Branching().eval())
+    with pytest.raises(PdsearchError, match="cannot be written as ONNX"):
+        save_onnx(saved(tmp_path, "resnet8"))

@@ -1,0 +1,225 @@
+"""Every round is pruned once, shared by the chains it is part of, and as sparse after recovery as before."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.data import views
+from pdsearch.pipeline.keys import dense_key, round_keys
+from pdsearch.pipeline.networks import Teacher, blank, measure
+from pdsearch.pipeline.prune import recipe_after, teacher
+from pdsearch.pruning import targets
+from pdsearch.specs import TrialSpec, derive_seed
+from pdsearch.training import fit, towards
+from tests.pipeline.counting import counted
+from tests.pipeline.digits import DENSE, MOVING, RECIPE, SPEC, data, finish, pruned, site, stored
+
+
+def built(spec: TrialSpec, at: Site) -> Teacher:
+    network: Teacher = finish(teacher(spec, data(spec, at), at))[1]
+    return network
+
+
+def zeros(network: Teacher) -> int:
+    assert network.mask is not None
+    weights = dict(network.model.named_parameters())
+    return sum(int((weights[name] == 0).sum()) for name in network.mask)
+
+
+def test_every_round_is_trained_once_for_all_chains(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = counted(monkeypatch)
+    built(SPEC, here)
+    assert trained == [0, 1] * 3  # The dense teacher and two rounds.
+    built(pruned(ratio=0.2), here)
+    built(SPEC, here)
+    assert len(trained) == 6
+    built(pruned(ratio=0.49), here)
+    assert len(trained) == 8
+    assert here.epochs == {"teacher": 2, "prune": 6}
+
+
+def test_the_last_round_at_hand_is_all_that_is_loaded(here: Site, tmp_path: Path) -> None:
+    built(SPEC, here)
+    other = site(tmp_path)
+    built(SPEC, other)
+    assert [use.stage for use in other.uses] == ["data", "prune"]
+
+
+@pytest.mark.parametrize("recovery", ["lr_rewind", "finetune", "rewind", "none"])
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_recovery_keeps_the_sparsity_to_the_weight(here: Site, recovery: str, scope: str) -> None:
+    spec = pruned(recovery=recovery, scope=scope)
+    network = built(spec, here)
+    mask = network.mask
+    assert mask is not None
+    assert zeros(network) == mask.total - mask.remaining
+    assert network.meta["remaining"] == mask.remaining
+    assert network.meta["sparsity"] == mask.sparsity
+    assert abs(mask.sparsity - targets(spec.prune)[-1]) < 0.01  # type: ignore[arg-type]
+    if scope == "global":
+        assert mask.total - mask.remaining == round(targets(spec.prune)[-1] * mask.total)  # type: ignore[arg-type]
+
+
+def test_a_round_prunes_within_the_round_before(here: Site) -> None:
+    drawn = pruned(method="random")  # Scores that do not know what is gone.
+    first, second = built(pruned(drawn, ratio=0.2), here), built(drawn, here)
+    assert first.mask is not None
+    assert second.mask is not None
+    for name, mask in second.mask.items():
+        assert not (mask & ~first.mask[name]).any()
+    assert second.mask.remaining < first.mask.remaining
+
+
+def test_rewinding_begins_from_the_initial_weights_and_none_leaves_them(here: Site) -> None:
+    none, dense = built(pruned(ratio=0.2, recovery="none"), here), built(DENSE, here)
+    assert none.mask is not None
+    for name, keep in none.mask.items():
+        weight = dict(none.model.named_parameters())[name]
+        assert torch.equal(weight, dict(dense.model.named_parameters())[name] * keep)
+    assert none.meta["epochs"] == 0
+    rewound = built(pruned(ratio=0.2, recovery="rewind"), here)
+    assert not torch.equal(
+        dict(rewound.model.named_parameters())["classifier.weight"],
+        dict(built(pruned(ratio=0.2), here).model.named_parameters())["classifier.weight"],
+    )
+
+
+LONGER = replace(RECIPE, epochs=3, milestones=(2,), ema=0.9)
+
+
+def rewinding(epoch: int, **fields: Any) -> TrialSpec:
+    """A chain of two rounds that goes back to an epoch and does not train, so that its weights can be seen."""
+    untrained = replace(RECIPE, epochs=1, lr=1e-45)
+    spec = pruned(recovery="rewind", rewind_epoch=epoch, recipe=untrained, **fields)
+    return replace(spec, teacher=replace(spec.teacher, recipe=LONGER))
+
+
+def after(epochs: int, at: Site) -> dict[str, torch.Tensor]:
+    """The teacher's weights after some epochs of its training, watched from outside."""
+    spec, images = rewinding(0), data(SPEC, at)
+    model = blank("convnet_s", (), images, spec.teacher.seed)
+    seed = derive_seed(spec.teacher.seed, "teacher")
+    seen = views(images, augment="none", stream=derive_seed(seed, "views"), site=at)
+    training = fit(
+        model,
+        views=seen,
+        objective=towards(seen.targets),
+        recipe=LONGER,
+        seed=seed,
+        evaluate=lambda _: 0.5,
+        engine=at.engine("fp32"),
+    )
+    for _ in range(epochs):
+        next(training)
+    return {name: tensor.clone() for name, tensor in model.named_parameters()}
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_weights_go_back_to_an_early_epoch_to_the_bit(here: Site, epoch: int) -> None:
+    network, early = built(rewinding(epoch), here), after(epoch, here)
+    assert network.mask is not None
+    weights = dict(network.model.named_parameters())
+    for name, keep in network.mask.items():
+        assert torch.equal(weights[name], early[name] * keep)
+        assert bool((early[name] != 0).all())  # So that no weight of the mask is zero by itself.
+    assert zeros(network) == network.mask.total - network.mask.remaining
+
+
+def test_channels_that_are_left_have_their_early_weights(here: Site) -> None:
+    network, early = (
+        built(rewinding(1, method="filter_l1", schedule="one_shot", ratio=0.5), here),
+        after(1, here),
+    )
+    assert network.mask is not None
+    for name, keep in network.mask.items():
+        found = dict(network.model.named_parameters())[name]
+        assert torch.equal(found.flatten(), early[name][keep])
+
+
+def test_a_teacher_that_is_there_stays_and_its_first_epochs_are_trained_once(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = replace(DENSE, teacher=replace(DENSE.teacher, recipe=LONGER))
+    built(dense, here)
+    trained = counted(monkeypatch)
+    built(rewinding(1), here)
+    built(rewinding(1, ratio=0.49), here)
+    assert here.epochs == {"teacher": 3 + 1, "prune": 3}
+    assert trained == [0] * 4
+    assert dense_key(dense) == dense_key(rewinding(1))
+    assert len({round_keys(rewinding(epoch)) for epoch in (0, 1, 2)}) == 3
+
+
+def test_early_weights_that_were_cut_off_are_the_same(tmp_path: Path) -> None:
+    built(rewinding(2), site(tmp_path / "whole"))
+    cut = site(tmp_path / "cut", checkpoint_s=0.0)
+    stage = teacher(rewinding(2), data(SPEC, cut), cut)
+    for _ in range(5):  # The dense teacher's three epochs, the note of the first round, and an early epoch.
+        next(stage)
+    stage.close()
+    built(rewinding(2), site(tmp_path / "cut"))
+    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
+
+
+def test_at_init_no_dense_teacher_is_trained(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = counted(monkeypatch)
+    spec = pruned(at="init")
+    network = built(spec, here)
+    assert trained == [0, 1]
+    assert [use.stage for use in here.uses] == ["data", "prune"]
+    assert zeros(network) == network.mask.total - network.mask.remaining  # type: ignore[union-attr]
+    initial = dict(blank("convnet_s", (), data(spec, here), 0).named_parameters())["classifier.weight"]
+    assert not torch.equal(dict(network.model.named_parameters())["classifier.weight"], initial)
+
+
+@pytest.mark.parametrize("method", ["magnitude", "random", "snip"])
+def test_the_result_does_not_depend_on_what_was_cached(tmp_path: Path, method: str) -> None:
+    spec = pruned(MOVING, method=method)
+    fresh, warm, cold = (site(tmp_path / name) for name in ("fresh", "warm", "fresh"))
+    built(spec, fresh)
+    built(pruned(spec, ratio=0.2), warm)
+    built(DENSE, warm)
+    built(spec, site(tmp_path / "warm"))
+    name = f"prune/{round_keys(spec)[-1]}"
+    assert stored(tmp_path / "fresh")[name] == stored(tmp_path / "warm")[name]
+    network = built(spec, cold)
+    assert measure(network.model, data(spec, cold), "val", cold, "fp32") == network.meta["val_accuracy"]
+
+
+@pytest.mark.parametrize("events", [1, 3, 4, 6])
+def test_a_chain_cut_off_anywhere_ends_with_the_same_bytes(tmp_path: Path, events: int) -> None:
+    built(SPEC, site(tmp_path / "whole"))
+    cut = site(tmp_path / "cut")
+    stage = teacher(SPEC, data(SPEC, cut), cut)
+    for _ in range(events):
+        next(stage)
+    stage.close()
+    built(SPEC, site(tmp_path / "cut"))
+    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
+
+
+def test_the_dense_teacher_stays_as_it_was(here: Site) -> None:
+    dense = built(DENSE, here)
+    before = {name: tensor.clone() for name, tensor in dense.model.state_dict().items()}
+    built(SPEC, here)
+    for name, tensor in dense.model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(
+    ("fields", "lr"),
+    [({}, 0.05), ({"schedule": "cosine", "milestones": ()}, 0.05), ({"warmup_epochs": 1}, 0.05)],
+)
+def test_fine_tuning_takes_the_last_rate_of_therecipe_after(fields: dict[str, Any], lr: float) -> None:
+    assert SPEC.prune is not None
+    recipe = replace(SPEC.prune.recipe, **fields)
+    spec = pruned(recovery="finetune", recipe=recipe)
+    assert spec.prune is not None
+    found = recipe_after(spec, spec.prune, 1)
+    assert found is not None
+    expected = lr * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
+    assert (found.lr, found.schedule, found.milestones, found.warmup_epochs) == (expected, "step", (), 0)

@@ -1,0 +1,194 @@
+"""What cannot be trained is refused with a reason, and everything else is let through."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from pdsearch.distillation.registry import losses
+from pdsearch.errors import ConfigError
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
+from pdsearch.pruning.registry import methods
+from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json, spec_to_json
+from tests.own_code import Author, author
+from tests.pipeline.digits import DENSE, SPEC, data, distilled, pruned
+
+__all__ = ["author"]
+
+OWN = """
+import torch
+from torch import nn
+
+
+def flat(*, num_classes, channels, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, num_classes))
+
+
+def plain(*, num_classes, channels, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, 4), nn.ReLU(), nn.Linear(4, num_classes))
+
+
+def whole(model, batches, generator, params):
+    return {f"{n}.weight": m.weight.detach().sum(1) for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+
+
+def failing(model, batches, generator, params):
+    return 1 / 0
+
+
+class Turned(nn.Module):
+    # Reads the channels of one layer in another order than they are made, unseen by a tracer.
+    def __init__(self, channels, num_classes):
+        super().__init__()
+        self.one, self.two, self.last = nn.Conv2d(channels, 4, 1), nn.Conv2d(4, 4, 1), nn.Linear(4, num_classes)
+
+    def forward(self, images):
+        return self.last(self.two(self.one(images).flip(1)).relu().mean((2, 3)))
+
+
+def pooled(*, num_classes, channels, image_size):
+    pool = nn.Sequential(nn.Conv2d(channels, 4, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4))
+    return nn.Sequential(pool, nn.Flatten(), nn.Linear(4, num_classes))
+
+
+def turned(*, num_classes, channels, image_size):
+    return Turned(channels, num_classes)
+
+
+def softly(*, num_classes, channels, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, 3))
+
+
+def broken(*, num_classes, channels, image_size):
+    return nn.Linear(5, num_classes)
+
+
+def each(student, teacher, targets, params):
+    return (student.logits - teacher.logits).square().mean(dim=1)
+
+
+def deaf(student, teacher, targets, params):
+    return teacher.logits.mean()
+
+
+def labels(student, teacher, targets, params):
+    return torch.gather(student.logits, 1, targets[:, None]).mean()
+"""
+
+
+@pytest.fixture
+def module(author: Author) -> str:
+    """The name of a module of a user's own."""
+    return author.write(OWN)
+
+
+def taught_by(loss: str, **params: Any) -> TrialSpec:
+    return distilled(DENSE, loss=loss, params=tuple(sorted(params.items())))
+
+
+def named(spec: TrialSpec, module: str) -> TrialSpec:
+    """A trial whose own parts, X:NAME, lie in a module."""
+    return spec_from_json(json.loads(json.dumps(spec_to_json(spec)).replace("X:", f"{module}:")))
+
+
+@pytest.mark.parametrize("loss", sorted(losses))
+def test_every_loss_of_ours_is_let_through_and_nothing_is_kept(loss: str, here: Site) -> None:
+    before = torch.get_rng_state()
+    rehearse_lesson(taught_by(loss), Untrained(data(DENSE, here)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_pruned_teacher_and_a_student_shaped_by_it_are_let_through(here: Site) -> None:
+    rehearse_pruning(pruned(exclude=("classifier.*",)), data(SPEC, here))
+    rehearse_lesson(replace(SPEC, student=StudentSpec("from_teacher")), Untrained(data(SPEC, here)))
+
+
+@pytest.mark.parametrize("method", sorted(methods))
+def test_every_method_of_ours_is_let_through(method: str, here: Site) -> None:
+    rehearse_pruning(pruned(method=method), data(SPEC, here))
+    rehearse_pruning(DENSE, data(SPEC, here))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (pruned(exclude=("nothing.*",)), r"^prune\.exclude: 'nothing\.\*' matches no prunable parameter"),
+        (pruned(method="X:whole"), r"X:whole scores 1\.weight with shape \(4,\), not \(4, 64\)"),
+        (pruned(method="X:failing"), r"X:failing fails on two images: ZeroDivisionError"),
+        (pruned(method="bn_scale"), r"bn_scale: no layer of this model is followed by batch normalisation"),
+    ],
+)
+def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
+    module: str, here: Site, spec: TrialSpec, message: str
+) -> None:
+    plain = replace(spec, teacher=replace(spec.teacher, model="X:plain"))
+    with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")):
+        rehearse_pruning(named(plain, module), data(DENSE, here))
+
+
+def test_an_image_that_is_left_over_of_scoring_is_tried(
+    module: str, here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, spec = data(DENSE, here), pruned(method="snip", at="init", schedule="one_shot")
+    alone = replace(spec, teacher=replace(spec.teacher, model=f"{module}:pooled"))
+    rehearse_pruning(alone, images)
+    monkeypatch.setattr("pdsearch.pipeline.prune._BATCH_SIZE", len(images.train) - 1)
+    rehearse_pruning(spec, images)
+    with pytest.raises(
+        ConfigError, match=r"^prune\.method: snip fails on two images, or the one that is left over"
+    ):
+        rehearse_pruning(alone, images)
+
+
+def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Site) -> None:
+    turned = replace(SPEC, teacher=replace(SPEC.teacher, model=f"{module}:turned"))
+    with pytest.raises(ConfigError, match=r"^prune\.method: the channels .* computes something else"):
+        rehearse_pruning(pruned(turned, method="filter_l1"), data(DENSE, here))
+    rehearse_pruning(pruned(turned, method="filter_l1", exclude=("one.weight",)), data(DENSE, here))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (taught_by("fitnet", stage=7), r"a network has no stage7"),
+        (
+            replace(DENSE, student=StudentSpec("torchvision/resnet18")),
+            r"^student\.model: torchvision/resnet18: it takes 3 channels",
+        ),
+        (
+            replace(DENSE, student=StudentSpec("convnet_s", (("widths", (4, 0)),))),
+            r"^student\.options\.widths: convnet_s: no layer has 0 channels",
+        ),
+        (replace(DENSE, student=StudentSpec("X:softly")), r"answers 2 images with \(2, 3\), not with logits"),
+        (replace(DENSE, student=StudentSpec("X:broken")), r"X:broken fails on two images: RuntimeE"),
+        (
+            replace(taught_by("attention"), student=StudentSpec("X:flat")),
+            r"attention compares features, and Sequential shows none",
+        ),
+        (
+            replace(
+                DENSE, teacher=replace(DENSE.teacher, model="X:flat"), student=StudentSpec("from_teacher")
+            ),
+            r"no student can be shaped from 'X:flat'",
+        ),
+        (taught_by("X:each"), r"it returns \(2,\), not a scalar"),
+        (taught_by("X:deaf"), r"it does not depend on the student"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_message(
+    module: str, here: Site, spec: TrialSpec, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")) as caught:
+        rehearse_lesson(named(spec, module), Untrained(data(DENSE, here)))
+    assert caught.value.hint
+    assert caught.value.where
+
+
+def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here: Site) -> None:
+    spec = named(taught_by("X:labels"), module)
+    rehearse_lesson(spec, Untrained(data(DENSE, here)))
+    with pytest.raises(ConfigError, match=r":labels fails on two images"):
+        rehearse_lesson(replace(spec, data=replace(spec.data, augment="mixup")), Untrained(data(DENSE, here)))

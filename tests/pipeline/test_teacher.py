@@ -1,0 +1,132 @@
+"""A dense teacher is trained once, and is the same wherever it is trained."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.models import build, file_hash
+from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.keys import dense_key
+from pdsearch.pipeline.networks import measure
+from pdsearch.pipeline.teacher import dense_teacher
+from pdsearch.protocol import Progress
+from pdsearch.specs import TrialSpec
+from tests.pipeline.counting import counted
+from tests.pipeline.digits import DENSE, RECIPE, data, distilled, finish, site, stored
+
+
+def test_it_is_trained_once_for_all_trials(
+    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = counted(monkeypatch)
+    said, network = finish(dense_teacher(DENSE, data(DENSE, here), here))
+    assert said[-1] == Progress("teacher", "convnet_s", 2, 2, network.meta["val_accuracy"])  # type: ignore[arg-type]
+    other = site(tmp_path)
+    trial = distilled(DENSE, seed=5)
+    finish(dense_teacher(trial, data(trial, other), other))
+    assert trained == [0, 1]
+    assert here.epochs == {"teacher": 2}
+    assert other.epochs == {}
+    assert (network.key, network.mask) == (dense_key(DENSE), None)
+
+
+def test_it_is_what_its_artifact_says(here: Site) -> None:
+    images = data(DENSE, here)
+    _, network = finish(dense_teacher(DENSE, images, here))
+    assert network.meta["val_accuracy"] == measure(network.model, images, "val", here, "fp32")
+    assert network.meta["epochs"] == 2
+
+
+@pytest.mark.parametrize("select", ["last", "best_val"])
+def test_the_weights_handed_on_are_those_whose_accuracy_is_told(here: Site, select: str) -> None:
+    recipe = replace(RECIPE, epochs=5, lr=0.4, milestones=(), select=select)
+    spec = replace(DENSE, teacher=replace(DENSE.teacher, recipe=recipe))
+    images = data(spec, here)
+    said, network = finish(dense_teacher(spec, images, here))
+    accuracies = [event.val_accuracy for event in said if event.val_accuracy is not None]
+    expected = max(accuracies) if select == "best_val" else accuracies[-1]
+    assert measure(network.model, images, "val", here, "fp32") == expected == network.meta["val_accuracy"]
+
+
+def test_two_stores_hold_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        at = site(tmp_path / name)
+        spec = replace(DENSE, teacher=replace(DENSE.teacher, seed=seed))
+        finish(dense_teacher(spec, data(spec, at), at))
+    a, b, c = (stored(tmp_path / name) for name in "abc")
+    assert a == b
+    assert {name for name in a if name.startswith("teacher")}.isdisjoint(c)
+
+
+def test_a_training_cut_off_goes_on_and_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = site(tmp_path / "whole"), site(tmp_path / "cut")
+    finish(dense_teacher(DENSE, data(DENSE, whole), whole))
+    images = data(DENSE, cut)
+    stage = dense_teacher(DENSE, images, cut)
+    next(stage)
+    stage.close()
+    trained = counted(monkeypatch)
+    finish(dense_teacher(DENSE, images, site(tmp_path / "cut")))
+    assert trained == [1]
+    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
+
+
+def outside(path: Path, **changes: torch.Tensor) -> TrialSpec:
+    """A trial whose teacher is read from a file, made here of a random network."""
+    model = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=7)
+    torch.save({"net": {**model.state_dict(), **changes}, "epoch": 3}, path)
+    teacher = replace(DENSE.teacher, checkpoint=str(path), fingerprint=file_hash(path))
+    return replace(DENSE, teacher=teacher)
+
+
+def test_a_teacher_from_a_file_is_measured_and_not_trained(
+    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = counted(monkeypatch)
+    spec = outside(tmp_path / "teacher.pth")
+    images = data(spec, here)
+    said, network = finish(dense_teacher(spec, images, here))
+    assert (trained, network.meta["epochs"]) == ([], 0)
+    assert Progress("teacher", "convnet_s from teacher.pth") in said
+    expected = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=7)
+    assert all(
+        torch.equal(tensor, network.model.state_dict()[name])
+        for name, tensor in expected.state_dict().items()
+    )
+    assert network.meta["val_accuracy"] == measure(network.model, images, "val", here, "fp32")
+
+
+def test_its_content_is_in_the_key_and_its_place_is_not(tmp_path: Path) -> None:
+    spec = outside(tmp_path / "teacher.pth")
+    moved = replace(spec, teacher=replace(spec.teacher, checkpoint="elsewhere.pth"))
+    other = replace(spec, teacher=replace(spec.teacher, fingerprint="0" * 64))
+    assert dense_key(moved) == dense_key(spec)
+    assert len({dense_key(spec), dense_key(other), dense_key(DENSE)}) == 3
+
+
+def test_a_file_that_does_not_fit_is_refused(here: Site, tmp_path: Path) -> None:
+    spec = outside(tmp_path / "teacher.pth", extra=torch.ones(1))
+    with pytest.raises(
+        ConfigError, match=r"teacher\.pth: the checkpoint does not fit.*\n.*1 unexpected: extra"
+    ):
+        finish(dense_teacher(spec, data(spec, here), here))
+
+
+def test_a_file_that_has_changed_since_is_refused(here: Site, tmp_path: Path) -> None:
+    spec = outside(tmp_path / "teacher.pth")
+    outside(tmp_path / "teacher.pth", **{"classifier.bias": torch.ones(10)})
+    with pytest.raises(DataError, match="not the checkpoint the study began with"):
+        finish(dense_teacher(spec, data(spec, here), here))
+
+
+def test_once_it_is_an_artifact_the_file_is_not_needed(here: Site, tmp_path: Path) -> None:
+    spec = outside(tmp_path / "teacher.pth")
+    images = data(spec, here)
+    finish(dense_teacher(spec, images, here))
+    (tmp_path / "teacher.pth").unlink()
+    assert finish(dense_teacher(spec, images, site(tmp_path)))[1].meta["epochs"] == 0
