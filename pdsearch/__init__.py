@@ -1,5 +1,137 @@
-"""pdsearch searches for the teacher a student learns best from: prune, distill, rank, export."""
+"""pdsearch searches for the teacher a student learns best from: prune, distill, rank, export.
+
+The names below are public and documented in docs/api.md; everything else is private and may change. Each is loaded
+when it is first used, so that `import pdsearch` loads none of torch, ray and optuna.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pdsearch.analysis import Ranked, Ranking
+    from pdsearch.api import StudyResults, export, load_space, open_study, run
+    from pdsearch.config import Space
+    from pdsearch.data.registry import (
+        Augmentation,
+        Images,
+        Mixing,
+        RawData,
+        Source,
+        augmentation,
+        data_source,
+    )
+    from pdsearch.distillation.outputs import Outputs
+    from pdsearch.distillation.registry import distillation_loss
+    from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
+    from pdsearch.errors import ConfigError, DataError, PdsearchError, StorageError
+    from pdsearch.exporting.student_file import load_preprocess, load_student
+    from pdsearch.models.network import Network, StagedNetwork
+    from pdsearch.models.registry import model
+    from pdsearch.protocol import Event, Job, Progress, Report
+    from pdsearch.pruning.gradients import loss_gradients, probe
+    from pdsearch.pruning.prunable import prunable
+    from pdsearch.pruning.registry import Batches, pruning_method
+    from pdsearch.registry import NoParams, parameter
+    from pdsearch.search.optuna_backend.sampler import sampler
+    from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
+    from pdsearch.trial_record import TrialRecord
+    from pdsearch.trial_stages import TrainedStudent, TrainedTeacher, distill, prune, train_teacher
+    from pdsearch.user_code import Options
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "Augmentation",
+    "Batches",
+    "ConfigError",
+    "DataError",
+    "DataSpec",
+    "DistillSpec",
+    "Event",
+    "Images",
+    "Job",
+    "Mixing",
+    "Network",
+    "NoParams",
+    "Options",
+    "Outputs",
+    "PdsearchError",
+    "Progress",
+    "PruneSpec",
+    "Ranked",
+    "Ranking",
+    "RawData",
+    "Recipe",
+    "Report",
+    "Source",
+    "Space",
+    "StagedNetwork",
+    "StorageError",
+    "StudentSpec",
+    "StudyResults",
+    "TeacherSpec",
+    "TrainedStudent",
+    "TrainedTeacher",
+    "TrialRecord",
+    "TrialSpec",
+    "__version__",
+    "augmentation",
+    "cross_entropy",
+    "data_source",
+    "distill",
+    "distillation_loss",
+    "divergence",
+    "export",
+    "load_preprocess",
+    "load_space",
+    "load_student",
+    "log_softened",
+    "logit_pair",
+    "loss_gradients",
+    "model",
+    "open_study",
+    "parameter",
+    "probe",
+    "prunable",
+    "prune",
+    "pruning_method",
+    "run",
+    "sampler",
+    "train_teacher",
+]
+
+_HOMES: dict[str, str] = {
+    "analysis": "Ranked Ranking",
+    "api": "StudyResults export load_space open_study run",
+    "config": "Space",
+    "data.registry": "Augmentation Images Mixing RawData Source augmentation data_source",
+    "distillation.outputs": "Outputs",
+    "distillation.registry": "distillation_loss",
+    "distillation.softmax": "cross_entropy divergence log_softened logit_pair",
+    "errors": "ConfigError DataError PdsearchError StorageError",
+    "exporting.student_file": "load_preprocess load_student",
+    "models.network": "Network StagedNetwork",
+    "models.registry": "model",
+    "protocol": "Event Job Progress Report",
+    "pruning.gradients": "loss_gradients probe",
+    "pruning.prunable": "prunable",
+    "pruning.registry": "Batches pruning_method",
+    "registry": "NoParams parameter",
+    "search.optuna_backend.sampler": "sampler",
+    "specs": "DataSpec DistillSpec PruneSpec Recipe StudentSpec TeacherSpec TrialSpec",
+    "trial_record": "TrialRecord",
+    "trial_stages": "TrainedStudent TrainedTeacher distill prune train_teacher",
+    "user_code": "Options",
+}
+"""Module -> the public names that it defines, the same as are imported above for type checkers."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

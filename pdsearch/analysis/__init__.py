@@ -5,7 +5,7 @@ from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.shortfall import shortfall
 from pdsearch.analysis.statistics import Estimate, Gain, holm, mean_interval, paired_gain
-from pdsearch.analysis.study_table import Row, StudyTable, read_study, write_parquet
+from pdsearch.analysis.study_table import Row, StudyTable, as_arrow, read_study, write_parquet
 from pdsearch.analysis.tables import (
     Table,
     as_csv,
@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "StudyTable",
     "Table",
+    "as_arrow",
     "as_csv",
     "as_json",
     "as_markdown",

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pdsearch.codec import encode
 from pdsearch.io import Place, place
@@ -25,9 +25,13 @@ from pdsearch.specs import (
 )
 from pdsearch.trial_record import TrialRecord
 
+if TYPE_CHECKING:
+    import pyarrow
+
 __all__ = [
     "Row",
     "StudyTable",
+    "as_arrow",
     "measured",
     "read_study",
     "row_from_record",
@@ -247,19 +251,25 @@ def read_study(folder: str | Place) -> StudyTable:
     return StudyTable(about["study"], about, tuple(rows), records.broken)
 
 
+def as_arrow(rows: Sequence[Row]) -> "pyarrow.Table":
+    """Return rows as an Arrow table (columns: docs/results_schema.md)."""
+    # pyarrow is slow to import, and nothing else here needs it.
+    import pyarrow
+
+    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64()}
+    fields = [pyarrow.field(name, kinds[kind], nullable) for name, kind, nullable, _ in columns()]
+    return pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in rows], pyarrow.schema(fields))
+
+
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as one Parquet file (columns: docs/results_schema.md), replacing an older one whole.
+    """Write rows as one Parquet file, replacing an older one whole.
 
     Raises:
         StorageError: The file cannot be written.
     """
-    # pyarrow is slow to import, and nothing else here needs it.
-    import pyarrow
     import pyarrow.parquet
 
-    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64()}
-    fields = [pyarrow.field(name, kinds[kind], nullable) for name, kind, nullable, _ in columns()]
-    table = pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in rows], pyarrow.schema(fields))
+    table = as_arrow(rows)
     draft = path.with_name(f".{path.name}.tmp")
     with storage_errors(path):
         try:

@@ -1,5 +1,6 @@
 """The registries of data sources and augmentations, and their protocols. Loads no torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -20,7 +21,9 @@ __all__ = [
     "Mixing",
     "RawData",
     "Source",
+    "augmentation",
     "augmentations",
+    "data_source",
     "sources",
 ]
 
@@ -88,6 +91,15 @@ class Source(Protocol):
 sources: Registry[Source] = Registry("data source", "pdsearch.data.sources")
 
 
+def data_source(name: str) -> Callable[[Source], Source]:
+    """Register a data source.
+
+    Args:
+        name: Its name in space files.
+    """
+    return sources.add(name)
+
+
 class Augmentation(Protocol):
     """A random change of training images, vectorised over images, on uint8 before normalisation."""
 
@@ -131,3 +143,12 @@ class Mixing(Protocol):
 AnyAugmentation: TypeAlias = Augmentation | Mixing
 
 augmentations: Registry[AnyAugmentation] = Registry("augmentation", "pdsearch.data.augmentations")
+
+
+def augmentation(name: str) -> Callable[[AnyAugmentation], AnyAugmentation]:
+    """Register an augmentation.
+
+    Args:
+        name: Its name in space files.
+    """
+    return augmentations.add(name)

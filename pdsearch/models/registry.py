@@ -18,6 +18,7 @@ __all__ = [
     "Builder",
     "build",
     "lasting",
+    "model",
     "models",
     "options_of",
     "try_options",
@@ -74,6 +75,15 @@ def options_of(builder: Builder) -> Mapping[str, Parameter]:
 
 
 models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")
+
+
+def model(name: str) -> Callable[[Builder], Builder]:
+    """Register a builder of networks.
+
+    Args:
+        name: Its name in space files.
+    """
+    return models.add(name)
 
 
 def build(

@@ -1,0 +1,205 @@
+"""The public functions: search a space, look at a study, export from it.
+
+Everything that `import pdsearch` offers is listed in `pdsearch/__init__.py` and documented in docs/api.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdsearch.analysis import Ranked, Ranking, as_arrow, rank_teachers, read_study
+from pdsearch.config import Space, load
+from pdsearch.io import Place, place
+from pdsearch.io.record_files import read_finished
+from pdsearch.io.studies import description
+from pdsearch.protocol import Event, Job, Outcome
+from pdsearch.trial_record import TrialRecord
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from pdsearch.exporting import Exported
+
+__all__ = ["StudyResults", "export", "load_space", "open_study", "run"]
+
+
+class StudyResults:
+    """What a study has found so far, from its records alone: whether a driver runs it meanwhile or not.
+
+    Args:
+        folder: Of the study, in place or copied.
+    """
+
+    def __init__(self, folder: str | Path | Place) -> None:
+        self.folder = place(str(folder))
+        self._about: Mapping[str, Any] = description(self.folder)
+        found = read_finished(self.folder / "trials", self._about["space"])
+        self.trials: tuple[TrialRecord, ...] = tuple(found.found.values())
+        """Every trial that ended, by id: parameters, values, and `reports`, its curve by epoch."""
+        self.damaged: tuple[str, ...] = tuple(map(str, found.broken))
+        """Records that cannot be read, each with the reason."""
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self._about["study"])
+
+    @property
+    def space(self) -> Mapping[str, Any]:
+        """What is searched, as the study wrote it down, every default included."""
+        found: Mapping[str, Any] = self._about["space"]
+        return found
+
+    def ranking(self) -> Ranking:
+        """Return the teachers, ranked by what their students achieve, as `pdsearch rank` prints them."""
+        return rank_teachers(read_study(self.folder))
+
+    def best(self) -> Ranked | None:
+        """Return the first of the ranking; None while nothing is confirmed."""
+        first = next(iter(self.ranking().top(1)), None)
+        return first if first is not None and first.confirmed else None
+
+    def table(self) -> "pyarrow.Table":
+        """Return all trials as an Arrow table, one row a trial; docs/results_schema.md has the columns."""
+        return as_arrow(read_study(self.folder).rows)
+
+    def curves(self) -> "pyarrow.Table":
+        """Return all reports as an Arrow table, one row an epoch.
+
+        Columns: id and kind of the trial; epoch, from 1; epochs planned; val_accuracy in [0, 1], null where no
+        validation images were cut off; loss, the mean over the epoch.
+        """
+        import pyarrow  # slow to import, and nothing else here needs it
+
+        schema = pyarrow.schema(
+            [
+                pyarrow.field("id", pyarrow.string(), nullable=False),
+                pyarrow.field("kind", pyarrow.string(), nullable=False),
+                pyarrow.field("epoch", pyarrow.int64(), nullable=False),
+                pyarrow.field("epochs", pyarrow.int64(), nullable=False),
+                pyarrow.field("val_accuracy", pyarrow.float64()),
+                pyarrow.field("loss", pyarrow.float64()),
+            ]
+        )
+        rows = [
+            {
+                "id": trial.id,
+                "kind": trial.kind,
+                "epoch": report.epoch,
+                "epochs": report.epochs,
+                "val_accuracy": report.val_accuracy,
+                "loss": report.loss,
+            }
+            for trial in self.trials
+            for report in trial.reports
+        ]
+        return pyarrow.Table.from_pylist(rows, schema)
+
+
+def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
+    """Read and check a space file.
+
+    Args:
+        path: Of the file.
+        overrides: Texts `dotted.name=value`, as `--set` takes them.
+
+    Raises:
+        ConfigError: Something in it is wrong; the message names line and key.
+    """
+    return load(Path(path), overrides=tuple(overrides))
+
+
+class _Watcher:
+    """An observer that passes on what is said and what trials report."""
+
+    def __init__(self, say: Callable[[str], None], on_event: Callable[[Job, Event], None]) -> None:
+        self.say, self.event = say, on_event
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """A phase begins."""
+
+    def started(self, job: Job) -> None:
+        """A job starts."""
+
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+        """A job ended."""
+
+
+def run(
+    space: Space | str | Path,
+    *,
+    serial: bool = False,
+    address: str | None = None,
+    workers: int | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+    on_event: Callable[[Job, Event], None] = lambda _job, _event: None,
+) -> StudyResults:
+    """Search a space, or go on with its study where an earlier call or command ended; return what it found.
+
+    In the main thread, Ctrl-C and the signals of docs/exit_codes.md let running trials save their progress.
+
+    Args:
+        space: Or its file.
+        serial: One trial at a time in this process, without Ray.
+        address: Of a Ray cluster, "auto", or "local" for this machine; None leaves it to RAY_ADDRESS.
+        workers: Trials at once; as many as fit if not given.
+        say: Is told, in lines for a person, what goes on beside the trials.
+        on_event: Is told what each running trial reports.
+
+    Raises:
+        ConfigError: The space or the address is wrong, or the study exists with another space; nothing was started.
+        DataError: The data set is missing or broken.
+        FailureLimitError: Too many trials failed.
+        Interrupted: A signal came.
+        StorageError: The storage cannot be read or written.
+    """
+    from pdsearch.driver import choose_ray, drive  # loads what runs trials
+    from pdsearch.signals import stoppable
+
+    asked = space if isinstance(space, Space) else load(Path(space))
+    with stoppable(say) as stop:
+        choice = choose_ray(asked, address, serial=serial)
+        study = drive(asked, _Watcher(say, on_event), stop, choice=choice, serial=serial, workers=workers)
+    return StudyResults(study.folder)
+
+
+def open_study(folder: str | Path) -> StudyResults:
+    """Look at a study, while it runs or afterwards; nothing is written.
+
+    Args:
+        folder: `<storage>/<study>`, in place or copied, or a URL.
+
+    Raises:
+        ConfigError: The folder is no study's.
+        StorageError: It cannot be read.
+    """
+    return StudyResults(folder)
+
+
+def export(
+    study: str | Path | StudyResults,
+    out: str | Path,
+    *,
+    top: int = 1,
+    force: bool = False,
+    onnx: bool = False,
+    artifacts: str | None = None,
+) -> "list[Exported]":
+    """Write the best configurations and students of a study, as `pdsearch export` does.
+
+    Args:
+        study: Or its folder.
+        out: Where the exported folders go.
+        top: How many teachers, best first.
+        force: Replace folders of the same name.
+        onnx: Write each student as ONNX, too.
+        artifacts: The artifacts' folder, if it is not beside the study's.
+
+    Raises:
+        ConfigError: The study has nothing to export, or a folder stands in the way.
+        StorageError: An artifact cannot be read, or the export not written.
+    """
+    from pdsearch.exporting import export_study  # loads torch
+
+    folder = study.folder if isinstance(study, StudyResults) else place(str(study))
+    return list(export_study(folder, Path(out), top=top, force=force, artifacts=artifacts, onnx=onnx))
