@@ -1,0 +1,70 @@
+"""Every example runs as its reader would run it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+def ran(folder: Path, *words: str) -> str:
+    """Run a command in a folder and return what it printed."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_method_by_hand(tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        "import prune_then_distill as example\n"
+        "example.EPOCHS, example.SEEDS = 1, range(2)\n"
+        f"example.main({str(tmp_path)!r})"
+    )
+    printed = ran(tmp_path, "-c", code)
+    assert "pruned by 59%" in printed
+    assert "on average of 2 seeds" in printed
+
+
+@pytest.mark.slow
+def test_a_search_over_own_parts(tmp_path: Path) -> None:
+    for name in ("my_space.yaml", "my_data.py", "my_loss.py", "my_pruning.py", "my_sampler.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    words = ["-m", "pdsearch", "run", "my_space.yaml", "--serial"]
+    for field in (
+        "train.teacher.epochs=1",
+        "train.recover.epochs=1",
+        "train.distill.epochs=1",
+        "confirm.seeds=2",
+    ):
+        words += ["--set", field]
+    ran(tmp_path, *words)
+    ranked = ran(tmp_path, "-m", "pdsearch", "rank", "runs/my-parts", "--format", "csv")
+    assert "my_pruning:score" in ranked
+
+
+@pytest.mark.slow
+def test_the_notebook(tmp_path: Path) -> None:
+    cells = json.loads((EXAMPLES / "search.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    here = f"SPACE, STORAGE, OUT = {str(ROOT / 'search_spaces' / 'digits.yaml')!r}, 'runs', 'best'"
+    quick = [
+        f"train.{part}.{field}"
+        for part in ("teacher", "recover", "distill")
+        for field in ("epochs=1", "milestones=[]")
+    ]
+    quick += ["search.stop=off", "search.trials=2"]
+    lines = [here, *code[1:]]
+    ran(tmp_path, "-c", "\n".join(lines).replace('["search.trials=6"', f"{quick} + ['precision=fp32'"))
+    assert list((tmp_path / "best").glob("*/student.safetensors"))
