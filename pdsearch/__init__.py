@@ -1,7 +1,7 @@
-"""pdsearch searches for the teacher a student learns best from: prune, distill, rank, export.
+"""Search for the teacher a student learns best from: prune, distill, rank, export.
 
-The names below are public and documented in docs/api.md; everything else is private and may change. Each is loaded
-when it is first used, so that `import pdsearch` loads none of torch, ray and optuna.
+The names below are public and documented in docs/api.md; everything else is private and may change. Each is imported
+on first use, so that `import pdsearch` imports none of torch, ray and optuna.
 """
 
 from importlib import import_module
@@ -123,7 +123,7 @@ _HOMES: dict[str, str] = {
     "trial_stages": "TrainedStudent TrainedTeacher distill prune train_teacher",
     "user_code": "Options",
 }
-"""Module -> the public names that it defines, the same as are imported above for type checkers."""
+"""Module -> the public names that it defines; must equal the imports above, which type checkers read."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""`python -m pdsearch`, the same as the command `pdsearch`."""
+"""Entry point of `python -m pdsearch`, the same as the command `pdsearch`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON values and back, checked against their type hints. Standard library only."""
+"""Conversion of frozen dataclasses to JSON values and back, checked against type hints. Standard library only."""
 
 import dataclasses
 import json
@@ -17,11 +17,11 @@ _SHOWN = 60
 
 
 class DecodeError(ValueError):
-    """A value is not what its field holds.
+    """A value does not have the type of its field.
 
     Args:
         what: What is wrong.
-        path: Names and positions of the fields it lies in, outermost first.
+        path: Names and indices of the enclosing fields, outermost first.
     """
 
     def __init__(self, what: str, path: str = "") -> None:
@@ -29,7 +29,7 @@ class DecodeError(ValueError):
         self.what, self.path = what, path
 
     def inside(self, step: str) -> "DecodeError":
-        """Return the same error as seen from the value around it."""
+        """Return the same error with the enclosing field put before its path."""
         glue = "" if not self.path or self.path.startswith("[") else "."
         return DecodeError(self.what, f"{step}{glue}{self.path}")
 
@@ -37,13 +37,13 @@ class DecodeError(ValueError):
 def decode(kind: type[T], value: object) -> T:
     """Build a dataclass from JSON values; `encode` is the inverse.
 
-    A field that is missing has its neutral value (metadata "neutral"), else its default. A field that the class does
-    not have is refused, unless the class says `extensible = True`. Numbers stay as they were written: a whole number
-    in a field of floats is no float afterwards, so that it is written again as it was read.
+    A missing field gets its neutral value (metadata "neutral"), else its default. An unknown field is refused unless
+    the class sets `extensible = True`. Numbers keep their type: an integer in a float field stays an integer, so that
+    it is written again as it was read.
 
     Args:
-        kind: A dataclass of dataclasses, mappings, tuples, literals, numbers, texts and None; `Any` takes every JSON
-            value, lists as tuples.
+        kind: A dataclass of dataclasses, mappings, tuples, literals, numbers, strings and None; `Any` accepts every
+            JSON value, lists as tuples.
         value: What json.loads returned.
 
     Raises:
@@ -53,7 +53,7 @@ def decode(kind: type[T], value: object) -> T:
 
 
 def encode(value: Any) -> Any:
-    """Return a dataclass as JSON values: mappings, lists, texts, numbers, None.
+    """Return a dataclass as JSON values: mappings, lists, strings, numbers, None.
 
     Raises:
         ValueError: A number is not finite.
@@ -74,7 +74,7 @@ def encode(value: Any) -> Any:
 
 @cache
 def _decoder(hint: Any) -> Decoder:
-    """Return what checks and builds values of a type hint; made once for each."""
+    """Return the function that checks and builds values of a type hint; cached per hint."""
     if hint is Any or hint is object:
         return _frozen
     if dataclasses.is_dataclass(hint):
@@ -208,7 +208,7 @@ _PLAIN: dict[Any, Decoder] = {str: _text, bool: _truth, int: _whole, float: _num
 def _expected(what: str, value: Any) -> DecodeError:
     try:
         shown = json.dumps(value, default=str)
-    except (ValueError, RecursionError):  # Thousands of digits, or levels.
+    except (ValueError, RecursionError):  # Thousands of digits, or of nesting levels.
         shown = type(value).__name__
     return DecodeError(
         f"expected {what}, got {shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + '...'}"

@@ -1,4 +1,4 @@
-"""Functions that torch marks for its compiler at their first call, marked without loading the compiler."""
+"""Mark functions of torch as not to be compiled, without importing torch's compiler."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,13 @@ __all__ = ["leave_alone"]
 
 
 def leave_alone(*functions: Callable[..., Any]) -> None:
-    """Mark functions of torch's own as those that torch.compile is not to look into, as torch does when first called.
+    """Mark functions of torch as skipped by torch.compile, as torch itself does at their first call.
 
-    For that, torch loads the whole compiler: a second and 150 MB in every process, and nothing here is compiled. A
-    torch that marks them in another way loads it as before, and computes the same.
+    To do so torch imports the whole compiler: a second and 150 MB in every process, although nothing here is compiled.
+    A version of torch that marks them in another way imports it as before, with the same results.
 
     Args:
-        functions: What torch decorated for it; what it did not stays as it is.
+        functions: Functions that torch decorated for this; others are left unchanged.
     """
     for function in functions:
         inner = getattr(function, "__wrapped__", None)

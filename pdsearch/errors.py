@@ -1,4 +1,4 @@
-"""What can go wrong, said once: what happened, where, what to do, and the exit code of each."""
+"""Errors meant for the user: what happened, where, what to do, and the exit code of each."""
 
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class PdsearchError(Exception):
-    """Base of every error a person can cause or meet; printed without a traceback.
+    """Base of every error meant for the user; printed without a traceback.
 
     Args:
         what: What happened, in one sentence.
@@ -33,11 +33,11 @@ class PdsearchError(Exception):
 
     exit_code: int = 1
     ARROW: ClassVar[str] = "\n  -> "
-    """Stands in a message between what happened and what to do."""
+    """Separates what happened from what to do in a message."""
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         what, _, inner = what.partition(self.ARROW)
-        # A message that quotes another one keeps what to do about that, once, behind all that happened.
+        # A message that quotes another one moves its hint to the end, without duplicates.
         hints = dict.fromkeys(text for part in (inner, hint or "") for text in part.split(self.ARROW) if text)
         hint = "; ".join(hints) or None
         self.what = redacted(what)
@@ -50,7 +50,7 @@ class PdsearchError(Exception):
         return f"{prefix}{self.what}{suffix}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive the way between processes, keyword arguments included."""
+        """Support pickling, keyword arguments included: errors are sent between processes."""
         return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
@@ -77,13 +77,13 @@ class FailureLimitError(PdsearchError):
 
 
 class IncompleteError(PdsearchError):
-    """The run came to its end and lacks what it was to find: a trial that keeps the constraints, a confirmation."""
+    """The run ended without a required result: a trial that satisfies the constraints, or a confirmation."""
 
     exit_code = 1
 
 
 class ClusterError(PdsearchError):
-    """Ray or its workers did not come up; nothing finished is lost."""
+    """Ray or its workers did not start; nothing finished is lost."""
 
     exit_code = 69
 
@@ -107,28 +107,28 @@ class StorageFullError(StorageError):
 
 
 class TrialError(PdsearchError):
-    """A trial cannot go on for a reason that trying again will not change."""
+    """A trial failed for a reason that a retry will not change."""
 
 
 class Interrupted(PdsearchError):  # noqa: N818 - what happened is no error
-    """The run was asked to stop, by Ctrl-C; nothing finished is lost."""
+    """The run was stopped by Ctrl-C; nothing finished is lost."""
 
     exit_code = 130
 
 
 class HungUp(Interrupted):
-    """The same, by SIGHUP: its terminal or its connection is gone."""
+    """The run was stopped by SIGHUP: its terminal or its connection is gone."""
 
     exit_code = 129
 
 
 class Warned(Interrupted):
-    """The same, by SIGUSR1, with which batch systems warn of the end of the time that was asked for."""
+    """The run was stopped by SIGUSR1, by which batch systems warn that the requested time is about to end."""
 
     exit_code = 138
 
 
 class Terminated(Interrupted):
-    """The same, by SIGTERM."""
+    """The run was stopped by SIGTERM."""
 
     exit_code = 143

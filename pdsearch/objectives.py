@@ -1,7 +1,7 @@
-"""What a study is after: its objectives and constraints, and what they make of a trial that has ended.
+"""Objectives and constraints of a study, and the state and order they give to ended trials.
 
-The sampler, early stopping, confirmation, ranking, fronts, reports and exports ask here what is feasible, what is
-better and what counts, so that no two of them can disagree.
+The sampler, early stopping, confirmation, ranking, fronts, reports and exports all decide here what is feasible, what
+is better and what counts, so that no two of them can disagree.
 """
 
 import math
@@ -13,21 +13,21 @@ from typing import Any, ClassVar
 __all__ = ["VAL_ACCURACY", "Aims", "Constraint", "Objective", "better_goal", "counts", "weighed"]
 
 VAL_ACCURACY = "student.val_accuracy"
-"""In [0, 1]; the metric that is measured after every epoch, hence the one that trials are stopped by."""
+"""In [0, 1]; the only metric measured after every epoch, hence the one that early stopping uses."""
 
 
 def better_goal(metric: str) -> str:
-    """Return the direction of a metric where nobody gives one: "maximize" an accuracy, "minimize" anything else."""
+    """Return the default direction of a metric: "maximize" for an accuracy, "minimize" for anything else."""
     return "maximize" if metric == VAL_ACCURACY else "minimize"
 
 
 def weighed(value: float, goal: str) -> float:
-    """Return a value turned so that more is better."""
+    """Return a value with its sign set so that greater is better."""
     return value if goal == "maximize" else -value
 
 
 def counts(state: str) -> bool:
-    """Say whether a trial that ended so is one of `search.trials`: any but one that failed."""
+    """Return whether a trial in this final state counts towards `search.trials`: any but a failed one."""
     return state in ("complete", "stopped", "infeasible")
 
 
@@ -51,7 +51,7 @@ class Constraint:
 
     @classmethod
     def read(cls, text: str) -> "Constraint":
-        """Return what `str` wrote.
+        """Parse the text that `str` gives.
 
         Raises:
             ValueError: It is no constraint.
@@ -63,15 +63,15 @@ class Constraint:
         return cls(metric, op, float(bound))
 
     def excess(self, value: float) -> float:
-        """Return by how much a value breaks the limit; at most 0 where it holds."""
+        """Return by how much a value exceeds the limit; at most 0 where the constraint holds."""
         return value - self.bound if self.op == "<=" else self.bound - value
 
     def holds(self, value: float) -> bool:
-        """Say whether a measured value lies within the limit; one that is no number does not."""
+        """Return whether a measured value lies within the limit; NaN does not."""
         return value <= self.bound if self.op == "<=" else value >= self.bound
 
     def complaint(self, value: float) -> str:
-        """Return in words that a value breaks the limit."""
+        """Return a message saying that a value breaks the limit."""
         return f"{self.metric} = {value:.6g}, not {self.op} {self.bound:.6g}"
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Aims:
 
     @classmethod
     def of(cls, space: Mapping[str, Any]) -> "Aims":
-        """Return those of a space as `study.json` holds it; the usual ones where it holds none."""
+        """Return those of a space as stored in `study.json`; the defaults where it has none."""
         objectives = tuple(Objective(one["metric"], one["goal"]) for one in space.get("objectives", ()))
         constraints = tuple(map(Constraint.read, space.get("constraints", ())))
         return cls(objectives or cls.objectives, constraints)
@@ -106,12 +106,12 @@ class Aims:
     def broken(self, values: Mapping[str, float]) -> tuple[Constraint, ...]:
         """Return the constraints that measured values break.
 
-        What was not measured breaks none: whatever is known before distillation was checked there.
+        A metric that was not measured breaks none: those known before distillation were checked at that point.
         """
         return tuple(c for c in self.constraints if c.metric in values and not c.holds(values[c.metric]))
 
     def feasible(self, values: Mapping[str, float]) -> bool:
-        """Say whether a trial of these values may be chosen: confirmed, ranked, exported.
+        """Return whether a trial with these values may be confirmed, ranked and exported.
 
         A trial that was stopped early is judged by its values at that epoch.
         """
@@ -120,12 +120,12 @@ class Aims:
     def verdict(
         self, state: str, values: Mapping[str, float], reason: str | None = None
     ) -> tuple[str, str | None]:
-        """Return the state of a sampled trial and why it has that: a whole one that breaks a constraint is infeasible.
+        """Return a sampled trial's state and its reason: a complete one that breaks a constraint is infeasible.
 
         Args:
-            state: As its worker, or an older version, left it.
+            state: As its worker, or an older version, recorded it.
             values: What was measured.
-            reason: Why it is in that state.
+            reason: Of that state.
         """
         found = self.broken(values) if state == "complete" else ()
         if not found:
@@ -133,17 +133,17 @@ class Aims:
         return "infeasible", "; ".join(limit.complaint(values[limit.metric]) for limit in found)
 
     def merit(self, values: Mapping[str, float]) -> tuple[float, ...]:
-        """Return what feasible trials are ordered by, better = greater: the first objective, then the accuracy.
+        """Return the sort key of feasible trials, greater is better: the first objective, then the accuracy.
 
         Args:
-            values: What was measured; a value that is missing is the worst.
+            values: Measured values; a missing one counts as the worst.
         """
         first = self.objectives[0]
         best = weighed(values[first.metric], first.goal) if first.metric in values else -math.inf
         return best, values.get(VAL_ACCURACY, -math.inf)
 
     def distance(self, values: Mapping[str, float]) -> tuple[int, float]:
-        """Return how far values are from being feasible: constraints broken, and by what share of their bounds."""
+        """Return the distance from feasibility: number of broken constraints, and excess relative to their bounds."""
         found = self.broken(values)
         shares = (c.excess(values[c.metric]) / (abs(c.bound) or 1.0) for c in found)
         return len(found), math.fsum(shares)

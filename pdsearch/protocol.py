@@ -1,4 +1,4 @@
-"""Messages between a runner and a trial: the job it is given and the events it answers with. Standard library only."""
+"""Messages between a runner and a trial: the job sent to it and the events it returns. Standard library only."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -31,14 +31,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Progress:
-    """A stage before distillation goes on (an epoch of a teacher, say), or waits for another worker's result.
+    """A stage before distillation made progress (e.g. an epoch of a teacher), or waits for another worker's result.
 
     Args:
         stage: "data", "teacher", "prune" or "outputs".
-        note: What is being done, for a person.
+        note: What is being done, for display.
         epoch: Epochs done.
         epochs: Epochs in all; 0 where the stage has none.
-        val_accuracy: Of the network in training, in [0, 1], if it was measured.
+        val_accuracy: Of the network being trained, in [0, 1], if it was measured.
     """
 
     stage: str
@@ -50,7 +50,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Use:
-    """One artifact a trial used: hit says that it was there already; seconds is what building it cost."""
+    """One artifact a trial used: hit is whether it existed already; seconds is what building it took."""
 
     stage: str
     key: str
@@ -60,15 +60,15 @@ class Use:
 
 @dataclass(frozen=True)
 class Ready:
-    """Teacher and student stand; distillation begins. Everything known of both, as the record will hold it.
+    """Teacher and student are ready and distillation begins; carries the facts of both for the record.
 
     Args:
-        teacher: Facts of the network that teaches; None where none does.
+        teacher: Facts of the teacher; None for a student without one.
         student: Facts of the untrained student.
-        artifacts: Used so far.
-        epochs: Trained so far for this trial, by stage.
-        host: Where the trial runs.
-        device: On what.
+        artifacts: Artifacts used so far.
+        epochs: Epochs trained so far for this trial, by stage.
+        host: Host the trial runs on.
+        device: Device it runs on.
     """
 
     teacher: Mapping[str, Json] | None
@@ -81,7 +81,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Report:
-    """One epoch of distillation is done; val_accuracy in [0, 1], None without validation images; loss in nats."""
+    """One epoch of distillation ended; val_accuracy in [0, 1], None without validation images; loss in nats."""
 
     epoch: int
     epochs: int
@@ -94,17 +94,17 @@ class Outcome:
     """How a trial ended.
 
     Args:
-        state: "complete", "infeasible" (a constraint, before distillation) or "failed"; a runner adds "stopped", and a
-            constraint that is broken at the end makes of "complete" "infeasible".
-        reason: Why, where it is not complete.
+        state: "complete", "infeasible" (a constraint was broken before distillation) or "failed"; a runner adds
+            "stopped", and a constraint broken at the end turns "complete" into "infeasible".
+        reason: Why it is not complete.
         values: Metrics by name, e.g. student.val_accuracy.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
         student: Key of the student's artifact.
         artifacts: All artifacts used.
         epochs: Epochs trained for this trial, by stage.
         seconds: Wall time in the worker.
-        host: Where it ran.
-        device: On what.
+        host: Host it ran on.
+        device: Device it ran on.
     """
 
     state: str
@@ -124,7 +124,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Progres
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
-    """Return an event as plain JSON values, its kind under "event"."""
+    """Return an event as plain JSON values, with its kind under "event"."""
     return {"event": type(event).__name__.lower(), **dataclasses.asdict(event)}
 
 
@@ -138,7 +138,7 @@ def event_from_json(value: Mapping[str, Any]) -> Event:
 
 
 LATENCY = "student.latency"
-"""The metric that depends on the machine: measured only where somebody asks for it."""
+"""The metric that depends on the machine: measured only where an objective or a constraint needs it."""
 
 _FULL, _REFUSED = "full", "refused"
 
@@ -149,14 +149,14 @@ class Job:
 
     Args:
         id: Its name in the records, unique in the study.
-        kind: "teacher" (build the dense teacher, nothing else), "baseline", "search" or "confirm".
-        spec: What is computed.
+        kind: "teacher" (build the dense teacher and nothing else), "baseline", "search" or "confirm".
+        spec: What to compute.
         key: Key of the student, or of the teacher for a teacher's job.
-        number: The Optuna trial's number, where it is one.
-        params: What was sampled, by dotted name.
-        limits: Constraints; those on what is known before distillation are checked there, all at the end.
-        measures: Metrics that an objective or a constraint wants and that nobody else pays for: "student.latency".
-        decide_at: Epochs after which the driver decides whether it goes on; none for a job that is never stopped.
+        number: Number of the Optuna trial, if it is one.
+        params: Sampled values, by dotted name.
+        limits: Constraints; those on metrics known before distillation are checked then, all of them at the end.
+        measures: Metrics measured only because an objective or a constraint needs them: "student.latency".
+        decide_at: Epochs after which the driver decides whether it continues; none for a job that is never stopped.
         test: It may open the test set, once, at its end.
         baselines: Configurations to compare with, by role ("unpruned", "alone").
     """
@@ -175,42 +175,42 @@ class Job:
 
 
 class Work(Protocol):
-    """What a runner drives, whoever executes: asked for jobs, told of events, told how each job ended.
+    """Source of jobs for a runner of any kind: hands out jobs, receives their events and outcomes.
 
-    A runner calls `next` whenever it has a free slot; None means nothing to do at the moment, and `done` says whether
-    that is for good. For every job it calls `tell` with each event in order, and ends with `finish`, exactly once.
+    A runner calls `next` whenever it has a free slot; None means that there is no job at the moment, and `done` whether
+    there will be none at all. For every job it calls `tell` with each event in order, then `finish` exactly once.
     """
 
     @property
     def done(self) -> bool:
-        """Nothing is left to start and nothing is running."""
+        """Whether nothing is left to start and nothing is running."""
 
     @property
     def closing(self) -> bool:
-        """What runs is to be closed; also a job that still waits for a worker, which would never hear it."""
+        """Whether all jobs are to be closed, including one that still waits for a worker and returns no event."""
 
     def next(self) -> Job | None:
         """Return the next job, or None."""
 
     def tell(self, job: Job, event: Event) -> bool:
-        """Take an event of a running job; True asks the runner to close it."""
+        """Process an event of a running job; True asks the runner to close the job."""
 
     def finish(self, job: Job, outcome: Outcome) -> None:
-        """Take a job's outcome; its record is on disk when this returns."""
+        """Process a job's outcome; its record is on disk when this returns."""
 
 
 def measures(aims: Aims) -> tuple[str, ...]:
-    """Return what the trials of a study have to measure beside what is always known."""
+    """Return the metrics that a study's trials must measure beside those that are always known."""
     return (LATENCY,) if LATENCY in aims.metrics else ()
 
 
 def refusal(error: StorageError) -> str:
-    """Return the state of an outcome that stands for the storage's refusal: the job is asked again another time."""
+    """Return the outcome state that encodes a storage error: the job is run again later."""
     return _FULL if isinstance(error, StorageFullError) else _REFUSED
 
 
 def refused_by(outcome: Outcome) -> StorageError | None:
-    """Return the refusal that an outcome stands for; None if the job itself has ended."""
+    """Return the storage error that an outcome encodes; None if the job itself ended."""
     if outcome.state not in (_FULL, _REFUSED):
         return None
     kind = StorageFullError if outcome.state == _FULL else StorageError

@@ -1,7 +1,4 @@
-"""Registries of parts (methods, losses, models, data sources, ...): a decorator and a file, no list to keep.
-
-Installed packages add parts by the entry point group `pdsearch.plugins`: each entry names a module that registers its
-parts when it is imported.
+"""Registries of parts (methods, losses, models, data sources, ...), filled by decorators when modules are imported.
 
 Installed packages add parts by the entry point group `pdsearch.plugins`: each entry names a module that registers its
 parts when it is imported.
@@ -32,7 +29,7 @@ __all__ = [
 T = TypeVar("T")
 
 PLUGINS = "pdsearch.plugins"
-"""The entry point group of packages that bring parts of their own."""
+"""The entry point group of packages that add parts."""
 
 
 def parameter(
@@ -45,17 +42,17 @@ def parameter(
     log: bool = False,
     later: bool = False,
 ) -> Any:
-    """Declare a field of a parameter dataclass: at once YAML schema, help text and searchable range.
+    """Declare a field of a parameter dataclass: its YAML schema, help text and searchable range.
 
     Args:
-        default: Value where the space file names none.
+        default: Value if the space file gives none.
         help: One line for `pdsearch list`.
         low: Smallest legal value, inclusive.
         high: Largest legal value, inclusive.
         choices: The only legal values, instead of low and high.
         log: The natural scale is logarithmic.
-        later: It was added after its part was first published. Its default is the behaviour before and never changes;
-            while it has that value, it is no part of a specification, hence of no key.
+        later: It was added after its part was first published. Its default is the behaviour before that and never
+            changes; at that value it is left out of specifications, hence of keys.
     """
     known = {"help": help, "low": low, "high": high, "choices": choices, "log": log, "later": later}
     return field(default=default, metadata=known)
@@ -63,7 +60,7 @@ def parameter(
 
 @dataclass(frozen=True)
 class NoParams:
-    """Parameters of an entry that has none."""
+    """Parameter dataclass of an entry without parameters."""
 
 
 @dataclass
@@ -96,7 +93,7 @@ class Registry(Generic[T]):
         return decorate
 
     def get(self, name: str) -> T:
-        """Return the entry of a name.
+        """Return the entry registered under a name.
 
         Raises:
             ConfigError: No entry has the name; the message lists the known ones and the nearest.
@@ -114,9 +111,9 @@ class Registry(Generic[T]):
         return sorted(self._entries)
 
     def own_name(self, name: str) -> str | None:
-        """Return `package.module:function` for a part of the user's own or of a plug-in; None for those of pdsearch.
+        """Return `package.module:function` for a part of the user's or of a plug-in; None for a built-in one.
 
-        What such a part computes is not known by a version of pdsearch, but by the hash of its file.
+        What such a part computes is identified by the hash of its file, not by the version of pdsearch.
         """
         if ":" in name:
             return name
@@ -153,12 +150,12 @@ class Registry(Generic[T]):
             raise
 
 
-@cache  # A failure is not kept: it is said again.
+@cache  # A failure is not cached: it is raised again.
 def _load_plugins() -> None:
     for point in entry_points(group=PLUGINS):
         try:
             point.load()
-        except Exception as error:  # Code of others may raise anything.
+        except Exception as error:  # A plug-in may raise anything.
             what = f"the plug-in {point.name!r} cannot be loaded: {type(error).__name__}: {error}"
             package = point.dist.name if point.dist else point.value
             hint = f"mend or uninstall the package {package}"
@@ -166,12 +163,12 @@ def _load_plugins() -> None:
 
 
 def make_params(kind: type[Any], values: Params, *, where: str | None = None) -> Any:
-    """Return an instance of a parameter dataclass, its other fields at their defaults.
+    """Return an instance of a parameter dataclass, with defaults for fields that are not given.
 
     Args:
         kind: Dataclass whose fields are declared with `pdsearch.registry.parameter`.
         values: (name, value) pairs, as specs hold them.
-        where: What to name in messages, e.g. "distill.kd".
+        where: Prefix of names in messages, e.g. "distill.kd".
 
     Raises:
         ConfigError: A name is unknown, or a value has the wrong type or lies outside its declared range.
@@ -191,9 +188,9 @@ def make_params(kind: type[Any], values: Params, *, where: str | None = None) ->
 
 
 def whole_params(kind: type[Any], values: Params) -> Params:
-    """Return all parameters of a part, sorted, as a search writes them into a spec: defaults included.
+    """Return all parameters of a part, sorted and with defaults, as a search writes them into a spec.
 
-    Those that a part was given later are left out at their default, as is a key that was made before them.
+    Parameters added to the part later are left out at their default, so that older keys stay valid.
 
     Args:
         kind: As for `make_params`.
@@ -210,9 +207,9 @@ def whole_params(kind: type[Any], values: Params) -> Params:
 
 
 def _problem(field: "dataclasses.Field[Any]", value: Any) -> str | None:
-    """Say what is wrong with a value; None if nothing is."""
+    """Return what is wrong with a value; None if nothing is."""
     if choices := field.metadata.get("choices"):
-        # 1 == True, but is not the choice that was declared.
+        # 1 == True, but only one of them is the declared choice.
         fits = any(value == choice and type(value) is type(choice) for choice in choices)
         return None if fits else f"must be one of {', '.join(map(str, choices))}"
     low, high = field.metadata.get("low"), field.metadata.get("high")

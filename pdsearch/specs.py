@@ -1,8 +1,8 @@
-"""The nouns of a search: frozen descriptions of everything that is computed. Standard library only.
+"""Specifications: frozen, hashable descriptions of everything that is computed. Standard library only.
 
-A spec holds what affects a result and nothing else. `keyed` says what of it goes into a key: fields marked as
-*located* (paths, names of sources) stay out, and a field added later is left out while it has its *neutral* value,
-the behaviour before the field existed. A neutral value never changes, even when the default does.
+A spec holds what affects a result and nothing else. `keyed` selects what goes into a key: fields marked as *located*
+(paths, names of sources) are left out, and so is a field added later while it has its *neutral* value, the behaviour
+before the field existed. A neutral value never changes, even when the default does.
 """
 
 import dataclasses
@@ -45,12 +45,12 @@ Params: TypeAlias = tuple[tuple[str, Any], ...]
 
 
 def later(default: Any, *, neutral: Any) -> Any:
-    """Declare a field added after its spec was first published: out of the key while it is neutral."""
+    """Declare a field added after its spec was first published: left out of the key at its neutral value."""
     return field(default=default, metadata={"neutral": neutral})
 
 
 def located(default: Any = dataclasses.MISSING) -> Any:
-    """Declare a field that says where something lies, not what it is: never part of a key."""
+    """Declare a field that tells where data are stored, not what they are: never part of a key."""
     return field(default=default, metadata={"keyed": False})
 
 
@@ -60,10 +60,10 @@ class DataSpec:
 
     Args:
         source: Registered data source.
-        fingerprint: Hash of the source's content, filled in when a study opens; stands for source and root in keys.
+        fingerprint: Hash of the source's content, filled in when a study opens; replaces source and root in keys.
         root: File or folder the source reads, if it needs one.
         val_fraction: Share of the training images cut off for validation, in [0, 1).
-        split_seed: Seed of that cut.
+        split_seed: Seed of that split.
         augment: Registered augmentation of training views.
         subset: Number of training images (validation included) to use, class-balanced; None is all.
         options: Further parameters of the source.
@@ -101,9 +101,9 @@ class Recipe:
         warmup_epochs: Epochs of linear warm-up before the schedule.
         label_smoothing: Share of the target spread over all classes, in [0, 1); hard-label training only.
         select: "last" or "best_val": which epoch's weights are handed on.
-        ema: Decay per step of the average of weights that is measured and handed on, in [0, 1); 0 is no average.
-        decay_norms: Whether weight decay acts on normalisation weights and biases, too.
-        peak: Share of the steps in which a one-cycle schedule rises, in (0, 1).
+        ema: Decay per step of the moving average of weights that is evaluated and handed on, in [0, 1); 0 is none.
+        decay_norms: Whether weight decay also acts on normalisation weights and biases.
+        peak: Share of the steps during which a one-cycle schedule rises, in (0, 1).
     """
 
     epochs: int
@@ -133,8 +133,8 @@ class TeacherSpec:
         seed: Of everything random in its training and pruning.
         recipe: How it is trained; ignored where its weights come from a checkpoint.
         options: Further arguments of the model.
-        checkpoint: File of weights that were trained elsewhere.
-        fingerprint: Hash of that file's content, filled in when a study opens; stands for the file in keys.
+        checkpoint: File of weights trained elsewhere.
+        fingerprint: Hash of that file's content, filled in when a study opens; replaces the file in keys.
         code: Hash of the file of a model named by dotted path, filled in when a study opens.
     """
 
@@ -149,7 +149,7 @@ class TeacherSpec:
 
 @dataclass(frozen=True)
 class LrRewind:
-    """After each round the weights stay and the recipe starts again at its first learning rate.
+    """After each round the weights are kept and trained by the recipe from its first learning rate on.
 
     Source:
         Renda, Frankle, Carbin, "Comparing rewinding and fine-tuning in neural network pruning", ICLR 2020,
@@ -161,14 +161,14 @@ class LrRewind:
 
 @dataclass(frozen=True)
 class FineTune:
-    """After each round the weights stay and are trained at the recipe's last learning rate (as above, section 2)."""
+    """After each round the weights are kept and trained at the recipe's last learning rate (as above, section 2)."""
 
     recipe: Recipe
 
 
 @dataclass(frozen=True)
 class Rewind:
-    """After each round the weights go back to those of an epoch of the teacher's training; 0 is initialisation."""
+    """After each round the weights are reset to those of an epoch of the teacher's training; 0 is initialisation."""
 
     recipe: Recipe
     epoch: int
@@ -181,7 +181,7 @@ class NoRecovery:
 
 @dataclass(frozen=True)
 class AtInit:
-    """The untrained weights are pruned; after the last round the teacher's own recipe trains what is left."""
+    """The untrained weights are pruned; after the last round the teacher's own recipe trains the rest."""
 
 
 Recovery: TypeAlias = LrRewind | FineTune | Rewind | NoRecovery | AtInit
@@ -193,17 +193,17 @@ class PruneSpec:
     """How the teacher is pruned and recovers.
 
     Args:
-        method: Registered pruning method, or one of the user's own by dotted path.
+        method: Registered pruning method, or the user's own by dotted path.
         ratio: Requested share of prunable weights (or channels) to remove, in (0, 1).
         recipe: Training after each round; ignored where recovery is "none".
         schedule: "geometric" (20 % of what remains per round), "linear", "exponential" or "one_shot".
         rounds: Rounds of the linear and exponential schedules; 1 otherwise unused.
         recovery: "lr_rewind", "finetune", "rewind" or "none".
-        scope: "global" or "layer": where scores compete.
+        scope: "global" or "layer": the set of weights within which scores are compared.
         at: "trained" or "init": the weights pruning starts from.
         exclude: Glob patterns of parameter names that are never pruned.
         params: Parameters of the method.
-        rewind_epoch: Epoch of the teacher's training whose weights "rewind" goes back to; 0 is initialisation.
+        rewind_epoch: Epoch of the teacher's training whose weights "rewind" restores; 0 is initialisation.
         code: Hash of the file of a method named by dotted path, filled in when a study opens.
     """
 
@@ -222,7 +222,7 @@ class PruneSpec:
 
     @property
     def after_round(self) -> Recovery:
-        """What `at`, `recovery`, `recipe` and `rewind_epoch` mean together.
+        """The recovery that `at`, `recovery`, `recipe` and `rewind_epoch` describe together.
 
         Raises:
             ValueError: There is no such recovery.
@@ -267,8 +267,8 @@ class DistillSpec:
         seed: The student's initialisation and order of images.
         view_seed: The stream of augmented views, shared by teacher and student.
         code: Hash of the file of a loss named by dotted path, filled in when a study opens.
-        replicas: Of records of earlier versions alone: seeds that were trained with it as one network. It is in their
-            keys; nothing is trained so any more.
+        replicas: Only in records of earlier versions: seeds trained together with it as one network. It is part of
+            their keys; nothing is trained this way any more.
     """
 
     recipe: Recipe
@@ -282,7 +282,7 @@ class DistillSpec:
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """One trial, whole: data, teacher, pruning (None leaves the teacher dense), student, distillation.
+    """A complete trial: data, teacher, pruning (None leaves the teacher dense), student, distillation.
 
     precision: "fp32", "bf16" or "fp16", already resolved from "auto".
     """
@@ -296,10 +296,10 @@ class TrialSpec:
 
 
 def keyed(spec: Any) -> Json:
-    """Return what of a spec goes into a key, as plain JSON values.
+    """Return the part of a spec that goes into a key, as plain JSON values.
 
     Raises:
-        TypeError: A value has no canonical form; it is never replaced by a guess.
+        TypeError: A value has no canonical form; none is guessed.
     """
     if dataclasses.is_dataclass(spec) and not isinstance(spec, type):
         return {f.name: keyed(getattr(spec, f.name)) for f in dataclasses.fields(spec) if _counts(f, spec)}
@@ -321,7 +321,7 @@ def _counts(f: "dataclasses.Field[Any]", spec: Any) -> bool:
 
 
 def canonical_json(value: Json) -> str:
-    """Return the one text of a JSON value: sorted names, no spaces, ASCII, floats by repr."""
+    """Return the canonical text of a JSON value: sorted names, no spaces, ASCII, floats by repr."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -331,12 +331,12 @@ def digest(value: Json) -> str:
 
 
 def derive_seed(*parts: int | str) -> int:
-    """Return a seed in [0, 2**63) that depends on every part: a named seed, what it is for, an epoch, ..."""
+    """Return a seed in [0, 2**63) that depends on every part: a named seed, its purpose, an epoch, ..."""
     return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big") >> 1
 
 
 def spec_to_json(spec: Any) -> dict[str, Json]:
-    """Return a spec whole, located fields included, as plain JSON values.
+    """Return a complete spec, located fields included, as plain JSON values.
 
     Raises:
         ValueError: A number is not finite.
@@ -345,9 +345,9 @@ def spec_to_json(spec: Any) -> dict[str, Json]:
 
 
 def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
-    """Rebuild a TrialSpec from `spec_to_json`; the inverse, exactly.
+    """Rebuild a TrialSpec from the output of `spec_to_json`; its exact inverse.
 
-    A field that did not exist when the spec was written has its neutral value, whatever the default is today.
+    A field that did not exist when the spec was written gets its neutral value, whatever the default is today.
 
     Raises:
         DecodeError: A field is missing, unknown or of another type.

@@ -1,7 +1,7 @@
-"""What lies on disk of a trial: an asked record, a finished one, the wish to try it again. Their one format.
+"""The records of a trial on disk and their format: asked, finished, and the request to retry.
 
-`docs/records.md` describes the fields. Whoever reads records, whichever verb, reads them by `read_record`: an older
-format is brought up to date there, and a record that is damaged is told by the same message everywhere.
+`docs/records.md` describes the fields. Every command reads records by `read_record`: older formats are converted
+there, and a damaged record gives the same message everywhere.
 """
 
 import json
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Of study.json and of every record; a version reads this one and all before it."""
+"""Format of study.json and of every record; a version reads this one and all before it."""
 
 Kind: TypeAlias = Literal["search", "baseline", "confirm"]
 State: TypeAlias = Literal["complete", "stopped", "infeasible", "failed"]
@@ -41,20 +41,20 @@ _STAGE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 class NewerFormatError(ValueError):
-    """A file was written by a newer pdsearch: it is whole, and not for this version to set aside."""
+    """A file was written by a newer pdsearch: it is intact, so this version must not set it aside."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskedRecord:
-    """A trial that was begun, from which it can be run again.
+    """A trial that was started; holds all that is needed to run it again.
 
     Args:
         id: `search-00012`, `baseline-00003`, `baseline-alone-<key>` or `confirm-<key>`.
-        kind: What it is for.
-        number: Of its Optuna trial; None for jobs that are listed and not sampled.
-        key: Of its student, which is the trial's key.
-        params: What was sampled, by dotted name.
-        spec: All that is computed.
+        kind: Kind of its job.
+        number: Number of its Optuna trial; None for jobs that are listed and not sampled.
+        key: Key of its student, which is the trial's key.
+        params: Sampled values, by dotted name.
+        spec: Everything to compute.
         asked_at: ISO 8601, UTC.
     """
 
@@ -70,24 +70,24 @@ class AskedRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherFacts:
-    """The network that taught.
+    """Facts of a trial's teacher.
 
     Args:
-        key: Of its artifact.
-        config: Key of its configuration, without its seed.
+        key: Key of its artifact.
+        config: Key of its configuration without the seed.
         model: Its architecture.
-        seed: Of its training.
+        seed: Seed of its training.
         val_accuracy: In [0, 1]; None without validation images.
         params: Weights of the dense teacher.
         remaining: Weights left; None where it was not pruned.
-        sparsity: Share of prunable weights that is zero, achieved, in [0, 1).
-        rounds: Of pruning.
-        method: Of pruning; None, as all that follow, for an unpruned teacher.
-        ratio: Share that was asked for, in (0, 1).
-        schedule: How the ratio was approached.
+        sparsity: Achieved share of prunable weights that are zero, in [0, 1).
+        rounds: Number of pruning rounds.
+        method: Pruning method; this and all that follow are None for an unpruned teacher.
+        ratio: Requested share, in (0, 1).
+        schedule: Schedule of the ratio over the rounds.
         recovery: Training after each round.
-        scope: Where scores competed.
-        at: The weights pruning began from.
+        scope: Set of weights within which scores were compared.
+        at: The weights pruning started from.
     """
 
     extensible: ClassVar[bool] = True
@@ -110,14 +110,14 @@ class TeacherFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class StudentFacts:
-    """The student as it was built.
+    """Facts of a trial's student, as it was built.
 
     Args:
         model: Its architecture.
         options: Further arguments of the model.
         params: Its weights.
         flops: Floating-point operations for one image.
-        artifact: Key of its trained weights; None where it was not trained to its end.
+        artifact: Key of its trained weights; None where its training did not finish.
     """
 
     extensible: ClassVar[bool] = True
@@ -142,26 +142,26 @@ class TrialRecord:
     """A trial that has ended.
 
     Args:
-        id: As of `AskedRecord`, like all up to `spec`.
+        id: As in `AskedRecord`, like all up to `spec`.
         kind: See there.
         number: See there.
         key: See there.
         params: See there.
         spec: See there.
-        config: Key of the configuration: the student's key with the student's seeds left out.
-        state: How it ended; "stopped" is early, "infeasible" breaks a constraint.
+        config: Key of the configuration: the student's key without the student's seeds.
+        state: How it ended; "stopped" means early, "infeasible" that it breaks a constraint.
         reason: Why it is not complete.
-        reports: One for each epoch of distillation.
+        reports: One report for each epoch of distillation.
         values: Metrics by name.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
-        teacher: The network that taught; None where none did, or none stood yet.
-        student: The student; None where none stood yet.
+        teacher: Its teacher; None where it has none, or none was ready yet.
+        student: Its student; None where none was built yet.
         baselines: Configurations it is compared with, by role.
-        artifacts: Everything used.
-        cost: What it took.
-        host: Where it ran.
-        device: On what.
-        versions: With what.
+        artifacts: All artifacts used.
+        cost: Seconds and epochs it took.
+        host: Host it ran on.
+        device: Device it ran on.
+        versions: Versions of the software it ran with.
         started_at: ISO 8601, UTC.
         finished_at: ISO 8601, UTC.
     """
@@ -193,7 +193,7 @@ class TrialRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryRecord:
-    """The wish to try a failed trial again: its id, and when that was wanted (ISO 8601, UTC)."""
+    """A request to retry a failed trial: its id and the time of the request (ISO 8601, UTC)."""
 
     extensible: ClassVar[bool] = True
     id: str
@@ -205,16 +205,16 @@ R = TypeVar("R", AskedRecord, TrialRecord, RetryRecord)
 
 
 def record_to_json(record: AnyRecord) -> dict[str, Any]:
-    """Return a record as it is written."""
+    """Return a record as the JSON values that are written."""
     return {"format": FORMAT, **encode(record)}
 
 
 def read_record(kind: type[R], value: dict[str, Any]) -> R:
-    """Return the record that JSON values hold, those of an older format as this one has them.
+    """Return the record that JSON values hold, converted from an older format if necessary.
 
     Args:
-        kind: What the file's name says it is.
-        value: What the file holds.
+        kind: Kind of record, by the file's name.
+        value: The file's content.
 
     Raises:
         NewerFormatError: A newer version wrote it.
@@ -236,11 +236,11 @@ def _check_identity(record: AskedRecord | TrialRecord) -> None:
         raise DecodeError(f"expected that of {record.id}, got {record.number}", "number")
     _check_key(record.key, "key")
     if record.spec.prune is not None:
-        _ = record.spec.prune.after_round  # Raises for a recovery that there is none of.
+        _ = record.spec.prune.after_round  # Raises for an unknown recovery.
 
 
 def _check_end(record: TrialRecord) -> None:
-    """Check what other fields rely on: names that lead to files, and shares."""
+    """Check values that other code relies on: names that become file paths, and shares."""
     for place, use in enumerate(record.artifacts):
         _check_key(use.key, f"artifacts[{place}].key")
         if not _STAGE.fullmatch(use.stage):
@@ -268,14 +268,14 @@ def _check_share(value: float | None, path: str) -> None:
 
 
 def check_fits(record: AnyRecord, space: Mapping[str, Any]) -> None:
-    """Check a sampled trial's record against what its study searches.
+    """Check a sampled trial's record against its study's space.
 
     Args:
-        record: Any; jobs that were listed have no parameters of the space.
-        space: What study.json says is searched; an empty one knows nothing to check.
+        record: Any record; jobs that were listed have no parameters of the space.
+        space: The space in study.json; an empty one checks nothing.
 
     Raises:
-        ValueError: A parameter has a value that the space does not hold, or a complete trial lacks an objective.
+        ValueError: A parameter has a value outside the space, or a complete trial lacks an objective.
     """
     if isinstance(record, RetryRecord) or record.number is None or not space:
         return
@@ -301,7 +301,7 @@ def _holds(parameter: Mapping[str, Any], value: object) -> bool:
 
 
 def check_format(value: Mapping[str, Any]) -> int:
-    """Return the format of a file of a study.
+    """Return the format number of a study's file.
 
     Raises:
         NewerFormatError: A newer version wrote it.
@@ -320,7 +320,7 @@ def check_format(value: Mapping[str, Any]) -> int:
 
 
 def _from_format_1(value: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 wrote facts of a student that never stood, and had null for what is empty."""
+    """Convert format 1, which wrote facts of students that were never built, and null for what is empty."""
     student = value.get("student")
     absent = student is None or (isinstance(student, dict) and student.keys() <= {"artifact"})
     empty: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The stages of a trial as functions to call by hand: train a teacher, prune it, distill it into a student.
 
-They are the stages that a search runs, under the same keys: what a search has trained is found here, and what is
-trained here is found by a search in the same storage.
+They are the stages that a search runs, under the same keys: results of a search are reused here, and results made here
+are reused by a search in the same storage.
 """
 
 from collections.abc import Callable, Generator
@@ -39,12 +39,12 @@ __all__ = ["TrainedStudent", "TrainedTeacher", "distill", "prune", "train_teache
 
 T = TypeVar("T")
 Tell = Callable[[Event], None]
-"""Is told of every epoch, as it ends."""
+"""Called with an event at the end of every epoch."""
 
 
 @dataclass(frozen=True)
 class _Workspace:
-    """What the stages of one teacher share: the images, a place to work, whom to tell."""
+    """What the stages of one teacher share: the images, the site and the callback for events."""
 
     data: Dataset
     site: Site
@@ -59,8 +59,8 @@ class TrainedTeacher:
         model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits.
         val_accuracy: Share of the validation images it gets right, in [0, 1]; None where none were cut off.
         sparsity: Share of the prunable weights (or channels) that are gone, in [0, 1).
-        key: Of its artifact.
-        spec: How it was made.
+        key: Key of its artifact.
+        spec: The specification it was made by.
     """
 
     model: nn.Module = field(repr=False)
@@ -78,9 +78,9 @@ class TrainedStudent:
     Args:
         model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits.
         val_accuracy: Share of the validation images it gets right, in [0, 1]; None where none were cut off.
-        reports: One report an epoch: epoch, epochs, val_accuracy, loss.
-        key: Of its artifact.
-        spec: The whole trial.
+        reports: One report per epoch: epoch, epochs, val_accuracy, loss.
+        key: Key of its artifact.
+        spec: The specification of the whole trial.
     """
 
     model: nn.Module = field(repr=False)
@@ -91,7 +91,7 @@ class TrainedStudent:
     _workspace: _Workspace = field(repr=False)
 
     def test_accuracy(self) -> float:
-        """Return the share of the test images it gets right, in [0, 1]. Look once, at the end."""
+        """Return the share of the test images it gets right, in [0, 1]. Call it once, at the end."""
         work = self._workspace
         return measure(self.model, work.data, "test", work.site, self.spec.precision)
 
@@ -105,18 +105,18 @@ def train_teacher(
     precision: str = "fp32",
     on_event: Tell = lambda _event: None,
 ) -> TrainedTeacher:
-    """Train a teacher, or find it trained.
+    """Train a teacher, or load it if the storage has it.
 
     Args:
         data: The images.
         teacher: The network, its seed and its recipe.
-        storage: A folder, or s3://bucket/prefix; artifacts and checkpoints lie there, as those of searches do.
-        device: "cpu", "cuda", "cuda:1"; a GPU where there is one if not given.
-        precision: "fp32", "bf16" or "fp16": what this teacher and all that is made from it compute in.
-        on_event: Is told of every epoch.
+        storage: A folder, or s3://bucket/prefix, for artifacts and checkpoints; may be shared with searches.
+        device: "cpu", "cuda", "cuda:1"; if not given, a GPU where there is one.
+        precision: "fp32", "bf16" or "fp16": precision of this teacher and of all that is made from it.
+        on_event: Called with an event at the end of every epoch.
 
     Raises:
-        ConfigError: A name is unknown, or an option or parameter is not legal.
+        ConfigError: A name is unknown, or an option or parameter is invalid.
         DataError: The images are missing or broken.
         StorageError: The storage cannot be read or written.
     """
@@ -126,7 +126,7 @@ def train_teacher(
     picked = device or pick_device(float(torch.cuda.is_available()))
     site = Site(open_store(root / "artifacts"), root / "progress", device=picked)
     fingerprint = sources.get(data.source).fingerprint(data)
-    # What a teacher is does not depend on whom it will teach.
+    # A teacher does not depend on its students, so that any will do here.
     spec = TrialSpec(data, teacher, StudentSpec("from_teacher"), DistillSpec(teacher.recipe))
     spec = _completed(spec, fingerprint, precision)
     images = _run(dataset(spec.data, site), on_event)
@@ -134,14 +134,14 @@ def train_teacher(
 
 
 def prune(teacher: TrainedTeacher, how: PruneSpec) -> TrainedTeacher:
-    """Prune a teacher and let it recover, round by round, or find that done.
+    """Prune a teacher and let it recover, round by round, or load the result if the storage has it.
 
     Args:
         teacher: A dense one.
         how: The method, the ratio and what follows each round.
 
     Raises:
-        ConfigError: The teacher is pruned already, the method is unknown or does not go with the rest.
+        ConfigError: The teacher is pruned already, or the method is unknown or does not fit the other settings.
     """
     if teacher.spec.prune is not None:
         raise ConfigError("the teacher is pruned already", hint="give the dense one and the whole ratio")
@@ -152,15 +152,15 @@ def prune(teacher: TrainedTeacher, how: PruneSpec) -> TrainedTeacher:
 
 
 def distill(teacher: TrainedTeacher, student: StudentSpec, how: DistillSpec) -> TrainedStudent:
-    """Teach a student, or find it taught.
+    """Distill a teacher into a student, or load the student if the storage has it.
 
     Args:
         teacher: Dense or pruned.
-        student: A network, or `StudentSpec("from_teacher")`, which a pruned teacher shapes.
-        how: The loss, its parameters, the recipe and the seeds; the loss "ce" asks no teacher.
+        student: A network, or `StudentSpec("from_teacher")`, whose shape follows the pruned teacher's masks.
+        how: The loss, its parameters, the recipe and the seeds; the loss "ce" uses no teacher.
 
     Raises:
-        ConfigError: The loss or the network is unknown, or a parameter is not legal.
+        ConfigError: The loss or the network is unknown, or a parameter is invalid.
     """
     kind, work = losses.get(how.loss).params, teacher._workspace
     make_params(kind, how.params, where=f"distill.{how.loss}")
@@ -189,7 +189,7 @@ def _teacher(spec: TrialSpec, work: _Workspace) -> TrainedTeacher:
 
 
 def _completed(spec: TrialSpec, fingerprint: str, precision: str) -> TrialSpec:
-    """Return a specification with what a study would resolve when it opens: hashes, lasting names and paths."""
+    """Return a specification with what a study resolves when it opens: hashes, full names and absolute paths."""
     teacher = replace(spec.teacher, options=tuple(sorted(spec.teacher.options)))
     student = replace(spec.student, options=tuple(sorted(spec.student.options)))
     data = replace(spec.data, options=tuple(sorted(spec.data.options)))

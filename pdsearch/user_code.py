@@ -1,4 +1,4 @@
-"""Callables of the user's own, named `package.module:function`, and the options that they declare."""
+"""User code named by dotted path, `package.module:function`, and the options that it declares."""
 
 import functools
 import hashlib
@@ -33,21 +33,20 @@ FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def is_dotted(name: str) -> bool:
-    """Say whether a name means code of the user's own rather than a registered part."""
+    """Return whether a name is a dotted path to user code rather than a registered part."""
     return ":" in name
 
 
 def load_dotted(name: str) -> Callable[..., Any]:
-    """Import what a dotted name means; the module runs, once in each process.
+    """Import the callable that a dotted name refers to; the module runs once in each process.
 
-    The folder in which the process was started can be imported from, after all that is installed.
+    The folder in which the process was started is searched as well, after all installed packages.
 
     Args:
         name: `package.module:function`.
 
     Raises:
-        ConfigError: The name has another form, or what it names cannot be imported or is not callable; the message
-            says which.
+        ConfigError: The name is malformed, or its target cannot be imported or is not callable; the message says which.
     """
     return _loaded(name)[0]
 
@@ -55,19 +54,19 @@ def load_dotted(name: str) -> Callable[..., Any]:
 def load_part(
     name: str, *, noun: str, called_with: str, arguments: int
 ) -> tuple[Callable[..., Any], type[Any]]:
-    """Import a loss or a method of the user's own, and what it declares as its parameters.
+    """Import a user's loss or pruning method and its parameter dataclass.
 
     Args:
         name: `package.module:function`.
-        noun: What it should be, for messages.
-        called_with: What it is called with, for messages.
-        arguments: How many that are.
+        noun: What it is, for messages.
+        called_with: Description of its arguments, for messages.
+        arguments: Number of its arguments.
 
     Returns:
         The function, and the dataclass that is its attribute `params`; `NoParams` without one.
 
     Raises:
-        ConfigError: As `load_dotted`; or it cannot be called so, or its parameters are no dataclass.
+        ConfigError: As `load_dotted`; or its signature does not fit, or its parameters are no dataclass.
     """
     found = load_dotted(name)
     try:
@@ -84,9 +83,9 @@ def load_part(
 
 
 def source_hash(name: str) -> str:
-    """Return the SHA-256 of the source file that defines what a dotted name means, as it was when it was loaded.
+    """Return the SHA-256 of the source file behind a dotted name, as it was when it was imported.
 
-    What that file imports is no part of it.
+    Files that it imports are not included.
 
     Raises:
         ConfigError: As `load_dotted`; or there is no source file.
@@ -95,21 +94,21 @@ def source_hash(name: str) -> str:
 
 
 def source_folder(name: str) -> str | None:
-    """Return the folder from which the module of a dotted name was imported; None where it is installed.
+    """Return the folder from which the module of a dotted name was imported; None for an installed package.
 
     Raises:
         ConfigError: As `load_dotted`.
     """
     load_dotted(name)
     top = sys.modules[name.partition(":")[0].partition(".")[0]]
-    # A package's own folder, or the module's file: what holds it is what Python has to be told of.
+    # The parent of a package's folder, or of a module's file, is what must be on sys.path.
     found = [*getattr(top, "__path__", ()), getattr(top, "__file__", None)][0]
     folder = Path(found).absolute().parent if found else None
     installed = folder is None or {"site-packages", "dist-packages"} & {*folder.parts}
     return None if installed else str(folder)
 
 
-@functools.cache  # A file that changes later is not what this process runs.
+@functools.cache  # If the file changes later, this process still runs the old content.
 def _loaded(name: str) -> tuple[Callable[..., Any], str]:
     if not FORM.fullmatch(name):
         raise ConfigError(f"{name!r} is not of the form package.module:function")
@@ -126,7 +125,7 @@ def _loaded(name: str) -> tuple[Callable[..., Any], str]:
 
 
 def _module(path: str) -> Any:
-    # At the end, so that nothing installed is hidden by a file that happens to lie here.
+    # At the end, so that no file here hides an installed module.
     if not {"", os.getcwd()} & {*sys.path}:
         sys.path.append(os.getcwd())
     importlib.invalidate_caches()
@@ -156,11 +155,11 @@ VAR_KEYWORD, VAR_POSITIONAL = Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL
 
 @dataclass(frozen=True)
 class Options:
-    """What a model or a data source can be given; `name in options` says whether it takes that one.
+    """Options that a model or a data source accepts; `name in options` is whether it accepts that one.
 
     Args:
         types: The annotation of each declared option; `inspect.Parameter.empty` where it has none.
-        others: It takes any other as well.
+        others: It accepts any other as well.
     """
 
     types: Mapping[str, Any] = field(default_factory=dict)
@@ -171,10 +170,11 @@ class Options:
 
 
 def declared_by(function: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """Return the arguments that a function declares by name.
+    """Return the named arguments that a function declares.
 
     Raises:
-        TypeError: It has no signature; or a ValueError, as `inspect.signature`.
+        TypeError: It has no signature.
+        ValueError: As raised by `inspect.signature`.
     """
     return {
         name: parameter
@@ -184,14 +184,14 @@ def declared_by(function: Callable[..., Any]) -> Mapping[str, Parameter]:
 
 
 def takes_others(function: Callable[..., Any]) -> bool:
-    """Say whether a function takes arguments by name that it does not declare."""
+    """Return whether a function accepts undeclared keyword arguments."""
     return any(parameter.kind is VAR_KEYWORD for parameter in _parameters(function).values())
 
 
-@lru_cache(maxsize=256)  # Signatures are most of the time that reading a space takes.
+@lru_cache(maxsize=256)  # Reading signatures would take most of the time of loading a space.
 def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
     try:
         return signature(function, eval_str=True).parameters
-    # An annotation of the user's own, if it is text, may be any text.
+    # A user's annotation that is text may be any text.
     except Exception:
         return signature(function).parameters
