@@ -1,4 +1,4 @@
-"""From a space file to a validated, frozen Space; whatever is wrong with one becomes a ConfigError."""
+"""Loading of space files into a validated, frozen Space; every mistake becomes a ConfigError."""
 
 from pdsearch.config.catalog import Catalog, registered
 from pdsearch.config.json_schema import json_schema

@@ -1,4 +1,4 @@
-"""Names a space file may use: registered parts, torchvision's models, and what a document can choose of them."""
+"""The names a space file may use (registered parts, torchvision's models), and those that a document can select."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,21 +34,21 @@ FROM_TEACHER = "from_teacher"
 
 @dataclass(frozen=True)
 class Catalog:
-    """The names a space file may use, apart from the registries so that tests may bring their own.
+    """The names a space file may use; separate from the registries so that tests can supply their own.
 
     Args:
-        sources: The options of each data source.
-        augmentations: Augmentations of training views.
-        models: The options of each model.
-        refused: Why a model that a document names is none, where there is more to say than that it is unknown.
+        sources: Options of each data source.
+        augmentations: Names of augmentations of training views.
+        models: Options of each model.
+        refused: Reasons why models that a document names are refused, where they are not simply unknown.
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
-        samplers: Samplers.
-        canonical_augment: Returns the one way to write a combination of augmentations, or raises ConfigError; None
-            takes single names as they are.
-        check_options: Raises ConfigError where a model cannot be built with its options, its `where` options.NAME if it
-            is known which is to blame; None accepts all.
-        check_pruning: Raises ConfigError where a method does not go with the rest; None accepts all.
+        samplers: Names of samplers.
+        canonical_augment: Returns the canonical form of a combination of augmentations, or raises ConfigError; None
+            accepts single names as they are.
+        check_options: Raises ConfigError if a model cannot be built with its options, with `where` options.NAME if it
+            is known which one is the cause; None accepts all.
+        check_pruning: Raises ConfigError if a method does not fit the other pruning settings; None accepts all.
     """
 
     sources: Mapping[str, Options] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Catalog:
 
 
 def registered() -> Catalog:
-    """Return the catalog of what is registered; this loads torch and Optuna."""
+    """Return the catalog of all registered parts; this imports torch and Optuna."""
     from pdsearch.data.augmentation_parser import canonical
     from pdsearch.data.registry import augmentations, sources
     from pdsearch.distillation.registry import losses
@@ -87,7 +87,7 @@ def registered() -> Catalog:
 
 
 def options_in(builder: Callable[..., Any]) -> Options:
-    """Return a model's options, by its builder's signature."""
+    """Return a model's options, from its builder's signature."""
     from pdsearch.models.registry import options_of  # loads torch
 
     types = {name: declared.annotation for name, declared in options_of(builder).items()}
@@ -99,14 +99,14 @@ NETWORKS = ("teacher", "student")
 
 @dataclass(frozen=True)
 class Selectable:
-    """The pruning methods, losses, models and data source that a space can choose.
+    """The pruning methods, losses, models and data source that a space can select.
 
     Args:
         methods: Known names; "none" leaves the teacher dense.
         losses: Known names.
-        models: Known names by the field that can choose them, "teacher.model" or "student.model".
-        sources: The known name of the data source, which is fixed; none where it is unknown.
-        sure: All methods and losses the space chooses are known.
+        models: Known names by the field that can select them, "teacher.model" or "student.model".
+        sources: Known name of the data source, which is fixed; empty where it is unknown.
+        sure: Whether all methods and losses that the space selects are known.
     """
 
     methods: tuple[str, ...]
@@ -117,7 +117,7 @@ class Selectable:
 
 
 def selectable_in(root: Node, catalog: Catalog) -> Selectable:
-    """Return which methods, losses, models and data source a document can choose, as far as it can be read."""
+    """Return the methods, losses, models and data source a document can select, as far as it can be read."""
     methods = choices_of(root, "prune", "method", NO_PRUNING)
     losses = choices_of(root, "distill", "loss", DistillSpec.loss)
     known = (NO_PRUNING, *catalog.methods)
@@ -136,11 +136,11 @@ def selectable_in(root: Node, catalog: Catalog) -> Selectable:
 
 
 def choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
-    """Return the words that a field of a section can be, fixed or searched, as far as the document can be read."""
+    """Return the strings that a field can be, fixed or searched, as far as the document can be read."""
     node = node_at(root, ("space", f"{section}.{name}")) or node_at(root, (section, name))
     form: Any = to_plain(node) if node is not None else default
     if isinstance(form, dict):
-        # where its condition does not hold, the default does
+        # Where its condition does not hold, the field has its default.
         form = (
             [*form["choices"], *([default] if "when" in form else [])]
             if isinstance(form.get("choices"), list)
@@ -152,7 +152,7 @@ def choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
 
 
 def narrowed(node: Node, selectable: Selectable) -> Selectable:
-    """Return the methods, losses and models for which a parameter counts, by its own `when`."""
+    """Return the methods, losses and models for which a parameter is active, by its `when`."""
     when: Any = to_plain(node)
     when = when.get("when") if isinstance(when, dict) else None
     if not isinstance(when, dict):
@@ -173,7 +173,7 @@ def narrowed(node: Node, selectable: Selectable) -> Selectable:
 
 
 def listed(value: Any) -> Sequence[Any]:
-    """Return the values of a condition, which may be one alone."""
+    """Return the values of a condition as a sequence; it may be written as a single value."""
     return value if isinstance(value, list | tuple) else (value,)
 
 
@@ -181,7 +181,7 @@ TORCHVISION = "torchvision/"
 
 
 def with_published(catalog: Catalog, root: Node) -> Catalog:
-    """Return a catalog that knows the models of torchvision that a document names, and why others are none."""
+    """Return a catalog extended by the torchvision models that a document names, and the reasons to refuse others."""
     wanted = {text for text in _texts(root) if text.startswith(TORCHVISION)}
     if not wanted:
         return catalog

@@ -1,4 +1,4 @@
-"""Conditions between parameters: each names choices of another one, and none waits for itself."""
+"""Conditions between parameters: each names choices of another one, and they form no cycle."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ __all__ = ["check_conditions"]
 
 
 def check_conditions(root: Node, declared: Declarations, problems: Problems) -> None:
-    """Check every `when` and give its values the types of the choices they name."""
+    """Check every `when` and convert its values to the types of the choices they name."""
     for name, parameter in declared.parameters.items():
         when = {}
         for other, values in parameter.when.items():

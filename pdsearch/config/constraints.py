@@ -1,4 +1,4 @@
-"""Constraints `metric <= number` and `metric >= number`, parsed and never evaluated."""
+"""Parsing of constraints `metric <= number` and `metric >= number`; nothing is evaluated as code."""
 
 import math
 
@@ -12,7 +12,7 @@ __all__ = ["read_constraints"]
 
 
 def read_constraints(texts: list[str], root: Node, problems: Problems) -> tuple[Constraint, ...]:
-    """Read all constraints of a file, noting what is wrong."""
+    """Read all constraints of a file, reporting mistakes."""
     found: list[Constraint] = []
     for i, text in enumerate(texts):
         path = ("constraints", i)
@@ -44,7 +44,7 @@ def _read(text: str) -> Constraint:
 
 
 def _check_possible(constraint: Constraint, others: list[Constraint]) -> None:
-    """Refuse a limit that no trial can keep, alone or beside the others."""
+    """Refuse a limit that no trial can satisfy, alone or together with the others."""
     bound, most = constraint.bound, 1.0 if constraint.metric == VAL_ACCURACY else math.inf
     if constraint.op == ">=" and bound > most:
         hint = f"an accuracy is a share: write {VAL_ACCURACY} >= {bound / 100:g}, or a number below 1"

@@ -1,4 +1,4 @@
-"""A document's fields by dotted name, with their positions, before it is checked as a whole."""
+"""A document's fields by dotted name, with their positions, before the checks of the whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class Draft:
     """A document under validation.
 
     Args:
-        root: The tree, for positions.
+        root: The document's tree, for positions.
         file: The validated sections.
         declared: The validated entries of `space`.
-        given: Values the sections name, by dotted name.
-        catalog: The names in force.
-        problems: What is wrong so far.
+        given: Values given in sections, by dotted name.
+        catalog: The known names.
+        problems: The mistakes found so far.
     """
 
     root: Node
@@ -39,16 +39,16 @@ class Draft:
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """What is searched."""
+        """The searched parameters, by name."""
         return self.declared.parameters
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What sections and `space` fix, defaults not included."""
+        """The values fixed in sections and under `space`, without defaults."""
         return self.given | self.declared.fixed
 
     def key_of(self, name: str) -> Path:
-        """Return where in the document a dotted name stands, or would stand."""
+        """Return the path at which a dotted name is given in the document, or would be."""
         return ("space", name) if name in self.declared.marks else path_of(name)
 
     def mark(self, name: str) -> Mark:
@@ -56,11 +56,11 @@ class Draft:
         return mark_of(self.root, self.key_of(name), key=True)
 
     def complain(self, what: str, name: str, hint: str) -> None:
-        """Note a problem of a dotted name."""
+        """Report a problem of a dotted name."""
         self.problems.add(what, self.mark(name), key=dotted(self.key_of(name)), hint=hint)
 
     def possible(self, name: str, default: Any = None) -> list[Any]:
-        """Return the values a field may take: a fixed one, choices, or the ends of a range; or a default."""
+        """Return the values a field can take: a fixed one, choices, the ends of a range, or a default."""
         parameter = self.parameters.get(name)
         if parameter is None:
             return [self.fixed.get(name, default)]
@@ -79,7 +79,7 @@ def path_of(name: str) -> Path:
 
 
 def given_in(file: File) -> dict[str, Any]:
-    """Return the values that the sections of a trial name, by dotted name."""
+    """Return the values given in the sections of a trial, by dotted name."""
     given: dict[str, Any] = {}
     for prefix in SECTIONS:
         section: BaseModel = file

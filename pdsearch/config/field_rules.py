@@ -1,4 +1,4 @@
-"""The rule of every dotted name of a trial: which values a field or an option of a model may take."""
+"""Validation rules of every dotted name of a trial: the values that a field or a model's option may take."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 ANY_OPTION = field_rule(OptionValue)
-"""A word, a number, or a list of such: no more can be said of an option without an annotation."""
+"""A string, a number, or a list of such: the only check possible for an option without an annotation."""
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 LISTS = (list, tuple, Sequence, Collection, Iterable)
@@ -47,9 +47,9 @@ KINDS = {int: "int", float: "float", str: "str", bool: "bool", list: "list"}
 
 
 def option_rule(annotations: Collection[Any]) -> Rule:
-    """Return the rule of an option, from its annotations in all models that can be chosen and have it.
+    """Return the rule of an option, from its annotations in all selectable models that have it.
 
-    A value stays as it was written: a whole number is not made a decimal one, for keys hold it.
+    A value is kept as written: an integer is not converted to a float, because keys contain it.
     """
     rules = [_rule(annotation) for annotation in annotations]
     kinds = [rule.kind for rule in rules]
@@ -69,14 +69,14 @@ def _as_given(value: Any, check: Callable[[Any], Any]) -> Any:
 
 
 def _form(annotation: Any) -> Any:
-    """Return what pydantic can judge of an annotation; `Any` where nobody knows what a file would have to say."""
+    """Return the type by which pydantic can validate an annotation; `Any` where no YAML value can be told to fit."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if annotation in (int, float, str, bool) or origin is Literal:
         return annotation
     if origin is Annotated:
         return _form(inside[0])
     if origin in (Union, UnionType):
-        # No option can be nothing in a space file.
+        # A space file has no null values, so None is never given.
         return _either([_form(part) for part in inside if part is not NoneType])
     if annotation in LISTS or origin in LISTS:
         return _list(origin is tuple, inside)
@@ -84,7 +84,7 @@ def _form(annotation: Any) -> Any:
 
 
 def _list(fixed: bool, inside: Sequence[Any]) -> Any:
-    """Return the form of a list, of a certain length where the annotation is `tuple[int, int]`."""
+    """Return the type of a list, of fixed length where the annotation is e.g. `tuple[int, int]`."""
     parts = [_form(part) for part in inside if part is not Ellipsis]
     form: Any = list[_either(parts)] if parts else list[Any]  # type: ignore[misc]
     if not (fixed and parts) or Ellipsis in inside:
@@ -99,7 +99,7 @@ def _list(fixed: bool, inside: Sequence[Any]) -> Any:
 
 
 def _either(forms: Sequence[Any]) -> Any:
-    """Return what accepts the values of any form, in one message where none does."""
+    """Return a type that accepts values of any of the given ones, with one message if none fits."""
     distinct = list(dict.fromkeys(forms))
     if len(distinct) == 1:
         return distinct[0]
@@ -125,7 +125,7 @@ def _fits(adapter: TypeAdapter[Any], value: Any) -> bool:
 
 
 def _plain(form: Any) -> Any:
-    """Return the type of which values of a form are; `Any` where it is not one."""
+    """Return the single Python type of a form's values; `Any` where there are several."""
     if get_origin(form) is Annotated:
         return _plain(get_args(form)[0])
     if get_origin(form) is Literal:
@@ -151,7 +151,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "distill": DistillSection,
 }
 FREE_GROUPS = ("data.options", "teacher.options", "student.options", "prune.params")
-"""Sections of free names, each a dotted name of its own: `student.options.width`."""
+"""Sections with free names, each a dotted name of its own: `student.options.width`."""
 
 ONCE_PER_STUDY = frozenset(
     {
@@ -163,11 +163,11 @@ ONCE_PER_STUDY = frozenset(
         "data.subset",
     }
 )
-"""Fixed in a study: every trial must be validated on the same images."""
+"""Fields that cannot be searched: every trial must be validated on the same images."""
 
 
 def once_per_study(name: str) -> bool:
-    """Say whether a field belongs to the images, which are the same for every trial of a study."""
+    """Return whether a field describes the images, which are the same for every trial of a study."""
     return name in ONCE_PER_STUDY or name.startswith("data.options")
 
 
@@ -195,7 +195,7 @@ def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
 
 
 def rule_of(name: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
-    """Return the rule of a dotted name that a trial's spec has, or None."""
+    """Return the rule of a dotted name of a trial; None if there is no such name."""
     prefix, _, field = name.rpartition(".")
     if prefix in FREE_GROUPS and prefix != "prune.params":
         return _option_rule(prefix, field, catalog, selectable)
@@ -234,9 +234,9 @@ def _option_rule(prefix: str, option: str, catalog: Catalog, selectable: Selecta
 
 
 def takers(prefix: str, catalog: Catalog, selectable: Selectable) -> list[Options]:
-    """Return what may take the options of a section: the one data source, or any model.
+    """Return the options of the parts that may receive a section's options: the data source, or any model.
 
-    An option of a model that is not chosen is another complaint: that it has no effect.
+    All models count: an option of one that is not selected is reported elsewhere, as having no effect.
     """
     if prefix == "data.options":
         return [catalog.sources[name] for name in selectable.sources]
@@ -245,7 +245,7 @@ def takers(prefix: str, catalog: Catalog, selectable: Selectable) -> list[Option
 
 @cache
 def section_defaults() -> Mapping[str, Any]:
-    """Return what each field of a trial is where a file says nothing; fields without a default are absent."""
+    """Return the default of each field of a trial; fields without one are absent."""
     defaults: dict[str, Any] = {}
     for prefix, section in SECTIONS.items():
         for name, info in section.model_fields.items():

@@ -1,4 +1,4 @@
-"""The JSON Schema of space files, made of the sections and the registered parts, for editors."""
+"""The JSON Schema of space files, generated from the sections and the registered parts, for editors."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,10 +22,10 @@ OWN_CODE: Schema = {"type": "string", "pattern": ":"}
 def json_schema(catalog: Catalog | None = None) -> Schema:
     """Return the JSON Schema (draft 2020-12) of space files.
 
-    It refuses unknown keys and wrong types; what `load` checks beyond that needs the whole file.
+    It rejects unknown keys and wrong types; the further checks of `load` need the whole file.
 
     Args:
-        catalog: The names to complete; None takes what is registered.
+        catalog: The names to complete; None takes all registered ones.
     """
     names = registered() if catalog is None else catalog
     schema = _without_null(File.model_json_schema())
@@ -48,10 +48,10 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
 
 
 def _parts(names: Catalog, sections: Schema) -> list[Schema]:
-    """Open the places where parameters of a method or loss stand, and return what closes them without own code.
+    """Allow any parameters of methods and losses, and return rules that forbid unknown ones without user code.
 
-    Nobody but the loader knows the parameters of a method or loss that is the user's own. So wherever a document names
-    one, fixed or searched, any parameter may stand there; names and types are those of ours otherwise.
+    Only the loader knows the parameters of a user's method or loss. So where a document names one, fixed or searched,
+    any parameter is accepted; otherwise names and types are those of the registered parts.
     """
     distill, params = sections["DistillSection"], sections["PruneSection"]["properties"]["params"]
     distill.pop("additionalProperties", None)
@@ -79,7 +79,7 @@ def _parts(names: Catalog, sections: Schema) -> list[Schema]:
 
 
 def _described(parameters: Schema) -> Schema:
-    """Return parameters by name with what they mean, and no rule."""
+    """Return parameters by name with their descriptions and without validation rules."""
     texts = {
         name: kind.get("description") or kind["anyOf"][0]["description"] for name, kind in parameters.items()
     }
@@ -87,7 +87,7 @@ def _described(parameters: Schema) -> Schema:
 
 
 def _unless_own(field: str, closed: Schema, space: Schema) -> Schema:
-    """Return a rule for documents that name no code of the user's own in a field, neither fixed nor searched."""
+    """Return a rule for documents that name no user code in a field, neither fixed nor searched."""
     section, _, name = field.partition(".")
     several: Schema = {"type": "array", "contains": OWN_CODE}
     form: Schema = {"type": "object", "properties": {"choices": several}, "required": ["choices"]}
@@ -104,7 +104,7 @@ def _unless_own(field: str, closed: Schema, space: Schema) -> Schema:
 
 
 def _under(prefix: str, fields: Iterable[str], parameters: Iterable[str], names: Catalog) -> Schema:
-    """Return what may stand under `space` with a prefix: known fields, and parts' parameters by their own rule."""
+    """Return the rule of entries of `space` with a prefix: known fields, and parts' parameters by their own rule."""
     everything = _everything(names)
     known = sorted(f"{prefix}{field}" for field in fields)
     return {
@@ -141,7 +141,7 @@ def _augment(names: Iterable[str]) -> Schema:
 
 
 def _without_null(schema: Any) -> Any:
-    """Return a schema in which nothing may be null: no field of a space file can be."""
+    """Return a schema without null: no field of a space file can be null."""
     if isinstance(schema, list):
         return [_without_null(item) for item in schema]
     if not isinstance(schema, dict):
@@ -171,7 +171,7 @@ def _any_of(kinds: list[Schema]) -> Schema:
 
 
 def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
-    # Parameters of methods and losses are left to `_parts`: their rules hold where no own code is named.
+    # Parameters of methods and losses are left to `_parts`: their rules apply only where no user code is named.
     fields = searchable_names(names, Selectable((), ()))
     options = r"teacher\.options|student\.options"
     return {

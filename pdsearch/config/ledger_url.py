@@ -1,4 +1,4 @@
-"""The URL of an Optuna study: a journal beside the run or elsewhere, or a database."""
+"""The URL of an Optuna study's storage: a journal file in the study's folder or elsewhere, or a database."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 __all__ = ["BESIDE", "LedgerUrl", "ledger_hint", "read_ledger_url"]
 
 BESIDE = "journal"
-"""The word for a journal in the study's own folder."""
+"""The value that means a journal in the study's own folder."""
 
 _FILES = ("journal", "sqlite")
 _EXAMPLES = "sqlite:///FILE, postgresql://USER@HOST/DATABASE or journal:///FILE"
@@ -15,11 +15,11 @@ _SECRETS = ("password", "passfile", "sslpassword")
 
 
 class LedgerUrl(NamedTuple):
-    """A URL taken apart.
+    """A parsed URL.
 
     Args:
         kind: "journal", "sqlite" or "postgresql".
-        path: Of the file, absolute; None for a server.
+        path: Absolute path of the file; None for a server.
         text: The whole URL, with an absolute path; it holds no secret.
     """
 
@@ -29,10 +29,10 @@ class LedgerUrl(NamedTuple):
 
 
 def read_ledger_url(text: str) -> LedgerUrl:
-    """Read a URL; a relative path counts from the current folder.
+    """Parse a URL; a relative path is resolved against the current folder.
 
     Raises:
-        ValueError: It is none of those that are known, or holds a password. The message never repeats the URL.
+        ValueError: Its kind is unknown, or it holds a password. The message never repeats the URL.
     """
     try:
         parts = urlsplit(text)
@@ -57,7 +57,7 @@ def read_ledger_url(text: str) -> LedgerUrl:
 
 
 def ledger_hint(reason: str) -> str:
-    """Return what to do about a URL that was refused for a reason."""
+    """Return the hint for a URL that was refused for the given reason."""
     if "password" in reason:
         return "leave it out: PostgreSQL's client takes it from PGPASSWORD or from ~/.pgpass"
     return f"write {BESIDE}, {_EXAMPLES}"

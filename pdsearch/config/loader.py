@@ -1,4 +1,4 @@
-"""From a space file and `--set` overrides to a Space: read, overridden, validated by section, checked as a whole."""
+"""Loader of space files and `--set` overrides: read, override, validate each section, check the whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,15 +46,15 @@ __all__ = [
 
 
 def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint, ...], study: str) -> Space:
-    """Return the space that a checked draft describes, every default in place.
+    """Return the space that a checked draft describes, with every default filled in.
 
     Args:
-        draft: Nothing is wrong with it.
-        selectable: The methods, losses and models it can choose.
+        draft: A draft without problems.
+        selectable: The methods, losses and models it can select.
         constraints: Its constraints, as they were read.
-        study: Name of the study where the document has none.
+        study: Name of the study if the document gives none.
     """
-    from pdsearch.config.checks.advice import (  # loads torch, as the registries have by now
+    from pdsearch.config.checks.advice import (  # Imports torch, which the registries have imported by now.
         notes_on,
         warnings_on,
     )
@@ -90,7 +90,7 @@ def _fixed(draft: Draft, selectable: Selectable) -> Params:
 
 
 def _parts(draft: Draft, selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], ...]:
-    """Return the defaults of the selectable parts: of parameters they always had, or of those they got later."""
+    """Return the defaults of the selectable parts: of their original parameters, or of those added later."""
     catalog = draft.catalog
     parts = {f"distill.{loss}": catalog.losses[loss] for loss in selectable.losses}
     parts |= {f"prune.{m}": catalog.methods[m] for m in selectable.methods if m != NO_PRUNING}
@@ -127,28 +127,28 @@ def _confirm(draft: Draft) -> Confirm | None:
     if confirm is None:
         return None
     found = Confirm(**confirm.model_dump())
-    # Without validation images no teacher leads: all are confirmed.
+    # Without validation images teachers have no order, so all are confirmed.
     return found if is_validated(draft) else replace(found, teachers=configurations(draft) or 1)
 
 
 def _objectives(draft: Draft) -> tuple[Objective, ...]:
     file = draft.file
     if not file.objectives:
-        # Without validation images a study's ledger still needs a number of every trial; it decides nothing.
+        # Optuna needs a value of every trial; without validation images this one decides nothing.
         metric = METRICS[0] if is_validated(draft) else METRICS[1]
         return (Objective(metric, better_goal(metric)),)
     return tuple(Objective(o.metric, o.goal or better_goal(o.metric)) for o in file.objectives)
 
 
 def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
-    """Return the document with every override in place; what follows `space.` is one parameter's name.
+    """Return the document with all overrides applied; the text after `space.` is one parameter's name.
 
     Args:
-        root: The document; it stays as it was.
-        overrides: Texts such as "search.trials=5" or "space.prune.ratio=[0.36, 0.59]".
+        root: The document; not modified.
+        overrides: Strings such as "search.trials=5" or "space.prune.ratio=[0.36, 0.59]".
 
     Raises:
-        ConfigError: A text is no `dotted=value`, its value is not YAML, or it leads through a single value.
+        ConfigError: A string is no `dotted=value`, its value is not YAML, or its name leads into a single value.
     """
     for text in overrides:
         name, equals, value = text.partition("=")
@@ -181,7 +181,7 @@ def _put(node: Node, path: Path, value: Node, where: str) -> Node:
         raise ConfigError(what, where=where, hint=hint)
     child = node.value.get(step, Node(value.mark, None))
     children = {**node.value, step: _put(child, path[1:], value, where)}
-    # A key that leads to the value keeps its place in the file; the last one is where a message about it points.
+    # Enclosing keys keep their position in the file; the last key gets that of the override, for messages about it.
     place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
     return Node(node.mark, children, {**node.keys, step: place})
 
@@ -203,11 +203,11 @@ def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalo
 
     Args:
         path: The YAML file, at most 1 MB.
-        overrides: `dotted=value` texts that replace or add values before validation.
-        catalog: The names in force; None takes what is registered.
+        overrides: `dotted=value` strings that replace or add values before validation.
+        catalog: The known names; None takes all registered ones.
 
     Raises:
-        ConfigError: Whatever is wrong with it: each problem with line, column, key and what to do.
+        ConfigError: It has mistakes: each is listed with line, column, key and what to do.
     """
     root = read_yaml(_content(FilePath(path)), str(path))
     return _space(root, str(path), FilePath(path).stem, overrides, catalog)
@@ -221,13 +221,13 @@ def parse(
     study: str = "study",
     catalog: Catalog | None = None,
 ) -> Space:
-    """Validate a space given as plain values, such as `Space.to_json` returns.
+    """Validate a space given as plain values, such as those that `Space.to_json` returns.
 
     Args:
         document: The sections.
         overrides: As in `load`.
-        source: What messages call the document.
-        study: Name of the study where the document has none.
+        source: Name of the document in messages.
+        study: Name of the study if the document gives none.
         catalog: As in `load`.
 
     Raises:
@@ -290,7 +290,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
 
 
 def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
-    """Refuse keys without a value: no field of a space file can be nothing."""
+    """Refuse keys without a value: no field of a space file can be null."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
             _refuse_nothing(child, (*path, key), problems)

@@ -1,4 +1,4 @@
-"""Import of the user's own code that a document names, and the options that it takes."""
+"""Import of the user code that a document names, and the options that it accepts."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ from pdsearch.user_code import Options, declared_by, is_dotted, load_dotted, tak
 __all__ = ["with_own_code"]
 
 FIELDS = {"teacher": "model", "student": "model", "prune": "method", "distill": "loss", "search": "sampler"}
-"""Section -> its field that may name code."""
+"""Section -> its field that may name user code."""
 
 READER, READER_FIELD = "callable", "data.options.function"
-"""The data source that calls code, and the option that names it."""
+"""The data source that calls user code, and the option that names the function."""
 
 
 def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
-    """Return a catalog that knows the callables a document names as parts of its own, nowhere else.
+    """Return a catalog extended by the callables that a document names; the registries are not changed.
 
-    What cannot be imported is noted, and taken for known, so that it is not reported twice.
+    What cannot be imported is reported, and then treated as known, so that it is not reported twice.
     """
     models = {
         name: _options(root, field, name, problems) for field, name in _named(root, "teacher", "student")
@@ -65,7 +65,7 @@ def _options(root: Node, field: str, name: str, problems: Problems) -> Options:
 
 
 def _sampler(root: Node, field: str, name: str, problems: Problems) -> bool:
-    """Note a sampler that cannot be imported; it is taken for known either way."""
+    """Report a sampler that cannot be imported; it is treated as known either way."""
     from pdsearch.search.optuna_backend.sampler import samplers  # loads Optuna
 
     try:
@@ -76,7 +76,7 @@ def _sampler(root: Node, field: str, name: str, problems: Problems) -> bool:
 
 
 def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Options]:
-    """Return the source that calls a function, with the function's arguments as its options."""
+    """Return the data source that calls a function, with the function's arguments as its options."""
     node = node_at(root, tuple(READER_FIELD.split(".")))
     name = node and to_plain(node)
     if READER not in choices_of(root, "data", "source", "") or not isinstance(name, str):
@@ -89,7 +89,7 @@ def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Optio
     try:
         declared = {option: argument.annotation for option, argument in declared_by(function).items()}
     except (TypeError, ValueError):
-        return {}  # Written in C: it may take anything.
+        return {}  # Without a signature (written in C) it may accept anything.
     types = {**declared, **catalog.sources[READER].types}
     return {READER: Options(types, takes_others(function))}
 

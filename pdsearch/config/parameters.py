@@ -1,4 +1,4 @@
-"""The section `space`: fixed values, choices and ranges, each checked by its field's rule."""
+"""Reader of the section `space`: fixed values, choices and ranges, each checked by its field's rule."""
 
 import json
 import math
@@ -25,7 +25,7 @@ RANGE_KEYS = ("low", "high", "log", "step")
 
 @dataclass
 class Declarations:
-    """What stands under `space`: searched parameters, fixed values, where each stands, which are wrong."""
+    """The entries of `space`: searched parameters, fixed values, the position of each, and which are wrong."""
 
     parameters: dict[str, Parameter] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Declarations:
 
 
 def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Selectable) -> Declarations:
-    """Read every entry of `space`, noting what is wrong."""
+    """Read every entry of `space`, reporting mistakes."""
     found = Declarations()
     section = node_at(root, ("space",))
     if section is None or not isinstance(section.value, dict):
@@ -42,7 +42,7 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
     for name, node in section.value.items():
         rule = rule_of(name, catalog, narrowed(node, selectable))
         if not selectable.sure and _owners(name, catalog):
-            # an unknown method or loss is reported as such; nobody knows what it would have had
+            # An unknown method or loss is reported as such; its parameters cannot be known.
             found.broken.add(name)
             continue
         if once_per_study(name) or rule is None:

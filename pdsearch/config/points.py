@@ -10,7 +10,7 @@ from pdsearch.config.space import Parameter
 __all__ = ["MOST_CONFIGURATIONS", "points_of"]
 
 MOST_CONFIGURATIONS = 1_000
-"""A space that is run whole, because nothing can choose among its trials, lists no more."""
+"""Limit of a space that is run exhaustively because there are no validation images to select by."""
 
 
 def points_of(parameters: Sequence[Parameter], *, limit: int) -> list[dict[str, Any]] | None:
@@ -35,7 +35,7 @@ def _values(parameter: Parameter) -> list[Any] | None:
     if step is None or parameter.low is None or parameter.high is None:
         return None
     count = math.floor((parameter.high - parameter.low) / step + 1e-9) + 1
-    # In decimals: 0.2 + 2 * 0.2 is 0.6, and not a number beyond it.
+    # In decimals, so that 0.2 + 2 * 0.2 is 0.6 and not slightly more.
     low, width = Decimal(str(parameter.low)), Decimal(str(step))
     values = [low + number * width for number in range(count)]
     return [int(value) if parameter.kind == "int" else float(value) for value in values]

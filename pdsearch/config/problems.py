@@ -1,4 +1,4 @@
-"""Mistakes of a space file: collected with their positions, raised as one ConfigError in file order."""
+"""Mistakes in a space file, collected with their positions and raised as one ConfigError in file order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: what, where, and what to do about it (worked out only if it is shown)."""
+    """One mistake: what, where, and what to do about it (computed only if it is shown)."""
 
     what: str
     mark: Mark
@@ -28,20 +28,20 @@ class Problem:
 
     @property
     def advice(self) -> str | None:
-        """What to do."""
+        """What to do about it."""
         return self.hint() if callable(self.hint) else self.hint
 
 
 @dataclass
 class Problems:
-    """The mistakes found so far in one source; the same one at the same place counts once.
+    """The mistakes found so far in one source, without duplicates at the same position.
 
     Args:
-        source: What messages call it, e.g. the path.
-        inside: The dotted key under which the source's value will stand, where it is one value and no file: messages
-            name the key, and no line.
+        source: Its name in messages, e.g. the path.
+        inside: The dotted key for which the source is the value, where it is a single value and no file: messages
+            then name the key and no line.
         found: The mistakes.
-        keys: The keys that are wrong, and all around them.
+        keys: The keys that are wrong, and all that enclose them.
     """
 
     source: str
@@ -52,7 +52,7 @@ class Problems:
     def add(
         self, what: str, mark: Mark, *, key: str = "", hint: str | Callable[[], str] | None = None
     ) -> None:
-        """Note a mistake."""
+        """Add a mistake."""
         if self.inside:
             mark = Mark(mark.source)
             key = self.inside + (f".{key}" if key and not key.startswith("[") else key)
@@ -61,14 +61,14 @@ class Problems:
             self.keys.add(key[:end])
 
     def flagged(self, key: str) -> bool:
-        """Say whether a key, or anything in it, is already known to be wrong."""
+        """Return whether a key, or anything below it, is already known to be wrong."""
         return key in self.keys
 
     def check(self) -> None:
-        """Raise what was found, if anything.
+        """Raise the mistakes found, if there are any.
 
         Raises:
-            ConfigError: One mistake with its position, or all of them (20 at most), one a line.
+            ConfigError: One mistake with its position, or all of them (20 at most), one per line.
         """
         if not self.found:
             return
@@ -88,14 +88,14 @@ def _line(problem: Problem) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'x'? " for the nearest known word, or nothing."""
-    # difflib takes quadratic time in the length of a word
+    """Return "did you mean 'x'? " for the most similar known word, or an empty string."""
+    # difflib takes quadratic time in the length of a word.
     near = get_close_matches(word, list(known), n=1) if len(word) <= 64 else []
     return f"did you mean {near[0]!r}? " if near else ""
 
 
 def show(value: object) -> str:
-    """Return a value as it stands in a message, in the words of YAML."""
+    """Return a value as text for a message, in YAML's notation."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""From pydantic's errors to problems with a position and a hint."""
+"""Conversion of pydantic's errors to problems with a position and a hint."""
 
 import inspect
 from collections.abc import Mapping
@@ -33,13 +33,13 @@ BOUNDS = {
 def add_complaints(
     error: ValidationError, model: type[BaseModel] | None, root: Node, problems: Problems, *, at: Path = ()
 ) -> None:
-    """Note every error of a validation.
+    """Report every error of a validation.
 
     Args:
-        error: What pydantic found.
-        model: The section that was validated, for the names it knows.
+        error: Pydantic's error.
+        model: The section that was validated, for its known names.
         root: The document.
-        problems: Where to note them.
+        problems: Where to add them.
         at: Path of the validated value in the document.
     """
     for item in error.errors(include_url=False):
@@ -56,7 +56,7 @@ def add_complaints(
 
 
 def _number(bound: float) -> str:
-    """Return a bound as a person writes it: a whole one in full."""
+    """Return a bound as text, an integral one without decimals or exponent."""
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 

@@ -1,4 +1,4 @@
-"""From sampled values to a trial's spec: each checked, joined with what is fixed."""
+"""Conversion of sampled values to a trial's spec: each checked, then combined with the fixed values."""
 
 import dataclasses
 import json
@@ -37,10 +37,10 @@ __all__ = [
 
 
 def in_order(parameters: Mapping[str, "Parameter"]) -> tuple["Parameter", ...]:
-    """Return parameters in their one order, which never depends on the file's.
+    """Return parameters in canonical order, independent of the file's: each after those its `when` names.
 
     Args:
-        parameters: By name, with sound conditions: each names another of them, none waits for itself.
+        parameters: By name, with valid conditions: each names another of them, without cycles.
     """
     ordered: dict[str, Parameter] = {}
     waiting = dict(sorted(parameters.items()))
@@ -52,16 +52,16 @@ def in_order(parameters: Mapping[str, "Parameter"]) -> tuple["Parameter", ...]:
 
 
 NOT_TRAINED = Recipe(epochs=1, lr=1.0)
-"""Stands where a teacher comes from a checkpoint."""
+"""Recipe of a teacher that comes from a checkpoint."""
 
 NO_RECOVERY = Recipe(epochs=1, lr=1.0)
-"""Stands where nothing recovers, so that teachers that never use a recipe share their keys."""
+"""Recipe where there is no recovery, so that teachers share their keys whatever recipe the file gives."""
 
 RECOVERY_AT_INIT = "lr_rewind"
-"""Stands where pruning starts from initial weights: the teacher's recipe then follows, whatever is asked."""
+"""Recovery where pruning starts from initial weights: the teacher's recipe then follows in any case."""
 
 PRUNING_ONLY = ("prune.", "train.recover.")
-"""What means nothing to a dense teacher."""
+"""Prefixes of fields without effect on a dense teacher."""
 
 SCHEDULES_WITH_ROUNDS = frozenset({"linear", "exponential"})
 
@@ -148,7 +148,7 @@ def _part(
     parts: Mapping[str, Params],
     laters: Mapping[str, Params],
 ) -> Params:
-    """Return the parameters of a part; those it was given later only where they say something new."""
+    """Return the parameters of a part; those added later only where they differ from their default."""
     found = {name: values.get(f"{prefix}{name}", default) for name, default in parts[part]}
     for name, absent in laters.get(part, ()):
         value = values.get(f"{prefix}{name}", absent)
@@ -197,7 +197,7 @@ def _number(parameter: "Parameter", value: object) -> float:
 
 
 def frozen(value: Any) -> Any:
-    """Return lists as tuples, all the way down."""
+    """Convert lists to tuples, recursively."""
     return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
@@ -211,7 +211,7 @@ def defaults(space: "Space") -> dict[str, Any]:
 
 
 def centre(parameter: "Parameter") -> Any:
-    """Return the first choice, or the middle of the range: geometric if it is logarithmic, on its steps."""
+    """Return the first choice, or the middle of the range: geometric on a log scale, rounded to a step."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
         return parameter.choices[0]
@@ -233,7 +233,7 @@ def unpruned(space: "Space") -> "Space":
         )
         if counts and not parameter.name.startswith(PRUNING_ONLY):
             kept[parameter.name] = dataclasses.replace(parameter, when=when)
-    # what was searched for pruned teachers only has its default for dense ones
+    # Parameters searched for pruned teachers only get their default for dense ones.
     gone = {p.name for p in space.parameters} - kept.keys()
     defaulted = {name: value for name, value in section_defaults().items() if name in gone}
     fixed = [

@@ -6,11 +6,11 @@ __all__ = ["RETIRED", "without_retired"]
 
 _ONE_BY_ONE = "students that differ in their seed are trained one by one"
 RETIRED = {"confirm.together": _ONE_BY_ONE, "distill.replicas": _ONE_BY_ONE}
-"""By dotted name, what happens instead."""
+"""Dotted name -> what happens instead."""
 
 
 def without_retired(root: Node) -> tuple[Node, tuple[str, ...]]:
-    """Return a document without retired fields, and a note on each that it held."""
+    """Return a document without its retired fields, and a note on each."""
     notes: list[str] = []
     for name, instead in RETIRED.items():
         section, field = name.split(".")

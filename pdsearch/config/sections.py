@@ -1,7 +1,7 @@
-"""The sections of a space file; what is left out has the default of the spec.
+"""Pydantic models of a space file's sections; omitted fields have the defaults of the spec.
 
-Fields that a trial needs but that may be searched instead (`train.distill.lr`) are optional here;
-`checks` asks for them.
+Fields that a trial needs but that may be searched instead (`train.distill.lr`) are optional here; `checks` requires
+them.
 """
 
 from typing import Annotated, Any, Literal
@@ -50,12 +50,12 @@ Number = Annotated[Any, BeforeValidator(words.number), WithJsonSchema({"type": "
 
 
 def unset(description: str, **rules: Any) -> Any:
-    """Declare a field that may be left out and has no value of its own then."""
+    """Declare an optional field without a default value."""
     return Field(default=None, description=description, json_schema_extra=_drop_default, **rules)
 
 
 def nested(kind: type[BaseModel], description: str) -> Any:
-    """Declare a section that may be left out; its fields then have their defaults."""
+    """Declare an optional section, whose fields have their defaults if it is omitted."""
     return Field(default_factory=kind, description=description, json_schema_extra=_drop_default)
 
 

@@ -1,4 +1,4 @@
-"""A space written down: whole, as a file with every default, and as what may not change on resume."""
+"""Serialization of a space: complete, with every default written out, and as the part that may not change on resume."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -41,10 +41,10 @@ def to_json(space: "Space") -> dict[str, Json]:
 
 
 def identity(space: "Space") -> dict[str, Json]:
-    """See `Space.identity`: all but names, places and budgets; defaults of methods and losses too."""
+    """See `Space.identity`: all but names, paths and budgets; includes defaults of methods and losses."""
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
     document["data"] = _without_neutral(_without_places(document["data"]), DataSpec)
-    # Not where a checkpoint lies but what it holds is part of the study; its hash is kept beside this.
+    # A study depends on a checkpoint's content, not its path; its hash is stored beside the identity.
     document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
@@ -63,8 +63,8 @@ def identity(space: "Space") -> dict[str, Json]:
 
 
 def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the data's section says what the images are, and not where they lie or come from."""
-    from pdsearch.data.options import LOCATED_OPTIONS  # Here: it loads numpy.
+    """Return the fields of the data section that determine the images, without paths and sources."""
+    from pdsearch.data.options import LOCATED_OPTIONS  # Imported here because it imports numpy.
 
     kept = {key: value for key, value in data.items() if key not in ("root", "options")}
     options = {key: value for key, value in data.get("options", {}).items() if key not in LOCATED_OPTIONS}
@@ -72,13 +72,13 @@ def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_neutral(section: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
-    """Leave out what a study could not say before the field existed, while it means what was done then."""
+    """Remove fields at their neutral value, so that studies from before such a field existed stay equal."""
     neutral = {f.name: _plain(f.metadata["neutral"]) for f in fields(kind) if "neutral" in f.metadata}
     return {name: value for name, value in section.items() if name not in neutral or value != neutral[name]}
 
 
 def diff(a: Mapping[str, Json], b: Mapping[str, Json]) -> list[str]:
-    """Return what differs between two canonical forms, one line each: `train.distill.lr: 0.1 -> 0.05`."""
+    """Return the differences of two canonical forms, one line each: `train.distill.lr: 0.1 -> 0.05`."""
     before, after = dict(_leaves(a, "")), dict(_leaves(b, ""))
     return [
         f"{name}: {_text(before, name)} -> {_text(after, name)}"

@@ -1,4 +1,4 @@
-"""The Space: a validated, frozen description of what is searched, what is fixed and how it is run."""
+"""The Space: a validated, frozen description of the searched parameters, the fixed values and the run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,13 +30,13 @@ class Parameter:
     Args:
         name: Dotted name, e.g. "distill.temperature".
         kind: "categorical", "float" or "int".
-        choices: Values of a categorical parameter, scalars; a list stands as its JSON text (see `lists`).
+        choices: Values of a categorical parameter, scalars; a list is represented by its JSON text (see `lists`).
         low: Smallest value of a range, inclusive.
-        high: Largest value of a range, inclusive; reached by whole steps from low.
+        high: Largest value of a range, inclusive; a whole number of steps above low.
         log: The range is searched on a logarithmic scale.
         step: Distance between neighbouring values, or None.
-        when: Other categorical parameters and the values that make this one count; all must hold.
-        lists: The choices are JSON texts of lists.
+        when: Other categorical parameters and the values that make this one active; all must hold.
+        lists: Whether the choices are JSON texts of lists.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Parameter:
     lists: bool = False
 
     def active(self, values: Mapping[str, object]) -> bool:
-        """Say whether the parameter counts beside the values of the parameters before it."""
+        """Return whether the parameter is active, given the values of the parameters before it."""
         return all(name in values and values[name] in allowed for name, allowed in self.when.items())
 
 
@@ -65,7 +65,7 @@ class Halving:
 
 @dataclass(frozen=True)
 class Search:
-    """How the space is searched; times in seconds, timeout None where there is no limit; ledger a word or a URL."""
+    """How the space is searched; times in seconds, timeout None for no limit; ledger "journal" or a URL."""
 
     trials: int
     sampler: str
@@ -94,7 +94,7 @@ class Resources:
     Args:
         cpu: Cores, at least 1.
         gpu: Share of one GPU, in [0, 1], a whole number of ten-thousandths.
-        cuda_graphs: Whether a GPU's steps may be captured as CUDA graphs.
+        cuda_graphs: Whether training steps on a GPU may be captured as CUDA graphs.
         accelerator: Kind of GPU, as Ray names it; None takes any.
     """
 
@@ -111,18 +111,18 @@ class Space:
     Args:
         study: Name of the study.
         fixed: Sorted (dotted name, value) of every field of a trial that is not searched, defaults included.
-        parameters: What is searched, each after the parameters its `when` names.
-        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) of the selectable parts.
+        parameters: Searched parameters, each after those its `when` names.
+        part_defaults: Sorted ("distill.kd" or "prune.taylor", its defaults) pairs of the selectable parts.
         search: How it is searched.
         objectives: At least one.
         constraints: Limits on metrics.
         confirm: Confirmation of the finalists, or None.
         resources: What one trial uses.
-        precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces auto before it resolves trials.
+        precision: "auto", "fp32", "bf16" or "fp16"; the driver replaces "auto" before it resolves trials.
         storage: Folder of results and artifacts, or s3://bucket/prefix.
-        part_laters: Likewise of parameters that a part was given later; at these values they are no part of a trial.
-        warnings: What is legal but costly or doubtful, one sentence each.
-        notes: What a person should know, e.g. the rounds that geometric ratios mean.
+        part_laters: The same for parameters added to a part later; at these values they are left out of a trial.
+        warnings: Settings that are legal but costly or doubtful, one sentence each.
+        notes: Information for the user, e.g. the rounds that geometric ratios amount to.
     """
 
     study: str
@@ -142,21 +142,21 @@ class Space:
 
     @property
     def validated(self) -> bool:
-        """Whether validation images are cut off, by which trials can be compared; else all configurations are run."""
+        """Whether validation images are split off to compare trials by; if not, all configurations are run."""
         return bool(dict(self.fixed)["data.val_fraction"])
 
     @property
     def aims(self) -> Aims:
-        """What the study is after."""
+        """The objectives and constraints of the study."""
         return Aims(self.objectives, self.constraints)
 
     @property
     def compared(self) -> bool:
-        """Whether search trials are compared: not without validation images, nor where there is one, run once."""
+        """Whether search trials are compared: not without validation images, nor with a single trial that runs once."""
         return self.validated and bool(self.parameters or self.confirm)
 
     def resolve(self, params: Mapping[str, object]) -> TrialSpec:
-        """Return the trial of sampled values; data.fingerprint is left empty, precision as the space has it.
+        """Return the spec of a trial; data.fingerprint is left empty, precision as the space has it.
 
         Args:
             params: A value for each active parameter, by dotted name, and nothing else.
@@ -171,7 +171,7 @@ class Space:
         return resolve.defaults(self)
 
     def unpruned(self) -> "Space":
-        """Return the same space with the teacher left dense, and what only pruned teachers need gone."""
+        """Return the same space with a dense teacher, without the parameters that only pruned teachers need."""
         return resolve.unpruned(self)
 
     def to_json(self) -> dict[str, Json]:
@@ -179,5 +179,5 @@ class Space:
         return canonical.to_json(self)
 
     def identity(self) -> dict[str, Json]:
-        """Return what may not change when a study is resumed."""
+        """Return the part of the space that may not change when a study is resumed."""
         return canonical.identity(self)

@@ -1,4 +1,4 @@
-"""Validators of single words: names of parts, metrics, constraints, durations, folders."""
+"""Validators of single values: names of parts, metrics, constraints, durations, folders."""
 
 import math
 import re
@@ -43,10 +43,10 @@ SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
 def parse_duration(text: str) -> int:
-    """Return the seconds of a text such as "1h30m".
+    """Return the seconds of a duration such as "1h30m".
 
     Raises:
-        ValueError: It is no such text, or zero.
+        ValueError: It is no duration, or zero.
     """
     match = DURATION.fullmatch(text)
     seconds = (
@@ -58,7 +58,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(seconds: int) -> str:
-    """Return the text of a time in whole seconds; the inverse of `parse_duration`."""
+    """Return a duration in whole seconds as text; the inverse of `parse_duration`."""
     text = ""
     for unit, size in SECONDS.items():
         count, seconds = divmod(seconds, size)
@@ -67,14 +67,14 @@ def format_duration(seconds: int) -> str:
 
 
 METRICS = ("student.val_accuracy", "student.params", "student.flops", "student.latency")
-"""What can be an objective or have a constraint."""
+"""Metrics that can be an objective or have a constraint."""
 
 GPU_UNITS = 10_000
-"""Ray's units of a GPU. Shares are rounded down to them: a seventh must fit seven times, as it is meant."""
+"""Ray's units of a GPU. Shares are rounded down to them, so that e.g. a seventh fits seven times."""
 
 
 def complaint(what: str, hint: str) -> PydanticCustomError:
-    """Return an error that pydantic passes through as it stands."""
+    """Return an error whose message pydantic passes through unchanged."""
     return PydanticCustomError("complaint", "{what}", {"what": what, "hint": hint})
 
 
@@ -120,12 +120,12 @@ metric = _known("metric", lambda _: METRICS)
 
 
 def augmentations(value: Any) -> Any:
-    """Read a list of augmentations as what stands for it: their names joined by `+`."""
+    """Convert a list of augmentations to their names joined by `+`."""
     return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
 
 def augmentation(word: str, info: ValidationInfo) -> str:
-    """Accept augmentations one after another, in the one way to write them."""
+    """Validate augmentations joined by `+` and return their canonical form."""
     for part in word.split("+"):
         _augmentation(part.partition("(")[0].strip(), info)
     canonical = (info.context or Catalog()).canonical_augment
@@ -138,14 +138,14 @@ def augmentation(word: str, info: ValidationInfo) -> str:
 
 
 def number(value: Any) -> Any:
-    """Accept a whole or decimal number as it is."""
+    """Accept an integer or a float unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise complaint(f"expected a number, got {show(value)}", "write a number")
     return value
 
 
 def gpu(value: Any) -> Any:
-    """Accept a share of one GPU, rounded down to what Ray counts; other values are left to the field's own rules."""
+    """Accept a share of one GPU, rounded down to Ray's units; other values are left to the field's own rules."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return value
     if value > 1:
@@ -161,7 +161,7 @@ def gpu(value: Any) -> Any:
 
 
 def option(value: Any) -> Any:
-    """Accept what an option may be: a scalar, or a list of such."""
+    """Accept the value of an option: a scalar, or a list of such."""
     if isinstance(value, list) and value:
         return [option(item) for item in value]
     if not isinstance(value, bool | int | float | str):
@@ -172,7 +172,7 @@ def option(value: Any) -> Any:
 
 
 def duration(value: Any) -> int:
-    """Read a time such as "12h" into seconds."""
+    """Convert a duration such as "12h" to seconds."""
     try:
         return parse_duration(value)
     except (TypeError, ValueError):
@@ -180,14 +180,14 @@ def duration(value: Any) -> int:
 
 
 def switch(value: Any) -> Any:
-    """Read the word `off` as None; nothing, true and false mean neither."""
+    """Convert the word `off` to None; null, true and false do not mean it."""
     if value is None or isinstance(value, bool):
         raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
     return None if value == "off" else value
 
 
 def ledger(value: str) -> str:
-    """Accept a place for the study; what is refused is not shown, for it may hold a password."""
+    """Accept the URL of the Optuna study; a refused value is not shown, since it may hold a password."""
     if value == BESIDE:
         return value
     try:

@@ -1,4 +1,4 @@
-"""Rules for the values of a field, from its type and bounds or a dataclass's metadata."""
+"""Validation rules for the values of a field, from its type and bounds or a dataclass's metadata."""
 
 import dataclasses
 import typing
@@ -16,7 +16,7 @@ __all__ = ["Rule", "field_rule", "is_later", "part_params"]
 
 @dataclass(frozen=True)
 class Rule:
-    """What a field may be: an "int", "float", "str", "bool", "list" or "any", and its checks."""
+    """The kind of a field ("int", "float", "str", "bool", "list" or "any") and its checks."""
 
     kind: str
     adapters: tuple[TypeAdapter[Any], ...]
@@ -25,7 +25,7 @@ class Rule:
         """Return the value in its field's type.
 
         Raises:
-            ValidationError: It is illegal.
+            ValidationError: The value is invalid.
         """
         for adapter in self.adapters:
             value = adapter.validate_python(value, context=catalog)
@@ -47,7 +47,7 @@ def part_params(params: type[Any]) -> Mapping[str, Rule]:
 
 
 def is_later(params: type[Any], name: str) -> bool:
-    """Say whether a parameter was added after its part was first published; see `pdsearch.registry.parameter`."""
+    """Return whether a parameter was added after its part was first published; see `pdsearch.registry.parameter`."""
     fields = {field.name: field for field in dataclasses.fields(params)}
     return bool(fields[name].metadata.get("later"))
 
@@ -70,7 +70,7 @@ def _declared(hint: Any, metadata: Mapping[str, Any]) -> Rule:
 
 
 def _required(annotation: Any) -> Any:
-    """Return what `X | None` is where it is given."""
+    """Return X for `X | None`."""
     given = [part for part in get_args(annotation) if part is not type(None)]
     return given[0] if len(given) == 1 and type(None) in get_args(annotation) else annotation
 

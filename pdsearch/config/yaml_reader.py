@@ -1,8 +1,8 @@
-"""YAML read safely into a tree, within limits of size, depth and count, by YAML 1.2's scalars.
+"""Safe YAML reader: builds a tree, limits size, depth and count, resolves scalars by YAML 1.2.
 
-Source: YAML 1.2.2, section 10.3.2. PyYAML alone follows YAML 1.1: `5e-4` is a string, `off` is false.
+Source: YAML 1.2.2, section 10.3.2. PyYAML itself follows YAML 1.1: `5e-4` is a string, `off` is false.
 
-Nothing is constructed but strings, numbers, lists and mappings; aliases count as often as they expand.
+Only strings, numbers, lists and mappings are constructed; an alias counts each time it expands.
 """
 
 import math
@@ -40,7 +40,7 @@ def resolve_scalar(text: str) -> Scalar:
     """Return the value of an unquoted scalar.
 
     Raises:
-        ValueError: It is a number that is not finite or does not fit 64 bits; the message is fit for people.
+        ValueError: It is a number that is not finite or does not fit 64 bits; the message can be shown to the user.
     """
     if text in NULL:
         return None
@@ -81,7 +81,7 @@ WRITE_OUT = "write the value out"
 
 
 class GiveUpError(Exception):
-    """What is wrong is noted and composing cannot go on."""
+    """Composing cannot continue; the problem has been reported."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Composer:
     """Builds the tree of one document from the parser's events.
 
     Args:
-        events: What the parser yields.
-        problems: Where to note what is wrong.
+        events: The parser's events.
+        problems: Where mistakes are added.
     """
 
     events: Iterator[Any]
@@ -110,7 +110,7 @@ class Composer:
         """Return the tree, or None for an empty document.
 
         Raises:
-            GiveUpError: What is wrong is noted, and composing cannot go on.
+            GiveUpError: Composing cannot continue; the problem has been reported.
         """
         root: Node | None = None
         for event in self.events:
@@ -230,9 +230,9 @@ class Composer:
 
 
 MAX_BYTES = 1_000_000
-# YAML 1.1 takes \x85 and the separators \u2028 and \u2029 for line breaks: within quotes they would become other text.
+# YAML 1.1 treats \x85, \u2028 and \u2029 as line breaks: within quotes they would change the text.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-# the parser in C, where PyYAML was built with it, is some ten times as fast
+# The parser in C, where PyYAML was built with it, is about ten times as fast.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -241,8 +241,8 @@ def read_yaml(content: bytes, source: str, *, inside: str = "") -> Node:
 
     Args:
         content: The file's bytes, UTF-8, at most MAX_BYTES.
-        source: What messages call it, e.g. the path.
-        inside: The dotted key under which it will stand, where it is one value and no file.
+        source: Its name in messages, e.g. the path.
+        inside: The dotted key for which it is the value, where it is a single value and no file.
 
     Raises:
         ConfigError: It is not YAML, or not within the limits; with line and column, or with that key.

@@ -1,4 +1,4 @@
-"""The tree of a space file: plain values whose every node and key knows its position."""
+"""The tree of a space file: plain values with the position of every node and key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ __all__ = [
 Scalar: TypeAlias = "bool | int | float | str | None"
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
 Path: TypeAlias = tuple[str | int, ...]
-"""The way from the root to a node: keys of mappings and indices of lists."""
+"""The keys of mappings and indices of lists from the root to a node."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Node:
     """A value and its position.
 
     Args:
-        mark: Where the value stands.
+        mark: Position of the value.
         value: A scalar, a list of nodes, or nodes by key.
-        keys: Where each key of a mapping stands.
+        keys: Position of each key of a mapping.
     """
 
     mark: Mark
@@ -52,7 +52,7 @@ class Node:
 
 
 def to_plain(node: Node) -> Plain:
-    """Return the values alone."""
+    """Return the values without positions."""
     if isinstance(node.value, dict):
         return {key: to_plain(child) for key, child in node.value.items()}
     if isinstance(node.value, list):
@@ -61,7 +61,7 @@ def to_plain(node: Node) -> Plain:
 
 
 def from_plain(value: object, mark: Mark) -> Node:
-    """Return a tree of plain values, every node at one mark."""
+    """Return a tree of plain values, every node at the same mark."""
     if isinstance(value, Mapping):
         nodes = {str(key): from_plain(child, mark) for key, child in value.items()}
         return Node(mark, nodes, dict.fromkeys(nodes, mark))
@@ -98,7 +98,7 @@ def mark_of(root: Node, path: Path, *, key: bool = False) -> Mark:
 
 
 def dotted(path: Path) -> str:
-    """Return a path as people write it, e.g. `space.prune.ratio` or `constraints[0]`."""
+    """Return a path in dotted form, e.g. `space.prune.ratio` or `constraints[0]`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{shorten(step)}"
@@ -106,6 +106,6 @@ def dotted(path: Path) -> str:
 
 
 def shorten(text: str, limit: int = 60) -> str:
-    """Return a text on one line and no longer than a message bears."""
+    """Return a text on one line, shortened to fit in a message."""
     text = text if len(text) <= limit else f"{text[: limit - 3]}..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

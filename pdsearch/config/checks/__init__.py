@@ -1,1 +1,1 @@
-"""Checks of a whole space that no single field can make."""
+"""Checks of a whole space, beyond those of single fields."""

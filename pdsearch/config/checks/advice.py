@@ -1,4 +1,4 @@
-"""Warnings and notes on what is legal but costly or doubtful, with the price."""
+"""Warnings and notes on settings that are legal but costly or doubtful, with their cost."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["notes_on", "warnings_on"]
 
 
 def notes_on(draft: Draft) -> tuple[str, ...]:
-    """Return what the ratios of a geometric schedule mean."""
+    """Return notes on the rounds that the ratios of a geometric schedule amount to."""
     if "geometric" not in draft.possible("prune.schedule", "geometric") or not _prunes(draft):
         return ()
     ratios = draft.parameters.get("prune.ratio")
@@ -98,7 +98,7 @@ def _seed_warnings(draft: Draft) -> list[str]:
 
 
 def _recovery_warnings(draft: Draft) -> list[str]:
-    # A configuration written whole, as an export is, names the default as well, and means nothing by it.
+    # A complete configuration, such as an export, also writes out the default, so that it is no request.
     asked = draft.fixed.get("prune.recovery", PruneSpec.recovery) != PruneSpec.recovery
     if not asked or "init" not in draft.possible("prune.at", "trained"):
         return []

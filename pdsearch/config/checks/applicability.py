@@ -1,6 +1,6 @@
-"""Checks that every parameter counts where it is sampled and every field has a value where it is needed.
+"""Checks that every sampled parameter has an effect and every needed field has a value.
 
-Answered by going through all combinations of the choices that matter for it, conditions respected.
+Both are checked by enumerating all combinations of the choices involved, conditions respected.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ DECIDERS: Mapping[str, str] = {
     "teacher.checkpoint": "",
     "student.model": "",
 }
-"""The fields on which it depends whether others count, and their values where a file says nothing."""
+"""The fields that decide whether others have an effect, and their default values."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Reach:
     """The combinations a space allows.
 
     Args:
-        parameters: What is searched, its conditions sound.
-        fixed: What is fixed.
-        catalog: Which part has which parameters.
+        parameters: Searched parameters, their conditions already checked.
+        fixed: Fixed values.
+        catalog: The parameters of each part.
     """
 
     parameters: Mapping[str, Parameter]
@@ -53,7 +53,7 @@ class Reach:
     catalog: Catalog
 
     def situations(self, name: str) -> Iterator[Situation]:
-        """Yield the combinations of the deciders and of what a field depends on, 1,000 at most."""
+        """Yield the combinations of the deciders and of the parameters a field depends on, 1,000 at most."""
         involved: dict[str, Parameter] = {}
         deciders = _deciders(name)
         waiting = [name, *deciders]
@@ -76,7 +76,7 @@ class Reach:
         return (self.fixed.get(decider, DECIDERS[decider]),)
 
     def without_effect(self, name: str) -> tuple[str, tuple[Any, ...], tuple[Any, ...]] | None:
-        """Return where a field stands in vain: the decider, its values then, and its other values."""
+        """Return where a field has no effect: the decider, its values in that case, and its other values."""
         vain: dict[str, list[Any]] = {}
         for situation in self.situations(name):
             decider = self.idle(name, situation)
@@ -89,7 +89,7 @@ class Reach:
         return None
 
     def missing(self, name: str) -> str | None:
-        """Return in words a combination in which a field counts but has no value; None if there is none."""
+        """Describe a combination in which a field has an effect but no value; None if there is none."""
         if name in self.fixed:
             return None
         parameter = self.parameters.get(name)
@@ -105,7 +105,7 @@ class Reach:
         return None
 
     def idle(self, name: str, situation: Situation) -> str:
-        """Return the decider for which a field has no effect in a situation, or nothing."""
+        """Return the decider that leaves a field without effect in a situation, or an empty string."""
         values, (section, _, field) = situation.deciders, name.rpartition(".")
         if section == "distill" and field not in ("loss", "seed", "view_seed"):
             return "" if _has(self.catalog.losses, values["distill.loss"], field) else "distill.loss"

@@ -1,7 +1,7 @@
 """Checks of a whole space: conflicts, missing values, budgets, values given twice, no validation images.
 
-With `data.val_fraction: 0` every training image is trained on, as published recipes do. No trial can then be compared
-with another before the test set is opened, so a space is a list: each of its configurations is confirmed.
+With `data.val_fraction: 0` every training image is trained on, as in published recipes. Trials can then not be compared
+before the test set is opened, so a space must be a finite list, each of whose configurations is confirmed.
 """
 
 from itertools import pairwise
@@ -37,7 +37,7 @@ def check_conflicts(draft: Draft) -> None:
             first = mark_of(draft.root, path_of(name), key=True)
             lines = f": {_place(first)} and {_place(mark)}" if first.line or mark.line else ""
             what = f"{name} stands twice, in its section and under space{lines}"
-            # Whoever overrides a searched field by its plain name meant to fix it.
+            # An override of a searched field by its plain name was meant to fix it.
             override = mark.line and not first.line
             hint = (
                 f"to fix what is searched: --set space.{name}=VALUE" if override else "remove one of the two"
@@ -50,7 +50,7 @@ def _place(mark: Mark) -> str:
 
 
 def check_part_values(draft: Draft, selectable: Selectable) -> None:
-    """Check the parameters of losses and methods, and options of models and of the data, that stand in sections."""
+    """Check the parameters of losses and methods, and options of models and of the data, given in sections."""
     for name, value in list(draft.given.items()):
         rule = rule_of(name, draft.catalog, selectable)
         if rule is None:
@@ -83,18 +83,18 @@ CUT = "cut some off, e.g. `val_fraction: 0.1`"
 
 
 def is_validated(draft: Draft) -> bool:
-    """Say whether validation images are cut off."""
+    """Return whether validation images are split off."""
     return draft.file.data.val_fraction > 0
 
 
 def configurations(draft: Draft) -> int | None:
-    """Return how many configurations a space lists; None for one with a range, or with more than 1,000."""
+    """Return the number of configurations of a space; None with a continuous range, or for more than 1,000."""
     points = points_of(in_order(draft.parameters), limit=MOST_CONFIGURATIONS)
     return None if points is None else len(points)
 
 
 def check_without_validation(draft: Draft) -> None:
-    """Refuse whatever would choose by validation images, where there are none."""
+    """Refuse settings that would select by validation images where there are none."""
     if is_validated(draft):
         return
     for recipe in ("teacher", "recover", "distill"):
@@ -117,7 +117,7 @@ def check_without_validation(draft: Draft) -> None:
 
 
 def _check_list(draft: Draft) -> None:
-    """A space must be a list of configurations, all of which are confirmed, or hold one."""
+    """Refuse a space that is neither one configuration nor a list of configurations that are all confirmed."""
     confirm, trials = draft.file.confirm, draft.file.search.trials
     count = configurations(draft)
     if count is None:
@@ -160,7 +160,7 @@ REQUIRED = (
 
 
 def check_whole(draft: Draft) -> None:
-    """Run the checks that look at several fields; those of single fields have passed."""
+    """Run the checks that involve several fields; those of single fields have passed."""
     reach = Reach(draft.parameters, draft.fixed, draft.catalog)
     options = [name for name in draft.fixed if name.startswith(("teacher.options.", "student.options."))]
     for name in (*draft.parameters, *options):
@@ -228,7 +228,7 @@ def _check_epochs(draft: Draft, recipe: str) -> None:
 
 
 def _check_cycle(draft: Draft, prefix: str) -> None:
-    """Refuse a warm-up before a one-cycle schedule, which has its own."""
+    """Refuse a warm-up before a one-cycle schedule, which warms up by itself."""
     schedule, warmup = f"{prefix}.schedule", f"{prefix}.warmup_epochs"
     parameter = draft.parameters.get(warmup)
     apart = parameter is not None and "one_cycle" not in parameter.when.get(schedule, ("one_cycle",))
@@ -244,7 +244,7 @@ def _listed(value: Any) -> list[int]:
 
 
 def _check_checkpoint(draft: Draft) -> None:
-    """Refuse what needs the initial weights of a teacher, where only its trained ones are known."""
+    """Refuse settings that need a teacher's initial weights where only trained ones are given."""
     if "teacher.checkpoint" not in {*draft.fixed, *draft.parameters}:
         return
     hint = "choose another, or let the teacher be trained here"
@@ -258,7 +258,7 @@ def _check_checkpoint(draft: Draft) -> None:
 
 
 def _check_rewinding(draft: Draft) -> None:
-    """Refuse an early epoch that nothing goes back to, or that the teacher's training does not reach."""
+    """Refuse a rewind epoch that no recovery uses, or that the teacher's training does not reach."""
     name = "prune.rewind_epoch"
     last = max(draft.possible(name, 0))
     if last == 0:

@@ -1,4 +1,4 @@
-"""Checks that every network and pruning a space can ask for is possible."""
+"""Checks that every network and pruning a space can select is possible."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,7 +16,7 @@ MOST_POINTS = 2_000
 
 
 def check_sense(draft: Draft, space: Space) -> None:
-    """Note every reason for which a model does not go with its options, or a method with the rest of a pruning."""
+    """Report every model that does not fit its options, and every method that does not fit the rest of its pruning."""
     _check_networks(draft, space)
     check = draft.catalog.check_pruning
     if check is None:
@@ -42,7 +42,7 @@ def _check_networks(draft: Draft, space: Space) -> None:
 
 
 def _blamed(error: ConfigError, options: Params) -> str:
-    """Return the option to blame; all of them where several were given and nobody knows which."""
+    """Return the option that caused an error; all options where several were given and the cause is unknown."""
     named = [f"options.{name}" for name, _ in options]
     if error.where in named:
         return error.where
@@ -50,7 +50,7 @@ def _blamed(error: ConfigError, options: Params) -> str:
 
 
 def networks(space: Space) -> Iterator[tuple[str, str, Params]]:
-    """Yield the networks with options that a space can ask for, each once: section, model, options."""
+    """Yield the networks with options that a space can select, each once: section, model, options."""
     seen: set[tuple[str, str, Params]] = set()
     varied = ("teacher.model", "teacher.options", "student.model", "student.options")
     for trial in corners(space, lambda parameter: parameter.name.startswith(varied)):
@@ -63,7 +63,7 @@ def networks(space: Space) -> Iterator[tuple[str, str, Params]]:
 
 
 def prunings(space: Space) -> Iterator[PruneSpec]:
-    """Yield what a space can ask for, each once: all choices, the ends of ranges; 2,000 points at most."""
+    """Yield the prunings a space can select, each once: all choices, the ends of ranges; 2,000 points at most."""
     seen: set[PruneSpec] = set()
     for trial in corners(space, lambda parameter: parameter.name.startswith("prune.")):
         if trial.prune is not None and trial.prune not in seen:
@@ -72,11 +72,11 @@ def prunings(space: Space) -> Iterator[PruneSpec]:
 
 
 def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[TrialSpec]:
-    """Yield the trials of all choices and all ends of ranges of some parameters, the others in their middle.
+    """Yield the trials of all choices and range ends of some parameters, the others at their middle.
 
     Args:
-        space: What is searched.
-        matters: Whether a parameter is varied; what its `when` names is, too. 2,000 points at most.
+        space: The space.
+        matters: Whether a parameter is varied; those named in its `when` are, too. 2,000 points at most.
     """
     varied: set[str] = set()
     for parameter in reversed(space.parameters):
