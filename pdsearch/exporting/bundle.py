@@ -154,7 +154,7 @@ def _use(built: Card | None) -> Iterator[str]:
     yield "## Use"
     yield ""
     yield "```python"
-    yield "from pdsearch.exporting import load_preprocess, load_student, read_card"
+    yield "from pdsearch import load_preprocess, load_student, read_card"
     yield ""
     yield 'student, preprocess = load_student("."), load_preprocess(".")'
     yield f"logits = student(preprocess(images))  # images: {_images(built)}"

@@ -5,17 +5,20 @@ from typing import Any
 
 from pdsearch.analysis import StudyTable, rank_teachers
 from pdsearch.analysis.shortfall import nearest_trial, shortfall
-from tests.analysis import synthetic_studies as made_up
+from tests.analysis import synthetic_studies
 
 LIMITED = {"objectives": [], "constraints": ["student.val_accuracy >= 0.9"]}
 
 
 def searched(*accuracies: float, **more: Any) -> list[dict[str, Any]]:
-    return [made_up.record("magnitude", a, kind="search", number=n, **more) for n, a in enumerate(accuracies)]
+    return [
+        synthetic_studies.record("magnitude", a, kind="search", number=n, **more)
+        for n, a in enumerate(accuracies)
+    ]
 
 
 def study(*accuracies: float, **more: Any) -> StudyTable:
-    return made_up.study(searched(*accuracies, **more), space=LIMITED)
+    return synthetic_studies.study(searched(*accuracies, **more), space=LIMITED)
 
 
 def test_the_nearest_trial_and_by_how_much_it_breaks_which_constraint_are_named() -> None:
@@ -41,7 +44,9 @@ def test_a_trial_that_was_stopped_early_is_further_off_than_a_whole_one() -> Non
 
 def test_confirmed_students_whose_mean_breaks_a_constraint_are_nothing_to_export() -> None:
     good = searched(0.95)
-    found = made_up.study([*good, *made_up.confirmed("magnitude", [0.85, 0.87])], space=LIMITED)
+    found = synthetic_studies.study(
+        [*good, *synthetic_studies.confirmed("magnitude", [0.85, 0.87])], space=LIMITED
+    )
     ranking = rank_teachers(found)
     (line,) = ranking.rows
     assert (line.rank, line.broken) == (None, "student.val_accuracy = 0.86, not >= 0.9")

@@ -5,7 +5,7 @@ import pytest
 
 from pdsearch.artifacts import Store, hold
 from pdsearch.cli.main import main
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 
 __all__ = ["root"]
@@ -19,7 +19,7 @@ def payload(folder: Path) -> None:
 @pytest.fixture
 def store(root: Path) -> Store:
     """The store of a study, with a round that no study knows."""
-    world.run(world.space(root))
+    scripted_study.run(scripted_study.space(root))
     store = Store(root / "artifacts")
     store.publish("prune", STRAY, payload, {})
     return store
@@ -52,9 +52,9 @@ def test_asked_to_it_takes_all_and_a_run_makes_what_it_needs(store: Store, root:
     assert list(store.entries())
     assert main(["cache", "gc", str(root), "--all"]) == 0
     assert list(store.entries()) == []
-    before = world.records(root)
-    world.run(world.space(root, trials=5))
-    assert before.items() <= world.records(root).items()
+    before = scripted_study.records(root)
+    scripted_study.run(scripted_study.space(root, trials=5))
+    assert before.items() <= scripted_study.records(root).items()
 
 
 def test_a_dense_teacher_stays_unless_all_is_asked_for(store: Store, root: Path) -> None:

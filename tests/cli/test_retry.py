@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 from tests.search.test_retry import run_failing
 
@@ -11,7 +11,7 @@ __all__ = ["root"]
 
 
 def test_failed_trials_are_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failed = run_failing(world.space(root), "search", 1)
+    failed = run_failing(scripted_study.space(root), "search", 1)
     assert main(["retry", str(root / "study"), "--failed"]) == 0
     assert capsys.readouterr().out == f"{failed[0]} will be tried again\n"
     assert main(["retry", str(root / "study"), "--failed"]) == 0

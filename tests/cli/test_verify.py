@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 
 __all__ = ["root"]
@@ -12,7 +12,7 @@ __all__ = ["root"]
 
 @pytest.fixture
 def study(root: Path) -> Path:
-    world.run(world.space(root, trials=2))
+    scripted_study.run(scripted_study.space(root, trials=2))
     return root / "study"
 
 

@@ -21,7 +21,7 @@ PATIENCE_S = 240
 FAKED = """
 import sys
 from pdsearch.cli.main import main
-from pdsearch.cluster import examine, probe
+from pdsearch.cluster import examine, node_checks as probe
 examine._gpu = lambda asked: None
 probe.computes_bf16 = lambda gpu: gpu != 0.5
 sys.exit(main(sys.argv[1:]))

@@ -100,7 +100,7 @@ def test_a_node_that_is_not_fit_is_named_before_anything_is_trained(cluster: Ray
     script = tmp_path / "elsewhere.py"
     script.write_text(
         "import sys\n"
-        "from pdsearch.cluster import probe\n"
+        "from pdsearch.cluster import node_checks as probe\n"
         "from pdsearch.cli.main import main\n"
         "kept = probe.versions_here\n"
         "probe.versions_here = lambda: {**kept(), 'torch': '1.0'}\n"

@@ -22,7 +22,7 @@ from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 
 CRASHES = 1000
 
@@ -37,7 +37,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         memory = Path("/dev/shm")
         self.root = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
-        self.where = world.space(self.root, trials=5, max_failures=1000)
+        self.where = scripted_study.space(self.root, trials=5, max_failures=1000)
         self.finished: dict[str, bytes] = {}
         self.dropped: list[AbstractContextManager[Study]] = []
         self.study: Study | None = None
@@ -46,9 +46,9 @@ class History(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.study is None)
     def resume(self) -> None:
-        driver = opening.open_study(self.where, world.Silent())
+        driver = opening.open_study(self.where, scripted_study.Silent())
         self.study = driver.__enter__()
-        self.worker = world.Worker(self.study)
+        self.worker = scripted_study.Worker(self.study)
         self.dropped.append(driver)  # Never left: a process that died does not clean up.
         self._compare()
 
@@ -164,7 +164,7 @@ class History(RuleBasedStateMachine):
 
     def _compare(self) -> None:
         """What was finished is still there, byte for byte; a listed job that failed made room for another try."""
-        now = world.records(self.root)
+        now = scripted_study.records(self.root)
         for name, content in self.finished.items():
             if name in now:
                 assert now[name] == content
@@ -196,7 +196,7 @@ def _unguarded(*_: Any, **__: Any) -> Iterator[Unguarded]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_any_history_keeps_what_finished_and_reaches_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    world.begin_quickly(monkeypatch)
+    scripted_study.begin_quickly(monkeypatch)
     monkeypatch.setattr(opening, "hold", _unguarded)
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     wanted = settings(

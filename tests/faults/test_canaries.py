@@ -17,13 +17,13 @@ import torch
 from pdsearch.config import load, parse
 from pdsearch.data.readers.archive import members
 from pdsearch.data.readers.download import PublishedFile
-from pdsearch.errors import ConfigError, DataError, PdsearchError
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.weights import read_weights
 from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.verify import check_invariants
 from tests.config.documents import document
 from tests.end_to_end.program import environment
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 
 __all__ = ["root"]
@@ -153,16 +153,16 @@ def linked(study: Path, canary: Path) -> None:
 def test_a_study_an_enemy_wrote_to_is_read_without_harm(
     root: Path, harm: Callable[[Path, Path], None]
 ) -> None:
-    where, outside = world.space(root / "runs"), root / "outside"
-    world.run(where)
+    where, outside = scripted_study.space(root / "runs"), root / "outside"
+    scripted_study.run(where)
     outside.mkdir()
     (outside / "kept").write_bytes(b"alive")
     harm(root / "runs" / "study", outside / "canary")
-    before = world.records(root / "runs")
+    before = scripted_study.records(root / "runs")
     check_invariants(root / "runs" / "study", deep=True)
-    world.run(where)
+    scripted_study.run(where)
     assert sorted(path.name for path in outside.iterdir()) == ["kept"]
-    assert {n: c for n, c in before.items() if n != "x.finished.json"}.items() <= world.records(
+    assert {n: c for n, c in before.items() if n != "x.finished.json"}.items() <= scripted_study.records(
         root / "runs"
     ).items()
 
@@ -183,7 +183,7 @@ sys.exit(0 if set(codes) <= {{0, 1, 2, 74}} else str(codes))
 
 
 def test_no_verb_unpickles_anything(root: Path) -> None:
-    world.run(world.space(root / "runs"))
+    scripted_study.run(scripted_study.space(root / "runs"))
     pickled(root / "runs" / "study", root / "canary")
     done = subprocess.run(
         [sys.executable, "-c", SPY.format(verbs=VERBS)],
@@ -199,10 +199,10 @@ def test_no_verb_unpickles_anything(root: Path) -> None:
 
 
 def test_a_record_that_names_an_artifact_outside_is_refused(root: Path) -> None:
-    world.run(world.space(root / "runs", trials=1))
+    scripted_study.run(scripted_study.space(root / "runs", trials=1))
     name = next((root / "runs" / "study" / "trials").glob("search-*.finished.json"))
     record = json.loads(name.read_text())
     record["artifacts"][0]["key"] = "../../../outside"
     name.write_text(json.dumps(record))
-    with pytest.raises(PdsearchError, match="outside"):
-        check_invariants(root / "runs" / "study", deep=True)
+    breaches = check_invariants(root / "runs" / "study", deep=True)
+    assert any("artifacts[0].key" in str(breach) and "outside" in str(breach) for breach in breaches)

@@ -7,7 +7,7 @@ import pytest
 
 from pdsearch.config import Space
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.operations import DIE, DIED, FAIL, FULL, TEAR, Hazard, in_child
 
 OK, REFUSED, NO_SPACE = 0, 74, 75
@@ -16,28 +16,28 @@ OK, REFUSED, NO_SPACE = 0, 74, 75
 @pytest.fixture
 def where(root: Path, monkeypatch: pytest.MonkeyPatch) -> Space:
     """A small space."""
-    world.begin_quickly(monkeypatch)
-    return world.space(root / "runs", trials=2)
+    scripted_study.begin_quickly(monkeypatch)
+    return scripted_study.space(root / "runs", trials=2)
 
 
 def run_with(where: Space, at: int, mode: str) -> tuple[int, int, list[int]]:
     folder = Path(where.storage)
     shutil.rmtree(folder, ignore_errors=True)
-    return in_child(lambda: world.run(where), Hazard(folder, at, mode))
+    return in_child(lambda: scripted_study.run(where), Hazard(folder, at, mode))
 
 
 def results(where: Space) -> set[tuple[str, str, str]]:
     """What the study found, trial by trial, whatever their numbers."""
-    found = world.read(Path(where.storage)).values()
+    found = scripted_study.read(Path(where.storage)).values()
     return {(record["kind"], record["key"], str(record["values"])) for record in found}
 
 
 def go_on(where: Space, expected: set[tuple[str, str, str]], what: str) -> None:
     """Run again, and compare with a study that nothing happened to."""
     folder = Path(where.storage)
-    before = world.records(folder)
-    worker = world.run(where)
-    after = world.records(folder)
+    before = scripted_study.records(folder)
+    worker = scripted_study.run(where)
+    after = scripted_study.records(folder)
     assert {name: after[name] for name in before} == before, f"{what}: a finished record changed"
     assert check_invariants(folder / "study", deep=True) == [], what
     assert results(where) == expected, what

@@ -18,7 +18,7 @@ from pdsearch.pipeline.context import Site
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Outcome, refusal, refused_by
 from pdsearch.search.study import open_study
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.on_disk import on_disk
 from tests.pipeline.digits import ALONE, SPEC, job, run, site
 
@@ -150,16 +150,16 @@ def test_a_refusal_travels_as_an_outcome_and_says_once_what_to_do(error: Storage
 
 
 def test_a_storage_that_refuses_stops_the_run_and_no_trial_fails(root: Path) -> None:
-    where = world.space(root)
-    with open_study(where, world.Silent()) as study:
-        worker, agenda = world.Worker(study), study.agenda
+    where = scripted_study.space(root)
+    with open_study(where, scripted_study.Silent()) as study:
+        worker, agenda = scripted_study.Worker(study), study.agenda
         while (one := agenda.next()) is not None and one.kind != "search":
-            agenda.finish(one, world.outcome(study, one, worker))
+            agenda.finish(one, scripted_study.outcome(study, one, worker))
         assert one is not None
         agenda.finish(one, Outcome("full", "no space is left"))
         assert agenda.next() is None
         assert agenda.done
         assert isinstance(agenda.failure, StorageFullError)
-    assert not any(name.startswith("search") for name in world.records(root))
-    world.run(where)
-    assert sum(record["params"] != {} for record in world.read(root).values()) >= 4
+    assert not any(name.startswith("search") for name in scripted_study.records(root))
+    scripted_study.run(where)
+    assert sum(record["params"] != {} for record in scripted_study.read(root).values()) >= 4

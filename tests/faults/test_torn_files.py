@@ -79,7 +79,7 @@ WRONG: Mapping[str, tuple[str, tuple[str, ...], Any]] = {
 @pytest.fixture(autouse=True)
 def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lease that names nobody is taken over after some beats, not after half a minute of them."""
-    for user in ("study", "retry"):
+    for user in ("study", "maintenance"):
         monkeypatch.setattr(f"pdsearch.search.{user}.hold", partial(hold, window_s=0.2, poll_s=0.05))
 
 

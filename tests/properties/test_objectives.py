@@ -11,7 +11,7 @@ from pdsearch.analysis.study_table import measured
 from pdsearch.objectives import Aims, Constraint, Objective, weighed
 from pdsearch.search.confirmation.finalists import finalists, leaders
 from pdsearch.trial_record import TrialRecord, read_record
-from tests.analysis import synthetic_studies as made_up
+from tests.analysis import synthetic_studies
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"
 METHODS = ("magnitude", "taylor", "snip", None)
@@ -52,7 +52,7 @@ def records(found: list[Trial]) -> list[dict[str, Any]]:
     """Search records as an older version wrote them: complete, whatever they break."""
     made = []
     for number, (method, accuracy, size, state) in enumerate(found):
-        one = made_up.record(method, accuracy, kind="search", number=number, state=state)
+        one = synthetic_studies.record(method, accuracy, kind="search", number=number, state=state)
         made.append({**one, "values": {ACCURACY: accuracy, SIZE: float(size)}})
     return made
 
@@ -64,7 +64,7 @@ def typed(found: list[dict[str, Any]]) -> list[TrialRecord]:
 def study(found: list[dict[str, Any]], wanted: Aims) -> StudyTable:
     objectives = [{"metric": one.metric, "goal": one.goal} for one in wanted.objectives]
     space = {"objectives": objectives, "constraints": [str(one) for one in wanted.constraints]}
-    return made_up.study(found, space=space)
+    return synthetic_studies.study(found, space=space)
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,7 +108,7 @@ def test_confirmation_and_ranking_take_the_same_trial_first_and_no_feasible_one_
 @given(accuracies=st.lists(st.integers(0, 100).map(lambda n: n / 100), min_size=1, max_size=4))
 def test_a_confirmed_teacher_keeps_a_constraint_by_its_mean(accuracies: list[float]) -> None:
     wanted = Aims(constraints=(Constraint(ACCURACY, ">=", 0.5),))
-    ranking = rank_teachers(study(made_up.confirmed("magnitude", accuracies), wanted))
+    ranking = rank_teachers(study(synthetic_studies.confirmed("magnitude", accuracies), wanted))
     kept = sum(accuracies) / len(accuracies) >= 0.5 or abs(sum(accuracies) / len(accuracies) - 0.5) < 1e-12
     assert len(ranking.rows) == 1, "a line that breaks a constraint is still shown"
     assert bool(ranking.top(1)) == (ranking.rows[0].rank == 1) == (ranking.rows[0].broken is None)

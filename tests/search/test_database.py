@@ -16,7 +16,7 @@ from pdsearch.errors import ConfigError, StorageError, StorageFullError
 from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 from tests.search.test_restore import told
 
@@ -26,11 +26,11 @@ LIMIT = "pragma max_page_count = 40"
 
 
 def space(root: Path, **search: object) -> Space:
-    return world.space(root / "runs", ledger=f"sqlite:///{root}/study.db", **search)
+    return scripted_study.space(root / "runs", ledger=f"sqlite:///{root}/study.db", **search)
 
 
 def opened(where: Space) -> list[object]:
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         return told({"search": study.agenda.search.study, "baseline": study.agenda.fair.study})
 
 
@@ -48,9 +48,9 @@ def execute(root: Path, statement: str) -> None:
 
 
 def test_a_study_in_a_database_is_the_one_in_a_journal(root: Path) -> None:
-    world.run(space(root))
-    world.run(world.space(root / "beside"))
-    here, beside = (world.read(root / name) for name in ("runs", "beside"))
+    scripted_study.run(space(root))
+    scripted_study.run(scripted_study.space(root / "beside"))
+    here, beside = (scripted_study.read(root / name) for name in ("runs", "beside"))
     assert {r["key"]: r["values"] for r in here.values()} == {r["key"]: r["values"] for r in beside.values()}
     assert not (root / "runs" / "study" / "journal.log").exists()
     before = opened(space(root))
@@ -87,7 +87,7 @@ def test_a_database_that_is_gone_or_says_otherwise_is_written_anew(
     root: Path, damage: Callable[[Path], None]
 ) -> None:
     where = space(root)
-    world.run(where)
+    scripted_study.run(where)
     before = opened(where)
     damage(root)
     broken = check_invariants(root / "runs" / "study")
@@ -99,7 +99,7 @@ def test_a_database_that_is_gone_or_says_otherwise_is_written_anew(
 
 
 def test_what_is_given_up_stays_for_a_person_to_look_at(root: Path) -> None:
-    world.run(space(root, trials=1))
+    scripted_study.run(space(root, trials=1))
     lying(root)
     opened(space(root, trials=1))
     assert [name.partition("/")[2] for name in names(root)] == [
@@ -111,17 +111,17 @@ def test_what_is_given_up_stays_for_a_person_to_look_at(root: Path) -> None:
 
 
 def test_a_database_emptied_by_half_is_one_message(root: Path) -> None:
-    world.run(space(root, trials=1))
+    scripted_study.run(space(root, trials=1))
     execute(root, "delete from studies")
     with pytest.raises(StorageError, match="no study can be begun there"):
         opened(space(root, trials=1))
 
 
 def test_two_studies_of_one_name_share_a_database(root: Path) -> None:
-    other = world.space(root / "other", ledger=f"sqlite:///{root}/study.db", trials=2)
-    world.run(space(root))
+    other = scripted_study.space(root / "other", ledger=f"sqlite:///{root}/study.db", trials=2)
+    scripted_study.run(space(root))
     before = opened(space(root))
-    world.run(other)
+    scripted_study.run(other)
     assert opened(space(root)) == before
     assert check_invariants(root / "other" / "study") == []
     assert len(set(names(root))) == 4
@@ -129,34 +129,34 @@ def test_two_studies_of_one_name_share_a_database(root: Path) -> None:
 
 def test_a_trial_cut_off_is_asked_again(root: Path) -> None:
     where = space(root)
-    with open_study(where, world.Silent()) as study:
-        worker = world.Worker(study)
+    with open_study(where, scripted_study.Silent()) as study:
+        worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.id != "search-00002":
-            study.agenda.finish(job, world.outcome(study, job, worker))
+            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
     assert job is not None
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
         assert waiting.system_attrs["fixed_params"] == job.params
 
 
 def test_a_server_that_does_not_answer_is_one_message(root: Path) -> None:
-    where = world.space(root, ledger="postgresql://me@127.0.0.1:1/db")
+    where = scripted_study.space(root, ledger="postgresql://me@127.0.0.1:1/db")
     with pytest.raises(
         StorageError, match=r"postgresql://me@127\.0\.0\.1:1/db: the study's database refused"
     ) as e:
-        world.run(where)
+        scripted_study.run(where)
     assert e.value.exit_code == 74
-    assert world.records(root) == {}
+    assert scripted_study.records(root) == {}
 
 
 def test_a_missing_driver_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'pdsearch\[postgres\]'"):
-        world.run(world.space(root, ledger="postgresql://me@127.0.0.1:1/db"))
+        scripted_study.run(scripted_study.space(root, ledger="postgresql://me@127.0.0.1:1/db"))
 
 
 def test_tables_of_another_version_are_left_alone(root: Path) -> None:
-    world.run(space(root, trials=1))
+    scripted_study.run(space(root, trials=1))
     execute(root, "update alembic_version set version_num = 'v9.9.9.z'")
     with pytest.raises(StorageError, match="version"):
         opened(space(root, trials=1))

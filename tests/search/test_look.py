@@ -6,7 +6,7 @@ from pdsearch.errors import StorageError
 from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.storage import JournalHome
 from pdsearch.search.study import open_study
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 
 __all__ = ["root"]
@@ -14,10 +14,10 @@ __all__ = ["root"]
 
 def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path) -> None:
     journal = root / "study" / "journal.log"
-    with open_study(world.space(root), world.Silent()) as study:
-        worker = world.Worker(study)
+    with open_study(scripted_study.space(root), scripted_study.Silent()) as study:
+        worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.kind != "search":
-            study.agenda.finish(job, world.outcome(study, job, worker))
+            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
         with journal.open("ab") as file:
             file.write(b'{"op_code":')
         before = journal.read_bytes()

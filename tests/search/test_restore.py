@@ -12,14 +12,14 @@ from pdsearch.config import Space
 from pdsearch.search.optuna_backend.rebuild import differences
 from pdsearch.search.records import Records
 from pdsearch.search.study import open_study
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 
 __all__ = ["root"]
 
 
 def opened(where: Space) -> dict[str, Study]:
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         return {"search": study.agenda.search.study, "baseline": study.agenda.fair.study}
 
 
@@ -35,27 +35,27 @@ def told(studies: dict[str, Study]) -> list[Any]:
 
 @pytest.fixture
 def finished(root: Path) -> Space:
-    where = world.space(root, trials=7)
-    world.run(where)
+    where = scripted_study.space(root, trials=7)
+    scripted_study.run(where)
     return where
 
 
 @pytest.fixture
 def unstopped(root: Path) -> Space:
     """A study all of whose search trials are complete."""
-    where = world.space(root, stop="off")
-    world.run(where)
+    where = scripted_study.space(root, stop="off")
+    scripted_study.run(where)
     return where
 
 
 @pytest.fixture
 def cut_off(root: Path) -> Space:
     """A study whose driver vanished while its third search trial ran."""
-    where = world.space(root)
-    with open_study(where, world.Silent()) as study:
-        worker = world.Worker(study)
+    where = scripted_study.space(root)
+    with open_study(where, scripted_study.Silent()) as study:
+        worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.id != "search-00002":
-            study.agenda.finish(job, world.outcome(study, job, worker))
+            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
     return where
 
 
@@ -90,7 +90,7 @@ def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_of
     lines = content.splitlines(keepends=True)
     for kept in range(len(lines)):
         journal.write_bytes(b"".join(lines[:kept]))
-        with open_study(cut_off, world.Silent()) as study:
+        with open_study(cut_off, scripted_study.Silent()) as study:
             (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
             assert waiting.system_attrs["fixed_params"] == asked.params
             assert study.agenda.search.finished == 2
@@ -98,9 +98,9 @@ def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_of
 
 def test_a_study_cut_off_and_robbed_of_its_journal_ends_as_it_would_have(root: Path, cut_off: Space) -> None:
     straight = root / "straight"
-    world.run(world.space(straight))
+    scripted_study.run(scripted_study.space(straight))
     (root / "study" / "journal.log").unlink()
-    world.run(cut_off)
+    scripted_study.run(cut_off)
     keys = [{r.key for r in Records(r / "study" / "trials").finished.values()} for r in (root, straight)]
     assert keys[0] == keys[1]
 
@@ -143,7 +143,7 @@ def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
     gone, torn = [name for name, record in before.items() if record.state == "complete" and record.params][:2]
     (trials / f"{gone}.finished.json").unlink()
     (trials / f"{torn}.finished.json").write_bytes(b'{"format":1,"id":"sear')
-    worker = world.run(unstopped)
+    worker = scripted_study.run(unstopped)
     after = Records(trials).finished
     assert worker.epochs == 0
     assert sorted(str(r.values) for r in before.values()) == sorted(str(r.values) for r in after.values())
@@ -165,4 +165,4 @@ def test_differences_name_the_trial(root: Path, unstopped: Space) -> None:
 
 def test_the_copy_of_a_study_opens_elsewhere(root: Path, finished: Space) -> None:
     shutil.copytree(root / "study", root / "copy" / "study")
-    assert told(opened(world.space(root / "copy"))) == told(opened(finished))
+    assert told(opened(scripted_study.space(root / "copy"))) == told(opened(finished))

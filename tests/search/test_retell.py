@@ -7,10 +7,10 @@ from optuna.trial import TrialState
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED
 from pdsearch.trial_record import TrialRecord
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.trial_records import asked, finished, reports
 
-SPACE = world.space(Path("/nowhere"))
+SPACE = scripted_study.space(Path("/nowhere"))
 
 
 PARAMS = {"prune.method": "none", "distill.alpha": 0.5}

@@ -12,7 +12,7 @@ from pdsearch.search.maintenance import MOST_TRIES, deserves_another_try, retry_
 from pdsearch.search.maintenance import failed as still_failed
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 from tests.search.scripted_trials import play, play_one, searching, space
 
@@ -22,108 +22,108 @@ __all__ = ["root"]
 def run_failing(where: Any, kind: str, times: int) -> list[str]:
     """Run a study in which the first jobs of a kind fail; return their ids."""
     failed: list[str] = []
-    with open_study(where, world.Silent()) as study:
-        worker = world.Worker(study)
+    with open_study(where, scripted_study.Silent()) as study:
+        worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None:
             if job.kind == kind and len(failed) < times:
                 failed.append(job.id)
                 study.agenda.finish(job, Outcome("failed", "ValueError: a bug since mended"))
             else:
-                study.agenda.finish(job, world.outcome(study, job, worker))
+                study.agenda.finish(job, scripted_study.outcome(study, job, worker))
     return failed
 
 
 def keys(root: Path, *names: str) -> list[str]:
-    found = world.read(root)
+    found = scripted_study.read(root)
     return [found[f"{name}.finished.json"]["key"] for name in names]
 
 
 def test_a_failed_search_trial_is_asked_again_with_its_parameters(root: Path) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     failed = run_failing(where, "search", 2)
-    before = world.records(root)
+    before = scripted_study.records(root)
     assert retry_failed(root / "study") == failed
     assert retry_failed(root / "study") == [], "asked for twice"
-    world.run(where)
-    after = world.read(root)
-    assert before.items() <= world.records(root).items()
+    scripted_study.run(where)
+    after = scripted_study.read(root)
+    assert before.items() <= scripted_study.records(root).items()
     good = {record["key"] for record in after.values() if record["state"] != "failed"}
     assert set(keys(root, *failed)) <= good
     assert check_invariants(root / "study") == []
 
 
 def test_what_is_wanted_again_outlives_the_journal(root: Path) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     failed = run_failing(where, "search", 2)
     assert retry_failed(root / "study") == failed
     tried = set()
     for _ in range(2):
         (root / "study" / "journal.log").unlink()
-        world.run(where)
-        good = {record["key"] for record in world.read(root).values() if record["state"] != "failed"}
+        scripted_study.run(where)
+        good = {record["key"] for record in scripted_study.read(root).values() if record["state"] != "failed"}
         assert set(keys(root, *failed)) <= good
-        with open_study(where, world.Silent()) as study:
+        with open_study(where, scripted_study.Silent()) as study:
             assert study.agenda.search.failed == 0
             assert not study.agenda.search.owed
-        tried.add(len(world.records(root)))
+        tried.add(len(scripted_study.records(root)))
     assert len(tried) == 1, "tried again a second time"
     assert check_invariants(root / "study") == []
 
 
 def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted(root: Path) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     (failed,) = run_failing(where, "search", 1)
     retry_failed(root / "study")
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         while (job := study.agenda.next()) is not None and job.kind != "search":
-            study.agenda.finish(job, world.outcome(study, job, world.Worker(study)))
+            study.agenda.finish(job, scripted_study.outcome(study, job, scripted_study.Worker(study)))
         assert job is not None
         assert job.key == keys(root, failed)[0]
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         assert study.agenda.search.owed
         assert not study.agenda.idle()
-    world.run(where)
+    scripted_study.run(where)
     assert check_invariants(root / "study") == []
 
 
 def test_what_was_tried_again_is_no_failure_any_more(root: Path) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     run_failing(where, "search", 2)
     retry_failed(root / "study")
-    world.run(where)
-    with open_study(where, world.Silent()) as study:
+    scripted_study.run(where)
+    with open_study(where, scripted_study.Silent()) as study:
         assert study.agenda.search.failed == 0
     assert retry_failed(root / "study") == []
 
 
 @pytest.mark.parametrize("kind", ["baseline", "confirm"])
 def test_another_failed_job_runs_again_and_its_first_record_is_kept(root: Path, kind: str) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     (failed,) = run_failing(where, kind, 1)
     assert retry_failed(root / "study") == [failed]
-    world.run(where)
-    assert world.read(root)[f"{failed}.finished.json"]["state"] == "complete"
+    scripted_study.run(where)
+    assert scripted_study.read(root)[f"{failed}.finished.json"]["state"] == "complete"
     assert (root / "study" / "trials" / f"{failed}.failed-1.json").exists()
     assert check_invariants(root / "study") == []
 
 
 def test_a_study_without_failures_stays_as_it_is(root: Path) -> None:
-    world.run(world.space(root))
-    before = world.records(root)
+    scripted_study.run(scripted_study.space(root))
+    before = scripted_study.records(root)
     assert retry_failed(root / "study") == []
-    assert world.records(root) == before
+    assert scripted_study.records(root) == before
 
 
 def test_a_folder_that_is_no_study_and_one_that_is_being_run_are_refused(root: Path) -> None:
     with pytest.raises(ConfigError):
         retry_failed(root)
-    world.run(world.space(root, trials=1))
+    scripted_study.run(scripted_study.space(root, trials=1))
     lease = hold(root / "study" / "driver.lease", beat_s=0.05)
     with lease, pytest.raises(StudyHeldError):
         retry_failed(root / "study")
 
 
-class Hearing(world.Silent):
+class Hearing(scripted_study.Silent):
     """An observer that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -139,17 +139,17 @@ def run_again(where: Any, reason: str | None = None) -> tuple[list[str], list[st
     was = read_finished(Path(where.storage) / "study" / "trials", {}).found.values()
     known = {record.key for record in was if record.state == "failed"}
     with open_study(where, hearing) as study:
-        worker = world.Worker(study)
+        worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None:
             retried += [job.key] if job.key in known else []
             end = Outcome("failed", reason) if job.key in known and reason else None
-            study.agenda.finish(job, end or world.outcome(study, job, worker))
+            study.agenda.finish(job, end or scripted_study.outcome(study, job, worker))
     return [text for text in hearing.said if "retrying" in text], retried
 
 
 @pytest.mark.parametrize(("kind", "times"), [("search", 2), ("baseline", 1), ("confirm", 1)])
 def test_the_same_command_tries_once_more_what_failed_and_says_so(root: Path, kind: str, times: int) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     failed = keys(root, *run_failing(where, kind, times))
     said, retried = run_again(where)
     assert said == [f"retrying {times} failed trial{'s' * (times > 1)}"]
@@ -160,21 +160,21 @@ def test_the_same_command_tries_once_more_what_failed_and_says_so(root: Path, ki
 
 @pytest.mark.parametrize("kind", ["search", "confirm"])
 def test_what_fails_alike_again_stays_failed_until_a_person_asks(root: Path, kind: str) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     run_failing(where, kind, 1)
     alike = "ValueError: a bug since mended"
     assert len(run_again(where, f"{alike} (traceback in trials/other.log)")[1]) == 1
     assert run_again(where, alike) == ([], [])
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         assert stays_failed(study.agenda.records) == still_failed(study.agenda.records) != []
     assert len(retry_failed(root / "study")) == 1
     run_again(where)
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         assert still_failed(study.agenda.records) == []
 
 
 def test_what_machines_did_is_tried_again_by_every_run_within_bounds(root: Path) -> None:
-    where = world.space(root)
+    where = scripted_study.space(root)
     run_failing(where, "search", 1)
     tries = 1
     while run_again(where, lost_workers(4, "its node is gone"))[1]:
@@ -212,7 +212,7 @@ def finite(root: Path) -> Any:
 def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path) -> None:
     where = finite(tmp_path)
     assert run_failing(where, "search", 1)
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         assert "search" in {job.kind for job in play(study.agenda)}
         assert study.agenda.search.failed == 0
         assert study.agenda.search.exhausted
@@ -221,7 +221,7 @@ def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path
 
 def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp_path: Path) -> None:
     where = finite(tmp_path)
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         cut_off = set()
         while (job := study.agenda.next()) is not None:
             if job.kind == "search":
@@ -230,6 +230,6 @@ def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp
                 play_one(study.agenda, job)
         assert study.agenda.search.exhausted
         assert len(cut_off) == 2
-    with open_study(where, world.Silent()) as study:
+    with open_study(where, scripted_study.Silent()) as study:
         assert {job.key for job in play(study.agenda) if job.kind == "search"} == cut_off
         assert study.agenda.idle()

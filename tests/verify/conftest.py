@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 from tests.faults.conftest import root
 
 __all__ = ["root"]
@@ -12,7 +12,7 @@ __all__ = ["root"]
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
-    world.run(world.space(folder))
+    scripted_study.run(scripted_study.space(folder))
     return folder
 
 

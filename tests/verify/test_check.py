@@ -6,7 +6,7 @@ from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 
 
 def test_a_finished_study_is_as_it_must_be(study: Path) -> None:
@@ -19,12 +19,12 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
-    with open_study(world.space(root), world.Silent()) as study:
-        worker = world.Worker(study)
+    with open_study(scripted_study.space(root), scripted_study.Silent()) as study:
+        worker = scripted_study.Worker(study)
         for _ in range(3):
             job = study.agenda.next()
             assert job is not None
-            study.agenda.finish(job, world.outcome(study, job, worker))
+            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
         assert study.agenda.next() is not None
         assert check_invariants(study.folder) == []
     assert check_invariants(root / "study") == [], (

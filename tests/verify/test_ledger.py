@@ -4,7 +4,7 @@ import pytest
 
 from pdsearch.search.records import Records
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 
 
 def rules(study: Path) -> set[str]:
@@ -19,7 +19,7 @@ def test_a_journal_that_is_gone_or_cut_is_seen_and_mended_by_a_run(study: Path) 
     journal.write_bytes(content[: len(content) // 2])
     assert "ledger" in rules(study)
     assert all(item.mended for item in check_invariants(study))
-    world.run(world.space(study.parent))
+    scripted_study.run(scripted_study.space(study.parent))
     assert rules(study) == set()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pdsearch.artifacts import draft_name
 from pdsearch.verify import check_invariants
-from tests.faults import scripted_study as world
+from tests.faults import scripted_study
 
 
 def _leave(area: Path) -> None:
@@ -26,7 +26,7 @@ def draft(study: Path) -> Path:
 
 def test_what_an_ended_process_was_writing_is_seen_and_swept_by_a_run(study: Path, draft: Path) -> None:
     assert [item.where for item in check_invariants(study)] == [str(draft)]
-    world.run(world.space(study.parent))
+    scripted_study.run(scripted_study.space(study.parent))
     assert check_invariants(study) == []
     assert not draft.exists()
 
@@ -35,5 +35,5 @@ def test_what_a_living_process_writes_is_left_alone(study: Path) -> None:
     draft = study.parent / "artifacts" / ".tmp" / draft_name()
     draft.mkdir(parents=True)
     assert check_invariants(study) == []
-    world.run(world.space(study.parent))
+    scripted_study.run(scripted_study.space(study.parent))
     assert draft.exists()
