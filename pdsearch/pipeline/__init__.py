@@ -1,1 +1,1 @@
-"""stages."""
+"""The stages of a trial, their caching under keys, and the run of a job."""

@@ -1,4 +1,4 @@
-"""What a job used and trained, its earlier attempts included: on a GPU that was full, on a worker that was lost."""
+"""Account of the artifacts a job used and the epochs it trained, over all its attempts (GPU full, worker lost)."""
 
 import dataclasses
 import json
@@ -16,11 +16,11 @@ FILE = "account.json"
 
 
 class Account:
-    """The account of one job, whatever number of attempts it takes.
+    """The artifacts used and epochs trained by one job, over any number of attempts.
 
-    Each artifact is noted as it was first met: what one attempt made is not reused by the next one. Epochs count once:
-    those of an artifact that was not finished are trained, or told again from its checkpoint, by the next attempt. The
-    account lies beside the checkpoint of the job's own artifact: any worker finds it there, and the driver removes it.
+    Each artifact is recorded as at its first use: what one attempt built is no cache hit for the next one. Epochs count
+    once: those of an unfinished artifact are trained, or reported from its checkpoint, by the next attempt. The account
+    is stored beside the checkpoint of the job's own artifact, where any worker finds it; the driver removes it.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class Account:
         self._folder: Place | None = None
 
     def begin(self, job: str | None = None, folder: Place | None = None) -> None:
-        """Start a job's account, or go on with that of an attempt that was cut off.
+        """Start a job's account, or continue that of an interrupted attempt.
 
         Args:
-            job: Key of the artifact that the job is for; None makes no difference between its attempts.
-            folder: Of its progress; None keeps nothing.
+            job: Key of the artifact that the job builds; None starts anew every time.
+            folder: Folder of its progress; None stores nothing.
 
         Raises:
             StorageError: It cannot be read.
@@ -54,7 +54,7 @@ class Account:
         self._noted = Counter((use.stage, use.key) for use in self.uses)
 
     def end(self) -> None:
-        """Let whoever begins next be another job, of the same key too: this one has its outcome."""
+        """End the job: the next one to begin is a new job, even under the same key."""
         self._job = None
 
     def trained(self, stage: str) -> None:
@@ -63,13 +63,13 @@ class Account:
 
     @contextmanager
     def making(self, stage: str, key: str) -> Iterator[None]:
-        """Run a block that makes an artifact; its epochs stay counted once it was used."""
+        """Run a block that builds an artifact; its epochs are final once `used` is called for it."""
         before, settled = Counter(self.epochs), self._settled.copy()
         yield
         self._spent[stage, key] = (Counter(self.epochs) - before) - (self._settled - settled)
 
     def used(self, use: Use) -> None:
-        """Note an artifact that is there now.
+        """Record the use of an artifact that exists now.
 
         Raises:
             StorageError: The account cannot be written.
@@ -80,13 +80,15 @@ class Account:
             return
         self.uses.append(use)
         self._settled += self._spent.pop(name, Counter())
-        if not use.hit and self._folder is not None and use.key != self._job:  # The job ends with its own.
+        if (
+            not use.hit and self._folder is not None and use.key != self._job
+        ):  # With its own artifact the job ends.
             content = {"uses": [dataclasses.astuple(found) for found in self.uses], "epochs": self._settled}
             replace(self._folder / FILE, json.dumps(content).encode(), hasty=True)
 
 
 def _parsed(content: bytes | None) -> tuple[list[Use], Counter[str]]:
-    """Return what a file says; nothing where it is none of ours: only a count depends on it."""
+    """Parse an account file; an invalid one counts as empty, because only counts depend on it."""
     try:
         found: Any = json.loads(content or b"{}")
         epochs = Counter({str(stage): int(count) for stage, count in found.get("epochs", {}).items()})

@@ -1,4 +1,4 @@
-"""A stage's artifact: found if anyone ever made it, else made here and published."""
+"""Cache of stage results: an artifact is loaded if the store has it, else built and published."""
 
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -26,11 +26,11 @@ _TENSORS = "tensors.safetensors"
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage made: tensors, and what is known of them.
+    """The result of a stage: tensors and metadata.
 
     Args:
-        tensors: By name; or, where they are too many to hold, what writes them to a safetensors file.
-        meta: What the manifest says of them.
+        tensors: By name; or, where they do not fit in memory, a function that writes them to a safetensors file.
+        meta: Metadata for the manifest.
     """
 
     tensors: Mapping[str, Tensor] | Callable[[Path], None]
@@ -40,13 +40,13 @@ class Made:
 def obtain(
     site: Site, stage: str, key: str, make: Callable[[], Generator[E, None, Made]]
 ) -> Generator[E | Progress, None, Entry]:
-    """Return the artifact of a key, making it if nobody has; while another worker makes it, say so and wait.
+    """Return the artifact of a key, building it if the store lacks it; while another worker builds it, report and wait.
 
     Args:
         site: Where the stage runs.
         stage: Name of the stage.
         key: Key of the artifact.
-        make: Called when nobody has made it; its epochs are passed on.
+        make: Builds it; its events are passed on.
     """
     began = time.monotonic()
     with building(site.store, stage, key) as turn:
@@ -57,7 +57,7 @@ def obtain(
                 made = yield from make()
             meta: dict[str, Json] = {**made.meta, "seconds": round(time.monotonic() - began, 3)}
             turn.publish(lambda folder: _write(folder, made.tensors), meta)
-            remove_tree(site.progress / key)  # Its checkpoint is of no use any more.
+            remove_tree(site.progress / key)  # Its checkpoint is no longer needed.
         entry, hit = turn.entry, turn.hit
     assert entry is not None
     site.account.used(Use(stage, key, hit, _seconds(entry)))
@@ -65,7 +65,7 @@ def obtain(
 
 
 def drain(stage: Generator[Progress, None, T]) -> T:
-    """Run a stage to its end, its progress unseen: for small stages inside a training step."""
+    """Run a stage to its end and discard its progress: for small stages inside a training step."""
     while True:
         try:
             next(stage)
@@ -74,7 +74,7 @@ def drain(stage: Generator[Progress, None, T]) -> T:
 
 
 def tensors(entry: Entry) -> dict[str, Tensor]:
-    """Return an artifact's tensors, memory-mapped: the processes of a node share one copy."""
+    """Return an artifact's tensors, memory-mapped, so that the processes of a node share one copy."""
     return load_file(entry.path(_TENSORS))
 
 
@@ -86,11 +86,11 @@ def _write(folder: Path, made: Mapping[str, Tensor] | Callable[[Path], None]) ->
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    # A copy of its own memory in the default layout: the file's bytes depend on the values alone.
+    # A copy in the default memory layout, so that the file's bytes depend on the values alone.
     return tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
 
 
 def _seconds(entry: Entry) -> float:
-    """Return what making it took."""
+    """Return the seconds that building it took."""
     seconds = entry.meta.get("seconds", 0.0)
     return float(seconds) if isinstance(seconds, int | float) else 0.0

@@ -1,4 +1,4 @@
-"""A check that the user's own code is the code the study began with."""
+"""Check that user code is unchanged since the study was opened."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ __all__ = ["check_own_code"]
 
 
 def check_own_code(spec: TrialSpec) -> None:
-    """Refuse a trial whose models, method or loss are other code here than where the study was opened.
+    """Refuse a trial whose models, method or loss have other source code here than where the study was opened.
 
     Raises:
         ConfigError: A file differs, or cannot be imported here.

@@ -1,4 +1,4 @@
-"""What a worker keeps between trials: a store, a device, and a bounded memory of data and networks."""
+"""State that a worker keeps between trials: store, device, and a bounded cache of data and networks."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class Kept:
-    """What was loaded or computed lately, by name; the oldest goes when the total size passes the limit.
+    """LRU cache by name, bounded by total size.
 
     Args:
-        limit_bytes: Bytes in all; a single larger thing is still kept until the next one comes.
+        limit_bytes: Total size; a single larger item is still kept until the next one is added.
     """
 
     def __init__(self, limit_bytes: int = 2 * 2**30) -> None:
@@ -31,7 +31,7 @@ class Kept:
         self._items: OrderedDict[tuple[str, ...], tuple[object, int]] = OrderedDict()
 
     def get(self, name: tuple[str, ...], make: Callable[[], tuple[T, int]]) -> T:
-        """Return the thing of a name; `make` returns it with its size in bytes where it is not at hand."""
+        """Return the item of a name; if it is not cached, `make` returns it with its size in bytes."""
         if name not in self._items:
             self._items[name] = made = make()
             self._total += made[1]
@@ -44,19 +44,19 @@ class Kept:
 
 @dataclass
 class Site:
-    """A worker's place. Nothing in it affects a result; what does is in the specs.
+    """A worker's environment. Nothing in it affects a result; all that does is in the specs.
 
     Args:
-        store: Of artifacts, shared by all workers.
-        progress: Folder of checkpoints of what is running, by key; seen by every node.
+        store: Store of artifacts, shared by all workers.
+        progress: Folder of checkpoints of running trainings, by key; visible to every node.
         device: "cpu", "cuda", "cuda:1", ...
-        outputs_limit_bytes: Teacher outputs are stored up to this size, those of all studies in the store together;
-            beyond it the teacher runs live.
-        checkpoint_s: Seconds between two checkpoints, at least.
-        logs: Folder of the logs of trials that failed; None keeps none.
-        patience_s: Seconds without a sign of life after which a trial counts as hung; None waits for ever.
-        graphs: Whether a GPU's steps may be captured, which takes memory.
-        parts: In how many parts a batch is computed, where the GPU's memory is too small for it.
+        outputs_limit_bytes: Limit of stored teacher outputs, over all studies in the store; beyond it the teacher runs
+            live.
+        checkpoint_s: Minimal seconds between two checkpoints.
+        logs: Folder of the logs of failed trials; None keeps none.
+        patience_s: Seconds without an event after which a trial counts as hung; None means no limit.
+        graphs: Whether training steps on a GPU may be captured as CUDA graphs, which takes memory.
+        parts: Number of parts a batch is split into, where the GPU's memory is too small for a whole one.
         account: What the current trial used and trained.
     """
 
@@ -75,7 +75,7 @@ class Site:
 
     @property
     def shelf(self) -> Shelf:
-        """Where teacher outputs are stored, as far as there is room."""
+        """The limit on stored teacher outputs."""
         if self._shelf is None:
             self._shelf = Shelf(self.store, self.outputs_limit_bytes)
         return self._shelf
@@ -91,10 +91,10 @@ class Site:
         return self.account.epochs
 
     def begin(self, job: str | None = None) -> None:
-        """Start a trial: forget what the last one used, keep what it loaded.
+        """Start a trial: reset the account of the last one, keep what it loaded.
 
         Args:
-            job: Its key, under which an attempt of it that was cut off is found again.
+            job: Its key, by which an interrupted attempt is continued.
         """
         self.account.begin(job, self.progress / job if job else None)
 
@@ -107,7 +107,7 @@ class Site:
         return self.logs / f"{name}.log" if self.logs else None
 
     def release(self) -> None:
-        """Give back the memory of what was kept."""
+        """Free the memory of all cached items."""
         self.kept = Kept()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""The images, decoded and split once: an artifact that every worker maps into memory."""
+"""The data stage: images decoded and split once, as an artifact that every worker memory-maps."""
 
 from collections.abc import Callable, Generator
 
@@ -23,7 +23,7 @@ def dataset(spec: DataSpec, site: Site, tell: Tell | None = None) -> Generator[P
     Args:
         spec: Which images.
         site: Where the stage runs.
-        tell: Told now and then how far the decoding is, where nobody has done it.
+        tell: Called with the progress of decoding, if the images have to be decoded.
 
     Raises:
         DataError: The set is missing or broken, or an image cannot be decoded.
@@ -32,7 +32,7 @@ def dataset(spec: DataSpec, site: Site, tell: Tell | None = None) -> Generator[P
     entry = yield from obtain(site, "data", key, lambda: _decode(spec, tell or _silently))
 
     def load() -> tuple[Dataset, int]:
-        # Mapped from the file, not held: however large, it takes no memory that others need.
+        # Size 0, because memory-mapped files take no memory that others need.
         return from_tensors(tensors(entry), entry.meta), 0
 
     return site.kept.get(("data", key), load)
@@ -52,7 +52,7 @@ def views(data: Dataset, *, augment: str, stream: int, site: Site) -> Views:
 
 
 def _silently(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def _decode(spec: DataSpec, tell: Tell) -> Generator[Progress, None, Made]:

@@ -1,4 +1,4 @@
-"""The student's training: every epoch is one report, the trained student an artifact."""
+"""The distillation stage: trains the student, yields one report per epoch, and stores the student as an artifact."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -37,17 +37,17 @@ __all__ = [
 ]
 
 Answers = Callable[[Tensor, Tensor, int], Outputs]
-"""answers(images, index, epoch) -> what the teacher says of a batch."""
+"""answers(images, index, epoch) -> the teacher's outputs for a batch."""
 
 
 class Pupil(nn.Module):
-    """The student and, where the loss has one, the adapter that is trained with it.
+    """The student and, if the loss has one, the adapter trained with it.
 
-    Both are checkpointed together; only the student is measured, handed on and exported.
+    Both are checkpointed together; only the student is evaluated, stored and exported.
 
     Args:
         student: The student.
-        adapter: What stands between the networks and the loss; None for most losses.
+        adapter: Module between the networks and the loss; None for most losses.
     """
 
     def __init__(self, student: nn.Module, adapter: nn.Module | None) -> None:
@@ -61,7 +61,7 @@ class Pupil(nn.Module):
 
 
 def pupil(spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: nn.Module, site: Site) -> Pupil:
-    """Return the student ready to be taught by the trial's loss."""
+    """Return the student with the adapter that the trial's loss needs."""
     entry, params = _loss(spec)
     if entry.features:
         for network in [student] if teacher is None else [student, teacher.model]:
@@ -77,7 +77,7 @@ def pupil(spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: nn.M
 
 
 def lesson(spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: Site) -> Objective:
-    """Return the trial's objective for a pupil."""
+    """Return the trial's training objective, to be called with a `Pupil`."""
     entry, params = _loss(spec)
     answers = _answers(spec, data, teacher, seen, site)
     smoothing = spec.distill.recipe.label_smoothing
@@ -101,7 +101,7 @@ def _loss(spec: TrialSpec) -> tuple[DistillationLoss, Any]:
 def _answers(
     spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: Site
 ) -> Answers | None:
-    """Return how the teacher answers: from stored logits, or live where the loss wants features."""
+    """Return the function that gives the teacher's outputs: stored logits, or live where the loss needs features."""
     entry, _ = _loss(spec)
     if teacher is None or not entry.needs_teacher:
         return None
@@ -118,7 +118,7 @@ def _live(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Output
 
 
 def _smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Return targets with a share spread over all classes; as they are where none is."""
+    """Return targets with label smoothing applied; unchanged if the smoothing is 0."""
     if smoothing == 0:
         return targets
     hard = one_hot(targets, classes) if targets.dim() == 1 else targets
@@ -136,7 +136,7 @@ class Taught:
 def distill(
     spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: Site
 ) -> Generator[Progress | Report, None, Taught]:
-    """Train the student, or find it trained; either way yield every epoch's report.
+    """Train the student, or load it if the store has it; either way yield every epoch's report.
 
     The student's module holds the trained weights at the end.
     """

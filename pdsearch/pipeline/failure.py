@@ -1,4 +1,4 @@
-"""Why a trial failed: a line for its record, the rest in a log beside the records."""
+"""Reasons of failed trials: one line for the record, the traceback in a log beside the records."""
 
 import errno
 import re
@@ -36,24 +36,24 @@ _INFRASTRUCTURE = re.compile(
     r"it lost \d+ workers|its worker was lost|hung: |out of memory|out of GPU memory"
     r"|(Connection\w*|Timeout|BrokenPipe)Error: "
     rf"|\w+: \[Errno ({'|'.join(map(str, _OF_MACHINES))})\]"
-    # In torch's words, which stand after the name of the error.
+    # Torch's messages, which follow the name of the error.
     r"|\w+: .*(allocate memory|No space left on device|CUBLAS_STATUS_ALLOC_FAILED"
     r"|CUDA error: (out of memory|uncorrectable ECC|all CUDA-capable devices are busy))",
     re.DOTALL,
 )
-"""How reasons begin that speak of machines, in this version and in earlier ones."""
+"""Beginnings of reasons that blame the machine, in this version and in earlier ones."""
 
 _WHERE = re.compile(r" \((traceback|stacks) in [^)]*\)$")
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def is_infrastructure(reason: str) -> bool:
-    """Say whether a trial failed by its machines: lost workers, a hang, memory or a disk that is full, a network."""
+    """Return whether a trial failed because of its machine: lost workers, a hang, full memory or disk, the network."""
     return _INFRASTRUCTURE.match(reason) is not None
 
 
 def is_same_error(one: str, other: str) -> bool:
-    """Say whether two reasons are the same but for numbers and the name of the log."""
+    """Return whether two reasons are equal up to numbers and the name of the log."""
     return _kind(one) == _kind(other)
 
 
@@ -62,23 +62,23 @@ def _kind(reason: str) -> str:
 
 
 def lost_workers(number: int, why: str) -> str:
-    """Return the reason of a trial that lost so many workers in a row."""
+    """Return the reason for a trial that lost this number of workers in a row."""
     return f"it lost {number} workers in a row, without a step ahead: {why}"
 
 
 def is_out_of_gpu_memory(error: BaseException) -> bool:
-    """Say whether an error means that a GPU's memory is full."""
-    import torch  # Whoever gets here has loaded it.
+    """Return whether an error means that a GPU's memory is full."""
+    import torch  # Already imported by any caller.
 
     return isinstance(error, torch.OutOfMemoryError)
 
 
 def reason(error: BaseException, log: Place | None) -> str:
-    """Return why a trial failed, and write the traceback to its log.
+    """Return the reason of a failure, and write the traceback to the trial's log.
 
     Args:
-        error: What was raised.
-        log: The trial's log file; None keeps no traceback.
+        error: The error raised.
+        log: The trial's log file; None discards the traceback.
     """
     if log is not None:
         write_log(log, "".join(traceback.format_exception(error)))
@@ -87,7 +87,7 @@ def reason(error: BaseException, log: Place | None) -> str:
 
 
 def write_log(log: Place, text: str) -> None:
-    """Write a trial's log, whatever stood there.
+    """Write a trial's log, replacing an earlier one.
 
     Raises:
         StorageError: It cannot be written.

@@ -1,4 +1,4 @@
-"""A network on a few made-up images: what it answers in use, and the first step of its training."""
+"""Checks of a network with a few synthetic images: its outputs, and the first step of its training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,35 +20,35 @@ IMAGES = 2
 
 
 def images(data: Dataset, count: int = IMAGES) -> Tensor:
-    """Return normalised images that show nothing, (count, C, H, W)."""
+    """Return synthetic normalised images, (count, C, H, W)."""
     size = (count, data.channels, data.image_size, data.image_size)
     return torch.randn(size, generator=Generator().manual_seed(0))
 
 
 def labels(data: Dataset, count: int = IMAGES) -> Tensor:
-    """Return a label of each, int64 (count,)."""
+    """Return labels for them, int64 (count,)."""
     return torch.arange(count) % data.num_classes
 
 
 def smallest(recipe: Recipe, data: Dataset) -> int:
-    """Return how many images to try a recipe with: one if its epochs have batches of one, else two."""
+    """Return the number of images to try a recipe with: one if its epochs contain batches of one, else two."""
     sizes = {len(batch) for batch in batches(torch.arange(len(data.train)), recipe.batch_size)}
     return min(IMAGES, *sizes)
 
 
 def check_answers(network: nn.Module, data: Dataset, *, name: str, where: str) -> None:
-    """Refuse a network whose weights are not finite, or that does not answer images with logits: one for each class.
+    """Refuse a network with non-finite weights, or whose output is not one logit per class.
 
-    It is shown two images, and one; the logits must be floating and finite.
+    It is run on two images and on one; the logits must be of a floating type and finite.
 
     Args:
-        network: In use, on the CPU.
-        data: The images it is for.
-        name: What a person calls it.
-        where: What it is blamed on.
+        network: In evaluation mode, on the CPU.
+        data: The data set it is for.
+        name: Its name in messages.
+        where: The field to blame in messages.
 
     Raises:
-        ConfigError: It does not, or it fails.
+        ConfigError: A check fails, or the network raises.
     """
     broken = not_finite(dict(network.named_parameters()))
     if broken:
@@ -67,15 +67,15 @@ def check_answers(network: nn.Module, data: Dataset, *, name: str, where: str) -
 def check_step(
     network: nn.Module, recipe: Recipe, data: Dataset, *, name: str, where: str, field: str
 ) -> None:
-    """Refuse a network that a recipe cannot train: nothing of it is trained, or its smallest batch fails.
+    """Refuse a network that a recipe cannot train: it has nothing to train, or its smallest batch fails.
 
     Args:
-        network: On the CPU; left as it is.
+        network: On the CPU; not modified.
         recipe: How it will be trained.
-        data: The images it is for.
-        name: What a person calls it.
-        where: What it is blamed on.
-        field: The recipe's name in the space, "train.teacher" say.
+        data: The data set it is for.
+        name: Its name in messages.
+        where: The field to blame in messages.
+        field: The recipe's name in the space, e.g. "train.teacher".
 
     Raises:
         ConfigError: It cannot be trained.
@@ -101,7 +101,7 @@ def check_step(
 
 @contextmanager
 def training(network: nn.Module) -> Iterator[None]:
-    """Run a block with a network in training mode; everything of it, and torch's generator, is put back."""
+    """Run a block with a network in training mode; its state and torch's random state are restored afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     held = [(tensor, tensor.detach().clone()) for tensor in state_of(network).values()]
     try:
@@ -121,17 +121,17 @@ def training(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def told(name: str, where: str, *, on: str = "two images", hint: str | None = None) -> Iterator[None]:
-    """Turn whatever a network or a loss raises into one message that names it."""
+    """Convert any error of a network or a loss to one message that names it."""
     try:
         yield
     except PdsearchError as error:
         place = error.where or where
-        if place.startswith("options."):  # A network knows its options, and not whose they are.
+        if place.startswith("options."):  # A network does not know whose options they are.
             place = f"{where.partition('.')[0]}.{place}"
         raise ConfigError(error.what, where=place, hint=error.hint) from error
     except (
         Exception
-    ) as error:  # Code of the user's own may raise anything, and torch does for images too small.
+    ) as error:  # User code may raise anything, and torch does so for images that are too small.
         reason = str(error).strip().splitlines()
         what = f"{name} fails on {on}: {type(error).__name__}: {reason[0] if reason else 'no reason given'}"
         hint = hint or "nothing was trained; mend it, or choose another"

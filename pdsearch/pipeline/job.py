@@ -1,4 +1,4 @@
-"""A job run patiently: begun again from its checkpoints where the storage did not answer."""
+"""Run of a job that is retried from its checkpoints when the storage fails."""
 
 import time
 from collections.abc import Callable, Generator
@@ -20,19 +20,19 @@ def patiently(
     pauses: tuple[float, ...] = PAUSES_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event, None, None]:
-    """Run a job; when the storage refuses, wait and run it again. Events of a second run repeat those of the first.
+    """Run a job; on a storage error, wait and run it again. A second run repeats the events of the first.
 
     Args:
-        job: What to run.
-        site: Where.
-        pauses: Seconds to wait, time by time; after the last one the refusal is raised.
-        sleep: Waits.
+        job: The job to run.
+        site: Where to run it.
+        pauses: Seconds to wait before each retry; after the last retry the error is raised.
+        sleep: Function that waits.
 
     Raises:
-        StorageFullError: At once: waiting makes no room.
-        StorageAwayError: At once: an object storage has been waited for already, call by call.
-        StorageDeniedError: At once: waiting gives no right.
-        StorageError: The storage refused every time.
+        StorageFullError: At once, since waiting frees no space.
+        StorageAwayError: At once, since every call to an object storage has been retried already.
+        StorageDeniedError: At once, since waiting grants no permission.
+        StorageError: The storage failed every time.
     """
     for pause in (*pauses, None):
         try:

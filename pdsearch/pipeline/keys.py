@@ -1,7 +1,7 @@
-"""Keys of each stage's result: pure functions of the specification; nothing is loaded or computed.
+"""Cache keys of each stage's result: pure functions of the specification; no results are loaded or computed.
 
-Keys chain: a student's holds its teacher's, a round's holds the round before, all hold the data's. So whatever two
-trials have in common, from whichever study, they share.
+Keys are chained: a student's includes its teacher's, a pruning round's that of the round before, and all include the
+data's. So trials, of any study, share all the results they have in common.
 """
 
 from dataclasses import replace
@@ -34,11 +34,11 @@ STAGE_VERSIONS = {
     "outputs": 2,
     "student": 2,
 }
-"""Raised by hand when a stage's results change; every change is a line in the changelog."""
+"""Version of each stage, raised by hand when its results change; every change is listed in the changelog."""
 
 
 def data_key(data: DataSpec) -> str:
-    """Return the key of the decoded, split images; augmentation is no part of them."""
+    """Return the key of the decoded, split images; it does not depend on augmentation."""
     fields = keyed(replace(data, options=keyed_options(data.options)))
     assert isinstance(fields, dict)
     fields.pop("augment")
@@ -59,7 +59,7 @@ def early_key(spec: TrialSpec, epoch: int) -> str:
 def round_keys(spec: TrialSpec) -> tuple[str, ...]:
     """Return the keys of the pruning rounds, first to last; none for a dense teacher.
 
-    A round's key holds the sparsity it reaches and not the schedule's name: chains that agree up to a round share it.
+    A round's key includes the sparsity it reaches, not the schedule: schedules that agree up to a round share its key.
     """
     prune = spec.prune
     if prune is None:
@@ -77,13 +77,13 @@ def round_keys(spec: TrialSpec) -> tuple[str, ...]:
 
 
 def teacher_key(spec: TrialSpec) -> str:
-    """Return the key of the teacher that teaches: the last round's, or the dense one's."""
+    """Return the key of the trial's teacher: that of the last pruning round, or of the dense teacher."""
     rounds = round_keys(spec)
     return rounds[-1] if rounds else dense_key(spec)
 
 
 def teacher_config(spec: TrialSpec) -> str:
-    """Return what stays the same when the teacher is trained again with another seed."""
+    """Return the key of a teacher's configuration: its key without the seed."""
     return teacher_key(replace(spec, teacher=replace(spec.teacher, seed=0)))
 
 
@@ -114,12 +114,12 @@ def config_key(spec: TrialSpec) -> str:
 
 
 def needs_teacher(spec: TrialSpec) -> bool:
-    """Say whether a trial uses a teacher at all: to teach, or to shape the student."""
+    """Return whether a trial uses a teacher at all: to distill from, or to shape the student."""
     return losses.get(spec.distill.loss).needs_teacher or spec.student.model == "from_teacher"
 
 
 def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:
-    """Return the key of what the first round starts from: the dense teacher, or its untrained weights."""
+    """Return the key of the first round's input: the dense teacher, or its untrained weights."""
     if not isinstance(prune.after_round, AtInit):
         return dense_key(spec)
     fields: Json = {

@@ -1,4 +1,4 @@
-"""The share of the store that teachers' logits may take, over all trials and studies."""
+"""Size limit of the stored teacher logits, over all trials and studies of a store."""
 
 import time
 
@@ -7,15 +7,15 @@ from pdsearch.artifacts import ArtifactStore
 __all__ = ["Shelf"]
 
 RECOUNT_S = 60.0
-"""Between two counts a worker knows of its own additions only, so that the limit may be passed by a minute's work."""
+"""Between two counts a worker sees only its own additions, so that the limit may be exceeded by a minute's work."""
 
 
 class Shelf:
-    """The outputs in a store, as one worker sees them.
+    """The total size of the outputs in a store, as one worker knows it, and its limit.
 
     Args:
-        store: Shared with other workers.
-        limit_bytes: Of all outputs together.
+        store: The store, shared with other workers.
+        limit_bytes: Limit for all outputs together.
     """
 
     def __init__(self, store: ArtifactStore, limit_bytes: int) -> None:
@@ -23,7 +23,7 @@ class Shelf:
         self._used, self._counted = 0, -RECOUNT_S
 
     def take(self, size: int) -> bool:
-        """Set bytes aside for one more entry; False where the limit would be passed."""
+        """Reserve bytes for one more entry; False if the limit would be exceeded."""
         moment = time.monotonic()
         if moment - self._counted >= RECOUNT_S:
             self._used, self._counted = self._store.used("outputs"), moment

@@ -1,4 +1,4 @@
-"""Networks of a stage: built from a name, weights from an artifact, logits and features asked of them."""
+"""Networks of a stage: built by name, loaded from artifacts, run for logits and features, evaluated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ _LOOK = 100
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained teacher. Whoever changes its weights takes a copy.
+    """A trained teacher. It is shared: copy it before changing its weights.
 
     Args:
-        key: Of its artifact.
+        key: Key of its artifact.
         model: The module, in evaluation mode, on the site's device.
-        mask: Of a pruned network, over all that the dense one has; None for a dense one. Where whole channels went,
+        mask: Pruning mask, in the shapes of the dense network; None for a dense one. If whole channels were removed,
             the module is smaller than the mask.
-        meta: What its stage said of it: val_accuracy (None without validation images), epochs, seconds.
+        meta: Metadata of its stage: val_accuracy (None without validation images), epochs, seconds.
     """
 
     key: str
@@ -67,12 +67,12 @@ def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:
 
 
 def an_image(data: Dataset) -> Tensor:
-    """Return an image of a data set's shape, (1, C, H, W), that says nothing: networks are traced with it."""
+    """Return a dummy image of a data set's shape, (1, C, H, W), to trace networks with."""
     return torch.zeros(1, data.channels, data.image_size, data.image_size)
 
 
 def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Teacher:
-    """Return the teacher that lies in an artifact, from the site's memory if it is at hand."""
+    """Return the teacher stored in an artifact, from the site's cache if it is there."""
 
     def make() -> tuple[Teacher, int]:
         name = spec.teacher.model
@@ -88,7 +88,7 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Teacher
 
 
 def answering(teacher: Teacher, site: Site, precision: str) -> nn.Module:
-    """Return a teacher as it teaches: folded, so that every answer of it comes from the same computation."""
+    """Return a teacher for inference: folded, so that all its outputs come from the same computation."""
 
     def make() -> tuple[nn.Module, int]:
         model = site.engine(precision).place(folded(teacher.model))
@@ -98,14 +98,14 @@ def answering(teacher: Teacher, site: Site, precision: str) -> nn.Module:
 
 
 def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data: Dataset) -> Mask:
-    """Take out of an untrained network the channels that an artifact lacks; return the mask that this is."""
+    """Remove from an untrained network the channels that an artifact lacks; return the corresponding mask."""
     channels = {name: tuple(left) for name, left in kept.items() if isinstance(left, list)}
     exclude = spec.prune.exclude if spec.prune else ()
     return rebuild(model, an_image(data), kept=channels, exclude=exclude)  # type: ignore[arg-type]  # JSON's ints
 
 
 def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
-    """Return a network's weights, and its mask, as the tensors of one artifact."""
+    """Return a network's weights and its mask as the tensors of one artifact."""
     masks = {} if mask is None else {f"{_MASK}{name}": tensor for name, tensor in mask.items()}
     return {**model.state_dict(), **masks}
 
@@ -114,7 +114,7 @@ def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> M
     """Load an artifact's weights into a network and return its mask, if it has one.
 
     Raises:
-        TrialError: One of them is not finite: a training that diverged was once stored.
+        TrialError: A weight is not finite: an earlier version stored a training that diverged.
     """
     masks = {name.removeprefix(_MASK): tensor for name, tensor in named.items() if name.startswith(_MASK)}
     constants = was_not_finite(model)
@@ -133,7 +133,7 @@ def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: s
     split: Split = getattr(data, part)
 
     def make() -> tuple[tuple[Split, Views], int]:
-        # Kept with its split: another set must not get an address that still names these views.
+        # The split is cached too, so that its id cannot be reused by another one while these views exist.
         return (split, plain_views(data, split, site)), split.images.nbytes
 
     _, seen = site.kept.get(("seen", part, str(id(split))), make)
@@ -142,10 +142,10 @@ def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: s
 
 
 def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> float | None:
-    """Return a network's accuracy on the validation images, in [0, 1]; None where none were cut off.
+    """Return a network's accuracy on the validation images, in [0, 1]; None where there are none.
 
     Raises:
-        TrialError: It answers with what is not finite; where none were cut off, some training images are shown to it.
+        TrialError: Its outputs are not finite; without validation images, this is checked on some training images.
     """
     if len(data.val):
         return measure(model, data, "val", site, precision)
@@ -155,20 +155,20 @@ def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> fl
 
 
 def plain_views(data: Dataset, split: Split, site: Site) -> Views:
-    """Return the images of a split as they are measured: not augmented."""
+    """Return the images of a split for evaluation, without augmentation."""
     return Views(split, mean=data.mean, std=data.std, augment="none", stream=0, device=site.device)
 
 
 def outputs(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
-    """Run a network; in float32 what leaves it, since softmax and divergence lose too much in 16 bits.
+    """Run a network; outputs are float32, since softmax and divergence lose too much precision in 16 bits.
 
     Args:
-        model: With features, one that shows them (`check_shows_features`).
+        model: The network; if features are requested, one that provides them (`check_shows_features`).
         images: Normalised, (B, C, H, W), on the network's device.
-        features: Names or patterns of the features that are wanted; none asks for logits alone.
+        features: Names or patterns of the requested features; if empty, only logits are returned.
 
     Raises:
-        ConfigError: The network has no feature of that name.
+        ConfigError: The network has no feature of a requested name.
     """
     if not features:
         return Outputs(model(images).float())

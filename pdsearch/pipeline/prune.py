@@ -1,4 +1,4 @@
-"""The pruned teacher: round by round, each round an artifact, so that chains share what they have in common."""
+"""The pruning stage: round by round, each round an artifact, so that trials share the rounds they have in common."""
 
 import copy
 from collections.abc import Generator
@@ -46,14 +46,14 @@ __all__ = [
 
 
 def cut(model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, within: Mask | None = None) -> None:
-    """Prune a network in place as a mask of the whole network says.
+    """Prune a network in place by a mask of the dense network.
 
     Args:
-        model: The network; if channels go, those that `within` lacks are gone.
-        mask: What stays.
-        spec: The trial, which prunes.
-        data: The images it is for.
-        within: The mask of the rounds before.
+        model: The network; with structured pruning, the channels that `within` lacks are already removed.
+        mask: The weights to keep.
+        spec: The trial, which has pruning.
+        data: The data set it is for.
+        within: The mask of the previous rounds.
     """
     if not _structured(spec):
         mask.apply(model)
@@ -64,7 +64,7 @@ def cut(model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, within: Ma
 
 
 def cut_out(mask: Mask, spec: TrialSpec, data: Dataset) -> tuple[dict[str, Json], Mask | None]:
-    """Return what an artifact says of a mask, and the mask of the zeros in its network: none if channels went."""
+    """Return a mask's metadata for the artifact, and the mask to store: None if whole channels were removed."""
     counts: dict[str, Json] = {
         "sparsity": mask.sparsity,
         "remaining": mask.remaining,
@@ -92,7 +92,7 @@ _BATCHES, _BATCH_SIZE = 4, 128
 def scoring_batches(spec: TrialSpec, data: Dataset, site: Site) -> Batches:
     """Return four batches of 128 training images (fewer where there are fewer), not augmented.
 
-    Each holds as many of every class as it can, as SNIP's and GraSP's authors draw them.
+    Each is as balanced over the classes as possible, like those of SNIP's and GraSP's authors.
     """
     seen = views(data, augment="none", stream=0, site=site)
     random = RandomGenerator().manual_seed(derive_seed(spec.teacher.seed, "batches"))
@@ -101,15 +101,15 @@ def scoring_batches(spec: TrialSpec, data: Dataset, site: Site) -> Batches:
 
 
 def smallest_batch(data: Dataset) -> int:
-    """Return how many images the smallest scoring batch has: one where one image is left over."""
+    """Return the number of images in the smallest scoring batch; it can be one, as a remainder."""
     images = min(len(data.train), _BATCHES * _BATCH_SIZE)
     return images % _BATCH_SIZE or _BATCH_SIZE
 
 
 def balanced(labels: Tensor, random: RandomGenerator) -> Tensor:
-    """Return all images' numbers in a random order in which the classes take turns, int64 (N,).
+    """Return the indices of all images in a random order that alternates between classes, int64 (N,).
 
-    Any run of it has as many of every class, one more or less, for as long as all classes last.
+    Until the smallest class is used up, every contiguous part of it has equally many images of every class, up to one.
 
     Args:
         labels: int64 (N,), on the CPU.
@@ -124,12 +124,12 @@ def balanced(labels: Tensor, random: RandomGenerator) -> Tensor:
 
 
 _COSINE_TAIL = (
-    0.01  # A cosine ends at zero, where nothing is learned: fine-tuning takes a hundredth of its start.
+    0.01  # A cosine ends at zero, where nothing is learned: fine-tuning uses a hundredth of its initial rate.
 )
 
 
 def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:
-    """Return the teacher of a trial, dense or pruned, computing only the rounds that nobody has."""
+    """Return the teacher of a trial, dense or pruned, computing only the rounds that the store lacks."""
     if spec.prune is None:
         return (yield from dense_teacher(spec, data, site))
     keys, kept = round_keys(spec), kept_rounds(spec.prune)
@@ -144,9 +144,9 @@ def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, N
 
 
 def kept_rounds(asked: PruneSpec) -> list[int]:
-    """Return the rounds whose networks are artifacts: those that train, and the last.
+    """Return the rounds whose networks are stored: those that train, and the last.
 
-    Pruning again costs less than storing what lies between.
+    Repeating the pruning between them costs less than storing the networks.
     """
     number = len(targets(asked))
     if isinstance(asked.after_round, AtInit | NoRecovery):
@@ -157,7 +157,7 @@ def kept_rounds(asked: PruneSpec) -> list[int]:
 def _start(
     spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
 ) -> Generator[Progress, None, Teacher]:
-    """Return what the first round starts from: the dense teacher, or its untrained weights."""
+    """Return the first round's input: the dense teacher, or its untrained weights."""
     if isinstance(asked.after_round, AtInit):
         return Teacher("", _untrained(spec, data), None, {})
     return (yield from dense_teacher(spec, data, site))
@@ -172,7 +172,7 @@ def _rounds(
     last: int,
     before: Teacher | None,
 ) -> Generator[Progress, None, Teacher]:
-    """Return the network after round `last`: pruned from `first` on, then trained."""
+    """Return the network after round `last`: pruned in rounds `first` to `last`, then trained."""
     key = round_keys(spec)[last - 1]
 
     def make() -> Generator[Progress, None, Made]:
@@ -203,7 +203,7 @@ def _recovered(
     number: int,
     key: str,
 ) -> Generator[Progress, None, dict[str, Json]]:
-    """Train a pruned network as its round asks, and return what is known of it."""
+    """Train a pruned network by its round's recipe, if any, and return its metadata."""
     recipe = recipe_after(spec, asked, number)
     if recipe is None:
         return {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0}
@@ -243,7 +243,7 @@ def _pruned(
 def _origin(
     spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
 ) -> Generator[Progress, None, nn.Module | None]:
-    """Return the whole network whose weights come back after pruning; None where they are kept."""
+    """Return the dense network whose weights are restored after pruning; None without rewinding."""
     match asked.after_round:
         case Rewind(epoch=0):
             return _untrained(spec, data)
@@ -253,14 +253,14 @@ def _origin(
 
 
 def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset) -> None:
-    """Give a pruned network the weights of its origin, as far as they are left."""
+    """Restore the remaining weights of a pruned network to those of its origin."""
     earlier = copy.deepcopy(origin)
     cut(earlier, mask, spec, data)
     model.load_state_dict(earlier.state_dict())
 
 
 def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | None:
-    """Return how a round trains after pruning; None if it does not."""
+    """Return the recipe that trains a round's network after pruning; None if it is not trained."""
     match asked.after_round:
         case AtInit():
             return spec.teacher.recipe if number == len(targets(asked)) else None

@@ -1,6 +1,7 @@
-"""A trial in small: its networks, pruning and loss tried once with a few images.
+"""Dry run of a trial: its networks, pruning and loss are tried once with a few images.
 
-A teacher takes hours; what cannot prune it or compare it with its student should be refused before, not after.
+Training a teacher takes hours; a method that cannot prune it or a loss that cannot compare it with the student should
+be refused before.
 """
 
 from typing import Any
@@ -38,7 +39,7 @@ __all__ = ["Untrained", "rehearse_lesson", "rehearse_pruning"]
 
 
 class Untrained:
-    """Untrained networks for one data set, to look at and not to train or change: each is built once.
+    """Read-only cache of untrained networks for one data set: each is built once.
 
     Args:
         data: The data set.
@@ -50,7 +51,7 @@ class Untrained:
         self._checked: set[tuple[int, int]] = set()
 
     def student(self, shape: StudentSpec) -> nn.Module:
-        """Return a student in use, its weights drawn from a seed that means nothing.
+        """Return a student in evaluation mode, with weights drawn from an arbitrary seed.
 
         Raises:
             ConfigError: It cannot be built.
@@ -58,7 +59,7 @@ class Untrained:
         return self._get("student.model", shape.model, shape.options)
 
     def teacher(self, spec: TeacherSpec) -> nn.Module:
-        """Return a teacher in use, its weights drawn from a seed that means nothing.
+        """Return a teacher in evaluation mode, with weights drawn from an arbitrary seed.
 
         Raises:
             ConfigError: It cannot be built.
@@ -66,16 +67,16 @@ class Untrained:
         return self._get("teacher.model", spec.model, without_weights(spec.model, spec.options))
 
     def check(self, network: nn.Module, recipe: Recipe | None, name: str, section: str) -> None:
-        """Try one of these networks, once for each size of batch that makes a difference.
+        """Check one of these networks, once for each batch size that makes a difference.
 
         Args:
-            network: What `student` or `teacher` returned.
-            recipe: How it will be trained; None where it will not be.
-            name: What a person calls it.
-            section: Of the space: "student" or "teacher".
+            network: A network returned by `student` or `teacher`.
+            recipe: How it will be trained; None if it will not be.
+            name: Its name in messages.
+            section: Section of the space: "student" or "teacher".
 
         Raises:
-            ConfigError: It does not answer with logits, or cannot be trained.
+            ConfigError: It does not return logits, or cannot be trained.
         """
         count = 0 if recipe is None else smallest(recipe, self.data)
         if (id(network), count) in self._checked:
@@ -95,15 +96,15 @@ class Untrained:
 
 
 def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
-    """Prune a trial's untrained teacher once; nothing is trained or kept.
+    """Prune a trial's untrained teacher once; nothing is trained or stored.
 
     Raises:
-        ConfigError: The teacher cannot be built, or cannot be pruned so: a pattern of `prune.exclude` matches nothing,
-            the method finds nothing to score, or it fails.
+        ConfigError: The teacher cannot be built or pruned: a pattern of `prune.exclude` matches nothing, the method
+            finds nothing to score, or it fails.
     """
     if spec.prune is None:
         return
-    teacher = Untrained(data).teacher(spec.teacher)  # Of its own: what is pruned is changed.
+    teacher = Untrained(data).teacher(spec.teacher)  # Not shared, because pruning changes it.
     if spec.prune.at == "trained" and spec.prune.recovery != "none":
         name, where = spec.teacher.model, "teacher.model"
         check_step(teacher, spec.prune.recipe, data, name=name, where=where, field="train.recover")
@@ -126,11 +127,11 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
 
 
 def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
-    """Build a trial's networks, answer two images, and take the first step of each training but for the optimizer's.
+    """Build a trial's networks, run them on two images, and try each training's first step, up to the optimizer's.
 
     Raises:
-        ConfigError: A network cannot be built, does not answer with logits or cannot be trained, no student can be
-            shaped, or the loss cannot compare the two.
+        ConfigError: A network cannot be built, does not return logits or cannot be trained, no student can be derived
+            from the teacher, or the loss cannot compare the two.
     """
     data, teacher = untrained.data, untrained.teacher(spec.teacher)
     recipe = None if spec.teacher.checkpoint else spec.teacher.recipe
@@ -175,7 +176,7 @@ def _check_loss(spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.
 
 
 def _targets(spec: TrialSpec, data: Dataset, count: int) -> Tensor:
-    """Return targets of the kind the trial will have: probabilities where labels are smoothed or mixed."""
+    """Return targets of the kind the trial will have: probabilities if labels are smoothed or mixed."""
     hard = labels(data, count)
     if chain(spec.data.augment).mixing is None and spec.distill.recipe.label_smoothing == 0:
         return hard

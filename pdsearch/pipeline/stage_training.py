@@ -1,4 +1,4 @@
-"""One training of a stage: the training loop, its progress kept under the artifact's key."""
+"""Training of a stage's network: the training loop with checkpoints under the artifact's key."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,14 +19,14 @@ __all__ = ["Fitting", "achieved", "fit_teacher"]
 
 
 class Fitting:
-    """One training of one network at a site: who trains what for which artifact.
+    """One training of one network, for one artifact.
 
     Args:
-        spec: The trial; its precision and seeds count.
+        spec: The trial; its precision and seeds are used.
         data: The images.
         site: Where it runs.
-        stage: For the count of epochs.
-        key: Of the artifact in the making; names the checkpoint.
+        stage: Stage under which epochs are counted.
+        key: Key of the artifact being built; names the checkpoint.
     """
 
     def __init__(self, spec: TrialSpec, data: Dataset, site: Site, *, stage: str, key: str) -> None:
@@ -42,14 +42,14 @@ class Fitting:
         seed: int,
         mask: Mask | None = None,
     ) -> Generator[EpochReport, None, None]:
-        """Train in place and yield each epoch; a training cut off before goes on where its checkpoint lies.
+        """Train in place and yield each epoch; an interrupted training resumes from its checkpoint.
 
         Args:
             model: The network.
             seen: The training views.
             objective: The loss.
             recipe: How it is trained.
-            seed: Of the order of images.
+            seed: Seed of the order of images.
             mask: Weights stay zero where it is False.
         """
         site, precision = self.site, self.spec.precision
@@ -68,14 +68,14 @@ class Fitting:
         with (
             closing(epochs),
             self._named(),
-        ):  # Left to the garbage collector, it could not say that progress was not saved.
+        ):  # Closed by the garbage collector, it could not report that progress was not saved.
             for report in epochs:
                 site.trained(self.stage)
                 yield report
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Let what ends a training say which network's it was."""
+        """Add the network's name to an error that ends its training."""
         spec, whose = (
             self.spec,
             "student" if self.stage == "distill" else f"teacher {self.spec.teacher.model}",
@@ -90,14 +90,14 @@ class Fitting:
 def fit_teacher(
     fitting: Fitting, model: nn.Module, *, note: str, recipe: Recipe, seed: int, mask: Mask | None = None
 ) -> Generator[Progress, None, dict[str, Json]]:
-    """Train a teacher on the labels of its views, dense or masked, and return what is known of it.
+    """Train a teacher on the labels of its views, dense or masked, and return its metadata.
 
     Args:
-        fitting: For which artifact.
+        fitting: The training and its artifact.
         model: The teacher.
-        note: What a person is told.
+        note: Progress note for display.
         recipe: How it is trained.
-        seed: Of its views and its order of images.
+        seed: Seed of its views and its order of images.
         mask: Weights stay zero where it is False.
     """
     data, site = fitting.data, fitting.site
@@ -117,7 +117,7 @@ def fit_teacher(
 
 
 def achieved(accuracies: Iterable[float | None], recipe: Recipe) -> float | None:
-    """Return the validation accuracy of the epoch whose weights are handed on; None where none was measured."""
+    """Return the validation accuracy of the epoch whose weights are kept; None where none was measured."""
     found = [accuracy for accuracy in accuracies if accuracy is not None]
     if not found:
         return None

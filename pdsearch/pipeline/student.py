@@ -1,4 +1,4 @@
-"""The student's network: a fixed architecture, or one shaped by the pruned teacher's masks."""
+"""The student's network: a fixed architecture, or one derived from the pruned teacher's masks."""
 
 from dataclasses import dataclass, field
 
@@ -22,8 +22,8 @@ class Student:
     """An untrained student.
 
     Args:
-        model: The module; its initial weights are drawn from the trial's seed alone.
-        shape: The architecture it has, whatever it came from.
+        model: The module; its initial weights depend on the trial's seed alone.
+        shape: Its architecture, fixed or derived.
         params: Number of its weights.
         flops: Floating-point operations of one image's forward pass, a multiply-add counted as two.
     """
@@ -34,7 +34,7 @@ class Student:
     flops: int = field(default=0)
 
     def facts(self) -> dict[str, Json]:
-        """Return what a record holds of it."""
+        """Return its facts for the record."""
         return {
             "model": self.shape.model,
             "options": {name: _plain(value) for name, value in self.shape.options},
@@ -54,7 +54,7 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Site)
 
 
 def latency_of(student: Student, data: Dataset, site: Site) -> float:
-    """Return the median milliseconds of one image's forward pass, as the site computes; once per shape and worker."""
+    """Return the median milliseconds of one image's forward pass on the site; measured once per shape and worker."""
     size = (data.channels, data.image_size, data.image_size)
     name = ("latency", student.shape.model, repr(student.shape.options), repr(size), str(data.num_classes))
     found: float = site.kept.get(name, lambda: (latency(student.model, size), 8))
@@ -62,7 +62,7 @@ def latency_of(student: Student, data: Dataset, site: Site) -> float:
 
 
 def shaped(spec: TrialSpec, data: Dataset, teacher: Teacher | None) -> StudentSpec:
-    """Return the architecture that is named, or that the teacher's masks ask for: its own, where nothing is pruned."""
+    """Return the named architecture, or that derived from the teacher's masks: the teacher's own if it is unpruned."""
     if spec.student.model != FROM_TEACHER:
         return spec.student
     if teacher is None:

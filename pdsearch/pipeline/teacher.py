@@ -1,4 +1,4 @@
-"""The dense teacher: trained once for all trials, studies and nodes, or read from a file trained elsewhere."""
+"""The dense teacher: trained once for all trials, studies and nodes, or loaded from a checkpoint trained elsewhere."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -22,7 +22,7 @@ __all__ = ["dense_teacher", "early_teacher", "starting_point"]
 
 
 def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:
-    """Return the dense teacher of a trial, training it if nobody has."""
+    """Return the dense teacher of a trial, training it if the store lacks it."""
     key = dense_key(spec)
 
     def make() -> Generator[Progress, None, Made]:
@@ -47,10 +47,10 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progr
 def early_teacher(
     spec: TrialSpec, data: Dataset, site: Site, epoch: int
 ) -> Generator[Progress, None, nn.Module]:
-    """Return the dense teacher as it was after an epoch of its training: not in use, on the CPU.
+    """Return the dense teacher as it was after an epoch of its training, on the CPU, not in evaluation mode.
 
-    Its first epochs are trained again, by the whole recipe, which gives the same weights: a teacher that is there
-    already stays what it is, and nothing is kept that no pruning goes back to.
+    Its first epochs are trained again by the full recipe, which gives the same weights: existing teachers stay valid,
+    and early weights are stored only if some pruning rewinds to them.
 
     Source:
         Frankle, Dziugaite, Roy, Carbin, "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020,
@@ -74,11 +74,12 @@ def early_teacher(
 
 
 def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:
-    """Return the network before any training here: random weights, published ones, or those of a checkpoint.
+    """Return the network before training: random weights, published ones, or those of a checkpoint.
 
     Raises:
         ConfigError: The checkpoint cannot be read as weights, or does not fit the network.
-        DataError: It is broken, it is not the one the study began with, or published weights cannot be had.
+        DataError: The checkpoint is broken or differs from the one the study began with, or published weights cannot
+            be obtained.
     """
     if teacher.checkpoint is None:
         return blank(teacher.model, teacher.options, data, teacher.seed)

@@ -1,7 +1,7 @@
-"""The teacher's logits of each view, computed once per teacher and view stream, for every trial.
+"""Cache of the teacher's logits of each view, computed once per teacher and view stream for all trials.
 
-A block holds a few epochs, so that small sets do not become thousands of files. The teacher runs over the images in
-their order and in batches of one size: what is stored equals, bit for bit, what the same pass gives live.
+A block holds a few epochs, so that small data sets do not become thousands of files. The teacher runs over the images
+in order and in batches of one size, so that stored logits equal, bit for bit, those of the same pass run live.
 """
 
 from collections.abc import Generator
@@ -31,7 +31,7 @@ class TeacherLogits:
 
     Args:
         spec: The trial.
-        teacher: The network that teaches.
+        teacher: The teacher.
         seen: The training views.
         classes: Number of classes.
         site: Where it runs.
@@ -46,7 +46,7 @@ class TeacherLogits:
 
     @property
     def stored(self) -> bool:
-        """Whether the logits of all epochs fit into the limit at all; otherwise none of them is stored."""
+        """Whether the logits of all epochs fit into the limit; otherwise none of them is stored."""
         epochs = 1 if self.seen.constant else self.spec.distill.recipe.epochs
         return self._epoch_bytes * epochs <= self.site.outputs_limit_bytes
 

@@ -1,4 +1,4 @@
-"""A trial: teacher, pruning, student, distillation. Read run_trial aloud."""
+"""A trial: teacher, pruning, student, distillation. `run_trial` shows the sequence."""
 
 import platform
 import time
@@ -28,7 +28,7 @@ from pdsearch.specs import Json, TrialSpec
 __all__ = ["run_job", "run_trial"]
 
 _PARTS = (1, 2, 4)
-"""In how many parts a batch is computed, attempt by attempt, once steps are no longer captured."""
+"""Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""
 
 
 def run_trial(
@@ -39,14 +39,14 @@ def run_trial(
     measures: tuple[str, ...] = (),
     test: bool = False,
 ) -> Generator[Event, None, Outcome]:
-    """Run one trial; yield what happens, return how it ended.
+    """Run one trial; yield its events, return its outcome.
 
     Args:
         spec: What to compute.
-        site: Where.
-        limits: Constraints; what is known of the student is checked before distillation.
+        site: Where to run it.
+        limits: Constraints; those on metrics known before distillation are checked then.
         measures: Metrics to measure beside those that are always known.
-        test: Open the test set at the end.
+        test: Whether to evaluate on the test set at the end.
     """
     data = yield from dataset(spec.data, site)
     teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
@@ -66,9 +66,9 @@ def run_trial(
 
 
 def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
-    """Run a job to its end; yield its events, the outcome last. Its own errors end it, never the worker.
+    """Run a job to its end; yield its events, the outcome last. Errors of the job end it, but not the worker.
 
-    Errors of the storage are not the trial's: they are raised, for the runner to try again or to stop.
+    Storage errors are not the trial's fault: they are raised, so that the runner retries or stops.
     """
     site.begin(job.key)
     began = time.monotonic()
@@ -91,7 +91,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
 
 
 def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
-    """Run a job; where a GPU's memory is full, run it again with less in it: no captured steps, a batch in parts."""
+    """Run a job; if a GPU runs out of memory, run it again with less: no captured steps, then batches in parts."""
     graphs, captured = site.graphs, site.graphs and site.device.startswith("cuda")
     try:
         for site.graphs, parts in [(True, 1)] * captured + [(False, parts) for parts in _PARTS]:
@@ -105,7 +105,7 @@ def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
             except (
                 Exception,
                 SystemExit,
-            ) as error:  # A method of a user may do anything; the search goes on.
+            ) as error:  # User code may raise anything; the search continues.
                 if is_out_of_gpu_memory(error) and parts < _PARTS[-1]:
                     site.release()
                     site.account.again()
@@ -143,7 +143,7 @@ def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outc
 
 
 def _measured(whose: str, accuracy: Json) -> dict[str, float]:
-    """Return the validation accuracy as a metric; none where no image was cut off to validate on."""
+    """Return the validation accuracy as a metric; none without validation images."""
     return {f"{whose}.val_accuracy": accuracy} if isinstance(accuracy, float) else {}
 
 

@@ -1,9 +1,9 @@
-"""A watchdog that ends a worker whose trial hangs, and says where on disk.
+"""Watchdog that ends a worker whose trial hangs, and writes the stacks to disk.
 
-A thread of Python's own could not tell: code that hangs inside a library may hold the interpreter's lock. The timer of
-faulthandler needs no lock, writes the stack of every thread, and ends the process. Without the lock it may meet a
-frame that is just being replaced (a trial that is slow, not stuck) and crash: that ends the process too, and as the
-first line is on disk by then, the trial's verdict is the same.
+A Python thread would not do: code that hangs inside a library may hold the interpreter's lock. The timer of
+faulthandler needs no lock, writes the stack of every thread, and ends the process. Without the lock it may read a
+frame that is just being replaced (in a trial that is slow, not stuck) and crash: that ends the process too, and since
+the first line is on disk by then, the trial's verdict is the same.
 """
 
 import faulthandler
@@ -24,8 +24,8 @@ class Watchdog:
     """Watches one trial. Invariant: the timer runs only while the trial does, not while its consumer does.
 
     Args:
-        path: Where the stacks go; a file there, not empty, says that the trial hung before.
-        seconds: Time between two events after which the trial counts as hung; None watches nothing.
+        path: File for the stacks; if it exists and is not empty, the trial hung before.
+        seconds: Time between two events after which the trial counts as hung; None disables the watchdog.
     """
 
     def __init__(self, path: Path, seconds: float | None) -> None:
@@ -38,13 +38,13 @@ class Watchdog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop watching; a trial that got here did not hang."""
+        """Stop watching; a trial that reaches this point did not hang."""
         if self._file is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)
 
     def verdict(self) -> str | None:
-        """Return the stacks of the time when the trial hung, once; None if it did not."""
+        """Return the stacks from an earlier hang of the trial, once; None if it did not hang."""
         with storage_errors(self._path):
             try:
                 stacks = self._path.read_text(errors="replace")
@@ -54,7 +54,7 @@ class Watchdog:
         return stacks or None
 
     def over(self, events: Generator[E, None, T]) -> Generator[E, None, T]:
-        """Pass on a trial's events, timing each."""
+        """Pass on a trial's events, with a time limit for each."""
         try:
             while True:
                 self._arm()

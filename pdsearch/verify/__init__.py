@@ -1,4 +1,4 @@
-"""What is always true of a study, whatever happened to it: checked after every fault, and by `pdsearch verify`."""
+"""Invariants of a study, which hold after any fault: checked by the fault tests and by `pdsearch verify`."""
 
 from pdsearch.verify.broken import Breach
 from pdsearch.verify.rules import check_invariants

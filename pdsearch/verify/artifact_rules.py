@@ -1,4 +1,4 @@
-"""Rule of artifacts: each that a study used is still what was published."""
+"""Rule of artifacts: each that a study used is unchanged since it was published."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,12 +11,12 @@ __all__ = ["check"]
 
 
 def check(root: Place, records: Iterable[TrialRecord], *, deep: bool) -> Iterator[Breach]:
-    """Check the artifacts that records name; one that was collected is no fault, it is made again when needed.
+    """Check the artifacts that records name; a garbage-collected one is no fault, it is built again when needed.
 
     Args:
-        root: Of the store.
+        root: Root of the store.
         records: Finished records.
-        deep: Hash the files; otherwise only the manifest and the sizes are compared.
+        deep: Whether to hash the files; otherwise only the manifest and the sizes are compared.
     """
     store = open_store(root)
     used = {(use.stage, use.key) for record in records for use in record.artifacts}

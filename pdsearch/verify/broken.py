@@ -1,4 +1,4 @@
-"""The name of a broken rule."""
+"""The description of a broken rule."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ __all__ = ["Breach"]
 
 @dataclass(frozen=True)
 class Breach:
-    """Something that is not as it must be.
+    """One violation of a rule.
 
     Args:
-        rule: Which promise: "records", "once", "ledger", "running", "best", "temporaries", "artifacts", "reports".
+        rule: The rule: "records", "once", "ledger", "running", "best", "temporaries", "artifacts", "reports".
         what: What is wrong, in a sentence.
         where: The file or the trial.
-        mended: The next run mends it: a run was cut off, nothing is lost.
+        mended: Whether the next run repairs it: a run was interrupted, nothing is lost.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""Rules of the Optuna study: it says what the records say, and nothing in it runs that nobody runs."""
+"""Rules of the Optuna study: it agrees with the records, and no trial in it is running without a driver."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,11 +18,11 @@ def check(
     """Check a study against the records.
 
     Args:
-        home: Where it lives.
+        home: The study's storage.
         found: The records.
-        metrics: Of the objectives.
-        goal: Of the first objective, "maximize" or "minimize".
-        live: A driver is at work, so that the last few lines may not be written yet.
+        metrics: Metrics of the objectives.
+        goal: Direction of the first objective, "maximize" or "minimize".
+        live: Whether a driver is running, so that the last few lines may not be written yet.
     """
     try:
         kinds = look(home)

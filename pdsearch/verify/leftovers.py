@@ -1,4 +1,4 @@
-"""Rule: nobody left half-written files behind."""
+"""Rule of temporary files: no half-written ones are left behind."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ __all__ = ["check"]
 
 
 def check(folder: Place, *, live: bool) -> Iterator[Breach]:
-    """Check a study's folder, its storage's artifacts and progress for what no living process will finish."""
-    # An object is whole or not there: only folders hold half-written files.
+    """Check a study's folder, its storage's artifacts and progress for files that no live process will finish."""
+    # Objects are written atomically: only folders can contain half-written files.
     hidden = [] if isinstance(folder, Remote) else [*folder.glob(".*"), *folder.glob("trials/.*")]
     for path in hidden:
         if is_orphan(path.name) or (path.suffix == ".tmp" and not live):

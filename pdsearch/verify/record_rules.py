@@ -1,4 +1,4 @@
-"""Rules of records: whole, each trial's second one fits its first, each key is finished once."""
+"""Rules of records: each is intact, a finished one matches its asked one, each key is finished once."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class StudyRecords:
 
 
 def read(folder: Place, space: Mapping[str, Any], *, live: bool) -> tuple[StudyRecords, list[Breach]]:
-    """Return the records of a folder and what is wrong with its files."""
+    """Return the records of a folder and the violations in its files."""
     asked, finished, wanted = read_asked(folder, space), read_finished(folder, space), read_retries(folder)
     broken = [
         Breach("records", item.reason, str(item.path), mended=not live and not item.newer)
@@ -42,7 +42,7 @@ def check(found: StudyRecords) -> Iterator[Breach]:
                 yield Breach("records", f"{field} is not what was asked", name)
         yield from _reports(name, record)
         if record.state == "failed":
-            continue  # It may be tried again, under the same key.
+            continue  # It may be retried under the same key.
         twin = done.setdefault((record.kind, record.key), name)
         if twin != name:
             yield Breach("once", f"finished before, as {twin}", name)

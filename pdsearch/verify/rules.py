@@ -18,15 +18,15 @@ __all__ = ["check_invariants"]
 
 
 def check_invariants(run: str | Place, *, deep: bool = False) -> list[Breach]:
-    """Return what is broken in a study; nothing for one that ended, or was cut off and opened again.
+    """Return the violations in a study; none for one that ended, or was interrupted and opened again.
 
     Args:
         run: The study's folder.
-        deep: Also hash every file of every artifact that the study's records name.
+        deep: Whether to also hash every file of every artifact that the study's records name.
 
     Raises:
         ConfigError: The folder is not a study's.
-        StorageError: It cannot be read, or its study.json is torn.
+        StorageError: It cannot be read, or its study.json is truncated.
     """
     folder = place(run)
     about = description(folder)
@@ -49,7 +49,7 @@ def _ledger(folder: Place, objectives: Any, found: records.StudyRecords, live: b
     except DamagedError as error:
         yield Breach("ledger", error.what, error.where or str(folder), mended=True)
         return
-    # The journal of a study on an object storage lies with its driver, and any driver can make it from the records.
+    # The journal of a study on an object storage is local to its driver; any driver can rebuild it from the records.
     if isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists():
         return
     metrics = [objective["metric"] for objective in objectives]
@@ -57,6 +57,6 @@ def _ledger(folder: Place, objectives: Any, found: records.StudyRecords, live: b
 
 
 def _is_driven(path: Place) -> bool:
-    """Whether a driver is at work, as far as can be told from here without waiting."""
+    """Return whether a driver is running, as far as can be told without waiting."""
     owner = lease_at(path).owner()
     return owner is not None and not is_dead(owner)
