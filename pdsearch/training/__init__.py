@@ -1,4 +1,4 @@
-"""Training and evaluation of a network: reproducible, and resumed after a fault."""
+"""Training and evaluation of a network: reproducible, and resumable after an interruption."""
 
 from pdsearch.training.batches import batches, order
 from pdsearch.training.checkpoint import Checkpoint

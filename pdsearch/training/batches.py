@@ -1,4 +1,4 @@
-"""The order of images in an epoch, its batches, and views made ahead of their step."""
+"""Shuffled order of an epoch's images, its batches, and views computed ahead of their training step."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,15 +17,15 @@ __all__ = [
 
 
 def order(seed: int, epoch: int, images: int) -> Tensor:
-    """Return the positions of so many images in the order of an epoch (from 0), int64 (images,), on the CPU."""
+    """Return a random permutation of the image positions for an epoch (from 0), int64 (images,), on the CPU."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
     return torch.randperm(images, generator=generator)
 
 
 def batches(shown: Tensor, size: int) -> list[Tensor]:
-    """Return an order cut into batches; a last one of a single image joins the one before.
+    """Split an order into batches; a last batch of a single image is merged into the one before.
 
-    Batch normalisation has no statistics of a single image.
+    Batch normalisation cannot compute statistics of a single image.
     """
     found = list(torch.split(shown, size))
     if len(found) > 1 and len(found[-1]) == 1:
@@ -36,13 +36,13 @@ def batches(shown: Tensor, size: int) -> list[Tensor]:
 def seen(
     views: Batches, epoch: int, steps: Sequence[Tensor], engine: Engine
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield each step's images, float32 (B, C, H, W) on the device, with their positions, int64 (B,).
+    """Yield the images of each training step, float32 (B, C, H, W) on the device, and their positions, int64 (B,).
 
     Args:
-        views: An image's view does not depend on those it is asked for with.
+        views: Source of the images; the view of an image does not depend on the rest of its batch.
         epoch: From 0.
-        steps: Positions of each step's images.
-        engine: Where they are wanted, and how many bytes are made at once.
+        steps: Positions of the images of each step.
+        engine: Target device, and how many bytes of views to compute at once.
     """
     left, count = list(steps), 1
     while left:

@@ -1,4 +1,4 @@
-"""Checkpoints of a training, within an epoch too, and how often they are written."""
+"""Checkpoints of one training run, within an epoch too, and how often they are written."""
 
 import hashlib
 import json
@@ -32,19 +32,19 @@ __all__ = [
 ]
 
 SHARE = 0.05
-"""Writing takes about this share of the time at most."""
+"""Largest share of the time that may go into writing checkpoints, approximately."""
 
 LONGEST_S = 120.0
-"""However slow the storage, no more than this is at stake: one write that hung would else put off the next for long."""
+"""Upper limit of the interval in seconds: otherwise one write that hung would delay the next one for long."""
 
 
 class Checkpoint:
-    """The progress of one training run: one file or object, replaced as a whole, so that it is never torn.
+    """The checkpoint of one training run: one file or object, replaced atomically, so that it is never half-written.
 
     Args:
-        folder: Where it lies; created when first written.
-        interval_s: Seconds from one write's begin to the next one's, at least; 0 writes whenever it is asked.
-        clock: Tells the seconds.
+        folder: Folder of the file; created at the first write.
+        interval_s: Minimum seconds between the starts of two writes; 0 makes every write due.
+        clock: Returns the current time in seconds.
     """
 
     def __init__(
@@ -59,34 +59,34 @@ class Checkpoint:
 
     @property
     def path(self) -> Place:
-        """The file, or the object."""
+        """The checkpoint file, or the object in an object storage."""
         return self._folder / "progress.safetensors"
 
     def due(self) -> bool:
-        """Return whether it is time to save again."""
+        """Return whether the next write is due."""
         wait = max(self._interval, min(self._cost / SHARE, LONGEST_S)) if self._interval > 0 else 0
         return self._clock() - self._last >= wait
 
     def save(self, identity: str, tensors: Mapping[str, Tensor], meta: Mapping[str, Json]) -> None:
-        """Replace the stored progress.
+        """Write the checkpoint in place of the former one.
 
         Args:
-            identity: Of the training; another one will not load this progress.
-            tensors: On the CPU and contiguous.
-            meta: Everything that is no tensor.
+            identity: Identifies the training run; `load` with another identity ignores this checkpoint.
+            tensors: Tensors by name, on the CPU and contiguous.
+            meta: All state that is not a tensor.
 
         Raises:
-            StorageError: It could not be written; the former progress is still there.
+            StorageError: It could not be written; the former checkpoint is still there.
         """
         start = self._clock()
         text = canonical_json({"identity": identity, "meta": dict(meta)})
         with storage_errors(str(self.path)):
             self._replace(dict(tensors), {"progress": text, "checksum": _checksum(text, tensors)})
-        # What is stored is the state of this moment: work that is lost is counted from here.
+        # The interval counts from the start of the write: later steps are not in this checkpoint.
         self._last, self._cost = start, self._clock() - start
 
     def load(self, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return the stored tensors and meta; None if there are none, broken ones, or another run's."""
+        """Return the stored tensors and meta; None if missing, damaged, or written by another training run."""
         found = _stored(self.path)
         if found is None:
             return None
@@ -98,7 +98,7 @@ class Checkpoint:
         return (tensors, content["meta"]) if content["identity"] == identity else None
 
     def clear(self) -> None:
-        """Remove the progress and what interrupted writers left; the result is stored elsewhere by now."""
+        """Delete the checkpoint and files of interrupted writers, once the result is stored as an artifact."""
         if isinstance(self._folder, Remote):
             remove_tree(self._folder)
             return
@@ -122,7 +122,7 @@ class Checkpoint:
 
 
 def _stored(path: Place) -> tuple[dict[str, str], dict[str, Tensor]] | None:
-    """Return what was written: texts and tensors; None if there is nothing, or nothing whole."""
+    """Return the stored metadata and tensors; None if the file is missing or incomplete."""
     try:
         if isinstance(path, Remote):
             content = read(path)
@@ -135,7 +135,7 @@ def _stored(path: Place) -> tuple[dict[str, str], dict[str, Tensor]] | None:
 
 
 def _texts(content: bytes) -> dict[str, str]:
-    """Return the texts in the header of a safetensors file: its length in eight bytes, then JSON."""
+    """Return the metadata in the header of a safetensors file: its length in eight bytes, then JSON."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     return dict(header.get("__metadata__", {}))
 
@@ -158,18 +158,18 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
 
 
 PREFIX = "part/"
-"""Begins the names of the tensors of a part, among those of the training's state."""
+"""Prefix that separates the tensors of an epoch part from those of the training state."""
 
 
 @dataclass(frozen=True)
 class EpochPart:
-    """The first steps of an epoch.
+    """State of an epoch after its first steps, for resuming in the middle of an epoch.
 
     Args:
-        steps: Done.
-        seconds: They took.
-        total: Sum of the losses of their images, (), float64; None before the first.
-        random: States of the generators after them, by type of device.
+        steps: Number of finished steps.
+        seconds: Time these steps took.
+        total: Sum of the losses of their images, (), float64; None before the first step.
+        random: Generator states after these steps, by device type.
     """
 
     steps: int = 0
@@ -184,11 +184,11 @@ class EpochPart:
         return {PREFIX + name: tensor.detach().cpu().clone() for name, tensor in found.items()}
 
     def meta(self) -> dict[str, Json]:
-        """Return what is no tensor."""
+        """Return all values that are not tensors."""
         return {"steps": self.steps, "seconds": self.seconds}
 
     def begin(self, device: str) -> Tensor:
-        """Put the generators back to where they were; return the losses so far, on the device."""
+        """Restore the generator states; return the sum of the losses so far, on the device."""
         restore_random(self.random, device)
         start = torch.zeros((), dtype=torch.float64) if self.total is None else self.total.clone()
         return start.to(device)
@@ -205,11 +205,11 @@ class EpochPart:
 
 
 BEGIN = EpochPart()
-"""Of an epoch of which nothing is done."""
+"""The part of an epoch that has not begun."""
 
 
 def random_states(device: str) -> dict[str, Tensor]:
-    """Return the states of the generators that a training on this device draws from."""
+    """Return the states of the random generators that training on this device uses."""
     states = {"cpu": torch.get_rng_state()}
     if torch.device(device).type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(torch.device(device))
@@ -217,7 +217,7 @@ def random_states(device: str) -> dict[str, Tensor]:
 
 
 def restore_random(states: Mapping[str, Tensor], device: str) -> None:
-    """Put the generators that a training on this device draws from back to `random_states`."""
+    """Restore the random generators that training on this device uses, from `random_states`."""
     for name, state in states.items():
         if name == "cpu":
             torch.set_rng_state(state)
@@ -226,12 +226,12 @@ def restore_random(states: Mapping[str, Tensor], device: str) -> None:
 
 
 class TrainingProgress:
-    """The progress of one training. Invariant: `reports` are those of the whole epochs that `state` has seen.
+    """State and reports of one training run. Invariant: `reports` cover exactly the finished epochs of `state`.
 
     Args:
-        checkpoint: Where it is kept; None keeps nothing.
-        identity: Of the training.
-        state: What changes while it trains; `resume` puts it back.
+        checkpoint: Where it is saved; None saves nothing.
+        identity: Identifies the training run.
+        state: The training state; `resume` restores it.
     """
 
     def __init__(self, checkpoint: Checkpoint | None, identity: str, state: TrainingState) -> None:
@@ -239,7 +239,7 @@ class TrainingProgress:
         self.reports: list[EpochReport] = []
 
     def resume(self) -> EpochPart:
-        """Go back to what was kept, if anything was; return how far the epoch after the reports had come."""
+        """Restore the checkpoint, if there is one; return the state of the epoch that follows the reports."""
         stored = self._checkpoint.load(self._identity) if self._checkpoint is not None else None
         if stored is None:
             return BEGIN
@@ -250,10 +250,10 @@ class TrainingProgress:
         return EpochPart.stored(tensors, meta["part"]) if "part" in meta else BEGIN
 
     def keep(self, part: Callable[[], EpochPart] | None = None) -> bool:
-        """Save if it is time to; say whether it was.
+        """Save if a checkpoint is due; return whether it was.
 
         Args:
-            part: Returns how far the epoch after the reports has come; None where it has not begun.
+            part: Returns the state of the epoch that follows the reports; None if that epoch has not begun.
         """
         due = self._checkpoint is not None and self._checkpoint.due()
         if due:
@@ -261,7 +261,7 @@ class TrainingProgress:
         return due
 
     def save(self, part: EpochPart | None = None) -> None:
-        """Save, whether or not it is time to."""
+        """Save, whether or not a checkpoint is due."""
         if self._checkpoint is None:
             return
         reports: list[Json] = [report.to_json() for report in self.reports]

@@ -1,9 +1,10 @@
-"""Training steps captured as CUDA graphs and replayed where that gives the same bits sooner.
+"""Training steps captured as CUDA graphs, and replayed where that is faster and gives bit-identical results.
 
-A capture holds for one epoch: with it change where the teacher's logits lie and what a loss's parameters are. So the
-first step of an epoch runs plainly, and makes what is made once an epoch; the second is captured. In a training's first
-epoch a captured step is held against a plain one, bit for bit, and both are timed: what cannot be captured, differs, or
-gains little goes on plainly. Only time depends on what is found, so that it is found anew by every training.
+A capture is valid for one epoch, because the address of the teacher's logits and the parameters of the loss change
+between epochs. So the first step of an epoch runs eagerly and allocates what is needed once an epoch; the second is
+captured. In the first epoch of a training run, a captured step is compared bit for bit with an eager one, and both are
+timed: steps that cannot be captured, differ, or gain little continue eagerly. The outcome affects only the time, so
+every training run determines it anew.
 """
 
 import statistics
@@ -27,12 +28,12 @@ __all__ = [
 
 
 class Moment:
-    """A copy of all that a step without its optimizer changes, to go back to and to compare with.
+    """Snapshot of what a step changes besides the optimizer (buffers, loss sum, random state), to restore and compare.
 
     Args:
         state: Holds the network; its buffers are copied.
         total: The sum of losses.
-        device: Of the training.
+        device: Device of the training.
     """
 
     def __init__(self, state: TrainingState, total: Tensor, device: str) -> None:
@@ -41,23 +42,23 @@ class Moment:
         self._random = random_states(device)
 
     def restore(self) -> None:
-        """Go back."""
+        """Restore the snapshot."""
         for tensor, copy in zip(self._tensors, self._copies, strict=True):
             tensor.copy_(copy)
         restore_random(self._random, self._device)
 
     def is_now(self) -> bool:
-        """Return whether everything is as it was, bit for bit."""
+        """Return whether the current values equal the snapshot, bit for bit."""
         drawn = any(self.drew(name) for name in self._random)
         return not drawn and equal(self._tensors, self._copies)
 
     def drew(self, generator: str) -> bool:
-        """Return whether a generator, "cpu" or "cuda", has been drawn from since."""
+        """Return whether a generator, "cpu" or "cuda", has been used since the snapshot."""
         return not torch.equal(self._random[generator], random_states(self._device)[generator])
 
 
 def equal(some: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> bool:
-    """Return whether tensors are the same to the bit; waits for the device once."""
+    """Return whether tensors are bit-identical; synchronises with the device once."""
     if [one is None for one in some] != [other is None for other in others]:
         return False
     pairs = [(a, b) for a, b in zip(some, others, strict=True) if a is not None and b is not None]
@@ -65,23 +66,23 @@ def equal(some: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> boo
 
 
 Work: TypeAlias = Callable[[Tensor, Tensor], None]
-"""work(images, index) computes the gradients of a batch; of other contents of the same tensors, those of another."""
+"""work(images, index) computes the gradients of a batch; it reads its tensors in place, so that it can be replayed."""
 
 READY, TIMED = 3, 12
-"""Steps in which libraries get ready, the first of an epoch among them, and steps of each kind that are timed."""
+"""Number of warm-up steps, the first of an epoch included, and of timed steps of each kind (eager, replayed)."""
 PAYS = 1.1
-"""Times as fast, at least, to be worth a second set of activations in memory."""
+"""Minimum speed-up that justifies a second set of activations in memory."""
 LEAST = READY + 2 * TIMED + 5
-"""Full steps of an epoch, at least: capturing one takes as long as some three of them."""
+"""Minimum full steps of an epoch: capturing takes as long as about three steps."""
 
 
 class Captured:
-    """Runs the work of a training's steps. Invariant: gradients, buffers and losses are those of the plain work.
+    """Runs training steps, eagerly or replayed. Invariant: gradients, buffers and losses equal those of eager steps.
 
     Args:
-        graph: Captures and replays.
-        state: Of the training.
-        device: That it runs on.
+        graph: Captures and replays a step.
+        state: The training state.
+        device: Device of the training.
     """
 
     def __init__(self, graph: Graph, state: TrainingState, device: str) -> None:
@@ -91,16 +92,16 @@ class Captured:
         self._plain: list[float] = []
         self._replayed: list[float] = []
         self.ratio: float | None = None
-        """How many times as fast a step is when it is replayed; 0 where it cannot be; None before it is known."""
+        """Speed-up of a replayed step; 0 if it cannot be replayed; None before it is measured."""
 
     def epoch(self, work: Work, total: Tensor, *, size: int, steps: int) -> Work:
-        """Return what runs the steps of an epoch.
+        """Return the function that runs the steps of an epoch.
 
         Args:
-            work: Runs them plainly.
-            total: The sum that it adds losses to, on the device.
-            size: Images of a full step; others always run plainly.
-            steps: How many full ones are to come.
+            work: Runs one step eagerly.
+            total: The loss sum that it adds to, on the device.
+            size: Images of a full step; smaller steps always run eagerly.
+            steps: Number of full steps to come.
         """
         self._work, self._total, self._size, self._done = work, total, size, 0
         self._held, self._gradients = None, []
@@ -128,7 +129,7 @@ class Captured:
         self._work(images, index)
 
     def _try(self, images: Tensor, index: Tensor) -> None:
-        """Run a step of an epoch in which it is found out whether replaying pays."""
+        """Run a step of the epoch that measures whether replaying is faster."""
         if self._done < READY:
             self._get_ready(images, index)
         elif len(self._plain) < TIMED:
@@ -145,7 +146,7 @@ class Captured:
             before = self._moment()
             try:
                 self._capture(images, index)
-            except RuntimeError:  # Memory is fuller than it was in another epoch, say.
+            except RuntimeError:  # E.g. less memory is free than in an earlier epoch.
                 self._refuse(before)
                 self._work(images, index)
                 return
@@ -162,7 +163,7 @@ class Captured:
             self._work(images, index)
 
     def _compare(self, images: Tensor, index: Tensor) -> None:
-        """Run a step plainly and captured; whatever it is, leave what the plain one gives."""
+        """Run a step eagerly and captured; keep the eager result in any case."""
         before = self._moment()
         try:
             self._capture(images, index)
@@ -170,7 +171,7 @@ class Captured:
             self._refuse(before)
             self._work(images, index)
             return
-        # What a capture draws on the CPU is drawn once and for all, where the GPU's numbers are drawn anew.
+        # Random numbers drawn on the CPU are frozen into a capture; those of the GPU are drawn anew at each replay.
         frozen = self._device != "cpu" and before.drew("cpu")
         captured = self._gradients
         before.restore()

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 TINY_WEIGHTS = 30_000
-"""Below it, changing from one precision to the other takes longer than bf16 saves (benchmarks/precision.py): convnet_m,
+"""Below so many weights, casting takes longer than bf16 saves on a CPU (benchmarks/precision.py): convnet_m,
 with 24,000, gains nothing on an AMD EPYC and loses a fifth on an Intel Xeon with AMX; ResNet-8 has 78,000."""
 
 AHEAD_BYTES = 2**26
@@ -31,16 +31,16 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Engine:
-    """Where tensors lie and how they are computed with.
+    """Device, precision and memory settings of a training run.
 
     Convolutions run on channels_last tensors. Weights stay float32; below fp32 the forward pass is autocast.
 
     Args:
         device: "cpu", "cuda" or "cuda:N".
         precision: "fp32", "bf16" or "fp16", resolved from "auto" beforehand.
-        threads: CPU threads while training; None leaves the process as it is.
-        parts: In how many parts a batch is computed; gradients are summed, batch statistics are those of a part.
-        graphs: Whether steps may be captured as CUDA graphs; nothing but time and memory depends on it.
+        threads: CPU threads while training; None leaves the setting of the process.
+        parts: Number of parts a batch is split into; gradients are summed, batch statistics are those of one part.
+        graphs: Whether steps may be captured as CUDA graphs; it affects time and memory only.
 
     Raises:
         ConfigError: The precision is unknown.
@@ -61,11 +61,11 @@ class Engine:
 
     @property
     def kind(self) -> str:
-        """Type of the device: "cpu" or "cuda"."""
+        """Device type: "cpu" or "cuda"."""
         return torch.device(self.device).type
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context of a forward pass."""
+        """Return the autocast context of a forward pass."""
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.kind, dtype=DTYPES[self.precision])
@@ -80,25 +80,25 @@ class Engine:
 
     @property
     def ahead_bytes(self) -> int:
-        """How many bytes of views to make at once: a GPU is done with those of one step before Python is."""
+        """Bytes of views to compute at once: a GPU finishes the views of one step before Python issues the next."""
         return AHEAD_BYTES if self.kind == "cuda" else 0
 
     def graph(self) -> Graph | None:
-        """Return a new graph for a training's steps where one can be had: on a GPU, for batches that are not parted."""
+        """Return a new CUDA graph for the training steps; None on a CPU or for batches split into parts."""
         return CudaGraph(self.device) if self.kind == "cuda" and self.graphs and self.parts == 1 else None
 
     def scaler(self) -> torch.amp.GradScaler | None:
-        """Return a new loss scaler where one is needed: fp16 on a GPU."""
+        """Return a new loss scaler for fp16 on a GPU, else None."""
         if self.precision == "fp16" and self.kind == "cuda":
             return torch.amp.GradScaler("cuda")
         return None
 
 
 def pick_device(gpu: float) -> str:
-    """Return the device of a trial that was given this share of GPUs (0 is none).
+    """Return the device of a trial with this share of a GPU (0 is none).
 
     Raises:
-        ConfigError: A GPU was asked for and torch sees none.
+        ConfigError: A GPU was requested and torch sees none.
     """
     if gpu <= 0:
         return "cpu"
@@ -109,7 +109,7 @@ def pick_device(gpu: float) -> str:
 
 
 def computes_bf16(device: str) -> bool:
-    """Return whether a device of this machine computes in bf16, without emulating it."""
+    """Return whether a device of this machine computes bf16 natively, without emulation."""
     if torch.device(device).type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16"})
@@ -123,19 +123,19 @@ def resolve_precision(
     depthwise: bool = False,
     bf16: bool | None = None,
 ) -> str:
-    """Return the precision that "auto" stands for on a device; any other known name stands for itself.
+    """Resolve "auto" to a precision for a device; any other known name is returned unchanged.
 
-    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 where it has instructions for it and the student is
-    no tiny network and has no depthwise convolutions (MobileNetV2 is half as fast in bf16, docs/results/speed.md),
-    else fp32. It is no matter of a measurement at the start: the precision is in keys, and two studies on one machine
-    share what they compute.
+    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 if it has bf16 instructions, the student is not tiny
+    and has no depthwise convolutions (MobileNetV2 is half as fast in bf16, docs/results/speed.md), else fp32. The
+    choice is a rule and not a measurement, because the precision is in keys: two studies on one machine must agree to
+    share artifacts.
 
     Args:
         name: "auto" or a precision.
-        device: Type of the device.
-        weights: Number of the student's; None where it is not known.
+        device: Device type.
+        weights: Number of weights of the student; None if unknown.
         depthwise: Whether it has depthwise convolutions.
-        bf16: Whether the device computes in bf16; None looks at this machine's.
+        bf16: Whether the device computes bf16 natively; None asks this machine.
 
     Raises:
         ConfigError: The name is unknown.
@@ -149,7 +149,7 @@ def resolve_precision(
 
 
 def why_fp32(weights: int | None, *, depthwise: bool, bf16: bool) -> str | None:
-    """Return why a CPU, with instructions for bf16 or without, trains a student faster in float32, or None."""
+    """Return why a CPU, with bf16 instructions or without, trains a student faster in float32; None if it does not."""
     if weights is not None and weights < TINY_WEIGHTS:
         return f"a student of {weights:,} weights is too small for bf16 to pay"
     if depthwise:
@@ -166,18 +166,18 @@ def _cpu_flags() -> set[str]:
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h."""
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h in glibc."""
 
 KEPT_BYTES = 2**30
 LARGEST_KEPT_BYTES = 2**26
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep what it frees: up to 1 GiB, in blocks of less than 64 MiB; larger ones go back at once.
+    """Make this process keep freed memory: up to 1 GiB, in blocks below 64 MiB; larger blocks are returned at once.
 
-    Without it, glibc gives the activations of a CPU's training step back to the system at the end of the step and
-    asks for them again in the next, page by page: a twentieth of ResNet-8's time. Nothing is computed otherwise. Where
-    the C library is another one, nothing happens.
+    Without it, glibc returns the activations of a CPU training step to the system at the end of the step and requests
+    them again in the next, page by page: a twentieth of the time of ResNet-8. Results do not change. With another C
+    library this does nothing.
     """
     with suppress(OSError, AttributeError):  # No such library, or no such function: not glibc.
         mallopt = ctypes.CDLL(None).mallopt

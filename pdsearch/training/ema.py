@@ -28,7 +28,7 @@ class Average:
 
     @torch.no_grad()
     def add(self, model: nn.Module) -> None:
-        """Take a network's present weights in; the first time they are the average."""
+        """Update the average with a network's current weights; the first call copies them."""
         present = model.state_dict()
         if not self.weights:
             self.weights = {name: tensor.clone() for name, tensor in present.items()}
@@ -41,7 +41,7 @@ class Average:
 
     @contextmanager
     def within(self, model: nn.Module) -> Iterator[None]:
-        """Run a block with the average in a network; its own weights come back afterwards."""
+        """Run a block with the average loaded into a network; its own weights are restored afterwards."""
         own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         model.load_state_dict(self.weights)
         try:
@@ -50,5 +50,5 @@ class Average:
             model.load_state_dict(own)
 
     def restore(self, weights: Mapping[str, Tensor], steps: int) -> None:
-        """Go back to an average of so many steps; no weights are none."""
+        """Restore an average after `steps` steps; empty weights mean that there is none yet."""
         self.weights, self.steps = dict(weights), steps

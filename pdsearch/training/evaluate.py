@@ -1,4 +1,4 @@
-"""Answers and accuracy of a network."""
+"""Logits and accuracy of a network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ __all__ = ["Batches", "accuracy", "check_answers", "evaluating", "logits"]
 
 
 class Batches(Protocol):
-    """Images by epoch and index; `pdsearch.data.Views` is one."""
+    """Protocol for images by epoch and index, such as `pdsearch.data.Views`."""
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -25,7 +25,7 @@ class Batches(Protocol):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Run a block without gradients, the network in evaluation mode; every module's mode is put back."""
+    """Run a block without gradients and the network in evaluation mode; restore the mode of every module."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -64,11 +64,11 @@ def accuracy(
         labels: int64 (N,).
         engine: Device and precision.
         batch_size: Images at once.
-        kind: What a message calls the images, "validation" say.
+        kind: Name of the images in messages, e.g. "validation".
 
     Raises:
         ConfigError: There are no images.
-        TrialError: A logit is not finite: the largest of such logits says nothing.
+        TrialError: A logit is not finite, so that the largest one is meaningless.
     """
     if len(views) == 0:
         raise ConfigError("no image to measure accuracy on", where="data.val_fraction", hint="make it larger")
@@ -80,14 +80,14 @@ def accuracy(
 
 
 def check_answers(answers: Tensor, kind: str) -> None:
-    """Refuse logits, (N, classes), of which one is not finite.
+    """Raise if any of the logits, (N, classes), is not finite.
 
     Args:
         answers: The logits.
-        kind: What a message calls their images, "training" say.
+        kind: Name of their images in messages, e.g. "training".
 
     Raises:
-        TrialError: One is.
+        TrialError: A logit is not finite.
     """
     _check(int(answers.isfinite().all(dim=1).sum()), len(answers), kind)
 

@@ -1,4 +1,4 @@
-"""The training loop: a generator of one report an epoch, which its consumer may close."""
+"""The training loop: a generator of one report per epoch, which its consumer may close early."""
 
 import math
 import time
@@ -43,7 +43,7 @@ class Passes:
     Args:
         state: Holds the network; its gradients are replaced.
         objective: The loss.
-        engine: Precision, and in how many parts a batch is computed.
+        engine: Precision, and the number of parts a batch is split into.
     """
 
     state: TrainingState
@@ -51,13 +51,13 @@ class Passes:
     engine: Engine
 
     def run(self, images: Tensor, index: Tensor, epoch: int, total: Tensor) -> None:
-        """Compute a batch's gradients, and add the losses of its images to a total; no part is a single image.
+        """Compute the gradients of a batch and add its losses to a total; no part is a single image.
 
         Args:
             images: Float32 (B, C, H, W), on the device.
             index: int64 (B,), their positions in the split.
             epoch: From 0.
-            total: Float64 (), on the device: asking for each step's loss would make a GPU wait at every step.
+            total: Float64 (), on the device: reading the loss of each step would synchronise with the GPU.
         """
         self.state.forget_gradients()
         count = self.engine.parts
@@ -78,11 +78,11 @@ Keep: TypeAlias = Callable[[Callable[[], EpochPart]], object]
 
 @dataclass(frozen=True)
 class Epochs:
-    """All that an epoch needs; see `pdsearch.training.fit` for the arguments.
+    """Runs the epochs of one training run; see `pdsearch.training.fit` for the other arguments.
 
     Args:
-        masked: What `masked_weights` returned.
-        captured: Captures and replays its steps; None runs them one by one.
+        masked: The result of `masked_weights`.
+        captured: Captures and replays steps as CUDA graphs; None runs all steps eagerly.
     """
 
     state: TrainingState
@@ -96,16 +96,16 @@ class Epochs:
     captured: Captured | None = None
 
     def run(self, epoch: int, begun: EpochPart = BEGIN, keep: Keep = lambda _part: None) -> EpochReport:
-        """Train and measure one epoch, counted from 0; the best weights so far are remembered.
+        """Train and evaluate one epoch; the best weights so far are remembered.
 
         Args:
-            epoch: Its number.
-            begun: What was done of it before.
-            keep: Asked after each step whether to save, with what returns how far the epoch has come.
+            epoch: From 0.
+            begun: State of the epoch if it was interrupted.
+            keep: Called after each step to save if due, with a function that returns the state of the epoch.
 
         Raises:
-            TrialError: The training diverged, or the network answers with what is no number.
-            StorageError: Progress could not be written.
+            TrialError: The training diverged, or a logit is not finite.
+            StorageError: The checkpoint could not be written.
         """
         start = time.perf_counter() - begun.seconds
         seed = derive_seed(self.seed, "epoch", epoch)
@@ -120,7 +120,7 @@ class Epochs:
         return report
 
     def _check(self, epoch: int, loss: float) -> None:
-        """Refuse to go on from a loss, or with a network, that is no number: asked once an epoch, it costs nothing."""
+        """Raise if the loss or a weight is not finite; once per epoch this costs nothing."""
         wrong = [*([] if math.isfinite(loss) else ["the loss"]), *self.state.not_finite()]
         if wrong:
             raise TrialError(
@@ -143,7 +143,7 @@ class Epochs:
         return float(total) / len(self.views), lr
 
     def _work(self, epoch: int, total: Tensor, steps: int) -> Work:
-        """Return what computes the gradients of an epoch's steps, of which so many are full ones."""
+        """Return the function that computes the gradients of an epoch's steps; `steps` of them are full."""
 
         def plainly(images: Tensor, index: Tensor) -> None:
             passes.run(images, index, epoch, total)
@@ -157,7 +157,7 @@ class Epochs:
         optimizer, scaler = self.state.optimizer, self.state.scaler
         for group in optimizer.param_groups:
             group["lr"] = lr
-        # A weight that starts at zero, and whose gradient and momentum are always zero, stays exactly zero.
+        # A weight that starts at zero with gradient and momentum always zero stays exactly zero.
         for parameter, kept in self.masked:
             if parameter.grad is not None:
                 parameter.grad.mul_(kept)
@@ -174,10 +174,10 @@ def _now(steps: int, start: float, total: Tensor, device: str) -> EpochPart:
 
 
 def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:
-    """Zero the masked weights; return each masked parameter with its mask as numbers.
+    """Set the masked weights to zero; return each masked parameter with its mask as floats.
 
     Raises:
-        TrialError: A name or a shape is not the network's.
+        TrialError: The network has no parameter of this name and shape.
     """
     parameters, masked = dict(model.named_parameters()), []
     for name, keep in mask.items():
@@ -206,27 +206,27 @@ def fit(
     """Train a network in place; yield a report after each epoch.
 
     The result depends on the network, the views, the objective, the recipe, the seed, the mask and the
-    precision, never on torch's global generators, which are left as they were. When the generator has run to
-    its end the network holds the weights that the recipe selects. It may be closed at any report, and then
-    saves its progress; while it trains it saves after the first step at which the checkpoint's interval is over.
-    With a checkpoint, a later call with equal arguments and a network of the same shape yields the stored reports
-    again, then goes on where the progress was saved, in the middle of an epoch too, bit for bit.
+    precision, never on torch's global generators, whose state is unchanged. When the generator is exhausted, the
+    network holds the weights that the recipe selects. It may be closed at any report, and then saves a checkpoint;
+    during training it saves after the first step at which the checkpoint's interval has passed. With a checkpoint, a
+    later call with equal arguments and a network of the same shape yields the stored reports again and resumes from
+    the checkpoint, in the middle of an epoch too, with bit-identical results.
 
     Args:
         model: The network.
         views: Training images.
         objective: The loss of a batch.
         recipe: Optimizer, schedule, epochs, selection.
-        seed: Of the order of images (by epoch) and of dropout.
-        evaluate: Accuracy of a network on the validation images, in [0, 1]; None where there are none.
+        seed: Seed of the order of images (by epoch) and of dropout.
+        evaluate: Returns a network's accuracy on the validation images, in [0, 1]; None if there are none.
         engine: Device, precision, threads.
         mask: Weights to hold at zero, by parameter name: False or 0 where pruned.
-        checkpoint: Where progress is kept; the caller clears it once the result is stored.
+        checkpoint: Where state is saved; the caller clears it once the result is stored.
 
     Raises:
-        ConfigError: The recipe cannot be followed, or asks for the best of epochs that nothing was measured in.
+        ConfigError: The recipe is invalid, or selects the best epoch without validation images.
         TrialError: The training diverged, or the mask does not fit the network.
-        StorageError: Progress could not be written.
+        StorageError: The checkpoint could not be written.
     """
     validate(recipe)
     state, graph = TrainingState(model, recipe, engine), engine.graph()

@@ -1,6 +1,6 @@
-"""Work captured once as a CUDA graph and started again as a whole.
+"""Capture and replay of work as a CUDA graph.
 
-Starting the hundreds of kernels of a step one by one takes Python longer than a GPU needs to compute a small network's.
+For a small network, Python needs longer to launch the hundreds of kernels of a step than the GPU needs to run them.
 """
 
 import warnings
@@ -13,38 +13,38 @@ import torch
 __all__ = ["CudaGraph", "Graph"]
 
 ROOM = 1.25
-"""Free memory that a first capture asks for, as a multiple of what steps have been seen to need."""
+"""Free memory required for a first capture, as a multiple of the peak memory of earlier steps."""
 
 
 class Graph(Protocol):
-    """Holds one captured piece of work; replayed, it computes the same from what its tensors hold by then."""
+    """Holds one captured function; a replay runs it on the current contents of its tensors."""
 
     def ready(self) -> AbstractContextManager[None]:
-        """Return a context to run work in before it is captured, in which libraries get ready for it.
+        """Return a context for warm-up runs before the capture, in which libraries initialise.
 
         Raises:
-            RuntimeError: In the context: the work cannot be captured, for it waits for the device.
+            RuntimeError: In the context: the work synchronises with the device and cannot be captured.
         """
 
     def capture(self, work: Callable[[], None]) -> None:
-        """Capture work in place of what was held; it need not be computed meanwhile.
+        """Capture work in place of the former capture; the capture itself need not compute anything.
 
         Raises:
-            RuntimeError: It cannot be captured, or there is no room.
+            RuntimeError: It cannot be captured, or there is too little memory.
         """
 
     def replay(self) -> None:
-        """Start the captured work; does not wait for it."""
+        """Launch the captured work without waiting for it."""
 
     def wait(self) -> None:
-        """Wait for all that was started."""
+        """Wait for all launched work."""
 
     def clear(self) -> None:
-        """Let go of what was captured."""
+        """Release the capture and its memory."""
 
 
 class CudaGraph:
-    """A CUDA graph: kernels, and the memory they use, which stays theirs until it is cleared.
+    """A CUDA graph: captured kernels, and the memory reserved for them until `clear`.
 
     Args:
         device: "cuda" or "cuda:N".
@@ -61,8 +61,8 @@ class CudaGraph:
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         mode = torch.cuda.get_sync_debug_mode()
         try:
-            # A wait found now is an error that changes nothing; one found while capture ends the capture half-way.
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # That it is a prototype.
+            # A synchronisation found now is a harmless error; one found during the capture would abort it half-way.
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # Says: a prototype.
                 torch.cuda.set_sync_debug_mode("error")
             with torch.cuda.stream(self._stream):
                 yield
@@ -71,14 +71,14 @@ class CudaGraph:
             self.wait()
 
     def capture(self, work: Callable[[], None]) -> None:
-        """See `Graph`; what other threads do meanwhile does not matter."""
+        """See `Graph`; other threads may use CUDA meanwhile."""
         if self._graph is None:
             self._check_room()
         graph = torch.cuda.CUDAGraph()
-        # The former graph's memory, which is free but for what it left behind; a pool lasts while a graph holds it.
+        # Reuse the former graph's memory pool, free but for its outputs; a pool lives as long as a graph holds it.
         pool = torch.cuda.graph_pool_handle() if self._graph is None else self._graph.pool()
         self.wait()
-        # Not torch.cuda.graph: it gives free memory back, for which the rest of every epoch would have to ask again.
+        # Not torch.cuda.graph: it releases cached memory, which the rest of every epoch would have to allocate again.
         with torch.cuda.stream(self._stream):
             graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
@@ -100,7 +100,7 @@ class CudaGraph:
     def clear(self) -> None:
         """See `Graph`."""
         if self._graph is not None:
-            self.wait()  # What is still computed uses its memory.
+            self.wait()  # Running kernels still use its memory.
             self._graph.reset()
             self._graph = None
 

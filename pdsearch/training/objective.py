@@ -1,4 +1,4 @@
-"""What a training minimises: a function of the network and a batch."""
+"""Training objective: the loss as a function of the network and a batch."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -21,7 +21,7 @@ Targets: TypeAlias = Callable[[int, Tensor], Tensor]
 
 
 def towards(targets: Targets, *, label_smoothing: float = 0.0) -> Objective:
-    """Return cross-entropy with what the views of an epoch show."""
+    """Return the cross-entropy objective with the targets of an epoch's views."""
 
     def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         answers = model(images).float()

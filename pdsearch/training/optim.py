@@ -28,32 +28,32 @@ CHOICES = {
 
 
 def _step(kind: type[Optimizer]) -> Any:
-    """Return an optimizer's step without what torch puts around it: for its compiler, which that would load, and hooks.
+    """Return an optimizer's step without torch's wrappers for its compiler (which they would import) and for hooks.
 
-    A step of a tiny network takes two milliseconds; a fiftieth of it went into ranges for a profiler.
+    A step of a tiny network takes two milliseconds; a fiftieth of it went into profiler ranges.
     """
     step: Any = torch.no_grad()(inspect.unwrap(kind.step))
-    step.hooked = True  # By this word torch knows that it need not wrap it.
+    step.hooked = True  # The flag that tells torch not to wrap it.
     return step
 
 
 class _SGD(torch.optim.SGD):
-    """Torch's own, for weights that get their first gradient late, or in a step that a loss scaler skips.
+    """Torch's SGD, corrected for weights whose first gradient comes late, or in a step that a loss scaler skips.
 
-    Its fused kernel takes the first step of all weights of a group at once or of none, and leaves momentum's memory as
-    it was found where that step is skipped.
+    Its fused kernel initialises the momentum of all weights of a group at once or of none, and leaves the momentum
+    buffers uninitialised where that first step is skipped.
     """
 
     step = _step(torch.optim.SGD)
 
     def _init_group(self, group: Any, params: Any, grads: Any, momentum_buffer_list: Any) -> bool:
-        collect: Any = super()._init_group  # It has no types.
+        collect: Any = super()._init_group  # Untyped in torch.
         sparse: bool = collect(group, params, grads, momentum_buffer_list)
         fresh = [momentum is None for momentum in momentum_buffer_list]
         if not any(fresh):
             return sparse
-        overflow: Tensor | None = getattr(self, "found_inf", None)  # A loss scaler put it there.
-        if overflow is not None and overflow.item():  # Waits for a GPU, but in first steps only.
+        overflow: Tensor | None = getattr(self, "found_inf", None)  # Set by a loss scaler.
+        if overflow is not None and overflow.item():  # Synchronises with the GPU, but in first steps only.
             for found in (params, grads, momentum_buffer_list):
                 found.clear()
         elif not all(fresh):
@@ -73,7 +73,7 @@ class _AdamW(torch.optim.AdamW):
 
 
 def validate(recipe: Recipe) -> None:
-    """Refuse a recipe that cannot be followed.
+    """Check the names and numbers of a recipe.
 
     Raises:
         ConfigError: A name is unknown or a number out of range.
@@ -104,7 +104,7 @@ def validate(recipe: Recipe) -> None:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
-    """Return the recipe's optimizer over all parameters, as one fused kernel per step.
+    """Return the recipe's optimizer over all parameters, with one fused kernel per step.
 
     Without `decay_norms`, parameters of one dimension (weights and biases of normalisation, biases of layers) form
     a second group that does not decay (Goyal et al., 2017, section 5.3; He et al., 2019, section 3.1).
@@ -169,7 +169,7 @@ def _one_cycle(recipe: Recipe, done: int, total: int) -> float:
     rise = recipe.peak * total - 1
     if done <= rise and rise > 0:
         return _between(start, recipe.lr, done / rise)
-    # A training of a few steps may have none to rise in: it begins at its peak.
+    # With a few steps in all there may be none to rise in: start at the peak.
     rise = max(rise, 0.0)
     return _between(recipe.lr, start / END, (done - rise) / max(total - 1 - rise, 1.0))
 

@@ -1,4 +1,4 @@
-"""Reports of a training after each epoch."""
+"""The report of a training run after each epoch."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -12,13 +12,13 @@ __all__ = ["EpochReport"]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch.
+    """The report of one finished epoch.
 
     Args:
         epoch: Number of the epoch, from 1.
         epochs: Epochs the training will take.
         loss: Mean training loss over the epoch's images; finite.
-        val_accuracy: What `evaluate` returned after the epoch, in [0, 1]; finite. None: nothing was measured.
+        val_accuracy: Result of `evaluate` after the epoch, in [0, 1]; finite. None if not measured.
         lr: Learning rate of the epoch's last step.
         seconds: Wall time of the epoch, evaluation included.
 

@@ -1,4 +1,4 @@
-"""Private random state and deterministic kernels for a stretch of work."""
+"""Context with its own random state and deterministic kernels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ __all__ = ["reproducible"]
 
 @contextmanager
 def reproducible(seed: int, *, device: str = "cpu", threads: int | None = None) -> Iterator[None]:
-    """Run a block with torch's generators seeded and cuDNN deterministic; put everything back afterwards.
+    """Run a block with torch's generators seeded and cuDNN deterministic; restore both afterwards.
 
-    Never yield to a consumer inside the block: it would see, and might change, the private state.
+    Never yield to a consumer inside the block: it would see, and could change, the private state.
 
     Args:
-        seed: Of the CPU's and the device's generator (dropout draws from them).
+        seed: Seed of the CPU's and the device's generator (used by dropout).
         device: The device in use.
         threads: CPU threads inside the block; None changes nothing.
     """

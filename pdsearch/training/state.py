@@ -1,4 +1,4 @@
-"""What changes while a network trains: weights, the optimizer's buffers, loss scale, average and best weights."""
+"""Training state: weights, optimizer state, loss scale, averaged and best weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ __all__ = ["TrainingState"]
 
 
 class TrainingState:
-    """A network in training; `tensors` and `meta` hold all of it, and `restore` puts it back bit for bit.
+    """A network in training; `tensors` and `meta` return its full state, and `restore` restores it bit for bit.
 
     Args:
         model: The network; placed on the engine's device, trained in place.
-        recipe: Names the optimizer and which weights are handed on.
+        recipe: Names the optimizer and which weights are the result.
         engine: Device and precision.
     """
 
@@ -38,27 +38,27 @@ class TrainingState:
         self._average = Average(recipe.ema) if recipe.ema else None
 
     def forget_gradients(self) -> None:
-        """Drop the gradients of the last step, as the optimizer would, but for its ranges for a profiler."""
+        """Set all gradients to None, as the optimizer's zero_grad, without its profiler ranges."""
         for weight in self._trained:
             weight.grad = None
 
     def gradients(self) -> list[Tensor | None]:
-        """Return the gradients of all that is trained; None of what the loss does not depend on."""
+        """Return the gradients of all trained parameters; None where the loss does not depend on one."""
         return [weight.grad for weight in self._trained]
 
     def put_gradients(self, gradients: Sequence[Tensor | None]) -> None:
-        """Let gradients be those of what is trained, in the order of `gradients`."""
+        """Assign the gradients of all trained parameters, in the order of `gradients`."""
         for weight, gradient in zip(self._trained, gradients, strict=True):
             weight.grad = gradient
 
     def average(self) -> None:
-        """Take the weights after a step into their average, if the recipe wants one."""
+        """Update the weight average after a step, if the recipe has one."""
         if self._average is not None:
             self._average.add(self.model)
 
     @contextmanager
     def handing_on(self) -> Iterator[nn.Module]:
-        """Run a block with the weights that would be handed on now in the network: the average, if there is one."""
+        """Run a block with the result weights in the network: the average, if there is one."""
         if self._average is None:
             yield self.model
             return
@@ -66,10 +66,10 @@ class TrainingState:
             yield self.model
 
     def consider(self, value: float | None) -> None:
-        """Remember the network's present weights if they are the first with the highest value so far.
+        """Remember the network's current weights if the value is higher than all before.
 
         Raises:
-            ConfigError: The best are asked for, and nothing was measured.
+            ConfigError: The best weights are selected, but there is no value.
         """
         if not self._keep_best:
             return
@@ -83,14 +83,14 @@ class TrainingState:
             self._best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
     def finish(self) -> None:
-        """Leave the weights to hand on in the network."""
+        """Load the result weights into the network: best, average or last."""
         if self._best:
             self.model.load_state_dict(self._best)
         elif self._average is not None:
             self.model.load_state_dict(self._average.weights)
 
     def not_finite(self) -> list[str]:
-        """Return the names of parameters and buffers that hold NaN or an infinity since the training began."""
+        """Return the names of parameters and buffers that became NaN or infinite during training."""
         return not_finite(state_of(self.model), but=self._constants)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -107,13 +107,13 @@ class TrainingState:
         }
 
     def meta(self) -> dict[str, Json]:
-        """Return what is no tensor."""
+        """Return all values that are not tensors."""
         averaged = 0 if self._average is None else self._average.steps
         scaler = self.scaler.state_dict() if self.scaler else {}
         return {"best_value": self._best_value, "scaler": scaler, "averaged": averaged}
 
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Go back to a state that `tensors` and `meta` described."""
+        """Restore the state that `tensors` and `meta` returned."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "average": {}}
         for path, tensor in tensors.items():
             part, _, name = path.partition("/")
@@ -139,5 +139,5 @@ class TrainingState:
         for parameter, of_parameter in self.optimizer.state.items():
             for name, tensor in of_parameter.items():
                 if tensor.shape == parameter.shape:
-                    # Fused kernels walk memory: a buffer must lie in the order of its weights.
+                    # Fused kernels iterate over raw memory: a buffer needs the memory format of its weight.
                     of_parameter[name] = torch.empty_like(parameter).detach().copy_(tensor)
