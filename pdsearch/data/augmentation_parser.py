@@ -1,4 +1,4 @@
-"""Augmentation names such as `crop_flip+mixup(0.2)`, taken apart."""
+"""Parser of augmentation names such as `crop_flip+mixup(0.2)`."""
 
 import dataclasses
 import math
@@ -24,8 +24,8 @@ class Chain:
     """Augmentations in the order in which they are applied, with their names.
 
     Args:
-        changes: Those that change an image by itself.
-        mixing: What mixes the changed images, if anything does.
+        changes: Augmentations of single images.
+        mixing: The augmentation that mixes the changed images, if any.
     """
 
     changes: tuple[tuple[str, Augmentation], ...]
@@ -33,15 +33,15 @@ class Chain:
 
     @property
     def constant(self) -> bool:
-        """Whether every epoch shows the same views."""
+        """Whether all epochs have the same views."""
         return self.mixing is None and all(change.constant for _, change in self.changes)
 
 
 def chain(augment: str) -> Chain:
-    """Return the augmentations of a name.
+    """Parse a name into its augmentations.
 
     Raises:
-        ConfigError: One of them is unknown, has no such number, or cannot stand where it does.
+        ConfigError: One of them is unknown, takes no such number, or is in the wrong position.
     """
     parts = [_part(text.strip()) for text in augment.split(SEPARATOR)]
     names = [name for name, _ in parts]
@@ -59,7 +59,7 @@ def chain(augment: str) -> Chain:
 
 
 def canonical(augment: str) -> str:
-    """Return the one way to write a name, which is what keys hold: no spaces, no numbers that are the default.
+    """Return the canonical form of a name, used in keys: no spaces, no numbers equal to the default.
 
     Raises:
         ConfigError: As `chain`.
@@ -103,5 +103,5 @@ def _text(name: str, entry: Any) -> str:
 
 
 def _field(entry: Any) -> "dataclasses.Field[Any] | None":
-    """Return the field that a number sets: the first declared with `pdsearch.registry.parameter`."""
+    """Return the field that the number in brackets sets: the first declared with `pdsearch.registry.parameter`."""
     return next((field for field in dataclasses.fields(entry) if "help" in field.metadata), None)

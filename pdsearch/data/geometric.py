@@ -1,4 +1,4 @@
-"""Geometric augmentations: shear, shift and rotation in whole numbers, the same everywhere."""
+"""Geometric augmentations: shear, shift and rotation in integer arithmetic, identical on all devices."""
 
 import math
 
@@ -8,10 +8,10 @@ from torch import Tensor
 __all__ = ["FRACTION", "Affine", "rotation", "shear", "translation", "warp"]
 
 FRACTION = 16
-"""Bits behind the point of a matrix's entries."""
+"""Fractional bits of the fixed-point entries of a matrix."""
 
 Affine = tuple[int, int, int, int, int, int]
-"""From a pixel's place to its source's, (xx, xy, x0, yx, yy, y0), in 2^-FRACTION; places count from the centre."""
+"""Map from output to source coordinates, (xx, xy, x0, yx, yy, y0), in 2^-FRACTION, relative to the image centre."""
 
 
 def shear(amount: float, size: int, *, vertical: bool) -> Affine:
@@ -21,26 +21,26 @@ def shear(amount: float, size: int, *, vertical: bool) -> Affine:
 
 
 def translation(pixels: int, *, vertical: bool) -> Affine:
-    """Return a shift to the right, or downwards."""
+    """Return a shift to the right, or downwards if vertical."""
     one, shift = _fixed(1), _fixed(-pixels)
     return (one, 0, 0, 0, one, shift) if vertical else (one, 0, shift, 0, one, 0)
 
 
 def rotation(degrees: float) -> Affine:
-    """Return a turn about the centre, counter-clockwise."""
+    """Return a counter-clockwise rotation about the centre."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return (_fixed(cos), _fixed(-sin), 0, _fixed(sin), _fixed(cos), 0)
 
 
 def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Return images whose every pixel is the nearest one of its source; black where that lies outside.
+    """Apply affine maps by nearest-neighbour sampling; pixels from outside the image are black.
 
     Args:
         images: uint8 (B, C, H, W), H = W.
         matrices: int64 (B, 6), rows of `Affine`.
     """
     size = images.shape[-1]
-    # Twice the distance from the centre is a whole number for every size.
+    # Doubled coordinates relative to the centre are integers for every size.
     along = 2 * torch.arange(size, device=images.device) - (size - 1)
     x, y = along[None, None, :], along[None, :, None]
     xx, xy, x0, yx, yy, y0 = (matrices[:, entry, None, None] for entry in range(6))

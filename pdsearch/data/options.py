@@ -1,4 +1,4 @@
-"""Options of data sources: what each declares, and the check of what was given."""
+"""Options of data sources: their declarations, and checks of given values."""
 
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ __all__ = [
 ]
 
 DOWNLOAD = Options({"download": bool})
-"""Of a source that fetches what is missing."""
+"""Options of a source that downloads missing files."""
 
 LOCATED_OPTIONS = frozenset(DOWNLOAD.types)
-"""Options that say how a set is come by, not what it is: never part of a key."""
+"""Options that affect how a set is obtained, not its content: never part of a key."""
 
 
 def source_options(spec: DataSpec, known: Options) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def root_of(spec: DataSpec) -> Path:
 
 
 def lasting_root(spec: DataSpec) -> str | None:
-    """Return `root` so that it means the same from whichever folder one works; `~` stays, for it does already.
+    """Return `root` as an absolute path, independent of the working directory; a leading `~` is kept.
 
-    A function of the user's own may take any word as its root: what is no path here, and a URL, stay as they are.
+    The user's own function may take any string as its root: URLs, and strings that are no existing path, are kept.
     """
     root = spec.root
     if root is None or root.startswith("~") or "://" in root:
@@ -73,17 +73,17 @@ def lasting_root(spec: DataSpec) -> str | None:
 
 
 def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") -> bool:
-    """Say whether test images are to be cut from the training images: where there are no others, if it is asked for.
+    """Return whether test images are to be cut from the training images, as `test_fraction` requests if there are none.
 
     Args:
-        spec: What is asked for.
+        spec: The data specification.
         has_test: Whether the set has test images.
         where: The set, for messages.
-        hint: How else test images could be named.
+        hint: How else test images could be provided.
 
     Raises:
-        ConfigError: It is asked for, and the set has test images.
-        DataError: It has none, and it is not asked for.
+        ConfigError: It is requested although the set has test images.
+        DataError: The set has no test images, and it is not requested.
     """
     if has_test and spec.test_fraction:
         what = f"the set has test images of its own ({where})"
@@ -95,7 +95,7 @@ def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") 
 
 
 def may_download(spec: DataSpec) -> bool:
-    """Return whether what is missing may be fetched: the option `download`, or true.
+    """Return whether missing files may be downloaded: the option `download`, true by default.
 
     Raises:
         ConfigError: The option is neither true nor false, or the source does not know another one.
@@ -108,7 +108,7 @@ def may_download(spec: DataSpec) -> bool:
 
 
 def must_be_there(spec: DataSpec) -> bool:
-    """Say whether the images must lie in `root` already, because nothing fetches them.
+    """Return whether the images must be in `root` already, because nothing downloads them.
 
     Raises:
         ConfigError: The option `download` is neither true nor false, or the source does not know an option.
@@ -117,4 +117,4 @@ def must_be_there(spec: DataSpec) -> bool:
         return False
     if "download" in sources.get(spec.source).options.types:
         return not may_download(spec)
-    return spec.source != "callable" or Path(spec.root).exists()  # A function may take any word as its root.
+    return spec.source != "callable" or Path(spec.root).exists()  # A function may take any string.

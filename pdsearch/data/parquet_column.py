@@ -1,7 +1,7 @@
-"""A column of a Parquet file, read by batches and within bounds: a few kilobytes can unpack to gigabytes.
+"""Read a column of a Parquet file in batches and within memory bounds: a few kilobytes can unpack to gigabytes.
 
-What a file says of itself is compared with its size on the disk, and what is unpacked is counted, too: dictionaries and
-runs repeat a value as often as they like.
+The sizes in the metadata are compared with the size of the file, and unpacked bytes are counted too, because
+dictionaries and run lengths can repeat a value any number of times.
 """
 
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ LAYOUT = (
 )
 
 BYTES_A_ROW, FEW_ROWS = 16, 1_000
-"""The smallest image has more bytes than this; of so few rows nothing is asked."""
+"""Minimum bytes of an encoded image; FEW_ROWS more rows than these allow are accepted."""
 
 LEAST, TIMES, MOST = 64 * 2**20, 100, 8 * 2**30
-"""Bytes that a column of a row group may unpack to: so many, and so many times the file, and no more than that."""
+"""Bytes a column of a row group may unpack to: LEAST plus TIMES the file size, at most MOST or twice the file size."""
 
 _BATCH = 1_024
 
 
 def opened(file: Path) -> Any:
-    """Return an open Parquet file.
+    """Open a Parquet file.
 
     Raises:
-        DataError: It is none, or says that it holds more rows than its bytes can.
+        DataError: It is not one, or its metadata claims more rows than its bytes can hold.
     """
     try:
         check_regular(file)
@@ -53,12 +53,12 @@ def opened(file: Path) -> Any:
 
 
 def column_of(file: Path, name: str, group: int | None = None) -> Any:
-    """Return a column as a chunked array, one with a dictionary as the values that it stands for.
+    """Return a column as a chunked array; dictionary-encoded values are decoded.
 
     Args:
         file: The file.
-        name: Of the column.
-        group: Number of a row group; None is all of them.
+        name: Name of the column.
+        group: Number of a row group; None reads all of them.
 
     Raises:
         DataError: It cannot be read, or unpacks to more than a file of this size can hold.
@@ -79,7 +79,7 @@ def _chunks(parquet: Any, file: Path, name: str, group: int) -> Iterator[Any]:
     unpacked = max(1, _unpacked(parquet.metadata.row_group(group), name))
     if unpacked > bound:
         raise _too_much(file, unpacked, size)
-    # No value is larger than all that its pages unpack to, so that no batch goes beyond the bound by itself.
+    # No value exceeds the unpacked size of its pages, so that no single batch can exceed the bound.
     rows = min(_BATCH, max(1, bound // unpacked))
     read = 0
     for batch in parquet.iter_batches(batch_size=rows, row_groups=[group], columns=[name]):
@@ -93,7 +93,7 @@ def _chunks(parquet: Any, file: Path, name: str, group: int) -> Iterator[Any]:
 
 
 def _unpacked(row_group: Any, name: str) -> int:
-    """Return the bytes that the pages of a column unpack to, as the file says; all its parts, where it has some."""
+    """Return the unpacked size of a column's pages according to the metadata, nested parts included."""
     columns = [row_group.column(i) for i in range(row_group.num_columns)]
     parts = [part for part in columns if part.path_in_schema.partition(".")[0] == name]
     return sum(part.total_uncompressed_size for part in parts)

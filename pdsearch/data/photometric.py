@@ -1,7 +1,6 @@
-"""Photometric augmentations: values change and pixels stay, on uint8, image by image, by exact steps.
+"""Photometric augmentations on uint8 images: pixel values change, positions do not.
 
-Every step is one rounded operation on one value, or a sum of whole numbers: no result depends on how images are
-batched.
+Every step is one rounded operation on one value, or an integer sum, so that no result depends on the batching.
 """
 
 import torch
@@ -27,19 +26,19 @@ def brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def color(images: Tensor, factors: Tensor) -> Tensor:
-    """Return images blended with their grey selves; images of one channel as they are."""
+    """Return images blended with their greyscale versions; images of one channel unchanged."""
     return _blend(images, _grey(images), factors) if images.shape[1] == len(GREY) else images
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Return images blended with the mean of their grey selves."""
+    """Return images blended with the mean of their greyscale versions."""
     grey = _grey(images)
     mean = grey.long().sum(dim=(1, 2, 3), keepdim=True).double() / grey[0].numel()
     return _blend(images, mean.float(), factors)
 
 
 def sharpness(images: Tensor, factors: Tensor) -> Tensor:
-    """Return images blended with their smoothed selves, whose border is the image's own."""
+    """Return images blended with smoothed versions, in which border pixels are not smoothed."""
     if images.shape[-1] <= 2:
         return images
     whole, smooth = images.long(), images.clone()
@@ -51,7 +50,7 @@ def sharpness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
-    """Return images of which each value keeps its highest bits; bits int64 (B,), 1 to 8."""
+    """Return images with only the highest bits of each value; bits int64 (B,), 1 to 8."""
     return images & (256 - 2 ** (8 - bits)).to(torch.uint8)[:, None, None, None]
 
 
@@ -61,7 +60,7 @@ def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
 
 
 def autocontrast(images: Tensor) -> Tensor:
-    """Return images each of whose channels is stretched to 0 and 255; a constant channel as it is."""
+    """Return images with each channel stretched to 0..255; constant channels unchanged."""
     low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
     scale = 255.0 / (high - low).float()
     stretched = ((images - low).float() * scale).clamp(0, 255).to(torch.uint8)
@@ -69,7 +68,7 @@ def autocontrast(images: Tensor) -> Tensor:
 
 
 def equalize(images: Tensor) -> Tensor:
-    """Return images each of whose channels has its values spread evenly, as Pillow does it."""
+    """Return images with the histogram of each channel equalized, as in Pillow."""
     flat = images.flatten(2).long()
     counts = flat.new_zeros(*flat.shape[:2], 256).scatter_add_(2, flat, torch.ones_like(flat))
     last = counts.gather(2, flat.amax(dim=2, keepdim=True))

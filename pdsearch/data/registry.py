@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Images(Protocol):
-    """uint8 (N, C, H, W): an array, one mapped from a file, or encoded images that are decoded when asked for."""
+    """uint8 (N, C, H, W): an array, a memory-mapped one, or encoded images that are decoded when indexed."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ class Images(Protocol):
         """Return N."""
 
     def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return the images at some positions; those alone are held in memory.
+        """Return the images at some positions; only these are held in memory.
 
         Raises:
             DataError: One of them cannot be read.
@@ -48,15 +48,15 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class RawData:
-    """A data set as its source holds it.
+    """A data set as its source returns it.
 
     Args:
         train_images: uint8 (N, C, H, W).
         train_labels: int64 (N,), in [0, number of classes).
-        test_images: uint8 (M, C, H, W); M is 0 where the set has none, and `data.test_fraction` cuts them off.
+        test_images: uint8 (M, C, H, W); M is 0 if the set has none; `data.test_fraction` then cuts them off.
         test_labels: int64 (M,).
         classes: Names of the classes, in the order of their indices.
-        notes: What a person should know of how it was read, a line each.
+        notes: Notes for the user on how it was read, a line each.
     """
 
     train_images: Images
@@ -68,10 +68,10 @@ class RawData:
 
 
 class Source(Protocol):
-    """A place data sets come from: `fingerprint` is called first, in the driver; `read` once, in a worker."""
+    """A source of data sets: `fingerprint` is called first, in the driver; `read` once, in a worker."""
 
     options: ClassVar[Options]
-    """The options it takes; one that fetches what is missing declares `download`."""
+    """The options it takes; a source that downloads missing files declares `download`."""
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the SHA-256 of the content, 64 hex digits, without loading torch.
@@ -81,7 +81,7 @@ class Source(Protocol):
         """
 
     def read(self, spec: DataSpec) -> RawData:
-        """Return the set; what does not fit into memory is decoded as it is asked for.
+        """Return the set; images that do not fit into memory are decoded when indexed.
 
         Raises:
             DataError: As above, or an image cannot be decoded.
@@ -105,7 +105,7 @@ class Augmentation(Protocol):
 
     @property
     def constant(self) -> bool:
-        """Whether it changes nothing, so that every epoch shows the same views."""
+        """Whether it changes nothing, so that all epochs have the same views."""
 
     def draw(self, images: int, size: int, generator: "Generator") -> "Tensor":
         """Return all random numbers of one epoch, one row per image.
@@ -137,7 +137,7 @@ class Mixing(Protocol):
         """Return the mixed views, given the normalised views of images and partners, float32 (B, C, H, W)."""
 
     def share(self, draws: "Tensor", size: int) -> "Tensor":
-        """Return what of each target is the image's own, float32 (B,) in [0, 1]; the rest is its partner's."""
+        """Return the share of an image's own label in its target, float32 (B,) in [0, 1]; the rest is its partner's."""
 
 
 AnyAugmentation: TypeAlias = Augmentation | Mixing

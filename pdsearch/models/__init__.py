@@ -1,4 +1,4 @@
-"""Networks: their registry, their sizes, and the student that a pruned teacher asks for."""
+"""Networks: their registry, their sizes, and students sized after a pruned teacher."""
 
 from pdsearch.models.finite import listed, not_finite, state_of, was_not_finite
 from pdsearch.models.inference import folded

@@ -23,10 +23,10 @@ M = TypeVar("M", bound=nn.Module)
 def conv_bn(
     inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Sequential:
-    """Return convolution (padded, no bias), batch normalisation and, unless told otherwise, ReLU.
+    """Return a convolution (padded, no bias), batch normalisation and, by default, ReLU.
 
     Raises:
-        ConfigError: A width that an option names leaves the layer without channels.
+        ConfigError: An option's width leaves the layer without channels.
     """
     if outputs < 1:
         raise ConfigError(
@@ -39,7 +39,7 @@ def conv_bn(
 
 def pool(maps: Tensor) -> Tensor:
     """Return the mean over all positions: (B, C, H, W) to (B, C)."""
-    # adaptive_avg_pool2d gives the same bits, but a gradient that is not channels_last: every layer before it pays.
+    # adaptive_avg_pool2d gives the same bits, but its gradient is not channels_last, which slows all earlier layers.
     return maps.permute(0, 2, 3, 1).mean((1, 2))
 
 
@@ -50,7 +50,7 @@ def he_init(network: M) -> M:
     """
     for module in network.modules():
         if any(weight.is_meta for weight in module.parameters(recurse=False)):
-            continue  # Nothing to draw, and torch would load its compiler for it: a second.
+            continue  # Nothing to draw, and torch would import its compiler for it, which takes a second.
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
@@ -61,10 +61,10 @@ def he_init(network: M) -> M:
 
 
 def refuse_small(image_size: int, smallest: int) -> None:
-    """Refuse images that a network would shrink to nothing.
+    """Check that images are large enough for a network's downsampling.
 
     Raises:
-        ConfigError: The images are smaller, in pixels, than the smallest.
+        ConfigError: The images are smaller, in pixels, than `smallest`.
     """
     if image_size < smallest:
         raise ConfigError(f"it needs images of {smallest} pixels or more, not {image_size}")
@@ -80,19 +80,19 @@ class Pad(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return (B, outputs, H / stride, W / stride)."""
         before = self.extra // 2
-        # As maps[:, :, ::stride, ::stride], whose gradient would leave channels_last: every layer before it would pay.
+        # Like maps[:, :, ::stride, ::stride], whose gradient would lose channels_last and slow all earlier layers.
         thinned = functional.avg_pool2d(maps, 1, self.stride)
         return functional.pad(thinned, (0, 0, 0, 0, before, self.extra - before))
 
 
 def shortcut_of(kind: str, inputs: int, outputs: int, stride: int) -> nn.Module:
-    """Return what goes around a block: the identity where the shape stays, else the kind that is asked for.
+    """Return the shortcut of a block: the identity if the shape stays the same, else the given kind.
 
     Args:
         kind: "projection" (1x1 convolution and batch normalisation, option B) or "pad" (option A).
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the block.
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the block.
 
     Raises:
         ConfigError: The kind is unknown, or padding would have to remove channels.
@@ -113,9 +113,9 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut (He et al., arXiv 1512.03385, figure 5, left).
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the first convolution.
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the first convolution.
         inner: Channels between the convolutions.
         shortcut: See `shortcut_of`.
     """
@@ -137,10 +137,10 @@ class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions around a shortcut (He et al., figure 5, right); the 3x3 has the stride.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the 3x3 convolution.
-        inner: Channels around the 3x3 convolution.
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the 3x3 convolution.
+        inner: Channels of the 3x3 convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, inner: int) -> None:
@@ -156,7 +156,7 @@ class Bottleneck(nn.Module):
 
 
 def _joined(layers: nn.Module, maps: Tensor, around: Tensor) -> Tensor:
-    """Return ReLU of what the layers make of the maps and what was led around them."""
+    """Return ReLU(layers(maps) + around)."""
     changed: Tensor = layers(maps)
-    changed += around  # In place: the gradients need no sum, and memory is what this costs.
+    changed += around  # In place to save memory; the backward pass does not need the operands.
     return functional.relu(changed, inplace=True)

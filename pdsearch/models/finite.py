@@ -1,4 +1,4 @@
-"""Which tensors of a network hold something that is no number: NaN or an infinity."""
+"""Detection of tensors of a network that hold NaN or an infinity."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,11 +16,11 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def not_finite(tensors: Mapping[str, Tensor], *, but: Iterable[str] = ()) -> list[str]:
-    """Return the names of the tensors that hold NaN or an infinity; a GPU is waited for once.
+    """Return the names of the tensors that hold NaN or an infinity; synchronises with a GPU once.
 
     Args:
         tensors: By name, all on one device.
-        but: Names that are not looked at.
+        but: Names to skip.
     """
     numbers = {name: tensor.detach() for name, tensor in tensors.items() if tensor.is_floating_point()}
     for name in but:
@@ -32,12 +32,12 @@ def not_finite(tensors: Mapping[str, Tensor], *, but: Iterable[str] = ()) -> lis
 
 
 def was_not_finite(model: nn.Module) -> frozenset[str]:
-    """Return the buffers that a network was built with so: the mask of an attention, say, holds -inf."""
+    """Return the names of buffers that are not finite by design, e.g. an attention mask with -inf."""
     return frozenset(not_finite(dict(model.named_buffers())))
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names, how many more there are, and the verb: "a and b are"."""
+    """Return the first names, the number of further ones, and the verb: "a and b are"."""
     more = len(names) - MOST_NAMES
     shown = [*names[:MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
     if len(shown) == 1:

@@ -1,4 +1,4 @@
-"""Folding of batch normalisation into convolutions, for networks that are only asked."""
+"""Folding of batch normalisation into convolutions, for networks used for inference only."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -11,13 +11,13 @@ __all__ = ["folded"]
 
 
 def folded(model: nn.Module) -> nn.Module:
-    """Return a copy, in evaluation mode, whose convolutions do what the batch normalisation after them did.
+    """Return a copy, in evaluation mode, with batch normalisation folded into the convolutions before it.
 
-    In float32 its outputs and features agree with the network's to about 1e-4 of their size. Pairs are folded where
-    their order is certain: neighbours in an `nn.Sequential`. What stands otherwise is left as it is.
+    In float32 its outputs and features agree with the network's to about 1e-4 of their size. Only neighbours in an
+    `nn.Sequential` are folded, where the order is certain; all others are unchanged.
 
     Args:
-        model: Any network; left as it is.
+        model: Any network; not changed.
     """
     copy = deepcopy(model).eval()
     runs = [module for module in copy.modules() if type(module) is nn.Sequential]

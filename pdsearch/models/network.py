@@ -1,4 +1,4 @@
-"""The base of all networks of ours: named features, one linear classifier, logits = forward."""
+"""Base class of the built-in networks: named features, one linear classifier, `forward` returns logits."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ __all__ = ["Network", "StagedNetwork"]
 
 
 class Network(nn.Module, ABC):
-    """A classifier that shows its features.
+    """A classifier with access to its intermediate features.
 
     `features` returns, in order, `stage1`, `stage2`, ...: the last feature map of each stage, (B, C, H, W), a
-    stage being a run of layers at one resolution; and last `pooled`: (B, F), what the classifier sees.
-    `forward(x)` is `classifier(features(x)["pooled"])`: whoever needs both runs the trunk once.
+    stage being a run of layers at one resolution; and last `pooled`: (B, F), the input of the classifier.
+    `forward(x)` is `classifier(features(x)["pooled"])`: code that needs both runs the trunk once.
 
     Args:
         classifier: The last linear layer.
@@ -37,10 +37,10 @@ class StagedNetwork(Network):
     """A stem, stages one after another, a head, the mean over positions, the classifier.
 
     Args:
-        stages: What each stage computes, downsampling included.
+        stages: The module of each stage, downsampling included.
         classifier: The last linear layer.
-        stem: Before the first stage.
-        head: After the last stage and before the mean.
+        stem: Module before the first stage.
+        head: Module between the last stage and the mean.
     """
 
     def __init__(

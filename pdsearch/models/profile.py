@@ -1,4 +1,4 @@
-"""Size and speed of a network: weights, operations and milliseconds for one image."""
+"""Size and speed of a network: weights, operations and latency for one image."""
 
 import statistics
 import time
@@ -19,7 +19,7 @@ def count_params(model: nn.Module) -> int:
 
 
 def has_depthwise(model: nn.Module) -> bool:
-    """Say whether a network has convolutions that see one channel each."""
+    """Return whether a network has depthwise convolutions."""
     convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
     return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
 
@@ -31,12 +31,12 @@ def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
     products count. Zeros left by unstructured pruning count like any weight.
 
     Args:
-        model: Any network; left as it was.
+        model: Any network; not changed.
         input_shape: (C, H, W) of an image.
     """
-    from torch.utils import flop_counter  # Loads Triton, which a driver never needs.
+    from torch.utils import flop_counter  # Imported here: it loads Triton, which a driver never needs.
 
-    mode = getattr(flop_counter, "_FlopCounterMode", None)  # What the public counter is made of.
+    mode = getattr(flop_counter, "_FlopCounterMode", None)  # The dispatch mode inside the public counter.
     if mode is not None:
         leave_alone(mode.__torch_dispatch__)
     counter = flop_counter.FlopCounterMode(display=False)
@@ -49,9 +49,9 @@ def latency(model: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 
     """Return the median time of a forward pass of one image on the model's device, in milliseconds.
 
     Args:
-        model: Any network; left as it was.
+        model: Any network; not changed.
         input_shape: (C, H, W) of an image.
-        runs: Timed passes, after a fifth as many to warm up.
+        runs: Timed passes, after a fifth as many warm-up passes.
     """
     image = _image(model, input_shape)
     times = []

@@ -1,4 +1,4 @@
-"""The registry of networks, and building one from its name, options and seed."""
+"""The registry of networks, and the construction of one from name, options and seed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,13 +33,13 @@ BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
 
 
 class ModelRegistry(Registry[Builder]):
-    """Our models by name, torchvision's as `torchvision/NAME`, anyone's by dotted path; `names` lists ours."""
+    """Built-in models by name, torchvision's as `torchvision/NAME`, a user's by dotted path. `names`: built-in only."""
 
     def get(self, name: str) -> Builder:
         """Return the builder of a name.
 
         Raises:
-            ConfigError: No model has the name, or what it names is no builder.
+            ConfigError: No model has the name, or the object it names is no builder.
         """
         if is_dotted(name):
             return _own(name)
@@ -58,7 +58,7 @@ class ModelRegistry(Registry[Builder]):
 
 
 def _own(name: str) -> Builder:
-    """Return a builder of the user's own."""
+    """Return the user's builder of a dotted path."""
     builder = load_dotted(name)
     try:
         signature(builder).bind(num_classes=1, channels=1, image_size=1)
@@ -89,14 +89,14 @@ def model(name: str) -> Callable[[Builder], Builder]:
 def build(
     name: str, *, num_classes: int, channels: int, image_size: int, seed: int, options: Params = ()
 ) -> nn.Module:
-    """Build a network, its initial weights drawn from the seed alone; the global generator is left as it was.
+    """Build a network with initial weights drawn from the seed alone; the global generator is unchanged.
 
     Args:
         name: Registered model name.
         num_classes: Width of the logits.
         channels: Channels of an image.
         image_size: Height and width of an image, in pixels.
-        seed: Of the initialisation.
+        seed: Seed of the initialisation.
         options: Further arguments of the model.
 
     Raises:
@@ -110,7 +110,7 @@ def build(
         hint = f"its options: {', '.join(sorted(known)) or 'none'}"
         raise ConfigError(f"model {name!r} has no option {unknown[0]!r}", hint=hint)
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would also seed every accelerator, which the fork does not restore.
+        # Not torch.manual_seed: it also seeds every accelerator, which fork_rng does not restore.
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
         with _told(name, given):
             model = builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
@@ -121,7 +121,7 @@ def build(
 
 
 def _settle(model: Any, image: torch.Tensor) -> None:
-    """Let lazy layers draw their weights now, by the seed: they would when the first images come."""
+    """Initialise lazy layers now, from the seed, instead of at the first images."""
     if isinstance(model, nn.Module) and any(is_lazy(weight) for weight in model.parameters()):
         training = model.training
         with torch.no_grad():
@@ -131,14 +131,14 @@ def _settle(model: Any, image: torch.Tensor) -> None:
 
 @contextmanager
 def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
-    """Turn whatever a builder raises into one message that names the model and the options it was given."""
+    """Turn any error of a builder into one message that names the model and its options."""
     try:
         yield
     except PdsearchError as error:
         raise type(error)(f"{name}: {error.what}", where=error.where, hint=error.hint) from error
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    # Code of the user's own may raise anything, and torch does for sizes that cannot be.
+    # The user's code may raise anything, and so does torch for impossible sizes.
     except Exception as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         options = "".join(f", {option}: {value}" for option, value in given.items()).removeprefix(", ")
@@ -149,7 +149,7 @@ def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
 
 
 def lasting(name: str, options: Params) -> Params:
-    """Return options that mean the same for ever: published weights by their own name, not as DEFAULT.
+    """Return options with a permanent meaning: published weights by their own name instead of DEFAULT.
 
     Raises:
         ConfigError: There are no such weights.
@@ -164,21 +164,21 @@ def lasting(name: str, options: Params) -> Params:
 
 
 def without_weights(name: str, options: Params) -> Params:
-    """Return the options that shape a network: whoever loads its weights need not download others first."""
+    """Return the options without published weights, to build a network that is then filled with other weights."""
     if not name.startswith(PREFIX):
         return options
     return tuple((option, value) for option, value in options if option != "weights")
 
 
 LARGE = 2**16
-"""Pixels; no family finds such images too small."""
+"""Image size in pixels that is large enough for every family."""
 
 
 def try_options(name: str, options: Params) -> None:
-    """Refuse options of which a model cannot be built; code of the user's own is not run for it.
+    """Check that a model can be built with the options; the user's own code is not run for this.
 
     Raises:
-        ConfigError: It cannot; `where` is the option, as options.NAME, if one is to blame.
+        ConfigError: It cannot; `where` is the option, as options.NAME, if a single one is the cause.
     """
     if is_dotted(name) or not options:
         return

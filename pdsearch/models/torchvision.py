@@ -1,4 +1,4 @@
-"""torchvision's classifiers, whose features are shown by hooks on their layers."""
+"""torchvision's classifiers, with features read by forward hooks."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -19,12 +19,12 @@ UNFIT = ("googlenet", "inception", "maxvit", "squeezenet", "swin", "vit_")
 
 
 class TorchvisionNetwork(Network):
-    """A torchvision classifier, its last linear layer taken out as the classifier.
+    """A torchvision classifier with its last linear layer split off as `classifier`.
 
-    A stage is all that runs at one resolution; layers are listened to down to two levels below the network.
+    A stage is all layers at one resolution; hooks are set on layers down to two levels below the network.
 
     Args:
-        trunk: The network; changed in place.
+        trunk: The torchvision network; changed in place.
 
     Raises:
         ConfigError: It does not end in a linear layer.
@@ -46,7 +46,7 @@ class TorchvisionNetwork(Network):
         def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.dim() == 4 and output.shape[-1] > 1:
                 size = tuple(output.shape[-2:])
-                # VGG and AlexNet spread their last maps over more positions: that is no stage.
+                # VGG and AlexNet upsample their last maps before the classifier: that is not a stage.
                 if size <= next(reversed(by_size), size):
                     by_size[size] = output
 
@@ -59,7 +59,7 @@ class TorchvisionNetwork(Network):
         return {f"stage{n}": maps for n, maps in enumerate(by_size.values(), start=1)} | {"pooled": pooled}
 
     def own_names(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict of torchvision's own network under our names; one under ours as it is."""
+        """Translate a torchvision state dict to this network's parameter names; others are returned unchanged."""
         if any(name.startswith("trunk.") for name in weights):
             return dict(weights)
         last = f"{self._last}."
@@ -73,7 +73,7 @@ class TorchvisionNetwork(Network):
 
 
 def torchvision_builder(name: str) -> Callable[..., nn.Module]:
-    """Return the builder of torchvision's model `name`; its one option, `weights`, fills it with published weights.
+    """Return the builder of torchvision's model `name`; its one option, `weights`, loads published weights.
 
     Raises:
         ConfigError: torchvision has no such classifier, or one that does not fit.
@@ -118,7 +118,7 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
 
 
 def weights_name(name: str, weights: str) -> str:
-    """Return the lasting name of published weights: DEFAULT means others in another version of torchvision.
+    """Return the permanent name of published weights: DEFAULT changes between versions of torchvision.
 
     Raises:
         ConfigError: There are no such weights.
@@ -135,7 +135,7 @@ def _published(name: str, weights: str) -> Any:
 
 
 def _fill(network: TorchvisionNetwork, name: str, weights: str) -> None:
-    """Load published weights, downloaded once; the classifier stays random where the classes are others."""
+    """Load published weights, downloaded once; the classifier stays random if the number of classes differs."""
     published = _published(name, weights)
     try:
         found = published.get_state_dict(progress=False, check_hash=True, weights_only=True)

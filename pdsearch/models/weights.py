@@ -1,4 +1,4 @@
-"""Weights trained elsewhere: read without running code, fitted name by name."""
+"""Weights trained elsewhere: read without executing code, and loaded name by name."""
 
 import hashlib
 import pickle
@@ -18,10 +18,10 @@ from pdsearch.models.finite import listed, not_finite, was_not_finite
 __all__ = ["file_hash", "fit_weights", "read_weights"]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-"""Under one of these names training scripts store the weights beside an epoch, an optimizer, ..."""
+"""Keys under which training scripts store the weights in a checkpoint, beside epoch and optimizer."""
 
 PREFIXES = ("_orig_mod.", "module.")
-"""What torch.compile and DataParallel put before every name."""
+"""Prefixes that torch.compile and DataParallel add to every name."""
 
 MOST_NAMES = 10
 
@@ -45,11 +45,11 @@ def file_hash(path: str | Path) -> str:
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a .safetensors file, or from torch's own format (.pth, .pt) with `weights_only`.
 
-    What common training scripts wrap around it, and what they put before its names, is taken off.
+    Wrapping dictionaries and name prefixes of common training scripts are removed.
 
     Raises:
-        ConfigError: There is no such file, or it holds something else than a network's weights.
-        DataError: It is broken.
+        ConfigError: There is no such file, or it holds something other than a network's weights.
+        DataError: The file is damaged.
     """
     where = str(path)
     try:
@@ -71,7 +71,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
-    """Load weights into a network; a count of batches that is missing stays zero.
+    """Load weights into a network; a missing `num_batches_tracked` stays zero.
 
     Raises:
         ConfigError: Tensors are missing, unexpected or of another shape (the message lists all three), or not finite.

@@ -1,4 +1,4 @@
-"""The student that a pruned teacher asks for: its own family, each width solved from the weights left."""
+"""A student sized after a pruned teacher: the same family, each width solved from the remaining weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,23 +31,23 @@ def plan_from_masks(
     image_size: int,
     options: Params = (),
 ) -> Params:
-    """Return the options that build a student as large, layer by layer, as what is left of a pruned teacher.
+    """Return the options of a student as large, layer by layer, as the remaining weights of a pruned teacher.
 
     A layer's channels are round(remaining weights / (k^2 * input channels of the student so far)). Where
     several layers share one width (a residual stage), the width is solved for so that their weights sum to
     the remaining ones. Never below one channel; a width may exceed the teacher's. The classifier's size
     follows from the width before it. Where that would miss the teacher's remaining weights by more than 1 %
     in all (a classifier that is a large share, a layer left with few channels), the last width is solved for
-    with the classifier, and if that is not enough, widths are rounded up or down so that each makes up for
-    what those before it miss.
+    with the classifier, and if that is not enough, widths are rounded up or down so that each compensates
+    for the error of those before it.
 
     It works for every family that takes `widths`: its free widths in network order, each with a default.
-    Which layers a width governs, and how, is read off the family itself, by building it a few times without
-    memory.
+    Which layers depend on a width, and how, is found by building the family a few times without memory (on
+    the meta device).
 
     Args:
         name: The teacher's registered model.
-        masks: By parameter name; boolean, True = kept. Parameters without a mask are whole.
+        masks: Boolean masks by parameter name, True = kept. Parameters without a mask are unpruned.
         num_classes: Width of the logits.
         channels: Channels of an image.
         image_size: Height and width of an image, in pixels.
@@ -96,7 +96,7 @@ class _Family:
         return {f"{prefix}.weight": tuple(m.weight.shape) for prefix, m in found if isinstance(m, LAYERS)}
 
     def size(self, layer: str, widths: Widths) -> int:
-        """Weights of a layer, from the slopes: no network is built."""
+        """Number of weights of a layer, computed from the slopes without building a network."""
         shape = list(map(float, self.before[layer]))
         for members, slopes in zip(self.groups, self.slopes, strict=True):
             for axis, slope in enumerate(slopes.get(layer, ())):
@@ -112,8 +112,8 @@ class _Family:
     def groups(self) -> list[tuple[int, ...]]:
         """Indices of widths that only change together, in network order.
 
-        A residual network whose stem is as wide as its first stage has no projection there; to keep its
-        layers, the two stay equal.
+        A residual network whose stem is as wide as its first stage has no projection there; the two stay equal,
+        so that the layers remain the same.
         """
         found: list[tuple[int, ...]] = []
         open_group: tuple[int, ...] = ()
@@ -125,7 +125,7 @@ class _Family:
         return [*found, open_group] if open_group else found
 
     def owned(self, owners: Mapping[str, int]) -> list[tuple[tuple[int, ...], list[str]]]:
-        """Each group that has layers of its own, with their names."""
+        """Each group that determines the size of some layers, with their names."""
         pairs = [
             (group, [layer for layer in owners if owners[layer] == n]) for n, group in enumerate(self.groups)
         ]
@@ -133,7 +133,7 @@ class _Family:
 
     @cached_property
     def slopes(self) -> list[dict[str, tuple[float, ...]]]:
-        """For each group, how much each axis of a layer grows with the width; only layers that do."""
+        """For each group, the growth of each axis of a layer per unit of width; only layers that grow."""
         found = []
         for members in self.groups:
             widths, shapes = self._changed(members) or (self.start, self.before)
@@ -147,18 +147,18 @@ class _Family:
 
     @cached_property
     def last(self) -> dict[str, int]:
-        """The last group that a layer's size depends on."""
+        """For each layer, the last group that its size depends on."""
         return {layer: number for number, slopes in enumerate(self.slopes) for layer in slopes}
 
     @cached_property
     def owners(self) -> dict[str, int]:
-        """The same without layers whose outputs are fixed: the classifier."""
+        """`last` without layers with fixed outputs, i.e. the classifier."""
         free = {layer for slopes in self.slopes for layer, slope in slopes.items() if slope[0]}
         return {layer: number for layer, number in self.last.items() if layer in free}
 
     def _changed(self, members: tuple[int, ...]) -> tuple[Widths, dict[str, Shape]] | None:
-        """Some widths multiplied, and the shapes then; None if that always makes another network."""
-        for factor in (2, 3, 5):  # more than one: the product may happen to meet another width
+        """Multiply some widths and return them with the new shapes; None if that always changes the architecture."""
+        for factor in (2, 3, 5):  # several factors: one product may coincide with another width
             widths = tuple(factor * w if i in members else w for i, w in enumerate(self.start))
             try:
                 shapes = self.shapes(widths)
@@ -170,7 +170,7 @@ class _Family:
 
 
 def _best(family: _Family, remaining: Mapping[str, int]) -> Widths:
-    """The first of three ways that comes within the tolerance, or else the nearest."""
+    """The first of three solutions within the tolerance, or else the nearest."""
     total, missed = sum(remaining.values()), {}
     for way, owners in ((_rounded, family.owners), (_rounded, family.last), (_balanced, family.last)):
         widths = way(family, remaining, owners)
@@ -181,7 +181,7 @@ def _best(family: _Family, remaining: Mapping[str, int]) -> Widths:
 
 
 def _rounded(family: _Family, remaining: Mapping[str, int], owners: Mapping[str, int]) -> Widths:
-    """Each width in turn, to the nearest channel (a tie goes to the even one)."""
+    """Round each width in turn to the nearest channel (ties to even)."""
     widths = family.start
     for members, owned in family.owned(owners):
         target = sum(remaining[layer] for layer in owned)
@@ -191,7 +191,7 @@ def _rounded(family: _Family, remaining: Mapping[str, int], owners: Mapping[str,
 
 
 def _balanced(family: _Family, remaining: Mapping[str, int], owners: Mapping[str, int]) -> Widths:
-    """Each width rounded up and down; what it misses, the next makes up for. The BEAM best are followed."""
+    """Beam search of size BEAM over rounding each width up or down; later widths compensate for earlier errors."""
     states = {family.start: 0}
     for members, owned in family.owned(owners):
         target, following = sum(remaining[layer] for layer in owned), {}
@@ -216,7 +216,7 @@ def _remaining(masks: Mapping[str, Tensor], shapes: Mapping[str, Shape]) -> dict
 def _bracket(
     family: _Family, widths: Widths, members: tuple[int, ...], owned: Sequence[str], target: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Two neighbouring widths >= 1 and their layers' sizes, around the target where that is possible."""
+    """Two neighbouring widths >= 1 and the sizes of their layers, around the target if possible."""
 
     def size(width: int) -> int:
         tried = _set(widths, members, width)

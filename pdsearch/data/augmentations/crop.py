@@ -40,10 +40,10 @@ class Crop:
         rows, columns, mirrored = draws.unbind(1)
         picked = torch.arange(len(images), device=images.device)
         if self.flip:
-            # A mirrored window is one of the mirrored image: choosing between two is slower than choosing where.
+            # A mirrored window is a window of the mirrored image: this is faster than mirroring after cropping.
             padded = torch.cat([padded, padded.flip(-1)])
             picked, columns = picked + len(images) * mirrored, columns + mirrored * 2 * (margin - columns)
-        # Every window of every image, as a view: whole rows are copied, three times as fast as pixel by pixel.
+        # All windows of all images as a strided view: copies whole rows, three times as fast as single pixels.
         windows = padded.unfold(2, size, 1).unfold(3, size, 1)
         return windows[picked, :, rows, columns]
 

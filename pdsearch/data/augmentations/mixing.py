@@ -1,4 +1,4 @@
-"""Mixing of two images into one view: blended, or a box of one pasted into the other."""
+"""Augmentations that mix two images into one view: blending, or pasting a box of one into the other."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from pdsearch.registry import parameter
 __all__ = ["Cutmix", "Mixup", "MixupOrCutmix"]
 
 UNIT = 2**24
-"""Shares are drawn in steps of 1/UNIT, which float32 holds exactly: the same product on every device."""
+"""Shares are drawn in steps of 1/UNIT, which float32 represents exactly: the same product on every device."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class MixupOrCutmix:
 
 
 def _apart(draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mixup's draws and cutmix's; not by a list of columns, which would be brought to a GPU at every step."""
+    """Return the draws of mixup and of cutmix; by slices, as an index list would be copied to a GPU at every step."""
     partner = draws[:, :1]
     return torch.cat([partner, draws[:, 2:3]], dim=1), torch.cat([partner, draws[:, 3:]], dim=1)
 
@@ -124,12 +124,12 @@ def _partners_and_shares(images: int, alpha: float, generator: Generator) -> tup
 
 
 def _beta(uniform: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
-    # By the inverse of the distribution: torch's own Beta draws from the global generator.
+    # By the inverse distribution function: torch's Beta draws from the global generator.
     if alpha == 1:
         return uniform
     from scipy.special import (
         betaincinv,
-    )  # Most of a second to load; every driver and worker lists augmentations.
+    )  # Importing it takes most of a second, and every driver and worker lists augmentations.
 
     return np.asarray(betaincinv(alpha, alpha, uniform), dtype=np.float64)
 

@@ -1,4 +1,4 @@
-"""TrivialAugment: one of fourteen changes to an image, at one of thirty-one strengths."""
+"""TrivialAugment: one of fourteen operations per image, at one of thirty-one strengths."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["OPERATIONS", "TrivialAugment"]
 
 LEVELS = 31
 SHEAR, SHIFT, TURN, BLEND = 0.99, 32.0, 135.0, 0.99
-"""Strengths at the highest level: of shears, shifts in pixels, turns in degrees, and blends."""
+"""Strengths at the highest level: shears, shifts in pixels, rotations in degrees, and blends."""
 
 OPERATIONS = (
     "identity",
@@ -34,7 +34,7 @@ OPERATIONS = (
     "autocontrast",
     "equalize",
 )
-"""In the order of their numbers in a row of draws."""
+"""Operations, in the order of their numbers in the draws."""
 
 WARPS = OPERATIONS[1:6]
 BLENDS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {

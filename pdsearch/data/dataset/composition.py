@@ -1,4 +1,4 @@
-"""Classes of a set that lack images in one of its parts, in words: a line for each kind."""
+"""Notes on classes that have too few images in one of the splits: a line for each kind."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ SHOWN = 5
 
 
 def lacking(data: Dataset) -> Iterator[str]:
-    """Say which classes cannot be trained, validated or tested as the others are; nothing where all can.
+    """Yield a line for each kind of missing images by class (training, validation, test); none if all have some.
 
     Args:
         data: The split set.

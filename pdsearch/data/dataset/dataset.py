@@ -1,4 +1,4 @@
-"""The data set that training sees: three splits of uint8 images and the statistics to normalise them."""
+"""The data set used for training: three splits of uint8 images and the statistics to normalise them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,13 +40,13 @@ class Dataset:
     """A data set ready for training.
 
     Args:
-        train: What networks are fitted to.
-        val: What the search sees; empty when val_fraction is 0.
-        test: Opened once, for confirmed results.
-        classes: Their names, by index.
-        mean: Of the training split, float32 (C,), in the images' own units (0 to 255).
-        std: Likewise; 1 for a constant channel.
-        notes: What a person should know of how it was read, a line each.
+        train: Training split.
+        val: Validation split, used by the search; empty when val_fraction is 0.
+        test: Test split, used for confirmed results only.
+        classes: Class names, by index.
+        mean: Mean of the training split, float32 (C,), in the images' own units (0 to 255).
+        std: Standard deviation likewise; 1 for a constant channel.
+        notes: Notes for the user on how the set was read, a line each.
     """
 
     train: Split
@@ -79,7 +79,7 @@ def prepare(raw: RawData, spec: DataSpec) -> Dataset:
     `pdsearch.data.dataset.materialise` writes the same to a file, a few images at a time.
 
     Raises:
-        ConfigError: The spec asks for a split that the set cannot give.
+        ConfigError: The set is too small for the requested split.
         DataError: There are no test images.
     """
     splits = {name: _split(part) for name, part in parts(raw, spec).items()}
@@ -105,7 +105,7 @@ def to_tensors(ds: Dataset) -> dict[str, Tensor]:
 
 
 def to_meta(classes: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Json]:
-    """Return what is no tensor: the names of the classes, and notes if there are any."""
+    """Return the values that are not tensors: the class names, and notes if there are any."""
     return {"classes": list(classes), **({"notes": list(notes)} if notes else {})}
 
 

@@ -1,7 +1,7 @@
-"""A data set larger than memory as a file: decoded, split and written a few images at a time.
+"""Write a data set as a file, decoded and split a few images at a time, so that it may be larger than memory.
 
-The file is what `safetensors` writes of `pdsearch.data.to_tensors`, so that it is mapped and not read. In memory lie
-one chunk of images and all labels.
+The file equals what `safetensors` writes for `pdsearch.data.to_tensors`, so that it can be memory-mapped. One chunk of
+images and all labels are in memory at a time.
 """
 
 import json
@@ -19,27 +19,27 @@ from pdsearch.specs import DataSpec
 __all__ = ["CHUNK_BYTES", "store"]
 
 CHUNK_BYTES = 2**24
-"""Decoded images in memory at once; at least one image."""
+"""Bytes of decoded images in memory at once; at least one image."""
 
 Indices = NDArray[np.int64]
 KINDS = {"int64": "I64", "float32": "F32", "uint8": "U8"}
 
 
 Tell = Callable[[int, int], None]
-"""tell(images decoded, images in all)."""
+"""Progress callback: tell(images decoded, images in all)."""
 
 
 def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, total: None) -> None:  # noqa: ARG005
     """Write the split images of a source, with their labels and statistics, as one safetensors file.
 
     Args:
-        raw: What the source returned.
-        spec: How it is split.
-        file: Written anew.
+        raw: The set as its source returned it.
+        spec: Defines the split.
+        file: The file to write; replaced if it exists.
         tell: Called after every chunk.
 
     Raises:
-        ConfigError: The spec asks for a split that the set cannot give.
+        ConfigError: The set is too small for the requested split.
         DataError: An image cannot be decoded, or there are no test images.
     """
     found = parts(raw, spec)
@@ -83,5 +83,5 @@ def _header(layout: dict[str, tuple[str, tuple[int, ...]]]) -> bytes:
         start, end = end, end + int(np.prod(shape)) * np.dtype(kind).itemsize
         described[name] = {"dtype": KINDS[kind], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(described, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # The tensors begin at a multiple of their elements' size.
+    text += b" " * (-len(text) % 8)  # Aligns the tensors to the size of their elements.
     return len(text).to_bytes(8, "little") + text

@@ -9,10 +9,10 @@ VALUES = np.arange(256, dtype=np.float64)
 
 
 class Histogram:
-    """How often each value occurs in each channel: no rounding that depends on the order of additions.
+    """Counts of each pixel value in each channel: integers, so that the order of additions does not matter.
 
     Args:
-        channels: Of the images.
+        channels: Channels of the images.
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a set: images to train, validate and test on, drawn by class from the split seed alone."""
+"""Training, validation and test split, stratified by class and drawn from the split seed alone."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ class SplitPart:
     """One part of a set.
 
     Args:
-        images: What it is taken from.
-        index: Positions there, ascending.
-        labels: Of these images, int64.
+        images: All images that the part is taken from.
+        index: Positions in `images`, ascending.
+        labels: Labels of the selected images, int64.
     """
 
     images: Images
@@ -33,11 +33,11 @@ class SplitPart:
 def parts(raw: RawData, spec: DataSpec) -> dict[str, SplitPart]:
     """Return the parts "train", "val" and "test" of a source's images.
 
-    Test images are cut off first, where the source has none: what is left is what `split` sees.
+    If the source has no test images, they are cut off first; `split` divides the rest.
 
     Raises:
-        ConfigError: As `split`; or test images are to be cut off, and there are some, or none would be left.
-        DataError: There are no test images, and none are to be cut off.
+        ConfigError: As `split`; or `test_fraction` is set although there are test images, or would leave no image.
+        DataError: There are no test images, and `test_fraction` is not set.
     """
     pool = np.arange(len(raw.train_labels), dtype=np.int64)
     test = SplitPart(raw.test_images, np.arange(len(raw.test_labels), dtype=np.int64), raw.test_labels)
@@ -53,7 +53,7 @@ def parts(raw: RawData, spec: DataSpec) -> dict[str, SplitPart]:
 
 
 def _cut_for_test(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> Indices:
-    """Return the positions of the test images: the same share of every class, and never the last image of one."""
+    """Return the positions of the test images: the same share of every class, always leaving one image for training."""
     available = _sizes(labels, classes)
     wanted = round(len(labels) * spec.test_fraction)
     counts = [
@@ -67,7 +67,7 @@ def _cut_for_test(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> In
 
 
 def balanced_counts(available: list[int], total: int) -> list[int]:
-    """Return how many to take of each class so that the counts are as equal as the classes allow.
+    """Return the number of images to take of each class, as equal as the classes allow.
 
     Args:
         available: Images of each class.
@@ -83,7 +83,7 @@ def balanced_counts(available: list[int], total: int) -> list[int]:
 
 
 def proportional_counts(available: list[int], total: int) -> list[int]:
-    """Return how many to take of each class so that every class gives the same share (largest remainders)."""
+    """Return the number of images to take of each class, the same share of each (largest remainders)."""
     whole = sum(available)
     counts = [total * images // whole for images in available]
     by_remainder = sorted(
@@ -96,7 +96,7 @@ def proportional_counts(available: list[int], total: int) -> list[int]:
 
 def choose(labels: NDArray[np.int64], counts: list[int], seed: int) -> Indices:
     """Return sorted positions, counts[k] of class k; a larger choice contains a smaller one."""
-    # Raw output of a bit generator: unlike permutations, NumPy promises never to change it.
+    # Raw output of a bit generator: NumPy guarantees that it never changes, unlike permutations.
     keys = np.random.PCG64(seed).random_raw(len(labels))
     taken = []
     for label, count in enumerate(counts):
@@ -112,7 +112,7 @@ def split(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> tuple[Indi
     it, the same share of every class. With val_fraction 0 there are none.
 
     Raises:
-        ConfigError: More images are asked for than there are, or a part would be empty.
+        ConfigError: More images are requested than there are, or a part would be empty.
     """
     used = np.arange(len(labels), dtype=np.int64)
     if spec.subset is not None:

@@ -11,10 +11,10 @@ __all__ = ["checked"]
 
 
 def checked(raw: RawData, where: str) -> RawData:
-    """Return a set that keeps the promises of `RawData`; its test images may be none.
+    """Check a set against the types, shapes and ranges of `RawData`, and return it; test images may be None.
 
     Raises:
-        DataError: It does not; the message says what and where.
+        DataError: It violates one; the message says what and where.
     """
     parts = ("train", "test") if len(raw.test_labels) or len(raw.test_images) else ("train",)
     for part in parts:

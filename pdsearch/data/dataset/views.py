@@ -1,4 +1,4 @@
-"""Augmented views: each depends on the stream, the epoch and the image alone."""
+"""Augmented views of training images: each depends on the stream, the epoch and the image alone."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ __all__ = ["SMALL_BYTES", "Views", "normalise", "one_hot"]
 
 
 SMALL_BYTES = 8 * 2**20
-"""An epoch's views are made at once up to this size; larger sets stay as bytes, which the processes of a node share."""
+"""Up to this size all views of an epoch are computed at once; larger sets stay uint8, shared by a node's processes."""
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -21,29 +21,29 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     Args:
         images: uint8 (B, C, H, W).
         mean: float32 (C,), in the units of the images.
-        std: Likewise.
+        std: float32 (C,), in the same units.
     """
     shape = (1, -1, 1, 1)
     return images.float().sub_(mean.view(shape)).div_(std.view(shape))
 
 
 class Views:
-    """The training views of a split, drawn whole epochs at a time: batches and their order do not matter.
+    """The training views of a split, with random numbers drawn per epoch: batches and their order do not matter.
 
-    Teacher and student see the same view wherever they use the same stream; the view of an image in an epoch
-    may therefore be stored, or drawn again, with the same result.
+    Teacher and student get the same view of an image whenever they use the same stream, so that views of an epoch
+    may be stored or recomputed with the same result.
 
     Args:
-        split: Images and labels; the images may be mapped from a file, and only those asked for are then read.
+        split: Images and labels; the images may be memory-mapped; only the indexed ones are then read.
         mean: See `normalise`.
         std: See `normalise`.
         augment: Registered augmentations; see `pdsearch.data.augmentation_parser`.
         stream: Seed of the views.
-        device: Where the views are made, and the images held if they fit.
-        classes: Number of classes; only views that mix images need it.
+        device: Where views are computed, and where the images are kept if they fit.
+        classes: Number of classes; required for views that mix images.
 
     Raises:
-        ConfigError: An augmentation is unknown, or cannot stand where it does.
+        ConfigError: An augmentation is unknown or in the wrong position.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Views:
 
     @property
     def constant(self) -> bool:
-        """Whether every epoch shows the same views."""
+        """Whether all epochs have the same views."""
         return self._chain.constant
 
     @property
@@ -95,7 +95,7 @@ class Views:
         return self._chain.mixing[1].apply(self._unmixed(epoch, index), partners, draws)
 
     def targets(self, epoch: int, index: Tensor) -> Tensor:
-        """Return what the indexed views show: class indices, int64 (B,), or of mixed views the classes' shares.
+        """Return the targets of the indexed views: class indices, int64 (B,), or class shares for mixed views.
 
         Shares are float32 (B, classes) and sum to 1. Arguments as for `batch`.
 
@@ -116,7 +116,7 @@ class Views:
         return self._whole(epoch)[index] if self._small else self._made(epoch, index)
 
     def _whole(self, epoch: int) -> Tensor:
-        """Return the views of all images of an epoch: the steps of a small set would take longer than their images."""
+        """Return the views of all images of an epoch: faster for a small set than computing them step by step."""
         epoch = 0 if self.constant else epoch
         if self._ready is None or self._ready[0] != epoch:
             views = self._made(epoch, torch.arange(len(self), device=self._labels.device))
@@ -124,7 +124,7 @@ class Views:
         return self._ready[1]
 
     def _made(self, epoch: int, index: Tensor) -> Tensor:
-        # Copies whole images, where indexing goes byte by byte.
+        # Copies whole images; plain indexing copies byte by byte.
         images = self._images.index_select(0, index.to(self._images.device)).to(index.device)
         if not self.constant:
             for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
@@ -138,7 +138,7 @@ class Views:
         return self._drawn[1]
 
     def _named(self) -> list[tuple[str, AnyAugmentation]]:
-        # The first change is drawn without its name, as when there could be only one; mixing always with it.
+        # The seed of the first change omits its name, as before chains existed; mixing always includes it.
         changes = [("" if n == 0 else name, change) for n, (name, change) in enumerate(self._chain.changes)]
         return [*changes, *([self._chain.mixing] if self._chain.mixing else [])]
 
@@ -151,13 +151,13 @@ class Views:
 
 
 def held(images: Tensor, device: str) -> Tensor:
-    """Return images on a device, or where they are if they would take more than half of its free memory."""
+    """Move images to a device, unless they would take more than half of its free memory."""
     if torch.device(device).type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
         return images
     return images.to(device)
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Return 1 at each label and 0 elsewhere, float32 (B, classes)."""
-    # torch's own looks at the labels' values first.
+    """Return one-hot targets, float32 (B, classes)."""
+    # torch's one_hot reads the labels first, which synchronises with a GPU.
     return (labels[:, None] == torch.arange(classes, device=labels.device)).float()

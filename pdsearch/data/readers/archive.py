@@ -1,4 +1,4 @@
-"""Files of a published archive, read from it or from where it was unpacked; never unpacked here."""
+"""Read files of a published archive, from the archive or from its unpacked folder; nothing is unpacked here."""
 
 import tarfile
 import zlib
@@ -19,9 +19,9 @@ def members(
 
     Args:
         archive: A tar file, compressed or not.
-        root: Where it lies, or is downloaded to, or was unpacked in.
-        folder: Of the files inside the archive.
-        names: Of the files in that folder.
+        root: Folder of the archive, its download target, or where it was unpacked.
+        folder: Folder of the files inside the archive.
+        names: Names of the files in that folder.
         download: Whether the archive may be downloaded.
 
     Raises:
@@ -44,7 +44,7 @@ def members(
                     return found
     except BROKEN as error:
         hint = "remove it and download it again"
-        # tarfile lists, line by line, every compression that it tried.
+        # The message of tarfile lists every compression it tried, a line each.
         reason = str(error).splitlines()[0].removesuffix(":") if str(error) else type(error).__name__
         raise DataError(f"no readable archive: {reason}", where=str(path), hint=hint) from error
     missing = ", ".join(name for name in names if name not in found)

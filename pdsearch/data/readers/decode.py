@@ -1,4 +1,4 @@
-"""Encoded images decoded one by one into one array: upright, 8 bits a channel, square and of one size, or made so."""
+"""Decode images one by one into one array: upright, 8 bits a channel, square and of one size (cropped if requested)."""
 
 import io
 import struct
@@ -16,14 +16,14 @@ from pdsearch.errors import DataError
 __all__ = ["GREY", "Encoded", "decode", "is_turned", "mode_of", "side_of", "with_largest"]
 
 Encoded = tuple[bytes, str]
-"""The bytes of an image, and its place for messages."""
+"""The bytes of an image, and its location for messages."""
 
 GREY = frozenset({"1", "L", *DEEP})
 COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
 RESIZE = "resize all images to one square size; data.options.image_size does so for an image folder"
 SMALLER = "a few kilobytes can hold so many; make it smaller, or remove it"
 MOST_PIXELS = 100_000_000
-"""Of one image, 300 MB of three bytes each."""
+"""Limit for one image: 300 MB at three bytes per pixel."""
 
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -37,19 +37,19 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation."""
+"""The transposition that makes an image upright, by its EXIF orientation."""
 
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 APP1, START_OF_SCAN = 0xE1, 0xDA
-"""The segment of a JPEG that holds EXIF or XMP; the one after which none comes."""
+"""JPEG markers: the segment that holds EXIF or XMP, and the one after which no more metadata follows."""
 
 PNG_NOTES = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
-"""The chunks of a PNG that can hold them."""
+"""PNG chunks that can hold EXIF or XMP."""
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep Pillow's warnings (of odd notes, palettes, sizes) from people: what cannot be read is an error."""
+    """Suppress Pillow's warnings (odd metadata, palettes, sizes): unreadable images are errors anyway."""
     with warnings.catch_warnings(action="ignore"):
         yield
 
@@ -59,17 +59,17 @@ def mode_of(data: bytes, where: str) -> str:
     """Return Pillow's mode of an image; reads its header only.
 
     Raises:
-        DataError: It is no image, or of a kind that cannot be brought to 8 bits a channel.
+        DataError: It is no image, or of a mode that cannot be converted to 8 bits a channel.
     """
     return _open(data, where).mode
 
 
 @_quietly()
 def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
-    """Return the largest values of a set with one more image, of a mode in DEEP.
+    """Update the largest values of a set with one more image, of a mode in DEEP.
 
     Raises:
-        DataError: The image cannot be decoded, or its values are none of 16 bits.
+        DataError: The image cannot be decoded, or its values do not fit 16 bits.
     """
     image = _open(data, where)
     try:
@@ -81,18 +81,18 @@ def with_largest(data: bytes, where: str, largest: Largest) -> Largest:
 
 @_quietly()
 def is_turned(data: bytes) -> bool:
-    """Return whether decoding turns or mirrors an image because its file says how it is to be shown."""
+    """Return whether decoding rotates or mirrors an image according to its EXIF orientation."""
     if not _has_notes(data):
         return False
     try:
         image = Image.open(io.BytesIO(data))
     except BROKEN:
-        return False  # Decoding says so, with its place.
+        return False  # Decoding reports the error, with its location.
     return image.format != "TIFF" and _orientation(image) in TURNS
 
 
 def _has_notes(data: bytes) -> bool:
-    """Return whether an image can have an orientation: told without a decoder, ten times as fast, for most."""
+    """Return whether an image may have an EXIF orientation: ten times as fast as Pillow, for most formats."""
     if data.startswith(JPEG):
         at = len(JPEG)
         while (
@@ -127,18 +127,18 @@ def decode(
 ) -> NDArray[np.uint8]:
     """Return images as uint8 (N, C, side, side), C = 1 if grey, else 3.
 
-    They are upright as their EXIF orientation says. Transparency is dropped: the colours beneath it are kept. Of a
-    moving image it is the first frame.
+    They are made upright by their EXIF orientation. Transparency is dropped and the colours beneath it are kept. Of
+    an animation the first frame is taken.
 
     Args:
         encoded: The images.
         grey: Whether to convert them to one channel.
         side: Height and width of them all.
-        crop: Shrink or enlarge each until its shorter side fits, and cut off both ends of the longer one.
-        largest: The largest values of the set's images of more than 8 bits; those of each image where it is left out.
+        crop: Resize each by its shorter side and crop the longer one at the centre.
+        largest: The largest values of the set's images of more than 8 bits; by default those of each single image.
 
     Raises:
-        DataError: An image is broken, or of another size where it is not to be cropped.
+        DataError: An image is damaged, or of another size and `crop` is false.
     """
     stack = np.empty((len(encoded), 1 if grey else 3, side, side), dtype=np.uint8)
     for position, (data, where) in enumerate(encoded):
@@ -157,7 +157,7 @@ def decode(
 
 def _converted(image: Image.Image, where: str, grey: bool, largest: Largest | None) -> Image.Image:
     image.load()
-    turn = TURNS.get(_orientation(image))  # Of TIFF there is none any more: Pillow turned it.
+    turn = TURNS.get(_orientation(image))  # TIFF has none left here: Pillow has already applied it.
     if image.mode in DEEP:
         image = to_8_bits(image, largest or Largest().with_image(image, where))
     image = image.convert("L" if grey else "RGB")
@@ -165,7 +165,7 @@ def _converted(image: Image.Image, where: str, grey: bool, largest: Largest | No
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 where there is none; a note that cannot be read makes no image unreadable."""
+    """Return the EXIF orientation, 1 by default; damaged metadata does not make an image unreadable."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except (*BROKEN, struct.error, TypeError, KeyError, IndexError):
@@ -185,7 +185,7 @@ def _open(data: bytes, where: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", Image.DecompressionBombWarning
-            )  # It is refused below, in our words.
+            )  # Rejected below with a clearer message.
             image = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise DataError(
@@ -204,6 +204,6 @@ def _open(data: bytes, where: str) -> Image.Image:
 
 
 def _broken(where: str, error: Exception) -> DataError:
-    # Pillow names the stream, whose address tells nobody anything.
+    # Pillow's message names a stream object by its address, which is of no use to the user.
     reason = str(error).partition(" <_io")[0]
     return DataError(f"the image cannot be decoded: {reason}", where=where, hint="replace or remove it")

@@ -1,8 +1,8 @@
-"""Images of more than 8 bits a channel, brought to 8 bits: one scale for all images of a set.
+"""Conversion of images with more than 8 bits a channel to 8 bits, with one scale for all images of a set.
 
-Files of 16 bits often use fewer (cameras 12, instruments 10), or hold values that 8 bits would have held. So the
-largest value of the whole set says how many bits it uses, and 0 to 2^bits - 1 becomes 0 to 255. Of floating-point
-numbers, those up to 1 are shares of white.
+Files of 16 bits often use fewer (cameras 12, instruments 10), or hold values that fit 8 bits. So the largest value of
+the whole set determines its number of bits, and 0 to 2^bits - 1 is mapped to 0 to 255. Floating-point images with
+values up to 1 have their white at 1.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from pdsearch.errors import DataError
 __all__ = ["DEEP", "Largest", "to_8_bits"]
 
 DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
-"""Pillow's modes of one channel and more than 8 bits."""
+"""Pillow's modes with one channel and more than 8 bits."""
 
 BITS = (8, 10, 12, 14, 16)
 HINT = "store 8 or 16 bits a channel, counted from 0"
@@ -25,21 +25,21 @@ HINT = "store 8 or 16 bits a channel, counted from 0"
 
 @dataclass(frozen=True)
 class Largest:
-    """The largest values of a set's deep images; 0 where there are none.
+    """The largest values of a set's images with more than 8 bits; 0 if there are none.
 
     Args:
-        whole: Of those of whole numbers.
-        real: Of those of floating-point numbers.
+        whole: Largest value of the integer images.
+        real: Largest value of the floating-point images.
     """
 
     whole: float = 0
     real: float = 0
 
     def with_image(self, image: Image.Image, where: str) -> "Largest":
-        """Return what is the largest with one more image.
+        """Return the largest values with one more image included.
 
         Raises:
-            DataError: Its values are none that an image of 8 or 16 bits has.
+            DataError: Its values are not those of an image of 8 or 16 bits.
         """
         values = np.asarray(image)
         low, high = float(values.min()), float(values.max())
@@ -50,13 +50,13 @@ class Largest:
         return replace(self, whole=max(self.whole, high))
 
     def white(self, mode: str) -> float:
-        """Return the value that becomes 255."""
+        """Return the value that is mapped to 255."""
         if mode == "F" and self.real <= 1:
             return 1
         return 2.0 ** _bits(self.real if mode == "F" else self.whole) - 1
 
     def notes(self) -> Iterable[str]:
-        """Say how deep images become 8 bits, where it is not the range of their files."""
+        """Yield notes on the scale to 8 bits where it differs from the range of the file type."""
         if self.whole and _bits(self.whole) < BITS[-1]:
             bits = _bits(self.whole)
             yield f"images of 16 bits use {bits} of them (values up to {self.whole:g}): {2**bits - 1} is white"
@@ -65,11 +65,11 @@ class Largest:
 
 
 def to_8_bits(image: Image.Image, largest: Largest) -> Image.Image:
-    """Return a deep image as one of mode L.
+    """Convert an image of more than 8 bits to mode L.
 
     Args:
-        image: Of one of the modes of DEEP.
-        largest: Of the set.
+        image: In one of the modes of DEEP.
+        largest: The largest values of the set.
     """
     values: NDArray[np.float64] = np.asarray(image, dtype=np.float64) * (255 / largest.white(image.mode))
     return Image.fromarray(np.rint(values).astype(np.uint8))

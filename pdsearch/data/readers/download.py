@@ -1,4 +1,4 @@
-"""Download of published files: once, the hash checked before anything reads them, with progress lines."""
+"""Download of published files with progress lines; the hash is checked before anything reads them."""
 
 import hashlib
 import http.client
@@ -29,8 +29,8 @@ class PublishedFile:
     """A published file.
 
     Args:
-        url: Where it lies.
-        sha256: Of its bytes, 64 hex digits.
+        url: Its address.
+        sha256: Hash of its bytes, 64 hex digits.
     """
 
     url: str
@@ -38,7 +38,7 @@ class PublishedFile:
 
     @property
     def name(self) -> str:
-        """Its name, here as there."""
+        """Its file name, the same locally as in the URL."""
         return self.url.rsplit("/", 1)[-1]
 
 
@@ -49,16 +49,16 @@ def _to_stderr(line: str) -> None:
 def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _to_stderr) -> Path:
     """Return the file in a folder; if it is missing, download it.
 
-    A file that is there is taken as it is: the set's fingerprint says what it holds.
+    An existing file is not checked: the fingerprint of the set identifies its content.
 
     Args:
         remote: The file.
         folder: Created if needed.
         download: Whether it may be downloaded.
-        say: Told where the file comes from, and every tenth of the way.
+        say: Called with the address, and with the progress at every tenth.
 
     Raises:
-        DataError: It is missing and may not or cannot be downloaded, or is not what was published.
+        DataError: It is missing and may not or cannot be downloaded, or its hash is not the published one.
     """
     path = folder / remote.name
     if path.is_file():
@@ -75,7 +75,7 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _
             return path
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
-            error.close()  # It is the answer, too.
+            error.close()  # An HTTPError is also an open response.
         hint = f"check the network and the disk, or put {remote.url} there yourself"
         raise DataError(f"the download failed: {error}", where=str(path), hint=hint) from error
     finally:

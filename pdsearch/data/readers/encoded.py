@@ -1,4 +1,4 @@
-"""Images that are too many to decode at once: held encoded, where they lie, and decoded when asked for."""
+"""Lazily decoded images, for sets too large to decode at once: they stay encoded on the disk until indexed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from pdsearch.io.durable import UnfitFileError, read_regular
 __all__ = ["EncodedImages", "any_turned", "files_read", "pair", "read_file"]
 
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
-"""fetch(positions) -> the bytes of those images, each with its place for messages."""
+"""fetch(positions) -> the bytes of those images, each with its location for messages."""
 
 NONE = Largest()
 FIRST = np.zeros(1, dtype=np.int64)
 
 LOOK_AT = 256
-"""Encoded images in memory while all are looked at."""
+"""Number of encoded images in memory at once while all headers are read."""
 
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Images that lie encoded somewhere; see `pdsearch.data.registry.Images`.
+    """Encoded images, decoded when indexed; see `pdsearch.data.registry.Images`.
 
     Args:
-        fetch: Returns some of them.
-        count: How many there are.
+        fetch: Returns the encoded images at some positions.
+        count: Number of images.
         grey: Whether they have one channel.
         side: Height and width.
-        crop: Whether they are made that large; otherwise they have to be.
-        largest: The largest values of those of more than 8 bits a channel, in the whole set.
+        crop: Whether images are resized and cropped to that size; otherwise they must have it.
+        largest: The largest values of the whole set's images of more than 8 bits a channel.
     """
 
     fetch: Fetch
@@ -51,7 +51,7 @@ class EncodedImages:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of how they are decoded."""
+        """Notes for the user on how they are decoded."""
         return tuple(self.largest.notes())
 
     def __len__(self) -> int:
@@ -69,12 +69,12 @@ def pair(
     """Return training and test images of one shape: grey only if every image is.
 
     Args:
-        train: How to fetch them, and how many there are, at least one.
-        test: Likewise; there may be none.
-        side: To crop them to; None where they all have the first one's size.
+        train: Function to fetch training images, and their number, at least one.
+        test: The same for test images; the number may be 0.
+        side: Size to crop to; None if all must have the size of the first.
 
     Raises:
-        DataError: One is no image, or training and test images differ in size.
+        DataError: One cannot be decoded, or training and test images differ in size.
     """
     parts = [(fetch, count) for fetch, count in (train, test) if count]
     sides = [side or side_of(*fetch(FIRST)[0]) for fetch, _ in parts]
@@ -94,12 +94,12 @@ def pair(
 
 
 def any_turned(*parts: tuple[Fetch, int]) -> bool:
-    """Return whether decoding turns one of these images; see `pdsearch.data.readers.decode.is_turned`."""
+    """Return whether decoding rotates or mirrors any of these images; see `pdsearch.data.readers.decode.is_turned`."""
     return any(is_turned(data) for data, _ in _each(parts))
 
 
 def files_read(files: Sequence[Path]) -> Fetch:
-    """Return how to fetch images that are files."""
+    """Return a fetch function for images stored as files."""
 
     def fetch(index: NDArray[np.int64]) -> list[Encoded]:
         return [(read_file(files[position]), str(files[position])) for position in index.tolist()]
@@ -114,7 +114,7 @@ def _each(parts: Sequence[tuple[Fetch, int]]) -> Iterator[Encoded]:
 
 
 def read_file(path: Path) -> bytes:
-    """Return what an image's file holds.
+    """Return the content of an image file.
 
     Raises:
         DataError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Image files in folders of classes, as a set: listed, hashed, and decoded when asked for."""
+"""Image files in class folders as a data set: listed, hashed, and decoded when indexed."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ SUFFIXES = frozenset(
 LARGEST = 4096
 
 SHOWN = 3
-"""Files or folders that a message names."""
+"""Number of files or folders that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LabelledFiles:
 
 
 def names_in(folder: Path, hint: str) -> list[Path]:
-    """Return what lies in a folder, sorted, without what is hidden.
+    """Return the entries of a folder, sorted, without hidden ones.
 
     Raises:
         DataError: There is no such folder.
@@ -68,7 +68,7 @@ def folders_in(folder: Path, hint: str) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Say whether a file is named as images are."""
+    """Return whether a file has the suffix of an image."""
     return path.suffix.lower() in SUFFIXES
 
 
@@ -85,7 +85,7 @@ def images_in(folder: Path, hint: str) -> list[Path]:
 
 
 def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
-    """Say which files and folders among the images are not read."""
+    """Yield notes on files and folders among the images that are not read."""
     if paths:
         shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:SHOWN])
         more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
@@ -93,7 +93,7 @@ def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
 
 
 def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] = ()) -> str:
-    """Return the SHA-256 of all files with their names, classes and parts, and of whether one is stored turned.
+    """Return the SHA-256 of all files with names, classes and parts, and of whether any has an EXIF rotation.
 
     Args:
         root: What the files' names are relative to.
@@ -113,7 +113,7 @@ def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] 
             turned = turned or is_turned(data)
     content.update("".join(f"|empty {name}" for name in empty).encode())
     if turned:
-        content.update(b"|upright")  # They were once decoded as they are stored, under the hash without it.
+        content.update(b"|upright")  # Earlier versions ignored the orientation: another hash.
     return content.hexdigest()
 
 
@@ -124,17 +124,17 @@ def as_set(
     side: int | None,
     notes: Iterable[str] = (),
 ) -> RawData:
-    """Return the set, its images decoded when asked for.
+    """Return the set, with images decoded when indexed.
 
     Args:
         train: The training images.
         test: The test images; there may be none.
         classes: The names of all classes.
         side: See `pdsearch.data.readers.encoded.pair`.
-        notes: What a person should know.
+        notes: Notes for the user.
 
     Raises:
-        DataError: An image is none, or the sizes of two differ where none is given.
+        DataError: An image cannot be decoded, or sizes differ and `side` is None.
     """
     numbers = {name: number for number, name in enumerate(classes)}
     images = [(files_read(part.files), len(part.files)) for part in (train, test)]
@@ -147,7 +147,7 @@ def image_size_of(value: object) -> int | None:
     """Return the option `image_size`: pixels, or None.
 
     Raises:
-        ConfigError: It is no such number.
+        ConfigError: It is not a valid number of pixels.
     """
     if value is None:
         return None

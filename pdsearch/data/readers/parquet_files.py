@@ -43,7 +43,7 @@ LABEL_COLUMNS = frozenset(
         *("class_label", "category", "category_id", "target", "targets", "y"),
     }
 )
-"""Columns that are labels by their names, whatever their types."""
+"""Names of label columns, whatever their types."""
 
 ABOUT_AN_IMAGE = frozenset(
     {
@@ -54,7 +54,7 @@ ABOUT_AN_IMAGE = frozenset(
     }
 )
 ABOUT_ENDINGS = ("_id", "_idx", "_index", "_width", "_height", "_path", "_name", "_url", "_size", "_hash")
-"""Columns that are no labels by their names, though their types would allow it: never taken unless they are named."""
+"""Name endings of columns that hold no labels despite a fitting type: used only if named explicitly."""
 
 SHARD = re.compile(r"-(\d+)-of-(\d+)")
 
@@ -81,10 +81,10 @@ def files_of(spec: DataSpec, split: str) -> list[Path]:
 
 
 def splits_of(spec: DataSpec) -> tuple[list[Path], list[Path]]:
-    """Return the files to train on and to test on; none to test on where test images are to be cut off.
+    """Return the training files and the test files; no test files if test images are to be cut off.
 
     Raises:
-        ConfigError: The spec names no folder; or test images are to be cut off, and there are some.
+        ConfigError: The spec names no folder; or `test_fraction` is set although there are test images.
         DataError: Files are missing.
     """
     train, named = files_of(spec, TRAIN), "test" in dict(spec.options)
@@ -112,7 +112,7 @@ def _files_in(root: Path, split: str) -> list[Path]:
 
 
 def _refuse_gaps(files: list[Path]) -> None:
-    """A download that was interrupted would be a smaller set, and nobody would notice."""
+    """Raise if shards are missing: an interrupted download would silently give a smaller set."""
     named = [SHARD.search(file.stem) for file in files]
     found = sorted((int(match[1]), int(match[2])) for match in named if match)
     if found and found != [(number, len(files)) for number in range(len(files))]:
@@ -143,20 +143,20 @@ def _holds_bytes(kind: Any) -> bool:
 
 
 def is_binary(kind: Any) -> bool:
-    """Say whether values of a type are bytes."""
+    """Return whether values of a type are bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
 def label_column(file: Path, spec: DataSpec) -> str:
     """Return the name of the column of labels.
 
-    It is the one that the option `label` names; or the only one named as labels are, `label` and `fine_label` before
-    all others; or the only column of whole numbers, words, or true and false that is not named as what else is said of
+    It is the one that the option `label` names; or the only one with a usual label name, `label` and `fine_label`
+    before all others; or the only column of integers, strings or booleans whose name is not that of other metadata of
     images.
 
     Raises:
-        ConfigError: The option names no column, or several columns may be meant.
-        DataError: No column can be meant.
+        ConfigError: The option names no column, or several columns are possible.
+        DataError: No column is possible.
     """
     schema = opened(file).schema_arrow
     wanted = source_options(spec, OPTIONS).get("label")
@@ -180,7 +180,7 @@ def label_column(file: Path, spec: DataSpec) -> str:
 
 
 def other_label_columns(file: Path, label: str) -> list[str]:
-    """Return the other columns that are named as labels are."""
+    """Return the other columns with usual label names."""
     return [n for n in opened(file).schema_arrow.names if n != label and n.lower() in LABEL_COLUMNS]
 
 
@@ -193,14 +193,14 @@ def _may_be_labels(field: Any) -> bool:
 
 
 class ParquetRows:
-    """The images of Parquet files, in order; those of one row group lie encoded in memory.
+    """The images of Parquet files, in order; one row group is held encoded in memory.
 
     Args:
         files: The files of one split.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._groups: list[tuple[Path, int, int]] = []  # File, number of the group in it, first row in it.
+        self._groups: list[tuple[Path, int, int]] = []  # File, number of the row group, first row.
         starts = [0]
         for file in files:
             metadata, first = opened(file).metadata, 0
@@ -218,13 +218,13 @@ class ParquetRows:
         return int(self._starts[-1])
 
     def place(self, position: int) -> str:
-        """Return where an image lies, for messages."""
+        """Return the location of an image, for messages."""
         group = self._group_of(position)
         file, _, first = self._groups[group]
         return f"{file}, row {first + position - int(self._starts[group])}"
 
     def fetch(self, index: NDArray[np.int64]) -> list[Encoded]:
-        """Return the encoded images at some positions; ascending ones read each row group once.
+        """Return the encoded images at some positions; ascending positions read each row group once.
 
         Raises:
             DataError: A file cannot be read, or an image is missing.

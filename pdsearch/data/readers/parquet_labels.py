@@ -1,8 +1,8 @@
-"""Labels of Parquet files: numbers from 0, and the names of the classes, which all files of a set have in common.
+"""Labels of Parquet files: class indices from 0, and class names shared by all files of a set.
 
-Whole numbers are classes by themselves: 0 to the largest, or, where most of these have no image, those that are there.
-Words, true and false are classes by name, in the order of the alphabet. Where the schema of a file names the classes,
-as Hugging Face's `ClassLabel` does, numbers count from 0 in that order.
+Integers are class indices: 0 to the largest, or, if most of these have no image, the existing ones renumbered. Strings
+and booleans are class names, in alphabetical order. If the schema of a file names the classes, as Hugging Face's
+`ClassLabel` does, integers index that list.
 """
 
 import json
@@ -23,10 +23,10 @@ from pdsearch.errors import DataError
 __all__ = ["Labels", "class_names", "read_labels"]
 
 LARGEST = 1_000_000
-"""Classes are counted below it; a larger number tells images apart, and not classes."""
+"""Limit of class indices; larger numbers are taken for image identifiers."""
 
 FEW, NEARLY_ALL = 20, 0.9
-"""Where so many images or more have labels of which more than this share are different, they tell images apart."""
+"""From FEW images on, labels are taken for image identifiers if more than this share of them are distinct."""
 
 OTHER_COLUMN = "name another column in data.options.label"
 Numbers = NDArray[np.int64]
@@ -37,11 +37,11 @@ class Labels:
     """The labels of a set.
 
     Args:
-        train: Of the training images, int64, in the order of the files.
-        test: Likewise of the test images; there may be none.
-        classes: The names of the classes.
-        renumbered: Whether the numbers in the files are others.
-        notes: What a person should know, a line each.
+        train: Labels of the training images, int64, in the order of the files.
+        test: Labels of the test images; may be empty.
+        classes: Class names.
+        renumbered: Whether they differ from the numbers in the files.
+        notes: Notes for the user, a line each.
     """
 
     train: Numbers
@@ -52,15 +52,15 @@ class Labels:
 
 
 def read_labels(train: Sequence[Path], test: Sequence[Path], label: str) -> Labels:
-    """Return the labels of all files.
+    """Read the labels of all files.
 
     Args:
         train: The files of the training images.
-        test: Those of the test images; there may be none.
+        test: The files of the test images; may be empty.
         label: The column of labels.
 
     Raises:
-        DataError: A label is missing or is none, or the files contradict one another; the message says file and row.
+        DataError: A label is missing or invalid, or files contradict one another; the message says file and row.
     """
     columns = [_Column(file, label) for file in (*train, *test)]
     for part in (train, test):
@@ -81,7 +81,7 @@ def read_labels(train: Sequence[Path], test: Sequence[Path], label: str) -> Labe
 
 
 def class_names(schema: Any, label: str) -> tuple[str, ...]:
-    """Return the names of the classes that a schema holds for a label column; () if it holds none."""
+    """Return the class names in a schema for a label column; () if it has none."""
     try:
         stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         return tuple(str(name) for name in stored["info"]["features"][label]["names"])
@@ -90,7 +90,7 @@ def class_names(schema: Any, label: str) -> tuple[str, ...]:
 
 
 class _Column:
-    """The labels of one file, as words or as whole numbers.
+    """The labels of one file, as strings or integers.
 
     Args:
         file: The file.
@@ -117,13 +117,13 @@ class _Column:
         return self._values
 
     def place(self, row: int) -> str:
-        """Return where a label stands, for messages."""
+        """Return the location of a label, for messages."""
         return f"{self.file}, row {row}"
 
     def _as_words(self, column: Any) -> Any:
         try:
             values = column.cast(pa.large_string()) if _is_word(column.type) else None
-        except pa.ArrowException:  # Bytes that are no text.
+        except pa.ArrowException:  # Bytes that are not UTF-8.
             values = None
         if values is None:
             what = f"{self.label} is of type {self.kind}, which is no label"
@@ -135,7 +135,7 @@ class _Column:
         def too_large(row: int) -> str:
             return f"label {column[row]} is no class: classes are numbers below {LARGEST:,}, or words"
 
-        if pa.types.is_uint64(column.type):  # Not every one of these can be compared as int64.
+        if pa.types.is_uint64(column.type):  # Not all of its values fit int64.
             self._refuse(pc.greater_equal(column, pa.scalar(LARGEST, pa.uint64())), too_large)
         elif not pa.types.is_integer(column.type):
             column = column.cast(pa.float64())
@@ -160,7 +160,7 @@ def _is_word(kind: Any) -> bool:
 
 
 def _names_in_all(files: Iterable[Path], label: str) -> tuple[str, ...]:
-    """Return the names of the classes, which every file that has some has in common."""
+    """Return the class names, which must be the same in every file that has some."""
     found: dict[tuple[str, ...], Path] = {}
     for file in files:
         found.setdefault(class_names(opened(file).schema_arrow, label), file)

@@ -1,4 +1,4 @@
-"""A set that a user's own code makes: a function that is named, and importable where it runs."""
+"""Data source `callable`: a set returned by the user's own function, importable where it runs."""
 
 import hashlib
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class FromCallable:
             found = _function(name)(**arguments)
         except (ConfigError, DataError):
             raise
-        except Exception as error:  # It is the user's: anything may happen in it.
+        except Exception as error:  # The user's code may raise anything.
             what = f"the function failed: {type(error).__name__}: {error}"
             raise DataError(what, where=name, hint="mend it; PDSEARCH_TRACEBACK=1 shows where") from error
         return checked(_as_raw(found, name), name)

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, 1,797 images of 8x8: the set that needs no file."""
+"""scikit-learn's handwritten digits, 1,797 images of 8x8: a set that needs no file."""
 
 import gzip
 import hashlib
@@ -56,7 +56,7 @@ class Digits:
 def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     file = _file()
     if file is None:
-        from sklearn.datasets import load_digits  # As long an import as torch's, in every process.
+        from sklearn.datasets import load_digits  # As slow to import as torch, in every process.
 
         pixels, labels = load_digits(return_X_y=True)
         return pixels.astype(np.uint8).reshape(-1, 1, 8, 8), labels.astype(np.int64)
@@ -66,7 +66,7 @@ def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _file() -> Path | None:
-    """Return where scikit-learn keeps the digits, found without importing it; None where it keeps them otherwise."""
+    """Return scikit-learn's file of the digits, found without importing it; None if it is not where expected."""
     package = find_spec("sklearn")
     folders = (package.submodule_search_locations or []) if package else []
     file = Path(*folders[:1], "datasets", "data", "digits.csv.gz")

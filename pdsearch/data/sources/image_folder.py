@@ -1,4 +1,4 @@
-"""Images in folders: one folder a class, under one folder a part of the set."""
+"""Data source `image_folder`: one folder per class, inside one folder per split."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class ImageFolder:
         return hash_of(root, [train.images, test.images], empty=train.empty)
 
     def read(self, spec: DataSpec) -> RawData:
-        """Return the set, its images decoded when asked for."""
+        """Return the set, with images decoded when indexed."""
         root, train, test = _parts(spec)
         classes = sorted({*train.images.classes, *train.empty})
         notes = [*left_out(root, sorted([*train.others, *test.others])), *_unread(root, [train, test])]
@@ -62,7 +62,7 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class _Part:
-    """What lies in the folder of one part: images, classes that have none, and what is not read."""
+    """The folder of one split: images, classes without images, and entries that are not read."""
 
     folder: Path | None = None
     images: LabelledFiles = NO_FILES
@@ -85,14 +85,14 @@ def _parts(spec: DataSpec) -> tuple[Path, _Part, _Part]:
 
 
 def _other_parts(root: Path) -> str:
-    """Say how test images are named, and which folder might hold some."""
+    """Return a hint on how test images are named, and which folder might hold some."""
     others = [path.name for path in root.glob("*") if path.is_dir() and path.name != TRAIN]
     known = f"; data.options.test names another folder ({', '.join(sorted(others)[:SHOWN])})"
     return HINT + known if others and (root / TRAIN).is_dir() else HINT
 
 
 def _classes_in(root: Path) -> Path:
-    """Return the folder of the classes of a set without test images: ROOT/train, or ROOT itself if images lie so."""
+    """Return the folder of the class folders of a set without test images: ROOT/train, else ROOT itself."""
     if (root / TRAIN).is_dir():
         return root / TRAIN
     return root if any(map(is_image, root.glob("*/*"))) else root / TRAIN
@@ -115,7 +115,7 @@ def _part(folder: Path) -> _Part:
 
 
 def _unread(root: Path, parts: Sequence[_Part]) -> Iterable[str]:
-    """Say which folders beside those that are read are not, others for validation among them."""
+    """Yield notes on folders that are not read, e.g. a second one for validation."""
     read = [part.folder for part in parts]
     others = (
         []

@@ -36,7 +36,7 @@ class Parquet:
     options: ClassVar[Options] = OPTIONS
 
     def fingerprint(self, spec: DataSpec) -> str:
-        """Return the hash of the files' bytes, of the label column's name, and of what was once read otherwise."""
+        """Return the hash of files, label column name, and marks of what earlier versions read differently."""
         train, test = splits_of(spec)
         label = label_column(train[0], spec)
         content = hashlib.sha256(label.encode())
@@ -53,7 +53,7 @@ class Parquet:
         return content.hexdigest()
 
     def read(self, spec: DataSpec) -> RawData:
-        """Return the set, its images decoded when asked for; grey (one channel) only if every image is."""
+        """Return the set, with images decoded when indexed; grey (one channel) only if every image is."""
         train, test = splits_of(spec)
         label = label_column(train[0], spec)
         found = read_labels(train, test, label)
@@ -64,7 +64,7 @@ class Parquet:
 
 
 def _other_columns(file: Path, label: str, spec: DataSpec) -> Iterable[str]:
-    """Say which column the labels are taken from where another one may be meant."""
+    """Yield a note on which column the labels are taken from if others are possible."""
     others = other_label_columns(file, label)
     if others and "label" not in dict(spec.options):
         more = ", ".join(others)

@@ -61,7 +61,7 @@ def _images(pixels: bytes, labels: bytes, where: str) -> tuple[NDArray[np.uint8]
     if not right or found.min() < 0 or found.max() >= len(CLASSES):
         what = f"{len(found)} labels do not fit {len(pixels)} bytes of images"
         raise DataError(what, where=f"{FOLDER}/{where}", hint="download the archive again")
-    # Stored column by column.
+    # Stored in column-major order.
     return np.frombuffer(pixels, dtype=np.uint8).reshape(-1, 3, SIDE, SIDE).transpose(0, 1, 3, 2), found
 
 

@@ -68,11 +68,11 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _loaded(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat  # Here: a fingerprint does without.
+    from scipy.io import loadmat  # Imported here: a fingerprint does not need it.
 
     try:
         content: dict[str, Any] = loadmat(path, variable_names=("X", "y"))
-    except Exception as error:  # What a broken file does to the reader is not documented.
+    except Exception as error:  # The exceptions of a damaged file are not documented.
         raise DataError(f"no readable MATLAB file: {error}", where=str(path), hint=AGAIN) from error
     return content
 

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet as its archive unpacks: training images by class, validation images by a list."""
+"""Tiny-ImageNet in its unpacked layout: training images by class folder, validation images by a list."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class TinyImagenet:
         return hash_of(_root(spec), _parts(spec))
 
     def read(self, spec: DataSpec) -> RawData:
-        """Return the set, its images decoded when asked for."""
+        """Return the set, with images decoded when indexed."""
         train, test = _parts(spec)
         return as_set(train, test, sorted(set(train.classes)), _image_size(spec))
 

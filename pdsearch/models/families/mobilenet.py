@@ -24,13 +24,13 @@ SETTINGS = (
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1, filter each channel by a 3x3, narrow by a 1x1 convolution; add the input if it fits.
+    """1x1 expansion, depthwise 3x3 and 1x1 projection; the input is added if the shape is the same.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the 3x3 convolution.
-        inner: Channels in between.
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the 3x3 convolution.
+        inner: Channels after the expansion.
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, inner: int) -> None:
@@ -47,7 +47,7 @@ class InvertedResidual(nn.Module):
 
 
 def scaled(factor: float) -> tuple[int, ...]:
-    """Return the widths with all channels multiplied but those of the last convolution, never below 1280."""
+    """Return the widths with all channels multiplied by a factor; the last convolution keeps at least 1280."""
     inputs = int(32 * factor)
     widths = [inputs]
     for expansion, base, blocks, _ in SETTINGS:

@@ -16,7 +16,7 @@ BLOCKS = (4, 8, 4)
 
 def shuffle(maps: Tensor) -> Tensor:
     """Return the maps with the channels of their two halves interleaved."""
-    # Channels last: what is shuffled as (B, C, H, W) comes out of memory format, and the layers after it pay.
+    # In channels-last order: shuffling (B, C, H, W) would lose the memory format and slow the layers after it.
     halves = maps.permute(0, 2, 3, 1).unflatten(-1, (2, -1))
     shuffled: Tensor = halves.transpose(-1, -2).flatten(-2)
     return shuffled.permute(0, 3, 1, 2)
@@ -31,7 +31,7 @@ def _branch(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class ShuffleUnit(nn.Module):
-    """Half of the channels pass, half go through a branch; then both are shuffled (figure 3 c)."""
+    """Half of the channels pass unchanged, half through a branch; then both are shuffled (figure 3 c)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -47,8 +47,8 @@ class ShuffleDown(nn.Module):
     """Two branches of stride 2 over all channels, then shuffled (figure 3 d).
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out, half from each branch.
+        inputs: Input channels.
+        outputs: Output channels, half from each branch.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

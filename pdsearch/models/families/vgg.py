@@ -59,5 +59,5 @@ def vgg(
 for name, depths in DEPTHS.items():
     widths = tuple(width for width, depth in zip(WIDTHS, depths, strict=True) for _ in range(depth))
     models.add(f"{name}_bn")(partial(vgg, depths=depths, widths=widths))
-# The paper's larger teacher: every convolution of VGG-19 doubled but the first and the last.
+# The paper's larger teacher: VGG-19 with all convolutions but the first and the last doubled.
 models.add("vgg19dbl_bn")(partial(vgg, depths=DEPTHS["vgg19"], widths=DOUBLED))

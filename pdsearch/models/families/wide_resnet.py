@@ -20,9 +20,9 @@ class PreActivationBlock(nn.Module):
     """Batch normalisation and ReLU before each of two 3x3 convolutions, around a shortcut.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the first convolution.
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the first convolution.
         inner: Channels between the convolutions.
     """
 
@@ -38,7 +38,7 @@ class PreActivationBlock(nn.Module):
         """Return (B, outputs, H / stride, W / stride)."""
         active = functional.relu(self.bn1(maps), inplace=True)
         changed: Tensor = self.conv2(functional.relu(self.bn2(self.conv1(active)), inplace=True))
-        # Where the shape changes, the shortcut too starts from the normalised maps.
+        # Where the shape changes, the shortcut also takes the normalised maps as input.
         around: Tensor = maps if self.same else self.shortcut(active)
         return around + changed
 
