@@ -1,4 +1,4 @@
-"""Distillation: what a student is taught by. The registry is `pdsearch.distillation.registry.losses`."""
+"""Distillation losses and the outputs they compare. The registry is `pdsearch.distillation.registry.losses`."""
 
 from pdsearch.distillation.apply import make_adapter, teach
 from pdsearch.distillation.features import wanted

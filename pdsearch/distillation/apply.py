@@ -1,4 +1,4 @@
-"""A registered loss applied to a batch: its adapter first, if it has one, then the function."""
+"""Application of a registered loss to a batch: its adapter, if it has one, then the loss function."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ def make_adapter(
     generator: Generator,
     params: Any,
 ) -> nn.Module | None:
-    """Return the module a loss trains beside the student, or None.
+    """Return the module that a loss trains with the student, or None.
 
     Args:
         entry: A registered loss.
-        student: Shapes of one image's features in the student, by name.
-        teacher: The same of the teacher.
+        student: Feature shapes of the student for one image, by name.
+        teacher: Feature shapes of the teacher likewise.
         images: Number of training images.
         generator: The only source of the module's initial values.
         params: An instance of the loss's parameter dataclass.
@@ -48,11 +48,11 @@ def teach(
     Args:
         entry: A registered loss.
         student: Outputs of the network being trained.
-        teacher: Outputs of the frozen teacher; None where the loss needs none.
+        teacher: Outputs of the frozen teacher; None if the loss needs none.
         targets: Class indices, int64 (B,), or probabilities, float (B, classes).
         params: An instance of the loss's parameter dataclass.
-        adapter: From `make_adapter`.
-        index: Numbers of the images in the training set, int64 (B,); needed with an adapter.
+        adapter: Module from `make_adapter`.
+        index: Positions of the images in the training set, int64 (B,); needed with an adapter.
 
     Raises:
         TrialError: The teacher's outputs, the adapter or the index are missing.

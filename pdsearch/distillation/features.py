@@ -1,4 +1,4 @@
-"""Features that a loss compares, and how maps of unlike size are matched."""
+"""Features that a loss compares, and the matching of feature maps of different size."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -14,11 +14,11 @@ __all__ = ["check_shows_features", "pooled_pair", "same_size", "stage_pairs", "w
 
 
 def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]:
-    """Return which of a network's features a loss asks for, in the network's order.
+    """Return the features of a network that a loss requests, in the network's order.
 
     Args:
-        patterns: As a loss declares them: names, or globs such as "stage*".
-        available: What the network offers.
+        patterns: Names or globs such as "stage*", as declared by a loss.
+        available: Names of the network's features.
 
     Raises:
         ConfigError: A pattern matches nothing.
@@ -32,14 +32,14 @@ def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]
 
 
 def check_shows_features(network: nn.Module, loss: str) -> None:
-    """Refuse a network that shows no features, for a loss that compares them.
+    """Check that a network provides the features that a loss compares.
 
     Args:
-        network: Shows its features by a method `features`, and has a module `classifier` that reads the pooled ones.
-        loss: Its name, for the message.
+        network: Must have a method `features`, and a module `classifier` that takes the pooled features.
+        loss: Name of the loss, for the message.
 
     Raises:
-        ConfigError: It does neither.
+        ConfigError: It lacks one of them.
     """
     if not callable(getattr(network, "features", None)) or not isinstance(
         getattr(network, "classifier", None), nn.Module
@@ -50,10 +50,10 @@ def check_shows_features(network: nn.Module, loss: str) -> None:
 
 
 def stage_pairs(student: Outputs, teacher: Outputs) -> list[tuple[Tensor, Tensor]]:
-    """Return the feature maps of both networks' stages, paired from the deepest back, shallow to deep.
+    """Return the feature maps of both networks' stages, paired from the deepest backwards; ordered shallow to deep.
 
     Raises:
-        TrialError: A network shows no stages.
+        TrialError: A network has no stage features.
     """
     ours, theirs = (
         [f for name, f in o.features.items() if name.startswith("stage")] for o in (student, teacher)
@@ -68,7 +68,7 @@ def pooled_pair(student: Outputs, teacher: Outputs) -> tuple[Tensor, Tensor]:
     """Return both networks' pooled features, (B, F) each, float32 or wider; the teacher's carry no gradient.
 
     Raises:
-        TrialError: A network shows none.
+        TrialError: A network has no pooled features.
     """
     try:
         ours, theirs = student.features["pooled"], teacher.features["pooled"].detach()

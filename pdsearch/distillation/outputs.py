@@ -1,4 +1,4 @@
-"""Outputs of a network that a loss may see: its logits and, where it asks for them, named feature maps."""
+"""Network outputs passed to a loss: logits and, if the loss requests them, named features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -11,7 +11,7 @@ from pdsearch.registry import NoParams, Registry
 from pdsearch.user_code import is_dotted, load_part
 
 TRAITS = ("needs_teacher", "features", "adapter", "at_epoch")
-"""What a loss of the user's own may declare, beside its parameters, as attributes of the function."""
+"""Function attributes that a user's own loss may declare, beside its parameters."""
 
 __all__ = ["Adapter", "DistillationLoss", "FeatureShapes", "Loss", "distillation_loss", "losses"]
 
@@ -23,14 +23,14 @@ Targets are class indices, int64 (B,), or probabilities, float (B, classes). It 
 
 
 FeatureShapes: TypeAlias = Mapping[str, tuple[int, ...]]
-"""Shapes of one image's features by name: (C, H, W) of a stage, (F,) of pooled features."""
+"""Feature shapes for one image, by name: (C, H, W) of a stage, (F,) of pooled features."""
 
 Adapter: TypeAlias = Callable[[FeatureShapes, FeatureShapes, int, Generator, Any], nn.Module]
 """adapter(student shapes, teacher shapes, training images, generator, params) -> module.
 
-The module stands between the networks and the loss: module(student, teacher, index) -> (student, teacher),
-all `Outputs`, index the images' numbers in the training set, int64 (B,). Its parameters are trained with the
-student, its parameters and buffers are part of the checkpoint, and nothing of it is part of the student.
+The module transforms the outputs before the loss: module(student, teacher, index) -> (student, teacher),
+all `Outputs`, index the images' positions in the training set, int64 (B,). Its parameters are trained with the
+student, its parameters and buffers are part of the checkpoint, and it is not part of the exported student.
 """
 
 
@@ -42,10 +42,10 @@ class DistillationLoss:
         name: Its name in space files.
         loss: The function.
         params: Dataclass of its parameters.
-        needs_teacher: False for the student alone; it is then given its own outputs as the teacher's.
-        features: Names of the features it wants of both networks, e.g. "pooled"; "stage*" is every stage.
-        adapter: Makes the module that is trained with the student, where the loss needs one.
-        at_epoch: at_epoch(params, epoch) -> the parameters in force in an epoch, counted from 1, where they change.
+        needs_teacher: False for losses without a teacher; they receive the student's outputs in its place.
+        features: Names of the features it uses of both networks, e.g. "pooled"; "stage*" is every stage.
+        adapter: Builds the module that is trained with the student, if the loss needs one.
+        at_epoch: at_epoch(params, epoch) -> parameters of an epoch, counted from 1, if they change over time.
     """
 
     name: str
@@ -58,13 +58,13 @@ class DistillationLoss:
 
 
 class LossRegistry(Registry[DistillationLoss]):
-    """Our losses by name, anyone's by dotted path; `names` lists ours."""
+    """Built-in losses by name, the user's by dotted path; `names` lists the built-in ones."""
 
     def get(self, name: str) -> DistillationLoss:
         """Return the loss of a name.
 
         Raises:
-            ConfigError: No loss has the name, or what it names is no loss.
+            ConfigError: No loss has the name, or the object it names is no loss.
         """
         return _own(name) if is_dotted(name) else super().get(name)
 
@@ -74,7 +74,7 @@ class LossRegistry(Registry[DistillationLoss]):
 
 
 def _own(name: str) -> DistillationLoss:
-    """Return a loss of the user's own; what it declares stands in attributes of the function."""
+    """Return the user's loss of a dotted path, with traits from the attributes of the function."""
     called_with = "the student's and the teacher's outputs, targets and parameters"
     loss, params = load_part(name, noun="loss", called_with=called_with, arguments=4)
     declared = {trait: getattr(loss, trait) for trait in TRAITS if hasattr(loss, trait)}

@@ -1,4 +1,4 @@
-"""Log-probabilities at a temperature, in at least 32 bits, and their divergence."""
+"""Log-probabilities at a temperature, in at least 32 bits, and their KL divergence."""
 
 from contextlib import AbstractContextManager
 
@@ -24,15 +24,15 @@ TINY = 1e-7
 
 
 def logit_pair(student: Outputs, teacher: Outputs, *, standardise: bool = False) -> tuple[Tensor, Tensor]:
-    """Return both logits, (batch, classes), float32 or wider; the teacher's carry no gradient.
+    """Return the logits of both networks, (batch, classes), float32 or wider; the teacher's carry no gradient.
 
     Args:
-        student: Of the network being trained.
-        teacher: Of the frozen teacher.
-        standardise: Give the logits of each image mean 0 and standard deviation 1 first.
+        student: Outputs of the network being trained.
+        teacher: Outputs of the frozen teacher.
+        standardise: Scale the logits of each image to mean 0 and standard deviation 1.
 
     Raises:
-        TrialError: The shapes differ; broadcasting would hide it.
+        TrialError: The shapes differ, which broadcasting would hide.
     """
     ours, theirs = at_least_single(student.logits), at_least_single(teacher.logits.detach())
     if ours.shape != theirs.shape:
@@ -51,7 +51,7 @@ def standardised(logits: Tensor) -> Tensor:
     """
     centred = logits - logits.mean(dim=1, keepdim=True)
     variance = centred.square().sum(dim=1, keepdim=True) / (logits.shape[1] - 1)
-    # The derivative of the root is infinite at 0, where all logits are equal.
+    # The derivative of the square root is infinite at 0, where all logits are equal.
     return centred / (variance.clamp_min(TINY**2).sqrt() + TINY)
 
 
@@ -71,13 +71,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) ->
 
 
 def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
-    """Return a context without autocast on a tensor's device: losses are called under it.
+    """Return a context that disables autocast on a tensor's device; losses are called in it.
 
-    It would take matrix products of a loss in 16 bits again, whatever the inputs are.
+    Autocast would compute matrix products of a loss in 16 bits, whatever the type of its inputs.
     """
     return torch.autocast(tensor.device.type, enabled=False)
 
 
 def at_least_single(logits: Tensor) -> Tensor:
-    """Return half-precision values as float32, and others as they are: sums over a batch need the bits."""
+    """Convert half-precision values to float32, for precise sums over a batch; others are unchanged."""
     return logits if logits.dtype == torch.float64 else logits.float()

@@ -1,4 +1,4 @@
-"""What leaves a study: configurations that run again, and students that load anywhere."""
+"""Export of a study: configurations that run again, and students that load without it."""
 
 from pdsearch.exporting.bundle import Exported, export_ranked, export_study, model_card
 from pdsearch.exporting.onnx_file import ONNX_FILE, save_onnx

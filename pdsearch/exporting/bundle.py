@@ -1,4 +1,4 @@
-"""The export of a study: a folder for each of the best teachers, with configuration, student and card."""
+"""Export of a study: a folder for each of the best teachers, with configuration, student and model card."""
 
 import json
 import re
@@ -52,9 +52,9 @@ def model_card(
     Args:
         row: Its line of the ranking.
         study: Name of the study.
-        built: How the trained student beside the card is built; None where none lies there.
-        needs: What its configuration names and does not hold.
-        onnx_deviation: Of a student.onnx beside the card: its largest difference from the student, relative.
+        built: Description of the exported student; None if there is none.
+        needs: External files and code of the configuration.
+        onnx_deviation: Largest relative difference of student.onnx from the student; None without an ONNX file.
     """
     parts = (
         _head(row, study),
@@ -167,7 +167,7 @@ def _use(built: Card | None) -> Iterator[str]:
 
 
 def _own_code(best: Row, built: Card) -> Iterator[str]:
-    """Say what must be there to build a network that is the user's own, and how to do without pdsearch."""
+    """Yield what is required to build the user's own network, and how to do without pdsearch."""
     module, _, name = built.model.partition(":")
     options = "".join(f", {option}={value!r}" for option, value in built.options)
     code = json.loads(best.spec)["student"].get("code") or json.loads(best.spec)["teacher"].get("code")
@@ -228,13 +228,13 @@ def _again(best: Row, needs: Needs) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is exported from.
+    """The study to export.
 
     Args:
-        ranking: Of the study.
+        ranking: Ranking of the study.
         store: Its artifacts.
-        storage: Where what is exported runs again.
-        about: What study.json holds.
+        storage: Storage in which exported configurations run again.
+        about: Content of study.json.
     """
 
     ranking: Ranking
@@ -245,11 +245,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """One exported folder.
 
     Args:
-        folder: The exported folder.
-        command: What runs its configuration again on this machine, from the folder it was exported in.
+        folder: Its path.
+        command: Command that runs its configuration again on this machine, from the working directory of the export.
     """
 
     folder: Path
@@ -269,16 +269,16 @@ def export_study(
     """Export the best teachers' configurations and students of a study.
 
     Args:
-        folder: The study's.
-        out: Where the exported folders go.
-        top: How many teachers, best first.
+        folder: The study's folder.
+        out: Parent of the exported folders.
+        top: Number of teachers, best first.
         force: Replace exported folders of the same name.
-        artifacts: The artifacts' folder; beside the study's where None.
+        artifacts: The artifacts' folder; None means the one beside the study.
         onnx: Write every student as ONNX too.
-        left_out: Is told of the study's files that are no records.
+        left_out: Called with the study's files that are no valid records.
 
     Returns:
-        What was exported, best first.
+        The exported folders, best first.
 
     Raises:
         ConfigError: There is nothing to export, a folder exists, or a package that ONNX needs is missing.
@@ -311,7 +311,7 @@ def export_study(
 def export_ranked(
     row: Ranked, origin: Origin, target: Path, *, force: bool = False, onnx: bool = False
 ) -> Exported:
-    """Write one exported folder: beside its place, then renamed; never half of it.
+    """Write one exported folder atomically: under a temporary name, then renamed.
 
     Args:
         row: A line of a ranking.
@@ -321,7 +321,7 @@ def export_ranked(
         onnx: Write the student as ONNX too.
 
     Raises:
-        ConfigError: It exists.
+        ConfigError: The folder exists.
         PdsearchError: The student cannot be written as ONNX.
         StorageError: An artifact is missing, or it cannot be written.
     """

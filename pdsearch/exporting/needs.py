@@ -1,4 +1,4 @@
-"""What must be where so that an exported configuration runs again: images, weights, storage, own code."""
+"""External requirements of an exported configuration: images, weights, storage, user code."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Needs:
-    """What a configuration names and does not hold.
+    """External files and code that a configuration refers to.
 
     Args:
-        storage: Where its study goes, and where what it needs is found if it was computed before.
+        storage: Where its study is written, and where earlier artifacts are found.
         root: `data.root`, if it is a path.
         checkpoint: File of the teacher's weights, if any.
-        code: Own code by dotted name, with the folder it lay in; None where it is installed, or nobody noted it.
+        code: User code by dotted name, with its folder; None if it is installed, or the folder was not recorded.
     """
 
     storage: str
@@ -33,12 +33,12 @@ class Needs:
     code: Mapping[str, str | None]
 
     def command(self, config: str = CONFIG) -> str:
-        """Return the command that runs the configuration on this machine, from whichever folder."""
+        """Return the command that runs the configuration on this machine, from any working directory."""
         return _run(self._folders, config)
 
     @property
     def elsewhere(self) -> str:
-        """The command for another machine: FOLDER and FILE stand for what `lines` says, wherever it lies there."""
+        """The command for another machine; FOLDER and FILE stand for the local paths of what `lines` lists."""
         moved = {"storage": "FOLDER", "data.root": self.root and "FOLDER"}
         moved["teacher.checkpoint"] = self.checkpoint and "FILE"
         code = ["FOLDER" for _ in self._folders]
@@ -46,11 +46,11 @@ class Needs:
 
     @property
     def _folders(self) -> list[str]:
-        """The folders of own code, each once."""
+        """The folders of user code, each once."""
         return [*dict.fromkeys(folder for folder in self.code.values() if folder is not None)]
 
     def lines(self) -> Iterator[str]:
-        """Say what must be there, a line each."""
+        """Yield the requirements, a line each."""
         if self.root is not None:
             yield f"images: `{self.root}` (`data.root`)"
         if self.checkpoint is not None:
@@ -67,9 +67,9 @@ def _run(code: Sequence[str], config: str) -> str:
 
 
 def from_anywhere(spec: TrialSpec) -> TrialSpec:
-    """Return a trial whose paths mean the same from whichever folder one works.
+    """Return a trial with paths that do not depend on the working directory.
 
-    Trials are recorded so. What an older record names relative to a folder it does not name is looked for here.
+    New records have such paths already; relative paths of older records are resolved against the working directory.
     """
     root = lasting_root(spec.data)
     file = spec.teacher.checkpoint
@@ -79,12 +79,12 @@ def from_anywhere(spec: TrialSpec) -> TrialSpec:
 
 
 def needs_of(spec: TrialSpec, storage: str, about: Mapping[str, Any]) -> Needs:
-    """Return what a trial's configuration needs.
+    """Return the external requirements of a trial's configuration.
 
     Args:
-        spec: The trial, of `from_anywhere`.
-        storage: Where it runs.
-        about: What study.json holds.
+        spec: The trial, from `from_anywhere`.
+        storage: Storage in which it runs.
+        about: Content of study.json.
     """
     named = [
         spec.teacher.model,
@@ -103,10 +103,10 @@ def needs_of(spec: TrialSpec, storage: str, about: Mapping[str, Any]) -> Needs:
 
 
 def _is_path(data: DataSpec) -> bool:
-    """Say whether `data.root`, recorded whole, is a path; a function of the user's own may take any word or URL."""
+    """Return whether the recorded `data.root` is a path; the user's own function may take any string or URL."""
     return data.source != "callable" or (data.root or "").startswith(("/", "~"))
 
 
 def storage_of(study: Place, artifacts: Place) -> str:
-    """Return the storage in which a trial of a study finds what was computed for it: that of the artifacts."""
+    """Return the storage in which a trial finds its artifacts."""
     return str(artifacts.parent if artifacts.name == "artifacts" else study.parent)

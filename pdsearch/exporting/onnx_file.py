@@ -1,4 +1,4 @@
-"""Students as ONNX files, which take images as they were decoded and need no PyTorch."""
+"""Export of students as ONNX files, which take uint8 images and need no PyTorch."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ _BATCHES = (1, 3)
 
 
 class _Whole(nn.Module):
-    """Preprocessing and student as one network: whoever deploys it has no mean and deviation to copy wrongly."""
+    """Preprocessing and student as one network, so that mean and deviation need not be copied by hand."""
 
     mean: Tensor
     std: Tensor
@@ -43,7 +43,7 @@ class _Whole(nn.Module):
 
 
 def require_onnx() -> None:
-    """Check, before anything is written, that ONNX files can be made and run here.
+    """Check, before anything is written, that ONNX files can be written and run here.
 
     Raises:
         ConfigError: A package is missing.
@@ -63,7 +63,7 @@ def save_onnx(folder: Path) -> float:
     """Write student.onnx beside an exported student, run it, and compare it with the student.
 
     Its input is `images`, uint8 (batch, C, H, W), 0 to 255; its output `logits`, float32 (batch, classes), for any
-    batch. Its metadata holds what the student's own file says of it, as JSON under "student".
+    batch. Its metadata holds that of student.safetensors, as JSON under "student".
 
     Args:
         folder: Holds student.safetensors.
@@ -73,7 +73,7 @@ def save_onnx(folder: Path) -> float:
         images.
 
     Raises:
-        PdsearchError: The network cannot be written as ONNX, or does not compute the same there.
+        PdsearchError: The network cannot be written as ONNX, or its outputs differ there.
         StorageError: The folder cannot be read or written.
     """
     card, preprocess = read_card(folder), load_preprocess(folder)
@@ -88,7 +88,7 @@ def _exported(whole: nn.Module, card: Card) -> bytes:
     example = _images(card, 2)
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter's remarks on its own insides
+            warnings.simplefilter("ignore")  # warnings about the exporter's internals
             level = logging.getLogger("torch.onnx").level
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             try:
@@ -103,13 +103,13 @@ def _exported(whole: nn.Module, card: Card) -> bytes:
                 )
             finally:
                 logging.getLogger("torch.onnx").setLevel(level)
-    except Exception as error:  # The exporter raises whatever a stranger's network makes it meet.
+    except Exception as error:  # The exporter may raise anything for an unknown network.
         raise PdsearchError(
             f"{card.model} cannot be written as ONNX: {str(error).strip().splitlines()[0]}",
             where="--onnx",
             hint="export without --onnx: the weights and the configuration need nothing of it",
         ) from error
-    assert program is not None  # what dynamo=True returns
+    assert program is not None  # guaranteed with dynamo=True
     proto = program.model_proto
     for name, value in (
         ("format", "pdsearch student 1"),

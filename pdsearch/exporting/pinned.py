@@ -1,4 +1,4 @@
-"""The space file that runs one trial again: every field of its specification is fixed."""
+"""Space file that runs one trial again: every field of its specification is fixed."""
 
 import dataclasses
 import re
@@ -23,13 +23,13 @@ def pinned_space(
 ) -> dict[str, Any]:
     """Return the sections of a space file that describes one trial: `resolve({})` gives its specification.
 
-    Only the hashes of data, checkpoint and code are not in it: they are taken from the files found, as in every study.
+    Hashes of data, checkpoint and code are not in it: as in every study, they are computed from the files.
 
     Args:
         spec: The trial.
         study: Name of the study that runs it again.
-        storage: Where that study goes.
-        resources: What the trial uses, e.g. {"cpu": 4, "gpu": 1}; the defaults where None.
+        storage: Storage of that study.
+        resources: Resources of the trial, e.g. {"cpu": 4, "gpu": 1}; None means the defaults.
     """
     document: dict[str, Any] = {
         "study": study,
@@ -54,7 +54,7 @@ def _recipes(spec: TrialSpec) -> dict[str, Any]:
     recipes = {"distill": _recipe(spec.distill.recipe)}
     if spec.teacher.checkpoint is None:
         recipes = {"teacher": _recipe(spec.teacher.recipe), **recipes}
-    # At "init" the teacher's recipe follows, without recovery none: neither reads a recipe of its own.
+    # With `at: init` the teacher's recipe is used, with `recovery: none` none is: `train.recover` is not read.
     if spec.prune is not None and not isinstance(spec.prune.after_round, AtInit | NoRecovery):
         recipes["recover"] = _recipe(spec.prune.recipe)
     return recipes
@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts so that a reader of YAML 1.2 cannot take one for a number."""
+    """YAML dumper that quotes strings which YAML 1.2 would read as numbers."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -100,5 +100,5 @@ _Dumper.add_representer(str, _text)
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:
-    """Return sections as the text of a space file, their order kept."""
+    """Return sections as the text of a space file, in their order."""
     return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100)

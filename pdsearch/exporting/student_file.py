@@ -1,4 +1,4 @@
-"""A trained student as one file that says how to build it and what images it takes."""
+"""File of a trained student: weights, with metadata on its architecture and input images."""
 
 import json
 from collections.abc import Mapping
@@ -32,16 +32,16 @@ _FORMAT = "pdsearch student 1"
 
 @dataclass(frozen=True)
 class Card:
-    """What a student's file says of it.
+    """Metadata of a student's file.
 
     Args:
         model: Registered model name.
         options: Further arguments of the model.
-        classes: Their names, by index of the logits.
-        channels: Of an image.
+        classes: Class names, by index of the logits.
+        channels: Channels of an image.
         image_size: Height and width of an image, in pixels.
-        mean: By channel, in the images' own units (0 to 255).
-        std: Likewise.
+        mean: Mean by channel, in the images' own units (0 to 255).
+        std: Standard deviation likewise.
         key: Key of the trial that trained it.
     """
 
@@ -57,10 +57,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What a student wants done to images before it sees them.
+    """Preprocessing of images for a student: normalisation by mean and standard deviation.
 
     Args:
-        channels: Of an image.
+        channels: Channels of an image.
         image_size: Height and width of an image, in pixels.
         mean: float32 (C,).
         std: float32 (C,).
@@ -78,7 +78,7 @@ class Preprocess:
             images: uint8 (B, C, H, W), values 0 to 255, of the size the student was trained on.
 
         Raises:
-            DataError: The images are of another kind or size.
+            DataError: The images have another type or size.
         """
         wanted = (self.channels, self.image_size, self.image_size)
         if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != wanted:
@@ -104,11 +104,11 @@ def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
     }
     with storage_errors(path):
         save_file(plain, path, metadata={"format": _FORMAT, "student": json.dumps(about, sort_keys=True)})
-        path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets the owner alone read it
+        path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read it
 
 
 def read_card(folder: str | Path) -> Card:
-    """Read what an exported student's file says of it.
+    """Read the metadata of an exported student's file.
 
     Raises:
         StorageError: There is no such file, or it is not an exported student.
@@ -120,11 +120,11 @@ def load_student(folder: str | Path) -> nn.Module:
     """Return an exported student in evaluation mode, on the CPU; logits = student(preprocess(images)).
 
     Args:
-        folder: What `pdsearch export` wrote.
+        folder: A folder written by `pdsearch export`.
 
     Raises:
         StorageError: There is no such file, or it is not an exported student.
-        ConfigError: Its model is not known here.
+        ConfigError: Its model is not known in this environment.
     """
     path = Path(folder) / STUDENT_FILE
     card, weights = _open(path)
@@ -144,7 +144,7 @@ def load_student(folder: str | Path) -> nn.Module:
 
 
 def load_preprocess(folder: str | Path) -> Preprocess:
-    """Return what to do to images before `load_student`'s network sees them.
+    """Return the preprocessing of images for `load_student`'s network.
 
     Raises:
         StorageError: There is no such file, or it is not an exported student.

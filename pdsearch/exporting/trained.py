@@ -1,4 +1,4 @@
-"""A trained student in the artifacts of its study, with what it must know of its images."""
+"""Load a trained student from the artifacts of its study, with the metadata of its images."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _TENSORS = "tensors.safetensors"
 
 
 def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor], Card] | None:
-    """Return a trial's weights and what to say of them; None for a trial that trained no student to its end.
+    """Return a student's weights and metadata; None for a trial that did not finish training one.
 
     Args:
         row: The trial.
@@ -39,7 +39,7 @@ def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
 def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
     entry = _found(store, "data", data_key(data), row.id)
     path = entry.path(_TENSORS)
-    # The images may be gigabytes: only their shape and statistics are read.
+    # The images may be gigabytes, so only their shape and statistics are read.
     with storage_errors(path), safe_open(path, framework="pt") as file:
         mean, std = (tuple(file.get_tensor(name).tolist()) for name in ("mean", "std"))
         _, channels, _, size = file.get_slice("train.images").get_shape()

@@ -1,4 +1,4 @@
-"""Gradients for a pruning method, taken on a copy so that the model is left alone."""
+"""Gradients for pruning methods, computed on a copy so that the model is unchanged."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -16,12 +16,12 @@ __all__ = ["loss_gradients", "probe"]
 
 
 def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
-    """Return a copy of a model, every parameter with gradients on, dropout off.
+    """Return a copy of a model in which all parameters require gradients and dropout is off.
 
     Args:
-        model: Left as it is.
+        model: Any network; not changed.
         batch_statistics: Normalise with each batch's own statistics, as papers that prune at initialisation
-            do (running statistics know nothing yet); otherwise with the running ones, as in use.
+            do (running statistics are meaningless there); otherwise with the running ones, as in evaluation.
     """
     twin = copy.deepcopy(model).eval().requires_grad_(True)
     twin.zero_grad(set_to_none=True)
@@ -39,14 +39,14 @@ def loss_gradients(
     create_graph: bool = False,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Iterator[tuple[float, dict[str, Tensor]]]:
-    """Yield, a batch at a time, its share of all images and the gradient of its mean cross-entropy.
+    """Yield for each batch its share of all images and the gradient of its mean cross-entropy.
 
     Args:
-        twin: From `probe`.
+        twin: A copy made by `probe`.
         batches: Images and labels.
         temperature: Divides the logits first.
         create_graph: Gradients can be differentiated again.
-        weights: The parameters, by name, whose gradients are taken; None is all that may be pruned.
+        weights: The parameters, by name, to differentiate by; None means all prunable ones.
 
     Raises:
         TrialError: There are no images.

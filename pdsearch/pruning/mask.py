@@ -1,4 +1,4 @@
-"""Masks: one boolean tensor a parameter, True = kept."""
+"""Pruning masks: one boolean tensor per parameter, True = kept."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,9 +9,9 @@ __all__ = ["Mask"]
 
 
 class Mask(Mapping[str, Tensor]):
-    """Kept weights by parameter name. Holds 0 and 1 only, and never changes.
+    """Boolean masks by parameter name, True = kept; immutable.
 
-    Sizes are counted over the masked parameters alone; parameters the mask does not name are all kept.
+    Sizes are counted over the masked parameters only; parameters not in the mask are all kept.
 
     Args:
         tensors: Boolean tensors, or tensors of zeros and ones, of the parameters' shapes.
@@ -58,7 +58,7 @@ class Mask(Mapping[str, Tensor]):
 
     @property
     def total(self) -> int:
-        """Number of weights the mask speaks about."""
+        """Number of weights in the masked parameters."""
         return sum(tensor.numel() for tensor in self._tensors.values())
 
     @property

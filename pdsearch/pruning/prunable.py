@@ -12,13 +12,13 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 def prunable(model: nn.Module, exclude: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Return the weights pruning may touch, by name, in module order; never biases or normalisation.
+    """Return the prunable weights by name, in module order; never biases or normalisation.
 
     A weight that two layers share appears once, under its first name.
 
     Args:
         model: Any network.
-        exclude: Glob patterns of parameter names to leave whole, e.g. ("classifier.*",).
+        exclude: Glob patterns of parameter names to leave out, e.g. ("classifier.*",).
 
     Raises:
         ConfigError: A pattern matches no prunable parameter, or nothing is left to prune.

@@ -31,14 +31,14 @@ class PruningMethod:
         name: Its name in space files.
         score: The function.
         params: Dataclass of its parameters.
-        needs_data: It wants batches; otherwise it is called with none.
-        structured: Scores are one per output channel that is there, (out_channels,), and whole channels go, tied
-            ones together; channels without a score stay.
-        at: The weights it makes sense on: "trained", "init" or both.
-        schedules: The schedules it makes sense with.
+        needs_data: Whether it uses batches; otherwise it is called with none.
+        structured: Scores are one per remaining output channel, (out_channels,), and whole channels are removed,
+            coupled ones together; channels without a score stay.
+        at: The weights it is meant for: "trained", "init" or both.
+        schedules: The schedules it is meant for.
         scopes: Where its scores may compete: "global", "layer" or both.
         ratio: For methods with a fixed pattern: the one ratio that the parameters allow.
-        removes: Whether anything goes; without, the ratio only says for how many rounds the teacher is trained on.
+        removes: Whether it removes weights; if not, the ratio only sets for how many rounds the teacher trains on.
     """
 
     name: str
@@ -54,21 +54,21 @@ class PruningMethod:
 
 
 TRAITS = ("needs_data", "structured", "at", "schedules", "scopes", "ratio", "removes")
-"""What a method of the user's own may declare, beside its parameters, as attributes of the function."""
+"""Function attributes that a user's own method may declare, beside its parameters."""
 
 
 WORDS = {"at": ("trained", "init"), "schedules": SCHEDULES, "scopes": ("global", "layer")}
-"""The words that some of these may hold."""
+"""Allowed values of some of these attributes."""
 
 
 class MethodRegistry(Registry[PruningMethod]):
-    """Our methods by name, anyone's by dotted path; `names` lists ours."""
+    """Built-in methods by name, the user's by dotted path; `names` lists the built-in ones."""
 
     def get(self, name: str) -> PruningMethod:
         """Return the method of a name.
 
         Raises:
-            ConfigError: No method has the name, or what it names is no method.
+            ConfigError: No method has the name, or the object it names is no method.
         """
         return _own(name) if is_dotted(name) else super().get(name)
 
@@ -81,7 +81,7 @@ class MethodRegistry(Registry[PruningMethod]):
 
 
 def _own(name: str) -> PruningMethod:
-    """Return a method of the user's own; what it declares stands in attributes of the function."""
+    """Return the user's method of a dotted path, with traits from the attributes of the function."""
     called_with = "a network, batches of images and labels, a generator and its parameters"
     score, params = load_part(name, noun="pruning method", called_with=called_with, arguments=4)
     declared = {trait: getattr(score, trait) for trait in TRAITS if hasattr(score, trait)}

@@ -1,4 +1,4 @@
-"""Pruning schedules: from the requested ratio to a sparsity per round."""
+"""Pruning schedules: map the requested ratio to a sparsity per round."""
 
 import math
 

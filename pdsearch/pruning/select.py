@@ -1,4 +1,4 @@
-"""Selection of an exact number of the lowest scores; counts are rounded and ties broken here only."""
+"""Selection of an exact number of the lowest scores; the only place where counts are rounded and ties broken."""
 
 import math
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ def removed_count(total: int, sparsity: float) -> int:
 def select(
     scores: Mapping[str, Tensor], *, sparsity: float, scope: str = "global", within: Mask | None = None
 ) -> Mask:
-    """Keep the highest scores, so that exactly `removed_count` weights are gone, earlier rounds included.
+    """Return the mask of the highest scores; exactly `removed_count` weights are removed, earlier rounds included.
 
-    Weights that are already pruned stay pruned, and count. Of tied weights the one with the lower flat index
-    (in the order of the scores) goes first, so that the number is exact and masks of one set of scores nest.
+    Weights that are already pruned stay pruned, and count. Of equal scores the one with the lower flat index
+    (in the order of the scores) is removed first, so that the number is exact and masks of one set of scores nest.
 
     Args:
         scores: By parameter name; higher = keep. Any floating dtype, any device.
@@ -32,7 +32,7 @@ def select(
         within: The mask of the rounds so far, of the scores' names and shapes.
 
     Raises:
-        ConfigError: sparsity or scope is not legal.
+        ConfigError: sparsity or scope is invalid.
         TrialError: A score is NaN or infinite.
     """
     if not 0 <= sparsity < 1:
@@ -63,7 +63,7 @@ def _keep(scores: Mapping[str, Tensor], sparsity: float, within: Mask | None) ->
 
 
 def _highest(flat: Tensor, removed: int) -> Tensor:
-    """True for all but the `removed` lowest, by a threshold and its ties: no sort of millions."""
+    """True for all but the `removed` lowest; uses a threshold and its ties instead of sorting millions of scores."""
     if removed == 0:
         return torch.ones_like(flat, dtype=torch.bool)
     threshold = flat.kthvalue(removed).values
@@ -74,7 +74,7 @@ def _highest(flat: Tensor, removed: int) -> Tensor:
 
 
 def _ranked(score: Tensor, kept: Tensor | None) -> Tensor:
-    """Scores as one CPU row, equal on every device; -inf where a weight is gone: first to go."""
+    """Scores as one flat CPU tensor, equal on every device; -inf for removed weights, so that they stay removed."""
     row = score.detach().reshape(-1).cpu()
     row = row if row.dtype == torch.float64 else row.float()
     return row if kept is None else row.masked_fill(~kept.reshape(-1).cpu(), -math.inf)

@@ -1,4 +1,4 @@
-"""One pruning of a network: scores, and the lowest selected, of weights or of channels."""
+"""One round of pruning: score weights or channels, and select the lowest."""
 
 from typing import Any
 
@@ -27,26 +27,26 @@ def prune(
     exclude: tuple[str, ...] = (),
     whole: nn.Module | None = None,
 ) -> Mask:
-    """Return the mask of one round of pruning; the model stays as it is (see `Mask.apply` and `shrink`).
+    """Return the mask of one round of pruning; the model is not changed (see `Mask.apply` and `shrink`).
 
     Args:
-        model: The network, what earlier rounds pruned at zero, or, if structured, gone.
+        model: The network; what earlier rounds pruned is zero, or, if structured, removed.
         method: A registered method.
         params: An instance of the method's parameter dataclass.
-        batches: Images and labels; where the method needs no data, only the shape of an image is read, and only
-            if it is structured.
+        batches: Images and labels; if the method needs no data, only the shape of an image is used, and only if
+            it is structured.
         generator: The only source of randomness.
         sparsity: Cumulative share to remove, in [0, 1): of weights, or, if structured, of channels. A method that
-            removes nothing keeps all, whatever it is.
+            removes nothing keeps all.
         scope: "global" or "layer".
         within: The mask after the rounds before this one; what it removed stays removed.
-        exclude: Glob patterns of parameter names that stay whole.
-        whole: If structured: the network with all its channels, where earlier rounds took some; its values do not
-            matter.
+        exclude: Glob patterns of parameter names that are not pruned.
+        whole: If structured: the network with all its channels, if earlier rounds removed some; its values are
+            not used.
 
     Raises:
-        ConfigError: sparsity, scope or exclude is not legal, or channels cannot be followed.
-        TrialError: A score is missing, misshapen or not finite.
+        ConfigError: sparsity, scope or exclude is invalid, or the network cannot be traced.
+        TrialError: A score is missing, has a wrong shape or is not finite.
     """
     sparsity = sparsity if method.removes else 0.0
     if method.structured:

@@ -1,4 +1,4 @@
-"""Checks of a pruning spec: all that can be said before a teacher is trained."""
+"""Checks of a pruning spec that are possible before a teacher is trained."""
 
 import math
 
@@ -18,14 +18,14 @@ KNOWN = {
 
 
 def check(spec: PruneSpec, entry: PruningMethod) -> None:
-    """Refuse what cannot be pruned, or would be pruned without sense, with the reason.
+    """Reject specs that are impossible or meaningless, with the reason.
 
     Args:
-        spec: The pruning asked for.
+        spec: The requested pruning.
         entry: The registered method of its name.
 
     Raises:
-        ConfigError: A word is unknown, a number is out of range, or the method does not go with it.
+        ConfigError: A name is unknown, a number is out of range, or the method does not support a setting.
     """
     targets(spec)
     params = make_params(entry.params, spec.params, where=f"prune.{spec.method}")

@@ -32,17 +32,17 @@ class CrdParams:
 
 
 class Memory(nn.Module):
-    """Embeds both networks' pooled features and remembers every training image's embeddings.
+    """Memory bank: embeds both networks' pooled features and stores the embeddings of all training images.
 
     It replaces the features by `contrast`, (B, 1 + negatives): exp(product / temperature) / Z of an image's
-    embedding with what is remembered of the other network, first for the same image. Z makes the first
-    batch's mean 1, and stays.
+    embedding with the stored ones of the other network, first that of the same image. Z is a constant that
+    makes the mean of the first batch 1.
 
     Args:
         inputs: Widths of the student's and the teacher's pooled features.
         images: Number of training images.
-        generator: Draws the initial values and, through a seed that is kept, all negatives.
-        params: Of the loss.
+        generator: Draws the initial values and, through a stored seed, all negatives.
+        params: Parameters of the loss.
     """
 
     seed: Tensor
@@ -64,7 +64,7 @@ class Memory(nn.Module):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, student: Outputs, teacher: Outputs, index: Tensor) -> tuple[Outputs, Outputs]:
-        """Return the outputs with `contrast` as their only feature, and remember this batch."""
+        """Return the outputs with `contrast` as their only feature, and store the embeddings of this batch."""
         pooled = pooled_pair(student, teacher)
         others = self._others().to(index.device)
         with full_precision(pooled[0]):
@@ -82,13 +82,13 @@ class Memory(nn.Module):
             bank[index] = functional.normalize(mixed, dim=1)
 
     def _others(self) -> Tensor:
-        """Numbers of the images to be told from, the same for the whole batch; other ones each step."""
+        """Positions of the negatives: the same for the whole batch, new ones at each step."""
         random = Generator().manual_seed(int(self.seed + self.step))
         self.step += 1
         return torch.randint(self.images, (self.params.negatives,), generator=random)
 
     def _contrast(self, points: Tensor, other: int, index: Tensor, negatives: Tensor) -> Tensor:
-        # Indexing copies, so that the bank may change in place before the gradient is taken.
+        # Indexing copies, so that the bank may change in place before the backward pass.
         bank = self.get_buffer(f"bank{other}")
         same = (points * bank[index]).sum(dim=1, keepdim=True)  # (batch, 1)
         products = torch.cat([same, points @ bank[negatives].T], dim=1)  # (batch, 1 + negatives)
@@ -132,5 +132,5 @@ def crd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: CrdPar
 def _nce(contrast: Tensor) -> Tensor:
     """Mean of -log P(same) - sum log P(not the others); contrast is (batch, 1 + negatives), its mean 1 at first."""
     same, others = contrast[:, :1], contrast[:, 1:]
-    noise = others.shape[1]  # times the noise's probability over the scale of the contrast, which cancel
+    noise = others.shape[1]  # times noise probability / contrast scale, which cancel
     return (torch.log1p(noise / same) + torch.log1p(others / noise).sum(dim=1, keepdim=True)).mean()

@@ -80,11 +80,11 @@ def dkd_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: DkdPar
 def _others(logits: Tensor, own: Tensor) -> Tensor:
     """The logits of the classes that are not the label, (batch, classes - 1)."""
     classes = torch.arange(logits.shape[1] - 1, device=logits.device)
-    # By their numbers: how many a mask picks, a GPU would have to be asked.
+    # By indices: the result size of a boolean mask would need a synchronisation with the GPU.
     return logits.gather(1, classes + (classes >= own))
 
 
 def _sureness(logits: Tensor, own: Tensor) -> Tensor:
-    """Log (p_label, 1 - p_label), (batch, 2); summed as logarithms, since 1 - p loses everything near 1."""
+    """Log (p_label, 1 - p_label), (batch, 2); by logsumexp, since 1 - p loses all precision near p = 1."""
     logs = functional.log_softmax(logits, dim=1)
     return torch.stack([logs.gather(1, own)[:, 0], torch.logsumexp(_others(logs, own), dim=1)], dim=1)

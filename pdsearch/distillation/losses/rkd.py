@@ -55,7 +55,7 @@ def _distances(points: Tensor) -> Tensor:
     """Distances of all pairs over the mean of those that are not zero: (B, F) to (B, B)."""
     gaps = points[:, None] - points[None, :]
     squares = gaps.square().sum(dim=2)
-    # The derivative of the root is infinite at 0, on the diagonal.
+    # The derivative of the square root is infinite at 0, on the diagonal.
     apart = squares > 0
     distances = torch.where(apart, squares, torch.ones_like(squares)).sqrt() * apart
     return distances / (distances.sum() / apart.sum().clamp_min(1)).clamp_min(TINY)

@@ -1,1 +1,1 @@
-"""Structured pruning: dependent channels, their selection and their removal."""
+"""Structured pruning: coupled channels (ties), their selection and their removal."""

@@ -1,4 +1,4 @@
-"""Selection of channels: scores, summed over what is tied together, the lowest selected."""
+"""Selection of the channels to remove: the lowest scores, averaged over coupled layers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,15 +33,15 @@ def prune_channels(
     within: Mask | None = None,
     exclude: tuple[str, ...] = (),
 ) -> Mask:
-    """Return the mask, over the whole network, of one round that removes channels; nothing is changed.
+    """Return the mask, over the unpruned network, of one round of channel pruning; the model is not changed.
 
     A channel that several layers share counts once, and its score is the mean of theirs. The number of
-    channels is exact; how many weights go with them depends on what reads them, and is the mask's sparsity.
-    Each tie keeps its best channel, so that no layer is emptied.
+    channels is exact; the number of removed weights depends on the layers that read them, and is the mask's
+    sparsity. Each tie keeps its best channel, so that no layer is emptied.
 
     Args:
-        model: The network as it is, the channels of earlier rounds gone (see `shrink`).
-        whole: The same network with all its channels; its values do not matter.
+        model: The current network, without the channels removed in earlier rounds (see `shrink`).
+        whole: The same network with all its channels; its values are not used.
         method: A registered structured method.
         params: An instance of the method's parameter dataclass.
         batches: Images and labels; the first image's shape is read where the method needs no data.
@@ -49,11 +49,11 @@ def prune_channels(
         sparsity: Cumulative share of the channels to remove, in [0, 1).
         scope: "global", or "layer": the share holds in each tie.
         within: The mask after the rounds before this one.
-        exclude: Glob patterns of parameter names that stay whole.
+        exclude: Glob patterns of parameter names that are not pruned.
 
     Raises:
-        ConfigError: The network cannot be traced, or sparsity, scope or exclude is not legal.
-        TrialError: There is no image or no channel, or a score is misshapen or not finite.
+        ConfigError: The network cannot be traced, or sparsity, scope or exclude is invalid.
+        TrialError: There is no image or no channel, or a score has a wrong shape or is not finite.
     """
     if not batches:
         raise TrialError(f"{method.name} needs the shape of an image and was given none")
@@ -75,11 +75,11 @@ def prune_channels(
 
 
 def _on_whole(scores: Mapping[str, Tensor], left: Mask, method: PruningMethod) -> dict[str, Tensor]:
-    """Scores of the channels that are there, put where they were in the whole network; 0 elsewhere."""
+    """Map scores of the remaining channels to their positions in the unpruned network; 0 elsewhere."""
     found = {}
     for name, score in scores.items():
         if name not in left:
-            continue  # It is excluded, and so is every channel that it makes.
+            continue  # It is excluded, and so is every channel it produces.
         rows = left[name].flatten(1).any(dim=1).cpu()
         if score.shape != (int(rows.sum()),):
             raise TrialError(
@@ -90,7 +90,7 @@ def _on_whole(scores: Mapping[str, Tensor], left: Mask, method: PruningMethod) -
 
 
 def _by_tie(ties: tuple[Tie, ...], scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The mean score of each channel of a tie over the layers that make it; ties without any are left out."""
+    """Mean score of each channel of a tie over the layers that produce it; ties without scores are left out."""
     found = {}
     for tie in ties:
         total, layers = torch.zeros(tie.size), torch.zeros(tie.size)
@@ -115,7 +115,7 @@ def _best(score: Tensor, there: Tensor) -> int:
 
 
 def _lifted(scores: Mapping[str, Tensor], best: Mapping[str, int]) -> dict[str, Tensor]:
-    """Lift the best channel of each tie above all others: an emptied layer would cut the network in two."""
+    """Raise the best channel of each tie above all others: an empty layer would disconnect the network."""
     top = max(float(score.max()) for score in scores.values())
     return {
         name: score.index_fill(0, torch.tensor(best[name]), top + abs(top) + 1.0)
@@ -129,15 +129,15 @@ TINY = 1e-12
 def grouped(
     model: nn.Module, image: Tensor, measure: Callable[[LayerChannels], Tensor | None]
 ) -> dict[str, Tensor]:
-    """Return scores of output channels: the mean over the parts of their tie, over the mean of the tie.
+    """Return scores of output channels: the mean over the parts of their tie, divided by the mean of the tie.
 
-    Every layer that makes the channels of a tie has the same scores. The mean over the tie makes ties of
-    different size comparable when the scope is global.
+    All layers that produce the channels of a tie have the same scores. The division makes ties of different
+    size comparable when the scope is global.
 
     Args:
-        model: Any network; left as it is.
+        model: Any network; not changed.
         image: (1, C, H, W), of any values.
-        measure: Returns what a part is worth along its axis, one number a position; None leaves the part out.
+        measure: Returns the importance of a part, one number per position of its axis; None skips the part.
     """
     found: dict[str, Tensor] = {}
     for tie in find_ties(model, image):

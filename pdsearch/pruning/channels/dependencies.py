@@ -1,4 +1,4 @@
-"""Channels that can only go together: tied by additions, normalisation and the next layer's inputs."""
+"""Channels that can only be removed together: coupled by additions, normalisation and the inputs of later layers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +25,10 @@ class LayerChannels:
 
     Args:
         layer: Name of the module: a convolution, a linear layer or a normalisation.
-        outputs: The axis: outputs (0) or inputs (1) of a weight; a depthwise convolution and a normalisation have
-            outputs alone.
-        positions: Along the axis.
-        channels: The tie's channel of each position.
+        outputs: The axis: outputs (0) or inputs (1) of a weight; depthwise convolutions and normalisations have
+            outputs only.
+        positions: Positions along the axis.
+        channels: The tie's channel at each position.
     """
 
     layer: str
@@ -44,12 +44,12 @@ class LayerChannels:
 
 @dataclass(frozen=True)
 class Tie:
-    """Channels of which each can only go whole, from every layer that makes or reads it.
+    """A set of channels, each of which can only be removed from all layers that produce or read it.
 
     Args:
-        name: The weight of the first layer that makes them.
+        name: Name of the weight of the first layer that produces them.
         size: Number of channels.
-        parts: Where they are, in module order.
+        parts: Their positions in layers, in module order.
     """
 
     name: str
@@ -58,15 +58,15 @@ class Tie:
 
 
 def find_ties(model: nn.Module, image: Tensor, exclude: tuple[str, ...] = ()) -> tuple[Tie, ...]:
-    """Return the ties of a network whose channels may go, in module order.
+    """Return the ties of a network whose channels may be removed, in module order.
 
-    Left out, and so never pruned: the outputs of the last layer; channels that an excluded weight makes or
-    reads; channels of grouped convolutions, which would need as many of each group, but for depthwise ones.
+    Left out, and so never pruned: the outputs of the last layer; channels that an excluded weight produces or
+    reads; channels of grouped (not depthwise) convolutions, which would have to lose equally many in each group.
 
     Args:
-        model: Any network; left as it is.
+        model: Any network; not changed.
         image: (1, C, H, W), of any values: the network is traced with it.
-        exclude: Glob patterns of parameter names that stay whole.
+        exclude: Glob patterns of parameter names that are not pruned.
 
     Raises:
         ConfigError: The network cannot be traced.
@@ -88,12 +88,12 @@ def find_ties(model: nn.Module, image: Tensor, exclude: tuple[str, ...] = ()) ->
 
 
 def follow(model: nn.Module, image: Tensor) -> "DependencyGraph":
-    """Return torch-pruning's dependency graph of this very module.
+    """Return torch-pruning's dependency graph of this module, not of a copy.
 
     Raises:
         ConfigError: The network cannot be traced.
     """
-    from torch_pruning import DependencyGraph  # only what removes channels needs it
+    from torch_pruning import DependencyGraph  # needed for channel pruning only
 
     with _following(), torch.enable_grad():
         return DependencyGraph().build_dependency(model, example_inputs=image, verbose=False)
@@ -101,7 +101,7 @@ def follow(model: nn.Module, image: Tensor) -> "DependencyGraph":
 
 @contextmanager
 def _following() -> Iterator[None]:
-    """Turn whatever torch-pruning raises into one message: it takes any network, and fails in as many ways."""
+    """Turn any error of torch-pruning into one message: on unsupported networks it may raise anything."""
     try:
         yield
     except Exception as error:
@@ -116,14 +116,14 @@ def _following() -> Iterator[None]:
 def _groups(
     graph: "DependencyGraph", names: dict[nn.Module, str], classes: nn.Module
 ) -> Iterator[list[LayerChannels]]:
-    with _following():  # Indices are mapped from layer to layer only here.
+    with _following():  # Indices are mapped between layers only here.
         groups = [*graph.get_all_groups(ignored_layers=[classes])]
     for group in groups:
         parts = []
         for item in group:
             layer, handler = item.dep.target.module, item.dep.handler
             if layer not in names or not item.idxs:
-                continue  # What computes without weights: an addition, a concatenation.
+                continue  # Operations without weights, e.g. an addition or a concatenation.
             outputs = graph.is_out_channel_pruning_fn(handler)
             parts.append(LayerChannels(names[layer], outputs, tuple(item.idxs), tuple(item.root_idxs)))
         if all(channel is not None for part in parts for channel in part.channels):

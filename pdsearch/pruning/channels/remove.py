@@ -1,4 +1,4 @@
-"""Removal of channels from a network, which then computes the same as with them at zero."""
+"""Removal of channels from a network; its outputs equal those with the channels set to zero."""
 
 import copy
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from pdsearch.pruning.prunable import prunable
 __all__ = ["Kept", "channel_mask", "check_ties", "kept_channels", "rebuild", "shrink"]
 
 Kept = Mapping[str, tuple[int, ...]]
-"""The channels of the whole network that are left of each tie, by its name, ascending."""
+"""The remaining channels of each tie, by its name: ascending indices in the unpruned network."""
 
 TOLERANCE = 1e-6
 
 
 def kept_channels(mask: Mask, ties: tuple[Tie, ...]) -> dict[str, tuple[int, ...]]:
-    """Return which channels of each tie a mask of the whole network keeps."""
+    """Return the channels of each tie that a mask of the unpruned network keeps."""
     rows = {tie.name: mask[tie.name].flatten(1).any(dim=1).tolist() for tie in ties}
     named = {tie.name: next(part for part in tie.parts if part.weight == tie.name) for tie in ties}
     return {
@@ -32,11 +32,11 @@ def kept_channels(mask: Mask, ties: tuple[Tie, ...]) -> dict[str, tuple[int, ...
 
 
 def channel_mask(kept: Kept, ties: tuple[Tie, ...], weights: Mapping[str, Tensor]) -> Mask:
-    """Return the mask of the whole network that is False for every weight that makes or reads a lost channel.
+    """Return a mask of the unpruned network: False for every weight that produces or reads a removed channel.
 
     Args:
-        kept: Ties that it does not name are whole.
-        ties: Of the whole network.
+        kept: Remaining channels; ties not in it keep all.
+        ties: Ties of the unpruned network.
         weights: Its prunable weights.
     """
     tensors = dict(Mask.full(weights).to_tensors())
@@ -52,15 +52,15 @@ def channel_mask(kept: Kept, ties: tuple[Tie, ...], weights: Mapping[str, Tensor
 
 
 def shrink(model: nn.Module, image: Tensor, *, kept: Kept, before: Kept | None = None) -> None:
-    """Remove channels in place: what makes them, normalises them and reads them, by the dependency graph.
+    """Remove channels in place from all layers that produce, normalise or read them, by the dependency graph.
 
-    The module is left in evaluation mode with all gradients on.
+    Afterwards the module is in evaluation mode and all parameters require gradients.
 
     Args:
-        model: The whole network, or what `before` left of it.
+        model: The unpruned network, or one reduced to `before`.
         image: (1, C, H, W), of any values.
-        kept: Channels of the whole network to keep, some of each tie; ties that it does not name stay as they are.
-        before: The channels that are there; None is all of them.
+        kept: Channels of the unpruned network to keep, some of each tie; ties not in it are unchanged.
+        before: The channels the model has; None means all.
 
     Raises:
         ConfigError: The network cannot be traced.
@@ -76,24 +76,24 @@ def shrink(model: nn.Module, image: Tensor, *, kept: Kept, before: Kept | None =
 
 
 def rebuild(model: nn.Module, image: Tensor, *, kept: Kept, exclude: tuple[str, ...] = ()) -> Mask:
-    """Shrink a whole network in place to the channels that an artifact names; return the mask of the whole."""
+    """Shrink an unpruned network in place to the channels of an artifact; return the mask of the unpruned network."""
     mask = channel_mask(kept, find_ties(model, image, exclude), prunable(model, exclude))
     shrink(model, image, kept=kept)
     return mask
 
 
 def check_ties(model: nn.Module, image: Tensor, ties: tuple[Tie, ...]) -> None:
-    """Refuse a network that computes something else without half of its channels than with them at zero.
+    """Check the ties: removing half of the channels must give the same outputs as setting them to zero.
 
-    A tracer can misread what it does not know (padded shortcuts, shuffled channels) and say nothing.
+    The tracer may silently misread unknown operations (padded shortcuts, shuffled channels).
 
     Args:
-        model: The whole network; left as it is. Its values do not matter.
+        model: The unpruned network; not changed. Its values are not used.
         image: (1, C, H, W), of any values.
-        ties: What `find_ties` says of it.
+        ties: The result of `find_ties`.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: The outputs differ, or the channels cannot be removed.
     """
     small, random = _uneven(model), Generator().manual_seed(0)
     seen = torch.randn(image.shape, generator=random, dtype=torch.float64).to(image.device)
@@ -112,7 +112,7 @@ def check_ties(model: nn.Module, image: Tensor, ties: tuple[Tie, ...]) -> None:
 
 
 def _uneven(model: nn.Module) -> nn.Module:
-    """A copy in double precision whose normalisation treats every channel differently, and dead ones too."""
+    """Return a double-precision copy with random normalisation, so that each channel, zero or not, has an effect."""
     twin, random = probe(model).double(), Generator().manual_seed(1)
     for module in twin.modules():
         if isinstance(module, _BatchNorm):

@@ -49,12 +49,12 @@ def score_bn_scale(
 
 @torch.no_grad()
 def _scales(twin: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """|gamma| by weight name: the normalisation whose input is, as an object, a layer's output."""
+    """Return |gamma| by weight name, of the normalisation whose input is the same object as a layer's output."""
     made: dict[int, tuple[str, Tensor]] = {}
     found: dict[str, Tensor] = {}
 
     def note(name: str) -> Any:
-        # Keep the tensor: an id is only its own while the object lives.
+        # Keep the tensor alive: its id is unique only during its lifetime.
         return lambda _module, _inputs, output: made.update({id(output): (name, output)})
 
     def match(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

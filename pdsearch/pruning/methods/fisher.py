@@ -55,7 +55,7 @@ def score_fisher(
 
 @torch.no_grad()
 def _singly(twin: nn.Module, batches: Batches, generator: Generator, labels: str) -> Batches:
-    """One image a batch; labels from the data or from the model."""
+    """Yield batches of one image; labels from the data or drawn from the model."""
     singles: list[tuple[Tensor, Tensor]] = []
     for images, known in batches:
         chosen = known

@@ -54,7 +54,7 @@ def _grouped(weight: Tensor, params: NmParams) -> Tensor:
     inputs = size.shape[-1]
     padded = functional.pad(size, (0, -inputs % params.group), value=-1.0)
     groups = padded.unflatten(-1, (-1, params.group))
-    # Stable, so that of equal weights the first of the group stays.
+    # Stable sort, so that of equal weights the first of the group stays.
     order = groups.argsort(dim=-1, descending=True, stable=True)
     best = torch.zeros_like(groups).scatter_(-1, order[..., : params.keep], 1.0)
     best = best.flatten(-2)[..., :inputs]

@@ -26,7 +26,7 @@ def score_random(
         The random baseline of Frankle, Dziugaite, Roy, Carbin, "Pruning neural networks at initialization:
         why are we missing the mark?", 2021, arXiv 2009.08576, section 3.
     """
-    # Drawn on the generator's device, so that a GPU gets the scores a CPU gets.
+    # Drawn on the generator's device, so that scores are the same for a GPU and a CPU.
     return {
         name: torch.rand(weight.shape, generator=generator, device=generator.device).to(weight.device)
         for name, weight in prunable(model).items()
