@@ -1,4 +1,4 @@
-"""How long a run waits for a first worker, what it says meanwhile, and what Ray gives as the reason when none comes."""
+"""A stopper that ends a run for which no worker starts in time, with the reason that Ray gives."""
 
 import json
 import re
@@ -17,29 +17,29 @@ from pdsearch.errors import ClusterError
 __all__ = ["NODE_WITHIN_S", "Arrival", "away", "reason"]
 
 NODE_WITHIN_S = 3600.0
-"""Seconds for a node with room for a trial to join: an autoscaler may be waiting for a machine to be lent."""
+"""Timeout in seconds for a node that fits a trial to join: an autoscaler may be waiting for a machine."""
 
 _WORKER_WITHIN_S = 900.0
-"""Seconds for a worker to start where a node has room: Ray may install a runtime environment first, for ten minutes."""
+"""Timeout in seconds for a worker to start on a node: Ray may first install a runtime environment, for ten minutes."""
 
 _HERE_WITHIN_S = 300.0
-"""The same where Ray is this machine's alone, and there is nothing to install."""
+"""The same for a local Ray, which has nothing to install."""
 
 _SAY_AFTER_S = 10.0
 _MOST_WORDS = 400
 _SERIOUS = re.compile(r" [EFW] \d+ \d+\] (?:\([^)]*\) )?(?:[\w.]+:\d+: )?(.+)")
-"""A line of a log of Ray's core that is an error or a warning: [date E process thread] (name) file:line: words."""
+"""An error or warning in a log of Ray's core: [date E process thread] (name) file:line: message."""
 
 
 class Arrival(Stopper):
-    """Ends a run for which no worker comes up. Invariant: the time counts from the last worker that was there.
+    """Ends a run for which no worker starts. Invariant: the timeout counts from when the last worker was up.
 
     Args:
-        work: The agenda; it is given up.
-        workers: Which trials have one.
-        folder: Of a Ray of this machine alone; None on a cluster.
-        say: Tells the person what is waited for.
-        clock: Seconds.
+        work: The agenda; at the timeout it ends with an error.
+        workers: Tells whether any trial has a worker.
+        folder: Session folder of a local Ray; None on a cluster.
+        say: Tells the user what is being waited for.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class Arrival(Stopper):
         self._room, self._said = False, False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given into a file that nobody reads."""
+        """Return nothing: Tune pickles its stoppers into a file that is never read."""
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
-        """Return False: the scheduler says when a trial ends."""
+        """Return False: the scheduler decides when a trial ends."""
         return False
 
     def stop_all(self) -> bool:
-        """Look whether a worker is there or may still come; say whether the run is given up."""
+        """Check for workers and for the timeout; return whether the run has ended with an error."""
         if not self._work.closing:
             self._look()
         return self._work.error is not None
@@ -91,12 +91,12 @@ class Arrival(Stopper):
 
 
 def away(room: bool, within_s: float, folder: Path | None) -> ClusterError:
-    """Return what a run ends with for which no worker came up.
+    """Return the error of a run for which no worker started.
 
     Args:
-        room: Whether a node had room for one.
+        room: Whether some node fits a trial.
         within_s: Seconds that were waited.
-        folder: Of a Ray of this machine alone; None on a cluster.
+        folder: Session folder of a local Ray; None on a cluster.
     """
     what = "no worker started" if room else "no node with room for a trial joined"
     return ClusterError(
@@ -106,17 +106,17 @@ def away(room: bool, within_s: float, folder: Path | None) -> ClusterError:
 
 
 def reason(folder: Path | None) -> str:
-    """Return what Ray gives as the reason why a worker does not come up.
+    """Return Ray's reason why no worker starts.
 
     Args:
-        folder: Of a Ray of this machine alone; None on a cluster, where its autoscaler is asked.
+        folder: Session folder of a local Ray; None on a cluster, whose autoscaler is asked.
     """
     told = _of_autoscaler() if folder is None else _of_log(folder)
     return " ".join(told.split())[:_MOST_WORDS] or "Ray gave no reason"
 
 
 def _of_log(folder: Path) -> str:
-    """Return the last error or warning of the process that starts workers."""
+    """Return the last error or warning in the log of the raylet, which starts workers."""
     lines: list[str] = []
     for path in folder.glob("session_latest/logs/raylet.out"):
         with suppress(OSError):
@@ -126,7 +126,7 @@ def _of_log(folder: Path) -> str:
 
 
 def _of_autoscaler() -> str:
-    """Return what an autoscaler says of the nodes that it could not start, or what it fails of itself."""
+    """Return the autoscaler's own error, or else its report of the nodes that it could not start."""
     import ray
     from ray._private import ray_constants
     from ray.experimental.internal_kv import _internal_kv_get
@@ -146,7 +146,7 @@ def _of_autoscaler() -> str:
 
 
 def _refused(status: dict[str, Any]) -> str:
-    """Return the nodes that an autoscaler's report says it asked for in vain, and why."""
+    """Return the failed and pending nodes of an autoscaler's report, with the reasons."""
     report = status.get("autoscaler_report") or {}
     summary = (report.get("node_availability_summary") or {}).get("node_availabilities") or {}
     told = []

@@ -1,6 +1,6 @@
-"""Examination of a node by itself. Sent there as it stands: standard library only.
+"""Checks that a node runs on itself; on the standard library only.
 
-A node that lacks pdsearch, or has another one, could not import it; so this file is pickled by its content.
+This module is pickled by value, since a node that lacks pdsearch, or has another version, could not import it.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from typing import Any
 __all__ = ["computes_bf16", "examine", "present", "versions_here"]
 
 _SEEN_WITHIN_S = 10.0
-"""A network mount may know for some seconds that a file is not there, when it has just been written elsewhere."""
+"""Seconds to wait for a file: a network mount may show one that was just written elsewhere with some delay."""
 
 
 def versions_here() -> dict[str, str]:
-    """Return what must be the same on all nodes; of pdsearch a hash of its code, of torch not the build."""
+    """Return the versions that all nodes must share: pdsearch's with a hash of its code, torch's without the build."""
     found = {"python": ".".join(platform.python_version_tuple()[:2]), "pdsearch": _code()}
     for name in ("ray", "torch"):
         try:
@@ -31,7 +31,7 @@ def versions_here() -> dict[str, str]:
 
 
 def examine(asked: dict[str, Any]) -> dict[str, str] | None:
-    """Return why no trial can run here, or None.
+    """Return why no trial can run on this node, or None.
 
     Args:
         asked: What the driver expects: versions; root, marker and token of the storage; code (name: hash); files; the
@@ -49,20 +49,19 @@ def examine(asked: dict[str, Any]) -> dict[str, str] | None:
 
 
 def computes_bf16(gpu: float) -> bool:
-    """Return whether the device that a trial gets here computes in bf16; asked of a node that is fit."""
-    os.chdir(
-        "/"
-    )  # Nothing of the user's is wanted, and to load torch takes a while, in which a sent folder may go.
+    """Return whether the device that a trial gets here computes in bf16; for a node that `examine` accepts."""
+    # No user code is needed, and a job's working directory may be removed while torch is imported.
+    os.chdir("/")
     engine = importlib.import_module("pdsearch.training.device")
     return bool(engine.computes_bf16("cuda" if gpu else "cpu"))
 
 
 def present() -> None:
-    """Nothing: that it runs says that there is room for a trial somewhere."""
+    """Do nothing: that it runs shows that some node fits a trial."""
 
 
 def _stand() -> None:
-    """Go back to the folder that was sent with the job where Ray has just removed it and unpacked it anew."""
+    """Reenter the job's working directory where Ray has just removed it and unpacked it again."""
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -118,7 +117,7 @@ def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
 
 
 def _objects(asked: dict[str, Any]) -> tuple[str, str, str] | None:
-    """Look for the mark in an object storage, with this node's own credentials."""
+    """Check the marker in an object storage, with this node's own credentials."""
     storage = importlib.import_module("pdsearch.io")  # Its code is the driver's: versions were compared.
     hint = "give every node the driver's rights there: an instance role, a profile or the environment"
     marker = storage.place(asked["marker"])
@@ -129,9 +128,7 @@ def _objects(asked: dict[str, Any]) -> tuple[str, str, str] | None:
             storage.replace(own, content)
             storage.remove(own)
             return None
-    except (
-        Exception
-    ) as error:  # What a storage refuses with is this package's own, and may not be importable by name.
+    except Exception as error:  # The storage's errors are pdsearch's, which may not be importable by name.
         return "storage", f"its storage {asked['root']}: {getattr(error, 'what', error)}", hint
     return "storage", f"its storage {asked['root']} is not the driver's", hint
 

@@ -1,4 +1,4 @@
-"""The agenda as Tune may see it: any error of it ends the run, and waits until Tune has ended."""
+"""A wrapper of the agenda for Tune: an error ends the run and is kept until Tune has ended."""
 
 from pdsearch.protocol import Event, Job, Outcome, Work
 
@@ -6,9 +6,9 @@ __all__ = ["Guarded"]
 
 
 class Guarded:
-    """Work that raises nothing: after an error it has no jobs left and stops what runs.
+    """Work that never raises: after an error it has no more jobs and closes the running ones.
 
-    Tune would wrap an error in its own, or go on with trials that nobody hears.
+    Tune would wrap an error in its own, or go on with trials whose results are lost.
 
     Args:
         work: The agenda.
@@ -27,12 +27,12 @@ class Guarded:
 
     @property
     def done(self) -> bool:
-        """Nothing is left to start and nothing is running, or nothing will be told any more."""
+        """Whether nothing is left to start and nothing is running, or an error ended the run."""
         return self.error is not None or self._work.done
 
     @property
     def closing(self) -> bool:
-        """What runs is to be closed."""
+        """Whether running jobs are to be closed."""
         return self.error is not None or self._work.closing
 
     def next(self) -> Job | None:
@@ -45,7 +45,7 @@ class Guarded:
         return None
 
     def tell(self, job: Job, event: Event) -> bool:
-        """Take an event of a running job; True asks the runner to close it."""
+        """Pass on an event of a running job; True asks the runner to close it."""
         if self.error is None:
             try:
                 return self._work.tell(job, event)
@@ -54,7 +54,7 @@ class Guarded:
         return True
 
     def finish(self, job: Job, outcome: Outcome) -> None:
-        """Take a job's outcome; after an error it is as if the run had been cut off there."""
+        """Pass on a job's outcome; after an error it is dropped, as if the run had been killed then."""
         if self.error is None:
             try:
                 self._work.finish(job, outcome)

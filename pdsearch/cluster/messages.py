@@ -1,4 +1,4 @@
-"""Messages between driver and worker: batches of events as one JSON text, since Tune flattens anything deeper."""
+"""Messages between driver and worker: batches of events as one JSON text, since Tune flattens nested values."""
 
 import json
 import time
@@ -11,7 +11,7 @@ __all__ = ["PAYLOAD", "REFUSAL", "batch", "packed", "refused", "unpacked"]
 
 PAYLOAD, REFUSAL = "events", "refusal"
 FLUSH_S = 0.25
-"""Seconds after which a worker reports what it has: each report costs the driver some milliseconds."""
+"""Seconds for which a worker collects events before it reports them: each report costs the driver some milliseconds."""
 
 
 def batch(events: Generator[Event, None, None], decide_at: tuple[int, ...]) -> list[Event]:

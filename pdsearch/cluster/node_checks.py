@@ -1,6 +1,6 @@
-"""Checks that every node is fit for trials, before the first one and on nodes that join later.
+"""Checks that every node is fit for trials, before the first trial and on nodes that join later.
 
-A node that joins later is asked by its own workers.
+A node that joins later is checked by its own workers.
 """
 
 import secrets
@@ -20,7 +20,7 @@ __all__ = ["check_nodes", "expected", "refusal_of", "workers_compute_bf16"]
 _ANSWER_WITHIN_S = 120.0
 _LOOK_EVERY_S = 1.0
 _TRIES, _PAUSE_S = 6, 5.0
-"""To have a node answer: a process of Ray's may be lost there, and a dead node is listed for a while."""
+"""Attempts to get a node's answer, and seconds between: Ray may lose a process, and lists a dead node for a while."""
 
 _MARKER = ".nodes.tmp"
 
@@ -29,7 +29,7 @@ _MARKER = ".nodes.tmp"
 def expected(
     folder: Place, *, code: dict[str, str], files: list[str], gpu: float
 ) -> Iterator[dict[str, Any]]:
-    """Mark the storage while the block runs, and give what a node must find: the mark, versions, code, files, a GPU.
+    """Mark the storage while the block runs; yield what a node must have: the marker, versions, code, files, a GPU.
 
     Args:
         folder: The study's, in the storage.
@@ -38,7 +38,7 @@ def expected(
         gpu: Share of a GPU that a trial trains on.
 
     Raises:
-        StorageError: The mark cannot be written.
+        StorageError: The marker cannot be written.
     """
     marker, token = folder / _MARKER, secrets.token_hex(16)
     replace(marker, token.encode())
@@ -57,11 +57,11 @@ def expected(
 
 
 def check_nodes(nodes: list[dict[str, Any]], asked: dict[str, Any]) -> None:
-    """Have every node examine itself.
+    """Run the checks of `examine` on every node.
 
     Args:
         nodes: As Ray describes them.
-        asked: Of `expected`.
+        asked: What `expected` yielded.
 
     Raises:
         StorageError: A node does not see the driver's storage, cannot write there, or does not answer.
@@ -77,8 +77,8 @@ def workers_compute_bf16(slots: GrowingSlots, say: Callable[[str], None]) -> boo
     """Return whether the devices of all nodes with room for a trial compute in bf16; the first such node is waited for.
 
     Args:
-        slots: Room for trials.
-        say: Tells the person what is waited for.
+        slots: Finds the nodes that fit a trial.
+        say: Tells the user what is being waited for.
 
     Raises:
         StorageError: A node does not answer.
@@ -100,7 +100,7 @@ def workers_compute_bf16(slots: GrowingSlots, say: Callable[[str], None]) -> boo
 
 
 def _wait_for_room(slots: GrowingSlots) -> None:
-    """Ask for what a trial uses, as an autoscaler wants it, and return when a node that has it is up."""
+    """Request a trial's resources, which makes an autoscaler start a node; return when a node that has them is up."""
     import ray  # After the session has set Ray's environment.
 
     from pdsearch.cluster.arrival import NODE_WITHIN_S, away  # likewise
@@ -119,7 +119,7 @@ def _wait_for_room(slots: GrowingSlots) -> None:
 def _answers(
     nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: Any
 ) -> Iterator[tuple[str, Any]]:
-    """Run a function of `examine` on every node; yield where and its answer, of nodes that did not leave meanwhile."""
+    """Run a function of `examine` on every node; yield location and answer, except of nodes that left meanwhile."""
     import ray  # After the session has set Ray's environment.
 
     for left in reversed(range(_TRIES)):
@@ -128,14 +128,12 @@ def _answers(
             try:
                 yield where, ray.get(answer)
             except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
-                continue  # It has left, or died and was listed. Should it come back, its workers examine themselves.
+                continue  # It left, or was listed although dead. If it comes back, its workers check it.
             except ray.exceptions.RayError as error:
                 if not left:
                     lines = str(error).strip().splitlines() or [type(error).__name__]
                     raise ConfigError(f"it could not be examined: {lines[-1]}", where=where) from error
-                again.append(
-                    node
-                )  # A process of Ray's was lost, or the whole node, of which Ray hears later.
+                again.append(node)  # Ray lost a process, or the whole node, which it notices later.
         if not again:
             return
         nodes = again
@@ -145,11 +143,11 @@ def _answers(
 def _asked(
     nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: Any
 ) -> Iterator[tuple[dict[str, Any], str, Any]]:
-    """Run a function on every node at once; yield each node, where it is, and what holds its answer."""
+    """Run a function on all nodes concurrently; yield each node, its location and the reference of its answer."""
     import ray  # As above.
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    # Once in a process: what failed to be imported there may never be.
+    # One call a process: an import that failed may fail ever after.
     task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(function)
     pinned = (NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes)
     with _sent_as_it_stands():
@@ -165,7 +163,7 @@ def _asked(
 
 @contextmanager
 def _sent_as_it_stands() -> Iterator[None]:
-    """Send what is called within by its content: a node may lack pdsearch, or have another one."""
+    """Pickle the module `examine` by value in the block: a node may lack pdsearch, or have another version."""
     from ray.cloudpickle import register_pickle_by_value, unregister_pickle_by_value
 
     register_pickle_by_value(module)
@@ -176,6 +174,6 @@ def _sent_as_it_stands() -> Iterator[None]:
 
 
 def refusal_of(asked: dict[str, Any] | None) -> str | None:
-    """Return why a worker's own node is not fit for trials, or None; asked by the worker."""
+    """Return why a worker's own node is not fit for trials, or None; called by the worker."""
     wrong = examine(asked) if asked else None
     return f"{wrong['what']}; {wrong['hint']}" if wrong else None

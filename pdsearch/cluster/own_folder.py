@@ -1,8 +1,8 @@
-"""The folder a worker works in: one of its own, which lasts as long as the worker.
+"""A worker's own working directory, which exists as long as the worker.
 
-The folder that `ray job submit --working-dir` sends is Ray's: where several nodes share a machine, one that joins
-removes it and unpacks it anew under the workers of the others. A process whose folder is gone cannot even name it (Tune
-asks for it before each job), and what it has not imported from there it may never import.
+Ray owns the directory that `ray job submit --working-dir` sends: where several nodes share a machine, one that joins
+removes and unpacks it again while workers of the others use it. A process whose directory is gone can neither get its
+path (Tune does so before each job) nor import anything more from it.
 """
 
 import os
@@ -20,13 +20,13 @@ _PATIENCE_S, _PAUSE_S = 10.0, 0.2
 
 
 class OwnFolder:
-    """Keeps the current folder of this process, and what it imports from there, in being.
+    """Keeps this process in a directory that exists, with what it imports from there.
 
     Args:
-        sent: The current folder is Ray's, with what a job was sent with: it is copied, by hard links where that can be.
+        sent: The current directory is Ray's, with what a job was sent with: it is copied, by hard links where possible.
 
     Raises:
-        OSError: The folder that was sent is not there, or is changing all the time.
+        OSError: The directory that was sent does not exist, or keeps changing.
     """
 
     def __init__(self, *, sent: bool) -> None:
@@ -45,12 +45,12 @@ class OwnFolder:
             _point(here, here)
 
     def stay(self) -> None:
-        """Go to an empty folder if the current one is gone."""
+        """Change to an empty directory if the current one is gone."""
         if not _is_there():
             os.chdir(self._make())
 
     def close(self) -> None:
-        """Remove what was made; of a worker that is killed, another one of this machine does so."""
+        """Remove the folder that was made; that of a killed worker is removed by another one on this machine."""
         if self._made is not None:
             remove_folder(self._made)
 
@@ -69,12 +69,12 @@ def _is_there() -> bool:
 
 
 def _here() -> Path:
-    """Return the current folder, or its name where it was removed: it is being written anew there."""
+    """Return the current directory, or its former path if it was removed: it is being unpacked there again."""
     return Path.cwd() if _is_there() else Path(os.environ["PWD"])
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder that may be removed and written anew meanwhile: until it was the same before and after."""
+    """Copy a folder that may be removed and unpacked again meanwhile, until it is the same before and after."""
     until = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -83,7 +83,7 @@ def _copy(source: Path, target: Path) -> None:
             if before == [*_listed(source)]:
                 return
             failure = OSError(f"{source} is being changed")
-        except OSError as error:  # shutil.Error too: a file went while it was copied.
+        except OSError as error:  # shutil.Error too: a file vanished while it was copied.
             failure = error
         shutil.rmtree(target, ignore_errors=True)
         if time.monotonic() >= until:
@@ -92,7 +92,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield what would change if the folder did; a folder's number is another one when it was made anew."""
+    """Yield path, inode and size of everything in a folder, to detect changes: a folder made anew has a new inode."""
     yield ".", folder.stat().st_ino, 0
     for path in sorted(folder.rglob("*")):
         found = path.lstat()
@@ -108,9 +108,9 @@ def _link(source: str, target: str) -> str:
 
 
 def _point(here: Path, target: Path) -> None:
-    """Have everything that Python imports from a folder imported from another one; relative entries become absolute."""
+    """Redirect Python's imports from one folder to another; relative entries become absolute."""
     sys.path[:] = [_moved(entry, here, target) for entry in sys.path]
-    if "PYTHONPATH" in os.environ:  # Of this process's children.
+    if "PYTHONPATH" in os.environ:  # For child processes.
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join(_moved(entry, here, target) for entry in entries)
     for module in [*sys.modules.values()]:

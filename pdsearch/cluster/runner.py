@@ -1,4 +1,4 @@
-"""A study on Ray Tune: one Tuner over the agenda, with warm actors, no snapshots and no restore."""
+"""Running a study on Ray Tune: one Tuner over the agenda, with warm actors, no snapshots and no restore."""
 
 import importlib
 import threading
@@ -25,7 +25,7 @@ from pdsearch.protocol import Work
 
 __all__ = ["run"]
 
-_tune: Any = importlib.import_module("ray.tune.tune")  # `ray.tune.tune` by another way is a function
+_tune: Any = importlib.import_module("ray.tune.tune")  # the attribute `ray.tune.tune` is a function
 
 
 def run(
@@ -45,18 +45,18 @@ def run(
 
     Args:
         work: The agenda.
-        session: Where.
+        session: The Ray to run on.
         resources: What one trial uses.
         artifacts: Folder of the store, seen by every node.
         progress: Folder of checkpoints, seen by every node.
         folder: The study's, for logs.
         patience_s: Seconds without a sign of life after which a trial counts as hung.
-        node: What a worker must find on its node before it works there, of `expected`; None asks for nothing.
-        say: Tells the person what becomes of the cluster.
-        trainable: What runs in a worker; another one plays jobs instead, to measure what is left.
+        node: What a worker checks on its node before it runs jobs, from `expected`; None for no check.
+        say: Tells the user about changes of the cluster.
+        trainable: What runs in a worker; another one simulates jobs, to measure the overhead.
 
     Raises:
-        StorageError: The study's storage refused; it is as if the run had been cut off there.
+        StorageError: The study's storage failed; the study is left as if the run had been killed then.
     """
     place: dict[str, Any] = {
         "artifacts": str(artifacts),
@@ -87,7 +87,7 @@ def run(
                 verbose=0,
                 stop=_stopper(guarded, searcher, session, say),
                 callbacks=[Starts(searcher)],
-                # A trial that is tried again fails for good when a second report of the same death comes in.
+                # No retries by Tune: a retried trial fails for good when the same death is reported twice.
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
@@ -104,7 +104,7 @@ def _stopper(
 
 
 def _needs(resources: Resources) -> dict[str, float]:
-    """Return what a trial uses, in Tune's words."""
+    """Return a trial's resources, as Tune names them."""
     needs: dict[str, float] = {"cpu": resources.cpu}
     if resources.gpu:
         needs["gpu"] = resources.gpu
@@ -114,13 +114,13 @@ def _needs(resources: Resources) -> dict[str, float]:
 
 
 def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
-    # Tune would take SIGUSR1 for itself, with which batch systems warn of the end of their time.
+    # Keep Tune from handling SIGUSR1, with which batch systems warn that their time limit is near.
     takes, _tune._setup_signal_catching = _tune._setup_signal_catching, threading.Event
     try:
         with _any_death():
             tuner.fit()
     except OSError:
-        # Tune's summary, which nobody reads, wants the folder the driver began in; `ray job stop` may have removed it.
+        # Tune's summary, which is not used, needs the driver's first directory; `ray job stop` may have removed it.
         if not guarded.done:
             raise
     finally:
@@ -129,9 +129,9 @@ def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
 
 @contextmanager
 def _any_death() -> Iterator[None]:
-    """Have Tune take whatever Ray says of a worker for its death.
+    """Make Tune treat every error of Ray about a worker as the worker's death.
 
-    Of a worker that Ray ended for want of memory, or cannot place any more, it says so in exceptions that are no
+    For a worker that was ended for lack of memory, or can no longer be placed, Ray raises exceptions that are no
     `RayActorError`, and Tune would end the whole run with them.
     """
     known = RayActorManager._actor_task_failed

@@ -1,4 +1,4 @@
-"""Slots: how many trials fit on the nodes there are, which have a worker and which wait for one."""
+"""Slots: how many trials fit on the nodes, and which trials have a worker or wait for one."""
 
 import time
 from typing import Any, Protocol
@@ -17,21 +17,21 @@ __all__ = [
 
 _LOOK_EVERY_S = 1.0
 _AT_LEAST = 4
-"""Trials that may wait for nodes to come; as many as fit already, where that is more. So a cluster can double."""
+"""Trials that may wait for new nodes; as many as fit already, where that is more, so that a cluster can double."""
 
 _KIND = "accelerator_type:"
 
 ACCELERATOR_SHARE = 0.001
-"""What a trial takes of that mark; Ray's own share, so that it never runs out."""
+"""What a trial uses of the resource that marks a kind of GPU; Ray's own share, so that it never runs out."""
 
 
 def accelerator_resource(accelerator: str) -> str:
-    """Return the resource by which Ray marks the nodes that have a kind of GPU, one of it each."""
+    """Return the resource by which Ray marks nodes with a kind of GPU; each has 1 of it."""
     return _KIND + accelerator
 
 
 class Slots(Protocol):
-    """Room for trials. It changes while nodes come and go."""
+    """How many trials fit; changes while nodes come and go."""
 
     @property
     def fit(self) -> int:
@@ -42,31 +42,31 @@ class Slots(Protocol):
         """Trials to run at once if the nodes for it come up; never less than `fit`."""
 
     def news(self) -> str | None:
-        """Return what a person should know of the room, once after it has changed."""
+        """Return a message about the number of slots, once after it has changed; else None."""
 
 
 class FixedSlots:
-    """Room on one machine, which stays what it is.
+    """A constant number of slots, on one machine.
 
     Args:
-        fit: Trials at once.
+        fit: Concurrent trials.
     """
 
     def __init__(self, fit: int) -> None:
         self.fit = self.wanted = fit
 
     def news(self) -> str | None:
-        """Return None: it stays what it is."""
+        """Return None: the number never changes."""
         return None
 
 
 class GrowingSlots:
-    """Room on a cluster, counted node by node: a trial does not spread over two.
+    """Slots of a cluster, counted node by node: a trial runs on one node.
 
     Args:
         cpu: CPUs of a trial.
         gpu: Share of a GPU of a trial, at most 1.
-        limit: Trials at once at most; None is as many as fit.
+        limit: Most concurrent trials; None for as many as fit.
         accelerator: The kind of GPU, as Ray names it; None takes any.
     """
 
@@ -85,12 +85,12 @@ class GrowingSlots:
 
     @property
     def wanted(self) -> int:
-        """All that may run at once, or a step beyond what fits: an autoscaler starts nodes for what waits."""
+        """The limit, or some more than fit: an autoscaler starts nodes for trials that wait."""
         fit = self.fit
         return self._limit or fit + max(_AT_LEAST, fit)
 
     def of_a_task(self) -> dict[str, Any]:
-        """Return what a trial uses, in the words of a Ray task."""
+        """Return a trial's resources, as options of a Ray task."""
         kind = {accelerator_resource(self._accelerator): ACCELERATOR_SHARE} if self._accelerator else {}
         return {"num_cpus": self._cpu, "num_gpus": self.gpu, "resources": kind}
 
@@ -126,11 +126,11 @@ class GrowingSlots:
             return by_cpu
         if self._accelerator is not None and accelerator_resource(self._accelerator) not in have:
             return 0
-        # A share is one of a single card: two cards hold four trials of 0.4, not five.
+        # A share is of a single GPU: two GPUs fit four trials of 0.4, not five.
         return min(by_cpu, int(have.get("GPU", 0)) * int(1 / self.gpu + 1e-9))
 
     def _kinds(self) -> str:
-        """Return which kind of GPU is asked for, and which there are."""
+        """Return the part of a message that says which kind of GPU is asked for, and which there are."""
         if self._accelerator is None:
             return ""
         import ray  # As above.
@@ -144,18 +144,18 @@ class GrowingSlots:
 
 
 WARM_UP_S = 15.0
-"""Seconds after the first worker is up that the others are waited for; a cluster may still be growing."""
+"""Seconds to wait for the other workers after the first is up; a cluster may still be growing."""
 
 
 class Workers:
-    """How every live Tune trial stands.
+    """The state of every live Tune trial.
 
     Invariant: every live trial is in `_live`; those that hold a job are also keys of `jobs`, those whose worker has
-    started them are also in `_started`, those whose worker has been heard of in `_up`, and those whose node is not fit
-    in `_parked`.
+    started them are also in `_started`, those whose worker has reported in `_up`, and those on an unfit node in
+    `_parked`.
 
     Args:
-        slots: Room for trials.
+        slots: How many trials fit.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -170,84 +170,84 @@ class Workers:
         self._first_up: float | None = None
 
     def begin(self, trial_id: str, job: Job | None) -> None:
-        """Hear that a trial begins, with a job or to rest."""
+        """Record that a trial begins, with a job or resting."""
         self._live.add(trial_id)
         if job is not None:
             self.jobs[trial_id] = job
 
     def start(self, trial_id: str) -> None:
-        """Hear that a worker has been set up for a trial, and starts it."""
+        """Record that a worker has been set up for a trial and starts it."""
         self._started.add(trial_id)
         self.deaths.started()
 
     def hear(self, trial_id: str) -> None:
-        """Hear of a trial's worker."""
+        """Record that a trial's worker has reported."""
         self._up.add(trial_id)
         self._first_up = self._first_up or time.monotonic()
 
     def park(self, trial_id: str) -> bool:
-        """Hear that a trial's node is not fit; False where that was known."""
+        """Record that a trial's node is unfit; return False if that was known."""
         known = trial_id in self._parked
         self._parked.add(trial_id)
         return not known
 
     def end(self, trial_id: str) -> None:
-        """Hear that a trial has ended."""
+        """Drop a trial that has ended."""
         for known in (self._live, self._started, self._up, self._parked):
             known.discard(trial_id)
         self.where.pop(trial_id, None)
         self.jobs.pop(trial_id, None)
 
     def started(self, trial_id: str) -> bool:
-        """Say whether a trial's worker has started it."""
+        """Return whether a trial's worker has started it."""
         return trial_id in self._started
 
     @property
     def any_up(self) -> bool:
-        """Whether a worker has been heard of that is still there; one whose node is not fit counts too."""
+        """Whether some live worker has reported; one on an unfit node counts too."""
         return bool(self._up or self._parked)
 
     @property
     def fit(self) -> int:
-        """Trials that fit on the nodes that are fit for them."""
+        """Trials that fit, without the slots held by workers on unfit nodes."""
         return self.slots.fit - len(self._parked)
 
     @property
     def free(self) -> int:
-        """Jobs that there is room for, beside those that run and the workers that rest."""
+        """Slots left beside those of jobs and of resting workers that are up."""
         return self.fit - len(self.jobs) - len(self._resting & self._up)
 
     @property
     def coming(self) -> int:
-        """Trials without a job that wait for a worker."""
+        """Resting trials that wait for a worker."""
         return len(self._resting - self._up)
 
     @property
     def empty(self) -> bool:
-        """Whether there is no trial, but for those whose node is not fit."""
+        """Whether there is no live trial, except on unfit nodes."""
         return not self._live - self._parked
 
     @property
     def warm(self) -> bool:
-        """Whether jobs are handed out: at the start all workers are up, or have had time enough."""
+        """Whether jobs are handed out: once all workers are up, or `WARM_UP_S` after the first."""
         late = self._first_up is not None and time.monotonic() - self._first_up >= WARM_UP_S
         self._is_warm = self._is_warm or late or 0 < self.fit <= len(self._up)
         return self._is_warm
 
     @property
     def homeless(self) -> bool:
-        """Whether a job lost its worker and has no other yet. A node's death is known later than its workers'."""
+        """Whether a job that lost its worker has no other yet. Ray notices a node's death later than its workers'."""
         behind = self.deaths.behind
         return any(self.jobs[name].id in behind for name in self.waiting)
 
     @property
     def waiting(self) -> list[str]:
-        """Trials that were given a job and have no worker yet."""
+        """Trials that have a job and no worker yet."""
         return [name for name in self.jobs if name not in self._up]
 
     @property
     def starved(self) -> bool:
-        """Whether a job waits for a worker while all slots are taken: one that rests has its slot."""
+        """Whether a job waits for a worker while workers hold all slots: a resting one holds its slot."""
         return len(self._up - self._parked) >= self.fit and bool(self.waiting)
 
     @property

@@ -1,4 +1,4 @@
-"""Tune's scheduler: results go to the searcher, whose answer comes back as Tune's decision."""
+"""Tune scheduler that passes results to the searcher and returns its answer as Tune's decision."""
 
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,26 @@ _LONGEST_REASON = 400
 
 
 class JobScheduler(FIFOScheduler):
-    """Passes results to the agenda and stops what it wants stopped."""
+    """Passes results to the agenda and stops the trials that it wants stopped."""
 
     def __init__(self, searcher: JobSearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here
         self._searcher = searcher
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as the searcher."""
+        """Return nothing, as for the searcher."""
         return {}
 
     def choose_trial_to_run(self, tune_controller: object) -> Trial | None:  # noqa: ARG002 - Tune's
-        """Return none: a chosen trial would take the next free actor, and the one that starts for it be cancelled."""
+        """Return None: a chosen trial would take the next free actor, and the one starting for it be cancelled."""
         return None
 
     def on_trial_error(self, tune_controller: object, trial: Trial) -> None:  # noqa: ARG002 - Tune's
-        """Hear that a trial's worker was lost or failed; the trial ends, so that of further reports nothing comes."""
+        """Handle the loss or failure of a trial's worker; the trial ends, so that further reports have no effect."""
         self._searcher.lose(trial.trial_id, reason_of(trial))
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
-        """Return Tune's word for "go on" or "stop"."""
+        """Return Tune's constant for "continue" or "stop"."""
         events = unpacked(result)
         if "node_ip" in result:  # Tune adds it.
             self._searcher.locate(trial.trial_id, result["node_ip"])
@@ -51,48 +51,48 @@ class JobScheduler(FIFOScheduler):
 
 
 class Starts(Callback):
-    """Hears when a worker has been set up for a trial and starts it: what fails before that is not the trial's."""
+    """Records when a worker has been set up for a trial and starts it: what fails before is not the trial's fault."""
 
     def __init__(self, searcher: JobSearcher) -> None:
         self._searcher = searcher
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as the searcher."""
+        """Return nothing, as for the searcher."""
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002 - Tune's
-        """Hear that a worker starts a trial."""
+        """Record that a worker starts a trial."""
         self._searcher.workers.start(trial.trial_id)
 
 
 class WhenDone(Stopper):
-    """Ends Tune with the agenda, whatever still waits for a worker."""
+    """Ends Tune when the agenda is done, even if trials still wait for a worker."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as the searcher."""
+        """Return nothing, as for the searcher."""
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
-        """Return False: the scheduler says when a trial ends."""
+        """Return False: the scheduler decides when a trial ends."""
         return False
 
     def stop_all(self) -> bool:
-        """Say whether all is done."""
+        """Return whether all work is done."""
         return self._work.done
 
 
 def reason_of(trial: Trial) -> str:
-    """Return what Ray said of a trial's failure, in one line; Tune writes it into a file and passes nothing on."""
+    """Return Ray's reason for a trial's failure, in one line; Tune only writes it to a file."""
     file = getattr(trial, "error_file", None)
     try:
         text = Path(file).read_text(errors="replace") if file else ""
     except OSError:
         text = ""
-    # Tune's heading, then an exception: of one with a traceback the last line that is not indented (below it a hint may
-    # stand), of another one what is not a table.
+    # The file has Tune's heading, then an exception. With a traceback its last unindented line is the reason (an
+    # indented hint may follow), without one the lines that are not part of a table.
     lines = [line for line in text.rpartition("Failure # ")[2].splitlines()[1:] if line.strip()]
     traced = any(line.lstrip().startswith(("Traceback", "File ")) for line in lines)
     told = (

@@ -1,12 +1,13 @@
-"""Tune's trials come from the agenda and their results go back to it, through a searcher that remembers nothing else.
+"""Tune searcher that gets trials from the agenda and passes their results back; it keeps no other state.
 
 A slot without a job holds a *resting* trial, which keeps its actor until there is a job for it. Where jobs are short,
 an actor that is still starting would otherwise never come up, and at the end of a phase all but one would be dropped.
 
-On a cluster the slots change. A resting trial that finds no room asks an autoscaler for a node, and only while there is
-more to do than room to do it; and slots that found nothing to do for a while are given up, so that their nodes can go.
+On a cluster the number of slots changes. A resting trial that fits no node makes an autoscaler start one, so there are
+such trials only while there are more jobs than slots; slots without a job for a while are given up, so that their nodes
+can be released.
 
-A trial of Tune's ends with its worker, whatever became of it, and is never tried again: its job goes to another trial.
+A Tune trial ends with its worker, for whatever reason, and is never retried: its job goes to another trial.
 """
 
 import json
@@ -32,15 +33,15 @@ _IDLE_S = 60.0
 
 
 class JobSearcher(Searcher):
-    """Asks the agenda for jobs and tells it how they end.
+    """Gets jobs from the agenda and reports how they end.
 
     Invariant: every job that the agenda gave and that has not ended is in `jobs`, by its Tune trial, or in `_ready`.
 
     Args:
         work: The agenda.
-        place: What every worker is told of where it works.
-        slots: Room for trials.
-        say: Tells the person something.
+        place: Settings of every worker: storage folders, threads, GPU share, node checks.
+        slots: How many trials fit.
+        say: Shows a message to the user.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class JobSearcher(Searcher):
         return self.workers.jobs
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next job, a rest, nothing for now, or Tune's word for "nothing more"."""
+        """Return the next trial, with a job or resting; None for now; or Tune's constant for "no more trials"."""
         news = self.slots.news()
         if news:
             self.say(news)
@@ -80,14 +81,14 @@ class JobSearcher(Searcher):
         return {"job": json.dumps(job_to_json(job)) if job else None, "place": self.place}
 
     def rest(self, trial_id: str) -> bool:
-        """Hear of a worker without a job; True ends its rest: there is a job, or there is no use for its slot."""
+        """Record a report of a resting worker; True ends its trial: there is a job, or no use for its slot."""
         self.workers.hear(trial_id)
         if not self.workers.warm:
             return False
         return self._more() or self.work.done or self._idle or self.workers.homeless or self.workers.starved
 
     def locate(self, trial_id: str, node: str) -> None:
-        """Hear on which node a trial is."""
+        """Record on which node a trial runs."""
         self.workers.where[trial_id] = node
 
     def tell(self, trial_id: str, events: list[Event]) -> bool:
@@ -102,7 +103,7 @@ class JobSearcher(Searcher):
         return any(told)
 
     def park(self, trial_id: str, reason: str) -> None:
-        """Hear that a worker's node is not fit. The worker stays, so that its slot stays taken; its job goes."""
+        """Record that a worker's node is unfit. The worker stays and keeps its slot taken; its job goes to another."""
         if not self.workers.park(trial_id):
             return
         if trial_id in self.jobs:
@@ -110,11 +111,11 @@ class JobSearcher(Searcher):
         self.say(f"node {self.workers.where.get(trial_id, 'unknown')} gets no trial: {reason}")
 
     def lose(self, trial_id: str, reason: str) -> None:
-        """Hear that Tune has given a trial up, its worker being lost or having failed: its job is for another worker.
+        """Handle a trial that Tune gave up, as its worker was lost or failed: its job goes to another worker.
 
         Args:
-            trial_id: Which.
-            reason: What Ray said.
+            trial_id: The trial.
+            reason: Ray's reason.
         """
         where, job = self.workers.where.get(trial_id), self.jobs.get(trial_id)
         started = self.workers.started(trial_id)
@@ -138,9 +139,9 @@ class JobSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Settle a job: stopped, ended, or to be given to another worker."""
+        """Finish a trial's job, as stopped or with its outcome, or give it to another worker."""
         job = self.jobs.get(trial_id)
-        if job is not None and error:  # Tune says so to the scheduler first: then it is settled.
+        if job is not None and error:  # Rarely: Tune notifies the scheduler first, which settles it.
             self.lose(trial_id, "Ray gave no reason")
             return
         outcome = self._outcome(trial_id, unpacked(result)) if job else None
@@ -149,39 +150,39 @@ class JobSearcher(Searcher):
             self._finish(job, outcome)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: the scheduler has passed the result on already."""
+        """Do nothing: the scheduler has passed the result on already."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given into a file that nobody reads, and a screen cannot be pickled."""
+        """Return nothing: Tune pickles the searcher into a file that is never read, and a screen cannot be pickled."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study is the only ledger."""
+        """Do nothing: the study holds all state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a resume is a new Tuner over the same study."""
+        """Do nothing: a resume is a new Tuner over the same study."""
 
     @property
     def _idle(self) -> bool:
-        """Whether a cluster had nothing to do for so long that its nodes are better let go."""
+        """Whether a cluster had no job for so long that its nodes should be released."""
         return self.slots.wanted > self.slots.fit and time.monotonic() - self._fed >= _IDLE_S
 
     def _rests(self, free: int) -> int:
-        """How many trials may wait for a worker without a job."""
+        """Return how many resting trials may wait for a worker."""
         if self.workers.empty:
             return 1
         if free > 0:
             return 0 if self._idle else free
         if self.workers.waiting:
-            # The next worker that is free is for that job. Tune would give it to the newest trial, and one that rests
-            # makes room for another one that rests, for ever: after a node's death, which is noticed late, more jobs
-            # were given out than there are slots.
+            # The next free worker is for that job. Tune would give it to the newest trial, and resting trials would
+            # swap the slot endlessly: after a node's death, which is noticed late, more jobs were given out than
+            # there are slots.
             return 0
         beyond = self.slots.wanted - self.slots.fit
         return beyond if beyond > 0 and self.workers.warm and self._more() else 0
 
     def _more(self) -> bool:
-        """Whether there is a job to hand out; it is asked for, and kept for the next free slot."""
+        """Return whether there is a job to hand out; it is fetched and kept for the next free slot."""
         if not self._ready:
             job = self.work.next()
             self._ready.extend([job] if job else [])
@@ -193,7 +194,7 @@ class JobSearcher(Searcher):
         return self._ready.popleft() if self._more() else None
 
     def _close_waiting(self) -> None:
-        """End the jobs that have no worker to hear that they are to be closed."""
+        """When the run is closing, finish the jobs without a worker as stopped."""
         if not self.work.closing:
             return
         self._ready.extend(self.jobs.pop(name) for name in self.workers.waiting)
@@ -201,7 +202,7 @@ class JobSearcher(Searcher):
             self._finish(self._ready.popleft(), Outcome("stopped"))
 
     def _in_vain(self, reason: str, job: Job | None) -> None:
-        """Hear that a worker failed before it started anything, which is no job's fault; end the run if all do."""
+        """Handle a worker that failed before it started anything, which is no job's fault; end the run if all do."""
         count = self.workers.deaths.in_vain()
         if count == 1:
             what = f"{job.id}, which goes to another" if job else "any trial"

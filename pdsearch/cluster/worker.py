@@ -1,4 +1,4 @@
-"""The Tune trainable of a worker: one job after another in a warm actor."""
+"""The Tune trainable of a worker, which runs one job after another in a warm actor."""
 
 import json
 import time
@@ -27,17 +27,17 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 
 
 class JobTrainable(tune.Trainable):
-    """Runs the job of its configuration, or rests; keeps its site, and so data and teachers, from job to job."""
+    """Runs the job of its configuration, or rests; keeps its `Site`, and so data and teachers, between jobs."""
 
     def __init__(self, *words: Any, **named: Any) -> None:
-        """Go to a folder of its own, before Tune asks for the current one."""
+        """Change to a directory of its own, before Tune asks for the current one."""
         folder = ray.get_runtime_context().runtime_env.working_dir()
         self._own = OwnFolder(sent=bool(folder) and not folder.startswith("local:"))
         self._own.stay()
         super().__init__(*words, **named)
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Set up the place of work, once per actor, and begin the first job."""
+        """Set up the site, once per actor, and begin the first job."""
         place = config["place"]
         self._pause: float = _FIRST_PAUSE_S
         self._refusal = refusal_of(place.get("node"))
@@ -65,11 +65,11 @@ class JobTrainable(tune.Trainable):
         try:
             return packed(batch(self._events, self._job.decide_at))
         except StorageError as error:
-            # Neither the job's fault nor this worker's: the driver stops the run and says why.
+            # Neither the job's fault nor this worker's: the driver ends the run with the reason.
             return packed([Outcome(refusal(error), str(error))])
 
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
-        """Begin another job, wherever Tune believes this process to be."""
+        """Begin another job, in a directory that exists, since Tune asks for the current one."""
         self._own.stay()
         return bool(super().reset(new_config, storage=storage))  # type: ignore[no-untyped-call]  # Tune has no types here
 
@@ -80,14 +80,12 @@ class JobTrainable(tune.Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Leave the last job."""
+        """Close the last job and remove this worker's own directory."""
         self._leave()
         self._own.close()
 
     def _leave(self) -> None:
-        with suppress(
-            StorageError
-        ):  # Its progress of some seconds could not be saved; the driver knows why by now.
+        with suppress(StorageError):  # Some seconds of progress could not be saved; the driver knows why.
             self._events.close()
 
     def _begin(self, config: dict[str, Any]) -> None:

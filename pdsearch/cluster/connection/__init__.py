@@ -1,1 +1,1 @@
-"""The Ray a run uses: a cluster it joins, or one of its own that begins and ends with it."""
+"""Connection to the Ray that a run uses: an existing cluster, or a local Ray that lives as long as the run."""

@@ -1,4 +1,4 @@
-"""Which Ray a run uses: the cluster it is told to join, or one of its own on this machine. Loads no Ray."""
+"""Choice of a run's Ray, a cluster or a local one, by `--address` and RAY_ADDRESS. Does not import Ray."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pdsearch.errors import ConfigError
 __all__ = ["ADDRESS", "Choice", "choose"]
 
 ADDRESS = "RAY_ADDRESS"
-"""The variable of Ray's own that names a cluster; Ray sets it for a submitted job."""
+"""Ray's own environment variable for a cluster's address; Ray sets it for a submitted job."""
 
 _OPTION = "--address"
 _HOST_AND_PORT = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
@@ -19,11 +19,11 @@ _DASHBOARD = ("http://", "https://")
 
 @dataclass(frozen=True)
 class Choice:
-    """Which Ray, and who said so.
+    """The Ray to use, and the setting that chose it.
 
     Args:
-        address: "auto" or host:port of a cluster; None stands for one of the run's own.
-        source: "--address" or "RAY_ADDRESS", where one of them said so.
+        address: "auto" or host:port of a cluster; None for a local Ray.
+        source: "--address" or "RAY_ADDRESS"; None where neither was given.
     """
 
     address: str | None = None
@@ -31,14 +31,14 @@ class Choice:
 
     @property
     def where(self) -> str:
-        """What a message names."""
+        """The setting and its value, for messages."""
         return _spelled(self.source or _OPTION, self.address or "local")
 
     def words(self, joined: str | None = None) -> str:
         """Return the line that says which Ray is used and why.
 
         Args:
-            joined: host:port of the cluster that was joined, for which `auto` may have stood.
+            joined: host:port of the cluster that was joined, where the address is `auto`.
         """
         if self.address is None:
             return "a Ray of its own on this machine" + (f" ({self.where})" if self.source else "")
@@ -48,14 +48,14 @@ class Choice:
 
 
 def choose(asked: str | None, environment: Mapping[str, str] = os.environ) -> Choice:
-    """Return which Ray is meant: what `--address` says, else what RAY_ADDRESS says, else one of the run's own.
+    """Return the Ray to use: that of `--address`, else that of RAY_ADDRESS, else a local one.
 
     Args:
         asked: `--address`, where it was given.
         environment: Where RAY_ADDRESS is looked up.
 
     Raises:
-        ConfigError: The address is of a kind that cannot be joined, or no address at all.
+        ConfigError: The address is of a kind that cannot be joined, or not an address.
     """
     told = environment.get(ADDRESS, "").strip()
     if not asked:

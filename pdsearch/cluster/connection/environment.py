@@ -1,4 +1,4 @@
-"""What Ray and Tune read from the environment while there is a session: set for it, and put back afterwards."""
+"""Environment variables that Ray and Tune read: set during a session and restored afterwards."""
 
 import os
 import secrets
@@ -22,11 +22,11 @@ _QUIET = {
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
 }
-"""No snapshots, no log files per trial, no screen of Tune's own: the study holds it all. How many trials wait for a
-worker, and what becomes of one that lost its own, is the searcher's to say: Tune tries none again."""
+"""No snapshots, log files per trial or progress output of Tune's: the study has it all. The searcher decides how many
+trials wait for a worker and what happens to one that lost its worker: Tune retries none."""
 
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's word, on Linux too, for a node that is no cluster's: without it 127.0.0.1 is taken for the host's address."""
+"""Marks a node that belongs to no cluster, on Linux too: otherwise 127.0.0.1 is replaced by the host's address."""
 
 _OF_A_JOB = (
     ADDRESS,
@@ -35,27 +35,24 @@ _OF_A_JOB = (
     "RAY_RUNTIME_ENV_HOOK",
     "RAY_NAMESPACE",
 )
-"""What Ray tells a submitted job. A Ray of one's own has none of it: it would wait for ever for the job's packages."""
+"""Variables of a submitted job, unset for a local Ray, which would wait endlessly for the job's packages."""
 
 
 def variables(address: str | None, verbose: bool) -> dict[str, str | None]:
-    """Return what is set, or taken away (None), while there is a session.
+    """Return the variables to set, or to unset (None), during a session.
 
     Args:
-        address: Of a cluster that is joined; None stands for a Ray of this machine alone.
+        address: Of the cluster that is joined; None for a local Ray.
         verbose: Let Ray's log lines through.
     """
     added: dict[str, str | None] = {**_QUIET, "TUNE_PRINT_ALL_TRIAL_ERRORS": str(int(verbose))}
     if address is not None:
-        return {
-            **added,
-            ADDRESS: None,
-        }  # Else Ray would take it for what "auto" means, whatever kind it is of.
+        return {**added, ADDRESS: None}  # Otherwise Ray would resolve "auto" to it, whatever its kind.
     return {**added, **dict.fromkeys(_OF_A_JOB), **_LOOPBACK, **_token()}
 
 
 def _token() -> dict[str, str]:
-    """Return what makes a local Ray ask for a token that only this process and its children know."""
+    """Return variables that make a local Ray require a token known only to this process and its children."""
     if "RAY_AUTH_MODE" in os.environ:
         return {}
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -63,7 +60,7 @@ def _token() -> dict[str, str]:
 
 @contextmanager
 def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
-    """Have variables set, or taken away, while the block runs."""
+    """Set, or unset, environment variables while the block runs."""
     before = {name: os.environ.get(name) for name in wanted}
     _set(wanted)
     try:

@@ -1,8 +1,8 @@
-"""Start Ray's processes on this machine, tell their address on stdout, and leave them: what the supervisor runs.
+"""Script that the supervisor runs: start Ray's processes on this machine, print their address and exit.
 
-The same processes as those of `ray.init(address="local")`, but for two that nobody needs here: the autoscaler's
-monitor, and the one that brings workers' lines to a driver that does not show them. `ray start` would listen for Ray's
-clients as well.
+They are those of `ray.init(address="local")` without two that are not needed here: the autoscaler's monitor, and,
+where the driver does not show it, the one that forwards workers' output. `ray start` would listen for Ray's clients
+as well.
 """
 
 import os
@@ -19,8 +19,8 @@ def main(folder: str, cpus: str, shows_lines: str) -> None:
 
     Args:
         folder: For its files and sockets.
-        cpus: CPUs that it has for trials.
-        shows_lines: "1" where the driver shows what workers say.
+        cpus: CPUs for trials.
+        shows_lines: "1" where the driver shows the workers' output.
     """
     asked = RayParams(
         node_ip_address="127.0.0.1",
@@ -32,7 +32,7 @@ def main(folder: str, cpus: str, shows_lines: str) -> None:
     )
     node = Node(asked, head=True, shutdown_at_exit=False, spawn_reaper=False, ray_init_cluster=True)
     os.write(1, f"{node.address}\n".encode())
-    os._exit(0)  # At its ordinary end Ray would end what it has started.
+    os._exit(0)  # A normal exit would have Ray end the processes that it has started.
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Connecting this process to a Ray, so that signals stay this program's and an address that is dead is told soon."""
+"""Connection of this process to Ray, which keeps its signal handlers and detects a dead address soon."""
 
 import logging
 import os
@@ -19,15 +19,15 @@ _LOOK_EVERY_S = 0.01
 _ANSWERS_WITHIN_S = 10.0
 _SETTINGS, _FRAME_HEAD = 4, 9
 _TAKEN = (signal.SIGINT, signal.SIGTERM)
-"""Signals that Ray's core takes for itself when it starts; at the second one it dumps a stack."""
+"""Signals whose handlers Ray's core replaces when it starts; at the second one it dumps a stack."""
 
 
 @contextmanager
 def joined(address: str | None, level: int, verbose: bool, choice: Choice) -> Iterator[str]:
-    """Be connected to a Ray while the block runs; give its host:port.
+    """Connect to Ray while the block runs; yield its host:port.
 
-    Ray connects in a thread: it may hang outside Python, where no signal is heard, and its core takes signals for
-    itself in passing, which are taken back at once.
+    Ray connects in a thread: it may hang outside Python, where no signal is handled, and its core replaces signal
+    handlers, which are restored at once.
     """
     import ray  # After the environment is set: Ray reads it when it is imported.
 
@@ -40,17 +40,15 @@ def joined(address: str | None, level: int, verbose: bool, choice: Choice) -> It
             try:
                 _wait(thread, handlers)
             except BaseException:
-                _wait(thread, handlers)  # Half of a connection cannot be ended.
+                _wait(thread, handlers)  # A half-made connection cannot be closed.
                 raise
         if failures:
             raise _not_joined(failures[0], choice) from failures[0]
         for name in ("ray", "ray.tune"):
             logging.getLogger(name).setLevel(level)
-        # It warns of every trial whose metrics Tune itself did not write: of all of them.
+        # It warns about every trial whose metrics Tune did not write itself, which is all of them.
         logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-        if (
-            not verbose
-        ):  # A run that was asked to stop would end with an error about trials that did not complete.
+        if not verbose:  # An interrupted run would end with an error about trials that did not complete.
             logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
         yield str(ray.get_runtime_context().gcs_address)
     finally:
@@ -62,7 +60,7 @@ def _connect(address: str | None, level: int, verbose: bool, failures: list[Base
 
     try:
         ray.init(address=address, log_to_driver=verbose, logging_level=level)
-    except BaseException as error:  # Whatever it is, the thread that waits has to hear of it.
+    except BaseException as error:  # Whatever it is, the waiting thread must receive it.
         failures.append(error)
 
 
@@ -88,7 +86,7 @@ def _not_joined(error: BaseException, choice: Choice) -> PdsearchError:
 
 
 def reach(address: str, choice: Choice) -> None:
-    """Refuse an address at which nothing answers; Ray itself would try for a minute."""
+    """Raise a ConfigError if no Ray answers at an address; Ray itself would try for a minute."""
     host, _, port = address.rpartition(":")
     until = time.monotonic() + _ANSWERS_WITHIN_S
     while True:
@@ -117,7 +115,7 @@ def _no_head(address: str, choice: Choice) -> ConfigError:
 
 
 def _speaks_as_ray(found: socket.socket) -> bool:
-    """Say whether HTTP/2 is spoken, as Ray does: a server's first words are a frame of its settings (RFC 9113, 3.4)."""
+    """Return whether the peer speaks HTTP/2, as Ray does: a server first sends a SETTINGS frame (RFC 9113, 3.4)."""
     said = b""
     with suppress(OSError):
         found.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)))
@@ -128,7 +126,7 @@ def _speaks_as_ray(found: socket.socket) -> bool:
 
 @contextmanager
 def _speechless() -> Iterator[None]:
-    """Keep off the screen what Ray's core says of its own tries to connect; in the end it is in an exception."""
+    """Silence what Ray's core prints about failed attempts to connect; the final exception has the reason."""
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:

@@ -1,4 +1,4 @@
-"""A Ray of this machine alone, for one run: started, waited for and ended through the process that owns it."""
+"""A local Ray for one run, started and ended through the supervisor process that owns it."""
 
 import os
 import select
@@ -18,20 +18,20 @@ from pdsearch.errors import ClusterError
 __all__ = ["LocalRay", "local_ray"]
 
 _STARTS = 3
-"""Tries to start a Ray; on a busy machine its processes may take longer than it waits for them."""
+"""Attempts to start Ray; on a busy machine its processes may take longer than it waits for them."""
 
 _START_WITHIN_S = 120.0
-"""For each try; Ray itself gives up sooner."""
+"""Timeout in seconds of each attempt; Ray itself gives up sooner."""
 
 _END_WITHIN_S = 15.0
 _HEAD = Path(__file__).with_name("head.py")
 
 
 class LocalRay:
-    """A Ray in a session of its own. Invariant: from `start` to `end`, this process holds what keeps it alive.
+    """A Ray in its own process session. Invariant: from `start` to `end`, a pipe held by this process keeps it alive.
 
     Args:
-        folder: For all its files; it goes with it.
+        folder: For all its files; removed by `end`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,18 +39,18 @@ class LocalRay:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, cpus: int, *, shows_lines: bool) -> None:
-        """Start it and wait until it is up.
+        """Start Ray and wait until it is up.
 
         Args:
-            cpus: CPUs that it has for trials.
-            shows_lines: Bring to the driver what workers say.
+            cpus: CPUs for trials.
+            shows_lines: Forward the workers' output to the driver.
 
         Raises:
-            ClusterError: It did not come up.
+            ClusterError: It did not start.
         """
         head = [sys.executable, "-P", str(_HEAD), str(self.folder), str(cpus), str(int(shows_lines))]
         words = [sys.executable, "-I", "-S", supervisor.__file__, str(self.folder), str(os.getpid()), *head]
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)  # It inherits what is blocked here.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)  # The child inherits the signal mask.
         try:
             self._process = subprocess.Popen(
                 words,
@@ -69,10 +69,9 @@ class LocalRay:
             remove_folder(self.folder)
             return
         assert self._process.stdin is not None and self._process.stdout is not None
-        with suppress(OSError):  # It is gone.
-            os.write(
-                self._process.stdin.fileno(), b"."
-            )  # A process forked from this one may hold the pipe open.
+        with suppress(OSError):  # The supervisor has ended already.
+            # To close the pipe is not enough: a process forked from this one may hold it open.
+            os.write(self._process.stdin.fileno(), b".")
         for stream in (self._process.stdin, self._process.stdout):
             stream.close()
         with suppress(subprocess.TimeoutExpired):
@@ -84,7 +83,7 @@ class LocalRay:
             self._process.wait()
 
     def _told(self, process: "subprocess.Popen[bytes]") -> str:
-        """Return the address that the head tells."""
+        """Return the address that the head process prints."""
         assert process.stdout is not None
         stream, said, until = process.stdout.fileno(), b"", time.monotonic() + _START_WITHIN_S
         while not said.endswith(b"\n"):
@@ -97,7 +96,7 @@ class LocalRay:
         return said.decode().strip()
 
     def _last_words(self) -> str:
-        """Return why Ray did not start, in the last line that it said."""
+        """Return the last line of Ray's start log, as the reason why it did not start."""
         with suppress(OSError):
             lines = (self.folder / LOG).read_text(errors="replace").split("\n")
             return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
@@ -106,14 +105,14 @@ class LocalRay:
 
 @contextmanager
 def local_ray(cpus: int, *, shows_lines: bool) -> Iterator[LocalRay]:
-    """Have a Ray of this machine alone while the block runs.
+    """Run a local Ray while the block runs.
 
     Args:
-        cpus: CPUs that it has for trials.
-        shows_lines: Bring to the driver what workers say.
+        cpus: CPUs for trials.
+        shows_lines: Forward the workers' output to the driver.
 
     Raises:
-        ClusterError: It did not come up, time after time.
+        ClusterError: It did not start in any attempt.
     """
     for left in reversed(range(_STARTS)):
         ray = LocalRay(make_folder())

@@ -1,4 +1,4 @@
-"""The Ray of a run: the cluster that it joins, or one of its own that begins and ends with it."""
+"""The Ray session of a run: on an existing cluster, or on a local Ray that lives as long as the run."""
 
 import logging
 import threading
@@ -21,12 +21,12 @@ _OWN = Choice()
 
 
 class Session:
-    """A Ray to run on.
+    """A connected Ray.
 
     Args:
         folder: Of a local Ray's session, for temporary files; None on a cluster.
-        slots: Room for trials.
-        address: host:port of it.
+        slots: How many trials fit.
+        address: Its host:port.
     """
 
     def __init__(self, folder: Path | None, slots: Slots, address: str = "") -> None:
@@ -44,19 +44,19 @@ def session(
     say: Callable[[str], None] = lambda _text: None,
     accelerator: str | None = None,
 ) -> Iterator[Session]:
-    """Join a cluster, or start a Ray that listens on this machine alone, wants a token, and is gone afterwards.
+    """Join a cluster, or run a local Ray, which listens on this machine alone and requires a token.
 
     Args:
         cpu: CPUs of a trial.
         gpu: GPUs of a trial.
-        workers: Trials at once; None is as many as fit.
+        workers: Concurrent trials; None for as many as fit.
         verbose: Let Ray's log lines through.
-        choice: Which Ray; one of this machine alone, whatever RAY_ADDRESS says, where nothing is given.
-        say: Tells the person what is waited for, where it takes long.
+        choice: Which Ray; by default a local one, whatever RAY_ADDRESS says.
+        say: Tells the user what is being waited for, if it takes long.
         accelerator: Kind of GPU of a trial, as Ray names it; None takes any.
 
     Raises:
-        ClusterError: A Ray of this machine did not come up.
+        ClusterError: The local Ray did not start.
         ConfigError: The cluster cannot be joined, or a trial on this machine asks for more GPUs than it has.
     """
     address = choice.address
@@ -71,7 +71,7 @@ def session(
                 reach(address, choice)
             found = ends.enter_context(joined(local.address if local else address, level, verbose, choice))
         fitting = GrowingSlots(cpu, gpu, workers, accelerator)
-        if gpu and local and not fitting.fit:  # None will join: the run would wait for ever.
+        if gpu and local and not fitting.fit:  # No node will join: the run would wait endlessly.
             raise _no_gpu(gpu, accelerator)
         slots = FixedSlots(workers or max(1, fitting.fit)) if local else fitting
         with nullcontext() if verbose else _muted():
@@ -80,7 +80,7 @@ def session(
 
 @contextmanager
 def _told_when_slow(say: Callable[[str], None], address: str | None) -> Iterator[None]:
-    """Say once what is waited for, where it takes long."""
+    """Say once what is being waited for, if the block takes long."""
     what = "Ray to start on this machine" if address is None else f"the Ray cluster at {address} to answer"
     timer = threading.Timer(_SAY_AFTER_S, say, [f"waiting for {what}"])
     timer.daemon = True
@@ -92,7 +92,7 @@ def _told_when_slow(say: Callable[[str], None], address: str | None) -> Iterator
 
 
 def _no_gpu(gpu: float, accelerator: str | None) -> ConfigError:
-    """Return what a machine that has no room for a trial says; its CPUs are as many as are asked for."""
+    """Return the error of a machine whose GPUs fit no trial; Ray is started with enough CPUs."""
     import ray
 
     there = ray.cluster_resources().get("GPU", 0)
@@ -107,7 +107,7 @@ def _no_gpu(gpu: float, accelerator: str | None) -> ConfigError:
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Keep what Ray says of lost nodes off stdout, where results go; the searcher says it in a line of its own."""
+    """Silence Ray's messages about lost nodes on stdout, where results go; the searcher reports them itself."""
     from ray._private import worker
 
     before = worker.print_to_stdstream

@@ -1,10 +1,10 @@
-"""The process that owns a local Ray: starts it in a session of its own, and ends it with the driver, however that ends.
+"""Supervisor process of a local Ray: starts it in its own session and ends it when the driver ends, in whatever way.
 
-It runs as a file, on the standard library alone, and so takes 10 MB. Signals that end a driver are blocked in it and in
-all that it starts: whoever sends them to every process of a job (Slurm, systemd) means the driver, which drains.
+It runs as a script on the standard library alone, and so takes 10 MB. Signals that end a driver are blocked in it and
+in all that it starts: sent to every process of a job (Slurm, systemd), they are meant for the driver, which drains.
 
-Its standard input ends with the driver; as a process that the driver forked may hold it open, the driver's death is
-also seen by who its parent is. Processes that Ray leaves behind become its children, for it is their subreaper.
+Its standard input is closed when the driver ends; as a process that the driver forked may hold it open, the parent's
+process id is watched, too. Processes that Ray leaves behind become its children, for it is their subreaper.
 """
 
 import ctypes
@@ -24,13 +24,13 @@ __all__ = ["BLOCKED", "LOG", "OWNER", "end_session", "remove_folder"]
 BLOCKED = frozenset(
     (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 )
-"""Signals that Ray's processes do not hear; whoever starts this process blocks them."""
+"""Signals that are blocked in Ray's processes; the caller blocks them before it starts this process."""
 
 LOG = "start.log"
-"""In the folder: what Ray said while it started."""
+"""File in the folder with Ray's output while it started."""
 
 OWNER = "owner"
-"""In the folder: who it belongs to."""
+"""File in the folder that names the process that owns it."""
 
 _LOOK_EVERY_S = 1.0
 _END_WITHIN_S, _PAUSE_S = 10.0, 0.05
@@ -45,12 +45,12 @@ def main(words: list[str]) -> None:
         words: The folder, the driver's process id, and the command.
     """
     folder, driver, command = Path(words[0]), int(words[1]), words[2:]
-    with suppress(OSError, AttributeError):  # Without it, what Ray leaves is known by its session alone.
+    with suppress(OSError, AttributeError):  # Without it, what Ray leaves is found by its session alone.
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     with (folder / LOG).open("wb") as log:
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # The driver hears the end of what the command says when the command ends.
+    os.dup2(null, 1)  # So that the driver reads end of file when the command ends.
     while os.getppid() == driver and not select.select([0], [], [], _LOOK_EVERY_S)[0]:
         _reap()
     end_session(os.getsid(0))
@@ -58,7 +58,7 @@ def main(words: list[str]) -> None:
 
 
 def end_session(session: int) -> None:
-    """Kill all processes of a session and all that they started, but for this process itself.
+    """Kill all processes of a session and their descendants, except this process.
 
     Args:
         session: Its leader's process id.
@@ -74,9 +74,9 @@ def end_session(session: int) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a session's folder, its owner's name last: the next run removes what could not be removed by this one.
+    """Remove a session's folder, the owner file last, so that the next run can remove what this one could not.
 
-    Ray's agents may write a file while it is removed.
+    It takes several attempts, since Ray's agents may write files meanwhile.
     """
     owner = folder / OWNER
     for _ in range(_TRIES):
@@ -118,11 +118,11 @@ def _members(session: int) -> set[int]:
 
 
 def _processes() -> Iterator[tuple[int, str, int, int]]:
-    """Give id, state, parent and session of every process, as Linux tells them."""
+    """Yield id, state, parent and session of every process, from /proc."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with suppress(OSError):
-                # The name before the last parenthesis may hold anything.
+                # The process name, which ends at the last parenthesis, may contain anything.
                 fields = Path("/proc", name, "stat").read_text(errors="replace").rpartition(")")[2].split()
                 yield int(name), fields[0], int(fields[1]), int(fields[3])
 

@@ -1,4 +1,4 @@
-"""The folder of a local Ray's temporary files: made for a session, and that of a killed one removed by the next."""
+"""Folders for temporary files of a session; those of killed processes are removed by the next session."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ __all__ = ["make_folder", "remove_folder", "tune_folder"]
 
 _TUNE = "tune"
 
-_SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path ends at 107.
+_SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path has at most 107.
 
 
 @contextmanager
 def tune_folder(session: Path | None, study: Path) -> Iterator[Path]:
-    """Give Tune a folder for its own files (22 kB a trial), which nobody reads afterwards and which goes with the run.
+    """Yield a folder for Tune's own files (22 kB a trial), which are not needed after the run and are removed.
 
-    Only the driver writes there, so that no other node need see it.
+    Only the driver writes there, so other nodes need not see it.
 
     Args:
-        session: Folder of a local Ray's session; None makes one, and removes those of drivers that were killed here.
-        study: Where earlier versions let Tune's files grow; they are removed.
+        session: Folder of a local Ray's session; None makes a folder, and removes those of processes killed here.
+        study: The study's folder, where earlier versions kept Tune's files; they are removed.
     """
     remove_tree(study / _TUNE)
     folder = make_folder(sockets=False) if session is None else session
@@ -36,7 +36,7 @@ def tune_folder(session: Path | None, study: Path) -> Iterator[Path]:
 
 
 def make_folder(*, sockets: bool = True) -> Path:
-    """Make a folder for this session, and remove those of drivers that were killed here.
+    """Make a folder owned by this process, and remove those of processes that were killed on this machine.
 
     Args:
         sockets: Ray's sockets will lie in it, so that its path must be short.
