@@ -1,4 +1,4 @@
-"""Results of stages, kept by content: keys, the store, leases, single flight."""
+"""Stores of stage results by key, with leases so that each result is built once."""
 
 from pdsearch.artifacts.base import AnyLease, ArtifactStore, Entry, Holding, KeptStore, stage_key
 from pdsearch.artifacts.build_once import Turn, building

@@ -1,4 +1,4 @@
-"""What every store of artifacts offers, the names of entries, and their keys."""
+"""Protocols of artifact stores, names of entries, and their keys."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -30,8 +30,8 @@ class Entry:
     Args:
         stage: The stage that made it.
         key: Its key, 64 hex digits.
-        folder: Where its files lie; they are never written again and may be memory-mapped.
-        meta: What the stage said of it.
+        folder: Folder of its files, which never change and may be memory-mapped.
+        meta: Metadata from the stage.
     """
 
     stage: str
@@ -46,13 +46,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Holding:
-    """An entry as it lies there, unchecked.
+    """An entry as listed, without a check of its content.
 
     Args:
         stage: Its stage.
         key: Its key.
         size: Bytes of its files.
-        published: When, by the storage's clock, in seconds since 1970.
+        published: Time of publication by the storage's clock, in seconds since 1970.
     """
 
     stage: str
@@ -62,37 +62,37 @@ class Holding:
 
 
 class AnyLease(Protocol):
-    """Who may build or drive; see `Lease` for what a file promises and `ObjectLease` for what an object does."""
+    """Lease to build an entry or drive a study; see `Lease` and `ObjectLease` for their guarantees."""
 
     @property
     def held(self) -> bool:
         """Whether this process holds the lease now."""
 
     def owner(self) -> Owner | None:
-        """Return who holds it, if anybody."""
+        """Return its owner, if there is one."""
 
     def try_acquire(self) -> bool:
         """Take it if it is free or its owner is gone."""
 
     def moved(self) -> bool:
-        """Return True when its owner was seen to be alive."""
+        """Return whether its owner was seen to be alive."""
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it."""
 
 
 class ArtifactStore(Protocol):
-    """What a stage needs of a store."""
+    """Operations of a store that stages need."""
 
     @property
     def poll_s(self) -> float:
-        """Seconds between two looks while another process builds an entry."""
+        """Seconds between two polls while another process builds an entry."""
 
     def find(self, stage: str, key: str) -> Entry | None:
-        """Return a whole, checked entry, or None."""
+        """Return a complete entry after checking it, or None."""
 
     def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry, all or nothing; an existing one wins."""
+        """Write an entry atomically; an existing one is kept and returned."""
 
     def used(self, stage: str) -> int:
         """Return the bytes that a stage's entries take."""
@@ -102,28 +102,28 @@ class ArtifactStore(Protocol):
 
 
 class KeptStore(ArtifactStore, Protocol):
-    """What looking after a store needs besides."""
+    """Further operations, for the maintenance of a store."""
 
     def holdings(self) -> Iterator[Holding]:
         """Yield every entry, unchecked, in sorted order."""
 
     def building(self) -> Set[tuple[str, str]]:
-        """Return (stage, key) of what is being built, as far as can be told from here."""
+        """Return (stage, key) of the entries being built, as far as can be told from here."""
 
     def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
-        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed."""
+        """Return what is wrong with an entry; None if nothing is, or there is no entry. Nothing is changed."""
 
     def remove(self, stage: str, key: str) -> bool:
         """Remove an entry; returns whether there was one."""
 
     def leftovers(self) -> list[Path]:
-        """Return what lies there that its writers will not finish."""
+        """Return unfinished files whose writers have ended."""
 
     def sweep(self) -> int:
-        """Remove what ended processes left, leases included; returns how many things."""
+        """Remove leftovers of ended processes, leases included; returns their number."""
 
     def empty_quarantine(self) -> int:
-        """Remove what was found broken and kept; returns its bytes."""
+        """Remove quarantined entries; returns their size in bytes."""
 
 
 _STAGE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -131,20 +131,20 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def is_stage(name: str) -> bool:
-    """Say whether a stage may be called so."""
+    """Return whether this is a valid name of a stage."""
     return _STAGE.fullmatch(name) is not None
 
 
 def is_key(name: str) -> bool:
-    """Say whether this is a key."""
+    """Return whether this is a valid key."""
     return _KEY.fullmatch(name) is not None
 
 
 def check_name(stage: str, key: str, *, where: str) -> None:
-    """Refuse what does not name an entry.
+    """Refuse an invalid name of an entry.
 
     Raises:
-        StorageError: It does not.
+        StorageError: The stage or the key is invalid.
     """
     if not is_stage(stage) or not is_key(key):
         raise StorageError(f"{stage!r}/{key!r} does not name an artifact", where=where)
@@ -155,8 +155,8 @@ def stage_key(stage: str, version: int, *, fields: Json, upstream: Mapping[str, 
 
     Args:
         stage: Name of the stage, e.g. "teacher".
-        version: Of the stage's code; raised when the same fields would give another result.
-        fields: What affects the result, usually `keyed(spec)` of the specs the stage reads.
+        version: Version of the stage; raised when the same fields would give another result.
+        fields: Everything that affects the result, usually `keyed(spec)` of the specs the stage reads.
         upstream: Keys of the artifacts the stage reads, by role, e.g. {"dense": key}.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Building each entry once: the first who asks builds, the others wait."""
+"""Single-flight building of entries: the first process builds, the others wait."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ __all__ = ["Turn", "building"]
 
 
 class Turn:
-    """One process's turn at an entry. Invariant: after `wait`, either `entry` is set or we hold the lease.
+    """One process's attempt to get an entry. Invariant: after `wait`, `entry` is set or this process holds the lease.
 
     Attributes:
         entry: The entry, once it was found or published.
-        hit: Whether the entry was there already, or came from another process.
+        hit: Whether the entry existed already, or was built by another process.
     """
 
     def __init__(self, store: ArtifactStore, stage: str, key: str, poll_s: float) -> None:
@@ -26,23 +26,23 @@ class Turn:
         self.hit = self.entry is not None
 
     def wait(self) -> Iterator[float]:
-        """Yield the seconds waited so far, every `poll_s`, until the entry is there or the turn is ours."""
+        """Yield the seconds waited so far, every `poll_s`, until the entry exists or the lease is acquired."""
         start = time.monotonic()
         while self.entry is None and not self._lease.try_acquire():
             time.sleep(self._poll_s)
             yield time.monotonic() - start
             self._look()
-        # The last owner may have published between our look and its release.
+        # The last owner may have published between our check and its release of the lease.
         if self.entry is None:
             self._look()
 
     def publish(self, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Publish what was built; see `Store.publish`."""
+        """Publish the entry that was built; see `Store.publish`."""
         self.entry = self._store.publish(*self._name, write, meta)
         return self.entry
 
     def close(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         self._lease.release()
 
     def _look(self) -> None:
@@ -52,7 +52,7 @@ class Turn:
 
 @contextmanager
 def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float | None = None) -> Iterator[Turn]:
-    """Take part in building an entry, for stages that are generators.
+    """Find an entry, wait for it, or get the lease to build it; for stages that are generators.
 
     with building(store, "teacher", key) as turn:
         for seconds in turn.wait():
@@ -61,13 +61,13 @@ def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float | None
             yield from fit(...)
             turn.publish(write, meta)
 
-    Closing the generator anywhere gives the lease back.
+    Closing the generator at any point releases the lease.
 
     Args:
-        store: Where the entry goes.
+        store: The store of the entry.
         stage: Name of the stage.
         key: Key of the entry.
-        poll_s: Seconds between two looks while another process builds; the store's own if None.
+        poll_s: Seconds between two polls while another process builds; the store's own if None.
     """
     turn = Turn(store, stage, key, store.poll_s if poll_s is None else poll_s)
     try:

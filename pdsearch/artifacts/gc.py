@@ -1,4 +1,4 @@
-"""Garbage collection: nothing in use goes; the rest goes least recently published first."""
+"""Garbage collection: entries in use stay; the others are removed, least recently published first."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Held:
         stage: Its stage.
         key: Its key.
         size: Bytes of its payload.
-        published: When, by the storage's clock, in seconds since 1970.
-        named: A study's records name it.
-        building: It is being built anew, or what stands on it is: a worker holds its lease.
+        published: Time of publication by the storage's clock, in seconds since 1970.
+        named: Whether a study's records name it.
+        building: Whether it, or an entry that depends on it, is being built: a worker holds its lease.
     """
 
     stage: str
@@ -35,8 +35,8 @@ def held(store: KeptStore, named: Collection[Name]) -> Iterator[Held]:
     """Yield every entry of a store.
 
     Args:
-        store: Where to look.
-        named: (stage, key) of what studies' records name.
+        store: The store.
+        named: (stage, key) of the entries that studies' records name.
     """
     building = store.building()
     for item in store.holdings():
@@ -45,15 +45,15 @@ def held(store: KeptStore, named: Collection[Name]) -> Iterator[Held]:
 
 
 def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool) -> list[Held]:
-    """Return what to remove, oldest first.
+    """Return the entries to remove, oldest first.
 
     Args:
-        entries: All of the store.
-        max_bytes: Stop as soon as no more than this is left; None removes all that may go.
-        every: What records name may go as well; it is made again when it is needed.
+        entries: All entries of the store.
+        max_bytes: Stop as soon as no more than this is left; None removes all that may be removed.
+        every: Whether entries named by records may be removed as well; they are built again when needed.
     """
     free = [entry for entry in entries if not entry.building and (every or not entry.named)]
-    # What nobody names goes before what records name.
+    # Entries that no record names are removed first.
     free.sort(key=lambda entry: (entry.named, entry.published, entry.key))
     if max_bytes is None:
         return free
@@ -67,7 +67,7 @@ def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool)
 
 
 def collect(store: KeptStore, chosen: Collection[Held]) -> int:
-    """Remove entries; return the bytes that are free now. A reader that has a file open keeps it."""
+    """Remove entries; return the bytes freed. A reader that has a file open can still read it."""
     freed = sum(entry.size for entry in chosen if store.remove(entry.stage, entry.key))
     freed += store.empty_quarantine()
     store.sweep()

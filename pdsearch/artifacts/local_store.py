@@ -1,7 +1,7 @@
-"""The store in a folder, local or on a shared mount: entries published once, whole.
+"""Artifact store in a folder, local or on a shared mount: entries are published once, atomically.
 
 Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, payload files}, and beside the stages
-.tmp (being written), .leases (being built) and .quarantine (found broken, kept for a person to look at).
+.tmp (being written), .leases (being built) and .quarantine (broken entries, kept for inspection).
 """
 
 import os
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Workshop:
-    """The part of a store's folder where entries are made.
+    """The part of a store's folder where entries are built.
 
     Args:
         root: The store's folder.
@@ -47,17 +47,17 @@ class Workshop:
 
     @property
     def drafts(self) -> Path:
-        """Folder of what is being written."""
+        """Folder of drafts being written."""
         return self.root / ".tmp"
 
     @property
     def leases(self) -> Path:
-        """Folder of what says who is building what."""
+        """Folder of the leases of entries being built."""
         return self.root / ".leases"
 
     @contextmanager
     def draft(self) -> Iterator[Path]:
-        """Give a folder to write in; whatever is left in it afterwards is removed."""
+        """Provide a folder to write in; it is removed afterwards with whatever is left in it."""
         draft = self.drafts / draft_name()
         with storage_errors(draft):
             try:
@@ -72,7 +72,7 @@ class Workshop:
         return Lease(self.leases / f"{stage}-{key}.json")
 
     def building(self) -> Set[tuple[str, str]]:
-        """Return (stage, key) of what is being built, as far as can be told from here."""
+        """Return (stage, key) of the entries being built, as far as can be told from here."""
         found = set()
         for path in self._lease_files():
             owner = Lease(path).owner()
@@ -82,7 +82,7 @@ class Workshop:
         return found
 
     def leftovers(self, older_than_s: float) -> list[Path]:
-        """Return what was being written, built or moved by processes that have ended.
+        """Return the unfinished drafts and lease files of processes that have ended.
 
         Args:
             older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
@@ -99,7 +99,7 @@ class Workshop:
         return found
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove what ended processes left, leases included; returns how many things.
+        """Remove leftovers of ended processes, leases included; returns their number.
 
         Args:
             older_than_s: As in `leftovers`.
@@ -117,7 +117,7 @@ class Workshop:
 
 
 def _now(folder: Path) -> float:
-    """Return the time by the storage's clock."""
+    """Return the time according to the storage's clock."""
     probe = folder / draft_name()
     probe.mkdir()
     try:
@@ -127,7 +127,7 @@ def _now(folder: Path) -> float:
 
 
 class Store:
-    """A store in one folder. Invariant: whatever lies at an entry's place was published whole.
+    """A store in one folder. Invariant: anything at an entry's path was published completely.
 
     Args:
         root: The folder; created on the first publish.
@@ -141,10 +141,10 @@ class Store:
         self._checked = Checked()
 
     def find(self, stage: str, key: str) -> Entry | None:
-        """Return the entry, its checksums checked, or None; a broken one is quarantined: a miss.
+        """Return the entry after verifying its checksums, or None; a broken one is quarantined and counts as missing.
 
         Raises:
-            StorageError: The storage cannot be read, or the name is no entry's name.
+            StorageError: The storage cannot be read, or the name is invalid.
         """
         folder = self._folder(stage, key)
         with storage_errors(folder):
@@ -159,17 +159,17 @@ class Store:
             return Entry(stage, key, folder, dict(manifest.meta))
 
     def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry in a folder of its own and move it into place; an existing entry wins.
+        """Write an entry in a temporary folder and rename it to its path; an existing entry is kept and returned.
 
         Args:
             stage: Name of the stage.
             key: Key of the entry.
-            write: Called with an empty folder; puts the payload there.
-            meta: Kept in the manifest; read after `write` has returned, so that `write` may fill it.
+            write: Called with an empty folder; writes the payload there.
+            meta: Stored in the manifest; read after `write` has returned, so that `write` may fill it.
 
         Raises:
             StorageFullError: No space is left; nothing was published.
-            StorageError: The storage cannot be written, or the name is no entry's name.
+            StorageError: The storage cannot be written, or the name is invalid.
         """
         target = self._folder(stage, key)
         with self._workshop.draft() as draft:
@@ -177,14 +177,14 @@ class Store:
             return self._place(draft, target, seal(stage, key, draft, meta))
 
     def receive(self, manifest: Manifest, fetch: Callable[[Path], None]) -> Entry:
-        """Take in an entry that was published elsewhere; one that is here already wins.
+        """Add a copy of an entry that was published elsewhere; an existing one is kept and returned.
 
         Args:
-            manifest: As it was published.
-            fetch: Called with an empty folder; puts the payload there.
+            manifest: The published manifest.
+            fetch: Called with an empty folder; writes the payload there.
 
         Raises:
-            CorruptError: What was fetched is not what the manifest says.
+            CorruptError: The fetched payload does not match the manifest.
             StorageFullError: No space is left.
             StorageError: The storage cannot be written.
         """
@@ -208,7 +208,7 @@ class Store:
                 yield from ((name, key) for key in subfolders(self.root / name / shard) if is_key(key))
 
     def holdings(self) -> Iterator[Holding]:
-        """Yield every entry, unchecked, in sorted order; what is removed meanwhile is left out."""
+        """Yield every entry, unchecked, in sorted order; entries removed meanwhile are left out."""
         for stage, key in self.entries():
             folder = self._folder(stage, key)
             with storage_errors(folder):
@@ -218,21 +218,21 @@ class Store:
                     continue
 
     def building(self) -> Set[tuple[str, str]]:
-        """Return (stage, key) of what is being built, as far as can be told from here."""
+        """Return (stage, key) of the entries being built, as far as can be told from here."""
         return self._workshop.building()
 
     def size(self, stage: str, key: str) -> int:
-        """Return the bytes of an entry's payload; 0 if there is none."""
+        """Return the size of an entry's payload in bytes; 0 if there is no entry."""
         folder = self._folder(stage, key)
         with storage_errors(folder):
             return sum(p.stat().st_size for _, p in payload_files(folder)) if folder.is_dir() else 0
 
     def used(self, stage: str) -> int:
-        """Return the bytes of all payloads of a stage; what is removed meanwhile counts as it is found."""
+        """Return the size of all payloads of a stage in bytes, approximate while entries are being removed."""
         return sum(self.size(stage, key) for _, key in self.entries(stage))
 
     def remove(self, stage: str, key: str) -> bool:
-        """Remove an entry; a reader that has its files open keeps them. Returns whether there was one."""
+        """Remove an entry; a reader that has its files open can still read them. Returns whether there was one."""
         folder = self._folder(stage, key)
         with storage_errors(folder):
             gone = self._move_aside(folder, self._workshop.drafts)
@@ -242,12 +242,12 @@ class Store:
         return gone is not None
 
     def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
-        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed.
+        """Return what is wrong with an entry; None if nothing is, or there is no entry. Nothing is changed.
 
         Args:
             stage: Name of the stage.
             key: Key of the entry.
-            deep: Hash its files; otherwise only the manifest and the sizes are compared.
+            deep: Whether to hash its files; otherwise only the manifest and the sizes are compared.
 
         Raises:
             StorageError: The storage cannot be read.
@@ -264,7 +264,7 @@ class Store:
         return None
 
     def leftovers(self, older_than_s: float = 86_400.0) -> list[Path]:
-        """Return what was being written, built or moved by processes that have ended.
+        """Return the unfinished drafts and lease files of processes that have ended.
 
         Args:
             older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
@@ -273,7 +273,7 @@ class Store:
         return self._workshop.leftovers(older_than_s)
 
     def sweep(self, older_than_s: float = 86_400.0) -> int:
-        """Remove what ended processes left, leases included; returns how many things.
+        """Remove leftovers of ended processes, leases included; returns their number.
 
         Args:
             older_than_s: As in `leftovers`.
@@ -281,7 +281,7 @@ class Store:
         return self._workshop.sweep(older_than_s)
 
     def empty_quarantine(self) -> int:
-        """Remove what was found broken and kept; returns its bytes."""
+        """Remove quarantined entries; returns their size in bytes."""
         files = [path for path in self._broken.rglob("*") if path.is_file()]
         size = sum(path.lstat().st_size for path in files)
         shutil.rmtree(self._broken, ignore_errors=True)
@@ -300,7 +300,7 @@ class Store:
         aside = self._move_aside(folder, self._broken)
         if aside is None:
             return
-        # Another process may have quarantined the broken entry and published a good one in between.
+        # Another process may have quarantined the broken entry and published a good one in between: restore that.
         with suppress(CorruptError, OSError):
             verify(aside, read_manifest(aside, stage, key))
             aside.rename(folder)
@@ -325,7 +325,7 @@ class Store:
 
 
 def _exists(folder: Path) -> bool:
-    # Listing the shard asks a network file system again, where a plain stat may repeat a remembered "no".
+    # Listing the folder queries a network file system, where a stat may return a cached negative answer.
     try:
         return folder.name in os.listdir(folder.parent)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Manifests: what an entry holds, whether it is still what was written, and how a folder becomes an entry."""
+"""Manifests of entries: file lists with checksums, their verification, and the sealing of a folder as an entry."""
 
 import errno
 import hashlib
@@ -37,7 +37,7 @@ Signature: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 class CorruptError(Exception):
-    """An entry is not what was published; the caller quarantines it and counts it as missing."""
+    """An entry differs from what was published; the caller quarantines it and treats it as missing."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Manifest:
     Args:
         stage: Stage the entry belongs to.
         key: Its key.
-        meta: What the stage says of its result.
+        meta: Metadata of the result, from the stage.
         files: (name, size in bytes, SHA-256 hex) of every payload file; names are relative, with "/".
     """
 
@@ -57,7 +57,7 @@ class Manifest:
     files: tuple[tuple[str, int, str], ...]
 
     def to_bytes(self) -> bytes:
-        """Return the manifest's file: one JSON object, with the checksum of its own canonical text."""
+        """Return the content of the manifest's file: one JSON object with the checksum of its own canonical text."""
         body: dict[str, Json] = {
             "format": _FORMAT,
             "stage": self.stage,
@@ -76,7 +76,7 @@ def payload_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield (relative name, path) of every payload file, in sorted order.
 
     Raises:
-        StorageError: Something is neither a file nor a folder; a link would reach out of the entry.
+        StorageError: Something is neither a file nor a folder; a link would point outside the entry.
     """
     for item in sorted(folder.iterdir()):
         mode = item.lstat().st_mode
@@ -89,7 +89,7 @@ def payload_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def describe(stage: str, key: str, folder: Path, meta: dict[str, Json]) -> Manifest:
-    """Hash every payload file below a folder."""
+    """Return the manifest of a folder, hashing every payload file below it."""
     files = tuple((name, path.stat().st_size, _sha256(path)) for name, path in payload_files(folder))
     return Manifest(stage, key, meta, files)
 
@@ -98,24 +98,24 @@ def read_manifest(folder: Path, stage: str, key: str) -> Manifest:
     """Read and check a folder's manifest.
 
     Raises:
-        CorruptError: It is missing, torn, altered, or another entry's.
-        StorageError: It is whole, but of a format this version does not know.
+        CorruptError: It is missing, truncated, altered, or another entry's.
+        StorageError: It is intact, but of a format this version does not know.
     """
     return parse_manifest(_read(folder / MANIFEST), stage, key, where=str(folder))
 
 
 def parse_manifest(content: bytes, stage: str, key: str, *, where: str) -> Manifest:
-    """Check a manifest's bytes.
+    """Parse and check the bytes of a manifest.
 
     Args:
-        content: What was read.
-        stage: Of the entry it was read for.
-        key: Likewise.
-        where: Named in the error.
+        content: The bytes read.
+        stage: Stage of the entry it was read for.
+        key: Key of that entry.
+        where: Location for the error.
 
     Raises:
-        CorruptError: It is torn, altered, or another entry's.
-        StorageError: It is whole, but of a format this version does not know.
+        CorruptError: It is truncated, altered, or another entry's.
+        StorageError: It is intact, but of a format this version does not know.
     """
     body = json.loads(_checked_text(content))
     if body["format"] != _FORMAT:
@@ -149,12 +149,12 @@ def verify(folder: Path, manifest: Manifest, *, deep: bool = True) -> None:
     """Compare every payload file with the manifest.
 
     Args:
-        folder: The entry's.
-        manifest: Its list.
-        deep: Compare content too, not only sizes.
+        folder: The entry's folder.
+        manifest: The entry's manifest.
+        deep: Whether to compare content too, not only sizes.
 
     Raises:
-        CorruptError: A file is missing, of another size, or of other content.
+        CorruptError: A file is missing, or its size or content differs.
     """
     for name, size, checksum in manifest.files:
         path = folder / name
@@ -169,7 +169,7 @@ def verify(folder: Path, manifest: Manifest, *, deep: bool = True) -> None:
 
 
 def signature(folder: Path, manifest: Manifest) -> Signature:
-    """Return (inode, time of change in ns, size) of every file: equal signatures need no second hashing.
+    """Return (inode, time of change in ns, size) of every file; if it is unchanged, files need not be hashed again.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -195,13 +195,13 @@ def _sha256(path: Path) -> str:
 
 
 class Checked:
-    """What one process has checked. Invariant: an entry's signature was taken before its content was read."""
+    """Cache of the entries one process has checked. Invariant: a signature was taken before the content was read."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], tuple[Signature, Manifest]] = {}
 
     def known(self, stage: str, key: str, folder: Path) -> Manifest | None:
-        """Return the manifest of an entry that was checked before and is unchanged; nothing is read."""
+        """Return the manifest of an entry that was checked before and is unchanged, without reading its files."""
         seen = self._seen.get((stage, key))
         if seen is None:
             return None
@@ -212,15 +212,15 @@ class Checked:
             return None
 
     def check(self, stage: str, key: str, folder: Path) -> Manifest:
-        """Read and hash all of an entry.
+        """Read and hash all files of an entry.
 
         Raises:
-            CorruptError: It is not what was published.
-            StorageError: It is whole, but of a format this version does not know.
+            CorruptError: It differs from what was published.
+            StorageError: It is intact, but of a format this version does not know.
         """
         manifest = read_manifest(folder, stage, key)
         try:
-            # Taken before hashing: a change while we hash shows as another signature later.
+            # Taken before hashing, so that a change during hashing gives another signature later.
             before = signature(folder, manifest)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise CorruptError("a file is missing") from error
@@ -229,17 +229,17 @@ class Checked:
         return manifest
 
     def trust(self, manifest: Manifest, folder: Path) -> None:
-        """Take an entry as checked that this process has just hashed and moved to its place."""
+        """Record as checked an entry that this process has just hashed and moved into place."""
         self._seen[manifest.stage, manifest.key] = (signature(folder, manifest), manifest)
 
     def forget(self, stage: str, key: str) -> None:
-        """Hear that an entry is gone."""
+        """Drop an entry that was removed."""
         self._seen.pop((stage, key), None)
 
 
 def seal(stage: str, key: str, draft: Path, meta: dict[str, Json]) -> Manifest:
-    """Write the manifest of a folder and return when all of it is on the disk."""
-    # The draft got its mode from the umask; payload files get the same readers, and no writer.
+    """Write the manifest of a folder and sync all of it to the disk."""
+    # The draft has its mode from the umask; payload files get the same read permissions and no write permission.
     mode = draft.stat().st_mode & 0o444
     manifest = describe(stage, key, draft, meta)
     write_new(draft / MANIFEST, manifest.to_bytes())
@@ -252,7 +252,7 @@ def seal(stage: str, key: str, draft: Path, meta: dict[str, Json]) -> Manifest:
 
 
 def move_into_place(draft: Path, target: Path) -> bool:
-    """Rename a sealed folder to its place; False if something stands there already."""
+    """Rename a sealed folder to its final path; False if that path is taken."""
     if not target.parent.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         sync_folder(target.parent.parent)

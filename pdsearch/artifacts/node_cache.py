@@ -1,4 +1,4 @@
-"""Copies of what this machine read from an object storage, in a bounded folder that its processes share."""
+"""Bounded local cache of entries from an object storage, shared by the processes of this machine."""
 
 import os
 import shutil
@@ -17,20 +17,20 @@ from pdsearch.specs import Json
 __all__ = ["LIMIT_BYTES", "NodeCache"]
 
 LIMIT_BYTES = 50 * 2**30
-"""Of one storage's copies, if PDSEARCH_CACHE_GB does not say otherwise."""
+"""Limit for the copies of one storage, unless PDSEARCH_CACHE_GB sets another."""
 
 SPARED_S = 600.0
-"""What was used within this time stays, whatever the limit: its reader may be about to open it."""
+"""Copies used within this time are kept even beyond the limit: a reader may be about to open them."""
 
 _POLL_S = 0.05
 
 
 class NodeCache:
-    """Copies of entries, each fetched once for all processes of a machine.
+    """Local copies of entries, each fetched once for all processes of a machine.
 
     Args:
-        folder: Where they lie; made when needed.
-        limit_bytes: Of all of them; passed only by what is in use.
+        folder: Folder of the copies; created when needed.
+        limit_bytes: Limit of their total size; exceeded only by copies in use.
     """
 
     def __init__(self, folder: Path, limit_bytes: int | None = None) -> None:
@@ -38,14 +38,14 @@ class NodeCache:
         self.limit_bytes = _limit() if limit_bytes is None else limit_bytes
 
     def get(self, manifest: Manifest, fetch: Callable[[Path], None]) -> Entry:
-        """Return this machine's copy of an entry, fetching it if there is none, or another one.
+        """Return this machine's copy of an entry, fetching it if it is missing or of another publication.
 
         Args:
-            manifest: The entry's, as it was published.
-            fetch: Called with an empty folder; puts the payload there.
+            manifest: The entry's published manifest.
+            fetch: Called with an empty folder; writes the payload there.
 
         Raises:
-            CorruptError: What was fetched is not what the manifest says.
+            CorruptError: The fetched payload does not match the manifest.
             StorageFullError: The disk is full.
         """
         stage, key = manifest.stage, manifest.key
@@ -64,12 +64,12 @@ class NodeCache:
         return entry
 
     def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry here first; see `Store.publish`."""
+        """Write an entry to the cache before its upload; see `Store.publish`."""
         self.make_room(0)
         return self.store.publish(stage, key, write, meta)
 
     def make_room(self, size: int) -> None:
-        """Remove copies, least recently used first, until so many bytes more fit into the limit."""
+        """Remove copies, least recently used first, until `size` more bytes fit into the limit."""
         held = sorted(self.store.holdings(), key=lambda item: item.published)
         total, now = sum(item.size for item in held) + size, time.time()
         for item in held:
@@ -83,7 +83,7 @@ class NodeCache:
         shutil.rmtree(self.store.root, ignore_errors=True)
 
     def _same(self, manifest: Manifest) -> Entry | None:
-        """Return the copy of exactly this publication."""
+        """Return the copy whose manifest is exactly this one, or None."""
         entry = self.store.find(manifest.stage, manifest.key)
         if entry is None:
             return None

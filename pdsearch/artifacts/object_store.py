@@ -1,10 +1,10 @@
-"""The store in an object storage: entries under names made of their content, the manifest written last.
+"""Artifact store in an object storage: payloads named by their content, the manifest written last.
 
 Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, <digits of its hash>-<payload file>}, and beside
-the stages .leases (being built) and .quarantine (found broken, kept for a person to look at).
+the stages .leases (being built) and .quarantine (broken entries, kept for inspection).
 
-Nothing can be renamed there and nothing created exclusively. So a payload object's name holds its content's hash: of
-two publishers of one key neither writes over the other's, and the last manifest's payload is whole.
+Renaming and exclusive creation are not available there. So a payload object's name contains its content's hash: two
+publishers of one key do not overwrite each other's payload, and that of the last manifest is complete.
 """
 
 import uuid
@@ -29,11 +29,11 @@ _LEASES, _QUARANTINE = ".leases", ".quarantine"
 
 
 class ObjectStore:
-    """A store below a prefix. Invariant: a manifest was written after all of its payload.
+    """A store below a prefix. Invariant: a manifest is written after all of its payload.
 
     Args:
         root: The prefix.
-        cache: This machine's copies; in the user's cache folder if None.
+        cache: This machine's cache; in the user's cache folder if None.
     """
 
     poll_s = 1.0
@@ -43,10 +43,10 @@ class ObjectStore:
         self.cache = cache or NodeCache(cache_folder(root))
 
     def find(self, stage: str, key: str) -> Entry | None:
-        """Return the entry, its checksums checked, or None; a broken one is quarantined: a miss.
+        """Return the entry after verifying its checksums, or None; a broken one is quarantined and counts as missing.
 
         Raises:
-            StorageError: The storage cannot be read, or the name is no entry's name.
+            StorageError: The storage cannot be read, or the name is invalid.
         """
         content = self._manifest(stage, key)
         if content is None:
@@ -56,22 +56,22 @@ class ObjectStore:
                 manifest = parse_manifest(content, stage, key, where=str(self._prefix(stage, key)))
                 return self.cache.get(manifest, partial(self._fetch, manifest))
             except CorruptError:
-                if last:  # Read twice: what was garbled on its way is not broken.
+                if last:  # Broken only after two reads: the first may have been garbled in transfer.
                     self._quarantine(stage, key, content)
         return None
 
     def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry on this machine and store it, its manifest last; an existing entry wins.
+        """Write an entry on this machine and upload it, its manifest last; an existing entry is kept and returned.
 
         Args:
             stage: Name of the stage.
             key: Key of the entry.
-            write: Called with an empty folder; puts the payload there.
-            meta: Kept in the manifest; read after `write` has returned, so that `write` may fill it.
+            write: Called with an empty folder; writes the payload there.
+            meta: Stored in the manifest; read after `write` has returned, so that `write` may fill it.
 
         Raises:
             StorageFullError: This machine's disk is full; nothing was published.
-            StorageError: The storage cannot be written, or the name is no entry's name.
+            StorageError: The storage cannot be written, or the name is invalid.
         """
         existing = self.find(stage, key)
         if existing is not None:
@@ -90,12 +90,12 @@ class ObjectStore:
         return ObjectLease(self.root / _LEASES / f"{stage}-{key}.json")
 
     def used(self, stage: str) -> int:
-        """Return the bytes that a stage's entries take."""
+        """Return the size of a stage's entries in bytes."""
         found = self._objects.below((self.root / stage).path, deep=True)
         return sum(item.size or 0 for item in found)
 
     def holdings(self) -> Iterator[Holding]:
-        """Yield every entry, unchecked, in sorted order; what has no manifest yet is none."""
+        """Yield every entry, unchecked, in sorted order; payloads without a manifest do not count."""
         entries = self._listed()
         for (stage, key), found in sorted(entries.items()):
             manifest = next((item for item in found if _is_manifest(item)), None)
@@ -104,19 +104,19 @@ class ObjectStore:
                 yield Holding(stage, key, size, manifest.modified)
 
     def building(self) -> Set[tuple[str, str]]:
-        """Return (stage, key) of what is being built, as far as can be told from here."""
+        """Return (stage, key) of the entries being built, as far as can be told from here."""
         found = self._objects.get_all(item.path for item in self._leases())
         owned = ((path, parse(content or b"")) for path, content in found)
         names = [_stem(path) for path, owner in owned if owner is not None and not is_dead(owner)]
         return {(stage, key) for stage, _, key in (name.rpartition("-") for name in names)}
 
     def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
-        """Say what is wrong with an entry; None if nothing is, or there is none. Nothing is changed.
+        """Return what is wrong with an entry; None if nothing is, or there is no entry. Nothing is changed.
 
         Args:
             stage: Name of the stage.
             key: Key of the entry.
-            deep: Read its objects and hash them; otherwise only the manifest and the sizes are compared.
+            deep: Whether to read and hash its objects; otherwise only the manifest and the sizes are compared.
 
         Raises:
             StorageError: The storage cannot be read.
@@ -138,7 +138,7 @@ class ObjectStore:
         return None
 
     def remove(self, stage: str, key: str) -> bool:
-        """Remove an entry, its manifest first; copies that a machine has stay readable there."""
+        """Remove an entry, its manifest first; copies in a machine's cache stay readable there."""
         there = self._objects.delete((self._prefix(stage, key) / MANIFEST).path)
         for item in self._below(stage, key):
             self._objects.delete(item.path)
@@ -146,17 +146,17 @@ class ObjectStore:
         return there
 
     def leftovers(self) -> list[Path]:
-        """Return nothing: an object is whole or not there, and a payload without a manifest may yet get one."""
+        """Return nothing: objects are written atomically, and a payload without a manifest may still get one."""
         return []
 
     def sweep(self) -> int:
-        """Remove leases of processes that have ended on this machine, and what they left in its cache."""
+        """Remove leases of processes that have ended on this machine, and their leftovers in its cache."""
         self.cache.store.sweep()
         here = (Remote(self.root.bucket, item.path, self.root.query) for item in self._leases())
         return sum(discard_object_if_dead(place) for place in here)
 
     def empty_quarantine(self) -> int:
-        """Remove what was found broken and kept; returns its bytes."""
+        """Remove quarantined entries; returns their size in bytes."""
         found = self._objects.below((self.root / _QUARANTINE).path, deep=True)
         for item in found:
             self._objects.delete(item.path)
@@ -191,12 +191,12 @@ class ObjectStore:
 
     def _quarantine(self, stage: str, key: str, seen: bytes) -> None:
         if self._manifest(stage, key) != seen:
-            return  # Somebody has made it anew.
+            return  # It has been published again.
         aside = self.root / _QUARANTINE / f"{stage}-{key}-{uuid.uuid4().hex[:8]}"
         prefix, found = self._prefix(stage, key).path, self._below(stage, key)
         for item in found:
             self._objects.copy(item.path, (aside / item.path.removeprefix(f"{prefix}/")).path)
-        # The manifest first: what is half removed is no entry.
+        # The manifest first, so that a partly removed entry no longer counts as one.
         for item in sorted(found, key=lambda item: not _is_manifest(item)):
             self._objects.delete(item.path)
 

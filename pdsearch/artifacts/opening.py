@@ -1,4 +1,4 @@
-"""The store that belongs to a place: one kind for a folder, another for an object storage."""
+"""Choice of the artifact store for a place: a folder or an object storage."""
 
 from pdsearch.artifacts.base import KeptStore
 from pdsearch.artifacts.local_store import Store
@@ -9,5 +9,5 @@ __all__ = ["open_store"]
 
 
 def open_store(place: Place) -> KeptStore:
-    """Return the store of artifacts at a place; nothing is asked of the storage yet."""
+    """Return the artifact store at a place, without accessing the storage yet."""
     return ObjectStore(place) if isinstance(place, Remote) else Store(place)

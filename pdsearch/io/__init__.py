@@ -1,4 +1,4 @@
-"""Where results lie: a folder, or a prefix in an object storage such as S3. Bytes only."""
+"""File access for results in a folder or below a prefix of an object storage such as S3."""
 
 from pdsearch.io.checking import check
 from pdsearch.io.files import (

@@ -1,4 +1,4 @@
-"""A first check of a storage: a wrong bucket, right or endpoint is said before anything is computed."""
+"""Check of a storage before anything is computed: reports a wrong bucket, permission or endpoint."""
 
 import uuid
 
@@ -10,7 +10,7 @@ __all__ = ["check"]
 
 
 def check(root: Place) -> None:
-    """Write an object, read it and remove it again, without patience; a folder is asked when it is written to.
+    """Write, read and remove an object, without retries; a folder is checked only when it is written to.
 
     Raises:
         ConfigError: The URL has an option that is not known.

@@ -1,6 +1,6 @@
-"""File systems of pyarrow built from a URL, S3's with time limits that `from_uri` cannot set.
+"""Construction of pyarrow file systems from URLs, for S3 with timeouts that `from_uri` cannot set.
 
-Left alone, one call to a server that accepts and does not answer takes a hundred seconds (measured with pyarrow 26).
+With the defaults, one call to a server that accepts and does not answer takes 100 seconds (measured with pyarrow 26).
 """
 
 from typing import Any
@@ -11,20 +11,20 @@ from pdsearch.io.place import Remote
 __all__ = ["connect"]
 
 _CONNECT_S, _ANSWER_S = 5.0, 10.0
-"""An answer may take as long as it likes while bytes are coming."""
+"""Timeouts of the connection and of an answer; the latter only counts while no bytes arrive."""
 
 _OPTIONS = ("region", "scheme", "endpoint_override")
 _SWITCHES = ("allow_bucket_creation", "allow_bucket_deletion")
 
 
 def connect(root: Remote) -> tuple[Any, str]:
-    """Return a file system of pyarrow's and the name of the bucket in it.
+    """Return a pyarrow file system and the name of the bucket in it.
 
     Raises:
         ValueError: An option of the URL is not known.
-        OSError: The bucket's region was asked for and could not be had.
+        OSError: The bucket's region could not be determined.
     """
-    # A second to import: only where something lies on a storage.
+    # Imported here because it takes a second and is needed for object storages only.
     from pyarrow.fs import FileSystem
 
     scheme, _, bucket = root.bucket.partition("://")
@@ -49,6 +49,6 @@ def _s3(bucket: str, query: str) -> Any:
         **options,
         connect_timeout=_CONNECT_S,
         request_timeout=_ANSWER_S,
-        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=1),  # The patience is ours.
-        allow_delayed_open=True,  # A small object is then one request, and three otherwise.
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=1),  # `Objects` retries itself.
+        allow_delayed_open=True,  # A small object then takes one request instead of three.
     )

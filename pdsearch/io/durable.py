@@ -1,4 +1,4 @@
-"""Durable writes to a disk: all or nothing after a crash, and what a refusal of the disk means."""
+"""Durable, atomic writes to a disk, safe reads, and the translation of the system's errors."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
-"""Pauses between the tries of something that was there and is gone: a minute in all."""
+"""Pauses between retries after a storage error: a minute in all."""
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -43,18 +43,18 @@ _HINTS = {
     errno.ENAMETOOLONG: "choose a shorter name or folder",
 }
 _RUST = re.compile(r"\(os error (\d+)\)")
-"""How a library written in Rust (safetensors) ends what the system told it."""
+"""End of a system error's message as formatted by a library written in Rust (safetensors)."""
 
 
 @contextmanager
 def storage_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what the operating system refuses inside the block into errors a person can act on.
+    """Convert the operating system's errors inside the block to errors meant for the user.
 
     Args:
-        path: Named in the message where the refusal itself names no file.
+        path: Named in the message where the error itself names no file.
 
     Raises:
-        StorageFullError: No space or quota is left, also where a library wraps it in an error of its own.
+        StorageFullError: No space or quota is left, also where a library wraps the error in one of its own.
         StorageError: Any other OSError, likewise.
     """
     try:
@@ -87,25 +87,27 @@ def _full(where: str) -> StorageFullError:
 
 
 class UnfitFileError(StorageError):
-    """What lies at a path is no regular file, or larger than a file of its kind can be."""
+    """A path is no regular file, or the file is larger than one of its kind can be."""
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse what is no regular file before it is opened, by whatever library.
+    """Refuse anything but a regular file, before some library opens it.
 
     Raises:
         UnfitFileError: It is a FIFO, a device or a socket.
         IsADirectoryError: It is a folder.
-        OSError: It cannot be looked at.
+        OSError: It cannot be examined.
     """
-    _refuse_irregular(path, os.stat(path).st_mode)  # Before it is opened: opening a device may do something.
+    _refuse_irregular(
+        path, os.stat(path).st_mode
+    )  # Before opening, because opening a device may have side effects.
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
-    """Open a regular file to read it; never waits for a FIFO's writer, and never reads a device.
+    """Open a regular file for reading; never blocks on a FIFO, and never reads a device.
 
     Raises:
-        UnfitFileError: As of `check_regular`, like the others.
+        UnfitFileError: As `check_regular`; the other errors as well.
     """
     check_regular(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -121,8 +123,8 @@ def read_regular(path: str | os.PathLike[str], most: int | None = None) -> bytes
     """Return the bytes of a regular file, or of a link to one.
 
     Args:
-        path: Of the file.
-        most: More bytes than such a file can have; None reads any number.
+        path: Path of the file.
+        most: Size limit for a file of its kind, in bytes; None for no limit.
 
     Raises:
         UnfitFileError: It is no regular file, or larger than that.
@@ -147,7 +149,7 @@ def _refuse_irregular(path: str | os.PathLike[str], mode: int) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Create a file that must not exist, and return when its content is on the disk.
+    """Create a file that must not exist, and sync its content to the disk.
 
     Raises:
         FileExistsError: The path is taken.
@@ -159,12 +161,12 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Return when a file's content is on the disk."""
+    """Sync a file's content to the disk."""
     _sync(path, os.O_RDONLY)
 
 
 def sync_folder(path: Path) -> None:
-    """Return when a folder's list of names is on the disk; nothing to do where folders cannot be synced."""
+    """Sync a folder's list of names to the disk; does nothing where folders cannot be synced."""
     _sync(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
 
 
@@ -173,7 +175,7 @@ def _sync(path: Path, flags: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network and FUSE mounts know no fsync of a folder; nothing safer exists there.
+        # Some network and FUSE mounts do not support fsync of a folder, and offer nothing safer.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF) or not path.is_dir():
             raise
     finally:

@@ -1,4 +1,4 @@
-"""Small files, wherever they lie: read whole, replaced whole, listed, renamed, removed."""
+"""Operations on small files in a folder or an object storage: read, replace, list, rename, remove."""
 
 import os
 import shutil
@@ -24,11 +24,11 @@ __all__ = [
 
 
 def read(place: Place, most: int | None = None) -> bytes | None:
-    """Return a file's bytes, or None if there is none.
+    """Return a file's bytes, or None if it does not exist.
 
     Args:
         place: The file.
-        most: More bytes than such a file can have; None reads any number.
+        most: Size limit for a file of its kind, in bytes; None for no limit.
 
     Raises:
         UnfitFileError: It is no regular file, or larger than that.
@@ -49,15 +49,15 @@ def read(place: Place, most: int | None = None) -> bytes | None:
 def read_all(
     folder: Place, wanted: Iterable[str], most: int | None = None
 ) -> Iterator[tuple[str, bytes | UnfitFileError]]:
-    """Yield (name, bytes) of a folder's files in their order; one that has gone meanwhile is left out.
+    """Yield (name, bytes) of a folder's files in the given order; files that no longer exist are left out.
 
     Args:
-        folder: Where they lie.
+        folder: Their folder.
         wanted: Their names.
-        most: As of `read`; what is no such file is yielded as the error that `read` raises.
+        most: As for `read`; for an unfit file, the UnfitFileError is yielded instead of bytes.
 
     Raises:
-        StorageError: One cannot be read.
+        StorageError: A file cannot be read.
     """
     if not isinstance(folder, Remote):
         for name in wanted:
@@ -74,14 +74,14 @@ def read_all(
 
 
 def exists(place: Place) -> bool:
-    """Say whether there is a file."""
+    """Return whether a file exists."""
     if not isinstance(place, Remote):
         return place.is_file()
     return objects_at(place).size(place.path) is not None
 
 
 def names(folder: Place) -> list[str]:
-    """Return the names of what lies in a folder, sorted; none if there is no such folder.
+    """Return the names of a folder's entries, sorted; none if it does not exist.
 
     Raises:
         StorageError: It cannot be read.
@@ -94,7 +94,7 @@ def names(folder: Place) -> list[str]:
 
 
 def subfolders(folder: Place) -> list[str]:
-    """Return the names of the folders in a folder, sorted.
+    """Return the names of a folder's subfolders, sorted.
 
     Raises:
         StorageError: It cannot be read.
@@ -107,12 +107,12 @@ def subfolders(folder: Place) -> list[str]:
 
 
 def replace(place: Place, content: bytes, *, hasty: bool = False) -> None:
-    """Write a file as a whole, whatever stood there. On a disk it may be lost with the power, but is never half.
+    """Write a file atomically, replacing an existing one. Not synced: it may be lost in a crash, but is never partial.
 
     Args:
         place: The file.
         content: Its bytes.
-        hasty: Do not wait for an object storage that does not answer.
+        hasty: Whether to skip retries if an object storage does not answer.
 
     Raises:
         StorageError: It cannot be written.
@@ -132,7 +132,7 @@ def replace(place: Place, content: bytes, *, hasty: bool = False) -> None:
 
 
 def rename(place: Place, name: str) -> None:
-    """Give a file another name in its folder; a copy and a removal where nothing can be renamed.
+    """Rename a file within its folder; on an object storage, copy it and delete the original.
 
     Raises:
         StorageError: It cannot be written.
@@ -147,7 +147,7 @@ def rename(place: Place, name: str) -> None:
 
 
 def remove(place: Place) -> None:
-    """Remove a file, if there is one.
+    """Remove a file, if it exists.
 
     Raises:
         StorageError: It cannot be removed.
@@ -160,7 +160,7 @@ def remove(place: Place) -> None:
 
 
 def remove_tree(folder: Place) -> None:
-    """Remove a folder with all in it, as far as that can be done."""
+    """Remove a folder with its content, ignoring what cannot be removed."""
     if isinstance(folder, Remote):
         objects_at(folder).delete_below(folder.path)
     else:

@@ -1,4 +1,4 @@
-"""Folders of the machine itself when the run lies elsewhere: a study's journal, copies of what was read."""
+"""Local folders of a machine for runs on an object storage: a study's journal, the cache of entries."""
 
 import hashlib
 import os
@@ -10,10 +10,10 @@ __all__ = ["beside", "cache_folder"]
 
 
 def beside(place: Place) -> Path:
-    """Return the folder for files that must lie on a local disk: the place itself, or this user's state folder.
+    """Return the folder for files that must be on a local disk: the place itself, or one in the user's state folder.
 
     Args:
-        place: Of a study, usually.
+        place: Usually that of a study.
     """
     if not isinstance(place, Remote):
         return place
@@ -21,17 +21,17 @@ def beside(place: Place) -> Path:
 
 
 def cache_folder(place: Remote) -> Path:
-    """Return the folder for copies of what lies at a place, shared by this user's processes on this machine."""
+    """Return the folder for the cache of a place, shared by this user's processes on this machine."""
     return _home("XDG_CACHE_HOME", ".cache") / _short(place)
 
 
 def _home(variable: str, usual: str) -> Path:
-    # The base directories of the XDG specification; a relative path there is to be ignored.
+    # By the XDG base directory specification; it demands that relative paths be ignored.
     named = os.environ.get(variable, "")
     base = Path(named) if Path(named).is_absolute() else Path.home() / usual
     return base / "pdsearch"
 
 
 def _short(place: Remote) -> str:
-    """Return a name that tells a person which place it is, and is another one for any other place."""
+    """Return a readable name for a place, unique by a hash."""
     return f"{place.name or 'bucket'}-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}"

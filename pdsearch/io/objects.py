@@ -1,6 +1,6 @@
-"""Objects of an object storage, read and written through pyarrow.fs, with retries of our own.
+"""Access to an object storage through pyarrow.fs, with its own retries.
 
-A process builds its own file system from the URL: pyarrow's loses its retries when pickled, and its threads do not
+Every process builds its file system from the URL: pyarrow's loses its retries when pickled, and its threads do not
 survive a fork.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["PATIENCE_S", "Listed", "Objects", "objects_at"]
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
-"""Seconds for which a storage that does not answer is asked again."""
+"""Seconds for which calls to a storage that does not answer are retried."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
 
@@ -34,12 +34,12 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Listed:
-    """An object, or a common prefix of some.
+    """An object, or a common prefix of objects.
 
     Args:
-        path: Its name below the bucket, as of `Remote`.
+        path: Its name below the bucket, as in `Remote`.
         size: Bytes; None for a prefix.
-        modified: Seconds since 1970 by the storage's clock; 0 where it does not say.
+        modified: Seconds since 1970 by the storage's clock; 0 where it is unknown.
     """
 
     path: str
@@ -48,16 +48,16 @@ class Listed:
 
 
 class Objects:
-    """The objects of a bucket; every call is tried again while the storage does not answer.
+    """The objects of a bucket; every call is retried while the storage does not answer.
 
     Args:
         bucket: Scheme and bucket.
         query: Options of the file system.
-        patience_s: Seconds for which a call is tried again; 0 tries once.
+        patience_s: Seconds for which a call is retried; 0 tries once.
 
     Raises:
         ConfigError: An option is not known.
-        StorageError: There is no such bucket, or no permission; said at once.
+        StorageError: There is no such bucket, or no permission; raised at once.
         StorageAwayError: The storage has not answered for a minute.
     """
 
@@ -73,7 +73,7 @@ class Objects:
         self._made: tuple[Any, str] | None = None
 
     def get(self, path: str) -> bytes | None:
-        """Return an object's bytes, or None if there is none."""
+        """Return an object's content, or None if it does not exist."""
 
         def call(files: Any, base: str) -> bytes | None:
             try:
@@ -85,7 +85,7 @@ class Objects:
         return self._try(path, call)
 
     def size(self, path: str) -> int | None:
-        """Return an object's bytes, counted; None if there is none."""
+        """Return an object's size in bytes; None if it does not exist."""
 
         def call(files: Any, base: str) -> int | None:
             info = files.get_file_info(f"{base}/{path}")
@@ -94,7 +94,7 @@ class Objects:
         return self._try(path, call)
 
     def checksum(self, path: str) -> str | None:
-        """Return the SHA-256 of an object in hex, read piece by piece; None if there is none."""
+        """Return the SHA-256 of an object in hex, read in chunks; None if it does not exist."""
 
         def call(files: Any, base: str) -> str | None:
             try:
@@ -110,12 +110,12 @@ class Objects:
         return self._try(path, call)
 
     def get_all(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Yield many objects' names and bytes, asked for at the same time, in their order."""
+        """Yield (path, content) of many objects in order, fetched concurrently."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             yield from pool.map(lambda path: (path, self.get(path)), paths)
 
     def put(self, path: str, content: bytes) -> None:
-        """Store an object; whatever stood there is replaced as a whole."""
+        """Store an object, replacing an existing one atomically."""
 
         def call(files: Any, base: str) -> None:
             with files.open_output_stream(f"{base}/{path}") as stream:
@@ -134,7 +134,7 @@ class Objects:
         self._try(path, call)
 
     def download(self, path: str, file: Path) -> bool:
-        """Write an object to a file; False if there is none."""
+        """Write an object to a file; False if it does not exist."""
 
         def call(files: Any, base: str) -> bool:
             try:
@@ -149,7 +149,7 @@ class Objects:
         return self._try(path, call)
 
     def below(self, path: str, *, deep: bool = False) -> list[Listed]:
-        """Return what lies below a prefix, by name; with `deep` all objects, else its next names only."""
+        """Return the entries below a prefix, sorted by name; with `deep` all objects, else only one level."""
 
         def call(files: Any, base: str) -> list[Listed]:
             from pyarrow.fs import FileSelector, FileType
@@ -162,7 +162,7 @@ class Objects:
         return self._try(path, call)
 
     def delete(self, path: str) -> bool:
-        """Remove an object; False if there was none."""
+        """Remove an object; False if it did not exist."""
 
         def call(files: Any, base: str) -> bool:
             try:
@@ -194,7 +194,7 @@ class Objects:
         self._try(path, call)
 
     def hasty(self) -> "Objects":
-        """Return the same objects without patience, for what may be left undone."""
+        """Return the same objects without retries, for operations that are optional."""
         other = Objects(self._root.bucket, self._root.query, patience_s=0)
         other._made = self._made
         return other
@@ -209,7 +209,7 @@ class Objects:
                 if not refusal.lasting:
                     waiting.refused(began, self._root.bucket)
                 if refusal.lasting or time.monotonic() + pause - began > self._patience:
-                    raise refusal.error from None  # What pyarrow says may hold more than may be shown.
+                    raise refusal.error from None  # Pyarrow's message may contain secrets.
             else:
                 waiting.answered()
                 return answer

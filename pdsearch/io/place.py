@@ -1,4 +1,4 @@
-"""Places: a folder or a prefix of an object storage, extended by `place / name` as paths are."""
+"""Places: a folder or a prefix of an object storage, joined by `place / name` like paths."""
 
 import os
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ __all__ = ["Place", "Remote", "place", "resolved"]
 
 @dataclass(frozen=True)
 class Remote:
-    """A name in an object storage; nothing is asked of the storage here. Holds no secret: `flaw` refuses those.
+    """A path in an object storage, without access to it. It contains no secret: `flaw` refuses URLs with one.
 
     Args:
         bucket: Scheme and bucket, "s3://bucket".
@@ -31,16 +31,16 @@ class Remote:
 
     @property
     def name(self) -> str:
-        """The last name."""
+        """The last component."""
         return self.path.rpartition("/")[2]
 
     @property
     def parent(self) -> "Remote":
-        """What it lies in."""
+        """The enclosing prefix."""
         return replace(self, path=self.path.rpartition("/")[0])
 
     def with_name(self, name: str) -> "Remote":
-        """Return its neighbour of another name."""
+        """Return the path with its last component replaced."""
         return self.parent / name
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ def place(where: str | os.PathLike[str] | Remote) -> Place:
     """Return the place that a path or a URL names.
 
     Raises:
-        ConfigError: It looks like a URL and is not one of a storage.
+        ConfigError: It looks like a URL, but not of a known storage.
     """
     if isinstance(where, Remote):
         return where
@@ -69,6 +69,6 @@ def place(where: str | os.PathLike[str] | Remote) -> Place:
 
 
 def resolved(where: str | os.PathLike[str] | Remote) -> Place:
-    """Return a place whose meaning does not depend on the folder one works in."""
+    """Return an absolute place, independent of the current folder."""
     found = place(where)
     return found if isinstance(found, Remote) else found.expanduser().absolute()

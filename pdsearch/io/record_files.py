@@ -1,4 +1,4 @@
-"""Write-once JSON records, one a file, and their reader."""
+"""Write-once JSON records, one per file, and their reader."""
 
 import json
 import os
@@ -36,22 +36,22 @@ __all__ = [
 ]
 
 MOST_BYTES = 16 * 2**20
-"""A record has a few kilobytes; one of a thousand epochs has some hundred."""
+"""Far above the size of a record: a few kilobytes, some hundred for a thousand epochs."""
 
 _MOST, _MOST_DIGITS = 2**63, 20
-"""Whole numbers fit 64 bits, as the columns of a table do."""
+"""Integers must fit 64 bits, as the columns of a table do."""
 
 R = TypeVar("R", AskedRecord, TrialRecord, RetryRecord)
 
 
 @dataclass(frozen=True)
 class BrokenRecord:
-    """A file that is not the record its name says: its path and why.
+    """A file that is not the record its name promises: its path and the reason.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         reason: What is wrong, with the field.
-        newer: A newer version wrote it: nothing is wrong with it.
+        newer: Whether a newer version wrote it, so that nothing is wrong with it.
     """
 
     path: Place
@@ -64,19 +64,19 @@ class BrokenRecord:
 
 @dataclass(frozen=True)
 class ReadRecords(Generic[R]):
-    """The records of one kind in a folder, by id and in order of the file names, and the files that are none."""
+    """The records of one kind in a folder, by id and in order of the file names, and the broken files."""
 
     found: Mapping[str, R]
     broken: tuple[BrokenRecord, ...] = ()
 
 
 def write_once(path: Place, record: dict[str, Json]) -> None:
-    """Write a record that will never change, and return when it is on the disk, or in the object storage.
+    """Write a record durably, once and for all: on return it is synced to the disk, or in the object storage.
 
-    Writing the same record again does nothing: whoever was killed may simply write again.
+    Writing the same record again does nothing, so that a process that was killed can simply repeat it.
 
     Raises:
-        StorageError: Another record stands at the path, or the storage cannot be written.
+        StorageError: Another record exists at the path, or the storage cannot be written.
         StorageFullError: No space is left; nothing was written.
         ValueError: A number in the record is not finite.
     """
@@ -88,7 +88,7 @@ def write_once(path: Place, record: dict[str, Json]) -> None:
 
 
 def _store_once(path: Remote, content: bytes) -> None:
-    """Look, then write: the names are one driver's own, so that nobody writes in between."""
+    """Check, then write: only one driver writes these names, so that no other write comes in between."""
     standing = read(path)
     if standing is None:
         replace(path, content)
@@ -121,23 +121,23 @@ def _publish(draft: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # No hard links here: a rename is atomic too, but only the look before it protects the record.
+        # Without hard links: a rename is atomic too, but only the check before it protects an existing record.
         if path.exists():
             raise FileExistsError(path) from None
         draft.rename(path)
 
 
 def read_asked(folder: Place, space: Mapping[str, Any]) -> ReadRecords[AskedRecord]:
-    """Read what was asked; as `read_finished`."""
+    """Read the asked records; as `read_finished`."""
     return _read(folder, "asked", AskedRecord, space)
 
 
 def read_finished(folder: Place, space: Mapping[str, Any]) -> ReadRecords[TrialRecord]:
-    """Read what has finished; a torn or foreign file is reported, never skipped.
+    """Read the finished records; a truncated or foreign file is reported, never skipped.
 
     Args:
-        folder: Where the records lie; a folder that does not exist holds none.
-        space: What study.json says is searched: a sampled trial has its parameters and its objectives.
+        folder: Folder of the records; one that does not exist holds none.
+        space: The space in study.json, by which parameters and objectives of sampled trials are checked.
 
     Raises:
         StorageError: The folder or a file cannot be read.
@@ -146,16 +146,16 @@ def read_finished(folder: Place, space: Mapping[str, Any]) -> ReadRecords[TrialR
 
 
 def read_retries(folder: Place) -> ReadRecords[RetryRecord]:
-    """Read which failed trials are to be tried again; as `read_finished`."""
+    """Read the requests to retry failed trials; as `read_finished`."""
     return _read(folder, "retry", RetryRecord, {})
 
 
 def read_set_aside(folder: Place, name: str) -> list[TrialRecord]:
-    """Return the records of failed tries of a listed job that made room for further ones, oldest first.
+    """Return the records of a listed job's earlier failed tries, set aside for a retry, oldest first.
 
     Args:
-        folder: Of the records.
-        name: Of the job; its tries lie there as `NAME.failed-1.json` and so on. One that is damaged is left out.
+        folder: Folder of the records.
+        name: Name of the job; its tries are `NAME.failed-1.json` and so on. Damaged ones are left out.
     """
     found = []
     for _, content in read_all(folder, failed_tries(folder, name), MOST_BYTES):
@@ -197,10 +197,10 @@ def _record(kind: type[R], name: str, content: bytes | UnfitFileError) -> R:
 
 
 def parse_record(content: bytes) -> dict[str, Any]:
-    """Return what a file holds that was written as a record.
+    """Parse the JSON object of a record's file.
 
     Raises:
-        ValueError: It is torn, or was never one.
+        ValueError: It is truncated, or never was a record.
     """
     try:
         value = json.loads(content, parse_constant=_refuse_constant, parse_int=_whole)

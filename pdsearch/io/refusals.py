@@ -1,4 +1,4 @@
-"""Refusals of a storage, told apart: try again, or tell a person which bucket, right or endpoint."""
+"""Classification of a storage's errors: temporary, or a wrong bucket, permission or option for the user to correct."""
 
 import errno
 import re
@@ -10,20 +10,20 @@ __all__ = ["Refusal", "StorageAwayError", "StorageDeniedError", "judged"]
 
 
 class StorageAwayError(StorageError):
-    """The storage did not answer, and has been waited for."""
+    """The storage did not answer, even after retries."""
 
 
 class StorageDeniedError(StorageError):
-    """The storage does not let us, and waiting would not change that."""
+    """The storage denies access, and waiting would not change that."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What was meant.
+    """A classified error.
 
     Args:
-        error: For a person.
-        lasting: Trying again will not change it.
+        error: The error for the user.
+        lasting: Whether a retry cannot change it.
     """
 
     error: PdsearchError
@@ -44,13 +44,13 @@ _NO_ENDPOINT = re.compile(
 
 
 def judged(error: Exception, where: str) -> Refusal:
-    """Say what a file system's error means.
+    """Classify a file system's error.
 
     Args:
         error: From pyarrow.fs: an OSError, or a ValueError for options it does not know.
         where: The URL.
     """
-    said = " ".join(str(error).split())  # Errors of ours show no secrets.
+    said = " ".join(str(error).split())  # PdsearchError removes secrets from its text.
     if isinstance(error, ValueError):
         known = ConfigError(
             f"not understood: {said}", where=where, hint="see docs/storage.md for the options"

@@ -1,4 +1,4 @@
-"""Studies of a storage: folders that hold a study.json."""
+"""Studies of a storage: folders that contain a study.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Description:
-    """What whoever reads study.json relies on; docs/records.md has all of it."""
+    """The fields of study.json that readers rely on; docs/records.md lists all of them."""
 
     extensible: ClassVar[bool] = True
     study: str
@@ -72,11 +72,11 @@ def studies(root: Place) -> list[Place]:
 
 
 def description(folder: Place) -> dict[str, Any]:
-    """Return what study.json of a folder holds.
+    """Return the content of a folder's study.json.
 
     Raises:
-        ConfigError: The folder is no study's; the hint names those nearby.
-        StorageError: It cannot be read, or is torn.
+        ConfigError: The folder is no study's; the hint names studies nearby.
+        StorageError: It cannot be read, or is damaged.
     """
     if isinstance(folder, Path) and folder.exists() and not folder.is_dir():
         raise ConfigError("is a file, and a study is a folder", where=str(folder), hint=_nearby(folder))
@@ -87,10 +87,10 @@ def description(folder: Place) -> dict[str, Any]:
 
 
 def begun(folder: Place) -> dict[str, Any] | None:
-    """Return what study.json of a folder holds; None where no study was begun.
+    """Return the content of a folder's study.json; None if there is none.
 
     Raises:
-        StorageError: It cannot be read, or is torn.
+        StorageError: It cannot be read, or is damaged.
     """
     try:
         content = read(folder / _FILE, MOST_BYTES)
@@ -110,7 +110,7 @@ def begun(folder: Place) -> dict[str, Any] | None:
 
 
 def _torn(folder: Place, what: str) -> StorageError:
-    # Who runs the same space without it writes it anew, beside the records of what finished.
+    # Running the same space without the file writes it anew; the finished records beside it are kept.
     hint = (
         "copy it from where it is whole; or remove the file and run the study again, its space file unchanged:"
         " it is written anew, and what finished counts"
@@ -119,7 +119,7 @@ def _torn(folder: Place, what: str) -> StorageError:
 
 
 def _nearby(folder: Place) -> str:
-    """Say which studies lie in a folder that is none, beside it, or in the storage that a space has by default."""
+    """Return a hint that lists the studies inside a folder, beside it, or in the default storage next to it."""
     for root in (folder, folder.parent, folder.parent / "runs"):
         found = {place.name: str(place) for place in studies(root)}
         if found:

@@ -1,4 +1,4 @@
-"""URLs of object storages: whether one is, and whether it may be shown. Standard library only."""
+"""Checks of object storage URLs: scheme, form, and absence of secrets. Standard library only."""
 
 import re
 from urllib.parse import parse_qsl, urlsplit
@@ -8,7 +8,7 @@ from pdsearch.redaction import is_secret, redacted
 __all__ = ["SCHEMES", "flaw", "is_url"]
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
-"""What pyarrow.fs speaks by URL and what results can lie on. S3 is tested; the others take the same way."""
+"""Schemes of pyarrow.fs that results can be stored on. S3 is tested; the others use the same code path."""
 
 _NAME = re.compile(r"[^\s%\\\x00-\x1f\x7f]+")
 
@@ -18,12 +18,12 @@ _CREDENTIALS = (
 
 
 def is_url(text: str) -> bool:
-    """Say whether a text is a URL rather than a path."""
+    """Return whether a text is a URL rather than a path."""
     return "://" in text
 
 
 def flaw(url: str) -> tuple[str, str] | None:
-    """Return what is wrong with a storage's URL and what to do; None if nothing is. Secrets are not repeated."""
+    """Return what is wrong with a storage's URL and what to do; None if nothing is. No secrets are included."""
     scheme = url.partition("://")[0]
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES)
@@ -47,7 +47,7 @@ def flaw(url: str) -> tuple[str, str] | None:
 
 
 def _harmless_user(scheme: str, netloc: str) -> bool:
-    """Azure puts the container's name there, Google's storage the word anonymous."""
+    """Return whether the user part is no secret: Azure puts the container's name there, Google's `anonymous`."""
     user = netloc.rpartition("@")[0]
     return ":" not in user and (scheme in ("abfs", "abfss") or user == "anonymous")
 

@@ -1,4 +1,4 @@
-"""Lines for a person while an object storage does not answer, and when it does again."""
+"""Messages to the user while an object storage does not answer, and when it answers again."""
 
 import threading
 import time
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 __all__ = ["Waiting", "telling", "waiting"]
 
 _PATIENCE_S = 3.0
-"""Shorter refusals are no news: an object storage refuses now and then."""
+"""Shorter outages are not reported: an object storage fails now and then."""
 
 
 class Waiting:
-    """What this process knows of its storage, asked by any of its threads.
+    """Whether this process's storage answers, as reported by any of its threads.
 
     Args:
-        clock: Tells the seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,11 +25,11 @@ class Waiting:
         self.say: Callable[[str], None] | None = None
 
     def refused(self, began: float, where: str) -> None:
-        """Hear that a call had no answer.
+        """Record that a call got no answer.
 
         Args:
             began: When the call was made, on the clock.
-            where: What was asked for.
+            where: The storage that was called.
         """
         with self._lock:
             self._since = began if self._since is None else min(self._since, began)
@@ -39,7 +39,7 @@ class Waiting:
         say(f"waiting for the storage: it does not answer ({where})")
 
     def answered(self) -> None:
-        """Hear that a call had an answer."""
+        """Record that a call got an answer."""
         if self._since is None:  # The usual case, without a lock.
             return
         with self._lock:
@@ -50,12 +50,12 @@ class Waiting:
 
 
 waiting = Waiting()
-"""Of this process. A worker's says nothing: the driver, whose lease has to move, notices as well."""
+"""The instance of this process. In workers it prints nothing: the driver, which renews its lease, notices as well."""
 
 
 @contextmanager
 def telling(say: Callable[[str], None]) -> Iterator[None]:
-    """Tell a person while the block runs."""
+    """Report to the user through `say` while the block runs."""
     waiting.say = say
     try:
         yield

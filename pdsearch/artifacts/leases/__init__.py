@@ -1,1 +1,1 @@
-"""Leases: who builds an artifact or drives a study."""
+"""Leases, which decide which process builds an artifact or drives a study."""

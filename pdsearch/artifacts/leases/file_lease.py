@@ -1,7 +1,7 @@
-"""A lease in a file that its owner creates and keeps moving.
+"""Lease in a file whose owner keeps incrementing a counter (heartbeat).
 
-A lease saves work and keeps drivers apart; the correctness of artifacts never depends on it. No clocks are
-compared between machines: whoever waits watches the counter on its own monotonic clock.
+A lease saves work and keeps two drivers from running one study; the correctness of artifacts never depends on it. No
+clocks are compared between machines: a waiting process times the counter by its own monotonic clock.
 """
 
 import json
@@ -28,7 +28,7 @@ __all__ = [
 
 def record(owner: Owner, counter: int) -> bytes:
     """Return the bytes of a lease file."""
-    # Fixed width, so that a later record always covers an earlier one.
+    # Fixed width, so that a later record always overwrites an earlier one completely.
     return json.dumps({**owner.to_json(), "counter": f"{counter:012d}"}, sort_keys=True).encode() + b"\n"
 
 
@@ -44,7 +44,7 @@ def parse(content: bytes) -> Owner | None:
 def read(path: Path) -> bytes:
     """Return the bytes of a lease file, empty if there is none."""
     try:
-        # A lease file that exists says something, even if its owner died before it wrote.
+        # An existing lease file counts even if it is empty because its owner died before writing.
         return read_regular(path) or b"\n"
     except FileNotFoundError:
         return b""
@@ -60,7 +60,7 @@ def claim(path: Path, record: bytes) -> int | None:
             return descriptor
         except OSError as error:
             os.close(descriptor)
-            # Where hard links are not supported, an exclusive creation is atomic too, but empty for a moment.
+            # Without hard links: exclusive creation is atomic too, but leaves the file empty for a moment.
             return None if isinstance(error, FileExistsError) else _create(path, record)
     except FileExistsError:
         return None
@@ -85,7 +85,7 @@ def remove(path: Path, content: bytes) -> None:
         path.rename(aside)
     except FileNotFoundError:
         return
-    # Between judging and moving, another process may have taken over: its lease goes back.
+    # Another process may have taken over between the check and the rename: restore its lease.
     if parse(read(aside)) != parse(content):
         with suppress(OSError):
             os.link(aside, path)
@@ -93,10 +93,10 @@ def remove(path: Path, content: bytes) -> None:
 
 
 class Watch:
-    """What one waiting process has seen of a lease; on its own clock, so that no clocks are compared.
+    """Observations of a lease by one waiting process, timed by its own clock, so that no clocks are compared.
 
     Args:
-        window_s: Seconds without movement after which an owner we know nothing of counts as gone.
+        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead.
     """
 
     def __init__(self, window_s: float) -> None:
@@ -104,7 +104,7 @@ class Watch:
         self._seen: tuple[bytes, float] | None = None
 
     def gone(self, content: bytes) -> bool:
-        """Look at the lease's bytes once more and say whether its owner is gone."""
+        """Take note of the lease's current bytes and return whether its owner is dead."""
         owner = parse(content)
         if owner is not None and is_dead(owner):
             return True
@@ -113,21 +113,21 @@ class Watch:
         return time.monotonic() - self._seen[1] >= self.window_s
 
     def moved(self, content: bytes) -> bool:
-        """Say whether the lease is another one than when its owner was first seen: the owner is alive."""
+        """Return whether the lease has changed since its owner was first seen, so that the owner is alive."""
         return self._seen is not None and content != self._seen[0]
 
     def forget(self) -> None:
-        """Begin again: for a while nothing could be seen, and no owner could have moved."""
+        """Restart the observation, after a time in which the storage could be neither read nor written."""
         self._seen = None
 
 
 class Lease:
-    """One lease file. Invariant: `held` is True only while the file at the path is the one we linked there.
+    """One lease file. Invariant: `held` is True only while the file at the path is the one this process put there.
 
     Args:
         path: The lease file.
-        beat_s: Seconds between two movements of the counter while it is held.
-        window_s: Seconds without movement after which an owner we know nothing of counts as gone.
+        beat_s: Seconds between two heartbeats while it is held.
+        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead.
     """
 
     def __init__(self, path: Path, *, beat_s: float = 5.0, window_s: float = 30.0) -> None:
@@ -140,17 +140,17 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the lease now; False also after another took it over."""
+        """Whether this process holds the lease now; also False after a takeover by another one."""
         if self._file is None or self._pid != os.getpid():
             return False
         return _inode(self.path) == os.fstat(self._file).st_ino
 
     def owner(self) -> Owner | None:
-        """Return who holds the lease, or None if nobody does or the file cannot be read."""
+        """Return the lease's owner, or None if it is free or the file cannot be read."""
         return parse(read(self.path))
 
     def try_acquire(self) -> bool:
-        """Take the lease if it is free or its owner is gone; never waits. Ask again and again to wait.
+        """Take the lease if it is free or its owner is dead; does not block. Call it repeatedly to wait.
 
         Raises:
             StorageError: The storage cannot be written.
@@ -164,11 +164,11 @@ class Lease:
             return self._create()
 
     def moved(self) -> bool:
-        """Return True when the counter changed since `try_acquire` first saw this owner: it is alive."""
+        """Return whether the counter changed since `try_acquire` first saw this owner, so that it is alive."""
         return self._watch.moved(read(self.path))
 
     def release(self) -> None:
-        """Give the lease back; nothing happens if it is not held."""
+        """Release the lease; does nothing if it is not held."""
         self._stop.set()
         if self._file is None:
             return
@@ -195,14 +195,14 @@ class Lease:
         counter = 0
         while not stop.wait(self.beat_s):
             counter += 1
-            # Written through the open file: after a takeover this reaches the old file, not the new one.
+            # Written through the open descriptor: after a takeover this changes the old file, not the new one.
             with suppress(OSError):
                 os.pwrite(descriptor, record(owner, counter), 0)
                 os.fsync(descriptor)
 
 
 def discard_if_dead(path: Path) -> bool:
-    """Remove a lease whose owner ran on this machine and has ended; returns whether it was removed."""
+    """Remove a lease whose owner ran on this machine and has ended; return whether it was removed."""
     with storage_errors(path):
         content = read(path)
         owner = parse(content)

@@ -1,8 +1,8 @@
-"""A lease in an object storage, where nothing can be created exclusively: best effort, the last writer holds it.
+"""Lease in an object storage without exclusive creation: best effort, the last writer holds it.
 
-Whoever finds no living owner writes its own name and reads it back: of two that wrote, the one who wrote last goes on.
-One who writes only after the other has read back makes two owners for a while; the first one sees it at its next beat.
-Building something twice costs time and nothing else. A driver that has lost its study is told before it writes on.
+A process that finds no live owner writes its own name and reads it back: of two writers, the last one continues. If the
+second writes only after the first has read back, there are two owners until the first one's next heartbeat. Building an
+entry twice only costs time. A driver that has lost its study is stopped before it writes again.
 """
 
 import os
@@ -20,14 +20,14 @@ __all__ = ["ObjectLease", "discard_object_if_dead"]
 
 
 class ObjectLease:
-    """One lease object. Invariant: while `held`, the object named us when it was last read.
+    """One lease object. Invariant: while `held`, the object named this process when it was last read.
 
     Args:
         place: The object.
-        beat_s: Seconds between two movements of the counter while it is held.
-        window_s: Seconds without movement after which an owner we know nothing of counts as gone; long beside a beat,
-            for a storage may be slow.
-        settle_s: Seconds between writing our name and reading it back.
+        beat_s: Seconds between two heartbeats while it is held.
+        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead;
+            much longer than `beat_s`, since a storage may be slow.
+        settle_s: Seconds between writing this process's name and reading it back.
     """
 
     def __init__(
@@ -43,15 +43,15 @@ class ObjectLease:
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the lease, as far as it knew at its last beat."""
+        """Whether this process held the lease at its last heartbeat."""
         return self._owner is not None and self._pid == os.getpid()
 
     def owner(self) -> Owner | None:
-        """Return who holds the lease, or None if nobody does or it cannot be understood."""
+        """Return the lease's owner, or None if it is free or cannot be parsed."""
         return parse(self._read())
 
     def try_acquire(self) -> bool:
-        """Take the lease if it is free or its owner is gone; waits for no owner. Ask again and again to wait.
+        """Take the lease if it is free or its owner is dead; waits for no owner. Call it repeatedly to wait.
 
         Raises:
             StorageError: The storage cannot be read or written.
@@ -74,18 +74,18 @@ class ObjectLease:
         return True
 
     def moved(self) -> bool:
-        """Return True when the counter changed since `try_acquire` first saw this owner: it is alive."""
+        """Return whether the counter changed since `try_acquire` first saw this owner, so that it is alive."""
         return self._watch.moved(self._read())
 
     def release(self) -> None:
-        """Give the lease back; nothing happens if it is not held."""
+        """Release the lease; does nothing if it is not held."""
         self._stop.set()
         if not self.held:
             return
         if self._beating is not None:
             self._beating.join()
         owner, self._owner = self._owner, None
-        hasty = self._objects.hasty()  # What is not given back is taken over later.
+        hasty = self._objects.hasty()  # A lease that is not released is taken over later.
         with suppress(StorageError):
             if parse(hasty.get(self.place.path) or b"") == owner:
                 hasty.delete(self.place.path)
@@ -97,7 +97,7 @@ class ObjectLease:
         counter, hasty = 0, self._objects.hasty()
         while not stop.wait(self.beat_s):
             counter += 1
-            # A beat that fails is left out: while nobody can write, nobody can see that we did not.
+            # A failed heartbeat is skipped: if the storage is down, no other process can observe the gap.
             with suppress(StorageError):
                 if parse(hasty.get(self.place.path) or b"") != owner:
                     self._owner = None
@@ -106,7 +106,7 @@ class ObjectLease:
 
 
 def discard_object_if_dead(place: Remote) -> bool:
-    """Remove a lease whose owner ran on this machine and has ended; returns whether it was removed."""
+    """Remove a lease whose owner ran on this machine and has ended; return whether it was removed."""
     objects = objects_at(place)
     owner = parse(objects.get(place.path) or b"")
     return owner is not None and is_dead(owner) and objects.delete(place.path)

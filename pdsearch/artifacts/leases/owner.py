@@ -1,4 +1,4 @@
-"""Owners of leases and of half-written files, and whether they are gone."""
+"""Owners of leases and of temporary files, and whether they are dead."""
 
 import hashlib
 import os
@@ -27,8 +27,8 @@ class Owner:
         host: Its host's name.
         machine: Boot and process namespace; equal only where process numbers mean the same processes.
         pid: Its process number.
-        born: When the process started, in clock ticks since boot; "" where the system does not tell.
-        uuid: Different for every holding.
+        born: Start time of the process, in clock ticks since boot; "" where the system does not provide it.
+        uuid: New for every acquisition.
     """
 
     host: str
@@ -46,19 +46,19 @@ class Owner:
 
 
 def this_owner() -> Owner:
-    """Describe the process that asks, as a new owner."""
+    """Return a new owner that describes the calling process."""
     _, born = _process(os.getpid())
     return Owner(socket.gethostname(), _machine(), os.getpid(), born)
 
 
 def is_dead(owner: Owner) -> bool:
-    """Return True when the owner ran here and its process has ended; False where we cannot know."""
+    """Return True if the owner ran on this machine and its process has ended; False where that cannot be known."""
     if not owner.machine or (owner.host, owner.machine) != (socket.gethostname(), _machine()):
         return False
     state, born = _process(owner.pid)
     if not state:
         return not _answers(owner.pid)
-    # A killed process stays as a zombie until its parent asks for it, and numbers are used again.
+    # A killed process remains a zombie until its parent waits for it, and process numbers are reused.
     return state in "ZX" or born != owner.born
 
 
@@ -75,7 +75,7 @@ def _process(pid: int) -> tuple[str, str]:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "", ""
-    # The command's name stands in parentheses and may hold anything; fields are counted after it.
+    # The command's name is in parentheses and may contain anything, so fields are counted after it.
     fields = text[text.rindex(")") + 2 :].split()
     return fields[0], fields[19]
 
@@ -96,13 +96,13 @@ _NAME = re.compile(r"\.?([0-9a-f]{12})-(\d+)-(\d*)-[0-9a-f]{32}")
 
 
 def draft_name() -> str:
-    """Return a name nobody else uses, with this process in it."""
+    """Return a unique temporary name that encodes this process, so that orphans are detectable."""
     owner = this_owner()
     return f"{_place(owner)}-{owner.pid}-{owner.born}-{owner.uuid}"
 
 
 def is_orphan(name: str) -> bool:
-    """Return True when a draft's writer ran on this machine and has ended; False where we cannot know."""
+    """Return True if a draft's writer ran on this machine and has ended; False where that cannot be known."""
     match = _NAME.fullmatch(name)
     here = this_owner()
     if match is None or match[1] != _place(here):

@@ -1,4 +1,4 @@
-"""The lease of a study, held by its one driver for as long as it runs."""
+"""The lease of a study, held by its only driver while it runs."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from pdsearch.io import Place, Remote
 __all__ = ["check_held", "hold", "lease_at"]
 
 _SETTLE_S = 1.0
-"""Of two drivers that begin within this time on an object storage, one sees the other."""
+"""Of two drivers that start within this time on an object storage, one notices the other."""
 
 
 def lease_at(place: Place, *, beat_s: float | None = None, window_s: float | None = None) -> AnyLease:
@@ -21,8 +21,9 @@ def lease_at(place: Place, *, beat_s: float | None = None, window_s: float | Non
 
     Args:
         place: The lease's file or object.
-        beat_s: Seconds between two movements of its counter; None is the usual.
-        window_s: Seconds without movement after which an owner we know nothing of counts as gone; likewise.
+        beat_s: Seconds between two heartbeats; None for the default.
+        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead;
+            None likewise.
     """
     times = {name: value for name, value in (("beat_s", beat_s), ("window_s", window_s)) if value is not None}
     if isinstance(place, Remote):
@@ -34,9 +35,9 @@ def lease_at(place: Place, *, beat_s: float | None = None, window_s: float | Non
 def hold(
     place: Place, *, beat_s: float | None = None, window_s: float | None = None, poll_s: float = 0.2
 ) -> Iterator[AnyLease]:
-    """Hold a lease for as long as the block runs, e.g. as the one driver of a study.
+    """Hold a lease while the block runs, e.g. as the only driver of a study.
 
-    An owner that died on this machine is replaced at once, one that fell silent elsewhere after `window_s`.
+    An owner that died on this machine is replaced at once; one on another machine after `window_s` without heartbeat.
 
     Raises:
         StudyHeldError: Its owner is alive.
@@ -58,10 +59,10 @@ def hold(
 
 
 def check_held(lease: AnyLease, where: Place) -> None:
-    """Refuse to go on where another driver has taken over: this one was silent too long, or the storage let both in.
+    """Stop this driver if another has taken over: its heartbeat stopped too long, or the storage admitted both.
 
     Raises:
-        StudyHeldError: Another one's name stands in the lease.
+        StudyHeldError: The lease names another owner.
     """
     if not lease.held:
         raise StudyHeldError(
