@@ -1,4 +1,4 @@
-"""The user's own code that a space names, and the hashes it is known by."""
+"""Source hashes and folders of the user's own code that a space names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ FIELDS: Mapping[str, Registry[Any]] = {
     "distill.loss": losses,
 }
 READER = "data.options.function"
-"""The function of the source `callable`; its images are known by their content, so that it has no hash."""
+"""The function of the source `callable`; its images are identified by their content, so that it needs no hash."""
 
 
 def own_code(space: Space) -> dict[str, str]:
@@ -32,7 +32,7 @@ def own_code(space: Space) -> dict[str, str]:
 
 
 def own_folders(space: Space) -> dict[str, str]:
-    """Return the folder each piece of own code lies in, data functions included, but for what is installed.
+    """Return the folder of each piece of own code, data functions included, installed packages left out.
 
     Raises:
         ConfigError: One cannot be imported.

@@ -1,6 +1,6 @@
-"""Retrying failed trials, and which artifacts the studies of a storage use.
+"""Retries of failed trials, and the artifacts that the studies of a storage use.
 
-Search trials are asked again, under new numbers. Of others the record is set aside, and they run under their own names.
+A retried search trial gets a new number. Of any other job the failed record is set aside, and it runs under its old id.
 """
 
 from collections import defaultdict
@@ -32,20 +32,20 @@ __all__ = [
 ]
 
 MOST_TRIES = 5
-"""Tries that a trial gets by itself in all, one a run, where its machines failed it each time."""
+"""Tries that a trial gets automatically in all, one a run, where each failed because of its machine."""
 
 MOST_OWN = 3
-"""The same where it failed of its own, each time with another error."""
+"""The same where the trial itself failed, each time with another error."""
 
 
 def deserves_another_try(reasons: Sequence[str]) -> bool:
-    """Say whether the next run tries a trial again by itself.
+    """Return whether the next run retries a trial automatically.
 
-    What machines did is tried again, since whoever starts a run again has mended them; so is an error of the trial's
-    own, since its cause may have been mended. The same error twice is taken to be the configuration's own.
+    Failures of machines are retried, since these were presumably repaired before the run was started again; so is an
+    error of the trial's own, since its cause may have been fixed. The same error twice is blamed on the configuration.
 
     Args:
-        reasons: Why it failed, time by time, the last one last.
+        reasons: Why each try failed, oldest first.
     """
     if is_infrastructure(reasons[-1]):
         return len(reasons) < MOST_TRIES
@@ -55,7 +55,7 @@ def deserves_another_try(reasons: Sequence[str]) -> bool:
 
 
 def retry_once(records: Records) -> list[str]:
-    """Have the run that opens a study try once more what failed in earlier ones; return the ids.
+    """Schedule one more try of what failed in earlier runs, where it deserves one; return the ids.
 
     Raises:
         StorageError: The records cannot be read or written.
@@ -64,17 +64,17 @@ def retry_once(records: Records) -> list[str]:
 
 
 def failed(records: Records) -> list[str]:
-    """Return the ids of jobs that have only failed, of each its last try."""
+    """Return the ids of the last tries of jobs of which every try failed."""
     return [name for name, _ in _failed(records)]
 
 
 def stays_failed(records: Records) -> list[str]:
-    """Return those of them that no run tries again unless a person asks for it."""
+    """Return those of `failed` that no run retries unless the user asks for it."""
     return [name for name, reasons in _failed(records) if not deserves_another_try(reasons)]
 
 
 def how_again(records: Records, name: str) -> str:
-    """Return what a person whose job has failed does once its cause is mended."""
+    """Return what the user does to retry a failed job once its cause is fixed."""
     if name in stays_failed(records):
         command = f"pdsearch retry {records.folder.parent} --failed"
         return f"run `{command}`, since it failed alike before, then the same command again"
@@ -84,15 +84,15 @@ def how_again(records: Records, name: str) -> str:
 def retry_failed(
     where: str | Place, left_out: Callable[[Sequence[BrokenRecord]], None] = lambda _: None
 ) -> list[str]:
-    """Have every failed trial of a study asked again by its next run; return their ids. Nothing else is changed.
+    """Mark every failed trial of a study for a retry by its next run; return their ids. Nothing else is changed.
 
     Args:
         where: The study's folder.
-        left_out: Is told of the files that are no records; the next run sets them aside.
+        left_out: Receives the files that are not valid records; the next run sets them aside.
 
     Raises:
         ConfigError: The folder is not a study's, or its journal lies on another machine.
-        StudyHeldError: A run is at work on it.
+        StudyHeldError: A run is using it.
         StorageError: It cannot be read or written, or its study.json is torn.
     """
     folder = place(where)
@@ -105,7 +105,7 @@ def retry_failed(
 
 
 def _failed(records: Records) -> Iterator[tuple[str, list[str]]]:
-    """Yield the last try of each job that has only failed, and why each try did."""
+    """Yield the last try of each job of which every try failed, and why each did."""
     tries: dict[tuple[str, str], list[str]] = defaultdict(list)
     ended = set()
     for name, record in sorted(records.finished.items()):
@@ -136,7 +136,7 @@ class Used:
 
     Args:
         artifacts: (stage, key) of all that their records name.
-        torn: Files that are no records: what they named is not known.
+        torn: Files that are not valid records: what they named is unknown.
     """
 
     artifacts: frozenset[tuple[str, str]]
@@ -144,7 +144,7 @@ class Used:
 
 
 def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
-    """Yield every study that a run is at work on, as far as can be told, and who runs it."""
+    """Yield every study with a running driver, as far as is known, and that driver."""
     for folder in studies(root):
         owner = lease_at(folder / "driver.lease").owner()
         if owner is not None and not is_dead(owner):
@@ -152,7 +152,7 @@ def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
 
 
 def used(root: Place) -> Used:
-    """Return all that the studies' records name, and what an interrupted trial will ask for."""
+    """Return the artifacts that the studies' records name, and those that interrupted trials will need."""
     from pdsearch.pipeline import keys  # loads the registries
 
     found: set[tuple[str, str]] = set()
@@ -181,7 +181,7 @@ def used(root: Place) -> Used:
 
 
 def _space(folder: Place) -> Mapping[str, Any]:
-    """Return what a study searches; nothing where its study.json is torn: its records name artifacts all the same."""
+    """Return a study's space; empty where study.json is damaged, since its records name artifacts all the same."""
     try:
         space: Mapping[str, Any] = description(folder)["space"]
     except StorageError:

@@ -1,8 +1,7 @@
-"""Records of trials: one asked before a trial starts, one finished when it ends, both immutable.
+"""Records of trials: *asked* is written before a trial starts, *finished* when it ends; both are immutable.
 
-The study can be rebuilt from them, and analysis reads nothing else. Their fields are described in docs/records.md.
-
-The study can be rebuilt from them, and analysis reads nothing else. `pdsearch.trial_record` has their fields.
+The study can be rebuilt from them, and analysis reads nothing else. `pdsearch.trial_record` has their fields, which
+docs/records.md describes.
 """
 
 import dataclasses
@@ -51,7 +50,7 @@ def now() -> str:
 
 @dataclass
 class Live:
-    """A running job: what it has said so far."""
+    """A running job and its events so far."""
 
     job: Job
     ready: Ready | None = None
@@ -60,7 +59,7 @@ class Live:
     began: float = field(default_factory=time.monotonic)
 
     def note(self, event: Event) -> bool:
-        """Keep what the record will want; False for an epoch heard before: its job lost a worker and began again."""
+        """Keep an event for the record; return False for a repeated epoch: the job lost its worker and began again."""
         if isinstance(event, Ready):
             self.ready = event
         elif isinstance(event, Report):
@@ -70,7 +69,7 @@ class Live:
         return True
 
     def settled(self, outcome: Outcome) -> Outcome:
-        """Complete an outcome: values of a stopped trial, a value that is no number, a constraint that is broken."""
+        """Return the final outcome: fill in a stopped trial's values, fail non-finite ones, apply the constraints."""
         if outcome.state == "stopped":
             return self._stopped(outcome)
         bad = [name for name, value in outcome.values.items() if not math.isfinite(value)]
@@ -111,11 +110,11 @@ class Live:
 class Records:
     """The records of one study, by trial id, on disk and in memory alike; opening them changes nothing.
 
-    What is no record stands in `broken`.
+    `broken` lists the files that are not valid records.
 
     Args:
-        folder: Where they lie.
-        space: What study.json says is searched; an empty one knows nothing to check sampled trials by.
+        folder: Holds their files.
+        space: The space in study.json, by which sampled trials are checked; an empty one checks nothing.
     """
 
     def __init__(self, folder: Place, space: Mapping[str, Any] | None = None) -> None:
@@ -135,10 +134,10 @@ class Records:
         }
 
     def mend(self, say: Callable[[str], None]) -> None:
-        """Set aside what is no record: its trial is asked again, and its artifacts spare the training.
+        """Set invalid records aside: their trials are asked again, and reuse their artifacts instead of training.
 
         Args:
-            say: Is told of each.
+            say: Receives a message for each.
 
         Raises:
             StorageError: A newer version wrote one, or the storage cannot be written.
@@ -156,7 +155,7 @@ class Records:
         return self._by_key.get((job.kind, job.key))
 
     def failed_only(self, job: Job) -> bool:
-        """Say whether a job's twins have all failed, so that it may be tried again when a person asks for it."""
+        """Return whether a job's twins have all failed, so that it may be retried."""
         twin = self.twin(job)
         return twin is not None and self.finished[twin].state == "failed"
 
@@ -224,7 +223,7 @@ class Records:
 
 
 class UnwrittenRecords(Records):
-    """The records of a study that is only played: in memory alone."""
+    """The records of a simulated study, in memory alone."""
 
     def __init__(self) -> None:
         self.asked, self.finished, self.retries, self.broken = {}, {}, set(), ()

@@ -1,4 +1,4 @@
-"""Completion of a sampled spec by what the study resolved once, and its keys."""
+"""Completion of a sampled spec with what the study resolved once (hashes, paths, precision), and its keys."""
 
 import importlib.metadata
 import platform

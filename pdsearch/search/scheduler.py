@@ -1,8 +1,8 @@
-"""The order of a study's work: phases, and in them job after job, until all has ended or the study is ended early.
+"""Schedule of a study's jobs, phase by phase, until all have ended or the study is ended early.
 
-Every phase can be entered again at any time: what is finished is not asked again, so resuming is nothing but running.
+Every phase can be entered again at any time: finished jobs are not asked again, so resuming is the same as running.
 
-The agenda is all that a runner sees of a study.
+The agenda is a runner's only interface to a study.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ class Phase:
     """A part of a study's work; it ends when the last of its jobs has.
 
     Args:
-        name: What a person calls it.
+        name: Its name for the user.
         total: Jobs in all.
         done: Jobs done before.
         jobs: Those to do; None among them means that a running job must end first.
@@ -51,8 +51,8 @@ class Phases:
         listed: The jobs that are not sampled, and the space and the records they follow from.
         search: Ledger of the search trials.
         fair: Ledger of the unpruned teacher's own trials.
-        teachers: Jobs that build the dense teachers, asked for when the search opens.
-        built: Whether a dense teacher is there already.
+        teachers: Returns the jobs that build the dense teachers; called when the first phase begins.
+        built: Whether a dense teacher exists already.
         elapsed: Seconds the study has run in all, earlier runs included.
     """
 
@@ -64,10 +64,10 @@ class Phases:
     elapsed: Callable[[], float]
 
     def ahead(self) -> Iterator[Phase]:
-        """Yield one phase after another; a phase is made when it is reached, from what those before it have left."""
+        """Yield the phases in order; each is made when it is reached, from the results of those before it."""
         space = self.listed.space
         yield self._groundwork()
-        # Without validation nothing is searched that will be confirmed.
+        # Without validation images all configurations are confirmed, and none are searched.
         if space.validated or space.confirm is None:
             yield self._searching()
         if space.compared:
@@ -77,7 +77,7 @@ class Phases:
         yield self._left("confirmation", self.listed.confirming())
 
     def idle(self) -> bool:
-        """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        """Return whether everything is done already, so that no worker need be started; samples nothing."""
         space, finished = self.listed.space, self.listed.records.finished
         if not space.validated and space.confirm is not None:
             return all(job.id in finished for job in self.listed.confirming())
@@ -90,7 +90,7 @@ class Phases:
         return searched and fair and all(job.id in finished for job in jobs)
 
     def _left(self, name: str, jobs: Iterable[Job]) -> Phase:
-        """The jobs that have no finished record yet."""
+        """Return a phase of those jobs that have no finished record yet."""
         every = list(jobs)
         missing = [job for job in every if job.id not in self.listed.records.finished]
         return Phase(name, len(every), len(every) - len(missing), iter(missing))
@@ -99,7 +99,7 @@ class Phases:
         return [job for job in teachers if not self.built(job)]
 
     def _groundwork(self) -> Phase:
-        """What needs no trial: dense teachers, and beside them, so that no worker waits, the student alone."""
+        """Return the phase of the dense teachers, with the student alone beside them, so that no worker is idle."""
         alone = self.listed.student_alone() if self.listed.space.compared else ()
         return self._left("groundwork", [*self._missing(self.teachers()), *alone])
 
@@ -112,7 +112,7 @@ class Phases:
         return Phase("search", wanted, self.search.finished, _asking(self.search, wanted, late))
 
     def _comparing(self) -> Phase:
-        """The unpruned teacher gets at least as many trials as the median teacher had."""
+        """Return the phase that gives the unpruned teacher at least as many trials as the median teacher had."""
         wanted = owed(self.listed.records.finished.values())
         done = min(wanted, self.fair.finished)
         return Phase("comparison", wanted, done, _asking(self.fair, wanted, lambda: False))
@@ -120,7 +120,7 @@ class Phases:
 
 def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
     while True:
-        # What a person wants tried again is asked, whether or not the wanted number is reached.
+        # Retries are asked, whether or not the wanted number is reached.
         again = ledger.owed
         if (ledger.finished >= wanted and not again) or ledger.exhausted or late():
             return
@@ -133,7 +133,7 @@ def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[J
 
 
 class Observer(Protocol):
-    """Whoever watches a study run: a screen, a log."""
+    """Receives what happens in a run: a screen, a log."""
 
     def phase(self, name: str, total: int, done: int) -> None:
         """A phase begins; so many jobs in all, so many of them done before."""
@@ -142,13 +142,13 @@ class Observer(Protocol):
         """A job starts."""
 
     def event(self, job: Job, event: Event) -> None:
-        """A running job says something."""
+        """A running job reports an event."""
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """A job ended; its record, where it has one."""
 
     def say(self, text: str) -> None:
-        """Something beside the jobs is to be known."""
+        """There is a message for the user."""
 
 
 class Agenda:
@@ -156,9 +156,9 @@ class Agenda:
 
     Args:
         phases: What there is to do.
-        observer: Who watches.
-        forget: Removes the progress of a key that will not be gone on with.
-        fence: Raises where another driver has taken the study over; asked before anything is written.
+        observer: Receives what happens.
+        forget: Removes the checkpoint of a key that will not be resumed.
+        fence: Raises where another driver has taken the study over; called before anything is written.
     """
 
     def __init__(
@@ -182,16 +182,16 @@ class Agenda:
 
     @property
     def done(self) -> bool:
-        """Nothing is left to start and nothing is running."""
+        """Whether nothing is left to start and nothing is running."""
         return not self._open and not self._live
 
     @property
     def closing(self) -> bool:
-        """The run was interrupted, or its storage refused."""
+        """Whether the run was interrupted, or its storage failed."""
         return self.interrupted
 
     def idle(self) -> bool:
-        """Say whether everything is done already, so that no worker need be started; asks nothing."""
+        """Return whether everything is done already, so that no worker need be started; samples nothing."""
         return self.phases.idle()
 
     def next(self) -> Job | None:
@@ -212,7 +212,7 @@ class Agenda:
         return None
 
     def tell(self, job: Job, event: Event) -> bool:
-        """Take an event of a running job; True asks the runner to close it."""
+        """Record an event of a running job; True asks the runner to close it."""
         self.observer.event(job, event)
         if self.interrupted:
             return True
@@ -223,7 +223,7 @@ class Agenda:
         return False
 
     def finish(self, job: Job, outcome: Outcome) -> None:
-        """Take a job's outcome; its record is on disk when this returns.
+        """Record a job's outcome; its record is on disk when this returns.
 
         When too many trials have failed, nothing more is started and `failure` says why.
 
@@ -237,7 +237,7 @@ class Agenda:
             self.interrupt()
             self.failure = refused
         if refused is not None or (self.interrupted and outcome.state == "stopped"):
-            return  # It is asked again when the study is opened again, and goes on from its checkpoint.
+            return  # It is asked again when the study is opened again, and resumes from its checkpoint.
         record = None
         if ledger is not None:
             record = ledger.finish(job, outcome)
@@ -248,7 +248,7 @@ class Agenda:
         self._check_failures(job, outcome)
 
     def interrupt(self) -> None:
-        """Start nothing more and have what runs closed, so that the next run goes on from here."""
+        """Start nothing more and have running jobs closed, so that the next run resumes from here."""
         self.interrupted, self._open = True, False
 
     def _start(self, job: Job) -> None:

@@ -52,13 +52,13 @@ __all__ = [
 
 
 def identify(space: Space, folder: Place, found: Description, began: Mapping[str, Any] | None) -> None:
-    """Write what a study is, or compare with what it was when it began.
+    """Write study.json of a new study, or compare with that of an existing one.
 
     Args:
         space: What is run.
         folder: The study's.
-        found: What was resolved of the space here and now.
-        began: What its study.json holds; None where it begins.
+        found: What was resolved from the space now.
+        began: The content of its study.json; None for a new study.
 
     Raises:
         ConfigError: It began with another space, other data or other code; the message holds the difference.
@@ -91,7 +91,7 @@ def _about(space: Space, found: Description) -> dict[str, Any]:
 
 
 def _others(found: Description, began: Mapping[str, Any]) -> Iterator[str]:
-    """Say which files that the space names, by whichever paths, are others now."""
+    """Yield a message for each file of the space whose content has changed, whatever its path."""
     if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
         yield "teacher.checkpoint: not the weights the study began with"
     for name, code in began.get("code", {}).items():
@@ -105,7 +105,7 @@ _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
 
 
 class Clock:
-    """Seconds that drivers have worked on a study, this one included; a killed driver loses a few at most."""
+    """Total running time of a study's drivers in seconds; a killed driver loses what followed its last save."""
 
     def __init__(self, path: Place) -> None:
         self._path = path
@@ -114,7 +114,7 @@ class Clock:
         self._start = self._saved = time.monotonic()
 
     def seconds(self) -> float:
-        """Return the seconds so far, saving them now and then."""
+        """Return the seconds so far, saving them periodically."""
         moment = time.monotonic()
         total = self._before + moment - self._start
         if moment - self._saved >= self._every:
@@ -127,7 +127,7 @@ class Clock:
         replace_file(self._path, self._content(total))
 
     def close(self) -> None:
-        """Write them if that can be done at once: a run that ends waits for no storage, and a few may be lost."""
+        """Write them without waiting for a storage that does not answer: the run is ending, and a few may be lost."""
         with suppress(StorageError):
             replace_file(self._path, self._content(), hasty=True)
 
@@ -152,7 +152,7 @@ class Study:
         agenda: What a runner drives.
         describe: What was resolved when the study began.
         precision: What it computes in, and why.
-        resumed: Whether it was begun before.
+        resumed: Whether it existed before.
     """
 
     folder: Place
@@ -177,14 +177,14 @@ class Study:
 def open_study(
     space: Space, observer: Observer, *, ask_workers: Callable[[], bool] | None = None
 ) -> Iterator[Study]:
-    """Open a study, begun before or not, as its only driver.
+    """Open a study, new or existing, as its only driver.
 
     Args:
         space: What is searched.
-        observer: Is told what happens.
-        ask_workers: Asks the workers of a cluster whether their devices compute in bf16, when a study begins whose
-            precision is `auto`. None: trials run on this machine, and one that lacks the GPU they ask for begins
-            nothing.
+        observer: Receives what happens.
+        ask_workers: Returns whether the devices of a cluster's workers compute in bf16; called for a new study whose
+            precision is `auto`. None: trials run on this machine, and a new study is refused where it lacks the GPU
+            that they ask for.
 
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
@@ -198,7 +198,7 @@ def open_study(
     root = resolved(space.storage)
     check(root)
     folder = root / space.study
-    # `auto` stands for a precision once the images and the first student are known.
+    # `auto` is resolved once the images and the first student are known.
     found = Description(
         _fingerprint(space), space.precision, checkpoints=checkpoints(space), code=own_code(space)
     )
@@ -207,7 +207,7 @@ def open_study(
         if ask_workers is None and began is None:
             pick_device(space.resources.gpu)
         if began is None:
-            check_room(root)  # Before anything is written: what is refused for want of room was not begun.
+            check_room(root)  # Before anything is written: a study refused for lack of space leaves nothing.
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = Site(store, root / "progress")
@@ -233,13 +233,13 @@ def open_study(
 
 @contextmanager
 def _held(folder: Place) -> Iterator[AnyLease]:
-    """Hold a study as its driver; a folder in which nothing was begun, for the space was refused, is removed again."""
+    """Hold a study's lease as its driver; a folder that stays empty, as the space was refused, is removed again."""
     try:
         with hold(folder / "driver.lease") as lease:
             yield lease
     finally:
         if not isinstance(folder, Remote):
-            with suppress(OSError):  # Any other than an empty one stays.
+            with suppress(OSError):  # It stays unless it is empty.
                 folder.rmdir()
 
 
@@ -252,10 +252,10 @@ def _resolved(
     observer: Observer,
     ask_workers: Callable[[], bool] | None,
 ) -> tuple[Description, Precision]:
-    """Settle the precision and try what the space asks for; trials are tried where a study begins."""
+    """Resolve the precision and dry-run what the space names; trials are tried for a new study only."""
     untrained = None
     if began is None:
-        # Before the study is written down: a set that is mended has another fingerprint.
+        # Before study.json is written: a repaired data set has another fingerprint.
         data = prepare_images(images, site, observer.say)
         say_notes(data, observer.say)
         untrained = Untrained(data)
@@ -267,24 +267,24 @@ def _resolved(
     if untrained is not None:
         check_trials(space, found, untrained)
         if ask_workers is not None and space.precision == AUTO:
-            # After all that can be refused here: a worker may have to be waited for, and paid for.
+            # After every check that can fail here: a worker may have to be waited for, and paid for.
             precision = choose_precision(space, untrained, workers=ask_workers())
             found = replace(found, precision=precision.name)
     return found, precision
 
 
 def _clear(records: Records, progress: Place) -> None:
-    """Remove the progress of what has ended; a worker that was closed may have saved it once more since."""
+    """Remove the checkpoints of ended jobs; a worker that was closed may have saved one since."""
     ended = {record.key for record in records.finished.values()}
     for key in ended.intersection(subfolders(progress)):
         remove_tree(progress / key)
 
 
 def _sweep(folder: Place, store: KeptStore) -> None:
-    """Remove what a driver cut off was writing; nobody but the driver writes there."""
+    """Remove the temporary files of a killed driver; only the driver writes there."""
     store.sweep()
     if isinstance(folder, Remote):
-        return  # An object is whole or not there.
+        return  # Objects are never written in part.
     with storage_errors(folder):
         for path in [*folder.glob(".*"), *folder.glob("trials/.*")]:
             if path.suffix == ".tmp" or is_orphan(path.name):

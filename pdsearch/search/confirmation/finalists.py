@@ -36,7 +36,7 @@ class Finalist:
 def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
     """Return the best feasible trial of each teacher, best teacher first: by epochs reached, then by merit.
 
-    A teacher is what its configuration says but for the seed: architecture, augmentation, training and pruning.
+    Teachers whose configurations differ in the seed alone are one: architecture, augmentation, training, pruning count.
     """
     best: dict[str, TrialRecord] = {}
 
@@ -57,10 +57,10 @@ def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
 def finalists(
     records: Iterable[TrialRecord], *, teachers: int, aims: Aims
 ) -> tuple[list[Finalist], list[Finalist]]:
-    """Return the leading pruned teachers' finalists, and those of the unpruned teachers that stand beside them.
+    """Return the finalists of the leading pruned teachers, and those of the unpruned teachers to compare them with.
 
-    These are the dense teachers the finalists were pruned from, the one that taught best, and where fewer teachers than
-    wanted were pruned, as many of the leading ones as are lacking.
+    The latter are the dense teachers that the finalists were pruned from, the best dense teacher, and, where there are
+    fewer pruned teachers than wanted, as many of the leading dense ones as are lacking.
     """
     ranked = leaders(records, aims)
     chosen = [_finalist(record) for record in ranked if _is_pruned(record)][:teachers]
@@ -71,14 +71,14 @@ def finalists(
 
 
 def configurations(space: Space) -> list[TrialSpec]:
-    """Return every trial that a space without ranges lists, in order, each once; not completed yet."""
+    """Return every configuration of a space without ranges, in order, each once; not completed yet."""
     points = points_of(space.parameters, limit=MOST_CONFIGURATIONS)
     assert points is not None, "checked when the space was read"
     return list(dict.fromkeys(map(space.resolve, points)))
 
 
 def everyone(specs: Iterable[TrialSpec]) -> list[Finalist]:
-    """Return all configurations as finalists: nothing was selected. Their students' shapes are those they name."""
+    """Return all configurations as finalists: nothing was selected. Students have the shapes that they name."""
     return [Finalist(spec, spec.student) for spec in specs]
 
 
@@ -116,7 +116,7 @@ def _is_pruned(record: TrialRecord) -> bool:
 def _finalist(record: TrialRecord) -> Finalist:
     spec, shape = record.spec, record.student
     assert shape is not None, "a trial with an epoch has a student"
-    # A student shaped by its teacher is of the teacher's code.
+    # A student shaped by its teacher uses the teacher's code.
     source = spec.student if shape.model == spec.student.model else spec.teacher
     options = tuple(sorted(shape.options.items()))
     return Finalist(spec, StudentSpec(model=shape.model, options=options, code=source.code))

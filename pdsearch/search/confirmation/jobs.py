@@ -1,6 +1,6 @@
 """Jobs that follow from the space and the finished records: teachers, baselines, confirmation.
 
-Listing them again after an interruption gives the same ones, so resuming is leaving out what has a record.
+Listing them again after an interruption gives the same jobs, so a resume skips those that have a record.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -80,7 +80,7 @@ def confirmations(
     Args:
         found: The finalists.
         seeds: Student seeds of each.
-        describe: From a specification to keys.
+        describe: Maps specifications to keys.
         teacher_seeds: Teachers of each.
         recorded: Of what was confirmed before, so that it keeps its keys and is not repeated.
     """
@@ -97,7 +97,7 @@ def confirmations(
 
 @dataclass(frozen=True)
 class _Naming:
-    """Makes jobs of specifications."""
+    """Makes jobs from specifications."""
 
     describe: Description
     recorded: Replicas
@@ -121,18 +121,18 @@ def _students(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[
     for spec, (dense, hard) in zip(fresh, pairs, strict=True):
         yield naming.job(spec, unpruned=dense, alone=hard)
     for dense, hard in pairs:
-        # The unpruned teacher may stand in the ranking with this configuration, and is compared with the student alone.
+        # The unpruned teacher may be ranked with this configuration, and is compared with the student alone.
         yield naming.job(dense, alone=hard)
         yield naming.job(hard)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The jobs of a study that no sampler is asked for; those of a confirmation as its records are now.
+    """The jobs of a study that are not sampled; those of the confirmation follow from its current records.
 
     Args:
         space: What is searched.
-        describe: From a specification to keys.
+        describe: Maps specifications to keys.
         records: The study's records.
     """
 
@@ -141,7 +141,7 @@ class Listed:
     records: Records
 
     def student_alone(self) -> Iterator[Job]:
-        """Yield the student without a teacher, as the search's baseline; one that its teacher shapes has none."""
+        """Yield the student without a teacher, as the search's baseline; none if its teacher shapes the student."""
         spec = self.describe.complete(self.space.resolve(self.space.defaults()))
         if spec.student.model == FROM_TEACHER:
             return
@@ -150,7 +150,7 @@ class Listed:
         yield Job(id=f"baseline-alone-{key[:12]}", kind="baseline", spec=hard, key=key)
 
     def teachers_to_confirm(self) -> Iterator[Job]:
-        """Return the finalists' dense teachers with further seeds; the searched ones were there before the search."""
+        """Return the finalists' dense teachers with further seeds; the searched ones were built before the search."""
         assert self.space.confirm is not None
         found = with_teachers(self._finalists(), self.space.confirm.teacher_seeds)
         return dense_jobs((finalist.spec for finalist in found), self.describe)

@@ -1,4 +1,4 @@
-"""The number of trials the unpruned teacher is owed: as many as the median teacher has."""
+"""Number of trials that the unpruned teacher still gets, to have as many as the median teacher."""
 
 import statistics
 from collections import Counter

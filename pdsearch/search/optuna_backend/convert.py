@@ -1,4 +1,4 @@
-"""From a record to Optuna's trial, and whether a stored trial agrees."""
+"""Build an Optuna trial from a record; compare the two."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ __all__ = ["agrees", "as_interrupted", "as_trial"]
 
 
 def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
-    """Return the study's trial of a finished record."""
+    """Return the Optuna trial of a finished record."""
     said = told(record, [objective.metric for objective in space.objectives])
     attributes = {"key": record.key}
     if said.state is TrialState.FAIL:
@@ -30,7 +30,7 @@ def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
 
 
 def as_interrupted(record: AskedRecord, space: Space) -> FrozenTrial:
-    """Return the study's trial of an asked record without a finished one: it will be asked again."""
+    """Return the Optuna trial of an asked record without a finished one: it will be asked again."""
     return create_trial(
         state=TrialState.FAIL,
         params=dict(record.params),
@@ -40,7 +40,7 @@ def as_interrupted(record: AskedRecord, space: Space) -> FrozenTrial:
 
 
 def agrees(trial: FrozenTrial, record: TrialRecord, space: Space) -> bool:
-    """Say whether a study's trial is what its finished record says; one that runs must be on its way there."""
+    """Return whether an Optuna trial agrees with its finished record; a running one may lack some reports."""
     expected = as_trial(record, space)
     if trial.params != expected.params:
         return False

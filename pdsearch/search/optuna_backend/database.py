@@ -1,6 +1,6 @@
-"""An Optuna study in a database, under names of its own.
+"""Storage of Optuna studies in a database, under names that are unique to each study.
 
-Optuna's tables, so that its tools read them. Each study of ours has one driver, and a database may hold many studies.
+The tables are Optuna's, so that its tools read them. A study has one driver, and a database may hold many studies.
 """
 
 import re
@@ -31,9 +31,9 @@ class Database:
 
     Args:
         url: Where it is.
-        label: What begins the names of this study's Optuna studies.
-        pauses: Seconds to wait for a server that went away, time by time.
-        sleep: Waits.
+        label: Prefix of the names of this study's Optuna studies.
+        pauses: Seconds to wait before each attempt to reconnect to a server.
+        sleep: Waits for some seconds.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def glance(self) -> Iterator[BaseStorage | None]:
-        """Connect, to look only."""
+        """Connect for reading only; None where there is no file."""
         if self.url.path is not None and not self.url.path.exists():
             yield None
             return
@@ -86,13 +86,13 @@ class Database:
             self._close()
 
     def names(self, known: Collection[str]) -> Mapping[str, str]:
-        """Return the names of the newest generation; one after the last that was given up."""
+        """Return the names of the newest generation, or of the next one after `give_up`."""
         found = [self._generation_of(name) for name in known]
         self._generation = max([1, self._given_up + 1, *found])
         return {kind: self._name(name, self._generation) for kind, name in NAMES.items()}
 
     def give_up(self) -> None:
-        """Go on under new names, so that what is there stays as it is; a damaged file is moved aside."""
+        """Continue under new names, so that existing studies stay unchanged; a damaged file is moved aside."""
         if self._damaged and self.url.path is not None:
             self._close()
             with storage_errors(self.url.path):
@@ -109,7 +109,7 @@ class Database:
         except ImportError as error:
             hint = "python -m pip install 'pdsearch[postgres]'"
             raise ConfigError("its driver is not installed", where=self._where, hint=hint) from error
-        except RuntimeError as error:  # Optuna's word for tables of another version.
+        except RuntimeError as error:  # Optuna's error for tables of another version.
             raise StorageError(f"the study's database: {error}", where=self._where) from error
         except sqlalchemy.exc.SQLAlchemyError as error:
             raise self._refusal(error) from error
@@ -125,7 +125,7 @@ class Database:
         self._opened.clear()
 
     def _patiently(self, dialect: Any, _: Any, arguments: Any, named: Any) -> Any:
-        """Connect again after the server went away."""
+        """Connect, trying again while the server is away."""
         for pause in self._pauses:
             try:
                 return dialect.connect(*arguments, **named)
@@ -134,7 +134,7 @@ class Database:
         return dialect.connect(*arguments, **named)
 
     def _refuse(self, context: Any) -> None:
-        """Raise our error in place of the database's, but for those that are answered elsewhere."""
+        """Raise pdsearch's error in place of the database's, except for those that are handled elsewhere."""
         answered = isinstance(context.sqlalchemy_exception, sqlalchemy.exc.IntegrityError)
         if not answered and not context.is_pre_ping:
             raise self._refusal(context.original_exception) from context.original_exception

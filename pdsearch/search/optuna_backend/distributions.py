@@ -26,7 +26,7 @@ def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, A
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return what Optuna calls the range of a parameter.
+    """Return a parameter's Optuna distribution.
 
     Raises:
         ValueError: The parameter is a range without both ends.

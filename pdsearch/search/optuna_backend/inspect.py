@@ -1,4 +1,4 @@
-"""An Optuna study read as plain values by whoever only looks."""
+"""Reading an Optuna study as plain values, without being its driver."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["Seen", "look"]
 
 @dataclass(frozen=True)
 class Seen:
-    """A trial as the study has it.
+    """A trial as the Optuna study has it.
 
     Args:
         id: Its name in the records.
@@ -22,7 +22,7 @@ class Seen:
         values: By objective, or None.
         params: What was sampled.
         reports: The value at each epoch.
-        reason: Why it failed, if it did for a reason that was told.
+        reason: Why it failed, if that was recorded.
     """
 
     id: str
@@ -34,10 +34,10 @@ class Seen:
 
 
 def look(home: Home) -> dict[str, list[Seen]]:
-    """Return the trials by kind, none where nothing lives; a driver may be at work.
+    """Return the trials by kind, none where there is no study; a driver may be running.
 
     Raises:
-        ValueError: What is there makes no sense.
+        ValueError: The content is inconsistent.
         StorageError: It cannot be read.
     """
     silence()
@@ -46,7 +46,7 @@ def look(home: Home) -> dict[str, list[Seen]]:
             return {} if storage is None else _trials(home, storage)
     except (OSError, PdsearchError):
         raise
-    except Exception as error:  # Optuna raises whatever comes of lines that do not fit together.
+    except Exception as error:  # On inconsistent content Optuna may raise anything.
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 

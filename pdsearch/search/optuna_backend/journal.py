@@ -1,7 +1,7 @@
-"""An Optuna study in a journal file, mended where a crash tore its last line.
+"""Storage of Optuna studies in a journal file, repaired where a crash left its last line incomplete.
 
-The format is Optuna's own, so that its tools read it; the writing is not. A study has one driver: it needs no lock,
-reads nothing back, and takes a line that was half written out again.
+The format is Optuna's, so that its tools read it; the writer is not. A study has one driver: it needs no lock, reads
+nothing back, and removes a line that was written in part.
 """
 
 import json
@@ -21,14 +21,14 @@ __all__ = ["DamagedError", "Journal", "aside", "open_journal", "set_aside", "who
 
 
 class DamagedError(StorageError):
-    """What holds the study cannot be read any more: it is given up, and written anew from the records."""
+    """The storage of the Optuna study cannot be read any more: it is abandoned and rebuilt from the records."""
 
 
 class Journal(BaseJournalBackend):
-    """A journal with one writer. Invariant: the file holds whole lines, and each was in the file before it counted.
+    """A journal with one writer. Invariant: the file holds whole lines, and each is in the file before it takes effect.
 
-    A line survives the death of every process; after a loss of power the last ones may be missing. The records were
-    on the disk before them and the journal is written anew from those, so that no append waits for the disk.
+    A line survives the death of every process; after a loss of power the last ones may be missing. Records reach the
+    disk first and the journal can be rebuilt from them, so that no append waits for the disk.
 
     Args:
         path: The file, created if it is not there.
@@ -83,7 +83,7 @@ def open_journal(path: Path) -> JournalStorage:
 
 
 def whole_lines(content: bytes) -> int:
-    """Return how many bytes hold whole records: up to the first line that is none."""
+    """Return the number of bytes before the first line that is not a whole record."""
     position = 0
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n") or not _is_record(line):
@@ -103,7 +103,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def aside(path: Path) -> Path:
-    """Return a name beside a file that nothing has yet."""
+    """Return an unused path beside a file."""
     number = 1
     while (place := path.with_name(f"{path.name}.{number}.replaced")).exists():
         number += 1

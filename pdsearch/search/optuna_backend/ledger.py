@@ -1,7 +1,7 @@
-"""The ledger: what was tried, what runs, what is next, over one Optuna study that only the driver writes.
+"""Ledger of sampled trials (tried, running, next): one Optuna study that only the driver writes, and nothing else.
 
-The study is the only ledger. Beside it lie the records: *finished* is written before the study is told, so that a crash
-between the two is mended from the record when the study is opened again.
+*finished* records are written before the Optuna study is updated, so that a crash between the two is repaired from the
+record when the study is opened again.
 """
 
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ class Ledger:
         space: What is searched.
         records: The records beside it.
         kind: "search" or "baseline"; the prefix of its ids.
-        describe: From a specification to keys and configurations.
-        single: The space holds one configuration, so that nothing is selected and its trial may open the test set.
+        describe: Maps specifications to keys and configurations.
+        single: The space has one configuration, so that nothing is selected and its trial may use the test set.
     """
 
     def __init__(
@@ -71,27 +71,27 @@ class Ledger:
 
     @property
     def failed(self) -> int:
-        """Trials that failed for a reason of their own and were not tried again since; interruptions are none."""
+        """Trials that failed themselves and were not retried since; interrupted ones do not count."""
         return len(self._failed())
 
     @property
     def waiting(self) -> int:
-        """Trials that will be asked again: interrupted ones, and failed ones that a person wants tried again."""
+        """Trials that will be asked again: interrupted ones, and failed ones that are to be retried."""
         return sum(trial.state is TrialState.WAITING for trial in self._tried)
 
     @property
     def owed(self) -> bool:
-        """Whether a failed trial waits to be tried again, however many have finished."""
+        """Whether a failed trial waits for its retry, however many have finished."""
         failed, trials = self._failed(retried=True), self._tried
         return any(_first_try(t, trials, failed) in failed for t in trials if t.state is TrialState.WAITING)
 
     @property
     def exhausted(self) -> bool:
-        """Whether everything the space holds was tried, and nothing of it waits to be asked again."""
+        """Whether every point of the space was tried, and none waits to be asked again."""
         return bool(self.study.user_attrs.get("exhausted")) and not self.waiting
 
     def ask(self) -> Job | None:
-        """Return the next job, its asked record written; None when the space has nothing new to offer."""
+        """Write the asked record of the next job and return the job; None when the space has no new point."""
         for _ in range(_DUPLICATES):
             trial = self._next_trial()
             params = suggest(trial, self.space.parameters)
@@ -112,7 +112,7 @@ class Ledger:
         return None
 
     def tell(self, job: Job, event: Event) -> bool:
-        """Take an event; True when the trial is to be stopped early."""
+        """Record an event; return True when the trial is to be stopped early."""
         heard_first = self.live[job.id].note(event)
         if not heard_first or not isinstance(event, Report):
             return False
@@ -123,7 +123,7 @@ class Ledger:
         return event.epoch in job.decide_at and self.stopper.stops(job.id, event.epoch, event.val_accuracy)
 
     def finish(self, job: Job, outcome: Outcome) -> TrialRecord:
-        """Write the finished record, then tell the study; return the record."""
+        """Write the finished record, then update the Optuna study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
         if not counts(record.state):
@@ -133,7 +133,7 @@ class Ledger:
 
     def _next_trial(self) -> optuna.Trial:
         search = self.space.search
-        # The kind, so that baselines do not repeat the search's points.
+        # With the kind, so that baselines do not repeat the search's points.
         seed = derive_seed(search.seed, "sampler", self.kind, self._asked()) % 2**32
         self.study.sampler = made(search.sampler, self.study, seed=seed)
         return self.study.ask()
@@ -143,14 +143,14 @@ class Ledger:
         return self.study.get_trials(deepcopy=False)
 
     def _failed(self, *, retried: bool = False) -> set[int]:
-        """Return the numbers of the trials that failed for a reason of their own; those tried again since, if asked."""
+        """Return the numbers of the trials that failed themselves; with `retried` also of those retried since."""
         trials = self._tried
         again = {trial.user_attrs["retry_of"] for trial in trials if "retry_of" in trial.user_attrs}
         failed = {trial.number for trial in trials if _failed_itself(trial)}
         return failed if retried else failed - again
 
     def _asked(self) -> int:
-        """Return how many points were asked before the next one; a retry stands where its first try stood."""
+        """Return how many points were asked before the next one; a retry counts as its first try."""
         trials = self._tried
         place = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
         while place < len(trials) and "retry_of" in trials[place].user_attrs:
@@ -191,7 +191,7 @@ class Ledger:
         return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
     def _settle(self, number: int, record: TrialRecord) -> None:
-        """Tell the study what a finished record says; what it was told before is not told again."""
+        """Write a finished record to the Optuna study, without what it already has."""
         storage, expected = self.study._storage, as_trial(record, self.space)
         stored = self.study.get_trials(deepcopy=False)[number]
         for epoch, value in expected.intermediate_values.items():
@@ -206,7 +206,7 @@ class Ledger:
         self.study.tell(number, values, state=expected.state, skip_if_finished=True)
 
     def _mend(self) -> None:
-        """Settle what a crash left running, by its record or as interrupted, and enqueue what is asked again."""
+        """End what a crash left running, by its record or as interrupted, and enqueue what is asked again."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             record = self.records.finished.get(f"{self.kind}-{trial.number:05d}")
             if record is not None:
@@ -215,14 +215,14 @@ class Ledger:
                 self.study._storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
                 self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         for trial in self._unretried():
-            # One that was cut off while it was being asked is sampled again, as it was and would have been.
+            # One that was interrupted while it was being asked is sampled again, with the same result.
             asked = self.records.asked.get(f"{self.kind}-{trial.number:05d}")
             sampled = dict(asked.params) if asked else trial.params if "key" in trial.user_attrs else {}
             params = {**trial.system_attrs.get("fixed_params", {}), **sampled}
             self.study.enqueue_trial(params, user_attrs={"retry_of": trial.number})
 
     def _unretried(self) -> list[FrozenTrial]:
-        """Return what was interrupted, and what failed and is to be tried again, unless it was since."""
+        """Return the trials that were interrupted, or failed and are to be retried, unless they were retried since."""
         trials = self.study.get_trials(deepcopy=False)
         retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
         return [t for t in trials if t.number not in retried and self._is_unretried(t)]
@@ -237,7 +237,7 @@ def _failed_itself(trial: FrozenTrial) -> bool:
 
 
 def _first_try(trial: FrozenTrial, trials: list[FrozenTrial], failed: set[int]) -> int:
-    """Return the failed trial that one repeats, or where there is none the first that was cut off."""
+    """Return the number of the failed trial that one retries, or where there is none of the first interrupted one."""
     while trial.number not in failed and "retry_of" in trial.user_attrs:
         trial = trials[trial.user_attrs["retry_of"]]
     return trial.number

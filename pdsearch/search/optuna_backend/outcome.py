@@ -1,4 +1,4 @@
-"""State, values and reports that a study holds of a finished record, whatever the space."""
+"""Map a finished record to Optuna's state, values and reports, whatever the space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from pdsearch.trial_record import TrialRecord
 __all__ = ["INTERRUPTED", "NAMES", "Told", "reported", "silence", "told"]
 
 INTERRUPTED = "interrupted"
-"""Reason of a trial that was cut off and is asked again; it is no failure."""
+"""Reason of an interrupted trial, which is asked again and is no failure."""
 
 NAMES = {"search": "search", "baseline": "unpruned"}
 """Kind of trials -> name of their Optuna study."""
 
 
 def reported(metrics: Sequence[str]) -> bool:
-    """Say whether a study of these objectives is told the accuracy after each epoch: where that is what it improves."""
+    """Return whether each epoch's accuracy is reported to a study: only where it is the sole objective."""
     return list(metrics) == [VAL_ACCURACY]
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a study is told of a finished record: a state, values by objective or None, the objective at each epoch."""
+    """A finished record for Optuna: the state, values by objective or None, the objective at each epoch."""
 
     state: TrialState
     values: list[float] | None
@@ -33,7 +33,7 @@ class Told:
 
 
 def told(record: TrialRecord, metrics: Sequence[str]) -> Told:
-    """Return what a study of these objectives is told of a finished record."""
+    """Return a finished record's state, values and reports for a study of these objectives."""
     state = _state(record, metrics)
     # Optuna takes a report for the only objective's value, and in the study's direction.
     reports = {
@@ -59,5 +59,5 @@ def _state(record: TrialRecord, metrics: Sequence[str]) -> TrialState:
 
 
 def silence() -> None:
-    """Keep Optuna's own log lines from a screen that pdsearch draws."""
+    """Silence Optuna's own log lines, which would disturb pdsearch's screen."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -3,7 +3,7 @@
 The rule is that of Optuna's `SuccessiveHalvingPruner`, but for three things. It compares the metric that `search.stop`
 names, in that metric's own direction; Optuna's takes the study's direction, which stops the best trials where a size is
 minimised, and compares nothing where there are several objectives. It decides in these cases too. And trials that
-failed hold no place: an interrupted trial is asked again and replays its reports, so it would compete with itself.
+failed are left out: an interrupted trial is asked again and replays its reports, so it would compete with itself.
 """
 
 from collections import defaultdict
@@ -17,12 +17,12 @@ __all__ = ["Stopper", "goes_on", "rungs"]
 
 
 def goes_on(value: float, others: Iterable[float], *, factor: int, goal: str) -> bool:
-    """Say whether a trial passes a rung: it is in the best 1 / factor of those that reached it, ties included.
+    """Return whether a trial passes a rung: it is in the best 1 / factor of those that reached it, ties included.
 
-    Until so many trials have come that this is one, only the best so far passes.
+    While fewer than `factor` trials have reached it, only the best so far passes.
 
     Args:
-        value: The trial's; one that is no number does not pass.
+        value: The trial's; NaN does not pass.
         others: Of the other trials that reached the rung.
         factor: 2 or more.
         goal: "maximize" or "minimize".
@@ -42,11 +42,11 @@ def rungs(halving: Halving | None, epochs: int) -> tuple[int, ...]:
 
 
 class Stopper:
-    """The values of a study's search trials at its rungs. Invariant: only trials that run or count hold a place.
+    """The values of a study's search trials at its rungs. Invariant: only those of trials that run or count.
 
     Args:
         halving: The rule; None stops nothing.
-        objectives: Of the study: where one of them is the metric that decides, its goal holds.
+        objectives: Of the study: where one of them is the metric that decides, its goal applies.
         records: Of search trials that finished before.
     """
 
@@ -63,7 +63,7 @@ class Stopper:
             self._enter(record)
 
     def stops(self, trial: str, epoch: int, value: float) -> bool:
-        """Note the value of a trial at a rung, and say whether it is to be stopped there.
+        """Record the value of a trial at a rung, and return whether the trial is to be stopped there.
 
         Args:
             trial: Its id.
@@ -77,7 +77,7 @@ class Stopper:
         return not goes_on(value, others, factor=self._halving.factor, goal=self._goal)
 
     def leave(self, trial: str) -> None:
-        """Take the places of a trial that failed."""
+        """Remove the values of a trial that failed."""
         for reached in self._reached.values():
             reached.pop(trial, None)
 

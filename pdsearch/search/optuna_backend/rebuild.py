@@ -1,6 +1,6 @@
 """Repair of an Optuna study from the records, where the two disagree.
 
-The records are immutable and written first, so they are what is true. A journal, or a study in a database, that was
+The records are immutable and written first, so they are the truth. A journal, or a study in a database, that was
 cut off, altered, or lost is replaced: same numbers, same states, same best; trials without a finished record are asked
 again.
 """
@@ -28,7 +28,7 @@ R = TypeVar("R", AskedRecord, TrialRecord)
 
 
 def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
-    """Open the studies of a home, as its only writer; rebuilt where they contradict the records.
+    """Open the Optuna studies of a storage, as its only writer; rebuild them where they contradict the records.
 
     Args:
         home: A journal or a database.
@@ -36,7 +36,7 @@ def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> di
         records: The study's records.
 
     Raises:
-        ConfigError: The home is another study's, or its driver is not installed.
+        ConfigError: The storage is another study's, or its driver is not installed.
         StorageError: It cannot be reached, read or written.
     """
     written = True
@@ -48,7 +48,7 @@ def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> di
         pass
     except (OSError, PdsearchError):
         raise
-    except Exception:  # Whole lines that make no sense together: Optuna raises whatever comes of it.
+    except Exception:  # On inconsistent content Optuna may raise anything.
         pass
     if written:
         home.give_up()
@@ -64,7 +64,7 @@ def _begin(home: Home, kinds: Mapping[str, Space]) -> dict[str, Study]:
         return _load(home, kinds)[0]
     except (OSError, PdsearchError):
         raise
-    except Exception as error:  # A database that somebody emptied by half.
+    except Exception as error:  # For example a database that was emptied in part.
         hint = "name another search.ledger: the study is written there anew, from its records"
         raise StorageError(f"no study can be begun there: {error}", where=str(home), hint=hint) from error
 
@@ -95,7 +95,7 @@ def _ended(trial: FrozenTrial) -> bool:
 
 
 def _load(home: Home, kinds: Mapping[str, Space]) -> tuple[dict[str, Study], bool]:
-    """Return the studies by kind, and whether any of them was there before."""
+    """Return the studies by kind, and whether any of them existed before."""
     storage = home.open()
     known = {study.study_name for study in storage.get_all_studies()}
     names = home.names(known)
@@ -105,9 +105,7 @@ def _load(home: Home, kinds: Mapping[str, Space]) -> tuple[dict[str, Study], boo
 
 def _study(storage: BaseStorage, name: str, space: Space, known: Container[str]) -> Study:
     directions = [StudyDirection[objective.goal.upper()] for objective in space.objectives]
-    if (
-        name not in known
-    ):  # Asking Optuna to create it "if it is not there" would lengthen the journal at every look.
+    if name not in known:  # Optuna's create-if-missing would append to the journal at every opening.
         return optuna.create_study(study_name=name, storage=storage, directions=directions)
     study = optuna.load_study(study_name=name, storage=storage)
     if study.directions != directions:
@@ -116,7 +114,7 @@ def _study(storage: BaseStorage, name: str, space: Space, known: Container[str])
 
 
 def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
-    """Return the trials of a kind by number, a place without a record held by a trial that counts for nothing."""
+    """Return the Optuna trials of a kind by number; a number without a record gets a failed placeholder."""
     asked, finished = _numbered(records.asked, kind), _numbered(records.finished, kind)
     cut_off: dict[str, int] = {}
     trials = []
@@ -128,7 +126,7 @@ def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
         else:
             trial = create_trial(state=TrialState.FAIL)
         key = trial.user_attrs.get("key", "")
-        if key in cut_off:  # It was asked in place of one that had been cut off, or had failed.
+        if key in cut_off:  # It is the retry of one that was interrupted or failed.
             trial.set_user_attr("retry_of", cut_off.pop(key))
         if number in asked and (number not in finished or finished[number].state == "failed"):
             cut_off[key] = number

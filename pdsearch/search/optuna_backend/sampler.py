@@ -1,7 +1,7 @@
-"""The registry of samplers; a fresh one proposes each point, seeded by how many points were asked before.
+"""The registry of samplers; a new one proposes each point, seeded by the number of points asked before.
 
-A sampler that lived as long as its process would repeat its first points after a restart. Seeded like this, and because
-it learns from the study alone, the sequence after a crash is the one there would have been (one trial at a time).
+A sampler that lived as long as its process would repeat its first points after a restart. Seeded like this, and as it
+learns from the study alone, the sequence after a crash is the same as without it (one trial at a time).
 """
 
 import warnings
@@ -23,11 +23,11 @@ from pdsearch.user_code import is_dotted, load_part
 __all__ = ["Sampler", "check_sampler", "empty_study", "made", "sampler", "samplers"]
 
 Sampler: TypeAlias = Callable[[optuna.Study, int], BaseSampler]
-"""sampler(study, seed) -> what proposes the study's next point; asked for anew at every point, with another seed."""
+"""sampler(study, seed) -> Optuna's sampler of the study's next point; called for every point, with another seed."""
 
 
 class SamplerRegistry(Registry[Sampler]):
-    """Our samplers by name, anyone's by dotted path; `names` lists ours."""
+    """Registered samplers by name, the user's own by dotted path; `names` lists the registered ones."""
 
     def get(self, name: str) -> Sampler:
         """Return the sampler of a name.
@@ -59,7 +59,7 @@ def made(name: str, study: optuna.Study, *, seed: int) -> BaseSampler:
         seed: Of this point.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: There is no such sampler, or it returns something else.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -71,7 +71,7 @@ def made(name: str, study: optuna.Study, *, seed: int) -> BaseSampler:
 
 
 def empty_study(space: Space) -> optuna.Study:
-    """Return an Optuna study of a space's objectives that lives in memory and is gone with the process."""
+    """Return an empty Optuna study of a space's objectives, in memory."""
     silence()
     return optuna.create_study(directions=[StudyDirection[o.goal.upper()] for o in space.objectives])
 
@@ -80,7 +80,7 @@ def check_sampler(space: Space) -> None:
     """Try a space's sampler on an empty study, so that one that cannot sample it is refused before anything runs.
 
     Raises:
-        ConfigError: It is none, or it raises an error.
+        ConfigError: There is no such sampler, or it raises an error.
     """
     study = empty_study(space)
     try:

@@ -1,6 +1,6 @@
-"""Where an Optuna study lives: a journal or a database, opened, inspected and closed alike.
+"""Storage of Optuna studies, a journal or a database, behind one interface.
 
-Whatever lives there was written first to the records, so that any of it may be given up and written anew.
+Everything in it was written to the records first, so that any of it may be abandoned and rebuilt.
 """
 
 import hashlib
@@ -28,22 +28,22 @@ JOURNAL, NOTE = "journal.log", "ledger.json"
 
 
 class Home(Protocol):
-    """A place that holds the Optuna studies of one of our studies."""
+    """Storage of the Optuna studies of one pdsearch study."""
 
     def kept(self) -> AbstractContextManager[object]:
-        """Keep other drivers out, as far as the study's own lease does not, and close what was opened."""
+        """Exclude other drivers where the study's own lease does not, and close what was opened."""
 
     def open(self) -> BaseStorage:
-        """Open it as its only writer; made if it is not there."""
+        """Open it as its only writer; create it if it is missing."""
 
     def glance(self) -> AbstractContextManager[BaseStorage | None]:
-        """Open it to look at only, while a driver may be at work; None where there is nothing."""
+        """Open it for reading only, while a driver may be running; None where there is nothing."""
 
     def names(self, known: Collection[str]) -> Mapping[str, str]:
         """Return the names of the Optuna studies by kind, given all names that were found there."""
 
     def give_up(self) -> None:
-        """Make way for a study that is written anew; what was there is kept for a person to look at."""
+        """Set the content aside, so that the study can be rebuilt; it is kept for inspection."""
 
 
 class JournalHome:
@@ -51,7 +51,7 @@ class JournalHome:
 
     Args:
         path: The file.
-        label: What begins the names of its Optuna studies, where another study might name the same file.
+        label: Prefix of the names of its Optuna studies, where another study might use the same file.
     """
 
     def __init__(self, path: Path, *, label: str = "") -> None:
@@ -65,12 +65,12 @@ class JournalHome:
         return str(self.path)
 
     def open(self) -> BaseStorage:
-        """Open the journal, mended."""
+        """Repair and open the journal."""
         return open_journal(self.path)
 
     @contextmanager
     def glance(self) -> Iterator[BaseStorage | None]:
-        """Open a copy of the whole lines; the journal is neither mended nor locked."""
+        """Open a copy of the whole lines; the journal is neither repaired nor locked."""
         with storage_errors(self.path):
             content = read_regular(self.path) if self.path.exists() else b""
         if not content:
@@ -102,7 +102,7 @@ class JournalHome:
 
 
 def home_of(folder: Place, url: str) -> Home:
-    """Return the home that a space names, and note it in the study's folder for those who know the folder alone.
+    """Return the storage that a space names, and record it in the study's folder for readers that know only the folder.
 
     Args:
         folder: Of the study; its study.json is there.
@@ -119,10 +119,10 @@ def home_of(folder: Place, url: str) -> Home:
 
 
 def last_home(folder: Place) -> Home:
-    """Return the home of a study's last run, as its folder has it.
+    """Return the storage of a study's last run, as recorded in its folder.
 
     Raises:
-        DamagedError: The note is torn.
+        DamagedError: The file that records it is damaged.
         StorageError: The folder cannot be read.
     """
     note = folder / NOTE
@@ -141,7 +141,7 @@ def _home(folder: Place, text: str) -> Home:
     about = read(folder / "study.json")
     if about is None:
         raise StorageError("is gone", where=str(folder / "study.json"))
-    # Studies of other folders may live there under the same name: what a study is tells them apart.
+    # Studies of other folders may be there under the same name: the hash of study.json tells them apart.
     label = f"{folder.name}-{hashlib.sha256(about).hexdigest()[:8]}"
     if url.kind == "journal" and url.path is not None:
         return JournalHome(url.path, label=label)

@@ -1,1 +1,1 @@
-"""What a search will cost, in trainings, epochs and bytes."""
+"""Estimates of a search's cost, in trainings, epochs and bytes."""

@@ -1,4 +1,4 @@
-"""Bytes a study will fill: images, teachers, pruning rounds, teachers' outputs, students."""
+"""Estimate of the bytes that a study stores: images, teachers, pruning rounds, teachers' outputs, students."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from pdsearch.specs import DataSpec, Params, TrialSpec
 __all__ = ["DataShape", "Disk", "disk", "known_images", "outputs_bytes"]
 
 WEIGHT, KEPT = 4, 1
-"""Bytes of a weight and of its place in a mask."""
+"""Bytes of a weight and of its entry in a mask."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Disk:
 
     @property
     def total(self) -> float:
-        """All of them."""
+        """Their sum."""
         return self.data + self.teachers + self.rounds + self.outputs + self.students
 
 
@@ -84,14 +84,14 @@ def disk(space: Space, planned: Plan, images: DataShape) -> Disk:
 
 
 def _built(planned: Plan, stage: str, sizes: "_Sizes") -> float:
-    """Return the numbers of weights of a stage's artifacts that stay, together."""
+    """Return the total number of weights of a stage's stored artifacts."""
     stay = (a for a in planned.artifacts if a.stage == stage and a.stored)
     return sum(a.built * sizes.of(a.spec.teacher.model, a.spec.teacher.options) for a in stay)
 
 
 @dataclass
 class _Sizes:
-    """Numbers of weights, each network built once and without memory."""
+    """Numbers of weights; each network is built once, on the meta device."""
 
     images: DataShape
 
@@ -115,7 +115,7 @@ class _Sizes:
         return self._known[key]
 
     def student(self, spec: TrialSpec) -> float:
-        """Return the size of a trial's student; of one shaped by its teacher, what pruning leaves of that."""
+        """Return the weights of a trial's student; for one shaped by its teacher, those that pruning leaves."""
         model, options, left = unshaped(spec)
         return left * self.of(model, options)
 

@@ -1,4 +1,4 @@
-"""What a search will cost: trainings and epochs, with every artifact computed once and with none shared."""
+"""Simulation of a search to count its trainings and epochs, with every artifact computed once and with none shared."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -47,9 +47,9 @@ class Need:
 
     Args:
         stage: "teacher" or "prune".
-        key: Its key; the data's fingerprint is not in it yet.
+        key: Its key, without the data's fingerprint.
         epochs: Of its own training.
-        label: What a person calls it.
+        label: Its name for the user.
         stored: Whether it stays in the storage.
     """
 
@@ -78,12 +78,12 @@ def dense(spec: TrialSpec) -> Need:
 
 
 def teacher_epochs(spec: TrialSpec) -> int:
-    """Return the epochs that a trial's teacher takes where nothing is there yet."""
+    """Return the epochs that a trial's teacher takes with an empty cache."""
     return sum(need.epochs for need in needs(spec))
 
 
 def _early(spec: TrialSpec) -> tuple[Need, ...]:
-    """Return the teacher's early weights, where pruning goes back to them."""
+    """Return the teacher's early weights, where pruning rewinds to them."""
     epoch = spec.prune.rewind_epoch if spec.prune else 0
     if not epoch:
         return ()
@@ -104,9 +104,9 @@ def _rounds(spec: TrialSpec) -> list[Need]:
 
 
 LIKE, LEFT = "like", "left"
-"""In place of the widths of a student that its teacher shapes: the teacher's key, the share of weights it has left."""
+"""Options in place of the widths of a student shaped by its teacher: the teacher's key, its share of weights left."""
 MOST_DRAWN = 200
-"""Search trials that are drawn; of more, the others are taken to be like these."""
+"""Most search trials that are drawn; any others are assumed to be like these."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class PlannedArtifact:
     """A dense teacher or a pruning round.
 
     Args:
-        label: What a person calls it.
+        label: Its name for the user.
         stage: "teacher" or "prune".
         epochs: Of its own training.
-        built: How often it is computed: once, or for trials that were not drawn as often as they do not share it.
+        built: How often it is computed: once, or more where trials that were not drawn do not share it.
         uses: Search trials that need it, of those that were drawn.
         spec: A trial that needs it.
         stored: Whether it stays in the storage.
@@ -144,16 +144,16 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study will cost; nothing is stopped early.
+    """The cost of a study, without early stopping.
 
     Args:
         study: Its name.
         trials: Search trials; 0 where every configuration is confirmed at once.
-        exact: The search visits every trial of the space, so that nothing of it depends on what is drawn.
+        exact: The search visits every point of the space, so that its cost does not depend on what is drawn.
         drawn: Search trials that were drawn, all of them unless they are many.
-        artifacts: Dense teachers, then pruning rounds; of a search of which not all was drawn, those of what was.
+        artifacts: Dense teachers, then pruning rounds; of the search, those of the drawn trials.
         phases: Those of a study, in their order.
-        students: The trial of every student, of the search as far as it was drawn.
+        students: The trial of every student; of the search, the drawn ones.
     """
 
     study: str
@@ -180,7 +180,7 @@ class Plan:
 
 
 class _ByName(dict[str, str]):
-    """Stands for hashes of files, which are not read: whatever they hold, the jobs are the same."""
+    """Gives each name in place of its file's hash: no file is read, and the jobs do not depend on the content."""
 
     def __missing__(self, name: str) -> str:
         return name
@@ -226,10 +226,10 @@ class _Played:
 
 
 def plan(space: Space) -> Plan:
-    """Return what a study of a space will cost, in epochs.
+    """Return the cost of a study of a space, in epochs.
 
-    Its points are drawn at random and its trials end with random values, always the same ones; a search that visits
-    every trial of its space costs the same whatever is drawn.
+    Points and values are random with a fixed seed; a search that visits every point of its space costs the same
+    whatever is drawn.
     """
     drawn = min(space.search.trials, MOST_DRAWN)
     unstopped = replace(space.search, trials=drawn, sampler="random", stop=None, timeout=None)
@@ -288,7 +288,7 @@ def _ready(spec: TrialSpec) -> Ready:
 
 
 def _shape(spec: TrialSpec) -> StudentSpec:
-    """Return a student as it would be built; in place of the widths of one its teacher shapes stands that teacher."""
+    """Return a student as it would be built; one shaped by its teacher has `LIKE` and `LEFT` for widths."""
     if spec.student.model != FROM_TEACHER:
         return spec.student
     removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
@@ -297,7 +297,7 @@ def _shape(spec: TrialSpec) -> StudentSpec:
 
 
 def unshaped(spec: TrialSpec) -> tuple[str, Params, float]:
-    """Return the model and the options that a student's size follows from, and the share of it that is left."""
+    """Return the model and the options that determine a student's size, and the share of weights left."""
     shape = _shape(spec)
     options = dict(shape.options)
     left = options.pop(LEFT, 1.0)
@@ -306,18 +306,18 @@ def unshaped(spec: TrialSpec) -> tuple[str, Params, float]:
 
 
 def _outcome(job: Job, space: Space) -> Outcome:
-    """Return the end of a trial that keeps to the constraints, with a value that its key decides."""
+    """Return the outcome of a trial that keeps the constraints, with values derived from its key."""
     values = {objective.metric: derive_seed("plan", job.key) / 2**63 for objective in space.objectives}
     return Outcome("complete", values=values | {limit.metric: limit.bound for limit in space.constraints})
 
 
 def _all_there(agenda: Agenda) -> bool:
-    """Say whether the search has just visited the last trial of its space."""
+    """Return whether the search has visited every point of its space."""
     return agenda.search.ask() is None
 
 
 def _extend(played: _Played, drawn: int, trials: int) -> None:
-    """Let the trials that were not drawn cost what those did; what was of use to one only is shared with none."""
+    """Extrapolate to the trials that were not drawn; artifacts that one drawn trial used are taken to be unshared."""
     search = next(phase for phase in played.phases if phase.name == "search")
     alone = sum(need.epochs for key, (need, _) in played.built.items() if played.uses[key] == 1)
     more = trials / drawn - 1

@@ -1,1 +1,1 @@
-"""What is tried and decided before a study begins: networks, precision, resources."""
+"""Checks and decisions before a study begins: networks, precision, resources."""

@@ -1,7 +1,7 @@
-"""Everything a space can ask for is tried once before anything is trained: images, teachers, networks, losses.
+"""Dry run of all that a space can use, before anything is trained: images, teachers, networks, losses.
 
-A damaged image in the middle of a set would otherwise fail one trial after another. What is decoded is the artifact
-that all workers map, so that looking costs nothing twice.
+A damaged image in the middle of a set would otherwise fail one trial after another. The decoded images are the artifact
+that all workers map, so that nothing is decoded twice.
 """
 
 import time
@@ -58,7 +58,7 @@ LESSON = (
 
 
 def check_trials(space: Space, describe: Description, untrained: Untrained) -> None:
-    """Try every lesson that a space names (teacher, student and loss), then every pruning of every teacher.
+    """Try every combination of teacher, student and loss of a space, then every pruning of every teacher.
 
     Args:
         space: What is searched.
@@ -66,7 +66,7 @@ def check_trials(space: Space, describe: Description, untrained: Untrained) -> N
         untrained: The networks that were built already, and the data set.
 
     Raises:
-        ConfigError: One of them cannot be done; the message says which part and why.
+        ConfigError: One of them fails; the message says which part and why.
     """
     for spec in _distinct(space, describe, LESSON, untrained.data):
         rehearse_lesson(spec, untrained)
@@ -87,7 +87,7 @@ def _distinct(
 
 
 def _in_small(spec: TrialSpec, data: Dataset) -> TrialSpec:
-    """Return a trial with the batches that it is tried with: most sizes make no difference."""
+    """Return a trial with the batch sizes of the dry run: most sizes make no difference."""
 
     def small(recipe: Recipe) -> Recipe:
         return replace(recipe, batch_size=smallest(recipe, data))
@@ -99,7 +99,7 @@ def _in_small(spec: TrialSpec, data: Dataset) -> TrialSpec:
 
 
 def _decisive(fields: tuple[str, ...], parameter: Parameter) -> bool:
-    """A number such as a temperature fits or not whatever it is: its range was checked with the space."""
+    """Return whether a parameter's values must be tried; a float's need not: its range was checked with the space."""
     return parameter.name.startswith(fields) and parameter.kind != "float"
 
 
@@ -119,11 +119,11 @@ def checkpoints(space: Space) -> dict[str, str]:
 
 
 def check_outside(space: Space, describe: Description, site: Site) -> None:
-    """Fit every teacher that was trained elsewhere into its network and let it answer, where that was not done before.
+    """Load every teacher that was trained elsewhere into its network and run it once, unless that was done before.
 
     Raises:
-        ConfigError: A checkpoint is not one, does not fit its network, or answers with what is not finite.
-        DataError: A file is broken, or published weights cannot be had.
+        ConfigError: A file is not a checkpoint, does not fit its network, or gives outputs that are not finite.
+        DataError: A file is broken, or published weights cannot be obtained.
     """
     for job in teacher_jobs(space, describe):
         if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
@@ -137,7 +137,7 @@ def _from_outside(teacher: TeacherSpec) -> bool:
 
 
 def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
-    """Yield a job for every dense teacher that the space can name; those under a continuous range come when asked."""
+    """Yield a job for every dense teacher that the space can name; those in a range are built when needed."""
     varied = [p for p in space.parameters if p.name.startswith(TEACHER_FIELDS) and p.kind == "categorical"]
     middle = space.defaults()
     choices = product(*(parameter.choices for parameter in varied))
@@ -166,16 +166,16 @@ def _chosen(parameters: tuple[Parameter, ...], values: dict[str, Any]) -> dict[s
 
 
 SILENT_S, EVERY_S = 3.0, 10.0
-"""A set that is decoded sooner is not spoken of; a larger one as often."""
+"""Seconds before the first message on the progress of decoding, and between further ones."""
 
 
 def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> Dataset:
-    """Decode and split a set, where nobody has; say how far it is. Return it.
+    """Decode and split a data set unless it is cached, reporting progress; return it.
 
     Args:
         spec: Which images, with their fingerprint.
         site: Where they are stored.
-        say: Tells a person.
+        say: Shows a message to the user.
 
     Raises:
         DataError: The set is missing, or an image cannot be decoded; the message names the file, and the row in it.
@@ -192,11 +192,11 @@ def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> Da
 
 
 def say_notes(data: Dataset, say: Callable[[str], None]) -> None:
-    """Say how a set was read where that can surprise, and which classes lack images; a line each.
+    """Report what may surprise in how a data set was read, and which classes lack images; a line each.
 
     Args:
         data: The set.
-        say: Tells a person.
+        say: Shows a message to the user.
     """
     for note in (*data.notes, *lacking(data)):
         say(f"data: {note}")

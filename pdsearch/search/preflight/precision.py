@@ -19,11 +19,11 @@ TORCHVISION = "torchvision/"
 
 @dataclass(frozen=True)
 class Precision:
-    """A precision, and why it is this one.
+    """A precision and the reason for it.
 
     Args:
         name: "fp32", "bf16" or "fp16".
-        reason: For a person.
+        reason: For the user.
     """
 
     name: str
@@ -31,21 +31,21 @@ class Precision:
 
 
 def choose_precision(space: Space, untrained: Untrained, *, workers: bool | None = None) -> Precision:
-    """Return the precision of a study that begins, whatever else its space searches.
+    """Return the precision of a new study, whatever else its space searches.
 
     Args:
         space: What is searched; its first student counts.
-        untrained: Where that student, or the teacher that shapes it, is built to be looked at.
-        workers: Whether the devices of the workers compute in bf16; None takes them to be like this machine's.
+        untrained: Builds that student, or the teacher that shapes it, for inspection.
+        workers: Whether the devices of the workers compute in bf16; None assumes that they are like this machine's.
 
     Raises:
-        ConfigError: It cannot be built.
+        ConfigError: That network cannot be built.
     """
     if space.precision != AUTO:
         return Precision(resolve_precision(space.precision, "cpu"), "as the space says")
     who = "" if workers is None else ", say the workers"
     if space.resources.gpu > 0:
-        # A head without a GPU, before its workers are asked: most cards know bf16.
+        # On a head without a GPU, before its workers are asked, assume bf16: most GPUs have it.
         able = not torch.cuda.is_available() or computes_bf16("cuda") if workers is None else workers
         return Precision(resolve_precision(AUTO, "cuda", bf16=able), f"{AUTO}{who}")
     weights, depthwise = _looked_at(space, untrained)

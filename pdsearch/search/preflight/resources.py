@@ -1,4 +1,4 @@
-"""Room on the disk and cores, checked before a study begins, and what the engine chooses by itself."""
+"""Checks of disk space and cores before a study begins, and a summary of the engine's own choices."""
 
 import shutil
 
@@ -23,20 +23,20 @@ __all__ = [
 ]
 
 LEAST_BYTES = 200 * 10**6
-"""Less is left for records and checkpoints than they may need at once."""
+"""Free bytes below which records and checkpoints may not fit."""
 
 
 def check_room(root: Place) -> int:
     """Return the bytes that are free for a study.
 
     Args:
-        root: The storage; its folder is made.
+        root: The storage; its folder is created.
 
     Raises:
         StorageFullError: There is too little to begin.
-        StorageError: The storage cannot be looked at.
+        StorageError: The storage cannot be read.
     """
-    # An object storage has room; the copies on this machine need some.
+    # An object storage has space; the copies on this machine need some.
     disk_folder = cache_folder(root) if isinstance(root, Remote) else root
     with storage_errors(disk_folder):
         disk_folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def check_room(root: Place) -> int:
 
 
 def room(space: Space, root: Place) -> str | None:
-    """Return a warning if all of a study may not fit.
+    """Return a warning if a study may not fit on the disk.
 
     Args:
         space: What is searched.
