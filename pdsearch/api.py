@@ -24,10 +24,10 @@ __all__ = ["StudyResults", "export", "load_space", "open_study", "run"]
 
 
 class StudyResults:
-    """What a study has found so far, from its records alone: whether a driver runs it meanwhile or not.
+    """The results of a study so far, read from its records alone; a driver may be running it.
 
     Args:
-        folder: Of the study, in place or copied.
+        folder: Of the study, or of a copy.
     """
 
     def __init__(self, folder: str | Path | Place) -> None:
@@ -46,7 +46,7 @@ class StudyResults:
 
     @property
     def space(self) -> Mapping[str, Any]:
-        """What is searched, as the study wrote it down, every default included."""
+        """The space as the study recorded it, every default included."""
         found: Mapping[str, Any] = self._about["space"]
         return found
 
@@ -55,7 +55,7 @@ class StudyResults:
         return rank_teachers(read_study(self.folder))
 
     def best(self) -> Ranked | None:
-        """Return the first of the ranking; None while nothing is confirmed."""
+        """Return the first teacher of the ranking; None while it is not confirmed."""
         first = next(iter(self.ranking().top(1)), None)
         return first if first is not None and first.confirmed else None
 
@@ -66,8 +66,8 @@ class StudyResults:
     def curves(self) -> "pyarrow.Table":
         """Return all reports as an Arrow table, one row an epoch.
 
-        Columns: id and kind of the trial; epoch, from 1; epochs planned; val_accuracy in [0, 1], null where no
-        validation images were cut off; loss, the mean over the epoch.
+        Columns: id and kind of the trial; epoch, from 1; epochs planned; val_accuracy in [0, 1], null without
+        validation images; loss, the mean over the epoch.
         """
         import pyarrow  # slow to import, and nothing else here needs it
 
@@ -100,17 +100,17 @@ def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
     """Read and check a space file.
 
     Args:
-        path: Of the file.
+        path: The file's.
         overrides: Texts `dotted.name=value`, as `--set` takes them.
 
     Raises:
-        ConfigError: Something in it is wrong; the message names line and key.
+        ConfigError: The file is not valid; the message names line and key.
     """
     return load(Path(path), overrides=tuple(overrides))
 
 
 class _Watcher:
-    """An observer that passes on what is said and what trials report."""
+    """An observer that passes messages and trials' events on."""
 
     def __init__(self, say: Callable[[str], None], on_event: Callable[[Job, Event], None]) -> None:
         self.say, self.event = say, on_event
@@ -134,17 +134,17 @@ def run(
     say: Callable[[str], None] = lambda _text: None,
     on_event: Callable[[Job, Event], None] = lambda _job, _event: None,
 ) -> StudyResults:
-    """Search a space, or go on with its study where an earlier call or command ended; return what it found.
+    """Search a space, or resume its study where an earlier call or command ended; return the results.
 
     In the main thread, Ctrl-C and the signals of docs/exit_codes.md let running trials save their progress.
 
     Args:
-        space: Or its file.
+        space: A space, or the path of its file.
         serial: One trial at a time in this process, without Ray.
-        address: Of a Ray cluster, "auto", or "local" for this machine; None leaves it to RAY_ADDRESS.
-        workers: Trials at once; as many as fit if not given.
-        say: Is told, in lines for a person, what goes on beside the trials.
-        on_event: Is told what each running trial reports.
+        address: Of a Ray cluster, "auto", or "local" for this machine; None uses RAY_ADDRESS.
+        workers: Concurrent trials; as many as fit if not given.
+        say: Receives messages for the user, other than trials' progress.
+        on_event: Receives each event of a running job.
 
     Raises:
         ConfigError: The space or the address is wrong, or the study exists with another space; nothing was started.
@@ -164,13 +164,13 @@ def run(
 
 
 def open_study(folder: str | Path) -> StudyResults:
-    """Look at a study, while it runs or afterwards; nothing is written.
+    """Open a study for reading, while it runs or afterwards; nothing is written.
 
     Args:
-        folder: `<storage>/<study>`, in place or copied, or a URL.
+        folder: `<storage>/<study>`, a copy of it, or its URL.
 
     Raises:
-        ConfigError: The folder is no study's.
+        ConfigError: The folder is not a study's.
         StorageError: It cannot be read.
     """
     return StudyResults(folder)
@@ -188,7 +188,7 @@ def export(
     """Write the best configurations and students of a study, as `pdsearch export` does.
 
     Args:
-        study: Or its folder.
+        study: A study, or its folder.
         out: Where the exported folders go.
         top: How many teachers, best first.
         force: Replace folders of the same name.

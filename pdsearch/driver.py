@@ -1,4 +1,4 @@
-"""One run of a space: its study is opened and its trials are driven to their end, on Ray or in this process."""
+"""One run of a space: opens its study and runs its jobs to the end, on Ray or in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,11 +19,11 @@ __all__ = ["choose_ray", "drive"]
 
 
 def choose_ray(space: Space, address: str | None, *, serial: bool) -> Choice:
-    """Return which Ray a run is to use, before anything is opened.
+    """Return the Ray that a run uses; called before anything is opened.
 
     Args:
         space: What is searched.
-        address: A cluster's, "auto" or "local"; None leaves it to RAY_ADDRESS.
+        address: Of a cluster, "auto" or "local"; None uses RAY_ADDRESS.
         serial: One trial at a time in this process, without Ray.
 
     Raises:
@@ -52,25 +52,21 @@ def drive(
     workers: int | None = None,
     verbose: bool = False,
 ) -> "Study":
-    """Search a space, or go on with its study, until all is done; return the study, closed.
+    """Search a space, or resume its study, until all is done; return the closed study.
 
     Args:
         space: What is searched.
-        observer: Is told what happens.
-        stop: Of the signals that end a run.
-        choice: Which Ray.
+        observer: Receives what happens.
+        stop: Handles the signals that end a run.
+        choice: The Ray to use.
         serial: One trial at a time in this process, without Ray.
-        workers: Trials at once; as many as fit if not given.
-        verbose: Say what the engine chooses; let Ray's own log through.
+        workers: Concurrent trials; as many as fit if not given.
+        verbose: Report the engine's choices; let Ray's own log through.
 
     Raises:
         PdsearchError: As docs/exit_codes.md lists them.
     """
-    from pdsearch.search.preflight.resources import (
-        choices,  # torch is loaded from here on
-        crowd,
-        room,
-    )
+    from pdsearch.search.preflight.resources import choices, crowd, room  # loads torch
     from pdsearch.search.study import open_study
 
     ask = (
@@ -149,7 +145,7 @@ def _on_ray(
 
     say = study.agenda.observer.say
     if choice.address is None:
-        pick_device(space.resources.gpu)  # Torch may see fewer than Ray.
+        pick_device(space.resources.gpu)  # Torch may see fewer GPUs than Ray.
     with _session(space, say, choice=choice, workers=workers, verbose=verbose) as ray_session:
         say(choice.words(ray_session.address))
         from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
@@ -171,7 +167,7 @@ def _on_ray(
 
 @contextmanager
 def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, Any]]:
-    """Have every node of a cluster examine itself before any trial, and give what those that join later must find."""
+    """Check every node of a cluster before any trial; yield what nodes that join later must have."""
     from pdsearch.cluster.node_checks import check_nodes, expected
     from pdsearch.data.options import must_be_there
     from pdsearch.search.resolved import absolute

@@ -1,4 +1,4 @@
-"""The same search in one process, without Ray: for debugging, for fault tests, for machines that have no Ray."""
+"""Runner of a study's jobs in this process, without Ray: for debugging, fault tests and machines without Ray."""
 
 from contextlib import closing
 

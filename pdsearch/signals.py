@@ -1,8 +1,8 @@
-"""What ends a run from outside: Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, each with an exit code of its own.
+"""Signals that end a run: Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, each with its own exit code.
 
-The first one has running trials save their progress, or ends at once what is no trial yet; a second one ends at once,
-and so does the time: whoever sends such a signal kills soon after. Further ones are not heard, to the end of the
-process: they would cut off the ending of other processes and the removal of temporary files.
+The first one makes running trials save their progress, or ends a run without trials at once; a second one ends it at
+once, and so does a timeout, since the sender of such a signal kills soon after. Further ones are ignored until the
+process ends: they would interrupt the ending of other processes and the removal of temporary files.
 """
 
 import os
@@ -25,23 +25,23 @@ _KINDS: dict[int, type[Interrupted]] = {
 }
 
 _DRAIN_WITHIN_S = 10.0
-"""Seconds for trials to save their progress; one that has not by then goes on from its last checkpoint."""
+"""Seconds for trials to save their progress; one that has not by then resumes from its last checkpoint."""
 
 _END_WITHIN_S = 17.0
-"""Seconds after which the process ends whatever it does: it may wait outside Python, where no signal is heard."""
+"""Seconds after which the process exits in any case: it may wait outside Python, where no signal is handled."""
 
 _SAME_S = 1.0
-"""Signals of programs that follow one another sooner are one request: `timeout` sends its own to the program and to its
-group, systemd may send SIGHUP after SIGTERM. A person who presses Ctrl-C twice means it."""
+"""Seconds within which signals of programs are one request: `timeout` sends its own to the program and to its group,
+systemd may send SIGHUP after SIGTERM. Ctrl-C pressed twice is always two."""
 
 _AGAIN = "run the same command to go on"
 
 
 class Stop:
-    """What was asked of a run from outside. Invariant: it drains or raises at most once each, in this order.
+    """The signals that a run has received. Invariant: they drain it at most once, then raise at most once.
 
     Args:
-        say: Tells the person what happens.
+        say: Tells the user what happens.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -57,7 +57,7 @@ class Stop:
 
         Args:
             drain: Called at the first signal; the block then ends by itself, soon.
-            say: Tells the person what happens.
+            say: Tells the user what happens.
         """
         self._drain, self._say, before = drain, say, self._say
         try:
@@ -68,7 +68,7 @@ class Stop:
             raise KeyboardInterrupt
 
     def hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
-        """Hear a signal."""
+        """Handle a signal."""
         if self._over:
             return
         if not self.received:
@@ -86,7 +86,7 @@ class Stop:
         raise KeyboardInterrupt
 
     def error(self) -> Interrupted | None:
-        """Return what a run that was stopped ends with."""
+        """Return the error that a stopped run ends with; None where no signal came."""
         if not self.received:
             return None
         cut = (
@@ -95,7 +95,7 @@ class Stop:
         return _KINDS[self.received[0]](f"stopped; nothing finished is lost{cut}", hint=_AGAIN)
 
     def watch(self, wakeup: int) -> None:
-        """Bound the time from the first signal on: in a thread, which hears of it where the main one does not.
+        """Enforce the time limits from the first signal on, in a thread: the main one may be unable to handle signals.
 
         Args:
             wakeup: File descriptor to which Python writes each signal that it receives.
@@ -111,30 +111,28 @@ class Stop:
             os._exit(kind.exit_code)
 
     def end(self) -> None:
-        """Hear that the run has ended: no signal is heard any more."""
+        """Record that the run has ended: signals are ignored from now on."""
         self._over = True
         self._ended.set()
 
     def _tell(self, text: str) -> None:
-        with suppress(OSError, RuntimeError, ValueError):  # Its terminal is gone, or was just written to.
+        with suppress(OSError, RuntimeError, ValueError):  # The terminal is gone, or being written to.
             self._say(text)
 
 
 @contextmanager
 def stoppable(say: Callable[[str], None]) -> Iterator[Stop]:
-    """Run a block that signals end; afterwards the process has to end. SIGHUP stays ignored where it is (nohup).
+    """Run a block that signals can end; after one the process must exit. SIGHUP stays ignored where it is (nohup).
 
     Args:
-        say: Tells the person what happens.
+        say: Tells the user what happens.
 
     Raises:
-        Interrupted: The block was drained, or ended at once; raised when it has ended.
+        Interrupted: A signal came; raised when the block has ended, drained or at once.
     """
     stop = Stop(say)
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # Python hears signals in the main one alone.
-        yield stop
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # Python handles signals in the main thread alone.
         return
     numbers = [number for number in _KINDS if not _ignored(number)]
     heard, wakeup = os.pipe()
@@ -154,7 +152,7 @@ def stoppable(say: Callable[[str], None]) -> Iterator[Stop]:
     finally:
         stop.end()
         for number, handler in before.items():
-            # Whoever was asked to stop is about to end; Ray for one does some of it when Python exits.
+            # A stopped process is about to exit and must not be interrupted then: Ray, for one, cleans up at exit.
             signal.signal(number, signal.SIG_IGN if stop.received else handler)
         signal.set_wakeup_fd(former)
         os.close(wakeup)
