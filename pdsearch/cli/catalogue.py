@@ -29,7 +29,7 @@ __all__ = [
 
 
 def docstring(entry: Any) -> str:
-    """Return the docstring of what does the work: a score, a loss, a network's class, a source's class."""
+    """Return the docstring of a part's implementation: a score, a loss, a network's class, a source's class."""
     for attribute in ("score", "loss"):
         entry = getattr(entry, attribute, entry)
     while isinstance(entry, functools.partial):
@@ -105,7 +105,7 @@ class ParameterInfo:
 
     @property
     def range(self) -> str:
-        """The legal values, as a person writes them."""
+        """The legal values, as text."""
         if self.choices is not None:
             return " | ".join(str(choice) for choice in self.choices)
         if self.low is None and self.high is None:
@@ -117,7 +117,7 @@ class ParameterInfo:
 
 @dataclass(frozen=True)
 class PartDescription:
-    """One registered part: what it is, where it comes from, what can be set.
+    """One registered part: its description, source and parameters.
 
     Args:
         kind: A key of `KINDS`.
@@ -128,7 +128,7 @@ class PartDescription:
         details: The paragraphs after the first, up to the first section.
         when: Its section "When": what it is for, and what not.
         cost: Its section "Cost": what it adds to a trial.
-        weights: Of a model, for CIFAR-10; None of anything else.
+        weights: The number of weights of a model for CIFAR-10; None for other kinds.
     """
 
     kind: str
@@ -152,7 +152,7 @@ def names(kind: str) -> list[str]:
 
 
 def describe(kind: str, name: str) -> PartDescription:
-    """Return what is known of one part.
+    """Return the description of one part.
 
     Raises:
         ConfigError: There is no such kind, or no such part; the message lists the known ones.
@@ -238,7 +238,7 @@ def _options(builder: Callable[..., Any], text: str) -> tuple[ParameterInfo, ...
 
 
 def _written(annotation: Any) -> str:
-    """Return the type of an option as a space file's reader knows it; nothing where none is declared."""
+    """Return an option's type in the terms of a space file; empty where none is declared."""
     if annotation is inspect.Parameter.empty:
         return ""
     return re.sub(r"[\w.]*\.", "", inspect.formatannotation(annotation)).replace("Sequence", "list")

@@ -1,4 +1,4 @@
-"""Printing: formatted on a terminal, plain off it. The only module that knows rich."""
+"""Printing to stdout and stderr: formatted on a terminal, plain elsewhere."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ __all__ = ["note", "note_left_out", "print_error", "print_lines", "print_table",
 
 
 def stdout() -> Console:
-    """Return the console of results; made anew, so that redirected streams are honoured."""
+    """Return the console of results; a new one each time, so that redirected streams are honoured."""
     return _console(sys.stdout)
 
 
@@ -34,12 +34,12 @@ def _console(stream: IO[str]) -> Console:
 
 
 def note(message: str) -> None:
-    """Say something beside the results, on stderr."""
+    """Print a message beside the results, on stderr."""
     stderr().print(Text(message))
 
 
 def note_left_out(broken: "Iterable[BrokenRecord]") -> None:
-    """Say which files of a study are no records, in the words that every verb has for them."""
+    """Print which files of a study are not valid records, in the same words for every verb."""
     for item in broken:
         note(f"note: {item}; it was left out")
 

@@ -1,4 +1,4 @@
-"""The command line's entry: dispatches to a verb, loads that verb's module alone, turns errors into exit codes."""
+"""Entry point of the command line: loads the module of the called verb alone, turns errors into exit codes."""
 
 import importlib
 import os
@@ -53,7 +53,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (docs/exit_codes.md).
 
     Args:
-        args: Words after the program's name; those of the process where None.
+        args: Arguments after the program's name; None for those of the process.
     """
     words = list(sys.argv[1:] if args is None else args)
     prepare()
@@ -70,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_output()  # Whoever read it has seen enough.
+        _drop_output()  # The reader has closed the pipe.
         return BROKEN_PIPE
     except OSError as error:
         if not unwritable(error):
@@ -82,7 +82,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _drop_output() -> None:
-    """Have Python not try to write the rest of the output when it exits."""
+    """Keep Python from writing the rest of the output when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -96,7 +96,7 @@ def _run(words: list[str]) -> int:
             return ConfigError.exit_code
         raise _not_understood(error) from error
     except SystemExit as end:
-        # Typer makes 1 of a pipe that broke in the middle of what was printed.
+        # Typer turns a pipe that broke during output into exit code 1.
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -110,7 +110,7 @@ def _not_understood(error: TyperException) -> PdsearchError:
 
 
 def _app(asked: str | None) -> typer.Typer:
-    """Build the program with the asked verb in full and the others as names with a line of help."""
+    """Build the program with the called verb in full, and the others as names with a line of help."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_options)
     for verb, (target, summary) in VERBS.items():
@@ -126,7 +126,7 @@ def _load(target: str) -> Callable[..., Any]:
 
 
 def _not_asked() -> None:
-    """Stand for a verb in `pdsearch --help`; the asked verb is never this."""
+    """Placeholder for the verbs that were not called, which `pdsearch --help` lists."""
 
 
 def _print_version(asked: bool) -> None:

@@ -1,6 +1,6 @@
-"""Whether a study found what it was to find: where not, its run does not end with 0.
+"""Errors of a run whose study lacks results, so that it does not exit with 0.
 
-All that was tried may have failed, or broken a constraint; or students of the confirmation failed.
+Every trial failed or broke a constraint, or students of the confirmation failed.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,11 +15,11 @@ __all__ = ["lacking", "nothing_came"]
 
 
 def lacking(study: Study, missed: str | None) -> PdsearchError | None:
-    """Return the error that a run ends with; None where its study has found what it was to find.
+    """Return the error that a run ends with; None where its study lacks no results.
 
     Args:
         study: What was run.
-        missed: How far all of it is from keeping the constraints, where nothing keeps them.
+        missed: How far the trials are from keeping the constraints, where none does.
     """
     records, space = study.agenda.records, study.agenda.space
     error = nothing_came(records.finished.values(), space, lambda name: how_again(records, name))
@@ -41,12 +41,12 @@ def lacking(study: Study, missed: str | None) -> PdsearchError | None:
 def nothing_came(
     records: Iterable[TrialRecord], space: Space, how: Callable[[str], str] = lambda _: "run it again"
 ) -> PdsearchError | None:
-    """Return the error that a study ends with in which every trial has failed; None where one has not.
+    """Return the error of a study in which every trial has failed; None where one has not.
 
     Args:
-        records: What has finished.
+        records: Of finished jobs.
         space: What was searched.
-        how: Says how the job of an id is tried again.
+        how: Returns how the job of an id is tried again.
     """
     # Without validation images nothing is searched, and every configuration is confirmed at once.
     kind = "search" if space.validated or space.confirm is None else "confirm"

@@ -1,4 +1,4 @@
-"""Numbers of bytes, written and read."""
+"""Formatting and parsing of numbers of bytes."""
 
 import re
 
@@ -11,7 +11,7 @@ _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 
 def size(count: float) -> str:
-    """Return a number of bytes as a person reads it."""
+    """Return a number of bytes as text with a decimal unit, B to TB."""
     value = count
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -24,7 +24,7 @@ def parse_size(text: str) -> int:
     """Return the bytes of a text such as "50GB".
 
     Raises:
-        ConfigError: It is no size.
+        ConfigError: The text is not a size.
     """
     match = _FORM.fullmatch(text.strip().lower())
     if match is None or match[2] not in _UNITS:

@@ -1,4 +1,4 @@
-"""Standard output and error as they may be found: closed, full, gone, or in an encoding that lacks a sign."""
+"""Handling of stdout and stderr that are closed, full, gone, or in an encoding that lacks a character."""
 
 import codecs
 import errno
@@ -14,12 +14,9 @@ _GONE = (errno.EIO, errno.EBADF, errno.ENOSPC, errno.ENXIO, errno.EDQUOT)
 
 
 def prepare() -> None:
-    """Make both streams take whatever is written: what stderr cannot take is dropped, signs are spelled in ASCII."""
-    for number in (
-        0,
-        1,
-        2,
-    ):  # Else the next file that is opened takes the number, and what is printed goes into it.
+    """Make both streams accept any text: stderr drops what it cannot write, missing characters are spelled in ASCII."""
+    # Otherwise the next file that is opened would get the descriptor, and output would be written into it.
+    for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
@@ -35,12 +32,12 @@ def prepare() -> None:
 
 
 def unwritable(error: OSError) -> bool:
-    """Say whether an error is that of a stream which takes no more: it names no file."""
+    """Return whether an error is that of an output stream that cannot be written: it names no file."""
     return error.filename is None and error.errno in _GONE
 
 
 class _Forgiving(io.FileIO):
-    """A terminal or a log that may be gone, or full: a run has better things to do than to end with it."""
+    """A terminal or a log file that may be gone or full, which must not end the run."""
 
     def write(self, data: Any) -> int:
         try:
@@ -52,7 +49,7 @@ class _Forgiving(io.FileIO):
 
 
 def _forgiving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    # A number of its own, so that Ray's core, which writes to 2 by itself, can be silenced alone.
+    # A descriptor of its own, so that Ray's core, which writes to 2 directly, can be silenced alone.
     raw = _Forgiving(os.dup(stream.fileno()), "w")
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding=stream.encoding, line_buffering=True, write_through=True
@@ -60,7 +57,7 @@ def _forgiving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Return ASCII for what an encoding does not have; a handler of Python's codecs."""
+    """Return ASCII for characters that an encoding lacks; an error handler for Python's codecs."""
     assert isinstance(error, UnicodeEncodeError)
     lacking = error.object[error.start : error.end]
     return "".join(_PLAIN.get(sign, "?") for sign in lacking), error.end

@@ -1,4 +1,4 @@
-"""What is said at the end of a run: ranking, best configuration, where everything lies, what to do next."""
+"""Summary printed at the end of a run: ranking, best configuration, where the files are, what to do next."""
 
 import json
 import shlex
@@ -26,11 +26,11 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
 
     Args:
         study: What was run.
-        tally: What this run did.
-        again: The command that goes on with the study, but for how many trials it asks for.
+        tally: The counts of this run.
+        again: The command that resumes the study, without the number of trials.
 
     Raises:
-        PdsearchError: The study lacks what it was to find; see `lacking`.
+        PdsearchError: The study lacks results; see `lacking`.
     """
     found = read_study(study.folder)
     _write_table(study, found.rows)
@@ -52,7 +52,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
 
 
 def _failures(study: Study) -> list[str]:
-    """Say what becomes of the jobs that have failed, a line for each fate."""
+    """Return a line on the failed jobs that the next run retries, and one on those that it does not."""
     records = study.agenda.records
     final = set(stays_failed(records))
     again = [name for name in failed(records) if name not in final]
@@ -88,7 +88,7 @@ def _setting(name: str, value: object) -> str:
 
 
 def _only(finished: Mapping[str, TrialRecord]) -> list[str]:
-    """Return the one configuration's result: nothing was selected, so its trial opened the test set."""
+    """Return the one configuration's result: nothing was selected, so its trial was evaluated on the test set."""
     lines = []
     for record in (record for record in finished.values() if record.kind == "search"):
         if record.state != "complete":
@@ -122,7 +122,7 @@ def _where(study: Study) -> list[str]:
 
 
 def _next(study: Study, again: str, *, whole: bool) -> list[str]:
-    """Say what can be done with what was found."""
+    """Return lines on what can be done with the results."""
     folder, space = _short(study.folder), study.agenda.space
     front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
     return [
@@ -140,7 +140,7 @@ def _next(study: Study, again: str, *, whole: bool) -> list[str]:
 
 
 def _further(study: Study, again: str) -> list[str]:
-    """Say how to go on searching; nothing of a space that was listed and not searched."""
+    """Return how to go on searching; nothing for a space that was listed and not searched."""
     space = study.agenda.space
     if not space.validated:
         return []
@@ -150,7 +150,7 @@ def _further(study: Study, again: str) -> list[str]:
 
 
 def _is_searched_through(study: Study) -> bool:
-    """Tell whether a finite space holds no configuration that was not tried."""
+    """Return whether every configuration of a finite space was tried."""
     tried = [
         record
         for record in study.agenda.records.finished.values()
@@ -171,13 +171,11 @@ def _write_table(study: Study, rows: Sequence[Row]) -> None:
 
 
 def _short(path: Place) -> str:
-    """Return a path as a person would type it from here, a URL as a shell wants it."""
+    """Return a path relative to the current folder if it is inside, a URL quoted for a shell."""
     if isinstance(path, Remote):
         return shlex.quote(str(path))
     try:
         return str(path.relative_to(Path.cwd()))
-    except (
-        ValueError,
-        OSError,
-    ):  # Elsewhere; or the folder is gone: Ray removes that of a job when its driver leaves.
+    except (ValueError, OSError):
+        # Outside; or the current folder is gone: Ray removes that of a job when its driver ends.
         return str(path)

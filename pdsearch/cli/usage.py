@@ -1,4 +1,4 @@
-"""A command line that cannot be understood, in our words: what typer and pydantic say of it becomes a ConfigError."""
+"""Conversion of typer's and pydantic's errors about a command line to a ConfigError in pdsearch's words."""
 
 import re
 
@@ -19,10 +19,10 @@ _WORDS = (
 
 
 def usage_error(error: TyperException) -> ConfigError:
-    """Return what is wrong with a command line, where, and where to look.
+    """Return a ConfigError that says what is wrong with a command line, where, and where to read more.
 
     Args:
-        error: Of typer's, raised while it read the command line.
+        error: Raised by typer while it parsed the command line.
     """
     said = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
     named = _WORDS[0][0].match(said)

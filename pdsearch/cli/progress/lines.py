@@ -11,11 +11,11 @@ from pdsearch.trial_record import TrialRecord
 __all__ = ["JsonLines", "Lines"]
 
 SILENCE_S = 60
-"""How long a log may say nothing while a job goes on."""
+"""Seconds without output after which a running job's progress is printed."""
 
 
 class Lines:
-    """One plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
+    """Prints one plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream, self.tally, self._began = stream, Tally(), time.monotonic()
@@ -25,33 +25,33 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
     def phase(self, name: str, total: int, done: int) -> None:
-        """Say which phase begins."""
+        """Print which phase begins."""
         self.tally.begin(name, total, done)
         if total > done:
             self.say(f"{PHASES[name]}: {total - done} to do")
 
     def started(self, job: Job) -> None:
-        """Nothing: a job's end says it all."""
+        """Do nothing: one line a job is printed, at its end."""
 
     def event(self, job: Job, event: Event) -> None:
-        """Say how far a job is where nothing was said for a minute; a line an epoch is noise in a log."""
+        """Print how far a job is after a minute without output; a line an epoch is noise in a log."""
         if isinstance(event, Progress | Report) and time.monotonic() - self._said >= SILENCE_S:
             self.say(f"{job.id}  {describe(job)}  {_far(event)}")
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
-        """Say how a job ended."""
+        """Print how a job ended."""
         self.tally.end(job, outcome, record)
         of = f"/{self.tally.total}" if self.tally.total else ""
-        # The search's best says nothing of a confirmation, and beside one it would look as if it did.
+        # The search's best is no result of a confirmation job, and would look like one in its line.
         shown = self.tally.best if job.kind == "search" else None
         best = f"  best {100 * shown[0]:.2f} %" if shown else ""
         self.say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
 
     def say(self, text: str) -> None:
-        """Say something beside the jobs."""
+        """Print a message."""
         self._said = time.monotonic()
         print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)
 
@@ -64,7 +64,7 @@ def _far(event: Progress | Report) -> str:
 
 
 class JsonLines:
-    """One JSON object an event, for programs."""
+    """Prints one JSON object an event, for programs."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream, self.tally = stream, Tally()
@@ -73,7 +73,7 @@ class JsonLines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
     def phase(self, name: str, total: int, done: int) -> None:
         """Write that a phase begins."""
@@ -85,7 +85,7 @@ class JsonLines:
         self._write({"event": "started", "id": job.id, "kind": job.kind, "params": dict(job.params)})
 
     def event(self, job: Job, event: Event) -> None:
-        """Write what a job says."""
+        """Write a job's event."""
         self._write({"id": job.id, **event_to_json(event)})
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
@@ -95,7 +95,7 @@ class JsonLines:
         self._write({"event": "ended", "id": job.id, "state": end.state, "values": dict(end.values)})
 
     def say(self, text: str) -> None:
-        """Write a remark."""
+        """Write a message."""
         self._write({"event": "note", "text": text})
 
     def _write(self, value: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""The live screen of a running study: finished jobs scroll by, below them what runs and the best so far.
+"""The live screen of a running study.
 
-Finished jobs scroll by; below them stand what runs, how far it is, and the best so far.
+Finished jobs scroll by; below them are the running ones with their progress, and the best result so far.
 """
 
 import time
@@ -33,7 +33,7 @@ class _Running:
 
 
 class Screen:
-    """A live screen; use it as a context, and as the observer of an agenda."""
+    """A live screen; use it as a context manager, and as the observer of an agenda."""
 
     def __init__(self, console: Console, title: str) -> None:
         self.tally = Tally()
@@ -46,7 +46,7 @@ class Screen:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Leave the terminal as it was, the finished jobs still in view."""
+        """Remove the live part; the lines of finished jobs stay."""
         self._live.__exit__(*error)
 
     def phase(self, name: str, total: int, done: int) -> None:
@@ -72,7 +72,7 @@ class Screen:
             running.val_accuracy = event.val_accuracy
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
-        """Let a finished job scroll by."""
+        """Print a finished job above the running ones."""
         self._running.pop(job.id, None)
         self.tally.end(job, outcome, record)
         state = outcome.state if record is None else record.state
@@ -80,7 +80,7 @@ class Screen:
         self._live.console.print(line.append(ending(outcome, record), style=_STYLES.get(state, "default")))
 
     def say(self, text: str) -> None:
-        """Say something beside the jobs."""
+        """Print a message above the running jobs."""
         self._live.console.print(Text(text))
 
     def _render(self) -> RenderableType:

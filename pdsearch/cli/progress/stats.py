@@ -23,7 +23,7 @@ PHASES = {
 
 @dataclass
 class Tally:
-    """What has happened so far, for whoever shows it."""
+    """Counts of what has happened so far."""
 
     phase: str = ""
     total: int = 0
@@ -58,7 +58,7 @@ class Tally:
             self.best = (value, job.id)
 
     def counts(self, job: Job, record: TrialRecord | None) -> bool:
-        """Say whether a job counts towards the phase's total."""
+        """Return whether a job counts towards the phase's total."""
         return job.kind != "search" or (record is not None and counts(record.state))
 
     def left_s(self) -> float | None:
@@ -69,7 +69,7 @@ class Tally:
 
 
 def describe(job: Job) -> str:
-    """Return a job in a few words: teacher, loss, what was sampled."""
+    """Return a short description of a job: teacher, loss, what was sampled."""
     prune, distill = job.spec.prune, job.spec.distill
     taught_by = f"  teacher seed {job.spec.teacher.seed}" if job.spec.teacher.seed else ""
     model, file = job.spec.teacher.model, job.spec.teacher.checkpoint
@@ -111,7 +111,7 @@ def ending(outcome: Outcome, record: TrialRecord | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person reads them."""
+    """Return a duration as text, in seconds, minutes or hours."""
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"

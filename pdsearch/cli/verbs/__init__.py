@@ -1,1 +1,1 @@
-"""One file a verb, named after it."""
+"""The verbs of the command line, one file each."""

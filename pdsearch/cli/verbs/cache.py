@@ -65,7 +65,7 @@ def cache(
             hint="run its study again: that sets the record aside and asks its trial again; then collect",
         )
     limit = None if max_size is None else parse_size(max_size)
-    # A dense teacher is the dearest thing to make, small, and named by no record before its first trial has ended.
+    # A dense teacher is small, the most expensive to build, and named by no record before its first trial has ended.
     chosen = candidates(
         [entry for entry in entries if every or entry.stage != "teacher"], max_bytes=limit, every=every
     )
@@ -73,7 +73,7 @@ def cache(
 
 
 def _refuse(action: Action, given: dict[str, bool]) -> None:
-    """Refuse an option that the action would pass over: who gives it expects something of it."""
+    """Refuse an option that the action would ignore, since the user expects it to have an effect."""
     options = {"--json"} if action is not Action.GC else {"--max-size", "--all", "--dry-run"}
     for option, is_given in given.items():
         if is_given and option not in options:

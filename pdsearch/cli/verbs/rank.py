@@ -56,11 +56,11 @@ def rank(
 
 
 def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
-    """Print a ranking as a table with what a reader must know below it.
+    """Print a ranking as a table with its footnotes below.
 
     Args:
         ranking: What to print.
-        detail: With the columns that say what teachers and students are like.
+        detail: Include the columns that describe teachers and students.
     """
     from pdsearch.analysis import as_table
 
@@ -70,7 +70,7 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
 def _text(shown: "Ranking | Front", form: Form) -> str:
     from pdsearch import analysis
 
-    # A table in a file is markdown: drawn lines would depend on the width of some screen.
+    # A table in a file is markdown: drawn lines would depend on the width of a terminal.
     if isinstance(shown, analysis.Front):
         fronts = {Form.JSON: analysis.front_as_json, Form.CSV: analysis.front_as_csv}
         return fronts.get(form, analysis.front_as_markdown)(shown)

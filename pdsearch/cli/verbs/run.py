@@ -53,7 +53,7 @@ def run(
             study = drive(
                 asked, observer, stop, choice=choice, serial=serial, workers=workers, verbose=verbose
             )
-        # Whoever reads JSON lines gets nothing else on stdout.
+        # With JSON lines, nothing else goes to stdout.
         with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
             _close(study, observer, again)
 
@@ -61,7 +61,7 @@ def run(
 def _command(
     space_file: Path, overrides: Sequence[str], *, address: str | None, serial: bool, workers: int | None
 ) -> str:
-    """Return the command of this run as a shell takes it, but for how many trials it asks for, and for secrets."""
+    """Return the shell command of this run, without the number of trials and with secrets redacted."""
     words = ["pdsearch", "run", str(space_file)]
     for text in overrides:
         words += ["--set", text] if text.partition("=")[0].strip() != "search.trials" else []
@@ -72,9 +72,7 @@ def _command(
 
 
 def _close(study: Any, observer: Any, again: str) -> None:
-    from pdsearch.cli.summary import (
-        closing_words,  # SciPy's second of loading comes when nobody waits for a trial
-    )
+    from pdsearch.cli.summary import closing_words  # loads SciPy, for a second, when no trial waits for it
 
     closing_words(study, observer.tally, again)
 

@@ -1,4 +1,4 @@
-"""`pdsearch verify`: check that everything promised of a study is true of this one. Reads only."""
+"""`pdsearch verify`: check that a study keeps its invariants. Reads only."""
 
 import dataclasses
 import json
