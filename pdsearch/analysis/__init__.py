@@ -1,4 +1,4 @@
-"""What a study found, from its folder of records alone: rows, rankings, fronts."""
+"""Analysis of a study from its folder of records alone: tables, rankings, Pareto fronts, reports."""
 
 from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking

@@ -1,4 +1,4 @@
-"""Whether the first teacher's students gain by its pruning: one finding, one sentence."""
+"""The main finding of a study: whether the first-ranked teacher's students gain by its pruning."""
 
 import json
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ __all__ = ["leader"]
 
 
 def leader(rows: Sequence[Ranked]) -> Leader | None:
-    """Return what the first teacher's students show against those of its unpruned self.
+    """Compare the first-ranked teacher's students with those of the same teacher unpruned.
 
     Args:
         rows: All lines of a ranking.
 
     Returns:
-        None where no teacher has a rank, and where none was pruned.
+        The finding; None where no teacher has a rank, or none was pruned.
     """
     first = next((row for row in rows if row.rank == 1), None)
     if first is None or all(row.role != "teacher" for row in rows):
@@ -57,21 +57,23 @@ def _pruned(first: Ranked) -> Leader:
 def _finding(estimate: Estimate) -> Finding:
     if estimate.n == 1:
         return "one_pair"
-    if estimate.low is None or estimate.high is None:  # All pairs are equal: their spread is not known.
+    if estimate.low is None or estimate.high is None:  # All differences are equal: their spread is unknown.
         return "no_gain"
     return "gain" if estimate.low > 0 else "loss" if estimate.high < 0 else "no_gain"
 
 
 def _students(row: Ranked, gain: Gain | None) -> str:
-    # Fewer than three teachers say nothing of how teachers vary, and so nothing of what made them.
-    if row.teacher_seeds < 3 or (gain and gain.unpaired):  # The pairs may be of fewer teachers than the line.
+    # Fewer than three teachers do not show how teachers vary, so the claim is about these teachers only.
+    if row.teacher_seeds < 3 or (
+        gain and gain.unpaired
+    ):  # Pairs may exist for fewer teachers than the line has.
         return "this teacher's students" if row.teacher_seeds == 1 else "these teachers' students"
     return f"students of teachers made like it ({row.teacher_seeds} teacher seeds)"
 
 
 def _others(row: Ranked) -> str:
     several = row.teacher_seeds > 1
-    if row.best.teacher_sparsity == 0:  # A control lost nothing.
+    if row.best.teacher_sparsity == 0:  # A control, which lost no weights.
         return f"those of the same teacher{'s' if several else ''} not trained on"
     return f"those of {'their unpruned selves' if several else 'its unpruned self'}"
 

@@ -1,4 +1,4 @@
-"""What a reader must know to read a ranking right: what varied, what an interval means, what is missing."""
+"""Footnotes of a ranking: what varied, what an interval means, what is missing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,9 +14,9 @@ def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> 
     """Return the sentences below a ranking.
 
     Args:
-        study: Where the rows come from.
+        study: The study of the ranking.
         rows: All lines of the ranking.
-        leader: What the first teacher's students show, if anything.
+        leader: The finding about the first-ranked teacher, if there is one.
     """
     confirmed = [row for row in rows if row.confirmed]
     led = (leader.sentence,) if leader else ()
@@ -76,7 +76,7 @@ def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
 
 
 def _teachers(confirmed: Sequence[Ranked]) -> set[int]:
-    """How many teachers the lines have; the student alone has none to vary."""
+    """Return the numbers of teacher seeds of the lines, without the student alone, which has no teacher."""
     return {row.teacher_seeds for row in confirmed if row.role != "alone"}
 
 
@@ -130,7 +130,9 @@ def _lost(study: StudyTable) -> Iterator[str]:
     if missed:
         yield f"{missed[0].upper()}{missed[1:]}."
     good = {(row.kind, row.key) for row in study.rows if row.state != "failed"}
-    failed = {(row.kind, row.key) for row in study.rows} - good  # Each once, however often it was tried.
+    failed = {
+        (row.kind, row.key) for row in study.rows
+    } - good  # Each counts once, however many tries failed.
     infeasible = sum(row.state == "infeasible" for row in study.rows)
     for count, what in ((len(failed), "failed"), (infeasible, "broke a constraint")):
         if count:

@@ -1,4 +1,4 @@
-"""Paired gains of a teacher's students over the baselines, like for like, seed by seed."""
+"""Gains of a teacher's students over the baselines, paired by seed."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,23 +14,23 @@ __all__ = ["Families", "all_gains", "gain_over_config", "gain_over_control", "ga
 
 ByConfig: TypeAlias = Mapping[tuple[str, int], Row]
 _CHOOSING = ("method", "params", "code", "scope", "exclude")
-"""Fields of pruning that say which weights go, and not how long the teacher is trained."""
+"""Fields of pruning that select the weights to remove, and do not affect how long the teacher is trained."""
 
 Families: TypeAlias = Mapping[str, Mapping[str, Gain]]
-"""By question, then by the setting of the group that gains."""
+"""Question -> setting of the group -> gain."""
 
 
 def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) -> Families:
-    """Answer every question of `ranked.QUESTIONS` for every teacher, p-values adjusted question by question.
+    """Return the gain for every question of `ranked.QUESTIONS` and every teacher, p-values adjusted per question.
 
     Args:
         best: One group for each teacher: its best configuration.
         groups: All confirmed groups, baselines included.
-        metric: What is compared.
+        metric: The metric to compare.
     """
     groups = list(groups)
     partners = {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
-    # Without validation nothing was chosen, so no unpruned teacher stands with its own best configuration.
+    # Without validation nothing was selected, so no unpruned teacher has a best configuration of its own.
     own_best = {
         _dense(group): group for group in best if role_of(group.first) == "unpruned" and group.validated
     }
@@ -46,28 +46,28 @@ def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) ->
 
 
 def gain_over_control(group: Group, controls: Mapping[str, Group], metric: Metric) -> Gain | None:
-    """Pair a pruned teacher's students with those of the whole teacher that was trained as long.
+    """Pair a pruned teacher's students with those of the unpruned control that was trained as long.
 
     Args:
         group: The students.
         controls: Groups of controls by `_as_long`.
-        metric: What is compared.
+        metric: The metric to compare.
     """
     control = None if group.control else controls.get(_as_long(group))
-    # Shaped by their teachers, the students are two architectures: no like for like.
+    # If teachers shape their students, these have different architectures and cannot be compared.
     same = control is not None and control.first.student_params == group.first.student_params
     return gain_over_group(group, control, metric) if same else None
 
 
 def _as_long(group: Group) -> str:
-    """Return the hash of a pruning configuration without its seeds and without what chose the weights that went."""
+    """Return the hash of a configuration without seeds and without the fields that select the weights to remove."""
     spec = json.loads(group.first.spec)
     prune = {name: value for name, value in spec["prune"].items() if name not in _CHOOSING}
     return setting_of({**spec, "prune": prune})
 
 
 def _dense(group: Group) -> str:
-    """Return what a dense teacher is, but for its seed: it is trained on views, so that its augmentation counts."""
+    """Return the hash of a dense teacher without its seed; includes augmentation, since it is trained on views."""
     spec = json.loads(group.first.spec)
     teacher = {name: value for name, value in spec["teacher"].items() if name != "seed"}
     return digest({**teacher, "augment": spec["data"].get("augment", "none")})
@@ -81,13 +81,13 @@ def _family(groups: Iterable[Group], question: Callable[[Group], Gain | None]) -
 
 
 def gain_over_config(group: Group, baseline: str, partners: ByConfig, metric: Metric) -> Gain | None:
-    """Pair each student with the one its record names as baseline, at the same student seed.
+    """Pair each student with that of the baseline named in its record, at the same student seed.
 
     Args:
         group: The students.
         baseline: "unpruned_config" or "alone_config".
         partners: Confirmation rows by (config, student seed).
-        metric: What is compared.
+        metric: The metric to compare.
     """
     found: dict[Seeds, Row] = {}
     for seeds, row in group.rows.items():
@@ -98,7 +98,7 @@ def gain_over_config(group: Group, baseline: str, partners: ByConfig, metric: Me
 
 
 def gain_over_group(group: Group, other: Group | None, metric: Metric) -> Gain | None:
-    """Pair students of two configurations by teacher seed and student seed; None without the other."""
+    """Pair students of two configurations by teacher seed and student seed; None without a second one."""
     return _gain(group, other.rows, metric) if other else None
 
 

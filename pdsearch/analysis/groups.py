@@ -1,4 +1,4 @@
-"""Results that belong together: students by teacher and configuration, search trials by teacher."""
+"""Grouping of results: students by teacher and configuration, search trials by teacher."""
 
 import math
 from collections import defaultdict
@@ -33,9 +33,9 @@ class Group:
     """The confirmation students of one configuration, over seeds.
 
     Args:
-        teacher: Configuration hash of the teacher without its seed; None for the student alone.
-        setting: Configuration hash without any seed.
-        rows: By (teacher seed, student seed), in that order.
+        teacher: Hash of the teacher's configuration without its seed; None for the student alone.
+        setting: Hash of the configuration without any seed.
+        rows: Rows by (teacher seed, student seed), in that order.
     """
 
     teacher: str | None
@@ -44,26 +44,26 @@ class Group:
 
     @property
     def first(self) -> Row:
-        """The row of the lowest seeds; stands for the configuration."""
+        """The row of the lowest seeds, which represents the configuration."""
         return next(iter(self.rows.values()))
 
     @property
     def teacher_seeds(self) -> int:
-        """How many teachers were trained."""
+        """Number of teachers trained."""
         return len({teacher for teacher, _ in self.rows})
 
     @property
     def control(self) -> bool:
-        """Whether its teacher went through the rounds of a pruned one and lost nothing (`train_on`)."""
+        """Whether its teacher is a control: trained through the rounds of a pruned one without pruning (`train_on`)."""
         return self.first.prune_method is not None and self.first.teacher_sparsity == 0
 
     @property
     def validated(self) -> bool:
-        """Whether validation images were cut off, by which configurations can be chosen."""
+        """Whether there were validation images, by which configurations can be selected."""
         return self.first.val_accuracy is not None
 
     def means(self) -> dict[str, float]:
-        """Return every metric that all its students have, averaged over them."""
+        """Return the means over its students of every metric that all of them have."""
         found = [measured(row) for row in self.rows.values()]
         shared = set.intersection(*(set(values) for values in found))
         return {name: math.fsum(values[name] for values in found) / len(found) for name in sorted(shared)}
@@ -75,14 +75,14 @@ class Group:
 
 
 def role_of(row: Row) -> Role:
-    """Tell a pruned teacher's student from an unpruned one's and from a student alone."""
+    """Return whether a student has a pruned teacher, an unpruned one, or none."""
     if row.teacher_config is None:
         return "alone"
     return "teacher" if row.prune_method else "unpruned"
 
 
 def confirmed_groups(rows: Iterable[Row]) -> list[Group]:
-    """Group the complete confirmation rows; the result depends on no order."""
+    """Group the complete confirmation rows; the result does not depend on their order."""
     found: dict[tuple[str, str], dict[Seeds, Row]] = defaultdict(dict)
     for row in sorted(rows, key=lambda row: row.id):
         if row.kind == "confirm" and row.state == "complete" and _measured(row):
@@ -105,17 +105,17 @@ def search_trials(rows: Iterable[Row], aims: Aims) -> dict[str, list[Row]]:
 
 
 def _measured(row: Row) -> bool:
-    # Without validation images, the test accuracy of a student that nothing selected is all there is.
+    # Without validation images only the test accuracy exists; nothing was selected by it.
     return row.val_accuracy is not None or row.test_accuracy is not None
 
 
 def units(values: Mapping[Seeds, float]) -> list[dict[int, float]]:
-    """Average values down to the ones that vary independently, by seed: once for each kind of seed that counts.
+    """Average values to independent units, by seed: one result for each kind of seed that is a unit.
 
-    With three teacher seeds or more each teacher is one value (the mean of its students), and the claim is about
-    teachers of this kind; each student seed is one value as well, and the wider interval holds, because the same
-    student seeds serve every teacher. With fewer, only the student seeds count, for the teachers at hand: the
-    students of one teacher say nothing about how teachers vary.
+    With three or more teacher seeds each teacher is one unit (the mean of its students), and the claim is about
+    teachers of this kind; each student seed is one unit as well, and the wider of the two intervals is used, because
+    all teachers share the same student seeds. With fewer, only the student seeds are units and the claim is about these
+    teachers: the students of one teacher do not show how teachers vary.
     """
     teachers = len({teacher for teacher, _ in values})
     places = (0, 1) if teachers >= _TEACHER_SEEDS_FOR_A_CLAIM_ABOUT_METHODS else (1,)

@@ -1,4 +1,4 @@
-"""Importance of the searched parameters for the student's accuracy, as far as finished trials can tell."""
+"""Importance of the searched parameters for the student's accuracy, estimated from finished trials."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ Matrix: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Importance:
-    """How much one parameter matters.
+    """Permutation importance of one parameter.
 
     Args:
         parameter: Its dotted name.
-        share: Of the loss of fit that shuffling any one of them causes, in [0, 1]; all shares sum to 1 or are 0.
+        share: Its share of the sum of losses of fit when each parameter is shuffled, in [0, 1]; all sum to 1 or are 0.
     """
 
     parameter: str
@@ -35,13 +35,13 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """What the trials say of all parameters.
+    """Importances of all parameters.
 
     Args:
-        found: Most important first; empty where the trials cannot tell.
-        trials: Complete search trials behind it.
-        r2: Share of the accuracy's variance that a forest predicts for trials it has not seen; None if too few.
-        reason: Why nothing is found.
+        found: Most important first; empty where they cannot be estimated.
+        trials: Number of complete search trials used.
+        r2: Share of the accuracy's variance that a forest explains on held-out trials; None if there are too few.
+        reason: Why there are none.
     """
 
     found: tuple[Importance, ...]
@@ -51,15 +51,16 @@ class Importances:
 
 
 def importances(rows: Sequence[Row], *, seed: int = 0) -> Importances:
-    """Return how much each searched parameter matters for validation accuracy.
+    """Return the importance of each searched parameter for validation accuracy.
 
     A random forest (Breiman, 2001) is fitted to the complete search trials, and each parameter's values are shuffled
-    among trials the forest has not seen (5 folds): what the fit loses then is the parameter's. Trials that were stopped
-    early are left out, for their accuracies are those of fewer epochs: this holds for the better part of the space.
+    among held-out trials (5 folds): the resulting loss of fit is the parameter's importance. Trials that were stopped
+    early are left out, because their accuracies are those of fewer epochs: the result holds for the better part of the
+    space.
 
     Args:
-        rows: Of a study.
-        seed: Of forest and shuffles.
+        rows: Rows of a study.
+        seed: Seed of the forest and the shuffles.
     """
     used = [row for row in sorted(rows, key=lambda row: row.id) if _counts(row)]
     names, columns = _columns([json.loads(row.params) for row in used])
@@ -84,13 +85,13 @@ def importances(rows: Sequence[Row], *, seed: int = 0) -> Importances:
 
 
 def _counts(row: Row) -> bool:
-    # One that breaks a constraint has been trained as long, and tells as much.
+    # Infeasible trials that were trained to the end are as informative as complete ones.
     whole = row.state in ("complete", "infeasible")
     return row.kind == "search" and whole and row.val_accuracy is not None
 
 
 def _columns(params: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Matrix]]:
-    """Return the parameters that varied, and each one's numbers, (trials, 1 or choices)."""
+    """Return the parameters that varied, and the numeric encoding of each, (trials, 1 or choices)."""
     names = sorted({name for found in params for name in found})
     varied = [name for name in names if len({json.dumps(found.get(name)) for found in params}) > 1]
     return varied, [_numbers([found.get(name) for found in params]) for name in varied]
@@ -99,7 +100,7 @@ def _columns(params: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Matri
 def _numbers(values: Sequence[Any]) -> Matrix:
     known = [value for value in values if value is not None]
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
-        # A parameter that a trial does not have lies beside all values: a tree can cut it off.
+        # A missing value is encoded below all others, so that a tree can split it off.
         apart = min(known) - 1.0 - abs(max(known))
         return np.array([[apart if value is None else float(value)] for value in values])
     texts = [json.dumps(value) for value in values]
@@ -107,8 +108,10 @@ def _numbers(values: Sequence[Any]) -> Matrix:
 
 
 def _held_out(columns: Sequence[Matrix], values: Matrix, seed: int) -> tuple[float, Matrix]:
-    """Return R² on unseen trials, and what shuffling each parameter takes from it."""
-    from sklearn.ensemble import RandomForestRegressor  # seconds to import, and a ranking needs none of it
+    """Return R² on held-out trials, and its decrease by shuffling each parameter."""
+    from sklearn.ensemble import (
+        RandomForestRegressor,
+    )  # Imported here because it takes seconds and rankings do not need it.
     from sklearn.model_selection import KFold
 
     inputs = np.concatenate(columns, axis=1)
@@ -124,7 +127,7 @@ def _held_out(columns: Sequence[Matrix], values: Matrix, seed: int) -> tuple[flo
         error += plain
         for place, end in enumerate(ends):
             start = end - columns[place].shape[1]
-            # All shuffles in one go: a forest's answer to many rows costs little more than to few.
+            # One prediction for all shuffles: predicting many rows costs a forest little more than few.
             shuffled = np.repeat(unseen[None], _SHUFFLES, axis=0)
             for copy in shuffled:
                 copy[:, start:end] = generator.permutation(unseen[:, start:end], axis=0)

@@ -1,4 +1,4 @@
-"""Short labels of teachers, each different from every other."""
+"""Short, unique labels of teachers."""
 
 import json
 from collections import defaultdict
@@ -14,17 +14,17 @@ from pdsearch.analysis.study_table import Row
 __all__ = ["label", "unique_labels"]
 
 MOST = 4
-"""Of so many differences a reader keeps track; beyond, words such as a loss, or else a hash, name the line."""
+"""Most differences a label shows; with more, only words such as a loss, or else a hash, distinguish the line."""
 
 UNTOLD = {"seed", "view_seed", "replicas", "checkpoint", "code", "fingerprint"}
-"""What a line averages over, and what says nothing to a reader."""
+"""Fields left out of labels: those a line averages over, and those that mean nothing to a reader."""
 
 WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "student.model"}
-"""Fields whose values speak for themselves."""
+"""Fields whose values are shown without the field's name."""
 
 
 def label(row: Row) -> str:
-    """Return a teacher's name, e.g. "vgg19_bn magnitude 59%", or "vgg19_bn train_on 4 rounds" where nothing went."""
+    """Return a teacher's name, e.g. "vgg19_bn magnitude 59%", or "vgg19_bn train_on 4 rounds" for a control."""
     role = role_of(row)
     if role == "alone":
         return "student alone"
@@ -37,7 +37,7 @@ def label(row: Row) -> str:
 
 
 def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
-    """Name every line; equal names get what tells them apart, or the start of the configuration's hash."""
+    """Label every line; equal labels get their differences added, or the start of the configuration's hash."""
     names = [label(row.best) for row in rows]
     for more in (_differences, _hashes):
         alike: dict[str, list[int]] = defaultdict(list)
@@ -51,7 +51,7 @@ def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:
-    """Return for each row the values in which it differs from the others; where they are many, only words."""
+    """Return for each row the values in which it differs from the others; only words if there are many."""
     fields = [_fields(row) for row in rows]
     names = [
         name for name in dict.fromkeys(chain(*fields)) if len({repr(given.get(name)) for given in fields}) > 1
@@ -62,10 +62,10 @@ def _differences(rows: Sequence[Row]) -> list[str]:
 
 
 def _fields(row: Row) -> dict[str, Any]:
-    """Return what a line of the ranking stands for: a teacher; its student, too, where nothing was selected."""
+    """Return the fields that identify a line: those of the teacher; also of the student where nothing was selected."""
     spec = json.loads(row.spec)
     sections = ["teacher", "prune", *([] if row.val_accuracy is not None else ["student", "distill"])]
-    # A teacher is trained on views of the images: another augmentation makes another teacher.
+    # A teacher is trained on augmented views, so another augmentation makes another teacher.
     found: dict[str, Any] = {"data.augment": spec["data"].get("augment", "none")}
     for section in sections:
         for name, value in (spec.get(section) or {}).items():
@@ -75,7 +75,7 @@ def _fields(row: Row) -> dict[str, Any]:
 
 
 def _leaves(name: str, value: Any) -> dict[str, Any]:
-    """Return a recipe's fields and a part's parameters one by one, and everything else as it is."""
+    """Flatten a recipe's fields and a part's parameters; return everything else unchanged."""
     if name.endswith(("options", "params")):
         value = dict(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The Pareto front: trials that no other trial beats in all of several objectives."""
+"""The Pareto front: trials not dominated by any other in several objectives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,16 +32,16 @@ class Front:
 
 
 def front(points: Sequence[Sequence[float]], goals: Sequence[str]) -> list[int]:
-    """Return the places of the points that no other dominates, in their order; equal points are all kept.
+    """Return the indices of the non-dominated points, in their order; equal points are all kept.
 
     A point dominates another if it is at least as good in every objective and better in one.
 
     Args:
-        points: One row of finite values each.
-        goals: "maximize" or "minimize", one for each value.
+        points: One row of finite values per point.
+        goals: "maximize" or "minimize", one for each value of a row.
 
     Raises:
-        ConfigError: A goal is neither.
+        ConfigError: A goal is neither of these.
     """
     unknown = [goal for goal in goals if goal not in _GOALS]
     if unknown:
@@ -60,7 +60,7 @@ def _dominated(
 
 
 def pareto_front(study: StudyTable, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
-    """Return the front of a study's complete search trials; one that breaks a constraint is none of them.
+    """Return the front of a study's complete search trials, without those that break a constraint.
 
     Args:
         study: See `read_study`.

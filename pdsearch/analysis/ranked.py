@@ -1,4 +1,4 @@
-"""What a ranking says of one teacher and of all: plain data, for every form of output."""
+"""Data classes of a ranking, shared by all output formats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ QUESTIONS: Mapping[str, str] = {
     "unpruned_best": "gain over the unpruned teacher's own best configuration",
     "control": "gain over the whole teacher that was trained as long, with the same configuration",
 }
-"""The gains a ranking tells, each a family of its own."""
+"""The gains a ranking reports; each is its own family for Holm's correction."""
 
 Finding: TypeAlias = Literal["gain", "no_gain", "loss", "one_pair", "no_pair", "unpruned"]
 
@@ -30,7 +30,7 @@ class Ranked:
         label: Name for a person, unique in the ranking.
         rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, for those whose
             students break a constraint, and where there are no validation images to rank by.
-        best: The trial that stands for the best configuration; of the lowest seeds where it was confirmed.
+        best: The trial that represents the best configuration; the one of the lowest seeds if it was confirmed.
         trials: Feasible search trials with this teacher that finished or were stopped early.
         rung: Most epochs a search trial with this teacher reached.
         rung_of: Epochs such a trial was planned for.
@@ -39,10 +39,10 @@ class Ranked:
         test: Test accuracy over confirmation students.
         teacher_val: The teacher's own validation accuracy, mean over teacher seeds.
         teacher_test: The teacher's own test accuracy.
-        seeds: Confirmation students.
-        teacher_seeds: Teachers among them.
-        settings: Configurations confirmed with this teacher; the best one stands here.
-        broken: What breaks a constraint: a mean over the confirmation students; such a line is not exported.
+        seeds: Number of confirmation students.
+        teacher_seeds: Number of their teachers.
+        settings: Number of configurations confirmed with this teacher; this line shows the best one.
+        broken: The constraint that the mean over the confirmation students breaks; such a line is not exported.
         gains_val: Gains in validation accuracy by question (`QUESTIONS`).
         gains_test: Gains in test accuracy by question.
     """
@@ -68,37 +68,37 @@ class Ranked:
 
     @property
     def confirmed(self) -> bool:
-        """Whether students with fresh seeds ran at full budget."""
+        """Whether students with fresh seeds were trained at full budget."""
         return self.seeds > 0
 
     @property
     def once(self) -> bool:
-        """Whether nothing was selected: the one configuration of its space was trained and tested once."""
+        """Whether nothing was selected: the only configuration of its space was trained and tested once."""
         return not self.confirmed and self.best.test_accuracy is not None
 
     def estimates(self) -> tuple[Estimate, ...]:
-        """Return what is shown with an interval: accuracies, and gains."""
+        """Return the estimates shown with an interval: accuracies and gains."""
         gains = (self.gain(question) for question in QUESTIONS)
         found = (self.val, self.test, *(gain and gain.estimate for gain in gains))
         return tuple(estimate for estimate in found if estimate)
 
     def gain(self, question: str) -> Gain | None:
-        """Return the gain to show: in test accuracy, which chose nothing, or in validation accuracy without one."""
+        """Return the gain to show: in test accuracy, which selected nothing, else in validation accuracy."""
         return self.gains_test.get(question) or self.gains_val.get(question)
 
 
 @dataclass(frozen=True)
 class Leader:
-    """What the students of the first teacher show against those of its unpruned self.
+    """The finding about the first-ranked teacher: its students compared with those of the same teacher unpruned.
 
     Args:
-        label: Of the teacher.
-        finding: "gain" or "loss" where the interval of the gain leaves out zero, else "no_gain"; "one_pair" where there
-            is no more to tell from, "no_pair" where there is none; "unpruned" where the first teacher is unpruned.
-        sentence: The same for a person.
-        metric: What the gain is measured in, "test_accuracy" or "val_accuracy"; None where there is no gain.
-        pairs: Pairs of students.
-        gain: Over the unpruned teacher with the same configuration.
+        label: The teacher's label.
+        finding: "gain" or "loss" if the interval of the gain excludes zero, else "no_gain"; "one_pair" if there is only
+            one pair, "no_pair" if there is none; "unpruned" if the first teacher is unpruned.
+        sentence: The finding as a sentence.
+        metric: Metric of the gain, "test_accuracy" or "val_accuracy"; None where there is no gain.
+        pairs: Number of pairs of students.
+        gain: Gain over the unpruned teacher with the same configuration.
     """
 
     label: str
@@ -111,13 +111,13 @@ class Leader:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Teachers by what their students achieve.
+    """Teachers ranked by the results of their students.
 
     Args:
         study: Name of the study.
         rows: Confirmed lines in order, those that break a constraint last, then unconfirmed ones.
-        footer: Sentences a reader needs to read the numbers right.
-        leader: What the first teacher's students show; None where no teacher has a rank, or none is pruned.
+        footer: Sentences needed to interpret the numbers.
+        leader: The finding about the first-ranked teacher; None where no teacher has a rank, or none is pruned.
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""Teachers ranked by the validation accuracy of their students, as plain data."""
+"""Ranking of teachers by the validation accuracy of their students."""
 
 import math
 from collections import Counter
@@ -22,13 +22,13 @@ Values: TypeAlias = Mapping[str, float]
 
 
 def rank_teachers(study: StudyTable) -> Ranking:
-    """Rank a study's teachers; the order of its records does not matter.
+    """Rank a study's teachers; the result does not depend on the order of its records.
 
-    Confirmed teachers come first, ordered by the study's first objective over their students, usually the mean
-    validation accuracy (never test), then unconfirmed ones by the epochs their trials reached and their best trial
-    there. Trials that break a constraint are left out; of confirmed students it is the mean that breaks one, and such a
-    line stands below the others, without a rank. A study without validation images selected nothing: each configuration
-    is a line, without a rank, the highest test accuracy first.
+    Confirmed teachers come first, ordered by the mean of the study's first objective over their students, usually the
+    validation accuracy (never test); then unconfirmed ones by the epochs their trials reached and their best trial
+    there. Trials that break a constraint are left out; a confirmed teacher whose students' mean breaks one is listed
+    below the other confirmed ones, without a rank. Without validation images nothing is selected: each configuration is
+    a line without a rank, sorted by test accuracy, highest first.
 
     Args:
         study: See `read_study`.
@@ -68,8 +68,8 @@ def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
 
 
 def _best_groups(groups: Iterable[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
-    # A teacher may have several confirmed configurations: its own best, and others' configurations it is
-    # the baseline of. Those with most seeds compete as trials do; without validation all of them stand.
+    # A teacher may have several confirmed configurations: its own best, and those in which it is a baseline. The one
+    # with the most seeds represents it, ties broken as among trials; without validation all are listed.
     found: dict[tuple[str | None, str], Group] = {}
 
     def strength(group: Group) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The report: one HTML page of a study that opens anywhere, without a network."""
+"""The report of a study: one self-contained HTML page that needs no network."""
 
 import json
 from collections import Counter
@@ -30,7 +30,7 @@ figure { margin: 1rem 0 }
 
 
 def as_html(study: StudyTable) -> str:
-    """Return a study's report: ranking, figures, what mattered, what it cost; one page that needs nothing else.
+    """Return a study's report as one self-contained HTML page: ranking, figures, importances, cost.
 
     Args:
         study: See `read_study`.
@@ -56,7 +56,7 @@ def as_html(study: StudyTable) -> str:
 
 
 def _library() -> str:
-    from plotly.offline import get_plotlyjs  # megabytes, and only a report needs them
+    from plotly.offline import get_plotlyjs  # Imported here because it is megabytes that only a report needs.
 
     return str(get_plotlyjs())
 
@@ -105,7 +105,7 @@ def _front(study: StudyTable) -> Iterator[str]:
 
     try:
         front: Front = pareto_front(study)
-    except ConfigError:  # one objective: there is no front
+    except ConfigError:  # With one objective there is no front.
         return
     yield "<h2>Trials that none beats in all objectives</h2>"
     yield from _picture(

@@ -1,4 +1,4 @@
-"""The sentence that says by how much a study missed its constraints, where nothing that it tried keeps all of them."""
+"""The sentence that tells by how much a study missed its constraints if no trial satisfies all of them."""
 
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.study_table import Row, StudyTable, measured
@@ -7,7 +7,7 @@ __all__ = ["nearest_trial", "shortfall"]
 
 
 def shortfall(study: StudyTable, ranking: Ranking) -> str | None:
-    """Return why a study has nothing to export for its constraints; None where it has, or where nothing has ended."""
+    """Return which constraints leave a study nothing to export; None if it has something, or no trial has ended."""
     if ranking.top(1):
         return None
     broken = [row for row in ranking.rows if row.broken is not None and row.role != "alone"]
@@ -18,9 +18,9 @@ def shortfall(study: StudyTable, ranking: Ranking) -> str | None:
 
 
 def nearest_trial(study: StudyTable) -> str | None:
-    """Return which constraints the nearest trial breaks, and by how much; None where one keeps all, or none has ended.
+    """Return the constraints broken by the nearest trial, and by how much; None if one trial keeps all or none ended.
 
-    Trials that were trained to their end come before those that were stopped early or not begun.
+    Fully trained trials are preferred to those that were stopped early or not started.
     """
     aims = study.aims
     rows = [

@@ -11,7 +11,7 @@ __all__ = ["Estimate", "Gain", "holm", "mean_interval", "p_value", "paired_gain"
 LEVEL = 0.95
 
 EQUAL = 1e-9
-"""Differences of accuracies that are nearer than this are equal, but for rounding."""
+"""Differences of accuracies that are closer than this are equal up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Estimate:
 
     @property
     def all_equal(self) -> bool:
-        """Whether there are several values and they are the same: their spread is not known, and not zero."""
+        """Whether there are several values and all are equal, so that their spread is unknown, not zero."""
         return self.n > 1 and self.low is None
 
     @property
@@ -49,7 +49,7 @@ class Gain:
         estimate: The mean difference over pairs, with its interval.
         p: Two-sided p-value of the paired t-test; None where n < 2, or where all differences are equal.
         p_holm: The same, adjusted for the family of gains it is shown with.
-        unpaired: Values of the first side that found no partner.
+        unpaired: Number of values of the first side without a partner.
     """
 
     estimate: Estimate
@@ -62,8 +62,8 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     """Return the mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
 
     Source: Student, "The probable error of a mean", Biometrika 6 (1908). One value has no interval. Equal values have
-    none: a few accuracies over a few hundred images coincide now and then, and a spread of zero would make whatever
-    they are certain.
+    none either: a few accuracies over a few hundred images can coincide by chance, and a spread of zero would make
+    any claim about them certain.
 
     Raises:
         ValueError: There are no values.
@@ -81,11 +81,11 @@ def mean_interval(values: Sequence[float]) -> Estimate:
 def paired_gain(differences: Sequence[float], *, unpaired: int = 0) -> Gain | None:
     """Return the mean of paired differences with its interval and p-value, or None if there are no pairs.
 
-    Equal differences have neither.
+    Equal differences have neither interval nor p-value.
 
     Args:
         differences: First minus second, one for each seed both have.
-        unpaired: Seeds the second lacked, to be told.
+        unpaired: Number of seeds the second lacks, to be reported.
     """
     if not differences:
         return None
@@ -117,7 +117,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6 (1979).
 
     Args:
-        p_values: None stands for a test that was not made; it stays None and does not count.
+        p_values: None for a test that was not made; it stays None and does not count.
     """
     adjusted: list[float | None] = [None] * len(p_values)
     made = sorted((p, place) for place, p in enumerate(p_values) if p is not None)

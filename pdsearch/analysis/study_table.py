@@ -1,4 +1,4 @@
-"""A study's folder of records as tidy rows, and as one Parquet file."""
+"""Table of a study's finished trials: rows from its records, Arrow and Parquet output."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ _NEUTRAL = {
 
 
 def column(doc: str) -> Any:
-    """Declare a column and its meaning."""
+    """Declare a column with its description."""
     return field(metadata={"doc": doc})
 
 
@@ -129,8 +129,8 @@ def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
 
     Args:
         record: The record.
-        aims: Of its study: a sampled trial that breaks a constraint is infeasible, also where an older version called
-            it complete.
+        aims: The study's objectives and constraints: a sampled trial that breaks a constraint is infeasible, also where
+            an older version called it complete.
     """
     parts = (_identity, _teacher, _student, _cost)
     row = Row(**{name: value for part in parts for name, value in part(record).items()})
@@ -141,9 +141,9 @@ def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
 
 
 def setting_of(spec: Mapping[str, Any]) -> str:
-    """Return the hash of a configuration without seeds and places.
+    """Return the hash of a configuration without seeds and paths.
 
-    A field at its neutral value is no part of it: a table stays the same when a spec gets another field.
+    A field at its neutral value is left out, so that hashes stay the same when a spec gets a new field.
     """
     kept: dict[str, Json] = {}
     for name, value in spec.items():
@@ -213,13 +213,13 @@ def _cost(record: TrialRecord) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A study as its folder tells it.
+    """A study as read from its folder.
 
     Args:
-        name: Of the study.
-        about: What study.json holds: the space, the data, versions.
-        rows: One per finished trial, by id.
-        broken: Files that are no records; shown, never hidden.
+        name: Name of the study.
+        about: Content of study.json: the space, the data, versions.
+        rows: One per finished trial, sorted by id.
+        broken: Files that are no valid records; always reported.
     """
 
     name: str
@@ -229,13 +229,13 @@ class StudyTable:
 
     @property
     def aims(self) -> Aims:
-        """The objectives and constraints it was searched with."""
+        """The study's objectives and constraints."""
         space = self.about.get("space")
         return Aims.of(space) if isinstance(space, Mapping) else Aims()
 
 
 def read_study(folder: str | Place) -> StudyTable:
-    """Read a study's folder, in place or copied.
+    """Read a study's folder, original or copy.
 
     Raises:
         ConfigError: The folder is no study's.
@@ -253,7 +253,7 @@ def read_study(folder: str | Place) -> StudyTable:
 
 def as_arrow(rows: Sequence[Row]) -> "pyarrow.Table":
     """Return rows as an Arrow table (columns: docs/results_schema.md)."""
-    # pyarrow is slow to import, and nothing else here needs it.
+    # Imported here because pyarrow is slow to import and nothing else here needs it.
     import pyarrow
 
     kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64()}
@@ -262,7 +262,7 @@ def as_arrow(rows: Sequence[Row]) -> "pyarrow.Table":
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as one Parquet file, replacing an older one whole.
+    """Write rows as one Parquet file, replacing an older one atomically.
 
     Raises:
         StorageError: The file cannot be written.
@@ -280,7 +280,7 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
 
 
 def columns() -> list[tuple[str, str, bool, str]]:
-    """Return (name, type, may be null, meaning) of every column."""
+    """Return (name, type, nullable, description) of every column."""
     hints = get_type_hints(Row)
     found = []
     for item in dataclasses.fields(Row):

@@ -1,4 +1,4 @@
-"""Rankings and fronts as tables: text, markdown, CSV, JSON."""
+"""Output of rankings and fronts: tables of text, markdown, CSV, JSON."""
 
 import csv
 import dataclasses
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SMALLEST = 0.5e-4
-"""A smaller half of an interval would read as zero."""
+"""Half-widths of intervals below this would be displayed as zero."""
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
@@ -49,7 +49,7 @@ def show_estimate(estimate: Estimate | None) -> str:
 
 
 def show_gain(gain: Gain | None) -> str:
-    """Return a gain in points with its interval, starred where it stands Holm's correction."""
+    """Return a gain in points with its interval, starred if it is significant after Holm's correction."""
     if gain is None:
         return "-"
     estimate, mark = gain.estimate, "*" if gain.p_holm is not None and gain.p_holm < 0.05 else ""
@@ -65,14 +65,14 @@ def _equal(estimate: Estimate) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text, ready to be drawn.
+    """A table of text cells, ready for output.
 
     Args:
-        title: Above the table.
-        columns: Headings.
-        numeric: Which columns are numbers, to be aligned right.
+        title: Title above the table.
+        columns: Column headings.
+        numeric: Whether each column is numeric, to be aligned right.
         rows: Cells by line and column.
-        footer: Sentences below.
+        footer: Sentences below the table.
     """
 
     title: str
@@ -121,7 +121,7 @@ _ABOUT: _Cells = (
     ("trials (epochs)", True, lambda row: f"{row.trials} ({row.rung}/{row.rung_of})" if row.trials else "-"),
 )
 _CONTROL: _Cells = (("vs trained as long", True, lambda row: _best_gain(row, "control")),)
-"""Shown where a control was confirmed."""
+"""Column shown if a control was confirmed."""
 
 _DETAIL: _Cells = (
     ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
@@ -137,11 +137,11 @@ def _count(number: int | None) -> str:
 
 
 def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
-    """Return a ranking as cells of text; accuracies and gains in per cent.
+    """Return a ranking as a table of text cells; accuracies and gains in per cent.
 
     Args:
-        ranking: What to show.
-        detail: Also show what teachers and students are like: too wide for most screens.
+        ranking: The ranking.
+        detail: Whether to add columns that describe teachers and students, too wide for most screens.
     """
     controlled = any(row.gain("control") for row in ranking.rows)
     shown = _MAIN + (_CONTROL if controlled else ()) + _ABOUT + (_DETAIL if detail else ())
@@ -200,7 +200,7 @@ def as_plain(row: Ranked) -> dict[str, Any]:
 
 
 def as_csv(ranking: Ranking) -> str:
-    """Return a ranking as CSV: one line a teacher, shares in [0, 1], empty cells where there is no value."""
+    """Return a ranking as CSV: one line per teacher, shares in [0, 1], empty cells where there is no value."""
     rows = [_flat(row) for row in ranking.rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "label"], lineterminator="\n")
@@ -249,7 +249,7 @@ def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, Any]:
 
 
 def front_as_table(found: Front) -> Table:
-    """Return a front as cells of text."""
+    """Return a front as a table of text cells."""
     metrics = [metric for metric, _ in found.objectives]
     columns = ("trial", *(f"{metric} ({goal})" for metric, goal in found.objectives), "parameters")
     numeric = (False, *(True for _ in metrics), False)
@@ -280,7 +280,7 @@ def front_as_json(found: Front) -> str:
 
 
 def front_as_csv(found: Front) -> str:
-    """Return a front as CSV: one line a trial, its parameters as JSON."""
+    """Return a front as CSV: one line per trial, its parameters as JSON."""
     names = ["trial", "key", *(metric for metric, _ in found.objectives), "params"]
     file = io.StringIO()
     writer = csv.DictWriter(file, names, lineterminator="\n")

@@ -1,1 +1,1 @@
-"""Figures of the report."""
+"""Plotly figures of the report."""

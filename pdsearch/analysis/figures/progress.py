@@ -1,4 +1,4 @@
-"""Figures of a search's course: trials by number, by sparsity, by parameter."""
+"""Figures of a search's progress: trials by number, by sparsity, by parameter."""
 
 import json
 from collections import defaultdict
@@ -14,7 +14,7 @@ __all__ = ["by_parameter", "by_sparsity", "history"]
 
 
 def history(rows: Sequence[Row]) -> go.Figure | None:
-    """Draw the search: every trial by its number, and the best complete one so far."""
+    """Plot every trial by its number, and the best complete one so far."""
     found = sorted((row for row in searched(rows) if row.number is not None), key=lambda row: row.number or 0)
     if not found:
         return None
@@ -37,7 +37,7 @@ def history(rows: Sequence[Row]) -> go.Figure | None:
 
 
 def by_sparsity(rows: Sequence[Row]) -> go.Figure | None:
-    """Draw students' validation accuracy against their teacher's achieved sparsity, by pruning method."""
+    """Plot students' validation accuracy against their teacher's achieved sparsity, by pruning method."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in searched(rows):
         if row.teacher_config is not None:
@@ -52,7 +52,7 @@ def by_sparsity(rows: Sequence[Row]) -> go.Figure | None:
 
 
 def by_parameter(rows: Sequence[Row]) -> list[tuple[str, go.Figure]]:
-    """Draw validation accuracy against each searched parameter that varied; (name, figure) by name."""
+    """Plot validation accuracy against each searched parameter that varied; (name, figure) by name."""
     values: dict[str, list[tuple[Row, Any]]] = defaultdict(list)
     for row in searched(rows):
         for name, value in json.loads(row.params).items():

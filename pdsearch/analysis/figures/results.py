@@ -1,4 +1,4 @@
-"""Figures of a study's results: students by teacher, importances, the front."""
+"""Figures of a study's results: students by teacher, parameter importances, the Pareto front."""
 
 import json
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ __all__ = ["front_figure", "importance_figure", "intervals"]
 
 
 def intervals(ranking: Ranking, rows: Sequence[Row]) -> go.Figure | None:
-    """Draw confirmed lines: each student a dot, the mean and its 95 % interval; validation beside test.
+    """Plot the confirmed lines: each student as a dot, the mean with its 95 % interval; validation beside test.
 
     Args:
-        ranking: Of the study.
-        rows: Of the study, for the single students.
+        ranking: The study's ranking.
+        rows: The study's rows, for the single students.
     """
     lines = [row for row in ranking.rows if row.confirmed]
     if not lines:
@@ -69,7 +69,7 @@ def _students(line: Ranked, rows: Sequence[Row], metric: str) -> list[float]:
 
 
 def importance_figure(importances: Importances) -> go.Figure | None:
-    """Draw the shares of the parameters."""
+    """Plot the importances of the parameters as shares."""
     if not importances.found:
         return None
     found = importances.found
@@ -83,7 +83,7 @@ def importance_figure(importances: Importances) -> go.Figure | None:
 
 
 def front_figure(front: Front, rows: Sequence[Row]) -> go.Figure:
-    """Draw complete trials over the first two objectives, with those that none beats joined."""
+    """Plot complete trials over the first two objectives, with the front as a line."""
     (x, _), (y, _) = front.objectives[1], front.objectives[0]
     points = [
         (row, json.loads(row.values)) for row in rows if row.kind == "search" and row.state == "complete"

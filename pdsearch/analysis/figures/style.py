@@ -10,23 +10,23 @@ from pdsearch.objectives import counts
 
 __all__ = ["COLOURS", "GREY", "STATES", "coloured", "drawn", "points", "searched"]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# Okabe and Ito's palette, which colour-blind readers can distinguish too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 GREY = "#8c8c8c"
 STATES = ("complete", "stopped", "infeasible")
-"""Of trials that reached an epoch."""
+"""States of trials that reached an epoch."""
 
 _LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 20, "b": 50}, "height": 420}
 
 
 def drawn(traces: Iterable[Any], x: str, y: str, **more: Any) -> go.Figure:
-    """Return a figure with titles on its axes.
+    """Return a figure in the report's style, with titles on its axes.
 
     Args:
-        traces: Of Plotly.
+        traces: Plotly traces.
         x: Title of the horizontal axis.
         y: Title of the vertical axis.
-        more: Of Plotly's layout.
+        more: Further settings of Plotly's layout.
     """
     figure = go.Figure(list(traces))
     figure.update_layout(**{**_LAYOUT, **more})
@@ -42,12 +42,12 @@ def searched(rows: Sequence[Row]) -> list[Row]:
 
 
 def coloured(groups: Mapping[str, list[Row]]) -> Iterable[tuple[str, tuple[str, list[Row]]]]:
-    """Give every group a colour of its own, in the groups' order."""
+    """Yield every group with its own colour, in the groups' order."""
     return ((COLOURS[place % len(COLOURS)], item) for place, item in enumerate(sorted(groups.items())))
 
 
 def points(name: str, rows: Sequence[Row], x: Sequence[Any] | None, colour: str) -> go.Scatter:
-    """Return dots: hollow for trials that were stopped early, after fewer epochs; crosses for infeasible ones."""
+    """Plot trials as dots: hollow if stopped early, after fewer epochs; as crosses if infeasible."""
     return go.Scatter(
         x=[row.number for row in rows] if x is None else list(x),
         y=[100 * (row.val_accuracy or 0.0) for row in rows],
