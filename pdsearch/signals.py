@@ -116,8 +116,13 @@ class Stop:
         self._ended.set()
 
     def _tell(self, text: str) -> None:
-        with suppress(OSError, RuntimeError, ValueError):  # The terminal is gone, or being written to.
+        try:
             self._say(text)
+        except RuntimeError:  # The signal came in the middle of a write, which cannot be entered again.
+            with suppress(OSError):
+                os.write(2, f"{text}\n".encode())
+        except (OSError, ValueError):
+            pass  # Its terminal is gone.
 
 
 @contextmanager

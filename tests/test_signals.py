@@ -226,3 +226,20 @@ def test_a_signal_that_comes_too_late_cuts_nothing_off() -> None:
 
 def test_a_stop_that_nobody_asked_for_is_no_error() -> None:
     assert Stop(print).error() is None
+
+
+def test_a_line_that_cannot_be_said_in_the_middle_of_another_is_written_all_the_same(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def writing(_text: str) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    stop = Stop(writing)
+
+    def draining() -> None:
+        with stop.draining(lambda: None, writing):
+            stop.hear(signal.SIGINT, None)
+
+    with pytest.raises(KeyboardInterrupt):
+        draining()
+    assert "stopping: running trials" in capfd.readouterr().err
