@@ -117,7 +117,7 @@ class Interrupted(PdsearchError):  # noqa: N818 - what happened is no error
 
 
 class HungUp(Interrupted):
-    """The run was stopped by SIGHUP: its terminal or its connection is gone."""
+    """The run was stopped by SIGHUP: its terminal was closed or its connection lost."""
 
     exit_code = 129
 

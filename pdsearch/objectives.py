@@ -125,7 +125,7 @@ class Aims:
         Args:
             state: As its worker, or an older version, recorded it.
             values: What was measured.
-            reason: Of that state.
+            reason: Reason of that state.
         """
         found = self.broken(values) if state == "complete" else ()
         if not found:

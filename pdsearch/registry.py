@@ -127,7 +127,7 @@ class Registry(Generic[T]):
         return None if module.partition(".")[0] == "pdsearch" else f"{module}:{qualified}"
 
     def function_of(self, entry: T) -> Any:
-        """Return the function or class that an entry stands for."""
+        """Return the function or class behind an entry."""
         return entry
 
     def __iter__(self) -> Iterator[str]:

@@ -58,7 +58,7 @@ class TrainedTeacher:
     Args:
         model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits.
         val_accuracy: Share of the validation images it gets right, in [0, 1]; None where none were cut off.
-        sparsity: Share of the prunable weights (or channels) that are gone, in [0, 1).
+        sparsity: Share of the prunable weights (or channels) that are removed, in [0, 1).
         key: Key of its artifact.
         spec: The specification it was made by.
     """

@@ -64,9 +64,8 @@ def _finding(estimate: Estimate) -> Finding:
 
 def _students(row: Ranked, gain: Gain | None) -> str:
     # Fewer than three teachers do not show how teachers vary, so the claim is about these teachers only.
-    if row.teacher_seeds < 3 or (
-        gain and gain.unpaired
-    ):  # Pairs may exist for fewer teachers than the line has.
+    # Unpaired students: pairs may exist for fewer teachers than the line has.
+    if row.teacher_seeds < 3 or (gain and gain.unpaired):
         return "this teacher's students" if row.teacher_seeds == 1 else "these teachers' students"
     return f"students of teachers made like it ({row.teacher_seeds} teacher seeds)"
 

@@ -109,9 +109,8 @@ def _numbers(values: Sequence[Any]) -> Matrix:
 
 def _held_out(columns: Sequence[Matrix], values: Matrix, seed: int) -> tuple[float, Matrix]:
     """Return R² on held-out trials, and its decrease by shuffling each parameter."""
-    from sklearn.ensemble import (
-        RandomForestRegressor,
-    )  # Imported here because it takes seconds and rankings do not need it.
+    # Imported here because it takes seconds and rankings do not need it.
+    from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 
     inputs = np.concatenate(columns, axis=1)

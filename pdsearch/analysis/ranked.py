@@ -27,7 +27,7 @@ class Ranked:
 
     Args:
         role: "teacher" (pruned), "unpruned" (at its own best configuration) or "alone" (the student).
-        label: Name for a person, unique in the ranking.
+        label: Display name, unique in the ranking.
         rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, for those whose
             students break a constraint, and where there are no validation images to rank by.
         best: The trial that represents the best configuration; the one of the lowest seeds if it was confirmed.

@@ -72,7 +72,7 @@ class AnyLease(Protocol):
         """Return its owner, if there is one."""
 
     def try_acquire(self) -> bool:
-        """Take it if it is free or its owner is gone."""
+        """Take it if it is free or its owner is dead."""
 
     def moved(self) -> bool:
         """Return whether its owner was seen to be alive."""

@@ -69,7 +69,7 @@ def _as_given(value: Any, check: Callable[[Any], Any]) -> Any:
 
 
 def _form(annotation: Any) -> Any:
-    """Return the type by which pydantic can validate an annotation; `Any` where no YAML value can be told to fit."""
+    """Return the type by which pydantic can validate an annotation; `Any` where its YAML form is unknown."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if annotation in (int, float, str, bool) or origin is Literal:
         return annotation
@@ -172,7 +172,7 @@ def once_per_study(name: str) -> bool:
 
 
 def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
-    """Return the dotted names that may stand under `space`, for messages."""
+    """Return the dotted names allowed under `space`, for messages."""
     names = [
         f"{prefix}.{field}"
         for prefix, section in SECTIONS.items()

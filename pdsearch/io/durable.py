@@ -98,9 +98,8 @@ def check_regular(path: str | os.PathLike[str]) -> None:
         IsADirectoryError: It is a folder.
         OSError: It cannot be examined.
     """
-    _refuse_irregular(
-        path, os.stat(path).st_mode
-    )  # Before opening, because opening a device may have side effects.
+    # Before opening, because opening a device may have side effects.
+    _refuse_irregular(path, os.stat(path).st_mode)
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:

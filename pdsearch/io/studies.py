@@ -110,7 +110,7 @@ def begun(folder: Place) -> dict[str, Any] | None:
 
 
 def _torn(folder: Place, what: str) -> StorageError:
-    # Running the same space without the file writes it anew; the finished records beside it are kept.
+    # Running the same space without the file writes it again; the finished records beside it are kept.
     hint = (
         "copy it from where it is whole; or remove the file and run the study again, its space file unchanged:"
         " it is written anew, and what finished counts"

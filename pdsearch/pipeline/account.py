@@ -36,7 +36,7 @@ class Account:
         """Start a job's account, or continue that of an interrupted attempt.
 
         Args:
-            job: Key of the artifact that the job builds; None starts anew every time.
+            job: Key of the artifact that the job builds; None starts from zero every time.
             folder: Folder of its progress; None stores nothing.
 
         Raises:
@@ -80,9 +80,8 @@ class Account:
             return
         self.uses.append(use)
         self._settled += self._spent.pop(name, Counter())
-        if (
-            not use.hit and self._folder is not None and use.key != self._job
-        ):  # With its own artifact the job ends.
+        # Not for the job's own artifact, with which the job ends.
+        if not use.hit and self._folder is not None and use.key != self._job:
             content = {"uses": [dataclasses.astuple(found) for found in self.uses], "epochs": self._settled}
             replace(self._folder / FILE, json.dumps(content).encode(), hasty=True)
 

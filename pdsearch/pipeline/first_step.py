@@ -129,9 +129,8 @@ def told(name: str, where: str, *, on: str = "two images", hint: str | None = No
         if place.startswith("options."):  # A network does not know whose options they are.
             place = f"{where.partition('.')[0]}.{place}"
         raise ConfigError(error.what, where=place, hint=error.hint) from error
-    except (
-        Exception
-    ) as error:  # User code may raise anything, and torch does so for images that are too small.
+    # User code may raise anything, and torch does so for images that are too small.
+    except Exception as error:
         reason = str(error).strip().splitlines()
         what = f"{name} fails on {on}: {type(error).__name__}: {reason[0] if reason else 'no reason given'}"
         hint = hint or "nothing was trained; mend it, or choose another"

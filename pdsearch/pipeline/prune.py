@@ -123,9 +123,8 @@ def balanced(labels: Tensor, random: RandomGenerator) -> Tensor:
     return order[turns.argsort(stable=True)]
 
 
-_COSINE_TAIL = (
-    0.01  # A cosine ends at zero, where nothing is learned: fine-tuning uses a hundredth of its initial rate.
-)
+_COSINE_TAIL = 0.01
+"""A cosine ends at zero, where nothing is learned: fine-tuning uses a hundredth of its initial rate."""
 
 
 def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:

@@ -65,10 +65,8 @@ class Fitting:
             mask=mask,
             checkpoint=checkpoint,
         )
-        with (
-            closing(epochs),
-            self._named(),
-        ):  # Closed by the garbage collector, it could not report that progress was not saved.
+        # Closed by the garbage collector, the generator could not report that progress was not saved.
+        with closing(epochs), self._named():
             for report in epochs:
                 site.trained(self.stage)
                 yield report

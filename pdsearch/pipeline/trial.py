@@ -102,10 +102,8 @@ def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
                 raise
             except PdsearchError as error:
                 return Outcome("failed", str(error))
-            except (
-                Exception,
-                SystemExit,
-            ) as error:  # User code may raise anything; the search continues.
+            # User code may raise anything; the search continues.
+            except (Exception, SystemExit) as error:
                 if is_out_of_gpu_memory(error) and parts < _PARTS[-1]:
                     site.release()
                     site.account.again()
