@@ -96,7 +96,7 @@ class Watch:
     """Observations of a lease by one waiting process, timed by its own clock, so that no clocks are compared.
 
     Args:
-        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead.
+        window_s: Seconds without a heartbeat after which an owner counts as dead, wherever it ran.
     """
 
     def __init__(self, window_s: float) -> None:
@@ -117,7 +117,7 @@ class Watch:
         return self._seen is not None and content != self._seen[0]
 
     def forget(self) -> None:
-        """Restart the observation, after a time in which the storage could be neither read nor written."""
+        """Restart the observation, after a time in which the storage could not be accessed."""
         self._seen = None
 
 
@@ -127,7 +127,7 @@ class Lease:
     Args:
         path: The lease file.
         beat_s: Seconds between two heartbeats while it is held.
-        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead.
+        window_s: Seconds without a heartbeat after which an owner counts as dead, wherever it ran.
     """
 
     def __init__(self, path: Path, *, beat_s: float = 5.0, window_s: float = 30.0) -> None:

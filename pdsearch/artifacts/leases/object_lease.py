@@ -25,8 +25,8 @@ class ObjectLease:
     Args:
         place: The object.
         beat_s: Seconds between two heartbeats while it is held.
-        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead;
-            much longer than `beat_s`, since a storage may be slow.
+        window_s: Seconds without a heartbeat after which an owner counts as dead; much longer than `beat_s`,
+            since a storage may be slow.
         settle_s: Seconds between writing this process's name and reading it back.
     """
 

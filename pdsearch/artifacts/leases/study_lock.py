@@ -22,8 +22,7 @@ def lease_at(place: Place, *, beat_s: float | None = None, window_s: float | Non
     Args:
         place: The lease's file or object.
         beat_s: Seconds between two heartbeats; None for the default.
-        window_s: Seconds without a heartbeat after which an owner whose process cannot be checked counts as dead;
-            None likewise.
+        window_s: Seconds without a heartbeat after which its owner counts as dead; None likewise.
     """
     times = {name: value for name, value in (("beat_s", beat_s), ("window_s", window_s)) if value is not None}
     if isinstance(place, Remote):
