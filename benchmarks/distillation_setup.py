@@ -13,7 +13,7 @@ from pdsearch.artifacts import Store
 from pdsearch.data import Dataset, Split, prepare
 from pdsearch.data.dataset.views import normalise
 from pdsearch.data.registry import sources
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.distill import lesson, pupil
 from pdsearch.pipeline.networks import Teacher, blank
@@ -127,9 +127,9 @@ class Scene:
             precision=precision,
         )
 
-    def site(self, limit: int) -> Site:
+    def site(self, limit: int) -> WorkerContext:
         """Return a place to work with a limit for stored outputs."""
-        return Site(
+        return WorkerContext(
             Store(self.folder / "artifacts"),
             self.folder / "progress",
             device=self.device,
@@ -144,7 +144,7 @@ class Scene:
         """Return a teacher; its weights do not matter here."""
         return blank(self.spec.teacher.model, (), self.data, 0).eval()
 
-    def network(self, site: Site) -> Teacher:
+    def network(self, site: WorkerContext) -> Teacher:
         """Return the teacher as the stages hold it."""
         model = site.engine(self.spec.precision).place(self.teacher())
         return Teacher("0" * 64, model, None, {"val_accuracy": 0.0})

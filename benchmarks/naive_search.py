@@ -114,12 +114,12 @@ def _with_our_loop(spec: TrialSpec, folder: Path) -> Iterator[float]:
     import torch
 
     from pdsearch.artifacts import Store
-    from pdsearch.pipeline.context import Site
+    from pdsearch.pipeline.context import WorkerContext
     from pdsearch.pipeline.trial import run_trial
     from pdsearch.protocol import Report
 
     torch.set_num_threads(1)
-    site = Site(Store(folder / "artifacts"), folder / "progress", outputs_limit_bytes=0)
+    site = WorkerContext(Store(folder / "artifacts"), folder / "progress", outputs_limit_bytes=0)
     for event in run_trial(spec, site):
         if isinstance(event, Report):
             assert event.val_accuracy is not None

@@ -22,7 +22,7 @@ from pdsearch.analysis import Estimate, Ranked, Row, rank_teachers, read_study
 from pdsearch.artifacts import open_store
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.config import Space, load
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import Study, open_study
 from pdsearch.training import pick_device
 
@@ -119,9 +119,11 @@ def _overrides(experiment: Experiment, asked: argparse.Namespace) -> list[str]:
     return found
 
 
-def _site(study: Study, space: Space) -> Site:
+def _site(study: Study, space: Space) -> WorkerContext:
     device = pick_device(space.resources.gpu)
-    return Site(open_store(study.artifacts), study.progress, device=device, logs=study.folder / "trials")
+    return WorkerContext(
+        open_store(study.artifacts), study.progress, device=device, logs=study.folder / "trials"
+    )
 
 
 @contextmanager

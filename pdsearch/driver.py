@@ -95,12 +95,12 @@ def _serially(study: Any, space: Space, stop: Stop) -> None:
 
     from pdsearch import serial
     from pdsearch.artifacts import open_store
-    from pdsearch.pipeline.context import Site
+    from pdsearch.pipeline.context import WorkerContext
     from pdsearch.training import keep_freed_memory, pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
     keep_freed_memory()
-    site = Site(
+    site = WorkerContext(
         open_store(study.artifacts),
         study.progress,
         device=pick_device(space.resources.gpu),

@@ -2,20 +2,20 @@
 
 from contextlib import closing
 
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.job import patiently
 from pdsearch.protocol import Job, Outcome, Work
 
 __all__ = ["run"]
 
 
-def run(work: Work, site: Site) -> None:
+def run(work: Work, site: WorkerContext) -> None:
     """Run all of a study's work, one job after another."""
     while (job := work.next()) is not None:
         work.finish(job, _outcome(job, work, site))
 
 
-def _outcome(job: Job, work: Work, site: Site) -> Outcome:
+def _outcome(job: Job, work: Work, site: WorkerContext) -> Outcome:
     with closing(patiently(job, site)) as events:
         for event in events:
             if isinstance(event, Outcome):

@@ -20,7 +20,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import place
 from pdsearch.models import file_hash, models
 from pdsearch.pipeline import keys
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distill as distill_stage
 from pdsearch.pipeline.networks import Teacher, measure
@@ -47,7 +47,7 @@ class _Workspace:
     """What the stages of one teacher share: the images, the site and the callback for events."""
 
     data: Dataset
-    site: Site
+    site: WorkerContext
     tell: Tell
 
 
@@ -124,7 +124,7 @@ def train_teacher(
         raise ConfigError(f"unknown precision {precision!r}", hint="known: fp32, bf16, fp16")
     root = place(str(storage))
     picked = device or pick_device(float(torch.cuda.is_available()))
-    site = Site(open_store(root / "artifacts"), root / "progress", device=picked)
+    site = WorkerContext(open_store(root / "artifacts"), root / "progress", device=picked)
     fingerprint = sources.get(data.source).fingerprint(data)
     # A teacher does not depend on its students, so that any will do here.
     spec = TrialSpec(data, teacher, StudentSpec("from_teacher"), DistillSpec(teacher.recipe))

@@ -11,7 +11,7 @@ from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Outcome, Ready
 from pdsearch.search.confirmation.finalists import _finalist
@@ -41,11 +41,11 @@ def made(outcome: Outcome) -> list[tuple[str, bool]]:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Site:
+def here(tmp_path: Path) -> WorkerContext:
     return site(tmp_path)
 
 
-def test_a_trial_tells_teacher_student_epochs_and_costs(here: Site) -> None:
+def test_a_trial_tells_teacher_student_epochs_and_costs(here: WorkerContext) -> None:
     events, outcome = run(SPEC, here)
     known = facts(events)
     assert known.teacher is not None
@@ -69,7 +69,7 @@ def test_a_trial_tells_teacher_student_epochs_and_costs(here: Site) -> None:
 
 
 def test_a_trial_run_again_trains_nothing_and_reports_the_same(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, outcome = run(SPEC, here)
     trained = counted(monkeypatch)
@@ -80,7 +80,7 @@ def test_a_trial_run_again_trains_nothing_and_reports_the_same(
     assert all(use.hit for use in again.artifacts)
 
 
-def test_a_second_trial_of_a_worker_counts_only_its_own(here: Site) -> None:
+def test_a_second_trial_of_a_worker_counts_only_its_own(here: WorkerContext) -> None:
     run(SPEC, here)
     _, outcome = run(distilled(seed=1), here)
     assert outcome.epochs == {"distill": 2}
@@ -103,13 +103,13 @@ def test_a_trial_cut_off_anywhere_ends_with_the_same_bytes(tmp_path: Path, event
     assert not list((tmp_path / "cut" / "progress").glob("*"))
 
 
-def test_a_student_alone_trains_no_teacher(here: Site) -> None:
+def test_a_student_alone_trains_no_teacher(here: WorkerContext) -> None:
     events, outcome = run(ALONE, here)
     assert facts(events).teacher is None
     assert outcome.epochs == {"distill": 2}
 
 
-def test_an_unpruned_teacher_s_facts_have_no_pruning(here: Site) -> None:
+def test_an_unpruned_teacher_s_facts_have_no_pruning(here: WorkerContext) -> None:
     teacher = facts(run(DENSE, here)[0]).teacher
     assert teacher is not None
     assert [teacher[name] for name in ("method", "ratio", "schedule", "rounds", "sparsity")] == [
@@ -119,7 +119,7 @@ def test_an_unpruned_teacher_s_facts_have_no_pruning(here: Site) -> None:
     ]
 
 
-def test_the_test_set_is_opened_only_where_it_may_be(here: Site) -> None:
+def test_the_test_set_is_opened_only_where_it_may_be(here: WorkerContext) -> None:
     assert run(SPEC, here)[1].test is None
     opened = run(SPEC, here, test=True)[1].test
     assert opened is not None
@@ -129,7 +129,7 @@ def test_the_test_set_is_opened_only_where_it_may_be(here: Site) -> None:
     assert set(alone) == {"student.accuracy"}
 
 
-def test_a_student_too_large_costs_no_epoch_of_distillation(here: Site) -> None:
+def test_a_student_too_large_costs_no_epoch_of_distillation(here: WorkerContext) -> None:
     _, outcome = run(SPEC, here, limits=(Constraint("student.params", "<=", 10.0),))
     assert outcome.state == "infeasible"
     assert "student.params" in str(outcome.reason)
@@ -137,13 +137,13 @@ def test_a_student_too_large_costs_no_epoch_of_distillation(here: Site) -> None:
     assert set(outcome.values) == {"student.params", "student.flops"}
 
 
-def test_a_teacher_s_job_trains_the_dense_teacher_and_nothing_else(here: Site) -> None:
+def test_a_teacher_s_job_trains_the_dense_teacher_and_nothing_else(here: WorkerContext) -> None:
     _, outcome = run(DENSE, here, kind="teacher")
     assert outcome.epochs == {"teacher": 2}
     assert set(outcome.values) == {"teacher.val_accuracy"}
 
 
-def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: Site) -> None:
+def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: WorkerContext) -> None:
     spec = replace(pruned(ratio=0.9), student=StudentSpec("from_teacher"))
     events, _ = run(spec, here)
     student = dict(facts(events).student)
@@ -156,7 +156,7 @@ def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: Site) -> N
 
 @pytest.mark.parametrize("error", [ValueError("a\nb"), RuntimeError("no memory")])
 def test_whatever_a_method_raises_ends_its_trial_alone(
-    here: Site, monkeypatch: pytest.MonkeyPatch, error: Exception
+    here: WorkerContext, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise error
@@ -170,14 +170,14 @@ def test_whatever_a_method_raises_ends_its_trial_alone(
     assert run(SPEC, here)[1].state == "complete"
 
 
-def test_an_error_of_a_person_s_making_is_told_in_its_own_words(here: Site) -> None:
+def test_an_error_of_a_person_s_making_is_told_in_its_own_words(here: WorkerContext) -> None:
     _, outcome = run(replace(SPEC, student=StudentSpec("no_such_model")), here)
     assert outcome.state == "failed"
     assert "no_such_model" in str(outcome.reason)
     assert "Error:" not in str(outcome.reason)
 
 
-def test_errors_of_the_storage_are_the_runner_s(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_the_storage_are_the_runner_s(here: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> Generator[Event, None, None]:
         raise StorageError("no space is left")
         yield
@@ -187,14 +187,14 @@ def test_errors_of_the_storage_are_the_runner_s(here: Site, monkeypatch: pytest.
         list(run_job(job(SPEC), here))
 
 
-def test_the_outcome_is_the_last_word_and_the_only_one(here: Site) -> None:
+def test_the_outcome_is_the_last_word_and_the_only_one(here: WorkerContext) -> None:
     events, _ = run(SPEC, here)
     assert [type(event) for event in events].count(Outcome) == 1
     assert [type(event) for event in events].count(Ready) == 1
 
 
 @pytest.mark.parametrize("spec", [SPEC, DENSE, ALONE], ids=["pruned", "dense", "alone"])
-def test_all_images_can_be_trained_on_and_the_student_is_tested(here: Site, spec: TrialSpec) -> None:
+def test_all_images_can_be_trained_on_and_the_student_is_tested(here: WorkerContext, spec: TrialSpec) -> None:
     whole = replace(spec, data=replace(spec.data, val_fraction=0.0))
     events, outcome = run(whole, here, test=True)
     assert outcome.state == "complete", outcome.reason
@@ -207,13 +207,13 @@ def test_all_images_can_be_trained_on_and_the_student_is_tested(here: Site, spec
     assert (found.test, found.epochs) == (outcome.test, {})
 
 
-def test_a_teacher_trained_on_all_images_has_no_validation_accuracy(here: Site) -> None:
+def test_a_teacher_trained_on_all_images_has_no_validation_accuracy(here: WorkerContext) -> None:
     whole = replace(DENSE, data=replace(SPEC.data, val_fraction=0.0))
     _, outcome = run(whole, here, kind="teacher")
     assert (outcome.state, dict(outcome.values)) == ("complete", {})
 
 
-def test_latency_is_measured_where_it_is_asked_for_and_once_per_shape(here: Site) -> None:
+def test_latency_is_measured_where_it_is_asked_for_and_once_per_shape(here: WorkerContext) -> None:
     _, plain = run(ALONE, here)
     _, first = run(ALONE, here, measures=("student.latency",))
     _, again = run(distilled(ALONE, seed=7), here, measures=("student.latency",))
@@ -222,7 +222,7 @@ def test_latency_is_measured_where_it_is_asked_for_and_once_per_shape(here: Site
     assert again.values["student.latency"] == first.values["student.latency"]
 
 
-def test_a_student_that_is_too_slow_costs_no_epoch(here: Site) -> None:
+def test_a_student_that_is_too_slow_costs_no_epoch(here: WorkerContext) -> None:
     limit = Constraint("student.latency", "<=", 1e-9)
     events, outcome = run(ALONE, here, limits=(limit,), measures=("student.latency",))
     assert outcome.state == "infeasible"

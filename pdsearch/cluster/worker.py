@@ -16,7 +16,7 @@ from pdsearch.cluster.node_checks import refusal_of
 from pdsearch.cluster.own_folder import OwnFolder
 from pdsearch.errors import StorageError
 from pdsearch.io import place as at
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.job import patiently
 from pdsearch.protocol import Event, Job, Outcome, job_from_json, refusal
 from pdsearch.training import keep_freed_memory, pick_device
@@ -27,7 +27,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 
 
 class JobTrainable(tune.Trainable):
-    """Runs the job of its configuration, or rests; keeps its `Site`, and so data and teachers, between jobs."""
+    """Runs the job of its configuration, or rests; keeps its `WorkerContext` (data, teachers) between jobs."""
 
     def __init__(self, *words: Any, **named: Any) -> None:
         """Change to a directory of its own, before Tune asks for the current one."""
@@ -43,7 +43,7 @@ class JobTrainable(tune.Trainable):
         self._refusal = refusal_of(place.get("node"))
         torch.set_num_threads(place["threads"])
         keep_freed_memory()
-        self._site = Site(
+        self._site = WorkerContext(
             open_store(at(place["artifacts"])),
             at(place["progress"]),
             device=pick_device(place["gpu"] if self._refusal is None else 0),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pdsearch.artifacts import Entry, building
 from pdsearch.io import remove_tree
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.protocol import Progress, Use
 from pdsearch.specs import Json
 
@@ -38,7 +38,7 @@ class Made:
 
 
 def obtain(
-    site: Site, stage: str, key: str, make: Callable[[], Generator[E, None, Made]]
+    site: WorkerContext, stage: str, key: str, make: Callable[[], Generator[E, None, Made]]
 ) -> Generator[E | Progress, None, Entry]:
     """Return the artifact of a key, building it if the store lacks it; while another worker builds it, report and wait.
 

@@ -10,16 +10,16 @@ import torch
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.io import Place
 from pdsearch.pipeline.account import Account
-from pdsearch.pipeline.logits_limit import Shelf
+from pdsearch.pipeline.logits_limit import LogitsLimit
 from pdsearch.protocol import Use
 from pdsearch.training import Engine
 
-__all__ = ["Kept", "Site"]
+__all__ = ["MemoryCache", "WorkerContext"]
 
 T = TypeVar("T")
 
 
-class Kept:
+class MemoryCache:
     """LRU cache by name, bounded by total size.
 
     Args:
@@ -43,7 +43,7 @@ class Kept:
 
 
 @dataclass
-class Site:
+class WorkerContext:
     """A worker's environment. Nothing in it affects a result; all that does is in the specs.
 
     Args:
@@ -69,15 +69,15 @@ class Site:
     patience_s: float | None = None
     graphs: bool = True
     parts: int = 1
-    kept: Kept = field(default_factory=Kept)
+    kept: MemoryCache = field(default_factory=MemoryCache)
     account: Account = field(default_factory=Account)
-    _shelf: Shelf | None = None
+    _shelf: LogitsLimit | None = None
 
     @property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> LogitsLimit:
         """The limit on stored teacher outputs."""
         if self._shelf is None:
-            self._shelf = Shelf(self.store, self.outputs_limit_bytes)
+            self._shelf = LogitsLimit(self.store, self.outputs_limit_bytes)
         return self._shelf
 
     @property
@@ -108,7 +108,7 @@ class Site:
 
     def release(self) -> None:
         """Free the memory of all cached items."""
-        self.kept = Kept()
+        self.kept = MemoryCache()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

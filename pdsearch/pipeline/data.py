@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from pdsearch.data import Dataset, Views, from_tensors, store, to_meta
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.cache import Made, obtain, tensors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import data_key
 from pdsearch.protocol import Progress
 from pdsearch.specs import DataSpec
@@ -17,7 +17,9 @@ Tell = Callable[[int, int], None]
 """tell(images decoded, images in all)."""
 
 
-def dataset(spec: DataSpec, site: Site, tell: Tell | None = None) -> Generator[Progress, None, Dataset]:
+def dataset(
+    spec: DataSpec, site: WorkerContext, tell: Tell | None = None
+) -> Generator[Progress, None, Dataset]:
     """Return the split images of a spec.
 
     Args:
@@ -38,7 +40,7 @@ def dataset(spec: DataSpec, site: Site, tell: Tell | None = None) -> Generator[P
     return site.kept.get(("data", key), load)
 
 
-def views(data: Dataset, *, augment: str, stream: int, site: Site) -> Views:
+def views(data: Dataset, *, augment: str, stream: int, site: WorkerContext) -> Views:
     """Return the training views of a stream."""
     return Views(
         data.train,

@@ -16,7 +16,7 @@ from pdsearch.distillation import Outputs, make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
 from pdsearch.pipeline.cache import Made, obtain, tensors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.networks import Teacher, answering, load, outputs, packed, shapes
@@ -29,7 +29,7 @@ from pdsearch.specs import Json, TrialSpec, derive_seed
 from pdsearch.training import Objective, evaluating
 
 __all__ = [
-    "Pupil",
+    "StudentWithAdapter",
     "Taught",
     "distill",
     "lesson",
@@ -40,7 +40,7 @@ Answers = Callable[[Tensor, Tensor, int], Outputs]
 """answers(images, index, epoch) -> the teacher's outputs for a batch."""
 
 
-class Pupil(nn.Module):
+class StudentWithAdapter(nn.Module):
     """The student and, if the loss has one, the adapter trained with it.
 
     Both are checkpointed together; only the student is evaluated, stored and exported.
@@ -60,30 +60,34 @@ class Pupil(nn.Module):
         return logits
 
 
-def pupil(spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: nn.Module, site: Site) -> Pupil:
+def pupil(
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: nn.Module, site: WorkerContext
+) -> StudentWithAdapter:
     """Return the student with the adapter that the trial's loss needs."""
     entry, params = _loss(spec)
     if entry.features:
         for network in [student] if teacher is None else [student, teacher.model]:
             check_shows_features(network, spec.distill.loss)
     if entry.adapter is None or teacher is None:
-        return Pupil(student, None)
+        return StudentWithAdapter(student, None)
     size = (1, data.channels, data.image_size, data.image_size)
     image = torch.zeros(size, device=site.device)
     random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
     shown = [shapes(_live(network, image, entry.features)) for network in (student, teacher.model)]
     adapter = make_adapter(entry, *shown, images=len(data.train), generator=random, params=params)
-    return Pupil(student, None if adapter is None else adapter.to(site.device))
+    return StudentWithAdapter(student, None if adapter is None else adapter.to(site.device))
 
 
-def lesson(spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: Site) -> Objective:
-    """Return the trial's training objective, to be called with a `Pupil`."""
+def lesson(
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: WorkerContext
+) -> Objective:
+    """Return the trial's training objective, to be called with a `StudentWithAdapter`."""
     entry, params = _loss(spec)
     answers = _answers(spec, data, teacher, seen, site)
     smoothing = spec.distill.recipe.label_smoothing
 
     def objective(taught: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
-        assert isinstance(taught, Pupil)
+        assert isinstance(taught, StudentWithAdapter)
         targets = _smoothed(seen.targets(epoch, index), data.num_classes, smoothing)
         ours = outputs(taught.student, images, entry.features)
         theirs = None if answers is None else answers(images, index, epoch)
@@ -99,7 +103,7 @@ def _loss(spec: TrialSpec) -> tuple[DistillationLoss, Any]:
 
 
 def _answers(
-    spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: Site
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: WorkerContext
 ) -> Answers | None:
     """Return the function that gives the teacher's outputs: stored logits, or live where the loss needs features."""
     entry, _ = _loss(spec)
@@ -134,7 +138,7 @@ class Taught:
 
 
 def distill(
-    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: Site
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext
 ) -> Generator[Progress | Report, None, Taught]:
     """Train the student, or load it if the store has it; either way yield every epoch's report.
 
@@ -165,7 +169,7 @@ def distill(
 
 
 def _training(
-    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: Site
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext
 ) -> Generator[Report, None, None]:
     """Train the student in place."""
     seen = views(data, augment=spec.data.augment, stream=spec.distill.view_seed, site=site)

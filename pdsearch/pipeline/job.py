@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError
 from pdsearch.io.durable import PAUSES_S
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Job, Progress
 
@@ -15,7 +15,7 @@ __all__ = ["PAUSES_S", "patiently"]
 
 def patiently(
     job: Job,
-    site: Site,
+    site: WorkerContext,
     *,
     pauses: tuple[float, ...] = PAUSES_S,
     sleep: Callable[[float], None] = time.sleep,

@@ -4,13 +4,13 @@ import time
 
 from pdsearch.artifacts import ArtifactStore
 
-__all__ = ["Shelf"]
+__all__ = ["LogitsLimit"]
 
 RECOUNT_S = 60.0
 """Between two counts a worker sees only its own additions, so that the limit may be exceeded by a minute's work."""
 
 
-class Shelf:
+class LogitsLimit:
     """The total size of the outputs in a store, as one worker knows it, and its limit.
 
     Args:

@@ -12,7 +12,7 @@ from pdsearch.distillation import FeatureShapes, Outputs, wanted
 from pdsearch.errors import TrialError
 from pdsearch.models import build, folded, listed, not_finite, state_of, was_not_finite, without_weights
 from pdsearch.pipeline.cache import tensors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.training import accuracy, check_answers, logits
@@ -71,7 +71,7 @@ def an_image(data: Dataset) -> Tensor:
     return torch.zeros(1, data.channels, data.image_size, data.image_size)
 
 
-def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Teacher:
+def network(entry: Entry, spec: TrialSpec, data: Dataset, site: WorkerContext) -> Teacher:
     """Return the teacher stored in an artifact, from the site's cache if it is there."""
 
     def make() -> tuple[Teacher, int]:
@@ -87,7 +87,7 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: Site) -> Teacher
     return site.kept.get(("network", entry.key), make)
 
 
-def answering(teacher: Teacher, site: Site, precision: str) -> nn.Module:
+def answering(teacher: Teacher, site: WorkerContext, precision: str) -> nn.Module:
     """Return a teacher for inference: folded, so that all its outputs come from the same computation."""
 
     def make() -> tuple[nn.Module, int]:
@@ -128,7 +128,7 @@ def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> M
     return Mask(masks) if masks else None
 
 
-def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: str) -> float:
+def measure(model: nn.Module, data: Dataset, part: str, site: WorkerContext, precision: str) -> float:
     """Return a network's accuracy on "val" or "test", in [0, 1]."""
     split: Split = getattr(data, part)
 
@@ -141,7 +141,7 @@ def measure(model: nn.Module, data: Dataset, part: str, site: Site, precision: s
     return accuracy(model, seen, split.labels, engine=site.engine(precision), kind=kind)
 
 
-def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> float | None:
+def validated(model: nn.Module, data: Dataset, site: WorkerContext, precision: str) -> float | None:
     """Return a network's accuracy on the validation images, in [0, 1]; None where there are none.
 
     Raises:
@@ -154,7 +154,7 @@ def validated(model: nn.Module, data: Dataset, site: Site, precision: str) -> fl
     return None
 
 
-def plain_views(data: Dataset, split: Split, site: Site) -> Views:
+def plain_views(data: Dataset, split: Split, site: WorkerContext) -> Views:
     """Return the images of a split for evaluation, without augmentation."""
     return Views(split, mean=data.mean, std=data.std, augment="none", stream=0, device=site.device)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pdsearch.data import Dataset
 from pdsearch.pipeline.cache import Made, obtain
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import round_keys
 from pdsearch.pipeline.networks import Teacher, an_image, blank, network, packed, validated
@@ -89,7 +89,7 @@ def _kept(mask: Mask, spec: TrialSpec, data: Dataset) -> dict[str, tuple[int, ..
 _BATCHES, _BATCH_SIZE = 4, 128
 
 
-def scoring_batches(spec: TrialSpec, data: Dataset, site: Site) -> Batches:
+def scoring_batches(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Batches:
     """Return four batches of 128 training images (fewer where there are fewer), not augmented.
 
     Each is as balanced over the classes as possible, like those of SNIP's and GraSP's authors.
@@ -127,7 +127,7 @@ _COSINE_TAIL = 0.01
 """A cosine ends at zero, where nothing is learned: fine-tuning uses a hundredth of its initial rate."""
 
 
-def teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:
+def teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Generator[Progress, None, Teacher]:
     """Return the teacher of a trial, dense or pruned, computing only the rounds that the store lacks."""
     if spec.prune is None:
         return (yield from dense_teacher(spec, data, site))
@@ -154,7 +154,7 @@ def kept_rounds(asked: PruneSpec) -> list[int]:
 
 
 def _start(
-    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
+    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: WorkerContext
 ) -> Generator[Progress, None, Teacher]:
     """Return the first round's input: the dense teacher, or its untrained weights."""
     if isinstance(asked.after_round, AtInit):
@@ -166,7 +166,7 @@ def _rounds(
     spec: TrialSpec,
     asked: PruneSpec,
     data: Dataset,
-    site: Site,
+    site: WorkerContext,
     first: int,
     last: int,
     before: Teacher | None,
@@ -198,7 +198,7 @@ def _recovered(
     spec: TrialSpec,
     asked: PruneSpec,
     data: Dataset,
-    site: Site,
+    site: WorkerContext,
     number: int,
     key: str,
 ) -> Generator[Progress, None, dict[str, Json]]:
@@ -217,7 +217,7 @@ def _pruned(
     spec: TrialSpec,
     asked: PruneSpec,
     data: Dataset,
-    site: Site,
+    site: WorkerContext,
     number: int,
     within: Mask | None,
 ) -> Mask:
@@ -240,7 +240,7 @@ def _pruned(
 
 
 def _origin(
-    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: Site
+    spec: TrialSpec, asked: PruneSpec, data: Dataset, site: WorkerContext
 ) -> Generator[Progress, None, nn.Module | None]:
     """Return the dense network whose weights are restored after pruning; None without rewinding."""
     match asked.after_round:

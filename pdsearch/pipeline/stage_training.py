@@ -7,7 +7,7 @@ from torch import nn
 
 from pdsearch.data import Dataset, Views
 from pdsearch.errors import TrialError
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.networks import validated
 from pdsearch.protocol import Progress
@@ -29,7 +29,7 @@ class Fitting:
         key: Key of the artifact being built; names the checkpoint.
     """
 
-    def __init__(self, spec: TrialSpec, data: Dataset, site: Site, *, stage: str, key: str) -> None:
+    def __init__(self, spec: TrialSpec, data: Dataset, site: WorkerContext, *, stage: str, key: str) -> None:
         self.spec, self.data, self.site, self.stage, self.key = spec, data, site, stage, key
 
     def run(

@@ -8,7 +8,7 @@ from pdsearch.data import Dataset
 from pdsearch.errors import TrialError
 from pdsearch.models import count_flops, count_params, latency, without_weights
 from pdsearch.models.width_solver import plan_from_masks
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import Teacher, blank
 from pdsearch.specs import Json, StudentSpec, TrialSpec
 
@@ -43,7 +43,7 @@ class Student:
         }
 
 
-def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Site) -> Student:
+def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: WorkerContext) -> Student:
     """Return the student of a trial."""
     shape = shaped(spec, data, teacher)
     model = blank(shape.model, shape.options, data, spec.distill.seed)
@@ -53,7 +53,7 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Site)
     return Student(site.engine(spec.precision).place(model), shape, count_params(model), flops)
 
 
-def latency_of(student: Student, data: Dataset, site: Site) -> float:
+def latency_of(student: Student, data: Dataset, site: WorkerContext) -> float:
     """Return the median milliseconds of one image's forward pass on the site; measured once per shape and worker."""
     size = (data.channels, data.image_size, data.image_size)
     name = ("latency", student.shape.model, repr(student.shape.options), repr(size), str(data.num_classes))

@@ -11,7 +11,7 @@ from pdsearch.data import Dataset
 from pdsearch.errors import DataError
 from pdsearch.models import file_hash, fit_weights, read_weights, without_weights
 from pdsearch.pipeline.cache import Made, obtain, tensors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key, early_key
 from pdsearch.pipeline.networks import Teacher, blank, load, network, packed, validated
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
@@ -21,7 +21,7 @@ from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 __all__ = ["dense_teacher", "early_teacher", "starting_point"]
 
 
-def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progress, None, Teacher]:
+def dense_teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Generator[Progress, None, Teacher]:
     """Return the dense teacher of a trial, training it if the store lacks it."""
     key = dense_key(spec)
 
@@ -45,7 +45,7 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: Site) -> Generator[Progr
 
 
 def early_teacher(
-    spec: TrialSpec, data: Dataset, site: Site, epoch: int
+    spec: TrialSpec, data: Dataset, site: WorkerContext, epoch: int
 ) -> Generator[Progress, None, nn.Module]:
     """Return the dense teacher as it was after an epoch of its training, on the CPU, not in evaluation mode.
 

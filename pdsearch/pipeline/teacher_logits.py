@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pdsearch.data import Views
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import outputs_key
 from pdsearch.pipeline.networks import Teacher, answering
 from pdsearch.protocol import Progress
@@ -41,7 +41,7 @@ class TeacherLogits:
     teacher: Teacher
     seen: Views
     classes: int
-    site: Site
+    site: WorkerContext
     _current: dict[int, Tensor] = field(default_factory=dict)
 
     @property

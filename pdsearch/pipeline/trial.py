@@ -12,7 +12,7 @@ from pdsearch.models import count_params
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.code_check import check_own_code
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distill
 from pdsearch.pipeline.failure import HUNG, is_out_of_gpu_memory, reason, write_log
@@ -33,7 +33,7 @@ _PARTS = (1, 2, 4)
 
 def run_trial(
     spec: TrialSpec,
-    site: Site,
+    site: WorkerContext,
     *,
     limits: tuple[Constraint, ...] = (),
     measures: tuple[str, ...] = (),
@@ -65,7 +65,7 @@ def run_trial(
     return Outcome("complete", values=values, test=tested, student=taught.key)
 
 
-def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
+def run_job(job: Job, site: WorkerContext) -> Generator[Event, None, None]:
     """Run a job to its end; yield its events, the outcome last. Errors of the job end it, but not the worker.
 
     Storage errors are not the trial's fault: they are raised, so that the runner retries or stops.
@@ -90,7 +90,7 @@ def run_job(job: Job, site: Site) -> Generator[Event, None, None]:
     yield told
 
 
-def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
     """Run a job; if a GPU runs out of memory, run it again with less: no captured steps, then batches in parts."""
     graphs, captured = site.graphs, site.graphs and site.device.startswith("cuda")
     try:
@@ -115,7 +115,7 @@ def _attempts(job: Job, site: Site) -> Generator[Event, None, Outcome]:
     raise AssertionError("the last attempt returns")
 
 
-def _perform(job: Job, site: Site) -> Generator[Event, None, Outcome]:
+def _perform(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
     check_own_code(job.spec)
     if job.kind == "teacher":
         return (yield from _teacher_only(job.spec, site))
@@ -126,7 +126,7 @@ def _in_parts(parts: int) -> str:
     return f"trained with each batch in {parts} parts: the GPU's memory was full"
 
 
-def _hung(job: Job, site: Site, stacks: str) -> Outcome:
+def _hung(job: Job, site: WorkerContext, stacks: str) -> Outcome:
     log = site.log(job.id)
     if log is not None:
         write_log(log, stacks)
@@ -134,7 +134,7 @@ def _hung(job: Job, site: Site, stacks: str) -> Outcome:
     return Outcome("failed", f"{HUNG}{where}")
 
 
-def _teacher_only(spec: TrialSpec, site: Site) -> Generator[Progress, None, Outcome]:
+def _teacher_only(spec: TrialSpec, site: WorkerContext) -> Generator[Progress, None, Outcome]:
     data = yield from dataset(spec.data, site)
     network = yield from dense_teacher(spec, data, site)
     return Outcome("complete", values=_measured("teacher", network.meta["val_accuracy"]))
@@ -165,7 +165,7 @@ def _teacher_facts(spec: TrialSpec, teacher: Teacher | None) -> dict[str, Json] 
 
 
 def _tested(
-    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: Site
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext
 ) -> dict[str, float]:
     accuracies = {"student.accuracy": measure(student.model, data, "test", site, spec.precision)}
     if teacher is not None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.protocol import Event, Job, Outcome, refused_by
-from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.confirmation.quota import owed
 from pdsearch.search.maintenance import how_again
 from pdsearch.search.optuna_backend.ledger import Ledger
@@ -56,7 +56,7 @@ class Phases:
         elapsed: Seconds the study has run in all, earlier runs included.
     """
 
-    listed: Listed
+    listed: DerivedJobs
     search: Ledger
     fair: Ledger
     teachers: Callable[[], Iterable[Job]]

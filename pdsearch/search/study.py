@@ -17,15 +17,15 @@ from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import write_once
 from pdsearch.io.studies import begun
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import Untrained
 from pdsearch.search.code_hashes import own_code, own_folders
-from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.maintenance import retry_once
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
 from pdsearch.search.optuna_backend.sampler import check_sampler
-from pdsearch.search.optuna_backend.storage import Home, home_of
+from pdsearch.search.optuna_backend.storage import StudyStorage, home_of
 from pdsearch.search.preflight.dry_run import (
     check_outside,
     check_trials,
@@ -210,7 +210,7 @@ def open_study(
             check_room(root)  # Before anything is written: a study refused for lack of space leaves nothing.
         store = open_store(root / "artifacts")
         _sweep(folder, store)
-        site = Site(store, root / "progress")
+        site = WorkerContext(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
         found, precision = _resolved(space, found, began, images, site, observer, ask_workers)
         identify(space, folder, found, began)
@@ -248,7 +248,7 @@ def _resolved(
     found: Description,
     began: Mapping[str, Any] | None,
     images: DataSpec,
-    site: Site,
+    site: WorkerContext,
     observer: Observer,
     ask_workers: Callable[[], bool] | None,
 ) -> tuple[Description, Precision]:
@@ -294,8 +294,8 @@ def _sweep(folder: Place, store: KeptStore) -> None:
 def _agenda(
     space: Space,
     records: Records,
-    site: Site,
-    home: Home,
+    site: WorkerContext,
+    home: StudyStorage,
     describe: Description,
     observer: Observer,
     clock: Clock,
@@ -310,7 +310,7 @@ def _agenda(
         return Ledger(studies[kind], kinds[kind], records, kind=kind, describe=describe, single=whole)
 
     phases = Phases(
-        Listed(space, describe, records),
+        DerivedJobs(space, describe, records),
         search=ledger("search"),
         fair=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),

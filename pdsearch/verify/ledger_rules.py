@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pdsearch.search.optuna_backend.inspect import Seen, look
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
-from pdsearch.search.optuna_backend.storage import Home
+from pdsearch.search.optuna_backend.storage import StudyStorage
 from pdsearch.verify.broken import Breach
 from pdsearch.verify.record_rules import StudyRecords
 
@@ -13,7 +13,7 @@ __all__ = ["check"]
 
 
 def check(
-    home: Home, found: StudyRecords, metrics: Sequence[str], goal: str, *, live: bool
+    home: StudyStorage, found: StudyRecords, metrics: Sequence[str], goal: str, *, live: bool
 ) -> Iterator[Breach]:
     """Check a study against the records.
 

@@ -7,7 +7,7 @@ from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.io import Place, Remote, place
 from pdsearch.io.studies import description
 from pdsearch.search.optuna_backend.journal import DamagedError
-from pdsearch.search.optuna_backend.storage import JournalHome, last_home
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home
 from pdsearch.verify import artifact_rules as artifacts
 from pdsearch.verify import ledger_rules as ledger
 from pdsearch.verify import leftovers
@@ -50,7 +50,7 @@ def _ledger(folder: Place, objectives: Any, found: records.StudyRecords, live: b
         yield Breach("ledger", error.what, error.where or str(folder), mended=True)
         return
     # The journal of a study on an object storage is local to its driver; any driver can rebuild it from the records.
-    if isinstance(folder, Remote) and isinstance(home, JournalHome) and not home.path.exists():
+    if isinstance(folder, Remote) and isinstance(home, JournalStudyStorage) and not home.path.exists():
         return
     metrics = [objective["metric"] for objective in objectives]
     yield from ledger.check(home, found, metrics, objectives[0]["goal"], live=live)

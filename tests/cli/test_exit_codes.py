@@ -17,7 +17,7 @@ import pytest
 from pdsearch import errors, serial
 from pdsearch.artifacts import hold
 from pdsearch.cli import main as program
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.job import patiently
 from pdsearch.protocol import Event, Job, Outcome
 from tests.architecture.tree import ROOT
@@ -104,7 +104,7 @@ def none_feasible(scene: Scene) -> tuple[int, str]:
 
 
 def confirmation_failed(scene: Scene) -> tuple[int, str]:
-    def failing(job: Job, site: Site) -> Generator[Event, None, None]:
+    def failing(job: Job, site: WorkerContext) -> Generator[Event, None, None]:
         if job.kind == "confirm":
             yield Outcome("failed", "it broke")
         else:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import prunable, targets
 from pdsearch.pruning.registry import methods
@@ -50,14 +50,14 @@ def sensible(name: str) -> list[PruneSpec]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> WorkerContext:
     """One store for all, so that the dense teacher is trained once."""
     folder: Path = tmp_path_factory.mktemp("recoveries")
     return site(folder)
 
 
 @pytest.mark.parametrize("name", sorted(methods))
-def test_recovery_keeps_the_sparsity_to_the_weight(name: str, shared: Site) -> None:
+def test_recovery_keeps_the_sparsity_to_the_weight(name: str, shared: WorkerContext) -> None:
     combinations = sensible(name)
     assert combinations, "a method that goes with nothing"
     for pruning in combinations:

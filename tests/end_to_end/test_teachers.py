@@ -10,7 +10,7 @@ from pdsearch import serial
 from pdsearch.analysis import Ranking, rank_teachers, read_study
 from pdsearch.artifacts import open_store
 from pdsearch.models import build
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import open_study
 from tests.search.scripted_trials import DOCUMENT, Watching, searching, space
 
@@ -30,7 +30,7 @@ def ranked(folder: Path, **sections: Any) -> tuple[Ranking, Watching]:
     """Run a study to its end and rank it."""
     watching = Watching()
     with open_study(space(folder, **{**PARTS, **sections}), watching) as study:
-        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
+        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
         assert study.agenda.failure is None
         return rank_teachers(read_study(study.folder)), watching
 

@@ -9,7 +9,7 @@ import torch
 from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import open_study
 from tests.on_disk import on_disk
 
@@ -27,7 +27,7 @@ def run(space: Space) -> Path:
     """Run a space to its end, here and now; return the study's folder."""
     torch.set_num_threads(1)
     with open_study(space, Silent()) as study:
-        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
+        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
         return on_disk(study.folder)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Outcome, refusal, refused_by
 from pdsearch.search.study import open_study
@@ -24,7 +24,7 @@ from tests.pipeline.digits import ALONE, SPEC, job, run, site
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Site:
+def here(tmp_path: Path) -> WorkerContext:
     return replace(site(tmp_path), logs=tmp_path / "trials")
 
 
@@ -37,7 +37,7 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 
 @pytest.mark.parametrize("error", [SystemExit(3), MemoryError(), ZeroDivisionError("by zero")])
 def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
-    here: Site, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    here: WorkerContext, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     monkeypatch.setattr("pdsearch.pipeline.trial.distill", raising(error))
     _, outcome = run(ALONE, here)
@@ -48,13 +48,15 @@ def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
     assert "in broken" in log.read_text()
 
 
-def test_ctrl_c_is_no_failure_of_the_trial(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_no_failure_of_the_trial(here: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pdsearch.pipeline.trial.distill", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run(ALONE, here)
 
 
-def test_a_full_gpu_is_tried_in_halves_and_quarters(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_gpu_is_tried_in_halves_and_quarters(
+    here: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parts: list[int] = []
 
     def crowded(*_: Any, **__: Any) -> NoReturn:
@@ -71,7 +73,7 @@ def test_a_full_gpu_is_tried_in_halves_and_quarters(here: Site, monkeypatch: pyt
 
 @pytest.mark.parametrize("graphs", [True, False])
 def test_a_full_gpu_is_first_tried_without_captured_steps(
-    here: Site, graphs: bool, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, graphs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[tuple[bool, int]] = []
 
@@ -89,7 +91,7 @@ def test_a_full_gpu_is_first_tried_without_captured_steps(
 
 
 def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pdsearch.pipeline.distill import distill
 
@@ -120,7 +122,7 @@ def _hang(where: Path) -> None:
     sys.exit(0)
 
 
-def test_a_trial_that_hung_fails_when_it_is_run_again(here: Site, tmp_path: Path) -> None:
+def test_a_trial_that_hung_fails_when_it_is_run_again(here: WorkerContext, tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
     process.start()
     process.join(120)

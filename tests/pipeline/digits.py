@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pdsearch.artifacts import Store
 from pdsearch.data import Dataset
 from pdsearch.pipeline.cache import drain
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.trial import run_job
@@ -41,12 +41,12 @@ def distilled(spec: TrialSpec = SPEC, **fields: Any) -> TrialSpec:
     return replace(spec, distill=replace(spec.distill, **fields))
 
 
-def site(folder: Path, **fields: Any) -> Site:
+def site(folder: Path, **fields: Any) -> WorkerContext:
     """A fresh worker at a store."""
-    return Site(Store(folder / "artifacts"), folder / "progress", **fields)
+    return WorkerContext(Store(folder / "artifacts"), folder / "progress", **fields)
 
 
-def data(spec: TrialSpec, at: Site) -> Dataset:
+def data(spec: TrialSpec, at: WorkerContext) -> Dataset:
     """The images of a specification."""
     return drain(dataset(spec.data, at))
 
@@ -66,7 +66,7 @@ def job(spec: TrialSpec, **fields: Any) -> Job:
     return Job(**{"id": "trial", "kind": "search", "spec": spec, "key": student_key(spec), **fields})
 
 
-def run(spec: TrialSpec, at: Site, **fields: Any) -> tuple[list[Event], Outcome]:
+def run(spec: TrialSpec, at: WorkerContext, **fields: Any) -> tuple[list[Event], Outcome]:
     """Run a whole trial; return its events and its outcome."""
     events = list(run_job(job(spec, **fields), at))
     assert isinstance(events[-1], Outcome)

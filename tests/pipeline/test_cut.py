@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pdsearch.models import count_params
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import blank
 from pdsearch.pipeline.prune import cut, cut_out, teacher
 from pdsearch.pruning import prunable
@@ -21,7 +21,7 @@ RECOVERIES = ("lr_rewind", "rewind", "none")
 
 @pytest.mark.parametrize("recovery", RECOVERIES)
 def test_a_smaller_teacher_is_the_same_when_it_is_read_back(
-    here: Site, tmp_path: Path, recovery: str
+    here: WorkerContext, tmp_path: Path, recovery: str
 ) -> None:
     spec = pruned(CHANNELS, recovery=recovery)
     images = data(spec, here)
@@ -44,7 +44,7 @@ def test_a_smaller_teacher_is_the_same_when_it_is_read_back(
     assert torch.equal(first.model.eval()(seen), second.model(seen))
 
 
-def test_rewound_channels_have_their_first_weights(here: Site) -> None:
+def test_rewound_channels_have_their_first_weights(here: WorkerContext) -> None:
     spec = pruned(CHANNELS, at="init", recovery="none")
     images = data(spec, here)
     mask = finish(teacher(pruned(CHANNELS, recovery="none"), images, here))[1].mask
@@ -56,7 +56,7 @@ def test_rewound_channels_have_their_first_weights(here: Site) -> None:
     torch.testing.assert_close(model.eval()(seen), whole.eval()(seen))
 
 
-def test_an_artifact_names_the_channels_or_holds_the_zeros(here: Site) -> None:
+def test_an_artifact_names_the_channels_or_holds_the_zeros(here: WorkerContext) -> None:
     images = data(SPEC, here)
     weights, channels = (finish(teacher(spec, images, here))[1].mask for spec in (SPEC, CHANNELS))
     assert weights is not None
@@ -70,7 +70,7 @@ def test_an_artifact_names_the_channels_or_holds_the_zeros(here: Site) -> None:
     assert sum(len(left) for left in kept.values() if isinstance(left, list)) == 112 - 55  # 0.488 of 112
 
 
-def test_a_student_shaped_by_a_smaller_teacher_has_its_widths(here: Site) -> None:
+def test_a_student_shaped_by_a_smaller_teacher_has_its_widths(here: WorkerContext) -> None:
     spec = replace(CHANNELS, student=replace(CHANNELS.student, model="from_teacher"))
     known = facts(run(spec, here)[0])
     assert known.teacher is not None
@@ -78,7 +78,7 @@ def test_a_student_shaped_by_a_smaller_teacher_has_its_widths(here: Site) -> Non
 
 
 @pytest.mark.parametrize("method", ["snip", "filter_l2"])
-def test_a_parameter_out_of_range_or_unknown_fails_the_trial(here: Site, method: str) -> None:
+def test_a_parameter_out_of_range_or_unknown_fails_the_trial(here: WorkerContext, method: str) -> None:
     spec = pruned(method=method, params=(("temperature", 1.0),))
     _, outcome = run(spec, here)
     assert outcome.state == "failed"

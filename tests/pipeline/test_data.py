@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from pdsearch.data.registry import sources
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import data_key
 from tests.pipeline.digits import MOVING, SPEC, data, site
 
 
 def test_images_are_decoded_once_and_every_worker_gets_the_same(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = data(SPEC, here)
 
@@ -32,16 +32,16 @@ def test_images_are_decoded_once_and_every_worker_gets_the_same(
     assert (len(first.train.labels), len(first.val.labels)) == (80, 20)
 
 
-def test_augmentation_needs_no_images_of_its_own(here: Site) -> None:
+def test_augmentation_needs_no_images_of_its_own(here: WorkerContext) -> None:
     assert data(MOVING, here) is data(SPEC, here)
 
 
-def test_another_split_is_another_artifact(here: Site) -> None:
+def test_another_split_is_another_artifact(here: WorkerContext) -> None:
     other = replace(SPEC, data=replace(SPEC.data, split_seed=1))
     assert not torch.equal(data(SPEC, here).train.images, data(other, here).train.images)
 
 
-def test_views_follow_their_stream(here: Site) -> None:
+def test_views_follow_their_stream(here: WorkerContext) -> None:
     images, index = data(SPEC, here), torch.arange(10)
 
     def seen(stream: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.distill import Taught, distill
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.networks import measure
@@ -52,7 +52,7 @@ def mute(*, num_classes, channels, image_size):
 """
 
 
-def taught(spec: TrialSpec, at: Site) -> tuple[list[Report], Taught, Student]:
+def taught(spec: TrialSpec, at: WorkerContext) -> tuple[list[Report], Taught, Student]:
     images = data(spec, at)
     network = finish(teacher(spec, images, at))[1]
     pupil = student(spec, images, network, at)
@@ -64,7 +64,7 @@ def taught(spec: TrialSpec, at: Site) -> tuple[list[Report], Taught, Student]:
     "spec", [SPEC, ALONE, distilled(loss="fitnet", params=())], ids=["kd", "ce", "fitnet"]
 )
 def test_a_student_is_trained_once_and_found_with_its_reports(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: TrialSpec
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: TrialSpec
 ) -> None:
     reports, found, pupil = taught(spec, here)
     assert [report.epoch for report in reports] == [1, 2]
@@ -80,7 +80,7 @@ def test_a_student_is_trained_once_and_found_with_its_reports(
 
 
 @pytest.mark.parametrize("select", ["last", "best_val"])
-def test_the_accuracy_told_is_that_of_the_weights_handed_on(here: Site, select: str) -> None:
+def test_the_accuracy_told_is_that_of_the_weights_handed_on(here: WorkerContext, select: str) -> None:
     recipe = replace(RECIPE, epochs=6, lr=0.4, milestones=(), select=select)
     spec = distilled(recipe=recipe)
     reports, found, pupil = taught(spec, here)
@@ -123,13 +123,13 @@ def test_a_training_cut_off_replays_its_reports_and_ends_with_the_same_bytes(
     assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
-def test_a_seed_makes_another_student(here: Site) -> None:
+def test_a_seed_makes_another_student(here: WorkerContext) -> None:
     first, second = taught(MOVING, here)[0], taught(distilled(MOVING, seed=1), here)[0]
     assert [report.loss for report in first] != [report.loss for report in second]
 
 
 def test_a_network_that_answers_with_what_is_no_number_is_never_stored(
-    here: Site, tmp_path: Path, author: Author
+    here: WorkerContext, tmp_path: Path, author: Author
 ) -> None:
     module = author.write(MUTE)
     for part, spec in (

@@ -1,7 +1,7 @@
 import torch
 from torch import Generator
 
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.prune import balanced, scoring_batches
 from tests.pipeline.digits import SPEC, data
 
@@ -22,7 +22,7 @@ def test_the_draw_depends_on_the_generator_alone() -> None:
     assert not torch.equal(first, balanced(labels, Generator().manual_seed(2)))
 
 
-def test_a_method_sees_as_many_of_every_digit(here: Site) -> None:
+def test_a_method_sees_as_many_of_every_digit(here: WorkerContext) -> None:
     images = data(SPEC, here)
     ((seen, labels),) = scoring_batches(SPEC, images, here)
     assert seen.shape == (len(images.train), 1, 8, 8)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.first_step import check_answers, check_step, smallest
 from tests.pipeline.digits import DENSE, RECIPE, data
 
@@ -35,7 +35,7 @@ class Changed(nn.Module):
         return logits if self._when not in (None, self.training) else self._change(logits)
 
 
-def refused(network: nn.Module, here: Site) -> str:
+def refused(network: nn.Module, here: WorkerContext) -> str:
     """What is said of a network that cannot be trained."""
     with pytest.raises(ConfigError) as caught:
         tried(network, here)
@@ -44,7 +44,7 @@ def refused(network: nn.Module, here: Site) -> str:
     return caught.value.what
 
 
-def tried(network: nn.Module, here: Site) -> None:
+def tried(network: nn.Module, here: WorkerContext) -> None:
     images = data(DENSE, here)
     check_answers(network.eval(), images, name="own", where="student.model")
     check_step(network, RECIPE, images, name="own", where="student.model", field="train.distill")
@@ -95,12 +95,12 @@ def tried(network: nn.Module, here: Site) -> None:
     ],
 )
 def test_what_is_no_answer_is_one_message(
-    here: Site, change: Callable[[Tensor], object], training: bool | None, message: str
+    here: WorkerContext, change: Callable[[Tensor], object], training: bool | None, message: str
 ) -> None:
     assert refused(Changed(change, training), here) == message
 
 
-def test_a_network_of_which_nothing_is_trained_is_refused(here: Site) -> None:
+def test_a_network_of_which_nothing_is_trained_is_refused(here: WorkerContext) -> None:
     assert (
         refused(Changed().requires_grad_(False), here) == "own cannot be trained: all 6 parameters are frozen"
     )
@@ -108,13 +108,13 @@ def test_a_network_of_which_nothing_is_trained_is_refused(here: Site) -> None:
     assert refused(nothing, here) == "own cannot be trained: it has no parameters"
 
 
-def test_a_weight_that_was_never_drawn_is_refused(here: Site) -> None:
+def test_a_weight_that_was_never_drawn_is_refused(here: WorkerContext) -> None:
     network = Changed()
     network.never = nn.Parameter(torch.full((3,), torch.nan))
     assert refused(network, here) == "own is built with weights that are no numbers: never is not finite"
 
 
-def test_a_healthy_network_is_let_through_and_left_as_it_was(here: Site) -> None:
+def test_a_healthy_network_is_let_through_and_left_as_it_was(here: WorkerContext) -> None:
     network, random = Changed(torch.Tensor.double), torch.get_rng_state()
     network.last.requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -125,7 +125,7 @@ def test_a_healthy_network_is_let_through_and_left_as_it_was(here: Site) -> None
     assert torch.equal(torch.get_rng_state(), random)
 
 
-def test_a_batch_of_one_image_is_tried_where_a_recipe_has_one(here: Site) -> None:
+def test_a_batch_of_one_image_is_tried_where_a_recipe_has_one(here: WorkerContext) -> None:
     images = data(DENSE, here)
     assert [smallest(replace(RECIPE, batch_size=size), images) for size in (1, 2, 79, 80)] == [1, 2, 2, 2]
     message = r"^student\.model: own fails on one image in training: ValueError: Expected more than 1 value per channel"

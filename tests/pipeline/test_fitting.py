@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageFullError
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import blank
 from pdsearch.pipeline.stage_training import Fitting, achieved, fit_teacher
 from pdsearch.pipeline.trial import run_trial
@@ -35,7 +35,7 @@ def test_progress_lies_under_the_key_of_what_is_made(tmp_path: Path, interval: f
     assert [path.name for path in on_disk(here.progress).iterdir()] == [KEY]
 
 
-def test_every_epoch_is_told_and_counted(here: Site) -> None:
+def test_every_epoch_is_told_and_counted(here: WorkerContext) -> None:
     images = data(DENSE, here)
     fitting = Fitting(DENSE, images, here, stage="prune", key=KEY)
     model = blank("convnet_s", (), images, 0)
@@ -54,7 +54,7 @@ def refuse(*_: object, **__: object) -> None:
 
 
 def test_a_teacher_left_where_its_progress_cannot_be_saved_says_so(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Checkpoint, "save", refuse)
     images = data(DENSE, here)
@@ -65,7 +65,7 @@ def test_a_teacher_left_where_its_progress_cannot_be_saved_says_so(
         stage.close()
 
 
-def test_a_student_likewise(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_student_likewise(here: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     events = run_trial(ALONE, here)
     while not isinstance(next(events), Report):
         continue

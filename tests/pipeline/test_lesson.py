@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pdsearch.distillation.registry import losses
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.distill import lesson, pupil
 from pdsearch.pipeline.prune import teacher
@@ -23,7 +23,7 @@ def named(loss: str) -> TrialSpec:
     return distilled(SPEC, loss=loss, params=())
 
 
-def heard(spec: TrialSpec, at: Site) -> tuple[Any, torch.Tensor]:
+def heard(spec: TrialSpec, at: WorkerContext) -> tuple[Any, torch.Tensor]:
     """The pupil of a trial and the loss of its first batch."""
     images = data(spec, at)
     network = finish(teacher(spec, images, at))[1] if spec.distill.loss != "ce" else None
@@ -36,7 +36,7 @@ def heard(spec: TrialSpec, at: Site) -> tuple[Any, torch.Tensor]:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_gets_what_it_needs_and_teaches_the_student(here: Site, loss: str) -> None:
+def test_every_loss_gets_what_it_needs_and_teaches_the_student(here: WorkerContext, loss: str) -> None:
     taught, value = heard(named(loss), here)
     assert value.shape == ()
     assert torch.isfinite(value)
@@ -45,7 +45,7 @@ def test_every_loss_gets_what_it_needs_and_teaches_the_student(here: Site, loss:
     assert any(bool(gradient.abs().sum() > 0) for gradient in gradients)
 
 
-def test_the_teacher_is_not_taught(here: Site) -> None:
+def test_the_teacher_is_not_taught(here: WorkerContext) -> None:
     spec = named("fitnet")
     network = finish(teacher(spec, data(spec, here), here))[1]
     before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
@@ -56,7 +56,7 @@ def test_the_teacher_is_not_taught(here: Site) -> None:
         assert torch.equal(tensor, before[name])
 
 
-def test_an_adapter_is_trained_beside_the_student_and_drawn_from_its_seed(here: Site) -> None:
+def test_an_adapter_is_trained_beside_the_student_and_drawn_from_its_seed(here: WorkerContext) -> None:
     spec = named("fitnet")
     first, again, other = (heard(trial, here)[0].adapter for trial in (spec, spec, distilled(spec, seed=1)))
     assert heard(named("kd"), here)[0].adapter is None
@@ -65,7 +65,7 @@ def test_an_adapter_is_trained_beside_the_student_and_drawn_from_its_seed(here: 
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_smoothed_labels_are_probabilities(here: Site) -> None:
+def test_smoothed_labels_are_probabilities(here: WorkerContext) -> None:
     smooth = distilled(ALONE, recipe=replace(ALONE.distill.recipe, label_smoothing=0.2))
     assert heard(smooth, here)[1].item() != heard(ALONE, here)[1].item()
     model = heard(ALONE, here)[0].eval()
@@ -77,7 +77,7 @@ def test_smoothed_labels_are_probabilities(here: Site) -> None:
     assert torch.allclose(value, expected)
 
 
-def test_soft_terms_that_grow_follow_the_epoch(here: Site) -> None:
+def test_soft_terms_that_grow_follow_the_epoch(here: WorkerContext) -> None:
     """Linear in the share: what a later epoch adds to the hard term is that many times what the first one adds."""
     params = (("target_weight", 1.0), ("other_weight", 8.0), ("temperature", 4.0), ("warmup_epochs", 4))
     spec = distilled(SPEC, loss="dkd", params=params)

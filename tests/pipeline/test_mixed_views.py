@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pdsearch.pipeline.cache import drain
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.distill import _smoothed
 from pdsearch.pipeline.prune import teacher
@@ -18,7 +18,9 @@ from tests.pipeline.digits import ALONE, DENSE, data, reports, run, site
 MIXED = "crop_flip+mixup(0.4)"
 
 
-def test_stored_logits_are_the_teachers_answers_to_the_mixed_views(here: Site, tmp_path: Path) -> None:
+def test_stored_logits_are_the_teachers_answers_to_the_mixed_views(
+    here: WorkerContext, tmp_path: Path
+) -> None:
     spec = replace(DENSE, data=replace(DENSE.data, augment=MIXED))
     images = data(spec, here)
     network = drain(teacher(spec, images, here))

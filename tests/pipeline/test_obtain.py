@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.protocol import Progress
 from tests.on_disk import on_disk
 from tests.pipeline.digits import finish, site
@@ -31,11 +31,11 @@ class Maker:
         return Made({"x": torch.arange(4.0)}, {"val_accuracy": 0.5})
 
 
-def leases(at: Site) -> list[Path]:
+def leases(at: WorkerContext) -> list[Path]:
     return list(Path(at.store.root, ".leases").glob("*.json"))  # type: ignore[attr-defined]
 
 
-def test_what_nobody_has_is_made_and_its_progress_passed_on(here: Site) -> None:
+def test_what_nobody_has_is_made_and_its_progress_passed_on(here: WorkerContext) -> None:
     make = Maker()
     said, entry = finish(obtain(here, "teacher", KEY, make))
     assert [event.note for event in said] == ["first", "second"]
@@ -47,7 +47,7 @@ def test_what_nobody_has_is_made_and_its_progress_passed_on(here: Site) -> None:
     assert leases(here) == []
 
 
-def test_what_is_there_is_not_made_again(here: Site, tmp_path: Path) -> None:
+def test_what_is_there_is_not_made_again(here: WorkerContext, tmp_path: Path) -> None:
     make = Maker()
     drain(obtain(here, "teacher", KEY, make))
     other = site(tmp_path)
@@ -58,7 +58,9 @@ def test_what_is_there_is_not_made_again(here: Site, tmp_path: Path) -> None:
     assert torch.equal(tensors(entry)["x"], torch.arange(4.0))
 
 
-def test_a_second_worker_says_that_it_waits_and_takes_what_the_first_made(here: Site, tmp_path: Path) -> None:
+def test_a_second_worker_says_that_it_waits_and_takes_what_the_first_made(
+    here: WorkerContext, tmp_path: Path
+) -> None:
     make, other = Maker(), site(tmp_path)
     first, second = obtain(here, "teacher", KEY, make), obtain(other, "teacher", KEY, make)
     next(first)
@@ -70,7 +72,7 @@ def test_a_second_worker_says_that_it_waits_and_takes_what_the_first_made(here: 
     assert [use.hit for use in other.uses] == [True]
 
 
-def test_closing_gives_the_lease_back(here: Site, tmp_path: Path) -> None:
+def test_closing_gives_the_lease_back(here: WorkerContext, tmp_path: Path) -> None:
     make = Maker()
     first = obtain(here, "teacher", KEY, make)
     next(first)
@@ -81,7 +83,7 @@ def test_closing_gives_the_lease_back(here: Site, tmp_path: Path) -> None:
     assert make.made == 2
 
 
-def test_an_error_gives_the_lease_back_and_leaves_nothing(here: Site) -> None:
+def test_an_error_gives_the_lease_back_and_leaves_nothing(here: WorkerContext) -> None:
     with pytest.raises(ValueError, match="broke"):
         drain(obtain(here, "teacher", KEY, Maker(ValueError("broke"))))
     assert leases(here) == []
@@ -89,7 +91,7 @@ def test_an_error_gives_the_lease_back_and_leaves_nothing(here: Site) -> None:
     assert here.uses == []
 
 
-def test_a_broken_artifact_is_made_again(here: Site, tmp_path: Path) -> None:
+def test_a_broken_artifact_is_made_again(here: WorkerContext, tmp_path: Path) -> None:
     make = Maker()
     entry = drain(obtain(here, "teacher", KEY, make))
     path = entry.path("tensors.safetensors")
@@ -99,7 +101,7 @@ def test_a_broken_artifact_is_made_again(here: Site, tmp_path: Path) -> None:
     assert make.made == 2
 
 
-def test_the_checkpoint_of_a_finished_stage_is_removed(here: Site) -> None:
+def test_the_checkpoint_of_a_finished_stage_is_removed(here: WorkerContext) -> None:
     (on_disk(here.progress) / KEY).mkdir(parents=True)
     (on_disk(here.progress) / KEY / "progress.safetensors").write_bytes(b"x")
     drain(obtain(here, "teacher", KEY, Maker()))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.networks import answering
 from pdsearch.pipeline.prune import teacher
@@ -17,14 +17,14 @@ from tests.pipeline.digits import MOVING, RECIPE, SPEC, data, finish, site
 EVERY = torch.arange(80)
 
 
-def logits(spec: TrialSpec, at: Site) -> TeacherLogits:
+def logits(spec: TrialSpec, at: WorkerContext) -> TeacherLogits:
     images = data(spec, at)
     network = finish(teacher(spec, images, at))[1]
     seen = views(images, augment=spec.data.augment, stream=spec.distill.view_seed, site=at)
     return TeacherLogits(spec, network, seen, images.num_classes, at)
 
 
-def blocks(at: Site) -> int:
+def blocks(at: WorkerContext) -> int:
     return sum(use.stage == "outputs" for use in at.uses)
 
 
@@ -42,13 +42,13 @@ def test_stored_is_live_bit_for_bit(tmp_path: Path, spec: TrialSpec, precision: 
     assert blocks(live.site) == 0
 
 
-def test_rows_are_those_asked_for_in_their_order(here: Site) -> None:
+def test_rows_are_those_asked_for_in_their_order(here: WorkerContext) -> None:
     found = logits(MOVING, here)
     index = torch.tensor([7, 3, 3, 79])
     assert torch.equal(found.rows(1, index), found.rows(1, EVERY)[index])
 
 
-def test_views_that_never_change_are_answered_once(here: Site) -> None:
+def test_views_that_never_change_are_answered_once(here: WorkerContext) -> None:
     found = logits(SPEC, here)
     first = found.rows(0, EVERY)
     for epoch in (1, 5, 20):
@@ -56,7 +56,7 @@ def test_views_that_never_change_are_answered_once(here: Site) -> None:
     assert blocks(here) == 1
 
 
-def test_views_that_change_are_answered_epoch_by_epoch_in_blocks(here: Site) -> None:
+def test_views_that_change_are_answered_epoch_by_epoch_in_blocks(here: WorkerContext) -> None:
     found = logits(MOVING, here)
     assert not torch.equal(found.rows(0, EVERY), found.rows(1, EVERY))
     for epoch in range(8):
@@ -69,7 +69,9 @@ def test_views_that_change_are_answered_epoch_by_epoch_in_blocks(here: Site) -> 
     assert blocks(here) == 2  # At hand from the first trial.
 
 
-def test_another_worker_finds_them(here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_worker_finds_them(
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = logits(MOVING, here).rows(2, EVERY)
     other = logits(MOVING, site(tmp_path))
 
@@ -80,7 +82,7 @@ def test_another_worker_finds_them(here: Site, tmp_path: Path, monkeypatch: pyte
     assert torch.equal(other.rows(2, EVERY), expected)
 
 
-def test_the_limit_counts_all_epochs_of_the_trial(here: Site) -> None:
+def test_the_limit_counts_all_epochs_of_the_trial(here: WorkerContext) -> None:
     bytes_per_epoch = 80 * 10 * 4
     here.outputs_limit_bytes = 2 * bytes_per_epoch
     assert logits(MOVING, here).stored
@@ -88,7 +90,7 @@ def test_the_limit_counts_all_epochs_of_the_trial(here: Site) -> None:
     assert not logits(longer, here).stored
 
 
-def test_the_teacher_answers_folded(here: Site) -> None:
+def test_the_teacher_answers_folded(here: WorkerContext) -> None:
     found = logits(SPEC, here)
     model, seen = found.teacher.model, found.seen
     with torch.no_grad():
@@ -100,7 +102,9 @@ def test_the_teacher_answers_folded(here: Site) -> None:
     assert folded is answering(found.teacher, here, SPEC.precision)
 
 
-def test_a_full_store_lets_the_teacher_run_live_and_what_is_there_is_used(here: Site, tmp_path: Path) -> None:
+def test_a_full_store_lets_the_teacher_run_live_and_what_is_there_is_used(
+    here: WorkerContext, tmp_path: Path
+) -> None:
     found = logits(MOVING, here)
     expected = [found.rows(epoch, EVERY) for epoch in (0, 9)]
     assert blocks(here) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.code_check import check_own_code
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys, student_key
 from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
 from pdsearch.user_code import source_hash
@@ -29,7 +29,7 @@ def own(module: str) -> TrialSpec:
     )
 
 
-def test_a_trial_of_one_s_own_parts_runs_from_end_to_end(author: Author, here: Site) -> None:
+def test_a_trial_of_one_s_own_parts_runs_from_end_to_end(author: Author, here: WorkerContext) -> None:
     spec = own(author.write())
     assert spec_from_json(spec_to_json(spec)) == spec
     _, outcome = run(spec, here)
@@ -37,7 +37,7 @@ def test_a_trial_of_one_s_own_parts_runs_from_end_to_end(author: Author, here: S
 
 
 @pytest.mark.parametrize("method", ["magnitude", "filter_l1"])
-def test_a_student_is_shaped_from_one_s_own_teacher(author: Author, here: Site, method: str) -> None:
+def test_a_student_is_shaped_from_one_s_own_teacher(author: Author, here: WorkerContext, method: str) -> None:
     spec = pruned(own(author.write()), method=method, ratio=0.36, params=(), code="")
     events, outcome = run(replace(spec, student=replace(spec.student, model="from_teacher", code="")), here)
     assert (outcome.state, outcome.reason) == ("complete", None)
@@ -46,7 +46,9 @@ def test_a_student_is_shaped_from_one_s_own_teacher(author: Author, here: Site, 
     assert options["widths"] != [4, 6]
 
 
-def test_a_loss_that_compares_features_is_refused_with_the_reason(author: Author, here: Site) -> None:
+def test_a_loss_that_compares_features_is_refused_with_the_reason(
+    author: Author, here: WorkerContext
+) -> None:
     spec = own(author.write())
     _, outcome = run(replace(spec, distill=replace(spec.distill, loss="rkd", params=(), code="")), here)
     assert outcome.state == "failed"
@@ -71,7 +73,9 @@ def test_every_key_that_depends_on_a_file_changes_with_it(author: Author) -> Non
 
 
 @pytest.mark.parametrize("part", ["teacher", "prune", "student", "distill"])
-def test_another_file_than_the_study_s_fails_the_trial(author: Author, here: Site, part: str) -> None:
+def test_another_file_than_the_study_s_fails_the_trial(
+    author: Author, here: WorkerContext, part: str
+) -> None:
     spec, other = own(author.write()), own(author.write(NETS + "\n# another\n"))
     check_own_code(spec)
     mixed = replace(spec, **{part: replace(getattr(spec, part), code=getattr(other, part).code)})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.pipeline.networks import Teacher, blank, measure
@@ -19,7 +19,7 @@ from tests.pipeline.counting import counted
 from tests.pipeline.digits import DENSE, MOVING, RECIPE, SPEC, data, finish, pruned, site, stored
 
 
-def built(spec: TrialSpec, at: Site) -> Teacher:
+def built(spec: TrialSpec, at: WorkerContext) -> Teacher:
     network: Teacher = finish(teacher(spec, data(spec, at), at))[1]
     return network
 
@@ -30,7 +30,9 @@ def zeros(network: Teacher) -> int:
     return sum(int((weights[name] == 0).sum()) for name in network.mask)
 
 
-def test_every_round_is_trained_once_for_all_chains(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_round_is_trained_once_for_all_chains(
+    here: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trained = counted(monkeypatch)
     built(SPEC, here)
     assert trained == [0, 1] * 3  # The dense teacher and two rounds.
@@ -42,7 +44,7 @@ def test_every_round_is_trained_once_for_all_chains(here: Site, monkeypatch: pyt
     assert here.epochs == {"teacher": 2, "prune": 6}
 
 
-def test_the_last_round_at_hand_is_all_that_is_loaded(here: Site, tmp_path: Path) -> None:
+def test_the_last_round_at_hand_is_all_that_is_loaded(here: WorkerContext, tmp_path: Path) -> None:
     built(SPEC, here)
     other = site(tmp_path)
     built(SPEC, other)
@@ -51,7 +53,7 @@ def test_the_last_round_at_hand_is_all_that_is_loaded(here: Site, tmp_path: Path
 
 @pytest.mark.parametrize("recovery", ["lr_rewind", "finetune", "rewind", "none"])
 @pytest.mark.parametrize("scope", ["global", "layer"])
-def test_recovery_keeps_the_sparsity_to_the_weight(here: Site, recovery: str, scope: str) -> None:
+def test_recovery_keeps_the_sparsity_to_the_weight(here: WorkerContext, recovery: str, scope: str) -> None:
     spec = pruned(recovery=recovery, scope=scope)
     network = built(spec, here)
     mask = network.mask
@@ -64,7 +66,7 @@ def test_recovery_keeps_the_sparsity_to_the_weight(here: Site, recovery: str, sc
         assert mask.total - mask.remaining == round(targets(spec.prune)[-1] * mask.total)  # type: ignore[arg-type]
 
 
-def test_a_round_prunes_within_the_round_before(here: Site) -> None:
+def test_a_round_prunes_within_the_round_before(here: WorkerContext) -> None:
     drawn = pruned(method="random")  # Scores that do not know what is gone.
     first, second = built(pruned(drawn, ratio=0.2), here), built(drawn, here)
     assert first.mask is not None
@@ -74,7 +76,7 @@ def test_a_round_prunes_within_the_round_before(here: Site) -> None:
     assert second.mask.remaining < first.mask.remaining
 
 
-def test_rewinding_begins_from_the_initial_weights_and_none_leaves_them(here: Site) -> None:
+def test_rewinding_begins_from_the_initial_weights_and_none_leaves_them(here: WorkerContext) -> None:
     none, dense = built(pruned(ratio=0.2, recovery="none"), here), built(DENSE, here)
     assert none.mask is not None
     for name, keep in none.mask.items():
@@ -98,7 +100,7 @@ def rewinding(epoch: int, **fields: Any) -> TrialSpec:
     return replace(spec, teacher=replace(spec.teacher, recipe=LONGER))
 
 
-def after(epochs: int, at: Site) -> dict[str, torch.Tensor]:
+def after(epochs: int, at: WorkerContext) -> dict[str, torch.Tensor]:
     """The teacher's weights after some epochs of its training, watched from outside."""
     spec, images = rewinding(0), data(SPEC, at)
     model = blank("convnet_s", (), images, spec.teacher.seed)
@@ -119,7 +121,7 @@ def after(epochs: int, at: Site) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
-def test_weights_go_back_to_an_early_epoch_to_the_bit(here: Site, epoch: int) -> None:
+def test_weights_go_back_to_an_early_epoch_to_the_bit(here: WorkerContext, epoch: int) -> None:
     network, early = built(rewinding(epoch), here), after(epoch, here)
     assert network.mask is not None
     weights = dict(network.model.named_parameters())
@@ -129,7 +131,7 @@ def test_weights_go_back_to_an_early_epoch_to_the_bit(here: Site, epoch: int) ->
     assert zeros(network) == network.mask.total - network.mask.remaining
 
 
-def test_channels_that_are_left_have_their_early_weights(here: Site) -> None:
+def test_channels_that_are_left_have_their_early_weights(here: WorkerContext) -> None:
     network, early = (
         built(rewinding(1, method="filter_l1", schedule="one_shot", ratio=0.5), here),
         after(1, here),
@@ -141,7 +143,7 @@ def test_channels_that_are_left_have_their_early_weights(here: Site) -> None:
 
 
 def test_a_teacher_that_is_there_stays_and_its_first_epochs_are_trained_once(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dense = replace(DENSE, teacher=replace(DENSE.teacher, recipe=LONGER))
     built(dense, here)
@@ -165,7 +167,7 @@ def test_early_weights_that_were_cut_off_are_the_same(tmp_path: Path) -> None:
     assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
-def test_at_init_no_dense_teacher_is_trained(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_init_no_dense_teacher_is_trained(here: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = counted(monkeypatch)
     spec = pruned(at="init")
     network = built(spec, here)
@@ -202,7 +204,7 @@ def test_a_chain_cut_off_anywhere_ends_with_the_same_bytes(tmp_path: Path, event
     assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
-def test_the_dense_teacher_stays_as_it_was(here: Site) -> None:
+def test_the_dense_teacher_stays_as_it_was(here: WorkerContext) -> None:
     dense = built(DENSE, here)
     before = {name: tensor.clone() for name, tensor in dense.model.state_dict().items()}
     built(SPEC, here)

@@ -9,7 +9,7 @@ import torch
 
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json, spec_to_json
@@ -95,19 +95,19 @@ def named(spec: TrialSpec, module: str) -> TrialSpec:
 
 
 @pytest.mark.parametrize("loss", sorted(losses))
-def test_every_loss_of_ours_is_let_through_and_nothing_is_kept(loss: str, here: Site) -> None:
+def test_every_loss_of_ours_is_let_through_and_nothing_is_kept(loss: str, here: WorkerContext) -> None:
     before = torch.get_rng_state()
     rehearse_lesson(taught_by(loss), Untrained(data(DENSE, here)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_pruned_teacher_and_a_student_shaped_by_it_are_let_through(here: Site) -> None:
+def test_a_pruned_teacher_and_a_student_shaped_by_it_are_let_through(here: WorkerContext) -> None:
     rehearse_pruning(pruned(exclude=("classifier.*",)), data(SPEC, here))
     rehearse_lesson(replace(SPEC, student=StudentSpec("from_teacher")), Untrained(data(SPEC, here)))
 
 
 @pytest.mark.parametrize("method", sorted(methods))
-def test_every_method_of_ours_is_let_through(method: str, here: Site) -> None:
+def test_every_method_of_ours_is_let_through(method: str, here: WorkerContext) -> None:
     rehearse_pruning(pruned(method=method), data(SPEC, here))
     rehearse_pruning(DENSE, data(SPEC, here))
 
@@ -122,7 +122,7 @@ def test_every_method_of_ours_is_let_through(method: str, here: Site) -> None:
     ],
 )
 def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
-    module: str, here: Site, spec: TrialSpec, message: str
+    module: str, here: WorkerContext, spec: TrialSpec, message: str
 ) -> None:
     plain = replace(spec, teacher=replace(spec.teacher, model="X:plain"))
     with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")):
@@ -130,7 +130,7 @@ def test_a_teacher_that_cannot_be_pruned_so_is_one_message(
 
 
 def test_an_image_that_is_left_over_of_scoring_is_tried(
-    module: str, here: Site, monkeypatch: pytest.MonkeyPatch
+    module: str, here: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, spec = data(DENSE, here), pruned(method="snip", at="init", schedule="one_shot")
     alone = replace(spec, teacher=replace(spec.teacher, model=f"{module}:pooled"))
@@ -143,7 +143,7 @@ def test_an_image_that_is_left_over_of_scoring_is_tried(
         rehearse_pruning(alone, images)
 
 
-def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Site) -> None:
+def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: WorkerContext) -> None:
     turned = replace(SPEC, teacher=replace(SPEC.teacher, model=f"{module}:turned"))
     with pytest.raises(ConfigError, match=r"^prune\.method: the channels .* computes something else"):
         rehearse_pruning(pruned(turned, method="filter_l1"), data(DENSE, here))
@@ -179,7 +179,7 @@ def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Sit
     ],
 )
 def test_what_cannot_be_trained_is_one_message(
-    module: str, here: Site, spec: TrialSpec, message: str
+    module: str, here: WorkerContext, spec: TrialSpec, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message.replace("X:", f"{module}:")) as caught:
         rehearse_lesson(named(spec, module), Untrained(data(DENSE, here)))
@@ -187,7 +187,7 @@ def test_what_cannot_be_trained_is_one_message(
     assert caught.value.where
 
 
-def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here: Site) -> None:
+def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here: WorkerContext) -> None:
     spec = named(taught_by("X:labels"), module)
     rehearse_lesson(spec, Untrained(data(DENSE, here)))
     with pytest.raises(ConfigError, match=r":labels fails on two images"):

@@ -6,7 +6,7 @@ import pytest
 
 from pdsearch.artifacts import Store
 from pdsearch.pipeline import logits_limit as shelf
-from pdsearch.pipeline.logits_limit import Shelf
+from pdsearch.pipeline.logits_limit import LogitsLimit
 
 
 def put(store: Store, key: str, size: int, stage: str = "outputs") -> None:
@@ -23,18 +23,18 @@ def test_what_lies_there_counts_and_what_other_stages_store_does_not(tmp_path: P
     put(store, "b", 500, stage="student")
     limit = store.used("outputs") + 40
     assert store.used("student") > store.used("outputs") >= 60
-    assert not Shelf(store, limit).take(41)
-    assert Shelf(store, limit).take(40)
+    assert not LogitsLimit(store, limit).take(41)
+    assert LogitsLimit(store, limit).take(40)
 
 
 def test_every_place_that_is_given_is_one_less(tmp_path: Path) -> None:
-    ours = Shelf(Store(tmp_path), 100)
+    ours = LogitsLimit(Store(tmp_path), 100)
     assert [ours.take(40), ours.take(40), ours.take(40), ours.take(20)] == [True, True, False, True]
 
 
 def test_what_others_write_is_counted_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
-    ours = Shelf(store, 100)
+    ours = LogitsLimit(store, 100)
     assert ours.take(10)
     put(store, "c", 95)
     assert ours.take(10)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pdsearch.pipeline.context import Kept
+from pdsearch.pipeline.context import MemoryCache
 from tests.pipeline.digits import site
 
 
-def keep(kept: Kept, name: str, size: int) -> list[str]:
+def keep(kept: MemoryCache, name: str, size: int) -> list[str]:
     """Ask for a thing of a size; return the names that had to be made for it."""
     made: list[str] = []
 
@@ -19,13 +19,13 @@ def keep(kept: Kept, name: str, size: int) -> list[str]:
 
 
 def test_a_thing_at_hand_is_not_made_again() -> None:
-    kept = Kept(limit_bytes=10)
+    kept = MemoryCache(limit_bytes=10)
     assert keep(kept, "a", 4) == ["a"]
     assert keep(kept, "a", 4) == []
 
 
 def test_what_was_not_used_for_longest_goes_first() -> None:
-    kept = Kept(limit_bytes=10)
+    kept = MemoryCache(limit_bytes=10)
     for name in ("a", "b", "a", "c"):
         keep(kept, name, 4)
     assert keep(kept, "a", 4) == []
@@ -33,7 +33,7 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
 
 
 def test_a_single_larger_thing_is_kept_until_the_next_one() -> None:
-    kept = Kept(limit_bytes=10)
+    kept = MemoryCache(limit_bytes=10)
     keep(kept, "large", 100)
     assert keep(kept, "large", 100) == []
     keep(kept, "small", 1)

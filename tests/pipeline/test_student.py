@@ -7,7 +7,7 @@ import torch
 
 from pdsearch.errors import TrialError
 from pdsearch.models import count_params
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import Teacher
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.student import Student, student
@@ -17,13 +17,13 @@ from tests.pipeline.digits import ALONE, DENSE, SPEC, data, distilled, finish, p
 SHAPED = StudentSpec("from_teacher")
 
 
-def made(spec: TrialSpec, at: Site) -> tuple[Student, Teacher]:
+def made(spec: TrialSpec, at: WorkerContext) -> tuple[Student, Teacher]:
     images = data(spec, at)
     network: Teacher = finish(teacher(spec, images, at))[1]
     return student(spec, images, network, at), network
 
 
-def test_its_facts_are_those_of_its_network(here: Site) -> None:
+def test_its_facts_are_those_of_its_network(here: WorkerContext) -> None:
     images = data(ALONE, here)
     found = student(ALONE, images, None, here)
     assert found.params == count_params(found.model)
@@ -38,7 +38,7 @@ def test_its_facts_are_those_of_its_network(here: Site) -> None:
     assert found.flops > 8 * 8 * 8 * 9 * 2
 
 
-def test_its_weights_come_from_the_trial_s_seed_and_not_the_teacher_s(here: Site) -> None:
+def test_its_weights_come_from_the_trial_s_seed_and_not_the_teacher_s(here: WorkerContext) -> None:
     images = data(ALONE, here)
 
     def weights(spec: TrialSpec) -> torch.Tensor:
@@ -49,12 +49,12 @@ def test_its_weights_come_from_the_trial_s_seed_and_not_the_teacher_s(here: Site
     assert not torch.equal(weights(ALONE), weights(distilled(ALONE, seed=1)))
 
 
-def test_every_trial_gets_a_fresh_one(here: Site) -> None:
+def test_every_trial_gets_a_fresh_one(here: WorkerContext) -> None:
     images = data(ALONE, here)
     assert student(ALONE, images, None, here).model is not student(ALONE, images, None, here).model
 
 
-def test_one_shaped_by_a_dense_teacher_is_as_large_and_by_a_pruned_one_no_larger(here: Site) -> None:
+def test_one_shaped_by_a_dense_teacher_is_as_large_and_by_a_pruned_one_no_larger(here: WorkerContext) -> None:
     same, dense = made(replace(DENSE, student=SHAPED), here)
     assert same.params == count_params(dense.model)
     smaller, _ = made(replace(pruned(ratio=0.9), student=SHAPED), here)
@@ -65,7 +65,7 @@ def test_one_shaped_by_a_dense_teacher_is_as_large_and_by_a_pruned_one_no_larger
     }
 
 
-def test_one_that_is_to_be_shaped_needs_a_teacher(here: Site) -> None:
+def test_one_that_is_to_be_shaped_needs_a_teacher(here: WorkerContext) -> None:
     spec = replace(ALONE, student=SHAPED)
     with pytest.raises(TrialError, match="needs one"):
         student(spec, data(SPEC, here), None, here)

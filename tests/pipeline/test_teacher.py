@@ -8,7 +8,7 @@ import torch
 
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models import build, file_hash
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key
 from pdsearch.pipeline.networks import measure
 from pdsearch.pipeline.teacher import dense_teacher
@@ -19,7 +19,7 @@ from tests.pipeline.digits import DENSE, RECIPE, data, distilled, finish, site, 
 
 
 def test_it_is_trained_once_for_all_trials(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = counted(monkeypatch)
     said, network = finish(dense_teacher(DENSE, data(DENSE, here), here))
@@ -33,7 +33,7 @@ def test_it_is_trained_once_for_all_trials(
     assert (network.key, network.mask) == (dense_key(DENSE), None)
 
 
-def test_it_is_what_its_artifact_says(here: Site) -> None:
+def test_it_is_what_its_artifact_says(here: WorkerContext) -> None:
     images = data(DENSE, here)
     _, network = finish(dense_teacher(DENSE, images, here))
     assert network.meta["val_accuracy"] == measure(network.model, images, "val", here, "fp32")
@@ -41,7 +41,7 @@ def test_it_is_what_its_artifact_says(here: Site) -> None:
 
 
 @pytest.mark.parametrize("select", ["last", "best_val"])
-def test_the_weights_handed_on_are_those_whose_accuracy_is_told(here: Site, select: str) -> None:
+def test_the_weights_handed_on_are_those_whose_accuracy_is_told(here: WorkerContext, select: str) -> None:
     recipe = replace(RECIPE, epochs=5, lr=0.4, milestones=(), select=select)
     spec = replace(DENSE, teacher=replace(DENSE.teacher, recipe=recipe))
     images = data(spec, here)
@@ -85,7 +85,7 @@ def outside(path: Path, **changes: torch.Tensor) -> TrialSpec:
 
 
 def test_a_teacher_from_a_file_is_measured_and_not_trained(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = counted(monkeypatch)
     spec = outside(tmp_path / "teacher.pth")
@@ -109,7 +109,7 @@ def test_its_content_is_in_the_key_and_its_place_is_not(tmp_path: Path) -> None:
     assert len({dense_key(spec), dense_key(other), dense_key(DENSE)}) == 3
 
 
-def test_a_file_that_does_not_fit_is_refused(here: Site, tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_is_refused(here: WorkerContext, tmp_path: Path) -> None:
     spec = outside(tmp_path / "teacher.pth", extra=torch.ones(1))
     with pytest.raises(
         ConfigError, match=r"teacher\.pth: the checkpoint does not fit.*\n.*1 unexpected: extra"
@@ -117,14 +117,14 @@ def test_a_file_that_does_not_fit_is_refused(here: Site, tmp_path: Path) -> None
         finish(dense_teacher(spec, data(spec, here), here))
 
 
-def test_a_file_that_has_changed_since_is_refused(here: Site, tmp_path: Path) -> None:
+def test_a_file_that_has_changed_since_is_refused(here: WorkerContext, tmp_path: Path) -> None:
     spec = outside(tmp_path / "teacher.pth")
     outside(tmp_path / "teacher.pth", **{"classifier.bias": torch.ones(10)})
     with pytest.raises(DataError, match="not the checkpoint the study began with"):
         finish(dense_teacher(spec, data(spec, here), here))
 
 
-def test_once_it_is_an_artifact_the_file_is_not_needed(here: Site, tmp_path: Path) -> None:
+def test_once_it_is_an_artifact_the_file_is_not_needed(here: WorkerContext, tmp_path: Path) -> None:
     spec = outside(tmp_path / "teacher.pth")
     images = data(spec, here)
     finish(dense_teacher(spec, images, here))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pdsearch.config import parse
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.preflight.precision import Precision
 from pdsearch.search.preflight.resources import choices
 from tests.search.scripted_trials import DOCUMENT
@@ -41,7 +41,7 @@ def test_views_and_outputs_by_their_size(monkeypatch: pytest.MonkeyPatch) -> Non
     assert outputs.startswith("teacher's outputs: stored")
     _, views, outputs = said(data={"source": "cifar100", "augment": "crop"})
     assert views == "views: made batch by batch, 614 MB an epoch as float32"
-    monkeypatch.setattr(Site, "outputs_limit_bytes", 1)
+    monkeypatch.setattr(WorkerContext, "outputs_limit_bytes", 1)
     assert "live in every epoch" in said()[2]
 
 

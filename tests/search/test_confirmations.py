@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.records import Records
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
 from tests.trial_records import finished
@@ -14,7 +14,7 @@ def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp
     for _ in range(8):
         run_one(kept)
     searched = space(tmp_path, confirm={"teachers": 2, "seeds": 2})
-    found = Listed(searched, DESCRIBE, Records(tmp_path / searched.study / "trials"))
+    found = DerivedJobs(searched, DESCRIBE, Records(tmp_path / searched.study / "trials"))
     first, *others = jobs = list(found.confirming())
     config = DESCRIBE.config(first.spec)
     spec = replace(first.spec, distill=replace(first.spec.distill, replicas=(1, 2)))

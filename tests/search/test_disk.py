@@ -11,7 +11,7 @@ from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
 from pdsearch.data.registry import sources
 from pdsearch.models import build, count_params
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.planning.disk import DataShape, Disk, disk, known_images
 from pdsearch.search.planning.simulate import plan
 from pdsearch.search.study import open_study
@@ -94,6 +94,6 @@ def test_a_study_stores_about_what_is_said(tmp_path: Path) -> None:
         storage=str(tmp_path),
     )
     with open_study(space, Watching()) as study:
-        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
+        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
     found = sum(path.stat().st_size for path in (tmp_path / "artifacts").rglob("*.safetensors"))
     assert stored(space).total == pytest.approx(found, rel=0.15)

@@ -7,7 +7,7 @@ from pdsearch.errors import ConfigError, StudyHeldError
 from pdsearch.search.maintenance import retry_failed
 from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.journal import DamagedError
-from pdsearch.search.optuna_backend.storage import JournalHome, last_home
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
@@ -63,4 +63,4 @@ def test_a_note_that_cannot_be_read_is_a_storage_error(root: Path) -> None:
 
 
 def test_nothing_lives_where_there_is_no_file(tmp_path: Path) -> None:
-    assert look(JournalHome(tmp_path / "journal.log")) == {}
+    assert look(JournalStudyStorage(tmp_path / "journal.log")) == {}

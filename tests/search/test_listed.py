@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.records import Records
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
 
 CONFIRM = {"teachers": 2, "seeds": 2}
 
 
-def listed(folder: Path, **sections: Any) -> Listed:
+def listed(folder: Path, **sections: Any) -> DerivedJobs:
     searched = space(folder, **sections)
-    return Listed(searched, DESCRIBE, Records(folder / searched.study / "trials"))
+    return DerivedJobs(searched, DESCRIBE, Records(folder / searched.study / "trials"))
 
 
 @pytest.fixture

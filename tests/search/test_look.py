@@ -4,7 +4,7 @@ import pytest
 
 from pdsearch.errors import StorageError
 from pdsearch.search.optuna_backend.inspect import look
-from pdsearch.search.optuna_backend.storage import JournalHome
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage
 from pdsearch.search.study import open_study
 from tests.faults import scripted_study
 from tests.faults.conftest import root
@@ -21,7 +21,7 @@ def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path
         with journal.open("ab") as file:
             file.write(b'{"op_code":')
         before = journal.read_bytes()
-        (trial,) = look(JournalHome(journal))["search"]
+        (trial,) = look(JournalStudyStorage(journal))["search"]
         assert (trial.id, trial.state, trial.values) == ("search-00000", "running", None)
         assert trial.params
         assert journal.read_bytes() == before
@@ -32,9 +32,9 @@ def test_lines_without_sense_are_a_value_error(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     journal.write_text('{"op_code": 4}\n')
     with pytest.raises(ValueError, match="KeyError"):
-        look(JournalHome(journal))
+        look(JournalStudyStorage(journal))
 
 
 def test_a_journal_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
-        look(JournalHome(tmp_path))
+        look(JournalStudyStorage(tmp_path))

@@ -10,7 +10,7 @@ import torch
 from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import parse
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.planning import simulate as module
 from pdsearch.search.planning.simulate import Phase, Plan, plan
 from pdsearch.search.study import open_study
@@ -208,9 +208,9 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     }
     space = parse({**PAPER, **fixed, **sections, "space": {**searched, **sections.get("space", {})}})
     trained: Counter[str] = Counter()
-    monkeypatch.setattr(Site, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
+    monkeypatch.setattr(WorkerContext, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_study(space, Watching()) as study:
-        serial.run(study.agenda, Site(open_store(study.artifacts), study.progress))
+        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
         assert study.agenda.failure is None
     found = plan(space)
     assert found.exact

@@ -23,7 +23,7 @@ from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import TrialRecord
 
 __all__ = [
-    "Listed",
+    "DerivedJobs",
     "Replicas",
     "alone",
     "confirmations",
@@ -127,7 +127,7 @@ def _students(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[
 
 
 @dataclass(frozen=True)
-class Listed:
+class DerivedJobs:
     """The jobs of a study that are not sampled; those of the confirmation follow from its current records.
 
     Args:

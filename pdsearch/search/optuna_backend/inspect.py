@@ -7,7 +7,7 @@ from optuna.storages import BaseStorage
 
 from pdsearch.errors import PdsearchError
 from pdsearch.search.optuna_backend.outcome import silence
-from pdsearch.search.optuna_backend.storage import Home
+from pdsearch.search.optuna_backend.storage import StudyStorage
 
 __all__ = ["Seen", "look"]
 
@@ -33,7 +33,7 @@ class Seen:
     reason: str | None
 
 
-def look(home: Home) -> dict[str, list[Seen]]:
+def look(home: StudyStorage) -> dict[str, list[Seen]]:
     """Return the trials by kind, none where there is no study; a driver may be running.
 
     Raises:
@@ -50,7 +50,7 @@ def look(home: Home) -> dict[str, list[Seen]]:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _trials(home: Home, storage: BaseStorage) -> dict[str, list[Seen]]:
+def _trials(home: StudyStorage, storage: BaseStorage) -> dict[str, list[Seen]]:
     studies = {study.study_name: study._study_id for study in storage.get_all_studies()}
     return {
         kind: [_seen(kind, trial) for trial in storage.get_all_trials(studies[name])]

@@ -18,7 +18,7 @@ from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED
-from pdsearch.search.optuna_backend.storage import Home
+from pdsearch.search.optuna_backend.storage import StudyStorage
 from pdsearch.search.records import Records
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
@@ -27,7 +27,7 @@ __all__ = ["differences", "open_studies"]
 R = TypeVar("R", AskedRecord, TrialRecord)
 
 
-def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
+def open_studies(home: StudyStorage, kinds: Mapping[str, Space], records: Records) -> dict[str, Study]:
     """Open the Optuna studies of a storage, as its only writer; rebuild them where they contradict the records.
 
     Args:
@@ -59,7 +59,7 @@ def open_studies(home: Home, kinds: Mapping[str, Space], records: Records) -> di
     return studies
 
 
-def _begin(home: Home, kinds: Mapping[str, Space]) -> dict[str, Study]:
+def _begin(home: StudyStorage, kinds: Mapping[str, Space]) -> dict[str, Study]:
     try:
         return _load(home, kinds)[0]
     except (OSError, PdsearchError):
@@ -94,7 +94,7 @@ def _ended(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or reason != INTERRUPTED
 
 
-def _load(home: Home, kinds: Mapping[str, Space]) -> tuple[dict[str, Study], bool]:
+def _load(home: StudyStorage, kinds: Mapping[str, Space]) -> tuple[dict[str, Study], bool]:
     """Return the studies by kind, and whether any of them existed before."""
     storage = home.open()
     known = {study.study_name for study in storage.get_all_studies()}

@@ -22,12 +22,12 @@ from pdsearch.io.durable import read_regular, storage_errors
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal, set_aside, whole_lines
 from pdsearch.search.optuna_backend.outcome import NAMES
 
-__all__ = ["Home", "JournalHome", "home_of", "last_home"]
+__all__ = ["JournalStudyStorage", "StudyStorage", "home_of", "last_home"]
 
 JOURNAL, NOTE = "journal.log", "ledger.json"
 
 
-class Home(Protocol):
+class StudyStorage(Protocol):
     """Storage of the Optuna studies of one pdsearch study."""
 
     def kept(self) -> AbstractContextManager[object]:
@@ -46,7 +46,7 @@ class Home(Protocol):
         """Set the content aside, so that the study can be rebuilt; it is kept for inspection."""
 
 
-class JournalHome:
+class JournalStudyStorage:
     """A journal of one study.
 
     Args:
@@ -101,7 +101,7 @@ class JournalHome:
         set_aside(self.path)
 
 
-def home_of(folder: Place, url: str) -> Home:
+def home_of(folder: Place, url: str) -> StudyStorage:
     """Return the storage that a space names, and record it in the study's folder for readers that know only the folder.
 
     Args:
@@ -118,7 +118,7 @@ def home_of(folder: Place, url: str) -> Home:
     return _home(folder, text)
 
 
-def last_home(folder: Place) -> Home:
+def last_home(folder: Place) -> StudyStorage:
     """Return the storage of a study's last run, as recorded in its folder.
 
     Raises:
@@ -134,9 +134,9 @@ def last_home(folder: Place) -> Home:
         raise DamagedError("does not say where the study lives", where=str(note), hint=hint) from None
 
 
-def _home(folder: Place, text: str) -> Home:
+def _home(folder: Place, text: str) -> StudyStorage:
     if text == BESIDE:
-        return JournalHome(beside(folder) / JOURNAL)
+        return JournalStudyStorage(beside(folder) / JOURNAL)
     url = read_ledger_url(text)
     about = read(folder / "study.json")
     if about is None:
@@ -144,7 +144,7 @@ def _home(folder: Place, text: str) -> Home:
     # Studies of other folders may be there under the same name: the hash of study.json tells them apart.
     label = f"{folder.name}-{hashlib.sha256(about).hexdigest()[:8]}"
     if url.kind == "journal" and url.path is not None:
-        return JournalHome(url.path, label=label)
+        return JournalStudyStorage(url.path, label=label)
     from pdsearch.search.optuna_backend.database import Database  # loads SQLAlchemy
 
     return Database(url, label)

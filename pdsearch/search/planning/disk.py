@@ -8,7 +8,7 @@ from pdsearch.config import Space
 from pdsearch.data.augmentation_parser import chain
 from pdsearch.distillation.registry import losses
 from pdsearch.models import build, count_params, without_weights
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import teacher_key
 from pdsearch.search.planning.simulate import Plan, unshaped
 from pdsearch.specs import DataSpec, Params, TrialSpec
@@ -128,7 +128,7 @@ def _outputs(space: Space, planned: Plan, images: DataShape) -> float:
     for spec in filter(_listens, planned.students):
         size = outputs_bytes(spec, images, computed)
         stream = teacher_key(spec), spec.distill.view_seed
-        sets[stream] = max(sets.get(stream, 0.0), size if size <= Site.outputs_limit_bytes else 0.0)
+        sets[stream] = max(sets.get(stream, 0.0), size if size <= WorkerContext.outputs_limit_bytes else 0.0)
     return sum(sets.values())
 
 

@@ -18,7 +18,7 @@ from pdsearch.pipeline.prune import kept_rounds, recipe_after
 from pdsearch.protocol import Job, Outcome, Ready
 from pdsearch.pruning import targets
 from pdsearch.pruning.registry import methods
-from pdsearch.search.confirmation.jobs import Listed
+from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.sampler import empty_study
 from pdsearch.search.preflight.dry_run import teacher_jobs
@@ -264,7 +264,7 @@ def _agenda(space: Space, observer: _Played) -> Agenda:
         return Ledger(study, space, records, kind=kind, describe=describe, single=False)
 
     phases = Phases(
-        Listed(space, describe, records),
+        DerivedJobs(space, describe, records),
         search=ledger("search", space),
         fair=ledger("baseline", space.unpruned()),
         teachers=lambda: teacher_jobs(space, describe),

@@ -17,7 +17,7 @@ from pdsearch.data import Dataset
 from pdsearch.data.dataset.composition import lacking
 from pdsearch.models import file_hash
 from pdsearch.pipeline.cache import drain
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.first_step import check_answers, smallest
 from pdsearch.pipeline.keys import dense_key
@@ -118,7 +118,7 @@ def checkpoints(space: Space) -> dict[str, str]:
     return {str(path): file_hash(absolute(str(path))) for path in named}
 
 
-def check_outside(space: Space, describe: Description, site: Site) -> None:
+def check_outside(space: Space, describe: Description, site: WorkerContext) -> None:
     """Load every teacher that was trained elsewhere into its network and run it once, unless that was done before.
 
     Raises:
@@ -169,7 +169,7 @@ SILENT_S, EVERY_S = 3.0, 10.0
 """Seconds before the first message on the progress of decoding, and between further ones."""
 
 
-def prepare_images(spec: DataSpec, site: Site, say: Callable[[str], None]) -> Dataset:
+def prepare_images(spec: DataSpec, site: WorkerContext, say: Callable[[str], None]) -> Dataset:
     """Decode and split a data set unless it is cached, reporting progress; return it.
 
     Args:

@@ -9,7 +9,7 @@ from pdsearch.distillation.registry import losses
 from pdsearch.errors import StorageFullError
 from pdsearch.io import Place, Remote, cache_folder
 from pdsearch.io.durable import storage_errors
-from pdsearch.pipeline.context import Site
+from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.planning.disk import DataShape, disk, known_images, outputs_bytes
 from pdsearch.search.planning.simulate import plan
 from pdsearch.search.preflight.precision import Precision
@@ -125,7 +125,7 @@ def _outputs(space: Space, images: DataShape, precision: Precision) -> str:
         return f"teacher's outputs: {spec.distill.loss} wants none"
     if entry.features:
         return f"teacher's outputs: live at every step, {spec.distill.loss} wants feature maps"
-    size, limit = outputs_bytes(spec, images, precision.name), Site.outputs_limit_bytes
+    size, limit = outputs_bytes(spec, images, precision.name), WorkerContext.outputs_limit_bytes
     if size > limit:
         return f"teacher's outputs: live in every epoch; stored, {size / 1e9:,.1f} GB would pass {limit / 1e9:,.1f}"
     return f"teacher's outputs: stored, {size / 1e6:,.3g} MB for each teacher and stream of views"
