@@ -227,9 +227,8 @@ class Workers:
         """Whether there is no live trial, except on unfit nodes."""
         return not self._live - self._parked
 
-    @property
-    def warm(self) -> bool:
-        """Whether jobs are handed out: once all workers are up, or `WARM_UP_S` after the first."""
+    def warmed_up(self) -> bool:
+        """Return whether jobs are handed out: once all workers are up, or `WARM_UP_S` after the first."""
         late = self._first_up is not None and time.monotonic() - self._first_up >= WARM_UP_S
         self._is_warm = self._is_warm or late or 0 < self.fit <= len(self._up)
         return self._is_warm

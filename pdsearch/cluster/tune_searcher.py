@@ -74,7 +74,7 @@ class JobSearcher(Searcher):
         if self.workers.homeless:
             return None  # The next worker that is free is for the job that lost its own.
         free = self.workers.free
-        job = self._take() if free > 0 and self.workers.warm else None
+        job = self._take() if free > 0 and self.workers.warmed_up() else None
         if job is None and self.workers.coming >= self._rests(free):
             return None
         self.workers.begin(trial_id, job)
@@ -83,7 +83,7 @@ class JobSearcher(Searcher):
     def rest(self, trial_id: str) -> bool:
         """Record a report of a resting worker; True ends its trial: there is a job, or no use for its slot."""
         self.workers.hear(trial_id)
-        if not self.workers.warm:
+        if not self.workers.warmed_up():
             return False
         return self._more() or self.work.done or self._idle or self.workers.homeless or self.workers.starved
 
@@ -179,7 +179,7 @@ class JobSearcher(Searcher):
             # there are slots.
             return 0
         beyond = self.slots.wanted - self.slots.fit
-        return beyond if beyond > 0 and self.workers.warm and self._more() else 0
+        return beyond if beyond > 0 and self.workers.warmed_up() and self._more() else 0
 
     def _more(self) -> bool:
         """Return whether there is a job to hand out; it is fetched and kept for the next free slot."""

@@ -92,10 +92,10 @@ def run_job(job: Job, site: WorkerContext) -> Generator[Event, None, None]:
 
 def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
     """Run a job; if a GPU runs out of memory, run it again with less: no captured steps, then batches in parts."""
-    graphs, captured = site.graphs, site.graphs and site.device.startswith("cuda")
+    before, captured = site.graphs, site.graphs and site.device.startswith("cuda")
     try:
-        for site.graphs, parts in [(True, 1)] * captured + [(False, parts) for parts in _PARTS]:
-            site.parts = parts
+        for graphs, parts in [(True, 1)] * captured + [(False, parts) for parts in _PARTS]:
+            site.graphs, site.parts = graphs, parts
             try:
                 outcome = yield from _perform(job, site)
             except StorageError:
@@ -111,7 +111,7 @@ def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
                 return Outcome("failed", reason(error, site.log(job.id)))
             return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))
     finally:
-        site.graphs, site.parts = graphs, 1
+        site.graphs, site.parts = before, 1
     raise AssertionError("the last attempt returns")
 
 

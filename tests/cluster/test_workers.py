@@ -38,12 +38,12 @@ def test_a_trial_comes_until_its_worker_is_heard_of() -> None:
 
 def test_jobs_are_handed_out_once_all_workers_are_up_and_ever_after() -> None:
     workers = up(2, "a")
-    assert not workers.warm
+    assert not workers.warmed_up()
     workers.begin("b", None)
     workers.hear("b")
-    assert workers.warm
+    assert workers.warmed_up()
     workers.end("b")
-    assert workers.warm
+    assert workers.warmed_up()
 
 
 def test_or_when_they_had_time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,13 +52,13 @@ def test_or_when_they_had_time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = up(2, "a")
     now[0] += 14
     workers.hear("a")  # Counted from the first time.
-    assert not workers.warm
+    assert not workers.warmed_up()
     now[0] += 2
-    assert workers.warm
+    assert workers.warmed_up()
 
 
 def test_without_a_slot_nothing_is_warm() -> None:
-    assert not Workers(FixedSlots(0)).warm
+    assert not Workers(FixedSlots(0)).warmed_up()
 
 
 def test_a_job_waits_for_its_first_worker_and_is_homeless_when_it_lost_one() -> None:
