@@ -17,7 +17,7 @@ from pdsearch.io import Place, remove, replace
 
 __all__ = ["check_nodes", "expected", "refusal_of", "workers_compute_bf16"]
 
-_ANSWER_WITHIN_S = 120.0
+_ANSWER_WITHIN_S = 300.0
 _LOOK_EVERY_S = 1.0
 _TRIES, _PAUSE_S = 6, 5.0
 """Attempts to get a node's answer, and seconds between: Ray may lose a process, and lists a dead node for a while."""
