@@ -1,7 +1,10 @@
 """A record becomes one row; what it lacks is None, what it must not lack is an error."""
 
+from typing import Any
+
 import pytest
 
+from pdsearch.analysis.study_table import setting_of
 from tests.analysis.synthetic_studies import record, row_of
 
 
@@ -62,3 +65,14 @@ def test_seeds_trained_together_later_are_of_the_same_configuration() -> None:
     old = record("magnitude", 0.5)
     old["spec"]["distill"].pop("replicas", None)
     assert len({row_of(item).setting for item in (first, later, old)}) == 1
+
+
+def test_a_field_at_its_neutral_value_is_no_part_of_a_setting() -> None:
+    spec: dict[str, Any] = {
+        "data": {"source": "digits", "augment": "none"},
+        "distill": {"loss": "kd", "seed": 1},
+    }
+    later = {"data": {**spec["data"], "test_fraction": 0.0}, "distill": {**spec["distill"], "replicas": []}}
+    assert setting_of(later) == setting_of(spec)
+    cut = {**later, "data": {**spec["data"], "test_fraction": 0.2}}
+    assert setting_of(cut) != setting_of(spec)
