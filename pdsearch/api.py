@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.analysis import Ranked, Ranking, as_arrow, rank_teachers, read_study
+from pdsearch.analysis import Ranked, Ranking, as_arrow, epochs_as_arrow, rank_teachers, read_study
 from pdsearch.config import Space, load
 from pdsearch.io import Place, place
 from pdsearch.io.record_files import read_finished
@@ -61,39 +61,11 @@ class StudyResults:
 
     def table(self) -> "pyarrow.Table":
         """Return all trials as an Arrow table, one row a trial; docs/results_schema.md has the columns."""
-        return as_arrow(read_study(self.folder).rows)
+        return as_arrow(read_study(self.folder))
 
     def curves(self) -> "pyarrow.Table":
-        """Return all reports as an Arrow table, one row an epoch.
-
-        Columns: id and kind of the trial; epoch, from 1; epochs planned; val_accuracy in [0, 1], null without
-        validation images; loss, the mean over the epoch.
-        """
-        import pyarrow  # slow to import, and nothing else here needs it
-
-        schema = pyarrow.schema(
-            [
-                pyarrow.field("id", pyarrow.string(), nullable=False),
-                pyarrow.field("kind", pyarrow.string(), nullable=False),
-                pyarrow.field("epoch", pyarrow.int64(), nullable=False),
-                pyarrow.field("epochs", pyarrow.int64(), nullable=False),
-                pyarrow.field("val_accuracy", pyarrow.float64()),
-                pyarrow.field("loss", pyarrow.float64()),
-            ]
-        )
-        rows = [
-            {
-                "id": trial.id,
-                "kind": trial.kind,
-                "epoch": report.epoch,
-                "epochs": report.epochs,
-                "val_accuracy": report.val_accuracy,
-                "loss": report.loss,
-            }
-            for trial in self.trials
-            for report in trial.reports
-        ]
-        return pyarrow.Table.from_pylist(rows, schema)
+        """Return all reports as an Arrow table, one row an epoch; docs/results_schema.md has the columns."""
+        return epochs_as_arrow(read_study(self.folder))
 
 
 def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:

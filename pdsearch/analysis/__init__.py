@@ -3,9 +3,10 @@
 from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_epochs, write_parquet
 from pdsearch.analysis.shortfall import shortfall
 from pdsearch.analysis.statistics import Estimate, Gain, holm, mean_interval, paired_gain
-from pdsearch.analysis.study_table import Row, StudyTable, as_arrow, read_study, write_parquet
+from pdsearch.analysis.study_table import Row, StudyTable, read_study
 from pdsearch.analysis.tables import (
     Table,
     as_csv,
@@ -39,6 +40,7 @@ __all__ = [
     "as_markdown",
     "as_plain",
     "as_table",
+    "epochs_as_arrow",
     "front",
     "front_as_csv",
     "front_as_json",
@@ -54,5 +56,6 @@ __all__ = [
     "shortfall",
     "show_estimate",
     "show_gain",
+    "write_epochs",
     "write_parquet",
 ]

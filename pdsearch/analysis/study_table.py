@@ -1,15 +1,13 @@
-"""Table of a study's finished trials: rows from its records, Arrow and Parquet output."""
+"""Table of a study's finished trials: rows from its records."""
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any
 
 from pdsearch.codec import encode
 from pdsearch.io import Place, place
-from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord, read_finished
 from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
@@ -25,17 +23,12 @@ from pdsearch.specs import (
 )
 from pdsearch.trial_record import TrialRecord
 
-if TYPE_CHECKING:
-    import pyarrow
-
 __all__ = [
     "Row",
     "StudyTable",
-    "as_arrow",
     "measured",
     "read_study",
     "row_from_record",
-    "write_parquet",
 ]
 
 _NONE = Aims()
@@ -220,12 +213,14 @@ class StudyTable:
         about: Content of study.json: the space, the data, versions.
         rows: One per finished trial, sorted by id.
         broken: Files that are no valid records; always reported.
+        records: What the rows were made from, in their order.
     """
 
     name: str
     about: Mapping[str, Any]
     rows: tuple[Row, ...]
     broken: tuple[BrokenRecord, ...] = ()
+    records: tuple[TrialRecord, ...] = ()
 
     @property
     def aims(self) -> Aims:
@@ -244,46 +239,7 @@ def read_study(folder: str | Place) -> StudyTable:
     folder = place(folder)
     about = description(folder)
     aims = Aims.of(about["space"])
-    records = read_finished(folder / "trials", about["space"])
-    rows = sorted(
-        (row_from_record(record, aims) for record in records.found.values()), key=lambda row: row.id
-    )
-    return StudyTable(about["study"], about, tuple(rows), records.broken)
-
-
-def as_arrow(rows: Sequence[Row]) -> "pyarrow.Table":
-    """Return rows as an Arrow table (columns: docs/results_schema.md)."""
-    # Imported here because pyarrow is slow to import and nothing else here needs it.
-    import pyarrow
-
-    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64()}
-    fields = [pyarrow.field(name, kinds[kind], nullable) for name, kind, nullable, _ in columns()]
-    return pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in rows], pyarrow.schema(fields))
-
-
-def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as one Parquet file, replacing an older one atomically.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
-    import pyarrow.parquet
-
-    table = as_arrow(rows)
-    draft = path.with_name(f".{path.name}.tmp")
-    with storage_errors(path):
-        try:
-            pyarrow.parquet.write_table(table, draft)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-
-
-def columns() -> list[tuple[str, str, bool, str]]:
-    """Return (name, type, nullable, description) of every column."""
-    hints = get_type_hints(Row)
-    found = []
-    for item in dataclasses.fields(Row):
-        kinds = [kind.__name__ for kind in getattr(hints[item.name], "__args__", (hints[item.name],))]
-        found.append((item.name, kinds[0], "NoneType" in kinds, item.metadata["doc"]))
-    return found
+    read = read_finished(folder / "trials", about["space"])
+    records = tuple(sorted(read.found.values(), key=lambda record: record.id))
+    rows = tuple(row_from_record(record, aims) for record in records)
+    return StudyTable(about["study"], about, rows, read.broken, records)

@@ -3,11 +3,19 @@
 import json
 import shlex
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pdsearch.analysis import Ranking, Row, rank_teachers, read_study, shortfall, write_parquet
+from pdsearch.analysis import (
+    Ranking,
+    StudyTable,
+    rank_teachers,
+    read_study,
+    shortfall,
+    write_epochs,
+    write_parquet,
+)
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.outcome import lacking
 from pdsearch.cli.progress.stats import Tally, duration
@@ -22,7 +30,7 @@ __all__ = ["closing_words"]
 
 
 def closing_words(study: Study, tally: Tally, again: str) -> None:
-    """Print the end of a run and write all trials as Parquet.
+    """Print the end of a run and write all trials and epochs as Parquet.
 
     Args:
         study: What was run.
@@ -33,7 +41,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
         PdsearchError: The study lacks results; see `lacking`.
     """
     found = read_study(study.folder)
-    _write_table(study, found.rows)
+    _write_tables(study, found)
     print_lines([""])
     ranking = rank_teachers(found)
     print_ranking(ranking)
@@ -116,7 +124,7 @@ def _spent(tally: Tally) -> list[str]:
 def _where(study: Study) -> list[str]:
     trials_of, table = _short(study.folder / "trials"), _short(study.folder / "results.parquet")
     return [
-        f"records   {trials_of}    all trials as a table   {table}",
+        f"records   {trials_of}    as tables   {table}, epochs.parquet",
         f"artifacts {_short(study.artifacts)}",
     ]
 
@@ -160,14 +168,15 @@ def _is_searched_through(study: Study) -> bool:
     return study.agenda.search.exhausted or points is not None
 
 
-def _write_table(study: Study, rows: Sequence[Row]) -> None:
-    if not isinstance(study.folder, Remote):
-        write_parquet(rows, study.folder / "results.parquet")
-        return
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "results.parquet"
-        write_parquet(rows, file)
-        replace(study.folder / file.name, file.read_bytes())
+def _write_tables(study: Study, found: StudyTable) -> None:
+    for name, write in (("results.parquet", write_parquet), ("epochs.parquet", write_epochs)):
+        if not isinstance(study.folder, Remote):
+            write(found, study.folder / name)
+            continue
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / name
+            write(found, file)
+            replace(study.folder / name, file.read_bytes())
 
 
 def _short(path: Place) -> str:

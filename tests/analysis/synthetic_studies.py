@@ -138,8 +138,9 @@ def row_of(record: dict[str, Any]) -> Row:
 def study(records: Iterable[dict[str, Any]], **about: Any) -> StudyTable:
     """Return a study that found these records."""
     aims = Aims.of(about.get("space", {}))
-    rows: tuple[Row, ...] = tuple(row_from_record(read_record(TrialRecord, item), aims) for item in records)
-    return StudyTable("made-up", {"format": 1, "study": "made-up", **about}, rows)
+    found = tuple(read_record(TrialRecord, item) for item in records)
+    rows: tuple[Row, ...] = tuple(row_from_record(item, aims) for item in found)
+    return StudyTable("made-up", {"format": 1, "study": "made-up", **about}, rows, (), found)
 
 
 def write_study(folder: Path, records: Iterable[dict[str, Any]]) -> None:

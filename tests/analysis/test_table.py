@@ -5,14 +5,15 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
-from pdsearch.analysis import rank_teachers, read_study, write_parquet
-from pdsearch.analysis.study_table import columns
+from pdsearch.analysis import rank_teachers, read_study, write_epochs, write_parquet
+from pdsearch.analysis.results import EPOCH_COLUMNS, columns
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
-from tests.analysis.synthetic_studies import confirmed, record, write_study
+from tests.analysis.synthetic_studies import confirmed, record, study, write_study
 
 RECORDS = [
     *confirmed("magnitude", [0.7, 0.8]),
@@ -21,22 +22,29 @@ RECORDS = [
 ]
 
 
+SEARCHED = {
+    "prune.method": {"choices": ["none", "magnitude"]},
+    "prune.ratio": {"choices": [0.36, 0.59], "when": {"prune.method": ["magnitude"]}},
+    "distill.temperature": {"low": 1, "high": 20.0, "log": True},
+    "train.distill.epochs": {"low": 1, "high": 40},
+    "train.distill.milestones": {"choices": [[1], [1, 2]]},
+}
+
+
 def schema_markdown() -> str:
-    """Return docs/results_schema.md."""
-    lines = [
-        "# The columns of results.parquet",
-        "",
-        "One row per finished trial of a study, as `pdsearch.analysis.read_study(folder).rows` in Python.",
-        "Read it with anything: `pandas.read_parquet`, `polars.read_parquet`, DuckDB.",
-        "",
-        "| column | type | null | meaning |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| `{name}` | {kind} | {'yes' if null else 'no'} | {doc} |"
-            for name, kind, null, doc in columns()
-        ),
+    """Return the tables of docs/results_schema.md."""
+    head = ["| column | type | null | meaning |", "| --- | --- | --- | --- |"]
+    epochs = [(name, *rest) for name, rest in EPOCH_COLUMNS.items()]
+    tables = [
+        "\n".join(
+            [
+                *head,
+                *(f"| `{n}` | {kind} | {'yes' if null else 'no'} | {doc} |" for n, kind, null, doc in found),
+            ]
+        )
+        for found in (columns(), epochs)
     ]
-    return "\n".join(lines) + "\n"
+    return "\n---\n".join(tables)
 
 
 def test_rows_hold_what_records_hold(tmp_path: Path) -> None:
@@ -96,19 +104,42 @@ def test_setting_ignores_seeds_and_places_only() -> None:
 
 def test_parquet_holds_every_row(tmp_path: Path) -> None:
     write_study(tmp_path, RECORDS)
-    rows = read_study(tmp_path).rows
+    found = read_study(tmp_path)
     for _ in range(2):
-        write_parquet(rows, tmp_path / "results.parquet")
+        write_parquet(found, tmp_path / "results.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
-    assert table.to_pylist() == [dataclasses.asdict(row) for row in rows]
+    assert table.to_pylist() == [dataclasses.asdict(row) for row in found.rows]
     assert table.schema.names == [name for name, *_ in columns()]
 
 
 def test_parquet_of_nothing_has_the_columns(tmp_path: Path) -> None:
-    write_parquet([], tmp_path / "results.parquet")
+    write_parquet(study([]), tmp_path / "results.parquet")
     assert len(pyarrow.parquet.read_table(tmp_path / "results.parquet").schema) == len(columns())
+
+
+def test_searched_values_are_typed_columns_of_confirmations_too(tmp_path: Path) -> None:
+    records = [*confirmed("magnitude", [0.7], temperature=3.5), record("alone", 0.6), record(None, 0.5)]
+    for item in records:
+        item["params"] = {}
+    write_parquet(study(records, space={"space": SEARCHED}), tmp_path / "results.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "results.parquet").select(list(SEARCHED))
+    assert [str(kind) for kind in table.schema.types] == ["string", "double", "double", "int64", "string"]
+    pruned, alone, unpruned = (list(row.values()) for row in table.to_pylist())
+    assert pruned == ["magnitude", 0.59, 3.5, 20, "[]"]
+    assert alone == ["none", None, None, 20, "[]"]
+    assert unpruned == ["none", None, 4.0, 20, "[]"]
+
+
+def test_the_table_of_epochs_has_every_report(tmp_path: Path) -> None:
+    write_epochs(study(RECORDS), tmp_path / "epochs.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "epochs.parquet")
+    assert table.schema.names == list(EPOCH_COLUMNS)
+    assert table.filter(pyarrow.compute.field("kind") == "search").to_pylist() == [
+        {"id": "search-00003", "kind": "search", "epoch": 20, "epochs": 20, "val_accuracy": 0.5, "loss": 1.0}
+    ]
 
 
 def test_the_documented_schema_is_the_real_one() -> None:
     document = Path(__file__).parents[2] / "docs" / "results_schema.md"
-    assert document.read_text(encoding="utf-8") == schema_markdown()
+    for table in schema_markdown().split("\n---\n"):
+        assert table in document.read_text(encoding="utf-8")

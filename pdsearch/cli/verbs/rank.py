@@ -45,7 +45,7 @@ def rank(
         raise ConfigError("--front shows trials, --detail is of a ranking", hint="leave one of them out")
     found = read_study(study)
     if rows:
-        write_parquet(found.rows, rows)
+        write_parquet(found, rows)
     if form is not Form.TABLE or out:
         note_left_out(found.broken)
         _write(_text(pareto_front(found) if front else rank_teachers(found), form), out)
