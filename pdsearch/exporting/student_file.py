@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import DataError, StorageError
 from pdsearch.io.durable import storage_errors
-from pdsearch.models import build, without_weights
+from pdsearch.models import build, load_tensors, without_weights
 from pdsearch.specs import Params
 
 __all__ = [
@@ -137,7 +137,7 @@ def load_student(folder: str | Path) -> nn.Module:
         options=without_weights(card.model, card.options),
     )
     try:
-        model.load_state_dict(weights)
+        load_tensors(model, weights)
     except RuntimeError as error:
         raise StorageError(f"the weights do not fit {card.model}: {error}", where=str(path)) from error
     return model.eval()

@@ -1,10 +1,17 @@
 """Networks: their registry, their sizes, and students sized after a pruned teacher."""
 
-from pdsearch.models.finite import listed, not_finite, state_of, was_not_finite
 from pdsearch.models.inference import folded
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.registry import Builder, build, lasting, models, without_weights
+from pdsearch.models.state import (
+    listed,
+    load_tensors,
+    not_finite,
+    state_of,
+    state_tensors,
+    was_not_finite,
+)
 from pdsearch.models.weights import file_hash, fit_weights, read_weights
 from pdsearch.models.width_solver import plan_from_masks
 
@@ -21,11 +28,13 @@ __all__ = [
     "lasting",
     "latency",
     "listed",
+    "load_tensors",
     "models",
     "not_finite",
     "plan_from_masks",
     "read_weights",
     "state_of",
+    "state_tensors",
     "was_not_finite",
     "without_weights",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.io.durable import UnfitFileError, check_regular, open_regular
-from pdsearch.models.finite import listed, not_finite, was_not_finite
+from pdsearch.models.state import listed, load_tensors, not_finite, state_tensors, was_not_finite
 
 __all__ = ["file_hash", "fit_weights", "read_weights"]
 
@@ -76,7 +76,7 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     Raises:
         ConfigError: Tensors are missing, unexpected or of another shape (the message lists all three), or not finite.
     """
-    ours = model.state_dict()
+    ours = state_tensors(model)
     needed = {name for name in ours if not name.endswith("num_batches_tracked")}
     shapes = [
         f"{name} {tuple(weights[name].shape)}, not {tuple(tensor.shape)}"
@@ -98,7 +98,7 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     if broken:
         hint = "take one of an earlier epoch: the training that it comes from diverged"
         raise ConfigError(f"{listed(broken)} not finite in the checkpoint", where=where, hint=hint)
-    model.load_state_dict({**ours, **weights})
+    load_tensors(model, {**ours, **weights})
 
 
 def _load(path: str | Path) -> Any:

@@ -10,7 +10,17 @@ from pdsearch.artifacts import Entry
 from pdsearch.data import Dataset, Split, Views
 from pdsearch.distillation import FeatureShapes, Outputs, wanted
 from pdsearch.errors import TrialError
-from pdsearch.models import build, folded, listed, not_finite, state_of, was_not_finite, without_weights
+from pdsearch.models import (
+    build,
+    folded,
+    listed,
+    load_tensors,
+    not_finite,
+    state_of,
+    state_tensors,
+    was_not_finite,
+    without_weights,
+)
 from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pruning import Mask, rebuild
@@ -107,7 +117,7 @@ def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data:
 def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
     """Return a network's weights and its mask as the tensors of one artifact."""
     masks = {} if mask is None else {f"{_MASK}{name}": tensor for name, tensor in mask.items()}
-    return {**model.state_dict(), **masks}
+    return {**state_tensors(model), **masks}
 
 
 def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> Mask | None:
@@ -118,7 +128,7 @@ def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> M
     """
     masks = {name.removeprefix(_MASK): tensor for name, tensor in named.items() if name.startswith(_MASK)}
     constants = was_not_finite(model)
-    model.load_state_dict({name: tensor for name, tensor in named.items() if not name.startswith(_MASK)})
+    load_tensors(model, {name: tensor for name, tensor in named.items() if not name.startswith(_MASK)})
     wrong = not_finite(state_of(model), but=constants)
     if wrong:
         hint = (

@@ -10,6 +10,7 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset
+from pdsearch.models import load_tensors, state_tensors
 from pdsearch.pipeline.cache import Made, obtain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
@@ -255,7 +256,7 @@ def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, da
     """Restore the remaining weights of a pruned network to those of its origin."""
     earlier = copy.deepcopy(origin)
     cut(earlier, mask, spec, data)
-    model.load_state_dict(earlier.state_dict())
+    load_tensors(model, state_tensors(earlier))
 
 
 def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | None:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from pdsearch.models import load_tensors, state_tensors
+
 __all__ = ["Average"]
 
 
@@ -29,7 +31,7 @@ class Average:
     @torch.no_grad()
     def add(self, model: nn.Module) -> None:
         """Update the average with a network's current weights; the first call copies them."""
-        present = model.state_dict()
+        present = state_tensors(model)
         if not self.weights:
             self.weights = {name: tensor.clone() for name, tensor in present.items()}
         self.steps += 1
@@ -37,17 +39,17 @@ class Average:
         update = get_ema_multi_avg_fn(min(self._decay, self.steps / (9 + self.steps)))
         update([self.weights[name] for name in means], [present[name] for name in means], self.steps)
         for name in self.weights.keys() - set(means):
-            self.weights[name].copy_(present[name])
+            self.weights[name] = present[name].clone()
 
     @contextmanager
     def within(self, model: nn.Module) -> Iterator[None]:
         """Run a block with the average loaded into a network; its own weights are restored afterwards."""
-        own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(self.weights)
+        own = {name: tensor.clone() for name, tensor in state_tensors(model).items()}
+        load_tensors(model, self.weights)
         try:
             yield
         finally:
-            model.load_state_dict(own)
+            load_tensors(model, own)
 
     def restore(self, weights: Mapping[str, Tensor], steps: int) -> None:
         """Restore an average after `steps` steps; empty weights mean that there is none yet."""

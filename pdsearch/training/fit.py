@@ -250,6 +250,7 @@ def fit(
 
 
 def _identity(model: nn.Module, recipe: Recipe, seed: int, engine: Engine, images: int) -> str:
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    state = model.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
     what = {"recipe": recipe, "seed": seed, "precision": engine.precision, "images": images, "shapes": shapes}
     return digest(keyed(what))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models import not_finite, state_of, was_not_finite
+from pdsearch.models import load_tensors, not_finite, state_of, state_tensors, was_not_finite
 from pdsearch.specs import Json, Recipe
 from pdsearch.training.device import Engine
 from pdsearch.training.ema import Average
@@ -80,14 +80,14 @@ class TrainingState:
             )
         if value > self._best_value:
             self._best_value = value
-            self._best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+            self._best = {name: tensor.clone() for name, tensor in state_tensors(self.model).items()}
 
     def finish(self) -> None:
         """Load the result weights into the network: best, average or last."""
         if self._best:
-            self.model.load_state_dict(self._best)
+            load_tensors(self.model, self._best)
         elif self._average is not None:
-            self.model.load_state_dict(self._average.weights)
+            load_tensors(self.model, self._average.weights)
 
     def not_finite(self) -> list[str]:
         """Return the names of parameters and buffers that became NaN or infinite during training."""
@@ -95,7 +95,7 @@ class TrainingState:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name: contiguous copies on the CPU."""
-        found = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        found = {f"model/{name}": tensor for name, tensor in state_tensors(self.model).items()}
         found |= {f"best/{name}": tensor for name, tensor in self._best.items()}
         if self._average is not None:
             found |= {f"average/{name}": tensor for name, tensor in self._average.weights.items()}
@@ -118,7 +118,7 @@ class TrainingState:
         for path, tensor in tensors.items():
             part, _, name = path.partition("/")
             parts[part][name] = tensor
-        self.model.load_state_dict(parts["model"])
+        load_tensors(self.model, parts["model"])
         self._restore_optimizer(parts["optimizer"])
         self._best_value = meta["best_value"]
         device = next(self.model.parameters()).device

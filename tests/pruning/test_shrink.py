@@ -46,6 +46,16 @@ def test_a_network_shrunk_twice_is_the_one_shrunk_once(net: nn.Module, image: Te
     assert once(image).shape == (2, 4)
 
 
+def test_what_is_frozen_stays_frozen(net: nn.Module) -> None:
+    for name in ("0.weight", "1.bias"):
+        net.get_parameter(name).requires_grad_(False)
+    shrink(net, IMAGE, kept=KEPT)
+    assert [name for name, weight in net.named_parameters() if not weight.requires_grad] == [
+        "0.weight",
+        "1.bias",
+    ]
+
+
 def test_rebuilding_takes_weights_of_the_shrunk_network(net: nn.Module, image: Tensor) -> None:
     small, blank = copy.deepcopy(net), copy.deepcopy(net)
     for parameter in blank.parameters():

@@ -54,7 +54,7 @@ def channel_mask(kept: Kept, ties: tuple[Tie, ...], weights: Mapping[str, Tensor
 def shrink(model: nn.Module, image: Tensor, *, kept: Kept, before: Kept | None = None) -> None:
     """Remove channels in place from all layers that produce, normalise or read them, by the dependency graph.
 
-    Afterwards the module is in evaluation mode and all parameters require gradients.
+    Afterwards the module is in evaluation mode. What is frozen stays frozen.
 
     Args:
         model: The unpruned network, or one reduced to `before`.
@@ -65,6 +65,7 @@ def shrink(model: nn.Module, image: Tensor, *, kept: Kept, before: Kept | None =
     Raises:
         ConfigError: The network cannot be traced.
     """
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     graph = follow(model.requires_grad_(True), image)
     for name, left in kept.items():
         layer = model.get_submodule(name.rpartition(".")[0])
@@ -73,6 +74,8 @@ def shrink(model: nn.Module, image: Tensor, *, kept: Kept, before: Kept | None =
         gone = [place for place, channel in enumerate(there) if channel not in set(left)]
         if gone:
             graph.get_pruning_group(layer, pruner.prune_out_channels, gone).prune(record_history=False)
+    for parameter, weight in model.named_parameters():  # Those of pruned layers are new.
+        weight.requires_grad_(parameter not in frozen)
 
 
 def rebuild(model: nn.Module, image: Tensor, *, kept: Kept, exclude: tuple[str, ...] = ()) -> Mask:

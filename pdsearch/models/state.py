@@ -1,0 +1,104 @@
+"""The state of a network: as tensors to store, loaded again, and checked for NaN and infinities."""
+
+import io
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError
+
+__all__ = ["listed", "load_tensors", "not_finite", "state_of", "state_tensors", "was_not_finite"]
+
+MOST_NAMES = 3
+
+
+def state_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return a network's state dict as tensors alone; extra state is encoded as bytes, uint8 (N,).
+
+    The encoding is torch's own, and is read again without running code (`weights_only`).
+
+    Raises:
+        ConfigError: The state dict holds an extra state that cannot be read again so.
+    """
+    return {
+        name: value if isinstance(value, Tensor) else _encoded(name, value)
+        for name, value in model.state_dict().items()
+    }
+
+
+def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load the result of `state_tensors` into a network of the same architecture, as `load_state_dict` does.
+
+    Some layers (torchvision's MNASNet, spectral norm) read the version of their format from the state dict's metadata,
+    which tensors do not have: it is the network's own.
+
+    Raises:
+        RuntimeError: They do not fit the network.
+    """
+    state = OrderedDict(
+        (name, _decoded(value) if _is_encoded(name, value) else value) for name, value in tensors.items()
+    )
+    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(state)
+
+
+def _encoded(name: str, value: object) -> Tensor:
+    content = io.BytesIO()
+    try:
+        torch.save(value, content)
+        encoded = torch.frombuffer(bytearray(content.getvalue()), dtype=torch.uint8)
+        _decoded(encoded)
+    except Exception as error:  # Pickling runs the user's code, and may raise anything.
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConfigError(
+            f"{name} cannot be stored: {type(error).__name__}: {reason}",
+            hint="return a tensor, numbers, strings, lists or dictionaries of them from get_extra_state",
+        ) from error
+    return encoded
+
+
+def _is_encoded(name: str, tensor: Tensor) -> bool:
+    return (
+        name.endswith("_extra_state") and tensor.dtype == torch.uint8 and bytes(tensor[:2].tolist()) == b"PK"
+    )
+
+
+def _decoded(encoded: Tensor) -> object:
+    return torch.load(io.BytesIO(encoded.cpu().numpy().tobytes()), weights_only=True)
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return a network's parameters and buffers by name, each once."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def not_finite(tensors: Mapping[str, Tensor], *, but: Iterable[str] = ()) -> list[str]:
+    """Return the names of the tensors that hold NaN or an infinity; synchronises with a GPU once.
+
+    Args:
+        tensors: By name, all on one device.
+        but: Names to skip.
+    """
+    numbers = {name: tensor.detach() for name, tensor in tensors.items() if tensor.is_floating_point()}
+    for name in but:
+        numbers.pop(name, None)
+    if not numbers:
+        return []
+    fine = torch.stack([tensor.isfinite().all() for tensor in numbers.values()]).tolist()
+    return [name for name, finite in zip(numbers, fine, strict=True) if not finite]
+
+
+def was_not_finite(model: nn.Module) -> frozenset[str]:
+    """Return the names of buffers that are not finite by design, e.g. an attention mask with -inf."""
+    return frozenset(not_finite(dict(model.named_buffers())))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, the number of further ones, and the verb: "a and b are"."""
+    more = len(names) - MOST_NAMES
+    shown = [*names[:MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
+    if len(shown) == 1:
+        return f"{shown[0]} is"
+    return f"{', '.join(shown[:-1])} and {shown[-1]} are"
