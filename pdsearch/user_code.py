@@ -7,6 +7,8 @@ import inspect
 import os
 import re
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from difflib import get_close_matches
@@ -15,7 +17,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.registry import NoParams
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "source_folder",
     "source_hash",
     "takes_others",
+    "user_lines",
 ]
 
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -104,7 +107,7 @@ def source_folder(name: str) -> str | None:
     # The parent of a package's folder, or of a module's file, is what must be on sys.path.
     found = [*getattr(top, "__path__", ()), getattr(top, "__file__", None)][0]
     folder = Path(found).absolute().parent if found else None
-    installed = folder is None or {"site-packages", "dist-packages"} & {*folder.parts}
+    installed = folder is None or LIBRARIES & {*folder.parts}
     return None if installed else str(folder)
 
 
@@ -195,3 +198,35 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
     # A user's annotation that is text may be any text.
     except Exception:
         return signature(function).parameters
+
+
+OURS_AND_PYTHONS = (
+    str(Path(__file__).parent) + os.sep,
+    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")),
+)
+LIBRARIES = {"site-packages", "dist-packages"}
+MOST_LINES = 5
+
+
+def user_lines(error: BaseException) -> list[str]:
+    """Return where an error passed through the user's own code, innermost frame last, as `FILE:LINE, in NAME: CODE`.
+
+    Args:
+        error: An error, or one of pdsearch's that was raised from it.
+    """
+    while isinstance(error, PdsearchError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, PdsearchError):  # Its message was written for the user.
+        return []
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    return [
+        f"{os.path.relpath(frame.filename)}:{frame.lineno}, in {frame.name}: {frame.line}"
+        for frame in frames[-MOST_LINES:]
+    ]
+
+
+def _is_users(file: str) -> bool:
+    path = os.path.abspath(file)
+    return (
+        file.endswith(".py") and not path.startswith(OURS_AND_PYTHONS) and not LIBRARIES & {*Path(path).parts}
+    )

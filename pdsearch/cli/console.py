@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pdsearch.errors import PdsearchError
+from pdsearch.user_code import user_lines
 
 if TYPE_CHECKING:
     from pdsearch.io.record_files import BrokenRecord
@@ -52,17 +53,13 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_error(error: PdsearchError) -> None:
-    """Print what happened, where, and what to do now, on stderr; never a traceback."""
+    """Print what happened, where in the user's own code, and what to do now, on stderr; coloured on a terminal."""
+    message, arrow, hint = str(error).partition(error.ARROW)
+    text = Text("pdsearch: ", style="bold red").append(message, style="not bold default")
+    for line in user_lines(error):
+        text.append(f"\n    {line}", style="cyan")
     console = stderr()
-    if not console.is_terminal:
-        print(f"pdsearch: {error}", file=sys.stderr)
-        return
-    message = Text("error: ", style="bold red").append(error.what, style="not bold default")
-    console.print(message)
-    if error.where:
-        console.print(Text(f"  at {error.where}", style="cyan"))
-    if error.hint:
-        console.print(Text(f"  -> {error.hint}", style="green"))
+    console.print(text.append(arrow + hint, style="not bold green"), soft_wrap=not console.is_terminal)
 
 
 def print_table(

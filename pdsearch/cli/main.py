@@ -3,10 +3,12 @@
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from pdsearch import __version__
@@ -16,6 +18,7 @@ from pdsearch.errors import ConfigError, PdsearchError, StorageError
 __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("pdsearch.cli.verbs.demo:demo", "Search the digits that come with pdsearch: minutes on a CPU."),
     "run": ("pdsearch.cli.verbs.run:run", "Search a space, or go on with its study; then confirm and rank."),
     "check": (
         "pdsearch.cli.verbs.check:check",
@@ -47,6 +50,11 @@ VERBS: dict[str, tuple[str, str]] = {
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+COMPLETE = "_PDSEARCH_COMPLETE"
+"""The variable by which a shell asks for completions, in typer's scripts."""
+DEBUG = "--debug"
+TRACEBACK = "PDSEARCH_TRACEBACK"
+"""The variable that asks for a traceback with every error, as --debug does for one call."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -55,14 +63,15 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: Arguments after the program's name; None for those of the process.
     """
-    words = list(sys.argv[1:] if args is None else args)
+    given = list(sys.argv[1:] if args is None else args)
+    words = [word for word in given if word != DEBUG]  # It may stand before or after the verb.
     prepare()
     try:
         code = _run(words)
         sys.stdout.flush()
     except PdsearchError as error:
-        if os.environ.get("PDSEARCH_TRACEBACK") == "1":
-            raise
+        if words != given or os.environ.get(TRACEBACK) == "1":
+            traceback.print_exc()
         from pdsearch.cli.console import print_error  # rich is loaded when there is something to print
 
         print_error(error)
@@ -87,14 +96,16 @@ def _drop_output() -> None:
 
 
 def _run(words: list[str]) -> int:
-    app = _app(next((word for word in words if not word.startswith("-")), None))
+    app = _app(_verb_of(words))
     try:
         # In its standalone mode typer prints errors itself, in a form and in words of its own.
         code = app(args=words, prog_name="pdsearch", standalone_mode=False)
     except TyperException as error:
         if not words:  # Typer has printed the help.
             return ConfigError.exit_code
-        raise _not_understood(error) from error
+        from pdsearch.cli.usage import usage_error
+
+        raise usage_error(error, words, VERBS) from error
     except SystemExit as end:
         # Typer turns a pipe that broke during output into exit code 1.
         if isinstance(end.__context__, BrokenPipeError):
@@ -103,20 +114,45 @@ def _run(words: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _not_understood(error: TyperException) -> PdsearchError:
-    from pdsearch.cli.usage import usage_error
-
-    return usage_error(error)
+def _verb_of(words: list[str]) -> str | None:
+    """Return the verb of a command line, also of one that a shell asks to complete."""
+    if not words and COMPLETE in os.environ:
+        words = os.environ.get("_TYPER_COMPLETE_ARGS", os.environ.get("COMP_WORDS", "")).split()[1:]
+    return next((word for word in words if not word.startswith("-")), None)
 
 
 def _app(asked: str | None) -> typer.Typer:
     """Build the program with the called verb in full, and the others as names with a line of help."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    settings = {"help_option_names": ["-h", "--help"]}
+    app = typer.Typer(
+        cls=_Group, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=settings
+    )
     app.callback()(_options)
     for verb, (target, summary) in VERBS.items():
         function = _load(target) if verb == asked else _not_asked
-        app.command(verb, short_help=summary)(function)
+        app.command(verb, cls=_Command, short_help=summary, context_settings=settings)(function)
     return app
+
+
+class _Command(TyperCommand):
+    """A verb whose help shows switches without a type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _untyped_flags(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    """The program, likewise."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _untyped_flags(super().get_params(ctx))
+
+
+def _untyped_flags(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
 
 
 def _load(target: str) -> Callable[..., Any]:
@@ -138,6 +174,9 @@ def _print_version(asked: bool) -> None:
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show the traceback of an error, too; stands anywhere.")
     ] = False,
 ) -> None:
     """Find the teacher a student learns best from: prune, distill, rank, export."""

@@ -1,6 +1,9 @@
 """Conversion of typer's and pydantic's errors about a command line to a ConfigError in pdsearch's words."""
 
 import re
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from typer.exceptions import TyperException
 
@@ -18,12 +21,18 @@ _WORDS = (
 )
 
 
-def usage_error(error: TyperException) -> ConfigError:
+def usage_error(error: TyperException, words: Sequence[str], verbs: Collection[str]) -> ConfigError:
     """Return a ConfigError that says what is wrong with a command line, where, and where to read more.
 
     Args:
         error: Raised by typer while it parsed the command line.
+        words: The command line.
+        verbs: The program's verbs.
     """
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first and first not in verbs and Path(first).is_file():
+        hint = f"to search it: pdsearch run {shlex.join(words)}"
+        return ConfigError("a file, and a verb must stand before it", where=first, hint=hint)
     said = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
     named = _WORDS[0][0].match(said)
     for pattern, words in _WORDS:

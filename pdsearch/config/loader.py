@@ -1,7 +1,9 @@
 """Loader of space files and `--set` overrides: read, override, validate each section, check the whole."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -196,6 +198,7 @@ def _remark(node: Node, mark: Mark) -> Node:
 
 
 MOST_PARAMETERS = 64
+MOST_NAMED = 8
 
 
 def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
@@ -243,12 +246,26 @@ def _content(path: FilePath) -> bytes:
     except UnfitFileError as error:
         raise ConfigError(error.what, where=show(str(path)), hint="name a file") from None
     except FileNotFoundError:
-        raise ConfigError("no such file", where=str(path), hint="check the path") from None
+        raise ConfigError("no such file", where=str(path), hint=_nearby(path)) from None
     except IsADirectoryError:
         raise ConfigError("a folder, not a file", where=str(path), hint="name the space file in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot be read: {reason}", where=show(str(path)), hint="check the path") from None
+
+
+def _nearby(path: FilePath) -> str:
+    """Return a hint that names the space file that was probably meant, or those there are."""
+    with suppress(OSError):
+        folders = {FilePath(), path.parent, FilePath("search_spaces")}
+        found = sorted(str(file) for folder in folders for file in folder.glob("*.y*ml") if file.is_file())
+        near = get_close_matches(path.name, [FilePath(file).name for file in found], n=1)
+        meant = next((file for file in found if near and FilePath(file).name == near[0]), None)
+        if meant:
+            return f"did you mean {meant}?"
+        if found:
+            return f"there are: {', '.join(found[:MOST_NAMED])}{', ...' if len(found) > MOST_NAMED else ''}"
+    return "`pdsearch init` writes one for your data, `pdsearch demo` an example"
 
 
 def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalog: Catalog | None) -> Space:

@@ -145,7 +145,7 @@ def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
         what = (
             f"{name} cannot be built{f' with {options}' if options else ''}: {type(error).__name__}: {reason}"
         )
-        raise ConfigError(what, hint="mend it or its options; PDSEARCH_TRACEBACK=1 shows where") from error
+        raise ConfigError(what, hint="mend it or its options; --debug shows the traceback") from error
 
 
 def lasting(name: str, options: Params) -> Params:

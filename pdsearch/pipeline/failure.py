@@ -6,6 +6,7 @@ import traceback
 
 from pdsearch.io import Place, replace
 from pdsearch.redaction import redacted
+from pdsearch.user_code import user_lines
 
 __all__ = [
     "HUNG",
@@ -102,4 +103,5 @@ def _words(error: BaseException) -> str:
         return "out of memory"
     if is_out_of_gpu_memory(error):
         return "out of GPU memory, with a quarter of the batch at a time too"
-    return f"{type(error).__name__}: {error}"
+    lines = user_lines(error)
+    return f"{type(error).__name__}: {error}" + (f" ({lines[-1]})" if lines else "")

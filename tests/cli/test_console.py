@@ -1,6 +1,8 @@
+import importlib
 import io
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,27 @@ def test_an_error_on_a_terminal_is_coloured_and_never_read_as_markup() -> None:
     assert "\x1b[" in text
     for part in ("no such [method]", "space.yaml:3:5", "known: magnitude"):
         assert part in text
+
+
+def test_an_error_from_the_user_s_code_shows_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "nets.py").write_text(
+        "def build():\n    return inner()\n\n\ndef inner():\n    return 1 / 0\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ZeroDivisionError) as caught:
+        importlib.import_module("nets").build()
+    wrapped = ConfigError("the network fails", where="student.model")
+    wrapped.__cause__ = caught.value.with_traceback(caught.tb.tb_next)  # Without this test's own frame.
+    console.print_error(wrapped)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "pdsearch: student.model: the network fails",
+        "    nets.py:2, in build: return inner()",
+        "    nets.py:6, in inner: return 1 / 0",
+    ]
 
 
 def test_an_error_without_place_or_hint_prints_only_what_happened() -> None:

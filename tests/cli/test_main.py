@@ -1,6 +1,8 @@
+import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -63,11 +65,50 @@ def test_our_errors_end_with_one_message_and_their_code(
     assert capsys.readouterr().err == f"pdsearch: {error.what}\n"
 
 
-def test_a_traceback_is_shown_on_request(verb: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PDSEARCH_TRACEBACK", "1")
+@pytest.mark.parametrize("words", [["act"], ["act", "--debug"], ["--debug", "act"]])
+def test_a_traceback_is_shown_on_request_before_the_message(
+    verb: types.ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    monkeypatch.setenv("PDSEARCH_TRACEBACK", "" if "--debug" in words else "1")
     set_action(verb, ConfigError("a"))
-    with pytest.raises(ConfigError):
-        main(["act"])
+    assert main(words) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.endswith("pdsearch: a\n")
+
+
+@pytest.mark.parametrize("words", [["-h"], ["act", "-h"], ["act", "--help"]])
+def test_help_gives_switches_no_type(
+    verb: types.ModuleType, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    set_action(verb)
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "-h" in text
+    assert "bool" not in text
+
+
+def test_a_file_without_a_verb_is_told_its_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").touch()
+    assert main(["a.yaml"]) == 2
+    assert "pdsearch run a.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "complete"), [("pdsearch ex", "export"), ("pdsearch run --ser", "--serial")]
+)
+def test_a_shell_completes_verbs_and_options(words: str, complete: str) -> None:
+    asking = {"_PDSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pdsearch"], capture_output=True, text=True, env={**os.environ, **asking}
+    )
+    assert (done.stdout.split(), done.stderr) == ([complete], "")
 
 
 def test_a_defect_keeps_its_traceback(verb: types.ModuleType) -> None:

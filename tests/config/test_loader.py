@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,27 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: s
         path.symlink_to("/dev/zero")
     with pytest.raises(ConfigError, match=r"is a (FIFO|device), not a file"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "hint"),
+    [
+        ("digts.yaml", ("digits.yaml", "other.yaml"), "did you mean digits.yaml?"),
+        ("digits.yml", ("sub/digits.yaml",), "pdsearch init"),
+        (
+            "sub/something.yaml",
+            ("sub/digits.yaml", "search_spaces/b.yaml"),
+            "there are: search_spaces/b.yaml, sub/digits.yaml",
+        ),
+        ("b.yaml", ("search_spaces/b.yaml",), "did you mean search_spaces/b.yaml?"),
+    ],
+)
+def test_a_missing_file_is_told_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, there: tuple[str, ...], hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=re.escape(hint)):
+        load(asked)

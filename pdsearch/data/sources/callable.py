@@ -63,7 +63,7 @@ class FromCallable:
             raise
         except Exception as error:  # The user's code may raise anything.
             what = f"the function failed: {type(error).__name__}: {error}"
-            raise DataError(what, where=name, hint="mend it; PDSEARCH_TRACEBACK=1 shows where") from error
+            raise DataError(what, where=name, hint="mend it; --debug shows the traceback") from error
         return checked(_as_raw(found, name), name)
 
 

@@ -74,7 +74,7 @@ def test_it_may_return_no_test_images() -> None:
         ("unlabelled", {}, "returned no set of images"),
         ("forgetful", {}, "returned no set of images"),
         ("floats", {}, "train: images of type float64"),
-        ("failing", {}, r"the function failed: KeyError.*\n  -> .*PDSEARCH_TRACEBACK=1"),
+        ("failing", {}, r"the function failed: KeyError.*\n  -> .*--debug shows"),
         ("plain", {"cuont": 3}, "the function failed: TypeError"),
         ("plain", {"classes": 1}, "labels from 0 to 1 of 1 classes"),
     ],
