@@ -84,7 +84,7 @@ def _rate(epoch: Callable[[], object], images: int, repeats: int) -> Callable[[]
 
 
 def _precision(asked: str, student: str, *, channels: int, size: int) -> str:
-    made = build(student, num_classes=10, channels=channels, image_size=size, seed=0)
+    made = build(student, num_classes=10, input_shape=(channels, size, size), seed=0)
     return resolve_precision(asked, "cpu", weights=count_params(made))
 
 

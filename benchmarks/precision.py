@@ -39,7 +39,7 @@ def measure(name: str, *, turns: int) -> Result:
     """
     size = SIZES.get(name, 32)
     channels = 1 if name in SIZES else 3
-    made = build(name, num_classes=10, channels=channels, image_size=size, seed=0)
+    made = build(name, num_classes=10, input_shape=(channels, size, size), seed=0)
     steps = {kind: _step(name, channels, size, kind) for kind in (FP32, BF16)}
     settings = {"weights": count_params(made), "image": f"{channels}x{size}x{size}", "batch": BATCH}
     figures = in_turns(steps, turns=turns, warm_up=2)
@@ -48,7 +48,7 @@ def measure(name: str, *, turns: int) -> Result:
 
 def _step(name: str, channels: int, size: int, kind: str) -> Callable[[], float]:
     engine = Engine(precision=kind)
-    model = engine.place(build(name, num_classes=10, channels=channels, image_size=size, seed=0))
+    model = engine.place(build(name, num_classes=10, input_shape=(channels, size, size), seed=0))
     optimizer = make_optimizer(model, Recipe(epochs=1, lr=0.01))
     random = torch.Generator().manual_seed(0)
     images = engine.images(torch.randn(BATCH, channels, size, size, generator=random))

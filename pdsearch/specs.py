@@ -69,6 +69,7 @@ class DataSpec:
         options: Further parameters of the source.
         test_fraction: Share of the images cut off for testing, by class and from split_seed, before anything else,
             where the source has no test images; in [0, 1).
+        normalise: "per_channel" (by mean and standard deviation of the training split) or "none".
     """
 
     source: str = located()
@@ -80,6 +81,7 @@ class DataSpec:
     subset: int | None = None
     options: Params = ()
     test_fraction: float = later(0.0, neutral=0.0)
+    normalise: str = later("per_channel", neutral="per_channel")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ def flat(*, num_classes, channels, image_size, width=4):
     return nn.Sequential(nn.Flatten(), nn.Linear(size, width), nn.ReLU(), nn.Linear(width, num_classes))
 
 
+def line(*, num_classes, input_shape, width=4):
+    size = torch.Size(input_shape).numel()
+    return nn.Sequential(nn.Flatten(), nn.Linear(size, width), nn.ReLU(), nn.Linear(width, num_classes))
+
+
 class Shaped(nn.Module):
     def __init__(self, *, num_classes, channels, image_size, widths=(4, 6), **more):
         super().__init__()

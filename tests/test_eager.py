@@ -15,7 +15,7 @@ from pdsearch.models import build, count_flops, count_params
 from pdsearch.specs import Recipe
 from pdsearch.training import make_optimizer
 
-size = {"num_classes": 2, "channels": 1, "image_size": 8}
+size = {"num_classes": 2, "input_shape": (1, 8, 8)}
 with torch.device("meta"):
     count_params(build("resnet8", seed=0, **size))
 for name in ("sgd", "adam", "adamw"):

@@ -250,4 +250,4 @@ def _weights(name: str) -> int:
     from pdsearch.models import build, count_params
 
     with torch.device("meta"):
-        return count_params(build(name, num_classes=10, channels=3, image_size=32, seed=0))
+        return count_params(build(name, num_classes=10, input_shape=(3, 32, 32), seed=0))

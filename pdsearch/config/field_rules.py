@@ -159,6 +159,7 @@ ONCE_PER_STUDY = frozenset(
         "data.root",
         "data.val_fraction",
         "data.test_fraction",
+        "data.normalise",
         "data.split_seed",
         "data.subset",
     }

@@ -88,6 +88,10 @@ class DataSection(Section):
         DataSpec.augment,
         description="Augmentations of training views, in order: a list, or names joined by `+`.",
     )
+    normalise: Literal["per_channel", "none"] = Field(
+        "per_channel",
+        description="Normalisation of inputs: by mean and deviation of each channel of the training split, or none.",
+    )
     subset: Count | None = unset("Number of training images to use, class-balanced; all where left out.")
     options: Options = Field(default_factory=dict, description="Further parameters of the source.")
 

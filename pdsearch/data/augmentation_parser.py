@@ -9,8 +9,9 @@ from typing import Any
 
 from pdsearch.data.registry import AnyAugmentation, Augmentation, Mixing, augmentations
 from pdsearch.errors import ConfigError
+from pdsearch.input_spec import APPLIES_TO, InputSpec
 
-__all__ = ["SEPARATOR", "UNCHANGED", "Chain", "canonical", "chain"]
+__all__ = ["SEPARATOR", "UNCHANGED", "Chain", "canonical", "chain", "check_applies"]
 
 SEPARATOR = "+"
 UNCHANGED = "none"
@@ -68,6 +69,24 @@ def canonical(augment: str) -> str:
     return SEPARATOR.join(
         _text(name, entry) for name, entry in flat(found.changes, filter(None, [found.mixing]))
     )
+
+
+def check_applies(augment: str, inputs: InputSpec) -> None:
+    """Check that every augmentation of a name applies to the inputs of a data set.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    found = chain(augment)
+    for name, entry in flat(found.changes, filter(None, [found.mixing])):
+        if not inputs.fits(_applies_to(entry)):
+            fitting = [n for n in augmentations.names() if inputs.fits(_applies_to(augmentations.get(n)))]
+            what = f"{name} is for {APPLIES_TO[_applies_to(entry)]}, not for {inputs}"
+            raise ConfigError(what, where=_WHERE, hint=f"these apply: {', '.join(fitting)}")
+
+
+def _applies_to(entry: object) -> str:
+    return str(getattr(entry, "applies_to", "square images"))
 
 
 def _part(text: str) -> tuple[str, AnyAugmentation]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pdsearch.input_spec import InputSpec
 from pdsearch.registry import Registry
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
@@ -29,16 +30,20 @@ __all__ = [
 
 
 class Images(Protocol):
-    """uint8 (N, C, H, W): an array, a memory-mapped one, or encoded images that are decoded when indexed."""
+    """The inputs of a set: an array, a memory-mapped one, or encoded images that are decoded when indexed.
+
+    Images are uint8 (N, C, H, W), all other inputs float32 (N, ...) of any one shape; without an attribute `dtype` they
+    are uint8.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, H, W), known before anything is decoded."""
+        """(N, C, H, W), or (N, ...), known before anything is decoded."""
 
     def __len__(self) -> int:
         """Return N."""
 
-    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.uint8]:
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[Any]:
         """Return the images at some positions; only these are held in memory.
 
         Raises:
@@ -51,9 +56,9 @@ class RawData:
     """A data set as its source returns it.
 
     Args:
-        train_images: uint8 (N, C, H, W).
+        train_images: uint8 (N, C, H, W), or float32 (N, ...).
         train_labels: int64 (N,), in [0, number of classes).
-        test_images: uint8 (M, C, H, W); M is 0 if the set has none; `data.test_fraction` then cuts them off.
+        test_images: Of the same shape and type; M is 0 if the set has none; `data.test_fraction` then cuts them off.
         test_labels: int64 (M,).
         classes: Names of the classes, in the order of their indices.
         notes: Notes for the user on how it was read, a line each.
@@ -65,6 +70,12 @@ class RawData:
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> InputSpec:
+        """Shape and type of one image, or other input."""
+        kind = np.dtype(getattr(self.train_images, "dtype", np.uint8))
+        return InputSpec(tuple(self.train_images.shape[1:]), kind.name)
 
 
 class Source(Protocol):
@@ -101,7 +112,10 @@ def data_source(name: str) -> Callable[[Source], Source]:
 
 
 class Augmentation(Protocol):
-    """A random change of training images, vectorised over images, on uint8 before normalisation."""
+    """A random change of training images, vectorised over images, before normalisation.
+
+    It may say what it `applies_to`, one of `pdsearch.input_spec.APPLIES_TO`; "square images" if it does not.
+    """
 
     @property
     def constant(self) -> bool:
@@ -112,29 +126,32 @@ class Augmentation(Protocol):
 
         Args:
             images: Number of images.
-            size: Height and width of an image.
+            size: Height and width of an image; the smaller of them if it is not square.
             generator: On the CPU; the only source of randomness.
         """
 
     def apply(self, images: "Tensor", draws: "Tensor") -> "Tensor":
-        """Return the views of images, uint8 (B, C, H, W), given their rows of draws; rows do not interact."""
+        """Return the views of images, of their shape and type, given their rows of draws; rows do not interact."""
 
 
 @runtime_checkable
 class Mixing(Protocol):
-    """An augmentation that mixes each image with a partner; the targets become probabilities."""
+    """An augmentation that mixes each image with a partner; the targets become probabilities.
+
+    It may say what it `applies_to`, as `Augmentation` does.
+    """
 
     def draw(self, images: int, size: int, generator: "Generator") -> "Tensor":
         """Return all random numbers of one epoch, one row per image, int64; the first is the partner's position.
 
         Args:
             images: Number of images.
-            size: Height and width of an image.
+            size: Height and width of an image; the smaller of them if it is not square.
             generator: On the CPU; the only source of randomness.
         """
 
     def apply(self, images: "Tensor", partners: "Tensor", draws: "Tensor") -> "Tensor":
-        """Return the mixed views, given the normalised views of images and partners, float32 (B, C, H, W)."""
+        """Return the mixed views, given the normalised views of images and partners, float32."""
 
     def share(self, draws: "Tensor", size: int) -> "Tensor":
         """Return the share of an image's own label in its target, float32 (B,) in [0, 1]; the rest is its partner's."""

@@ -131,8 +131,7 @@ def load_student(folder: str | Path) -> nn.Module:
     model = build(
         card.model,
         num_classes=len(card.classes),
-        channels=card.channels,
-        image_size=card.image_size,
+        input_shape=(card.channels, card.image_size, card.image_size),
         seed=0,
         options=without_weights(card.model, card.options),
     )

@@ -24,7 +24,7 @@ def has_depthwise(model: nn.Module) -> bool:
     return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
 
 
-def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
+def count_flops(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Return the floating-point operations of one image's forward pass.
 
     A multiply-add counts as two, so this is twice the "MACs" of other tools; only convolutions and matrix
@@ -32,7 +32,7 @@ def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
 
     Args:
         model: Any network; not changed.
-        input_shape: (C, H, W) of an image.
+        input_shape: Shape of one input: (C, H, W) of an image.
     """
     from torch.utils import flop_counter  # Imported here: it loads Triton, which a driver never needs.
 
@@ -45,12 +45,12 @@ def count_flops(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
     return int(counter.get_total_flops())
 
 
-def latency(model: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 50) -> float:
+def latency(model: nn.Module, input_shape: tuple[int, ...], *, runs: int = 50) -> float:
     """Return the median time of a forward pass of one image on the model's device, in milliseconds.
 
     Args:
         model: Any network; not changed.
-        input_shape: (C, H, W) of an image.
+        input_shape: Shape of one input: (C, H, W) of an image.
         runs: Timed passes, after a fifth as many warm-up passes.
     """
     image = _image(model, input_shape)
@@ -65,7 +65,7 @@ def latency(model: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 
     return 1000 * statistics.median(times[-runs:])
 
 
-def _image(model: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
+def _image(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.zeros(1, *shape, device=next(model.parameters()).device)
 
 

@@ -17,6 +17,7 @@ from pdsearch.user_code import declared_by, is_dotted, load_dotted, takes_others
 __all__ = [
     "Builder",
     "build",
+    "build_arguments",
     "lasting",
     "model",
     "models",
@@ -26,10 +27,14 @@ __all__ = [
 ]
 
 Builder: TypeAlias = Callable[..., nn.Module]
-"""builder(*, num_classes, channels, image_size, **options) -> module from (B, C, H, W) to logits."""
+"""builder(*, num_classes, input_shape, **options) -> module from (B, *input_shape) to logits.
+
+A network for images may take `channels` and `image_size`, the height and width, instead of `input_shape`.
+"""
 
 PREFIX = "torchvision/"
-BUILD_ARGUMENTS = frozenset({"num_classes", "channels", "image_size"})
+INPUT_SHAPE, IMAGE_AXES = "input_shape", ("C", "H", "W")
+BUILD_ARGUMENTS = frozenset({"num_classes", "input_shape", "channels", "image_size"})
 
 
 class ModelRegistry(Registry[Builder]):
@@ -61,9 +66,9 @@ def _own(name: str) -> Builder:
     """Return the user's builder of a dotted path."""
     builder = load_dotted(name)
     try:
-        signature(builder).bind(num_classes=1, channels=1, image_size=1)
+        signature(builder).bind(**build_arguments(builder, 1, (1, 1, 1)))
     except (TypeError, ValueError) as error:
-        hint = "it is called with num_classes, channels, image_size and its options, all by name"
+        hint = "it is called with num_classes, input_shape (or channels and image_size) and its options, all by name"
         raise ConfigError(f"{name} cannot build a model: {error}", hint=hint) from error
     return builder
 
@@ -87,21 +92,20 @@ def model(name: str) -> Callable[[Builder], Builder]:
 
 
 def build(
-    name: str, *, num_classes: int, channels: int, image_size: int, seed: int, options: Params = ()
+    name: str, *, num_classes: int, input_shape: tuple[int, ...], seed: int, options: Params = ()
 ) -> nn.Module:
     """Build a network with initial weights drawn from the seed alone; the global generator is unchanged.
 
     Args:
         name: Registered model name.
         num_classes: Width of the logits.
-        channels: Channels of an image.
-        image_size: Height and width of an image, in pixels.
+        input_shape: Shape of one input: (C, H, W) of an image.
         seed: Seed of the initialisation.
         options: Further arguments of the model.
 
     Raises:
-        ConfigError: The name is unknown, the model has no such option, it cannot be built so, or the builder returns
-            something else.
+        ConfigError: The name is unknown, the model has no such option or is for inputs of another kind, it cannot be
+            built so, or the builder returns something else.
     """
     builder, given = models.get(name), dict(options)
     known = options_of(builder)
@@ -109,15 +113,42 @@ def build(
     if unknown:
         hint = f"its options: {', '.join(sorted(known)) or 'none'}"
         raise ConfigError(f"model {name!r} has no option {unknown[0]!r}", hint=hint)
+    _check_shape(name, builder, input_shape)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it also seeds every accelerator, which fork_rng does not restore.
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
         with _told(name, given):
-            model = builder(num_classes=num_classes, channels=channels, image_size=image_size, **given)
-            _settle(model, torch.zeros(1, channels, image_size, image_size))
+            model = builder(**build_arguments(builder, num_classes, input_shape), **given)
+            _settle(model, torch.zeros(1, *input_shape))
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{name} returns a {type(model).__name__}, not a module of torch")
     return model
+
+
+def _check_shape(name: str, builder: Builder, shape: tuple[int, ...]) -> None:
+    """Refuse inputs that a network for images cannot take.
+
+    Raises:
+        ConfigError: The builder takes no `input_shape`, and they are no images; or not square, for a user's builder.
+    """
+    if INPUT_SHAPE in declared_by(builder):
+        return
+    hint = f"a model of your own that takes {INPUT_SHAPE} can be named as package.module:function"
+    if len(shape) != len(IMAGE_AXES):
+        raise ConfigError(f"{name} takes images (C, H, W), not inputs of shape {shape}", hint=hint)
+    if shape[1] != shape[2] and is_dotted(name):
+        what = f"{name} takes image_size, one number, and the inputs are of shape {shape}"
+        raise ConfigError(what, hint=f"let it take {INPUT_SHAPE} instead of channels and image_size")
+
+
+def build_arguments(builder: Builder, num_classes: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return what a builder is called with besides its options; our own take the shorter side of an image."""
+    old = {"channels": shape[0], "image_size": min(shape[1:], default=1)}
+    declared = declared_by(builder)
+    if INPUT_SHAPE not in declared:
+        return {"num_classes": num_classes, **old}
+    named = {name: value for name, value in old.items() if name in declared}
+    return {"num_classes": num_classes, INPUT_SHAPE: shape, **named}
 
 
 def _settle(model: Any, image: torch.Tensor) -> None:
@@ -186,4 +217,4 @@ def try_options(name: str, options: Params) -> None:
         lasting(name, options)
         return
     with torch.device("meta"):
-        build(name, num_classes=2, channels=3, image_size=LARGE, seed=0, options=options)
+        build(name, num_classes=2, input_shape=(3, LARGE, LARGE), seed=0, options=options)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.registry import models
+from pdsearch.models.registry import build_arguments, models
 from pdsearch.specs import Params
 
 __all__ = ["plan_from_masks"]
@@ -27,8 +27,7 @@ def plan_from_masks(
     masks: Mapping[str, Tensor],
     *,
     num_classes: int,
-    channels: int,
-    image_size: int,
+    input_shape: tuple[int, ...],
     options: Params = (),
 ) -> Params:
     """Return the options of a student as large, layer by layer, as the remaining weights of a pruned teacher.
@@ -49,8 +48,7 @@ def plan_from_masks(
         name: The teacher's registered model.
         masks: Boolean masks by parameter name, True = kept. Parameters without a mask are unpruned.
         num_classes: Width of the logits.
-        channels: Channels of an image.
-        image_size: Height and width of an image, in pixels.
+        input_shape: Shape of one input: (C, H, W) of an image.
         options: The teacher's own options.
 
     Returns:
@@ -60,7 +58,7 @@ def plan_from_masks(
         ConfigError: The family takes no widths.
         ValueError: A mask belongs to no conv or linear weight of the model, or has another shape.
     """
-    family = _Family(name, num_classes, channels, image_size, options)
+    family = _Family(name, num_classes, input_shape, options)
     remaining = _remaining(masks, family.before)
     return tuple(sorted({**dict(options), "widths": _best(family, remaining)}.items()))
 
@@ -71,8 +69,7 @@ class _Family:
 
     name: str
     num_classes: int
-    channels: int
-    image_size: int
+    input_shape: Shape
     options: Params
 
     @cached_property
@@ -89,9 +86,10 @@ class _Family:
 
     def shapes(self, widths: Widths) -> dict[str, Shape]:
         """Shapes of all conv and linear weights, by name."""
-        sizes = {"num_classes": self.num_classes, "channels": self.channels, "image_size": self.image_size}
+        builder = models.get(self.name)
+        sizes = build_arguments(builder, self.num_classes, self.input_shape)
         with torch.device("meta"):
-            network = models.get(self.name)(**sizes, **{**dict(self.options), "widths": widths})
+            network = builder(**sizes, **{**dict(self.options), "widths": widths})
         found = network.named_modules()
         return {f"{prefix}.weight": tuple(m.weight.shape) for prefix, m in found if isinstance(m, LAYERS)}
 

@@ -19,7 +19,7 @@ from pdsearch.pipeline.cache import Made, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import student_key
-from pdsearch.pipeline.networks import Teacher, answering, load, outputs, packed, shapes
+from pdsearch.pipeline.networks import Teacher, an_image, answering, load, outputs, packed, shapes
 from pdsearch.pipeline.stage_training import Fitting, achieved
 from pdsearch.pipeline.student import Student
 from pdsearch.pipeline.teacher_logits import TeacherLogits
@@ -70,8 +70,7 @@ def pupil(
             check_shows_features(network, spec.distill.loss)
     if entry.adapter is None or teacher is None:
         return StudentWithAdapter(student, None)
-    size = (1, data.channels, data.image_size, data.image_size)
-    image = torch.zeros(size, device=site.device)
+    image = an_image(data).to(site.device)
     random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
     shown = [shapes(_live(network, image, entry.features)) for network in (student, teacher.model)]
     adapter = make_adapter(entry, *shown, images=len(data.train), generator=random, params=params)

@@ -20,9 +20,8 @@ IMAGES = 2
 
 
 def images(data: Dataset, count: int = IMAGES) -> Tensor:
-    """Return synthetic normalised images, (count, C, H, W)."""
-    size = (count, data.channels, data.image_size, data.image_size)
-    return torch.randn(size, generator=Generator().manual_seed(0))
+    """Return synthetic normalised images, or other inputs of the data set's shape."""
+    return torch.randn((count, *data.inputs.shape), generator=Generator().manual_seed(0))
 
 
 def labels(data: Dataset, count: int = IMAGES) -> Tensor:

@@ -69,16 +69,15 @@ def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:
     return build(
         name,
         num_classes=data.num_classes,
-        channels=data.channels,
-        image_size=data.image_size,
+        input_shape=data.inputs.shape,
         seed=seed,
         options=options,
     )
 
 
 def an_image(data: Dataset) -> Tensor:
-    """Return a dummy image of a data set's shape, (1, C, H, W), to trace networks with."""
-    return torch.zeros(1, data.channels, data.image_size, data.image_size)
+    """Return a batch of one input of a data set's shape, all zeros, to trace networks with."""
+    return torch.zeros(1, *data.inputs.shape)
 
 
 def network(entry: Entry, spec: TrialSpec, data: Dataset, site: WorkerContext) -> Teacher:
@@ -174,7 +173,7 @@ def outputs(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outp
 
     Args:
         model: The network; if features are requested, one that provides them (`check_shows_features`).
-        images: Normalised, (B, C, H, W), on the network's device.
+        images: Normalised, on the network's device.
         features: Names or patterns of the requested features; if empty, only logits are returned.
 
     Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.data import Dataset
-from pdsearch.data.augmentation_parser import chain
+from pdsearch.data.augmentation_parser import chain, check_applies
 from pdsearch.data.dataset.views import one_hot
 from pdsearch.distillation import make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
@@ -130,10 +130,12 @@ def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
     """Build a trial's networks, run them on two images, and try each training's first step, up to the optimizer's.
 
     Raises:
-        ConfigError: A network cannot be built, does not return logits or cannot be trained, no student can be derived
-            from the teacher, or the loss cannot compare the two.
+        ConfigError: The augmentation is not for such inputs, a network cannot be built, does not return logits or
+            cannot be trained, no student can be derived from the teacher, or the loss cannot compare the two.
     """
-    data, teacher = untrained.data, untrained.teacher(spec.teacher)
+    data = untrained.data
+    check_applies(spec.data.augment, data.inputs)
+    teacher = untrained.teacher(spec.teacher)
     recipe = None if spec.teacher.checkpoint else spec.teacher.recipe
     untrained.check(teacher, recipe, spec.teacher.model, "teacher")
     student = untrained.student(_shape(spec, data, teacher))

@@ -47,7 +47,7 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Worke
     """Return the student of a trial."""
     shape = shaped(spec, data, teacher)
     model = blank(shape.model, shape.options, data, spec.distill.seed)
-    size = (data.channels, data.image_size, data.image_size)
+    size = data.inputs.shape
     name = ("flops", shape.model, repr(shape.options), repr(size), str(data.num_classes))
     flops = site.kept.get(name, lambda: (count_flops(model, size), 8))
     return Student(site.engine(spec.precision).place(model), shape, count_params(model), flops)
@@ -55,7 +55,7 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Worke
 
 def latency_of(student: Student, data: Dataset, site: WorkerContext) -> float:
     """Return the median milliseconds of one image's forward pass on the site; measured once per shape and worker."""
-    size = (data.channels, data.image_size, data.image_size)
+    size = data.inputs.shape
     name = ("latency", student.shape.model, repr(student.shape.options), repr(size), str(data.num_classes))
     found: float = site.kept.get(name, lambda: (latency(student.model, size), 8))
     return found
@@ -71,8 +71,7 @@ def shaped(spec: TrialSpec, data: Dataset, teacher: Teacher | None) -> StudentSp
         spec.teacher.model,
         teacher.mask or {},
         num_classes=data.num_classes,
-        channels=data.channels,
-        image_size=data.image_size,
+        input_shape=data.inputs.shape,
         options=without_weights(spec.teacher.model, spec.teacher.options),
     )
     return StudentSpec(spec.teacher.model, options, spec.teacher.code)

@@ -75,8 +75,10 @@ class Engine:
         return model.to(device=self.device).to(memory_format=torch.channels_last)
 
     def images(self, images: Tensor) -> Tensor:
-        """Return images (B, C, H, W) on the device, in channels_last order."""
-        return images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+        """Return inputs on the device, maps (B, C, H, W) in channels_last order."""
+        is_map = images.dim() == 4
+        order = torch.channels_last if is_map else torch.preserve_format
+        return images.to(self.device, non_blocking=True, memory_format=order)
 
     @property
     def ahead_bytes(self) -> int:

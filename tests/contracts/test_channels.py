@@ -25,7 +25,7 @@ def one_thread() -> None:
 
 def made(name: str) -> nn.Module:
     """A network in which every channel matters, dead ones too where something reads them."""
-    model = build(name, num_classes=7, channels=3, image_size=SIZE, seed=0).eval()
+    model = build(name, num_classes=7, input_shape=(3, SIZE, SIZE), seed=0).eval()
     random = Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -84,6 +84,6 @@ def test_what_cannot_be_followed_is_refused(name: str) -> None:
 
 def test_padded_shortcuts_are_refused() -> None:
     options = (("shortcut", "pad"),)
-    whole = build("resnet8", num_classes=7, channels=3, image_size=SIZE, seed=0, options=options)
+    whole = build("resnet8", num_classes=7, input_shape=(3, SIZE, SIZE), seed=0, options=options)
     with pytest.raises(ConfigError, match=r"the channels of this network cannot be"):
         mask_of(whole, 0.3, whole=whole)

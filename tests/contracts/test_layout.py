@@ -30,7 +30,7 @@ class Watch(TorchDispatchMode):
 
 
 def _built(name: str, options: Params = ()) -> nn.Module:
-    model = build(name, num_classes=4, channels=3, image_size=32, seed=0, options=options)
+    model = build(name, num_classes=4, input_shape=(3, 32, 32), seed=0, options=options)
     return model.to(memory_format=torch.channels_last)
 
 

@@ -11,7 +11,7 @@ SLOW = {"vgg19dbl_bn", "wrn_16_8", "wrn_28_10", "wrn_40_4"}
 
 
 def made(name: str, seed: int = 0) -> nn.Module:
-    return build(name, num_classes=7, channels=3, image_size=32, seed=seed)
+    return build(name, num_classes=7, input_shape=(3, 32, 32), seed=seed)
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ def ds() -> Dataset:
 
 def test_parts_and_shape(ds: Dataset) -> None:
     assert (len(ds.train), len(ds.val), len(ds.test)) == (60, 20, 20)
-    assert (ds.image_size, ds.channels, ds.num_classes) == (6, 3, 4)
+    assert (str(ds.inputs), ds.num_classes) == ("uint8 (3, 6, 6)", 4)
 
 
 def test_statistics_are_those_of_the_training_part_alone(ds: Dataset) -> None:

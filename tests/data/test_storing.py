@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from pdsearch.data import RawData, from_tensors, prepare, store, to_meta, to_tensors
-from pdsearch.data.dataset import materialise as storing
+from pdsearch.data.dataset import split as splitting
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from tests.data.layouts import pixels
@@ -66,7 +66,7 @@ def made(images: int = 60) -> RawData:
 def test_the_file_is_what_safetensors_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(storing, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(splitting, "CHUNK_BYTES", chunk)
     store(made(), SPEC, tmp_path / "set")
     stored, held = load_file(tmp_path / "set"), to_tensors(prepare(made(), SPEC))
     assert stored.keys() == held.keys()
@@ -79,7 +79,7 @@ def test_the_file_is_what_safetensors_reads(
 
 def test_the_bytes_do_not_depend_on_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store(made(), SPEC, tmp_path / "one")
-    monkeypatch.setattr(storing, "CHUNK_BYTES", 500)
+    monkeypatch.setattr(splitting, "CHUNK_BYTES", 500)
     store(made(), SPEC, tmp_path / "other")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 

@@ -57,7 +57,7 @@ def test_architectures_are_a_choice_of_the_search(tmp_path: Path) -> None:
 
 
 def test_a_teacher_from_a_file_is_pruned_taught_by_and_ranked(tmp_path: Path) -> None:
-    model = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=3)
+    model = build("convnet_s", num_classes=10, input_shape=(1, 8, 8), seed=3)
     torch.save({"state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "t.pth")
     recipes = {name: PARTS["train"][name] for name in ("recover", "distill")}
     ranking, watching = ranked(

@@ -77,7 +77,7 @@ def test_what_is_unsure_is_said(ranking: Ranking) -> None:
 def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, author: Author) -> None:
     module = author.write()
     built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), channels=1, image_size=8)
-    weights = build(built.model, num_classes=2, channels=1, image_size=8, seed=5, options=built.options)
+    weights = build(built.model, num_classes=2, input_shape=(1, 8, 8), seed=5, options=built.options)
     save_file(weights.state_dict(), author.folder / "student.safetensors")
     card = model_card(ranking.rows[0], "made-up", built=built, needs=NEEDS)
     code = card.split("```python\n")[2].split("```")[0]

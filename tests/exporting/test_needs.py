@@ -92,7 +92,7 @@ def exported(author: Author, monkeypatch: pytest.MonkeyPatch) -> Exported:
     """A study whose paths are relative to the folder it was started in; images, weights and code lie there."""
     laid_out("image_folder", author.folder / "images")
     module = author.write()
-    teacher = build("convnet_s", num_classes=2, channels=3, image_size=8, seed=0)
+    teacher = build("convnet_s", num_classes=2, input_shape=(3, 8, 8), seed=0)
     save_file(teacher.state_dict(), author.folder / "teacher.safetensors")
     document: dict[str, Any] = {
         "study": "from-here",

@@ -27,7 +27,7 @@ from pdsearch.models import build
 
 
 def saved(folder: Path, model: str) -> Path:
-    network = build(model, num_classes=3, channels=3, image_size=32, seed=0)
+    network = build(model, num_classes=3, input_shape=(3, 32, 32), seed=0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):  # as if trained: logits of fresh networks are nearly the same
             nn.init.uniform_(module.weight, 0.5, 2.0)

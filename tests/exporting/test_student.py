@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _model() -> torch.nn.Module:
-    return build("convnet_s", num_classes=3, channels=1, image_size=8, seed=1, options=CARD.options)
+    return build("convnet_s", num_classes=3, input_shape=(1, 8, 8), seed=1, options=CARD.options)
 
 
 def test_the_same_answers_come_out(folder: Path) -> None:

@@ -16,7 +16,7 @@ def one_thread() -> None:
 
 def trained(name: str) -> nn.Module:
     """A network whose batch normalisation does something."""
-    model = build(name, num_classes=7, channels=3, image_size=32, seed=0).eval()
+    model = build(name, num_classes=7, input_shape=(3, 32, 32), seed=0).eval()
     random = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

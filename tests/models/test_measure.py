@@ -16,7 +16,7 @@ def test_flops_count_a_multiply_add_as_two() -> None:
 
 
 def test_flops_of_a_known_network() -> None:
-    model = build("resnet56", num_classes=10, channels=3, image_size=32, seed=0)
+    model = build("resnet56", num_classes=10, input_shape=(3, 32, 32), seed=0)
     # 125.49 million multiply-adds without shortcuts (He et al.'s form), 0.26 million in the two projections.
     assert count_flops(model, (3, 32, 32)) == pytest.approx(2 * 125.75e6, rel=1e-3)
 

@@ -1,5 +1,7 @@
 """Names become networks; torchvision's too."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ __all__ = ["author"]
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'shufflenetv2'"):
-        build("shuflenetv2", num_classes=2, channels=3, image_size=32, seed=0)
+        build("shuflenetv2", num_classes=2, input_shape=(3, 32, 32), seed=0)
 
 
 LAZY = """
@@ -27,7 +29,7 @@ def lazy(*, num_classes, channels, image_size):
 
 def test_lazy_layers_get_their_weights_from_the_seed(author: Author) -> None:
     name = f"{author.write(LAZY)}:lazy"
-    one, same, other = (build(name, num_classes=2, channels=3, image_size=8, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (build(name, num_classes=2, input_shape=(3, 8, 8), seed=seed) for seed in (0, 0, 1))
     assert one.training
     assert torch.equal(one[3].weight, same[3].weight)  # type: ignore[index]
     assert not torch.equal(one[3].weight, other[3].weight)  # type: ignore[index]
@@ -35,7 +37,7 @@ def test_lazy_layers_get_their_weights_from_the_seed(author: Author) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_torchvision_networks_show_their_features(name: str) -> None:
-    model = build(f"torchvision/{name}", num_classes=7, channels=3, image_size=64, seed=0).eval()
+    model = build(f"torchvision/{name}", num_classes=7, input_shape=(3, 64, 64), seed=0).eval()
     images = torch.randn(2, 3, 64, 64)
     features = model.features(images)  # type: ignore[operator]
     assert list(features) == ["stage1", "stage2", "stage3", "stage4", "stage5", "pooled"]
@@ -47,12 +49,12 @@ def test_torchvision_networks_show_their_features(name: str) -> None:
 def test_torchvision_networks_that_do_not_fit_are_refused(name: str) -> None:
     assert f"torchvision/{name}" not in models
     with pytest.raises(ConfigError, match=name):
-        build(f"torchvision/{name}", num_classes=7, channels=3, image_size=64, seed=0)
+        build(f"torchvision/{name}", num_classes=7, input_shape=(3, 64, 64), seed=0)
 
 
 def test_torchvision_networks_take_colour_images() -> None:
     with pytest.raises(ConfigError, match="takes 3 channels, the images have 1"):
-        build("torchvision/resnet18", num_classes=7, channels=1, image_size=64, seed=0)
+        build("torchvision/resnet18", num_classes=7, input_shape=(1, 64, 64), seed=0)
 
 
 def test_names_are_known() -> None:
@@ -63,7 +65,7 @@ def test_names_are_known() -> None:
 
 def test_a_callable_of_one_s_own_is_built_from_the_seed(author: Author) -> None:
     name = f"{author.write()}:flat"
-    sizes = {"num_classes": 3, "channels": 1, "image_size": 4}
+    sizes: dict[str, Any] = {"num_classes": 3, "input_shape": (1, 4, 4)}
     before = torch.get_rng_state()
     one, same, other = (build(name, seed=seed, options=(("width", 5),), **sizes) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
@@ -90,7 +92,7 @@ def test_what_is_no_builder_is_refused(
 ) -> None:
     name = f"{author.write()}:{attribute}"
     with pytest.raises(ConfigError, match=said):
-        build(name, num_classes=3, channels=1, image_size=4, seed=0, options=options)
+        build(name, num_classes=3, input_shape=(1, 4, 4), seed=0, options=options)
 
 
 @pytest.mark.parametrize(
@@ -114,19 +116,49 @@ def test_what_cannot_be_built_is_one_message_that_names_it(
         f"{NETS}\n\ndef torn(*, num_classes, channels, image_size):\n    raise ZeroDivisionError\n"
     )
     with pytest.raises(ConfigError, match=f"^{said.replace('X:', f'{module}:')}"):
-        build(
-            name.replace("X:", f"{module}:"), num_classes=3, channels=1, image_size=8, seed=0, options=options
-        )
+        build(name.replace("X:", f"{module}:"), num_classes=3, input_shape=(1, 8, 8), seed=0, options=options)
 
 
 def test_a_builder_that_finds_no_memory_says_so_itself(author: Author) -> None:
     module = author.write("def large(*, num_classes, channels, image_size):\n    raise MemoryError\n")
     with pytest.raises(MemoryError):
-        build(f"{module}:large", num_classes=3, channels=1, image_size=8, seed=0)
+        build(f"{module}:large", num_classes=3, input_shape=(1, 8, 8), seed=0)
 
 
 def test_a_builder_that_takes_any_option_gets_it(author: Author) -> None:
     name = f"{author.write()}:Shaped"
     options = (("anything", 1), ("widths", (2, 3)))
-    model = build(name, num_classes=3, channels=1, image_size=8, seed=0, options=options)
+    model = build(name, num_classes=3, input_shape=(1, 8, 8), seed=0, options=options)
     assert model.get_parameter("second.weight").shape == (3, 2, 3, 3)
+
+
+def test_a_builder_that_takes_the_input_s_shape_gets_it(author: Author) -> None:
+    name = f"{author.write()}:line"
+    assert build(name, num_classes=3, input_shape=(2, 16), seed=0)(torch.zeros(5, 2, 16)).shape == (5, 3)
+    assert build(name, num_classes=3, input_shape=(7,), seed=0)(torch.zeros(5, 7)).shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("convnet_s", (2, 16), r"convnet_s takes images \(C, H, W\), not inputs of shape \(2, 16\)"),
+        ("convnet_s", (30,), r"convnet_s takes images .* \(30,\)\n  -> a model .* takes input_shape"),
+        (
+            "X:flat",
+            (1, 8, 6),
+            r"X:flat takes image_size, one number.* \(1, 8, 6\)\n  -> let it take input_shape",
+        ),
+    ],
+)
+def test_a_network_for_images_refuses_other_inputs(
+    author: Author, name: str, shape: tuple[int, ...], said: str
+) -> None:
+    module = author.write()
+    with pytest.raises(ConfigError, match=said.replace("X:", f"{module}:")):
+        build(name.replace("X:", f"{module}:"), num_classes=3, input_shape=shape, seed=0)
+
+
+def test_our_own_take_images_that_are_not_square() -> None:
+    assert build("resnet8", num_classes=3, input_shape=(1, 8, 20), seed=0)(
+        torch.zeros(2, 1, 8, 20)
+    ).shape == (2, 3)

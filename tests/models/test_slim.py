@@ -17,7 +17,7 @@ from pdsearch.models.width_solver import plan_from_masks
 from pdsearch.specs import Params
 
 PLANS = json.loads((Path(__file__).parents[1] / "golden" / "published_plans.json").read_text())
-SIZES = {"num_classes": 100, "channels": 3, "image_size": 32}
+SIZES: dict[str, Any] = {"num_classes": 100, "input_shape": (3, 32, 32)}
 LAYERS = (nn.Conv2d, nn.Linear)
 
 

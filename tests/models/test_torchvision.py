@@ -13,7 +13,7 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.models import build, lasting, without_weights
 
 NAME = "torchvision/shufflenet_v2_x0_5"
-SIZES = {"channels": 3, "image_size": 64, "seed": 0}
+SIZES: dict[str, Any] = {"input_shape": (3, 64, 64), "seed": 0}
 
 
 def made(classes: int, **options: Any) -> nn.Module:

@@ -7,7 +7,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.pipeline.networks import outputs, shapes
 
-NETWORK = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=0).eval()
+NETWORK = build("convnet_s", num_classes=10, input_shape=(1, 8, 8), seed=0).eval()
 IMAGES = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 

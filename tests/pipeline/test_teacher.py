@@ -78,7 +78,7 @@ def test_a_training_cut_off_goes_on_and_ends_with_the_same_bytes(
 
 def outside(path: Path, **changes: torch.Tensor) -> TrialSpec:
     """A trial whose teacher is read from a file, made here of a random network."""
-    model = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=7)
+    model = build("convnet_s", num_classes=10, input_shape=(1, 8, 8), seed=7)
     torch.save({"net": {**model.state_dict(), **changes}, "epoch": 3}, path)
     teacher = replace(DENSE.teacher, checkpoint=str(path), fingerprint=file_hash(path))
     return replace(DENSE, teacher=teacher)
@@ -93,7 +93,7 @@ def test_a_teacher_from_a_file_is_measured_and_not_trained(
     said, network = finish(dense_teacher(spec, images, here))
     assert (trained, network.meta["epochs"]) == ([], 0)
     assert Progress("teacher", "convnet_s from teacher.pth") in said
-    expected = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=7)
+    expected = build("convnet_s", num_classes=10, input_shape=(1, 8, 8), seed=7)
     assert all(
         torch.equal(tensor, network.model.state_dict()[name])
         for name, tensor in expected.state_dict().items()

@@ -10,6 +10,7 @@ from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
 from pdsearch.data.registry import sources
+from pdsearch.input_spec import InputSpec
 from pdsearch.models import build, count_params
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.planning.disk import DataShape, Disk, disk, known_images
@@ -19,8 +20,8 @@ from pdsearch.specs import DataSpec
 from tests.search.scripted_trials import DOCUMENT, Watching
 
 PARTS: dict[str, Any] = {**DOCUMENT, "confirm": "off", "precision": "fp32", "search": {"trials": 8}}
-IMAGES = DataShape(10, 1, 8, 100, 360)
-WEIGHTS = count_params(build("convnet_s", num_classes=10, channels=1, image_size=8, seed=0))
+IMAGES = DataShape(10, InputSpec((1, 8, 8)), 100, 360)
+WEIGHTS = count_params(build("convnet_s", num_classes=10, input_shape=(1, 8, 8), seed=0))
 
 
 def made(**sections: Any) -> Space:
@@ -33,14 +34,13 @@ def stored(space: Space, images: DataShape = IMAGES) -> Disk:
 
 def test_what_is_known_of_the_digits_is_so() -> None:
     raw = sources.get("digits").read(DataSpec("digits"))
-    _, channels, size, _ = raw.train_images.shape
-    found = DataShape(len(raw.classes), channels, size, len(raw.train_images), len(raw.test_images))
+    found = DataShape(len(raw.classes), raw.inputs, len(raw.train_images), len(raw.test_images))
     assert known_images(DataSpec("digits")) == found
 
 
 def test_a_subset_is_smaller_and_files_are_unknown() -> None:
     found = known_images(DataSpec("cifar100", subset=500))
-    assert found == DataShape(100, 3, 32, 500, 10_000)
+    assert found == DataShape(100, InputSpec((3, 32, 32)), 500, 10_000)
     assert known_images(DataSpec("parquet", root="there")) is None
 
 
@@ -60,7 +60,7 @@ def test_sizes_of_one_grid() -> None:
 def test_moving_views_have_outputs_of_every_epoch_up_to_the_limit() -> None:
     still, moving = (stored(made(data={"source": "digits", "augment": a})).outputs for a in ("none", "crop"))
     assert moving == pytest.approx(4 * still)
-    huge = DataShape(1000, 3, 32, 2_000_000, 50_000)
+    huge = DataShape(1000, InputSpec((3, 32, 32)), 2_000_000, 50_000)
     rgb = made(data={"source": "digits", "augment": "crop"})
     assert stored(rgb, huge).outputs == 0
 

@@ -15,7 +15,7 @@ from tests.search.scripted_trials import DESCRIBE, DOCUMENT, Watching, play, spa
 
 def weights(path: Path, seed: int = 0, classes: int = 10) -> str:
     """Save a network for the digits; return the file's name."""
-    model = build("convnet_s", num_classes=classes, channels=1, image_size=8, seed=seed)
+    model = build("convnet_s", num_classes=classes, input_shape=(1, 8, 8), seed=seed)
     torch.save(model.state_dict(), path)
     return str(path)
 

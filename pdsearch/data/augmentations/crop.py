@@ -25,6 +25,7 @@ class Crop:
 
     flip: bool
     constant: ClassVar[bool] = False
+    applies_to: ClassVar[str] = "maps"
 
     def draw(self, images: int, size: int, generator: Generator) -> Tensor:
         """Return one row per image: vertical offset, horizontal offset, flip (0 or 1); int64 (N, 3)."""
@@ -33,9 +34,9 @@ class Crop:
         return torch.cat([offsets, mirrored if self.flip else torch.zeros_like(mirrored)], dim=1)
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Return the views of images uint8 (B, C, H, W) for the draws (B, 3) of the same images."""
-        size = images.shape[-1]
-        margin = padding(size)
+        """Return the views of images (B, C, H, W) for the draws (B, 3) of the same images."""
+        height, width = images.shape[2:]
+        margin = padding(min(height, width))
         padded = functional.pad(images, [margin] * 4)
         rows, columns, mirrored = draws.unbind(1)
         picked = torch.arange(len(images), device=images.device)
@@ -44,7 +45,7 @@ class Crop:
             padded = torch.cat([padded, padded.flip(-1)])
             picked, columns = picked + len(images) * mirrored, columns + mirrored * 2 * (margin - columns)
         # All windows of all images as a strided view: copies whole rows, three times as fast as single pixels.
-        windows = padded.unfold(2, size, 1).unfold(3, size, 1)
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
         return windows[picked, :, rows, columns]
 
 

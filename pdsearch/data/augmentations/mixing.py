@@ -1,6 +1,7 @@
 """Augmentations that mix two images into one view: blending, or pasting a box of one into the other."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ class Mixup:
         1710.09412, equation 1 of section 2; there one share is drawn per batch.
     """
 
+    applies_to: ClassVar[str] = "any"
     alpha: float = parameter(
         1.0, help="1 draws every share alike, less keeps images apart", low=0.01, high=32.0
     )
@@ -37,7 +39,7 @@ class Mixup:
 
     def apply(self, images: Tensor, partners: Tensor, draws: Tensor) -> Tensor:
         """Return share * image + (1 - share) * partner."""
-        share = self.share(draws, images.shape[-1])[:, None, None, None]
+        share = self.share(draws, images.shape[-1]).view(-1, *[1] * (images.dim() - 1))
         return images * share + partners * (1 - share)
 
     def share(self, draws: Tensor, size: int) -> Tensor:  # noqa: ARG002 - protocol
@@ -56,6 +58,7 @@ class Cutmix:
         localizable features", ICCV 2019, arXiv 1905.04899, equations 1 and 2; there one box is drawn per batch.
     """
 
+    applies_to: ClassVar[str] = "square maps"
     alpha: float = parameter(
         1.0, help="1 draws every area alike, less draws small and large ones", low=0.01, high=32.0
     )
@@ -89,6 +92,7 @@ class MixupOrCutmix:
         there one of the two is chosen per batch.
     """
 
+    applies_to: ClassVar[str] = "square maps"
     alpha: float = parameter(1.0, help="of both; see mixup and cutmix", low=0.01, high=32.0)
 
     def draw(self, images: int, size: int, generator: Generator) -> Tensor:

@@ -20,6 +20,7 @@ class Unchanged:
     """
 
     constant: ClassVar[bool] = True
+    applies_to: ClassVar[str] = "any"
 
     def draw(self, images: int, size: int, generator: Generator) -> Tensor:  # noqa: ARG002 - draws nothing
         """Return an empty table of draws, (N, 0)."""

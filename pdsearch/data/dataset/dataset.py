@@ -1,4 +1,4 @@
-"""The data set used for training: three splits of uint8 images and the statistics to normalise them."""
+"""The data set used for training: three splits of images or other arrays, and the statistics to normalise them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdsearch.data.dataset.pixel_statistics import Histogram
-from pdsearch.data.dataset.split import SplitPart, parts
+from pdsearch.data.dataset.split import SplitPart, chunks, parts
+from pdsearch.data.dataset.statistics import statistics
 from pdsearch.data.registry import RawData
+from pdsearch.input_spec import InputSpec
 from pdsearch.specs import DataSpec, Json
 
 __all__ = ["Dataset", "Split", "from_tensors", "prepare", "to_meta", "to_tensors"]
@@ -20,10 +21,10 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Images and their labels.
+    """Images, or other inputs of one shape, and their labels.
 
     Args:
-        images: uint8 (N, C, H, W).
+        images: uint8 (N, C, H, W), or float32 (N, ...) of any shape.
         labels: int64 (N,).
     """
 
@@ -33,6 +34,12 @@ class Split:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
+
+    @property
+    def inputs(self) -> InputSpec:
+        """Shape and type of an image, or other input."""
+        dtype = "uint8" if self.images.dtype == torch.uint8 else "float32"
+        return InputSpec(tuple(self.images.shape[1:]), dtype)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Dataset:
         val: Validation split, used by the search; empty when val_fraction is 0.
         test: Test split, used for confirmed results only.
         classes: Class names, by index.
-        mean: Mean of the training split, float32 (C,), in the images' own units (0 to 255).
+        mean: Mean of the training split by channel, float32 (C,), in the inputs' own units (0 to 255 for
+            images); 0 with `normalise: none`.
         std: Standard deviation likewise; 1 for a constant channel.
         notes: Notes for the user on how the set was read, a line each.
     """
@@ -58,14 +66,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     @property
-    def image_size(self) -> int:
-        """Height and width of an image, in pixels."""
-        return int(self.train.images.shape[-1])
-
-    @property
-    def channels(self) -> int:
-        """Channels of an image."""
-        return int(self.train.images.shape[1])
+    def inputs(self) -> InputSpec:
+        """Shape and type of an image, or other input."""
+        return self.train.inputs
 
     @property
     def num_classes(self) -> int:
@@ -82,10 +85,11 @@ def prepare(raw: RawData, spec: DataSpec) -> Dataset:
         ConfigError: The set is too small for the requested split.
         DataError: There are no test images.
     """
-    splits = {name: _split(part) for name, part in parts(raw, spec).items()}
-    seen = splits["train"].images.numpy()
-    values = Histogram(seen.shape[1])
-    values.add(seen)
+    found = parts(raw, spec)
+    splits = {name: _split(part) for name, part in found.items()}
+    values = statistics(raw.inputs, spec.normalise)
+    for chunk in chunks(found["train"], raw.inputs):
+        values.add(chunk)
     return Dataset(
         **splits,
         classes=raw.classes,

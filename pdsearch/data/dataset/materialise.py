@@ -5,23 +5,18 @@ images and all labels are in memory at a time.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pdsearch.data.dataset.pixel_statistics import Histogram
-from pdsearch.data.dataset.split import parts
-from pdsearch.data.registry import Images, RawData
+from pdsearch.data.dataset.split import chunks, parts
+from pdsearch.data.dataset.statistics import statistics
+from pdsearch.data.registry import RawData
 from pdsearch.specs import DataSpec
 
-__all__ = ["CHUNK_BYTES", "store"]
+__all__ = ["store"]
 
-CHUNK_BYTES = 2**24
-"""Bytes of decoded images in memory at once; at least one image."""
-
-Indices = NDArray[np.int64]
 KINDS = {"int64": "I64", "float32": "F32", "uint8": "U8"}
 
 
@@ -43,38 +38,32 @@ def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, to
         DataError: An image cannot be decoded, or there are no test images.
     """
     found = parts(raw, spec)
-    channels = raw.train_images.shape[1]
+    inputs = raw.inputs
+    channels = inputs.channels
     layout = {
         **{f"{name}.labels": ("int64", part.labels.shape) for name, part in found.items()},
         **dict.fromkeys(("mean", "std"), ("float32", (channels,))),
         **{
-            f"{name}.images": ("uint8", (len(part.index), *part.images.shape[1:]))
-            for name, part in found.items()
+            f"{name}.images": (inputs.dtype, (len(part.index), *inputs.shape)) for name, part in found.items()
         },
     }
-    values = Histogram(channels)
+    values = statistics(inputs, spec.normalise)
     with file.open("wb") as stream:
         stream.write(_header(layout))
         for part in found.values():
             stream.write(np.ascontiguousarray(part.labels, dtype="<i8").data)
-        statistics = stream.tell()
+        place = stream.tell()
         stream.write(bytes(8 * channels))
         done, total = 0, sum(len(part.index) for part in found.values())
         for name, part in found.items():
-            for chunk in _chunks(part.images, part.index):
-                stream.write(np.ascontiguousarray(chunk).data)
+            for chunk in chunks(part, inputs):
+                stream.write(np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<")).data)
                 if name == "train":
                     values.add(chunk)
                 done += len(chunk)
                 tell(done, total)
-        stream.seek(statistics)
+        stream.seek(place)
         stream.write(values.mean.astype("<f4").tobytes() + values.std.astype("<f4").tobytes())
-
-
-def _chunks(images: Images, index: Indices) -> Iterator[NDArray[np.uint8]]:
-    each = max(1, CHUNK_BYTES // max(1, int(np.prod(images.shape[1:]))))
-    for start in range(0, len(index), each):
-        yield images[index[start : start + each]]
 
 
 def _header(layout: dict[str, tuple[str, tuple[int, ...]]]) -> bytes:

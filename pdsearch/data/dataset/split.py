@@ -1,16 +1,31 @@
 """Training, validation and test split, stratified by class and drawn from the split seed alone."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdsearch.data.options import cut_for_test
 from pdsearch.data.registry import Images, RawData
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.input_spec import InputSpec
 from pdsearch.specs import DataSpec, derive_seed
 
-__all__ = ["SplitPart", "balanced_counts", "choose", "parts", "proportional_counts", "split"]
+__all__ = [
+    "CHUNK_BYTES",
+    "SplitPart",
+    "balanced_counts",
+    "choose",
+    "chunks",
+    "parts",
+    "proportional_counts",
+    "split",
+]
+
+CHUNK_BYTES = 2**24
+"""Bytes of decoded inputs in memory at once; at least one input."""
 
 Indices = NDArray[np.int64]
 
@@ -50,6 +65,24 @@ def parts(raw: RawData, spec: DataSpec) -> dict[str, SplitPart]:
         "val": SplitPart(raw.train_images, val, raw.train_labels[val]),
         "test": test,
     }
+
+
+def chunks(part: SplitPart, inputs: InputSpec) -> Iterator[NDArray[Any]]:
+    """Yield the inputs of a part in order, CHUNK_BYTES at a time.
+
+    Raises:
+        DataError: One cannot be decoded, or holds values that are not finite.
+    """
+    each = max(1, CHUNK_BYTES // max(1, inputs.nbytes))
+    for start in range(0, len(part.index), each):
+        index = part.index[start : start + each]
+        chunk = part.images[index]
+        if inputs.dtype == "float32":
+            broken = np.flatnonzero(~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1))
+            if len(broken):
+                what = f"the input at position {index[broken[0]]:,} holds values that are not finite"
+                raise DataError(what, hint="leave it out, or replace NaN and infinity by numbers")
+        yield chunk
 
 
 def _cut_for_test(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> Indices:

@@ -6,6 +6,7 @@ import numpy as np
 
 from pdsearch.data.registry import RawData
 from pdsearch.errors import DataError
+from pdsearch.input_spec import InputSpec
 
 __all__ = ["checked"]
 
@@ -21,20 +22,29 @@ def checked(raw: RawData, where: str) -> RawData:
         images, labels = getattr(raw, f"{part}_images"), getattr(raw, f"{part}_labels")
         wrong = _wrong(images, labels, len(raw.classes))
         if wrong:
-            hint = "expected images uint8 (N, C, H, H) and labels int64 (N,), counted from 0"
+            hint = (
+                "expected images uint8 (N, C, H, W) or inputs float32 (N, ...), and labels int64 (N,), from 0"
+            )
             raise DataError(f"{part}: {wrong}", where=where, hint=hint)
-    shapes = [tuple(getattr(raw, f"{part}_images").shape[1:]) for part in parts]
-    if shapes[0] != shapes[-1]:
-        raise DataError(f"training and test images differ: {shapes[0]} and {shapes[1]}", where=where)
+    kinds = [_inputs(getattr(raw, f"{part}_images")) for part in parts]
+    if kinds[0] != kinds[-1]:
+        raise DataError(f"training and test inputs differ: {kinds[0]} and {kinds[1]}", where=where)
     return raw
+
+
+def _inputs(images: Any) -> InputSpec:
+    return InputSpec(tuple(images.shape[1:]), np.dtype(getattr(images, "dtype", np.uint8)).name)
 
 
 def _wrong(images: Any, labels: Any, classes: int) -> str | None:
     shape = tuple(images.shape)
-    if len(shape) != 4 or shape[2] != shape[3] or 0 in shape:
-        return f"images of shape {shape}"
-    if getattr(images, "dtype", np.uint8) != np.uint8:
-        return f"images of type {images.dtype}"
+    if len(shape) < 2 or 0 in shape:
+        return f"inputs of shape {shape}"
+    found = _inputs(images)
+    if found.dtype not in ("uint8", "float32"):
+        return f"inputs of type {found.dtype}"
+    if found.dtype == "uint8" and not found.is_image:
+        return f"images of shape {shape}; other inputs are float32"
     if labels.shape != shape[:1]:
         return f"{shape[0]} images and labels of shape {labels.shape}"
     if labels.dtype != np.int64:

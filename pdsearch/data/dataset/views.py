@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from pdsearch.data.augmentation_parser import chain
+from pdsearch.data.augmentation_parser import chain, check_applies
 from pdsearch.data.dataset.dataset import Split
 from pdsearch.data.registry import AnyAugmentation
 from pdsearch.specs import derive_seed
 
-__all__ = ["SMALL_BYTES", "Views", "normalise", "one_hot"]
+__all__ = ["SMALL_BYTES", "Views", "channels_last", "normalise", "one_hot"]
 
 
 SMALL_BYTES = 8 * 2**20
@@ -19,12 +19,12 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Return (images - mean) / std, float32.
 
     Args:
-        images: uint8 (B, C, H, W).
+        images: uint8 (B, C, H, W), or float32 (B, C, ...).
         mean: float32 (C,), in the units of the images.
         std: float32 (C,), in the same units.
     """
-    shape = (1, -1, 1, 1)
-    return images.float().sub_(mean.view(shape)).div_(std.view(shape))
+    shape = (1, -1, *[1] * (images.dim() - 2))
+    return images.to(torch.float32, copy=True).sub_(mean.view(shape)).div_(std.view(shape))
 
 
 class Views:
@@ -43,7 +43,7 @@ class Views:
         classes: Number of classes; required for views that mix images.
 
     Raises:
-        ConfigError: An augmentation is unknown or in the wrong position.
+        ConfigError: An augmentation is unknown, in the wrong position, or not for such inputs.
     """
 
     def __init__(
@@ -57,11 +57,13 @@ class Views:
         device: str = "cpu",
         classes: int | None = None,
     ) -> None:
+        check_applies(augment, split.inputs)
         self._chain = chain(augment)
         self._stream, self._classes = stream, classes
         self._images, self._labels = held(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
         here = self._images.device == self._labels.device
+        self._side = split.inputs.side
         self._small = here and self._images.numel() * 4 <= SMALL_BYTES
         self._drawn: tuple[int, list[Tensor]] | None = None
         self._ready: tuple[int, Tensor] | None = None
@@ -81,7 +83,7 @@ class Views:
         return self._labels
 
     def batch(self, epoch: int, index: Tensor) -> Tensor:
-        """Return the views of the indexed images in an epoch, normalised, float32 (B, C, H, W).
+        """Return the views of the indexed images in an epoch, normalised, float32, of the inputs' shape.
 
         Args:
             epoch: From 0; any non-negative number.
@@ -108,7 +110,7 @@ class Views:
         if self._classes is None:
             raise ValueError("mixed targets need the number of classes")
         draws = self._draws(epoch)[-1][index]
-        share = self._chain.mixing[1].share(draws, self._images.shape[-1])[:, None]
+        share = self._chain.mixing[1].share(draws, self._side)[:, None]
         own, partners = (one_hot(self._labels[i], self._classes) for i in (index, draws[:, 0]))
         return own * share + partners * (1 - share)
 
@@ -120,7 +122,7 @@ class Views:
         epoch = 0 if self.constant else epoch
         if self._ready is None or self._ready[0] != epoch:
             views = self._made(epoch, torch.arange(len(self), device=self._labels.device))
-            self._ready = (epoch, views.contiguous(memory_format=torch.channels_last))
+            self._ready = (epoch, channels_last(views))
         return self._ready[1]
 
     def _made(self, epoch: int, index: Tensor) -> Tensor:
@@ -146,8 +148,14 @@ class Views:
         # Drawn on the CPU: the same views on every device.
         purpose = ("views", epoch, name) if name else ("views", epoch)
         generator = torch.Generator().manual_seed(derive_seed(self._stream, *purpose))
-        draws = augmentation.draw(len(self), self._images.shape[-1], generator)
+        draws = augmentation.draw(len(self), self._side, generator)
         return draws.to(self._labels.device)
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Return inputs contiguous in memory, maps (B, C, H, W) in channels_last order, which convolutions prefer."""
+    is_map = images.dim() == 4
+    return images.contiguous(memory_format=torch.channels_last if is_map else torch.contiguous_format)
 
 
 def held(images: Tensor, device: str) -> Tensor:

@@ -88,14 +88,20 @@ def _as_raw(found: Any, name: str) -> RawData:
     try:
         train, train_labels, test, test_labels, classes = found
         if test is None and test_labels is None:
-            test, test_labels = np.empty((0, *train.shape[1:]), np.uint8), np.empty(0, np.int64)
+            test, test_labels = (
+                np.empty((0, *train.shape[1:]), getattr(train, "dtype", np.uint8)),
+                np.empty(0, np.int64),
+            )
         return RawData(train, train_labels, test, test_labels, tuple(str(label) for label in classes))
     except (TypeError, ValueError, AttributeError) as error:
         hint = "return train_images, train_labels, test_images, test_labels, classes"
-        raise DataError("the function returned no set of images", where=name, hint=hint) from error
+        raise DataError("the function returned no data set", where=name, hint=hint) from error
 
 
 def _add(content: Any, images: Images) -> None:
+    kind = np.dtype(getattr(images, "dtype", np.uint8))
+    if kind != np.uint8:
+        content.update(f"|{kind.name}".encode())
     for start in range(0, len(images), AT_ONCE):
         index = np.arange(start, min(start + AT_ONCE, len(images)), dtype=np.int64)
         content.update(np.ascontiguousarray(images[index]).data)

@@ -1,12 +1,13 @@
 """Estimate of the bytes that a study stores: images, teachers, pruning rounds, teachers' outputs, students."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from pdsearch.config import Space
 from pdsearch.data.augmentation_parser import chain
 from pdsearch.distillation.registry import losses
+from pdsearch.input_spec import InputSpec
 from pdsearch.models import build, count_params, without_weights
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import teacher_key
@@ -21,22 +22,21 @@ WEIGHT, KEPT = 4, 1
 
 @dataclass(frozen=True)
 class DataShape:
-    """What is known of a data set without reading it: classes, channels, size in pixels, images in both parts."""
+    """What is known of a data set without reading it: classes, shape and type of an input, inputs in both parts."""
 
     classes: int
-    channels: int
-    size: int
+    inputs: InputSpec
     train: int
     test: int
 
 
 KNOWN = {
-    "digits": DataShape(10, 1, 8, 1_347, 450),
-    "cifar10": DataShape(10, 3, 32, 50_000, 10_000),
-    "cifar100": DataShape(100, 3, 32, 50_000, 10_000),
-    "fashion_mnist": DataShape(10, 1, 28, 60_000, 10_000),
-    "svhn": DataShape(10, 3, 32, 73_257, 26_032),
-    "tiny_imagenet": DataShape(200, 3, 64, 100_000, 10_000),
+    "digits": DataShape(10, InputSpec((1, 8, 8)), 1_347, 450),
+    "cifar10": DataShape(10, InputSpec((3, 32, 32)), 50_000, 10_000),
+    "cifar100": DataShape(100, InputSpec((3, 32, 32)), 50_000, 10_000),
+    "fashion_mnist": DataShape(10, InputSpec((1, 28, 28)), 60_000, 10_000),
+    "svhn": DataShape(10, InputSpec((3, 32, 32)), 73_257, 26_032),
+    "tiny_imagenet": DataShape(200, InputSpec((3, 64, 64)), 100_000, 10_000),
 }
 
 
@@ -61,7 +61,7 @@ def known_images(data: DataSpec) -> DataShape | None:
     found = KNOWN.get(data.source)
     if found is None or data.subset is None:
         return found
-    return DataShape(found.classes, found.channels, found.size, min(found.train, data.subset), found.test)
+    return replace(found, train=min(found.train, data.subset))
 
 
 def disk(space: Space, planned: Plan, images: DataShape) -> Disk:
@@ -75,7 +75,7 @@ def disk(space: Space, planned: Plan, images: DataShape) -> Disk:
     sizes, students = _Sizes(images), planned.students
     count = sum(phase.students for phase in planned.phases)
     return Disk(
-        data=images.channels * images.size**2 * (images.train + images.test),
+        data=images.inputs.nbytes * (images.train + images.test),
         teachers=WEIGHT * _built(planned, "teacher", sizes),
         rounds=(WEIGHT + KEPT) * _built(planned, "prune", sizes),
         outputs=_outputs(space, planned, images),
@@ -106,8 +106,7 @@ class _Sizes:
                 made = build(
                     model,
                     num_classes=images.classes,
-                    channels=images.channels,
-                    image_size=images.size,
+                    input_shape=images.inputs.shape,
                     seed=0,
                     options=key[1],
                 )

@@ -1,6 +1,7 @@
 """Checks of disk space and cores before a study begins, and a summary of the engine's own choices."""
 
 import shutil
+from math import prod
 
 from pdsearch.config import Space
 from pdsearch.cores import cores
@@ -113,7 +114,7 @@ def _computing(space: Space, precision: Precision) -> str:
 
 
 def _views(images: DataShape) -> str:
-    size = images.train * images.channels * images.size**2 * FLOAT32
+    size = images.train * prod(images.inputs.shape) * FLOAT32
     how = "all of an epoch made at once" if size <= SMALL_BYTES else "made batch by batch"
     return f"views: {how}, {size / 1e6:,.3g} MB an epoch as float32"
 

@@ -1,11 +1,14 @@
 """A user's function is named, called with its arguments, and what it returns is checked."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from pdsearch.data import Views, prepare, store
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
@@ -71,9 +74,9 @@ def test_it_may_return_no_test_images() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "why"),
     [
-        ("unlabelled", {}, "returned no set of images"),
-        ("forgetful", {}, "returned no set of images"),
-        ("floats", {}, "train: images of type float64"),
+        ("unlabelled", {}, "returned no data set"),
+        ("forgetful", {}, "returned no data set"),
+        ("floats", {}, "train: inputs of type float64"),
         ("failing", {}, r"the function failed: KeyError.*\n  -> .*--debug shows"),
         ("plain", {"cuont": 3}, "the function failed: TypeError"),
         ("plain", {"classes": 1}, "labels from 0 to 1 of 1 classes"),
@@ -99,3 +102,41 @@ def test_a_name_that_names_no_function(function: str | None, why: str) -> None:
     options = () if function is None else (("function", function),)
     with pytest.raises(ConfigError, match=why):
         SOURCE.fingerprint(DataSpec("callable", options=options))
+
+
+def signals(count: int = 4, kind: str = "float32", broken: bool = False) -> tuple[Any, ...]:
+    values = np.arange(count * 6, dtype=kind).reshape(count, 2, 3)
+    values[-1, 0, 0] = np.nan if broken else 0
+    return values, np.arange(count) % 2, values[:2], np.arange(2), "ab"
+
+
+def test_inputs_of_any_shape_are_split_and_normalised_by_channel() -> None:
+    named = replace(spec("signals", count=20), val_fraction=0.2)
+    data = prepare(SOURCE.read(named), named)
+    assert str(data.inputs) == "float32 (2, 3)"
+    seen = data.train.images.double()
+    np.testing.assert_allclose(data.mean, seen.mean((0, 2)), rtol=1e-6)
+    np.testing.assert_allclose(data.std, seen.std((0, 2), correction=0), rtol=1e-6)
+    views = Views(data.train, mean=data.mean, std=data.std, augment="mixup", stream=0, classes=2)
+    index = torch.arange(len(data.train))
+    assert views.batch(0, index).shape == (16, 2, 3)
+    assert torch.equal(seen, data.train.images)  # Normalising changes nothing in place.
+    plain = prepare(SOURCE.read(named), replace(named, normalise="none"))
+    assert (plain.mean.tolist(), plain.std.tolist()) == ([0, 0], [1, 1])
+
+
+def test_values_that_are_not_finite_are_refused_with_their_position(tmp_path: Path) -> None:
+    named = replace(spec("signals", broken=True), val_fraction=0.0)
+    with pytest.raises(DataError, match="the input at position 3 holds values that are not finite"):
+        store(SOURCE.read(named), named, tmp_path / "set")
+    assert SOURCE.fingerprint(spec("signals")) != SOURCE.fingerprint(spec("signals", count=6))
+
+
+@pytest.mark.parametrize("augment", ["crop_flip", "trivial_augment", "cutmix"])
+def test_an_augmentation_for_images_is_refused_for_signals(augment: str) -> None:
+    named = replace(spec("signals"), val_fraction=0.0)
+    data = prepare(SOURCE.read(named), named)
+    with pytest.raises(
+        ConfigError, match=rf"^data\.augment: {augment} is for .*, not for float32 \(2, 3\)\n.*none"
+    ):
+        Views(data.train, mean=data.mean, std=data.std, augment=augment, stream=0)

@@ -11,7 +11,7 @@ from pdsearch.models import build
 
 def made(name: str, image_size: int = 32, **options: Any) -> torch.nn.Module:
     given = tuple(sorted(options.items()))
-    return build(name, num_classes=5, channels=3, image_size=image_size, seed=0, options=given).eval()
+    return build(name, num_classes=5, input_shape=(3, image_size, image_size), seed=0, options=given).eval()
 
 
 @pytest.mark.parametrize(

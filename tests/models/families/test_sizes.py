@@ -77,7 +77,7 @@ def made(name: str, num_classes: int, **options: object) -> nn.Module:
     """A network without memory for its weights."""
     with torch.device("meta"):
         given = tuple(sorted(options.items()))
-        return build(name, num_classes=num_classes, channels=3, image_size=32, seed=0, options=given)
+        return build(name, num_classes=num_classes, input_shape=(3, 32, 32), seed=0, options=given)
 
 
 def with_biases(name: str, model: nn.Module) -> int:
@@ -115,7 +115,7 @@ def test_vgg_convolutions_and_classifier(name: str, weights: int) -> None:
 
 def test_the_digits_networks_are_large_and_small() -> None:
     sizes = [
-        count_params(build(f"convnet_{size}", num_classes=10, channels=1, image_size=8, seed=0))
+        count_params(build(f"convnet_{size}", num_classes=10, input_shape=(1, 8, 8), seed=0))
         for size in "lms"
     ]
     assert sizes == [154_330, 24_058, 1_442]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pdsearch.data.dataset.pixel_statistics import Histogram
+from pdsearch.data.dataset.statistics import Histogram
 from tests.data.layouts import pixels
 
 IMAGES = pixels(50, 3, 6)
