@@ -138,6 +138,8 @@ class TeacherSpec:
         checkpoint: File of weights trained elsewhere.
         fingerprint: Hash of that file's content, filled in when a study opens; replaces the file in keys.
         code: Hash of the file of a model named by dotted path, filled in when a study opens.
+        checkpoint_key: Keys or prefix of the weights in that file, where it holds several that fit.
+        head: "keep", or "fresh": the checkpoint's last layer is drawn anew, and the recipe trains the network.
     """
 
     model: str
@@ -147,6 +149,13 @@ class TeacherSpec:
     checkpoint: str | None = located(None)
     fingerprint: str = later("", neutral="")
     code: str = later("", neutral="")
+    checkpoint_key: str = later("", neutral="")
+    head: str = later("keep", neutral="keep")
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether its recipe trains it; not one whose weights are those of a checkpoint."""
+        return self.checkpoint is None or self.head == "fresh"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import PurePath
 from typing import Any
 
 from pdsearch.analysis.groups import role_of
@@ -16,7 +17,7 @@ __all__ = ["label", "unique_labels"]
 MOST = 4
 """Most differences a label shows; with more, only words such as a loss, or else a hash, distinguish the line."""
 
-UNTOLD = {"seed", "view_seed", "replicas", "checkpoint", "code", "fingerprint"}
+UNTOLD = {"seed", "view_seed", "replicas", "code", "fingerprint"}
 """Fields left out of labels: those a line averages over, and those that mean nothing to a reader."""
 
 WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "student.model"}
@@ -29,11 +30,18 @@ def label(row: Row) -> str:
     if role == "alone":
         return "student alone"
     if role == "unpruned":
-        return f"{row.teacher_model} unpruned"
+        given = f"{row.teacher_sparsity:.0%} sparse as given" if row.teacher_sparsity else "unpruned"
+        return f"{_teacher(row)} {given}"
     if row.teacher_sparsity == 0 and row.prune_rounds is not None:
-        return f"{row.teacher_model} {row.prune_method} {row.prune_rounds} rounds"
+        return f"{_teacher(row)} {row.prune_method} {row.prune_rounds} rounds"
     share = row.teacher_sparsity if row.teacher_sparsity is not None else row.prune_ratio
-    return f"{row.teacher_model} {row.prune_method} {0.0 if share is None else share:.0%}"
+    return f"{_teacher(row)} {row.prune_method} {0.0 if share is None else share:.0%}"
+
+
+def _teacher(row: Row) -> str:
+    """Return the model's name, and the file that its weights are from, if they are from one."""
+    file = json.loads(row.spec)["teacher"].get("checkpoint")
+    return f"{row.teacher_model} ({PurePath(file).name})" if file else str(row.teacher_model)
 
 
 def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:

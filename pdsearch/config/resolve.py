@@ -77,8 +77,9 @@ def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
 
 def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
     parts, laters = dict(space.part_defaults), dict(space.part_laters)
-    checkpoint = values.get("teacher.checkpoint")
-    teacher = _recipe(values, "teacher") if checkpoint is None else NOT_TRAINED
+    checkpoint, head = values.get("teacher.checkpoint"), values["teacher.head"]
+    here = checkpoint is None or head == "fresh"
+    teacher = _recipe(values, "teacher") if here else NOT_TRAINED
     return TrialSpec(
         data=DataSpec(**_fields(values, "data", DataSpec), options=_group(values, "data.options.")),
         teacher=TeacherSpec(
@@ -87,6 +88,8 @@ def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
             teacher,
             _group(values, "teacher.options."),
             checkpoint,
+            checkpoint_key=values.get("teacher.checkpoint_key") or "",
+            head=head,
         ),
         student=StudentSpec(values["student.model"], _group(values, "student.options.")),
         distill=DistillSpec(

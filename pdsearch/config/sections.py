@@ -107,6 +107,12 @@ class TeacherSection(Section):
     checkpoint: Annotated[str, AfterValidator(words.checkpoint)] | None = unset(
         "File of weights trained elsewhere; nothing is trained then."
     )
+    checkpoint_key: str | None = unset(
+        "Keys or prefix of the weights in that file, where it holds several that fit.", min_length=1
+    )
+    head: Literal["keep", "fresh"] = Field(
+        "keep", description="Whether the checkpoint's last layer is kept, or drawn anew and all trained."
+    )
 
 
 class StudentSection(Section):

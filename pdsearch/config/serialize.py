@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdsearch.config.retired import RETIRED
 from pdsearch.config.validators import format_duration
-from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe
+from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, TeacherSpec
 
 if TYPE_CHECKING:
     from pdsearch.config.space import Parameter, Search, Space
@@ -45,7 +45,8 @@ def identity(space: "Space") -> dict[str, Json]:
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
     document["data"] = _without_neutral(_without_places(document["data"]), DataSpec)
     # A study depends on a checkpoint's content, not its path; its hash is stored beside the identity.
-    document["teacher"] = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
+    teacher = {k: v for k, v in document.get("teacher", {}).items() if k != "checkpoint"}
+    document["teacher"] = _without_neutral(teacher, TeacherSpec)
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
     }

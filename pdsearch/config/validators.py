@@ -69,6 +69,9 @@ def format_duration(seconds: int) -> str:
 METRICS = ("student.val_accuracy", "student.params", "student.flops", "student.latency")
 """Metrics that can be an objective or have a constraint."""
 
+CHECKPOINTS = (".safetensors", ".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
+"""Endings of files of weights: of safetensors and, all others, of torch.save."""
+
 GPU_UNITS = 10_000
 """Ray's units of a GPU. Shares are rounded down to them, so that e.g. a seventh fits seven times."""
 
@@ -199,10 +202,9 @@ def ledger(value: str) -> str:
 
 def checkpoint(value: str) -> str:
     """Accept the name of a file of weights."""
-    if not value.endswith((".safetensors", ".pth", ".pt")):
-        raise complaint(
-            f"{show(value)} is no file of weights by its name", "name a .safetensors, .pth or .pt file"
-        )
+    if not value.endswith(CHECKPOINTS):
+        hint = f"name a file that ends in {', '.join(CHECKPOINTS)}"
+        raise complaint(f"{show(value)} is no file of weights by its name", hint)
     return value
 
 

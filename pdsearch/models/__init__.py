@@ -1,5 +1,6 @@
 """Networks: their registry, their sizes, and students sized after a pruned teacher."""
 
+from pdsearch.models.checkpoint_file import file_hash
 from pdsearch.models.inference import folded
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
@@ -12,7 +13,7 @@ from pdsearch.models.state import (
     state_tensors,
     was_not_finite,
 )
-from pdsearch.models.weights import file_hash, fit_weights, read_weights
+from pdsearch.models.weights import fit_weights, load_checkpoint
 from pdsearch.models.width_solver import plan_from_masks
 
 __all__ = [
@@ -28,11 +29,11 @@ __all__ = [
     "lasting",
     "latency",
     "listed",
+    "load_checkpoint",
     "load_tensors",
     "models",
     "not_finite",
     "plan_from_masks",
-    "read_weights",
     "state_of",
     "state_tensors",
     "was_not_finite",

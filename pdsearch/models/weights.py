@@ -1,73 +1,64 @@
-"""Weights trained elsewhere: read without executing code, and loaded name by name."""
+"""Weights trained elsewhere, fitted into a network name by name."""
 
-import hashlib
-import pickle
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pdsearch.errors import ConfigError, DataError
-from pdsearch.io.durable import UnfitFileError, check_regular, open_regular
+from pdsearch.errors import ConfigError
+from pdsearch.models.checkpoint_file import StateDicts, read_state_dicts
 from pdsearch.models.state import listed, load_tensors, not_finite, state_tensors, was_not_finite
 
-__all__ = ["file_hash", "fit_weights", "read_weights"]
-
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-"""Keys under which training scripts store the weights in a checkpoint, beside epoch and optimizer."""
-
-PREFIXES = ("_orig_mod.", "module.")
-"""Prefixes that torch.compile and DataParallel add to every name."""
+__all__ = ["fit_weights", "load_checkpoint"]
 
 MOST_NAMES = 10
+MOST_NEAR = 3
+DEEPEST = 4
+"""Leading parts of a name that may be a prefix of the training script's, e.g. `model.` or `module.backbone.`."""
 
 
-def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file, 64 hex digits.
+@dataclass(frozen=True)
+class _Candidate:
+    """Tensors of a file that may be the network's.
 
-    Raises:
-        ConfigError: There is no such file, or it cannot be read.
+    Args:
+        key: The keys of dictionaries and the prefix of names that lead to them, joined by dots.
+        weights: By the network's names.
+        fits: Number of the network's tensors among them, of the right shape.
     """
-    try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except UnfitFileError as error:
-        raise ConfigError(error.what, where=str(path), hint="check teacher.checkpoint") from error
-    except OSError as error:
-        reason = f"the checkpoint cannot be read: {error.strerror}"
-        raise ConfigError(reason, where=str(path), hint="check teacher.checkpoint") from error
+
+    key: str
+    weights: Mapping[str, Tensor]
+    fits: int
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict from a .safetensors file, or from torch's own format (.pth, .pt) with `weights_only`.
+def load_checkpoint(
+    model: nn.Module, path: str | Path, *, key: str = "", fresh_head: bool = False, classes: int = 0
+) -> None:
+    """Load the weights of a file into a network, whatever the training script put around them.
 
-    Wrapping dictionaries and name prefixes of common training scripts are removed.
+    Args:
+        model: The network.
+        path: See `pdsearch.models.checkpoint_file.read_state_dicts`.
+        key: Keys or prefix of the weights, where the file holds several that fit, e.g. "state_dict_ema".
+        fresh_head: Leave the last layer as it is.
+        classes: Width of the logits; required with `fresh_head`.
 
     Raises:
-        ConfigError: There is no such file, or it holds something other than a network's weights.
+        ConfigError: The file cannot be read as weights, they do not fit, or several do and none is named.
         DataError: The file is damaged.
     """
     where = str(path)
-    try:
-        check_regular(path)
-        content: Any = load_file(path) if Path(path).suffix == ".safetensors" else _load(path)
-    except pickle.UnpicklingError as error:
-        hint = "save the weights alone: torch.save(model.state_dict(), FILE), or as safetensors"
-        raise ConfigError(
-            "the file holds more than weights, and no code of a file is run", where=where, hint=hint
-        ) from error
-    except UnfitFileError as error:
-        raise ConfigError(error.what, where=where, hint="check teacher.checkpoint") from error
-    except FileNotFoundError as error:
-        raise ConfigError("there is no such file", where=where, hint="check teacher.checkpoint") from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"the checkpoint is broken: {reason}", where=where, hint="copy it again") from error
-    return _plain(_unwrapped(content), where)
+    fresh = state_tensors(model)
+    found = [*_candidates(model, fresh, read_state_dicts(path))]
+    best = _chosen(found, len(_needed(fresh)), key, where)
+    weights = dict(best.weights)
+    if fresh_head:
+        weights |= {name: fresh[name] for name in _head(fresh, weights, classes)}
+    fit_weights(model, weights, where=where)
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
@@ -77,23 +68,23 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
         ConfigError: Tensors are missing, unexpected or of another shape (the message lists all three), or not finite.
     """
     ours = state_tensors(model)
-    needed = {name for name in ours if not name.endswith("num_batches_tracked")}
+    missing = [name for name in _needed(ours) if name not in weights]
+    unexpected = [name for name in weights if name not in ours]
     shapes = [
         f"{name} {tuple(weights[name].shape)}, not {tuple(tensor.shape)}"
         for name, tensor in ours.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
-    wrong = {
-        "missing": [name for name in ours if name in needed and name not in weights],
-        "unexpected": [name for name in weights if name not in ours],
-        "of another shape": shapes,
-    }
+    wrong = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
     if any(wrong.values()):
         lines = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in wrong.items() if names]
+        near = [f"{name} is near {match[0]}" for name in missing if (match := _near(name, unexpected))]
+        lines += [f"names alike: {'; '.join(near[:MOST_NEAR])}"] if near else []
         what = "the checkpoint does not fit the network\n    " + "\n    ".join(lines)
-        raise ConfigError(
-            what, where=where, hint="check the teacher's model and options, and the data's classes"
-        )
+        hint = "check the teacher's model and options, and the data's classes"
+        if not (missing or unexpected):
+            hint = "check the teacher's options; for other classes `head: fresh` trains a new last layer"
+        raise ConfigError(what, where=where, hint=hint)
     broken = not_finite(weights, but=was_not_finite(model))
     if broken:
         hint = "take one of an earlier epoch: the training that it comes from diverged"
@@ -101,31 +92,68 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     load_tensors(model, {**ours, **weights})
 
 
-def _load(path: str | Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _near(name: str, names: list[str]) -> list[str]:
+    return get_close_matches(name, names, n=1, cutoff=0.7)
 
 
-def _unwrapped(content: Any) -> Any:
-    while isinstance(content, Mapping):
-        inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)]
-        if not inner:
-            break
-        content = inner[0]
-    return content
+def _needed(state: Iterable[str]) -> list[str]:
+    return [name for name in state if not name.endswith("num_batches_tracked")]
 
 
-def _plain(content: Any, where: str) -> dict[str, Tensor]:
-    if not isinstance(content, Mapping) or not content:
-        raise ConfigError("the file holds no state dict", where=where, hint="save model.state_dict()")
-    strange = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if strange:
-        what = f"not only tensors in the state dict: {_listed(strange)}"
-        raise ConfigError(what, where=where, hint="save model.state_dict() alone")
-    weights = {str(name): tensor for name, tensor in content.items()}
-    for prefix in PREFIXES * 2:
-        if all(name.startswith(prefix) for name in weights):
-            weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-    return weights
+def _candidates(model: nn.Module, state: Mapping[str, Tensor], found: StateDicts) -> Iterator[_Candidate]:
+    """Yield what each state dict holds under each prefix that enough of its names share."""
+    rename, needed = getattr(model, "own_names", dict), _needed(state)
+    for place, weights in found.items():
+        for prefix in _prefixes(weights, at_least=len(needed) // 2):
+            under = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
+            named: Mapping[str, Tensor] = rename(under)
+            fits = sum(name in named and named[name].shape == state[name].shape for name in needed)
+            yield _Candidate(f"{place}.{prefix}".strip("."), named, fits)
+
+
+def _prefixes(names: Iterable[str], *, at_least: int) -> list[str]:
+    counts = Counter(
+        ".".join(parts[:depth]) + "."
+        for name in names
+        for parts in [name.split(".")]
+        for depth in range(1, min(len(parts), DEEPEST + 1))
+    )
+    return ["", *(prefix for prefix, count in counts.items() if count >= at_least)]
+
+
+def _chosen(found: list[_Candidate], wanted: int, key: str, where: str) -> _Candidate:
+    """Return the tensors that the key names, or else those that fit best; the first of equal ones."""
+    best = max(candidate.fits for candidate in found)
+    fitting = [candidate for candidate in found if candidate.fits == best]
+    if key:
+        named = [candidate for candidate in found if candidate.key == key]
+        if not named:
+            known = ", ".join(candidate.key for candidate in fitting if candidate.key)
+            hint = f"those that fit best: {known}" if known else "leave it out"
+            raise ConfigError(f"the file has no weights under {key!r}", where=where, hint=hint)
+        return max(named, key=lambda candidate: candidate.fits)
+    first = fitting[0]
+    if best == wanted and any(not _same(first, other) for other in fitting[1:]):
+        known = ", ".join(candidate.key or "(none)" for candidate in fitting)
+        hint = f"name one, e.g. checkpoint_key: {next(c.key for c in fitting if c.key)}"
+        raise ConfigError(f"several weights in the file fit: {known}", where=where, hint=hint)
+    return first
+
+
+def _same(one: _Candidate, other: _Candidate) -> bool:
+    shared = one.weights.keys() & other.weights.keys()
+    return all(one.weights[name].equal(other.weights[name]) for name in shared)
+
+
+def _head(state: Mapping[str, Tensor], weights: Mapping[str, Tensor], classes: int) -> list[str]:
+    """Return the names of the last layer: what differs in the number of classes, else the last of that many rows."""
+    rows = [name for name, tensor in state.items() if tensor.dim() and len(tensor) == classes]
+    shared = [name for name in rows if name in weights and weights[name].shape[1:] == state[name].shape[1:]]
+    other = [name for name in shared if len(weights[name]) != classes]
+    if other or not rows:
+        return other
+    layer = rows[-1].rpartition(".")[0]
+    return [name for name in rows if name.rpartition(".")[0] == layer]
 
 
 def _listed(names: list[str]) -> str:

@@ -136,7 +136,7 @@ def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
     data = untrained.data
     check_applies(spec.data.augment, data.inputs)
     teacher = untrained.teacher(spec.teacher)
-    recipe = None if spec.teacher.checkpoint else spec.teacher.recipe
+    recipe = spec.teacher.recipe if spec.teacher.trained_here else None
     untrained.check(teacher, recipe, spec.teacher.model, "teacher")
     student = untrained.student(_shape(spec, data, teacher))
     untrained.check(student, spec.distill.recipe, spec.student.model, "student")

@@ -8,17 +8,21 @@ from pathlib import Path
 from torch import nn
 
 from pdsearch.data import Dataset
-from pdsearch.errors import DataError
-from pdsearch.models import file_hash, fit_weights, read_weights, without_weights
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.models import file_hash, load_checkpoint, without_weights
 from pdsearch.pipeline.cache import Made, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key, early_key
 from pdsearch.pipeline.networks import Teacher, blank, load, network, packed, validated
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.protocol import Progress
+from pdsearch.pruning import Mask, prunable
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 
-__all__ = ["dense_teacher", "early_teacher", "starting_point"]
+__all__ = ["dense_teacher", "early_teacher", "starting_point", "zeros"]
+
+FEW = 0.01
+"""Share of zeros that trained networks have by themselves."""
 
 
 def dense_teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Generator[Progress, None, Teacher]:
@@ -28,13 +32,11 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Genera
     def make() -> Generator[Progress, None, Made]:
         teacher = spec.teacher
         model = starting_point(teacher, data)
-        if teacher.checkpoint is not None:
-            yield Progress("teacher", f"{teacher.model} from {Path(teacher.checkpoint).name}")
+        if not teacher.trained_here:
+            yield Progress("teacher", f"{teacher.model} from {Path(teacher.checkpoint or '').name}")
             site.engine(spec.precision).place(model)
-            return Made(
-                packed(model),
-                {"val_accuracy": validated(model, data, site, spec.precision), "epochs": 0},
-            )
+            accuracy = validated(model, data, site, spec.precision)
+            return Made(packed(model), {"val_accuracy": accuracy, "epochs": 0, "sparsity": zeros(model)})
         fitting = Fitting(spec, data, site, stage="teacher", key=key)
         seed = derive_seed(teacher.seed, "teacher")
         meta = yield from fit_teacher(fitting, model, note=teacher.model, recipe=teacher.recipe, seed=seed)
@@ -87,7 +89,21 @@ def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:
         hint = "put the file back, or begin another study"
         raise DataError("not the checkpoint the study began with", where=teacher.checkpoint, hint=hint)
     model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
-    weights = read_weights(teacher.checkpoint)
-    rename = getattr(model, "own_names", dict)
-    fit_weights(model, rename(weights), where=teacher.checkpoint)
+    load_checkpoint(
+        model,
+        teacher.checkpoint,
+        key=teacher.checkpoint_key,
+        fresh_head=teacher.head == "fresh",
+        classes=data.num_classes,
+    )
     return model
+
+
+def zeros(model: nn.Module) -> float:
+    """Return the share of a network's prunable weights that are zero, in [0, 1]; 0 where it is below a hundredth."""
+    try:
+        weights = prunable(model)
+    except ConfigError:  # Some networks have none.
+        return 0.0
+    share = Mask({name: weight != 0 for name, weight in weights.items()}).sparsity
+    return share if share >= FEW else 0.0

@@ -263,7 +263,7 @@ def _resolved(
     else:
         precision = kept_precision(space, began["precision"])
     found = replace(found, precision=precision.name)
-    check_outside(space, found, site)
+    check_outside(space, found, site, observer.say)
     if untrained is not None:
         check_trials(space, found, untrained)
         if ask_workers is not None and space.precision == AUTO:

@@ -29,6 +29,17 @@ def test_a_teacher_that_lost_nothing_is_named_by_its_rounds() -> None:
     assert _labels(records) == ["vgg19_bn train_on 4 rounds"]
 
 
+def test_a_teacher_from_a_file_is_named_by_it() -> None:
+    given = [
+        changed(confirmed(method, [0.7]), name * 64, "teacher", checkpoint="there/best.pth")
+        for method, name in ((None, "a"), ("magnitude", "b"))
+    ]
+    assert sorted(_labels(*given)) == ["vgg19_bn (best.pth) magnitude 59%", "vgg19_bn (best.pth) unpruned"]
+    for item in given[0]:
+        item["teacher"] |= {"sparsity": 0.4}
+    assert "vgg19_bn (best.pth) 40% sparse as given" in _labels(*given)
+
+
 def changed(records: list[dict[str, Any]], config: str, section: str, **fields: Any) -> list[dict[str, Any]]:
     for item in records:
         item["id"] += config

@@ -123,6 +123,24 @@ def test_its_recipe_is_of_no_account() -> None:
     assert one == other
 
 
+def test_a_fresh_head_is_trained_by_the_recipe() -> None:
+    teacher = {"model": "convnet_l", "checkpoint": "there.pth.tar", "head": "fresh"}
+    found = space({}, teacher=teacher, search=None, confirm={"teachers": 1, "teacher_seeds": 3}).resolve({})
+    assert (found.teacher.trained_here, found.teacher.recipe.epochs) == (True, 20)
+    recipes = {name: RECIPES[name] for name in ("recover", "distill")}
+    with pytest.raises(ConfigError, match=r"train\.teacher\.epochs is missing"):
+        space(train=recipes, teacher=teacher)
+
+
+@pytest.mark.parametrize("given", [{"head": "fresh"}, {"checkpoint_key": "state_dict_ema"}])
+def test_what_is_said_of_a_file_needs_one(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"has no effect without a checkpoint"):
+        space(teacher={"model": "convnet_l", **given})
+    file = {"model": "convnet_l", "checkpoint": "there.pth"}
+    assert space(teacher={**file, **given}).identity() != space(teacher=file).identity()
+    assert space(teacher={**file, "head": "keep"}).identity() == space(teacher=file).identity()
+
+
 def test_a_file_of_one_architecture_beside_another_that_is_trained() -> None:
     searched = {
         "teacher.model": ["convnet_l", "resnet20"],
@@ -156,8 +174,8 @@ def test_a_file_is_one_teacher_and_not_several() -> None:
 
 
 def test_a_file_of_weights_is_known_by_its_name() -> None:
-    with pytest.raises(ConfigError, match=r"name a \.safetensors, \.pth or \.pt file"):
-        space(teacher={"model": "convnet_l", "checkpoint": "weights.bin"})
+    with pytest.raises(ConfigError, match=r"ends in \.safetensors, \.pth, \.pt"):
+        space(teacher={"model": "convnet_l", "checkpoint": "weights.zip"})
 
 
 def test_a_moved_file_is_the_same_study() -> None:

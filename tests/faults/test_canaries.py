@@ -18,7 +18,7 @@ from pdsearch.config import load, parse
 from pdsearch.data.readers.archive import members
 from pdsearch.data.readers.download import PublishedFile
 from pdsearch.errors import ConfigError, DataError
-from pdsearch.models.weights import read_weights
+from pdsearch.models.checkpoint_file import read_state_dicts
 from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.verify import check_invariants
 from tests.config.documents import document
@@ -114,7 +114,7 @@ def test_a_header_that_lies_about_its_size_is_broken_and_takes_no_memory(
     path = tmp_path / "progress.safetensors"
     path.write_bytes(content)
     with pytest.raises(DataError, match="broken"):
-        read_weights(path)
+        read_state_dicts(path)
     assert Checkpoint(tmp_path).load("any") is None
 
 

@@ -101,6 +101,28 @@ def test_a_teacher_from_a_file_is_measured_and_not_trained(
     assert network.meta["val_accuracy"] == measure(network.model, images, "val", here, "fp32")
 
 
+def test_a_fresh_head_is_trained_from_the_rest_of_the_file(
+    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = counted(monkeypatch)
+    kept = outside(
+        tmp_path / "teacher.pth", **{"classifier.bias": torch.ones(3), "classifier.weight": torch.ones(3, 16)}
+    )
+    spec = replace(kept, teacher=replace(kept.teacher, head="fresh", recipe=DENSE.teacher.recipe))
+    assert dense_key(spec) != dense_key(kept)
+    _, network = finish(dense_teacher(spec, data(spec, here), here))
+    assert len(trained) == network.meta["epochs"] == DENSE.teacher.recipe.epochs
+
+
+def test_a_file_that_is_sparse_already_says_so(here: WorkerContext, tmp_path: Path) -> None:
+    weights = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=7).state_dict()
+    zero = {name: torch.zeros_like(t) for name, t in weights.items() if name == "classifier.weight"}
+    spec = outside(tmp_path / "teacher.pth", **zero)
+    _, network = finish(dense_teacher(spec, data(spec, here), here))
+    total = sum(t.numel() for name, t in weights.items() if t.dim() > 1)
+    assert network.meta["sparsity"] == zero["classifier.weight"].numel() / total
+
+
 def test_its_content_is_in_the_key_and_its_place_is_not(tmp_path: Path) -> None:
     spec = outside(tmp_path / "teacher.pth")
     moved = replace(spec, teacher=replace(spec.teacher, checkpoint="elsewhere.pth"))

@@ -25,6 +25,7 @@ DECIDERS: Mapping[str, str] = {
     "distill.loss": "kd",
     "teacher.model": "",
     "teacher.checkpoint": "",
+    "teacher.head": "keep",
     "student.model": "",
 }
 """The fields that decide whether others have an effect, and their default values."""
@@ -112,7 +113,9 @@ class Reach:
         if section in ("teacher.options", "student.options"):
             model = f"{section.removesuffix('.options')}.model"
             return "" if field in self.catalog.models.get(values[model], Options()) else model
-        if section == "train.teacher" and values["teacher.checkpoint"]:
+        if section == "train.teacher" and values["teacher.checkpoint"] and values["teacher.head"] == "keep":
+            return "teacher.checkpoint"
+        if name in ("teacher.head", "teacher.checkpoint_key") and not values["teacher.checkpoint"]:
             return "teacher.checkpoint"
         pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
         if pruning and values["prune.method"] == NO_PRUNING:
@@ -138,6 +141,8 @@ def _deciders(name: str) -> tuple[str, ...]:
     if name.startswith(("teacher.options.", "student.options.")):
         return (name.replace("options", "model", 1).rpartition(".")[0],)
     if name.startswith("train.teacher."):
+        return ("teacher.checkpoint", "teacher.head")
+    if name in ("teacher.head", "teacher.checkpoint_key"):
         return ("teacher.checkpoint",)
     if name.startswith("train.recover."):
         return ("prune.method", "prune.recovery", "prune.at")

@@ -246,13 +246,19 @@ def _listed(value: Any) -> list[int]:
 def _check_checkpoint(draft: Draft) -> None:
     """Refuse settings that need a teacher's initial weights where only trained ones are given."""
     if "teacher.checkpoint" not in {*draft.fixed, *draft.parameters}:
+        for name in ("teacher.head", "teacher.checkpoint_key"):
+            if {None, "", "keep"} < {None, "", "keep", *draft.possible(name)}:
+                draft.complain(
+                    f"{name} has no effect without a checkpoint", name, "name a teacher.checkpoint"
+                )
         return
     hint = "choose another, or let the teacher be trained here"
     if "init" in draft.possible("prune.at"):
         draft.complain("a checkpoint is trained; there are no initial weights to prune", "prune.at", hint)
     if "rewind" in draft.possible("prune.recovery"):
         draft.complain("a checkpoint has no initial weights to rewind to", "prune.recovery", hint)
-    if draft.file.confirm and draft.file.confirm.teacher_seeds > 1:
+    kept = "fresh" not in draft.possible("teacher.head")
+    if kept and draft.file.confirm and draft.file.confirm.teacher_seeds > 1:
         what = "a checkpoint is one teacher; there is no seed to train another with"
         draft.complain(what, "confirm.teacher_seeds", "remove it, or let the teacher be trained here")
 

@@ -73,7 +73,7 @@ def needs(spec: TrialSpec) -> tuple[Need, ...]:
 def dense(spec: TrialSpec) -> Need:
     """Return the dense teacher of a trial, whether it needs it or not."""
     teacher = spec.teacher
-    epochs = teacher.recipe.epochs if teacher.checkpoint is None else 0
+    epochs = teacher.recipe.epochs if teacher.trained_here else 0
     return Need("teacher", dense_key(spec), epochs, teacher.model)
 
 

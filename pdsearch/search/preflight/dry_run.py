@@ -22,7 +22,7 @@ from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.first_step import check_answers, smallest
 from pdsearch.pipeline.keys import dense_key
 from pdsearch.pipeline.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
-from pdsearch.pipeline.teacher import starting_point
+from pdsearch.pipeline.teacher import starting_point, zeros
 from pdsearch.protocol import Job
 from pdsearch.search.resolved import Description, absolute
 from pdsearch.specs import DataSpec, Recipe, TeacherSpec, TrialSpec
@@ -118,8 +118,16 @@ def checkpoints(space: Space) -> dict[str, str]:
     return {str(path): file_hash(absolute(str(path))) for path in named}
 
 
-def check_outside(space: Space, describe: Description, site: WorkerContext) -> None:
+def check_outside(
+    space: Space, describe: Description, site: WorkerContext, say: Callable[[str], None]
+) -> None:
     """Load every teacher that was trained elsewhere into its network and run it once, unless that was done before.
+
+    Args:
+        space: What is searched.
+        describe: What the study resolved.
+        site: Where the images and artifacts are.
+        say: Is told of teachers that are sparse already.
 
     Raises:
         ConfigError: A file is not a checkpoint, does not fit its network, or gives outputs that are not finite.
@@ -129,7 +137,13 @@ def check_outside(space: Space, describe: Description, site: WorkerContext) -> N
         if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
             teacher, data = job.spec.teacher, drain(dataset(job.spec.data, site))
             where = teacher.checkpoint or "teacher.options.weights"
-            check_answers(starting_point(teacher, data).eval(), data, name=teacher.model, where=where)
+            model = starting_point(teacher, data).eval()
+            check_answers(model, data, name=teacher.model, where=where)
+            if share := zeros(model):
+                said = f"{100 * share:.0f} % of its prunable weights are zero already"
+                say(
+                    f"{where}: {said}; they count in prune.ratio, and training fills those it does not remove"
+                )
 
 
 def _from_outside(teacher: TeacherSpec) -> bool:
