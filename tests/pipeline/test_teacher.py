@@ -115,7 +115,7 @@ def test_a_fresh_head_is_trained_from_the_rest_of_the_file(
 
 
 def test_a_file_that_is_sparse_already_says_so(here: WorkerContext, tmp_path: Path) -> None:
-    weights = build("convnet_s", num_classes=10, channels=1, image_size=8, seed=7).state_dict()
+    weights = build("convnet_s", num_classes=10, input_shape=(1, 8, 8), seed=7).state_dict()
     zero = {name: torch.zeros_like(t) for name, t in weights.items() if name == "classifier.weight"}
     spec = outside(tmp_path / "teacher.pth", **zero)
     _, network = finish(dense_teacher(spec, data(spec, here), here))
