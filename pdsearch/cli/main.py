@@ -18,6 +18,7 @@ from pdsearch.errors import ConfigError, PdsearchError, StorageError
 __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("pdsearch.cli.verbs.init:init", "Look at a data set and write a space file for it."),
     "demo": ("pdsearch.cli.verbs.demo:demo", "Search the digits that come with pdsearch: minutes on a CPU."),
     "run": ("pdsearch.cli.verbs.run:run", "Search a space, or go on with its study; then confirm and rank."),
     "check": (

@@ -1,0 +1,132 @@
+"""`pdsearch init` writes two valid files for what it finds, asks only a terminal, and replaces nothing unasked."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from pdsearch.cli.main import main
+from pdsearch.config import Space, load
+from pdsearch.input_spec import InputSpec
+from pdsearch.search.planning import calibrate
+from pdsearch.search.planning.calibrate import Speed
+from pdsearch.search.planning.disk import DataShape
+
+FAST, SLOW = Speed(20_000, 50_000, 60_000), Speed(20, 50, 60)
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of photographs of several sizes and modes, with what file managers leave there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(calibrate, "speed", lambda *_: FAST)
+    for kind in ("apple", "boat"):
+        (tmp_path / "my photos" / kind).mkdir(parents=True)
+        for number, mode in enumerate(("RGB", "RGBA", "L") * 4):
+            pixels = np.random.default_rng(number).integers(0, 255, (50 + number, 70, 3), dtype=np.uint8)
+            Image.fromarray(pixels).convert(mode).save(tmp_path / "my photos" / kind / f"{number}.png")
+    (tmp_path / "my photos" / ".DS_Store").write_bytes(b"\0")
+    return tmp_path / "my photos"
+
+
+def both() -> tuple[Space, Space]:
+    return load("my-photos.yaml"), load("my-photos_smoke.yaml")
+
+
+def test_a_folder_of_photographs_becomes_two_valid_spaces(
+    images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--data", str(images), "--device", "cpu", "--yes"]) == 0
+    full, smoke = both()
+    assert (full.study, smoke.study) == ("my-photos", "my-photos_smoke")
+    data = full.resolve(full.defaults()).data
+    assert (data.source, data.root, dict(data.options)) == ("image_folder", str(images), {"image_size": 48})
+    assert (data.test_fraction, data.augment) == (0.2, "crop_flip")
+    shown = capsys.readouterr().out
+    assert "colour images in 2 classes, 48x48 pixels, resized and cropped" in shown
+    assert "pdsearch run my-photos_smoke.yaml" in shown
+    assert "About" in Path("my-photos.yaml").read_text()
+
+
+@pytest.mark.parametrize(("speed", "trials"), [(FAST, 60), (SLOW, 16)])
+def test_the_search_is_as_large_as_fits_into_the_hours(
+    images: Path, monkeypatch: pytest.MonkeyPatch, speed: Speed, trials: int
+) -> None:
+    monkeypatch.setattr(calibrate, "speed", lambda *_: speed)
+    monkeypatch.setattr("pdsearch.search.planning.calibrate.cores", lambda: 2)
+    assert main(["init", "--data", str(images), "--device", "cpu", "--hours", "0.1", "--yes"]) == 0
+    full, smoke = both()
+    assert full.search.trials == trials
+    assert smoke.search.trials == 3
+
+
+def test_given_networks_stand_in_the_files(images: Path) -> None:
+    words = ("--teacher", "convnet_m", "--student", "from_teacher", "--image-size", "24", "--out", "a.yaml")
+    assert main(["init", "--data", str(images), "--device", "cpu", "--yes", *words]) == 0
+    smoke = load("a_smoke.yaml")
+    spec = smoke.resolve(smoke.defaults())
+    assert (spec.teacher.model, spec.student.model, dict(spec.data.options)) == (
+        "convnet_m",
+        "from_teacher",
+        {"image_size": 24},
+    )
+
+
+def broken(images: Path) -> None:
+    (images / "boat" / "half.png").write_bytes((images / "boat" / "1.png").read_bytes()[:99])
+
+
+def there(images: Path) -> None:
+    (images.parent / "my-photos.yaml").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "message"),
+    [
+        (broken, ("--data", "my photos"), "1 of 25 images looked at cannot be read: my photos/boat/half.png"),
+        (there, ("--data", "my photos"), "my-photos.yaml: is there already; nothing was written"),
+        (None, (), "--data: what is the data (a folder"),
+        (None, ("--data", "my fotos"), "no such folder, file or data set"),
+        (None, ("--data", "my photos", "--teacher", "resnet21"), "unknown model 'resnet21'"),
+        (None, ("--data", "my photos", "--device", "tpu"), "known: cpu, gpu"),
+    ],
+)
+def test_what_cannot_be_is_one_message_and_nothing_is_written(
+    images: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: Callable[[Path], None] | None,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    if before is not None:
+        before(images)
+    assert main(["init", *words, *(() if "--device" in words else ("--device", "cpu")), "--yes"]) == 2
+    assert message in capsys.readouterr().err
+    files = [path.read_text() for path in images.parent.glob("*.yaml")]
+    assert files == (["mine"] if before is there else [])
+
+
+def test_a_terminal_is_asked_and_asked_again(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = iter(["my photos", "cpu", "resnet21", "convnet_l", "convnet_s", "soon", "0.5"])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: next(given))
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: True)
+    there(images)
+    assert main(["init"]) == 0
+    said = capsys.readouterr().err
+    assert "unknown model 'resnet21'" in said
+    assert "'soon' is no number of hours" in said
+    assert dict(load("my-photos.yaml").fixed)["teacher.model"] == "convnet_l"
+
+
+def test_a_networks_speed_is_measured() -> None:
+    found = calibrate.speed(
+        ("convnet_s", ()), ("convnet_s", ()), DataShape(10, InputSpec((1, 8, 8)), 100, 10), "cpu"
+    )
+    assert min(found.teacher, found.student, found.outputs) > 1
