@@ -112,6 +112,12 @@ def _parquet(name: str, root: Path) -> DataSpec:
     return DataSpec(source=name, root=str(root))
 
 
+def _npz(name: str, root: Path) -> DataSpec:
+    x, y = pixels(4, 3, 8), np.array([0, 1, 0, 1])
+    np.savez(root / "set.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2], classes=np.array(["a", "b"]))
+    return DataSpec(source=name, root=str(root / "set.npz"))
+
+
 def _image_folder(name: str, root: Path) -> DataSpec:
     for part in ("train", "val"):
         for number, image in enumerate(pixels(4, 3, 8)):
@@ -155,6 +161,7 @@ LAYOUTS: Mapping[str, Callable[[str, Path], DataSpec]] = {
     "image_folder": _image_folder,
     "kmnist": _idx,
     "mnist": _idx,
+    "npz": _npz,
     "parquet": _parquet,
     "stl10": _stl10,
     "svhn": _svhn,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdsearch.data.parquet_column import column_of, opened
+from pdsearch.data.readers.parquet_column import column_of, opened
 from pdsearch.errors import DataError
 
 ROOM = 400 * 2**20
@@ -59,7 +59,7 @@ def test_a_value_of_zeros(tmp_path: Path) -> None:
 
 def test_rows_that_are_none(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", pa.nulls(30_000_000, pa.int8()))
-    with pytest.raises(DataError, match=r"30,000,000 rows in .* bytes are more than images have room for"):
+    with pytest.raises(DataError, match=r"30,000,000 rows in .* bytes are more than a set has room for"):
         opened(path)
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdsearch.data.readers import parquet_labels
-from pdsearch.data.readers.parquet_labels import Labels, class_names
+from pdsearch.data.readers.labels import Labels
+from pdsearch.data.readers.parquet_files import class_names, read_labels
 from pdsearch.errors import DataError
 
 
@@ -28,7 +28,7 @@ def column_file(file: Path, labels: Any, names: list[str] | None = None) -> Path
 def read(folder: Path, train: Any, test: Any = None) -> Labels:
     files = [column_file(folder / "train.parquet", train)]
     others = [] if test is None else [column_file(folder / "test.parquet", test)]
-    return parquet_labels.read_labels(files, others, "label")
+    return read_labels(files, others, "label")
 
 
 CATEGORIES = pa.array(["b", "a"]).dictionary_encode()
@@ -115,11 +115,11 @@ def test_names_of_classes_come_from_every_file(tmp_path: Path) -> None:
     named = column_file(tmp_path / "named.parquet", [2], ["cat", "dog", "owl"])
     other = column_file(tmp_path / "other.parquet", [0], ["dog", "cat", "owl"])
     for train, test in (([plain], [named]), ([named], [plain]), ([plain, named], [plain])):
-        assert parquet_labels.read_labels(train, test, "label").classes == ("cat", "dog", "owl")
+        assert read_labels(train, test, "label").classes == ("cat", "dog", "owl")
     with pytest.raises(
         DataError, match=r"other\.parquet: its schema names other classes than named\.parquet"
     ):
-        parquet_labels.read_labels([plain, named], [other], "label")
+        read_labels([plain, named], [other], "label")
 
 
 def schema(stored: str | bytes) -> Any:

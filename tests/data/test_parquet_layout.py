@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdsearch.data.parquet_column import opened
 from pdsearch.data.readers import parquet_files as layout
+from pdsearch.data.readers.parquet_column import opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def spec(root: Path | None = None, **options: str) -> DataSpec:
+def spec(root: Path | None = None, **options: Any) -> DataSpec:
     where = None if root is None else str(root)
     return DataSpec(source="parquet", root=where, options=tuple(sorted(options.items())))
 
@@ -27,6 +27,10 @@ def file_of(folder: Path, **columns: Any) -> Path:
     file = folder / "some.parquet"
     pq.write_table(pa.schema(columns).empty_table(), file)
     return file
+
+
+def column(file: Path, **options: Any) -> str:
+    return layout.input_columns(file, spec(**options)).names[0]
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -107,19 +111,19 @@ def test_what_is_no_parquet_file_is_named(tmp_path: Path, content: bytes) -> Non
 
 
 def test_the_image_column_holds_bytes_and_img_comes_first(tmp_path: Path) -> None:
-    assert layout.image_column(file_of(tmp_path, image=IMAGE, img=IMAGE)) == "img"
-    assert layout.image_column(file_of(tmp_path, img=pa.string(), image=IMAGE)) == "image"
+    assert column(file_of(tmp_path, image=IMAGE, img=IMAGE)) == "img"
+    assert column(file_of(tmp_path, img=pa.string(), image=IMAGE)) == "image"
 
 
 def test_images_may_be_bytes_alone_and_their_column_the_only_one_that_holds_some(tmp_path: Path) -> None:
-    assert layout.image_column(file_of(tmp_path, image=pa.binary(), label=pa.binary())) == "image"
-    assert layout.image_column(file_of(tmp_path, scan=IMAGE, label=pa.int64())) == "scan"
+    assert column(file_of(tmp_path, image=pa.binary(), label=pa.binary())) == "image"
+    assert column(file_of(tmp_path, scan=IMAGE, label=pa.int64())) == "scan"
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.struct([("path", pa.string())])])
+@pytest.mark.parametrize("kind", [pa.date32(), pa.struct([("path", pa.string())])])
 def test_an_image_column_without_bytes_is_none(tmp_path: Path, kind: Any) -> None:
-    with pytest.raises(DataError, match="no image column among label, img"):
-        layout.image_column(file_of(tmp_path, label=pa.int64(), img=kind))
+    with pytest.raises(DataError, match="no column of images or arrays among label, img"):
+        column(file_of(tmp_path, label=pa.int64(), img=kind))
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,10 @@ def chunks(part: SplitPart, inputs: InputSpec) -> Iterator[NDArray[Any]]:
         if inputs.dtype == "float32":
             broken = np.flatnonzero(~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1))
             if len(broken):
-                what = f"the input at position {index[broken[0]]:,} holds values that are not finite"
-                raise DataError(what, hint="leave it out, or replace NaN and infinity by numbers")
+                position = int(index[broken[0]])
+                place: Any = getattr(part.images, "place", "position {}, counted from 0".format)
+                hint = "leave it out, or replace NaN and infinity by numbers of float32"
+                raise DataError("the input holds values that are not finite", where=place(position), hint=hint)
         yield chunk
 
 

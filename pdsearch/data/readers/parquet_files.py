@@ -1,38 +1,40 @@
-"""Parquet sets: files, columns and class names as Hugging Face `datasets` writes them, and their rows.
+"""Parquet sets: files, columns and class names as Hugging Face `datasets` writes them.
 
-A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`), with a column
-`img` or `image` of encoded images (struct<bytes: binary, path: string>, or binary) and a column of labels.
+A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`), with a column of
+labels and a column `img` or `image` of encoded images (struct<bytes: binary, path: string>, binary, or the path of a
+file, from the folder of the Parquet file), or a column of arrays of one shape (lists of numbers).
 """
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pdsearch.data.options import cut_for_test, source_options
-from pdsearch.data.parquet_column import LAYOUT, column_of, opened
-from pdsearch.data.readers.decode import Encoded
+from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, numbered
+from pdsearch.data.readers.parquet_column import LAYOUT, column_of, opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
 __all__ = [
     "OPTIONS",
-    "ParquetRows",
+    "InputColumns",
+    "class_names",
     "files_of",
-    "image_column",
-    "is_binary",
+    "input_columns",
     "label_column",
     "other_label_columns",
+    "read_labels",
     "splits_of",
     "test_split",
 ]
 
-OPTIONS = Options({"label": str, "test": str})
+OPTIONS = Options({"label": str, "image": str, "inputs": Any, "test": str})
 TRAIN = "train"
 IMAGE_COLUMNS = ("img", "image")
 USUAL = ("label", "fine_label")
@@ -120,31 +122,139 @@ def _refuse_gaps(files: list[Path]) -> None:
         raise DataError("shards are missing, or of two sets", where=str(files[0].parent), hint=hint)
 
 
-def image_column(file: Path) -> str:
-    """Return the name of the column of images: img or image, or the only one of struct<bytes>.
+@dataclass(frozen=True)
+class InputColumns:
+    """The columns that hold the inputs of a set.
+
+    Args:
+        names: One column of images or arrays, or several of numbers, which together are the rows of a table.
+        encoded: Whether it holds encoded images: structs with bytes, bytes, or paths of files.
+    """
+
+    names: tuple[str, ...]
+    encoded: bool
+
+
+def input_columns(file: Path, spec: DataSpec) -> InputColumns:
+    """Return the columns of inputs of a file.
+
+    They are those that the options `image` or `inputs` name; or the column img or image, or the only one of structs
+    with bytes; or the only one of lists of numbers.
 
     Raises:
-        DataError: There is none.
+        ConfigError: An option names no such column, or both are given.
+        DataError: No column is possible, or several are.
     """
-    schema = opened(file).schema_arrow
-    for name in IMAGE_COLUMNS:
-        if schema.get_field_index(name) >= 0 and _holds_bytes(schema.field(name).type):
-            return name
-    packed = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_bytes(field.type)]
-    if len(packed) == 1:
-        return str(packed[0])
-    raise DataError(f"no image column among {', '.join(schema.names)}", where=str(file), hint=LAYOUT)
+    schema, options = opened(file).schema_arrow, source_options(spec, OPTIONS)
+    named, wanted = options.get("image"), options.get("inputs")
+    if named is not None and wanted is not None:
+        raise ConfigError(
+            "image and inputs name the inputs both", where="data.options.inputs", hint="leave one out"
+        )
+    if named is not None:
+        return InputColumns((_known(schema, named, _holds_images, "image", file),), encoded=True)
+    if wanted is not None:
+        several = isinstance(wanted, list | tuple)
+        fits = _is_number if several else _holds_numbers
+        names = tuple(
+            _known(schema, name, fits, "inputs", file) for name in (wanted if several else [wanted])
+        )
+        return InputColumns(names, encoded=False)
+    usual = [name for name in IMAGE_COLUMNS if schema.get_field_index(name) >= 0]
+    for name in sorted(usual, key=lambda name: _holds_paths(schema.field(name).type)):
+        if _holds_images(schema.field(name).type):
+            return InputColumns((name,), encoded=True)
+    packed = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_images(field.type)]
+    lists = [field.name for field in schema if _is_list(field.type) and _holds_numbers(field.type)]
+    if len(packed) == 1 or (not packed and len(lists) == 1):
+        return InputColumns((str((packed or lists)[0]),), encoded=bool(packed))
+    found = packed or lists
+    what = (
+        f"several columns may hold the inputs: {', '.join(found)}"
+        if found
+        else (f"no column of images or arrays among {', '.join(schema.names)}")
+    )
+    raise DataError(
+        what, where=str(file), hint=f"{LAYOUT}; data.options.image or data.options.inputs names it"
+    )
 
 
-def _holds_bytes(kind: Any) -> bool:
+def _known(schema: Any, name: object, fits: Callable[[Any], bool], option: str, file: Path) -> str:
+    where = f"data.options.{option}"
+    if not isinstance(name, str) or schema.get_field_index(name) < 0:
+        hint = f"its columns: {', '.join(schema.names)}"
+        raise ConfigError(f"no column {name!r} in {file}", where=where, hint=hint)
+    if not fits(schema.field(name).type):
+        held = "images" if option == "image" else "numbers"
+        what = f"the column {name} of {file} is of type {schema.field(name).type}, which holds no {held}"
+        raise ConfigError(what, where=where, hint=LAYOUT)
+    return name
+
+
+def _holds_images(kind: Any) -> bool:
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and is_binary(kind.field("bytes").type)
-    return is_binary(kind)
+    return is_binary(kind) or _holds_paths(kind)
 
 
-def is_binary(kind: Any) -> bool:
-    """Return whether values of a type are bytes."""
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+def _holds_paths(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _holds_numbers(kind: Any) -> bool:
+    while _is_list(kind):
+        kind = kind.value_type
+    return _is_number(kind)
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def read_labels(train: Sequence[Path], test: Sequence[Path], label: str) -> Labels:
+    """Read the labels of all files.
+
+    Args:
+        train: The files of the training images.
+        test: The files of the test images; may be empty.
+        label: The column of labels.
+
+    Raises:
+        DataError: A label is missing or invalid, or files contradict one another; the message says file and row.
+    """
+    columns = {file: _labels_of(file, label) for file in (*train, *test)}
+    for part in (train, test):
+        if part and not sum(len(columns[file]) for file in part):
+            raise DataError("the file holds no images", where=str(part[0]), hint=LAYOUT)
+    names: dict[tuple[str, ...], Path] = {}
+    for file in columns:
+        names.setdefault(class_names(opened(file).schema_arrow, label), file)
+    names.pop((), None)
+    if len(names) > 1:
+        first, second = [*names.values()][:2]
+        hint = "write all files with the same names in the same order"
+        raise DataError(f"its schema names other classes than {first.name}", where=str(second), hint=hint)
+    ours, theirs = ([columns[file] for file in part] for part in (train, test))
+    return numbered(ours, theirs, next(iter(names), ()))
+
+
+def _labels_of(file: Path, label: str) -> LabelColumn:
+    if label not in opened(file).schema_arrow.names:
+        raise DataError(f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT)
+    return LabelColumn(column_of(file, label), label, str(file))
+
+
+def class_names(schema: Any, label: str) -> tuple[str, ...]:
+    """Return the class names in a schema for a label column; () if it has none."""
+    try:
+        stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        return tuple(str(name) for name in stored["info"]["features"][label]["names"])
+    except (ValueError, KeyError, TypeError):
+        return ()
 
 
 def label_column(file: Path, spec: DataSpec) -> str:
@@ -190,66 +300,3 @@ def _may_be_labels(field: Any) -> bool:
     right = right or pa.types.is_string(kind) or pa.types.is_large_string(kind)
     name = field.name.lower()
     return bool(right) and name not in {*ABOUT_AN_IMAGE, *IMAGE_COLUMNS} and not name.endswith(ABOUT_ENDINGS)
-
-
-class ParquetRows:
-    """The images of Parquet files, in order; one row group is held encoded in memory.
-
-    Args:
-        files: The files of one split.
-    """
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._groups: list[tuple[Path, int, int]] = []  # File, number of the row group, first row.
-        starts = [0]
-        for file in files:
-            metadata, first = opened(file).metadata, 0
-            for number in range(metadata.num_row_groups):
-                rows = metadata.row_group(number).num_rows
-                if rows:
-                    self._groups.append((file, number, first))
-                    starts.append(starts[-1] + rows)
-                    first += rows
-        self._starts = np.array(starts, dtype=np.int64)
-        self._kept: tuple[int, list[bytes | None]] = (-1, [])
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return int(self._starts[-1])
-
-    def place(self, position: int) -> str:
-        """Return the location of an image, for messages."""
-        group = self._group_of(position)
-        file, _, first = self._groups[group]
-        return f"{file}, row {first + position - int(self._starts[group])}"
-
-    def fetch(self, index: NDArray[np.int64]) -> list[Encoded]:
-        """Return the encoded images at some positions; ascending positions read each row group once.
-
-        Raises:
-            DataError: A file cannot be read, or an image is missing.
-        """
-        found: list[Encoded] = []
-        for position in index.tolist():
-            group = self._group_of(position)
-            data = self._rows(group)[position - int(self._starts[group])]
-            if data is None:
-                hint = "write the set again"
-                raise DataError("the image is missing", where=self.place(position), hint=hint)
-            found.append((data, self.place(position)))
-        return found
-
-    def _group_of(self, position: int) -> int:
-        return int(np.searchsorted(self._starts, position, side="right")) - 1
-
-    def _rows(self, group: int) -> list[bytes | None]:
-        if self._kept[0] != group:
-            file, number, _ = self._groups[group]
-            self._kept = (group, _images(file, number))
-        return self._kept[1]
-
-
-def _images(file: Path, group: int) -> list[bytes | None]:
-    chunks = column_of(file, image_column(file), group).chunks
-    packed = [chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk for chunk in chunks]
-    return [data for chunk in packed for data in chunk.to_pylist()]

@@ -19,6 +19,13 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from tests.data.layouts import whole
 
+SOURCE = sources.get("parquet")
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def images(*values: int) -> Any:
+    return pa.array([{"bytes": png(value), "path": None} for value in values], IMAGE)
+
 
 def png(value: int, size: int = 4, mode: str = "RGB") -> bytes:
     stream = io.BytesIO()
@@ -142,7 +149,7 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
 def test_a_file_without_images_is_refused(tmp_path: Path) -> None:
     spec = a_set(tmp_path)
     pq.write_table(pa.table({"label": [0]}), tmp_path / "test.parquet")
-    with pytest.raises(DataError, match=r"test\.parquet: no image column among label"):
+    with pytest.raises(DataError, match=r"test\.parquet: no column of images or arrays among label"):
         read(spec)
 
 
@@ -253,3 +260,92 @@ def test_only_what_was_once_read_otherwise_has_another_fingerprint(tmp_path: Pat
             content.update(hashlib.sha256(part.read_bytes()).digest())
         content.update(marks.encode())
         assert fingerprint(spec) == content.hexdigest()
+
+
+ARRAYS = {
+    "lists": (pa.array([[1.0, 2.0], [3.0, 4.0]] * 3), "float32 (2,)"),
+    "fixed": (pa.array([[1, 2], [3, 4]] * 3, pa.list_(pa.int16(), 2)), "float32 (2,)"),
+    "nested": (
+        pa.array([[[1, 2, 3], [4, 5, 6]]] * 6, pa.large_list(pa.list_(pa.float64(), 3))),
+        "float32 (2, 3)",
+    ),
+    "image": (
+        pa.array([[[[7] * 3] * 4] * 4] * 6, pa.list_(pa.list_(pa.list_(pa.uint8())))),
+        "uint8 (3, 4, 4)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_lists_of_numbers_are_inputs(kind: str, tmp_path: Path) -> None:
+    column, shape = ARRAYS[kind]
+    for part in ("train", "test"):
+        table = pa.table({"signal": column, "label": [0, 1] * 3, "id": range(6)})
+        pq.write_table(table, tmp_path / f"{part}.parquet", row_group_size=4)
+    raw = SOURCE.read(DataSpec("parquet", root=str(tmp_path)))
+    assert str(raw.inputs) == shape
+    found = whole(raw.train_images)
+    assert found.shape == (6, *raw.inputs.shape)
+    assert np.array_equal(raw.train_images[np.array([5, 1])], found[[5, 1]])
+    assert found[1].ravel()[0] == np.array(column.to_pylist()[1]).ravel()[0]
+
+
+def test_columns_of_numbers_are_rows_of_a_table(tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 2], "b": [0.5, 1.5], "c": [True, False], "id": [1, 2], "label": ["x", "y"]})
+    pq.write_table(table, tmp_path / "train.parquet")
+    named = DataSpec("parquet", root=str(tmp_path), options=(("inputs", ("a", "b", "c")),), test_fraction=0.5)
+    assert whole(SOURCE.read(named).train_images).tolist() == [[1, 0.5, 1], [2, 1.5, 0]]
+    for columns, why in (
+        (("a", "z"), "no column 'z'"),
+        (("a", "label"), "is of type string, which holds no numbers"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^data\.options\.inputs: .*{why}"):
+            SOURCE.read(replace(named, options=(("inputs", columns),)))
+
+
+@pytest.mark.parametrize(
+    ("column", "why"),
+    [
+        (pa.array([[1, 2], [3, 4, 5]]), "row 1: the input is of another shape"),
+        (pa.array([[1, 2], None]), "row 1: the input is missing"),
+        (pa.array([[1, 2], [None, 1]]), "row 1: the input lacks a number"),
+        (pa.array([[[1], [2]], [[1], [2, 3]]]), "row 1: the input is of another shape"),
+        (pa.array([[], []], pa.list_(pa.int64())), "hold nothing"),
+    ],
+)
+def test_arrays_of_no_one_shape_are_refused_with_their_row(column: Any, why: str, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"signal": column, "label": [0, 1]}), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=rf"train\.parquet, {why}" if "row" in why else why):
+        whole(SOURCE.read(DataSpec("parquet", root=str(tmp_path), test_fraction=0.5)).train_images)
+
+
+def test_rows_may_name_files(tmp_path: Path) -> None:
+    """As `datasets` writes images that it did not embed, or as a table of paths does."""
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(png(number))
+    struct = pa.array([{"bytes": None, "path": f"{n}.png"} for n in range(4)], IMAGE)
+    for column in (struct, pa.array([str(tmp_path / f"{n}.png") for n in range(4)])):
+        pq.write_table(pa.table({"image": column, "label": [0, 1, 0, 1]}), tmp_path / "train.parquet")
+        named = DataSpec("parquet", root=str(tmp_path), test_fraction=0.5)
+        found = SOURCE.fingerprint(named)
+        assert len(whole(SOURCE.read(named).train_images)) == 4
+        (tmp_path / "3.png").write_bytes(png(9))
+        assert SOURCE.fingerprint(named) != found
+        (tmp_path / "3.png").write_bytes(png(3))
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(DataError, match=r"2\.png: cannot be read: No such file"):
+        SOURCE.fingerprint(named)
+
+
+def test_options_name_the_column_of_images(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"front": images(1, 2), "back": images(3, 4), "label": [0, 1]}), tmp_path / "train.parquet"
+    )
+    named = DataSpec("parquet", root=str(tmp_path), test_fraction=0.5)
+    with pytest.raises(
+        DataError, match=r"several columns may hold the inputs: front, back\n.*data\.options\.image"
+    ):
+        SOURCE.read(named)
+    assert len(SOURCE.read(replace(named, options=(("image", "back"),))).train_images) == 2
+    with pytest.raises(ConfigError, match=r"^data\.options\.image: .*type int64, which holds no images"):
+        SOURCE.read(replace(named, options=(("image", "label"),)))

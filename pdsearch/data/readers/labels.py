@@ -1,11 +1,10 @@
-"""Labels of Parquet files: class indices from 0, and class names shared by all files of a set.
+"""Labels as class indices from 0, with class names, of columns of any usual type.
 
 Integers are class indices: 0 to the largest, or, if most of these have no image, the existing ones renumbered. Strings
-and booleans are class names, in alphabetical order. If the schema of a file names the classes, as Hugging Face's
-`ClassLabel` does, integers index that list.
+and booleans are class names, in alphabetical order. If the set names its classes, as Hugging Face's `ClassLabel` does,
+integers index that list.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pdsearch.data.parquet_column import LAYOUT, column_of, opened
-from pdsearch.data.readers.parquet_files import image_column, is_binary
 from pdsearch.errors import DataError
 
-__all__ = ["Labels", "class_names", "read_labels"]
+__all__ = ["LabelColumn", "Labels", "is_binary", "numbered"]
 
 LARGEST = 1_000_000
 """Limit of class indices; larger numbers are taken for image identifiers."""
@@ -51,60 +48,44 @@ class Labels:
     notes: tuple[str, ...] = ()
 
 
-def read_labels(train: Sequence[Path], test: Sequence[Path], label: str) -> Labels:
-    """Read the labels of all files.
+def numbered(
+    train: Sequence["LabelColumn"], test: Sequence["LabelColumn"], names: tuple[str, ...] = ()
+) -> Labels:
+    """Return the labels of all columns of a set.
 
     Args:
-        train: The files of the training images.
-        test: The files of the test images; may be empty.
-        label: The column of labels.
+        train: Those of the training images.
+        test: Those of the test images; there may be none.
+        names: The class names that the set declares; () if it declares none.
 
     Raises:
-        DataError: A label is missing or invalid, or files contradict one another; the message says file and row.
+        DataError: A label is invalid, or columns contradict one another; the message says where, with the row.
     """
-    columns = [_Column(file, label) for file in (*train, *test)]
-    for part in (train, test):
-        if part and not sum(len(column) for column in columns if column.file in part):
-            raise DataError("the file holds no images", where=str(part[0]), hint=LAYOUT)
-    kinds = {column.words: column for column in columns}
-    if len(kinds) > 1:
-        other = next(column for column in columns if column.words != columns[0].words)
-        what = f"{label} is of type {other.kind}, in {columns[0].file.name} {columns[0].kind}"
-        raise DataError(what, where=str(other.file), hint="write all files alike")
-    names = _names_in_all([column.file for column in columns], label)
-    split = len(train)
+    columns = [*train, *test]
+    for other in columns:
+        if other.words != columns[0].words:
+            what = f"{other.name} is of type {other.kind}, in {Path(columns[0].where).name} {columns[0].kind}"
+            raise DataError(what, where=other.where, hint="write all files alike")
     if columns[0].words:
-        return _by_name(columns[:split], columns[split:])
-    if names:
-        return _named(columns[:split], columns[split:], names)
-    return _counted(columns[:split], columns[split:])
+        return _by_name(train, test)
+    return _named(train, test, names) if names else _counted(train, test)
 
 
-def class_names(schema: Any, label: str) -> tuple[str, ...]:
-    """Return the class names in a schema for a label column; () if it has none."""
-    try:
-        stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        return tuple(str(name) for name in stored["info"]["features"][label]["names"])
-    except (ValueError, KeyError, TypeError):
-        return ()
-
-
-class _Column:
-    """The labels of one file, as strings or integers.
+class LabelColumn:
+    """The labels of one file or array, as strings or integers.
 
     Args:
-        file: The file.
-        label: The name of its column.
+        column: An array of pyarrow.
+        name: Name of the column.
+        where: Where it lies, for messages.
+
+    Raises:
+        DataError: A label is missing or is none.
     """
 
-    def __init__(self, file: Path, label: str) -> None:
-        image_column(file)
-        if label not in opened(file).schema_arrow.names:
-            raise DataError(f"no column {label!r}, which the training set has", where=str(file), hint=LAYOUT)
-        self.file, self.label = file, label
-        column = column_of(file, label)
-        self.kind = str(column.type)
-        self._refuse(column.is_null(nan_is_null=True), lambda _: f"{label} is missing")
+    def __init__(self, column: Any, name: str, where: str) -> None:
+        self.where, self.name, self.kind = where, name, str(column.type)
+        self._refuse(column.is_null(nan_is_null=True), lambda _: f"{name} is missing")
         self.words = not _is_number(column.type)
         self._values = self._as_words(column) if self.words else self._as_numbers(column)
 
@@ -118,7 +99,7 @@ class _Column:
 
     def place(self, row: int) -> str:
         """Return the location of a label, for messages."""
-        return f"{self.file}, row {row}"
+        return f"{self.where}, row {row}"
 
     def _as_words(self, column: Any) -> Any:
         try:
@@ -126,9 +107,9 @@ class _Column:
         except pa.ArrowException:  # Bytes that are not UTF-8.
             values = None
         if values is None:
-            what = f"{self.label} is of type {self.kind}, which is no label"
-            raise DataError(what, where=str(self.file), hint=f"write words or numbers, or {OTHER_COLUMN}")
-        self._refuse(pc.equal(pc.utf8_trim_whitespace(values), ""), lambda _: f"{self.label} is empty")
+            what = f"{self.name} is of type {self.kind}, which is no label"
+            raise DataError(what, where=self.where, hint=f"write words or numbers, or {OTHER_COLUMN}")
+        self._refuse(pc.equal(pc.utf8_trim_whitespace(values), ""), lambda _: f"{self.name} is empty")
         return values
 
     def _as_numbers(self, column: Any) -> Numbers:
@@ -140,7 +121,7 @@ class _Column:
         elif not pa.types.is_integer(column.type):
             column = column.cast(pa.float64())
             whole = pc.equal(column, pc.floor(column))
-            self._refuse(pc.invert(whole), lambda row: f"{self.label} {column[row]} is no whole number")
+            self._refuse(pc.invert(whole), lambda row: f"{self.name} {column[row]} is no whole number")
         self._refuse(pc.or_(pc.greater_equal(column, LARGEST), pc.less(column, -LARGEST)), too_large)
         return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
@@ -159,20 +140,7 @@ def _is_word(kind: Any) -> bool:
     return bool(text or pa.types.is_boolean(kind) or is_binary(kind))
 
 
-def _names_in_all(files: Iterable[Path], label: str) -> tuple[str, ...]:
-    """Return the class names, which must be the same in every file that has some."""
-    found: dict[tuple[str, ...], Path] = {}
-    for file in files:
-        found.setdefault(class_names(opened(file).schema_arrow, label), file)
-    found.pop((), None)
-    if len(found) > 1:
-        first, second = [*found.values()][:2]
-        hint = "write all files with the same names in the same order"
-        raise DataError(f"its schema names other classes than {first.name}", where=str(second), hint=hint)
-    return next(iter(found), ())
-
-
-def _by_name(train: list[_Column], test: list[_Column]) -> Labels:
+def _by_name(train: Sequence[LabelColumn], test: Sequence[LabelColumn]) -> Labels:
     values = sorted({value for column in train for value in pc.unique(column.values).to_pylist()})
     classes = pa.array(values, pa.large_string())
     _refuse_identifiers(train, len(values))
@@ -186,7 +154,7 @@ def _by_name(train: list[_Column], test: list[_Column]) -> Labels:
     return Labels(_joined(found[: len(train)]), _joined(found[len(train) :]), tuple(values))
 
 
-def _named(train: list[_Column], test: list[_Column], names: tuple[str, ...]) -> Labels:
+def _named(train: Sequence[LabelColumn], test: Sequence[LabelColumn], names: tuple[str, ...]) -> Labels:
     for column in (*train, *test):
         wrong = np.flatnonzero((column.values < 0) | (column.values >= len(names)))
         if len(wrong):
@@ -197,7 +165,7 @@ def _named(train: list[_Column], test: list[_Column], names: tuple[str, ...]) ->
     return Labels(_joined(c.values for c in train), _joined(c.values for c in test), names)
 
 
-def _counted(train: list[_Column], test: list[_Column]) -> Labels:
+def _counted(train: Sequence[LabelColumn], test: Sequence[LabelColumn]) -> Labels:
     ours, theirs = (_joined(column.values for column in part) for part in (train, test))
     values = np.unique(np.concatenate([ours, theirs]))
     if values[0] < 0 and values.tolist() != [-1, 1]:
@@ -213,7 +181,7 @@ def _counted(train: list[_Column], test: list[_Column]) -> Labels:
     return Labels(train_labels, test_labels, names, renumbered=True, notes=(note,))
 
 
-def _refuse_negative(columns: Iterable[_Column]) -> None:
+def _refuse_negative(columns: Iterable[LabelColumn]) -> None:
     for column in columns:
         wrong = np.flatnonzero(column.values < 0)
         if len(wrong):
@@ -222,7 +190,7 @@ def _refuse_negative(columns: Iterable[_Column]) -> None:
             raise DataError(f"label {column.values[row]} is no class", where=column.place(row), hint=hint)
 
 
-def _refuse_unknown(test: Iterable[_Column], known: Numbers) -> None:
+def _refuse_unknown(test: Iterable[LabelColumn], known: Numbers) -> None:
     for column in test:
         wrong = np.flatnonzero(~np.isin(column.values, known))
         if len(wrong):
@@ -231,13 +199,18 @@ def _refuse_unknown(test: Iterable[_Column], known: Numbers) -> None:
             raise DataError(what, where=column.place(row), hint="write the set again")
 
 
-def _refuse_identifiers(train: list[_Column], classes: int) -> None:
+def _refuse_identifiers(train: Sequence[LabelColumn], classes: int) -> None:
     images = sum(len(column) for column in train)
     if images >= FEW and classes > images * NEARLY_ALL:
-        what = f"{train[0].label} has {classes:,} values for {images:,} images: it tells images apart, not classes"
-        raise DataError(what, where=str(train[0].file), hint=OTHER_COLUMN)
+        what = f"{train[0].name} has {classes:,} values for {images:,} images: it tells images apart, not classes"
+        raise DataError(what, where=train[0].where, hint=OTHER_COLUMN)
 
 
 def _joined(parts: Iterable[Numbers]) -> Numbers:
     found = [*parts]
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def is_binary(kind: Any) -> bool:
+    """Return whether values of a type are bytes."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))

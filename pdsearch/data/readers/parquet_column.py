@@ -14,14 +14,15 @@ import pyarrow.parquet as pq
 from pdsearch.errors import DataError, StorageError
 from pdsearch.io.durable import check_regular
 
-__all__ = ["LAYOUT", "column_of", "opened"]
+__all__ = ["LAYOUT", "column_of", "most_unpacked", "opened"]
 
 LAYOUT = (
-    "expected a column of images (img or image) of struct<bytes, path> or binary, and one of labels (label)"
+    "expected a column of images (img or image: struct<bytes, path>, bytes or paths) or of lists of numbers, and one of"
+    " labels (label)"
 )
 
-BYTES_A_ROW, FEW_ROWS = 16, 1_000
-"""Minimum bytes of an encoded image; FEW_ROWS more rows than these allow are accepted."""
+ROWS_A_BYTE, FEW_ROWS = 4, 1_000
+"""Limit of rows by the size of a file: rows of a table can be equal; FEW_ROWS more are accepted."""
 
 LEAST, TIMES, MOST = 64 * 2**20, 100, 8 * 2**30
 """Bytes a column of a row group may unpack to: LEAST plus TIMES the file size, at most MOST or twice the file size."""
@@ -46,8 +47,8 @@ def opened(file: Path) -> Any:
         raise DataError(error.what, where=str(file), hint=LAYOUT) from error
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"no readable Parquet file: {error}", where=str(file), hint=LAYOUT) from error
-    if rows > FEW_ROWS + size // BYTES_A_ROW:
-        what = f"{rows:,} rows in {size:,} bytes are more than images have room for"
+    if rows > FEW_ROWS + size * ROWS_A_BYTE:
+        what = f"{rows:,} rows in {size:,} bytes are more than a set has room for"
         raise DataError(what, where=str(file), hint="write the set again, or replace the file")
     return found
 
@@ -73,9 +74,14 @@ def column_of(file: Path, name: str, group: int | None = None) -> Any:
     return pa.chunked_array(chunks, type=kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
+def most_unpacked(size: int) -> int:
+    """Return how many bytes a part of a file of this size may unpack to."""
+    return min(LEAST + TIMES * size, max(MOST, 2 * size))
+
+
 def _chunks(parquet: Any, file: Path, name: str, group: int) -> Iterator[Any]:
     size = file.stat().st_size
-    bound = min(LEAST + TIMES * size, max(MOST, 2 * size))
+    bound = most_unpacked(size)
     unpacked = max(1, _unpacked(parquet.metadata.row_group(group), name))
     if unpacked > bound:
         raise _too_much(file, unpacked, size)
@@ -100,5 +106,5 @@ def _unpacked(row_group: Any, name: str) -> int:
 
 
 def _too_much(file: Path, unpacked: int, size: int) -> DataError:
-    what = f"a column of {size / 1e6:.3g} MB unpacks to {unpacked / 1e6:,.0f} MB and more: images do not pack so well"
+    what = f"a column of {size / 1e6:.3g} MB unpacks to {unpacked / 1e6:,.0f} MB and more: inputs do not pack so well"
     return DataError(what, where=str(file), hint="write the set again, or replace the file")

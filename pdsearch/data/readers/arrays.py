@@ -1,0 +1,110 @@
+"""Arrays as inputs: images of bytes stay bytes, with channels first, and all other numbers become float32."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdsearch.errors import DataError
+from pdsearch.input_spec import InputSpec
+
+__all__ = ["ArrayInputs", "Layout", "layout_of"]
+
+CHANNELS = (1, 3, 4)
+"""Lengths of the last axis by which images of bytes are taken to have channels last."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How stored values become inputs.
+
+    Args:
+        inputs: Shape and type of an input.
+        last: Whether the stored values have channels last.
+    """
+
+    inputs: InputSpec
+    last: bool = False
+
+    def convert(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return inputs (N, ...) of stored values (N, ...); values beyond float32 become infinite."""
+        turned = np.moveaxis(values, -1, 1) if self.last else values
+        with np.errstate(over="ignore"):
+            return turned.reshape(len(values), *self.inputs.shape).astype(self.inputs.dtype, copy=False)
+
+    def notes(self) -> Iterable[str]:
+        """Yield notes on how the axes are read."""
+        shape = self.inputs.shape
+        if self.last:
+            yield f"images are stored with channels last and read as {self.inputs}"
+        elif self.inputs.is_map and _channels_last(shape):
+            yield f"inputs are read as {self.inputs}, channels first: move the last axis if it holds the channels"
+
+
+def layout_of(kind: Any, shape: tuple[int, ...], where: str) -> Layout:
+    """Return how values are read: bytes (H, W), (C, H, W) or (H, W, C) as images, all other numbers as float32.
+
+    Args:
+        kind: The values' type, for numpy.
+        shape: Shape of one input as it is stored; () is read as (1,).
+        where: Where they lie, for messages.
+
+    Raises:
+        DataError: They are no real numbers, or there are none.
+    """
+    kind = np.dtype(kind)
+    if kind.kind not in "buif":
+        hint = "store real numbers; pickled objects are never read"
+        raise DataError(f"values of type {kind} are no inputs", where=where, hint=hint)
+    if 0 in shape:
+        raise DataError(f"inputs of shape {shape} hold nothing", where=where)
+    if kind == np.uint8 and len(shape) in (2, 3):
+        if len(shape) == 2:
+            return Layout(InputSpec((1, *shape)))
+        last = _channels_last(shape)
+        return Layout(InputSpec((shape[2], *shape[:2]) if last else shape), last)
+    return Layout(InputSpec(shape or (1,), "float32"))
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    height, width, last = shape
+    return last in CHANNELS and (height not in CHANNELS or height == width != last)
+
+
+@dataclass(frozen=True)
+class ArrayInputs:
+    """An array, in memory or mapped from a file, whose inputs are converted when indexed.
+
+    Args:
+        values: (N, ...).
+        layout: How they are read.
+        where: Where they lie, for messages.
+    """
+
+    values: NDArray[Any]
+    layout: Layout
+    where: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self.values), *self.layout.inputs.shape)
+
+    @property
+    def dtype(self) -> str:
+        """Type of an input, "uint8" or "float32"."""
+        return self.layout.inputs.dtype
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.values)
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[Any]:
+        """Return the inputs at some positions."""
+        return self.layout.convert(self.values[index])
+
+    def place(self, position: int) -> str:
+        """Return the location of an input, for messages."""
+        return f"{self.where}, row {position}"

@@ -1,0 +1,182 @@
+"""The inputs of Parquet files, read one row group at a time: encoded images, files of images, or arrays."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pdsearch.data.readers.arrays import Layout, layout_of
+from pdsearch.data.readers.decode import Encoded
+from pdsearch.data.readers.encoded import read_file
+from pdsearch.data.readers.parquet_column import column_of, opened
+from pdsearch.errors import DataError
+
+__all__ = ["ParquetArrays", "ParquetRows"]
+
+AGAIN = "write the set again"
+Group = TypeVar("Group")
+
+
+class RowGroups(Generic[Group]):
+    """Rows of Parquet files in order; of these, one row group is held in memory.
+
+    Args:
+        files: The files of one split.
+        columns: Returns the columns of the inputs of a file.
+    """
+
+    def __init__(self, files: Sequence[Path], columns: Callable[[Path], Sequence[str]]) -> None:
+        self._columns = {file: columns(file) for file in files}
+        self._groups: list[tuple[Path, int, int]] = []  # File, number of the row group, first row.
+        starts = [0]
+        for file in files:
+            metadata, first = opened(file).metadata, 0
+            for number in range(metadata.num_row_groups):
+                rows = metadata.row_group(number).num_rows
+                if rows:
+                    self._groups.append((file, number, first))
+                    starts.append(starts[-1] + rows)
+                    first += rows
+        self._starts = np.array(starts, dtype=np.int64)
+        self._kept: tuple[int, Group] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self._starts[-1])
+
+    def place(self, position: int) -> str:
+        """Return the location of a row, for messages."""
+        group = self._group_of(position)
+        file, _, first = self._groups[group]
+        return f"{file}, row {first + position - int(self._starts[group])}"
+
+    def _group_of(self, position: int) -> int:
+        return int(np.searchsorted(self._starts, position, side="right")) - 1
+
+    def _group(self, number: int) -> Group:
+        if self._kept is None or self._kept[0] != number:
+            file, group, _ = self._groups[number]
+            self._kept = (number, self._read(file, group, int(self._starts[number])))
+        return self._kept[1]
+
+    def _read(self, file: Path, group: int, start: int) -> Group:
+        raise NotImplementedError
+
+
+class ParquetRows(RowGroups["list[bytes | Path | None]"]):
+    """Encoded images of Parquet files; a row without bytes may name a file, from the folder of the Parquet file."""
+
+    def fetch(self, index: NDArray[np.int64]) -> list[Encoded]:
+        """Return the encoded images at some positions; ascending positions read each row group once.
+
+        Raises:
+            DataError: A file cannot be read, or an image is missing.
+        """
+        found: list[Encoded] = []
+        for position in index.tolist():
+            group = self._group_of(position)
+            data = self._group(group)[position - int(self._starts[group])]
+            if data is None:
+                raise DataError("the image is missing", where=self.place(position), hint=AGAIN)
+            found.append(
+                (data, self.place(position)) if isinstance(data, bytes) else (read_file(data), str(data))
+            )
+        return found
+
+    def linked(self) -> Iterator[Path]:
+        """Yield the files that rows name."""
+        for number, (file, group, _) in enumerate(self._groups):
+            if not _all_bytes(opened(file).metadata.row_group(group), self._columns[file][0]):
+                yield from (data for data in self._group(number) if isinstance(data, Path))
+
+    def _read(self, file: Path, group: int, start: int) -> list[bytes | Path | None]:  # noqa: ARG002 - the base's
+        column = column_of(file, self._columns[file][0], group)
+        found: list[bytes | Path | None] = []
+        for chunk in column.chunks:
+            if not pa.types.is_struct(chunk.type):
+                found += [file.parent / data if isinstance(data, str) else data for data in chunk.to_pylist()]
+                continue
+            paths = [None] * len(chunk)
+            if chunk.type.get_field_index("path") >= 0 and chunk.field("bytes").null_count:
+                paths = chunk.field("path").to_pylist()
+            packed = zip(chunk.field("bytes").to_pylist(), paths, strict=True)
+            found += [file.parent / path if data is None and path else data for data, path in packed]
+        return found
+
+
+def _all_bytes(row_group: Any, name: str) -> bool:
+    """Return whether the metadata says that every row of a struct holds bytes."""
+    for number in range(row_group.num_columns):
+        column = row_group.column(number)
+        if column.path_in_schema == f"{name}.bytes" and column.statistics is not None:
+            return bool(column.statistics.has_null_count and column.statistics.null_count == 0)
+    return False
+
+
+class ParquetArrays(RowGroups["NDArray[Any]"]):
+    """Arrays of Parquet files: a column of lists, nested for several axes, or columns of numbers, one row an input."""
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How they are read, from the first row group."""
+        first = self._group(0)
+        return layout_of(first.dtype, first.shape[1:], self.place(0))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self), *self.layout.inputs.shape)
+
+    @property
+    def dtype(self) -> str:
+        """Type of an input, "uint8" or "float32"."""
+        return self.layout.inputs.dtype
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[Any]:
+        """Return the inputs at some positions; ascending positions read each row group once.
+
+        Raises:
+            DataError: A file cannot be read, or a row is missing or of another shape.
+        """
+        found = np.empty((len(index), *self.layout.inputs.shape), dtype=self.dtype)
+        groups = np.searchsorted(self._starts, index, side="right") - 1
+        for number in np.unique(groups).tolist():
+            chosen = groups == number
+            values = self._group(number)
+            wanted = layout_of(values.dtype, values.shape[1:], self.place(int(self._starts[number])))
+            if wanted.inputs != self.layout.inputs:
+                what = f"the input is {wanted.inputs}, the first one {self.layout.inputs}"
+                raise DataError(what, where=self.place(int(self._starts[number])), hint=AGAIN)
+            found[chosen] = wanted.convert(values[index[chosen] - self._starts[number]])
+        return found
+
+    def _read(self, file: Path, group: int, start: int) -> NDArray[Any]:
+        parts = [self._stacked(column_of(file, name, group), start) for name in self._columns[file]]
+        return parts[0] if len(parts) == 1 else np.stack([part.astype(np.float64) for part in parts], axis=1)
+
+    def _stacked(self, column: Any, start: int) -> NDArray[Any]:
+        values, shape = column.combine_chunks(), [len(column)]
+        while pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or _is_fixed(values.type):
+            lengths = pc.list_value_length(values)
+            other = pc.index(pc.fill_null(pc.not_equal(lengths, lengths[0]), True), True).as_py()
+            if other >= 0:
+                row = start + other // int(np.prod(shape[1:]))
+                found = "missing" if not lengths[other].is_valid else "of another shape than the first one"
+                raise DataError(f"the input is {found}", where=self.place(row), hint=AGAIN)
+            shape.append(lengths[0].as_py())
+            values = values.flatten()
+        empty = pc.index(values.is_null(), True).as_py()
+        if empty >= 0:
+            row = start + empty // int(np.prod(shape[1:]))
+            raise DataError("the input lacks a number", where=self.place(row), hint=AGAIN)
+        found = values.to_numpy(zero_copy_only=False)
+        return np.asarray(found).reshape(shape)
+
+
+def _is_fixed(kind: Any) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind))
