@@ -127,7 +127,7 @@ def test_inputs_of_any_shape_are_split_and_normalised_by_channel() -> None:
 
 def test_values_that_are_not_finite_are_refused_with_their_position(tmp_path: Path) -> None:
     named = replace(spec("signals", broken=True), val_fraction=0.0)
-    with pytest.raises(DataError, match="position 3, .*the input holds values that are not finite"):
+    with pytest.raises(DataError, match=r"position 3, .*the input holds values that are not finite"):
         store(SOURCE.read(named), named, tmp_path / "set")
     assert SOURCE.fingerprint(spec("signals")) != SOURCE.fingerprint(spec("signals", count=6))
 
