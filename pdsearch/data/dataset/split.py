@@ -83,7 +83,9 @@ def chunks(part: SplitPart, inputs: InputSpec) -> Iterator[NDArray[Any]]:
                 position = int(index[broken[0]])
                 place: Any = getattr(part.images, "place", "position {}, counted from 0".format)
                 hint = "leave it out, or replace NaN and infinity by numbers of float32"
-                raise DataError("the input holds values that are not finite", where=place(position), hint=hint)
+                raise DataError(
+                    "the input holds values that are not finite", where=place(position), hint=hint
+                )
         yield chunk
 
 
