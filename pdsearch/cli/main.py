@@ -45,6 +45,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "pdsearch.cli.verbs.list:list_parts",
         "List methods, losses, models, sources and their parameters.",
     ),
+    "doctor": ("pdsearch.cli.verbs.doctor:doctor", "Say what this machine has, and what to mend."),
     "schema": ("pdsearch.cli.verbs.schema:schema", "Print the JSON Schema of space files, for editors."),
 }
 """Verb -> (module:function, its line in `pdsearch --help`)."""

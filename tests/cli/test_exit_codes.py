@@ -181,6 +181,11 @@ def full(scene: Scene) -> tuple[int, str]:
     return code, said
 
 
+def unfit(scene: Scene) -> tuple[int, str]:
+    scene.patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e6))
+    return scene.call("doctor", "--quick")
+
+
 def signalled(scene: Scene) -> tuple[int, str]:
     number = signal.Signals(scene.code - 128)
     scene.patch.setattr(serial, "run", lambda *_: os.kill(os.getpid(), number))
@@ -212,6 +217,7 @@ SCENES: dict[tuple[int, str], Callable[[Scene], tuple[int, str]]] = {
     (1, "The search ended and no trial keeps"): none_feasible,
     (1, "Confirmation students failed"): confirmation_failed,
     (1, "`verify` or `cache verify` found"): broken,
+    (1, "`doctor` found"): unfit,
     (2, "The space file is wrong"): wrong_file,
     (2, "The command line is wrong"): wrong_words,
     (2, "A folder to be written is there already"): there_already,

@@ -1,0 +1,54 @@
+"""`pdsearch doctor` says what is there and what to mend, for people and for programs."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pdsearch.cli.main import main
+from pdsearch.errors import ClusterError
+
+
+def found(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    code = main(["doctor", "--json", *words])
+    return code, {item["name"]: item for item in json.loads(capsys.readouterr().out)}
+
+
+def test_a_machine_that_can_run_is_said_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["doctor", "--quick", "--storage", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert "nothing stands in the way" in shown.err
+    for name in ("python", "torch", "cores", "memory", "storage", "precision on the CPU"):
+        assert name in shown.out
+
+
+def test_what_would_fail_is_exit_code_1_with_what_to_mend(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e6))
+    code, items = found(capsys, "--quick")
+    assert code == 1
+    broken = {name for name, item in items.items() if item["state"] == "broken"}
+    assert broken == {"RAY_ADDRESS", "storage", "temporary files", "cache"}
+    assert all(items[name]["mend"] for name in broken)
+
+
+def test_ray_is_started_for_a_moment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_ray(**_: object) -> None:
+        raise ClusterError("Ray did not start", hint="read the log")
+
+    monkeypatch.setattr("pdsearch.cluster.connection.session.session", no_ray)
+    code, items = found(capsys)
+    assert (code, items["Ray"]["value"], items["Ray"]["mend"]) == (1, "Ray did not start", "read the log")
+
+
+@pytest.mark.ray
+def test_ray_starts_here(capsys: pytest.CaptureFixture[str]) -> None:
+    code, items = found(capsys)
+    assert (code, items["Ray"]["state"]) == (0, "ok")
