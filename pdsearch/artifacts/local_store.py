@@ -6,6 +6,7 @@ Layout: <root>/<stage>/<first two digits of key>/<key>/{manifest.json, payload f
 
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
@@ -20,7 +21,6 @@ from pdsearch.artifacts.manifest import (
     CorruptError,
     Manifest,
     move_into_place,
-    payload_files,
     read_manifest,
     seal,
     verify,
@@ -225,7 +225,8 @@ class Store:
         """Return the size of an entry's payload in bytes; 0 if there is no entry."""
         folder = self._folder(stage, key)
         with storage_errors(folder):
-            return sum(p.stat().st_size for _, p in payload_files(folder)) if folder.is_dir() else 0
+            found = [item.lstat() for item in folder.rglob("*")]
+        return sum(status.st_size for status in found if stat.S_ISREG(status.st_mode))
 
     def used(self, stage: str) -> int:
         """Return the size of all payloads of a stage in bytes, approximate while entries are being removed."""

@@ -1,4 +1,6 @@
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,12 +74,24 @@ def test_it_takes_nothing_while_a_run_is_at_work(
     assert ("prune", STRAY) in set(store.entries())
 
 
+def alter(path: Path) -> None:
+    path.write_bytes(bytes(999) + b"y")
+
+
+def make_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("harm", [alter, make_fifo, Path.unlink])
 @pytest.mark.usefixtures("store")
-def test_it_says_what_is_broken(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_says_what_is_broken(
+    root: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None]
+) -> None:
     assert main(["cache", "verify", str(root)]) == 0
     path = root / "artifacts" / "prune" / "ff" / STRAY / "x"
     path.chmod(0o644)
-    path.write_bytes(bytes(999) + b"y")
+    harm(path)
     capsys.readouterr()
     assert main(["cache", "verify", str(root), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["key"] == STRAY
