@@ -12,6 +12,7 @@ import pytest
 from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry, parameter
 from tests.architecture.tree import ROOT
+from tests.patient import PATIENCE_S
 
 
 @pytest.fixture
@@ -85,7 +86,9 @@ def installed(folder: Path, module: str) -> None:
 def run_beside(folder: Path, code: str) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
 
 
 def test_an_installed_package_adds_parts_which_are_known_by_their_file(tmp_path: Path) -> None:

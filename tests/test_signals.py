@@ -13,6 +13,7 @@ import pytest
 from pdsearch import signals
 from pdsearch.errors import HungUp, Interrupted, PdsearchError, Terminated, Warned
 from pdsearch.signals import Stop, stoppable
+from tests.patient import PATIENCE_S
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 KINDS = [
@@ -135,7 +136,7 @@ def test_a_process_that_hears_no_signal_ends_in_time_with_its_code() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGUSR1)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 138
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.tree import ROOT, pyproject
+from tests.patient import PATIENCE_S
 
 RULES = pyproject()["tool"]["importlinter"]["contracts"]
 CONTRACTS = {rule["id"]: rule["name"] for rule in RULES}
@@ -35,7 +36,9 @@ BREACHES = {
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", LINT, "--no-cache"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
 
 
 def test_all_import_rules_hold() -> None:

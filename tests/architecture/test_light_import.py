@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.tree import ROOT
+from tests.patient import PATIENCE_S
 
 # Not pydantic: typer itself loads it to check what was typed.
 HEAVY = {"torch", "torchvision", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow"}
@@ -23,7 +24,7 @@ def loaded_by(statement: str, *, first_on_path: Path = ROOT) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     return set(done.stdout.splitlines()[-1].split()[1:])
 

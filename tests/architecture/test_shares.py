@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.tree import ROOT
+from tests.patient import PATIENCE_S
 
 COMMAND = re.compile(r"/python -m pytest (-n 2 .*) </dev/null$", re.MULTILINE)
 HEAD = "import os, time, pytest"
@@ -41,7 +42,9 @@ def ran(tmp_path: Path) -> list[tuple[str, str]]:
         (tmp_path / "tests" / f"test_{name}.py").write_text(made_up(name))
     (options,) = COMMAND.findall((ROOT / "Makefile").read_text())
     command = [sys.executable, "-m", "pytest", *options.split(), "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / "ran").read_text().splitlines()
     return [(name, process) for name, _, process in (line.partition(" ") for line in lines)]

@@ -21,6 +21,7 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.job import patiently
 from pdsearch.protocol import Event, Job, Outcome
 from tests.architecture.tree import ROOT
+from tests.patient import PATIENCE_S
 
 SPACE = """\
 study: tiny
@@ -206,7 +207,7 @@ def unread(scene: Scene) -> tuple[int, str]:  # noqa: ARG001 - as the others
     )
     assert process.stdout is not None
     process.stdout.close()
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=PATIENCE_S)
     return process.returncode, said.decode()
 
 

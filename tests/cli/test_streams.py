@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.program import environment
+from tests.patient import PATIENCE_S
 
 SAY = """
 import sys
@@ -32,7 +33,7 @@ def said(redirection: str, folder: Path, **variables: str) -> tuple[int, str, st
         env={**environment(), **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert "Traceback" not in done.stderr + done.stdout
@@ -87,5 +88,5 @@ def test_a_terminal_that_is_gone_is_no_error(tmp_path: Path) -> None:
     ) as process:
         os.close(theirs)
         os.close(ours)
-        out, _ = process.communicate(b"\n", timeout=120)
+        out, _ = process.communicate(b"\n", timeout=PATIENCE_S)
     assert (process.returncode, out) == (0, b"")

@@ -1,6 +1,7 @@
 """One Ray for all tests: to start it takes longer than all they do with it."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -23,3 +24,13 @@ def ray_session() -> Iterator["Session"]:
     changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
     # Ray sets one of its own and leaves it.
     assert {name for name in changed if name.startswith(("RAY_", "TUNE_"))} <= {"RAY_CLIENT_MODE"}
+
+
+@pytest.fixture
+def started() -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """The drivers of a test, ended with it."""
+    found: list[subprocess.Popen[bytes]] = []
+    yield found
+    for driver in found:
+        driver.kill()
+        driver.wait()

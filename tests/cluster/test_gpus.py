@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,9 @@ import torch
 from benchmarks.gpu_nodes import Case, on_nodes
 from benchmarks.raylets import Raylets
 from tests.end_to_end.program import ROOT, write
+from tests.patient import PATIENCE_S, until
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
-PATIENCE_S = 240
-"""Longer than any step takes on a busy machine of two cores."""
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(5400)]
 
 FAKED = """
 import sys
@@ -37,16 +35,6 @@ def cluster() -> Iterator[Raylets]:
         found.add(4, gpus=1, accelerator="T4")
         found.add(2)
         yield found
-
-
-@pytest.fixture
-def started() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """The drivers of a test, ended with it."""
-    found: list[subprocess.Popen[bytes]] = []
-    yield found
-    for driver in found:
-        driver.kill()
-        driver.wait()
 
 
 def command(cluster: Raylets, folder: Path, script: Path | None, **resources: object) -> list[str]:
@@ -103,16 +91,10 @@ def test_the_first_node_to_come_settles_the_precision_and_may_be_waited_for_in_v
                 stderr=stream,
             )
         started.append(driver)
-        until("of the kind H100; the nodes have A100, T4); waiting for one to join", driver)
+        waiting = "of the kind H100; the nodes have A100, T4); waiting for one to join"
+        until(lambda: waiting in said.read_text(), driver=driver, said=said)
         assert "`precision: auto` is settled by a worker's device" in said.read_text()
         return driver
-
-    def until(words: str, driver: "subprocess.Popen[bytes]") -> None:
-        last = time.monotonic() + PATIENCE_S
-        while words not in said.read_text():
-            assert driver.poll() is None, said.read_text()
-            assert time.monotonic() < last, said.read_text()
-            time.sleep(0.1)
 
     driver = begin()
     driver.terminate()
@@ -123,5 +105,6 @@ def test_the_first_node_to_come_settles_the_precision_and_may_be_waited_for_in_v
     driver = begin()
     cluster.add(2, gpus=1, accelerator="H100")
     # The worker's own look is no fake: a node that came later and has no GPU gets no trial.
-    until("gets no trial: Ray gives trials a GPU there, but torch sees none", driver)
+    refused = "gets no trial: Ray gives trials a GPU there, but torch sees none"
+    until(lambda: refused in said.read_text(), driver=driver, said=said)
     assert json.loads((study / "study.json").read_text())["precision"] == "fp16"

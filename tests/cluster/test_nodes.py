@@ -6,8 +6,7 @@ One cluster of real raylets on this machine for everything: a node takes longer 
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,15 @@ import pytest
 from benchmarks.raylets import Raylets
 from pdsearch.verify import check_invariants
 from tests.end_to_end.program import ROOT, write
+from tests.patient import PATIENCE_S, until
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
-PATIENCE_S = 240
-"""Longer than any step takes on a machine of two cores that are busy with other tests, too."""
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(5400)]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Raylets]:
     with Raylets() as found:
         yield found
-
-
-@pytest.fixture
-def started() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """The drivers of a test, ended with it."""
-    found: list[subprocess.Popen[bytes]] = []
-    yield found
-    for driver in found:
-        driver.kill()
-        driver.wait()
 
 
 def begin(cluster: Raylets, folder: Path, *words: str) -> "subprocess.Popen[bytes]":
@@ -49,14 +37,6 @@ def begin(cluster: Raylets, folder: Path, *words: str) -> "subprocess.Popen[byte
         )
 
 
-def until(seen: Callable[[], object], driver: "subprocess.Popen[bytes]", folder: Path) -> None:
-    last = time.monotonic() + PATIENCE_S
-    while not seen():
-        assert driver.poll() is None, (folder / "said").read_text()
-        assert time.monotonic() < last, (folder / "said").read_text()
-        time.sleep(0.1)
-
-
 def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
     cluster: Raylets, tmp_path: Path, started: list["subprocess.Popen[bytes]"]
 ) -> None:
@@ -68,16 +48,18 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
 
     driver = begin(cluster, tmp_path, *words)
     started.append(driver)
-    until(lambda: "waiting for one to join" in said.read_text(), driver, tmp_path)
+    until(lambda: "waiting for one to join" in said.read_text(), driver=driver, said=said)
     first, second = cluster.add(count=2)
-    until(lambda: first.workers() and second.workers() and [*trials.glob("search-*")], driver, tmp_path)
+    until(
+        lambda: first.workers() and second.workers() and [*trials.glob("search-*")], driver=driver, said=said
+    )
 
     finished = {path.name for path in trials.glob("*.finished.json")}
     first.kill()
-    until(lambda: " lost its worker" in said.read_text(), driver, tmp_path)
+    until(lambda: " lost its worker" in said.read_text(), driver=driver, said=said)
     lost = said.read_text().split(" lost its worker")[0].split()[-1]
     (third,) = cluster.add()
-    until(lambda: third.workers() and (trials / f"{lost}.finished.json").exists(), driver, tmp_path)
+    until(lambda: third.workers() and (trials / f"{lost}.finished.json").exists(), driver=driver, said=said)
 
     driver.send_signal(signal.SIGKILL)
     driver.wait()

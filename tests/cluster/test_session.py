@@ -22,6 +22,7 @@ from pdsearch.cluster.connection.session import Session, session
 from pdsearch.cluster.connection.supervisor import BLOCKED
 from pdsearch.errors import ClusterError, ConfigError
 from tests.end_to_end.program import environment
+from tests.patient import PATIENCE_S
 
 JOIN = "import ray; ray.init(address={address!r}, log_to_driver=False); print(ray.cluster_resources())"
 
@@ -64,7 +65,7 @@ def test_a_stranger_without_the_token_is_refused(ray_session: Session, token: st
         env={**own, **asked, "RAY_NUM_REDIS_GET_RETRIES": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode != 0

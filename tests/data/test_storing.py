@@ -15,6 +15,7 @@ from pdsearch.data.dataset import split as splitting
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from tests.data.layouts import pixels
+from tests.patient import PATIENCE_S
 
 SPEC = DataSpec(source="made", val_fraction=0.25, subset=40, split_seed=3)
 
@@ -112,7 +113,7 @@ def test_an_image_that_cannot_be_read_ends_it(tmp_path: Path) -> None:
 
 def test_memory_stays_small_however_large_the_set(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "set")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     found = json.loads(done.stdout)
     assert found["size"] > 400  # MiB
     # Half of the set: the allocator keeps freed batches of 30 MiB, a different number of them every time.

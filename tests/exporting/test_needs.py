@@ -24,6 +24,7 @@ from tests.data.layouts import laid_out
 from tests.exporting.conftest import RECIPE, run
 from tests.exporting.test_pinned import SPEC
 from tests.own_code import Author, author
+from tests.patient import PATIENCE_S
 
 __all__ = ["author"]
 
@@ -125,7 +126,7 @@ def start(command: str, folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert found.returncode == 0, found.stderr
 

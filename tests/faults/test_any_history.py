@@ -194,7 +194,6 @@ def _unguarded(*_: Any, **__: Any) -> Iterator[Unguarded]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_any_history_keeps_what_finished_and_reaches_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted_study.begin_quickly(monkeypatch)
     monkeypatch.setattr(opening, "hold", _unguarded)

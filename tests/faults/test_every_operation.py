@@ -44,7 +44,6 @@ def go_on(where: Space, expected: set[tuple[str, str, str]], what: str) -> None:
     assert len(worker.built) == len(set(worker.built)), f"{what}: something was built twice"
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [DIE, FAIL, TEAR])
 def test_every_operation_may_fail_or_be_the_last(where: Space, mode: str) -> None:
