@@ -139,7 +139,7 @@ def _size_option(root: Path, asked: int | None, *, gpu: bool) -> dict[str, Any]:
     sizes, broken = [], []
     for path in files[:: max(1, len(files) // MOST_LOOKED_AT)]:
         try:
-            decode([(read_file(path), str(path))], grey=False, side=8, crop=True)
+            decode([(read_file(path), str(path))], grey=False, size=(8, 8), crop=True)
         except DataError as error:
             broken.append(str(error.where or path))
             continue

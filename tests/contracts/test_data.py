@@ -1,5 +1,6 @@
 """Every registered source and augmentation keeps the contract, found by itself."""
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -132,6 +133,16 @@ def test_a_set_that_is_cut_off_is_one_clear_message_before_anything_is_stored(
     assert largest.name in str(caught.value)
     assert "\n" not in caught.value.what
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", sorted(set(sources) - {"digits", "callable"}))
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    spec = laid_out(name, tmp_path)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.unlink()
+        os.mkfifo(path)
+    with pytest.raises(DataError, match="FIFO"):
+        opened(name, spec, tmp_path / "stored")
 
 
 @pytest.mark.parametrize("name", sources.names())

@@ -65,4 +65,4 @@ def test_what_is_no_full_range_is_said() -> None:
 
 
 def test_a_deep_image_by_itself_has_its_own_scale() -> None:
-    assert decode([(saved([0, 0, 0, 4095], np.uint16), "a")], grey=True, side=2)[0, 0, 1, 1] == 255
+    assert decode([(saved([0, 0, 0, 4095], np.uint16), "a")], grey=True, size=(2, 2))[0, 0, 1, 1] == 255

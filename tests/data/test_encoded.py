@@ -41,6 +41,22 @@ def test_training_and_test_images_are_of_one_size() -> None:
     assert pair(fetching(*COLOUR), fetching(*pixels(1, 3, 6)), side=4)[1].shape == (1, 3, 4, 4)
 
 
+def test_images_need_not_be_square() -> None:
+    wide = np.ascontiguousarray(COLOUR[..., :6, :])
+    train, test = pair(fetching(*wide), fetching(*wide[:2]), side=None)
+    assert (train.shape, whole(test).shape) == ((5, 3, 6, 8), (2, 3, 6, 8))
+
+
+@pytest.mark.parametrize("broken", [b"", b"no image", png(COLOUR[0])[:-40], png(pixels(1, 3, 6)[0])])
+def test_all_broken_images_are_listed_at_once(broken: bytes) -> None:
+    def damaged(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[Encoded]:
+        return [(png(COLOUR[0]) if i % 3 else broken, f"image {i}") for i in index.tolist()]
+
+    message = r"^3 of 9 images cannot be used:\n    image 3: .*\n    image 6: .*\n    image 9: .*\n  -> "
+    with pytest.raises(DataError, match=message):
+        whole(pair((lambda i: damaged(i + 1), 7), (lambda i: damaged(i + 8), 2), side=None)[0])
+
+
 def test_files_are_read_when_asked_for(tmp_path: Path) -> None:
     fetch = files_read([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "b").write_bytes(b"content")

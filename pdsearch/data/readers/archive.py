@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.errors import DataError
+from pdsearch.io.durable import UnfitFileError, read_regular
 
 __all__ = ["members"]
 
@@ -54,8 +55,10 @@ def members(
 
 
 def _read(path: Path) -> bytes:
+    hint = "unpack the archive again"
     try:
-        return path.read_bytes()
+        return read_regular(path)
+    except UnfitFileError as error:
+        raise DataError(error.what, where=str(path), hint=hint) from error
     except OSError as error:
-        hint = "unpack the archive again"
         raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error

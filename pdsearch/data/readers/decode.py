@@ -1,4 +1,4 @@
-"""Decode images one by one into one array: upright, 8 bits a channel, square and of one size (cropped if requested)."""
+"""Decode images one by one into one array: upright, 8 bits a channel, of one size (cropped if requested)."""
 
 import io
 import struct
@@ -13,14 +13,17 @@ from PIL import Image
 from pdsearch.data.readers.deep import DEEP, Largest, to_8_bits
 from pdsearch.errors import DataError
 
-__all__ = ["GREY", "Encoded", "decode", "is_turned", "mode_of", "side_of", "with_largest"]
+__all__ = ["GREY", "Encoded", "decode", "is_turned", "mode_of", "size_of", "with_largest"]
 
 Encoded = tuple[bytes, str]
 """The bytes of an image, and its location for messages."""
 
+Size = tuple[int, int]
+"""Height and width, in pixels."""
+
 GREY = frozenset({"1", "L", *DEEP})
 COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
-RESIZE = "resize all images to one square size; data.options.image_size does so for an image folder"
+RESIZE = "resize all images to one size; data.options.image_size does so for an image folder"
 SMALLER = "a few kilobytes can hold so many; make it smaller, or remove it"
 MOST_PIXELS = 100_000_000
 """Limit for one image: 300 MB at three bytes per pixel."""
@@ -38,6 +41,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """The transposition that makes an image upright, by its EXIF orientation."""
+
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations in which height and width are swapped."""
 
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 APP1, START_OF_SCAN = 0xE1, 0xDA
@@ -109,23 +115,22 @@ def _has_notes(data: bytes) -> bool:
 
 
 @_quietly()
-def side_of(data: bytes, where: str) -> int:
-    """Return the height and width of a square image; reads its header only.
+def size_of(data: bytes, where: str) -> Size:
+    """Return the height and width of an upright image; reads its header only.
 
     Raises:
-        DataError: It is no image, or not square.
+        DataError: It is no image.
     """
-    width, height = _open(data, where).size
-    if width != height:
-        raise DataError(f"the image is {width}x{height}, not square", where=where, hint=RESIZE)
-    return width
+    image = _open(data, where)
+    height, width = image.height, image.width
+    return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
 @_quietly()
 def decode(
-    encoded: Sequence[Encoded], *, grey: bool, side: int, crop: bool = False, largest: Largest | None = None
+    encoded: Sequence[Encoded], *, grey: bool, size: Size, crop: bool = False, largest: Largest | None = None
 ) -> NDArray[np.uint8]:
-    """Return images as uint8 (N, C, side, side), C = 1 if grey, else 3.
+    """Return images as uint8 (N, C, H, W), C = 1 if grey, else 3.
 
     They are made upright by their EXIF orientation. Transparency is dropped and the colours beneath it are kept. Of
     an animation the first frame is taken.
@@ -133,26 +138,30 @@ def decode(
     Args:
         encoded: The images.
         grey: Whether to convert them to one channel.
-        side: Height and width of them all.
-        crop: Resize each by its shorter side and crop the longer one at the centre.
+        size: Height and width of them all.
+        crop: Resize each by its shorter side and crop the longer one at the centre, to a square.
         largest: The largest values of the set's images of more than 8 bits; by default those of each single image.
 
     Raises:
         DataError: An image is damaged, or of another size and `crop` is false.
     """
-    stack = np.empty((len(encoded), 1 if grey else 3, side, side), dtype=np.uint8)
+    stack = np.empty((len(encoded), 1 if grey else 3, *size), dtype=np.uint8)
     for position, (data, where) in enumerate(encoded):
         image = _open(data, where)
-        if not crop and image.size != (side, side):
-            found = "x".join(map(str, image.size))
-            raise DataError(f"the image is {found}, the first one {side}x{side}", where=where, hint=RESIZE)
         try:
             image = _converted(image, where, grey, largest)
-            pixels = np.asarray(_cropped(image, side) if crop else image)
+            if not crop and (image.height, image.width) != size:
+                raise _other_size(image, size, where)
+            pixels = np.asarray(_cropped(image, size[0]) if crop else image)
         except BROKEN as error:
             raise _broken(where, error) from error
         stack[position] = pixels if grey else pixels.transpose(2, 0, 1)
     return stack
+
+
+def _other_size(image: Image.Image, size: Size, where: str) -> DataError:
+    what = f"the image is {image.width}x{image.height}, the first one {size[1]}x{size[0]}"
+    return DataError(what, where=where, hint=RESIZE)
 
 
 def _converted(image: Image.Image, where: str, grey: bool, largest: Largest | None) -> Image.Image:

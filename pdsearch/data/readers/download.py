@@ -8,12 +8,13 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pdsearch.errors import DataError
+from pdsearch.io.durable import UnfitFileError, check_regular
 
 __all__ = ["PublishedFile", "fetched"]
 
@@ -58,11 +59,14 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _
         say: Called with the address, and with the progress at every tenth.
 
     Raises:
-        DataError: It is missing and may not or cannot be downloaded, or its hash is not the published one.
+        DataError: It is no regular file, or it is missing and may not or cannot be downloaded, or its hash is not the
+            published one.
     """
     path = folder / remote.name
     if path.is_file():
         return path
+    with suppress(FileNotFoundError):
+        _refuse_irregular(path)
     if not download:
         hint = f"download {remote.url} there, or leave out download: false"
         raise DataError("no such file", where=str(path), hint=hint)
@@ -82,6 +86,16 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _
         draft.unlink(missing_ok=True)
     what = f"{remote.url} is not the file that was published: its SHA-256 is {found}, not {remote.sha256}"
     raise DataError(what, where=str(path), hint="try again later, or put the right file there yourself")
+
+
+def _refuse_irregular(path: Path) -> None:
+    hint = "put the published file there, or remove what is there"
+    try:
+        check_regular(path)
+    except UnfitFileError as error:
+        raise DataError(error.what, where=str(path), hint=hint) from error
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
 def _download(remote: PublishedFile, draft: Path, folder: Path, say: Say) -> str:

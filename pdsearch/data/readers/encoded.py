@@ -7,15 +7,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.readers.decode import GREY, Encoded, decode, is_turned, mode_of, side_of, with_largest
+from pdsearch.data.readers.decode import (
+    GREY,
+    Encoded,
+    Size,
+    decode,
+    is_turned,
+    mode_of,
+    size_of,
+    with_largest,
+)
 from pdsearch.data.readers.deep import DEEP, Largest
 from pdsearch.errors import DataError
 from pdsearch.io.durable import UnfitFileError, read_regular
 
-__all__ = ["EncodedImages", "any_turned", "files_read", "pair", "read_file"]
+__all__ = ["EncodedImages", "any_turned", "files_read", "pair", "read_file", "together"]
 
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
 """fetch(positions) -> the bytes of those images, each with its location for messages."""
+
+Counted = tuple[Fetch, int]
+"""A function to fetch images, and their number."""
+
+LISTED = 50
+"""Number of broken images that a message lists."""
 
 NONE = Largest()
 FIRST = np.zeros(1, dtype=np.int64)
@@ -32,22 +47,24 @@ class EncodedImages:
         fetch: Returns the encoded images at some positions.
         count: Number of images.
         grey: Whether they have one channel.
-        side: Height and width.
+        size: Height and width.
         crop: Whether images are resized and cropped to that size; otherwise they must have it.
         largest: The largest values of the whole set's images of more than 8 bits a channel.
+        whole: All images of the set: if one is broken, all broken ones are reported.
     """
 
     fetch: Fetch
     count: int
     grey: bool
-    side: int
+    size: Size
     crop: bool = False
     largest: Largest = NONE
+    whole: tuple["Counted", ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, C, H, W)."""
-        return (self.count, 1 if self.grey else 3, self.side, self.side)
+        return (self.count, 1 if self.grey else 3, *self.size)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -59,13 +76,21 @@ class EncodedImages:
         return self.count
 
     def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return the images at some positions, uint8."""
-        return decode(self.fetch(index), grey=self.grey, side=self.side, crop=self.crop, largest=self.largest)
+        """Return the images at some positions, uint8.
+
+        Raises:
+            DataError: Some cannot be decoded; the message names all of the set.
+        """
+        try:
+            return self._decoded(self.fetch(index))
+        except DataError as error:
+            raise all_broken(error, self.whole, lambda encoded: self._decoded([encoded])) from error
+
+    def _decoded(self, encoded: Sequence[Encoded]) -> NDArray[np.uint8]:
+        return decode(encoded, grey=self.grey, size=self.size, crop=self.crop, largest=self.largest)
 
 
-def pair(
-    train: tuple[Fetch, int], test: tuple[Fetch, int], *, side: int | None
-) -> tuple[EncodedImages, EncodedImages]:
+def pair(train: Counted, test: Counted, *, side: int | None) -> tuple[EncodedImages, EncodedImages]:
     """Return training and test images of one shape: grey only if every image is.
 
     Args:
@@ -74,26 +99,68 @@ def pair(
         side: Size to crop to; None if all must have the size of the first.
 
     Raises:
-        DataError: One cannot be decoded, or training and test images differ in size.
+        DataError: Some cannot be read, or training and test images differ in size.
     """
-    parts = [(fetch, count) for fetch, count in (train, test) if count]
-    sides = [side or side_of(*fetch(FIRST)[0]) for fetch, _ in parts]
-    if sides[0] != sides[-1]:
-        sizes = " and ".join(f"{found}x{found}" for found in sides)
-        raise DataError(f"training and test images differ in size: {sizes}", where=train[0](FIRST)[0][1])
-    grey, largest = True, NONE
-    for data, where in _each(parts):
-        mode = mode_of(data, where)
-        grey = grey and mode in GREY
-        largest = with_largest(data, where, largest) if mode in DEEP else largest
+    parts = tuple((fetch, count) for fetch, count in (train, test) if count)
+    try:
+        sizes = [(side, side) if side else size_of(*fetch(FIRST)[0]) for fetch, _ in parts]
+        grey, largest = True, NONE
+        for data, where in _each(parts):
+            mode = mode_of(data, where)
+            grey = grey and mode in GREY
+            largest = with_largest(data, where, largest) if mode in DEEP else largest
+    except DataError as error:
+        crop, size = side is not None, (side or 1, side or 1)
+        raise all_broken(error, parts, lambda encoded: _try(encoded, size, crop=crop)) from error
+    if sizes[0] != sizes[-1]:
+        shown = " and ".join(f"{width}x{height}" for height, width in sizes)
+        raise DataError(f"training and test images differ in size: {shown}", where=train[0](FIRST)[0][1])
     ours, theirs = (
-        EncodedImages(fetch, count, grey, sides[0], crop=side is not None, largest=largest)
+        EncodedImages(fetch, count, grey, sizes[0], side is not None, largest, parts)
         for fetch, count in (train, test)
     )
     return ours, theirs
 
 
-def any_turned(*parts: tuple[Fetch, int]) -> bool:
+def _try(encoded: Encoded, size: Size, *, crop: bool) -> None:
+    data, where = encoded
+    decode([encoded], grey=True, size=size if crop else size_of(data, where), crop=crop)
+
+
+def all_broken(first: DataError, parts: Sequence[Counted], use: Callable[[Encoded], object]) -> DataError:
+    """Return one error for all broken images of a set.
+
+    Args:
+        first: The error that was found.
+        parts: All images.
+        use: Raises DataError for an image that is broken.
+    """
+    found: list[DataError] = []
+    for fetch, count in parts:
+        for position in range(count):
+            try:
+                use(fetch(np.array([position], dtype=np.int64))[0])
+            except DataError as error:
+                found.append(error)
+    return together(found, sum(count for _, count in parts)) if len(found) > 1 else first
+
+
+def together(found: Sequence[DataError], total: int) -> DataError:
+    """Return one error that lists several, a line each.
+
+    Args:
+        found: The errors, two at least.
+        total: Images of the set.
+    """
+    lines = [f"{error.where}: {error.what}" for error in found[:LISTED]]
+    if len(found) > LISTED:
+        lines.append(f"and {len(found) - LISTED:,} more")
+    hints = dict.fromkeys(error.hint for error in found if error.hint)
+    what = f"{len(found):,} of {total:,} images cannot be used:\n    " + "\n    ".join(lines)
+    return DataError(what, hint="; ".join(hints) or None)
+
+
+def any_turned(*parts: Counted) -> bool:
     """Return whether decoding rotates or mirrors any of these images; see `pdsearch.data.readers.decode.is_turned`."""
     return any(is_turned(data) for data, _ in _each(parts))
 
@@ -107,7 +174,7 @@ def files_read(files: Sequence[Path]) -> Fetch:
     return fetch
 
 
-def _each(parts: Sequence[tuple[Fetch, int]]) -> Iterator[Encoded]:
+def _each(parts: Sequence[Counted]) -> Iterator[Encoded]:
     for fetch, count in parts:
         for start in range(0, count, LOOK_AT):
             yield from fetch(np.arange(start, min(start + LOOK_AT, count), dtype=np.int64))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pdsearch.data.readers.decode import is_turned
-from pdsearch.data.readers.encoded import files_read, pair, read_file
+from pdsearch.data.readers.encoded import files_read, pair, read_file, together
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError, DataError
 
@@ -101,16 +101,22 @@ def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] 
         empty: Classes without an image.
 
     Raises:
-        DataError: A file cannot be read.
+        DataError: Some files cannot be read; the message names them all.
     """
-    content, turned = hashlib.sha256(), False
+    content, turned, broken = hashlib.sha256(), False, list[DataError]()
     for part in parts:
         content.update(f"|{len(part.files)}".encode())
         for path, name in zip(part.files, part.classes, strict=True):
             content.update(f"|{path.relative_to(root).as_posix()}|{name}|".encode())
-            data = read_file(path)
+            try:
+                data = read_file(path)
+            except DataError as error:
+                broken.append(error)
+                continue
             content.update(hashlib.sha256(data).digest())
             turned = turned or is_turned(data)
+    if broken:
+        raise broken[0] if len(broken) == 1 else together(broken, sum(len(part.files) for part in parts))
     content.update("".join(f"|empty {name}" for name in empty).encode())
     if turned:
         content.update(b"|upright")  # Earlier versions ignored the orientation: another hash.

@@ -110,7 +110,7 @@ def _root(spec: DataSpec) -> Path:
 
 def _files_in(root: Path, split: str) -> list[Path]:
     whole = root / f"{split}.parquet"
-    return [whole] if whole.is_file() else sorted(root.glob(f"{split}-*.parquet"))
+    return [whole] if whole.exists() and not whole.is_dir() else sorted(root.glob(f"{split}-*.parquet"))
 
 
 def _refuse_gaps(files: list[Path]) -> None:

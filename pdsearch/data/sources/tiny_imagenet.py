@@ -15,6 +15,7 @@ from pdsearch.data.readers.labelled_files import (
 )
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
+from pdsearch.io.durable import UnfitFileError, read_regular
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
@@ -71,8 +72,8 @@ def _parts(spec: DataSpec) -> tuple[LabelledFiles, LabelledFiles]:
 def _validation(folder: Path, classes: frozenset[str]) -> LabelledFiles:
     listing = folder / "val_annotations.txt"
     try:
-        lines = listing.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_regular(listing).decode().splitlines()
+    except (OSError, UnicodeDecodeError, UnfitFileError) as error:
         raise DataError(f"cannot be read: {error}", where=str(listing), hint=HINT) from error
     rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
     for number, row in rows:
