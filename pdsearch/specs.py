@@ -260,11 +260,22 @@ class StudentSpec:
         model: Registered model.
         options: Further arguments of the model.
         code: Hash of the file of a model named by dotted path, filled in when a study opens.
+        init: Of "from_teacher": "fresh" weights from the student's seed, or those the teacher has "kept".
+        widths: Layers narrower than the model's, as pairs of a weight's name and its number of channels.
+        start: Of "kept" weights: the pruning of the teacher they come from, where that is not the trial's own.
     """
 
     model: str
     options: Params = ()
     code: str = later("", neutral="")
+    init: str = later("fresh", neutral="fresh")
+    widths: Params = later((), neutral=())
+    start: PruneSpec | None = field(default=None, metadata={"neutral": None, "keyed": False})
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its initial weights are a teacher's."""
+        return self.model == "from_teacher" and self.init == "kept"
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class StudentFacts:
         options: Further arguments of the model.
         params: Its weights.
         flops: Floating-point operations for one image.
+        widths: Layers narrower than the model's, by the name of their weight: channels, and those of the model.
         artifact: Key of its trained weights; None where its training did not finish.
     """
 
@@ -125,6 +126,7 @@ class StudentFacts:
     options: Mapping[str, Any] = field(default_factory=dict)
     params: int | None = None
     flops: int | None = None
+    widths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     artifact: str | None = None
 
 

@@ -168,7 +168,9 @@ def distill(teacher: TrainedTeacher, student: StudentSpec, how: DistillSpec) -> 
     spec = replace(teacher.spec, student=student, distill=how)
     spec = _completed(spec, spec.data.fingerprint, spec.precision)
     teaches = _run(teacher_stage(spec, work.data, work.site), work.tell) if keys.needs_teacher(spec) else None
-    untrained = student_stage(spec, work.data, teaches, work.site)
+    begins = keys.starting(spec)
+    start = _run(teacher_stage(begins, work.data, work.site), work.tell) if student.is_kept else teaches
+    untrained = student_stage(begins, work.data, start, work.site)
     reports: list[Report] = []
 
     def tell(event: Event) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.config.catalog import NO_PRUNING
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.problems import nearest, show
 from pdsearch.errors import ConfigError
@@ -91,7 +91,7 @@ def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
             checkpoint_key=values.get("teacher.checkpoint_key") or "",
             head=head,
         ),
-        student=StudentSpec(values["student.model"], _group(values, "student.options.")),
+        student=_student(values),
         distill=DistillSpec(
             recipe=_recipe(values, "distill"),
             params=_part(values, "distill.", f"distill.{values['distill.loss']}", parts, laters),
@@ -100,6 +100,13 @@ def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
         prune=_prune(values, teacher, parts, laters),
         precision=space.precision,
     )
+
+
+def _student(values: Mapping[str, Any]) -> StudentSpec:
+    model, widths = values["student.model"], tuple(sorted(values["student.widths"]))
+    if model == FROM_TEACHER:
+        return StudentSpec(model, _group(values, "student.options."), init=values["student.init"])
+    return StudentSpec(model, _group(values, "student.options."), widths=widths)
 
 
 def _prune(

@@ -46,6 +46,7 @@ OptionValue = Annotated[
     Any, BeforeValidator(words.option), WithJsonSchema({"type": ["boolean", "number", "string", "array"]})
 ]
 Options = Annotated[dict[OptionName, OptionValue], Field(max_length=64)]
+Width = Annotated[Any, BeforeValidator(words.width), WithJsonSchema({"type": "array"})]
 Number = Annotated[Any, BeforeValidator(words.number), WithJsonSchema({"type": "number"})]
 
 
@@ -116,10 +117,17 @@ class TeacherSection(Section):
 
 
 class StudentSection(Section):
-    """The small network, or `from_teacher`: shaped by the pruned teacher's masks."""
+    """The small network, or `from_teacher`: what pruning leaves of the teacher."""
 
     model: Annotated[str, AfterValidator(words.student_model)] | None = unset(
         "The architecture: a registered model, torchvision/NAME, package.module:function, or from_teacher."
+    )
+    init: Literal["fresh", "kept"] = Field(
+        "fresh", description="Initial weights of from_teacher: drawn anew, or those that pruning left."
+    )
+    widths: list[Width] = Field(
+        default_factory=list,
+        description="Layers narrower than the model's: lists of a weight's name and a number of channels.",
     )
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdsearch.config.retired import RETIRED
 from pdsearch.config.validators import format_duration
-from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, TeacherSpec
+from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
     from pdsearch.config.space import Parameter, Search, Space
@@ -50,10 +50,9 @@ def identity(space: "Space") -> dict[str, Json]:
     document["search"] = {
         key: value for key, value in document["search"].items() if key not in RUNTIME_OF_SEARCH
     }
-    if "prune" in document:
-        document["prune"] = _without_neutral(document["prune"], PruneSpec)
-    if "distill" in document:
-        document["distill"] = _without_neutral(document["distill"], DistillSpec)
+    for name, kind in {"student": StudentSpec, "prune": PruneSpec, "distill": DistillSpec}.items():
+        if name in document:
+            document[name] = _without_neutral(document[name], kind)
     document["train"] = {
         name: _without_neutral(recipe, Recipe) for name, recipe in document.get("train", {}).items()
     }

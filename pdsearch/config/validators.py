@@ -36,6 +36,7 @@ __all__ = [
     "storage",
     "student_model",
     "switch",
+    "width",
 ]
 
 DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
@@ -116,6 +117,20 @@ def _network(names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, Val
 
 model = _network(lambda catalog: catalog.models)
 student_model = _network(lambda catalog: {FROM_TEACHER, *catalog.models})
+
+
+def width(value: Any) -> tuple[str, int]:
+    """Check a layer's width, a list of a weight's name and a number of channels."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
+    name, channels = value
+    if not isinstance(name, str) or isinstance(channels, bool) or not isinstance(channels, int):
+        raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
+    if channels < 1:
+        raise complaint(f"{channels} channels of {name}", "a layer has at least one")
+    return name, channels
+
+
 method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
 loss = _known("distillation loss", lambda catalog: catalog.losses)
 sampler = _known("sampler", lambda catalog: catalog.samplers)

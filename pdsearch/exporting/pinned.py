@@ -35,7 +35,7 @@ def pinned_space(
         "study": study,
         "data": _section(spec.data, drop=("fingerprint",)),
         "teacher": _section(spec.teacher, drop=("recipe", "fingerprint", "code")),
-        "student": _section(spec.student, drop=("code",)),
+        "student": _section(spec.student, drop=("code", "start")),
         "train": _recipes(spec),
         "prune": {"method": "none"} if spec.prune is None else _prune(spec.prune),
         "distill": {

@@ -14,7 +14,7 @@ from pdsearch.models.state import (
     was_not_finite,
 )
 from pdsearch.models.weights import fit_weights, load_checkpoint
-from pdsearch.models.width_solver import plan_from_masks
+from pdsearch.models.width_solver import plan_from_masks, takes_widths
 
 __all__ = [
     "Builder",
@@ -36,6 +36,7 @@ __all__ = [
     "plan_from_masks",
     "state_of",
     "state_tensors",
+    "takes_widths",
     "was_not_finite",
     "without_weights",
 ]

@@ -1,9 +1,9 @@
 """A student sized after a pruned teacher: the same family, each width solved from the remaining weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from inspect import Parameter, signature
+from inspect import signature
 from math import prod
 
 import torch
@@ -13,7 +13,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models.registry import build_arguments, models
 from pdsearch.specs import Params
 
-__all__ = ["plan_from_masks"]
+__all__ = ["Growth", "plan_from_masks", "solve", "takes_widths"]
 
 Shape = tuple[int, ...]
 Widths = tuple[int, ...]
@@ -45,7 +45,7 @@ def plan_from_masks(
     the meta device).
 
     Args:
-        name: The teacher's registered model.
+        name: The teacher's registered model, which takes widths.
         masks: Boolean masks by parameter name, True = kept. Parameters without a mask are unpruned.
         num_classes: Width of the logits.
         input_shape: Shape of one input: (C, H, W) of an image.
@@ -55,72 +55,42 @@ def plan_from_masks(
         Options for `build(name, ...)`: the teacher's, with `widths` replaced. Plain JSON values.
 
     Raises:
-        ConfigError: The family takes no widths.
         ValueError: A mask belongs to no conv or linear weight of the model, or has another shape.
     """
-    family = _Family(name, num_classes, input_shape, options)
-    remaining = _remaining(masks, family.before)
-    return tuple(sorted({**dict(options), "widths": _best(family, remaining)}.items()))
+    growth = _family(name, num_classes, input_shape, options)
+    widths = solve(growth, _remaining(masks, growth.before))
+    return tuple(sorted({**dict(options), "widths": widths}.items()))
 
 
 @dataclass(frozen=True)
-class _Family:
-    """The shapes of a model's layers as a function of its widths."""
+class Growth:
+    """Shapes of a network's weights as a function of its widths: each axis grows linearly with each width.
 
-    name: str
-    num_classes: int
-    input_shape: Shape
-    options: Params
+    Args:
+        start: Widths of the whole network.
+        before: Shapes of its weights, by name.
+        groups: Indices of widths that only change together, in network order.
+        slopes: For each group, by weight, the growth of each axis per unit of width; only weights that grow.
+        bounded: Whether no width may exceed its start.
+    """
 
-    @cached_property
-    def start(self) -> Widths:
-        """The teacher's widths."""
-        declared = signature(models.get(self.name)).parameters.get("widths")
-        given = dict(self.options).get("widths", declared.default if declared else None)
-        if declared is None or given is Parameter.empty or not isinstance(given, Sequence):
-            hint = "name a student's model, or a teacher whose family takes widths"
-            raise ConfigError(
-                f"no student can be shaped from {self.name!r}", where="student.model", hint=hint
-            )
-        return tuple(given)
-
-    def shapes(self, widths: Widths) -> dict[str, Shape]:
-        """Shapes of all conv and linear weights, by name."""
-        builder = models.get(self.name)
-        sizes = build_arguments(builder, self.num_classes, self.input_shape)
-        with torch.device("meta"):
-            network = builder(**sizes, **{**dict(self.options), "widths": widths})
-        found = network.named_modules()
-        return {f"{prefix}.weight": tuple(m.weight.shape) for prefix, m in found if isinstance(m, LAYERS)}
+    start: Widths
+    before: Mapping[str, Shape]
+    groups: Sequence[tuple[int, ...]]
+    slopes: Sequence[Mapping[str, tuple[float, ...]]]
+    bounded: bool = False
 
     def size(self, layer: str, widths: Widths) -> int:
-        """Number of weights of a layer, computed from the slopes without building a network."""
+        """Return the number of weights of a layer."""
         shape = list(map(float, self.before[layer]))
         for members, slopes in zip(self.groups, self.slopes, strict=True):
             for axis, slope in enumerate(slopes.get(layer, ())):
                 shape[axis] += slope * (widths[members[0]] - self.start[members[0]])
         return round(prod(shape))
 
-    @cached_property
-    def before(self) -> dict[str, Shape]:
-        """The teacher's shapes."""
-        return self.shapes(self.start)
-
-    @cached_property
-    def groups(self) -> list[tuple[int, ...]]:
-        """Indices of widths that only change together, in network order.
-
-        A residual network whose stem is as wide as its first stage has no projection there; the two stay equal,
-        so that the layers remain the same.
-        """
-        found: list[tuple[int, ...]] = []
-        open_group: tuple[int, ...] = ()
-        for index in range(len(self.start)):
-            open_group = (*open_group, index)
-            if self._changed(open_group) is not None:
-                found.append(open_group)
-                open_group = ()
-        return [*found, open_group] if open_group else found
+    def total(self, widths: Widths) -> int:
+        """Return the number of weights of all layers."""
+        return sum(self.size(layer, widths) for layer in self.before)
 
     def owned(self, owners: Mapping[str, int]) -> list[tuple[tuple[int, ...], list[str]]]:
         """Each group that determines the size of some layers, with their names."""
@@ -128,20 +98,6 @@ class _Family:
             (group, [layer for layer in owners if owners[layer] == n]) for n, group in enumerate(self.groups)
         ]
         return [(group, layers) for group, layers in pairs if layers]
-
-    @cached_property
-    def slopes(self) -> list[dict[str, tuple[float, ...]]]:
-        """For each group, the growth of each axis of a layer per unit of width; only layers that grow."""
-        found = []
-        for members in self.groups:
-            widths, shapes = self._changed(members) or (self.start, self.before)
-            step = widths[members[0]] - self.start[members[0]] or 1
-            grown = {
-                layer: tuple((b - a) / step for a, b in zip(self.before[layer], shape, strict=True))
-                for layer, shape in shapes.items()
-            }
-            found.append({layer: slopes for layer, slopes in grown.items() if any(slopes)})
-        return found
 
     @cached_property
     def last(self) -> dict[str, int]:
@@ -154,47 +110,111 @@ class _Family:
         free = {layer for slopes in self.slopes for layer, slope in slopes.items() if slope[0]}
         return {layer: number for layer, number in self.last.items() if layer in free}
 
-    def _changed(self, members: tuple[int, ...]) -> tuple[Widths, dict[str, Shape]] | None:
-        """Multiply some widths and return them with the new shapes; None if that always changes the architecture."""
-        for factor in (2, 3, 5):  # several factors: one product may coincide with another width
-            widths = tuple(factor * w if i in members else w for i, w in enumerate(self.start))
-            try:
-                shapes = self.shapes(widths)
-            except ConfigError:
-                continue
-            if shapes.keys() == self.before.keys():
-                return widths, shapes
-        return None
+
+def _family(name: str, num_classes: int, input_shape: Shape, options: Params) -> Growth:
+    """Find out, by building it, how a family's layers grow with its widths.
+
+    A residual network whose stem is as wide as its first stage has no projection there; the two stay equal, so that
+    the layers remain the same.
+    """
+
+    builder = models.get(name)
+    sizes = build_arguments(builder, num_classes, input_shape)
+
+    def shapes(widths: Widths) -> dict[str, Shape]:
+        with torch.device("meta"):
+            network = builder(**sizes, **{**dict(options), "widths": widths})
+        found = network.named_modules()
+        return {f"{prefix}.weight": tuple(m.weight.shape) for prefix, m in found if isinstance(m, LAYERS)}
+
+    start = _start(name, options)
+    before, groups, slopes = shapes(start), [], []
+    members: tuple[int, ...] = ()
+    for index in range(len(start)):
+        members = (*members, index)
+        grown = _grown(shapes, start, before, members)
+        if grown is not None:
+            groups.append(members)
+            slopes.append(grown)
+            members = ()
+    if members:
+        groups.append(members)
+        slopes.append({})
+    return Growth(start, before, groups, slopes)
 
 
-def _best(family: _Family, remaining: Mapping[str, int]) -> Widths:
-    """The first of three solutions within the tolerance, or else the nearest."""
+def takes_widths(name: str, options: Params = ()) -> bool:
+    """Return whether a model has an option `widths` and a value for it."""
+    return bool(_start(name, options))
+
+
+def _start(name: str, options: Params) -> Widths:
+    """Return the teacher's widths; empty for a model without."""
+    declared = signature(models.get(name)).parameters.get("widths")
+    given = dict(options).get("widths", declared.default if declared else None)
+    fits = isinstance(given, list | tuple) and all(isinstance(width, int) for width in given)
+    return tuple(given) if declared is not None and fits else ()
+
+
+def _grown(
+    shapes: Callable[[Widths], dict[str, Shape]],
+    start: Widths,
+    before: Mapping[str, Shape],
+    members: tuple[int, ...],
+) -> dict[str, tuple[float, ...]] | None:
+    """Multiply some widths and return the slopes; None if that always changes the architecture."""
+    for factor in (2, 3, 5):  # several factors: one product may coincide with another width
+        widths = tuple(factor * w if i in members else w for i, w in enumerate(start))
+        try:
+            changed = shapes(widths)
+        except ConfigError:
+            continue
+        if changed.keys() == before.keys():
+            step = widths[members[0]] - start[members[0]] or 1
+            slopes = {
+                layer: tuple((b - a) / step for a, b in zip(before[layer], shape, strict=True))
+                for layer, shape in changed.items()
+            }
+            return {layer: slope for layer, slope in slopes.items() if any(slope)}
+    return None
+
+
+def solve(growth: Growth, remaining: Mapping[str, int]) -> Widths:
+    """Return the widths at which a network's layers are about as large as the remaining weights.
+
+    It is the first of three solutions within the tolerance, or else the nearest.
+
+    Args:
+        growth: The network.
+        remaining: Number of remaining weights of each layer.
+    """
     total, missed = sum(remaining.values()), {}
-    for way, owners in ((_rounded, family.owners), (_rounded, family.last), (_balanced, family.last)):
-        widths = way(family, remaining, owners)
-        missed[widths] = abs(sum(map(prod, family.shapes(widths).values())) - total)
+    for way, owners in ((_rounded, growth.owners), (_rounded, growth.last), (_balanced, growth.last)):
+        widths = way(growth, remaining, owners)
+        missed[widths] = abs(growth.total(widths) - total)
         if missed[widths] <= TOLERANCE * total:
             return widths
     return min(missed, key=lambda widths: missed[widths])
 
 
-def _rounded(family: _Family, remaining: Mapping[str, int], owners: Mapping[str, int]) -> Widths:
+def _rounded(growth: Growth, remaining: Mapping[str, int], owners: Mapping[str, int]) -> Widths:
     """Round each width in turn to the nearest channel (ties to even)."""
-    widths = family.start
-    for members, owned in family.owned(owners):
+    widths = growth.start
+    for members, owned in growth.owned(owners):
         target = sum(remaining[layer] for layer in owned)
-        (low, small), (_, large) = _bracket(family, widths, members, owned, target)
-        widths = _set(widths, members, max(1, round(low + (target - small) / (large - small))))
+        (low, small), (_, large) = _bracket(growth, widths, members, owned, target)
+        share = (target - small) / (large - small) if large > small else 0.0
+        widths = _set(widths, members, max(1, round(low + share)))
     return widths
 
 
-def _balanced(family: _Family, remaining: Mapping[str, int], owners: Mapping[str, int]) -> Widths:
+def _balanced(growth: Growth, remaining: Mapping[str, int], owners: Mapping[str, int]) -> Widths:
     """Beam search of size BEAM over rounding each width up or down; later widths compensate for earlier errors."""
-    states = {family.start: 0}
-    for members, owned in family.owned(owners):
+    states = {growth.start: 0}
+    for members, owned in growth.owned(owners):
         target, following = sum(remaining[layer] for layer in owned), {}
         for widths, missed in states.items():
-            for width, size in _bracket(family, widths, members, owned, target + missed):
+            for width, size in _bracket(growth, widths, members, owned, target + missed):
                 following[_set(widths, members, width)] = target + missed - size
         states = dict(sorted(following.items(), key=lambda state: abs(state[1]))[:BEAM])
     return next(iter(states))
@@ -212,15 +232,18 @@ def _remaining(masks: Mapping[str, Tensor], shapes: Mapping[str, Shape]) -> dict
 
 
 def _bracket(
-    family: _Family, widths: Widths, members: tuple[int, ...], owned: Sequence[str], target: int
+    growth: Growth, widths: Widths, members: tuple[int, ...], owned: Sequence[str], target: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Two neighbouring widths >= 1 and the sizes of their layers, around the target if possible."""
 
     def size(width: int) -> int:
         tried = _set(widths, members, width)
-        return sum(family.size(layer, tried) for layer in owned)
+        return sum(growth.size(layer, tried) for layer in owned)
 
-    low, high = 1, max(2, family.start[members[0]])
+    most = growth.start[members[0]]
+    if growth.bounded and (most == 1 or size(most) <= target):
+        return (most, size(most)), (most, size(most))
+    low, high = 1, max(2, most)
     while size(high) <= target:
         low, high = high, 2 * high
     while high - low > 1:  # size(low) <= target < size(high), or low is 1

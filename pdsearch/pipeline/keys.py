@@ -21,6 +21,7 @@ __all__ = [
     "needs_teacher",
     "outputs_key",
     "round_keys",
+    "starting",
     "student_key",
     "teacher_config",
     "teacher_key",
@@ -105,7 +106,14 @@ def student_key(spec: TrialSpec) -> str:
     upstream = {"data": data_key(spec.data)}
     if needs_teacher(spec):
         upstream["teacher"] = teacher_key(spec)
+    if spec.student.is_kept:
+        upstream["start"] = teacher_key(starting(spec))
     return _key("student", fields, upstream)
+
+
+def starting(spec: TrialSpec) -> TrialSpec:
+    """Return the trial whose teacher the student's kept weights come from: itself, or that before a baseline's."""
+    return replace(spec, prune=spec.student.start or spec.prune)
 
 
 def config_key(spec: TrialSpec) -> str:
@@ -114,8 +122,12 @@ def config_key(spec: TrialSpec) -> str:
 
 
 def needs_teacher(spec: TrialSpec) -> bool:
-    """Return whether a trial uses a teacher at all: to distill from, or to shape the student."""
-    return losses.get(spec.distill.loss).needs_teacher or spec.student.model == "from_teacher"
+    """Return whether a trial uses a teacher at all: to distill from, or to shape the student.
+
+    A dense teacher's weights that are trained on by labels alone have been taught by nobody.
+    """
+    shapes = spec.student.model == "from_teacher" and not (spec.student.is_kept and spec.prune is None)
+    return losses.get(spec.distill.loss).needs_teacher or shapes
 
 
 def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:

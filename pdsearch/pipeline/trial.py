@@ -50,7 +50,9 @@ def run_trial(
     """
     data = yield from dataset(spec.data, site)
     teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
-    student = student_of(spec, data, teacher, site)
+    begins = keys.starting(spec)
+    start = (yield from teacher_of(begins, data, site)) if spec.student.is_kept else teacher
+    student = student_of(begins, data, start, site)
     facts = _teacher_facts(spec, teacher), student.facts()
     yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}

@@ -3,6 +3,7 @@
 from pdsearch.pruning.channels.dependencies import find_ties
 from pdsearch.pruning.channels.remove import kept_channels, rebuild, shrink
 from pdsearch.pruning.mask import Mask
+from pdsearch.pruning.narrow import build_narrow, implied_widths, kept_part, narrow
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, PruningMethod, pruning_method
 from pdsearch.pruning.schedule import targets
@@ -14,9 +15,13 @@ __all__ = [
     "Batches",
     "Mask",
     "PruningMethod",
+    "build_narrow",
     "check",
     "find_ties",
+    "implied_widths",
     "kept_channels",
+    "kept_part",
+    "narrow",
     "prunable",
     "prune",
     "pruning_method",

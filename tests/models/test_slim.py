@@ -10,10 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.models.registry import models
-from pdsearch.models.width_solver import plan_from_masks
+from pdsearch.models.width_solver import plan_from_masks, takes_widths
 from pdsearch.specs import Params
 
 PLANS = json.loads((Path(__file__).parents[1] / "golden" / "published_plans.json").read_text())
@@ -174,10 +173,10 @@ def test_a_stem_of_its_own_width_has_one_in_the_student() -> None:
     assert dict(plan("resnet8x4", masks_with(teacher, kept)))["widths"][0] == 20
 
 
-def test_a_family_without_widths_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fixed(*, num_classes: int, channels: int, image_size: int) -> nn.Module:
-        return nn.Linear(channels * image_size**2, num_classes)
-
-    monkeypatch.setitem(models._entries, "fixed", fixed)
-    with pytest.raises(ConfigError, match=r"no student can be shaped from 'fixed'"):
-        plan("fixed", {})
+@pytest.mark.parametrize(("declared", "takes"), [("widths=(8, 16)", True), ("size=8", False), ("widths='small'", False)])
+def test_only_a_model_with_numbers_for_widths_takes_widths(
+    monkeypatch: pytest.MonkeyPatch, declared: str, takes: bool
+) -> None:
+    build: Any = eval(f"lambda *, num_classes, channels, image_size, {declared}: None")  # noqa: S307
+    monkeypatch.setitem(models._entries, "own", build)
+    assert takes_widths("own") is takes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pdsearch.config.catalog import NO_PRUNING, Catalog
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.config.problems import show
 from pdsearch.config.resolve import in_order
 from pdsearch.config.space import Parameter
@@ -29,6 +29,9 @@ DECIDERS: Mapping[str, str] = {
     "student.model": "",
 }
 """The fields that decide whether others have an effect, and their default values."""
+
+OF_STUDENT = {"student.init": True, "student.widths": False}
+"""Whether a field is for from_teacher, or for the named architectures."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class Reach:
         if section in ("teacher.options", "student.options"):
             model = f"{section.removesuffix('.options')}.model"
             return "" if field in self.catalog.models.get(values[model], Options()) else model
+        if name in OF_STUDENT and (values["student.model"] == FROM_TEACHER) is not OF_STUDENT[name]:
+            return "student.model"
         if section == "train.teacher" and values["teacher.checkpoint"] and values["teacher.head"] == "keep":
             return "teacher.checkpoint"
         if name in ("teacher.head", "teacher.checkpoint_key") and not values["teacher.checkpoint"]:
@@ -140,6 +145,8 @@ def _deciders(name: str) -> tuple[str, ...]:
         return ("distill.loss",)
     if name.startswith(("teacher.options.", "student.options.")):
         return (name.replace("options", "model", 1).rpartition(".")[0],)
+    if name in OF_STUDENT:
+        return ("student.model",)
     if name.startswith("train.teacher."):
         return ("teacher.checkpoint", "teacher.head")
     if name in ("teacher.head", "teacher.checkpoint_key"):

@@ -174,6 +174,7 @@ def check_whole(draft: Draft) -> None:
         _check_epochs(draft, recipe)
     _check_checkpoint(draft)
     _check_rewinding(draft)
+    _check_student(draft)
     _check_metrics(draft)
     _check_stop(draft)
     _check_trials(draft)
@@ -275,6 +276,17 @@ def _check_rewinding(draft: Draft) -> None:
     if epochs and last >= min(epochs):
         what = f"epoch {last} is not an early one of {min(epochs)}: recovery would begin from the trained weights"
         draft.complain(what, name, "name an epoch below train.teacher.epochs, or set recovery: lr_rewind")
+
+
+def _check_student(draft: Draft) -> None:
+    """Refuse initial weights of a teacher, or widths, of students that have none."""
+    models = draft.possible("student.model")
+    if "kept" in draft.possible("student.init", "fresh") and FROM_TEACHER not in models:
+        what = "a named architecture has no weights of the teacher's to keep"
+        draft.complain(what, "student.init", f"set student.model: {FROM_TEACHER}, or remove it")
+    if draft.fixed.get("student.widths") and models == [FROM_TEACHER]:
+        what = "the teacher's pruning determines the widths"
+        draft.complain(what, "student.widths", "remove it, or name the student's model")
 
 
 def _check_metrics(draft: Draft) -> None:

@@ -91,17 +91,20 @@ def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:
     """Return the finalists once for each teacher seed, those of the searched teachers first.
 
     With several teachers a student keeps the shape that the searched teacher gave it: what is confirmed is that
-    architecture, and pairs differ in nothing else.
+    architecture, and pairs differ in nothing else. One that keeps its teacher's weights has the shape of its own.
     """
     if teacher_seeds == 1:
         return found
     return [
-        Finalist(
-            replace(finalist.spec, student=finalist.shape, teacher=_seeded(finalist, offset)), finalist.shape
-        )
+        Finalist(replace(one.spec, student=_confirmed(one), teacher=_seeded(one, offset)), one.shape)
         for offset in range(teacher_seeds)
-        for finalist in found
+        for one in found
     ]
+
+
+def _confirmed(finalist: Finalist) -> StudentSpec:
+    student = finalist.spec.student
+    return student if student.is_kept else finalist.shape
 
 
 def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
@@ -116,7 +119,10 @@ def _is_pruned(record: TrialRecord) -> bool:
 def _finalist(record: TrialRecord) -> Finalist:
     spec, shape = record.spec, record.student
     assert shape is not None, "a trial with an epoch has a student"
+    if spec.student.is_kept:  # Its baselines start from the same weights.
+        return Finalist(spec, replace(spec.student, start=spec.prune))
     # A student shaped by its teacher uses the teacher's code.
     source = spec.student if shape.model == spec.student.model else spec.teacher
     options = tuple(sorted(shape.options.items()))
-    return Finalist(spec, StudentSpec(model=shape.model, options=options, code=source.code))
+    widths = tuple(sorted((name, width) for name, (width, _) in shape.widths.items()))
+    return Finalist(spec, StudentSpec(model=shape.model, options=options, code=source.code, widths=widths))

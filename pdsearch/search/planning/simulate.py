@@ -11,6 +11,7 @@ from pdsearch.pipeline.keys import (
     early_key,
     needs_teacher,
     round_keys,
+    starting,
     teacher_config,
     teacher_key,
 )
@@ -61,9 +62,12 @@ class Need:
 
 
 def needs(spec: TrialSpec) -> tuple[Need, ...]:
-    """Return the teacher's artifacts that a trial needs, first to last; none for a student alone."""
-    if not needs_teacher(spec):
-        return ()
+    """Return the teachers' artifacts that a trial needs, first to last; none for a student alone."""
+    found = _teacher(spec) if needs_teacher(spec) else ()
+    return tuple(dict.fromkeys((*found, *_teacher(starting(spec))))) if spec.student.is_kept else found
+
+
+def _teacher(spec: TrialSpec) -> tuple[Need, ...]:
     if spec.prune is None:
         return (dense(spec),)
     before = () if isinstance(spec.prune.after_round, AtInit) else (dense(spec),)
@@ -291,6 +295,7 @@ def _shape(spec: TrialSpec) -> StudentSpec:
     """Return a student as it would be built; one shaped by its teacher has `LIKE` and `LEFT` for widths."""
     if spec.student.model != FROM_TEACHER:
         return spec.student
+    spec = starting(spec)
     removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
     shape = ((LIKE, teacher_key(spec)), (LEFT, 1 - removed))
     return StudentSpec(spec.teacher.model, (*spec.teacher.options, *shape))

@@ -1,0 +1,158 @@
+"""Narrower forms of any network: the widths that a mask implies, and a network built with fewer channels."""
+
+import copy
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from pdsearch.errors import ConfigError
+from pdsearch.models import build
+from pdsearch.models.width_solver import Growth, solve
+from pdsearch.pruning.channels.dependencies import Tie, find_ties
+from pdsearch.pruning.channels.remove import check_ties, shrink
+from pdsearch.pruning.mask import Mask
+from pdsearch.pruning.prunable import prunable
+from pdsearch.specs import Params
+
+__all__ = ["Widths", "build_narrow", "implied_widths", "kept_part", "narrow"]
+
+Widths: TypeAlias = Mapping[str, int]
+"""The number of channels of each tie, by its name; ties not in it are whole."""
+
+
+def implied_widths(model: nn.Module, image: Tensor, mask: Mapping[str, Tensor]) -> dict[str, int]:
+    """Return the widths of ties that lose channels, so that layers are about as large as what a mask leaves of them.
+
+    A tie's width is solved for, in network order and given the widths before it, so that the layers that it is the last
+    to determine have together as many weights as remain in them; from 1 to all of its channels. Where the network would
+    miss the remaining weights by more than 1 % in all, widths are rounded so that later ones compensate for earlier.
+
+    Args:
+        model: The unpruned network; not changed, its values are not used.
+        image: (1, C, H, W), of any values: the network is traced with it.
+        mask: Boolean masks of its prunable weights, True = kept; weights without a mask all remain.
+
+    Raises:
+        ConfigError: Channels of the network cannot be removed, or it has none that can.
+    """
+    ties, weights = find_ties(model, image), prunable(model)
+    if not ties:
+        raise ConfigError("the network has no channels that can be removed")
+    check_ties(model, image, ties)
+    remaining = {name: int(mask[name].sum()) if name in mask else w.numel() for name, w in weights.items()}
+    widths = zip(ties, solve(_growth(ties, weights), remaining), strict=True)
+    return {tie.name: width for tie, width in widths if width < tie.size}
+
+
+def _growth(ties: tuple[Tie, ...], weights: Mapping[str, Tensor]) -> Growth:
+    """Return how the prunable weights grow with the ties' widths."""
+    slopes: list[dict[str, tuple[float, ...]]] = []
+    for tie in ties:
+        grown: dict[str, list[float]] = {}
+        for part in tie.parts:
+            if part.weight in weights:
+                axes = grown.setdefault(part.weight, [0.0] * weights[part.weight].dim())
+                axes[0 if part.outputs else 1] += len(part.positions) / tie.size
+        slopes.append({name: tuple(axes) for name, axes in grown.items()})
+    start = tuple(tie.size for tie in ties)
+    before = {name: tuple(weight.shape) for name, weight in weights.items()}
+    return Growth(start, before, [(place,) for place in range(len(ties))], slopes, bounded=True)
+
+
+def _strongest(model: nn.Module, image: Tensor, widths: Widths) -> dict[str, tuple[int, ...]]:
+    weights, kept = prunable(model), {}
+    for tie in find_ties(model, image):
+        norms = torch.zeros(tie.size, dtype=torch.float64)
+        for part in tie.parts:
+            if part.outputs and part.weight in weights:
+                squares = weights[part.weight].detach().double().cpu().square().flatten(1).sum(dim=1)
+                norms.index_add_(0, torch.tensor(part.channels), squares[list(part.positions)])
+        best = norms.argsort(descending=True, stable=True)[: widths.get(tie.name, tie.size)]
+        kept[tie.name] = tuple(sorted(best.tolist()))
+    return kept
+
+
+def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
+    """Reduce a freshly built network in place to some widths, as if it had been initialised with them.
+
+    The first channels of each tie are kept, with the values that the builder drew. Each weight of a convolution or
+    linear layer that loses inputs is scaled by sqrt(inputs before / inputs now), so that the outputs keep the variance
+    they have in the whole network: for the usual initialisations by fan-in this is the layer's own initialisation at
+    that width.
+
+    Args:
+        model: The network as built.
+        image: (1, C, H, W), of any values: the network is traced with it.
+        widths: Numbers of channels, from 1 to all of the tie.
+
+    Raises:
+        ConfigError: There is no such tie, it has fewer channels, or the network cannot be traced.
+    """
+    whole = {tie.name: tie.size for tie in find_ties(model, image)}
+    for name, width in widths.items():
+        if not 1 <= width <= whole.get(name, 0):
+            has = f"has {whole[name]} channels" if name in whole else "has no channels that can be removed"
+            known = ", ".join(f"{tie} {size}" for tie, size in whole.items())
+            what = f"{name} {has}, {width} were asked for"
+            raise ConfigError(what, where="student.widths", hint=f"from 1 to: {known or 'none'}")
+    inputs = {name: weight[0].numel() for name, weight in prunable(model).items()}
+    trained = {name: weight.requires_grad for name, weight in model.named_parameters()}
+    mode = model.training
+    shrink(model, image, kept={name: tuple(range(width)) for name, width in widths.items()})
+    with torch.no_grad():
+        for name, weight in prunable(model).items():
+            if weight[0].numel() != inputs[name]:
+                weight.mul_((inputs[name] / weight[0].numel()) ** 0.5)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(trained[name])
+    model.train(mode)
+
+
+def build_narrow(
+    name: str,
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    seed: int,
+    options: Params = (),
+    widths: Params = (),
+) -> nn.Module:
+    """Build a network by name, and reduce it to some widths; without widths it is `models.build`.
+
+    Args:
+        name: Registered model name.
+        num_classes: Width of the logits.
+        channels: Channels of an image.
+        image_size: Height and width of an image, in pixels.
+        seed: Seed of the initialisation.
+        options: Further arguments of the model.
+        widths: Pairs of a tie's name and its number of channels.
+
+    Raises:
+        ConfigError: It cannot be built, or not with these widths.
+    """
+    model = build(
+        name, num_classes=num_classes, channels=channels, image_size=image_size, seed=seed, options=options
+    )
+    if widths:
+        narrow(model, torch.zeros(1, channels, image_size, image_size), dict(widths))
+    return model
+
+
+def kept_part(model: nn.Module, image: Tensor, widths: Widths) -> nn.Module:
+    """Return a copy of a trained network with some of its channels, their values unchanged.
+
+    Those are kept whose producing weights have the largest L2 norm. Removed single weights are zero, so that a channel
+    that lost many of its weights is weak.
+
+    Args:
+        model: The network, its removed weights set to zero; not changed.
+        image: (1, C, H, W), on its device, of any values.
+        widths: How many channels to keep.
+    """
+    part = copy.deepcopy(model)
+    shrink(part, image, kept=_strongest(part, image, widths))
+    return part
