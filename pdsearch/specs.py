@@ -269,7 +269,7 @@ class StudentSpec:
     options: Params = ()
     code: str = later("", neutral="")
     init: str = later("fresh", neutral="fresh")
-    widths: Params = later((), neutral=())
+    widths: tuple[tuple[str, int], ...] = later((), neutral=())
     start: PruneSpec | None = field(default=None, metadata={"neutral": None, "keyed": False})
 
     @property

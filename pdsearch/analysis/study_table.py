@@ -84,6 +84,7 @@ class Row:
     )
     student_model: str | None = column("Architecture of the student.")
     student_options: str = column("Options of its architecture, as JSON.")
+    student_widths: str = column("Channels of its narrowed layers and of the whole ones, as JSON.")
     student_params: int | None = column("Weights of the student.")
     student_flops: int | None = column("Floating-point operations of the student for one image.")
     student_artifact: str | None = column("Key of the student's artifact.")
@@ -184,6 +185,7 @@ def _student(record: TrialRecord) -> dict[str, Any]:
             for name in ("model", "params", "flops", "artifact")
         },
         "student_options": canonical_json(encode(student.options) if student else {}),
+        "student_widths": canonical_json(encode(student.widths) if student else {}),
         "loss": distill.loss,
         "student_seed": distill.seed,
         "view_seed": distill.view_seed,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from pdsearch.codec import decode
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.problems import nearest, show
@@ -105,7 +106,10 @@ def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
 def _student(values: Mapping[str, Any]) -> StudentSpec:
     model, widths = values["student.model"], tuple(sorted(values["student.widths"]))
     if model == FROM_TEACHER:
-        return StudentSpec(model, _group(values, "student.options."), init=values["student.init"])
+        start = values.get("student.start") and decode(PruneSpec, values["student.start"])
+        return StudentSpec(
+            model, _group(values, "student.options."), init=values["student.init"], start=start
+        )
     return StudentSpec(model, _group(values, "student.options."), widths=widths)
 
 

@@ -129,6 +129,9 @@ class StudentSection(Section):
         default_factory=list,
         description="Layers narrower than the model's: lists of a weight's name and a number of channels.",
     )
+    start: Annotated[dict[str, JsonValue], AfterValidator(words.pruning)] | None = unset(
+        "Pruning that the kept weights come from, where it is not the trial's own: exports of baselines name it."
+    )
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
 
 

@@ -8,11 +8,13 @@ from typing import Any
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from pdsearch.codec import decode
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
 from pdsearch.config.problems import nearest, show
 from pdsearch.errors import ConfigError
 from pdsearch.io.url import flaw, is_url
+from pdsearch.specs import PruneSpec
 
 __all__ = [
     "METRICS",
@@ -31,6 +33,7 @@ __all__ = [
     "number",
     "option",
     "parse_duration",
+    "pruning",
     "sampler",
     "source",
     "storage",
@@ -129,6 +132,15 @@ def width(value: Any) -> tuple[str, int]:
     if channels < 1:
         raise complaint(f"{channels} channels of {name}", "a layer has at least one")
     return name, channels
+
+
+def pruning(value: dict[str, Any]) -> dict[str, Any]:
+    """Check the whole pruning of a teacher, as an export writes it."""
+    try:
+        _ = decode(PruneSpec, value).after_round
+    except ValueError as error:
+        raise complaint(f"not a pruning: {error}", "take it from an exported config.yaml") from None
+    return value
 
 
 method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})

@@ -88,6 +88,11 @@ def _student(best: Row) -> Iterator[str]:
     spec = json.loads(best.spec)
     data = spec["data"]
     yield f"- Student: `{best.student_model}`, {_count(best.student_params)} weights."
+    shape = json.loads(best.student_options) | {
+        name: f"{kept} of {whole}" for name, (kept, whole) in json.loads(best.student_widths).items()
+    }
+    if shape:
+        yield f"- Shape: {', '.join(f'`{name}` {value}' for name, value in shape.items())}."
     yield f"- Cost: {_count(best.student_flops)} floating-point operations an image (a multiply-add is two)."
     yield f"- Data: `{data['source']}`, validation share {data['val_fraction']}."
     yield f"- Fingerprint of the data: `{data['fingerprint']}`."
@@ -172,6 +177,10 @@ def _own_code(best: Row, built: Card) -> Iterator[str]:
     options = "".join(f", {option}={value!r}" for option, value in built.options)
     code = json.loads(best.spec)["student"].get("code") or json.loads(best.spec)["teacher"].get("code")
     yield f"Its architecture is code of the user's own: `{module}` must be importable where the student is loaded,"
+    if built.widths:
+        yield f"from a file of SHA-256 `{code}`. Its narrowed layers are cut by `load_student`, which needs pdsearch."
+        yield ""
+        return
     yield f"from a file of SHA-256 `{code}`. pdsearch is not needed:"
     yield ""
     yield "```python"

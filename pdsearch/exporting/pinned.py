@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from pdsearch.codec import encode
 from pdsearch.specs import AtInit, NoRecovery, Params, PruneSpec, Recipe, TrialSpec
 
 __all__ = ["pinned_space", "to_yaml"]
@@ -35,7 +36,7 @@ def pinned_space(
         "study": study,
         "data": _section(spec.data, drop=("fingerprint",)),
         "teacher": _section(spec.teacher, drop=("recipe", "fingerprint", "code")),
-        "student": _section(spec.student, drop=("code", "start")),
+        "student": _section(spec.student, drop=("code",)),
         "train": _recipes(spec),
         "prune": {"method": "none"} if spec.prune is None else _prune(spec.prune),
         "distill": {
@@ -75,16 +76,12 @@ def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
         if item.name in drop or value is None:
             continue
         named = item.name in ("options", "params")
-        section[item.name] = _plain_pairs(value) if named else _plain(value)
+        section[item.name] = _plain_pairs(value) if named else encode(value)
     return {name: value for name, value in section.items() if value != {}}
 
 
 def _plain_pairs(params: Params) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in params}
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+    return {name: encode(value) for name, value in params}
 
 
 class _Dumper(yaml.SafeDumper):

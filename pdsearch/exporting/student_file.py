@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from pdsearch.errors import DataError, StorageError
 from pdsearch.io.durable import storage_errors
-from pdsearch.models import build, load_tensors, without_weights
+from pdsearch.models import load_tensors, without_weights
+from pdsearch.pruning import build_narrow
 from pdsearch.specs import Params
 
 __all__ = [
@@ -43,6 +44,7 @@ class Card:
         mean: Mean by channel, in the images' own units (0 to 255).
         std: Standard deviation likewise.
         key: Key of the trial that trained it.
+        widths: Layers narrower than the model's, as pairs of a weight's name and its number of channels.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Card:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     key: str
+    widths: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,7 @@ def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
         StorageError: It cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    about = {name: getattr(card, name) for name in card.__dataclass_fields__} | {
-        "options": dict(card.options)
-    }
+    about = vars(card) | {"options": dict(card.options), "widths": dict(card.widths)}
     with storage_errors(path):
         save_file(plain, path, metadata={"format": _FORMAT, "student": json.dumps(about, sort_keys=True)})
         path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read it
@@ -128,12 +129,13 @@ def load_student(folder: str | Path) -> nn.Module:
     """
     path = Path(folder) / STUDENT_FILE
     card, weights = _open(path)
-    model = build(
+    model = build_narrow(
         card.model,
         num_classes=len(card.classes),
         input_shape=(card.channels, card.image_size, card.image_size),
         seed=0,
         options=without_weights(card.model, card.options),
+        widths=card.widths,
     )
     try:
         load_tensors(model, weights)
@@ -177,6 +179,7 @@ def _card(about: Mapping[str, Any]) -> Card:
         mean=tuple(map(float, about["mean"])),
         std=tuple(map(float, about["std"])),
         key=str(about["key"]),
+        widths=tuple(sorted((str(name), int(width)) for name, width in about.get("widths", {}).items())),
     )
 
 

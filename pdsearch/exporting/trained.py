@@ -45,7 +45,8 @@ def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
         _, channels, _, size = file.get_slice("train.images").get_shape()
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
-    return Card(model, _options(row), names, channels, size, mean, std, row.key)
+    widths = tuple(sorted((name, kept) for name, (kept, _) in json.loads(row.student_widths).items()))
+    return Card(model, _options(row), names, channels, size, mean, std, row.key, widths)
 
 
 def _options(row: Row) -> Params:

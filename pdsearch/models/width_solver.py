@@ -152,8 +152,9 @@ def _start(name: str, options: Params) -> Widths:
     """Return the teacher's widths; empty for a model without."""
     declared = signature(models.get(name)).parameters.get("widths")
     given = dict(options).get("widths", declared.default if declared else None)
-    fits = isinstance(given, list | tuple) and all(isinstance(width, int) for width in given)
-    return tuple(given) if declared is not None and fits else ()
+    if declared is None or not isinstance(given, list | tuple):
+        return ()
+    return tuple(given) if all(isinstance(width, int) for width in given) else ()
 
 
 def _grown(

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from pdsearch.data import Dataset
 from pdsearch.errors import ConfigError, TrialError
@@ -101,7 +101,8 @@ def shaped(spec: TrialSpec, data: Dataset, teacher: Teacher | None) -> StudentSp
     if teacher is None:
         raise TrialError("a student shaped by its teacher needs one", where="student.model")
     name, options = spec.teacher.model, without_weights(spec.teacher.model, spec.teacher.options)
-    mask, widths = teacher.mask or {}, dict[str, int]()
+    mask: Mapping[str, Tensor] = teacher.mask or {}
+    widths: dict[str, int] = {}
     if takes_widths(name, options) and not spec.student.is_kept:
         options = plan_from_masks(
             name,

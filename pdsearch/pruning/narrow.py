@@ -12,7 +12,6 @@ from pdsearch.models import build
 from pdsearch.models.width_solver import Growth, solve
 from pdsearch.pruning.channels.dependencies import Tie, find_ties
 from pdsearch.pruning.channels.remove import check_ties, shrink
-from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import prunable
 from pdsearch.specs import Params
 
@@ -31,7 +30,7 @@ def implied_widths(model: nn.Module, image: Tensor, mask: Mapping[str, Tensor]) 
 
     Args:
         model: The unpruned network; not changed, its values are not used.
-        image: (1, C, H, W), of any values: the network is traced with it.
+        image: a batch of one input, of any values: the network is traced with it.
         mask: Boolean masks of its prunable weights, True = kept; weights without a mask all remain.
 
     Raises:
@@ -84,7 +83,7 @@ def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
 
     Args:
         model: The network as built.
-        image: (1, C, H, W), of any values: the network is traced with it.
+        image: a batch of one input, of any values: the network is traced with it.
         widths: Numbers of channels, from 1 to all of the tie.
 
     Raises:
@@ -114,19 +113,17 @@ def build_narrow(
     name: str,
     *,
     num_classes: int,
-    channels: int,
-    image_size: int,
+    input_shape: tuple[int, ...],
     seed: int,
     options: Params = (),
-    widths: Params = (),
+    widths: tuple[tuple[str, int], ...] = (),
 ) -> nn.Module:
     """Build a network by name, and reduce it to some widths; without widths it is `models.build`.
 
     Args:
         name: Registered model name.
         num_classes: Width of the logits.
-        channels: Channels of an image.
-        image_size: Height and width of an image, in pixels.
+        input_shape: Shape of one input: (C, H, W) of an image.
         seed: Seed of the initialisation.
         options: Further arguments of the model.
         widths: Pairs of a tie's name and its number of channels.
@@ -134,11 +131,9 @@ def build_narrow(
     Raises:
         ConfigError: It cannot be built, or not with these widths.
     """
-    model = build(
-        name, num_classes=num_classes, channels=channels, image_size=image_size, seed=seed, options=options
-    )
+    model = build(name, num_classes=num_classes, input_shape=input_shape, seed=seed, options=options)
     if widths:
-        narrow(model, torch.zeros(1, channels, image_size, image_size), dict(widths))
+        narrow(model, torch.zeros(1, *input_shape), dict(widths))
     return model
 
 

@@ -43,7 +43,9 @@ def own_folders(space: Space) -> dict[str, str]:
 
 
 def _named(space: Space) -> list[str]:
-    named = (registry.own_name(name) for field, registry in FIELDS.items() for name in _values(space, field))
+    named = [registry.own_name(name) for field, registry in FIELDS.items() for name in _values(space, field)]
+    starts = [value["method"] for name, value in space.fixed if name == "student.start"]
+    named += map(methods.own_name, starts)
     return sorted({name for name in named if name is not None})
 
 

@@ -14,7 +14,7 @@ from pdsearch.models import lasting, models
 from pdsearch.pipeline.keys import config_key, student_key
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import Registry
-from pdsearch.specs import Json, TeacherSpec, TrialSpec
+from pdsearch.specs import Json, PruneSpec, TeacherSpec, TrialSpec
 
 __all__ = ["Description", "absolute", "versions"]
 
@@ -60,13 +60,15 @@ class Description:
             options=lasting(spec.student.model, spec.student.options),
             code=self._code(models, spec.student.model),
         )
+        if student.start is not None:
+            student = replace(student, start=self._prune(student.start))
         distill = replace(spec.distill, code=self._code(losses, spec.distill.loss))
         data = replace(spec.data, fingerprint=self.fingerprint, root=lasting_root(spec.data))
         return replace(
             spec,
             data=data,
             teacher=self._teacher(spec.teacher),
-            prune=spec.prune and replace(spec.prune, code=self._code(methods, spec.prune.method)),
+            prune=spec.prune and self._prune(spec.prune),
             student=student,
             distill=distill,
             precision=self.precision,
@@ -87,6 +89,9 @@ class Description:
         if path is None:
             return named
         return replace(named, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
+
+    def _prune(self, prune: PruneSpec) -> PruneSpec:
+        return replace(prune, code=self._code(methods, prune.method))
 
     def _code(self, registry: Registry[Any], name: str) -> str:
         own = registry.own_name(name)

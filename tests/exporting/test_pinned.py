@@ -33,6 +33,9 @@ CASES = {
     "at init": replace(SPEC, prune=replace(PRUNED, at="init", recipe=SPEC.teacher.recipe)),
     "no recovery": replace(SPEC, prune=replace(PRUNED, recovery="none", recipe=Recipe(epochs=1, lr=1.0))),
     "from teacher": replace(SPEC, prune=PRUNED, student=StudentSpec(model="from_teacher")),
+    "kept": replace(SPEC, prune=PRUNED, student=StudentSpec("from_teacher", init="kept")),
+    "kept baseline": replace(SPEC, student=StudentSpec("from_teacher", init="kept", start=PRUNED)),
+    "narrow": replace(SPEC, student=StudentSpec("resnet8", widths=(("stem.0.weight", 8),))),
     "bf16": replace(SPEC, precision="bf16"),
     "odd root": replace(SPEC, data=replace(SPEC.data, root="1e3")),
 }

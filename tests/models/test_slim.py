@@ -173,10 +173,12 @@ def test_a_stem_of_its_own_width_has_one_in_the_student() -> None:
     assert dict(plan("resnet8x4", masks_with(teacher, kept)))["widths"][0] == 20
 
 
-@pytest.mark.parametrize(("declared", "takes"), [("widths=(8, 16)", True), ("size=8", False), ("widths='small'", False)])
+@pytest.mark.parametrize(
+    ("declared", "takes"), [("widths=(8, 16)", True), ("size=8", False), ("widths='small'", False)]
+)
 def test_only_a_model_with_numbers_for_widths_takes_widths(
     monkeypatch: pytest.MonkeyPatch, declared: str, takes: bool
 ) -> None:
-    build: Any = eval(f"lambda *, num_classes, channels, image_size, {declared}: None")  # noqa: S307
+    build: Any = eval(f"lambda *, num_classes, channels, image_size, {declared}: None")
     monkeypatch.setitem(models._entries, "own", build)
     assert takes_widths("own") is takes

@@ -5,14 +5,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pdsearch.errors import TrialError
+from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import count_params
 from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.keys import needs_teacher, starting, student_key
 from pdsearch.pipeline.networks import Teacher
 from pdsearch.pipeline.prune import teacher
-from pdsearch.pipeline.student import Student, student
-from pdsearch.specs import StudentSpec, TrialSpec
-from tests.pipeline.digits import ALONE, DENSE, SPEC, data, distilled, finish, pruned
+from pdsearch.pipeline.student import Student, built, student
+from pdsearch.protocol import Ready
+from pdsearch.search.confirmation.jobs import alone, unpruned
+from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
+from tests.own_code import Author, author
+from tests.pipeline.digits import ALONE, DENSE, SPEC, data, distilled, finish, pruned, run
+
+__all__ = ["author"]
 
 SHAPED = StudentSpec("from_teacher")
 
@@ -69,3 +75,71 @@ def test_one_that_is_to_be_shaped_needs_a_teacher(here: WorkerContext) -> None:
     spec = replace(ALONE, student=SHAPED)
     with pytest.raises(TrialError, match="needs one"):
         student(spec, data(SPEC, here), None, here)
+
+
+def plain(author: Author, method: str, **shape: str) -> TrialSpec:
+    spec = pruned(method=method, ratio=0.5, schedule="one_shot")
+    return replace(
+        spec,
+        teacher=TeacherSpec(f"{author.write()}:Plain", 0, spec.teacher.recipe),
+        student=StudentSpec("from_teacher", **shape),
+    )
+
+
+@pytest.mark.parametrize("method", ["magnitude", "filter_l2"])
+@pytest.mark.parametrize("init", ["fresh", "kept"])
+def test_any_network_shapes_a_student(here: WorkerContext, author: Author, method: str, init: str) -> None:
+    spec = plain(author, method, init=init)
+    found, network = made(spec, here)
+    assert found.facts()["widths"] == {
+        name: [n, {"0.weight": 8, "3.weight": 12}[name]] for name, n in found.shape.widths
+    }
+    assert found.params == sum(
+        weight.numel() for weight in built(found.shape, data(spec, here), seed=0).parameters()
+    )
+    assert found.params < 0.7 * count_params(made(replace(spec, prune=None), here)[1].model)
+    if method == "filter_l2":
+        assert found.params == count_params(network.model)
+    same = [
+        torch.equal(a, b)
+        for a, b in zip(found.model.parameters(), network.model.parameters(), strict=True)
+        if a.shape == b.shape
+    ]
+    assert all(same) is (init == "kept")
+
+
+def test_a_named_shape_is_that_which_a_teacher_gave(here: WorkerContext, author: Author) -> None:
+    """Baselines and further teachers' students are built by the shape alone."""
+    spec = plain(author, "magnitude")
+    found, _ = made(spec, here)
+    again = student(replace(spec, student=found.shape), data(spec, here), None, here)
+    assert again.facts() == found.facts()
+    assert all(map(torch.equal, again.model.state_dict().values(), found.model.state_dict().values()))
+
+
+def test_baselines_of_kept_weights_start_from_the_same(here: WorkerContext, author: Author) -> None:
+    spec = plain(author, "filter_l2", init="kept")
+    shape = replace(spec.student, start=spec.prune)
+    found, _ = made(spec, here)
+    for baseline, teaches in ((unpruned(spec, shape), True), (alone(spec, shape), False)):
+        assert needs_teacher(baseline) is teaches
+        assert starting(baseline).prune == spec.prune
+        assert student_key(baseline) != student_key(spec)
+        same, _ = made(starting(baseline), here)
+        assert all(map(torch.equal, same.model.state_dict().values(), found.model.state_dict().values()))
+        events, outcome = run(baseline, here)
+        assert outcome.state == "complete", outcome.reason
+        (ready,) = (event for event in events if isinstance(event, Ready))
+        assert ready.student == found.facts()
+        assert (ready.teacher is None) is not teaches
+    assert student_key(replace(spec, student=shape)) == student_key(spec)
+
+
+def test_a_network_that_can_lose_no_channels_is_refused_with_the_reason(
+    here: WorkerContext, author: Author
+) -> None:
+    spec = plain(author, "magnitude")
+    spec = replace(spec, teacher=replace(spec.teacher, model=spec.teacher.model.replace("Plain", "Paired")))
+    with pytest.raises(ConfigError, match=r"no student can be shaped from .*:Paired'") as caught:
+        made(spec, here)
+    assert caught.value.where == "student.model"
