@@ -73,7 +73,7 @@ def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
     section: dict[str, Any] = {}
     for item in dataclasses.fields(spec):
         value = getattr(spec, item.name)
-        if item.name in drop or value is None:
+        if item.name in drop or value is None or value == "":
             continue
         named = item.name in ("options", "params")
         section[item.name] = _plain_pairs(value) if named else encode(value)

@@ -117,7 +117,6 @@ def _family(name: str, num_classes: int, input_shape: Shape, options: Params) ->
     A residual network whose stem is as wide as its first stage has no projection there; the two stay equal, so that
     the layers remain the same.
     """
-
     builder = models.get(name)
     sizes = build_arguments(builder, num_classes, input_shape)
 

@@ -27,13 +27,13 @@ from pdsearch.pipeline.first_step import (
     told,
     training,
 )
-from pdsearch.pipeline.networks import Teacher, blank, outputs, shapes
+from pdsearch.pipeline.networks import Teacher, outputs, shapes
 from pdsearch.pipeline.prune import smallest_batch
-from pdsearch.pipeline.student import shaped
+from pdsearch.pipeline.student import FROM_TEACHER, built, shaped
 from pdsearch.pruning import prunable, prune, targets
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import make_params
-from pdsearch.specs import Params, Recipe, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.specs import Recipe, StudentSpec, TeacherSpec, TrialSpec
 
 __all__ = ["Untrained", "rehearse_lesson", "rehearse_pruning"]
 
@@ -47,7 +47,7 @@ class Untrained:
 
     def __init__(self, data: Dataset) -> None:
         self.data = data
-        self._built: dict[tuple[str, str, Params], nn.Module] = {}
+        self._built: dict[tuple[str, StudentSpec], nn.Module] = {}
         self._checked: set[tuple[int, int]] = set()
 
     def student(self, shape: StudentSpec) -> nn.Module:
@@ -56,7 +56,7 @@ class Untrained:
         Raises:
             ConfigError: It cannot be built.
         """
-        return self._get("student.model", shape.model, shape.options)
+        return self._get("student.model", shape)
 
     def teacher(self, spec: TeacherSpec) -> nn.Module:
         """Return a teacher in evaluation mode, with weights drawn from an arbitrary seed.
@@ -64,7 +64,7 @@ class Untrained:
         Raises:
             ConfigError: It cannot be built.
         """
-        return self._get("teacher.model", spec.model, without_weights(spec.model, spec.options))
+        return self._get("teacher.model", StudentSpec(spec.model, without_weights(spec.model, spec.options)))
 
     def check(self, network: nn.Module, recipe: Recipe | None, name: str, section: str) -> None:
         """Check one of these networks, once for each batch size that makes a difference.
@@ -87,11 +87,11 @@ class Untrained:
             check_step(network, recipe, self.data, name=name, where=where, field=field)
         self._checked.add((id(network), count))
 
-    def _get(self, where: str, name: str, options: Params) -> nn.Module:
-        known = (where, name, options)
+    def _get(self, where: str, shape: StudentSpec) -> nn.Module:
+        known = (where, shape)
         if known not in self._built:
-            with told(name, where):
-                self._built[known] = blank(name, options, self.data, seed=0).eval()
+            with told(shape.model, where):
+                self._built[known] = built(shape, self.data, seed=0).eval()
         return self._built[known]
 
 
@@ -114,7 +114,7 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
         "two images" if lone == IMAGES else "two images, or the one that is left over of those it scores with"
     )
     with told(spec.prune.method, "prune.method", on=on):
-        prune(
+        mask = prune(
             teacher,
             method=method,
             params=make_params(method.params, spec.prune.params, where=f"prune.{method.name}"),
@@ -124,6 +124,17 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
             scope=spec.prune.scope,
             exclude=spec.prune.exclude,
         )
+    if spec.student.model == FROM_TEACHER:
+        _rehearse_shape(spec, data, Teacher("", teacher, mask, {}))
+
+
+def _rehearse_shape(spec: TrialSpec, data: Dataset, pruned: Teacher) -> None:
+    """Form the student that a pruned teacher leaves, and try the first step of its training."""
+    name, where = f"the student shaped from {spec.teacher.model}", "student.model"
+    with told(name, where):
+        student = built(shaped(spec, data, pruned), data, seed=0).eval()
+    check_answers(student, data, name=name, where=where)
+    check_step(student, spec.distill.recipe, data, name=name, where=where, field="train.distill")
 
 
 def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:

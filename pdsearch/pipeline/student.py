@@ -66,7 +66,9 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Worke
         model = _kept(spec, data, teacher, shape)
     else:
         model = _narrowed(whole, shape, data)
-    flops = site.kept.get(("flops", *_described(shape, data)), lambda: (count_flops(model, data.inputs.shape), 8))
+    flops = site.kept.get(
+        ("flops", *_described(shape, data)), lambda: (count_flops(model, data.inputs.shape), 8)
+    )
     return Student(site.engine(spec.precision).place(model), shape, count_params(model), flops, channels)
 
 
@@ -83,7 +85,13 @@ def latency_of(student: Student, data: Dataset, site: WorkerContext) -> float:
 
 
 def _described(shape: StudentSpec, data: Dataset) -> tuple[str, ...]:
-    return shape.model, repr(shape.options), repr(shape.widths), repr(data.inputs.shape), str(data.num_classes)
+    return (
+        shape.model,
+        repr(shape.options),
+        repr(shape.widths),
+        repr(data.inputs.shape),
+        str(data.num_classes),
+    )
 
 
 def shaped(spec: TrialSpec, data: Dataset, teacher: Teacher | None) -> StudentSpec:

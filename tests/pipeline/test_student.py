@@ -77,12 +77,12 @@ def test_one_that_is_to_be_shaped_needs_a_teacher(here: WorkerContext) -> None:
         student(spec, data(SPEC, here), None, here)
 
 
-def plain(author: Author, method: str, **shape: str) -> TrialSpec:
+def plain(author: Author, method: str, init: str = "fresh") -> TrialSpec:
     spec = pruned(method=method, ratio=0.5, schedule="one_shot")
     return replace(
         spec,
         teacher=TeacherSpec(f"{author.write()}:Plain", 0, spec.teacher.recipe),
-        student=StudentSpec("from_teacher", **shape),
+        student=StudentSpec("from_teacher", init=init),
     )
 
 

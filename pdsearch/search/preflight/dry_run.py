@@ -46,6 +46,8 @@ PRUNING = (
     "prune.exclude",
     "prune.scope",
     "prune.at",
+    "student.model",
+    "student.init",
 )
 LESSON = (
     *TEACHER,
