@@ -4,6 +4,7 @@ Training a teacher takes hours; a method that cannot prune it or a loss that can
 be refused before.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -88,7 +89,7 @@ class Untrained:
         self._checked.add((id(network), count))
 
     def _get(self, where: str, shape: StudentSpec) -> nn.Module:
-        known = (where, shape)
+        known = (where, replace(shape, code=""))
         if known not in self._built:
             with told(shape.model, where):
                 self._built[known] = built(shape, self.data, seed=0).eval()

@@ -168,12 +168,6 @@ def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Wor
             replace(taught_by("attention"), student=StudentSpec("X:flat")),
             r"attention compares features, and Sequential shows none",
         ),
-        (
-            replace(
-                DENSE, teacher=replace(DENSE.teacher, model="X:flat"), student=StudentSpec("from_teacher")
-            ),
-            r"no student can be shaped from 'X:flat'",
-        ),
         (taught_by("X:each"), r"it returns \(2,\), not a scalar"),
         (taught_by("X:deaf"), r"it does not depend on the student"),
     ],
@@ -185,6 +179,16 @@ def test_what_cannot_be_trained_is_one_message(
         rehearse_lesson(named(spec, module), Untrained(data(DENSE, here)))
     assert caught.value.hint
     assert caught.value.where
+
+
+@pytest.mark.parametrize("teacher", ["flat", "turned"])
+def test_a_student_that_cannot_be_formed_is_refused(module: str, here: WorkerContext, teacher: str) -> None:
+    spec = replace(SPEC, teacher=replace(SPEC.teacher, model=f"{module}:{teacher}"))
+    rehearse_pruning(spec, data(SPEC, here))
+    spec = replace(spec, student=StudentSpec("from_teacher"))
+    with pytest.raises(ConfigError, match=f"no student can be shaped from '{module}:{teacher}'") as caught:
+        rehearse_pruning(spec, data(SPEC, here))
+    assert caught.value.where == "student.model"
 
 
 def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here: WorkerContext) -> None:
