@@ -1,6 +1,7 @@
 """Export of a study: configurations that run again, and students that load without it."""
 
-from pdsearch.exporting.bundle import Exported, export_ranked, export_study, model_card
+from pdsearch.exporting.bundle import Exported, export_ranked, export_study
+from pdsearch.exporting.model_card import model_card
 from pdsearch.exporting.onnx_file import ONNX_FILE, save_onnx
 from pdsearch.exporting.pinned import pinned_space, to_yaml
 from pdsearch.exporting.student_file import (

@@ -4,235 +4,39 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pdsearch.analysis import (
-    QUESTIONS,
     Ranked,
     Ranking,
     Row,
     as_plain,
-    percent,
     rank_teachers,
     read_study,
     shortfall,
-    show_estimate,
-    show_gain,
 )
 from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.errors import ConfigError, StorageError
+from pdsearch.exporting.model_card import model_card
 from pdsearch.exporting.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
 from pdsearch.exporting.onnx_file import require_onnx, save_onnx
 from pdsearch.exporting.pinned import pinned_space, to_yaml
-from pdsearch.exporting.student_file import STUDENT_FILE, Card, save_student
+from pdsearch.exporting.student_file import STUDENT_FILE, save_student
 from pdsearch.exporting.trained import trained_student
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
 from pdsearch.specs import TrialSpec, spec_from_json
-from pdsearch.user_code import is_dotted
 
 __all__ = [
     "Exported",
     "Origin",
     "export_ranked",
     "export_study",
-    "model_card",
 ]
-
-
-def model_card(
-    row: Ranked, study: str, *, built: Card | None, needs: Needs, onnx_deviation: float | None = None
-) -> str:
-    """Return card.md of one exported configuration.
-
-    Args:
-        row: Its line of the ranking.
-        study: Name of the study.
-        built: Description of the exported student; None if there is none.
-        needs: External files and code of the configuration.
-        onnx_deviation: Largest relative difference of student.onnx from the student; None without an ONNX file.
-    """
-    parts = (
-        _head(row, study),
-        _student(row.best),
-        _numbers(row),
-        _teacher(row),
-        _use(built),
-        *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
-        _without_torch(built, onnx_deviation),
-        _again(row.best, needs),
-    )
-    return "\n".join(line for part in parts for line in part) + "\n"
-
-
-def _head(row: Ranked, study: str) -> Iterator[str]:
-    place = f"rank {row.rank}" if row.rank else "confirmed" if row.confirmed else "unconfirmed"
-    yield f"# {row.best.student_model}, taught by {row.label}"
-    yield ""
-    yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
-    if not row.confirmed:
-        yield ""
-        yield (
-            "**Not confirmed**: the accuracy below is that of one student; one of another seed will differ."
-            if row.once
-            else "**Not confirmed**: the accuracy below is the best of a search, no estimate."
-        )
-    yield ""
-
-
-def _student(best: Row) -> Iterator[str]:
-    spec = json.loads(best.spec)
-    data = spec["data"]
-    yield f"- Student: `{best.student_model}`, {_count(best.student_params)} weights."
-    shape = json.loads(best.student_options) | {
-        name: f"{kept} of {whole}" for name, (kept, whole) in json.loads(best.student_widths).items()
-    }
-    if shape:
-        yield f"- Shape: {', '.join(f'`{name}` {value}' for name, value in shape.items())}."
-    yield f"- Cost: {_count(best.student_flops)} floating-point operations an image (a multiply-add is two)."
-    yield f"- Data: `{data['source']}`, validation share {data['val_fraction']}."
-    yield f"- Fingerprint of the data: `{data['fingerprint']}`."
-    yield f"- Precision: trained and measured in {spec['precision']}."
-    yield f"- Seeds of this student: {best.student_seed} (initialisation, order), {best.view_seed} (views)."
-    yield ""
-
-
-def _count(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"
-
-
-def _numbers(row: Ranked) -> Iterator[str]:
-    yield "## How good"
-    yield ""
-    yield "| | validation % | test % |"
-    yield "| --- | ---: | ---: |"
-    yield f"| this student | {percent(row.best.val_accuracy)} | {percent(row.best.test_accuracy)} |"
-    if row.confirmed:
-        yield f"| mean of {row.seeds} such students | {show_estimate(row.val)} | {show_estimate(row.test)} |"
-    for question, words in QUESTIONS.items():
-        val, test = row.gains_val.get(question), row.gains_test.get(question)
-        if val or test:
-            yield f"| {words} | {show_gain(val)} | {show_gain(test)} |"
-    yield ""
-    shown = row.estimates()
-    if any(estimate.low is not None for estimate in shown):
-        yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
-    if any(estimate.all_equal for estimate in shown):
-        yield "Values that are all equal have no interval, for their spread is not known."
-    if row.confirmed and all(estimate.n == 1 for estimate in shown):
-        yield "One value gives no interval: confirm with more seeds before relying on it."
-    yield ""
-
-
-def _teacher(row: Ranked) -> Iterator[str]:
-    best = row.best
-    yield "## Its teacher"
-    yield ""
-    if best.teacher_config is None:
-        yield "None: trained on labels alone."
-    elif best.prune_method is None:
-        yield f"`{best.teacher_model}`, unpruned{_teacher_accuracy(row)}."
-    elif best.teacher_sparsity == 0:
-        yield f"`{best.teacher_model}`, whole, trained on for {best.prune_rounds} round(s) (`{best.prune_method}`),"
-        yield f"recovery {best.prune_recovery}{_teacher_accuracy(row)}."
-    else:
-        yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
-        how = f"in {best.prune_rounds} round(s), {best.prune_schedule}, recovery {best.prune_recovery}"
-        yield f"{how}{_teacher_accuracy(row)}."
-    yield ""
-
-
-def _teacher_accuracy(row: Ranked) -> str:
-    known = (("validation", row.teacher_val), ("test", row.teacher_test))
-    return "".join(f", {percent(share)} % on {images} images" for images, share in known if share is not None)
-
-
-def _use(built: Card | None) -> Iterator[str]:
-    if built is None:
-        yield "No trained student lies here: its trial was stopped early. Run `pdsearch run config.yaml`."
-        yield ""
-        return
-    yield "## Use"
-    yield ""
-    yield "```python"
-    yield "from pdsearch import load_preprocess, load_student, read_card"
-    yield ""
-    yield 'student, preprocess = load_student("."), load_preprocess(".")'
-    yield f"logits = student(preprocess(images))  # images: {_images(built)}"
-    yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
-    yield "```"
-    yield ""
-    yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on"
-    yield "other images were not measured."
-    yield ""
-
-
-def _own_code(best: Row, built: Card) -> Iterator[str]:
-    """Yield what is required to build the user's own network, and how to do without pdsearch."""
-    module, _, name = built.model.partition(":")
-    options = "".join(f", {option}={value!r}" for option, value in built.options)
-    code = json.loads(best.spec)["student"].get("code") or json.loads(best.spec)["teacher"].get("code")
-    yield f"Its architecture is code of the user's own: `{module}` must be importable where the student is loaded,"
-    if built.widths:
-        yield f"from a file of SHA-256 `{code}`. Its narrowed layers are cut by `load_student`, which needs pdsearch."
-        yield ""
-        return
-    yield f"from a file of SHA-256 `{code}`. pdsearch is not needed:"
-    yield ""
-    yield "```python"
-    yield f"from {module} import {name}"
-    yield "from safetensors.torch import load_file"
-    yield ""
-    sizes = f"num_classes={len(built.classes)}, channels={built.channels}, image_size={built.image_size}"
-    yield f"student = {name}({sizes}{options})"
-    yield 'student.load_state_dict(load_file("student.safetensors"))'
-    yield f"mean, std = {list(built.mean)}, {list(built.std)}  # of each channel, 0 to 255"
-    yield "```"
-    yield ""
-
-
-def _images(built: Card) -> str:
-    return f"uint8 (any number, {built.channels}, {built.image_size}, {built.image_size}), 0 to 255"
-
-
-def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator[str]:
-    if built is None or onnx_deviation is None:
-        return
-    yield "## Use without PyTorch"
-    yield ""
-    yield "`student.onnx` takes the same images, preprocessing included, any number at once, in float32. Its metadata"
-    yield "holds the classes. On random images its logits differed from PyTorch's by at most"
-    yield f"{onnx_deviation:.0e} of the largest one."
-    yield ""
-    yield "```python"
-    yield "import json, onnxruntime"
-    yield ""
-    yield 'session = onnxruntime.InferenceSession("student.onnx", providers=["CPUExecutionProvider"])'
-    yield 'classes = json.loads(session.get_modelmeta().custom_metadata_map["student"])["classes"]'
-    yield f'(logits,) = session.run(["logits"], {{"images": images}})  # images: {_images(built)}'
-    yield "names = [classes[i] for i in logits.argmax(1)]"
-    yield "```"
-    yield ""
-
-
-def _again(best: Row, needs: Needs) -> Iterator[str]:
-    yield "## Again"
-    yield ""
-    yield f"`{needs.command()}`, from any folder, trains the teacher, prunes it and teaches this student, same seeds;"
-    yield "what its storage still holds of them is taken, not computed again. It needs"
-    yield ""
-    for line in needs.lines():
-        yield f"- {line}."
-    yield ""
-    yield f"Elsewhere, say where they lie: `{needs.elsewhere}`. Paths are no part of what a trial is: equal images,"
-    yield "weights and code make the same one."
-    yield ""
-    yield f"Key of the trial: `{best.key}`. Equal bits need the same"
-    yield "machine type, versions and thread count."
 
 
 @dataclass(frozen=True)
