@@ -99,6 +99,7 @@ class Outcome:
         reason: Why it is not complete.
         values: Metrics by name, e.g. student.val_accuracy.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
+        test_right: Which test images the student gets right (`pdsearch.answers`), where they were opened.
         student: Key of the student's artifact.
         artifacts: All artifacts used.
         epochs: Epochs trained for this trial, by stage.
@@ -111,6 +112,7 @@ class Outcome:
     reason: str | None = None
     values: Mapping[str, float] = field(default_factory=dict)
     test: Mapping[str, float] | None = None
+    test_right: str | None = None
     student: str | None = None
     artifacts: tuple[Use, ...] = ()
     epochs: Mapping[str, int] = field(default_factory=dict)

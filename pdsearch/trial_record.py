@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
+from pdsearch.answers import unpack
 from pdsearch.codec import DecodeError, decode, encode
 from pdsearch.protocol import Report, Use
 from pdsearch.specs import TrialSpec
@@ -156,6 +157,7 @@ class TrialRecord:
         reports: One report for each epoch of distillation.
         values: Metrics by name.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
+        test_right: Which test images the student gets right (`pdsearch.answers`); None in records of earlier versions.
         teacher: Its teacher; None where it has none, or none was ready yet.
         student: Its student; None where none was built yet.
         baselines: Configurations it is compared with, by role.
@@ -181,6 +183,7 @@ class TrialRecord:
     reports: tuple[Report, ...]
     values: Mapping[str, float]
     test: Mapping[str, float] | None = None
+    test_right: str | None = None
     teacher: TeacherFacts | None = None
     student: StudentFacts | None = None
     baselines: Mapping[str, str] = field(default_factory=dict)
@@ -257,6 +260,20 @@ def _check_end(record: TrialRecord) -> None:
         for metric, value in values.items():
             if metric.endswith("accuracy"):
                 _check_share(value, f"{name}.{metric}")
+    if record.test_right is not None:
+        _check_answers(record.test_right, (record.test or {}).get("student.accuracy"))
+
+
+def _check_answers(text: str, accuracy: float | None) -> None:
+    try:
+        count, bits = unpack(text)
+    except ValueError as error:
+        raise DecodeError(str(error), "test_right") from None
+    share = int.from_bytes(bits, "big").bit_count() / count
+    if accuracy is None or abs(share - accuracy) > 1e-6:
+        raise DecodeError(
+            f"is right of {share:.6g} of the images, unlike test.student.accuracy", "test_right"
+        )
 
 
 def _check_key(key: str, path: str) -> None:

@@ -14,7 +14,14 @@ EVENTS: list[Event] = [
     Ready(None, {}),
     Report(1, 4, 0.5, 2.25),
     Outcome(
-        "complete", None, {"student.val_accuracy": 0.1}, {"student.accuracy": 0.2}, "k", (USE,), {"d": 1}
+        "complete",
+        None,
+        {"student.val_accuracy": 0.1},
+        {"student.accuracy": 0.2},
+        "1:eA==",
+        "k",
+        (USE,),
+        {"d": 1},
     ),
     Outcome("failed", "why"),
 ]

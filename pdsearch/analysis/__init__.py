@@ -1,11 +1,11 @@
 """Analysis of a study from its folder of records alone: tables, rankings, Pareto fronts, reports."""
 
+from pdsearch.analysis.footnotes import shortfall
 from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_epochs, write_parquet
-from pdsearch.analysis.shortfall import shortfall
-from pdsearch.analysis.statistics import Estimate, Gain, holm, mean_interval, paired_gain
+from pdsearch.analysis.statistics import Estimate, Gain
 from pdsearch.analysis.study_table import Row, StudyTable, read_study
 from pdsearch.analysis.tables import (
     Table,
@@ -46,9 +46,6 @@ __all__ = [
     "front_as_json",
     "front_as_markdown",
     "front_as_table",
-    "holm",
-    "mean_interval",
-    "paired_gain",
     "pareto_front",
     "percent",
     "rank_teachers",

@@ -1,13 +1,13 @@
-"""Footnotes of a ranking: what varied, what an interval means, what is missing."""
+"""Footnotes of a ranking: what varied, what intervals and marks mean, what is missing, how constraints were missed."""
 
 from collections.abc import Iterator, Sequence
 
-from pdsearch.analysis.ranked import Leader, Ranked
-from pdsearch.analysis.shortfall import nearest_trial
-from pdsearch.analysis.study_table import StudyTable
+from pdsearch.analysis.ranked import Leader, Ranked, Ranking
+from pdsearch.analysis.statistics import METHODS, Estimate
+from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
-__all__ = ["footer"]
+__all__ = ["footer", "nearest_trial", "shortfall"]
 
 
 def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> tuple[str, ...]:
@@ -61,13 +61,11 @@ def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
     students = _span(row.seeds // max(1, row.teacher_seeds) for row in confirmed)
     teachers = _span(iter(_teachers(confirmed)))
     yield f"Varied: {students} student seed(s) with their own streams of views, {teachers} teacher seed(s)."
-    if any(row.role == "teacher" and row.teacher_seeds < 3 for row in confirmed):
+    if any(row.role == "teacher" and row.teacher_seeds < METHODS for row in confirmed):
         yield (
-            "With fewer than three teacher seeds the claims are about these teachers, "
-            "not about pruning methods."
+            "With fewer than three teacher seeds the claims are about these teachers, not about pruning methods: "
+            "a teacher pruned alike from another seed may teach otherwise."
         )
-    if any(row.teacher_seeds > 2 for row in confirmed):
-        yield "With three teachers or more, the wider of the intervals over teachers and over student seeds is shown."
     if (
         len({row.seeds // max(1, row.teacher_seeds) for row in confirmed}) > 1
         or len(_teachers(confirmed)) > 1
@@ -86,15 +84,43 @@ def _span(numbers: Iterator[int]) -> str:
 
 
 def _intervals(confirmed: Sequence[Ranked]) -> Iterator[str]:
-    if any(estimate.low is not None for row in confirmed for estimate in row.estimates()):
-        yield "± and [ ] are 95 % t-intervals of means; gains are means of differences paired by seed."
-        yield "* marks a gain with p < 0.05 after Holm's correction over the gains of its column."
+    shown = [estimate for row in confirmed for estimate in row.estimates() if estimate.low is not None]
+    tests = [estimate for row in confirmed for estimate in row.test_estimates() if estimate.low is not None]
+    if shown:
+        yield from _over(tests)
+        yield "Gains are means of differences paired by seed."
+    marks = {gain.mark for row in confirmed for gain in row.gains() if gain.mark}
+    if marks:
+        yield (
+            f"{' and '.join(sorted(marks))} mark gains that stand with p < 0.05 after Holm's correction over all gains "
+            f"of the table: {'; '.join(words for mark, words in _MARKS.items() if mark in marks)}."
+        )
     single = [row.label for row in confirmed if any(found.n == 1 for found in (row.val, row.test) if found)]
     if single:
         yield f"One value gives no interval: {', '.join(single)}. Confirm with more seeds."
     equal = [row.label for row in confirmed if any(estimate.all_equal for estimate in row.estimates())]
     if equal:
         yield f"Values that are all equal have no interval, for their spread is not known: {', '.join(equal)}."
+
+
+_MARKS = {
+    "*": "* for teachers made like this one",
+    "†": "† for this teacher only, as fewer than three were trained",
+}
+
+
+def _over(tests: Sequence[Estimate]) -> Iterator[str]:
+    """Yield what the intervals hold for."""
+    by_image = [("image" in estimate.over) for estimate in tests]
+    if tests and all(by_image):
+        yield (
+            "± and [ ] are 95 % intervals; those of test accuracy are over seeds and test images, and hold for new "
+            "images of this kind; those of validation accuracy are over seeds, for these images only."
+        )
+        return
+    some = " (of some lines over seeds and images)" if any(by_image) else ""
+    why = " The records do not say which images each student got right." if tests else ""
+    yield f"± and [ ] are 95 % intervals over seeds{some}, for these images only.{why}"
 
 
 def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
@@ -140,3 +166,42 @@ def _lost(study: StudyTable) -> Iterator[str]:
     if study.broken:
         names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
         yield f"{len(study.broken)} file(s) are no records and were left out: {names}."
+
+
+def shortfall(study: StudyTable, ranking: Ranking) -> str | None:
+    """Return which constraints leave a study nothing to export; None if it has something, or no trial has ended."""
+    if ranking.top(1):
+        return None
+    broken = [row for row in ranking.rows if row.broken is not None and row.role != "alone"]
+    if not broken:
+        return nearest_trial(study)
+    first = broken[0]
+    return f"no confirmed teacher's students keep every constraint: those of {first.label} have a mean {first.broken}"
+
+
+def nearest_trial(study: StudyTable) -> str | None:
+    """Return the constraints broken by the nearest trial, and by how much; None if one trial keeps all or none ended.
+
+    Fully trained trials are preferred to those that were stopped early or not started.
+    """
+    aims = study.aims
+    rows = [
+        row
+        for row in study.rows
+        if row.number is not None and row.state in ("complete", "stopped", "infeasible")
+    ]
+    if not (rows and aims.constraints) or any(
+        row.state != "infeasible" and aims.feasible(measured(row)) for row in rows
+    ):
+        return None
+
+    def place(row: Row) -> tuple[object, ...]:
+        return row.epochs < row.epochs_planned, *aims.distance(measured(row)), row.id
+
+    nearest = min(rows, key=place)
+    values = measured(nearest)
+    told = [
+        f"{c.complaint(values[c.metric])} ({c.excess(values[c.metric]):.6g} off)" for c in aims.broken(values)
+    ]
+    broken = "; ".join(told) or nearest.reason or "nothing measured"
+    return f"no trial of {len(rows)} keeps every constraint: the nearest, {nearest.id}, has {broken}"

@@ -1,62 +1,136 @@
-"""Gains of a teacher's students over the baselines, paired by seed."""
+"""Gains of students over the baselines, paired by seed; those of the leader corrected for its selection."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from pdsearch.analysis.groups import Group, Metric, Seeds, role_of, units
-from pdsearch.analysis.statistics import Gain, holm, paired_gain
+import numpy as np
+
+from pdsearch.analysis.crossed import Floats
+from pdsearch.analysis.groups import Group, Metric, differences, role_of
+from pdsearch.analysis.ranked import QUESTIONS
+from pdsearch.analysis.statistics import (
+    METHODS,
+    Estimate,
+    Gain,
+    Sample,
+    Seeds,
+    estimates,
+    improvement,
+    marked,
+    sample_of,
+)
 from pdsearch.analysis.study_table import Row, setting_of
+from pdsearch.objectives import Aims
 from pdsearch.specs import digest
 
-__all__ = ["Families", "all_gains", "gain_over_config", "gain_over_control", "gain_over_group"]
+__all__ = ["Compared", "Families", "all_gains", "partners_of"]
 
-ByConfig: TypeAlias = Mapping[tuple[str, int], Row]
 _CHOOSING = ("method", "params", "code", "scope", "exclude")
 """Fields of pruning that select the weights to remove, and do not affect how long the teacher is trained."""
 
 Families: TypeAlias = Mapping[str, Mapping[str, Gain]]
 """Question -> setting of the group -> gain."""
 
+Results: TypeAlias = dict[Seeds, float | Floats]
 
-def all_gains(best: Sequence[Group], groups: Iterable[Group], metric: Metric) -> Families:
-    """Return the gain for every question of `ranked.QUESTIONS` and every teacher, p-values adjusted per question.
+
+@dataclass(frozen=True)
+class Compared:
+    """What a ranking compares.
 
     Args:
-        best: One group for each teacher: its best configuration.
+        best: One group for each teacher, its best configuration; each configuration where nothing was selected.
         groups: All confirmed groups, baselines included.
-        metric: The metric to compare.
+        ranked: The groups that may lead: teachers' best ones that keep the constraints, the leader first.
+        trials: Full search trials of each teacher's configuration; those of the student alone under None.
+        aims: By which the leader is chosen.
     """
-    groups = list(groups)
-    partners = {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
+
+    best: Sequence[Group]
+    groups: Sequence[Group]
+    ranked: Sequence[Group]
+    trials: Mapping[str | None, int]
+    aims: Aims
+
+
+def all_gains(compared: Compared, metric: Metric) -> tuple[Families, Mapping[str, Gain]]:
+    """Return the gain for every question of `ranked.QUESTIONS` and every teacher, and the leader's corrected ones.
+
+    p-values are adjusted for all gains together; the leader's corrected gains, by question, repeat claims of the table
+    and count no second time.
+    """
+    asked = [
+        (question, group, partners)
+        for question, group, partners in _questions(compared)
+        if differences(group.rows, partners, metric)
+    ]
+    gains, samples = [], []
+    for question, group, partners in asked:
+        gain, sample = _gain(group, partners, metric, compared.trials, question)
+        gains.append(gain)
+        samples.append(sample)
+    again = dict(_selected(compared, metric, asked))
+    columns = [*(question for question, *_ in asked), *again]
+    found = estimates([*samples, *again.values()], columns, borrowing=len(again))
+    whole = [replace(gain, estimate=e, p=p) for gain, (e, p) in zip(gains, found, strict=False)]
+    whole = marked(whole, [sample.teachers for sample in samples])
+    families: dict[str, dict[str, Gain]] = {question: {} for question in QUESTIONS}
+    for (question, group, _), gain in zip(asked, whole, strict=True):
+        families[question][group.setting] = gain
+    first = compared.ranked[0].setting if compared.ranked else ""
+    corrected = {
+        question: _corrected(families[question].get(first), *estimate)
+        for question, estimate in zip(again, found[len(samples) :], strict=True)
+    }
+    return families, corrected
+
+
+def _questions(compared: Compared) -> Iterator[tuple[str, Group, Mapping[Seeds, Row]]]:
+    """Yield each question about each group, with the students it is compared with."""
+    rows = partners_of(compared.groups)
     # Without validation nothing was selected, so no unpruned teacher has a best configuration of its own.
-    own_best = {
-        _dense(group): group for group in best if role_of(group.first) == "unpruned" and group.validated
-    }
-    pruned = [group for group in best if role_of(group.first) == "teacher"]
-    taught = [group for group in best if group.teacher is not None]
-    controls = {_as_long(group): group for group in groups if group.control}
-    return {
-        "unpruned_same": _family(pruned, lambda g: gain_over_config(g, "unpruned_config", partners, metric)),
-        "alone": _family(taught, lambda g: gain_over_config(g, "alone_config", partners, metric)),
-        "unpruned_best": _family(pruned, lambda g: gain_over_group(g, own_best.get(_dense(g)), metric)),
-        "control": _family(pruned, lambda g: gain_over_control(g, controls, metric)),
-    }
+    own_best = {_dense(g): g for g in compared.best if role_of(g.first) == "unpruned" and g.validated}
+    controls = {_as_long(group): group for group in compared.groups if group.control}
+    alone = next((g for g in compared.best if role_of(g.first) == "alone" and g.validated), None)
+    for group in compared.best:
+        if group.teacher is None:
+            continue
+        if role_of(group.first) == "teacher":
+            yield "unpruned_same", group, _named(group, "unpruned_config", rows)
+            best = own_best.get(_dense(group))
+            yield "unpruned_best", group, best.rows if best else {}
+        yield "alone", group, _named(group, "alone_config", rows)
+        if alone is not None and alone.first.config != group.first.alone_config:
+            yield "alone_best", group, _of_seed(group, alone)
+        if role_of(group.first) == "teacher":
+            yield "control", group, _trained_as_long(group, controls)
 
 
-def gain_over_control(group: Group, controls: Mapping[str, Group], metric: Metric) -> Gain | None:
-    """Pair a pruned teacher's students with those of the unpruned control that was trained as long.
+def partners_of(groups: Iterable[Group]) -> Mapping[tuple[str, int], Row]:
+    """Return the confirmation rows by (config, student seed)."""
+    return {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
 
-    Args:
-        group: The students.
-        controls: Groups of controls by `_as_long`.
-        metric: The metric to compare.
-    """
+
+def _named(group: Group, baseline: str, rows: Mapping[tuple[str, int], Row]) -> Mapping[Seeds, Row]:
+    """Return the students of the baseline that each record names, at the same student seed."""
+    found = {s: rows.get((getattr(row, baseline) or "", row.student_seed)) for s, row in group.rows.items()}
+    return {seeds: row for seeds, row in found.items() if row is not None}
+
+
+def _of_seed(group: Group, other: Group) -> Mapping[Seeds, Row]:
+    """Return the students of a group without teachers, at the same student seeds."""
+    by_seed = {row.student_seed: row for row in other.rows.values()}
+    return {s: by_seed[row.student_seed] for s, row in group.rows.items() if row.student_seed in by_seed}
+
+
+def _trained_as_long(group: Group, controls: Mapping[str, Group]) -> Mapping[Seeds, Row]:
+    """Return the students of the unpruned control that was trained as long as a pruned teacher."""
     control = None if group.control else controls.get(_as_long(group))
     # If teachers shape their students, these have different architectures and cannot be compared.
     same = control is not None and control.first.student_params == group.first.student_params
-    return gain_over_group(group, control, metric) if same else None
+    return control.rows if control and same else {}
 
 
 def _as_long(group: Group) -> str:
@@ -73,39 +147,80 @@ def _dense(group: Group) -> str:
     return digest({**teacher, "augment": spec["data"].get("augment", "none")})
 
 
-def _family(groups: Iterable[Group], question: Callable[[Group], Gain | None]) -> dict[str, Gain]:
-    asked = [(group.setting, question(group)) for group in groups]
-    found = [(setting, gain) for setting, gain in asked if gain is not None]
-    adjusted = holm([gain.p for _, gain in found])
-    return {setting: replace(gain, p_holm=p) for (setting, gain), p in zip(found, adjusted, strict=True)}
+def _gain(
+    group: Group,
+    partners: Mapping[Seeds, Row],
+    metric: Metric,
+    trials: Mapping[str | None, int],
+    question: str,
+) -> tuple[Gain, Sample]:
+    """Return a gain but for its interval, and what that is made of."""
+    sample = sample_of(differences(group.rows, partners, metric))
+    theirs = next(iter(partners.values()))
+    chosen = question in ("unpruned_best", "alone_best")
+    counts = trials.get(group.teacher, 0), trials.get(theirs.teacher_config, 0) if chosen else 0
+    others = {row.id: getattr(row, metric) for row in partners.values()}
+    better = improvement(
+        [*group.values(metric).values()], [value for value in others.values() if value is not None]
+    )
+    unpaired = len(group.values(metric)) - sample.cells
+    whole = Gain(_NO_ESTIMATE, better=better, unpaired=unpaired, trials=counts)
+    return whole, sample
 
 
-def gain_over_config(group: Group, baseline: str, partners: ByConfig, metric: Metric) -> Gain | None:
-    """Pair each student with that of the baseline named in its record, at the same student seed.
+_NO_ESTIMATE = estimates([Sample(np.zeros(()), (), 1, 1)])[0][0]
 
-    Args:
-        group: The students.
-        baseline: "unpruned_config" or "alone_config".
-        partners: Confirmation rows by (config, student seed).
-        metric: The metric to compare.
+
+def _selected(
+    compared: Compared, metric: Metric, asked: Iterable[tuple[str, Group, Mapping[Seeds, Row]]]
+) -> Iterator[tuple[str, Sample]]:
+    """Yield, for each question, what the choice of a leader gains: chosen without a seed's students, marked on them.
+
+    The students by which a leader was chosen flatter it: validation and test accuracy of one student go together. So
+    each seed tests the teacher that the other seeds would have chosen (cross-fitting). An unpruned teacher gains
+    nothing over itself.
     """
-    found: dict[Seeds, Row] = {}
-    for seeds, row in group.rows.items():
-        partner = partners.get((getattr(row, baseline) or "", row.student_seed))
-        if partner is not None:
-            found[seeds] = partner
-    return _gain(group, found, metric)
+    if not compared.ranked or any(len(group.rows) < 2 for group in compared.ranked):
+        return
+    methods = compared.ranked[0].teacher_seeds >= METHODS
+    by_question: dict[str, dict[str, Results]] = {}
+    for question, group, partners in asked:
+        results = differences(group.rows, partners, metric)
+        by_question.setdefault(question, {})[group.setting] = results
+    cells = sorted({seeds for group in compared.ranked for seeds in group.rows})
+    chosen = {seeds: _chosen(compared, seeds, methods=methods) for seeds in cells}
+    for question, by_setting in by_question.items():
+        found: Results = {}
+        for seeds, lead in chosen.items():
+            known = by_setting.get(lead.setting, {})
+            if seeds in known:
+                found[seeds] = known[seeds]
+            elif question not in ("alone", "alone_best") and role_of(lead.first) == "unpruned":
+                found[seeds] = 0.0
+        if found:
+            yield question, sample_of(_alike(found))
 
 
-def gain_over_group(group: Group, other: Group | None, metric: Metric) -> Gain | None:
-    """Pair students of two configurations by teacher seed and student seed; None without a second one."""
-    return _gain(group, other.rows, metric) if other else None
+def _chosen(compared: Compared, seeds: Seeds, *, methods: bool) -> Group:
+    """Return the group that leads by all students but those of a seed."""
+    return max(
+        compared.ranked, key=lambda group: compared.aims.merit(group.means(seeds, claims_method=methods))
+    )
 
 
-def _gain(group: Group, partners: Mapping[Seeds, Row], metric: Metric) -> Gain | None:
-    ours = group.values(metric)
-    theirs = {seeds: getattr(row, metric) for seeds, row in partners.items()}
-    pairs = {seeds: value - theirs[seeds] for seeds, value in ours.items() if theirs.get(seeds) is not None}
-    found = [paired_gain(list(unit.values()), unpaired=len(ours) - len(pairs)) for unit in units(pairs)]
-    gains = [gain for gain in found if gain is not None]
-    return max(gains, key=lambda gain: gain.estimate.half_width or 0.0) if gains else None
+def _alike(results: Results) -> Results:
+    """Return results all by image, or none of them."""
+    sizes = {np.size(value) for value in results.values() if np.ndim(value)}
+    if len(sizes) != 1 or any(not np.ndim(value) and value for value in results.values()):
+        return {seeds: float(np.mean(value)) for seeds, value in results.items()}
+    (size,) = sizes
+    return {seeds: np.broadcast_to(value, (size,)) for seeds, value in results.items()}
+
+
+def _corrected(gain: Gain | None, estimate: Estimate, p: float | None) -> Gain:
+    """Return the leader's gain with its corrected estimate; its mark stays only where that excludes zero as well."""
+    gain = gain or Gain(estimate)
+    stands = (
+        estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
+    )
+    return replace(gain, estimate=estimate, p=p, mark=gain.mark if stands else "")

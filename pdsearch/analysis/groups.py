@@ -1,12 +1,18 @@
-"""Grouping of results: students by teacher and configuration, search trials by teacher."""
+"""Grouping of results: students by teacher and configuration, pairs of students, search trials by teacher."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Literal, TypeAlias
 
+import numpy as np
+
+from pdsearch.analysis.crossed import Floats
+from pdsearch.analysis.statistics import Sample, Seeds, sample_of
 from pdsearch.analysis.study_table import Row, measured
+from pdsearch.answers import unpack
 from pdsearch.objectives import Aims
 
 __all__ = [
@@ -14,18 +20,15 @@ __all__ = [
     "Group",
     "Metric",
     "Role",
-    "Seeds",
     "confirmed_groups",
+    "differences",
     "role_of",
     "search_trials",
-    "units",
 ]
 
 Metric: TypeAlias = Literal["val_accuracy", "test_accuracy"]
 METRICS: tuple[Metric, ...] = ("val_accuracy", "test_accuracy")
 Role: TypeAlias = Literal["teacher", "unpruned", "alone"]
-Seeds: TypeAlias = tuple[int, int]
-_TEACHER_SEEDS_FOR_A_CLAIM_ABOUT_METHODS = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Group:
     Args:
         teacher: Hash of the teacher's configuration without its seed; None for the student alone.
         setting: Hash of the configuration without any seed.
-        rows: Rows by (teacher seed, student seed), in that order.
+        rows: Rows by (teacher seed, student seed), in that order; at least one.
     """
 
     teacher: str | None
@@ -62,16 +65,65 @@ class Group:
         """Whether there were validation images, by which configurations can be selected."""
         return self.first.val_accuracy is not None
 
-    def means(self) -> dict[str, float]:
-        """Return the means over its students of every metric that all of them have."""
-        found = [measured(row) for row in self.rows.values()]
-        shared = set.intersection(*(set(values) for values in found))
+    def means(self, without: Seeds | None = None, *, claims_method: bool = False) -> dict[str, float]:
+        """Return the means over its students of every metric that all of them have.
+
+        Args:
+            without: Seeds whose students are left out: those of that student seed.
+            claims_method: Leave out those of that teacher seed, too.
+        """
+        found = [
+            self._measured[teacher, student]
+            for teacher, student in self.rows
+            if without is None or (student != without[1] and not (claims_method and teacher == without[0]))
+        ]
+        shared = set.intersection(*map(set, found)) if found else ()
         return {name: math.fsum(values[name] for values in found) / len(found) for name in sorted(shared)}
+
+    @cached_property
+    def _measured(self) -> Mapping[Seeds, Mapping[str, float]]:
+        return {seeds: measured(row) for seeds, row in self.rows.items()}
 
     def values(self, metric: Metric) -> dict[Seeds, float]:
         """Return a metric by seeds, where it was measured."""
         found = {seeds: getattr(row, metric) for seeds, row in self.rows.items()}
         return {seeds: value for seeds, value in found.items() if value is not None}
+
+    def sample(self, metric: Metric) -> Sample | None:
+        """Return a metric over its seeds, image by image where every record says so; None if it was never measured."""
+        known = {seeds: row for seeds, row in self.rows.items() if getattr(row, metric) is not None}
+        if not known:
+            return None
+        results: dict[Seeds, float | Floats] = {seeds: getattr(row, metric) for seeds, row in known.items()}
+        if metric == "test_accuracy" and _by_image(known.values()):
+            results = {seeds: _answers(row.test_right or "") for seeds, row in known.items()}
+        return sample_of(results)
+
+
+def differences(
+    ours: Mapping[Seeds, Row], theirs: Mapping[Seeds, Row], metric: Metric
+) -> dict[Seeds, float | Floats]:
+    """Return ours minus theirs where both measured a metric: by image, (N,), where every record says so."""
+    pairs = {
+        seeds: (row, theirs[seeds])
+        for seeds, row in ours.items()
+        if seeds in theirs and None not in (getattr(row, metric), getattr(theirs[seeds], metric))
+    }
+    if metric == "test_accuracy" and _by_image([row for pair in pairs.values() for row in pair]):
+        return {s: _answers(a.test_right or "") - _answers(b.test_right or "") for s, (a, b) in pairs.items()}
+    return {seeds: getattr(a, metric) - getattr(b, metric) for seeds, (a, b) in pairs.items()}
+
+
+def _by_image(rows: Iterable[Row]) -> bool:
+    """Return whether all rows tell which test images they got right, of equally many."""
+    counts = {row.test_right.partition(":")[0] if row.test_right else None for row in rows}
+    return len(counts) == 1 and counts != {None} and counts != {"1"}
+
+
+@lru_cache(maxsize=10_000)
+def _answers(text: str) -> Floats:
+    count, bits = unpack(text)
+    return np.unpackbits(np.frombuffer(bits, np.uint8), count=count).astype(np.float64)
 
 
 def role_of(row: Row) -> Role:
@@ -107,23 +159,3 @@ def search_trials(rows: Iterable[Row], aims: Aims) -> dict[str, list[Row]]:
 def _measured(row: Row) -> bool:
     # Without validation images only the test accuracy exists; nothing was selected by it.
     return row.val_accuracy is not None or row.test_accuracy is not None
-
-
-def units(values: Mapping[Seeds, float]) -> list[dict[int, float]]:
-    """Average values to independent units, by seed: one result for each kind of seed that is a unit.
-
-    With three or more teacher seeds each teacher is one unit (the mean of its students), and the claim is about
-    teachers of this kind; each student seed is one unit as well, and the wider of the two intervals is used, because
-    all teachers share the same student seeds. With fewer, only the student seeds are units and the claim is about these
-    teachers: the students of one teacher do not show how teachers vary.
-    """
-    teachers = len({teacher for teacher, _ in values})
-    places = (0, 1) if teachers >= _TEACHER_SEEDS_FOR_A_CLAIM_ABOUT_METHODS else (1,)
-    return [_averaged(values, place) for place in places]
-
-
-def _averaged(values: Mapping[Seeds, float], place: int) -> dict[int, float]:
-    found: dict[int, list[float]] = defaultdict(list)
-    for seeds, value in sorted(values.items()):
-        found[seeds[place]].append(value)
-    return {seed: math.fsum(group) / len(group) for seed, group in found.items()}

@@ -14,9 +14,10 @@ QUESTIONS: Mapping[str, str] = {
     "unpruned_same": "gain over the unpruned teacher with the same configuration",
     "alone": "gain over the same student alone",
     "unpruned_best": "gain over the unpruned teacher's own best configuration",
+    "alone_best": "gain over the student alone at its own best recipe",
     "control": "gain over the whole teacher that was trained as long, with the same configuration",
 }
-"""The gains a ranking reports; each is its own family for Holm's correction."""
+"""The gains a ranking reports; Holm's correction counts all of them together."""
 
 Finding: TypeAlias = Literal["gain", "no_gain", "loss", "one_pair", "no_pair", "unpruned"]
 
@@ -32,6 +33,7 @@ class Ranked:
             students break a constraint, and where there are no validation images to rank by.
         best: The trial that represents the best configuration; the one of the lowest seeds if it was confirmed.
         trials: Feasible search trials with this teacher that finished or were stopped early.
+        full_trials: Those of them that ran to their end, from which the configuration is chosen.
         rung: Most epochs a search trial with this teacher reached.
         rung_of: Epochs such a trial was planned for.
         search_best: Best validation accuracy among the search trials at that rung.
@@ -52,6 +54,7 @@ class Ranked:
     best: Row
     rank: int | None = None
     trials: int = 0
+    full_trials: int = 0
     rung: int = 0
     rung_of: int = 0
     search_best: float | None = None
@@ -76,11 +79,28 @@ class Ranked:
         """Whether nothing was selected: the only configuration of its space was trained and tested once."""
         return not self.confirmed and self.best.test_accuracy is not None
 
+    def gains(self) -> tuple[Gain, ...]:
+        """Return the gains that are shown."""
+        return tuple(gain for question in QUESTIONS if (gain := self.gain(question)))
+
     def estimates(self) -> tuple[Estimate, ...]:
         """Return the estimates shown with an interval: accuracies and gains."""
-        gains = (self.gain(question) for question in QUESTIONS)
-        found = (self.val, self.test, *(gain and gain.estimate for gain in gains))
+        found = (self.val, self.test, *(gain.estimate for gain in self.gains()))
         return tuple(estimate for estimate in found if estimate)
+
+    def test_estimates(self) -> tuple[Estimate, ...]:
+        """Return those of test accuracy."""
+        found = (self.test, *(gain.estimate for gain in self.gains_test.values() if gain))
+        return tuple(estimate for estimate in found if estimate)
+
+    @property
+    def over(self) -> str:
+        """What the intervals hold for, in words."""
+        tests = [estimate for estimate in self.test_estimates() if estimate.low is not None]
+        by_image = bool(tests) and all("image" in estimate.over for estimate in tests)
+        return (
+            ", of test accuracies over seeds and test images" if by_image else " over seeds, for these images"
+        )
 
     def gain(self, question: str) -> Gain | None:
         """Return the gain to show: in test accuracy, which selected nothing, else in validation accuracy."""
@@ -89,16 +109,22 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Leader:
-    """The finding about the first-ranked teacher: its students compared with those of the same teacher unpruned.
+    """The verdict on the first-ranked teacher: its students beside those of the same teacher unpruned, and alone.
+
+    Its gains are corrected for its having been chosen as the best by the same students: each seed tests the teacher
+    that the other seeds would have chosen.
 
     Args:
         label: The teacher's label.
-        finding: "gain" or "loss" if the interval of the gain excludes zero, else "no_gain"; "one_pair" if there is only
-            one pair, "no_pair" if there is none; "unpruned" if the first teacher is unpruned.
-        sentence: The finding as a sentence.
-        metric: Metric of the gain, "test_accuracy" or "val_accuracy"; None where there is no gain.
+        finding: "gain" if its gain stands both after correction and in the table, "loss" likewise, else "no_gain";
+            "one_pair" if there is only one pair, "no_pair" if there is none; "unpruned" if that teacher is unpruned.
+        sentence: The verdict in words.
+        metric: Metric of the gains, "test_accuracy" or "val_accuracy"; None where there is no gain.
         pairs: Number of pairs of students.
         gain: Gain over the unpruned teacher with the same configuration.
+        alone: Gain over the same student alone.
+        against_alone: The finding of that gain.
+        chosen_from: Number of confirmed teachers that the leader was chosen from.
     """
 
     label: str
@@ -107,6 +133,9 @@ class Leader:
     metric: Metric | None = None
     pairs: int = 0
     gain: Gain | None = None
+    alone: Gain | None = None
+    against_alone: Finding = "no_pair"
+    chosen_from: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,14 +145,16 @@ class Ranking:
     Args:
         study: Name of the study.
         rows: Confirmed lines in order, those that break a constraint last, then unconfirmed ones.
-        footer: Sentences needed to interpret the numbers.
-        leader: The finding about the first-ranked teacher; None where no teacher has a rank, or none is pruned.
+        footer: Sentences needed to interpret the numbers; the leader's sentence is among them.
+        leader: The verdict on the first-ranked teacher; None where no teacher has a rank.
+        never_tried: Teachers of the space that no trial had, by what they differ in; empty where they cannot be listed.
     """
 
     study: str
     rows: tuple[Ranked, ...]
     footer: tuple[str, ...] = ()
     leader: Leader | None = None
+    never_tried: tuple[str, ...] = ()
 
     def top(self, k: int) -> tuple[Ranked, ...]:
         """Return the k best teachers: confirmed ones by rank, then unconfirmed ones; none that breaks a constraint."""

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from pdsearch.analysis.finding import leader
 from pdsearch.analysis.footnotes import footer
-from pdsearch.analysis.gains import Families, all_gains
-from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, role_of, search_trials, units
+from pdsearch.analysis.gains import Compared, Families, all_gains
+from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, role_of, search_trials
 from pdsearch.analysis.labels import unique_labels
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.statistics import Estimate, mean_interval
+from pdsearch.analysis.statistics import Estimate, estimates
 from pdsearch.analysis.study_table import Row, StudyTable, measured
+from pdsearch.analysis.verdict import verdict
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
 __all__ = ["rank_teachers"]
@@ -36,31 +36,48 @@ def rank_teachers(study: StudyTable) -> Ranking:
     aims = study.aims
     groups, trials = confirmed_groups(study.rows), search_trials(study.rows, aims)
     values = {group.setting: _values(group, study.rows) for group in groups}
-    best = _best_groups(groups, aims, values)
-    gains: dict[Metric, Families] = {metric: all_gains(best, groups, metric) for metric in METRICS}
+    best = _ordered(_best_groups(groups, aims, values), aims, values)
+    broken = {group.setting: aims.verdict("complete", values[group.setting])[1] for group in best}
+    ranked = [g for g in best if g.teacher is not None and g.validated and broken[g.setting] is None]
+    compared = Compared(best, groups, ranked, _full_trials(study.rows, trials), aims)
+    gains = {metric: all_gains(compared, metric) for metric in METRICS}
+    means = {metric: _estimates(best, metric) for metric in METRICS}
     tried = Counter(group.teacher for group in groups)
+    places = {group.setting: place for place, group in enumerate(ranked, start=1)}
     confirmed = [
         replace(
-            _confirmed(group, trials, gains),
+            _confirmed(group, trials, {metric: families for metric, (families, _) in gains.items()}),
+            rank=places.get(group.setting),
+            val=means["val_accuracy"].get(group.setting),
+            test=means["test_accuracy"].get(group.setting),
+            full_trials=compared.trials.get(group.teacher, 0),
             settings=tried[group.teacher],
-            broken=aims.verdict("complete", values[group.setting])[1],
+            broken=broken[group.setting],
         )
         for group in best
     ]
-    confirmed = _ordered(confirmed, aims, values)
     seen = {group.teacher for group in best}
     waiting = [_unconfirmed(rows, aims) for teacher, rows in trials.items() if teacher not in seen]
     waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(measured(row.best))), row.best.id))
     rows = unique_labels([*confirmed, *waiting])
-    first = leader(rows)
+    first = verdict(rows, {metric: corrected for metric, (_, corrected) in gains.items()})
     return Ranking(study.name, rows, footer(study, rows, first), first)
+
+
+def _full_trials(rows: Iterable[Row], trials: Mapping[str, Sequence[Row]]) -> dict[str | None, int]:
+    """Return the trials that ran to their end by teacher; those of the student alone under None."""
+    alone = (row for row in rows if row.kind == "baseline" and row.teacher_config is None)
+    return {
+        **{teacher: sum(row.state == "complete" for row in found) for teacher, found in trials.items()},
+        None: sum(row.state == "complete" for row in alone),
+    }
 
 
 def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
     """Return the metrics of a confirmed configuration: means over its students, else those of its search trials."""
     known = group.means()
-    accuracy = _estimate(group, "val_accuracy")
-    known |= {VAL_ACCURACY: accuracy.mean} if accuracy else {}
+    accuracies = group.values("val_accuracy").values()
+    known |= {VAL_ACCURACY: math.fsum(accuracies) / len(accuracies)} if accuracies else {}
     for row in rows:
         if row.number is not None and row.setting == group.setting and row.state == "complete":
             known = {**measured(row), **known}
@@ -84,10 +101,13 @@ def _best_groups(groups: Iterable[Group], aims: Aims, values: Mapping[str, Value
     return list(found.values())
 
 
-def _estimate(group: Group, metric: Metric) -> Estimate | None:
-    values = group.values(metric)
-    found = [mean_interval(list(unit.values())) for unit in units(values)] if values else []
-    return max(found, key=lambda estimate: estimate.half_width or 0.0, default=None)
+def _estimates(best: Sequence[Group], metric: Metric) -> dict[str, Estimate]:
+    """Return the means of a metric by setting, with their intervals."""
+    samples = {group.setting: group.sample(metric) for group in best}
+    known = {setting: sample for setting, sample in samples.items() if sample is not None}
+    return {
+        setting: estimate for setting, (estimate, _) in zip(known, estimates([*known.values()]), strict=True)
+    }
 
 
 def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping[Metric, Families]) -> Ranked:
@@ -95,8 +115,6 @@ def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping
     return replace(
         row,
         role=role_of(group.first),
-        val=_estimate(group, "val_accuracy"),
-        test=_estimate(group, "test_accuracy"),
         teacher_val=_mean({row.teacher_seed: row.teacher_val_accuracy for row in group.rows.values()}),
         teacher_test=_mean({row.teacher_seed: row.teacher_test_accuracy for row in group.rows.values()}),
         seeds=len(group.rows),
@@ -123,6 +141,7 @@ def _searched(trials: Sequence[Row], best: Row) -> Ranked:
         label="",
         best=best,
         trials=len(trials),
+        full_trials=sum(row.state == "complete" for row in trials),
         rung=rung,
         rung_of=max((row.epochs_planned for row in at_rung), default=0),
         search_best=max((row.val_accuracy for row in at_rung if row.val_accuracy is not None), default=None),
@@ -134,21 +153,17 @@ def _mean(by_seed: Mapping[int | None, float | None]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _ordered(rows: list[Ranked], aims: Aims, values: Mapping[str, Values]) -> list[Ranked]:
-    def place(row: Ranked) -> tuple[Any, ...]:
-        order = _worst_first(aims.merit(values[row.best.setting])) if row.val else (-_height(row),)
-        return row.broken is not None, *order, row.best.teacher_config or "", row.best.id
+def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
+    """Return the groups as they are listed: those that break a constraint last, the best first."""
 
-    rows.sort(key=place)
-    teachers = [row for row in rows if row.role != "alone" and row.val and row.broken is None]
-    ranks = {id(row): rank for rank, row in enumerate(teachers, start=1)}
-    return [replace(row, rank=ranks.get(id(row))) for row in rows]
+    def place(group: Group) -> tuple[Any, ...]:
+        known = values[group.setting]
+        tests = group.values("test_accuracy").values()
+        order = _worst_first(aims.merit(known)) if group.validated else (-math.fsum(tests) / len(tests),)
+        return not aims.feasible(known), *order, group.teacher or "", group.first.id
+
+    return sorted(best, key=place)
 
 
 def _worst_first(merit: Iterable[float]) -> tuple[float, ...]:
     return tuple(-value for value in merit)
-
-
-def _height(row: Ranked) -> float:
-    estimate = row.val or row.test
-    return estimate.mean if estimate else 0.0

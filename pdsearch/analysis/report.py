@@ -96,7 +96,7 @@ def _ranking(ranking: Ranking, study: StudyTable) -> Iterator[str]:
 
     yield "<h2>Teachers, by their students</h2>"
     yield from _table(as_table(ranking, detail=True))
-    caption = "Each dot is a student with seeds of its own; diamonds are means with 95 % t-intervals."
+    caption = "Each dot is a student with seeds of its own; diamonds are means with 95 % intervals."
     yield from _picture(intervals(ranking, study.rows), caption)
 
 

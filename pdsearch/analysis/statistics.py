@@ -1,34 +1,80 @@
-"""Means, paired differences, their t-intervals, and Holm's correction for several comparisons."""
+"""Estimates over seeds and test images: means, paired gains, probability of improvement, the smallest gain to show."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
-from scipy.special import stdtr, stdtrit
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtri, stdtrit
 
-__all__ = ["Estimate", "Gain", "holm", "mean_interval", "p_value", "paired_gain"]
+from pdsearch.analysis.crossed import (
+    LEVEL,
+    Floats,
+    Part,
+    Source,
+    combined,
+    half_width,
+    holm,
+    moderated,
+    p_value,
+    spread,
+)
 
-LEVEL = 0.95
+__all__ = [
+    "CLAIM",
+    "Estimate",
+    "Factor",
+    "Gain",
+    "Mark",
+    "Sample",
+    "Seeds",
+    "estimates",
+    "improvement",
+    "marked",
+    "sample_of",
+    "smallest_gain",
+]
+
+CLAIM = 0.05
+"""Most chance of any false claim in a table."""
 
 EQUAL = 1e-9
-"""Differences of accuracies that are closer than this are equal up to rounding."""
+"""Accuracies or their differences that are closer than this are equal up to rounding."""
+
+_TINY = 1e-12
+
+METHODS = 3
+"""Fewest teacher seeds that show how teachers vary; with fewer, claims are about the teachers at hand."""
+
+Seeds: TypeAlias = tuple[int, int]
+"""Teacher's seed, student's seed."""
+
+Factor: TypeAlias = Literal["teacher", "seed", "image"]
+"""What an interval generalises to: further teachers of this kind, further students, further test images."""
+
+Mark: TypeAlias = Literal["", "*", "†"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n independent values.
+    """A mean over students, or over pairs of them.
 
     Args:
-        n: Number of values.
-        mean: Their mean.
-        low: Lower end of the 95 % t-interval of the mean; None where n < 2, or where all values are equal.
+        n: Teacher seeds where the estimate is over teachers, else student seeds.
+        mean: The mean.
+        low: Lower end of the 95 % interval; None where n < 2, or where all seeds give the same.
         high: Upper end.
+        over: What the interval is over, e.g. ("seed", "image"); without "image" it holds for these images only.
     """
 
     n: int
     mean: float
     low: float | None = None
     high: float | None = None
+    over: tuple[Factor, ...] = ("seed",)
 
     @property
     def all_equal(self) -> bool:
@@ -47,82 +93,204 @@ class Gain:
 
     Args:
         estimate: The mean difference over pairs, with its interval.
-        p: Two-sided p-value of the paired t-test; None where n < 2, or where all differences are equal.
-        p_holm: The same, adjusted for the family of gains it is shown with.
-        unpaired: Number of values of the first side without a partner.
+        p: Two-sided p-value; None where n < 2, or where all differences are equal.
+        p_holm: The same, adjusted for all gains of the table.
+        mark: "*" if p_holm < 0.05 and the claim is about teachers made like this one; "†" if it is about this teacher
+            only, for fewer than three of them were trained; "" otherwise.
+        better: Probability that a student of the one kind beats one of the other, on these images, with its interval.
+        unpaired: Number of values of the first side that entered no pair.
+        trials: Full search trials that either side's configuration was chosen from; 0 for one that was not chosen.
     """
 
     estimate: Estimate
     p: float | None = None
     p_holm: float | None = None
+    mark: Mark = ""
+    better: Estimate | None = None
     unpaired: int = 0
+    trials: tuple[int, int] = (0, 0)
 
 
-def mean_interval(values: Sequence[float]) -> Estimate:
-    """Return the mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
-
-    Source: Student, "The probable error of a mean", Biometrika 6 (1908). One value has no interval. Equal values have
-    none either: a few accuracies over a few hundred images can coincide by chance, and a spread of zero would make
-    any claim about them certain.
-
-    Raises:
-        ValueError: There are no values.
-    """
-    n = len(values)
-    if n == 0:
-        raise ValueError("no values")
-    mean = math.fsum(values) / n
-    if _are_equal(values):
-        return Estimate(n, mean)
-    half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * _standard_error(values, mean)
-    return Estimate(n, mean, mean - half, mean + half)
-
-
-def paired_gain(differences: Sequence[float], *, unpaired: int = 0) -> Gain | None:
-    """Return the mean of paired differences with its interval and p-value, or None if there are no pairs.
-
-    Equal differences have neither interval nor p-value.
+@dataclass(frozen=True)
+class Sample:
+    """Complete crossed results: accuracies, or paired differences of them.
 
     Args:
-        differences: First minus second, one for each seed both have.
-        unpaired: Number of seeds the second lacks, to be reported.
+        values: One axis for each factor.
+        over: The factors.
+        cells: Number of (teacher, student) seeds they come from.
+        teachers: Number of teacher seeds.
     """
-    if not differences:
-        return None
-    return Gain(mean_interval(differences), p_value(differences), unpaired=unpaired)
+
+    values: Floats
+    over: tuple[Factor, ...]
+    cells: int
+    teachers: int
+
+    @property
+    def seeds(self) -> int:
+        """Teacher seeds where they vary, else student seeds; 1 where no seed varies."""
+        sizes = zip(self.over, self.values.shape, strict=True)
+        return next((size for factor, size in sizes if factor != "image"), 1)
+
+    @property
+    def known(self) -> bool:
+        """Whether the spread over seeds can be estimated: there are several, and they do not all give the same."""
+        if self.seeds < 2:
+            return False
+        images = tuple(axis for axis, factor in enumerate(self.over) if factor == "image")
+        return bool(np.ptp(self.values.mean(axis=images)) > EQUAL)
 
 
-def p_value(differences: Sequence[float]) -> float | None:
-    """Return the two-sided p-value that the mean difference is zero; None for fewer than two, or equal ones."""
-    if _are_equal(differences):
-        return None
-    n = len(differences)
-    mean = math.fsum(differences) / n
-    error = _standard_error(differences, mean)
-    return float(2 * stdtr(n - 1, -abs(mean) / error))
+def sample_of(results: Mapping[Seeds, float | Floats]) -> Sample:
+    """Return results by seeds as a complete sample; results that lack their counterparts are left out.
 
-
-def _are_equal(values: Sequence[float]) -> bool:
-    return max(values, default=0.0) - min(values, default=0.0) <= EQUAL
-
-
-def _standard_error(values: Sequence[float], mean: float) -> float:
-    n = len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust the p-values of a family so that 5 % bounds the chance of any false claim among them.
-
-    Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6 (1979).
+    With fewer than three teacher seeds the teachers are averaged over: they do not show how teachers vary.
 
     Args:
-        p_values: None for a test that was not made; it stays None and does not count.
+        results: An accuracy, or one value for each image, (N,); at least one.
     """
-    adjusted: list[float | None] = [None] * len(p_values)
-    made = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    highest = 0.0
-    for step, (p, place) in enumerate(made):
-        highest = max(highest, min(1.0, p * (len(made) - step)))
-        adjusted[place] = highest
-    return adjusted
+    teachers, seeds = _complete(results)
+    grid = np.array([[results[teacher, seed] for seed in seeds] for teacher in teachers], dtype=np.float64)
+    over: list[Factor] = ["teacher", "seed", *(["image"] if grid.ndim > 2 else [])]  # type: ignore[list-item]
+    if len(teachers) < METHODS:
+        grid, over = grid.mean(axis=0), over[1:]
+    single = tuple(axis for axis, size in enumerate(grid.shape) if size == 1)
+    kept = tuple(factor for axis, factor in enumerate(over) if axis not in single)
+    return Sample(grid.squeeze(single), kept, len(teachers) * len(seeds), len(teachers))
+
+
+def _complete(results: Iterable[Seeds]) -> tuple[list[int], list[int]]:
+    """Return teacher and student seeds of which every combination is there, leaving out few."""
+    there = set(results)
+    teachers, seeds = sorted({t for t, _ in there}), sorted({s for _, s in there})
+    while len(there) < len(teachers) * len(seeds):
+        gaps = [(sum((t, s) not in there for s in seeds) / len(seeds), 0, t) for t in teachers]
+        gaps += [(sum((t, s) not in there for t in teachers) / len(teachers), 1, s) for s in seeds]
+        _, axis, worst = max(gaps)
+        (seeds if axis else teachers).remove(worst)
+        there = {pair for pair in there if pair[axis] != worst}
+    return teachers, seeds
+
+
+def estimates(
+    samples: Sequence[Sample], columns: Sequence[object] = (), borrowing: int = 0
+) -> list[tuple[Estimate, float | None]]:
+    """Return means with 95 % intervals and two-sided p-values that they are zero.
+
+    Variances over seeds and images add up (`crossed.combined`); those over seeds may borrow strength from the other
+    samples (`crossed.moderated`). Without seeds, or with seeds that all give the same, there is no interval: a spread
+    of zero would make any claim certain.
+
+    Args:
+        samples: Those that are shown together.
+        columns: The column of each; samples of a column gain at most the degrees of freedom that it has. Without
+            columns nothing is borrowed.
+        borrowing: Number of samples at the end that borrow and lend nothing.
+    """
+    known = [place for place, sample in enumerate(samples) if sample.known]
+    parts = [spread(samples[place].values, samples[place].over) for place in known]
+    if columns:
+        lends = np.array(known) < len(samples) - borrowing
+        _moderate(parts, [columns[place] for place in known], lends)
+    found: list[tuple[Estimate, float | None]] = [
+        (Estimate(sample.seeds, float(sample.values.mean()), over=_seeds_only(sample)), None)
+        for sample in samples
+    ]
+    for place, own in zip(known, parts, strict=True):
+        variance, df = combined(own)
+        mean, half = found[place][0].mean, float(half_width(variance, df).item())
+        whole = replace(found[place][0], low=mean - half, high=mean + half, over=samples[place].over)
+        found[place] = whole, float(p_value(np.array(mean), variance, df).item())
+    return found
+
+
+def _seeds_only(sample: Sample) -> tuple[Factor, ...]:
+    return tuple(factor for factor in sample.over if factor != "image") or ("seed",)
+
+
+def _moderate(
+    parts: Sequence[dict[Source, Part]], columns: Sequence[object], lends: NDArray[np.bool_]
+) -> None:
+    """Replace the parts over seeds alone by those that borrowed from the same parts of the others."""
+    for source in {source for own in parts for source in own if "image" not in source}:
+        places = [place for place, own in enumerate(parts) if source in own]
+        variances, df = (
+            np.array([float(getattr(parts[place][source], name)) for place in places])
+            for name in ("variance", "df")
+        )
+        lent = lends[places]
+        most = np.array([[columns[a] == columns[b] for b in places] for a in places]) @ (df * lent)
+        borrowed = moderated(variances, df, most, informs=lent)
+        for place, variance, gained in zip(places, *borrowed, strict=True):
+            parts[place][source] = replace(parts[place][source], variance=variance, df=gained)
+
+
+def marked(gains: Sequence[Gain], teachers: Sequence[int]) -> list[Gain]:
+    """Return gains with p-values adjusted for all of them, and marked where they stand.
+
+    Args:
+        gains: All gains of one table.
+        teachers: Of each, the number of teacher seeds.
+    """
+    raw = np.array([np.nan if gain.p is None else gain.p for gain in gains], dtype=np.float64)
+    adjusted = [None if math.isnan(p) else float(p) for p in holm(raw)]
+    return [
+        replace(gain, p_holm=p, mark=_mark(p, count))
+        for gain, p, count in zip(gains, adjusted, teachers, strict=True)
+    ]
+
+
+def _mark(p_holm: float | None, teachers: int) -> Mark:
+    if p_holm is None or p_holm >= CLAIM:
+        return ""
+    return "*" if teachers >= METHODS else "†"
+
+
+def improvement(ours: Sequence[float], theirs: Sequence[float]) -> Estimate | None:
+    """Return the probability that a student of one kind is more accurate than one of the other; ties count half.
+
+    Its interval is Newcombe's score interval for the Mann-Whitney statistic (his method 5), which does not collapse
+    where all of one kind are better. None with fewer than two students of a kind.
+
+    Sources: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", NeurIPS 2021;
+    Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2", Statistics
+    in Medicine 25 (2006).
+    """
+    m, n = len(ours), len(theirs)
+    if min(m, n) < 2:
+        return None
+    off = np.subtract.outer(np.asarray(ours), np.asarray(theirs))
+    share = float(np.mean(np.where(np.abs(off) <= EQUAL, 0.5, off > 0)))
+    z, beside = float(ndtri(0.5 + LEVEL / 2)), (m + n) / 2 - 1
+
+    def excess(true: float) -> float:
+        variance = true * (1 - true) * (1 + beside * ((1 - true) / (2 - true) + true / (1 + true))) / (m * n)
+        return abs(share - true) - z * math.sqrt(variance)
+
+    low = 0.0 if share == 0 else float(brentq(excess, 0.0, min(share, 1 - _TINY)))
+    high = 1.0 if share == 1 else float(brentq(excess, max(share, _TINY), 1.0))
+    return Estimate(min(m, n), share, low, high)
+
+
+def smallest_gain(
+    sd: float, *, lines: int, columns: int, seeds: int, power: float = 0.8, image_variance: float = 0.0
+) -> float:
+    """Return the smallest true gain that is marked with a given probability, with the correction at its strictest.
+
+    Args:
+        sd: Standard deviation of the paired differences over seeds, the same for all.
+        lines: Number of teachers compared, among which variances are pooled.
+        columns: Number of gains of each.
+        seeds: Number of pairs.
+        power: The probability.
+        image_variance: Variance of the gain over test images; 0 for these images only.
+
+    Returns:
+        The gain in the unit of `sd`; infinite with fewer than two pairs.
+    """
+    if seeds < 2:
+        return math.inf
+    df = float((seeds - 1) * max(1, lines))
+    error = math.sqrt(sd**2 / seeds + image_variance)
+    return float(stdtrit(df, 1 - CLAIM / max(1, lines * columns) / 2) + stdtrit(df, power)) * error

@@ -95,6 +95,9 @@ class Row:
     epochs_planned: int = column("Epochs of distillation asked for.")
     val_accuracy: float | None = column("Validation accuracy of the student, in [0, 1].")
     test_accuracy: float | None = column("Test accuracy of the student, in [0, 1]; confirmation only.")
+    test_right: str | None = column(
+        "Which test images the student gets right, as in the record; confirmation only."
+    )
     unpruned_config: str | None = column("`config` of the same trial with the unpruned teacher.")
     alone_config: str | None = column("`config` of the same student without a teacher.")
     seconds: float = column("Wall time of the trial.")
@@ -193,6 +196,7 @@ def _student(record: TrialRecord) -> dict[str, Any]:
         "epochs_planned": distill.recipe.epochs,
         "val_accuracy": record.values.get("student.val_accuracy", last.val_accuracy if last else None),
         "test_accuracy": (record.test or {}).get("student.accuracy"),
+        "test_right": record.test_right,
     }
 
 

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from pdsearch.analysis.pareto import Front
@@ -49,10 +50,10 @@ def show_estimate(estimate: Estimate | None) -> str:
 
 
 def show_gain(gain: Gain | None) -> str:
-    """Return a gain in points with its interval, starred if it is significant after Holm's correction."""
+    """Return a gain in points with its mark and its interval: "+1.20* [+0.40, +2.00]"."""
     if gain is None:
         return "-"
-    estimate, mark = gain.estimate, "*" if gain.p_holm is not None and gain.p_holm < 0.05 else ""
+    estimate, mark = gain.estimate, gain.mark
     mean = percent(estimate.mean, signed=True)
     if estimate.low is None:
         return mean + _equal(estimate)
@@ -104,6 +105,14 @@ def _test(row: Ranked) -> str:
     return percent(row.best.test_accuracy) if row.once else show_estimate(row.test)
 
 
+def _trials(row: Ranked) -> str:
+    return (
+        f"{row.trials}, {row.full_trials} ({row.rung}/{row.rung_of})"
+        if row.trials
+        else str(row.full_trials or "-")
+    )
+
+
 _Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
 
 _MAIN: _Cells = (
@@ -118,10 +127,13 @@ _MAIN: _Cells = (
 )
 _ABOUT: _Cells = (
     ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
-    ("trials (epochs)", True, lambda row: f"{row.trials} ({row.rung}/{row.rung_of})" if row.trials else "-"),
+    ("trials, full (epochs)", True, _trials),
 )
-_CONTROL: _Cells = (("vs trained as long", True, lambda row: _best_gain(row, "control")),)
-"""Column shown if a control was confirmed."""
+_FURTHER: tuple[tuple[str, str], ...] = (
+    ("control", "vs trained as long"),
+    ("alone_best", "vs alone, its best"),
+)
+"""Questions whose columns are shown if any line answers them: a control, or the student alone's own recipe."""
 
 _DETAIL: _Cells = (
     ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
@@ -143,8 +155,12 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
         ranking: The ranking.
         detail: Whether to add columns that describe teachers and students, too wide for most screens.
     """
-    controlled = any(row.gain("control") for row in ranking.rows)
-    shown = _MAIN + (_CONTROL if controlled else ()) + _ABOUT + (_DETAIL if detail else ())
+    further: _Cells = tuple(
+        (name, True, partial(_best_gain, question=question))
+        for question, name in _FURTHER
+        if any(row.gain(question) for row in ranking.rows)
+    )
+    shown = _MAIN + further + _ABOUT + (_DETAIL if detail else ())
     names, numeric, cells = zip(*shown, strict=True)
     rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
     footer = (*ranking.footer, *_gain_note(ranking))
@@ -194,6 +210,7 @@ def as_plain(row: Ranked) -> dict[str, Any]:
     """Return one line of a ranking as plain JSON values."""
     value = dataclasses.asdict(row)
     best = value.pop("best")
+    best.pop("test_right")
     for name in ("params", "values", "spec"):
         best[name] = json.loads(best[name])
     return {"rank": value.pop("rank"), "confirmed": row.confirmed, **value, "best": best}
@@ -218,6 +235,7 @@ def _flat(row: Ranked) -> dict[str, Any]:
         "seeds",
         "teacher_seeds",
         "trials",
+        "full_trials",
         "rung",
         "rung_of",
         "search_best",
@@ -240,6 +258,8 @@ def _flat(row: Ranked) -> dict[str, Any]:
             gain = gains.get(question)
             flat |= _flat_estimate(f"gain_{metric}_{question}", gain.estimate if gain else None)
             flat[f"gain_{metric}_{question}_p_holm"] = gain.p_holm if gain else None
+            flat[f"gain_{metric}_{question}_mark"] = gain.mark if gain else None
+            flat[f"gain_{metric}_{question}_better"] = gain.better.mean if gain and gain.better else None
     return flat
 
 

@@ -87,7 +87,7 @@ def _numbers(row: Ranked) -> Iterator[str]:
     yield ""
     shown = row.estimates()
     if any(estimate.low is not None for estimate in shown):
-        yield "± and [ ] are 95 % t-intervals; gains are paired by seed. Expect the mean."
+        yield f"± and [ ] are 95 % intervals{row.over}; gains are paired by seed. Expect the mean."
     if any(estimate.all_equal for estimate in shown):
         yield "Values that are all equal have no interval, for their spread is not known."
     if row.confirmed and all(estimate.n == 1 for estimate in shown):

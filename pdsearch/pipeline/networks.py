@@ -25,12 +25,13 @@ from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
-from pdsearch.training import accuracy, check_answers, logits
+from pdsearch.training import check_answers, logits, right
 
 __all__ = [
     "Teacher",
     "an_image",
     "answering",
+    "answers_right",
     "blank",
     "load",
     "measure",
@@ -139,6 +140,12 @@ def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> M
 
 def measure(model: nn.Module, data: Dataset, part: str, site: WorkerContext, precision: str) -> float:
     """Return a network's accuracy on "val" or "test", in [0, 1]."""
+    found = answers_right(model, data, part, site, precision)
+    return float(found.sum()) / len(found)
+
+
+def answers_right(model: nn.Module, data: Dataset, part: str, site: WorkerContext, precision: str) -> Tensor:
+    """Return which images of "val" or "test" a network gets right: bool (N,)."""
     split: Split = getattr(data, part)
 
     def make() -> tuple[tuple[Split, Views], int]:
@@ -147,7 +154,7 @@ def measure(model: nn.Module, data: Dataset, part: str, site: WorkerContext, pre
 
     _, seen = site.kept.get(("seen", part, str(id(split))), make)
     kind = {"val": "validation"}.get(part, part)
-    return accuracy(model, seen, split.labels, engine=site.engine(precision), kind=kind)
+    return right(model, seen, split.labels, engine=site.engine(precision), kind=kind)
 
 
 def validated(model: nn.Module, data: Dataset, site: WorkerContext, precision: str) -> float | None:

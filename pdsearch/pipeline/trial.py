@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 
+from pdsearch.answers import pack
 from pdsearch.data import Dataset
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.io import beside
@@ -16,7 +17,7 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distill
 from pdsearch.pipeline.failure import HUNG, is_out_of_gpu_memory, reason, write_log
-from pdsearch.pipeline.networks import Teacher, measure
+from pdsearch.pipeline.networks import Teacher, answers_right, measure
 from pdsearch.pipeline.prune import teacher as teacher_of
 from pdsearch.pipeline.student import Student, latency_of
 from pdsearch.pipeline.student import student as student_of
@@ -63,8 +64,8 @@ def run_trial(
             return Outcome("infeasible", limit.complaint(known[limit.metric]), values=known)
     taught = yield from distill(spec, data, teacher, student, site)
     values = {**_measured("student", taught.val_accuracy), **known}
-    tested = _tested(spec, data, teacher, student, site) if test else None
-    return Outcome("complete", values=values, test=tested, student=taught.key)
+    tested, right = _tested(spec, data, teacher, student, site) if test else (None, None)
+    return Outcome("complete", values=values, test=tested, test_right=right, student=taught.key)
 
 
 def run_job(job: Job, site: WorkerContext) -> Generator[Event, None, None]:
@@ -168,12 +169,14 @@ def _teacher_facts(spec: TrialSpec, teacher: Teacher | None) -> dict[str, Json] 
 
 def _tested(
     spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext
-) -> dict[str, float]:
-    accuracies = {"student.accuracy": measure(student.model, data, "test", site, spec.precision)}
+) -> tuple[dict[str, float], str]:
+    """Return the test accuracies, and which test images the student gets right."""
+    right = answers_right(student.model, data, "test", site, spec.precision).tolist()
+    accuracies = {"student.accuracy": sum(right) / len(right)}
     if teacher is not None:
         name = ("test", teacher.key, spec.precision)
         teachers = site.kept.get(
             name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8)
         )
         accuracies["teacher.accuracy"] = teachers
-    return accuracies
+    return accuracies, pack(right)

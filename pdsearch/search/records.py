@@ -200,6 +200,7 @@ class Records:
             reports=tuple(live.reports),
             values=dict(outcome.values),
             test=None if outcome.test is None else dict(outcome.test),
+            test_right=outcome.test_right,
             teacher=None if ready is None or ready.teacher is None else decode(TeacherFacts, ready.teacher),
             student=None
             if ready is None or not ready.student

@@ -3,7 +3,7 @@
 from pdsearch.training.batches import batches, order
 from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.device import Engine, keep_freed_memory, pick_device, resolve_precision
-from pdsearch.training.evaluate import Batches, accuracy, check_answers, evaluating, logits
+from pdsearch.training.evaluate import Batches, check_answers, evaluating, logits, right
 from pdsearch.training.fit import fit
 from pdsearch.training.objective import Objective, towards
 from pdsearch.training.optim import learning_rate, make_optimizer
@@ -16,7 +16,6 @@ __all__ = [
     "Engine",
     "EpochReport",
     "Objective",
-    "accuracy",
     "batches",
     "check_answers",
     "evaluating",
@@ -29,5 +28,6 @@ __all__ = [
     "pick_device",
     "reproducible",
     "resolve_precision",
+    "right",
     "towards",
 ]

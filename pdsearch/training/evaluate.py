@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.training.device import Engine
 
-__all__ = ["Batches", "accuracy", "check_answers", "evaluating", "logits"]
+__all__ = ["Batches", "check_answers", "evaluating", "logits", "right"]
 
 
 class Batches(Protocol):
@@ -47,7 +47,7 @@ def logits(
     return torch.cat(parts)
 
 
-def accuracy(
+def right(
     model: nn.Module,
     views: Batches,
     labels: Tensor,
@@ -55,8 +55,8 @@ def accuracy(
     engine: Engine,
     batch_size: int = 1000,
     kind: str = "",
-) -> float:
-    """Return the share of images whose largest logit is their label's, in [0, 1].
+) -> Tensor:
+    """Return of each image whether its largest logit is its label's: bool (N,), on the engine's device.
 
     Args:
         model: The network, on the engine's device.
@@ -73,10 +73,8 @@ def accuracy(
     if len(views) == 0:
         raise ConfigError("no image to measure accuracy on", where="data.val_fraction", hint="make it larger")
     answers = logits(model, views, engine=engine, batch_size=batch_size)
-    right = answers.argmax(dim=1) == labels.to(answers.device)
-    found, finite = torch.stack([right, answers.isfinite().all(dim=1)]).sum(dim=1).tolist()
-    _check(finite, len(views), kind)
-    return float(found) / len(views)
+    check_answers(answers, kind)
+    return answers.argmax(dim=1) == labels.to(answers.device)
 
 
 def check_answers(answers: Tensor, kind: str) -> None:
@@ -89,10 +87,7 @@ def check_answers(answers: Tensor, kind: str) -> None:
     Raises:
         TrialError: A logit is not finite.
     """
-    _check(int(answers.isfinite().all(dim=1).sum()), len(answers), kind)
-
-
-def _check(finite: int, images: int, kind: str) -> None:
+    finite, images = int(answers.isfinite().all(dim=1).sum()), len(answers)
     if finite < images:
         raise TrialError(
             f"the logits of {images - finite} of {images}{kind and f' {kind}'} images are not finite"

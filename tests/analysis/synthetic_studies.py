@@ -6,6 +6,7 @@ from typing import Any
 
 from pdsearch.analysis import Row, StudyTable
 from pdsearch.analysis.study_table import row_from_record
+from pdsearch.answers import pack
 from pdsearch.io.record_files import write_once
 from pdsearch.objectives import Aims
 from pdsearch.specs import (
@@ -121,6 +122,14 @@ def _teacher(method: str | None) -> dict[str, Any] | None:
         "params": 20_000_000,
         "remaining": 8_000_000,
     }
+
+
+def answered(record: dict[str, Any], accuracy: float, images: int = 100) -> dict[str, Any]:
+    """Give a record answers by image, the right ones first, and the test accuracy that they come to."""
+    right = [place < round(accuracy * images) for place in range(images)]
+    record["test"] = {**(record["test"] or {}), "student.accuracy": sum(right) / images}
+    record["test_right"] = pack(right)
+    return record
 
 
 def confirmed(

@@ -19,9 +19,10 @@ def test_equal_values_are_not_certain() -> None:
     assert show_gain(Gain(Estimate(3, -0.01))) == "-1.00 (all equal)"
 
 
-def test_a_star_needs_an_adjusted_p_value() -> None:
+def test_a_gain_is_shown_with_its_mark() -> None:
     estimate = Estimate(3, 0.01, 0.005, 0.015)
-    assert show_gain(Gain(estimate, p=0.01, p_holm=0.04)) == "+1.00* [+0.50, +1.50]"
+    assert show_gain(Gain(estimate, mark="*")) == "+1.00* [+0.50, +1.50]"
+    assert show_gain(Gain(estimate, mark="†")) == "+1.00† [+0.50, +1.50]"
     assert show_gain(Gain(estimate, p=0.01, p_holm=0.06)) == "+1.00 [+0.50, +1.50]"
     assert show_gain(Gain(Estimate(1, -0.01))) == "-1.00"
     assert show_gain(None) == "-"

@@ -22,12 +22,12 @@ def test_table_cells(ranking: Ranking) -> None:
     assert line["rank"] == "2"
     assert line["confirmed by"] == "3 seeds"
     assert line["student val %"] == "72.00 ± 4.97"
-    assert line["vs unpruned, same"] == "+2.00 [-0.48, +4.48]"
-    assert line["vs alone"] == "+11.00* [+8.52, +13.48]"
+    assert line["vs unpruned, same"] == "+2.00 [-0.14, +4.14]"
+    assert line["vs alone"] == "+11.00† [+9.11, +12.89]"
     assert line["student weights"] == "9,000,000"
     unconfirmed = dict(zip(table.columns, table.rows[-2], strict=True))
     assert (unconfirmed["confirmed by"], unconfirmed["student val %"]) == ("unconfirmed", "best 66.00")
-    assert (unconfirmed["trials (epochs)"], unconfirmed["vs alone"]) == ("2 (20/20)", "-")
+    assert (unconfirmed["trials, full (epochs)"], unconfirmed["vs alone"]) == ("2, 1 (20/20)", "-")
     assert line["teacher val/test %"] == "80.00/90.00"
     assert as_table(ranking).columns == table.columns[:10]
     assert {len(cells) for cells in table.rows} == {len(table.columns)} == {len(table.numeric)}

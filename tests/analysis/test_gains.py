@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis.gains import all_gains, gain_over_config, gain_over_group
-from pdsearch.analysis.groups import Group, confirmed_groups
-from tests.analysis.synthetic_studies import confirmed, study
+from pdsearch.analysis.gains import Compared, Families, all_gains
+from pdsearch.analysis.groups import Group, Metric, confirmed_groups
+from pdsearch.analysis.statistics import Gain
+from pdsearch.objectives import Aims
+from tests.analysis.synthetic_studies import answered, confirmed, study
 
 
 def _groups(*records: dict[str, Any]) -> dict[str | None, Group]:
@@ -15,22 +17,21 @@ def _groups(*records: dict[str, Any]) -> dict[str | None, Group]:
     }
 
 
+def _gains(best: list[Group], groups: list[Group] | None = None, metric: Metric = "val_accuracy") -> Families:
+    return all_gains(Compared(best, groups or best, [], {}, Aims()), metric)[0]
+
+
+def _only(families: Families, question: str) -> Gain:
+    (gain,) = families[question].values()
+    return gain
+
+
 def test_pairs_are_by_seed() -> None:
-    groups = _groups(*confirmed("magnitude", [0.7, 0.9]), *confirmed(None, [0.6, 0.5]))
-    gain = gain_over_group(groups["magnitude"], groups["kd"], "val_accuracy")
-    assert gain is not None
-    assert gain.estimate.mean == pytest.approx((0.1 + 0.4) / 2)
-    assert gain_over_group(groups["magnitude"], None, "val_accuracy") is None
-
-
-def test_the_named_baseline_counts_and_no_other() -> None:
-    groups = _groups(*confirmed("magnitude", [0.7]), *confirmed(None, [0.6]))
-    partners = {
-        (row.config, row.student_seed): row for group in groups.values() for row in group.rows.values()
-    }
-    group = groups["magnitude"]
-    assert gain_over_config(group, "unpruned_config", partners, "val_accuracy") is not None
-    assert gain_over_config(group, "alone_config", partners, "val_accuracy") is None
+    groups = [*_groups(*confirmed("magnitude", [0.7, 0.9]), *confirmed(None, [0.6, 0.5])).values()]
+    families = _gains(groups)
+    assert _only(families, "unpruned_same").estimate.mean == pytest.approx((0.1 + 0.4) / 2)
+    assert _only(families, "unpruned_best").estimate.mean == pytest.approx((0.1 + 0.4) / 2)
+    assert {name for name, found in families.items() if found} == {"unpruned_same", "unpruned_best"}
 
 
 @pytest.mark.parametrize(
@@ -40,14 +41,25 @@ def test_own_best_is_of_the_same_dense_teacher(section: str, field: str, value: 
     other = confirmed(None, [0.6, 0.5])
     for item in other:
         item["spec"][section][field] = value
-    best = list(_groups(*confirmed("magnitude", [0.7, 0.9]), *other).values())
-    assert all_gains(best, best, "val_accuracy")["unpruned_best"] == {}
+    families = _gains([*_groups(*confirmed("magnitude", [0.7, 0.9]), *other).values()])
+    assert not families["unpruned_best"]
 
 
 def test_an_accuracy_that_was_not_measured_pairs_with_nothing() -> None:
     records = [*confirmed("magnitude", [0.7, 0.9]), *confirmed(None, [0.6, 0.5])]
     records[-1]["test"] = None
-    groups = _groups(*records)
-    gain = gain_over_group(groups["magnitude"], groups["kd"], "test_accuracy")
-    assert gain is not None
+    gain = _only(_gains([*_groups(*records).values()], metric="test_accuracy"), "unpruned_same")
     assert (gain.estimate.n, gain.unpaired) == (1, 1)
+
+
+def test_gains_of_test_accuracy_are_over_images_where_all_records_have_answers() -> None:
+    records = [*confirmed("magnitude", [0.7, 0.9, 0.8]), *confirmed(None, [0.6, 0.5, 0.6])]
+    for item in records:
+        answered(item, item["values"]["student.val_accuracy"])
+    gain = _only(_gains([*_groups(*records).values()], metric="test_accuracy"), "unpruned_same")
+    assert gain.estimate.over == ("seed", "image")
+    assert gain.estimate.mean == pytest.approx(0.7 / 3)
+    records[0]["test_right"] = None
+    without = _only(_gains([*_groups(*records).values()], metric="test_accuracy"), "unpruned_same")
+    assert without.estimate.over == ("seed",)
+    assert without.estimate.mean == pytest.approx(gain.estimate.mean)

@@ -1,8 +1,6 @@
-"""Rows are grouped by teacher and configuration; the values that vary independently are the units."""
+"""Rows are grouped by teacher and configuration."""
 
-import pytest
-
-from pdsearch.analysis.groups import confirmed_groups, role_of, search_trials, units
+from pdsearch.analysis.groups import confirmed_groups, role_of, search_trials
 from pdsearch.objectives import Aims
 from tests.analysis.synthetic_studies import confirmed, record, study
 
@@ -33,21 +31,3 @@ def test_search_trials_are_those_that_reached_an_epoch() -> None:
 def test_roles() -> None:
     rows = study([record(method, 0.5) for method in ("magnitude", None, "alone")]).rows
     assert [role_of(row) for row in rows] == ["teacher", "unpruned", "alone"]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ({(0, 1): 0.5, (0, 2): 0.7}, [{1: 0.5, 2: 0.7}]),
-        ({(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (1, 2): 0.9}, [{1: 0.6, 2: 0.8}]),
-        (
-            {(0, 1): 0.5, (0, 2): 0.7, (1, 1): 0.7, (2, 1): 0.9},
-            [{0: 0.6, 1: 0.7, 2: 0.9}, {1: 0.7, 2: 0.7}],
-        ),
-    ],
-)
-def test_units(values: dict[tuple[int, int], float], expected: list[dict[int, float]]) -> None:
-    found = units(values)
-    assert len(found) == len(expected)
-    for unit, wanted in zip(found, expected, strict=True):
-        assert unit == pytest.approx(wanted)

@@ -42,7 +42,7 @@ def on_test(records: list[dict[str, Any]], *accuracies: float) -> list[dict[str,
         (
             (0.01, 0.02, 0.03),
             "no_gain",
-            "show no gain over those of its unpruned self, +2.00 points [-0.48, +4.48]",
+            "show no sure gain over those of its unpruned self, +2.00 points [-0.48, +4.48]",
         ),
         ((0.04, 0.05, 0.06), "gain", "gain over those of its unpruned self, +5.00 points [+2.52, +7.48]"),
         (
@@ -61,21 +61,24 @@ def test_the_finding_is_the_interval_s_of_test_accuracy(
     assert found is not None
     assert (found.finding, found.metric, found.pairs) == (finding, "test_accuracy", 3)
     assert found.sentence == (
-        f"vgg19_bn magnitude 59% leads: this teacher's students {words} of test accuracy ({ALIKE}; 3 pairs)."
+        f"vgg19_bn magnitude 59% leads: this teacher's students {words} of test accuracy ({ALIKE}; 3 pairs), "
+        "corrected for being the best of 2."
     )
 
 
-def test_a_gain_that_does_not_stand_holm_s_correction_is_said_not_to() -> None:
-    # Its p is 0.013, one of four that nothing else tells from chance.
+def test_a_gain_that_does_not_stand_holm_s_correction_is_none() -> None:
+    # Alone it would stand; it is one of eight, and the others vary more.
     others = [
-        on_test(confirmed(method, [0.7, 0.7, 0.7]), *shifted(0.01, -0.01, 0.005))
+        on_test(confirmed(method, [0.7, 0.7, 0.7]), *shifted(0.04, -0.05, 0.03))
         for method in ("taylor", "snip", "random")
     ]
     pruned = on_test(confirmed("magnitude", [0.8, 0.8, 0.8]), *shifted(0.04, 0.05, 0.06))
     found = led(pruned, confirmed(None, BASE), *others)
     assert found is not None
-    assert found.finding == "gain"
-    assert found.sentence.endswith("3 pairs), a gain that does not stand Holm's correction.")
+    assert found.finding == "no_gain"
+    assert found.gain is not None
+    assert (found.gain.estimate.low or 0) > 0
+    assert "show no sure gain over" in found.sentence
 
 
 def test_parameters_of_the_loss_are_named_and_switches_are_not() -> None:
@@ -101,7 +104,7 @@ def test_equal_pairs_show_no_gain() -> None:
     found = led(confirmed("magnitude", shifted(0.1, 0.1, 0.1)), confirmed(None, BASE))
     assert found is not None
     assert found.finding == "no_gain"
-    assert "show no gain over" in found.sentence
+    assert "show no sure gain over" in found.sentence
     assert "+10.00 points of test accuracy" in found.sentence
     assert found.sentence.endswith("3 pairs), the same in each, which gives no interval.")
 
@@ -187,10 +190,9 @@ def test_a_control_is_compared_with_the_teacher_that_was_not_trained_on() -> Non
         [],
         [record("magnitude", 0.7, kind="search")],
         [record("magnitude", 0.7, kind="search", test=0.69)],
-        [*confirmed(None, BASE), *confirmed("alone", BASE)],
     ],
 )
-def test_nothing_is_said_where_no_teacher_is_confirmed_or_none_is_pruned(
+def test_nothing_is_said_where_no_teacher_is_confirmed(
     records: list[dict[str, Any]],
 ) -> None:
     assert led(records) is None

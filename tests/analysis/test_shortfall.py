@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from pdsearch.analysis import StudyTable, rank_teachers
-from pdsearch.analysis.shortfall import nearest_trial, shortfall
+from pdsearch.analysis.footnotes import nearest_trial, shortfall
 from tests.analysis import synthetic_studies
 
 LIMITED = {"objectives": [], "constraints": ["student.val_accuracy >= 0.9"]}

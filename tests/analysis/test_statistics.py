@@ -1,84 +1,178 @@
-"""Means, intervals and p-values agree with scipy's and with worked examples; one value has no interval."""
+"""Intervals, p-values and probabilities agree with scipy's, with closed forms and with worked examples."""
 
+import math
+
+import numpy as np
 import pytest
 from scipy import stats
 
-from pdsearch.analysis import holm, mean_interval, paired_gain
-from pdsearch.analysis.statistics import p_value
+from pdsearch.analysis.crossed import combined, holm, moderated, spread
+from pdsearch.analysis.statistics import Gain, estimates, improvement, marked, sample_of, smallest_gain
 
 VALUES = [0.912, 0.918, 0.905, 0.921, 0.911]
+OTHERS = [0.910, 0.909, 0.907, 0.915, 0.908]
 
 
-def test_interval_by_hand() -> None:
-    # 1, 2, 3: mean 2, standard error 1/sqrt(3), t(0.975, 2) = 4.30265.
-    estimate = mean_interval([1.0, 2.0, 3.0])
-    assert (estimate.n, estimate.mean) == (3, 2.0)
-    assert estimate.half_width == pytest.approx(4.302652730 / 3**0.5)
-    assert estimate.low == pytest.approx(2 - 4.302652730 / 3**0.5)
+def seeds(values: list[float]) -> dict[tuple[int, int], float]:
+    return {(0, seed): value for seed, value in enumerate(values)}
 
 
-def test_interval_is_scipys() -> None:
-    estimate = mean_interval(VALUES)
-    low, high = stats.t.interval(0.95, 4, loc=sum(VALUES) / 5, scale=stats.sem(VALUES))
-    assert estimate.low == pytest.approx(low)
-    assert estimate.high == pytest.approx(high)
+def test_an_interval_over_seeds_is_scipys() -> None:
+    ((estimate, p),) = estimates([sample_of(seeds(VALUES))])
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(VALUES), scale=stats.sem(VALUES))
+    assert (estimate.n, estimate.over) == (5, ("seed",))
+    assert [estimate.low, estimate.high] == pytest.approx([low, high])
+    assert p == pytest.approx(stats.ttest_1samp(VALUES, 0).pvalue)
 
 
-def test_one_value_has_no_interval_and_no_p_value() -> None:
-    estimate = mean_interval([0.9])
-    assert (estimate.n, estimate.mean, estimate.low, estimate.high, estimate.half_width) == (
-        1,
-        0.9,
+@pytest.mark.parametrize("values", [[0.9], [0.5, 0.5], [0.3, 0.1 + 0.2]])
+def test_one_value_or_equal_ones_have_no_interval(values: list[float]) -> None:
+    """A t-test divides by their spread: scipy's would call two of them certain, or not a number."""
+    ((estimate, p),) = estimates([sample_of(seeds(values))])
+    assert (estimate.n, estimate.low, estimate.high, estimate.half_width, p) == (
+        len(values),
+        None,
         None,
         None,
         None,
     )
-    gain = paired_gain([0.1])
-    assert gain is not None
-    assert (gain.p, gain.estimate.low) == (None, None)
-
-
-def test_no_values() -> None:
-    assert paired_gain([]) is None
-    with pytest.raises(ValueError, match="no values"):
-        mean_interval([])
-
-
-def test_p_value_is_scipys_paired_test() -> None:
-    other = [0.910, 0.909, 0.907, 0.915, 0.908]
-    differences = [a - b for a, b in zip(VALUES, other, strict=True)]
-    gain = paired_gain(differences, unpaired=2)
-    assert gain is not None
-    assert gain.p == pytest.approx(stats.ttest_rel(VALUES, other).pvalue)
-    assert gain.unpaired == 2
-
-
-@pytest.mark.parametrize("differences", [[0.5, 0.5], [0.0, 0.0, 0.0], [0.1, 0.3 - 0.2, 0.1]])
-def test_equal_differences_prove_nothing(differences: list[float]) -> None:
-    """A t-test divides by their spread: scipy's would call two of them certain, or not a number."""
-    assert p_value(differences) is None
-    gain = paired_gain(differences)
-    assert gain is not None
-    assert gain.estimate.mean == pytest.approx(differences[0])
-    assert (gain.p, gain.estimate.low, gain.estimate.high) == (None, None, None)
-
-
-@pytest.mark.parametrize("values", [[0.5, 0.5], [0.1, 0.1, 0.1], [0.3, 0.1 + 0.2]])
-def test_equal_values_have_no_interval_and_say_so(values: list[float]) -> None:
-    estimate = mean_interval(values)
-    assert (estimate.n, estimate.low, estimate.high, estimate.half_width) == (len(values), None, None, None)
     assert estimate.mean == pytest.approx(values[0])
-    assert estimate.all_equal
-    assert not mean_interval(values[:1]).all_equal
-    assert not mean_interval([*values, 0.6]).all_equal
+    assert estimate.all_equal == (len(values) > 1)
+
+
+def test_variances_over_seeds_and_images_add_up() -> None:
+    # Two-way analysis of variance by hand: seed means 1 and 3, image means 1, 2, 3, no interaction.
+    values = np.array([[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]])
+    parts = spread(values, ("seed", "image"))
+    assert [float(part.variance) for part in parts.values()] == pytest.approx([2.0, 1.0, 0.0])
+    variance, df = combined(parts)
+    assert variance.item() == pytest.approx(2 / 2 + 1 / 3)
+    assert df.item() == pytest.approx((2 / 2 + 1 / 3) ** 2 / (1**2 / 1 + (1 / 3) ** 2 / 2))
+
+
+def test_the_parts_are_unbiased_for_the_variance_of_the_mean() -> None:
+    random = np.random.default_rng(0)
+    shape = (4000, 4, 6, 20)
+    effects = [
+        (0.5, (4000, 4, 1, 1)),
+        (0.3, (4000, 1, 6, 1)),
+        (1.0, (4000, 1, 1, 20)),
+        (0.4, (4000, 4, 6, 1)),
+        (1, shape),
+    ]
+    values = sum((sd * random.standard_normal(size) for sd, size in effects), np.zeros(shape))
+    variance, _ = combined(spread(values, ("teacher", "seed", "image")))
+    assert variance.mean() == pytest.approx(values.mean(axis=(1, 2, 3)).var(), rel=0.06)
+
+
+def test_an_interval_over_images_is_wider_and_says_so() -> None:
+    random = np.random.default_rng(1)
+    right = {(0, seed): (random.random(200) < 0.9).astype(float) for seed in range(4)}
+    ((both, _),) = estimates([sample_of(right)])
+    ((over_seeds, _),) = estimates([sample_of({s: float(a.mean()) for s, a in right.items()})])
+    assert both.over == ("seed", "image")
+    assert both.mean == pytest.approx(over_seeds.mean)
+    assert both.n == over_seeds.n == 4
+
+
+def test_fewer_than_three_teachers_are_averaged_and_more_are_a_sample() -> None:
+    cells = {(t, s): 0.1 * t + 0.01 * s for t in range(3) for s in range(2)}
+    assert sample_of(cells).over == ("teacher", "seed")
+    two = sample_of({key: value for key, value in cells.items() if key[0] < 2})
+    assert (two.over, two.teachers, two.values.tolist()) == (("seed",), 2, [0.05, pytest.approx(0.06)])
+
+
+def test_results_without_their_counterparts_are_left_out() -> None:
+    cells = {(t, s): 1.0 * t + s for t in range(3) for s in range(4)}
+    del cells[1, 2]
+    sample = sample_of(cells)
+    assert sample.values.shape == (3, 3)
+    assert sample.cells == 9
+
+
+def test_equal_variances_are_pooled_and_none_falls() -> None:
+    random = np.random.default_rng(2)
+    drawn = random.standard_normal((2000, 8, 5)).var(axis=-1, ddof=1)
+    variances, df = moderated(drawn, np.array(4.0), np.array(32.0))
+    assert (variances >= drawn).all()
+    assert np.median(df) == 32.0
+    assert np.sqrt(variances).std() < np.sqrt(drawn).std()
+
+
+def test_the_prior_is_that_of_limma() -> None:
+    # R: limma::squeezeVar(c(0.2, 1, 5, 0.05, 3, 40), df = 4) has df.prior and var.prior that solve these two equations.
+    drawn = np.array([0.2, 1.0, 5.0, 0.05, 3.0, 40.0])
+    variances, df = moderated(drawn, np.array(4.0), np.array(24.0))
+    prior_df = df[0] - 4
+    prior = (variances[3] * df[0] - 4 * drawn[3]) / prior_df
+    logs = np.log(drawn)
+    from scipy.special import polygamma, psi
+
+    assert polygamma(1, prior_df / 2) == pytest.approx(logs.var(ddof=1) - polygamma(1, 2), rel=1e-6)
+    shift = psi(2) - math.log(2) - psi(prior_df / 2) + math.log(prior_df / 2)
+    assert math.log(prior) == pytest.approx(logs.mean() - shift, rel=1e-6)
+    assert (df == df[0]).all()
+
+
+def test_what_cannot_gain_is_left_as_it_is() -> None:
+    drawn = np.array([0.0, 1.0, 2.0])
+    variances, df = moderated(drawn, np.array([4.0, 4.0, 4.0]), np.array([12.0, 4.0, 12.0]))
+    assert (variances[0], df[0]) == (0.0, 4.0)
+    assert (variances[1], df[1]) == (1.0, 4.0)
+    assert df[2] > 4
 
 
 def test_holm_by_hand() -> None:
     # Sorted 0.01 x 4, 0.02 x 3, 0.03 x 2, 0.04 x 1; never falling.
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm(np.array([0.04, 0.01, 0.03, 0.02])) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    left_out = holm(np.array([np.nan, 0.02, np.nan, 0.04]))
+    assert left_out.tolist() == pytest.approx([np.nan, 0.04, np.nan, 0.04], nan_ok=True)
+    assert holm(np.array([[0.7, 0.9]])).tolist() == [[1.0, 1.0]]
+    assert holm(np.array([])).tolist() == []
 
 
-def test_holm_leaves_out_what_was_not_tested() -> None:
-    assert holm([None, 0.02, None, 0.04]) == [None, 0.04, None, 0.04]
-    assert holm([0.7, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
+def test_a_mark_tells_of_whom_a_claim_holds() -> None:
+    estimate = estimates([sample_of(seeds(VALUES))])[0][0]
+    found = marked([Gain(estimate, p=p) for p in (0.001, 0.001, 0.2, None)], [3, 1, 3, 3])
+    assert [gain.mark for gain in found] == ["*", "†", "", ""]
+    assert [gain.p_holm for gain in found] == [
+        pytest.approx(0.003),
+        pytest.approx(0.003),
+        pytest.approx(0.2),
+        None,
+    ]
+
+
+def test_probability_of_improvement_is_mann_whitneys() -> None:
+    found = improvement(VALUES, OTHERS)
+    assert found is not None
+    assert found.mean == pytest.approx(stats.mannwhitneyu(VALUES, OTHERS).statistic / 25)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 < found.low < found.mean < found.high < 1
+    assert improvement(VALUES[:1], OTHERS) is None
+
+
+def test_the_score_interval_solves_newcombes_equation() -> None:
+    found = improvement(VALUES, OTHERS)
+    assert found is not None
+    for end in (found.low, found.high):
+        assert end is not None
+        spread_there = end * (1 - end) * (1 + 4 * ((1 - end) / (2 - end) + end / (1 + end))) / 25
+        assert abs(found.mean - end) == pytest.approx(stats.norm.ppf(0.975) * math.sqrt(spread_there))
+
+
+def test_students_that_are_all_better_are_not_certain_to_be() -> None:
+    found = improvement([0.9, 0.91, 0.92], [0.8, 0.81, 0.8])
+    assert found is not None
+    assert (found.mean, found.high) == (1.0, 1.0)
+    assert found.low is not None
+    assert 0.4 < found.low < 0.75
+
+
+def test_the_smallest_gain_falls_with_seeds_and_grows_with_comparisons() -> None:
+    few, many = (smallest_gain(0.01, lines=6, columns=3, seeds=n) for n in (5, 10))
+    assert many < few
+    assert smallest_gain(0.01, lines=12, columns=3, seeds=5) > few
+    assert smallest_gain(0.01, lines=6, columns=3, seeds=5, image_variance=0.01**2) > few
+    assert smallest_gain(0.01, lines=6, columns=3, seeds=1) == math.inf

@@ -8,17 +8,17 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError, TrialError
-from pdsearch.training import Engine, accuracy, evaluating, logits
+from pdsearch.training import Engine, evaluating, logits, right
 
 
-def test_accuracy_is_the_share_of_right_answers(
+def test_right_answers_are_those_of_the_largest_logit(
     views: Any, build: Callable[..., nn.Module], engine: Engine
 ) -> None:
     model = build().eval()
     answers = model(views.batch(0, torch.arange(50))).argmax(1)
-    assert accuracy(model, views, answers, engine=engine) == 1.0
+    assert right(model, views, answers, engine=engine).all()
     answers[:5] = 1 - answers[:5]
-    assert accuracy(model, views, answers, engine=engine, batch_size=7) == 0.9
+    assert right(model, views, answers, engine=engine, batch_size=7).tolist() == [False] * 5 + [True] * 45
 
 
 def test_batches_do_not_matter(views: Any, build: Callable[..., nn.Module], engine: Engine) -> None:
@@ -41,22 +41,22 @@ def test_modes_and_statistics_are_left_as_they_were(
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(KeyError), evaluating(model):
         raise KeyError
-    accuracy(model, views, views.labels, engine=engine)
+    right(model, views, views.labels, engine=engine)
     assert [module.training for module in model.children()] == [True, False, True, True, True, True]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_logits_that_are_no_numbers_have_no_accuracy(
+def test_logits_that_are_no_numbers_have_no_right(
     value: float, views: Any, build: Callable[..., nn.Module], engine: Engine
 ) -> None:
     model = build()
     model.register_forward_hook(lambda _module, _images, found: found.index_fill(0, torch.tensor([3]), value))
     with pytest.raises(TrialError, match=r"^the logits of 3 of 50 test images are not finite$"):
-        accuracy(model, views, views.labels, engine=engine, batch_size=20, kind="test")
+        right(model, views, views.labels, engine=engine, batch_size=20, kind="test")
 
 
 def test_no_images_is_an_error(views: Any, build: Callable[..., nn.Module], engine: Engine) -> None:
     empty = type(views)(views.images[:0], views.labels[:0])
     with pytest.raises(ConfigError, match="val_fraction"):
-        accuracy(build(), empty, empty.labels, engine=engine)
+        right(build(), empty, empty.labels, engine=engine)
