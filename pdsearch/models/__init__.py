@@ -1,6 +1,7 @@
 """Networks: their registry, their sizes, and students sized after a pruned teacher."""
 
 from pdsearch.models.checkpoint_file import file_hash
+from pdsearch.models.copies import copied, copied_whole, with_plain_weights
 from pdsearch.models.inference import folded
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
@@ -20,6 +21,8 @@ __all__ = [
     "Builder",
     "Network",
     "build",
+    "copied",
+    "copied_whole",
     "count_flops",
     "count_params",
     "file_hash",
@@ -38,5 +41,6 @@ __all__ = [
     "state_tensors",
     "takes_widths",
     "was_not_finite",
+    "with_plain_weights",
     "without_weights",
 ]

@@ -1,10 +1,12 @@
 """The registry of networks, and the construction of one from name, options and seed."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -94,7 +96,10 @@ def model(name: str) -> Callable[[Builder], Builder]:
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], seed: int, options: Params = ()
 ) -> nn.Module:
-    """Build a network with initial weights drawn from the seed alone; the global generator is unchanged.
+    """Build a network with initial weights drawn from the seed alone; the global generators are unchanged.
+
+    Of a module compiled by `torch.compile` the module inside is returned: its parameters have their own names, and it
+    computes the same.
 
     Args:
         name: Registered model name.
@@ -114,15 +119,32 @@ def build(
         hint = f"its options: {', '.join(sorted(known)) or 'none'}"
         raise ConfigError(f"model {name!r} has no option {unknown[0]!r}", hint=hint)
     _check_shape(name, builder, input_shape)
+    with _drawing(derive_seed(seed, "init")), _told(name, given):
+        model = builder(**build_arguments(builder, num_classes, input_shape), **given)
+        _settle(model, torch.zeros(1, *input_shape))
+    if not isinstance(model, nn.Module):
+        raise ConfigError(
+            f"{name} returns a {type(model).__name__}, not a module of torch",
+            hint="return the network itself",
+        )
+    compiled: object = getattr(model, "_orig_mod", None)
+    return compiled if isinstance(compiled, nn.Module) else model
+
+
+@contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """Seed every generator that a builder may draw from: torch's, Python's and NumPy's; restore them afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it also seeds every accelerator, which fork_rng does not restore.
-        torch.default_generator.manual_seed(derive_seed(seed, "init"))
-        with _told(name, given):
-            model = builder(**build_arguments(builder, num_classes, input_shape), **given)
-            _settle(model, torch.zeros(1, *input_shape))
-    if not isinstance(model, nn.Module):
-        raise ConfigError(f"{name} returns a {type(model).__name__}, not a module of torch")
-    return model
+        torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def _check_shape(name: str, builder: Builder, shape: tuple[int, ...]) -> None:
@@ -170,7 +192,7 @@ def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     # The user's code may raise anything, and so does torch for impossible sizes.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         options = "".join(f", {option}: {value}" for option, value in given.items()).removeprefix(", ")
         what = (

@@ -34,13 +34,20 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Some layers (torchvision's MNASNet, spectral norm) read the version of their format from the state dict's metadata,
     which tensors do not have: it is the network's own.
 
+    Names may have the prefix that `torch.compile` gives them.
+
     Raises:
         RuntimeError: They do not fit the network.
     """
+    ours = model.state_dict()
     state = OrderedDict(
-        (name, _decoded(value) if _is_encoded(name, value) else value) for name, value in tensors.items()
+        (
+            name if name in ours else name.removeprefix("_orig_mod."),
+            _decoded(value) if _is_encoded(name, value) else value,
+        )
+        for name, value in tensors.items()
     )
-    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    state._metadata = ours._metadata  # type: ignore[attr-defined]
     model.load_state_dict(state)
 
 

@@ -12,6 +12,8 @@ from pdsearch.distillation import FeatureShapes, Outputs, wanted
 from pdsearch.errors import TrialError
 from pdsearch.models import (
     build,
+    copied,
+    copied_whole,
     folded,
     listed,
     load_tensors,
@@ -19,6 +21,7 @@ from pdsearch.models import (
     state_of,
     state_tensors,
     was_not_finite,
+    with_plain_weights,
     without_weights,
 )
 from pdsearch.pipeline.cache import tensors
@@ -40,6 +43,7 @@ __all__ = [
     "packed",
     "plain_views",
     "shapes",
+    "untrained",
     "validated",
 ]
 
@@ -76,6 +80,22 @@ def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:
     )
 
 
+def untrained(name: str, options: Params, data: Dataset, seed: int, site: WorkerContext) -> nn.Module:
+    """Return an untrained network, the caller's own; a site builds each one once, if a copy is as good."""
+    built: list[nn.Module] = []
+
+    def make() -> tuple[nn.Module | None, int]:
+        built.append(blank(name, options, data, seed))
+        size = sum(tensor.nbytes for tensor in state_of(built[0]).values())
+        return (None, 0) if copied_whole(built[0]) is None else (built[0], size)
+
+    shape = (data.num_classes, *data.inputs.shape)
+    kept = site.kept.get(("untrained", name, repr(options), repr(shape), str(seed)), make)
+    if kept is not None:
+        return copied(kept)
+    return built[0] if built else blank(name, options, data, seed)
+
+
 def an_image(data: Dataset) -> Tensor:
     """Return a batch of one input of a data set's shape, all zeros, to trace networks with."""
     return torch.zeros(1, *data.inputs.shape)
@@ -86,10 +106,13 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: WorkerContext) -
 
     def make() -> tuple[Teacher, int]:
         name = spec.teacher.model
-        model = blank(name, without_weights(name, spec.teacher.options), data, spec.teacher.seed)
+        options, stored = without_weights(name, spec.teacher.options), tensors(entry)
+        model = untrained(name, options, data, spec.teacher.seed, site)
+        if not stored.keys() >= model.state_dict().keys():
+            with_plain_weights(model)  # As it was before it was pruned.
         kept = entry.meta.get("kept")
         left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
-        mask = load(model, tensors(entry), where=str(entry.folder)) or left
+        mask = load(model, stored, where=str(entry.folder)) or left
         site.engine(spec.precision).place(model.eval())
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         return Teacher(entry.key, model, mask, entry.meta), size

@@ -1,6 +1,5 @@
 """The pruning stage: round by round, each round an artifact, so that trials share the rounds they have in common."""
 
-import copy
 from collections.abc import Generator
 from dataclasses import replace
 
@@ -10,12 +9,12 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset
-from pdsearch.models import load_tensors, state_tensors
+from pdsearch.models import copied, load_tensors, state_tensors, with_plain_weights, without_weights
 from pdsearch.pipeline.cache import Made, obtain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import round_keys
-from pdsearch.pipeline.networks import Teacher, an_image, blank, network, packed, validated
+from pdsearch.pipeline.networks import Teacher, an_image, network, packed, untrained, validated
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.pipeline.teacher import dense_teacher, early_teacher
 from pdsearch.protocol import Progress
@@ -46,7 +45,14 @@ __all__ = [
 ]
 
 
-def cut(model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, within: Mask | None = None) -> None:
+def cut(
+    model: nn.Module,
+    mask: Mask,
+    spec: TrialSpec,
+    data: Dataset,
+    site: WorkerContext,
+    within: Mask | None = None,
+) -> None:
     """Prune a network in place by a mask of the dense network.
 
     Args:
@@ -54,17 +60,20 @@ def cut(model: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, within: Ma
         mask: The weights to keep.
         spec: The trial, which has pruning.
         data: The data set it is for.
+        site: Where it runs.
         within: The mask of the previous rounds.
     """
     if not _structured(spec):
         mask.apply(model)
         return
-    before = None if within is None else _kept(within, spec, data)
+    before = None if within is None else _kept(within, spec, data, site)
     image = an_image(data).to(next(model.parameters()).device)
-    shrink(model, image, kept=_kept(mask, spec, data), before=before)
+    shrink(model, image, kept=_kept(mask, spec, data, site), before=before)
 
 
-def cut_out(mask: Mask, spec: TrialSpec, data: Dataset) -> tuple[dict[str, Json], Mask | None]:
+def cut_out(
+    mask: Mask, spec: TrialSpec, data: Dataset, site: WorkerContext
+) -> tuple[dict[str, Json], Mask | None]:
     """Return a mask's metadata for the artifact, and the mask to store: None if whole channels were removed."""
     counts: dict[str, Json] = {
         "sparsity": mask.sparsity,
@@ -73,7 +82,7 @@ def cut_out(mask: Mask, spec: TrialSpec, data: Dataset) -> tuple[dict[str, Json]
     }
     if not _structured(spec):
         return counts, mask
-    kept: dict[str, Json] = {name: list(left) for name, left in _kept(mask, spec, data).items()}
+    kept: dict[str, Json] = {name: list(left) for name, left in _kept(mask, spec, data, site).items()}
     return {**counts, "kept": kept}, None
 
 
@@ -81,9 +90,9 @@ def _structured(spec: TrialSpec) -> bool:
     return spec.prune is not None and methods.get(spec.prune.method).structured
 
 
-def _kept(mask: Mask, spec: TrialSpec, data: Dataset) -> dict[str, tuple[int, ...]]:
+def _kept(mask: Mask, spec: TrialSpec, data: Dataset, site: WorkerContext) -> dict[str, tuple[int, ...]]:
     prune: PruneSpec = spec.prune  # type: ignore[assignment]
-    whole = blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
+    whole = _whole(spec, data, site)
     return kept_channels(mask, find_ties(whole, an_image(data), prune.exclude))
 
 
@@ -159,7 +168,7 @@ def _start(
 ) -> Generator[Progress, None, Teacher]:
     """Return the first round's input: the dense teacher, or its untrained weights."""
     if isinstance(asked.after_round, AtInit):
-        return Teacher("", _untrained(spec, data), None, {})
+        return Teacher("", _initial(spec, data, site), None, {})
     return (yield from dense_teacher(spec, data, site))
 
 
@@ -177,15 +186,15 @@ def _rounds(
 
     def make() -> Generator[Progress, None, Made]:
         assert before is not None
-        model, mask = copy.deepcopy(before.model), before.mask
+        model, mask = with_plain_weights(copied(before.model)), before.mask
         origin = yield from _origin(spec, asked, data, site)
         for number in range(first, last + 1):
             yield Progress("prune", f"{asked.method} round {number} of {len(targets(asked))}")
             mask = _pruned(model, spec, asked, data, site, number, mask)
             if origin is not None:
-                _rewind(model, origin, mask, spec, data)
+                _rewind(model, origin, mask, spec, data, site)
         assert mask is not None
-        about, zeros = cut_out(mask, spec, data)
+        about, zeros = cut_out(mask, spec, data, site)
         meta = yield from _recovered(model, zeros, spec, asked, data, site, last, key)
         return Made(packed(model, zeros), {**meta, **about, "round": last})
 
@@ -223,7 +232,7 @@ def _pruned(
     within: Mask | None,
 ) -> Mask:
     """Prune a network in place for a round and return its mask."""
-    method, untrained = methods.get(asked.method), _untrained(spec, data)
+    method = methods.get(asked.method)
     mask = prune(
         model,
         method=method,
@@ -234,9 +243,9 @@ def _pruned(
         scope=asked.scope,
         within=within,
         exclude=asked.exclude,
-        whole=site.engine(spec.precision).place(copy.deepcopy(untrained)),
+        whole=site.engine(spec.precision).place(_whole(spec, data, site)) if method.structured else None,
     )
-    cut(model, mask, spec, data, within)
+    cut(model, mask, spec, data, site, within)
     return mask
 
 
@@ -246,16 +255,18 @@ def _origin(
     """Return the dense network whose weights are restored after pruning; None without rewinding."""
     match asked.after_round:
         case Rewind(epoch=0):
-            return _untrained(spec, data)
+            return _initial(spec, data, site)
         case Rewind(epoch=epoch):
             return (yield from early_teacher(spec, data, site, epoch))
     return None
 
 
-def _rewind(model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset) -> None:
+def _rewind(
+    model: nn.Module, origin: nn.Module, mask: Mask, spec: TrialSpec, data: Dataset, site: WorkerContext
+) -> None:
     """Restore the remaining weights of a pruned network to those of its origin."""
-    earlier = copy.deepcopy(origin)
-    cut(earlier, mask, spec, data)
+    earlier = with_plain_weights(copied(origin))
+    cut(earlier, mask, spec, data, site)
     load_tensors(model, state_tensors(earlier))
 
 
@@ -275,5 +286,12 @@ def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | Non
             return recovery.recipe
 
 
-def _untrained(spec: TrialSpec, data: Dataset) -> nn.Module:
-    return blank(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed)
+def _initial(spec: TrialSpec, data: Dataset, site: WorkerContext) -> nn.Module:
+    """Return the teacher before training: random weights, or published ones."""
+    return untrained(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed, site)
+
+
+def _whole(spec: TrialSpec, data: Dataset, site: WorkerContext) -> nn.Module:
+    """Return the teacher with all its channels, of any weights."""
+    options = without_weights(spec.teacher.model, spec.teacher.options)
+    return with_plain_weights(untrained(spec.teacher.model, options, data, spec.teacher.seed, site))

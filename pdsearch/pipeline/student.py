@@ -10,7 +10,7 @@ from pdsearch.data import Dataset
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import count_flops, count_params, latency, plan_from_masks, takes_widths, without_weights
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.networks import Teacher, an_image, blank
+from pdsearch.pipeline.networks import Teacher, an_image, blank, untrained
 from pdsearch.pruning import find_ties, implied_widths, kept_channels, kept_part, narrow
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, StudentSpec, TrialSpec
@@ -60,7 +60,7 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Worke
         site: Where it will be trained.
     """
     shape = shaped(spec, data, teacher)
-    whole = blank(shape.model, shape.options, data, spec.distill.seed)
+    whole = untrained(shape.model, shape.options, data, spec.distill.seed, site)
     channels = {tie.name: tie.size for tie in find_ties(whole, an_image(data))} if shape.widths else {}
     if spec.student.is_kept and teacher is not None:
         model = _kept(spec, data, teacher, shape)

@@ -13,7 +13,7 @@ from pdsearch.models import file_hash, load_checkpoint, without_weights
 from pdsearch.pipeline.cache import Made, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key, early_key
-from pdsearch.pipeline.networks import Teacher, blank, load, network, packed, validated
+from pdsearch.pipeline.networks import Teacher, load, network, packed, untrained, validated
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.protocol import Progress
 from pdsearch.pruning import Mask, prunable
@@ -31,7 +31,7 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Genera
 
     def make() -> Generator[Progress, None, Made]:
         teacher = spec.teacher
-        model = starting_point(teacher, data)
+        model = starting_point(teacher, data, site)
         if not teacher.trained_here:
             yield Progress("teacher", f"{teacher.model} from {Path(teacher.checkpoint or '').name}")
             site.engine(spec.precision).place(model)
@@ -61,7 +61,7 @@ def early_teacher(
     key, teacher = early_key(spec, epoch), spec.teacher
 
     def make() -> Generator[Progress, None, Made]:
-        model = starting_point(teacher, data)
+        model = starting_point(teacher, data, site)
         fitting = Fitting(spec, data, site, stage="teacher", key=key)
         note, seed = f"{teacher.model} to epoch {epoch}", derive_seed(teacher.seed, "teacher")
         training = fit_teacher(fitting, model, note=note, recipe=teacher.recipe, seed=seed)
@@ -70,12 +70,12 @@ def early_teacher(
             return Made(packed(model), {"epoch": epoch})
 
     entry = yield from obtain(site, "early", key, make)
-    model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
+    model = _filled_later(teacher, data, site)
     load(model, tensors(entry), where=str(entry.folder))
     return model
 
 
-def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:
+def starting_point(teacher: TeacherSpec, data: Dataset, site: WorkerContext) -> nn.Module:
     """Return the network before training: random weights, published ones, or those of a checkpoint.
 
     Raises:
@@ -84,11 +84,11 @@ def starting_point(teacher: TeacherSpec, data: Dataset) -> nn.Module:
             be obtained.
     """
     if teacher.checkpoint is None:
-        return blank(teacher.model, teacher.options, data, teacher.seed)
+        return untrained(teacher.model, teacher.options, data, teacher.seed, site)
     if teacher.fingerprint and file_hash(teacher.checkpoint) != teacher.fingerprint:
         hint = "put the file back, or begin another study"
         raise DataError("not the checkpoint the study began with", where=teacher.checkpoint, hint=hint)
-    model = blank(teacher.model, without_weights(teacher.model, teacher.options), data, teacher.seed)
+    model = _filled_later(teacher, data, site)
     load_checkpoint(
         model,
         teacher.checkpoint,
@@ -107,3 +107,9 @@ def zeros(model: nn.Module) -> float:
         return 0.0
     share = Mask({name: weight != 0 for name, weight in weights.items()}).sparsity
     return share if share >= FEW else 0.0
+
+
+def _filled_later(teacher: TeacherSpec, data: Dataset, site: WorkerContext) -> nn.Module:
+    """Return the network for weights that are known already: published ones are not asked for."""
+    options = without_weights(teacher.model, teacher.options)
+    return untrained(teacher.model, options, data, teacher.seed, site)

@@ -1,6 +1,5 @@
 """Gradients for pruning methods, computed on a copy so that the model is unchanged."""
 
-import copy
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -9,6 +8,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pdsearch.errors import TrialError
+from pdsearch.models import copied, with_plain_weights
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches
 
@@ -16,14 +16,14 @@ __all__ = ["loss_gradients", "probe"]
 
 
 def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
-    """Return a copy of a model in which all parameters require gradients and dropout is off.
+    """Return a copy of a model in which all weights are parameters with gradients and dropout is off.
 
     Args:
         model: Any network; not changed.
         batch_statistics: Normalise with each batch's own statistics, as papers that prune at initialisation
             do (running statistics are meaningless there); otherwise with the running ones, as in evaluation.
     """
-    twin = copy.deepcopy(model).eval().requires_grad_(True)
+    twin = with_plain_weights(copied(model)).eval().requires_grad_(True)
     twin.zero_grad(set_to_none=True)
     for module in twin.modules():
         if isinstance(module, _BatchNorm):

@@ -50,7 +50,7 @@ def test_rewound_channels_have_their_first_weights(here: WorkerContext) -> None:
     mask = finish(teacher(pruned(CHANNELS, recovery="none"), images, here))[1].mask
     assert mask is not None
     model, whole = (blank("convnet_m", (), images, 0) for _ in range(2))
-    cut(model, mask, spec, images)
+    cut(model, mask, spec, images, here)
     mask.apply(whole)
     seen = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model.eval()(seen), whole.eval()(seen))
@@ -61,9 +61,9 @@ def test_an_artifact_names_the_channels_or_holds_the_zeros(here: WorkerContext) 
     weights, channels = (finish(teacher(spec, images, here))[1].mask for spec in (SPEC, CHANNELS))
     assert weights is not None
     assert channels is not None
-    about, zeros = cut_out(weights, SPEC, images)
+    about, zeros = cut_out(weights, SPEC, images, here)
     assert (zeros, "kept" in about) == (weights, False)
-    about, none = cut_out(channels, CHANNELS, images)
+    about, none = cut_out(channels, CHANNELS, images, here)
     assert none is None
     kept = about["kept"]
     assert isinstance(kept, dict)

@@ -139,7 +139,7 @@ def check_outside(
         if _from_outside(job.spec.teacher) and site.store.find("teacher", job.key) is None:
             teacher, data = job.spec.teacher, drain(dataset(job.spec.data, site))
             where = teacher.checkpoint or "teacher.options.weights"
-            model = starting_point(teacher, data).eval()
+            model = starting_point(teacher, data, site).eval()
             check_answers(model, data, name=teacher.model, where=where)
             if share := zeros(model):
                 said = f"{100 * share:.0f} % of its prunable weights are zero already"
