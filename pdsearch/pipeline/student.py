@@ -1,6 +1,5 @@
 """The student's network: a fixed architecture, or one that the pruned teacher leaves."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +7,16 @@ from torch import Tensor, nn
 
 from pdsearch.data import Dataset
 from pdsearch.errors import ConfigError, TrialError
-from pdsearch.models import count_flops, count_params, latency, plan_from_masks, takes_widths, without_weights
+from pdsearch.models import (
+    copied,
+    count_flops,
+    count_params,
+    latency,
+    plan_from_masks,
+    takes_widths,
+    with_plain_weights,
+    without_weights,
+)
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import Teacher, an_image, blank, untrained
 from pdsearch.pruning import find_ties, implied_widths, kept_channels, kept_part, narrow
@@ -128,7 +136,8 @@ def _widths(spec: TrialSpec, data: Dataset, teacher: Teacher) -> dict[str, int]:
     """Return the channels left of every tie that lost some."""
     assert teacher.mask is not None and spec.prune is not None
     image = an_image(data)
-    whole = blank(spec.teacher.model, without_weights(spec.teacher.model, spec.teacher.options), data, seed=0)
+    options = without_weights(spec.teacher.model, spec.teacher.options)
+    whole = with_plain_weights(blank(spec.teacher.model, options, data, spec.teacher.seed))
     if methods.get(spec.prune.method).structured:
         ties = find_ties(whole, image, spec.prune.exclude)
         left = {name: len(channels) for name, channels in kept_channels(teacher.mask, ties).items()}
@@ -149,7 +158,7 @@ def _narrowed(model: nn.Module, shape: StudentSpec, data: Dataset) -> nn.Module:
 
 def _kept(spec: TrialSpec, data: Dataset, teacher: Teacher, shape: StudentSpec) -> nn.Module:
     """Return the remaining part of the teacher, to be trained on; removed single weights are zeros to begin with."""
-    model = copy.deepcopy(teacher.model).requires_grad_(True)
+    model = copied(teacher.model).requires_grad_(True)
     if spec.prune is None or methods.get(spec.prune.method).structured:
         return model
     image = an_image(data).to(next(model.parameters()).device)

@@ -1,6 +1,5 @@
 """Narrower forms of any network: the widths that a mask implies, and a network built with fewer channels."""
 
-import copy
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models import build
+from pdsearch.models import build, copied, with_plain_weights
 from pdsearch.models.width_solver import Growth, solve
 from pdsearch.pruning.channels.dependencies import Tie, find_ties
 from pdsearch.pruning.channels.remove import check_ties, shrink
@@ -89,6 +88,7 @@ def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
     Raises:
         ConfigError: There is no such tie, it has fewer channels, or the network cannot be traced.
     """
+    with_plain_weights(model)
     whole = {tie.name: tie.size for tie in find_ties(model, image)}
     for name, width in widths.items():
         if not 1 <= width <= whole.get(name, 0):
@@ -97,15 +97,12 @@ def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
             what = f"{name} {has}, {width} were asked for"
             raise ConfigError(what, where="student.widths", hint=f"from 1 to: {known or 'none'}")
     inputs = {name: weight[0].numel() for name, weight in prunable(model).items()}
-    trained = {name: weight.requires_grad for name, weight in model.named_parameters()}
     mode = model.training
     shrink(model, image, kept={name: tuple(range(width)) for name, width in widths.items()})
     with torch.no_grad():
         for name, weight in prunable(model).items():
             if weight[0].numel() != inputs[name]:
                 weight.mul_((inputs[name] / weight[0].numel()) ** 0.5)
-    for name, weight in model.named_parameters():
-        weight.requires_grad_(trained[name])
     model.train(mode)
 
 
@@ -148,6 +145,6 @@ def kept_part(model: nn.Module, image: Tensor, widths: Widths) -> nn.Module:
         image: (1, C, H, W), on its device, of any values.
         widths: How many channels to keep.
     """
-    part = copy.deepcopy(model)
+    part = copied(model)
     shrink(part, image, kept=_strongest(part, image, widths))
     return part
