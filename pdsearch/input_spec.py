@@ -49,6 +49,11 @@ class InputSpec:
         """Whether it is an image of bytes."""
         return self.is_map and self.dtype == "uint8"
 
+    @property
+    def noun(self) -> str:
+        """What they are called in messages: "images" or "inputs"."""
+        return "images" if self.is_image else "inputs"
+
     def fits(self, applies_to: str) -> bool:
         """Return whether a part that applies to inputs of a kind, one of APPLIES_TO, applies to these."""
         map_fits = self.is_map or applies_to == "any"

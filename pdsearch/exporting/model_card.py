@@ -129,12 +129,12 @@ def _use(built: Card | None) -> Iterator[str]:
     yield "from pdsearch import load_preprocess, load_student, read_card"
     yield ""
     yield 'student, preprocess = load_student("."), load_preprocess(".")'
-    yield f"logits = student(preprocess(images))  # images: {_images(built)}"
+    yield f"logits = student(preprocess({built.noun}))  # {built.noun}: {_images(built)}"
     yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
     yield "```"
     yield ""
-    yield "It knows the classes and the kind of images it was trained on and nothing else; its errors on"
-    yield "other images were not measured."
+    yield f"It knows the classes and the kind of {built.noun} it was trained on and nothing else; its errors on"
+    yield f"other {built.noun} were not measured."
     yield ""
 
 
@@ -154,16 +154,18 @@ def _own_code(best: Row, built: Card) -> Iterator[str]:
     yield f"from {module} import {name}"
     yield "from safetensors.torch import load_file"
     yield ""
-    sizes = f"num_classes={len(built.classes)}, channels={built.channels}, image_size={built.image_size}"
+    sizes = ", ".join(f"{name}={value}" for name, value in built.build_arguments().items())
     yield f"student = {name}({sizes}{options})"
     yield 'student.load_state_dict(load_file("student.safetensors"))'
-    yield f"mean, std = {list(built.mean)}, {list(built.std)}  # of each channel, 0 to 255"
+    unit = ", 0 to 255" if built.inputs.is_image else ""
+    yield f"mean, std = {list(built.mean)}, {list(built.std)}  # of each channel{unit}"
     yield "```"
     yield ""
 
 
 def _images(built: Card) -> str:
-    return f"uint8 (any number, {built.channels}, {built.image_size}, {built.image_size}), 0 to 255"
+    shape = ", ".join(map(str, built.inputs.shape))
+    return f"{built.inputs.dtype} (any number, {shape}){', 0 to 255' if built.inputs.is_image else ''}"
 
 
 def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator[str]:
@@ -171,8 +173,8 @@ def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator
         return
     yield "## Use without PyTorch"
     yield ""
-    yield "`student.onnx` takes the same images, preprocessing included, any number at once, in float32. Its metadata"
-    yield "holds the classes. On random images its logits differed from PyTorch's by at most"
+    yield f"`student.onnx` takes the same {built.noun}, preprocessing included, any number at once, in float32. Its"
+    yield f"metadata holds the classes. On random {built.noun} its logits differed from PyTorch's by at most"
     yield f"{onnx_deviation:.0e} of the largest one."
     yield ""
     yield "```python"
@@ -180,7 +182,7 @@ def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator
     yield ""
     yield 'session = onnxruntime.InferenceSession("student.onnx", providers=["CPUExecutionProvider"])'
     yield 'classes = json.loads(session.get_modelmeta().custom_metadata_map["student"])["classes"]'
-    yield f'(logits,) = session.run(["logits"], {{"images": images}})  # images: {_images(built)}'
+    yield f'(logits,) = session.run(["logits"], {{"{built.noun}": {built.noun}}})  # {built.noun}: {_images(built)}'
     yield "names = [classes[i] for i in logits.argmax(1)]"
     yield "```"
     yield ""

@@ -1,4 +1,4 @@
-"""Export of students as ONNX files, which take uint8 images and need no PyTorch."""
+"""Export of students as ONNX files, which take inputs as they are stored and need no PyTorch."""
 
 import json
 import logging
@@ -33,11 +33,12 @@ class _Whole(nn.Module):
     def __init__(self, student: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
         self.student = student
-        self.register_buffer("mean", preprocess.mean.view(1, -1, 1, 1))
-        self.register_buffer("std", preprocess.std.view(1, -1, 1, 1))
+        shape = (1, -1, *[1] * (len(preprocess.inputs.shape) - 1))
+        self.register_buffer("mean", preprocess.mean.view(shape))
+        self.register_buffer("std", preprocess.std.view(shape))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits, float32 (B, classes), of uint8 images (B, C, H, W)."""
+        """Return logits, float32 (B, classes), of inputs as they are stored."""
         logits: Tensor = self.student((images.float() - self.mean) / self.std)
         return logits
 
@@ -62,8 +63,8 @@ def require_onnx() -> None:
 def save_onnx(folder: Path) -> float:
     """Write student.onnx beside an exported student, run it, and compare it with the student.
 
-    Its input is `images`, uint8 (batch, C, H, W), 0 to 255; its output `logits`, float32 (batch, classes), for any
-    batch. Its metadata holds that of student.safetensors, as JSON under "student".
+    Its input is `images`, uint8 (batch, C, H, W), 0 to 255, or `inputs`, float32 (batch, ...); its output `logits`,
+    float32 (batch, classes), for any batch. Its metadata holds that of student.safetensors, as JSON under "student".
 
     Args:
         folder: Holds student.safetensors.
@@ -96,8 +97,8 @@ def _exported(whole: nn.Module, card: Card) -> bytes:
                     whole,
                     (example,),
                     dynamo=True,
-                    dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-                    input_names=["images"],
+                    dynamic_shapes=({0: torch.export.Dim("batch")},),
+                    input_names=[card.noun],
                     output_names=["logits"],
                     verbose=False,
                 )
@@ -113,7 +114,7 @@ def _exported(whole: nn.Module, card: Card) -> bytes:
     proto = program.model_proto
     for name, value in (
         ("format", "pdsearch student 1"),
-        ("student", json.dumps(vars(card), sort_keys=True)),
+        ("student", json.dumps(card.as_json(), sort_keys=True)),
     ):
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, value
@@ -128,7 +129,7 @@ def _compared(path: Path, whole: nn.Module, card: Card) -> float:
         images = _images(card, batch)
         with torch.no_grad():
             ours = whole(images)
-        theirs = torch.from_numpy(runtime.run(["logits"], {"images": images.numpy()})[0])
+        theirs = torch.from_numpy(runtime.run(["logits"], {card.noun: images.numpy()})[0])
         worst = max(worst, float((ours - theirs).abs().max() / ours.abs().max().clamp(min=1e-30)))
     if not worst <= _TOLERANCE:  # NaN as well
         raise PdsearchError(
@@ -148,5 +149,8 @@ def _session(path: Path) -> "onnxruntime.InferenceSession":
 
 
 def _images(card: Card, batch: int) -> Tensor:
-    size = (batch, card.channels, card.image_size, card.image_size)
-    return torch.randint(0, 256, size, dtype=torch.uint8, generator=torch.Generator().manual_seed(batch))
+    size, random = (batch, *card.inputs.shape), torch.Generator().manual_seed(batch)
+    if card.inputs.dtype == "uint8":
+        return torch.randint(0, 256, size, dtype=torch.uint8, generator=random)
+    mean, std = (torch.tensor(v).view(-1, *[1] * (len(size) - 2)) for v in (card.mean, card.std))
+    return mean + std * torch.randn(size, generator=random)

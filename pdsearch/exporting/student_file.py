@@ -1,4 +1,4 @@
-"""File of a trained student: weights, with metadata on its architecture and input images."""
+"""File of a trained student: weights, with metadata on its architecture and its inputs."""
 
 import json
 from collections.abc import Mapping
@@ -11,11 +11,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pdsearch.errors import DataError, StorageError
+from pdsearch.data import normalise
+from pdsearch.errors import ConfigError, DataError, StorageError
+from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
 from pdsearch.models import load_tensors, without_weights
+from pdsearch.models.registry import build_arguments, models
 from pdsearch.pruning import build_narrow
-from pdsearch.specs import Params
+from pdsearch.specs import Json, Params
 
 __all__ = [
     "STUDENT_FILE",
@@ -39,9 +42,8 @@ class Card:
         model: Registered model name.
         options: Further arguments of the model.
         classes: Class names, by index of the logits.
-        channels: Channels of an image.
-        image_size: Height and width of an image, in pixels.
-        mean: Mean by channel, in the images' own units (0 to 255).
+        inputs: Shape and type of an image, or other input.
+        mean: Mean by channel, in the inputs' own units (0 to 255 for images).
         std: Standard deviation likewise.
         key: Key of the trial that trained it.
         widths: Layers narrower than the model's, as pairs of a weight's name and its number of channels.
@@ -50,49 +52,90 @@ class Card:
     model: str
     options: Params
     classes: tuple[str, ...]
-    channels: int
-    image_size: int
+    inputs: InputSpec
     mean: tuple[float, ...]
     std: tuple[float, ...]
     key: str
     widths: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def channels(self) -> int:
+        """Channels of an input."""
+        return self.inputs.channels
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of an image, in pixels; the smaller of them if it is not square."""
+        return self.inputs.side
+
+    @property
+    def noun(self) -> str:
+        """What its inputs are called: "images" or "inputs"."""
+        return self.inputs.noun
+
+    def build_arguments(self) -> dict[str, Any]:
+        """Return what its model is built with besides its options."""
+        classes = len(self.classes)
+        try:
+            return build_arguments(models.get(self.model), classes, self.inputs.shape)
+        except ConfigError:  # The user's code is not here.
+            if self.inputs.is_square:
+                return {"num_classes": classes, "channels": self.channels, "image_size": self.image_size}
+            return {"num_classes": classes, "input_shape": self.inputs.shape}
+
+    def as_json(self) -> dict[str, Json]:
+        """Return its metadata as plain values; square images as before there were other inputs."""
+        inputs: dict[str, Json] = {"channels": self.channels, "image_size": self.image_size}
+        if not (self.inputs.is_image and self.inputs.is_square):
+            inputs = {"input_shape": list(self.inputs.shape), "input_dtype": self.inputs.dtype}
+        return {
+            "model": self.model,
+            "options": dict(self.options),
+            "classes": list(self.classes),
+            **inputs,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "key": self.key,
+            "widths": dict(self.widths),
+        }
+
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Preprocessing of images for a student: normalisation by mean and standard deviation.
+    """Preprocessing of inputs for a student: normalisation by mean and standard deviation.
 
     Args:
-        channels: Channels of an image.
-        image_size: Height and width of an image, in pixels.
+        inputs: Shape and type of an image, or other input.
         mean: float32 (C,).
         std: float32 (C,).
     """
 
-    channels: int
-    image_size: int
+    inputs: InputSpec
     mean: Tensor
     std: Tensor
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return (images - mean) / std, float32 (B, C, H, W).
+        """Return (images - mean) / std, float32.
 
         Args:
-            images: uint8 (B, C, H, W), values 0 to 255, of the size the student was trained on.
+            images: uint8 (B, C, H, W), values 0 to 255, or float32 (B, ...), of the shape the student was trained on.
 
         Raises:
-            DataError: The images have another type or size.
+            DataError: They are of another type or shape.
         """
-        wanted = (self.channels, self.image_size, self.image_size)
-        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != wanted:
-            raise DataError(
-                f"images are {images.dtype} {tuple(images.shape)}, the student wants torch.uint8"
-                f" (any number, {', '.join(map(str, wanted))})",
-                hint="decode to 0..255, resize, and stack to a batch",
+        if images.dtype != getattr(torch, self.inputs.dtype) or tuple(images.shape[1:]) != self.inputs.shape:
+            shape = ", ".join(map(str, self.inputs.shape))
+            hint = (
+                "decode to 0..255, resize, and stack to a batch"
+                if self.inputs.is_image
+                else "stack them to a batch"
             )
-        shape = (1, -1, 1, 1)
-        mean, std = self.mean.to(images.device).view(shape), self.std.to(images.device).view(shape)
-        return images.float().sub_(mean).div_(std)
+            raise DataError(
+                f"{self.inputs.noun} are {images.dtype} {tuple(images.shape)}, the student"
+                f" wants torch.{self.inputs.dtype} (any number, {shape})",
+                hint=hint,
+            )
+        return normalise(images, self.mean.to(images.device), self.std.to(images.device))
 
 
 def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
@@ -102,9 +145,10 @@ def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
         StorageError: It cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    about = vars(card) | {"options": dict(card.options), "widths": dict(card.widths)}
     with storage_errors(path):
-        save_file(plain, path, metadata={"format": _FORMAT, "student": json.dumps(about, sort_keys=True)})
+        save_file(
+            plain, path, metadata={"format": _FORMAT, "student": json.dumps(card.as_json(), sort_keys=True)}
+        )
         path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read it
 
 
@@ -132,7 +176,7 @@ def load_student(folder: str | Path) -> nn.Module:
     model = build_narrow(
         card.model,
         num_classes=len(card.classes),
-        input_shape=(card.channels, card.image_size, card.image_size),
+        input_shape=card.inputs.shape,
         seed=0,
         options=without_weights(card.model, card.options),
         widths=card.widths,
@@ -151,7 +195,7 @@ def load_preprocess(folder: str | Path) -> Preprocess:
         StorageError: There is no such file, or it is not an exported student.
     """
     card = read_card(folder)
-    return Preprocess(card.channels, card.image_size, torch.tensor(card.mean), torch.tensor(card.std))
+    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std))
 
 
 def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
@@ -174,13 +218,18 @@ def _card(about: Mapping[str, Any]) -> Card:
         model=str(about["model"]),
         options=tuple(sorted((name, _frozen(value)) for name, value in about["options"].items())),
         classes=tuple(map(str, about["classes"])),
-        channels=int(about["channels"]),
-        image_size=int(about["image_size"]),
+        inputs=_inputs(about),
         mean=tuple(map(float, about["mean"])),
         std=tuple(map(float, about["std"])),
         key=str(about["key"]),
         widths=tuple(sorted((str(name), int(width)) for name, width in about.get("widths", {}).items())),
     )
+
+
+def _inputs(about: Mapping[str, Any]) -> InputSpec:
+    if "input_shape" in about:
+        return InputSpec(tuple(map(int, about["input_shape"])), str(about["input_dtype"]))
+    return InputSpec((int(about["channels"]), int(about["image_size"]), int(about["image_size"])))
 
 
 def _frozen(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pdsearch.analysis import Row
 from pdsearch.artifacts import ArtifactStore, Entry
 from pdsearch.errors import StorageError
 from pdsearch.exporting.student_file import Card
+from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
 from pdsearch.pipeline.keys import data_key
 from pdsearch.specs import DataSpec, Params, spec_from_json
@@ -42,11 +43,13 @@ def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
     # The images may be gigabytes, so only their shape and statistics are read.
     with storage_errors(path), safe_open(path, framework="pt") as file:
         mean, std = (tuple(file.get_tensor(name).tolist()) for name in ("mean", "std"))
-        _, channels, _, size = file.get_slice("train.images").get_shape()
+        images = file.get_slice("train.images")
+        _, *shape = images.get_shape()
+        inputs = InputSpec(tuple(shape), "uint8" if images.get_dtype() == "U8" else "float32")
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
     widths = tuple(sorted((name, kept) for name, (kept, _) in json.loads(row.student_widths).items()))
-    return Card(model, _options(row), names, channels, size, mean, std, row.key, widths)
+    return Card(model, _options(row), names, inputs, mean, std, row.key, widths)
 
 
 def _options(row: Row) -> Params:

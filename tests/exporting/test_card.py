@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from pdsearch.analysis import Ranking, rank_teachers
 from pdsearch.exporting import Card, model_card
 from pdsearch.exporting.needs import Needs
+from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
@@ -18,7 +19,7 @@ from tests.own_code import Author, author
 __all__ = ["author"]
 
 
-BUILT = Card("vgg11_bn", (), ("cat", "dog"), 3, 32, (120.0,) * 3, (60.0,) * 3, "a" * 64)
+BUILT = Card("vgg11_bn", (), ("cat", "dog"), InputSpec((3, 32, 32)), (120.0,) * 3, (60.0,) * 3, "a" * 64)
 NEEDS = Needs("/runs", None, None, {})
 
 
@@ -76,7 +77,7 @@ def test_what_is_unsure_is_said(ranking: Ranking) -> None:
 
 def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, author: Author) -> None:
     module = author.write()
-    built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), channels=1, image_size=8)
+    built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), inputs=InputSpec((1, 8, 8)))
     weights = build(built.model, num_classes=2, input_shape=(1, 8, 8), seed=5, options=built.options)
     save_file(weights.state_dict(), author.folder / "student.safetensors")
     card = model_card(ranking.rows[0], "made-up", built=built, needs=NEEDS)

@@ -23,6 +23,7 @@ from pdsearch.exporting import (
     save_student,
 )
 from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
 
 
@@ -31,7 +32,15 @@ def saved(folder: Path, model: str) -> Path:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):  # as if trained: logits of fresh networks are nearly the same
             nn.init.uniform_(module.weight, 0.5, 2.0)
-    card = Card(model, (), ("cat", "dog", "emu"), 3, 32, (120.0, 110.0, 100.0), (60.0, 61.0, 62.0), "k")
+    card = Card(
+        model,
+        (),
+        ("cat", "dog", "emu"),
+        InputSpec((3, 32, 32)),
+        (120.0, 110.0, 100.0),
+        (60.0, 61.0, 62.0),
+        "k",
+    )
     save_student(folder / STUDENT_FILE, network.state_dict(), card)
     return folder
 

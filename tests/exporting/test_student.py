@@ -13,9 +13,12 @@ from pdsearch.data import normalise
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.exporting import Card, load_preprocess, load_student, read_card, save_student
 from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
 
-CARD = Card("convnet_s", (("widths", (2, 4)),), ("a", "b", "c"), 1, 8, (70.1,), (33.3,), "0" * 64)
+CARD = Card(
+    "convnet_s", (("widths", (2, 4)),), ("a", "b", "c"), InputSpec((1, 8, 8)), (70.1,), (33.3,), "0" * 64
+)
 
 
 @pytest.fixture
