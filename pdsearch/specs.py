@@ -289,6 +289,8 @@ class DistillSpec:
         seed: The student's initialisation and order of images.
         view_seed: The stream of augmented views, shared by teacher and student.
         code: Hash of the file of a loss named by dotted path, filled in when a study opens.
+        teacher_layers: Layers of the teacher whose outputs are its stages for a loss on features; none are its own.
+        student_layers: Those of the student likewise.
         replicas: Only in records of earlier versions: seeds trained together with it as one network. It is part of
             their keys; nothing is trained this way any more.
     """
@@ -300,6 +302,8 @@ class DistillSpec:
     view_seed: int = 0
     code: str = later("", neutral="")
     replicas: tuple[int, ...] = later((), neutral=())
+    teacher_layers: tuple[str, ...] = later((), neutral=())
+    student_layers: tuple[str, ...] = later((), neutral=())
 
 
 @dataclass(frozen=True)

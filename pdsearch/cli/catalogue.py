@@ -15,6 +15,7 @@ from pdsearch.specs import Json
 
 __all__ = [
     "KINDS",
+    "LayerInfo",
     "ParameterInfo",
     "PartDescription",
     "arguments",
@@ -25,6 +26,7 @@ __all__ = [
     "part_to_json",
     "section",
     "summary",
+    "with_layers",
 ]
 
 
@@ -116,6 +118,15 @@ class ParameterInfo:
 
 
 @dataclass(frozen=True)
+class LayerInfo:
+    """A layer whose output is a map, the shape of the map, (C, H, W), and which stage it is, if it is one."""
+
+    name: str
+    shape: tuple[int, ...]
+    stage: str
+
+
+@dataclass(frozen=True)
 class PartDescription:
     """One registered part: its description, source and parameters.
 
@@ -128,7 +139,9 @@ class PartDescription:
         details: The paragraphs after the first, up to the first section.
         when: Its section "When": what it is for, and what not.
         cost: Its section "Cost": what it adds to a trial.
-        weights: The number of weights of a model for CIFAR-10; None for other kinds.
+        weights: The number of weights of a model for ten classes; None for other kinds.
+        image_size: Height and width of the images for which weights and layers are shown.
+        layers: Layers of a model whose outputs a loss can compare; only where it is asked for, see `with_layers`.
     """
 
     kind: str
@@ -140,6 +153,8 @@ class PartDescription:
     when: str = ""
     cost: str = ""
     weights: int | None = None
+    image_size: int | None = None
+    layers: tuple[LayerInfo, ...] = ()
 
 
 def names(kind: str) -> list[str]:
@@ -168,8 +183,23 @@ def describe(kind: str, name: str) -> PartDescription:
         details(text),
         section(text, "When"),
         section(text, "Cost"),
-        _weights(name) if kind == "models" else None,
+        *((_weights(name), _size(name)) if kind == "models" else ()),
     )
+
+
+def with_layers(part: PartDescription) -> PartDescription:
+    """Return the description of a model with its layers; that of another part unchanged."""
+    if part.kind != "models":
+        return part
+    import torch
+
+    from pdsearch.models.features import map_layers
+
+    size = _size(part.name)
+    with torch.device("meta"):
+        found = map_layers(_on_meta(part.name), torch.zeros(1, 3, size, size))
+    layers = (LayerInfo(name, shape, stage) for name, (shape, stage) in found.items())
+    return dataclasses.replace(part, layers=tuple(layers))
 
 
 def part_to_json(part: PartDescription) -> dict[str, Json]:
@@ -184,6 +214,10 @@ def part_to_json(part: PartDescription) -> dict[str, Json]:
         "when": part.when,
         "cost": part.cost,
         "weights": part.weights,
+        "image_size": part.image_size,
+        "layers": [
+            {"name": layer.name, "shape": list(layer.shape), "stage": layer.stage} for layer in part.layers
+        ],
         "parameters": parameters,  # type: ignore[dict-item]  # asdict does not know that the fields are JSON
     }
 
@@ -245,9 +279,27 @@ def _written(annotation: Any) -> str:
 
 
 def _weights(name: str) -> int:
+    from pdsearch.models import count_params
+
+    return count_params(_on_meta(name))
+
+
+def _size(name: str) -> int:
+    from pdsearch.models.registry import usual_size
+
+    return usual_size(name)
+
+
+def _on_meta(name: str) -> Any:
+    """Return a network without values; with random ones on the CPU if its builder needs values, as RegNet's does."""
     import torch
 
-    from pdsearch.models import build, count_params
+    from pdsearch.models import build
 
-    with torch.device("meta"):
-        return count_params(build(name, num_classes=10, input_shape=(3, 32, 32), seed=0))
+    shape = (3, _size(name), _size(name))
+    try:
+        with torch.device("meta"):
+            return build(name, num_classes=10, input_shape=shape, seed=0)
+    except ConfigError:
+        with torch.device("cpu"):
+            return build(name, num_classes=10, input_shape=shape, seed=0).to("meta")

@@ -1,4 +1,4 @@
-"""The names a space file may use (registered parts, torchvision's models), and those that a document can select."""
+"""The names a space file may use (registered parts, published models), and those that a document can select."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from pdsearch.user_code import Options, takes_others
 __all__ = [
     "FROM_TEACHER",
     "NO_PRUNING",
-    "TORCHVISION",
+    "PUBLISHED",
     "Catalog",
     "Selectable",
     "choices_of",
@@ -177,15 +177,16 @@ def listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-TORCHVISION = "torchvision/"
+PUBLISHED = ("torchvision/", "timm/")
+"""Prefixes of the names of other libraries' models."""
 
 
 def with_published(catalog: Catalog, root: Node) -> Catalog:
-    """Return a catalog extended by the torchvision models that a document names, and the reasons to refuse others."""
-    wanted = {text for text in _texts(root) if text.startswith(TORCHVISION)}
+    """Return a catalog extended by the published models that a document names, and the reasons to refuse others."""
+    wanted = {text for text in _texts(root) if text.startswith(PUBLISHED)}
     if not wanted:
         return catalog
-    from pdsearch.models.registry import models  # loads torch, and torchvision with the names
+    from pdsearch.models.registry import models  # loads torch, and the libraries with the names
 
     found, refused = {}, {}
     for name in sorted(wanted):

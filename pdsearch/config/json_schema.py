@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, TORCHVISION, Catalog, Selectable, registered
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, PUBLISHED, Catalog, Selectable, registered
 from pdsearch.config.field_rules import rule_of, searchable_names
 from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.config.validators import METRICS
@@ -34,7 +34,7 @@ def json_schema(catalog: Catalog | None = None) -> Schema:
     for section, field, words in _words(names):
         known: Schema = {"enum": sorted(words)}
         if field == "model":
-            known = {"anyOf": [known, {"pattern": f"^{TORCHVISION}"}, OWN_CODE]}
+            known = {"anyOf": [known, {"pattern": f"^({'|'.join(PUBLISHED)})"}, OWN_CODE]}
         if field in ("loss", "method", "sampler"):
             known = {"anyOf": [known, OWN_CODE]}
         sections[section]["properties"][field] |= known

@@ -47,6 +47,7 @@ OptionValue = Annotated[
 ]
 Options = Annotated[dict[OptionName, OptionValue], Field(max_length=64)]
 Width = Annotated[Any, BeforeValidator(words.width), WithJsonSchema({"type": "array"})]
+Layers = list[Annotated[str, Field(min_length=1)]]
 Number = Annotated[Any, BeforeValidator(words.number), WithJsonSchema({"type": "number"})]
 
 
@@ -101,7 +102,7 @@ class TeacherSection(Section):
     """The large network."""
 
     model: Annotated[str, AfterValidator(words.model)] | None = unset(
-        "The architecture: a registered model, torchvision/NAME, or package.module:function."
+        "The architecture: a registered model, torchvision/NAME, timm/NAME, or package.module:function."
     )
     seed: Seed = Field(0, description="Seed of the teacher: initialisation, order, views.")
     options: Options = Field(default_factory=dict, description="Further arguments of the model.")
@@ -120,7 +121,7 @@ class StudentSection(Section):
     """The small network, or `from_teacher`: what pruning leaves of the teacher."""
 
     model: Annotated[str, AfterValidator(words.student_model)] | None = unset(
-        "The architecture: a registered model, torchvision/NAME, package.module:function, or from_teacher."
+        "The architecture: a registered model, torchvision/NAME, timm/NAME, package.module:function, or from_teacher."
     )
     init: Literal["fresh", "kept"] = Field(
         "fresh", description="Initial weights of from_teacher: drawn anew, or those that pruning left."
@@ -218,6 +219,14 @@ class DistillSection(Section):
     )
     seed: Seed = Field(DistillSpec.seed, description="The student's initialisation and order of images.")
     view_seed: Seed = Field(DistillSpec.view_seed, description="The stream of augmented views.")
+    teacher_layers: Layers = Field(
+        default_factory=list,
+        description="Layers of the teacher to compare as stages; its own where left out.",
+    )
+    student_layers: Layers = Field(
+        default_factory=list,
+        description="Layers of the student to compare as stages; its own where left out.",
+    )
 
 
 class HalvingSection(Section):

@@ -109,9 +109,8 @@ def _network(names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, Val
             error = catalog.refused[word]
             raise complaint(error.what, error.hint or "name another")
         if word not in names:
-            hint = (
-                f"{nearest(word, names)}known: {', '.join(names)}; torchvision/NAME, package.module:function"
-            )
+            others = "torchvision/NAME, timm/NAME, package.module:function"
+            hint = f"{nearest(word, names)}known: {', '.join(names)}; {others}"
             raise complaint(f"unknown model {show(word)}", hint)
         return word
 

@@ -31,21 +31,25 @@ def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]
     return tuple(name for name in offered if any(fnmatchcase(name, pattern) for pattern in asked))
 
 
-def check_shows_features(network: nn.Module, loss: str) -> None:
+def check_shows_features(network: nn.Module, loss: str, *, section: str, named: bool = False) -> None:
     """Check that a network provides the features that a loss compares.
 
     Args:
         network: Must have a method `features`, and a module `classifier` that takes the pooled features.
         loss: Name of the loss, for the message.
+        section: "teacher" or "student", for the message.
+        named: The layers to compare are named, so that it need not.
 
     Raises:
         ConfigError: It lacks one of them.
     """
+    if named or callable(getattr(network, "logits_and_features", None)):
+        return
     if not callable(getattr(network, "features", None)) or not isinstance(
         getattr(network, "classifier", None), nn.Module
     ):
         what = f"{loss} compares features, and {type(network).__name__} shows none"
-        hint = "give it features(images) and a classifier as pdsearch.models.Network has, or choose a loss on logits"
+        hint = f"name its layers as distill.{section}_layers, or choose a loss on logits"
         raise ConfigError(what, where="distill.loss", hint=hint)
 
 

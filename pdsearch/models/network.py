@@ -29,8 +29,12 @@ class Network(nn.Module, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, (B, classes)."""
-        logits: Tensor = self.classifier(self.features(images)["pooled"])
-        return logits
+        return self.logits_and_features(images)[0]
+
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return logits, (B, classes), and `features` of the same pass."""
+        features = self.features(images)
+        return self.classifier(features["pooled"]), features
 
 
 class StagedNetwork(Network):

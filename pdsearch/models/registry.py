@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ __all__ = [
     "models",
     "options_of",
     "try_options",
+    "usual_size",
     "without_weights",
 ]
 
@@ -34,13 +36,15 @@ Builder: TypeAlias = Callable[..., nn.Module]
 A network for images may take `channels` and `image_size`, the height and width, instead of `input_shape`.
 """
 
-PREFIX = "torchvision/"
+LIBRARIES = ("torchvision", "timm")
+"""Libraries whose networks are named LIBRARY/NAME; each has a module beside this one."""
+
 INPUT_SHAPE, IMAGE_AXES = "input_shape", ("C", "H", "W")
 BUILD_ARGUMENTS = frozenset({"num_classes", "input_shape", "channels", "image_size"})
 
 
 class ModelRegistry(Registry[Builder]):
-    """Built-in models by name, torchvision's as `torchvision/NAME`, a user's by dotted path. `names`: built-in only."""
+    """Models by name, others' as `torchvision/NAME` or `timm/NAME`, a user's by dotted path; `names` are built-in."""
 
     def get(self, name: str) -> Builder:
         """Return the builder of a name.
@@ -50,11 +54,11 @@ class ModelRegistry(Registry[Builder]):
         """
         if is_dotted(name):
             return _own(name)
-        if not name.startswith(PREFIX):
+        library, published = _published(name)
+        if library is None:
             return super().get(name)
-        from pdsearch.models.torchvision import torchvision_builder
-
-        return torchvision_builder(name.removeprefix(PREFIX))
+        found: Builder = library.builder(published)
+        return found
 
     def __contains__(self, name: object) -> bool:
         try:
@@ -62,6 +66,20 @@ class ModelRegistry(Registry[Builder]):
         except ConfigError:
             return False
         return True
+
+
+def _published(name: str) -> tuple[Any, str]:
+    """Return the module of the library that a name begins with, and the rest of the name; None for other names."""
+    library, slash, rest = name.partition("/")
+    if not slash or library not in LIBRARIES:
+        return None, name
+    return import_module(f"pdsearch.models.{library}"), rest
+
+
+def usual_size(name: str) -> int:
+    """Return the height and width of the images that a network is described with: its own, or those of CIFAR."""
+    library, published = _published(name)
+    return 32 if library is None else int(library.usual_size(published))
 
 
 def _own(name: str) -> Builder:
@@ -208,17 +226,16 @@ def lasting(name: str, options: Params) -> Params:
         ConfigError: There are no such weights.
     """
     given = dict(options)
-    if not name.startswith(PREFIX) or "weights" not in given:
+    library, published = _published(name)
+    if library is None or "weights" not in given:
         return options
-    from pdsearch.models.torchvision import weights_name
-
-    settled = weights_name(name.removeprefix(PREFIX), str(given["weights"]))
+    settled = library.weights_name(published, str(given["weights"]))
     return tuple(sorted({**given, "weights": settled}.items()))
 
 
 def without_weights(name: str, options: Params) -> Params:
     """Return the options without published weights, to build a network that is then filled with other weights."""
-    if not name.startswith(PREFIX):
+    if _published(name)[0] is None:
         return options
     return tuple((option, value) for option, value in options if option != "weights")
 
@@ -235,7 +252,7 @@ def try_options(name: str, options: Params) -> None:
     """
     if is_dotted(name) or not options:
         return
-    if name.startswith(PREFIX):
+    if _published(name)[0] is not None:
         lasting(name, options)
         return
     with torch.device("meta"):

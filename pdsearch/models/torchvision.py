@@ -1,4 +1,4 @@
-"""torchvision's classifiers, with features read by forward hooks."""
+"""torchvision's classifiers by name, and the weights that it publishes for them."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -7,93 +7,39 @@ from typing import Any
 import torch
 import torchvision.models
 from torch import Tensor, nn
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from pdsearch.errors import ConfigError, DataError
-from pdsearch.models.network import Network
+from pdsearch.models.published import PublishedNetwork, try_size
 from pdsearch.models.weights import fit_weights
 
-__all__ = ["TorchvisionNetwork", "torchvision_builder", "weights_name"]
+__all__ = ["builder", "usual_size", "weights_name"]
 
 NO_WEIGHTS = "none"
-UNFIT = ("googlenet", "inception", "maxvit", "squeezenet", "swin", "vit_")
+
+WITH_AUXILIARY = ("googlenet", "inception_v3")
+"""Networks with auxiliary classifiers; they also turn ImageNet's normalisation into their own."""
+
+SQUEEZENET_HEAD = "classifier.1"
+"""The one last layer that is not linear: a 1x1 convolution, before ReLU and the mean over positions."""
+
+ANY_SIZE = ("swin",)
+"""Networks that take smaller images than those that torchvision names as the smallest."""
 
 
-class TorchvisionNetwork(Network):
-    """A torchvision classifier with its last linear layer split off as `classifier`.
-
-    A stage is all layers at one resolution; hooks are set on layers down to two levels below the network.
-
-    Args:
-        trunk: The torchvision network; changed in place.
-
-    Raises:
-        ConfigError: It does not end in a linear layer.
-    """
-
-    def __init__(self, trunk: nn.Module) -> None:
-        super().__init__()
-        path, last = [*trunk.named_modules()][-1]
-        if not isinstance(last, nn.Linear):
-            raise ConfigError(f"{type(trunk).__name__} does not end in a linear layer")
-        parent, _, name = path.rpartition(".")
-        setattr(trunk.get_submodule(parent), name, nn.Identity())
-        self.trunk, self.classifier, self._last = trunk, last, path
-
-    def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Return stage1, stage2, ...: the last map at each resolution, in order, and pooled."""
-        by_size: dict[tuple[int, ...], Tensor] = {}
-
-        def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() == 4 and output.shape[-1] > 1:
-                size = tuple(output.shape[-2:])
-                # VGG and AlexNet upsample their last maps before the classifier: that is not a stage.
-                if size <= next(reversed(by_size), size):
-                    by_size[size] = output
-
-        handles = [module.register_forward_hook(listen) for module in self._layers()]
-        try:
-            pooled = self.trunk(images)
-        finally:
-            for handle in handles:
-                handle.remove()
-        return {f"stage{n}": maps for n, maps in enumerate(by_size.values(), start=1)} | {"pooled": pooled}
-
-    def own_names(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Translate a torchvision state dict to this network's parameter names; others are returned unchanged."""
-        if any(name.startswith("trunk.") for name in weights):
-            return dict(weights)
-        last = f"{self._last}."
-        return {
-            f"classifier.{name.removeprefix(last)}" if name.startswith(last) else f"trunk.{name}": tensor
-            for name, tensor in weights.items()
-        }
-
-    def _layers(self) -> list[nn.Module]:
-        return [module for name, module in self.trunk.named_modules() if name.count(".") <= 1 and name]
-
-
-def torchvision_builder(name: str) -> Callable[..., nn.Module]:
+def builder(name: str) -> Callable[..., nn.Module]:
     """Return the builder of torchvision's model `name`; its one option, `weights`, loads published weights.
 
     Raises:
-        ConfigError: torchvision has no such classifier, or one that does not fit.
+        ConfigError: torchvision has no such classifier.
     """
-    if name.startswith(UNFIT):
-        hint = "auxiliary outputs, a fixed image size, channels last or no linear layer"
-        raise ConfigError(f"torchvision/{name} cannot be trained here", where="model", hint=hint)
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         near = get_close_matches(name, known, n=1) or ["resnet18"]
         hint = f"did you mean torchvision/{near[0]}?" if name else "e.g. torchvision/resnet18"
         raise ConfigError(f"torchvision has no classifier {name!r}", where="model", hint=hint)
 
-    def build(
-        *,
-        num_classes: int,
-        channels: int,
-        image_size: int,  # noqa: ARG001 - all sizes pass
-        weights: str = NO_WEIGHTS,
-    ) -> nn.Module:
+    def build(*, num_classes: int, channels: int, image_size: int, weights: str = NO_WEIGHTS) -> nn.Module:
         """Torchvision's classifier of that name, for colour images; its last layer has as many outputs as classes.
 
         Args:
@@ -107,14 +53,23 @@ def torchvision_builder(name: str) -> Callable[..., nn.Module]:
                 f"it takes 3 channels, the images have {channels}",
                 hint="`pdsearch list models` has networks for any number",
             )
-        network = TorchvisionNetwork(
-            torchvision.models.get_model(name, weights=None, num_classes=num_classes)
+        trunk = torchvision.models.get_model(
+            name, weights=None, num_classes=num_classes, **_arguments(name, image_size)
         )
+        network = PublishedNetwork(trunk, _head(name, trunk), linear=not name.startswith("squeezenet"))
+        smallest = int(_default(name).meta["min_size"][0])
+        if image_size < smallest and not name.startswith(ANY_SIZE):
+            try_size(network, (3, image_size, image_size), f"it needs images of {smallest} pixels or more")
         if weights != NO_WEIGHTS:
             _fill(network, name, weights)
         return network
 
     return build
+
+
+def usual_size(name: str) -> int:
+    """Return the height and width of the images that a network was published for, in pixels."""
+    return int(_default(name).transforms().crop_size[0])
 
 
 def weights_name(name: str, weights: str) -> str:
@@ -126,6 +81,38 @@ def weights_name(name: str, weights: str) -> str:
     return weights if weights == NO_WEIGHTS else str(_published(name, weights).name)
 
 
+def _arguments(name: str, size: int) -> dict[str, Any]:
+    """Return what the network is built with beside its classes."""
+    if name in WITH_AUXILIARY:
+        return {"aux_logits": False, "init_weights": True, "transform_input": True}
+    if name.startswith("vit_"):
+        _refuse_between(int(name.rpartition("_")[2]), size)
+        return {"image_size": size}
+    if name.startswith("maxvit"):
+        _refuse_between(usual_size(name), size)
+        return {"input_size": (size, size)}
+    return {}
+
+
+def _refuse_between(unit: int, size: int) -> None:
+    """Refuse images whose size is no multiple of a patch or window."""
+    if size % unit:
+        near = max(1, round(size / unit)) * unit
+        hint = f"set data.options.image_size to {near}, or choose another model"
+        raise ConfigError(f"it takes images of a multiple of {unit} pixels, not {size}", hint=hint)
+
+
+def _head(name: str, trunk: nn.Module) -> str:
+    if name.startswith("squeezenet"):
+        return SQUEEZENET_HEAD
+    return [str(path) for path, module in trunk.named_modules() if isinstance(module, nn.Linear)][-1]
+
+
+def _default(name: str) -> Any:
+    known: Any = torchvision.models.get_model_weights(name)
+    return known.DEFAULT
+
+
 def _published(name: str, weights: str) -> Any:
     known: Any = torchvision.models.get_model_weights(name)
     if weights not in known.__members__:
@@ -134,7 +121,7 @@ def _published(name: str, weights: str) -> Any:
     return known[weights]
 
 
-def _fill(network: TorchvisionNetwork, name: str, weights: str) -> None:
+def _fill(network: PublishedNetwork, name: str, weights: str) -> None:
     """Load published weights, downloaded once; the classifier stays random if the number of classes differs."""
     published = _published(name, weights)
     try:
@@ -144,8 +131,20 @@ def _fill(network: TorchvisionNetwork, name: str, weights: str) -> None:
         hint = f"connect to the network, put the file into {folder}, or leave out options.weights"
         what = f"the weights of torchvision/{name} cannot be had: {error}"
         raise DataError(what, where=published.url, hint=hint) from error
-    named = network.own_names(found)
-    for last, fresh in network.classifier.state_dict().items():
-        if named[f"classifier.{last}"].shape != fresh.shape:
-            named[f"classifier.{last}"] = fresh
+    named = network.own_names(_resized_positions(network, found))
+    for last, fresh in network.state_dict().items():
+        if last.startswith((HEAD, f"trunk.{SQUEEZENET_HEAD}.")) and named[last].shape != fresh.shape:
+            named[last] = fresh
     fit_weights(network, named, where=published.url)
+
+
+HEAD = "classifier."
+
+
+def _resized_positions(network: PublishedNetwork, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return a state dict whose embeddings of positions are interpolated to the network's image size, if it has any."""
+    trunk = network.trunk
+    if not isinstance(trunk, torchvision.models.VisionTransformer):
+        return found
+    resized: Mapping[str, Tensor] = interpolate_embeddings(trunk.image_size, trunk.patch_size, dict(found))
+    return resized

@@ -66,13 +66,16 @@ def pupil(
     """Return the student with the adapter that the trial's loss needs."""
     entry, params = _loss(spec)
     if entry.features:
-        for network in [student] if teacher is None else [student, teacher.model]:
-            check_shows_features(network, spec.distill.loss)
+        ours = [("student", student, spec.distill.student_layers)]
+        theirs = [] if teacher is None else [("teacher", teacher.model, spec.distill.teacher_layers)]
+        for section, network, layers in (*ours, *theirs):
+            check_shows_features(network, spec.distill.loss, section=section, named=bool(layers))
     if entry.adapter is None or teacher is None:
         return StudentWithAdapter(student, None)
     image = an_image(data).to(site.device)
     random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
-    shown = [shapes(_live(network, image, entry.features)) for network in (student, teacher.model)]
+    networks = ((student, spec.distill.student_layers), (teacher.model, spec.distill.teacher_layers))
+    shown = [shapes(_live(network, image, entry.features, layers)) for network, layers in networks]
     adapter = make_adapter(entry, *shown, images=len(data.train), generator=random, params=params)
     return StudentWithAdapter(student, None if adapter is None else adapter.to(site.device))
 
@@ -88,7 +91,7 @@ def lesson(
     def objective(taught: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         assert isinstance(taught, StudentWithAdapter)
         targets = _smoothed(seen.targets(epoch, index), data.num_classes, smoothing)
-        ours = outputs(taught.student, images, entry.features)
+        ours = outputs(taught.student, images, entry.features, spec.distill.student_layers)
         theirs = None if answers is None else answers(images, index, epoch)
         now = params if entry.at_epoch is None else entry.at_epoch(params, epoch + 1)
         return teach(entry, ours, theirs, targets, params=now, adapter=taught.adapter, index=index)
@@ -110,14 +113,15 @@ def _answers(
         return None
     if entry.features:
         model = answering(teacher, site, spec.precision)
-        return lambda images, _index, _epoch: _live(model, images, entry.features)
+        layers = spec.distill.teacher_layers
+        return lambda images, _index, _epoch: _live(model, images, entry.features, layers)
     stored = TeacherLogits(spec, teacher, seen, data.num_classes, site)
     return lambda _images, index, epoch: Outputs(stored.rows(epoch, index).float())
 
 
-def _live(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
+def _live(model: nn.Module, images: Tensor, features: tuple[str, ...], layers: tuple[str, ...]) -> Outputs:
     with evaluating(model):
-        return outputs(model, images, features)
+        return outputs(model, images, features, layers)
 
 
 def _smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:

@@ -24,6 +24,7 @@ from pdsearch.models import (
     with_plain_weights,
     without_weights,
 )
+from pdsearch.models.features import logits_and_features
 from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pruning import Mask, rebuild
@@ -198,21 +199,23 @@ def plain_views(data: Dataset, split: Split, site: WorkerContext) -> Views:
     return Views(split, mean=data.mean, std=data.std, augment="none", stream=0, device=site.device)
 
 
-def outputs(model: nn.Module, images: Tensor, features: tuple[str, ...]) -> Outputs:
+def outputs(
+    model: nn.Module, images: Tensor, features: tuple[str, ...], layers: tuple[str, ...] = ()
+) -> Outputs:
     """Run a network; outputs are float32, since softmax and divergence lose too much precision in 16 bits.
 
     Args:
         model: The network; if features are requested, one that provides them (`check_shows_features`).
         images: Normalised, on the network's device.
         features: Names or patterns of the requested features; if empty, only logits are returned.
+        layers: Names of the layers whose outputs are the stages; if empty, those that the network shows.
 
     Raises:
-        ConfigError: The network has no feature of a requested name.
+        ConfigError: The network has no feature or layer of a requested name.
     """
     if not features:
         return Outputs(model(images).float())
-    maps: dict[str, Tensor] = model.features(images)  # type: ignore[operator]
-    logits: Tensor = model.classifier(maps["pooled"])  # type: ignore[operator]
+    logits, maps = logits_and_features(model, images, layers)
     return Outputs(logits.float(), {name: maps[name].float() for name in wanted(features, maps)})
 
 

@@ -18,6 +18,7 @@ from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.models import without_weights
+from pdsearch.models.features import find_layers
 from pdsearch.pipeline.first_step import (
     IMAGES,
     check_answers,
@@ -167,12 +168,17 @@ def _check_loss(spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.
     shown_images = images(data, count)
     entry = losses.get(spec.distill.loss)
     params = make_params(entry.params, spec.distill.params, where=f"distill.{entry.name}")
-    if entry.features:
-        for network in (student, teacher):
-            check_shows_features(network, entry.name)
+    named = {"student": spec.distill.student_layers, "teacher": spec.distill.teacher_layers}
+    for section, network in (("student", student), ("teacher", teacher)):
+        if entry.features:
+            check_shows_features(network, entry.name, section=section, named=bool(named[section]))
+            with told(entry.name, f"distill.{section}_layers"):
+                find_layers(network, named[section])
     with torch.no_grad():
-        theirs = outputs(teacher, shown_images, entry.features) if entry.needs_teacher else None
-    ours = outputs(student, shown_images, entry.features)
+        theirs = (
+            outputs(teacher, shown_images, entry.features, named["teacher"]) if entry.needs_teacher else None
+        )
+    ours = outputs(student, shown_images, entry.features, named["student"])
     generator = Generator().manual_seed(0)
     shown = (shapes(ours), shapes(theirs or ours))
     adapter = make_adapter(entry, *shown, images=count, generator=generator, params=params)

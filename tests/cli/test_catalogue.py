@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pdsearch.cli import catalogue
-from pdsearch.cli.catalogue import KINDS, describe, names, part_to_json
+from pdsearch.cli.catalogue import KINDS, describe, names, part_to_json, with_layers
 from pdsearch.errors import ConfigError
 from pdsearch.models import models
 from pdsearch.registry import NoParams, Registry, parameter
@@ -137,7 +137,25 @@ def test_a_model_of_the_user_s_own_is_described_as_far_as_it_speaks(
     assert [(info.name, info.type, info.help) for info in part.parameters] == [("width", "", "")]
 
 
-@pytest.mark.parametrize("name", [*models, "torchvision/resnet18"])
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("resnet20", {"stages.0": "stage1", "stages.2": "stage3", "stages.1.0": ""}),
+        ("torchvision/resnet18", {"relu": "stage1", "layer4": "stage5", "layer4.0": ""}),
+        ("torchvision/regnet_y_400mf", {"trunk_output.block4": "stage5"}),
+        ("timm/vit_tiny_patch16_224", {"blocks.3": "", "norm": "stage1"}),
+    ],
+)
+def test_a_model_s_layers_are_shown_with_the_stages_that_they_are(
+    name: str, stages: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "_registry", REGISTRY)
+    found = {layer.name: layer for layer in with_layers(describe("models", name)).layers}
+    assert {layer: found[layer].stage for layer in stages} == stages
+    assert all(len(layer.shape) == 3 for layer in found.values())
+
+
+@pytest.mark.parametrize("name", [*models, "torchvision/resnet18", "timm/resnet18"])
 def test_a_model_is_described_as_a_thing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "_registry", REGISTRY)
     part = describe("models", name)

@@ -34,7 +34,8 @@ def test_it_may_be_searched() -> None:
         ("torchvision/resnet19", "torchvision has no classifier 'resnet19'"),
         ("torchvision/", "torchvision has no classifier ''"),
         ("torchvision/raft_large", "torchvision has no classifier 'raft_large'"),
-        ("torchvision/inception_v3", "torchvision/inception_v3 cannot be trained here"),
+        ("timm/resnet19", "timm has no model 'resnet19'"),
+        ("timm/resnet18.a1_in1k", "timm/resnet18.a1_in1k names weights beside the model"),
     ],
 )
 def test_what_torchvision_does_not_have_is_refused_with_the_reason(name: str, said: str) -> None:

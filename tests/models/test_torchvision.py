@@ -1,16 +1,22 @@
 """Published weights get into torchvision's networks under our names; without a network they say what to do."""
 
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import huggingface_hub
 import pytest
+import timm
 import torch
 import torchvision.models
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models import build, lasting, without_weights
+from pdsearch.models import torchvision as torchvision_module
+from pdsearch.models.published import PublishedNetwork
 
 NAME = "torchvision/shufflenet_v2_x0_5"
 SIZES: dict[str, Any] = {"input_shape": (3, 64, 64), "seed": 0}
@@ -51,6 +57,59 @@ def test_other_classes_get_a_fresh_classifier(published: dict[str, Tensor]) -> N
     assert not torch.equal(
         model.get_parameter("trunk.conv1.0.weight"), random.get_parameter("trunk.conv1.0.weight")
     )
+
+
+def test_positions_are_interpolated_and_auxiliary_classifiers_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = torchvision.models.VisionTransformer(32, 16, 1, 2, 8, 16, num_classes=1000)
+    ours = PublishedNetwork(
+        torchvision.models.VisionTransformer(64, 16, 1, 2, 8, 16, num_classes=4), "heads.head", linear=True
+    )
+    aux = {"aux1.conv.conv.weight": torch.ones(1), "AuxLogits.fc.bias": torch.ones(1)}
+    monkeypatch.setattr(
+        torchvision.models._api, "load_state_dict_from_url", lambda *_, **__: {**small.state_dict(), **aux}
+    )
+    torchvision_module._fill(ours, "vit_b_16", "DEFAULT")
+    assert ours.get_parameter("trunk.encoder.pos_embedding").shape == (1, 17, 8)
+    assert torch.equal(ours.get_parameter("trunk.conv_proj.weight"), small.conv_proj.weight)
+
+
+def published_by_timm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    state = timm.create_model("resnet10t").state_dict()
+    save_file(state, folder / "model.safetensors")
+
+    def fetched(repository: str, file: str) -> str:
+        assert repository == "timm/resnet10t.c3_in1k"
+        return str(folder / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetched)
+    return state
+
+
+def test_weights_of_timm_are_read_from_safetensors_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = published_by_timm(tmp_path, monkeypatch)
+    options = (("weights", "DEFAULT"),)
+    assert lasting("timm/resnet10t", options) == (("weights", "c3_in1k"),)
+    assert without_weights("timm/resnet10t", options) == ()
+    model = build("timm/resnet10t", num_classes=7, options=options, **SIZES)
+    assert torch.equal(model.get_parameter("trunk.conv1.0.weight"), state["conv1.0.weight"])
+    assert model.get_parameter("classifier.weight").shape == (7, 512)
+    (tmp_path / "model.safetensors").unlink()
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_: 1 / 0)
+    with pytest.raises(DataError, match=r"timm/resnet10t\.c3_in1k cannot be had as model\.safetensors"):
+        build("timm/resnet10t", num_classes=7, options=options, **SIZES)
+    with pytest.raises(ConfigError, match="no weights 'nope'"):
+        lasting("timm/resnet10t", (("weights", "nope"),))
+
+
+def test_without_timm_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ConfigError, match="timm is not installed") as caught:
+        build("timm/resnet18", num_classes=7, **SIZES)
+    assert "pdsearch[timm]" in str(caught.value.hint)
 
 
 def test_weights_that_are_not_published_are_refused() -> None:

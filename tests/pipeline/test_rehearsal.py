@@ -168,6 +168,14 @@ def test_channels_that_cannot_be_followed_may_be_excluded(module: str, here: Wor
             replace(taught_by("attention"), student=StudentSpec("X:flat")),
             r"attention compares features, and Sequential shows none",
         ),
+        (
+            distilled(DENSE, loss="attention", params=(), student_layers=("stagse.0",)),
+            r"^distill\.student_layers: the network has no layer 'stagse.0'",
+        ),
+        (
+            distilled(DENSE, loss="attention", params=(), teacher_layers=("classifier",)),
+            r"the layer classifier gives \(2, 10\), no map",
+        ),
         (taught_by("X:each"), r"it returns \(2,\), not a scalar"),
         (taught_by("X:deaf"), r"it does not depend on the student"),
     ],
@@ -189,6 +197,14 @@ def test_a_student_that_cannot_be_formed_is_refused(module: str, here: WorkerCon
     with pytest.raises(ConfigError, match=f"no student can be shaped from '{module}:{teacher}'") as caught:
         rehearse_pruning(spec, data(SPEC, here))
     assert caught.value.where == "student.model"
+
+
+def test_a_network_that_shows_no_features_is_compared_by_its_layers(module: str, here: WorkerContext) -> None:
+    layers = distilled(
+        DENSE, loss="attention", params=(), student_layers=("one",), teacher_layers=("stages.0",)
+    )
+    spec = named(replace(layers, student=StudentSpec("X:turned")), module)
+    rehearse_lesson(spec, Untrained(data(DENSE, here)))
 
 
 def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here: WorkerContext) -> None:

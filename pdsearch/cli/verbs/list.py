@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pdsearch.cli.catalogue import KINDS, PartDescription, describe, names, part_to_json
+from pdsearch.cli.catalogue import KINDS, PartDescription, describe, names, part_to_json, with_layers
 from pdsearch.cli.console import print_lines, print_table
 
 __all__ = ["list_parts"]
@@ -19,6 +19,8 @@ def list_parts(
     """List pruning methods, losses, models, sources, augmentations and samplers; name one to see its parameters."""
     kinds = list(KINDS) if kind is None else [kind]
     chosen = [describe(k, n) for k in kinds for n in (names(k) if name is None else [name])]
+    if name is not None:
+        chosen = [with_layers(part) for part in chosen]
     if as_json:
         print(json.dumps([part_to_json(part) for part in chosen], indent=2))
     elif name is None:
@@ -28,7 +30,12 @@ def list_parts(
 
 
 def _told(part: PartDescription) -> str:
-    size = f"{part.weights:,} weights for CIFAR-10." if part.weights is not None else ""
+    images = (
+        f"10 classes and images of {part.image_size}x{part.image_size}"
+        if part.image_size != 32
+        else "CIFAR-10"
+    )
+    size = f"{part.weights:,} weights for {images}." if part.weights is not None else ""
     return " ".join(text for text in (part.summary, size) if text)
 
 
@@ -40,3 +47,9 @@ def _show(part: PartDescription) -> None:
     if part.parameters:
         rows = [(p.name, p.type, str(p.default), p.range, p.help) for p in part.parameters]
         print_table(("parameter", "type", "default", "range", "what it does"), rows)
+    if part.layers:
+        shown = [(layer.name, " x ".join(map(str, layer.shape)), layer.stage) for layer in part.layers]
+        print_table(("layer", f"map for {part.image_size}x{part.image_size}", "stage"), shown)
+        print_lines(
+            ["A loss on features compares the stages, or the layers named as distill.teacher_layers."]
+        )

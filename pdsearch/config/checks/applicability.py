@@ -14,7 +14,7 @@ from pdsearch.config.resolve import in_order
 from pdsearch.config.space import Parameter
 from pdsearch.user_code import Options
 
-__all__ = ["DECIDERS", "Reach", "Situation"]
+__all__ = ["DECIDERS", "DISTILL_FIELDS", "Reach", "Situation"]
 
 MOST_SITUATIONS = 1_000
 DECIDERS: Mapping[str, str] = {
@@ -32,6 +32,10 @@ DECIDERS: Mapping[str, str] = {
 
 OF_STUDENT = {"student.init": True, "student.widths": False}
 """Whether a field is for from_teacher, or for the named architectures."""
+
+
+DISTILL_FIELDS = ("loss", "seed", "view_seed", "teacher_layers", "student_layers")
+"""Fields of `distill` that are no parameter of a loss."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Reach:
     def idle(self, name: str, situation: Situation) -> str:
         """Return the decider that leaves a field without effect in a situation, or an empty string."""
         values, (section, _, field) = situation.deciders, name.rpartition(".")
-        if section == "distill" and field not in ("loss", "seed", "view_seed"):
+        if section == "distill" and field not in DISTILL_FIELDS:
             return "" if _has(self.catalog.losses, values["distill.loss"], field) else "distill.loss"
         if section in ("teacher.options", "student.options"):
             model = f"{section.removesuffix('.options')}.model"

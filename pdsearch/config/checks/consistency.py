@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Selectable
-from pdsearch.config.checks.applicability import Reach
+from pdsearch.config.checks.applicability import DISTILL_FIELDS, Reach
 from pdsearch.config.draft import Draft, path_of
 from pdsearch.config.field_rules import rule_of, takers
 from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
@@ -72,7 +72,7 @@ def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
         for f in draft.catalog.methods[m].__dataclass_fields__
     ]
     options = [o for known in takers(section, draft.catalog, selectable) for o in known.types]
-    known = {"distill": ["loss", "seed", "view_seed", *losses], "prune.params": methods}.get(section, options)
+    known = {"distill": [*DISTILL_FIELDS, *losses], "prune.params": methods}.get(section, options)
     known = sorted(set(known))
     draft.complain(
         f"unknown key {show(field)}", name, f"{nearest(field, known)}known: {', '.join(known) or 'none'}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from pdsearch.config import Space
-from pdsearch.config.catalog import FROM_TEACHER
+from pdsearch.config.catalog import FROM_TEACHER, PUBLISHED
 from pdsearch.models import count_params, has_depthwise
 from pdsearch.pipeline.rehearsal import Untrained
 from pdsearch.training import resolve_precision
@@ -14,7 +14,6 @@ from pdsearch.training.device import computes_bf16, why_fp32
 __all__ = ["AUTO", "Precision", "choose_precision", "kept_precision"]
 
 AUTO = "auto"
-TORCHVISION = "torchvision/"
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,11 @@ def kept_precision(space: Space, began: str) -> Precision:
 def _looked_at(space: Space, untrained: Untrained) -> tuple[int | None, bool]:
     """Return the first student's size and whether it has depthwise convolutions, as far as they are known.
 
-    torchvision's are taken to be large and without them, those of from_teacher to be large and like the teacher.
+    Published ones are taken to be large and without them, those of from_teacher to be large and like the teacher.
     """
     spec = space.resolve(space.defaults())
     shaped = spec.student.model == FROM_TEACHER
-    if (spec.teacher if shaped else spec.student).model.startswith(TORCHVISION):
+    if (spec.teacher if shaped else spec.student).model.startswith(PUBLISHED):
         return None, False
     network = untrained.teacher(spec.teacher) if shaped else untrained.student(spec.student)
     return None if shaped else count_params(network), has_depthwise(network)

@@ -8,7 +8,9 @@ import torchvision.models
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.torchvision import TorchvisionNetwork, torchvision_builder
+from pdsearch.models.features import as_map, logits_and_features
+from pdsearch.models.published import PublishedNetwork
+from pdsearch.models.torchvision import builder
 
 IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -29,14 +31,14 @@ def trunk(**more: nn.Module) -> nn.Sequential:
 def test_the_last_linear_layer_becomes_the_classifier() -> None:
     theirs = trunk()
     linear, answers = theirs.get_submodule("head.0"), theirs(IMAGES)
-    ours = TorchvisionNetwork(theirs)
+    ours = PublishedNetwork(theirs, "head.0", linear=True)
     assert ours.classifier is linear
     assert torch.equal(ours(IMAGES), answers)
     assert [name for name, _ in ours.named_parameters()][-2:] == ["classifier.weight", "classifier.bias"]
 
 
 def test_stages_are_the_last_maps_at_each_resolution() -> None:
-    ours = TorchvisionNetwork(trunk())
+    ours = PublishedNetwork(trunk(), "head.0", linear=True)
     features = ours.features(IMAGES)
     layers = cast("Any", ours.trunk)
     first = layers.first(IMAGES)
@@ -51,11 +53,11 @@ def test_stages_are_the_last_maps_at_each_resolution() -> None:
 def test_maps_that_grow_again_are_no_stage(size: int) -> None:
     """As in torchvision's VGG, whose pooling makes 7x7 of any last map."""
     theirs = trunk()
-    before = TorchvisionNetwork(theirs).features(IMAGES)
+    before = PublishedNetwork(theirs, "head.0", linear=True).features(IMAGES)
     layers = dict(theirs.named_children())
     spread = nn.Sequential(*(layers[name] for name in ("first", "second")), nn.AdaptiveAvgPool2d(size))
-    after = TorchvisionNetwork(
-        nn.Sequential(*spread, layers["avgpool"], nn.Flatten(), nn.Linear(5, 7)).eval()
+    after = PublishedNetwork(
+        nn.Sequential(*spread, layers["avgpool"], nn.Flatten(), nn.Linear(5, 7)).eval(), "5", linear=True
     )
     features = after.features(IMAGES)
     assert list(features) == list(before)
@@ -63,7 +65,7 @@ def test_maps_that_grow_again_are_no_stage(size: int) -> None:
 
 
 def test_nothing_listens_once_the_features_are_found() -> None:
-    ours = TorchvisionNetwork(trunk())
+    ours = PublishedNetwork(trunk(), "head.0", linear=True)
     ours.features(IMAGES)
     assert not any(module._forward_hooks for module in ours.modules())
 
@@ -73,29 +75,58 @@ def test_nothing_listens_after_an_error_either() -> None:
         def forward(self, _: Tensor) -> Tensor:
             raise RuntimeError("broken")
 
-    ours = TorchvisionNetwork(trunk(broken=Broken()))
+    ours = PublishedNetwork(trunk(broken=Broken()), "head.0", linear=True)
     with pytest.raises(RuntimeError, match="broken"):
         ours.features(IMAGES)
     assert not any(module._forward_hooks for module in ours.modules())
 
 
-def test_a_network_that_ends_in_something_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Sequential does not end in a linear layer"):
-        TorchvisionNetwork(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+def test_a_network_whose_logits_no_linear_layer_makes_stays_whole() -> None:
+    theirs = nn.Sequential(
+        nn.Conv2d(3, 4, 2, 2), nn.Conv2d(4, 7, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).eval()
+    ours = PublishedNetwork(theirs, "1", linear=False)
+    features = ours.features(IMAGES)
+    assert torch.equal(ours(IMAGES), theirs(IMAGES))
+    torch.testing.assert_close(features["pooled"], theirs[0](IMAGES).mean((2, 3)))
 
 
-@pytest.mark.parametrize(
-    "name", ["googlenet", "inception_v3", "maxvit_t", "squeezenet1_0", "swin_t", "swin_v2_t", "vit_b_16"]
-)
-def test_networks_that_cannot_be_trained_here_are_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"torchvision/{name} cannot be trained here"):
-        torchvision_builder(name)
+def test_tokens_and_maps_with_channels_last_are_maps_too() -> None:
+    images = torch.zeros(2, 3, 8, 16)
+    assert as_map(torch.zeros(2, 5, 2, 4), images).shape == (2, 5, 2, 4)  # type: ignore[union-attr]
+    assert as_map(torch.zeros(2, 2, 4, 5), images).shape == (2, 5, 2, 4)  # type: ignore[union-attr]
+    tokens = torch.arange(2 * 6 * 3).view(2, 6, 3)  # two class tokens, then a square of four
+    maps = as_map(tokens, IMAGES)
+    assert maps is not None
+    assert torch.equal(maps[0, :, 0, 1], tokens[0, 3])
+    assert as_map((images,), images) is None
+    assert as_map(images[0, 0], images) is None
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_named_layers_are_the_stages(shown: bool) -> None:
+    """Of a network that shows features, and of any other."""
+    theirs = trunk()
+    ours = PublishedNetwork(theirs, "head.0", linear=True) if shown else theirs
+    layers = dict(theirs.named_modules())
+    logits, features = logits_and_features(ours, IMAGES, ("second.0", "first.1.0"))
+    assert torch.equal(logits, ours(IMAGES))
+    assert list(features) == ["stage1", "stage2", *(["pooled"] if shown else [])]
+    assert torch.equal(features["stage1"], layers["second.0"](layers["first"](IMAGES)))
+
+
+def test_layers_that_give_no_map_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no layer 'secnd'") as caught:
+        logits_and_features(trunk(), IMAGES, ("secnd",))
+    assert "near are: second" in str(caught.value.hint)
+    with pytest.raises(ConfigError, match=r"the layer head gives \(2, 7\), no map"):
+        logits_and_features(trunk(), IMAGES, ("head",))
 
 
 @pytest.mark.parametrize("name", ["resnet19", "fcn_resnet50", ""])
 def test_what_is_no_classifier_of_torchvision_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"no classifier '{name}'"):
-        torchvision_builder(name)
+        builder(name)
 
 
 def test_a_network_is_built_for_its_classes_without_stored_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +137,8 @@ def test_a_network_is_built_for_its_classes_without_stored_weights(monkeypatch: 
         return trunk()
 
     monkeypatch.setattr(torchvision.models, "get_model", get_model)
-    build = torchvision_builder("resnet18")
-    assert isinstance(build(num_classes=7, channels=3, image_size=32), TorchvisionNetwork)
+    build = builder("resnet18")
+    assert isinstance(build(num_classes=7, channels=3, image_size=32), PublishedNetwork)
     assert asked == [("resnet18", {"weights": None, "num_classes": 7})]
     with pytest.raises(ConfigError, match="it takes 3 channels, the images have 1"):
         build(num_classes=7, channels=1, image_size=32)
