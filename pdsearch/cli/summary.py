@@ -22,6 +22,7 @@ from pdsearch.cli.progress.stats import Tally, duration
 from pdsearch.cli.verbs.rank import print_ranking
 from pdsearch.config.points import points_of
 from pdsearch.io import Place, Remote, replace
+from pdsearch.io.studies import shown
 from pdsearch.search.maintenance import failed, stays_failed
 from pdsearch.search.study import Study
 from pdsearch.trial_record import TrialRecord
@@ -154,6 +155,10 @@ def _further(study: Study, again: str) -> list[str]:
         return []
     if _is_searched_through(study):
         return ["the space holds no further configuration"]
+    spent = study.agenda.phases.spent()
+    if spent and study.agenda.search.finished < space.search.trials:
+        raised = {"search.timeout": "12h", "search.gpu_hours": "10"}[spent]
+        return [f"  {again} --set {spent}={raised}   {spent} is used up; this is how to search on"]
     return [f"  {again} --set search.trials={2 * max(1, space.search.trials)}   go on searching"]
 
 
@@ -181,10 +186,4 @@ def _write_tables(study: Study, found: StudyTable) -> None:
 
 def _short(path: Place) -> str:
     """Return a path relative to the current folder if it is inside, a URL quoted for a shell."""
-    if isinstance(path, Remote):
-        return shlex.quote(str(path))
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        # Outside; or the current folder is gone: Ray removes that of a job when its driver ends.
-        return str(path)
+    return shlex.quote(shown(path)) if isinstance(path, Remote) else shown(path)

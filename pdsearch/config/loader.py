@@ -121,6 +121,7 @@ def _search(draft: Draft) -> Search:
         concurrency=search.concurrency,
         trial_timeout=search.trial_timeout,
         ledger=search.ledger,
+        gpu_hours=search.gpu_hours,
     )
 
 
@@ -199,6 +200,8 @@ def _remark(node: Node, mark: Mark) -> Node:
 
 MOST_PARAMETERS = 64
 MOST_NAMED = 8
+MOST_TRIES = 4
+"""Removing a wrong value can leave its section without a required one; then that is removed, and so on."""
 
 
 def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
@@ -289,14 +292,14 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
         problems.add(what, mark, key="space", hint=f"search {MOST_PARAMETERS} at most, and fix the others")
         problems.check()
     check_conditions(root, declared, problems)
-    problems.check()
     if file is None:
+        problems.check()
         raise ConfigError("not a space file", where=source)
     draft = Draft(root, file, declared, given_in(file), names, problems)
     check_conflicts(draft)
-    check_part_values(draft, selectable)
+    if selectable.sure_methods and selectable.sure_losses and selectable.sources:
+        check_part_values(draft, selectable)
     constraints = read_constraints(file.constraints, root, problems)
-    problems.check()
     check_whole(draft)
     problems.check()
     space = assemble(draft, selectable, constraints, study)
@@ -319,8 +322,32 @@ def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
 
 
 def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
-    try:
-        return File.model_validate(to_plain(root), context=catalog)
-    except ValidationError as error:
-        add_complaints(error, File, root, problems)
-        return None
+    """Return the validated sections, without the values that are wrong; None where none can be read without them."""
+    document: Any = to_plain(root)
+    for _ in range(MOST_TRIES):
+        try:
+            return File.model_validate(document, context=catalog)
+        except ValidationError as error:
+            add_complaints(error, File, root, problems)
+            for item in error.errors(include_url=False):
+                data = document.get("data")
+                if item["loc"] == ("data", "source") and isinstance(data, dict) and catalog.sources:
+                    data["source"] = next(
+                        iter(catalog.sources)
+                    )  # The only field without which nothing is read.
+                elif not _dropped(document, item["loc"]):
+                    return None
+    return None
+
+
+def _dropped(document: Any, loc: tuple[str | int, ...]) -> bool:
+    """Remove the innermost key on the way to a place, so that the rest can be checked; return whether there was one."""
+    holder, last = None, None
+    for step in loc:
+        if not isinstance(document, dict) or step not in document:
+            break
+        holder, last, document = document, step, document[step]
+    if holder is None:
+        return False
+    holder.pop(last)
+    return True

@@ -258,6 +258,9 @@ class SearchSection(Section):
     timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] | None = (
         unset("Total time, across resumes, as 90s, 12h or 1h30m.")
     )
+    gpu_hours: Annotated[float, Field(gt=0)] | None = unset(
+        "GPU hours of all jobs, across resumes, after which no trial is begun."
+    )
     stop: Annotated[StopSection | None, BeforeValidator(words.switch)] = Field(
         None, description="Early stopping, or off."
     )

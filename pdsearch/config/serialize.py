@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["diff", "identity", "to_json"]
 
 RUNTIME = ("study", "resources", "confirm", "storage")
-RUNTIME_OF_SEARCH = ("trials", "timeout", "concurrency", "max_failures", "trial_timeout", "ledger")
+RUNTIME_OF_SEARCH = (
+    "trials",
+    "timeout",
+    "concurrency",
+    "max_failures",
+    "trial_timeout",
+    "ledger",
+    "gpu_hours",
+)
 ABSENT = "(absent)"
 
 

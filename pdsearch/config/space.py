@@ -76,6 +76,7 @@ class Search:
     concurrency: int | None
     trial_timeout: int = 6 * 3600
     ledger: str = BESIDE
+    gpu_hours: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ class Space:
     precision: str
     storage: str
     part_laters: tuple[tuple[str, Params], ...] = ()
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def validated(self) -> bool:

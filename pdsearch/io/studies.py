@@ -12,7 +12,7 @@ from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
 from pdsearch.io.record_files import MOST_BYTES, parse_record
 from pdsearch.trial_record import NewerFormatError, check_format
 
-__all__ = ["begun", "description", "studies"]
+__all__ = ["begun", "description", "shown", "studies"]
 
 _FILE = "study.json"
 _MOST = 8
@@ -69,6 +69,15 @@ class _Description:
 def studies(root: Place) -> list[Place]:
     """Return the folders of a storage's studies."""
     return [root / name for name in subfolders(root) if exists(root / name / _FILE)]
+
+
+def shown(place: Place) -> str:
+    """Return a path as text, relative to the current folder where it lies inside; a URL as it is."""
+    try:
+        return str(place.relative_to(Path.cwd()) if isinstance(place, Path) else place)
+    except (ValueError, OSError):
+        # Outside; or the current folder is gone: Ray removes that of a job when its driver ends.
+        return str(place)
 
 
 def description(folder: Place) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Phases:
         teachers: Returns the jobs that build the dense teachers; called when the first phase begins.
         built: Whether a dense teacher exists already.
         elapsed: Seconds the study has run in all, earlier runs included.
+        gpu_seconds: Seconds its jobs have used of GPUs, likewise.
     """
 
     listed: DerivedJobs
@@ -62,6 +63,7 @@ class Phases:
     teachers: Callable[[], Iterable[Job]]
     built: Callable[[Job], bool]
     elapsed: Callable[[], float]
+    gpu_seconds: Callable[[], float] = lambda: 0.0
 
     def ahead(self) -> Iterator[Phase]:
         """Yield the phases in order; each is made when it is reached, from the results of those before it."""
@@ -104,12 +106,18 @@ class Phases:
         return self._left("groundwork", [*self._missing(self.teachers()), *alone])
 
     def _searching(self) -> Phase:
-        wanted, limit = self.listed.space.search.trials, self.listed.space.search.timeout
+        wanted = self.listed.space.search.trials
+        asked = _asking(self.search, wanted, lambda: self.spent() is not None)
+        return Phase("search", wanted, self.search.finished, asked)
 
-        def late() -> bool:
-            return limit is not None and self.elapsed() >= limit
-
-        return Phase("search", wanted, self.search.finished, _asking(self.search, wanted, late))
+    def spent(self) -> str | None:
+        """Return which limit of the search is used up, as the key of the space file; None while none is."""
+        search = self.listed.space.search
+        if search.timeout is not None and self.elapsed() >= search.timeout:
+            return "search.timeout"
+        if search.gpu_hours is not None and self.gpu_seconds() >= 3600 * search.gpu_hours:
+            return "search.gpu_hours"
+        return None
 
     def _comparing(self) -> Phase:
         """Return the phase that gives the unpruned teacher at least as many trials as the median teacher had."""
@@ -159,6 +167,7 @@ class Agenda:
         observer: Receives what happens.
         forget: Removes the checkpoint of a key that will not be resumed.
         fence: Raises where another driver has taken the study over; called before anything is written.
+        busy: Receives the id of a job and whether a worker is at it, when that changes.
     """
 
     def __init__(
@@ -168,11 +177,12 @@ class Agenda:
         observer: Observer,
         forget: Callable[[str], None],
         fence: Callable[[], None] = lambda: None,
+        busy: Callable[[str, bool], None] = lambda _id, _is: None,
     ) -> None:
         listed = phases.listed
         self.space, self.describe, self.records = listed.space, listed.describe, listed.records
         self.search, self.fair, self.observer = phases.search, phases.fair, observer
-        self.phases, self.forget, self._fence = phases, forget, fence
+        self.phases, self.forget, self._fence, self._busy = phases, forget, fence, busy
         self._live: dict[str, Live] = {}
         self._ahead = phases.ahead()
         self._jobs: Iterator[Job | None] = iter(())
@@ -213,6 +223,7 @@ class Agenda:
 
     def tell(self, job: Job, event: Event) -> bool:
         """Record an event of a running job; True asks the runner to close it."""
+        self._busy(job.id, True)
         self.observer.event(job, event)
         if self.interrupted:
             return True
@@ -230,6 +241,7 @@ class Agenda:
         Raises:
             StudyHeldError: As in `next`; nothing is written.
         """
+        self._busy(job.id, False)
         self._fence()
         live, ledger = self._live.pop(job.id), self._ledger(job)
         refused = refused_by(outcome)

@@ -16,7 +16,7 @@ from pdsearch.io import Place, Remote, check, read, remove_tree, resolved, subfo
 from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import write_once
-from pdsearch.io.studies import begun
+from pdsearch.io.studies import begun, shown
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import Untrained
 from pdsearch.search.code_hashes import own_code, own_folders
@@ -105,13 +105,19 @@ _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
 
 
 class Clock:
-    """Total running time of a study's drivers in seconds; a killed driver loses what followed its last save."""
+    """Total running time of a study's drivers and of its jobs' GPUs; a killed driver loses what followed its last save.
 
-    def __init__(self, path: Place) -> None:
-        self._path = path
+    Args:
+        path: Of its file.
+        gpu: The share of a GPU that a job has.
+    """
+
+    def __init__(self, path: Place, gpu: float = 0.0) -> None:
+        self._path, self._gpu = path, gpu
         self._every = _STORE_EVERY_S if isinstance(path, Remote) else _SAVE_EVERY_S
-        self._before = self._read()
+        self._before, self._ended = self._read()
         self._start = self._saved = time.monotonic()
+        self._running: dict[str, float] = {}
 
     def seconds(self) -> float:
         """Return the seconds so far, saving them periodically."""
@@ -119,27 +125,42 @@ class Clock:
         total = self._before + moment - self._start
         if moment - self._saved >= self._every:
             self._saved = moment
-            self.save(total)
+            self.save()
         return total
 
-    def save(self, total: float | None = None) -> None:
+    def gpu_seconds(self) -> float:
+        """Return the GPU seconds of all jobs so far, running ones included."""
+        moment = time.monotonic()
+        return self._ended + self._gpu * sum(moment - began for began in self._running.values())
+
+    def busy(self, job: str, is_busy: bool) -> None:
+        """Note that a worker is at a job, or no longer."""
+        if is_busy:
+            self._running.setdefault(job, time.monotonic())
+        elif job in self._running:
+            self._ended += self._gpu * (time.monotonic() - self._running.pop(job))
+            self.seconds()
+
+    def save(self) -> None:
         """Write the seconds so far."""
-        replace_file(self._path, self._content(total))
+        replace_file(self._path, self._content())
 
     def close(self) -> None:
         """Write them without waiting for a storage that does not answer: the run is ending, and a few may be lost."""
         with suppress(StorageError):
             replace_file(self._path, self._content(), hasty=True)
 
-    def _content(self, total: float | None = None) -> bytes:
-        total = self._before + time.monotonic() - self._start if total is None else total
-        return json.dumps({"seconds": round(total, 3)}).encode()
+    def _content(self) -> bytes:
+        total, gpu = self._before + time.monotonic() - self._start, self.gpu_seconds()
+        found = {"seconds": round(total, 3)} | ({"gpu_seconds": round(gpu, 3)} if gpu else {})
+        return json.dumps(found).encode()
 
-    def _read(self) -> float:
+    def _read(self) -> tuple[float, float]:
         try:
-            return float(json.loads(read(self._path) or b"")["seconds"])
+            found = json.loads(read(self._path) or b"")
+            return float(found["seconds"]), float(found.get("gpu_seconds", 0.0))
         except (ValueError, KeyError, TypeError):
-            return 0.0
+            return 0.0, 0.0
 
 
 @dataclass(frozen=True)
@@ -208,13 +229,16 @@ def open_study(
             pick_device(space.resources.gpu)
         if began is None:
             check_room(root)  # Before anything is written: a study refused for lack of space leaves nothing.
+            for text in (*space.warnings, *space.notes):
+                observer.say(f"note: {text}")
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = WorkerContext(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
         found, precision = _resolved(space, found, began, images, site, observer, ask_workers)
         identify(space, folder, found, began)
-        clock, home = Clock(folder / "elapsed.json"), home_of(folder, space.search.ledger)
+        clock = Clock(folder / "elapsed.json", space.resources.gpu)
+        home = home_of(folder, space.search.ledger)
         try:
             with home.kept():
                 records = Records(folder / "trials", space.identity())
@@ -223,12 +247,25 @@ def open_study(
                 if again:
                     observer.say(f"retrying {len(again)} failed trial{'s' if len(again) > 1 else ''}")
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)
+                observer.say(_standing(folder, agenda, new=began is None))
                 if began is not None and not agenda.idle():
-                    say_notes(prepare_images(images, site, observer.say), observer.say)
+                    prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, found, precision, began is not None)
         finally:
             clock.close()
         _clear(agenda.records, root / "progress")
+
+
+def _standing(folder: Place, agenda: Agenda, *, new: bool) -> str:
+    """Return a line that says which study is run and how much of it is there."""
+    if new:
+        return f"new study in {shown(folder)}"
+    if agenda.idle():
+        return f"all is done already in {shown(folder)}"
+    space, search = agenda.space, agenda.search
+    finals = sum(record.kind == "confirm" for record in agenda.records.finished.values())
+    confirmed = f", {finals} confirmation students" if finals else ""
+    return f"going on in {shown(folder)}: {search.finished} of {space.search.trials} trials done{confirmed}"
 
 
 @contextmanager
@@ -316,12 +353,14 @@ def _agenda(
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
         elapsed=clock.seconds,
+        gpu_seconds=clock.gpu_seconds,
     )
     return Agenda(
         phases,
         observer=observer,
         forget=lambda key: remove_tree(site.progress / key),
         fence=partial(check_held, lease, records.folder.parent),
+        busy=clock.busy,
     )
 
 

@@ -1,11 +1,15 @@
 """`pdsearch run` refuses what loses work, and shows a run as was asked."""
 
+import json
+import shlex
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pdsearch.cli import on_end
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
@@ -13,8 +17,9 @@ from pdsearch.cli.verbs.run import _observer
 from pdsearch.cluster.connection.choice import Choice
 from pdsearch.config import Space
 from pdsearch.driver import _serially
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, FailureLimitError, Interrupted
 from pdsearch.signals import Stop
+from pdsearch.trial_record import FORMAT
 from tests.search.scripted_trials import space
 
 SPACE_FILE = """\
@@ -45,9 +50,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
     """What a run would search, what it would say goes on, and how; nothing is run."""
     found: list[tuple[Space, str, dict[str, Any]]] = []
 
-    def search(given: Space, _observer: Any, _stop: Stop, **how: Any) -> Space:
+    def search(given: Space, _observer: Any, _stop: Stop, **how: Any) -> SimpleNamespace:
         found.append((given, "", how))
-        return given
+        phases = SimpleNamespace(spent=lambda: None)
+        return SimpleNamespace(folder=f"runs/{given.study}", agenda=SimpleNamespace(phases=phases))
 
     def close(_study: Any, _observer: Any, again: str) -> None:
         found[-1] = (found[-1][0], again, found[-1][2])
@@ -158,3 +164,87 @@ def test_json_lines_are_alone_on_stdout(
     assert started(tmp_path, "--progress", "lines") == 0
     assert capsys.readouterr().out == "done\n"
     assert len(asked) == 2
+
+
+STATE = (
+    "import os, pathlib; keys = ('STATE', 'STUDY', 'FOLDER', 'EXIT_CODE', 'MESSAGE'); pathlib.Path('told')"
+)
+STATE += ".write_text('|'.join(os.environ['PDSEARCH_' + key] for key in keys))"
+
+
+@pytest.mark.parametrize(
+    ("error", "limit", "code", "told"),
+    [
+        (None, None, 0, "finished|mine|runs/mine|0|"),
+        (None, "search.gpu_hours", 0, "limit|mine|runs/mine|0|search.gpu_hours is used up"),
+        (FailureLimitError("all failed"), None, 3, "failed|mine||3|all failed"),
+        (Interrupted("stopped"), None, 130, "stopped|mine||130|stopped\n  -> to go on: pdsearch run "),
+    ],
+)
+def test_a_command_is_told_how_a_run_ended(
+    tmp_path: Path,
+    asked: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
+    limit: str | None,
+    code: int,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not asked
+
+    def search(_given: Space, *_: Any, **__: Any) -> SimpleNamespace:
+        if error is not None:
+            raise error
+        phases = SimpleNamespace(spent=lambda: limit)
+        return SimpleNamespace(folder="runs/mine", agenda=SimpleNamespace(phases=phases))
+
+    monkeypatch.setattr("pdsearch.cli.verbs.run.drive", search)
+    monkeypatch.setattr("pdsearch.cli.verbs.run._close", lambda *_: None)
+    assert started(tmp_path, "--on-end", shlex.join([sys.executable, "-c", STATE])) == code
+    assert (tmp_path / "told").read_text().startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("command", "note"),
+    [
+        ("false", "false ended with exit code 1; the study is not affected"),
+        ("sleep 0.3", "sleep still runs after"),
+    ],
+)
+def test_a_command_s_failure_does_not_harm_the_run(
+    tmp_path: Path,
+    asked: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    note: str,
+) -> None:
+    monkeypatch.setattr(on_end, "PATIENCE_S", 30.0 if command == "false" else 0.05)
+    assert started(tmp_path, "--on-end", command) == 0
+    assert asked
+    assert note in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["no-such-program x", "", "'unclosed"])
+def test_a_command_that_cannot_be_is_refused_before_the_run(tmp_path: Path, asked: Any, command: str) -> None:
+    assert started(tmp_path, "--on-end", command) == 2
+    assert not asked
+
+
+def test_a_study_of_the_same_space_elsewhere_is_pointed_at(
+    tmp_path: Path, asked: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert started(tmp_path) == 0
+    about = {"format": FORMAT, "study": "mine", "space": asked[0][0].identity()}
+    (tmp_path / "runs/mine").mkdir(parents=True)
+    (tmp_path / "runs/mine/study.json").write_text(json.dumps(about))
+    assert "elsewhere" not in capsys.readouterr().err
+    assert started(tmp_path) == 0
+    assert f"--set storage={tmp_path / 'runs'}" in capsys.readouterr().err
+    assert started(tmp_path, "--set", "train.distill.epochs=2") == 0
+    monkeypatch.chdir(tmp_path)
+    assert started(tmp_path) == 0
+    assert "lies in" not in capsys.readouterr().err

@@ -152,6 +152,7 @@ class Watching:
         self.phases: list[tuple[str, int, int]] = []
         self.ids: list[str] = []
         self.states: list[str] = []
+        self.said: list[str] = []
 
     def phase(self, name: str, total: int, done: int) -> None:
         self.phases.append((name, total, done))
@@ -166,7 +167,7 @@ class Watching:
         self.states.append(record.state if record else outcome.state)
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        self.said.append(text)
 
 
 def run(folder: Path, script: Script = whole, **sections: Any) -> tuple[Watching, Agenda]:

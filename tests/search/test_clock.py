@@ -39,3 +39,21 @@ def test_a_broken_file_begins_at_zero(tmp_path: Path, moment: list[float], conte
     assert moment
     (tmp_path / "elapsed.json").write_text(content)
     assert Clock(tmp_path / "elapsed.json").seconds() == 0
+
+
+def test_gpu_time_counts_each_job_s_share_over_runs(tmp_path: Path, moment: list[float]) -> None:
+    first = Clock(tmp_path / "elapsed.json", gpu=0.5)
+    first.busy("a", True)
+    moment[0] += 10
+    first.busy("a", True)  # Another sign of life.
+    first.busy("b", True)
+    moment[0] += 20
+    first.busy("a", False)
+    first.busy("never began", False)
+    assert first.gpu_seconds() == 0.5 * (30 + 20)
+    first.close()
+    moment[0] += 1000
+    second = Clock(tmp_path / "elapsed.json", gpu=1.0)
+    second.busy("c", True)
+    moment[0] += 4
+    assert second.gpu_seconds() == 25 + 4

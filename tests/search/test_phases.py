@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pdsearch.search.study import open_study
 from tests.search.scripted_trials import Watching, play, play_one, run, searching, space, unmeasured
 
@@ -97,6 +99,35 @@ def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_pat
     watching, agenda = run(tmp_path, search=searching(timeout="2h"))
     assert agenda.search.finished == 6
     assert "confirm" in kinds(watching)
+
+
+def test_used_up_gpu_hours_end_the_search_and_lead_to_confirmation(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir(parents=True)
+    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 7200}')
+    limited = space(tmp_path, search=searching(gpu_hours=2.0), resources={"gpu": 1})
+    with open_study(limited, Watching(), ask_workers=lambda: False) as study:
+        play(study.agenda)
+        assert (study.agenda.search.finished, study.agenda.phases.spent()) == (0, "search.gpu_hours")
+    more = space(tmp_path, search=searching(gpu_hours=2.5), resources={"gpu": 1})
+    with open_study(more, Watching(), ask_workers=lambda: False) as study:
+        play(study.agenda)
+        assert (study.agenda.search.finished, study.agenda.phases.spent()) == (6, None)
+
+
+def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second, third = Watching(), Watching(), Watching()
+    with open_study(space(tmp_path), first) as study:
+        while (job := study.agenda.next()) is not None and job.id != "search-00004":
+            play_one(study.agenda, job)
+    with open_study(space(tmp_path), second) as study:
+        play(study.agenda)
+    with open_study(space(tmp_path), third):
+        pass
+    assert "new study in small" in first.said
+    assert any(text.startswith("note: prune.ratio") for text in first.said)
+    assert second.said == ["going on in small: 4 of 6 trials done"]
+    assert third.said == ["all is done already in small"]
 
 
 def test_fewer_trials_than_have_finished_leave_nothing_to_do(tmp_path: Path) -> None:

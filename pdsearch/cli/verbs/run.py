@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +11,14 @@ import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import note, stderr
+from pdsearch.cli.on_end import told_at_end
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
-from pdsearch.config import Space, load
+from pdsearch.config import Space, diff, load
 from pdsearch.driver import choose_ray, drive
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, Interrupted, PdsearchError
+from pdsearch.io import is_url
+from pdsearch.io.studies import begun
 from pdsearch.redaction import redacted
 from pdsearch.signals import stoppable
 
@@ -38,24 +41,58 @@ def run(
     ] = None,
     overrides: Overrides = None,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
+    on_end: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Run this when the run ends, however it ends; PDSEARCH_STATE and others say how. No shell.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the engine chooses; let Ray's own log through.")
     ] = False,
 ) -> None:
     """Search a space. The same command goes on where an earlier one ended, however it ended."""
-    with stoppable(note) as stop:
+    again = _command(space, overrides or (), address=address, serial=serial, workers=workers)
+    with told_at_end(on_end, space.stem) as ending, _told_how_to_go_on(again), stoppable(note) as stop:
         asked = load(space, overrides=tuple(overrides or ()))
-        for warning in (*asked.warnings, *asked.notes):
-            note(f"note: {warning}")
+        ending.study = asked.study
         choice = choose_ray(asked, address, serial=serial)
-        again = _command(space, overrides or (), address=address, serial=serial, workers=workers)
+        _point_elsewhere(space, asked)
         with _observer(progress, asked) as observer:
             study = drive(
                 asked, observer, stop, choice=choice, serial=serial, workers=workers, verbose=verbose
             )
+        ending.folder, ending.limit = str(study.folder), study.agenda.phases.spent()
         # With JSON lines, nothing else goes to stdout.
         with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
             _close(study, observer, again)
+
+
+@contextmanager
+def _told_how_to_go_on(again: str) -> Iterator[None]:
+    """Name the command that goes on where a signal ended the block."""
+    try:
+        yield
+    except Interrupted as error:
+        raise type(error)(error.what, hint=f"to go on: {again}") from None
+
+
+def _point_elsewhere(space_file: Path, space: Space) -> None:
+    """Say where a study of this name and space lies, if a new one is about to begin beside it."""
+    storage = Path(space.storage).expanduser()
+    if is_url(space.storage) or storage.is_absolute() or (storage / space.study).exists():
+        return
+    for root in ("..", "../..", "../../..", space_file.parent):
+        with suppress(PdsearchError, OSError):
+            folder = (root / storage / space.study).resolve(strict=True)
+            about = begun(folder)
+            if about is not None and not diff(about["space"], space.identity()):
+                note(
+                    f"note: a study of this name and space lies in {folder}; a new one begins here."
+                    f" To go on with that one: --set storage={folder.parent}"
+                )
+                return
 
 
 def _command(

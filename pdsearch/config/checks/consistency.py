@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Selectable
-from pdsearch.config.checks.applicability import DISTILL_FIELDS, Reach
+from pdsearch.config.checks.applicability import DECIDERS, DISTILL_FIELDS, Reach
 from pdsearch.config.draft import Draft, path_of
 from pdsearch.config.field_rules import rule_of, takers
 from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
@@ -160,16 +160,9 @@ REQUIRED = (
 
 
 def check_whole(draft: Draft) -> None:
-    """Run the checks that involve several fields; those of single fields have passed."""
-    reach = Reach(draft.parameters, draft.fixed, draft.catalog)
-    options = [name for name in draft.fixed if name.startswith(("teacher.options.", "student.options."))]
-    for name in (*draft.parameters, *options):
-        _check_effect(draft, reach, name)
-    for name in REQUIRED:
-        _check_value(draft, reach, name)
-    methods = reach.values("prune.method")
-    if set(methods) == {NO_PRUNING} and "prune.ratio" in draft.fixed:
-        draft.complain("nothing is pruned, so a ratio has no effect", "prune.ratio", "choose a prune.method")
+    """Run the checks that involve several fields; fields that are wrong by themselves count as absent."""
+    if not any(draft.problems.flagged(name) or draft.problems.flagged(f"space.{name}") for name in DECIDERS):
+        _check_effects(draft)
     for recipe in ("teacher", "recover", "distill"):
         _check_epochs(draft, recipe)
     _check_checkpoint(draft)
@@ -180,6 +173,18 @@ def check_whole(draft: Draft) -> None:
     _check_trials(draft)
     _check_accelerator(draft)
     check_without_validation(draft)
+
+
+def _check_effects(draft: Draft) -> None:
+    reach = Reach(draft.parameters, draft.fixed, draft.catalog)
+    options = [name for name in draft.fixed if name.startswith(("teacher.options.", "student.options."))]
+    for name in (*draft.parameters, *options):
+        _check_effect(draft, reach, name)
+    for name in REQUIRED:
+        _check_value(draft, reach, name)
+    methods = reach.values("prune.method")
+    if set(methods) == {NO_PRUNING} and "prune.ratio" in draft.fixed:
+        draft.complain("nothing is pruned, so a ratio has no effect", "prune.ratio", "choose a prune.method")
 
 
 def _check_effect(draft: Draft, reach: Reach, name: str) -> None:
@@ -194,7 +199,7 @@ def _check_effect(draft: Draft, reach: Reach, name: str) -> None:
 
 def _check_value(draft: Draft, reach: Reach, name: str) -> None:
     situation = reach.missing(name)
-    if situation is None:
+    if situation is None or _may_be_misspelt(draft, name):
         return
     *section, field = path_of(name)
     place = ".".join(map(str, section))
@@ -203,6 +208,16 @@ def _check_value(draft: Draft, reach: Reach, name: str) -> None:
     if situation:
         hint = "widen its `when`"
     draft.complain(f"{name} is missing{where}", name, hint)
+
+
+def _may_be_misspelt(draft: Draft, name: str) -> bool:
+    """Return whether a missing name may stand in the file misspelt: its section is wrong, or holds an unknown key."""
+    sections = [name[:i] for i, sign in enumerate(name) if sign == "."]
+    return any(
+        problem.key in sections
+        or (problem.what.startswith("unknown key") and problem.key.rpartition(".")[0] in ("", *sections))
+        for problem in draft.problems.found
+    )
 
 
 def _check_epochs(draft: Draft, recipe: str) -> None:
@@ -324,7 +339,12 @@ def _check_stop(draft: Draft) -> None:
 
 def _check_trials(draft: Draft) -> None:
     trials = draft.file.search.trials
-    if trials is None and draft.parameters and is_validated(draft):
+    if (
+        trials is None
+        and draft.parameters
+        and is_validated(draft)
+        and not _may_be_misspelt(draft, "search.trials")
+    ):
         draft.complain(
             "search.trials is missing", "search.trials", "say how many trials to run, e.g. `trials: 60`"
         )
@@ -335,3 +355,6 @@ def _check_accelerator(draft: Draft) -> None:
     if resources.accelerator is not None and not resources.gpu:
         hint = "set resources.gpu, or remove it"
         draft.complain("no GPU is asked for, so its kind has no effect", "resources.accelerator", hint)
+    if draft.file.search.gpu_hours is not None and not resources.gpu:
+        hint = "set resources.gpu, or limit the time: search.timeout"
+        draft.complain("no GPU is asked for, so no GPU hours are used", "search.gpu_hours", hint)
