@@ -48,7 +48,7 @@ class Catalog:
             accepts single names as they are.
         check_options: Raises ConfigError if a model cannot be built with its options, with `where` options.NAME if it
             is known which one is the cause; None accepts all.
-        check_pruning: Raises ConfigError if a method does not fit the other pruning settings; None accepts all.
+        check_pruning: Returns why a method does not fit the other pruning settings, an error each; None accepts all.
     """
 
     sources: Mapping[str, Options] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Catalog:
     samplers: tuple[str, ...] = ()
     canonical_augment: Callable[[str], str] | None = None
     check_options: Callable[[str, Params], None] | None = None
-    check_pruning: Callable[[PruneSpec], None] | None = None
+    check_pruning: Callable[[PruneSpec], Sequence[ConfigError]] | None = None
 
 
 def registered() -> Catalog:
@@ -70,7 +70,7 @@ def registered() -> Catalog:
     from pdsearch.distillation.registry import losses
     from pdsearch.models.registry import models, try_options
     from pdsearch.pruning.registry import methods
-    from pdsearch.pruning.spec_check import check
+    from pdsearch.pruning.spec_check import refusals
     from pdsearch.search.optuna_backend.sampler import samplers
 
     return Catalog(
@@ -82,7 +82,7 @@ def registered() -> Catalog:
         samplers=tuple(samplers.names()),
         canonical_augment=canonical,
         check_options=try_options,
-        check_pruning=lambda spec: check(spec, methods.get(spec.method)),
+        check_pruning=lambda spec: refusals(spec, methods.get(spec.method)),
     )
 
 
@@ -106,14 +106,16 @@ class Selectable:
         losses: Known names.
         models: Known names by the field that can select them, "teacher.model" or "student.model".
         sources: Known name of the data source, which is fixed; empty where it is unknown.
-        sure: Whether all methods and losses that the space selects are known.
+        sure_methods: Whether all methods that the space selects are known.
+        sure_losses: Whether all its losses are.
     """
 
     methods: tuple[str, ...]
     losses: tuple[str, ...]
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
-    sure: bool = True
+    sure_methods: bool = True
+    sure_losses: bool = True
 
 
 def selectable_in(root: Node, catalog: Catalog) -> Selectable:
@@ -131,7 +133,8 @@ def selectable_in(root: Node, catalog: Catalog) -> Selectable:
             for section in NETWORKS
         },
         sources=tuple(x for x in choices_of(root, "data", "source", "") if x in catalog.sources),
-        sure=set(methods) <= set(known) and set(losses) <= set(catalog.losses),
+        sure_methods=set(methods) <= set(known),
+        sure_losses=set(losses) <= set(catalog.losses),
     )
 
 

@@ -56,7 +56,9 @@ class Draft:
         return mark_of(self.root, self.key_of(name), key=True)
 
     def complain(self, what: str, name: str, hint: str) -> None:
-        """Report a problem of a dotted name."""
+        """Report a problem of a dotted name, unless it, or the section around it, has one already."""
+        if self.problems.flagged(dotted(self.key_of(name))):
+            return
         self.problems.add(what, self.mark(name), key=dotted(self.key_of(name)), hint=hint)
 
     def possible(self, name: str, default: Any = None) -> list[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, PUBLISHED, Catalog, Selectable, registered
-from pdsearch.config.field_rules import rule_of, searchable_names
+from pdsearch.config.field_rules import SECTIONS, rule_of, searchable_names
 from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.config.validators import METRICS
 from pdsearch.config.values import part_params
@@ -172,18 +172,30 @@ def _any_of(kinds: list[Schema]) -> Schema:
 
 def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
     # Parameters of methods and losses are left to `_parts`: their rules apply only where no user code is named.
-    fields = searchable_names(names, Selectable((), ()))
+    fields, everything = searchable_names(names, Selectable((), ())), _everything(names)
     options = r"teacher\.options|student\.options"
     return {
         "type": "object",
         "description": schema["properties"]["space"]["description"],
-        "properties": {name: _entry(name, names, _everything(names)) for name in fields},
+        "properties": {
+            name: _word_forms(words)
+            if (words := _words_of(name, schema))
+            else _entry(name, names, everything)
+            for name in fields
+        },
         "patternProperties": {
             f"^({options})\\.{OPTION_NAME[1:]}": _forms({}),
             r"^(distill|prune\.params)\.": {},
         },
         "additionalProperties": False,
     }
+
+
+def _words_of(name: str, schema: Mapping[str, Any]) -> Schema:
+    """Return the words that a field's section allows; empty where it is no choice between words."""
+    section, _, field = name.rpartition(".")
+    known = schema["$defs"][SECTIONS[section].__name__]["properties"].get(field, {})
+    return {key: known[key] for key in ("enum", "anyOf") if key in known}
 
 
 def _entry(name: str, names: Catalog, everything: Selectable) -> Schema:
@@ -196,3 +208,9 @@ def _forms(value: Schema) -> Schema:
     fixed = value or {"type": ["boolean", "number", "string"]}
     choices = {"type": "array", "items": value, "minItems": 1}
     return {"anyOf": [fixed, choices, {"$ref": "#/$defs/ParameterForm"}]}
+
+
+def _word_forms(words: Schema) -> Schema:
+    """Return the forms of a choice between words, which are checked within a form, too."""
+    fixed, choices, form = _forms({"type": "string", **words})["anyOf"]
+    return {"anyOf": [fixed, choices, {"allOf": [form, {"properties": {"choices": choices}}]}]}

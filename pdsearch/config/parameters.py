@@ -41,7 +41,8 @@ def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Sel
         return found
     for name, node in section.value.items():
         rule = rule_of(name, catalog, narrowed(node, selectable))
-        if not selectable.sure and _owners(name, catalog):
+        known = selectable.sure_losses if name.startswith("distill.") else selectable.sure_methods
+        if not known and _owners(name, catalog):
             # An unknown method or loss is reported as such; its parameters cannot be known.
             found.broken.add(name)
             continue

@@ -8,7 +8,7 @@ from pdsearch.pruning.schedule import targets
 from pdsearch.registry import make_params
 from pdsearch.specs import PruneSpec
 
-__all__ = ["check"]
+__all__ = ["check", "refusals"]
 
 KNOWN = {
     "recovery": ("lr_rewind", "finetune", "rewind", "none"),
@@ -18,35 +18,44 @@ KNOWN = {
 
 
 def check(spec: PruneSpec, entry: PruningMethod) -> None:
-    """Reject specs that are impossible or meaningless, with the reason.
+    """Reject specs that are impossible or meaningless, with the first reason of `refusals`.
+
+    Raises:
+        ConfigError: As in `refusals`.
+    """
+    for error in refusals(spec, entry):
+        raise error
+
+
+def refusals(spec: PruneSpec, entry: PruningMethod) -> list[ConfigError]:
+    """Return every reason why a spec is impossible or meaningless.
 
     Args:
         spec: The requested pruning.
         entry: The registered method of its name.
 
-    Raises:
-        ConfigError: A name is unknown, a number is out of range, or the method does not support a setting.
+    Returns:
+        An error for each name that is unknown, number out of range, and setting that the method does not support.
     """
-    targets(spec)
-    params = make_params(entry.params, spec.params, where=f"prune.{spec.method}")
+    found: list[ConfigError] = []
+    try:
+        targets(spec)
+        params = make_params(entry.params, spec.params, where=f"prune.{spec.method}")
+    except ConfigError as error:
+        return [error]
     for field, words in KNOWN.items():
         if getattr(spec, field) not in words:
-            raise ConfigError(
-                f"unknown prune.{field} {getattr(spec, field)!r}", hint=f"known: {', '.join(words)}"
-            )
+            what = f"unknown prune.{field} {getattr(spec, field)!r}"
+            found.append(ConfigError(what, hint=f"known: {', '.join(words)}"))
     for field, allowed in (("at", entry.at), ("schedule", entry.schedules), ("scope", entry.scopes)):
         if getattr(spec, field) not in allowed:
-            raise ConfigError(
-                f"{entry.name} makes no sense with prune.{field}: {getattr(spec, field)}",
-                hint=f"use prune.{field}: {' or '.join(allowed)}",
-            )
+            what = f"{entry.name} makes no sense with prune.{field}: {getattr(spec, field)}"
+            found.append(ConfigError(what, hint=f"use prune.{field}: {' or '.join(allowed)}"))
     if not entry.removes and spec.recovery == "none":
-        raise ConfigError(
-            f"{entry.name} removes nothing, and with prune.recovery: none nothing would be trained either",
-            hint="use the recovery of the pruned teachers it is compared with, or prune.method: none",
-        )
+        what = f"{entry.name} removes nothing, and with prune.recovery: none nothing would be trained either"
+        hint = "use the recovery of the pruned teachers it is compared with, or prune.method: none"
+        found.append(ConfigError(what, hint=hint))
     if entry.ratio is not None and not math.isclose(spec.ratio, entry.ratio(params)):
-        raise ConfigError(
-            f"{entry.name} has one ratio with these parameters, not {spec.ratio}",
-            hint=f"use prune.ratio: {entry.ratio(params):g}",
-        )
+        what = f"{entry.name} has one ratio with these parameters, not {spec.ratio}"
+        found.append(ConfigError(what, hint=f"use prune.ratio: {entry.ratio(params):g}"))
+    return found

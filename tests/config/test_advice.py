@@ -1,3 +1,5 @@
+import pytest
+
 from tests.config.documents import space
 
 PRUNE = {"method": "taylor"}
@@ -30,9 +32,39 @@ def test_ratios_of_one_round_are_named() -> None:
 
 
 def test_searched_seeds_trials_of_one_configuration_and_idle_recovery_are_doubtful() -> None:
-    assert "luck" in space({"distill.seed": [0, 1]}).warnings[0]
-    assert "every trial is the same" in space({}).warnings[0]
+    assert "luck" in space({"distill.seed": [0, 1]}).warnings[-1]
+    assert "every trial is the same" in space({}).warnings[-1]
     found = space({}, search=None, prune={**PRUNE, "ratio": 0.5, "at": "init", "recovery": "finetune"})
-    assert "no effect where prune.at is init" in found.warnings[0]
+    assert "no effect where prune.at is init" in found.warnings[-1]
     pruning = {**PRUNE, "ratio": 0.5, "at": "init", "recovery": "lr_rewind"}
     assert space({}, search=None, prune=pruning).warnings == ()
+
+
+RECIPE = {"epochs": 20, "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("distill", "searched", "warning"),
+    [
+        (
+            {"schedule": "cosine", "milestones": [5], "gamma": 0.5},
+            {},
+            "gamma, train.distill.milestones have no effect",
+        ),
+        ({"peak": 0.2}, {}, "train.distill.peak has no effect: train.distill.schedule is step"),
+        ({"optimizer": "adam", "momentum": 0.5}, {}, "train.distill.momentum has no effect"),
+        (
+            {"milestones": [5]},
+            {"train.distill.schedule": ["cosine", "one_cycle"]},
+            "schedule is cosine or one_cycle",
+        ),
+        ({"milestones": [5]}, {"train.distill.schedule": ["cosine", "step"]}, None),
+        ({"schedule": "cosine", "gamma": 0.1, "milestones": []}, {}, None),
+    ],
+)
+def test_values_without_effect_are_told(
+    distill: dict[str, object], searched: dict[str, object], warning: str | None
+) -> None:
+    train = {"teacher": RECIPE, "recover": RECIPE, "distill": {**RECIPE, **distill}}
+    found = space({"prune.ratio": [0.36, 0.59], **searched}, prune=PRUNE, train=train).warnings
+    assert [warning] == [warning for text in found if warning in text] if warning else found == ()

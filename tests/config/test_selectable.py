@@ -35,9 +35,10 @@ def test_what_a_field_can_be_is_read_off_any_document(given: Any, searched: Any,
 def test_only_known_names_can_be_chosen() -> None:
     searched = {"prune.method": ["none", "taylor"], "student.model": ["resnet8", "unheard"]}
     found = selectable_in(tree(document(searched, student=None)), CATALOG)
-    assert (found.methods, found.losses, found.sure) == (("none", "taylor"), ("kd",), True)
+    assert (found.methods, found.losses, found.sure_losses) == (("none", "taylor"), ("kd",), True)
     assert found.models == {"teacher.model": ("convnet_l",), "student.model": ("resnet8",)}
-    assert not selectable_in(tree({"distill": {"loss": "unheard"}}), CATALOG).sure
+    found = selectable_in(tree({"distill": {"loss": "unheard"}}), CATALOG)
+    assert (found.sure_losses, found.sure_methods) == (False, True)
 
 
 def test_a_condition_narrows_what_a_parameter_counts_for() -> None:

@@ -13,9 +13,10 @@ from tests.config.parts import CATALOG
 from tests.config.test_schema import SHIPPED
 
 
-def refuse_taylor_by_layer(spec: PruneSpec) -> None:
+def refuse_taylor_by_layer(spec: PruneSpec) -> list[ConfigError]:
     if (spec.method, spec.scope) == ("taylor", "layer"):
-        raise ConfigError("taylor makes no sense by layer", hint="use global")
+        return [ConfigError("taylor makes no sense by layer", hint="use global")]
+    return []
 
 
 def refuse_narrow(model: str, options: Params) -> None:

@@ -3,7 +3,9 @@
 from typing import Any
 
 from pdsearch.config.catalog import NO_PRUNING
+from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.draft import Draft
+from pdsearch.config.field_rules import section_defaults
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.specs import PruneSpec
 
@@ -27,13 +29,56 @@ def notes_on(draft: Draft) -> tuple[str, ...]:
 
 def warnings_on(draft: Draft) -> tuple[str, ...]:
     """Return the warnings, one sentence each."""
-    found = [*_recovery_warnings(draft), *_ratio_warnings(draft), *_seed_warnings(draft)]
+    found = [
+        *_idle_warnings(draft),
+        *_recovery_warnings(draft),
+        *_ratio_warnings(draft),
+        *_seed_warnings(draft),
+    ]
     trials = draft.file.search.trials
     if not draft.parameters and trials is not None and trials > 1:
         found.append(f"search.trials is {trials}, but nothing is searched: every trial is the same")
     if not draft.parameters and draft.file.search.stop is not None:
         found.append("search.stop has nothing to compare: nothing is searched")
     return tuple(found)
+
+
+OF_SCHEDULES = {"milestones": "step", "gamma": "step", "peak": "one_cycle"}
+OF_OPTIMIZERS = {"momentum": "sgd", "nesterov": "sgd"}
+
+
+def _idle_warnings(draft: Draft) -> list[str]:
+    """Return a warning for every value that was given, differs from its default and has no effect in any trial."""
+    found: dict[tuple[str, str], list[str]] = {}
+    reach = Reach(draft.parameters, draft.fixed, draft.catalog)
+    for name, value in {**draft.given, **draft.parameters}.items():
+        section, _, field = name.rpartition(".")
+        if value == _plain(section_defaults().get(name)):
+            continue  # A complete configuration, such as an export, also writes out the defaults.
+        cause = _idle_in_recipe(draft, section, field) or _idle_in_space(reach, name)
+        if cause:
+            found.setdefault((section, cause), []).append(field)
+    return [
+        f"{', '.join(f'{section}.{field}' for field in fields)} {'have' if fields[1:] else 'has'} no effect: {cause}"
+        for (section, cause), fields in found.items()
+    ]
+
+
+def _idle_in_recipe(draft: Draft, section: str, field: str) -> str:
+    for decider, default, owners in (("schedule", "step", OF_SCHEDULES), ("optimizer", "sgd", OF_OPTIMIZERS)):
+        values = draft.possible(f"{section}.{decider}", default)
+        if section.startswith("train.") and field in owners and owners[field] not in values:
+            return f"{section}.{decider} is {' or '.join(values)}"
+    return ""
+
+
+def _idle_in_space(reach: Reach, name: str) -> str:
+    vain = None if name in reach.parameters else reach.without_effect(name)
+    return "" if vain is None or vain[2] else f"{vain[0]} is {' or '.join(map(str, vain[1]))}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _prunes(draft: Draft) -> bool:

@@ -22,9 +22,7 @@ def check_sense(draft: Draft, space: Space) -> None:
     if check is None:
         return
     for pruning in prunings(space):
-        try:
-            check(pruning)
-        except ConfigError as error:
+        for error in check(pruning):
             draft.complain(error.what, "prune.method", error.hint or "choose another method")
 
 
