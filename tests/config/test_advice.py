@@ -37,7 +37,7 @@ def test_searched_seeds_trials_of_one_configuration_and_idle_recovery_are_doubtf
     found = space({}, search=None, prune={**PRUNE, "ratio": 0.5, "at": "init", "recovery": "finetune"})
     assert "no effect where prune.at is init" in found.warnings[-1]
     pruning = {**PRUNE, "ratio": 0.5, "at": "init", "recovery": "lr_rewind"}
-    assert space({}, search=None, prune=pruning).warnings == ()
+    assert not [text for text in space({}, search=None, prune=pruning).warnings if "prune.recovery" in text]
 
 
 RECIPE = {"epochs": 20, "lr": 0.1}
