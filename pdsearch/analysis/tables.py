@@ -21,10 +21,12 @@ __all__ = [
     "as_markdown",
     "as_plain",
     "as_table",
+    "escaped",
     "front_as_csv",
     "front_as_json",
     "front_as_markdown",
     "front_as_table",
+    "markdown_lines",
     "percent",
     "show_estimate",
     "show_gain",
@@ -118,10 +120,10 @@ _Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
 _MAIN: _Cells = (
     ("rank", True, lambda row: str(row.rank or "-")),
     ("teacher", False, lambda row: row.label),
-    ("confirmed by", False, _status),
-    ("student val %", True, _val),
-    ("student test %", True, _test),
     ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
+    ("student test %", True, _test),
+    ("student val %", True, _val),
+    ("confirmed by", False, _status),
     ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
     ("vs alone", True, lambda row: _best_gain(row, "alone")),
 )
@@ -180,17 +182,28 @@ def as_markdown(ranking: Ranking) -> str:
 
 def markdown(table: Table) -> str:
     """Return a table in markdown, its footer as a list below."""
+    footer = [f"- {escaped(sentence)}" for sentence in table.footer]
+    return "\n".join([f"## {table.title}", "", *markdown_lines(table), "", *footer]) + "\n"
+
+
+def markdown_lines(table: Table) -> list[str]:
+    """Return the lines of a table in markdown."""
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
-    lines = [f"## {table.title}", ""]
-    lines += [
-        "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+    return [
+        "| " + " | ".join(escaped(cell) for cell in cells) + " |"
         for cells in (table.columns, rule, *table.rows)
     ]
-    return "\n".join([*lines, "", *(f"- {_escaped(sentence)}" for sentence in table.footer)]) + "\n"
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("*", "\\*")
+def escaped(cell: str) -> str:
+    """Return a text that markdown shows as it is, on one line."""
+    return (
+        cell.replace("\\", "\\\\")
+        .replace("|", "\\|")
+        .replace("\n", " ")
+        .replace("*", "\\*")
+        .replace("<", "&lt;")
+    )
 
 
 def as_json(ranking: Ranking) -> str:

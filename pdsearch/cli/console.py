@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice, zip_longest
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
@@ -68,7 +67,7 @@ def print_table(
     *,
     title: str | None = None,
     numeric: Sequence[bool] = (),
-    keep: int = 0,
+    repeat: int = 0,
 ) -> None:
     """Print rows of text on stdout: a drawn table on a terminal, tab-separated lines off it.
 
@@ -77,26 +76,34 @@ def print_table(
         rows: Cells as text, one sequence per row; never read as markup.
         title: Line above a drawn table.
         numeric: Which columns are numbers, to be aligned right; none where empty.
-        keep: How many columns a narrow terminal shows at least; 0 shows all and breaks their cells.
+        repeat: How many columns a terminal too narrow for all repeats at the start of each part of the table; 0 breaks
+            cells instead.
     """
     console, lines = stdout(), [tuple(row) for row in rows]
     if not console.is_terminal:
         for row in [columns, *lines]:
             print("\t".join(row))
         return
-    shown = _fitting([columns, *lines], console.width, keep) if keep else len(columns)
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column, right in islice(zip_longest(columns, numeric, fillvalue=False), shown):
-        table.add_column(Text(str(column)), justify="right" if right else "left")
-    for row in lines:
-        table.add_row(*(Text(cell) for cell in row[:shown]))
-    console.print(table)
-    if shown < len(columns):
-        console.print(Text(f"not shown, for want of width: {', '.join(columns[shown:])}", style="dim"))
+    parts = _parts([columns, *lines], console.width, repeat) if repeat else [range(len(columns))]
+    for part in parts:
+        head = title if part is parts[0] else None
+        table = Table(title=head, title_justify="left", title_style="bold", header_style="bold")
+        for place in part:
+            right = bool(numeric) and numeric[place]
+            table.add_column(Text(columns[place]), justify="right" if right else "left")
+        for row in lines:
+            table.add_row(*(Text(row[place]) for place in part))
+        console.print(table)
 
 
-def _fitting(lines: Sequence[Sequence[str]], width: int, keep: int) -> int:
-    """Return how many columns from the left can be drawn unbroken, at least `keep`."""
+def _parts(lines: Sequence[Sequence[str]], width: int, repeat: int) -> list[Sequence[int]]:
+    """Return the columns of each part of a table, as many as fit unbroken, and one more than `repeat` at least."""
     widths = [max(map(len, cells)) + 3 for cells in zip(*lines, strict=True)]  # two spaces and a rule
-    fitting = sum(total < width for total in accumulate(widths))
-    return max(keep, fitting)
+    first = list(range(repeat))
+    room, parts, part = width - 1 - sum(widths[:repeat]), [], list(first)
+    for place in range(repeat, len(widths)):
+        if len(part) > repeat and sum(widths[p] for p in part[repeat:]) + widths[place] > room:
+            parts.append(part)
+            part = list(first)
+        part.append(place)
+    return [*parts, part]

@@ -40,12 +40,12 @@ def test_gains_say_which_accuracy_they_are_in(ranking: Ranking) -> None:
         item["test"] = None
     table = as_table(rank_teachers(study(untested)))
     assert table.footer[-1] == "Gains are in points of validation accuracy."
-    assert "+10.00" in table.rows[0][5]
+    assert "+10.00" in table.rows[0][2]
 
 
 def test_one_seed_shows_no_interval() -> None:
     table = as_table(rank_teachers(study(confirmed("magnitude", [0.7]))))
-    assert table.rows[0][2:4] == ("1 seed", "70.00")
+    assert table.rows[0][4:6] == ("70.00", "1 seed")
 
 
 def test_json_holds_every_number(ranking: Ranking) -> None:

@@ -112,7 +112,7 @@ def _list(entries: list[Held], as_json: bool) -> None:
         return
     shown = [(stage, str(count), size(total), size(unused)) for stage, count, total, unused in rows]
     print_table(
-        ("stage", "artifacts", "size", "used by no study"), shown, numeric=(False, True, True, True), keep=4
+        ("stage", "artifacts", "size", "used by no study"), shown, numeric=(False, True, True, True), repeat=1
     )
 
 

@@ -64,7 +64,7 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
     """
     from pdsearch.analysis import as_table
 
-    _print(as_table(ranking, detail=detail), keep=4)
+    _print(as_table(ranking, detail=detail), repeat=2)
 
 
 def _text(shown: "Ranking | Front", form: Form) -> str:
@@ -85,6 +85,6 @@ def _write(text: str, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
 
 
-def _print(table: "Table", *, keep: int = 0) -> None:
-    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, keep=keep)
+def _print(table: "Table", *, repeat: int = 0) -> None:
+    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, repeat=repeat)
     print_lines(table.footer)
