@@ -12,7 +12,7 @@ from tests.architecture.tree import ROOT
 __all__ = ["PAGE", "needed", "page"]
 
 PAGE = ROOT / "docs/licences.md"
-EXTRAS = ("onnx", "postgres")
+EXTRAS = ("onnx", "postgres", "timm")
 HEAD = """\
 # Licences of the dependencies
 

@@ -74,6 +74,7 @@ def _parts(spec: DataSpec) -> tuple[Path, _Part, _Part]:
     root, options = root_of(spec), source_options(spec, OPTIONS)
     image_size_of(options.get("image_size"))
     named = options.get("test")
+    names_in(root, HINT)  # A folder that is not there is no set without test images.
     there = [root / name for name in ([str(named)] if named else TESTS) if named or (root / name).is_dir()]
     if cut_for_test(spec, has_test=bool(there), where=str(root), hint=_other_parts(root)):
         return root, _part(_classes_in(root)), _Part()
