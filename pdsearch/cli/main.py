@@ -29,6 +29,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "pdsearch.cli.verbs.plan:plan",
         "Say what a search would cost: epochs with and without reuse, storage.",
     ),
+    "show": (
+        "pdsearch.cli.verbs.show:show",
+        "Show a study while it runs, one of its trials, or a storage's studies.",
+    ),
     "rank": ("pdsearch.cli.verbs.rank:rank", "Rank the teachers of a study by what their students achieve."),
     "report": (
         "pdsearch.cli.verbs.report:report",

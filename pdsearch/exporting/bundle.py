@@ -12,7 +12,6 @@ from typing import Any
 from pdsearch.analysis import (
     Ranked,
     Ranking,
-    Row,
     as_plain,
     rank_teachers,
     read_study,
@@ -34,6 +33,7 @@ from pdsearch.specs import TrialSpec, spec_from_json
 __all__ = [
     "Exported",
     "Origin",
+    "config_text",
     "export_ranked",
     "export_study",
 ]
@@ -169,7 +169,7 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
         "footer": list(ranking.footer),
     }
     texts = {
-        CONFIG: _config(row.best, spec, ranking.study, needs),
+        CONFIG: config_text(spec, row.best.key, ranking.study, needs, device=row.best.device),
         "card.md": model_card(
             row, ranking.study, built=trained and trained[1], needs=needs, onnx_deviation=deviation
         ),
@@ -180,9 +180,18 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
     return needs
 
 
-def _config(best: Row, spec: TrialSpec, study: str, needs: Needs) -> str:
-    gpu = 1 if (best.device or "").startswith("cuda") else 0
-    name = f"{study[:40]}-{best.key[:12]}"
+def config_text(spec: TrialSpec, key: str, study: str, needs: Needs, *, device: str | None = None) -> str:
+    """Return the space file that runs one trial again.
+
+    Args:
+        spec: The trial, from `from_anywhere`.
+        key: Its key.
+        study: Name of the study it comes from.
+        needs: See `needs_of`.
+        device: Where it ran, if it did.
+    """
+    gpu = 1 if (device or "").startswith("cuda") else 0
+    name = f"{study[:40]}-{key[:12]}"
     document = pinned_space(spec, study=name, storage=needs.storage, resources={"cpu": 1, "gpu": gpu})
     head = (
         f"# A trial of the study {study}, every parameter fixed. This runs it again, from any folder:",

@@ -168,6 +168,7 @@ class Agenda:
         forget: Removes the checkpoint of a key that will not be resumed.
         fence: Raises where another driver has taken the study over; called before anything is written.
         busy: Receives the id of a job and whether a worker is at it, when that changes.
+        standing: Receives a phase that begins, as the observer does, for those who look at the study from outside.
     """
 
     def __init__(
@@ -178,11 +179,13 @@ class Agenda:
         forget: Callable[[str], None],
         fence: Callable[[], None] = lambda: None,
         busy: Callable[[str, bool], None] = lambda _id, _is: None,
+        standing: Callable[[str, int, int], None] = lambda _name, _total, _done: None,
     ) -> None:
         listed = phases.listed
         self.space, self.describe, self.records = listed.space, listed.describe, listed.records
         self.search, self.fair, self.observer = phases.search, phases.fair, observer
-        self.phases, self.forget, self._fence, self._busy = phases, forget, fence, busy
+        self.phases, self.forget, self._fence = phases, forget, fence
+        self._busy, self._standing = busy, standing
         self._live: dict[str, Live] = {}
         self._ahead = phases.ahead()
         self._jobs: Iterator[Job | None] = iter(())
@@ -276,6 +279,7 @@ class Agenda:
             self._open = False
             return
         self._jobs = phase.jobs
+        self._standing(phase.name, phase.total, phase.done)
         self.observer.phase(phase.name, phase.total, phase.done)
 
     def _ledger(self, job: Job) -> Ledger | None:

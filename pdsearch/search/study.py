@@ -105,7 +105,9 @@ _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
 
 
 class Clock:
-    """Total running time of a study's drivers and of its jobs' GPUs; a killed driver loses what followed its last save.
+    """Total running time of a study's drivers and of its jobs' GPUs, and the phase it is in.
+
+    A killed driver loses what followed its last save.
 
     Args:
         path: Of its file.
@@ -118,6 +120,12 @@ class Clock:
         self._before, self._ended = self._read()
         self._start = self._saved = time.monotonic()
         self._running: dict[str, float] = {}
+        self._phase: dict[str, Any] = {}
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Note which phase begins, for `pdsearch show`: its jobs in all, and those done before."""
+        self._phase = {"name": name, "total": total, "done": done, "began_at": now()}
+        self.save()
 
     def seconds(self) -> float:
         """Return the seconds so far, saving them periodically."""
@@ -152,7 +160,8 @@ class Clock:
 
     def _content(self) -> bytes:
         total, gpu = self._before + time.monotonic() - self._start, self.gpu_seconds()
-        found = {"seconds": round(total, 3)} | ({"gpu_seconds": round(gpu, 3)} if gpu else {})
+        found: dict[str, Any] = {"seconds": round(total, 3)} | ({"gpu_seconds": round(gpu, 3)} if gpu else {})
+        found |= {"phase": self._phase} if self._phase else {}
         return json.dumps(found).encode()
 
     def _read(self) -> tuple[float, float]:
@@ -361,6 +370,7 @@ def _agenda(
         forget=lambda key: remove_tree(site.progress / key),
         fence=partial(check_held, lease, records.folder.parent),
         busy=clock.busy,
+        standing=clock.phase,
     )
 
 

@@ -89,7 +89,7 @@ def test_a_narrow_terminal_shows_every_column_in_parts_that_repeat_the_first(
     monkeypatch.setenv("COLUMNS", "24")
     columns, rows = ("first", "second", "third", "last"), [("a", "b", "c", "d")]
     text = on_terminal(lambda: console.print_table(columns, rows, title="Letters", repeat=1))
-    heads = [re.findall(r"\w+", line) for line in text.splitlines() if "first" in line]
+    heads = [re.findall(r"first|second|third|last", line) for line in text.splitlines() if "first" in line]
     assert heads == [["first", "second"], ["first", "third", "last"]]
     assert text.count("Letters") == 1
 
