@@ -61,6 +61,14 @@ class Group:
         return self.first.prune_method is not None and self.first.teacher_sparsity == 0
 
     @property
+    def chosen(self) -> bool:
+        """Whether its configuration is the one that trials with its own teacher, or without any, chose.
+
+        Such a job names itself as its baseline; one that is only compared with does not.
+        """
+        return self.first.config in (self.first.unpruned_config, self.first.alone_config)
+
+    @property
     def validated(self) -> bool:
         """Whether there were validation images, by which configurations can be selected."""
         return self.first.val_accuracy is not None

@@ -85,13 +85,14 @@ def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
 
 
 def _best_groups(groups: Iterable[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
-    # A teacher may have several confirmed configurations: its own best, and those in which it is a baseline. The one
-    # with the most seeds represents it, ties broken as among trials; without validation all are listed.
+    # A teacher may have several confirmed configurations: the one that its own search trials chose, and those in
+    # which it is a baseline. Choosing the best of all would favour it over teachers that have one. Where none is
+    # marked, the one with the most seeds stands for it, ties broken as among trials. Without validation all are listed.
     found: dict[tuple[str | None, str], Group] = {}
 
     def strength(group: Group) -> tuple[Any, ...]:
         known = values[group.setting]
-        return len(group.rows), aims.feasible(known), aims.merit(known)
+        return group.chosen, len(group.rows), aims.feasible(known), aims.merit(known)
 
     for group in groups:
         place = group.teacher, "" if group.validated else group.setting
