@@ -214,7 +214,9 @@ def user_lines(error: BaseException) -> list[str]:
     Args:
         error: An error, or one of pdsearch's that was raised from it.
     """
-    while isinstance(error, PdsearchError) and error.__cause__ is not None:
+    seen: list[BaseException] = []  # An error raised from one that it caused makes the chain a circle.
+    while isinstance(error, PdsearchError) and error.__cause__ is not None and error not in seen:
+        seen.append(error)
         error = error.__cause__
     if isinstance(error, PdsearchError):  # Its message was written for the user.
         return []

@@ -48,22 +48,29 @@ def test_an_error_on_a_terminal_is_coloured_and_never_read_as_markup() -> None:
 def test_an_error_from_the_user_s_code_shows_their_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "nets.py").write_text(
+    (tmp_path / "faulty_nets.py").write_text(
         "def build():\n    return inner()\n\n\ndef inner():\n    return 1 / 0\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ZeroDivisionError) as caught:
-        importlib.import_module("nets").build()
+        importlib.import_module("faulty_nets").build()
     wrapped = ConfigError("the network fails", where="student.model")
     wrapped.__cause__ = caught.value.with_traceback(caught.tb.tb_next)  # Without this test's own frame.
     console.print_error(wrapped)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "pdsearch: student.model: the network fails",
-        "    nets.py:2, in build: return inner()",
-        "    nets.py:6, in inner: return 1 / 0",
+        "    faulty_nets.py:2, in build: return inner()",
+        "    faulty_nets.py:6, in inner: return 1 / 0",
     ]
+
+
+def test_errors_that_caused_one_another_are_printed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = ConfigError("first"), ConfigError("second")
+    first.__cause__, second.__cause__ = second, first
+    console.print_error(first)
+    assert capsys.readouterr().err == "pdsearch: first\n"
 
 
 def test_an_error_without_place_or_hint_prints_only_what_happened() -> None:
