@@ -18,7 +18,7 @@ from pdsearch.pipeline.networks import Teacher, an_image, network, packed, untra
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.pipeline.teacher import dense_teacher, early_teacher
 from pdsearch.protocol import Progress
-from pdsearch.pruning import Batches, Mask, find_ties, kept_channels, prune, shrink, targets
+from pdsearch.pruning import Batches, Channels, Mask, find_channels, kept_channels, prune, shrink, targets
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import make_params
 from pdsearch.specs import (
@@ -66,9 +66,9 @@ def cut(
     if not _structured(spec):
         mask.apply(model)
         return
-    before = None if within is None else _kept(within, spec, data, site)
-    image = an_image(data).to(next(model.parameters()).device)
-    shrink(model, image, kept=_kept(mask, spec, data, site), before=before)
+    channels = _channels(spec, data, site)
+    before = None if within is None else kept_channels(within, channels.ties)
+    shrink(model, channels, kept=kept_channels(mask, channels.ties), before=before)
 
 
 def cut_out(
@@ -82,18 +82,17 @@ def cut_out(
     }
     if not _structured(spec):
         return counts, mask
-    kept: dict[str, Json] = {name: list(left) for name, left in _kept(mask, spec, data, site).items()}
-    return {**counts, "kept": kept}, None
+    left = kept_channels(mask, _channels(spec, data, site).ties)
+    return {**counts, "kept": {name: list(channels) for name, channels in left.items()}}, None
 
 
 def _structured(spec: TrialSpec) -> bool:
     return spec.prune is not None and methods.get(spec.prune.method).structured
 
 
-def _kept(mask: Mask, spec: TrialSpec, data: Dataset, site: WorkerContext) -> dict[str, tuple[int, ...]]:
-    prune: PruneSpec = spec.prune  # type: ignore[assignment]
-    whole = _whole(spec, data, site)
-    return kept_channels(mask, find_ties(whole, an_image(data), prune.exclude))
+def _channels(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Channels:
+    assert spec.prune is not None
+    return find_channels(_whole(spec, data, site), an_image(data), spec.prune.exclude)
 
 
 _BATCHES, _BATCH_SIZE = 4, 128

@@ -19,7 +19,7 @@ from pdsearch.models import (
 )
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import Teacher, an_image, blank, untrained
-from pdsearch.pruning import find_ties, implied_widths, kept_channels, kept_part, narrow
+from pdsearch.pruning import find_channels, implied_widths, kept_channels, kept_part, narrow
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, StudentSpec, TrialSpec
 
@@ -69,7 +69,9 @@ def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: Worke
     """
     shape = shaped(spec, data, teacher)
     whole = untrained(shape.model, shape.options, data, spec.distill.seed, site)
-    channels = {tie.name: tie.size for tie in find_ties(whole, an_image(data))} if shape.widths else {}
+    channels = (
+        {tie.name: tie.size for tie in find_channels(whole, an_image(data)).ties} if shape.widths else {}
+    )
     if spec.student.is_kept and teacher is not None:
         model = _kept(spec, data, teacher, shape)
     else:
@@ -139,7 +141,7 @@ def _widths(spec: TrialSpec, data: Dataset, teacher: Teacher) -> dict[str, int]:
     options = without_weights(spec.teacher.model, spec.teacher.options)
     whole = with_plain_weights(blank(spec.teacher.model, options, data, spec.teacher.seed))
     if methods.get(spec.prune.method).structured:
-        ties = find_ties(whole, image, spec.prune.exclude)
+        ties = find_channels(whole, image, spec.prune.exclude).ties
         left = {name: len(channels) for name, channels in kept_channels(teacher.mask, ties).items()}
         return {tie.name: left[tie.name] for tie in ties if left[tie.name] < tie.size}
     try:

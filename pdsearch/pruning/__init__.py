@@ -1,7 +1,7 @@
 """Pruning: scores, masks and schedules. The registry of methods is `pdsearch.pruning.registry.methods`."""
 
-from pdsearch.pruning.channels.dependencies import find_ties
-from pdsearch.pruning.channels.remove import kept_channels, rebuild, shrink
+from pdsearch.pruning.channels.dependencies import Channels
+from pdsearch.pruning.channels.remove import find_channels, kept_channels, rebuild, shrink
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.narrow import build_narrow, implied_widths, kept_part, narrow
 from pdsearch.pruning.prunable import prunable
@@ -13,11 +13,12 @@ from pdsearch.pruning.spec_check import check
 
 __all__ = [
     "Batches",
+    "Channels",
     "Mask",
     "PruningMethod",
     "build_narrow",
     "check",
-    "find_ties",
+    "find_channels",
     "implied_widths",
     "kept_channels",
     "kept_part",

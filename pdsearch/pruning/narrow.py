@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.models import build, copied, with_plain_weights
 from pdsearch.models.width_solver import Growth, solve
-from pdsearch.pruning.channels.dependencies import Tie, find_ties
-from pdsearch.pruning.channels.remove import check_ties, shrink
-from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.channels.dependencies import Tie
+from pdsearch.pruning.channels.remove import find_channels, shrink
+from pdsearch.pruning.prunable import makers, prunable
 from pdsearch.specs import Params
 
 __all__ = ["Widths", "build_narrow", "implied_widths", "kept_part", "narrow"]
@@ -35,10 +35,7 @@ def implied_widths(model: nn.Module, image: Tensor, mask: Mapping[str, Tensor]) 
     Raises:
         ConfigError: Channels of the network cannot be removed, or it has none that can.
     """
-    ties, weights = find_ties(model, image), prunable(model)
-    if not ties:
-        raise ConfigError("the network has no channels that can be removed")
-    check_ties(model, image, ties)
+    ties, weights = find_channels(model, image).ties, prunable(model)
     remaining = {name: int(mask[name].sum()) if name in mask else w.numel() for name, w in weights.items()}
     widths = zip(ties, solve(_growth(ties, weights), remaining), strict=True)
     return {tie.name: width for tie, width in widths if width < tie.size}
@@ -50,9 +47,9 @@ def _growth(ties: tuple[Tie, ...], weights: Mapping[str, Tensor]) -> Growth:
     for tie in ties:
         grown: dict[str, list[float]] = {}
         for part in tie.parts:
-            if part.weight in weights:
-                axes = grown.setdefault(part.weight, [0.0] * weights[part.weight].dim())
-                axes[0 if part.outputs else 1] += len(part.positions) / tie.size
+            if part.name in weights:
+                axes = grown.setdefault(part.name, [0.0] * weights[part.name].dim())
+                axes[part.axis] += len(part.positions) / tie.size
         slopes.append({name: tuple(axes) for name, axes in grown.items()})
     start = tuple(tie.size for tie in ties)
     before = {name: tuple(weight.shape) for name, weight in weights.items()}
@@ -60,12 +57,12 @@ def _growth(ties: tuple[Tie, ...], weights: Mapping[str, Tensor]) -> Growth:
 
 
 def _strongest(model: nn.Module, image: Tensor, widths: Widths) -> dict[str, tuple[int, ...]]:
-    weights, kept = prunable(model), {}
-    for tie in find_ties(model, image):
+    weights, kept = makers(model), {}
+    for tie in find_channels(model, image).ties:
         norms = torch.zeros(tie.size, dtype=torch.float64)
         for part in tie.parts:
-            if part.outputs and part.weight in weights:
-                squares = weights[part.weight].detach().double().cpu().square().flatten(1).sum(dim=1)
+            if part.axis == 0 and part.name in weights:
+                squares = weights[part.name].detach().double().cpu().square().flatten(1).sum(dim=1)
                 norms.index_add_(0, torch.tensor(part.channels), squares[list(part.positions)])
         best = norms.argsort(descending=True, stable=True)[: widths.get(tie.name, tie.size)]
         kept[tie.name] = tuple(sorted(best.tolist()))
@@ -89,7 +86,8 @@ def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
         ConfigError: There is no such tie, it has fewer channels, or the network cannot be traced.
     """
     with_plain_weights(model)
-    whole = {tie.name: tie.size for tie in find_ties(model, image)}
+    channels = find_channels(model, image)
+    whole = {tie.name: tie.size for tie in channels.ties}
     for name, width in widths.items():
         if not 1 <= width <= whole.get(name, 0):
             has = f"has {whole[name]} channels" if name in whole else "has no channels that can be removed"
@@ -97,13 +95,11 @@ def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
             what = f"{name} {has}, {width} were asked for"
             raise ConfigError(what, where="student.widths", hint=f"from 1 to: {known or 'none'}")
     inputs = {name: weight[0].numel() for name, weight in prunable(model).items()}
-    mode = model.training
-    shrink(model, image, kept={name: tuple(range(width)) for name, width in widths.items()})
+    shrink(model, channels, kept={name: tuple(range(width)) for name, width in widths.items()})
     with torch.no_grad():
         for name, weight in prunable(model).items():
             if weight[0].numel() != inputs[name]:
                 weight.mul_((inputs[name] / weight[0].numel()) ** 0.5)
-    model.train(mode)
 
 
 def build_narrow(
@@ -146,5 +142,5 @@ def kept_part(model: nn.Module, image: Tensor, widths: Widths) -> nn.Module:
         widths: How many channels to keep.
     """
     part = copied(model)
-    shrink(part, image, kept=_strongest(part, image, widths))
+    shrink(part, find_channels(part, image), kept=_strongest(part, image, widths))
     return part

@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.pruning.channels.channel_selection import prune_channels
+from pdsearch.pruning.channels.dependencies import Channels
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
@@ -26,6 +27,7 @@ def prune(
     within: Mask | None = None,
     exclude: tuple[str, ...] = (),
     whole: nn.Module | None = None,
+    channels: Channels | None = None,
 ) -> Mask:
     """Return the mask of one round of pruning; the model is not changed (see `Mask.apply` and `shrink`).
 
@@ -43,6 +45,7 @@ def prune(
         exclude: Glob patterns of parameter names that are not pruned.
         whole: If structured: the network with all its channels, if earlier rounds removed some; its values are
             not used.
+        channels: If structured: what `find_channels` found in that network; None means it is to be found.
 
     Raises:
         ConfigError: sparsity, scope or exclude is invalid, or the network cannot be traced.
@@ -61,6 +64,7 @@ def prune(
             scope=scope,
             within=within,
             exclude=exclude,
+            channels=channels,
         )
     scores = method.score(model, batches if method.needs_data else (), generator, params)
     weights = prunable(model, exclude)

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning import Batches, Mask, PruningMethod, find_ties, kept_channels, prune, shrink
+from pdsearch.pruning import Batches, Mask, PruningMethod, find_channels, kept_channels, prune, shrink
 from pdsearch.registry import NoParams
 
 IMAGE = torch.zeros(1, 3, 6, 6)
@@ -31,7 +31,7 @@ def run(net: nn.Module, scores: dict[str, Tensor], sparsity: float, **more: Any)
 
 
 def kept(net: nn.Module, mask: Mask) -> list[tuple[int, ...]]:
-    return list(kept_channels(mask, find_ties(net, IMAGE)).values())
+    return list(kept_channels(mask, find_channels(net, IMAGE).ties).values())
 
 
 def test_the_lowest_channels_go_and_never_classes_or_a_layer_s_best(net: nn.Module) -> None:
@@ -50,7 +50,8 @@ def test_rounds_nest_and_count_what_is_gone(net: nn.Module) -> None:
     first = run(net, RISING, 0.3)
     assert kept(net, first) == [tuple(range(6)), (4, 5, 6, 7)]
     small = copy.deepcopy(net)
-    shrink(small, IMAGE, kept=kept_channels(first, find_ties(net, IMAGE)))
+    channels = find_channels(net, IMAGE)
+    shrink(small, channels, kept=kept_channels(first, channels.ties))
     # Scores are of the channels that are there: 4 to 7, of which 4 is now the best.
     fresh = {"0.weight": torch.arange(6.0), "3.weight": torch.tensor([9.0, -3.0, -2.0, -1.0])}
     second = run(small, fresh, 0.5, whole=net, within=first)

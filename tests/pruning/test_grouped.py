@@ -3,20 +3,20 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.pruning.channels.channel_selection import grouped
-from pdsearch.pruning.channels.dependencies import LayerChannels
+from pdsearch.pruning.channels.dependencies import Part
 
 
 def test_a_channel_scores_the_mean_of_all_parts_over_the_tie_s_mean(net: nn.Module) -> None:
     worth = {
-        ("0", True): torch.tensor([1.0, 2, 3, 4, 5, 6]),
-        ("1", True): torch.zeros(6),
-        ("3", False): torch.tensor([0.0, 0, 0, 0, 0, 21]),
-        ("3", True): torch.ones(8),
-        ("7", False): torch.arange(8.0),
+        ("0.weight", 0): torch.tensor([1.0, 2, 3, 4, 5, 6]),
+        ("1.weight", 0): torch.zeros(6),
+        ("3.weight", 1): torch.tensor([0.0, 0, 0, 0, 0, 21]),
+        ("3.weight", 0): torch.ones(8),
+        ("7.weight", 1): torch.arange(8.0),
     }
 
-    def measure(part: LayerChannels) -> Tensor:
-        return worth.pop((part.layer, part.outputs))
+    def measure(part: Part) -> Tensor:
+        return worth.pop((part.name, part.axis))
 
     scores = grouped(net, torch.zeros(1, 3, 6, 6), measure)
     assert not worth
@@ -35,8 +35,8 @@ def test_layers_that_share_channels_have_the_same_scores() -> None:
             logits: Tensor = self.classifier((self.one(images) + self.two(images)).flatten(1))
             return logits
 
-    def measure(part: LayerChannels) -> Tensor:
-        return torch.arange(12.0) if part.layer == "classifier" else torch.zeros(3)
+    def measure(part: Part) -> Tensor:
+        return torch.arange(12.0) if part.name == "classifier.weight" else torch.zeros(3)
 
     scores = grouped(Added(), torch.zeros(1, 3, 2, 2), measure)
     # A flattened channel is read at its four positions: 0 to 3, 4 to 7, 8 to 11.

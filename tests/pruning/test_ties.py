@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.pruning.channels.dependencies import LayerChannels, Tie, find_ties, follow
+from pdsearch.pruning.channels.dependencies import Part, Tie
+from pdsearch.pruning.channels.remove import find_channels
 
 
 class Added(nn.Module):
@@ -29,42 +30,44 @@ ALL = (0, 1, 2, 3)
 
 
 def test_what_is_added_is_tied_with_what_normalises_and_reads_it() -> None:
-    first, second = find_ties(Added(), IMAGE)
-    assert first == Tie(
-        "one.weight",
-        4,
-        (
-            LayerChannels("one", True, ALL, ALL),
-            LayerChannels("two", True, ALL, ALL),
-            LayerChannels("norm", True, ALL, ALL),
-            LayerChannels("next", False, ALL, ALL),
-        ),
-    )
+    first, second = find_channels(Added(), IMAGE).ties
+    makes = [f"{layer}.{name}" for layer in ("one", "two", "norm") for name in ("weight", "bias")]
+    reads = Part("next.weight", 1, ALL, ALL)
+    stores = [Part(f"norm.running_{name}", 0, ALL, ALL) for name in ("mean", "var")]
+    assert first == Tie("one.weight", 4, (*(Part(name, 0, ALL, ALL) for name in makes), reads, *stores))
     assert second.name == "next.weight"
     read = second.parts[-1]
-    assert (read.layer, read.outputs) == ("classifier", False)
+    assert (read.name, read.axis) == ("classifier.weight", 1)
     assert dict(zip(read.positions, read.channels, strict=True)) == {at: at // 4 for at in range(16)}
 
 
-def test_a_depthwise_convolution_is_part_of_its_tie_and_a_grouped_one_keeps_its_channels() -> None:
-    (depthwise,) = find_ties(Added(groups=4), IMAGE)
-    assert [part.layer for part in depthwise.parts] == ["one", "two", "norm", "next", "classifier"]
-    assert find_ties(Added(groups=2), IMAGE) == ()
+def test_a_depthwise_convolution_is_part_of_its_tie_and_a_grouped_one_loses_groups() -> None:
+    (depthwise,) = find_channels(Added(groups=4), IMAGE).ties
+    assert {part.name.partition(".")[0] for part in depthwise.parts} == {
+        "one", "two", "norm", "next", "classifier",
+    }  # fmt: skip
+    (grouped,) = find_channels(Added(groups=2), IMAGE).ties
+    assert (grouped.name, grouped.size) == ("one.weight", 2)
+    assert grouped.parts[0] == Part("one.weight", 0, ALL, (0, 0, 1, 1))
 
 
-@pytest.mark.parametrize(
-    ("pattern", "names"),
-    [("two.*", ["next.weight"]), ("classifier.*", ["one.weight"]), ("next.*", [])],
-)
+@pytest.mark.parametrize(("pattern", "names"), [("two.*", ["next.weight"]), ("classifier.*", ["one.weight"])])
 def test_what_an_excluded_weight_makes_or_reads_stays(pattern: str, names: list[str]) -> None:
-    assert [tie.name for tie in find_ties(Added(), IMAGE, (pattern,))] == names
+    found = find_channels(Added(), IMAGE, (pattern,))
+    assert [tie.name for tie in found.ties] == names
+    assert "prune.exclude names it" in " ".join(found.whole.values())
+
+
+def test_where_all_is_excluded_the_refusal_names_it() -> None:
+    with pytest.raises(ConfigError, match=r"no channel .* one.weight \(prune.exclude names it"):
+        find_channels(Added(), IMAGE, ("next.*",))
 
 
 def test_the_network_is_left_as_it_is_and_needs_no_gradients() -> None:
     net = Added().train().requires_grad_(False)
     before = copy.deepcopy(net.state_dict())
     with torch.no_grad():
-        assert find_ties(net, IMAGE) == find_ties(Added(), IMAGE)
+        assert find_channels(net, IMAGE) == find_channels(Added(), IMAGE)
     assert net.training
     assert not any(p.requires_grad for p in net.parameters())
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -72,4 +75,4 @@ def test_the_network_is_left_as_it_is_and_needs_no_gradients() -> None:
 
 def test_what_cannot_be_traced_is_refused_with_its_reason() -> None:
     with pytest.raises(ConfigError, match=r"cannot be followed \(RuntimeError: .*expected.*3 channels"):
-        follow(Added(), torch.zeros(1, 2, 2, 2))
+        find_channels(Added(), torch.zeros(1, 2, 2, 2))

@@ -7,10 +7,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.channels.dependencies import LayerChannels, Tie, find_ties
-from pdsearch.pruning.channels.remove import channel_mask, check_ties, kept_channels
+from pdsearch.pruning.channels.dependencies import Channels, Part, Tie
+from pdsearch.pruning.channels.remove import channel_mask, find_channels, kept_channels
 from pdsearch.pruning.mask import Mask
-from pdsearch.pruning.prunable import LAYERS, prunable
+from pdsearch.pruning.prunable import every_weight, makers, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import select
 
@@ -32,12 +32,13 @@ def prune_channels(
     scope: str = "global",
     within: Mask | None = None,
     exclude: tuple[str, ...] = (),
+    channels: Channels | None = None,
 ) -> Mask:
     """Return the mask, over the unpruned network, of one round of channel pruning; the model is not changed.
 
-    A channel that several layers share counts once, and its score is the mean of theirs. The number of
-    channels is exact; the number of removed weights depends on the layers that read them, and is the mask's
-    sparsity. Each tie keeps its best channel, so that no layer is emptied.
+    A channel that several layers share counts once, as does a head of attention, and its score is the mean of theirs.
+    The number of channels is exact; the number of removed weights depends on the layers that read them, and is the
+    mask's sparsity. Each tie keeps its best channel, so that no layer is emptied.
 
     Args:
         model: The current network, without the channels removed in earlier rounds (see `shrink`).
@@ -50,18 +51,19 @@ def prune_channels(
         scope: "global", or "layer": the share holds in each tie.
         within: The mask after the rounds before this one.
         exclude: Glob patterns of parameter names that are not pruned.
+        channels: What `find_channels` found in the unpruned network; None means it is to be found.
 
     Raises:
-        ConfigError: The network cannot be traced, or sparsity, scope or exclude is invalid.
+        ConfigError: Nothing can be removed from the network, or sparsity, scope or exclude is invalid.
         TrialError: There is no image or no channel, or a score has a wrong shape or is not finite.
     """
     if not batches:
         raise TrialError(f"{method.name} needs the shape of an image and was given none")
     image = batches[0][0][:1]
-    weights = prunable(whole, exclude)
-    ties = find_ties(whole, image, exclude)
-    check_ties(whole, image, ties)
-    scores = method.score(model, batches if method.needs_data else (), generator, params)
+    ties = (channels or find_channels(whole, image, exclude)).ties
+    with every_weight():
+        weights = prunable(whole, exclude)
+        scores = method.score(model, batches if method.needs_data else (), generator, params)
     left = within or Mask.full(weights)
     scored = _by_tie(ties, _on_whole(scores, left, method))
     if not scored:
@@ -95,9 +97,9 @@ def _by_tie(ties: tuple[Tie, ...], scores: Mapping[str, Tensor]) -> dict[str, Te
     for tie in ties:
         total, layers = torch.zeros(tie.size), torch.zeros(tie.size)
         for part in tie.parts:
-            if part.outputs and part.weight in scores:
+            if part.axis == 0 and part.name in scores:
                 channels = torch.tensor(part.channels)
-                total.index_add_(0, channels, scores[part.weight][torch.tensor(part.positions)])
+                total.index_add_(0, channels, scores[part.name][torch.tensor(part.positions)])
                 layers.index_add_(0, channels, torch.ones(len(channels)))
         if bool(layers.all()):
             found[tie.name] = total / layers
@@ -126,9 +128,7 @@ def _lifted(scores: Mapping[str, Tensor], best: Mapping[str, int]) -> dict[str, 
 TINY = 1e-12
 
 
-def grouped(
-    model: nn.Module, image: Tensor, measure: Callable[[LayerChannels], Tensor | None]
-) -> dict[str, Tensor]:
+def grouped(model: nn.Module, image: Tensor, measure: Callable[[Part], Tensor | None]) -> dict[str, Tensor]:
     """Return scores of output channels: the mean over the parts of their tie, divided by the mean of the tie.
 
     All layers that produce the channels of a tie have the same scores. The division makes ties of different
@@ -140,10 +140,12 @@ def grouped(
         measure: Returns the importance of a part, one number per position of its axis; None skips the part.
     """
     found: dict[str, Tensor] = {}
-    for tie in find_ties(model, image):
+    made = makers(model)
+    for tie in find_channels(model, image).ties:
         total, counted = torch.zeros(tie.size, device=image.device), 0
         for part in tie.parts:
-            worth = measure(part) if _has_weight(model, part) else None
+            weight = part.name in made or part.name.rpartition(".")[2] == "weight"
+            worth = measure(part) if weight else None
             if worth is not None:
                 values = worth[list(part.positions)].to(total.dtype)
                 total.index_add_(0, torch.tensor(part.channels, device=values.device), values)
@@ -151,12 +153,7 @@ def grouped(
         score = total / max(1, counted)
         score = score / score.mean().clamp_min(TINY)
         for part in tie.parts:
-            layer = model.get_submodule(part.layer)
-            if part.outputs and isinstance(layer, LAYERS):
-                scores = found.setdefault(part.weight, score.new_zeros(len(layer.weight)))
+            if part.axis == 0 and part.name in made:
+                scores = found.setdefault(part.name, score.new_zeros(len(made[part.name])))
                 scores[list(part.positions)] = score[list(part.channels)]
     return found
-
-
-def _has_weight(model: nn.Module, part: LayerChannels) -> bool:
-    return isinstance(getattr(model.get_submodule(part.layer), "weight", None), Tensor)

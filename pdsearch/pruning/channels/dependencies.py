@@ -1,136 +1,190 @@
-"""Channels that can only be removed together: coupled by additions, normalisation and the inputs of later layers."""
+"""Channels, heads and widths that can only be removed together, and what of a network stays whole and why."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from pdsearch.errors import ConfigError
+from pdsearch.pruning.channels.axes import Axes, Labels, recording
+from pdsearch.pruning.channels.operations import label
 from pdsearch.pruning.gradients import probe
-from pdsearch.pruning.prunable import LAYERS, prunable
+from pdsearch.pruning.prunable import makers
 
-if TYPE_CHECKING:
-    from torch_pruning import DependencyGraph
-
-__all__ = ["LayerChannels", "Tie", "find_ties", "follow"]
+__all__ = ["Channels", "Length", "Part", "Tie", "follow"]
 
 
 @dataclass(frozen=True)
-class LayerChannels:
-    """The positions of one layer, along one axis, that belong to the channels of a tie.
+class Part:
+    """The positions of one parameter or buffer, along one axis, that belong to the channels of a tie.
 
     Args:
-        layer: Name of the module: a convolution, a linear layer or a normalisation.
-        outputs: The axis: outputs (0) or inputs (1) of a weight; depthwise convolutions and normalisations have
-            outputs only.
-        positions: Positions along the axis.
+        name: Name of the parameter or buffer.
+        axis: The axis.
+        positions: Positions along the axis, ascending.
         channels: The tie's channel at each position.
     """
 
-    layer: str
-    outputs: bool
+    name: str
+    axis: int
     positions: tuple[int, ...]
     channels: tuple[int, ...]
-
-    @property
-    def weight(self) -> str:
-        """Name of the layer's weight."""
-        return f"{self.layer}.weight" if self.layer else "weight"
 
 
 @dataclass(frozen=True)
 class Tie:
-    """A set of channels, each of which can only be removed from all layers that produce or read it.
+    """A set of channels (or attention heads), each of which can only be removed from all that make or read it.
 
     Args:
-        name: Name of the weight of the first layer that produces them.
+        name: Name of the first weight that makes them.
         size: Number of channels.
-        parts: Their positions in layers, in module order.
+        parts: Their positions in parameters and buffers, in module order.
     """
 
     name: str
     size: int
-    parts: tuple[LayerChannels, ...]
+    parts: tuple[Part, ...]
 
 
-def find_ties(model: nn.Module, image: Tensor, exclude: tuple[str, ...] = ()) -> tuple[Tie, ...]:
-    """Return the ties of a network whose channels may be removed, in module order.
+@dataclass(frozen=True)
+class Length:
+    """A number that a module holds, and that is the length of an axis.
 
-    Left out, and so never pruned: the outputs of the last layer; channels that an excluded weight produces or
-    reads; channels of grouped (not depthwise) convolutions, which would have to lose equally many in each group.
+    Args:
+        module: Name of the module.
+        attribute: Name of the attribute.
+        channels: For each position of the axis its tie and channel; None where the position stays.
+    """
+
+    module: str
+    attribute: str
+    channels: tuple[tuple[str, int] | None, ...]
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What can be removed from a network.
+
+    Args:
+        ties: The ties, in module order.
+        lengths: The numbers that change with them.
+        whole: Weights whose outputs stay, by name: the reason.
+        sites: Labels' sets of each operation that could be followed otherwise, by its number: (ways, ties).
+    """
+
+    ties: tuple[Tie, ...]
+    lengths: tuple[Length, ...] = ()
+    whole: Mapping[str, str] = field(default_factory=dict)
+    sites: Mapping[int, tuple[int, frozenset[str]]] = field(default_factory=dict)
+
+
+def follow(
+    model: nn.Module, image: Tensor, exclude: tuple[str, ...] = (), choices: Mapping[int, int] | None = None
+) -> Channels:
+    """Follow each position of each parameter through one forward pass, without gradients.
 
     Args:
         model: Any network; not changed.
-        image: (1, C, H, W), of any values: the network is traced with it.
-        exclude: Glob patterns of parameter names that are not pruned.
+        image: (1, C, H, W), of any values.
+        exclude: Glob patterns of parameter names that stay whole.
+        choices: For operations that can be followed in several ways, by their number: which one.
 
     Raises:
-        ConfigError: The network cannot be traced.
+        ConfigError: The network cannot be run.
     """
     twin = probe(model)
-    excluded = {name for name in prunable(twin) if any(fnmatchcase(name, pattern) for pattern in exclude)}
-    names = {module: name for name, module in twin.named_modules()}
-    order = {name: place for place, name in enumerate(names.values())}
-    classes = twin.get_submodule(list(prunable(twin))[-1].rpartition(".")[0])
-    found = []
-    for parts in _groups(follow(twin, image), names, classes):
-        made = sorted((part for part in parts if part.outputs), key=lambda part: order[part.layer])
-        layers = [part for part in made if isinstance(twin.get_submodule(part.layer), LAYERS)]
-        if excluded.isdisjoint(part.weight for part in parts) and not _grouped(twin, parts) and layers:
-            in_order = sorted(parts, key=lambda part: (order[part.layer], part.outputs))
-            size = 1 + max(channel for part in parts for channel in part.channels)
-            found.append(Tie(layers[0].weight, size, tuple(in_order)))
-    return tuple(sorted(found, key=lambda tie: order[tie.name.rpartition(".")[0]]))
-
-
-def follow(model: nn.Module, image: Tensor) -> "DependencyGraph":
-    """Return torch-pruning's dependency graph of this module, not of a copy.
-
-    Raises:
-        ConfigError: The network cannot be traced.
-    """
-    from torch_pruning import DependencyGraph  # needed for channel pruning only
-
-    with _following(), torch.enable_grad():
-        return DependencyGraph().build_dependency(model, example_inputs=image, verbose=False)
-
-
-@contextmanager
-def _following() -> Iterator[None]:
-    """Turn any error of torch-pruning into one message: on unsupported networks it may raise anything."""
+    axes = Axes(twin, choices or {})
+    for name, known in axes.named.items():
+        if any(fnmatchcase(name, pattern) for pattern in exclude):
+            for labels in known:
+                axes.fix(labels, "prune.exclude names it")
     try:
-        yield
+        with recording(twin, axes, label):
+            seen = image.clone()
+            axes.fix_input(seen)
+            outputs = twin(seen)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
         raise ConfigError(
-            f"the channels of this network cannot be followed ({reason})",
+            f"the channels of this network cannot be followed ({type(error).__name__}: {error})",
             where="prune.method",
             hint="use a method that removes single weights, or another teacher",
         ) from error
+    axes.inside[:] = [""]
+    for name, parameter in twin.named_parameters():
+        if id(parameter) not in axes.read:
+            for labels in axes.named[name]:
+                axes.fix(labels, "the forward pass does not read it")
+    for output in tree_leaves(outputs):
+        if isinstance(output, Tensor):
+            for labels in axes.of(output):
+                axes.fix(labels, "its outputs are the answers")
+    return _found(twin, axes)
 
 
-def _groups(
-    graph: "DependencyGraph", names: dict[nn.Module, str], classes: nn.Module
-) -> Iterator[list[LayerChannels]]:
-    with _following():  # Indices are mapped between layers only here.
-        groups = [*graph.get_all_groups(ignored_layers=[classes])]
-    for group in groups:
+def _found(model: nn.Module, axes: Axes) -> Channels:
+    """Sort the sets of labels that may go into ties: those that lie in the same axes, the first weight naming them."""
+    sets, reasons = axes.components()
+    weights = makers(model)
+    where: dict[int, dict[tuple[str, int], list[int]]] = {}
+    for name, known in axes.named.items():
+        for axis, labels in enumerate(known):
+            for position, number in enumerate(sets[np.maximum(labels, 0)].tolist()):
+                if number not in reasons:
+                    where.setdefault(number, {}).setdefault((name, axis), []).append(position)
+    alike: dict[tuple[str, frozenset[tuple[str, int]]], list[int]] = {}
+    first = {name: order for order, name in enumerate(weights)}
+    for number, places in where.items():
+        made = [name for name, axis in places if axis == 0 and name in first]
+        if made:
+            alike.setdefault((min(made, key=first.__getitem__), frozenset(places)), []).append(number)
+    ties: list[Tie] = []
+    at: dict[int, tuple[str, int]] = {}
+    order = {name: place for place, name in enumerate(axes.named)}
+    taken: dict[str, int] = {}
+    for (name, axes_of), numbers in sorted(alike.items(), key=lambda item: first[item[0][0]]):
+        if len(numbers) == 1:
+            continue  # The only one of its kind cannot go.
+        taken[name] = taken.get(name, 0) + 1
+        title = name if taken[name] == 1 else f"{name}#{taken[name]}"
+        numbers.sort(key=lambda number: where[number][(name, 0)][0])
+        at |= {number: (title, channel) for channel, number in enumerate(numbers)}
         parts = []
-        for item in group:
-            layer, handler = item.dep.target.module, item.dep.handler
-            if layer not in names or not item.idxs:
-                continue  # Operations without weights, e.g. an addition or a concatenation.
-            outputs = graph.is_out_channel_pruning_fn(handler)
-            parts.append(LayerChannels(names[layer], outputs, tuple(item.idxs), tuple(item.root_idxs)))
-        if all(channel is not None for part in parts for channel in part.channels):
-            yield parts
+        for part, axis in sorted(axes_of, key=lambda place: (order[place[0]], -place[1])):
+            pairs = sorted((p, c) for c, number in enumerate(numbers) for p in where[number][(part, axis)])
+            parts.append(Part(part, axis, tuple(p for p, _ in pairs), tuple(c for _, c in pairs)))
+        ties.append(Tie(title, len(numbers), tuple(parts)))
+    whole = {
+        name: next((reasons[n] for n in numbers if n in reasons), "it is the only one of its kind")
+        for name in weights
+        if not set(numbers := sets[np.maximum(axes.named[name][0], 0)].tolist()) & set(at)
+    }
+    sites = {
+        step: (ways, frozenset(at[n][0] for n in sets[labels].tolist() if n in at))
+        for step, (ways, labels) in axes.sites.items()
+    }
+    return Channels(tuple(ties), _lengths(model, axes, sets, at), whole, sites)
 
 
-def _grouped(model: nn.Module, parts: list[LayerChannels]) -> bool:
-    layers = (model.get_submodule(part.layer) for part in parts)
-    convolutions = (layer for layer in layers if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d))
-    return any(c.groups > 1 and not c.groups == c.in_channels == c.out_channels for c in convolutions)
+def _lengths(
+    model: nn.Module, axes: Axes, sets: Labels, at: Mapping[int, tuple[str, int]]
+) -> tuple[Length, ...]:
+    """Return the integer attributes that hold the length of an axis, by the module whose code used it."""
+    found: dict[tuple[str, str], Length] = {}
+    for module, size, labels, alone in axes.extents:
+        channels = tuple(at.get(n) for n in sets[np.maximum(labels, 0)].tolist())
+        if not any(channels):
+            continue
+        for attribute, value in vars(model.get_submodule(module)).items():
+            if type(value) is int and value == size and _holds(attribute, alone):
+                found.setdefault((module, attribute), Length(module, attribute, channels))
+    return tuple(found.values())
+
+
+def _holds(attribute: str, alone: bool) -> bool:
+    """Whether an attribute is the length of an axis that has its value: by its name, where several axes have it."""
+    width = "dim" in attribute
+    counts = any(word in attribute for word in ("head", "group", "num"))
+    return not (width and "head" in attribute) and (alone or (counts and not width))

@@ -6,7 +6,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.pruning.channels.channel_selection import grouped
-from pdsearch.pruning.channels.dependencies import LayerChannels
+from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter
 
@@ -44,11 +44,10 @@ def score_group_norm(
     if not batches:
         raise TrialError("group_norm needs the shape of an image and was given none")
 
-    def measure(part: LayerChannels) -> Tensor:
-        weight = model.get_parameter(part.weight).detach()
+    def measure(part: Part) -> Tensor:
+        weight = model.get_parameter(part.name).detach()
         if weight.dim() == 1:  # A normalisation's scale.
             return weight.abs().pow(params.power)
-        rows = weight if part.outputs else weight.transpose(0, 1)
-        return rows.flatten(1).abs().pow(params.power).sum(dim=1)
+        return weight.movedim(part.axis, 0).flatten(1).abs().pow(params.power).sum(dim=1)
 
     return grouped(model, batches[0][0][:1], measure)

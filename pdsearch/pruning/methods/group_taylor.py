@@ -5,7 +5,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.pruning.channels.channel_selection import grouped
-from pdsearch.pruning.channels.dependencies import LayerChannels
+from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
@@ -44,10 +44,10 @@ def score_group_taylor(
             sums[name] += share * gradient
     terms = {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}
 
-    def measure(part: LayerChannels) -> Tensor | None:
-        term = terms[part.weight]
+    def measure(part: Part) -> Tensor | None:
+        term = terms[part.name]
         if term.dim() == 1:
             return None  # A normalisation's.
-        return (term if part.outputs else term.transpose(0, 1)).flatten(1).sum(dim=1)
+        return term.movedim(part.axis, 0).flatten(1).sum(dim=1)
 
     return grouped(model, batches[0][0][:1], measure)
