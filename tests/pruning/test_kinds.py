@@ -29,8 +29,8 @@ class Net(nn.Module):
         return self.run(self, images)
 
 
-def conv(read: int = WIDTH, made: int = WIDTH, **more: int) -> nn.Conv2d:
-    return nn.Conv2d(read, made, 3, padding=1, **more)
+def conv(read: int = WIDTH, made: int = WIDTH, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(read, made, 3, padding=1, groups=groups)
 
 
 def ending(width: int = WIDTH) -> nn.Module:
@@ -81,7 +81,8 @@ def block(attend: Callable[[nn.Module, Tensor], Tensor], attention: nn.Module) -
 
     def run(net: nn.Module, tokens: Tensor) -> Tensor:
         tokens = tokens + attend(net, net.get_submodule("norm")(tokens))
-        return tokens + net.get_submodule("mlp")(tokens)
+        answer: Tensor = tokens + net.get_submodule("mlp")(tokens)
+        return answer
 
     return Net(run, norm=nn.LayerNorm(16), attention=attention, mlp=mlp)
 
@@ -171,11 +172,10 @@ def test_what_the_code_of_a_layer_does_not_follow_stays_whole_and_the_rest_goes(
 
     def attend(net: nn.Module, tokens: Tensor) -> Tensor:
         images, count, width = tokens.shape
-        query, key, value = (
-            net.attention.qkv(tokens).reshape(images, count, 3, 4, width // 4).permute(2, 0, 3, 1, 4)
-        )  # type: ignore[union-attr,operator]
+        mixed = net.get_submodule("attention.qkv")(tokens).reshape(images, count, 3, 4, width // 4)
+        query, key, value = mixed.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
-        answer: Tensor = net.attention.proj(mixed.reshape(images, count, width))  # type: ignore[union-attr,operator]
+        answer: Tensor = net.get_submodule("attention.proj")(mixed.reshape(images, count, width))
         return answer
 
     found = find_channels(Transformer(block(attend, Attention(16, 4))), IMAGE)

@@ -41,7 +41,9 @@ class Axes:
         self._choices = choices
         self._count = 1
         self._pairs: list[tuple[Labels, Labels]] = []
-        self._fixed: list[tuple[Labels, str]] = []
+        self._fixed: list[tuple[Labels, str, int]] = []
+        self._made = WeakTensorKeyDictionary()
+        self._before: dict[int, set[int]] = {}
         self._known = WeakTensorKeyDictionary()
         self.read: set[int] = set()
         self.named: dict[str, list[Labels]] = {}
@@ -87,7 +89,26 @@ class Axes:
         """Note that positions stay, and why."""
         if labelled(labels):
             where = f" in {self.inside[-1]}" if self.inside[-1] else ""
-            self._fixed.append((labels[labels > FIXED], f"{reason}{where}"))
+            self._fixed.append((labels[labels > FIXED], f"{reason}{where}", self.step))
+
+    def ran(self, read: list[Tensor], made: list[Tensor]) -> None:
+        """Note which tensors the operation of this step read and made."""
+        self.read.update(map(id, read))
+        self._before[self.step] = {self._made[tensor] for tensor in read if tensor in self._made}
+        self._made.update({tensor: self.step for tensor in made})
+
+    def answer(self, outputs: list[Tensor]) -> None:
+        """Fix the outputs, and forget what other operations fixed whose results no output depends on."""
+        needed: set[int] = set()
+        left = [self._made[tensor] for tensor in outputs if tensor in self._made]
+        while left:
+            step = left.pop()
+            if step not in needed:
+                needed.add(step)
+                left.extend(self._before[step])
+        self._fixed = [fixed for fixed in self._fixed if fixed[2] in needed or not fixed[2]]
+        for labels in (labels for tensor in outputs for labels in self.of(tensor)):
+            self.fix(labels, "its outputs are the answers")
 
     def choose(self, sizes: tuple[int, ...]) -> int:
         """Return which of several axes that make up one may lose positions; the others stay."""
@@ -121,7 +142,7 @@ class Axes:
         _, found = connected_components(graph, directed=False)
         sets = found.astype(np.int64)
         reasons: dict[int, str] = {int(sets[FIXED]): "it stays"}
-        for labels, reason in self._fixed:
+        for labels, reason, _ in self._fixed:
             for number in np.unique(sets[labels]):
                 reasons.setdefault(int(number), reason)
         for number in np.unique(sets[np.maximum(one, other)[ends]]):

@@ -21,7 +21,7 @@ def label(axes: Axes, func: Any, given: Given, result: Any) -> None:
         if isinstance(part, Tensor)
     ]
     read = [tensor for value in given.values() for tensor in _tensors(value)]
-    axes.read.update(map(id, read))
+    axes.ran(read, results)
     if not any(labelled(labels) or (labels == FIXED).any() for tensor in read for labels in axes.of(tensor)):
         return
     if name in SPLITS:
