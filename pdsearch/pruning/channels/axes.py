@@ -95,7 +95,8 @@ class Axes:
         """Note which tensors the operation of this step read and made."""
         self.read.update(map(id, read))
         self._before[self.step] = {self._made[tensor] for tensor in read if tensor in self._made}
-        self._made.update({tensor: self.step for tensor in made})
+        for tensor in made:
+            self._made[tensor] = self.step
 
     def answer(self, outputs: list[Tensor]) -> None:
         """Fix the outputs, and forget what other operations fixed whose results no output depends on."""
