@@ -50,7 +50,8 @@ class AskedRecord:
     """A trial that was started; holds all that is needed to run it again.
 
     Args:
-        id: `search-00012`, `baseline-00003`, `baseline-alone-<key>` or `confirm-<key>`.
+        id: `search-00012`, `baseline-00003`, `baseline-alone-<key>`, `baseline-fair-<key>` or
+            `confirm-<key>`.
         kind: Kind of its job.
         number: Number of its Optuna trial; None for jobs that are listed and not sampled.
         key: Key of its student, which is the trial's key.

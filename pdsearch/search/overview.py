@@ -18,7 +18,7 @@ from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["Failure", "Overview", "Standing", "one_trial", "overview"]
 
-_KINDS = {"search": "search", "comparison": "baseline", "confirmation": "confirm"}
+_KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline", "confirmation": "confirm"}
 """Phase -> the kind of its records; the others train teachers, which have none."""
 
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from pdsearch.errors import FailureLimitError, PdsearchError
 from pdsearch.protocol import Event, Job, Outcome, refused_by
+from pdsearch.search.confirmation.fairness import owed
 from pdsearch.search.confirmation.jobs import DerivedJobs
-from pdsearch.search.confirmation.quota import owed
 from pdsearch.search.maintenance import how_again
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Live
@@ -74,6 +74,7 @@ class Phases:
             yield self._searching()
         if space.compared:
             yield self._comparing()
+            yield self._left("topping up", self.listed.topping_up())
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
             yield self._left("confirmation teachers", self._missing(self.listed.teachers_to_confirm()))
         yield self._left("confirmation", self.listed.confirming())
@@ -87,8 +88,8 @@ class Phases:
         searched = enough and not self.search.owed
         if not space.compared:
             return searched
-        fair = self.fair.finished >= owed(finished.values()) and not self.fair.owed
-        jobs = [*self.listed.student_alone(), *self.listed.confirming()]
+        fair = self.fair.finished >= self._owed() and not self.fair.owed
+        jobs = [*self.listed.student_alone(), *self.listed.topping_up(), *self.listed.confirming()]
         return searched and fair and all(job.id in finished for job in jobs)
 
     def _left(self, name: str, jobs: Iterable[Job]) -> Phase:
@@ -120,10 +121,15 @@ class Phases:
         return None
 
     def _comparing(self) -> Phase:
-        """Return the phase that gives the unpruned teacher at least as many trials as the median teacher had."""
-        wanted = owed(self.listed.records.finished.values())
+        """Return the phase that gives the unpruned teacher as many trials of its own as a leading one had."""
+        wanted = self._owed()
         done = min(wanted, self.fair.finished)
         return Phase("comparison", wanted, done, _asking(self.fair, wanted, lambda: False))
+
+    def _owed(self) -> int:
+        space = self.listed.space
+        teachers = space.confirm.teachers if space.confirm else 1
+        return owed(self.listed.records.finished.values(), teachers=teachers, aims=space.aims)
 
 
 def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:

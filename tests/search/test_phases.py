@@ -29,12 +29,14 @@ def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
         "groundwork",
         "search",
         "comparison",
+        "topping up",
         "confirmation",
     ]
     assert [kind for kind in kinds(watching) if kind != "baseline"] == [
         "teacher",
         "baseline-alone",
         "search",
+        "baseline-fair",
         "confirm",
     ]
     assert agenda.done
@@ -69,13 +71,16 @@ def test_an_unfinished_study_is_not_idle(tmp_path: Path) -> None:
         assert not study.agenda.idle()
 
 
-def test_the_unpruned_teacher_gets_as_many_trials_as_the_median_teacher(tmp_path: Path) -> None:
+def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one(tmp_path: Path) -> None:
     pruned_only = {
         "prune.ratio": [0.2, 0.36],
         "distill.temperature": {"low": 1, "high": 20},
     }
     sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
-    watching, agenda = run(tmp_path, **sections, search=searching(trials=7, sampler="random"))
+    confirm = {"teachers": 2, "seeds": 1}
+    watching, agenda = run(
+        tmp_path, **sections, confirm=confirm, search=searching(trials=7, sampler="random")
+    )
     per_teacher = [
         sum(
             r.teacher is not None and r.teacher.ratio == ratio

@@ -153,7 +153,9 @@ def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
 def test_differences_name_the_trial(root: Path, unstopped: Space) -> None:
     studies = opened(unstopped)
     records = Records(root / "study" / "trials")
-    lost, changed = [name for name, r in records.finished.items() if r.state == "complete" and r.params][:2]
+    lost, changed = [
+        name for name, r in records.finished.items() if r.state == "complete" and r.number is not None
+    ][:2]
     values = {**records.finished[changed].values, "student.val_accuracy": 0.123}
     records.finished[changed] = replace(records.finished[changed], values=values)
     del records.finished[lost]

@@ -16,6 +16,7 @@ PHASES = {
     "groundwork": "dense teachers and baseline",
     "search": "search",
     "comparison": "fair comparison",
+    "topping up": "as many trials for every leader",
     "confirmation teachers": "dense teachers of the confirmation",
     "confirmation": "confirmation",
 }

@@ -5,10 +5,13 @@ Listing them again after an interruption gives the same jobs, so a resume skips 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
+from pdsearch.errors import ConfigError
 from pdsearch.protocol import Job, measures
+from pdsearch.search.confirmation.fairness import Lacking, lacking, leading_trials, most_trials
 from pdsearch.search.confirmation.finalists import (
     Finalist,
     configurations,
@@ -71,6 +74,7 @@ def confirmations(
     describe: Description,
     teacher_seeds: int = 1,
     recorded: Replicas | None = None,
+    hard: TrialSpec | None = None,
 ) -> Iterator[Job]:
     """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
 
@@ -83,13 +87,19 @@ def confirmations(
         describe: Maps specifications to keys.
         teacher_seeds: Teachers of each.
         recorded: Of what was confirmed before, so that it keeps its keys and is not repeated.
+        hard: The student alone with the recipe that its own trials chose.
     """
     seen: set[str] = set()
     taught = with_teachers(found, teacher_seeds)
     naming = _Naming(describe, recorded or {})
     for first in range(0, len(taught), len(found) or 1):
         for offset in range(1, seeds + 1):
-            for job in _students(taught[first : first + len(found)], offset, naming):
+            own = [] if hard is None else [with_seed(hard, hard.distill.seed + offset)]
+            for job in chain(
+                _students(taught[first : first + len(found)], offset, naming),
+                (naming.job(spec, alone=spec) for spec in own),
+                _compared(taught[first : first + len(found)], offset, naming),
+            ):
                 if job.key not in seen:
                     seen.add(job.key)
                     yield job
@@ -111,16 +121,24 @@ class _Naming:
         return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=configs)
 
 
-def _students(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[Job]:
-    """Yield the jobs of one fresh seed: the finalists' own, then their baselines'."""
+def _fresh(taught: list[Finalist], offset: int) -> list[tuple[TrialSpec, TrialSpec, TrialSpec]]:
+    """Return each finalist with a fresh seed, the same with its unpruned teacher, and the student alone."""
     fresh = [with_seed(finalist.spec, finalist.spec.distill.seed + offset) for finalist in taught]
-    pairs = [
-        (unpruned(spec, finalist.shape), alone(spec, finalist.shape))
+    return [
+        (spec, unpruned(spec, finalist.shape), alone(spec, finalist.shape))
         for spec, finalist in zip(fresh, taught, strict=True)
     ]
-    for spec, (dense, hard) in zip(fresh, pairs, strict=True):
+
+
+def _students(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[Job]:
+    """Yield the jobs of one fresh seed: the finalists' own."""
+    for spec, dense, hard in _fresh(taught, offset):
         yield naming.job(spec, unpruned=dense, alone=hard)
-    for dense, hard in pairs:
+
+
+def _compared(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[Job]:
+    """Yield the jobs of one fresh seed: the finalists' baselines."""
+    for _, dense, hard in _fresh(taught, offset):
         # The unpruned teacher may be ranked with this configuration, and is compared with the student alone.
         yield naming.job(dense, alone=hard)
         yield naming.job(hard)
@@ -145,9 +163,52 @@ class DerivedJobs:
         spec = self.describe.complete(self.space.resolve(self.space.defaults()))
         if spec.student.model == FROM_TEACHER:
             return
-        hard = alone(spec, spec.student)
+        yield self._alone(alone(spec, spec.student))
+
+    def _alone(self, hard: TrialSpec) -> Job:
         key = self.describe.key(hard)
-        yield Job(id=f"baseline-alone-{key[:12]}", kind="baseline", spec=hard, key=key)
+        return Job(id=f"baseline-alone-{key[:12]}", kind="baseline", spec=hard, key=key)
+
+    def topping_up(self) -> Iterator[Job]:
+        """Yield what makes the comparison fair, each job once.
+
+        These are the full trials that a leading teacher lacks beside the one that had most, with the best students,
+        losses and recipes of all; and the student alone with the best recipes, as many, where recipes are searched.
+        """
+        confirm, aims = self.space.confirm, self.space.aims
+        if confirm is None or not self.space.compared:
+            return
+        records = list(self.records.finished.values())
+        models = leading_trials(records, aims)
+        for teacher in lacking(records, teachers=confirm.teachers, aims=aims):
+            yield from islice(self._tried_with(teacher, models), teacher.trials)
+        recipes = {
+            job.key: job
+            for job in (self._alone(alone(model.spec, model.spec.student)) for model in models)
+            if job.spec.student.model != FROM_TEACHER
+        }
+        yield from islice(recipes.values(), most_trials(records))
+
+    def _tried_with(self, teacher: Lacking, models: list[TrialRecord]) -> Iterator[Job]:
+        """Yield the trials of a teacher with the choices of other trials, but for those that it has had."""
+        space, seen = self.space if teacher.pruned else self.space.unpruned(), set(teacher.had)
+        for params in teacher.points(models):
+            try:
+                spec = self.describe.complete(space.resolve(params))
+            except ConfigError:  # A value that does not count for this teacher, or one that it needs beside.
+                continue
+            key = self.describe.key(spec)
+            if key not in seen:
+                seen.add(key)
+                yield Job(
+                    id=f"baseline-fair-{key[:12]}",
+                    kind="baseline",
+                    spec=spec,
+                    key=key,
+                    params=params,
+                    limits=space.constraints,
+                    measures=measures(space.aims),
+                )
 
     def teachers_to_confirm(self) -> Iterator[Job]:
         """Return the finalists' dense teachers with further seeds; the searched ones were built before the search."""
@@ -162,6 +223,7 @@ class DerivedJobs:
             return iter(())
         jobs = confirmations(
             self._finalists(),
+            hard=self._alone_with_its_best_recipe(),
             seeds=confirm.seeds,
             teacher_seeds=confirm.teacher_seeds,
             describe=self.describe,
@@ -174,8 +236,18 @@ class DerivedJobs:
         if not self.space.validated:
             return everyone(map(self.describe.complete, configurations(self.space)))
         chosen, own_best = finalists(
-            [record for record in self.records.finished.values() if record.number is not None],
+            [record for record in self.records.finished.values() if record.kind != "confirm"],
             teachers=self.space.confirm.teachers,
             aims=self.space.aims,
         )
         return [*chosen, *own_best]
+
+    def _alone_with_its_best_recipe(self) -> TrialSpec | None:
+        """Return the best trial of the student alone, where it was tried with several recipes."""
+        tried = [
+            record
+            for record in self.records.finished.values()
+            if record.kind == "baseline" and record.teacher is None and record.state == "complete"
+        ]
+        aims = self.space.aims
+        return max(tried, key=lambda r: (aims.merit(r.values), r.id)).spec if len(tried) > 1 else None
