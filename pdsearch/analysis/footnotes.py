@@ -1,13 +1,15 @@
 """Footnotes of a ranking: what varied, what intervals and marks mean, what is missing, how constraints were missed."""
 
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
-__all__ = ["footer", "nearest_trial", "shortfall"]
+__all__ = ["footer", "nearest_trial", "never_tried", "shortfall"]
 
 
 def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> 
         _baselines(confirmed),
     )
     sentences = [sentence for part in parts for sentence in part]
-    return (*sentences, *_infeasible(confirmed), *_unconfirmed(rows), *_lost(study))
+    return (*sentences, *_infeasible(confirmed), *_unconfirmed(rows), *_never_tried(study), *_lost(study))
 
 
 def _measure(aims: Aims) -> str:
@@ -131,7 +133,9 @@ def _baselines(confirmed: Sequence[Ranked]) -> Iterator[str]:
         yield "The student alone is not confirmed: whether a teacher helps at all is not shown."
     for row in confirmed:
         if row.role == "unpruned" and row.val and row.settings > 1:
-            yield f"{row.label} stands with the best of its {row.settings} confirmed configurations."
+            chosen = row.best.unpruned_config == row.best.config
+            which = "the one that its own trials chose" if chosen else "the best"
+            yield f"{row.label} stands with {which} of its {row.settings} confirmed configurations."
     unpaired = [
         row.label for row in confirmed if any(gain and gain.unpaired for gain in row.gains_val.values())
     ]
@@ -149,6 +153,47 @@ def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
     count = sum(not row.confirmed for row in rows)
     if count and count < len(rows):
         yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate."
+
+
+def never_tried(study: StudyTable) -> tuple[str, ...]:
+    """Return the teachers of a space that no trial had, by the values that make them; none where they are endless.
+
+    Only choices make a teacher nameable; parameters of students, losses and their recipes make none.
+    """
+    searched: dict[str, Any] = dict((study.about.get("space") or {}).get("space") or {})
+    making = {
+        n: p for n, p in searched.items() if not n.startswith(("distill.", "student.", "train.distill."))
+    }
+    points: list[dict[str, Any]] = [{}]
+    for name, parameter in sorted(making.items(), key=lambda item: (len(item[1].get("when") or {}), item[0])):
+        if "choices" not in parameter or len(points) > _MOST_TEACHERS:
+            return ()
+        when = (parameter.get("when") or {}).items()
+        points = [
+            {**point, name: choice} if all(point.get(n) in values for n, values in when) else point
+            for point in points
+            for choice in parameter["choices"]
+        ]
+    tried = [
+        json.loads(row.params)
+        for row in study.rows
+        if row.kind in ("search", "baseline") and row.teacher_config
+    ]
+    made = {json.dumps({n: v for n, v in params.items() if n in making}, sort_keys=True) for params in tried}
+    fresh = {json.dumps(point, sort_keys=True) for point in points} - made
+    return (
+        tuple(sorted(" ".join(str(v) for v in json.loads(text).values()) for text in fresh)) if making else ()
+    )
+
+
+_MOST_TEACHERS = 1_000
+
+
+def _never_tried(study: StudyTable) -> Iterator[str]:
+    found = never_tried(study)
+    if found and any(row.kind == "search" for row in study.rows):
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        yield f"Never tried: {', '.join(found[:8])}{more}."
 
 
 def _lost(study: StudyTable) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from pdsearch.analysis.footnotes import footer
+from pdsearch.analysis.footnotes import footer, never_tried
 from pdsearch.analysis.gains import Compared, Families, all_gains
 from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, role_of, search_trials
 from pdsearch.analysis.labels import unique_labels
@@ -61,7 +61,7 @@ def rank_teachers(study: StudyTable) -> Ranking:
     waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(measured(row.best))), row.best.id))
     rows = unique_labels([*confirmed, *waiting])
     first = verdict(rows, {metric: corrected for metric, (_, corrected) in gains.items()})
-    return Ranking(study.name, rows, footer(study, rows, first), first)
+    return Ranking(study.name, rows, footer(study, rows, first), first, never_tried(study))
 
 
 def _full_trials(rows: Iterable[Row], trials: Mapping[str, Sequence[Row]]) -> dict[str | None, int]:

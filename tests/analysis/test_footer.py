@@ -69,3 +69,22 @@ def test_one_configuration_that_was_tested_is_no_best_of_a_search() -> None:
     text = _text([record("magnitude", 0.7, kind="search", test=0.69)])
     assert "One configuration, trained and tested once" in text
     assert "the best of a search" not in text
+
+
+def test_teachers_that_no_trial_had_are_named() -> None:
+    space = {
+        "prune.method": {"choices": ["none", "magnitude", "snip"]},
+        "prune.ratio": {"choices": [0.36, 0.59], "when": {"prune.method": ["magnitude", "snip"]}},
+        "distill.alpha": {"low": 0.1, "high": 1.0},
+    }
+    points = [("none", None), ("magnitude", 0.36), ("magnitude", 0.59), ("snip", 0.59)]
+    records = []
+    for number, (method, ratio) in enumerate(points):
+        made = record(None if method == "none" else method, 0.7, kind="search", number=number)
+        ratios = {} if ratio is None else {"prune.ratio": ratio}
+        records.append({**made, "params": {"prune.method": method, "distill.alpha": 0.5, **ratios}})
+    found = rank_teachers(study(records, space={"space": space}))
+    assert found.never_tried == ("snip 0.36",)
+    assert "Never tried: snip 0.36." in found.footer
+    endless = {**space, "prune.ratio": {"low": 0.1, "high": 0.9}}
+    assert rank_teachers(study(records, space={"space": endless})).never_tried == ()

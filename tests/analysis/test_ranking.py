@@ -134,7 +134,7 @@ def test_footer_says_what_varied_and_what_is_missing(ranking: Ranking) -> None:
     assert "about these teachers" in text
     assert "2 teacher(s) are unconfirmed" in text
     assert "1 trial(s) failed" in text
-    assert "vgg19_bn unpruned stands with the best of its 2 confirmed configurations" in text
+    assert "vgg19_bn unpruned stands with the one that its own trials chose of its 2 confirmed" in text
     assert "One value" not in text
 
 

@@ -9,6 +9,7 @@ import pytest
 from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.search.confirmation.fairness import lacking, leading_trials, most_trials, owed
+from pdsearch.search.confirmation.finalists import leaders
 from pdsearch.specs import PruneSpec, Recipe
 from pdsearch.trial_record import TeacherFacts, TrialRecord
 from tests.search.scripted_trials import DOCUMENT, run, searching
@@ -132,3 +133,13 @@ def test_the_student_alone_is_tried_with_the_recipes_that_were_searched(tmp_path
     ]
     assert {record.spec.distill.recipe.lr for record in own} == {best.spec.distill.recipe.lr}
     assert len(own) == 2
+
+
+def test_the_order_of_records_does_not_decide_between_equals() -> None:
+    records = [replace(record, values={VAL_ACCURACY: 0.5}) for record in trials(a=2, b=2)]
+    more = [
+        replace(record, number=None, kind="baseline", id=f"baseline-fair-{record.id}") for record in records
+    ]
+    first = leaders([*records, *more], Aims())
+    assert leaders([*more, *reversed(records)], Aims()) == first
+    assert {record.kind for record in first} == {"search"}

@@ -11,7 +11,7 @@ from pdsearch.cli.console import note, print_lines, print_table
 if TYPE_CHECKING:
     from pdsearch.config import Parameter, Space
 
-__all__ = ["check"]
+__all__ = ["check", "power"]
 
 
 def check(
@@ -30,9 +30,16 @@ def check(
     print_lines(_plan(loaded))
     if loaded.parameters:
         print_table(("searched", "values", "when"), [_row(p) for p in loaded.parameters])
+        print_lines([_REPEATABLE])
     print_lines(loaded.notes)
     for warning in loaded.warnings:
         note(f"warning: {warning}")
+
+
+_REPEATABLE = (
+    "with one worker the same trials are run again; with several, what is tried next depends on which trial ends "
+    "first, so that another run may try others"
+)
 
 
 def _plan(space: "Space") -> list[str]:
@@ -52,7 +59,19 @@ def _plan(space: "Space") -> list[str]:
     if confirm:
         also = f", {confirm.teacher_seeds} times trained" if confirm.teacher_seeds > 1 else ""
         lines.append(f"confirms {confirm.teachers} teachers{also} with {confirm.seeds} fresh seeds each")
+        lines += power(space)
     return lines
+
+
+def power(space: "Space") -> list[str]:
+    """Return what gain the confirmation of a space can show."""
+    from pdsearch.analysis.power import told
+    from pdsearch.search.planning.disk import known_images
+
+    if space.confirm is None:
+        return []
+    images, confirm = known_images(space.resolve(space.defaults()).data), space.confirm
+    return [*told(confirm.teachers, confirm.seeds, confirm.teacher_seeds, images.test if images else None)]
 
 
 def _unselected(space: "Space") -> list[str]:

@@ -9,6 +9,7 @@ import typer
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines, print_table
 from pdsearch.cli.sizes import size
+from pdsearch.cli.verbs.check import power
 
 if TYPE_CHECKING:
     from pdsearch.config import Space
@@ -105,6 +106,7 @@ def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str
         lines.append("trials that are stopped early cost less")
     if space.confirm:
         lines.append("which teachers are confirmed is drawn at random, too")
+        lines += power(space)
     if stored is None:
         return [*lines, "storage: not known before the images are read"]
     parts = ", ".join(f"{name} {size(value)}" for name, value in dataclasses.asdict(stored).items() if value)

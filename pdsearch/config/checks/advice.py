@@ -6,6 +6,8 @@ from pdsearch.config.catalog import NO_PRUNING
 from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.draft import Draft
 from pdsearch.config.field_rules import section_defaults
+from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
+from pdsearch.config.resolve import in_order
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.specs import PruneSpec
 
@@ -34,6 +36,7 @@ def warnings_on(draft: Draft) -> tuple[str, ...]:
         *_recovery_warnings(draft),
         *_ratio_warnings(draft),
         *_seed_warnings(draft),
+        *_trial_warnings(draft),
     ]
     trials = draft.file.search.trials
     if not draft.parameters and trials is not None and trials > 1:
@@ -149,4 +152,26 @@ def _recovery_warnings(draft: Draft) -> list[str]:
         return []
     return [
         "prune.recovery has no effect where prune.at is init: the teacher's own recipe follows the pruning"
+    ]
+
+
+FEWEST_TRIALS = 5
+"""Trials a teacher, with fewer of which the best one misses confirmation about every second time."""
+
+OF_STUDENTS = ("distill.", "student.", "train.distill.")
+
+
+def _trial_warnings(draft: Draft) -> list[str]:
+    """Warn of a search too short for its teachers; a range among what makes them is warned of elsewhere."""
+    trials = draft.file.search.trials
+    made = {name: p for name, p in draft.parameters.items() if not name.startswith(OF_STUDENTS)}
+    if trials is None or not any(name.startswith(OF_STUDENTS) for name in draft.parameters):
+        return []
+    makes = {name: p for name, p in made.items() if all(decider in made for decider in p.when)}
+    points = points_of(in_order(makes), limit=MOST_CONFIGURATIONS)
+    if points is None or trials >= FEWEST_TRIALS * len(points):
+        return []
+    return [
+        f"search.trials is {trials} for {len(points)} teachers, {trials / len(points):.1f} each: with fewer than "
+        f"{FEWEST_TRIALS} the best teacher misses confirmation about every second time"
     ]

@@ -43,7 +43,8 @@ def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
     def rank(record: TrialRecord) -> tuple[int, tuple[float, ...]]:
         return len(record.reports), aims.merit(record.values)
 
-    for record in records:
+    # In one order whatever they were read in, so that a tie is settled alike after a resume.
+    for record in sorted(records, key=lambda record: (record.kind != "search", record.id)):
         known = record.student is not None and aims.objectives[0].metric in record.values
         ended = record.state in ("complete", "stopped") and aims.feasible(record.values)
         if record.teacher is None or not (known and ended):
