@@ -128,7 +128,7 @@ class Preprocess:
             hint = (
                 "decode to 0..255, resize, and stack to a batch"
                 if self.inputs.is_image
-                else "stack them to a batch"
+                else "stack them to a batch of float32"
             )
             raise DataError(
                 f"{self.inputs.noun} are {images.dtype} {tuple(images.shape)}, the student"

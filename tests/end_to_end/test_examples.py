@@ -61,6 +61,33 @@ def test_a_search_over_own_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shape"), [("convolutions", (2, 64)), ("encoder", (2, 64)), ("table", (13,))]
+)
+def test_a_search_on_inputs_that_are_no_images(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    for file in ("my_signals.py", "my_table.py", f"my_{name}.yaml"):
+        shutil.copy(EXAMPLES / file, tmp_path)
+    if name == "table":
+        ran(tmp_path, "my_table.py")
+    ran(tmp_path, "-m", "pdsearch", "run", f"my_{name}.yaml", "--serial")
+    ran(tmp_path, "-m", "pdsearch", "export", f"runs/my-{name}", "--out", "best", "--onnx")
+    code = (
+        "import onnxruntime, torch\n"
+        "from pathlib import Path\n"
+        "from pdsearch import load_preprocess, load_student\n"
+        "(folder,) = Path('best').iterdir()\n"
+        f"inputs = torch.randn(5, *{shape})\n"
+        "ours = load_student(folder)(load_preprocess(folder)(inputs)).detach()\n"
+        "session = onnxruntime.InferenceSession(folder / 'student.onnx')\n"
+        "(theirs,) = session.run(['logits'], {'inputs': inputs.numpy()})\n"
+        "torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-3, atol=1e-3)\n"
+    )
+    ran(tmp_path, "-c", code)
+    (card,) = tmp_path.glob("best/*/card.md")
+    assert f"inputs: float32 (any number, {', '.join(map(str, shape))})" in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_the_notebook(tmp_path: Path) -> None:
     cells = json.loads((EXAMPLES / "search.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
