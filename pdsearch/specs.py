@@ -69,6 +69,7 @@ class DataSpec:
         options: Further parameters of the source.
         test_fraction: Share of the images cut off for testing, by class and from split_seed, before anything else,
             where the source has no test images; in [0, 1).
+        crop: Height and width of the views, less than those of the images; 0 is the whole images.
         normalise: "per_channel" (by mean and standard deviation of the training split) or "none".
     """
 
@@ -82,6 +83,7 @@ class DataSpec:
     options: Params = ()
     test_fraction: float = later(0.0, neutral=0.0)
     normalise: str = later("per_channel", neutral="per_channel")
+    crop: int = later(0, neutral=0)
 
 
 @dataclass(frozen=True)

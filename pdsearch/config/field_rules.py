@@ -160,6 +160,7 @@ ONCE_PER_STUDY = frozenset(
         "data.val_fraction",
         "data.test_fraction",
         "data.normalise",
+        "data.crop",
         "data.split_seed",
         "data.subset",
     }

@@ -94,6 +94,10 @@ class DataSection(Section):
         "per_channel",
         description="Normalisation of inputs: by mean and deviation of each channel of the training split, or none.",
     )
+    crop: Annotated[int, Field(ge=0, le=65_536)] = Field(
+        DataSpec.crop,
+        description="Side of the crop that networks are given, the centre for evaluation; 0 is the whole image.",
+    )
     subset: Count | None = unset("Number of training images to use, class-balanced; all where left out.")
     options: Options = Field(default_factory=dict, description="Further parameters of the source.")
 

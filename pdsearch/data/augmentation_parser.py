@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain as flat
 from typing import Any
 
-from pdsearch.data.registry import AnyAugmentation, Augmentation, Mixing, augmentations
+from pdsearch.data.registry import AnyAugmentation, Augmentation, Cropping, Mixing, augmentations
 from pdsearch.errors import ConfigError
 from pdsearch.input_spec import APPLIES_TO, InputSpec
 
@@ -33,6 +33,11 @@ class Chain:
     mixing: tuple[str, Mixing] | None
 
     @property
+    def crops(self) -> bool:
+        """Whether the first augmentation chooses the part of an image that is seen."""
+        return bool(self.changes) and isinstance(self.changes[0][1], Cropping)
+
+    @property
     def constant(self) -> bool:
         """Whether all epochs have the same views."""
         return self.mixing is None and all(change.constant for _, change in self.changes)
@@ -56,7 +61,26 @@ def chain(augment: str) -> Chain:
         hint = f"put one of them last: {SEPARATOR.join([*(name for name, _ in changes), mixings[0][0]])}"
         known = " or ".join(name for name, _ in mixings)
         raise ConfigError(f"images are mixed once, after all else ({known})", where=_WHERE, hint=hint)
+    ranks = [_rank(entry) for _, entry in changes]
+    for n, rank in enumerate(ranks[1:], start=1):
+        if rank < ranks[n - 1] or rank == FIRST:
+            where = (
+                "first"
+                if rank == FIRST
+                else f"before {changes[n - 1][0]}, which is applied to normalised images"
+            )
+            raise ConfigError(f"{changes[n][0]} comes {where}", where=_WHERE, hint="change their order")
     return Chain(tuple(changes), mixings[0] if mixings else None)
+
+
+FIRST, BEFORE, AFTER = range(3)
+
+
+def _rank(entry: object) -> int:
+    """Return where an augmentation may stand: first, before normalisation or after it."""
+    if isinstance(entry, Cropping):
+        return FIRST
+    return AFTER if getattr(entry, "after_normalising", False) else BEFORE
 
 
 def canonical(augment: str) -> str:
@@ -108,10 +132,11 @@ def _with_number(name: str, entry: Any, text: str) -> Any:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not low <= value <= high:
-        hint = f"{field.name} is a number from {low:g} to {high:g}"
+    whole = isinstance(field.default, int)
+    if not low <= value <= high or (whole and not value.is_integer()):
+        hint = f"{field.name} is a {'whole ' if whole else ''}number from {low:g} to {high:g}"
         raise ConfigError(f"{name}({text}) is out of range", where=_WHERE, hint=hint)
-    return dataclasses.replace(entry, **{field.name: value})
+    return dataclasses.replace(entry, **{field.name: int(value) if whole else value})
 
 
 def _text(name: str, entry: Any) -> str:

@@ -1,11 +1,11 @@
-"""Geometric augmentations: shear, shift and rotation in integer arithmetic, identical on all devices."""
+"""Random boxes; shear, shift and rotation of images in integer arithmetic, identical on all devices."""
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-__all__ = ["FRACTION", "Affine", "rotation", "shear", "translation", "warp"]
+__all__ = ["FRACTION", "Affine", "random_boxes", "rotation", "shear", "translation", "warp"]
 
 FRACTION = 16
 """Fractional bits of the fixed-point entries of a matrix."""
@@ -30,6 +30,44 @@ def rotation(degrees: float) -> Affine:
     """Return a counter-clockwise rotation about the centre."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return (_fixed(cos), _fixed(-sin), 0, _fixed(sin), _fixed(cos), 0)
+
+
+TRIES = 10
+
+
+def random_boxes(
+    images: int,
+    size: int,
+    generator: Generator,
+    *,
+    shares: tuple[float, float],
+    ratios: tuple[float, float],
+    whole: bool,
+) -> Tensor:
+    """Return a random box for each image: top, left, height and width, int64 (N, 4).
+
+    It is the first of ten draws that fits into a square, as in torchvision; zeros where none does.
+
+    Args:
+        images: Number of images.
+        size: Height and width of an image.
+        generator: The only source of randomness.
+        shares: Smallest and largest share of the area, drawn uniformly.
+        ratios: Smallest and largest ratio of height to width, drawn uniformly on a logarithmic scale.
+        whole: Whether a side of the box may be as long as the image's.
+    """
+    low, high = (math.log(ratio) for ratio in ratios)
+    boxes, found = torch.zeros(images, 4, dtype=torch.int64), torch.zeros(images, dtype=torch.bool)
+    for _ in range(TRIES):
+        share, ratio, *places = torch.rand(4, images, generator=generator, dtype=torch.float64)
+        area = size**2 * (shares[0] + (shares[1] - shares[0]) * share)
+        slope = (low + (high - low) * ratio).exp()
+        sides = torch.stack([(area * slope).sqrt(), (area / slope).sqrt()], dim=1).round().long()
+        fits = (sides.amax(dim=1) <= (size if whole else size - 1)) & (sides.amin(dim=1) > 0) & ~found
+        starts = (torch.stack(places, dim=1) * (size - sides + 1)).long()
+        boxes = torch.where(fits[:, None], torch.cat([starts, sides], dim=1), boxes)
+        found |= fits
+    return boxes
 
 
 def warp(images: Tensor, matrices: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnyAugmentation",
     "Augmentation",
+    "Cropping",
     "Images",
     "Mixing",
     "RawData",
@@ -114,7 +115,8 @@ def data_source(name: str) -> Callable[[Source], Source]:
 class Augmentation(Protocol):
     """A random change of training images, vectorised over images, before normalisation.
 
-    It may say what it `applies_to`, one of `pdsearch.input_spec.APPLIES_TO`; "square images" if it does not.
+    It may say what it `applies_to`, one of `pdsearch.input_spec.APPLIES_TO`; "square images" if it does not; and that
+    it comes `after_normalising`: then it is given float32 and comes after those that do not.
     """
 
     @property
@@ -132,6 +134,14 @@ class Augmentation(Protocol):
 
     def apply(self, images: "Tensor", draws: "Tensor") -> "Tensor":
         """Return the views of images, of their shape and type, given their rows of draws; rows do not interact."""
+
+
+@runtime_checkable
+class Cropping(Augmentation, Protocol):
+    """An augmentation that chooses the part of an image that is seen, and so comes first."""
+
+    def crop(self, images: "Tensor", draws: "Tensor", side: int) -> "Tensor":
+        """Return the views of images, (B, C, side, side), given their rows of draws, which were made for their size."""
 
 
 @runtime_checkable

@@ -45,6 +45,7 @@ def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
         mean, std = (tuple(file.get_tensor(name).tolist()) for name in ("mean", "std"))
         images = file.get_slice("train.images")
         _, *shape = images.get_shape()
+        shape = [shape[0], data.crop, data.crop] if data.crop else shape
         inputs = InputSpec(tuple(shape), "uint8" if images.get_dtype() == "U8" else "float32")
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()

@@ -35,7 +35,7 @@ def dataset(
 
     def load() -> tuple[Dataset, int]:
         # Size 0, because memory-mapped files take no memory that others need.
-        return from_tensors(tensors(entry), entry.meta), 0
+        return from_tensors(tensors(entry), entry.meta, crop=spec.crop), 0
 
     return site.kept.get(("data", key), load)
 

@@ -189,7 +189,7 @@ def validated(model: nn.Module, data: Dataset, site: WorkerContext, precision: s
     """
     if len(data.val):
         return measure(model, data, "val", site, precision)
-    some = Split(data.train.images[:_LOOK], data.train.labels[:_LOOK])
+    some = Split(data.train.images[:_LOOK], data.train.labels[:_LOOK], data.train.crop)
     check_answers(logits(model, plain_views(data, some, site), engine=site.engine(precision)), "training")
     return None
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from pdsearch.data.dataset.split import SplitPart, chunks, parts
 from pdsearch.data.dataset.statistics import statistics
 from pdsearch.data.registry import RawData
+from pdsearch.errors import ConfigError
 from pdsearch.input_spec import InputSpec
 from pdsearch.specs import DataSpec, Json
 
@@ -26,10 +27,23 @@ class Split:
     Args:
         images: uint8 (N, C, H, W), or float32 (N, ...) of any shape.
         labels: int64 (N,).
+        crop: Height and width of their views, at most those of the images; 0 is the whole images.
+
+    Raises:
+        ConfigError: The crop is larger than the images, or they are no maps (C, H, W).
     """
 
     images: Tensor
     labels: Tensor
+    crop: int = 0
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.images.shape[1:])
+        if self.crop and (len(shape) != 3 or self.crop > min(shape[1:])):
+            what = f"crops of {self.crop} pixels are not in inputs of shape {shape}"
+            raise ConfigError(
+                what, where="data.crop", hint="set data.options.image_size above it, or leave it out"
+            )
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -37,9 +51,10 @@ class Split:
 
     @property
     def inputs(self) -> InputSpec:
-        """Shape and type of an image, or other input."""
+        """Shape and type of a view: of an image, its crop, or another input."""
         dtype = "uint8" if self.images.dtype == torch.uint8 else "float32"
-        return InputSpec(tuple(self.images.shape[1:]), dtype)
+        channels, *sides = self.images.shape[1:]
+        return InputSpec((channels, *([self.crop] * 2 if self.crop else sides)), dtype)
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ def prepare(raw: RawData, spec: DataSpec) -> Dataset:
         DataError: There are no test images.
     """
     found = parts(raw, spec)
-    splits = {name: _split(part) for name, part in found.items()}
+    splits = {name: _split(part, spec.crop) for name, part in found.items()}
     values = statistics(raw.inputs, spec.normalise)
     for chunk in chunks(found["train"], raw.inputs):
         values.add(chunk)
@@ -113,13 +128,13 @@ def to_meta(classes: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Json
     return {"classes": list(classes), **({"notes": list(notes)} if notes else {})}
 
 
-def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Dataset:
-    """Rebuild a data set from `to_tensors` and `to_meta`."""
-    train, val, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"]) for part in PARTS)
+def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any], *, crop: int = 0) -> Dataset:
+    """Rebuild a data set from `to_tensors` and `to_meta`, with views of a crop of the images if it is not 0."""
+    train, val, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"], crop) for part in PARTS)
     notes = tuple(meta.get("notes", ()))
     return Dataset(train, val, test, tuple(meta["classes"]), tensors["mean"], tensors["std"], notes)
 
 
-def _split(part: SplitPart) -> Split:
+def _split(part: SplitPart, crop: int) -> Split:
     images = np.ascontiguousarray(part.images[part.index])
-    return Split(torch.from_numpy(images), torch.from_numpy(np.ascontiguousarray(part.labels)))
+    return Split(torch.from_numpy(images), torch.from_numpy(np.ascontiguousarray(part.labels)), crop)

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from pdsearch.data.augmentation_parser import chain, check_applies
 from pdsearch.data.dataset.dataset import Split
-from pdsearch.data.registry import AnyAugmentation
+from pdsearch.data.registry import AnyAugmentation, Cropping
 from pdsearch.specs import derive_seed
 
-__all__ = ["SMALL_BYTES", "Views", "channels_last", "normalise", "one_hot"]
+__all__ = ["SMALL_BYTES", "Views", "centre", "channels_last", "normalise", "one_hot"]
 
 
 SMALL_BYTES = 8 * 2**20
@@ -34,7 +34,8 @@ class Views:
     may be stored or recomputed with the same result.
 
     Args:
-        split: Images and labels; the images may be memory-mapped; only the indexed ones are then read.
+        split: Images and labels; the images may be memory-mapped; only the indexed ones are then read. If it has a
+            crop, views are the centre of the images, unless the first augmentation chooses the crop.
         mean: See `normalise`.
         std: See `normalise`.
         augment: Registered augmentations; see `pdsearch.data.augmentation_parser`.
@@ -63,7 +64,11 @@ class Views:
         self._images, self._labels = held(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
         here = self._images.device == self._labels.device
-        self._side = split.inputs.side
+        self._side, self._crop, self._stored_side = (
+            split.inputs.side,
+            split.crop,
+            min(split.images.shape[2:], default=1),
+        )
         self._small = here and self._images.numel() * 4 <= SMALL_BYTES
         self._drawn: tuple[int, list[Tensor]] | None = None
         self._ready: tuple[int, Tensor] | None = None
@@ -128,10 +133,19 @@ class Views:
     def _made(self, epoch: int, index: Tensor) -> Tensor:
         # Copies whole images; plain indexing copies byte by byte.
         images = self._images.index_select(0, index.to(self._images.device)).to(index.device)
-        if not self.constant:
-            for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
-                images = change.apply(images, draws[index])
-        return normalise(images, self._mean, self._std)
+        if self._crop and not self._chain.crops:
+            images = centre(images, self._crop)
+        if self.constant:
+            return normalise(images, self._mean, self._std)
+        normalised = False
+        for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
+            if isinstance(change, Cropping):
+                images = change.crop(images, draws[index], self._side)
+                continue
+            if getattr(change, "after_normalising", False) and not normalised:
+                images, normalised = normalise(images, self._mean, self._std), True
+            images = change.apply(images, draws[index])
+        return images if normalised else normalise(images, self._mean, self._std)
 
     def _draws(self, epoch: int) -> list[Tensor]:
         """Return the draws of each augmentation, in their order, a row per image."""
@@ -148,8 +162,15 @@ class Views:
         # Drawn on the CPU: the same views on every device.
         purpose = ("views", epoch, name) if name else ("views", epoch)
         generator = torch.Generator().manual_seed(derive_seed(self._stream, *purpose))
-        draws = augmentation.draw(len(self), self._side, generator)
+        side = self._stored_side if isinstance(augmentation, Cropping) else self._side
+        draws = augmentation.draw(len(self), side, generator)
         return draws.to(self._labels.device)
+
+
+def centre(images: Tensor, side: int) -> Tensor:
+    """Return the central squares of maps (B, C, H, W), as torchvision's CenterCrop takes them."""
+    top, left = (round((length - side) / 2) for length in images.shape[2:])
+    return images[..., top : top + side, left : left + side]
 
 
 def channels_last(images: Tensor) -> Tensor:

@@ -3,9 +3,12 @@
 import pytest
 import torch
 from torchvision.transforms import InterpolationMode, TrivialAugmentWide
+from torchvision.transforms import RandAugment as RandomReference
 from torchvision.transforms.autoaugment import _apply_op
 
-from pdsearch.data.augmentations.trivial import LEVELS, OPERATIONS, WARPS, TrivialAugment
+from pdsearch.data.augmentations.rand_augment import RandAugment
+from pdsearch.data.augmentations.trivial import TrivialAugment
+from pdsearch.data.operations import LEVELS, OPERATIONS, WARPS
 
 THEIRS = TrivialAugmentWide()._augmentation_space(LEVELS)
 IMAGES = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -33,6 +36,35 @@ def test_every_level_is_theirs(operation: int, sign: int) -> None:
         # The nearest pixel is ambiguous halfway between two.
         allowed = 0.04 if OPERATIONS[operation] in WARPS else 0.0
         assert far.float().mean() <= allowed, level
+
+
+@pytest.mark.parametrize("magnitude", [0, 9, 17, 30])
+def test_rand_augment_is_torchvision_s_one_operation_after_the_other(magnitude: int) -> None:
+    space = RandomReference(magnitude=magnitude)._augmentation_space(LEVELS, (32, 32))
+    names = list(space)
+    assert [name.lower() for name in names] == [name.replace("_", "") for name in OPERATIONS]
+    for first in range(len(OPERATIONS)):
+        second, signs = (first * 5 + 3) % len(OPERATIONS), (first % 2, 1 - first % 2)
+        row = torch.tensor([[first, signs[0], second, signs[1]]])
+        ours, expected = RandAugment(magnitude).apply(IMAGES, row)[0], IMAGES[0]
+        for operation, sign in zip((first, second), signs, strict=True):
+            magnitudes, signed = space[names[operation]]
+            amount = float(magnitudes[magnitude]) if magnitudes.ndim else 0.0
+            amount *= -1 if signed and sign else 1
+            expected = _apply_op(expected, names[operation], amount, InterpolationMode.NEAREST, None)
+        far = (ours.int() - expected.int()).abs() > 1
+        # Rounding in between is another for these after a blend; the nearest pixel may be ambiguous.
+        amplified = {"posterize", "solarize", "equalize", "autocontrast", "sharpness"} & {OPERATIONS[second]}
+        warped = {OPERATIONS[first], OPERATIONS[second]} & {*WARPS}
+        assert far.float().mean() <= (0.1 if amplified or warped else 0.0), (first, second)
+
+
+def test_rand_augment_draws_two_operations_and_signs_an_image() -> None:
+    draws = RandAugment().draw(3000, 32, torch.Generator().manual_seed(0))
+    assert [len(column.unique()) for column in draws.T] == [len(OPERATIONS), 2, len(OPERATIONS), 2]
+    images = IMAGES.expand(64, -1, -1, -1)
+    alone = torch.cat([RandAugment().apply(IMAGES, row[None]) for row in draws[:64]])
+    assert torch.equal(RandAugment().apply(images, draws[:64]), alone)
 
 
 def test_a_batch_of_all_operations_changes_each_image_by_its_own() -> None:
