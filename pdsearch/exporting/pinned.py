@@ -53,7 +53,7 @@ def pinned_space(
 
 def _recipes(spec: TrialSpec) -> dict[str, Any]:
     recipes = {"distill": _recipe(spec.distill.recipe)}
-    if spec.teacher.checkpoint is None:
+    if spec.teacher.trained_here:
         recipes = {"teacher": _recipe(spec.teacher.recipe), **recipes}
     # With `at: init` the teacher's recipe is used, with `recovery: none` none is: `train.recover` is not read.
     if spec.prune is not None and not isinstance(spec.prune.after_round, AtInit | NoRecovery):

@@ -80,6 +80,8 @@ def test_a_job_is_described_by_what_was_sampled() -> None:
     assert describe(job(DENSE, kind="teacher")) == "train convnet_s"
     outside = replace(DENSE, teacher=replace(DENSE.teacher, checkpoint="weights/best.pth"))
     assert describe(job(outside, kind="teacher")) == "read convnet_s from best.pth"
+    trained = replace(outside, teacher=replace(outside.teacher, head="fresh"))
+    assert describe(job(trained, kind="teacher")) == "train convnet_s from best.pth"
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,10 @@ def test_texts_stay_texts(text: str) -> None:
         assert f'"{text}"' in written
 
 
-def test_a_teacher_from_a_file_is_pinned_by_its_file() -> None:
-    outside = replace(SPEC.teacher, checkpoint="/there/teacher.pth", recipe=Recipe(epochs=1, lr=1.0))
+@pytest.mark.parametrize("head", ["keep", "fresh"])
+def test_a_teacher_from_a_file_is_pinned_by_its_file_and_by_how_it_is_trained(head: str) -> None:
+    recipe = Recipe(epochs=1, lr=1.0) if head == "keep" else SPEC.teacher.recipe
+    outside = replace(SPEC.teacher, checkpoint="/there/teacher.pth", recipe=recipe, head=head)
     spec = replace(SPEC, prune=PRUNED, teacher=outside)
     found = replace(spec, teacher=replace(outside, fingerprint="f" * 64))
     assert parse(pinned_space(found, study="again")).resolve({}) == spec

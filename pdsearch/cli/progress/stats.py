@@ -75,7 +75,8 @@ def describe(job: Job) -> str:
     taught_by = f"  teacher seed {job.spec.teacher.seed}" if job.spec.teacher.seed else ""
     model, file = job.spec.teacher.model, job.spec.teacher.checkpoint
     if job.kind == "teacher":
-        return f"read {model} from {Path(file).name}" if file else f"train {model}{taught_by}"
+        said = f"train {model}{taught_by}" if job.spec.teacher.trained_here else f"read {model}"
+        return f"{said} from {Path(file).name}" if file else said
     if distill.loss == "ce":
         return f"student alone  seed {distill.seed}"
     teacher = (
