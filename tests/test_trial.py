@@ -1,5 +1,6 @@
 """A whole trial reports all that its record needs, trains nothing twice, and ends in exactly one outcome."""
 
+import re
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -165,7 +166,8 @@ def test_whatever_a_method_raises_ends_its_trial_alone(
         patch.setattr("pdsearch.pipeline.prune.prune", broken)
         _, outcome = run(SPEC, here)
     assert outcome.state == "failed"
-    assert outcome.reason == f"{type(error).__name__}: {error}"
+    where = str(outcome.reason).removeprefix(f"{type(error).__name__}: {error} ")
+    assert re.fullmatch(r"\(tests/test_trial.py:\d+, in broken: raise error\)", where)
     assert outcome.epochs == {"teacher": 2}
     assert run(SPEC, here)[1].state == "complete"
 

@@ -136,7 +136,7 @@ def test_an_interrupted_run_saves_progress_and_goes_on(tmp_path: Path) -> None:
     ended, said = stop_when(tmp_path, signal.SIGINT, asked.exists, *SERIAL)
     assert ended == 130
     assert "Traceback" not in said
-    assert "run the same command to go on" in said
+    assert "to go on: pdsearch run" in said
     before = records(tmp_path)
     assert not any(name.startswith("search-00000") for name in before)
     call(tmp_path, *SERIAL)

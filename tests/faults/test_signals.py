@@ -92,7 +92,7 @@ def test_a_signal_drains_a_run_whoever_else_hears_it(
     assert process.returncode == code, said
     assert "Traceback" not in said
     assert "stopping: running trials save their progress" in said
-    assert "run the same command to go on" in said
+    assert "to go on: pdsearch run" in said
     assert any((tmp_path / "runs" / "progress").glob("*/*"))
     assert "*** " not in said, "no stack of Ray's core"
     ended_well(tmp_path, temporary)
@@ -106,7 +106,7 @@ def test_a_signal_while_ray_starts_ends_it(tmp_path: Path, temporary: Path) -> N
         to_group(process, signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, said
-    assert "run the same command to go on" in said
+    assert "to go on: pdsearch run" in said
     assert "a Ray of its own" not in said
     ended_well(tmp_path, temporary)
 

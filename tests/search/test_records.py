@@ -37,7 +37,7 @@ def test_a_record_holds_what_was_asked_said_and_reached(tmp_path: Path, job: Job
     assert record.spec == job.spec
     assert record.config == DESCRIBE.config(job.spec)
     assert record.baselines == job.baselines
-    assert encode(record.student) == {**ready(job).student, "artifact": job.key}
+    assert encode(record.student) == {**ready(job).student, "artifact": job.key, "widths": {}}
     assert list(record.reports) == reports(job)
     assert str(record.started_at) <= str(record.finished_at)
     assert Records(tmp_path).finished == {job.id: record}

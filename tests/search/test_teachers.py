@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build, file_hash
@@ -101,18 +102,37 @@ def test_a_study_begun_before_there_were_checkpoints_goes_on(tmp_path: Path) -> 
         assert study.resumed
 
 
+class Sorting(nn.Module):
+    """A network whose features are in the order of their values, so that none of them has a channel of its own."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(channels, 8, 3), nn.Linear(8, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.head(self.conv(x).mean(dim=(2, 3)).sort(dim=1).values)
+        return found
+
+
+def sorting(*, num_classes: int, channels: int, image_size: int) -> nn.Module:  # noqa: ARG001
+    return Sorting(channels, num_classes)
+
+
 @pytest.mark.parametrize(("method", "refused"), [("filter_l1", True), ("magnitude", False)])
 def test_a_teacher_whose_channels_cannot_go_stops_the_study_before_it_is_trained(
     tmp_path: Path, method: str, refused: bool
 ) -> None:
     searched = {**DOCUMENT["space"], "prune.method": ["none", method]}
     searched["prune.ratio"] = {"choices": [0.2, 0.36], "when": {"prune.method": [method]}}
-    asked = space(tmp_path, teacher={"model": "shufflenetv2"}, space=searched)
+    asked = space(tmp_path, teacher={"model": "tests.search.test_teachers:sorting"}, space=searched)
     if not refused:
         with open_study(asked, Watching()):
             return
     with (
-        pytest.raises(ConfigError, match="the channels of this network cannot be"),
+        pytest.raises(
+            ConfigError,
+            match=r"no channel of this network can be removed: conv.weight .the operation sort is not known",
+        ),
         open_study(asked, Watching()),
     ):
         pass
