@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -30,6 +30,7 @@ __all__ = [
     "percent",
     "show_estimate",
     "show_gain",
+    "split",
 ]
 
 SMALLEST = 0.5e-4
@@ -83,6 +84,25 @@ class Table:
     numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
     footer: tuple[str, ...]
+
+
+def split(table: Table, counts: Sequence[int]) -> list[Table]:
+    """Return a table in parts, each with the first two columns and the next so many of the others.
+
+    Args:
+        table: The table.
+        counts: How many columns each part has besides the first two; parts without one are left out.
+    """
+    parts, begin = [], 2
+    for count in counts:
+        kept = [0, 1, *range(begin, min(begin + count, len(table.columns)))]
+        begin += count
+        if len(kept) > 2:
+            names = tuple(table.columns[place] for place in kept)
+            numeric = tuple(table.numeric[place] for place in kept)
+            rows = tuple(tuple(cells[place] for place in kept) for cells in table.rows)
+            parts.append(Table(table.title, names, numeric, rows, table.footer))
+    return parts
 
 
 def _best_gain(row: Ranked, question: str) -> str:

@@ -1,12 +1,17 @@
 """A report holds every number of the ranking, runs no code of a record's, and needs no network."""
 
+import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from pdsearch.analysis import StudyTable, rank_teachers, show_estimate
-from pdsearch.analysis.report import as_html
+from pdsearch.analysis.figures import LIGHT
+from pdsearch.analysis.report import as_html, as_markdown, compare, describe
+from pdsearch.analysis.report.html import DARK
+from pdsearch.analysis.report.verdict import verdict
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 RECORDS = [
@@ -35,7 +40,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,7 +58,7 @@ def found() -> StudyTable:
 
 @pytest.fixture(scope="module")
 def page(found: StudyTable) -> str:
-    return as_html(found)
+    return as_html(describe(found))
 
 
 def test_it_is_one_whole_page_without_addresses(page: str) -> None:
@@ -76,7 +81,7 @@ def test_every_line_of_the_ranking_is_there(page: str, found: StudyTable) -> Non
 
 @pytest.mark.parametrize("records", [[], RECORDS[-1:], RECORDS[9:13], RECORDS[:9]])
 def test_a_study_that_has_little_has_a_report(records: list[dict[str, object]]) -> None:
-    assert Tags(as_html(study(records))).open == []
+    assert Tags(as_html(describe(study(records)))).open == []
 
 
 def test_names_of_records_run_no_code() -> None:
@@ -85,6 +90,74 @@ def test_names_of_records_run_no_code() -> None:
     for place, item in enumerate(records):
         item["teacher"]["model"] = item["student"]["model"] = item["host"] = evil
         item["params"] = {evil: place, "prune.method": f"{evil}{place}"}
-    page = as_html(study(records, versions={evil: evil}))
-    assert len(re.findall(r"<script", page)) == len(re.findall(r"<script", as_html(study(RECORDS[9:11])))) + 1
-    assert "alert(1)</script>" not in page
+    space = {"space": {evil: {"low": 0, "high": 1}, "prune.method": {"choices": [evil]}}}
+    evil_page = as_html(describe(study(records, versions={evil: evil}, space=space)))
+    plain = as_html(describe(study(RECORDS[9:11])))
+    assert len(re.findall(r"<script", evil_page)) == len(re.findall(r"<script", plain))
+    assert "alert(1)</script>" not in evil_page
+    text = as_markdown(describe(study(records, space=space)), {})
+    assert all(evil not in part for part in text.split("```")[::2])
+
+
+def test_every_trial_is_a_line_and_every_failure_has_its_reason(page: str) -> None:
+    text = "".join(Tags(page).text)
+    table = page[page.index('id="all-trials"') :]
+    assert len(re.findall(r"<tr><td>(?:search|confirm)-", table)) == len(RECORDS)
+    assert "no reason recorded" in text
+    assert "search-00005" in text
+
+
+def test_the_page_is_small_and_holds_its_figures(page: str) -> None:
+    assert len(page.encode()) < 0.8e6
+    names = re.findall(r'class="plot" data-figure="([a-z0-9-]+)"', page)
+    assert {"accuracy", "gains", "history", "cost", "front"} <= set(names)
+    data = json.loads(page.split('id="figures">')[1].split("</script>")[0])
+    assert set(data) == set(names)
+
+
+def test_both_themes_know_every_colour() -> None:
+    assert set(LIGHT) == set(DARK)
+
+
+GAIN = [*confirmed("magnitude", [0.73, 0.74, 0.75], test=0), *confirmed(None, [0.70, 0.71, 0.721], test=0)]
+
+
+@pytest.mark.parametrize(
+    ("records", "headline", "good"),
+    [
+        (GAIN, "vgg19_bn magnitude 59% teaches better than its unpruned self", True),
+        (
+            [
+                *confirmed("magnitude", [0.60, 0.62, 0.61], test=0),
+                *confirmed(None, [0.70, 0.71, 0.72], test=0),
+            ],
+            "No pruned teacher teaches better than the unpruned one",
+            False,
+        ),
+        (
+            [*GAIN, *confirmed("alone", [0.80, 0.81, 0.82], test=0)],
+            "The student learns best without a teacher",
+            False,
+        ),
+        ([record("magnitude", 0.5, kind="search", number=1)], "Nothing is confirmed yet", False),
+    ],
+)
+def test_the_verdict_is_said_in_words(records: list[dict[str, object]], headline: str, good: bool) -> None:
+    found = verdict(rank_teachers(study(records)))
+    assert (found.headline, found.good) == (headline, good)
+
+
+def test_markdown_holds_what_the_page_holds(found: StudyTable) -> None:
+    text = as_markdown(describe(found), {"gains": "figures/gains.svg"})
+    assert text.startswith("# made-up: vgg19_bn magnitude 59%")
+    assert "![Gain over each baseline](figures/gains.svg)" in text
+    assert "| search-00003 | search | complete | 63.00 |" in text
+
+
+def test_studies_stand_side_by_side(found: StudyTable) -> None:
+    other = dataclasses.replace(study(GAIN, data={"fingerprint": "e" * 64}), name="other")
+    text = "".join(Tags(as_html(compare([found, other]))).text)
+    assert "made-up" in text
+    assert "other" in text
+    assert "not tested on the same images" in text
+    assert "can be compared" in "".join(Tags(as_html(compare([found, found]))).text)

@@ -1,1 +1,16 @@
-"""Plotly figures of the report."""
+"""Figures of a study as Vega-Lite specifications: for the report's page, and as SVG or PDF for a paper."""
+
+from pdsearch.analysis.figures.results import result_figures
+from pdsearch.analysis.figures.search import search_figures
+from pdsearch.analysis.figures.style import LIGHT, Figure, compiled, drawn, library, trial_points
+
+__all__ = [
+    "LIGHT",
+    "Figure",
+    "compiled",
+    "drawn",
+    "library",
+    "result_figures",
+    "search_figures",
+    "trial_points",
+]

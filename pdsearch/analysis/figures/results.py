@@ -1,65 +1,116 @@
-"""Figures of a study's results: students by teacher, parameter importances, the Pareto front."""
+"""Figures of a study's results: students and gains by teacher, the front."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
-from pdsearch.analysis.figures.style import COLOURS, GREY, drawn
-from pdsearch.analysis.importance import Importances
+from pdsearch.analysis.figures.style import Figure, Points, Spec, axis_title, by_name, scale_of, unit
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
-from pdsearch.analysis.study_table import Row
+from pdsearch.analysis.study_table import Row, StudyTable, measured
 
-__all__ = ["front_figure", "importance_figure", "intervals"]
+__all__ = ["result_figures"]
 
 
-def intervals(ranking: Ranking, rows: Sequence[Row]) -> go.Figure | None:
-    """Plot the confirmed lines: each student as a dot, the mean with its 95 % interval; validation beside test.
+def result_figures(study: StudyTable, ranking: Ranking, front: Front | None) -> Iterator[Figure]:
+    """Yield the figures of a study's results that it has data for.
 
     Args:
-        ranking: The study's ranking.
-        rows: The study's rows, for the single students.
+        study: See `read_study`.
+        ranking: Its ranking.
+        front: Its front, where it has several objectives.
     """
+    yield from _accuracies(ranking, study.rows)
+    yield from _gains(ranking)
+    if front is not None:
+        yield _front(front, study.rows)
+
+
+def _short(labels: Sequence[str]) -> dict[str, str]:
+    """Return labels without the first word where all that have a model begin with the same."""
+    first = {label.split(" ", 1)[0] for label in labels if label != "student alone"}
+    if len(first) != 1 or any(" " not in label for label in labels):
+        return {label: label for label in labels}
+    return {label: label if label == "student alone" else label.split(" ", 1)[1] for label in labels}
+
+
+def _lines(labels: Sequence[str]) -> Spec:
+    return {
+        "field": "label",
+        "type": "nominal",
+        "sort": list(labels),
+        "title": None,
+        "axis": {"labelLimit": 170, "ticks": False, "domain": False, "labelColor": "var(--ink)"},
+    }
+
+
+def _accuracies(ranking: Ranking, rows: Sequence[Row]) -> Iterator[Figure]:
     lines = [row for row in ranking.rows if row.confirmed]
-    if not lines:
-        return None
-    traces: list[Any] = []
-    for name, colour, metric, estimate in (
-        ("validation", COLOURS[0], "val_accuracy", "val"),
-        ("test", COLOURS[1], "test_accuracy", "test"),
-    ):
-        students = [(line.label, 100 * value) for line in lines for value in _students(line, rows, metric)]
-        traces.append(
-            go.Scatter(
-                x=[value for _, value in students],
-                y=[label for label, _ in students],
-                mode="markers",
-                marker={"color": colour, "opacity": 0.35, "size": 7},
-                showlegend=False,
-                hoverinfo="x+y",
-            )
-        )
-        means = [(line.label, getattr(line, estimate)) for line in lines if getattr(line, estimate)]
-        traces.append(
-            go.Scatter(
-                x=[100 * found.mean for _, found in means],
-                y=[label for label, _ in means],
-                mode="markers",
-                name=f"{name}: mean, 95 % interval",
-                marker={"color": colour, "size": 10, "symbol": "diamond"},
-                error_x={"type": "data", "array": [100 * (found.half_width or 0) for _, found in means]},
-            )
-        )
-    return drawn(
-        traces,
-        "accuracy of the students, %",
-        "",
-        height=140 + 46 * len(lines),
-        yaxis={"autorange": "reversed"},
-        legend={"orientation": "h", "y": 1.12},
-    )
+    short = _short([line.label for line in lines])
+    kinds = [(name, f"{name}_accuracy") for name in ("val", "test")]
+    words = {"val": "validation", "test": "test"}
+    students = [
+        {"label": short[line.label], "images": words[name], "x": 100 * value}
+        for line in lines
+        for name, metric in kinds
+        for value in _students(line, rows, metric)
+    ]
+    means = [
+        {"label": short[line.label], "images": words[name], **_interval(estimate)}
+        for line in lines
+        for name, _ in kinds
+        if (estimate := line.val if name == "val" else line.test)
+    ]
+    if not means:
+        return
+    colour = by_name((str(item["images"]) for item in means), "images")
+    x = {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"zero": False},
+        "title": "accuracy of the students, %",
+    }
+    shared = {"y": _lines(list(short.values())), "yOffset": {"field": "images"}}
+    spec = {
+        "height": {"step": 17},
+        "layer": [
+            {
+                "data": {"values": students},
+                "mark": {"type": "point", "filled": True, "size": 26, "opacity": 0.35},
+                "encoding": {**shared, "x": x, "color": colour},
+            },
+            *_marks(means, shared, colour, x["title"]),
+        ],
+    }
+    caption = "Each dot is a student with seeds of its own; a diamond is the mean, its bar the 95 % interval."
+    yield Figure("accuracy", "ranking", "Accuracy of each teacher's students", caption, spec)
+
+
+def _interval(estimate: Any) -> dict[str, float]:
+    low = estimate.mean if estimate.low is None else estimate.low
+    high = estimate.mean if estimate.high is None else estimate.high
+    return {"x": 100 * estimate.mean, "low": 100 * low, "high": 100 * high}
+
+
+def _marks(values: Points, shared: Spec, colour: Spec, title: object) -> list[Spec]:
+    """Return the layers of means with their intervals."""
+    x = {"field": "x", "type": "quantitative", "scale": {"zero": False}, "title": title}
+    tip = [
+        {"field": name, "type": "quantitative", "format": ".2f", "title": told}
+        for name, told in (("x", "mean"), ("low", "from"), ("high", "to"))
+    ]
+    data, lower = {"values": values}, {**x, "field": "low"}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {**shared, "x": lower, "x2": {"field": "high"}, "color": colour},
+        },
+        {
+            "data": data,
+            "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 80, "opacity": 1},
+            "encoding": {**shared, "x": x, "color": colour, "tooltip": tip},
+        },
+    ]
 
 
 def _students(line: Ranked, rows: Sequence[Row], metric: str) -> list[float]:
@@ -68,45 +119,81 @@ def _students(line: Ranked, rows: Sequence[Row], metric: str) -> list[float]:
     return [value for value in found if value is not None]
 
 
-def importance_figure(importances: Importances) -> go.Figure | None:
-    """Plot the importances of the parameters as shares."""
-    if not importances.found:
-        return None
-    found = importances.found
-    bars = go.Bar(
-        x=[100 * item.share for item in found],
-        y=[item.parameter for item in found],
-        orientation="h",
-        marker={"color": COLOURS[0]},
-    )
-    return drawn([bars], "share, %", "", height=120 + 34 * len(found), yaxis={"autorange": "reversed"})
+_OVER = {
+    "unpruned_same": "unpruned, same configuration",
+    "unpruned_best": "unpruned, its best",
+    "alone": "student alone",
+    "control": "whole, trained as long",
+}
 
 
-def front_figure(front: Front, rows: Sequence[Row]) -> go.Figure:
-    """Plot complete trials over the first two objectives, with the front as a line."""
-    (x, _), (y, _) = front.objectives[1], front.objectives[0]
-    points = [
-        (row, json.loads(row.values)) for row in rows if row.kind == "search" and row.state == "complete"
+def _gains(ranking: Ranking) -> Iterator[Figure]:
+    found = [
+        (row.label, words, gain.estimate)
+        for row in ranking.rows
+        for question, words in _OVER.items()
+        if (gain := row.gain(question))
     ]
-    known = [(row, values) for row, values in points if x in values and y in values]
-    best = sorted((json.loads(row.values)[x], json.loads(row.values)[y]) for row in front.rows)
-    traces = (
-        go.Scatter(
-            x=[values[x] for _, values in known],
-            y=[values[y] for _, values in known],
-            mode="markers",
-            name="complete trials",
-            marker={"color": GREY, "opacity": 0.5},
-            text=[row.id for row, _ in known],
-            hoverinfo="x+y+text",
-        ),
-        go.Scatter(
-            x=[a for a, _ in best],
-            y=[b for _, b in best],
-            mode="lines+markers",
-            name="beaten by none",
-            line={"color": COLOURS[1], "dash": "dot"},
-            marker={"color": COLOURS[1], "size": 9},
-        ),
+    if not found:
+        return
+    labels = list(dict.fromkeys(label for label, *_ in found))
+    short = _short(labels)
+    values = [{"label": short[label], "over": over, **_interval(estimate)} for label, over, estimate in found]
+    colour = by_name(
+        (over for over in _OVER.values() if any(item["over"] == over for item in values)), "over"
     )
-    return drawn(traces, x, y)
+    colour = {**colour, "legend": {"columns": {"expr": "width < 480 ? 1 : 4"}, "labelLimit": 240}}
+    shared = {
+        "y": _lines([short[label] for label in labels]),
+        "yOffset": {"field": "over", "sort": list(_OVER.values())},
+    }
+    zero = {
+        "data": {"values": [{"zero": 0}]},
+        "mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [4, 3]},
+        "encoding": {"x": {"field": "zero", "type": "quantitative"}},
+    }
+    spec = {
+        "height": {"step": 17},
+        "layer": [zero, *_marks(values, shared, colour, "gain in accuracy, points")],
+    }
+    caption = "A bar that crosses the dashed line shows no difference. Pairs of students with equal seeds."
+    yield Figure("gains", "ranking", "Gain over each baseline", caption, spec)
+
+
+def _front(front: Front, rows: Sequence[Row]) -> Figure:
+    (x, _), (y, _) = front.objectives[1], front.objectives[0]
+    best = {row.id for row in front.rows}
+    points = [
+        {
+            "id": row.id,
+            "x": unit(values[x], x),
+            "y": unit(values[y], y),
+            "on": "beaten by none" if row.id in best else "beaten",
+        }
+        for row in rows
+        if row.kind in ("search", "baseline") and row.state == "complete"
+        for values in [measured(row)]
+        if x in values and y in values
+    ]
+    axes = {
+        place: {"field": place, "type": "quantitative", "title": title, "scale": scale_of(points, place)}
+        for place, title in (("x", axis_title(x)), ("y", axis_title(y)))
+    }
+    colour = {
+        "field": "on",
+        "type": "nominal",
+        "scale": {"domain": ["beaten by none", "beaten"], "range": ["var(--c1)", "var(--c6)"]},
+    }
+    line = {
+        "transform": [{"filter": "datum.on === 'beaten by none'"}],
+        "mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": "var(--c1)"},
+        "encoding": axes,
+    }
+    tip = [{"field": "id", "title": "trial"}, {"field": "x", "title": x}, {"field": "y", "title": y}]
+    spots = {
+        "mark": {"type": "point", "filled": True, "size": 50, "opacity": 0.8},
+        "encoding": {**axes, "color": colour, "tooltip": tip},
+    }
+    caption = f"The first two of {len(front.objectives)} objectives; complete search trials, unconfirmed."
+    spec = {"data": {"values": points}, "layer": [line, spots]}
+    return Figure("front", "front", f"{axis_title(y)} against {axis_title(x)}", caption, spec)

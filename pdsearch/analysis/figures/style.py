@@ -1,63 +1,299 @@
-"""The style that all figures of a report share."""
+"""The style that all figures of a report share, and how they are compiled and drawn.
 
+Colours are the page's CSS variables, so that one drawing serves its light and its dark theme; on paper they are
+replaced by the light theme's.
+"""
+
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, TypeAlias
 
-import plotly.graph_objects as go
+from pdsearch.analysis.results import parameters, searched_values
+from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.objectives import VAL_ACCURACY, counts
 
-from pdsearch.analysis.study_table import Row
-from pdsearch.objectives import counts
+__all__ = [
+    "ACCURACY",
+    "LIGHT",
+    "PADDED",
+    "Figure",
+    "Points",
+    "Spec",
+    "accuracy_axis",
+    "axis_title",
+    "by_name",
+    "compiled",
+    "dots",
+    "drawn",
+    "evenly",
+    "library",
+    "method_of",
+    "scale_of",
+    "searched",
+    "shown_range",
+    "trial_points",
+    "unit",
+]
 
-__all__ = ["COLOURS", "GREY", "STATES", "coloured", "drawn", "points", "searched"]
+Spec: TypeAlias = dict[str, Any]
+Points: TypeAlias = list[dict[str, Any]]
 
-# Okabe and Ito's palette, which colour-blind readers can distinguish too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-GREY = "#8c8c8c"
-STATES = ("complete", "stopped", "infeasible")
-"""States of trials that reached an epoch."""
+LIGHT: Mapping[str, str] = {
+    "ink": "#1b1b1b",
+    "soft": "#595959",
+    "line": "#dddddd",
+    "c0": "#0072b2",
+    "c1": "#d55e00",
+    "c2": "#008760",
+    "c3": "#b8568f",
+    "c4": "#8a6d00",
+    "c5": "#3a8fc4",
+    "c6": "#6b6b6b",
+}
+"""Name of a CSS variable -> its colour in the light theme: Okabe and Ito's palette, darkened to read on white."""
 
-_LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 20, "b": 50}, "height": 420}
+PADDED: Spec = {"zero": False, "nice": False, "padding": 12}
+"""A scale of as many values as there are, with room for a dot at either end."""
+
+_COLOURS = [f"var(--c{place})" for place in range(7)]
+_STATES = ("complete", "stopped early", "infeasible", "below the axis")
+_SHAPES = ("circle", "circle", "cross", "triangle-down")
+ACCURACY = "student's validation accuracy, %"
+_CONFIG: Spec = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--soft)",
+        "titleColor": "var(--ink)",
+        "gridColor": "var(--line)",
+        "domainColor": "var(--soft)",
+        "tickColor": "var(--soft)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    },
+    "axisX": {"tickCount": {"expr": "max(3, ceil(width / 110))"}},
+    "axisY": {"tickCount": {"expr": "max(3, ceil(height / 50))"}},
+    "legend": {
+        "orient": "top",
+        "labelColor": "var(--ink)",
+        "labelFontSize": 12,
+        "title": None,
+        "symbolBaseFillColor": "var(--ink)",
+        "symbolBaseStrokeColor": "var(--ink)",
+        "layout": {"top": {"direction": "vertical", "anchor": "start", "margin": 4}},
+    },
+}
 
 
-def drawn(traces: Iterable[Any], x: str, y: str, **more: Any) -> go.Figure:
-    """Return a figure in the report's style, with titles on its axes.
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
 
     Args:
-        traces: Plotly traces.
-        x: Title of the horizontal axis.
-        y: Title of the vertical axis.
-        more: Further settings of Plotly's layout.
+        name: Its name in file names and anchors.
+        section: Part of the report to which it belongs: "ranking", "why", "search", "parameters", "cost", "front".
+        title: What it shows, as a heading.
+        caption: What to know when reading it.
+        spec: Its Vega-Lite specification; data named "trials" are those of `trial_points`.
+        small: Whether several stand side by side.
     """
-    figure = go.Figure(list(traces))
-    figure.update_layout(**{**_LAYOUT, **more})
-    figure.update_xaxes(title=x)
-    figure.update_yaxes(title=y, automargin=True)
-    return figure
+
+    name: str
+    section: str
+    title: str
+    caption: str
+    spec: Spec = field(repr=False)
+    small: bool = False
 
 
-def searched(rows: Sequence[Row]) -> list[Row]:
+def library() -> str:
+    """Return Vega as a script that defines `vega`; Vega-Lite is not in it, for the page holds compiled figures."""
+    import vl_convert
+
+    # vl-convert's own name for Vega's modules, which it holds: nothing is fetched.
+    address = f"https://cdn.jsdelivr.net/npm/vega@{vl_convert.get_vega_version()}/+esm"
+    snippet = f'import {{View, parse}} from "{address}"; window.vega = {{View, parse}};'
+    return str(vl_convert.javascript_bundle(snippet))
+
+
+def compiled(figure: Figure) -> Spec:
+    """Return a figure compiled to Vega, as wide as its place."""
+    import vl_convert
+
+    return dict(vl_convert.vegalite_to_vega(_whole(figure, "container")))
+
+
+def drawn(figure: Figure, points: Points, form: str) -> bytes:
+    """Return a figure drawn in the light theme.
+
+    Args:
+        figure: The figure.
+        points: See `trial_points`.
+        form: "svg" or "pdf".
+    """
+    import vl_convert
+
+    spec = {**_whole(figure, 220 if figure.small else 440), "datasets": {"trials": points}}
+    text = re.sub(r"var\(--(\w+)\)", lambda match: LIGHT[match[1]], json.dumps(spec))
+    if form == "pdf":
+        return bytes(vl_convert.vegalite_to_pdf(text))
+    return str(vl_convert.vegalite_to_svg(text)).encode()
+
+
+def _whole(figure: Figure, width: int | str) -> Spec:
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": width,
+        "height": 220 if figure.small else 300,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "config": _CONFIG,
+        "description": figure.title,
+        **figure.spec,
+    }
+
+
+def searched(rows: Iterable[Row]) -> list[Row]:
     """Return the search trials that reached an epoch, by id."""
     ended = [row for row in rows if row.kind == "search" and counts(row.state)]
     return sorted((row for row in ended if row.val_accuracy is not None), key=lambda row: row.id)
 
 
-def coloured(groups: Mapping[str, list[Row]]) -> Iterable[tuple[str, tuple[str, list[Row]]]]:
-    """Yield every group with its own colour, in the groups' order."""
-    return ((COLOURS[place % len(COLOURS)], item) for place, item in enumerate(sorted(groups.items())))
+def shown_range(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the range of accuracies, in %, that figures show: that of fully trained trials, without outliers below.
+
+    Trials stopped early and outliers would squash the others; they are drawn at the lower end.
+    """
+    found = sorted(100 * (row.val_accuracy or 0.0) for row in rows if row.state != "stopped")
+    found = found or sorted(100 * (row.val_accuracy or 0.0) for row in rows) or [0.0, 100.0]
+    low, quarter, half = found[0], found[len(found) // 4], found[len(found) // 2]
+    low = max(low, quarter - 3 * max(half - quarter, 0.5))
+    pad = max(0.08 * (found[-1] - low), 0.25)
+    return max(0.0, low - pad), min(100.0, found[-1] + pad)
 
 
-def points(name: str, rows: Sequence[Row], x: Sequence[Any] | None, colour: str) -> go.Scatter:
-    """Plot trials as dots: hollow if stopped early, after fewer epochs; as crosses if infeasible."""
-    return go.Scatter(
-        x=[row.number for row in rows] if x is None else list(x),
-        y=[100 * (row.val_accuracy or 0.0) for row in rows],
-        mode="markers",
-        name=name,
-        marker={"color": colour, "size": 8, "symbol": [_symbol(row) for row in rows]},
-        text=[f"{row.id}<br>{row.epochs} of {row.epochs_planned} epochs" for row in rows],
-        hovertemplate="%{text}<br>%{x}<br>%{y:.2f} %<extra></extra>",
-    )
+def trial_points(study: StudyTable) -> Points:
+    """Return the data named "trials": one point for each search trial that reached an epoch.
+
+    `y` is its validation accuracy in %, at least the lower end of the axis; `p0`, `p1` and so on are the searched
+    parameters.
+    """
+    rows, names = searched(study.rows), parameters(study)
+    low, _ = shown_range(rows)
+    states = {"stopped": "stopped early"}
+    points: Points = []
+    for row in rows:
+        value = 100 * (row.val_accuracy or 0.0)
+        points.append(
+            {
+                "id": row.id,
+                "number": row.number,
+                "state": "below the axis" if value < low else states.get(row.state, row.state),
+                "val": round(value, 4),
+                "y": round(max(value, low), 4),
+                "epochs": f"{row.epochs} of {row.epochs_planned}",
+                "method": method_of(row),
+                "sparsity": None if row.teacher_sparsity is None else round(100 * row.teacher_sparsity, 3),
+                **{f"p{place}": _shown(v) for place, v in enumerate(searched_values(row, names).values())},
+            }
+        )
+    return points
 
 
-def _symbol(row: Row) -> str:
-    return {"complete": "circle", "infeasible": "x"}.get(row.state, "circle-open")
+def _shown(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | bool | int | float) else json.dumps(value)
+
+
+def method_of(row: Row) -> str:
+    """Return the pruning method of a trial's teacher, in words."""
+    return row.prune_method or ("student alone" if row.teacher_config is None else "unpruned")
+
+
+def accuracy_axis(rows: Sequence[Row], title: str = ACCURACY, *, name: str = "y") -> Spec:
+    """Return the encoding of validation accuracies on the axis that all figures of the search share."""
+    low, high = shown_range(rows)
+    scale = {"domain": [round(low, 3), round(high, 3)], "nice": False, "zero": False, "clamp": True}
+    return {"field": name, "type": "quantitative", "title": title, "scale": scale}
+
+
+def dots(x: Spec, y: Spec, colour: Spec, shown: Sequence[str] = _STATES) -> Spec:
+    """Return a layer of trials: filled where they were trained whole, hollow where they were stopped early.
+
+    Args:
+        x: Encoding of the horizontal axis.
+        y: Encoding of the vertical axis.
+        colour: Encoding of the colour.
+        shown: The states that occur.
+    """
+    places = [place for place, state in enumerate(_STATES) if state in shown]
+    shapes = {"domain": [_STATES[p] for p in places], "range": [_SHAPES[p] for p in places]}
+    whole = {"condition": {"test": "datum.state === 'complete'", "value": 0.75}, "value": 0}
+    return {
+        "mark": {"type": "point", "size": 45, "strokeWidth": 1.2},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "stroke": colour,
+            "fill": colour,
+            "fillOpacity": whole,
+            "shape": {"field": "state", "type": "nominal", "scale": shapes, "legend": _states_legend(shown)},
+            "tooltip": [
+                {"field": name, "type": kind, "title": title}
+                for name, kind, title in (
+                    ("id", "nominal", "trial"),
+                    ("val", "quantitative", "validation accuracy, %"),
+                    ("method", "nominal", "method"),
+                    ("sparsity", "quantitative", "sparsity, %"),
+                    ("epochs", "nominal", "epochs"),
+                    ("state", "nominal", "state"),
+                )
+            ],
+        },
+    }
+
+
+def _states_legend(shown: Sequence[str]) -> Spec | None:
+    return {"columns": {"expr": "width < 480 ? 2 : 4"}} if len(shown) > 1 else None
+
+
+def by_name(names: Iterable[str], field: str = "method") -> Spec:
+    """Return a colour for each name, in their order from the palette in turn."""
+    domain = list(dict.fromkeys(names))
+    colours = [_COLOURS[place % len(_COLOURS)] for place in range(len(domain))]
+    legend: Spec = {"columns": {"expr": "width < 480 ? 2 : 6"}}
+    return {
+        "field": field,
+        "type": "nominal",
+        "scale": {"domain": domain, "range": colours},
+        "legend": legend if len(domain) > 1 else None,
+    }
+
+
+def unit(value: float, metric: str) -> float:
+    """Return a metric's value as figures show it: accuracies in %."""
+    return 100 * value if metric.endswith("accuracy") else value
+
+
+def axis_title(metric: str) -> str:
+    """Return a metric's name with its unit."""
+    return {VAL_ACCURACY: ACCURACY, "student.params": "student's weights"}.get(metric, metric)
+
+
+def scale_of(points: Points, name: str) -> Spec:
+    """Return a scale that is logarithmic where positive values span more than a factor of 20."""
+    values = [point[name] for point in points if point[name] is not None]
+    wide = bool(values) and min(values) > 0 and max(values) > 20 * min(values)
+    return {"type": "log", "nice": False} if wide else PADDED
+
+
+def evenly(items: Sequence[Any], most: int) -> list[Any]:
+    """Return at most so many items: the first half of them, and others spread evenly over the rest."""
+    if len(items) <= most:
+        return list(items)
+    first, rest = items[: most // 2], items[most // 2 :]
+    step = len(rest) / (most - len(first))
+    return [*chain(first, (rest[int(place * step)] for place in range(most - len(first))))]

@@ -1,36 +1,87 @@
-"""`pdsearch report`: write a study as one page that opens anywhere."""
+"""`pdsearch report`: write a study, or several side by side, as one page that opens anywhere, or for a paper."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, note_left_out, print_lines
+from pdsearch.errors import ConfigError
 from pdsearch.io.durable import storage_errors
+
+if TYPE_CHECKING:
+    from pdsearch.analysis.report import Page
 
 __all__ = ["report"]
 
 
+class Form(StrEnum):
+    """What a report is written as."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
+class Drawing(StrEnum):
+    """What figures are written as."""
+
+    SVG = "svg"
+    PDF = "pdf"
+
+
 def report(
     study: StudyFolder,
-    out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; STUDY.html or STUDY.md if not given.", show_default=False),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.HTML,
+    figures: Annotated[
+        Drawing | None,
+        typer.Option(help="Also write each figure as a file, for a paper.", show_default=False),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare", metavar="STUDY", help="Set another study beside it; may be given several times."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files of the same name.")] = False,
 ) -> None:
-    """Write a study as one page: ranking with intervals, the search, what mattered, what it cost."""
+    """Write a study as one page: the verdict, the ranking, why, the search, what it cost, every trial."""
     from pdsearch.analysis import read_study
-    from pdsearch.analysis.report import as_html  # loads plotly
+    from pdsearch.analysis.report import compare, describe
 
-    found = read_study(study)
-    text = as_html(found)
-    draft = out.with_name(f".{out.name}.tmp")
-    with storage_errors(out):
+    studies = [read_study(folder) for folder in (study, *(beside or ()))]
+    name = "_and_".join(found.name for found in studies)
+    target = out or Path(f"{name[:100]}.{'html' if form is Form.HTML else 'md'}")
+    drawings = target.with_name(f"{target.stem}_figures")
+    for path in (target, drawings) if figures else (target,):
+        if path.exists() and not force:
+            raise ConfigError(
+                "is there already", where=str(path), hint="add --force, or name another by --out"
+            )
+    page = compare(studies) if beside else describe(studies[0])
+    _write(page, target, form, drawings, figures)
+    for found in studies:
+        note_left_out(found.broken)
+    print_lines([str(target), *([str(drawings)] if figures else [])])
+    if form is Form.HTML:
+        note("one file, no network needed: open it in a browser, or send it")
+
+
+def _write(page: "Page", target: Path, form: Form, drawings: Path, figures: Drawing | None) -> None:
+    from pdsearch.analysis.report import as_html, as_markdown, write_figures
+
+    drawn = write_figures(page, drawings, figures) if figures else {}
+    shown = {name: f"{drawings.name}/{file}" for name, file in drawn.items()}
+    text = as_html(page) if form is Form.HTML else as_markdown(page, shown)
+    draft = target.with_name(f".{target.name}.tmp")
+    with storage_errors(target):
         try:
             draft.write_text(text, encoding="utf-8")
-            draft.replace(out)
+            draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
-    note_left_out(found.broken)
-    print_lines([str(out)])
-    note("one file, no network needed: open it in a browser, or send it")

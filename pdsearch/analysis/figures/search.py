@@ -1,0 +1,275 @@
+"""Figures of a search: why a teacher is better, how the search went, which parameters mattered, what it cost."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pdsearch.analysis.figures.parameters import parameter_figures
+from pdsearch.analysis.figures.style import (
+    ACCURACY,
+    PADDED,
+    Figure,
+    Points,
+    Spec,
+    accuracy_axis,
+    by_name,
+    dots,
+    evenly,
+    method_of,
+    searched,
+    trial_points,
+)
+from pdsearch.analysis.importance import Importances
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.study_table import Row, StudyTable
+
+__all__ = ["Spent", "search_figures", "spent"]
+
+_MOST_CURVES = 60
+_HOLLOW = (
+    "Hollow dots were stopped early: theirs is the accuracy after fewer epochs. Triangles lie below the axis. "
+    "Search trials are no estimates."
+)
+
+
+def search_figures(study: StudyTable, ranking: Ranking, found: Importances) -> Iterator[Figure]:
+    """Yield the figures of a study's search that it has data for.
+
+    Args:
+        study: See `read_study`.
+        ranking: Its ranking.
+        found: Its importances.
+    """
+    rows, points = searched(study.rows), trial_points(study)
+    states = sorted({point["state"] for point in points})
+    yield from _by_sparsity(rows, points, states)
+    yield from _by_teacher(ranking)
+    if points:
+        yield _history(rows, points, states)
+    yield from _curves(study)
+    yield from parameter_figures(study, found)
+    yield from _costs(study)
+
+
+def _by_sparsity(rows: Sequence[Row], points: Points, states: Sequence[str]) -> Iterator[Figure]:
+    if len({point["sparsity"] for point in points} - {None}) < 2:
+        return
+    x = {
+        "field": "sparsity",
+        "type": "quantitative",
+        "title": "sparsity of the teacher, %",
+        "scale": PADDED,
+    }
+    colour, y = by_name(sorted(point["method"] for point in points)), accuracy_axis(rows)
+    median = {
+        "transform": [{"filter": "datum.state === 'complete'"}],
+        "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.7, "clip": True},
+        "encoding": {"x": x, "y": {**y, "aggregate": "median"}, "color": {**colour, "legend": None}},
+    }
+    spec = {"data": {"name": "trials"}, "layer": [median, dots(x, y, colour, states)]}
+    caption = f"Lines join the medians of the fully trained. {_HOLLOW}"
+    yield Figure("sparsity", "why", "How much to prune, and by which method", caption, spec)
+
+
+def _by_teacher(ranking: Ranking) -> Iterator[Figure]:
+    values: Points = [
+        {
+            "label": row.label,
+            "x": 100 * row.teacher_val,
+            "y": 100 * student,
+            "method": method_of(row.best),
+            "confirmed": "confirmed" if row.val else "best of its search",
+        }
+        for row in ranking.rows
+        if row.role != "alone" and row.teacher_val is not None
+        for student in [row.val.mean if row.val else row.search_best]
+        if student is not None
+    ]
+    if len({value["x"] for value in values}) < 2:
+        return
+    axes: Spec = {
+        name: {"field": name, "type": "quantitative", "title": title, "scale": PADDED}
+        for name, title in (("x", "teacher's validation accuracy, %"), ("y", ACCURACY))
+    }
+    colour = by_name(sorted(value["method"] for value in values))
+    whole = {"condition": {"test": "datum.confirmed === 'confirmed'", "value": 0.8}, "value": 0}
+    tip = [
+        {"field": name, "title": title} for name, title in (("label", "teacher"), ("confirmed", "students"))
+    ]
+    layer = {
+        "mark": {"type": "point", "size": 80, "strokeWidth": 1.5},
+        "encoding": {**axes, "stroke": colour, "fill": colour, "fillOpacity": whole, "tooltip": tip},
+    }
+    spec = {"data": {"values": values}, "layer": [layer]}
+    caption = f"A dot a teacher, filled where its students are confirmed. {_correlation(values)}"
+    yield Figure("teachers", "why", "Does the better teacher teach better?", caption, spec)
+
+
+def _correlation(values: Points) -> str:
+    if len(values) < 4:
+        return f"{len(values)} teachers are too few for a rank correlation."
+    if len({value["y"] for value in values}) < 2:
+        return "All students are equally good: there is no rank correlation."
+    from scipy.stats import spearmanr
+
+    found = spearmanr([value["x"] for value in values], [value["y"] for value in values])
+    told = f"{found.statistic:+.2f} over {len(values)} teachers (p = {found.pvalue:.2f})"
+    return f"Spearman's rank correlation is {told}."
+
+
+def _history(rows: Sequence[Row], points: Points, states: Sequence[str]) -> Figure:
+    x = {
+        "field": "number",
+        "type": "quantitative",
+        "title": "trial",
+        "axis": {"tickMinStep": 1, "format": "d"},
+        "scale": PADDED,
+    }
+    y, colour = accuracy_axis(rows), by_name(sorted(point["method"] for point in points))
+    best = {
+        "transform": [
+            {"calculate": "datum.state === 'complete' ? datum.y : null", "as": "whole"},
+            {"window": [{"op": "max", "field": "whole", "as": "best"}], "sort": [{"field": "number"}]},
+            {"filter": "isValid(datum.best)"},
+        ],
+        "mark": {"type": "line", "interpolate": "step-after", "color": "var(--soft)"},
+        "encoding": {"x": x, "y": {**y, "field": "best"}},
+    }
+    spec = {"data": {"name": "trials"}, "layer": [best, dots(x, y, colour, states)]}
+    return Figure("history", "search", "Trial by trial", f"The line is the best so far. {_HOLLOW}", spec)
+
+
+def _curves(study: StudyTable) -> Iterator[Figure]:
+    chosen = {row.id: row for row in searched(study.rows)}
+    records = [record for record in study.records if record.id in chosen and len(record.reports) > 1]
+    records.sort(key=lambda record: (record.state != "complete", -(chosen[record.id].val_accuracy or 0.0)))
+    values: Points = [
+        {
+            "id": record.id,
+            "epoch": report.epoch,
+            "y": round(100 * report.val_accuracy, 3),
+            "method": method_of(chosen[record.id]),
+            "state": "stopped early" if record.state == "stopped" else "trained whole",
+        }
+        for record in evenly(records, _MOST_CURVES)
+        for report in record.reports
+        if report.val_accuracy is not None
+    ]
+    if not values:
+        return
+    spec = {
+        "data": {"values": values},
+        "mark": {"type": "line", "strokeWidth": 1.2, "clip": True},
+        "encoding": {
+            "x": {
+                "field": "epoch",
+                "type": "quantitative",
+                "axis": {"tickMinStep": 1, "format": "d"},
+                "scale": {"zero": False, "nice": False},
+            },
+            "y": {"field": "y", "type": "quantitative", "title": ACCURACY, "scale": _upper(values)},
+            "detail": {"field": "id"},
+            "color": by_name(sorted(value["method"] for value in values)),
+            "opacity": {
+                "field": "state",
+                "type": "nominal",
+                "scale": {"domain": ["trained whole", "stopped early"], "range": [0.8, 0.3]},
+                "legend": None,
+            },
+            "tooltip": [{"field": "id", "title": "trial"}],
+        },
+    }
+    drawn = min(len(records), _MOST_CURVES)
+    which = (
+        f"{drawn} of {len(records)} trials, the best among them"
+        if drawn < len(records)
+        else f"All {drawn} trials"
+    )
+    yield Figure("curves", "search", "Learning curves", f"{which}; the pale ones were stopped early.", spec)
+
+
+def _upper(values: Points) -> Spec:
+    """Return a scale that leaves out the lowest fifth of the values, which first epochs have."""
+    found = sorted(value["y"] for value in values)
+    return {"domain": [found[len(found) // 5], found[-1]], "zero": False, "nice": True}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one stage cost.
+
+    Args:
+        stage: Its name.
+        made: Number of different artifacts.
+        uses: How often trials used them.
+        seconds: Seconds that making each of them once took.
+        saved: Seconds that making them again for each further use would have taken.
+    """
+
+    stage: str
+    made: int
+    uses: int
+    seconds: float
+    saved: float
+
+
+_STAGES = {
+    "teacher": "dense teachers",
+    "prune": "pruning and recovery",
+    "outputs": "teachers' outputs",
+    "student": "students",
+}
+
+
+def spent(study: StudyTable) -> list[Spent]:
+    """Return what each stage cost over all trials, and what reuse saved; stages without seconds are left out."""
+    uses: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record in study.records:
+        for use in record.artifacts:
+            uses[use.stage][use.key].append(use.seconds)
+    found = []
+    for stage, keys in sorted(uses.items(), key=lambda item: [*_STAGES, item[0]].index(item[0])):
+        once = math.fsum(max(seconds) for seconds in keys.values())
+        whole = math.fsum(max(seconds) * len(seconds) for seconds in keys.values())
+        count = sum(len(seconds) for seconds in keys.values())
+        if whole > 0:
+            found.append(Spent(_STAGES.get(stage, stage), len(keys), count, once, whole - once))
+    return found
+
+
+def _costs(study: StudyTable) -> Iterator[Figure]:
+    stages = spent(study)
+    if not stages:
+        return
+    longest = max(item.seconds + item.saved for item in stages)
+    unit, size = ("hours", 3600) if longest > 7200 else ("minutes", 60) if longest > 120 else ("seconds", 1)
+    values = [
+        {"stage": item.stage, "what": what, "time": seconds / size, "order": place}
+        for item in stages
+        for place, (what, seconds) in enumerate((("spent", item.seconds), ("saved by reuse", item.saved)))
+    ]
+    kinds = {"domain": ["spent", "saved by reuse"], "range": ["var(--c0)", "var(--c2)"]}
+    spec = {
+        "data": {"values": values},
+        "height": {"step": 34},
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {"field": "time", "type": "quantitative", "title": unit},
+            "y": {
+                "field": "stage",
+                "type": "nominal",
+                "sort": [item.stage for item in stages],
+                "title": None,
+                "axis": {"labelLimit": 170, "labelColor": "var(--ink)"},
+            },
+            "color": {"field": "what", "type": "nominal", "scale": kinds},
+            "order": {"field": "order"},
+            "tooltip": [
+                {"field": "what"},
+                {"field": "time", "type": "quantitative", "format": ".3g", "title": unit},
+            ],
+        },
+    }
+    caption = "Every result is made once and serves all trials; without that each would have made its own."
+    yield Figure("cost", "cost", "Time by stage", caption, spec)

@@ -1,0 +1,116 @@
+"""Several studies side by side: what each found, and whether their accuracies can be compared."""
+
+from collections.abc import Iterator, Sequence
+
+from pdsearch.analysis.figures.style import Figure, by_name
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.report.content import Block, Notes, Page, Section
+from pdsearch.analysis.report.verdict import Verdict, verdict
+from pdsearch.analysis.study_table import StudyTable
+from pdsearch.analysis.tables import Table, show_estimate, show_gain
+
+__all__ = ["compare"]
+
+
+def compare(studies: Sequence[StudyTable]) -> Page:
+    """Return a report that sets studies side by side.
+
+    Args:
+        studies: Two or more, in the order of the lines.
+    """
+    rankings = [rank_teachers(study) for study in studies]
+    names = [study.name for study in studies]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({place})" for place, name in enumerate(names, start=1)]
+    same = len({_fingerprint(study) for study in studies}) == 1
+    headline = Verdict(
+        f"{len(studies)} studies side by side",
+        "All were tested on the same images: their accuracies can be compared."
+        if same
+        else "They were not tested on the same images: gains can be compared, accuracies cannot.",
+    )
+    found = Section("studies", "What each found", tuple(_found(studies, rankings, names)))
+    return Page(" and ".join(names), f"{len(studies)} studies", headline, (found,), [])
+
+
+def _fingerprint(study: StudyTable) -> str:
+    found = study.about.get("data")
+    return str(found.get("fingerprint")) if isinstance(found, dict) else "unknown"
+
+
+def _found(
+    studies: Sequence[StudyTable], rankings: Sequence[Ranking], names: Sequence[str]
+) -> Iterator[Block]:
+    columns = (
+        "study",
+        "verdict",
+        "first teacher",
+        "gain over unpruned",
+        "student test %",
+        "alone test %",
+        "trials",
+        "hours",
+    )
+    numeric = (False, False, False, True, True, True, True, True)
+    rows = []
+    for study, ranking, name in zip(studies, rankings, names, strict=True):
+        first = next(iter(ranking.top(1)), None)
+        alone = next((row for row in ranking.rows if row.role == "alone"), None)
+        rows.append(
+            (
+                name,
+                verdict(ranking).headline,
+                first.label if first else "-",
+                show_gain(first.gain("unpruned_same")) if first else "-",
+                show_estimate(first.test) if first else "-",
+                show_estimate(alone.test) if alone else "-",
+                str(sum(row.kind == "search" for row in study.rows)),
+                f"{sum(row.seconds for row in study.rows) / 3600:.2f}",
+            )
+        )
+    yield Table("", columns, numeric, tuple(rows), ())
+    yield Notes(tuple(f"{name}: {verdict(r).sentence}" for name, r in zip(names, rankings, strict=True)))
+    yield from _figure(rankings, names)
+
+
+def _figure(rankings: Sequence[Ranking], names: Sequence[str]) -> Iterator[Figure]:
+    values = [
+        {
+            "study": name,
+            "label": row.label,
+            "x": 100 * gain.estimate.mean,
+            "low": 100 * (gain.estimate.mean if gain.estimate.low is None else gain.estimate.low),
+            "high": 100 * (gain.estimate.mean if gain.estimate.high is None else gain.estimate.high),
+        }
+        for name, ranking in zip(names, rankings, strict=True)
+        for row in ranking.rows
+        if (gain := row.gain("unpruned_same"))
+    ]
+    if not values:
+        return
+    colour = by_name((str(value["study"]) for value in values), "study")
+    y = {
+        "field": "label",
+        "type": "nominal",
+        "title": None,
+        "axis": {"labelLimit": 170, "labelColor": "var(--ink)"},
+    }
+    shared = {"y": y, "yOffset": {"field": "study"}, "color": colour}
+    x = {"type": "quantitative", "title": "gain over the unpruned teacher, points", "scale": {"zero": True}}
+    tip = [{"field": "study"}, {"field": "x", "type": "quantitative", "format": ".2f", "title": "gain"}]
+    spec = {
+        "data": {"values": values},
+        "height": {"step": 20},
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": {**shared, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 80, "opacity": 1},
+                "encoding": {**shared, "x": {**x, "field": "x"}, "tooltip": tip},
+            },
+        ],
+    }
+    yield Figure("comparison", "studies", "Gains, study by study", "Means with 95 % intervals.", spec)

@@ -1,0 +1,350 @@
+"""The content of a report, whatever its form: the verdict, and sections of texts, tables and figures."""
+
+import json
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, TypeAlias
+
+from pdsearch.analysis.figures import Figure, result_figures, search_figures, trial_points
+from pdsearch.analysis.figures.search import Spent, spent
+from pdsearch.analysis.figures.style import Points, method_of
+from pdsearch.analysis.importance import importances
+from pdsearch.analysis.pareto import Front, pareto_front
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.report.verdict import Verdict, verdict
+from pdsearch.analysis.results import parameters, searched_values
+from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.analysis.tables import Table, as_table, front_as_table, percent, split
+from pdsearch.specs import Json
+
+__all__ = ["Block", "Code", "Notes", "Page", "Section", "Text", "Trials", "describe"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Sentences that say how to read what stands above."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to be copied as they stand: commands, or a file."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The table of all trials, which the page can sort and filter."""
+
+    table: Table
+
+
+Block: TypeAlias = Text | Notes | Code | Table | Trials | Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report: its anchor, its heading, and what it holds."""
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report.
+
+    Args:
+        study: Name of the study, or of those compared.
+        about: A line on what was run, when, by which version.
+        verdict: Its finding.
+        sections: Its parts; those without content are left out.
+        points: The data that figures name "trials".
+    """
+
+    study: str
+    about: str
+    verdict: Verdict
+    sections: tuple[Section, ...]
+    points: Points
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All figures, in their order."""
+        return tuple(block for part in self.sections for block in part.blocks if isinstance(block, Figure))
+
+
+def describe(study: StudyTable) -> Page:
+    """Return the report of a study.
+
+    Args:
+        study: See `read_study`.
+    """
+    ranking = rank_teachers(study)
+    front = pareto_front(study) if len(study.aims.objectives) > 1 else None
+    found = importances(study.rows)
+    drawn: dict[str, list[Figure]] = defaultdict(list)
+    for figure in chain(result_figures(study, ranking, front), search_figures(study, ranking, found)):
+        drawn[figure.section].append(figure)
+    sections = (
+        Section(
+            "ranking", "The teachers, ranked by their students", tuple(_ranking(ranking, drawn["ranking"]))
+        ),
+        Section("why", "Why", (*drawn["why"], *_best(ranking))),
+        Section("search", "The search", tuple(drawn["search"])),
+        Section("parameters", "What mattered", (*_untold(found.reason), *drawn["parameters"])),
+        Section("cost", "What it cost, and what reuse saved", (*drawn["cost"], *_cost(study))),
+        Section("front", "Trials that none beats in all objectives", (*drawn["front"], *_front(front))),
+        Section("trials", "Every trial", tuple(_trials(study))),
+        Section("failures", "What failed", tuple(_failures(study))),
+        Section("reproduce", "How to reproduce it", tuple(_reproduce(study, ranking))),
+    )
+    whole = tuple(section for section in sections if section.blocks)
+    return Page(study.name, _about(study), verdict(ranking), whole, trial_points(study))
+
+
+def _about(study: StudyTable) -> str:
+    kinds = Counter(row.kind for row in study.rows)
+    states = Counter(row.state for row in study.rows if row.kind == "search")
+    told = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    counts = (
+        f"{kinds['search']} search trials ({told or 'none ended'}), {kinds['confirm']} confirmation students"
+    )
+    ended = max((row.finished_at or "" for row in study.rows), default="")[:10]
+    data = _section(study, "data").get("source", "data")
+    made_by = _versions(study).get("pdsearch")
+    parts = (str(data), counts, ended and f"last trial {ended}", made_by and f"pdsearch {made_by}")
+    return " · ".join(part for part in parts if part)
+
+
+def _section(study: StudyTable, name: str) -> Mapping[str, Any]:
+    space = study.about.get("space")
+    found = space.get(name) if isinstance(space, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _versions(study: StudyTable) -> Mapping[str, Any]:
+    found = study.about.get("versions")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _ranking(ranking: Ranking, figures: Sequence[Figure]) -> Iterator[Block]:
+    table = as_table(ranking, detail=True)
+    first, more = split(replace(table, title=""), [6, len(table.columns)])
+    yield first
+    yield Notes(table.footer)
+    yield from figures
+    yield replace(more, title="The teachers and their students in detail")
+
+
+def _untold(reason: str | None) -> Iterator[Block]:
+    if reason:
+        yield Text(f"The trials cannot tell what mattered most: {reason}.")
+
+
+def _best(ranking: Ranking) -> Iterator[Block]:
+    for row in ranking.top(1):
+        state = "confirmed" if row.confirmed else "unconfirmed"
+        yield _pairs(_configuration(row.best), f"The best configuration: {row.label}, {state}")
+
+
+def _configuration(best: Row) -> dict[str, Json]:
+    spec = json.loads(best.spec)
+    pruned: dict[str, Json] = {"pruning": "none"}
+    if best.prune_method is not None:
+        pruned = {
+            "pruning": best.prune_method,
+            "sparsity achieved": f"{percent(best.teacher_sparsity)} % in {best.prune_rounds} round(s)",
+            "recovery": best.prune_recovery,
+        }
+    loss = {f"{best.loss}, {name}": value for name, value in spec["distill"]["params"]}
+    return {"teacher": best.teacher_model, **pruned, "student": best.student_model, "loss": best.loss, **loss}
+
+
+def _pairs(values: Mapping[str, Json], title: str = "") -> Table:
+    rows = tuple(
+        (name, value if isinstance(value, str) else _number(value)) for name, value in values.items()
+    )
+    return Table(title, ("", ""), (False, False), rows, ())
+
+
+def _number(value: Json) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _cost(study: StudyTable) -> Iterator[Block]:
+    stages, rows = spent(study), study.rows
+    if stages:
+        yield _stages(stages)
+    machines = sorted({f"{row.host} ({row.device})" for row in rows if row.host})
+    yield _pairs(
+        {
+            "epochs of students": sum(row.epochs_distill for row in rows),
+            "epochs of recovery after pruning": sum(row.epochs_prune for row in rows),
+            "hours of trials, added up": f"{sum(row.seconds for row in rows) / 3600:.3f}",
+            "machines": ", ".join(machines) or "not recorded",
+        }
+    )
+
+
+def _stages(stages: Sequence[Spent]) -> Table:
+    rows = [
+        (
+            item.stage,
+            str(item.made),
+            str(item.uses),
+            f"{item.seconds:,.1f}",
+            f"{item.saved:,.1f}",
+            f"{(item.seconds + item.saved) / item.seconds:.1f}" if item.seconds else "-",
+        )
+        for item in stages
+    ]
+    once, saved = (sum(getattr(item, name) for item in stages) for name in ("seconds", "saved"))
+    times = f"{(once + saved) / once:.1f}" if once else "-"
+    rows.append(("all", "", "", f"{once:,.1f}", f"{saved:,.1f}", times))
+    names = (
+        "stage",
+        "different results",
+        "uses",
+        "seconds spent",
+        "seconds saved",
+        "times as long without reuse",
+    )
+    return Table("", names, (False, *(True,) * 5), tuple(rows), ())
+
+
+def _front(front: Front | None) -> Iterator[Block]:
+    if front is not None:
+        table = front_as_table(front)
+        yield table
+        if table.footer:
+            yield Notes(table.footer)
+
+
+def _trials(study: StudyTable) -> Iterator[Block]:
+    if not study.rows:
+        return
+    names = parameters(study)
+    # What the other columns show of teacher and pruning is not repeated.
+    shown = [name for name in names if name not in ("prune.method", "teacher.model")]
+    columns = (
+        "trial",
+        "kind",
+        "state",
+        "val %",
+        "test %",
+        "teacher",
+        "sparsity %",
+        "epochs",
+        *shown,
+        "seconds",
+    )
+    numeric = (False, False, False, True, True, False, True, True, *(True for _ in shown), True)
+    rows = []
+    for row in study.rows:
+        values = searched_values(row, names)
+        teacher = method_of(row) if row.teacher_model is None else f"{row.teacher_model} {method_of(row)}"
+        rows.append(
+            (
+                row.id,
+                row.kind,
+                row.state,
+                percent(row.val_accuracy),
+                percent(row.test_accuracy),
+                teacher,
+                percent(row.teacher_sparsity),
+                str(row.epochs),
+                *(_cell(values[name]) for name in shown),
+                f"{row.seconds:.1f}",
+            )
+        )
+    yield Trials(Table("", columns, numeric, tuple(rows), ()))
+
+
+def _cell(value: Json) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _failures(study: StudyTable) -> Iterator[Block]:
+    reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in study.rows:
+        if row.state in ("failed", "infeasible"):
+            reasons[row.state, (row.reason or "no reason recorded").strip()].append(row.id)
+    rows = [
+        (str(len(ids)), state, reason, ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else ""))
+        for (state, reason), ids in sorted(reasons.items(), key=lambda item: -len(item[1]))
+    ]
+    if rows:
+        names = ("trials", "state", "reason", "which")
+        yield Table("", names, (True, False, False, False), tuple(rows), ())
+    if study.broken:
+        yield Notes(tuple(f"{broken.path.name} is no record: {broken.reason}" for broken in study.broken))
+
+
+def _reproduce(study: StudyTable, ranking: Ranking) -> Iterator[Block]:
+    space = study.about.get("space")
+    yield Text(
+        "The study's space, every default included, is in its study.json; an export holds one trial of it."
+    )
+    folder = shlex.quote(f"<storage>/{study.name}")
+    commands = [f"pdsearch run {shlex.quote(study.name)}.yaml", f"pdsearch rank {folder}"]
+    if ranking.top(1):
+        commands += [f"pdsearch export {folder} --out best", "pdsearch reproduce best/*"]
+    yield Code("\n".join(commands))
+    yield _pairs(dict(_facts(study)), "Data, seeds and versions")
+    recipes = _section(study, "train")
+    if recipes:
+        yield _recipes(recipes)
+    if isinstance(space, Mapping):
+        yield Text("The space that was searched:")
+        yield Code("\n".join(f"{name}: {json.dumps(value)}" for name, value in parameters(study).items()))
+
+
+def _facts(study: StudyTable) -> Iterator[tuple[str, Json]]:
+    data = _section(study, "data")
+    fingerprint = study.about.get("data")
+    yield from ((f"data.{name}", value) for name, value in data.items())
+    if isinstance(fingerprint, Mapping):
+        yield "fingerprint of the data", str(fingerprint.get("fingerprint", ""))
+    yield "precision", str(study.about.get("precision", "not recorded"))
+    for section, name in (
+        ("teacher", "seed"),
+        ("search", "seed"),
+        ("search", "sampler"),
+        ("distill", "seed"),
+    ):
+        if name in _section(study, section):
+            yield f"{section}.{name}", _section(study, section)[name]
+    yield (
+        "seeds of confirmation",
+        ", ".join(map(str, sorted({row.student_seed for row in study.rows if row.kind == "confirm"})))
+        or "none",
+    )
+    yield "study created", str(study.about.get("created_at", "not recorded"))
+    yield (
+        "versions",
+        ", ".join(f"{name} {version}" for name, version in _versions(study).items()) or "not recorded",
+    )
+
+
+def _recipes(recipes: Mapping[str, Mapping[str, Json]]) -> Table:
+    names = list(recipes)
+    fields = list(dict.fromkeys(chain.from_iterable(recipes.values())))
+    rows = tuple((field, *(_number(recipes[name].get(field)) for name in names)) for field in fields)
+    return Table("Recipes", ("", *names), (False, *(True for _ in names)), rows, ())
