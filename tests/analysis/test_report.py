@@ -10,8 +10,8 @@ import pytest
 from pdsearch.analysis import StudyTable, rank_teachers, show_estimate
 from pdsearch.analysis.figures import LIGHT
 from pdsearch.analysis.report import as_html, as_markdown, compare, describe
+from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.report.html import DARK
-from pdsearch.analysis.report.verdict import verdict
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 RECORDS = [
@@ -123,7 +123,7 @@ GAIN = [*confirmed("magnitude", [0.73, 0.74, 0.75], test=0), *confirmed(None, [0
 
 
 @pytest.mark.parametrize(
-    ("records", "headline", "good"),
+    ("records", "text", "good"),
     [
         (GAIN, "vgg19_bn magnitude 59% teaches better than its unpruned self", True),
         (
@@ -135,16 +135,16 @@ GAIN = [*confirmed("magnitude", [0.73, 0.74, 0.75], test=0), *confirmed(None, [0
             False,
         ),
         (
-            [*GAIN, *confirmed("alone", [0.80, 0.81, 0.82], test=0)],
+            [*GAIN, *confirmed("alone", [0.80, 0.811, 0.82], test=0)],
             "The student learns best without a teacher",
             False,
         ),
         ([record("magnitude", 0.5, kind="search", number=1)], "Nothing is confirmed yet", False),
     ],
 )
-def test_the_verdict_is_said_in_words(records: list[dict[str, object]], headline: str, good: bool) -> None:
-    found = verdict(rank_teachers(study(records)))
-    assert (found.headline, found.good) == (headline, good)
+def test_the_verdict_is_said_in_words(records: list[dict[str, object]], text: str, good: bool) -> None:
+    found = headline(rank_teachers(study(records)))
+    assert (found.text, found.good) == (text, good)
 
 
 def test_markdown_holds_what_the_page_holds(found: StudyTable) -> None:

@@ -123,6 +123,7 @@ _OVER = {
     "unpruned_same": "unpruned, same configuration",
     "unpruned_best": "unpruned, its best",
     "alone": "student alone",
+    "alone_best": "student alone, its best",
     "control": "whole, trained as long",
 }
 

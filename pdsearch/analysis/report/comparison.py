@@ -6,7 +6,7 @@ from pdsearch.analysis.figures.style import Figure, by_name
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.content import Block, Notes, Page, Section
-from pdsearch.analysis.report.verdict import Verdict, verdict
+from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.study_table import StudyTable
 from pdsearch.analysis.tables import Table, show_estimate, show_gain
 
@@ -24,14 +24,14 @@ def compare(studies: Sequence[StudyTable]) -> Page:
     if len(set(names)) < len(names):
         names = [f"{name} ({place})" for place, name in enumerate(names, start=1)]
     same = len({_fingerprint(study) for study in studies}) == 1
-    headline = Verdict(
+    told = Headline(
         f"{len(studies)} studies side by side",
         "All were tested on the same images: their accuracies can be compared."
         if same
         else "They were not tested on the same images: gains can be compared, accuracies cannot.",
     )
     found = Section("studies", "What each found", tuple(_found(studies, rankings, names)))
-    return Page(" and ".join(names), f"{len(studies)} studies", headline, (found,), [])
+    return Page(" and ".join(names), f"{len(studies)} studies", told, (found,), [])
 
 
 def _fingerprint(study: StudyTable) -> str:
@@ -60,7 +60,7 @@ def _found(
         rows.append(
             (
                 name,
-                verdict(ranking).headline,
+                headline(ranking).text,
                 first.label if first else "-",
                 show_gain(first.gain("unpruned_same")) if first else "-",
                 show_estimate(first.test) if first else "-",
@@ -70,7 +70,7 @@ def _found(
             )
         )
     yield Table("", columns, numeric, tuple(rows), ())
-    yield Notes(tuple(f"{name}: {verdict(r).sentence}" for name, r in zip(names, rankings, strict=True)))
+    yield Notes(tuple(f"{name}: {headline(r).sentence}" for name, r in zip(names, rankings, strict=True)))
     yield from _figure(rankings, names)
 
 

@@ -15,7 +15,7 @@ from pdsearch.analysis.importance import importances
 from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.report.verdict import Verdict, verdict
+from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.results import parameters, searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.analysis.tables import Table, as_table, front_as_table, percent, split
@@ -71,14 +71,14 @@ class Page:
     Args:
         study: Name of the study, or of those compared.
         about: A line on what was run, when, by which version.
-        verdict: Its finding.
+        headline: Its verdict.
         sections: Its parts; those without content are left out.
         points: The data that figures name "trials".
     """
 
     study: str
     about: str
-    verdict: Verdict
+    headline: Headline
     sections: tuple[Section, ...]
     points: Points
 
@@ -114,7 +114,7 @@ def describe(study: StudyTable) -> Page:
         Section("reproduce", "How to reproduce it", tuple(_reproduce(study, ranking))),
     )
     whole = tuple(section for section in sections if section.blocks)
-    return Page(study.name, _about(study), verdict(ranking), whole, trial_points(study))
+    return Page(study.name, _about(study), headline(ranking), whole, trial_points(study))
 
 
 def _about(study: StudyTable) -> str:

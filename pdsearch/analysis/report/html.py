@@ -38,7 +38,7 @@ def as_html(page: Page) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}: {escape(page.verdict.headline)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
+        f"<title>{name}: {escape(page.headline.text)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n"
         f'<a class="skip" href="#content">Skip to the results</a>\n{_bar(page)}\n'
         f'<main id="content">\n{body}\n</main>\n'
         f"{_data('points', page.points)}\n{_data('figures', figures)}\n"
@@ -81,9 +81,9 @@ def _short(section: Section) -> str:
 
 
 def _head(page: Page) -> Iterator[str]:
-    found = page.verdict
+    found = page.headline
     yield f'<section class="verdict{" good" if found.good else ""}" aria-labelledby="verdict">'
-    yield f'<h1 id="verdict">{escape(found.headline)}</h1>'
+    yield f'<h1 id="verdict">{escape(found.text)}</h1>'
     if found.figure:
         yield f'<p class="figure"><b>{escape(found.figure)}</b> {escape(found.interval)}</p>'
     yield f"<p>{escape(found.sentence)}</p>"

@@ -18,10 +18,10 @@ def as_markdown(page: Page, figures: Mapping[str, str]) -> str:
         page: The report.
         figures: Name of a figure -> where its file lies, seen from the Markdown file; others are left out.
     """
-    lines = [f"# {escaped(page.study)}: {escaped(page.verdict.headline)}", ""]
-    if page.verdict.figure:
-        lines += [f"**{page.verdict.figure}** {escaped(page.verdict.interval)}", ""]
-    lines += [escaped(page.verdict.sentence), "", escaped(page.about), ""]
+    lines = [f"# {escaped(page.study)}: {escaped(page.headline.text)}", ""]
+    if page.headline.figure:
+        lines += [f"**{page.headline.figure}** {escaped(page.headline.interval)}", ""]
+    lines += [escaped(page.headline.sentence), "", escaped(page.about), ""]
     for section in page.sections:
         lines += [f"## {escaped(section.title)}", ""]
         for block in section.blocks:

@@ -1,0 +1,71 @@
+"""The headline of a report: a study's verdict in a line, with the gain beside it."""
+
+from dataclasses import dataclass
+
+from pdsearch.analysis.ranked import Leader, Ranking
+from pdsearch.analysis.statistics import Gain
+from pdsearch.analysis.tables import percent
+
+__all__ = ["Headline", "headline"]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict on a study.
+
+    Args:
+        text: The verdict in a line.
+        sentence: By how much, against what, for whom it holds.
+        figure: The gain in points; empty where there is none.
+        interval: Its interval, and the probability of improvement.
+        good: Whether a pruned teacher is shown to teach better.
+    """
+
+    text: str
+    sentence: str
+    figure: str = ""
+    interval: str = ""
+    good: bool = False
+
+
+def headline(ranking: Ranking) -> Headline:
+    """Return the headline of a ranking.
+
+    Args:
+        ranking: A study's.
+    """
+    leader = ranking.leader
+    if leader is None:
+        confirmed = any(row.confirmed for row in ranking.rows)
+        text = "Nothing was selected" if confirmed else "Nothing is confirmed yet"
+        return Headline(text, ranking.footer[0] if ranking.footer else "No trial has ended.")
+    worse = leader.alone is not None and leader.alone.estimate.mean < 0
+    if worse:
+        sure = leader.against_alone == "loss"
+        text = (
+            "The student learns best without a teacher" if sure else "No teacher is shown to help the student"
+        )
+        return Headline(text, leader.sentence, *_shown(leader.alone, "over the student alone"))
+    over = "over its unpruned self" if leader.gain else "over the student alone"
+    figure, interval = _shown(leader.gain or leader.alone, over)
+    return Headline(_text(leader), leader.sentence, figure, interval, good=leader.finding == "gain")
+
+
+def _text(leader: Leader) -> str:
+    if leader.finding == "gain":
+        return f"{leader.label} teaches better than its unpruned self"
+    if leader.finding == "unpruned":
+        return "No pruned teacher teaches better than the unpruned one"
+    if leader.finding == "loss":
+        return f"{leader.label} leads, and teaches worse than its unpruned self"
+    return f"{leader.label} leads, but its gain is not shown"
+
+
+def _shown(gain: Gain | None, over: str) -> tuple[str, str]:
+    if gain is None:
+        return "", ""
+    estimate, better = gain.estimate, gain.better
+    low, high = percent(estimate.low, signed=True), percent(estimate.high, signed=True)
+    interval = "without an interval" if estimate.low is None else f"95 % interval {low} to {high}"
+    chance = "" if better is None else f"; better in {100 * better.mean:.0f} % of pairs of students"
+    return percent(estimate.mean, signed=True), f"points {over}, {interval}{chance}"
