@@ -37,6 +37,19 @@ _SPACE: Made = {
 _RATIOS = {"magnitude": (0.36, 0.59, 0.79), "filter_l1": (0.36, 0.59), "random": (0.59,)}
 
 
+def _artifacts(number: int, ratio: float | None) -> list[Made]:
+    stages = (
+        ("teacher", "b", 600.0),
+        ("prune", str(ratio or 0)[-1], 240.0 if ratio else 0.0),
+        ("outputs", "c", 4.0),
+    )
+    return [
+        {"stage": stage, "key": (key * 64)[:64], "hit": number > 8, "seconds": seconds}
+        for stage, key, seconds in stages
+        if seconds
+    ] + [{"stage": "student", "key": f"{number:064x}", "hit": False, "seconds": 90.0}]
+
+
 def _trial(draw: random.Random, number: int, *, gain: float, stop: float, fail: float) -> Made:
     method = draw.choice([None, *_RATIOS])
     ratio = draw.choice(_RATIOS[method]) if method else None
@@ -74,16 +87,7 @@ def _trial(draw: random.Random, number: int, *, gain: float, stop: float, fail: 
     if made["teacher"] and ratio:
         made["teacher"] |= {"config": f"{method}-{ratio}".ljust(64, "0"), "ratio": ratio, "sparsity": ratio}
         made["teacher"]["val_accuracy"] = 0.8 - 0.05 * ratio
-    stages = (
-        ("teacher", "b", 600.0),
-        ("prune", str(ratio or 0)[-1], 240.0 if ratio else 0.0),
-        ("outputs", "c", 4.0),
-    )
-    made["artifacts"] = [
-        {"stage": stage, "key": (key * 64)[:64], "hit": number > 8, "seconds": seconds}
-        for stage, key, seconds in stages
-        if seconds
-    ] + [{"stage": "student", "key": f"{number:064x}", "hit": False, "seconds": 90.0}]
+    made["artifacts"] = _artifacts(number, ratio)
     if failed:
         reason = draw.choice(
             ["the loss is not a finite number in epoch 3", "CUDA out of memory: 2.10 GiB asked for"]

@@ -94,8 +94,9 @@ def _parallel(study: StudyTable, rows: Sequence[Row]) -> Iterator[Figure]:
     yield _parallel_figure(lines, ticks, [*names, outcome], len(whole))
 
 
-def _parallel_figure(lines: Points, ticks: Points, order: Sequence[str], trials: int) -> Figure:
-    x = {
+def _parallel_axes(order: Sequence[str]) -> dict[str, Any]:
+    """Return the encoding that gives each parameter an upright axis of its own."""
+    return {
         "field": "axis",
         "type": "nominal",
         "sort": list(order),
@@ -112,6 +113,10 @@ def _parallel_figure(lines: Points, ticks: Points, order: Sequence[str], trials:
             "labelOverlap": False,
         },
     }
+
+
+def _parallel_figure(lines: Points, ticks: Points, order: Sequence[str], trials: int) -> Figure:
+    x = _parallel_axes(order)
     y = {
         "field": "y",
         "type": "quantitative",
