@@ -9,6 +9,9 @@ from pdsearch.analysis.statistics import METHODS, Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
+_Z_95 = 1.96
+"""Standard errors within which an accuracy is not distinguished from chance."""
+
 __all__ = ["footer", "nearest_trial", "never_tried", "shortfall"]
 
 
@@ -30,7 +33,14 @@ def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> 
         _baselines(confirmed),
     )
     sentences = [sentence for part in parts for sentence in part]
-    return (*sentences, *_infeasible(confirmed), *_unconfirmed(rows), *_never_tried(study), *_lost(study))
+    return (
+        *sentences,
+        *_infeasible(confirmed),
+        *_unconfirmed(rows),
+        *_chance(study),
+        *_never_tried(study),
+        *_lost(study),
+    )
 
 
 def _measure(aims: Aims) -> str:
@@ -153,6 +163,21 @@ def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
     count = sum(not row.confirmed for row in rows)
     if count and count < len(rows):
         yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate."
+
+
+def _chance(study: StudyTable) -> Iterator[str]:
+    """Yield a sentence if no student's validation accuracy is above that of always naming the commonest class."""
+    found = (study.about.get("data") or {}).get("commonest", {}).get("val")
+    accuracies = [row.val_accuracy for row in study.rows if row.val_accuracy is not None]
+    if not found or not accuracies:
+        return
+    share, images = float(found[0]), int(found[1])
+    margin = _Z_95 * (share * (1 - share) / images) ** 0.5
+    if max(accuracies) <= share + margin:
+        yield (
+            f"No student is better than chance: the commonest class is that of {100 * share:.2f} % of the {images} "
+            f"validation images, and the best student gets {100 * max(accuracies):.2f} % right."
+        )
 
 
 def never_tried(study: StudyTable) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from pdsearch.config.catalog import Catalog, registered
 from pdsearch.config.json_schema import json_schema
-from pdsearch.config.loader import load, parse
+from pdsearch.config.loader import load, parse, with_position
 from pdsearch.config.serialize import diff
 from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Parameter, Resources, Search, Space
 
@@ -21,4 +21,5 @@ __all__ = [
     "load",
     "parse",
     "registered",
+    "with_position",
 ]

@@ -1,7 +1,8 @@
 """Loader of space files and `--set` overrides: read, override, validate each section, check the whole."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path as FilePath
@@ -20,7 +21,7 @@ from pdsearch.config.checks.consistency import (
 from pdsearch.config.checks.feasibility import check_sense
 from pdsearch.config.conditions import check_conditions
 from pdsearch.config.constraints import read_constraints
-from pdsearch.config.draft import Draft, given_in
+from pdsearch.config.draft import Draft, given_in, path_of
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.own_parts import with_own_code
 from pdsearch.config.parameters import read_space
@@ -33,8 +34,18 @@ from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Resou
 from pdsearch.config.validators import METRICS
 from pdsearch.config.values import is_later, part_params
 from pdsearch.config.yaml_reader import MAX_BYTES, read_yaml
-from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, from_plain, mark_of, shorten, to_plain
-from pdsearch.errors import ConfigError
+from pdsearch.config.yaml_tree import (
+    Mark,
+    Node,
+    Path,
+    dotted,
+    from_plain,
+    mark_of,
+    node_at,
+    shorten,
+    to_plain,
+)
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.io.durable import UnfitFileError, open_regular
 from pdsearch.objectives import better_goal
 from pdsearch.specs import Params
@@ -44,6 +55,7 @@ __all__ = [
     "assemble",
     "load",
     "parse",
+    "with_position",
 ]
 
 
@@ -198,6 +210,7 @@ def _remark(node: Node, mark: Mark) -> Node:
     return Node(mark, node.value)
 
 
+KEY = re.compile(r"[a-z_]+(\.\w+)+")
 MOST_PARAMETERS = 64
 MOST_NAMED = 8
 MOST_TRIES = 4
@@ -217,6 +230,26 @@ def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalo
     """
     root = read_yaml(_content(FilePath(path)), str(path))
     return _space(root, str(path), FilePath(path).stem, overrides, catalog)
+
+
+@contextmanager
+def with_position(path: str | FilePath, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Add file, line and column to an error about a key of a space file that only shows once the data are read.
+
+    Args:
+        path: The file, which was loaded.
+        overrides: As in `load`.
+    """
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        root, _ = without_retired(apply_overrides(read_yaml(_content(FilePath(path)), str(path)), overrides))
+        key = error.where or ""
+        for place in (path_of(key), ("space", key)) if KEY.fullmatch(key) else ():
+            if node_at(root, place) is not None:
+                where = f"{mark_of(root, place, key=True)} key {key}"
+                raise type(error)(error.what, where=where, hint=error.hint) from error
+        raise
 
 
 def parse(

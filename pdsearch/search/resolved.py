@@ -45,6 +45,7 @@ class Description:
         versions: Versions of everything that could matter.
         checkpoints: Hash of each file of teacher's weights, by the name the space gives it.
         code: Hash of the file of each model, method and loss that is not of pdsearch, by `package.module:function`.
+        contents: What the data hold; see `pdsearch.data.dataset.composition.Contents.as_json`.
     """
 
     fingerprint: str
@@ -52,6 +53,7 @@ class Description:
     versions: Mapping[str, Json] = field(default_factory=versions)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, Json] = field(default_factory=dict)
 
     def complete(self, spec: TrialSpec) -> TrialSpec:
         """Return a specification with hashes, lasting names and paths, and the precision filled in."""

@@ -31,7 +31,7 @@ from pdsearch.search.preflight.dry_run import (
     check_trials,
     checkpoints,
     prepare_images,
-    say_notes,
+    say_contents,
     teacher_jobs,
 )
 from pdsearch.search.preflight.precision import AUTO, Precision, choose_precision, kept_precision
@@ -80,7 +80,7 @@ def _about(space: Space, found: Description) -> dict[str, Any]:
         "format": FORMAT,
         "study": space.study,
         "space": space.identity(),
-        "data": {"fingerprint": found.fingerprint},
+        "data": {"fingerprint": found.fingerprint, **found.contents},
         "checkpoints": [*sorted(found.checkpoints.values())],
         "code": dict(found.code),
         "code_folders": {**own_folders(space)},
@@ -303,7 +303,7 @@ def _resolved(
     if began is None:
         # Before study.json is written: a repaired data set has another fingerprint.
         data = prepare_images(images, site, observer.say)
-        say_notes(data, observer.say)
+        found = replace(found, contents=say_contents(space, data, observer.say).as_json())
         untrained = Untrained(data)
         precision = choose_precision(space, untrained)
     else:

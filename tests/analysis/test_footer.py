@@ -88,3 +88,11 @@ def test_teachers_that_no_trial_had_are_named() -> None:
     assert "Never tried: snip 0.36." in found.footer
     endless = {**space, "prune.ratio": {"low": 0.1, "high": 0.9}}
     assert rank_teachers(study(records, space={"space": endless})).never_tried == ()
+
+
+def test_accuracy_at_chance_is_said() -> None:
+    """Of 100 validation images, up to 9.8 more than the commonest class has are chance."""
+    for best, said in ((0.5, True), (0.59, True), (0.61, False)):
+        records = [record("magnitude", value, kind="search", number=i) for i, value in enumerate((0.4, best))]
+        made = study(records, data={"fingerprint": "", "commonest": {"val": [0.5, 100]}})
+        assert ("No student is better than chance" in "\n".join(rank_teachers(made).footer)) is said

@@ -100,3 +100,24 @@ def test_so_does_one_of_the_data(file: Path, verb: str, capsys: pytest.CaptureFi
 def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "absent.yaml")]) == 2
     assert "absent.yaml" in capsys.readouterr().err
+
+
+def test_the_data_are_read_and_described(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["check", str(file), "--data", "--set", "data.subset=50", "--set", "train.distill.batch_size=64"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "data: 45 training, 5 validation, 450 test images of uint8 (1, 8, 8), 10 classes\n" in text
+    assert "data: 5 of 10 classes have no validation image: " in text
+    assert "data: one validation image is 20 points of accuracy" in text
+    assert (
+        "data: train.distill.batch_size 64 is larger than the training split: an epoch is one step\n" in text
+    )
+
+
+def test_what_only_the_data_show_is_said_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(SPACE.replace("{source: digits}", "{source: digits, test_fraction: 0.2}"))
+    assert main(["check", str(file), "--data"]) == 2
+    assert f"{file}:2:24 key data.test_fraction: the set has test images" in capsys.readouterr().err

@@ -1,19 +1,28 @@
-"""Classes that lack images in a part of the set are said, a line a kind."""
+"""What a set holds is said, and what about it may surprise, a line a kind."""
+
+import itertools
 
 import torch
 
 from pdsearch.data import Dataset, Split
-from pdsearch.data.dataset.composition import lacking
+from pdsearch.data.dataset.composition import Contents, contents
+
+numbers = itertools.count()
 
 
 def split(*labels: int) -> Split:
-    return Split(
-        torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8), torch.tensor(labels, dtype=torch.int64)
-    )
+    """Return images that differ from all others."""
+    images = torch.tensor([next(numbers) for _ in labels]).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    return Split(images.to(torch.uint8), torch.tensor(labels, dtype=torch.int64))
+
+
+def found(train: Split, val: Split, test: Split, classes: str) -> Contents:
+    return contents(Dataset(train, val, test, tuple(classes), torch.zeros(1), torch.ones(1)))
 
 
 def lines(train: Split, val: Split, test: Split, classes: str) -> list[str]:
-    return [*lacking(Dataset(train, val, test, tuple(classes), torch.zeros(1), torch.ones(1)))]
+    """Return the notes on classes."""
+    return [line for line in found(train, val, test, classes).notes if "points of accuracy" not in line]
 
 
 def test_a_set_that_lacks_nothing_is_not_spoken_of() -> None:
@@ -40,4 +49,23 @@ def test_many_classes_are_not_all_named() -> None:
 def test_of_one_class_there_is_nothing_to_learn() -> None:
     assert lines(split(1, 1), split(1), split(1), "ab") == [
         "all images are of one class, b: there is nothing to learn"
+    ]
+
+
+def test_the_counts_and_the_commonest_class_are_said() -> None:
+    held = found(split(0, 1, 0, 1), split(0, 0, 1), split(0, 1), "ab")
+    assert held.counts == "4 training, 3 validation, 2 test images of uint8 (1, 2, 2), 2 classes"
+    assert held.notes == (
+        "one validation image is 33 points of accuracy: smaller differences cannot show",
+        "one test image is 50 points of accuracy: smaller differences cannot show",
+    )
+    assert held.commonest == {"val": (2 / 3, 3), "test": (0.5, 2)}
+    assert found(split(0, 1), split(), split(0, 1), "ab").commonest == {"test": (0.5, 2)}
+
+
+def test_images_of_two_splits_are_said() -> None:
+    train, other = split(0, 1, 0, 1), split(0, 1)
+    test = Split(torch.cat([train.images[1:3], other.images]), torch.tensor([1, 0, 0, 1]))
+    assert lines(train, split(0, 1), test, "ab") == [
+        "2 of 4 test images are training images too: test accuracy says less of new ones"
     ]

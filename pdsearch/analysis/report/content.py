@@ -299,6 +299,9 @@ def _failures(study: StudyTable) -> Iterator[Block]:
 
 def _reproduce(study: StudyTable, ranking: Ranking) -> Iterator[Block]:
     space = study.about.get("space")
+    read = (study.about.get("data") or {}).get("read", [])
+    if read:
+        yield Notes(tuple(f"Data: {line}" for line in read))
     yield Text(
         "The study's space, every default included, is in its study.json; an export holds one trial of it."
     )

@@ -18,9 +18,12 @@ def check(
     space: SpaceFile,
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole space, defaults too.")] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Read the data set too, and say what it holds and lacks.")
+    ] = False,
 ) -> None:
     """Check a space file and say what it would search; start nothing."""
-    from pdsearch.config import load  # loads the registries, and torch with them
+    from pdsearch.config import load, with_position  # loads the registries, and torch with them
 
     loaded = load(space, overrides or [])
     if as_json:
@@ -32,6 +35,11 @@ def check(
         print_table(("searched", "values", "when"), [_row(p) for p in loaded.parameters])
         print_lines([_REPEATABLE])
     print_lines(loaded.notes)
+    if data:
+        from pdsearch.search.preflight.dry_run import look_at_data  # loads what a study is run with
+
+        with with_position(space, overrides or ()):
+            look_at_data(loaded, lambda line: print_lines([line]))
     for warning in loaded.warnings:
         note(f"warning: {warning}")
 

@@ -14,7 +14,7 @@ from pdsearch.cli.console import note, stderr
 from pdsearch.cli.on_end import told_at_end
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
-from pdsearch.config import Space, diff, load
+from pdsearch.config import Space, diff, load, with_position
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError
 from pdsearch.io import is_url
@@ -59,7 +59,7 @@ def run(
         ending.study = asked.study
         choice = choose_ray(asked, address, serial=serial)
         _point_elsewhere(space, asked)
-        with _observer(progress, asked) as observer:
+        with _observer(progress, asked) as observer, with_position(space, tuple(overrides or ())):
             study = drive(
                 asked, observer, stop, choice=choice, serial=serial, workers=workers, verbose=verbose
             )

@@ -1,39 +1,92 @@
-"""Notes on classes that have too few images in one of the splits: a line for each kind."""
+"""What a data set holds, in words: counts, shape, and what about it may surprise; a line each."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from pdsearch.data.dataset.dataset import Dataset
+from pdsearch.data.dataset.dataset import Dataset, Split
+from pdsearch.specs import Json
 
-__all__ = ["lacking"]
+__all__ = ["Contents", "contents"]
 
 SHOWN = 5
+COARSE = 100
+"""Below so many images, one of them is more than a point of accuracy."""
+
+COMPARED_BYTES = 4 * 2**30
+"""Up to this size all images are compared; that takes some seconds."""
+
+Classes = NDArray[np.int64]
 
 
-def lacking(data: Dataset) -> Iterator[str]:
-    """Yield a line for each kind of missing images by class (training, validation, test); none if all have some.
+@dataclass(frozen=True)
+class Contents:
+    """What a data set holds.
 
     Args:
-        data: The split set.
+        counts: The line on classes, images and their shape.
+        notes: Lines on what may surprise.
+        commonest: Share of the commonest class, in [0, 1], and number of images, of "val" and "test" if not empty.
     """
-    train, val, test = (_counts(part.labels.numpy(), data) for part in (data.train, data.val, data.test))
+
+    counts: str
+    notes: tuple[str, ...]
+    commonest: dict[str, tuple[float, int]]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All lines."""
+        return (self.counts, *self.notes)
+
+    def as_json(self) -> dict[str, Json]:
+        """Return it as plain values, for study.json."""
+        return {
+            "read": list(self.lines),
+            "commonest": {part: list(found) for part, found in self.commonest.items()},
+        }
+
+
+def contents(data: Dataset) -> Contents:
+    """Return what a split set holds."""
+    noun = data.inputs.noun
+    parts = (("training", data.train), ("validation", data.val), ("test", data.test))
+    numbers = ", ".join(f"{len(part):,} {name}" for name, part in parts)
+    classes = f"{data.num_classes:,} class{'' if data.num_classes == 1 else 'es'}"
+    held = {"val": data.val, "test": data.test}
+    return Contents(
+        f"{numbers} {noun} of {data.inputs}, {classes}",
+        (*data.notes, *_lacking(data), *_coarse(data), *_equal(data)),
+        {
+            name: (float(_counts(part, data).max()) / len(part), len(part))
+            for name, part in held.items()
+            if len(part)
+        },
+    )
+
+
+def _lacking(data: Dataset) -> Iterator[str]:
+    """Yield a line for each kind of missing images by class (training, validation, test); none if all have some."""
+    noun = data.inputs.noun
+    train, val, test = (_counts(part, data) for part in (data.train, data.val, data.test))
     everywhere = train + val + test
     if np.count_nonzero(everywhere) == 1:
-        yield f"all images are of one class, {data.classes[int(everywhere.argmax())]}: there is nothing to learn"
+        yield f"all {noun} are of one class, {data.classes[int(everywhere.argmax())]}: there is nothing to learn"
         return
-    used = everywhere > 0
-    yield from _line(data.classes, ~used, "no image")
-    yield from _line(data.classes, used & (train == 0), "no training image")
-    yield from _line(data.classes, train == 1, "a single training image")
+    used, one = everywhere > 0, noun.removesuffix("s")
+    yield from _line(data.classes, ~used, f"no {one}")
+    yield from _line(data.classes, used & (train == 0), f"no training {one}")
+    yield from _line(data.classes, train == 1, f"a single training {one}")
     if len(data.val):
-        yield from _line(data.classes, used & (val == 0), "no validation image")
-    yield from _line(data.classes, used & (test == 0), "no test image")
+        yield from _line(data.classes, used & (val == 0), f"no validation {one}")
+    yield from _line(data.classes, used & (test == 0), f"no test {one}")
 
 
-def _counts(labels: NDArray[np.int64], data: Dataset) -> NDArray[np.int64]:
-    return np.bincount(labels, minlength=data.num_classes)
+def _counts(part: Split, data: Dataset) -> Classes:
+    return np.bincount(part.labels.numpy(), minlength=data.num_classes)
 
 
 def _line(classes: Sequence[str], chosen: NDArray[np.bool_], what: str) -> Iterator[str]:
@@ -42,3 +95,32 @@ def _line(classes: Sequence[str], chosen: NDArray[np.bool_], what: str) -> Itera
         shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
         verb = "has" if len(names) == 1 else "have"
         yield f"{len(names):,} of {len(classes):,} classes {verb} {what}: {shown}"
+
+
+def _coarse(data: Dataset) -> Iterator[str]:
+    for name, part in (("validation", data.val), ("test", data.test)):
+        if 0 < len(part) < COARSE:
+            one = data.inputs.noun.removesuffix("s")
+            yield f"one {name} {one} is {100 / len(part):.2g} points of accuracy: smaller differences cannot show"
+
+
+def _equal(data: Dataset) -> Iterator[str]:
+    """Yield a line for each split in which some inputs are training inputs too, value for value."""
+    noun = data.inputs.noun
+    size = sum(part.images.nbytes for part in (data.train, data.val, data.test))
+    if size > COMPARED_BYTES:
+        yield f"not looked for equal {noun} in training and test: {size / 1e9:,.0f} GB"
+        return
+    seen = {*_hashes(data.train.images)}
+    for name, part in (("validation", data.val), ("test", data.test)):
+        found = sum(value in seen for value in _hashes(part.images))
+        if found:
+            yield (
+                f"{found:,} of {len(part):,} {name} {noun} are training {noun} too:"
+                f" {name} accuracy says less of new ones"
+            )
+
+
+def _hashes(images: Tensor) -> Iterator[bytes]:
+    for image in images.numpy():
+        yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from pdsearch.artifacts import open_store
 from pdsearch.config import Parameter, Space
 from pdsearch.config.checks.feasibility import corners
 from pdsearch.data import Dataset
-from pdsearch.data.dataset.composition import lacking
+from pdsearch.data.augmentation_parser import check_applies
+from pdsearch.data.dataset.composition import Contents, contents
+from pdsearch.data.registry import sources
 from pdsearch.models import file_hash
 from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import WorkerContext
@@ -32,8 +37,9 @@ __all__ = [
     "check_trials",
     "checkpoints",
     "dense_jobs",
+    "look_at_data",
     "prepare_images",
-    "say_notes",
+    "say_contents",
     "teacher_jobs",
 ]
 
@@ -207,12 +213,51 @@ def prepare_images(spec: DataSpec, site: WorkerContext, say: Callable[[str], Non
     return drain(dataset(spec, site, tell))
 
 
-def say_notes(data: Dataset, say: Callable[[str], None]) -> None:
-    """Report what may surprise in how a data set was read, and which classes lack images; a line each.
+def say_contents(space: Space, data: Dataset, say: Callable[[str], None]) -> Contents:
+    """Report what a data set holds and what about it may surprise, a line each.
 
     Args:
+        space: What is searched in it.
         data: The set.
         say: Shows a message to the user.
     """
-    for note in (*data.notes, *lacking(data)):
-        say(f"data: {note}")
+    found = contents(data)
+    for line in (*found.lines, *_large_batches(space, data)):
+        say(f"data: {line}")
+    return found
+
+
+def _large_batches(space: Space, data: Dataset) -> Iterator[str]:
+    """Yield a line for each recipe whose every batch would be the whole training split."""
+    spec, values = space.resolve(space.defaults()), {p.name: p.choices for p in space.parameters}
+    recipes = {"train.teacher": spec.teacher.recipe, "train.distill": spec.distill.recipe}
+    if spec.prune is not None:
+        recipes["train.recover"] = spec.prune.recipe
+    for name, recipe in recipes.items():
+        sizes = values.get(f"{name}.batch_size") or [recipe.batch_size]
+        if spec.teacher.checkpoint is None or name != "train.teacher":
+            for size in (size for size in sizes if isinstance(size, int) and size > len(data.train)):
+                yield f"{name}.batch_size {size} is larger than the training split: an epoch is one step"
+
+
+def look_at_data(space: Space, say: Callable[[str], None]) -> None:
+    """Read a space's data set as a run would, in a temporary folder, and report what it holds.
+
+    Args:
+        space: The space.
+        say: Shows a message to the user.
+
+    Raises:
+        DataError: The set is missing or broken.
+        ConfigError: It does not fit the split, or an augmentation does not apply to its inputs.
+    """
+    spec = space.resolve(space.defaults()).data
+    with TemporaryDirectory(prefix="pdsearch-") as folder:
+        site = WorkerContext(open_store(Path(folder) / "artifacts"), Path(folder) / "progress")
+        data = prepare_images(
+            replace(spec, fingerprint=sources.get(spec.source).fingerprint(spec)), site, say
+        )
+        say_contents(space, data, say)
+        augmented = [p.choices for p in space.parameters if p.name == "data.augment"]
+        for augment in augmented[0] if augmented else [spec.augment]:
+            check_applies(str(augment), data.inputs)
