@@ -58,10 +58,7 @@ def test_what_was_sent_lasts_when_its_folder_goes(sent: Path) -> None:
     os.chdir("/")
 
 
-def test_a_folder_that_is_just_being_written_anew_is_waited_for(
-    sent: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(own_folder, "_PAUSE_S", 0.01)
+def test_a_folder_that_is_just_being_written_anew_is_waited_for(sent: Path) -> None:
     shutil.rmtree(sent)
 
     def write() -> None:
