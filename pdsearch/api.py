@@ -3,7 +3,7 @@
 Everything that `import pdsearch` offers is listed in `pdsearch/__init__.py` and documented in docs/api.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,9 @@ class _Watcher:
 
     def __init__(self, say: Callable[[str], None], on_event: Callable[[Job, Event], None]) -> None:
         self.say, self.event = say, on_event
+
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """A study is open."""
 
     def phase(self, name: str, total: int, done: int) -> None:
         """A phase begins."""

@@ -115,9 +115,8 @@ def _only(finished: Mapping[str, TrialRecord]) -> list[str]:
 def _spent(tally: Tally) -> list[str]:
     if not tally.states:
         return ["everything was finished before: nothing was trained"]
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
     return [
-        f"this run: {counts} in {duration(time.monotonic() - tally.began)};"
+        f"this run: {tally.kinds()} in {duration(time.monotonic() - tally.began)};"
         f" {tally.trained} epochs trained, {tally.hits} artifacts reused ({duration(tally.saved_s)} of training saved)",
     ]
 

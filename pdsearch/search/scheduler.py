@@ -149,6 +149,9 @@ def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[J
 class Observer(Protocol):
     """Receives what happens in a run: a screen, a log."""
 
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """A study is open; these trials were finished in earlier runs."""
+
     def phase(self, name: str, total: int, done: int) -> None:
         """A phase begins; so many jobs in all, so many of them done before."""
 

@@ -257,6 +257,7 @@ def open_study(
                     observer.say(f"retrying {len(again)} failed trial{'s' if len(again) > 1 else ''}")
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)
                 observer.say(_standing(folder, agenda, new=began is None))
+                observer.opened(records.finished.values())
                 if began is not None and not agenda.idle():
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, found, precision, began is not None)

@@ -32,7 +32,7 @@ def test_the_ranking_the_best_the_costs_and_what_to_do_next(
 ) -> None:
     words = told(tmp_path, capsys)
     assert "best configuration: " in words
-    assert "complete" in words
+    assert "6 search trials" in words
     assert "pdsearch rank" in words
     assert "pdsearch run small.yaml --serial --set search.trials=12" in words
     assert "--front" not in words

@@ -4,7 +4,7 @@ import io
 import re
 
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from pdsearch.cli.progress.screen import Screen
 from pdsearch.protocol import Progress, Report
@@ -49,16 +49,40 @@ def test_what_runs_is_shown_with_its_stage_and_epoch() -> None:
         assert words in shown
     screen.event(trial, Report(2, 27, 0.5, 1.0))
     shown = text(screen)
-    for words in ("distill", "2/27", "50.00 %", "no trial yet"):
+    for words in ("distill", "2/27", "50.00 %", "no complete trial yet"):
         assert words in shown
 
 
-@pytest.mark.parametrize("width", [20, 60, 200])
-def test_it_renders_at_every_width(width: int) -> None:
-    console = Console(file=io.StringIO(), width=width, force_terminal=True)
-    with Screen(console, "a study") as screen:
+@pytest.mark.parametrize("width", [40, 80, 160])
+@pytest.mark.parametrize("trials", [2, 20, 200])
+def test_no_line_is_wider_and_all_is_no_higher_than_the_terminal(width: int, trials: int) -> None:
+    console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
+    with Screen(console, "a study of photographs with a long name") as screen:
         show(screen)
-        console.print(screen._render())
+        for number in range(trials):
+            running = job(SPEC, id=f"search-{number:05d}")
+            screen.started(running)
+            screen.event(running, Progress("prune", "magnitude round 1 of 2", 3, 6, 0.25))
+        lines = [
+            "".join(part.text for part in line) for line in console.render_lines(screen._render(), pad=False)
+        ]
+        assert max(map(len, lines)) <= width
+        assert len(lines) < 24
+        assert ("more:" in "".join(lines)) == (trials > 2)
+    ended = [line for line in console.file.getvalue().splitlines() if "val 91.25 %" in line]  # type: ignore[attr-defined]
+    assert ended
+
+
+def test_a_narrower_terminal_leaves_nothing_of_what_was_drawn_before() -> None:
+    console = Console(file=io.StringIO(), width=160, height=24, force_terminal=True)
+    with Screen(console, "digits") as screen:
+        show(screen)
+        screen.started(job(SPEC, id="search-00007"))
+        screen._live.refresh()
+        before = screen._drawn[1]
+        console.size = ConsoleDimensions(40, 24)
+        screen._render()
+        assert screen._live._live_render._shape == (40, sum(-(-cells // 40) or 1 for cells in before))
 
 
 def test_the_end_of_a_run_shows_its_tally() -> None:

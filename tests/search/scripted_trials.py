@@ -154,6 +154,8 @@ class Watching:
         self.states: list[str] = []
         self.said: list[str] = []
 
+    def opened(self, finished: object) -> None: ...
+
     def phase(self, name: str, total: int, done: int) -> None:
         self.phases.append((name, total, done))
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from typing import IO, Any
 
 from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
@@ -27,6 +28,10 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         """Do nothing: there is nothing to release."""
 
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """Take over what earlier runs found."""
+        self.tally.opened(finished)
+
     def phase(self, name: str, total: int, done: int) -> None:
         """Print which phase begins."""
         self.tally.begin(name, total, done)
@@ -34,7 +39,8 @@ class Lines:
             self.say(f"{PHASES[name]}: {total - done} to do")
 
     def started(self, job: Job) -> None:
-        """Do nothing: one line a job is printed, at its end."""
+        """Note it; one line a job is printed, at its end."""
+        self.tally.start(job)
 
     def event(self, job: Job, event: Event) -> None:
         """Print how far a job is after a minute without output; a line an epoch is noise in a log."""
@@ -75,6 +81,10 @@ class JsonLines:
     def __exit__(self, *_: object) -> None:
         """Do nothing: there is nothing to release."""
 
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """Take over what earlier runs found."""
+        self.tally.opened(finished)
+
     def phase(self, name: str, total: int, done: int) -> None:
         """Write that a phase begins."""
         self.tally.begin(name, total, done)
@@ -82,6 +92,7 @@ class JsonLines:
 
     def started(self, job: Job) -> None:
         """Write that a job starts."""
+        self.tally.start(job)
         self._write({"event": "started", "id": job.id, "kind": job.kind, "params": dict(job.params)})
 
     def event(self, job: Job, event: Event) -> None:

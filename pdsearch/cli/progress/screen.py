@@ -4,7 +4,10 @@ Finished jobs scroll by; below them are the running ones with their progress, an
 """
 
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,11 +16,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pdsearch.cli.progress.stats import PHASES, Tally, describe, duration, ending
+from pdsearch.cli.progress.stats import PHASES, Tally, about, describe, duration, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 
 __all__ = ["Screen"]
+
+_WIDE = 110
+"""Columns from which on a line has room for a bar, and for what was tried in full."""
+
+_OTHER_LINES = 5
+"""Lines of the terminal that are not for running jobs: the first, the last two, and some of what has ended."""
 
 _STYLES = {"complete": "green", "stopped": "yellow", "infeasible": "yellow", "failed": "red"}
 
@@ -39,6 +48,7 @@ class Screen:
         self.tally = Tally()
         self._console, self._title, self._began = console, title, time.monotonic()
         self._running: dict[str, _Running] = {}
+        self._drawn: tuple[int, list[int]] = (console.width, [])
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "Screen":
@@ -49,81 +59,133 @@ class Screen:
         """Remove the live part; the lines of finished jobs stay."""
         self._live.__exit__(*error)
 
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """Take over what earlier runs found."""
+        self.tally.opened(finished)
+
     def phase(self, name: str, total: int, done: int) -> None:
         """Show which phase begins."""
         self.tally.begin(name, total, done)
 
     def started(self, job: Job) -> None:
         """Show a job among the running ones."""
+        self.tally.start(job)
         self._running[job.id] = _Running(job)
 
     def event(self, job: Job, event: Event) -> None:
         """Show how far a job is."""
         running = self._running[job.id]
-        if isinstance(event, Progress):
-            running.stage, running.epoch, running.epochs = (
-                event.note or event.stage,
-                event.epoch,
-                event.epochs,
-            )
-            running.val_accuracy = event.val_accuracy
-        elif isinstance(event, Report):
-            running.stage, running.epoch, running.epochs = "distill", event.epoch, event.epochs
+        if isinstance(event, Progress | Report):
+            stage = "distill" if isinstance(event, Report) else event.note or event.stage
+            running.stage, running.epoch, running.epochs = stage, event.epoch, event.epochs
             running.val_accuracy = event.val_accuracy
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Print a finished job above the running ones."""
         self._running.pop(job.id, None)
         self.tally.end(job, outcome, record)
-        state = outcome.state if record is None else record.state
-        line = Text(f"{job.id:<28} ", style="dim").append(f"{describe(job):<66}  ", style="default")
-        self._live.console.print(line.append(ending(outcome, record), style=_STYLES.get(state, "default")))
+        state, end = outcome.state if record is None else record.state, ending(outcome, record)
+        wide, width = self._console.width >= _WIDE, self._console.width
+        row = Table.grid(padding=(0, 2), expand=not wide)
+        row.add_column(
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=min(12, self._console.width // 4),
+            max_width=28 if wide else 14,
+            style="dim",
+        )
+        row.add_column(no_wrap=True, overflow="ellipsis", ratio=None if wide else 1, min_width=8)
+        row.add_column(no_wrap=True, overflow="ellipsis", style=_STYLES.get(state, ""), max_width=width // 2)
+        row.add_row(
+            f"{job.id:<28}" if wide else job.id, f"{describe(job):<66}" if wide else describe(job), Text(end)
+        )
+        self._live.console.print(row)
 
     def say(self, text: str) -> None:
         """Print a message above the running jobs."""
         self._live.console.print(Text(text))
 
     def _render(self) -> RenderableType:
-        return Group(self._head(), self._jobs(), self._foot())
+        """Return the live part: as high as the terminal at most, no line of it wider."""
+        found = Group(self._head(), self._jobs(self._console.height - _OTHER_LINES), self._foot())
+        self._after_resize(found)
+        return found
+
+    def _after_resize(self, found: RenderableType) -> None:
+        """Have what was drawn before removed whole: a narrower terminal has wrapped its lines, and it is higher now."""
+        width, before = self._drawn
+        now = self._console.width
+        if now < width and before:
+            self._live._live_render._shape = (now, sum(max(1, ceil(cells / now)) for cells in before))
+        lines = self._console.render_lines(found, pad=False)
+        self._drawn = now, [sum(segment.cell_length for segment in line) for line in lines]
 
     def _head(self) -> RenderableType:
         tally = self.tally
         row = Table.grid(padding=(0, 2))
+        for _ in range(2):
+            row.add_column(no_wrap=True, overflow="ellipsis", min_width=6)
+        row.add_column(no_wrap=True)
+        row.add_column(no_wrap=True)
+        row.add_column(no_wrap=True, overflow="ellipsis")
         cells: list[RenderableType] = [
             Text(self._title, style="bold"),
             Text(PHASES.get(tally.phase, "starting the workers")),
         ]
         if tally.total:
             cells += [
-                ProgressBar(tally.total, min(tally.done, tally.total), width=30),
+                ProgressBar(
+                    tally.total, min(tally.done, tally.total), width=min(30, self._console.width // 6)
+                ),
                 Text(f"{tally.done}/{tally.total}"),
             ]
         left = tally.left_s()
         if left is not None:
-            cells.append(Text(f"about {duration(left)} left", style="dim"))
+            cells.append(Text(f"about {about(left)} left in this phase", style="dim"))
         row.add_row(*cells)
         return row
 
-    def _jobs(self) -> RenderableType:
+    def _jobs(self, most: int) -> RenderableType:
+        """Return a line for each running job, the longest running first, and one for those that find no place."""
+        wide = self._console.width >= _WIDE
         table = Table.grid(padding=(0, 2))
-        for running in list(self._running.values()):
-            bar = ProgressBar(running.epochs, running.epoch, width=16) if running.epochs else Text("")
+        table.add_column(
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=min(12, self._console.width // 4),
+            max_width=28 if wide else 14,
+            style="dim",
+        )
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=8)
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=7)
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        every = list(self._running.values())
+        shown = every if len(every) <= most else every[: max(1, most - 1)]
+        for running in shown:
+            bar = (
+                ProgressBar(running.epochs, running.epoch, width=16) if running.epochs and wide else Text("")
+            )
             value = "" if running.val_accuracy is None else f"{100 * running.val_accuracy:.2f} %"
             epochs = f"{running.epoch}/{running.epochs}" if running.epochs else ""
-            table.add_row(
-                Text(running.job.id, style="dim"),
-                describe(running.job),
-                Text(running.stage),
-                bar,
-                epochs,
-                value,
-            )
-        return table
+            table.add_row(running.job.id, describe(running.job), running.stage, bar, epochs, value)
+        rest = Counter("starting" if one.stage == "starting" else "at work" for one in every[len(shown) :])
+        if not rest:
+            return table
+        more = ", ".join(f"{count} {doing}" for doing, count in sorted(rest.items()))
+        return Group(
+            table, Text(f"and {rest.total()} more: {more}", style="dim", no_wrap=True, overflow="ellipsis")
+        )
 
     def _foot(self) -> RenderableType:
         tally = self.tally
-        best = f"best {100 * tally.best[0]:.2f} % ({tally.best[1]})" if tally.best else "no trial yet"
-        counts = "  ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
-        shares = f"{tally.hits} artifacts reused ({duration(tally.saved_s)} saved), {tally.built} made"
-        elapsed = duration(time.monotonic() - self._began)
-        return Text(f"{elapsed}  {best}  {counts}  {shares}", style="cyan")
+        best = (
+            f"best {100 * tally.best[0]:.2f} % ({tally.best[1]})" if tally.best else "no complete trial yet"
+        )
+        parts = [duration(time.monotonic() - self._began), best]
+        if tally.hits + tally.built:
+            parts.append(
+                f"{tally.hits} artifacts reused ({duration(tally.saved_s)} saved), {tally.built} made"
+            )
+        lines = ["  ".join(parts), *([f"this run: {tally.kinds()}"] if tally.states else [])]
+        return Group(*(Text(line, style="cyan", no_wrap=True, overflow="ellipsis") for line in lines))

@@ -1,7 +1,8 @@
 """Counts of a running study, in numbers and words."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pdsearch.protocol import Job, Outcome
 from pdsearch.specs import Params
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["PHASES", "Tally", "describe", "duration", "ending"]
+__all__ = ["PHASES", "Tally", "about", "describe", "duration", "ending"]
 
 PHASES = {
     "groundwork": "dense teachers and baseline",
@@ -22,51 +23,118 @@ PHASES = {
 }
 
 
+_KINDS = {
+    "teacher": ("dense teacher", "dense teachers"),
+    "baseline": ("baseline", "baselines"),
+    "search": ("search trial", "search trials"),
+    "confirm": ("confirmation student", "confirmation students"),
+}
+
+_RECENT, _FEWEST = 20, 3
+"""Jobs of a phase whose durations foretell those to come, at most and at least: later ones find more artifacts."""
+
+_REST = 0.1
+"""Share of a usual duration that a job is taken to need that runs for longer than that already."""
+
+
 @dataclass
 class Tally:
-    """Counts of what has happened so far."""
+    """Counts of what this run has done, and the best trial of all runs.
+
+    Args:
+        phase: Name of the current phase.
+        total: Its jobs; 0 where it has none.
+        done: Those of them that are done, in earlier runs too.
+        states: Jobs that ended in this run, by (kind, state).
+        hits: Artifacts that were found.
+        built: Artifacts that were made.
+        saved_s: Seconds of training that the found ones once took.
+        trained: Epochs trained.
+        best: Highest validation accuracy of a complete search trial of any run, and that trial.
+        began: When this run began, by the monotonic clock.
+    """
 
     phase: str = ""
     total: int = 0
     done: int = 0
-    phase_began: float = field(default_factory=time.monotonic)
-    states: Counter[str] = field(default_factory=Counter)
+    states: Counter[tuple[str, str]] = field(default_factory=Counter)
     hits: int = 0
     built: int = 0
     saved_s: float = 0.0
     trained: int = 0
     best: tuple[float, str] | None = None
     began: float = field(default_factory=time.monotonic)
+    _running: dict[str, float] = field(default_factory=dict)
+    _at_once: int = 0
+    _took: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """Take over the best trial of earlier runs."""
+        for record in finished:
+            self._note_best(record.kind, record.id, record)
 
     def begin(self, name: str, total: int, done: int) -> None:
-        """Enter a phase."""
-        self.phase, self.total, self.done, self.phase_began = name, total, done, time.monotonic()
+        """Enter a phase; its jobs take other times than those before."""
+        self.phase, self.total, self.done, self._at_once = name, total, done, 0
+        self._took.clear()
+
+    def start(self, job: Job) -> None:
+        """Note when a job started."""
+        self._running[job.id] = time.monotonic()
+        self._at_once = max(self._at_once, len(self._running))
 
     def end(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Count a job that ended."""
-        self.states[outcome.state if record is None else record.state] += 1
+        self.states[job.kind, outcome.state if record is None else record.state] += 1
         uses = outcome.artifacts if record is None else record.artifacts
         self.hits += sum(use.hit for use in uses)
         self.built += sum(not use.hit for use in uses)
         self.saved_s += sum(use.seconds for use in uses if use.hit and use.stage != "student")
         self.trained += sum(outcome.epochs.values())
+        began = self._running.pop(job.id, None)
         if self.counts(job, record):
             self.done += 1
-        value = None if record is None else record.values.get("student.val_accuracy")
-        if record is None or job.kind != "search" or record.state not in ("complete", "stopped"):
+            if began is not None:
+                self._took.append(time.monotonic() - began)
+        if record is not None:
+            self._note_best(job.kind, job.id, record)
+
+    def _note_best(self, kind: str, name: str, record: TrialRecord) -> None:
+        """A stopped trial is not the best: its accuracy is that of fewer epochs."""
+        value = record.values.get("student.val_accuracy")
+        if kind != "search" or record.state != "complete" or value is None:
             return
-        if value is not None and (self.best is None or value > self.best[0]):
-            self.best = (value, job.id)
+        if self.best is None or value > self.best[0]:
+            self.best = (value, name)
 
     def counts(self, job: Job, record: TrialRecord | None) -> bool:
         """Return whether a job counts towards the phase's total."""
         return job.kind != "search" or (record is not None and counts(record.state))
 
     def left_s(self) -> float | None:
-        """Return an estimate of the seconds left in the phase, from its jobs so far."""
-        if not self.total or self.done < 2:
+        """Return an estimate of the seconds left in the phase; None as long as too little of it has been seen.
+
+        What has not begun takes as long as the phase's recent jobs did on average, what runs takes the rest of that,
+        and as many jobs run at once as have done so far.
+        """
+        if not self.total or len(self._took) < max(_FEWEST, self._at_once):
             return None
-        return (time.monotonic() - self.phase_began) / self.done * max(0, self.total - self.done)
+        each, moment = sum(self._took) / len(self._took), time.monotonic()
+        rests = [max(each - (moment - began), _REST * each) for began in self._running.values()]
+        waiting = max(0, self.total - self.done - len(rests))
+        return max((waiting * each + sum(rests)) / max(1, self._at_once), *rests, 0.0)
+
+    def kinds(self) -> str:
+        """Return how many jobs of each kind ended in this run, and how."""
+        parts = []
+        for kind, (one, more) in _KINDS.items():
+            found = {state: count for (of, state), count in sorted(self.states.items()) if of == kind}
+            if not found:
+                continue
+            total = sum(found.values())
+            told = ", ".join(f"{count} {state}" for state, count in found.items() if state != "complete")
+            parts.append(f"{total} {one if total == 1 else more}" + (f" ({told})" if told else ""))
+        return ", ".join(parts)
 
 
 def describe(job: Job) -> str:
@@ -110,6 +178,14 @@ def ending(outcome: Outcome, record: TrialRecord | None) -> str:
     if state == "infeasible":
         return f"infeasible: {record.reason}"
     return f"{shown}  stopped at epoch {len(record.reports)}" if state == "stopped" else shown
+
+
+def about(seconds: float) -> str:
+    """Return an estimated duration as text, no finer than an estimate is."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
 
 
 def duration(seconds: float) -> str:

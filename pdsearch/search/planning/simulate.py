@@ -201,6 +201,9 @@ class _Played:
     students: list[TrialSpec] = field(default_factory=list)
     searched: int = 0
 
+    def opened(self, _finished: object) -> None:
+        """Nothing was finished before."""
+
     def phase(self, name: str, _total: int, _done: int) -> None:
         self.phases.append(Phase(name))
 
