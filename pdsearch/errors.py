@@ -12,6 +12,7 @@ __all__ = [
     "HungUp",
     "IncompleteError",
     "Interrupted",
+    "IrreproducibleError",
     "PdsearchError",
     "StorageError",
     "StorageFullError",
@@ -78,6 +79,12 @@ class FailureLimitError(PdsearchError):
 
 class IncompleteError(PdsearchError):
     """The run ended without a required result: a trial that satisfies the constraints, or a confirmation."""
+
+    exit_code = 1
+
+
+class IrreproducibleError(PdsearchError):
+    """An exported configuration was trained again, and the student is not the exported one."""
 
     exit_code = 1
 

@@ -39,6 +39,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Write a study as one page: ranking, figures, what mattered.",
     ),
     "export": ("pdsearch.cli.verbs.export:export", "Write the best configurations and students of a study."),
+    "reproduce": (
+        "pdsearch.cli.verbs.reproduce:reproduce_export",
+        "Train an export again from nothing, and compare to the bit.",
+    ),
     "verify": (
         "pdsearch.cli.verbs.verify:verify",
         "Check that nothing of a study is lost, repeated or damaged.",

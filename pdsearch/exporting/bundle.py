@@ -5,7 +5,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from pdsearch.exporting.trained import trained_student
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
-from pdsearch.specs import TrialSpec, spec_from_json
+from pdsearch.specs import Json, TrialSpec, spec_from_json
 
 __all__ = [
     "Exported",
@@ -48,12 +48,14 @@ class Origin:
         store: Its artifacts.
         storage: Storage in which exported configurations run again.
         about: Content of study.json.
+        versions: Versions of the software that each trial was trained with, by the trial's id.
     """
 
     ranking: Ranking
     store: ArtifactStore
     storage: str
     about: Mapping[str, Any]
+    versions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def export_study(
             "of a copied study, name its storage's: --artifacts runs/artifacts; are they gone, run it again"
         )
         raise StorageError("no artifacts lie here", where=str(kept), hint=hint)
-    origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about)
+    versions = {record.id: record.versions for record in study.records}
+    origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about, versions)
     return [
         export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx)
         for place, row in enumerate(chosen, start=1)
@@ -166,6 +169,7 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
         "format": 1,
         "study": ranking.study,
         **as_plain(row),
+        "versions": dict(origin.versions.get(row.best.id, {})),
         "footer": list(ranking.footer),
     }
     texts = {
