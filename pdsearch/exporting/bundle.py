@@ -28,7 +28,7 @@ from pdsearch.exporting.trained import trained_student
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
-from pdsearch.specs import Json, TrialSpec, spec_from_json
+from pdsearch.specs import TrialSpec, spec_from_json
 
 __all__ = [
     "Exported",
@@ -55,7 +55,7 @@ class Origin:
     store: ArtifactStore
     storage: str
     about: Mapping[str, Any]
-    versions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,7 @@ def export_ranked(
 
 def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
     ranking = origin.ranking
+    versions: dict[str, Any] = dict(origin.versions.get(row.best.id, {}))
     spec = from_anywhere(spec_from_json(json.loads(row.best.spec)))
     needs = needs_of(spec, origin.storage, origin.about)
     trained = trained_student(row.best, origin.store)
@@ -169,11 +170,18 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
         "format": 1,
         "study": ranking.study,
         **as_plain(row),
-        "versions": dict(origin.versions.get(row.best.id, {})),
+        "versions": versions,
         "footer": list(ranking.footer),
     }
     texts = {
-        CONFIG: config_text(spec, row.best.key, ranking.study, needs, device=row.best.device),
+        CONFIG: config_text(
+            spec,
+            row.best.key,
+            ranking.study,
+            needs,
+            device=row.best.device,
+            threads=int(versions.get("threads", 1)),
+        ),
         "card.md": model_card(
             row, ranking.study, built=trained and trained[1], needs=needs, onnx_deviation=deviation
         ),
@@ -184,7 +192,9 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
     return needs
 
 
-def config_text(spec: TrialSpec, key: str, study: str, needs: Needs, *, device: str | None = None) -> str:
+def config_text(
+    spec: TrialSpec, key: str, study: str, needs: Needs, *, device: str | None = None, threads: int = 1
+) -> str:
     """Return the space file that runs one trial again.
 
     Args:
@@ -193,10 +203,11 @@ def config_text(spec: TrialSpec, key: str, study: str, needs: Needs, *, device: 
         study: Name of the study it comes from.
         needs: See `needs_of`.
         device: Where it ran, if it did.
+        threads: Number of threads that it ran with.
     """
     gpu = 1 if (device or "").startswith("cuda") else 0
     name = f"{study[:40]}-{key[:12]}"
-    document = pinned_space(spec, study=name, storage=needs.storage, resources={"cpu": 1, "gpu": gpu})
+    document = pinned_space(spec, study=name, storage=needs.storage, resources={"cpu": threads, "gpu": gpu})
     head = (
         f"# A trial of the study {study}, every parameter fixed. This runs it again, from any folder:",
         f"#     {needs.command()}",

@@ -46,6 +46,7 @@ from pdsearch.trial_record import FORMAT
 __all__ = [
     "Clock",
     "Study",
+    "described",
     "identify",
     "open_study",
 ]
@@ -203,6 +204,17 @@ class Study:
         return self.root / "progress"
 
 
+def described(space: Space) -> Description:
+    """Return what a space's files hold now; its precision is the space's, `auto` too.
+
+    Raises:
+        DataError: The data set or a checkpoint is missing or broken.
+    """
+    data = space.resolve(space.defaults()).data
+    fingerprint = sources.get(data.source).fingerprint(data)
+    return Description(fingerprint, space.precision, checkpoints=checkpoints(space), code=own_code(space))
+
+
 @contextmanager
 def open_study(
     space: Space, observer: Observer, *, ask_workers: Callable[[], bool] | None = None
@@ -229,9 +241,7 @@ def open_study(
     check(root)
     folder = root / space.study
     # `auto` is resolved once the images and the first student are known.
-    found = Description(
-        _fingerprint(space), space.precision, checkpoints=checkpoints(space), code=own_code(space)
-    )
+    found = described(space)
     with _held(folder) as lease:
         began = begun(folder)
         if ask_workers is None and began is None:
@@ -246,6 +256,8 @@ def open_study(
         images = found.complete(space.resolve(space.defaults())).data
         found, precision = _resolved(space, found, began, images, site, observer, ask_workers)
         identify(space, folder, found, began)
+        # Sums of several threads round otherwise, so a record says how many trained it.
+        found = replace(found, versions={**found.versions, "threads": max(1, space.resources.cpu)})
         clock = Clock(folder / "elapsed.json", space.resources.gpu)
         home = home_of(folder, space.search.ledger)
         try:
@@ -373,8 +385,3 @@ def _agenda(
         busy=clock.busy,
         standing=clock.phase,
     )
-
-
-def _fingerprint(space: Space) -> str:
-    data = space.resolve(space.defaults()).data
-    return sources.get(data.source).fingerprint(data)

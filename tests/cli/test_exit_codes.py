@@ -144,6 +144,16 @@ def there_already(scene: Scene) -> tuple[int, str]:
     return scene.call("export", "runs/tiny", "--out", "best")
 
 
+def irreproducible(scene: Scene) -> tuple[int, str]:
+    there_already(scene)
+    (student,) = scene.folder.glob("best/*/student.safetensors")
+    content = bytearray(student.read_bytes())
+    content[-1] ^= 1
+    student.unlink()
+    student.write_bytes(content)
+    return scene.call("reproduce", str(student.parent))
+
+
 def no_data(scene: Scene) -> tuple[int, str]:
     return scene.call(
         *RUN, "--set", "data.source=parquet", "--set", "data.root=nowhere", "--set", "data.subset=9"
@@ -217,6 +227,7 @@ SCENES: dict[tuple[int, str], Callable[[Scene], tuple[int, str]]] = {
     (1, "The only configuration failed"): only_one_failed,
     (1, "The search ended and no trial keeps"): none_feasible,
     (1, "Confirmation students failed"): confirmation_failed,
+    (1, "`reproduce`"): irreproducible,
     (1, "`verify` or `cache verify` found"): broken,
     (1, "`doctor` found"): unfit,
     (2, "The space file is wrong"): wrong_file,

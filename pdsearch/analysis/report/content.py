@@ -308,7 +308,7 @@ def _reproduce(study: StudyTable, ranking: Ranking) -> Iterator[Block]:
     folder = shlex.quote(f"<storage>/{study.name}")
     commands = [f"pdsearch run {shlex.quote(study.name)}.yaml", f"pdsearch rank {folder}"]
     if ranking.top(1):
-        commands += [f"pdsearch export {folder} --out best", "(cd best/1-*; pdsearch run config.yaml)"]
+        commands += [f"pdsearch export {folder} --out best", "pdsearch reproduce best/1-*"]
     yield Code("\n".join(commands))
     yield _pairs(dict(_facts(study)), "Data, seeds and versions")
     recipes = _section(study, "train")

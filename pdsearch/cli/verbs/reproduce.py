@@ -4,9 +4,9 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,11 @@ from pdsearch.analysis import percent
 from pdsearch.cli.arguments import Overrides
 from pdsearch.cli.console import note, print_lines
 from pdsearch.cli.progress.lines import JsonLines, Lines
-from pdsearch.errors import ConfigError, IrreproducibleError
-from pdsearch.reproduction import Fresh, Reproduction, read_export, reproduce
+from pdsearch.errors import ConfigError, Interrupted, IrreproducibleError
 from pdsearch.signals import stoppable
+
+if TYPE_CHECKING:
+    from pdsearch.exporting.reproduction import Fresh, Reproduction
 
 __all__ = ["reproduce_export"]
 
@@ -46,8 +48,10 @@ def reproduce_export(
             where="--seeds",
             hint="an interval needs two students",
         )
+    from pdsearch.exporting.reproduction import read_export, reproduce  # loads torch
+
     found = read_export(export)
-    with stoppable(note) as stop, _observer(as_json=as_json) as observer:
+    with _told_how_to_go_on(storage), stoppable(note) as stop, _observer(as_json=as_json) as observer:
         done = reproduce(
             found,
             observer,
@@ -67,11 +71,24 @@ def reproduce_export(
         )
 
 
+@contextmanager
+def _told_how_to_go_on(storage: Path | None) -> Iterator[None]:
+    """Say what remains where a signal ended the block."""
+    try:
+        yield
+    except Interrupted as error:
+        if storage is not None:
+            raise
+        raise type(error)(
+            "stopped; what was trained again is gone", hint="with --storage FOLDER it can go on"
+        ) from None
+
+
 def _observer(*, as_json: bool) -> AbstractContextManager[Any]:
     return JsonLines(sys.stderr) if as_json else Lines(sys.stderr)
 
 
-def _plain(done: Reproduction) -> dict[str, Any]:
+def _plain(done: "Reproduction") -> dict[str, Any]:
     fresh = done.fresh and {**dataclasses.asdict(done.fresh), "inside": done.fresh.inside}
     accuracies = {name: {"record": was, "again": now} for name, (was, now) in sorted(done.accuracies.items())}
     return {
@@ -85,7 +102,7 @@ def _plain(done: Reproduction) -> dict[str, Any]:
     }
 
 
-def _lines(done: Reproduction) -> Iterator[str]:
+def _lines(done: "Reproduction") -> Iterator[str]:
     if done.same_bits:
         yield "equal to the bit: every weight of the student is the exported one"
     elif done.differs:
@@ -104,7 +121,7 @@ def _lines(done: Reproduction) -> Iterator[str]:
         yield _fresh(done.fresh)
 
 
-def _fresh(fresh: Fresh) -> str:
+def _fresh(fresh: "Fresh") -> str:
     of = "1 student" if fresh.record_seeds == 1 else f"{fresh.record_seeds} students"
     where = "inside" if fresh.inside else "OUTSIDE"
     return (
@@ -115,10 +132,10 @@ def _fresh(fresh: Fresh) -> str:
     )
 
 
-def _hint(done: Reproduction, *, asked: bool) -> str:
+def _hint(done: "Reproduction", *, asked: bool) -> str:
     if done.fresh is not None and not done.fresh.inside:
         return "the exported student had luck as well as merit, or something that no record holds has changed"
     seeds = "" if asked else "; --seeds 5 says whether it lies within what seeds alone change"
     if done.differs:
         return f"train it with the versions above{seeds}"
-    return f"the number of threads counts as well: --set resources.cpu=N as in the study{seeds}"
+    return f"an earlier version did not record threads: try --set resources.cpu=N as in the study{seeds}"

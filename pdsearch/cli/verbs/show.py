@@ -208,8 +208,9 @@ def _write_config(folder: Place, record: AskedRecord | TrialRecord, target: Path
         raise ConfigError("is there already", where=str(target), hint="name another file")
     about, spec = description(folder), from_anywhere(record.spec)
     needs = needs_of(spec, str(resolved(folder).parent), about)
-    device = record.device if isinstance(record, TrialRecord) else None
-    text = config_text(spec, record.key, str(about["study"]), needs, device=device)
+    device, versions = (record.device, record.versions) if isinstance(record, TrialRecord) else (None, {})
+    threads = int(versions.get("threads", 1))
+    text = config_text(spec, record.key, str(about["study"]), needs, device=device, threads=threads)
     with storage_errors(target):
         target.write_text(text, encoding="utf-8")
     note(f"wrote {target}")

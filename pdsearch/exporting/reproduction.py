@@ -8,21 +8,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from safetensors.torch import load_file
 from scipy.special import stdtrit
+from torch import Tensor
 
 from pdsearch.analysis.study_table import Row, read_study, row_from_record
+from pdsearch.artifacts import open_store
 from pdsearch.config import Space, load
-from pdsearch.errors import ConfigError, Interrupted, StorageError, TrialError
+from pdsearch.driver import choose_ray, drive
+from pdsearch.errors import ConfigError, StorageError, TrialError
+from pdsearch.exporting.student_file import STUDENT_FILE, read_card
+from pdsearch.exporting.trained import trained_student
+from pdsearch.search.scheduler import Observer
+from pdsearch.search.study import described
 from pdsearch.signals import Stop
-from pdsearch.specs import Json, spec_from_json
+from pdsearch.specs import Json, spec_from_json, spec_to_json
 from pdsearch.trial_record import TrialRecord
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pdsearch.search.scheduler import Observer
 
 __all__ = ["Export", "Fresh", "Reproduction", "beside", "read_export", "reproduce"]
 
@@ -116,9 +120,6 @@ def read_export(folder: Path) -> Export:
         ConfigError: It is none, or holds no trained student.
         StorageError: One of its files is damaged.
     """
-    from pdsearch.exporting import read_card
-    from pdsearch.exporting.student_file import STUDENT_FILE
-
     config, result = folder / "config.yaml", folder / "result.json"
     for path in (config, result):
         if not path.is_file():
@@ -156,7 +157,7 @@ def read_export(folder: Path) -> Export:
 
 def reproduce(
     export: Export,
-    observer: "Observer",
+    observer: Observer,
     stop: Stop,
     *,
     storage: Path | None = None,
@@ -197,12 +198,7 @@ def _storage(named: Path | None) -> Iterator[Path]:
     """Yield the folder to train in: one that holds nothing that another study made."""
     if named is None:
         with tempfile.TemporaryDirectory(prefix="pdsearch-reproduce-") as folder:
-            try:
-                yield Path(folder)
-            except Interrupted as error:
-                raise type(error)(
-                    "stopped; what was trained again is gone", hint="with --storage FOLDER it can go on"
-                ) from None
+            yield Path(folder)
         return
     own = {"artifacts", "progress"}
     others = [path.name for path in named.iterdir() if path.name not in own] if named.is_dir() else []
@@ -222,41 +218,47 @@ class _Trainer:
     """Trains students of an exported configuration, one study each, in a storage that they share."""
 
     export: Export
-    observer: "Observer"
+    observer: Observer
     stop: Stop
     storage: Path
     overrides: tuple[str, ...]
 
     def again(self) -> tuple[TrialRecord, bool]:
         """Train the exported student; return its record, and whether its weights are the exported ones."""
-        from pdsearch.artifacts import open_store
-        from pdsearch.exporting.student_file import STUDENT_FILE
-        from pdsearch.exporting.trained import trained_student
-
-        record, row = self._run(())
-        if record.key != self.export.best["key"]:
-            was = self.export.best["spec"]
-            raise ConfigError(
-                "describes another trial than the exported one: "
-                + "; ".join(_changes(was, json.loads(row.spec))),
-                where=str(self.export.config),
-                hint="give it the data, weights and code that it was trained with (card.md lists them)",
-            )
+        self._must_be_the_exported(self._space(""))
+        record, row = self._run("")
         trained = trained_student(row, open_store(self.storage / "artifacts"))
         assert trained is not None
         return record, _same_bits(trained[0], self.export.folder / STUDENT_FILE)
 
     def student(self, seed: int) -> Row:
         """Train a student with another seed and return its results."""
-        return self._run((f"distill.seed={seed}", f"distill.view_seed={seed}"), f"-seed{seed}")[1]
+        return self._run(f"-seed{seed}", f"distill.seed={seed}", f"distill.view_seed={seed}")[1]
 
-    def _run(self, seeds: tuple[str, ...], suffix: str = "") -> tuple[TrialRecord, Row]:
-        from pdsearch.driver import choose_ray, drive
-
+    def _space(self, suffix: str, *seeds: str) -> Space:
         name = f"study=reproduce-{self.export.best['key'][:12]}{suffix}"
         fixed = (name, f"storage={self.storage}", "search.trials=1", "confirm=off")
-        space = load(self.export.config, overrides=(*self.overrides, *seeds, *fixed))
-        _must_be_fixed(space)
+        return load(self.export.config, overrides=(*self.overrides, *seeds, *fixed))
+
+    def _must_be_the_exported(self, space: Space) -> None:
+        if space.parameters:
+            raise ConfigError(
+                "is a space to search, not one exported trial",
+                where=", ".join(parameter.name for parameter in space.parameters),
+                hint="export it again: pdsearch export STUDY --force",
+            )
+        found = described(space)
+        spec = found.complete(space.resolve(space.defaults()))
+        if found.key(spec) != self.export.best["key"]:
+            changes = _changes(self.export.best["spec"], spec_to_json(spec))
+            raise ConfigError(
+                "describes another trial than the exported one: " + "; ".join(changes),
+                where=str(self.export.config),
+                hint="give it the data, weights and code that it was trained with (card.md lists them)",
+            )
+
+    def _run(self, suffix: str, *seeds: str) -> tuple[TrialRecord, Row]:
+        space = self._space(suffix, *seeds)
         choice = choose_ray(space, None, serial=True)
         study = drive(space, self.observer, self.stop, choice=choice, serial=True)
         (record,) = (one for one in read_study(study.folder).records if one.kind == "search")
@@ -267,22 +269,18 @@ class _Trainer:
         return record, row_from_record(record)
 
 
-def _same_bits(weights: "Mapping[str, Tensor]", exported: Path) -> bool:
-    from safetensors.torch import load_file
-
+def _same_bits(weights: Mapping[str, Tensor], exported: Path) -> bool:
     found = load_file(exported)
     return found.keys() == weights.keys() and all(
-        found[name].dtype == weights[name].dtype and found[name].equal(weights[name]) for name in found
+        found[name].dtype == weights[name].dtype
+        and found[name].shape == weights[name].shape
+        and _bytes(found[name]).equal(_bytes(weights[name]))
+        for name in found
     )
 
 
-def _must_be_fixed(space: Space) -> None:
-    if space.parameters:
-        raise ConfigError(
-            "is a space to search, not one exported trial",
-            where=", ".join(parameter.name for parameter in space.parameters),
-            hint="export it again: pdsearch export STUDY --force",
-        )
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().flatten().view(torch.uint8)
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -303,7 +301,7 @@ def _differences(export: Export, record: TrialRecord) -> Iterator[str]:
         yield "versions were not exported"
     for name, version in record.versions.items():
         if export.versions and export.versions.get(name) != version:
-            yield f"{name} {export.versions.get(name) or 'absent'}, here {version or 'absent'}"
+            yield f"{name} {export.versions.get(name, 'not recorded') or 'absent'}, here {version or 'absent'}"
     for name in ("host", "device"):
         if export.best.get(name) != getattr(record, name):
             yield f"{name} {export.best.get(name)}, here {getattr(record, name)}"
