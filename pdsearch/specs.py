@@ -218,6 +218,8 @@ class PruneSpec:
         params: Parameters of the method.
         rewind_epoch: Epoch of the teacher's training whose weights "rewind" restores; 0 is initialisation.
         code: Hash of the file of a method named by dotted path, filled in when a study opens.
+        weights: What a method of single weights may remove: weights of "layers" (convolutions, linear layers), or all
+            "matrices": also those of attention, recurrent, bilinear and transposed layers.
     """
 
     method: str
@@ -232,6 +234,7 @@ class PruneSpec:
     params: Params = ()
     rewind_epoch: int = later(0, neutral=0)
     code: str = later("", neutral="")
+    weights: str = later("layers", neutral="layers")
 
     @property
     def after_round(self) -> Recovery:

@@ -81,7 +81,8 @@ class TeacherFacts:
         seed: Seed of its training.
         val_accuracy: In [0, 1]; None without validation images.
         params: Weights of the dense teacher.
-        remaining: Weights left; None where it was not pruned.
+        prunable: Those of them that the method may remove; None where it was not pruned, and in earlier records.
+        remaining: Those of the prunable ones that are left; None where it was not pruned.
         sparsity: Achieved share of prunable weights that are zero, in [0, 1).
         rounds: Number of pruning rounds.
         method: Pruning method; this and all that follow are None for an unpruned teacher.
@@ -99,6 +100,7 @@ class TeacherFacts:
     seed: int = 0
     val_accuracy: float | None = None
     params: int | None = None
+    prunable: int | None = None
     remaining: int | None = None
     sparsity: float = 0.0
     rounds: int = 0

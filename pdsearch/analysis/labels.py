@@ -12,7 +12,7 @@ from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.study_table import Row
 
-__all__ = ["label", "unique_labels"]
+__all__ = ["label", "of_what", "unique_labels"]
 
 MOST = 4
 """Most differences a label shows; with more, only words such as a loss, or else a hash, distinguish the line."""
@@ -36,6 +36,19 @@ def label(row: Row) -> str:
         return f"{_teacher(row)} {row.prune_method} {row.prune_rounds} rounds"
     share = row.teacher_sparsity if row.teacher_sparsity is not None else row.prune_ratio
     return f"{_teacher(row)} {row.prune_method} {0.0 if share is None else share:.0%}"
+
+
+def of_what(prunable: int | None, params: int | None) -> str:
+    """Return in words what a sparsity is a share of: the prunable weights, and how many of all they are.
+
+    Args:
+        prunable: Weights that the method may remove; None in earlier records.
+        params: All weights of the unpruned network.
+    """
+    if prunable is None or not params:
+        return "the prunable weights"
+    share = 100 * prunable / params
+    return f"{prunable:,} prunable weights, {share:.{0 if share < 99 else 1}f} % of all {params:,}"
 
 
 def _teacher(row: Row) -> str:

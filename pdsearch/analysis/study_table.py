@@ -77,7 +77,10 @@ class Row:
     prune_rounds: int | None = column("Rounds of pruning.")
     teacher_sparsity: float | None = column("Share of prunable weights that is zero, achieved, in [0, 1).")
     teacher_params: int | None = column("Weights of the dense teacher.")
-    teacher_remaining: int | None = column("Weights left after pruning.")
+    teacher_prunable: int | None = column(
+        "Those of them that the method may remove; none in earlier records."
+    )
+    teacher_remaining: int | None = column("Prunable weights left after pruning.")
     teacher_val_accuracy: float | None = column("Validation accuracy of the teacher, in [0, 1].")
     teacher_test_accuracy: float | None = column(
         "Test accuracy of the teacher, in [0, 1]; confirmation only."
@@ -169,7 +172,7 @@ def _identity(record: TrialRecord) -> dict[str, Any]:
 
 def _teacher(record: TrialRecord) -> dict[str, Any]:
     teacher = record.teacher
-    same = ("config", "key", "model", "sparsity", "params", "remaining", "val_accuracy")
+    same = ("config", "key", "model", "sparsity", "params", "prunable", "remaining", "val_accuracy")
     prune = ("method", "ratio", "schedule", "recovery", "scope", "rounds")
     return {
         **{f"teacher_{name}": getattr(teacher, name, None) for name in same},

@@ -291,15 +291,7 @@ def _size(name: str) -> int:
 
 
 def _on_meta(name: str) -> Any:
-    """Return a network without values; with random ones on the CPU if its builder needs values, as RegNet's does."""
-    import torch
+    """Return a network of ten classes without values, for images of its usual size."""
+    from pdsearch.models import build_on_meta
 
-    from pdsearch.models import build
-
-    shape = (3, _size(name), _size(name))
-    try:
-        with torch.device("meta"):
-            return build(name, num_classes=10, input_shape=shape, seed=0)
-    except ConfigError:
-        with torch.device("cpu"):
-            return build(name, num_classes=10, input_shape=shape, seed=0).to("meta")
+    return build_on_meta(name, num_classes=10, input_shape=(3, _size(name), _size(name)))

@@ -121,7 +121,7 @@ def _prune(
         return None
     fields = {
         name: values[f"prune.{name}"]
-        for name in ("schedule", "rounds", "recovery", "scope", "at", "rewind_epoch")
+        for name in ("schedule", "rounds", "recovery", "scope", "at", "rewind_epoch", "weights")
     }
     if fields["schedule"] not in SCHEDULES_WITH_ROUNDS:
         fields["rounds"] = 1

@@ -210,6 +210,10 @@ class PruneSection(Section):
     exclude: list[Annotated[str, Field(min_length=1)]] = Field(
         default_factory=list, description="Glob patterns of parameter names that are never pruned."
     )
+    weights: Literal["layers", "matrices"] = Field(
+        "layers",
+        description="What single weights are removed of: convolutions and linear `layers`, or all `matrices`.",
+    )
     params: Options = Field(default_factory=dict, description="Parameters of the method.")
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
+from pdsearch.analysis.labels import of_what
 from pdsearch.exporting.needs import Needs
 from pdsearch.exporting.student_file import Card
 from pdsearch.user_code import is_dotted
@@ -108,6 +109,7 @@ def _teacher(row: Ranked) -> Iterator[str]:
         yield f"recovery {best.prune_recovery}{_teacher_accuracy(row)}."
     else:
         yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
+        yield f"(of {of_what(best.teacher_prunable, best.teacher_params)})"
         how = f"in {best.prune_rounds} round(s), {best.prune_schedule}, recovery {best.prune_recovery}"
         yield f"{how}{_teacher_accuracy(row)}."
     yield ""

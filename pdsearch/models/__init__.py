@@ -5,7 +5,7 @@ from pdsearch.models.copies import copied, copied_whole, with_plain_weights
 from pdsearch.models.inference import folded
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
-from pdsearch.models.registry import Builder, build, lasting, models, without_weights
+from pdsearch.models.registry import Builder, build, build_on_meta, lasting, models, without_weights
 from pdsearch.models.state import (
     listed,
     load_tensors,
@@ -21,6 +21,7 @@ __all__ = [
     "Builder",
     "Network",
     "build",
+    "build_on_meta",
     "copied",
     "copied_whole",
     "count_flops",

@@ -149,6 +149,22 @@ def build(
     return compiled if isinstance(compiled, nn.Module) else model
 
 
+def build_on_meta(
+    name: str, *, num_classes: int, input_shape: tuple[int, ...], options: Params = ()
+) -> nn.Module:
+    """Build a network without values: shapes alone, and no memory where its builder does without values, too.
+
+    Args and errors are those of `build`.
+    """
+    sizes: dict[str, Any] = {"num_classes": num_classes, "input_shape": input_shape, "options": options}
+    try:
+        with torch.device("meta"):
+            return build(name, seed=0, **sizes)
+    except ConfigError:  # Builders such as RegNet's compute with values.
+        with torch.device("cpu"):
+            return build(name, seed=0, **sizes).to("meta")
+
+
 @contextmanager
 def _drawing(seed: int) -> Iterator[None]:
     """Seed every generator that a builder may draw from: torch's, Python's and NumPy's; restore them afterwards."""

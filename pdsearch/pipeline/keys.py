@@ -150,6 +150,7 @@ def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str,
         "scope": prune.scope,
         "exclude": keyed(prune.exclude),
         **({"code": prune.code} if prune.code else {}),
+        **({} if prune.weights == "layers" else {"weights": prune.weights}),
     }
     match prune.after_round:
         case AtInit():  # Only the last round trains, by the teacher's own recipe.

@@ -9,7 +9,14 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset
-from pdsearch.models import copied, load_tensors, state_tensors, with_plain_weights, without_weights
+from pdsearch.models import (
+    copied,
+    count_params,
+    load_tensors,
+    state_tensors,
+    with_plain_weights,
+    without_weights,
+)
 from pdsearch.pipeline.cache import Made, obtain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
@@ -79,6 +86,7 @@ def cut_out(
         "sparsity": mask.sparsity,
         "remaining": mask.remaining,
         "prunable": mask.total,
+        "weights": count_params(_whole(spec, data, site)),
     }
     if not _structured(spec):
         return counts, mask
@@ -242,6 +250,7 @@ def _pruned(
         scope=asked.scope,
         within=within,
         exclude=asked.exclude,
+        weights=asked.weights,
         whole=site.engine(spec.precision).place(_whole(spec, data, site)) if method.structured else None,
     )
     cut(model, mask, spec, data, site, within)

@@ -33,6 +33,7 @@ from pdsearch.pipeline.networks import Teacher, outputs, shapes
 from pdsearch.pipeline.prune import smallest_batch
 from pdsearch.pipeline.student import FROM_TEACHER, built, shaped
 from pdsearch.pruning import prunable, prune, targets
+from pdsearch.pruning.prunable import every_weight
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import make_params
 from pdsearch.specs import Recipe, StudentSpec, TeacherSpec, TrialSpec
@@ -110,7 +111,8 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
     if spec.prune.at == "trained" and spec.prune.recovery != "none":
         name, where = spec.teacher.model, "teacher.model"
         check_step(teacher, spec.prune.recipe, data, name=name, where=where, field="train.recover")
-    prunable(teacher, spec.prune.exclude)
+    with every_weight(spec.prune.weights == "matrices"):
+        prunable(teacher, spec.prune.exclude)
     method, lone = methods.get(spec.prune.method), min(IMAGES, smallest_batch(data))
     on = (
         "two images" if lone == IMAGES else "two images, or the one that is left over of those it scores with"
@@ -125,6 +127,7 @@ def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
             sparsity=targets(spec.prune)[0],
             scope=spec.prune.scope,
             exclude=spec.prune.exclude,
+            weights=spec.prune.weights,
         )
     if spec.student.model == FROM_TEACHER:
         _rehearse_shape(spec, data, Teacher("", teacher, mask, {}))

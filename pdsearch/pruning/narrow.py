@@ -11,7 +11,7 @@ from pdsearch.models import build, copied, with_plain_weights
 from pdsearch.models.width_solver import Growth, solve
 from pdsearch.pruning.channels.dependencies import Tie
 from pdsearch.pruning.channels.remove import find_channels, shrink
-from pdsearch.pruning.prunable import makers, prunable
+from pdsearch.pruning.prunable import every_weight, makers, prunable
 from pdsearch.specs import Params
 
 __all__ = ["Widths", "build_narrow", "implied_widths", "kept_part", "narrow"]
@@ -35,7 +35,8 @@ def implied_widths(model: nn.Module, image: Tensor, mask: Mapping[str, Tensor]) 
     Raises:
         ConfigError: Channels of the network cannot be removed, or it has none that can.
     """
-    ties, weights = find_channels(model, image).ties, prunable(model)
+    with every_weight(not mask.keys() <= prunable(model).keys()):
+        ties, weights = find_channels(model, image).ties, prunable(model)
     remaining = {name: int(mask[name].sum()) if name in mask else w.numel() for name, w in weights.items()}
     widths = zip(ties, solve(_growth(ties, weights), remaining), strict=True)
     return {tie.name: width for tie, width in widths if width < tie.size}

@@ -10,19 +10,22 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["every_weight", "makers", "prunable"]
+__all__ = ["WEIGHTS", "every_weight", "makers", "prunable", "shares"]
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 OTHERS = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase, nn.Bilinear, _ConvTransposeNd)
 """Layers whose matrices are prunable where every weight is: attention, recurrent and transposed ones."""
 
+WEIGHTS = ("layers", "matrices")
+"""Values of `prune.weights`: LAYERS alone, or OTHERS too."""
+
 _every: ContextVar[bool] = ContextVar("every", default=False)
 
 
 @contextmanager
-def every_weight() -> Iterator[None]:
+def every_weight(on: bool = True) -> Iterator[None]:
     """Within it every matrix of a layer is prunable, not only those of convolutions and linear layers."""
-    token = _every.set(True)
+    token = _every.set(on or _every.get())
     try:
         yield
     finally:
@@ -58,6 +61,43 @@ def prunable(model: nn.Module, exclude: tuple[str, ...] = ()) -> dict[str, Tenso
             "nothing is left to prune", hint="the model has no conv or linear layer outside prune.exclude"
         )
     return kept
+
+
+def shares(model: nn.Module, exclude: tuple[str, ...] = (), *, weights: str = "layers") -> str:
+    """Return in words what share of a network's weights is prunable, and what the others are.
+
+    Args:
+        model: Any network, also without values, on the meta device.
+        exclude: As in `prunable`.
+        weights: One of WEIGHTS.
+
+    Raises:
+        ConfigError: As in `prunable`.
+    """
+    sizes = {id(p): p.numel() for p in model.parameters()}
+    with every_weight(weights == "matrices"):
+        kept, layers = prunable(model, exclude), prunable(model)
+    with every_weight():
+        matrices = prunable(model)
+    total, removable = sum(sizes.values()), _count(kept)
+    apart = {
+        "in prune.exclude": _count(layers) - removable,
+        "in attention, recurrent and transposed layers (prune.weights: matrices)": _count(matrices)
+        - _count(layers),
+        "in biases, normalisation and others": total - _count(matrices),
+    }
+    left = ", ".join(f"{_percent(count, total)} {what}" for what, count in apart.items() if count)
+    return f"{_percent(removable, total)} of {total:,} weights are prunable" + (
+        f"; not {left}" if left else ""
+    )
+
+
+def _count(weights: dict[str, Tensor]) -> int:
+    return sum(weight.numel() for weight in weights.values())
+
+
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / total:.3g} %"
 
 
 def _matrices(module: nn.Module) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from pdsearch.errors import TrialError
 from pdsearch.pruning.channels.channel_selection import prune_channels
 from pdsearch.pruning.channels.dependencies import Channels
 from pdsearch.pruning.mask import Mask
-from pdsearch.pruning.prunable import prunable
+from pdsearch.pruning.prunable import every_weight, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import select
 
@@ -28,6 +28,7 @@ def prune(
     exclude: tuple[str, ...] = (),
     whole: nn.Module | None = None,
     channels: Channels | None = None,
+    weights: str = "layers",
 ) -> Mask:
     """Return the mask of one round of pruning; the model is not changed (see `Mask.apply` and `shrink`).
 
@@ -45,6 +46,7 @@ def prune(
         exclude: Glob patterns of parameter names that are not pruned.
         whole: If structured: the network with all its channels, if earlier rounds removed some; its values are
             not used.
+        weights: If not structured: "layers", the weights of convolutions and linear layers, or all "matrices".
         channels: If structured: what `find_channels` found in that network; None means it is to be found.
 
     Raises:
@@ -66,9 +68,10 @@ def prune(
             exclude=exclude,
             channels=channels,
         )
-    scores = method.score(model, batches if method.needs_data else (), generator, params)
-    weights = prunable(model, exclude)
-    checked = {name: _checked(name, scores.get(name), weight, method) for name, weight in weights.items()}
+    with every_weight(weights == "matrices"):
+        scores = method.score(model, batches if method.needs_data else (), generator, params)
+        removable = prunable(model, exclude)
+    checked = {name: _checked(name, scores.get(name), weight, method) for name, weight in removable.items()}
     return select(checked, sparsity=sparsity, scope=scope, within=within)
 
 

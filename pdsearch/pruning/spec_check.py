@@ -3,6 +3,7 @@
 import math
 
 from pdsearch.errors import ConfigError
+from pdsearch.pruning.prunable import WEIGHTS
 from pdsearch.pruning.registry import PruningMethod
 from pdsearch.pruning.schedule import targets
 from pdsearch.registry import make_params
@@ -14,6 +15,7 @@ KNOWN = {
     "recovery": ("lr_rewind", "finetune", "rewind", "none"),
     "scope": ("global", "layer"),
     "at": ("trained", "init"),
+    "weights": WEIGHTS,
 }
 
 

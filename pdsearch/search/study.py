@@ -26,6 +26,7 @@ from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
 from pdsearch.search.optuna_backend.sampler import check_sampler
 from pdsearch.search.optuna_backend.storage import StudyStorage, home_of
+from pdsearch.search.planning.prunable_share import prunable_lines
 from pdsearch.search.preflight.dry_run import (
     check_outside,
     check_trials,
@@ -325,6 +326,8 @@ def _resolved(
     check_outside(space, found, site, observer.say)
     if untrained is not None:
         check_trials(space, found, untrained)
+        for line in prunable_lines(space, untrained.teacher, data.inputs.shape):
+            observer.say(f"note: {line}")
         if ask_workers is not None and space.precision == AUTO:
             # After every check that can fail here: a worker may have to be waited for, and paid for.
             precision = choose_precision(space, untrained, workers=ask_workers())

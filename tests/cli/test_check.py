@@ -38,6 +38,7 @@ def test_a_plan_says_what_would_be_searched(file: Path, capsys: pytest.CaptureFi
     assert "constraint: student.params <= 5000" in text
     assert "best 1 of 2 at each rung, from epoch 2" in text
     assert "confirms 2 teachers with 3 fresh seeds each" in text
+    assert "convnet_l, magnitude: 99.6 % of 154,330 weights are prunable" in text
     assert "prune.ratio\t0.36, 0.59\tprune.method is magnitude\n" in text
     assert "distill.temperature\t1 to 20, log\t\n" in text
 

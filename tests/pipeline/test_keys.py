@@ -100,6 +100,7 @@ PRUNE_CHANGES: dict[str, dict[str, Any]] = {
     "exclude": {"exclude": ("classifier*",)},
     "at": {"at": "init"},
     "params": {"params": (("x", 1),)},
+    "weights": {"weights": "matrices"},
 }
 STUDENT_CHANGES: dict[str, Callable[[TrialSpec], TrialSpec]] = {
     "seed": lambda spec: distilled(spec, seed=1),

@@ -12,6 +12,7 @@ from pdsearch.analysis.figures import Figure, result_figures, search_figures, tr
 from pdsearch.analysis.figures.search import Spent, spent
 from pdsearch.analysis.figures.style import Points, method_of
 from pdsearch.analysis.importance import importances
+from pdsearch.analysis.labels import of_what
 from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
@@ -169,6 +170,7 @@ def _configuration(best: Row) -> dict[str, Json]:
         pruned = {
             "pruning": best.prune_method,
             "sparsity achieved": f"{percent(best.teacher_sparsity)} % in {best.prune_rounds} round(s)",
+            "of what": of_what(best.teacher_prunable, best.teacher_params),
             "recovery": best.prune_recovery,
         }
     loss = {f"{best.loss}, {name}": value for name, value in spec["distill"]["params"]}

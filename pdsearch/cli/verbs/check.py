@@ -24,6 +24,7 @@ def check(
 ) -> None:
     """Check a space file and say what it would search; start nothing."""
     from pdsearch.config import load, with_position  # loads the registries, and torch with them
+    from pdsearch.search.planning.prunable_share import prunable_lines_unread
 
     loaded = load(space, overrides or [])
     if as_json:
@@ -35,6 +36,7 @@ def check(
         print_table(("searched", "values", "when"), [_row(p) for p in loaded.parameters])
         print_lines([_REPEATABLE])
     print_lines(loaded.notes)
+    print_lines(prunable_lines_unread(loaded))
     if data:
         from pdsearch.search.preflight.dry_run import look_at_data  # loads what a study is run with
 

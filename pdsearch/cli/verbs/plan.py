@@ -99,6 +99,8 @@ def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
 
 
 def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str]:
+    from pdsearch.search.planning.prunable_share import prunable_lines_unread
+
     lines = []
     if planned.with_reuse:
         lines.append(f"reuse makes it {planned.without_reuse / planned.with_reuse:.1f} times cheaper")
@@ -110,6 +112,7 @@ def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str
     if stored is None:
         return [*lines, "storage: not known before the images are read"]
     parts = ", ".join(f"{name} {size(value)}" for name, value in dataclasses.asdict(stored).items() if value)
+    lines += prunable_lines_unread(space)
     return [*lines, f"storage: about {size(stored.total)} ({parts})"]
 
 

@@ -176,6 +176,11 @@ def _ended(record: TrialRecord, earlier: Sequence[TrialRecord]) -> Iterator[str]
     for number, one in enumerate(earlier, start=1):
         yield f"try {number}     failed: {(one.reason or '').partition(chr(10))[0]}"
     yield from _params(record)
+    if record.teacher and record.teacher.method:
+        from pdsearch.analysis.labels import of_what  # loads Arrow
+
+        of = of_what(record.teacher.prunable, record.teacher.params)
+        yield f"pruned    {100 * record.teacher.sparsity:.2f} % of {of}"
     yield from _curve(record)
     for name, value in {**record.values, **{f"test {k}": v for k, v in (record.test or {}).items()}}.items():
         text = f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:,g}"

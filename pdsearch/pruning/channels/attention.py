@@ -15,8 +15,6 @@ class NarrowAttention(nn.MultiheadAttention):
     It is made of one by `as_narrow`, and keeps the names of its weights.
     """
 
-    _qkv_same_embed_dim = False  # Keeps encoders from their kernel for whole attention.
-
     def forward(
         self,
         query: Tensor,
@@ -72,4 +70,5 @@ class NarrowAttention(nn.MultiheadAttention):
 def as_narrow(module: nn.MultiheadAttention) -> None:
     """Turn an attention whose weights lost the rows of some heads into one that works with them, in place."""
     module.__class__ = NarrowAttention
-    vars(module).pop("_qkv_same_embed_dim", None)
+    # Keeps encoders from their kernel for whole attention; of the module itself, for a copy takes what lacks for True.
+    module._qkv_same_embed_dim = False

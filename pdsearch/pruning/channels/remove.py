@@ -20,7 +20,7 @@ from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, prunable
 
-__all__ = ["Kept", "channel_mask", "find_channels", "kept_channels", "rebuild", "shrink"]
+__all__ = ["Kept", "channel_mask", "difference", "find_channels", "kept_channels", "rebuild", "shrink"]
 
 Kept = Mapping[str, tuple[int, ...]]
 """The remaining channels of each tie, by its name: ascending indices in the unpruned network."""
@@ -203,8 +203,8 @@ def _fit(module: nn.Module) -> None:
     """Set the sizes that PyTorch's layers hold to those of their weights."""
     weight: Any = getattr(module, "weight", None)
     if isinstance(module, nn.MultiheadAttention):
-        rows = module.in_proj_weight if module.in_proj_weight is not None else module.v_proj_weight
-        whole = module.in_proj_weight is None or len(rows) == 3 * module.out_proj.weight.shape[0]
+        values = module.v_proj_weight if module.in_proj_weight is None else module.in_proj_weight.chunk(3)[2]
+        whole = module.embed_dim == len(values) == len(module.out_proj.weight)
         if not whole and not isinstance(module, NarrowAttention):
             as_narrow(module)
     if isinstance(module, _NormBase) and module.running_mean is not None:
@@ -251,7 +251,7 @@ def _failing(model: nn.Module, image: Tensor, channels: Channels) -> dict[str, s
         return _error(twin, image.to("meta"), channels, {tie.name: kept[tie.name] for tie in ties})
 
     def same(ties: tuple[Tie, ...]) -> str:
-        return _difference(model, image, channels, {tie.name: kept[tie.name] for tie in ties})
+        return difference(model, image, channels, {tie.name: kept[tie.name] for tie in ties})
 
     found = {} if runs(()) else _blamed(channels.ties, runs)
     return found | _blamed(tuple(tie for tie in channels.ties if tie.name not in found), same)
@@ -292,7 +292,7 @@ def _some(ties: tuple[Tie, ...]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _difference(model: nn.Module, image: Tensor, channels: Channels, kept: Kept) -> str:
+def difference(model: nn.Module, image: Tensor, channels: Channels, kept: Kept) -> str:
     """Return why a network without channels is not the one with zeros in their place; empty if it is."""
     twin, random = _uneven(model), Generator().manual_seed(0)
     seen = torch.randn((2, *image.shape[1:]), generator=random, dtype=torch.float64).to(image.device)

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from pdsearch.config import Space
 from pdsearch.data.augmentation_parser import chain
 from pdsearch.distillation.registry import losses
 from pdsearch.input_spec import InputSpec
-from pdsearch.models import build, count_params, without_weights
+from pdsearch.models import build_on_meta, count_params, without_weights
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import teacher_key
 from pdsearch.search.planning.simulate import Plan, unshaped
@@ -102,14 +100,9 @@ class _Sizes:
         key = (model, without_weights(model, options))
         if key not in self._known:
             images = self.images
-            with torch.device("meta"):
-                made = build(
-                    model,
-                    num_classes=images.classes,
-                    input_shape=images.inputs.shape,
-                    seed=0,
-                    options=key[1],
-                )
+            made = build_on_meta(
+                model, num_classes=images.classes, input_shape=images.inputs.shape, options=key[1]
+            )
             self._known[key] = count_params(made)
         return self._known[key]
 

@@ -51,6 +51,7 @@ PRUNING = (
     "prune.params",
     "prune.exclude",
     "prune.scope",
+    "prune.weights",
     "prune.at",
     "student.model",
     "student.init",
