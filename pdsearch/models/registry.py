@@ -33,7 +33,8 @@ __all__ = [
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, input_shape, **options) -> module from (B, *input_shape) to logits.
 
-A network for images may take `channels` and `image_size`, the height and width, instead of `input_shape`.
+A network for images may take `channels` and `image_size`, the height and width, instead of `input_shape`; a user's is
+given those of the three that it names.
 """
 
 LIBRARIES = ("torchvision", "timm")
@@ -88,7 +89,7 @@ def _own(name: str) -> Builder:
     try:
         signature(builder).bind(**build_arguments(builder, 1, (1, 1, 1)))
     except (TypeError, ValueError) as error:
-        hint = "it is called with num_classes, input_shape (or channels and image_size) and its options, all by name"
+        hint = "it is called by name: num_classes, those of input_shape, channels, image_size that it has, its options"
         raise ConfigError(f"{name} cannot build a model: {error}", hint=hint) from error
     return builder
 
@@ -185,26 +186,30 @@ def _check_shape(name: str, builder: Builder, shape: tuple[int, ...]) -> None:
     """Refuse inputs that a network for images cannot take.
 
     Raises:
-        ConfigError: The builder takes no `input_shape`, and they are no images; or not square, for a user's builder.
+        ConfigError: The builder takes sizes but no `input_shape`, and they are no images; or not square, for a user's.
     """
-    if INPUT_SHAPE in declared_by(builder):
+    declared = declared_by(builder)
+    if INPUT_SHAPE in declared or not (
+        takes_others(builder) or declared.keys() & BUILD_ARGUMENTS - {"num_classes"}
+    ):
         return
     hint = f"a model of your own that takes {INPUT_SHAPE} can be named as package.module:function"
     if len(shape) != len(IMAGE_AXES):
         raise ConfigError(f"{name} takes images (C, H, W), not inputs of shape {shape}", hint=hint)
-    if shape[1] != shape[2] and is_dotted(name):
+    if shape[1] != shape[2] and is_dotted(name) and (takes_others(builder) or "image_size" in declared):
         what = f"{name} takes image_size, one number, and the inputs are of shape {shape}"
         raise ConfigError(what, hint=f"let it take {INPUT_SHAPE} instead of channels and image_size")
 
 
 def build_arguments(builder: Builder, num_classes: int, shape: tuple[int, ...]) -> dict[str, Any]:
     """Return what a builder is called with besides its options; our own take the shorter side of an image."""
-    old = {"channels": shape[0], "image_size": min(shape[1:], default=1)}
+    offered: dict[str, Any] = {"channels": shape[0], "image_size": min(shape[1:], default=1)}
     declared = declared_by(builder)
-    if INPUT_SHAPE not in declared:
-        return {"num_classes": num_classes, **old}
-    named = {name: value for name, value in old.items() if name in declared}
-    return {"num_classes": num_classes, INPUT_SHAPE: shape, **named}
+    if INPUT_SHAPE in declared:
+        offered = {INPUT_SHAPE: shape, **offered}
+    elif takes_others(builder):
+        return {"num_classes": num_classes, **offered}
+    return {"num_classes": num_classes, **{name: offered[name] for name in offered if name in declared}}
 
 
 def _settle(model: Any, image: torch.Tensor) -> None:

@@ -78,11 +78,17 @@ def test_a_callable_of_one_s_own_is_built_from_the_seed(author: Author) -> None:
     assert name not in models.names()
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 4, 6), (7,)])
+def test_a_builder_is_given_only_the_sizes_that_it_names(author: Author, shape: tuple[int, ...]) -> None:
+    model = build(f"{author.write()}:small", num_classes=3, input_shape=shape, seed=0)
+    assert model(torch.zeros(2, *shape)).shape == (2, 3)
+
+
 @pytest.mark.parametrize(
     ("attribute", "options", "said"),
     [
         ("flat", (("wdith", 3),), r"has no option 'wdith'\n  -> its options: width"),
-        ("blind", (), "cannot build a model: got an unexpected keyword argument 'channels'"),
+        ("blind", (), "cannot build a model: got an unexpected keyword argument 'num_classes'"),
         ("wrong", (), "returns a int, not a module of torch"),
         ("flot", (), "did you mean 'flat'"),
     ],
