@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pdsearch.distillation.registry import distillation_loss
     from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
     from pdsearch.errors import ConfigError, DataError, PdsearchError, StorageError
-    from pdsearch.exporting.student_file import load_preprocess, load_student, read_card
+    from pdsearch.exporting.student_file import load_preprocess, load_student, load_teacher, read_card
     from pdsearch.models.network import Network, StagedNetwork
     from pdsearch.models.registry import model
     from pdsearch.protocol import Event, Job, Progress, Report
@@ -85,6 +85,7 @@ __all__ = [
     "load_preprocess",
     "load_space",
     "load_student",
+    "load_teacher",
     "log_softened",
     "logit_pair",
     "loss_gradients",
@@ -110,7 +111,7 @@ _HOMES: dict[str, str] = {
     "distillation.registry": "distillation_loss",
     "distillation.softmax": "cross_entropy divergence log_softened logit_pair",
     "errors": "ConfigError DataError PdsearchError StorageError",
-    "exporting.student_file": "load_preprocess load_student read_card",
+    "exporting.student_file": "load_preprocess load_student load_teacher read_card",
     "models.network": "Network StagedNetwork",
     "models.registry": "model",
     "protocol": "Event Job Progress Report",

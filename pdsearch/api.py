@@ -158,6 +158,7 @@ def export(
     top: int = 1,
     force: bool = False,
     onnx: bool = False,
+    teacher: bool = False,
     artifacts: str | None = None,
 ) -> "list[Exported]":
     """Write the best configurations and students of a study, as `pdsearch export` does.
@@ -167,14 +168,18 @@ def export(
         out: Where the exported folders go.
         top: How many teachers, best first.
         force: Replace folders of the same name.
-        onnx: Write each student as ONNX, too.
+        onnx: Write each network as ONNX, too.
+        teacher: Write the teacher of each student, pruned as it taught, too.
         artifacts: The artifacts' folder, if it is not beside the study's.
 
     Raises:
-        ConfigError: The study has nothing to export, or a folder stands in the way.
+        ConfigError: The study has nothing to export, a folder stands in the way, or a student had no teacher.
         StorageError: An artifact cannot be read, or the export not written.
     """
     from pdsearch.exporting import export_study  # loads torch
 
     folder = study.folder if isinstance(study, StudyResults) else place(str(study))
-    return list(export_study(folder, Path(out), top=top, force=force, artifacts=artifacts, onnx=onnx))
+    exported = export_study(
+        folder, Path(out), top=top, force=force, artifacts=artifacts, onnx=onnx, teacher=teacher
+    )
+    return list(exported)

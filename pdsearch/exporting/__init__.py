@@ -2,19 +2,19 @@
 
 from pdsearch.exporting.bundle import Exported, export_ranked, export_study
 from pdsearch.exporting.model_card import model_card
-from pdsearch.exporting.onnx_file import ONNX_FILE, save_onnx
+from pdsearch.exporting.onnx_file import save_onnx
 from pdsearch.exporting.pinned import pinned_space, to_yaml
 from pdsearch.exporting.student_file import (
     Card,
     Preprocess,
     load_preprocess,
     load_student,
+    load_teacher,
     read_card,
-    save_student,
+    save_network,
 )
 
 __all__ = [
-    "ONNX_FILE",
     "Card",
     "Exported",
     "Preprocess",
@@ -22,10 +22,11 @@ __all__ = [
     "export_study",
     "load_preprocess",
     "load_student",
+    "load_teacher",
     "model_card",
     "pinned_space",
     "read_card",
+    "save_network",
     "save_onnx",
-    "save_student",
     "to_yaml",
 ]

@@ -19,12 +19,12 @@ from pdsearch.analysis import (
 )
 from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.exporting.model_card import model_card
+from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
 from pdsearch.exporting.onnx_file import require_onnx, save_onnx
 from pdsearch.exporting.pinned import pinned_space, to_yaml
-from pdsearch.exporting.student_file import STUDENT_FILE, save_student
-from pdsearch.exporting.trained import trained_student
+from pdsearch.exporting.student_file import STUDENT_FILE, TEACHER_FILE, save_network
+from pdsearch.exporting.trained import trained_student, trained_teacher
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
@@ -79,6 +79,7 @@ def export_study(
     force: bool = False,
     artifacts: str | Place | None = None,
     onnx: bool = False,
+    teacher: bool = False,
     left_out: Callable[[Sequence[BrokenRecord]], None] = lambda _: None,
 ) -> list[Exported]:
     """Export the best teachers' configurations and students of a study.
@@ -89,15 +90,17 @@ def export_study(
         top: Number of teachers, best first.
         force: Replace exported folders of the same name.
         artifacts: The artifacts' folder; None means the one beside the study.
-        onnx: Write every student as ONNX too.
+        onnx: Write every network as ONNX too.
+        teacher: Write the teacher of every student too, pruned as it taught.
         left_out: Called with the study's files that are no valid records.
 
     Returns:
         The exported folders, best first.
 
     Raises:
-        ConfigError: There is nothing to export, a folder exists, or a package that ONNX needs is missing.
-        PdsearchError: A student cannot be written as ONNX.
+        ConfigError: There is nothing to export, a folder exists, a package that ONNX needs is missing, or a student had
+            no teacher.
+        PdsearchError: A network cannot be written as ONNX.
         StorageError: An artifact is missing, or a folder cannot be written.
     """
     if onnx:
@@ -111,7 +114,7 @@ def export_study(
         hint = "search on, or loosen the constraint in a study of another name" if missed else "run it first"
         raise ConfigError(missed or "the study has no finished trial to export", where=str(folder), hint=hint)
     kept = resolved(artifacts) if artifacts else resolved(folder).parent / "artifacts"
-    if any(row.best.student_artifact for row in chosen) and not subfolders(kept):
+    if any(teacher or row.best.student_artifact for row in chosen) and not subfolders(kept):
         hint = (
             "of a copied study, name its storage's: --artifacts runs/artifacts; are they gone, run it again"
         )
@@ -119,13 +122,19 @@ def export_study(
     versions = {record.id: record.versions for record in study.records}
     origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about, versions)
     return [
-        export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx)
+        export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx, teacher=teacher)
         for place, row in enumerate(chosen, start=1)
     ]
 
 
 def export_ranked(
-    row: Ranked, origin: Origin, target: Path, *, force: bool = False, onnx: bool = False
+    row: Ranked,
+    origin: Origin,
+    target: Path,
+    *,
+    force: bool = False,
+    onnx: bool = False,
+    teacher: bool = False,
 ) -> Exported:
     """Write one exported folder atomically: under a temporary name, then renamed.
 
@@ -134,11 +143,12 @@ def export_ranked(
         origin: The study.
         target: The folder to write.
         force: Replace an existing folder.
-        onnx: Write the student as ONNX too.
+        onnx: Write its networks as ONNX too.
+        teacher: Write the teacher too; the line has one.
 
     Raises:
         ConfigError: The folder exists.
-        PdsearchError: The student cannot be written as ONNX.
+        PdsearchError: A network cannot be written as ONNX.
         StorageError: An artifact is missing, or it cannot be written.
     """
     if target.exists() and not force:
@@ -149,23 +159,27 @@ def export_ranked(
     with storage_errors(target):
         try:
             draft.mkdir(parents=True)
-            needs = _write(draft, row, origin, onnx=onnx)
+            needs = _write(draft, row, origin, onnx=onnx, teacher=teacher)
             _replace(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return Exported(target, needs.command(str(target / CONFIG)))
 
 
-def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
+def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bool) -> Needs:
     ranking = origin.ranking
     versions: dict[str, Any] = dict(origin.versions.get(row.best.id, {}))
     spec = from_anywhere(spec_from_json(json.loads(row.best.spec)))
     needs = needs_of(spec, origin.storage, origin.about)
-    trained = trained_student(row.best, origin.store)
-    deviation = None
-    if trained is not None:
-        save_student(folder / STUDENT_FILE, *trained)
-        deviation = save_onnx(folder) if onnx else None
+    built: dict[str, Built] = {}
+    networks = {STUDENT_FILE: trained_student(row.best, origin.store)}
+    if teacher:
+        networks[TEACHER_FILE] = trained_teacher(row.best, origin.store)
+    for name, found in networks.items():
+        if found is not None:
+            path = folder / name
+            save_network(path, *found)
+            built[path.stem] = Built(found[1], save_onnx(path) if onnx else None)
     result: dict[str, Any] = {
         "format": 1,
         "study": ranking.study,
@@ -183,7 +197,7 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool) -> Needs:
             threads=int(versions.get("threads", 1)),
         ),
         "card.md": model_card(
-            row, ranking.study, built=trained and trained[1], needs=needs, onnx_deviation=deviation
+            row, ranking.study, student=built.get("student"), teacher=built.get("teacher"), needs=needs
         ),
         "result.json": json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
     }

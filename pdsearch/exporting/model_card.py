@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
 from pdsearch.analysis.labels import of_what
@@ -9,21 +10,35 @@ from pdsearch.exporting.needs import Needs
 from pdsearch.exporting.student_file import Card
 from pdsearch.user_code import is_dotted
 
-__all__ = ["model_card"]
+__all__ = ["Built", "model_card"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network of an exported folder.
+
+    Args:
+        card: Its description.
+        onnx_deviation: Largest relative difference of its ONNX file from it; None without such a file.
+    """
+
+    card: Card
+    onnx_deviation: float | None = None
 
 
 def model_card(
-    row: Ranked, study: str, *, built: Card | None, needs: Needs, onnx_deviation: float | None = None
+    row: Ranked, study: str, *, student: Built | None, needs: Needs, teacher: Built | None = None
 ) -> str:
     """Return card.md of one exported configuration.
 
     Args:
         row: Its line of the ranking.
         study: Name of the study.
-        built: Description of the exported student; None if there is none.
+        student: The exported student; None if there is none.
         needs: External files and code of the configuration.
-        onnx_deviation: Largest relative difference of student.onnx from the student; None without an ONNX file.
+        teacher: The exported teacher; None if it is not exported.
     """
+    built = student.card if student else None
     parts = (
         _head(row, study),
         _student(row.best),
@@ -31,7 +46,8 @@ def model_card(
         _teacher(row),
         _use(built),
         *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
-        _without_torch(built, onnx_deviation),
+        _without_torch(student),
+        *([_exported_teacher(row.best, teacher)] if teacher else []),
         _again(row.best, needs),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -128,13 +144,17 @@ def _use(built: Card | None) -> Iterator[str]:
     yield "## Use"
     yield ""
     yield "```python"
-    yield "from pdsearch import load_preprocess, load_student, read_card"
+    yield "from pdsearch import load_student, read_card"
     yield ""
-    yield 'student, preprocess = load_student("."), load_preprocess(".")'
-    yield f"logits = student(preprocess({built.noun}))  # {built.noun}: {_images(built)}"
+    yield 'student = load_student(".")'
+    yield f"logits = student(student.preprocess({built.noun}))  # {built.noun}: {_images(built)}"
     yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
     yield "```"
     yield ""
+    if built.inputs.is_image:
+        yield "`student.preprocess` also takes one image, as its path, a Pillow image, or an array (H, W, C), brought"
+        yield f"to that shape as the training images were: {built.reading()}."
+        yield ""
     yield f"It knows the classes and the kind of {built.noun} it was trained on and nothing else; its errors on"
     yield f"other {built.noun} were not measured."
     yield ""
@@ -170,9 +190,40 @@ def _images(built: Card) -> str:
     return f"{built.inputs.dtype} (any number, {shape}){', 0 to 255' if built.inputs.is_image else ''}"
 
 
-def _without_torch(built: Card | None, onnx_deviation: float | None) -> Iterator[str]:
-    if built is None or onnx_deviation is None:
+def _exported_teacher(best: Row, teacher: Built) -> Iterator[str]:
+    """Yield what teacher.safetensors holds, and how to use it."""
+    card = teacher.card
+    yield "## The teacher itself"
+    yield ""
+    yield f"`teacher.safetensors` holds `{card.model}` as it taught: {_count(best.teacher_params)} weights,"
+    yield f"{_left(card)}."
+    if card.widths:
+        yield f"Channels left: {', '.join(f'`{name}` {width}' for name, width in card.widths)}."
+    yield ""
+    yield "```python"
+    yield "from pdsearch import load_teacher"
+    yield ""
+    yield 'teacher = load_teacher(".")'
+    yield f"logits = teacher(teacher.preprocess({card.noun}))"
+    yield "```"
+    yield ""
+    if teacher.onnx_deviation is not None:
+        yield "`teacher.onnx` is used as `student.onnx` is, its metadata is under `teacher`. Its logits differed from"
+        yield f"PyTorch's by at most {teacher.onnx_deviation:.0e} of the largest one."
+        yield ""
+
+
+def _left(card: Card) -> str:
+    if not card.sparsity:
+        return "none pruned"
+    share = f"{percent(card.sparsity)} % of the prunable ones"
+    return f"what is left after the channels of {share} were removed" if card.widths else f"{share} zero"
+
+
+def _without_torch(student: Built | None) -> Iterator[str]:
+    if student is None or student.onnx_deviation is None:
         return
+    built, onnx_deviation = student.card, student.onnx_deviation
     yield "## Use without PyTorch"
     yield ""
     yield f"`student.onnx` takes the same {built.noun}, preprocessing included, any number at once, in float32. Its"

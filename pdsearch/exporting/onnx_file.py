@@ -1,7 +1,8 @@
-"""Export of students as ONNX files, which take inputs as they are stored and need no PyTorch."""
+"""Export of students and teachers as ONNX files, which take inputs as they are stored and need no PyTorch."""
 
 import json
 import logging
+import re
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -11,17 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, PdsearchError
-from pdsearch.exporting.student_file import Card, Preprocess, load_preprocess, load_student, read_card
+from pdsearch.exporting.student_file import Card, Preprocess, load_network, preprocess_of
 from pdsearch.io.durable import storage_errors
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["ONNX_FILE", "require_onnx", "save_onnx"]
+__all__ = ["require_onnx", "save_onnx"]
 
-ONNX_FILE = "student.onnx"
 _TOLERANCE = 1e-3
 _BATCHES = (1, 3)
+_NO_OPERATOR = re.compile(r"No ONNX function found for <OpOverload\(op='([^']+)'")
+_ANY_BATCH = "write x.shape[0] for len(x) and int(...), x.flatten(1) for reshape, and no loop over images"
 
 
 class _Whole(nn.Module):
@@ -60,14 +62,15 @@ def require_onnx() -> None:
             ) from error
 
 
-def save_onnx(folder: Path) -> float:
-    """Write student.onnx beside an exported student, run it, and compare it with the student.
+def save_onnx(weights: Path) -> float:
+    """Write the ONNX file of an exported network beside its weights, run it, and compare it with the network.
 
     Its input is `images`, uint8 (batch, C, H, W), 0 to 255, or `inputs`, float32 (batch, ...); its output `logits`,
-    float32 (batch, classes), for any batch. Its metadata holds that of student.safetensors, as JSON under "student".
+    float32 (batch, classes), for any batch. Its metadata holds that of the weights' file, as JSON under "student" or
+    "teacher".
 
     Args:
-        folder: Holds student.safetensors.
+        weights: student.safetensors or teacher.safetensors.
 
     Returns:
         The largest difference of a logit between ONNX Runtime and PyTorch, relative to the largest logit, on random
@@ -77,15 +80,15 @@ def save_onnx(folder: Path) -> float:
         PdsearchError: The network cannot be written as ONNX, or its outputs differ there.
         StorageError: The folder cannot be read or written.
     """
-    card, preprocess = read_card(folder), load_preprocess(folder)
-    whole = _Whole(load_student(folder), preprocess).eval()
-    path = folder / ONNX_FILE
+    network, card = load_network(weights)
+    whole = _Whole(network, preprocess_of(card)).eval()
+    path = weights.with_suffix(".onnx")
     with storage_errors(path):
-        path.write_bytes(_exported(whole, card))
+        path.write_bytes(_exported(whole, card, weights.stem))
         return _compared(path, whole, card)
 
 
-def _exported(whole: nn.Module, card: Card) -> bytes:
+def _exported(whole: nn.Module, card: Card, role: str) -> bytes:
     example = _images(card, 2)
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -105,16 +108,17 @@ def _exported(whole: nn.Module, card: Card) -> bytes:
             finally:
                 logging.getLogger("torch.onnx").setLevel(level)
     except Exception as error:  # The exporter may raise anything for an unknown network.
-        raise PdsearchError(
-            f"{card.model} cannot be written as ONNX: {str(error).strip().splitlines()[0]}",
-            where="--onnx",
-            hint="export without --onnx: the weights and the configuration need nothing of it",
-        ) from error
+        raise _refused(card, *_reason(error)) from error
     assert program is not None  # guaranteed with dynamo=True
     proto = program.model_proto
+    batch = proto.graph.input[0].type.tensor_type.shape.dim[0]
+    if not batch.dim_param:
+        raise _refused(card, f"its forward works for batches of {batch.dim_value} only there", _ANY_BATCH)
+    for node in (*proto.graph.node, *(node for function in proto.functions for node in function.node)):
+        del node.metadata_props[:]  # Lines and paths of the source files here.
     for name, value in (
-        ("format", "pdsearch student 1"),
-        ("student", json.dumps(card.as_json(), sort_keys=True)),
+        ("format", f"pdsearch {role} 1"),
+        (role, json.dumps(card.as_json(), sort_keys=True)),
     ):
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, value
@@ -122,14 +126,40 @@ def _exported(whole: nn.Module, card: Card) -> bytes:
     return written
 
 
+def _refused(card: Card, why: str, way_out: str = "") -> PdsearchError:
+    hint = "export without --onnx: the weights and the configuration need nothing of it"
+    what = f"{card.model} cannot be written as ONNX: {why}"
+    return PdsearchError(what, where="--onnx", hint=f"{way_out}; or {hint}" if way_out else hint)
+
+
+def _reason(error: BaseException) -> tuple[str, str]:
+    """Return why the exporter gave up, from the first cause that says it, and a way out where there is one."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    for cause in causes:
+        if missing := _NO_OPERATOR.search(str(cause)):
+            return f"ONNX has no operator for {missing[1]}", "write it with other operations"
+        if "DataDependent" in type(cause).__name__ or "data-dependent" in str(cause):
+            return (
+                "its forward decides by the values of the images",
+                "use torch.where in place of if and loops",
+            )
+    lines = [line for cause in reversed(causes) for line in str(cause).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0].strip(), ""
+
+
 def _compared(path: Path, whole: nn.Module, card: Card) -> float:
-    runtime = _session(path)
-    worst = 0.0
+    worst, runtime = 0.0, None
     for batch in _BATCHES:
         images = _images(card, batch)
         with torch.no_grad():
             ours = whole(images)
-        theirs = torch.from_numpy(runtime.run(["logits"], {card.noun: images.numpy()})[0])
+        try:
+            runtime = runtime or _session(path)
+            theirs = torch.from_numpy(runtime.run(["logits"], {card.noun: images.numpy()})[0])
+        except Exception as error:  # ONNX Runtime has no class of errors of its own.
+            raise _refused(card, f"ONNX Runtime does not run it: {str(error).splitlines()[0]}") from error
         worst = max(worst, float((ours - theirs).abs().max() / ours.abs().max().clamp(min=1e-30)))
     if not worst <= _TOLERANCE:  # NaN as well
         raise PdsearchError(

@@ -1,42 +1,54 @@
-"""File of a trained student: weights, with metadata on its architecture and its inputs."""
+"""Files of a trained student and of its teacher: weights, with metadata on the architecture and the inputs."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from pdsearch.data import normalise
+from pdsearch.data.readers.decode import FILTER, read_one
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
-from pdsearch.models import load_tensors, without_weights
+from pdsearch.models import build, load_tensors, with_plain_weights, without_weights
 from pdsearch.models.registry import build_arguments, models
-from pdsearch.pruning import build_narrow
+from pdsearch.pruning import narrow
 from pdsearch.specs import Json, Params
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = [
     "STUDENT_FILE",
+    "TEACHER_FILE",
     "Card",
     "Preprocess",
+    "load_network",
     "load_preprocess",
     "load_student",
+    "load_teacher",
+    "preprocess_of",
     "read_card",
-    "save_student",
+    "save_network",
 ]
 
 STUDENT_FILE = "student.safetensors"
-_FORMAT = "pdsearch student 1"
+TEACHER_FILE = "teacher.safetensors"
+
+Array: TypeAlias = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class Card:
-    """Metadata of a student's file.
+    """Metadata of a student's file, or a teacher's.
 
     Args:
         model: Registered model name.
@@ -47,6 +59,8 @@ class Card:
         std: Standard deviation likewise.
         key: Key of the trial that trained it.
         widths: Layers narrower than the model's, as pairs of a weight's name and its number of channels.
+        sparsity: Share of the prunable weights that pruning took, in [0, 1); of a teacher.
+        resize: Pixels that images had before `data.crop` took their middle; None where it did not.
     """
 
     model: str
@@ -57,6 +71,8 @@ class Card:
     std: tuple[float, ...]
     key: str
     widths: tuple[tuple[str, int], ...] = ()
+    sparsity: float = 0.0
+    resize: int | None = None
 
     @property
     def channels(self) -> int:
@@ -72,6 +88,18 @@ class Card:
     def noun(self) -> str:
         """What its inputs are called: "images" or "inputs"."""
         return self.inputs.noun
+
+    def reading(self) -> str:
+        """Return how a single image is brought to the shape of the inputs, for the model card."""
+        _, height, width = self.inputs.shape
+        kind = "grey" if self.channels == 1 else "RGB"
+        if not self.inputs.is_square:
+            return f"made upright, {kind}; it must have {width}x{height} pixels"
+        cut = f", then its middle {width}x{height} cropped" if self.resize else ""
+        return (
+            f"made upright, {kind}, its middle square resized to {self.resize or width} pixels by Pillow's"
+            f" `{FILTER}` filter{cut}"
+        )
 
     def build_arguments(self) -> dict[str, Any]:
         """Return what its model is built with besides its options."""
@@ -97,32 +125,43 @@ class Card:
             "std": list(self.std),
             "key": self.key,
             "widths": dict(self.widths),
+            **({"sparsity": self.sparsity} if self.sparsity else {}),
+            **({"resize": self.resize} if self.resize else {}),
+            **({"filter": FILTER} if self.inputs.is_image and self.inputs.is_square else {}),
         }
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Preprocessing of inputs for a student: normalisation by mean and standard deviation.
+    """Preprocessing of inputs for a student, as in training: decoding, cropping, normalisation by mean and deviation.
 
     Args:
         inputs: Shape and type of an image, or other input.
         mean: float32 (C,).
         std: float32 (C,).
+        resize: Pixels that images had before their middle was taken; None where it was not.
     """
 
     inputs: InputSpec
     mean: Tensor
     std: Tensor
+    resize: int | None = None
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return (images - mean) / std, float32.
+    def __call__(self, images: "Tensor | Array | str | Path | Image") -> Tensor:
+        """Return (images - mean) / std, float32 (B, ...).
 
         Args:
-            images: uint8 (B, C, H, W), values 0 to 255, or float32 (B, ...), of the shape the student was trained on.
+            images: uint8 (B, C, H, W), values 0 to 255, or float32 (B, ...), of the shape the student was trained on;
+                or one image, as a path, as a Pillow image, or as a uint8 array (H, W) or (H, W, C), which is resized
+                and cropped as the training images were.
 
         Raises:
-            DataError: They are of another type or shape.
+            DataError: They are of another type or shape, or the image cannot be read.
         """
+        if isinstance(images, np.ndarray) and not (self.inputs.is_image and images.ndim in (2, 3)):
+            images = torch.from_numpy(np.ascontiguousarray(images))
+        if not isinstance(images, Tensor):
+            images = self._read(images)
         if images.dtype != getattr(torch, self.inputs.dtype) or tuple(images.shape[1:]) != self.inputs.shape:
             shape = ", ".join(map(str, self.inputs.shape))
             hint = (
@@ -137,19 +176,42 @@ class Preprocess:
             )
         return normalise(images, self.mean.to(images.device), self.std.to(images.device))
 
+    def _read(self, image: "Array | str | Path | Image") -> Tensor:
+        """Return one image, uint8 (1, C, H, W)."""
+        if not self.inputs.is_image:
+            what = f"the student's inputs are no images, but {self.inputs}"
+            raise DataError(what, where=str(image), hint="stack them to a batch of float32")
+        channels, *size = self.inputs.shape
+        whole = (self.resize, self.resize) if self.resize else (size[0], size[1])
+        pixels = read_one(image, grey=channels == 1, size=whole, crop=self.inputs.is_square)
+        top, left = ((there - wanted) // 2 for there, wanted in zip(whole, size, strict=True))
+        return torch.from_numpy(pixels)[..., top : top + size[0], left : left + size[1]]
 
-def save_student(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
-    """Write a student's file.
+
+def save_network(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
+    """Write the file of a student or a teacher, which its name says; equal weights and cards give equal bytes.
 
     Raises:
         StorageError: It cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    about = {"format": _format(path), path.stem: json.dumps(card.as_json(), sort_keys=True)}
     with storage_errors(path):
-        save_file(
-            plain, path, metadata={"format": _FORMAT, "student": json.dumps(card.as_json(), sort_keys=True)}
-        )
-        path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read it
+        path.write_bytes(_in_order(save(plain, metadata=about)))
+
+
+def _format(path: Path) -> str:
+    return f"pdsearch {path.stem} 1"
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata sorted: safetensors writes its keys in a random order."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # Aligns the tensors.
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def read_card(folder: str | Path) -> Card:
@@ -162,7 +224,9 @@ def read_card(folder: str | Path) -> Card:
 
 
 def load_student(folder: str | Path) -> nn.Module:
-    """Return an exported student in evaluation mode, on the CPU; logits = student(preprocess(images)).
+    """Return an exported student in evaluation mode, on the CPU; logits = student(student.preprocess(images)).
+
+    `student.preprocess` is that of `load_preprocess`; a network that has an attribute of that name keeps its own.
 
     Args:
         folder: A folder written by `pdsearch export`.
@@ -171,21 +235,44 @@ def load_student(folder: str | Path) -> nn.Module:
         StorageError: There is no such file, or it is not an exported student.
         ConfigError: Its model is not known in this environment.
     """
-    path = Path(folder) / STUDENT_FILE
+    return load_network(Path(folder) / STUDENT_FILE)[0]
+
+
+def load_teacher(folder: str | Path) -> nn.Module:
+    """Return an exported teacher, pruned as it taught, in evaluation mode, on the CPU; its inputs are the student's.
+
+    Args:
+        folder: A folder written by `pdsearch export --teacher`.
+
+    Raises:
+        StorageError: There is no such file, or it is not an exported teacher.
+        ConfigError: Its model is not known in this environment.
+    """
+    return load_network(Path(folder) / TEACHER_FILE)[0]
+
+
+def load_network(path: Path) -> tuple[nn.Module, Card]:
+    """Return the network of a file in evaluation mode, on the CPU, and its card.
+
+    Raises:
+        StorageError: There is no such file, or it is not an exported network.
+        ConfigError: Its model is not known in this environment.
+    """
     card, weights = _open(path)
-    model = build_narrow(
-        card.model,
-        num_classes=len(card.classes),
-        input_shape=card.inputs.shape,
-        seed=0,
-        options=without_weights(card.model, card.options),
-        widths=card.widths,
-    )
+    options = without_weights(card.model, card.options)
+    shape = card.inputs.shape
+    model = build(card.model, num_classes=len(card.classes), input_shape=shape, seed=0, options=options)
+    if not weights.keys() >= model.state_dict().keys():
+        with_plain_weights(model)  # As it was before it was pruned.
+    if card.widths:
+        narrow(model, torch.zeros(1, *shape), dict(card.widths))
     try:
         load_tensors(model, weights)
     except RuntimeError as error:
         raise StorageError(f"the weights do not fit {card.model}: {error}", where=str(path)) from error
-    return model.eval()
+    if not hasattr(model, "preprocess"):  # The user's network may have one of its own.
+        vars(model)["preprocess"] = preprocess_of(card)
+    return model.eval(), card
 
 
 def load_preprocess(folder: str | Path) -> Preprocess:
@@ -194,8 +281,12 @@ def load_preprocess(folder: str | Path) -> Preprocess:
     Raises:
         StorageError: There is no such file, or it is not an exported student.
     """
-    card = read_card(folder)
-    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std))
+    return preprocess_of(read_card(folder))
+
+
+def preprocess_of(card: Card) -> Preprocess:
+    """Return the preprocessing that a card describes."""
+    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std), card.resize)
 
 
 def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
@@ -203,14 +294,16 @@ def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
         try:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata() or {}
-                if about.get("format") != _FORMAT:
-                    raise StorageError("is not an exported student", where=str(path))
-                return _card(json.loads(about["student"])), {
+                if about.get("format") != _format(path):
+                    raise StorageError(f"is not an exported {path.stem}", where=str(path))
+                return _card(json.loads(about[path.stem])), {
                     name: file.get_tensor(name) for name in list(file.keys())
                 }
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             hint = "export it again: pdsearch export STUDY --force"
-            raise StorageError(f"is not an exported student: {error}", where=str(path), hint=hint) from error
+            raise StorageError(
+                f"is not an exported {path.stem}: {error}", where=str(path), hint=hint
+            ) from error
 
 
 def _card(about: Mapping[str, Any]) -> Card:
@@ -223,6 +316,8 @@ def _card(about: Mapping[str, Any]) -> Card:
         std=tuple(map(float, about["std"])),
         key=str(about["key"]),
         widths=tuple(sorted((str(name), int(width)) for name, width in about.get("widths", {}).items())),
+        sparsity=float(about.get("sparsity", 0.0)),
+        resize=about.get("resize"),
     )
 
 

@@ -1,21 +1,24 @@
-"""Load a trained student from the artifacts of its study, with the metadata of its images."""
+"""Load a trained student, or its teacher, from the artifacts of its study, with the metadata of its images."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from safetensors import safe_open
 from torch import Tensor
 
 from pdsearch.analysis import Row
 from pdsearch.artifacts import ArtifactStore, Entry
-from pdsearch.errors import StorageError
+from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
+from pdsearch.models import without_weights
 from pdsearch.pipeline.keys import data_key
-from pdsearch.specs import DataSpec, Params, spec_from_json
+from pdsearch.pipeline.networks import MASK
+from pdsearch.specs import spec_from_json
 
-__all__ = ["trained_student"]
+__all__ = ["trained_student", "trained_teacher"]
 
 _TENSORS = "tensors.safetensors"
 
@@ -33,11 +36,40 @@ def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     if row.student_artifact is None or row.student_model is None:
         return None
     student = _found(store, "student", row.student_artifact, row.id)
+    widths = {name: kept for name, (kept, _) in json.loads(row.student_widths).items()}
+    card = _card(row, row.student_model, json.loads(row.student_options), widths, store)
+    return _tensors(student), replace(card, key=row.key)
+
+
+def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor], Card]:
+    """Return the weights and metadata of the teacher, pruned as it taught a student; pruned weights are zeros.
+
+    Args:
+        row: The student's trial.
+        store: The artifacts of its study.
+
+    Raises:
+        ConfigError: It had no teacher.
+        StorageError: An artifact is missing or broken.
+    """
+    if row.teacher_key is None:
+        raise ConfigError(f"{row.id} has no teacher to export", where="--teacher", hint="leave it out")
+    spec = spec_from_json(json.loads(row.spec))
+    stage = "teacher" if spec.prune is None else "prune"
+    teacher = _found(store, stage, row.teacher_key, row.id)
+    kept = teacher.meta.get("kept")
+    channels = kept.items() if isinstance(kept, dict) else ()
+    widths = {name: len(left) for name, left in channels if isinstance(left, list)}
+    options = dict(without_weights(spec.teacher.model, spec.teacher.options))
+    card = _card(row, spec.teacher.model, options, widths, store)
+    weights = {name: value for name, value in _tensors(teacher).items() if not name.startswith(MASK)}
+    return weights, replace(card, key=row.teacher_key, sparsity=row.teacher_sparsity or 0.0)
+
+
+def _card(
+    row: Row, model: str, options: Mapping[str, object], widths: Mapping[str, int], store: ArtifactStore
+) -> Card:
     data = spec_from_json(json.loads(row.spec)).data
-    return _tensors(student), _card(row, row.student_model, data, store)
-
-
-def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
     entry = _found(store, "data", data_key(data), row.id)
     path = entry.path(_TENSORS)
     # The images may be gigabytes, so only their shape and statistics are read.
@@ -45,16 +77,13 @@ def _card(row: Row, model: str, data: DataSpec, store: ArtifactStore) -> Card:
         mean, std = (tuple(file.get_tensor(name).tolist()) for name in ("mean", "std"))
         images = file.get_slice("train.images")
         _, *shape = images.get_shape()
+        resize = min(shape[1:]) if data.crop else None
         shape = [shape[0], data.crop, data.crop] if data.crop else shape
         inputs = InputSpec(tuple(shape), "uint8" if images.get_dtype() == "U8" else "float32")
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
-    widths = tuple(sorted((name, kept) for name, (kept, _) in json.loads(row.student_widths).items()))
-    return Card(model, _options(row), names, inputs, mean, std, row.key, widths)
-
-
-def _options(row: Row) -> Params:
-    return tuple(sorted((name, _frozen(value)) for name, value in json.loads(row.student_options).items()))
+    known = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
+    return Card(model, known, names, inputs, mean, std, "", tuple(sorted(widths.items())), resize=resize)
 
 
 def _frozen(value: object) -> object:

@@ -32,6 +32,7 @@ from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.training import check_answers, logits, right
 
 __all__ = [
+    "MASK",
     "Teacher",
     "an_image",
     "answering",
@@ -48,7 +49,8 @@ __all__ = [
     "validated",
 ]
 
-_MASK = "mask/"
+MASK = "mask/"
+"""Prefix of the names of masks among the tensors of an artifact."""
 _LOOK = 100
 
 
@@ -140,7 +142,7 @@ def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data:
 
 def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
     """Return a network's weights and its mask as the tensors of one artifact."""
-    masks = {} if mask is None else {f"{_MASK}{name}": tensor for name, tensor in mask.items()}
+    masks = {} if mask is None else {f"{MASK}{name}": tensor for name, tensor in mask.items()}
     return {**state_tensors(model), **masks}
 
 
@@ -150,9 +152,9 @@ def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> M
     Raises:
         TrialError: A weight is not finite: an earlier version stored a training that diverged.
     """
-    masks = {name.removeprefix(_MASK): tensor for name, tensor in named.items() if name.startswith(_MASK)}
+    masks = {name.removeprefix(MASK): tensor for name, tensor in named.items() if name.startswith(MASK)}
     constants = was_not_finite(model)
-    load_tensors(model, {name: tensor for name, tensor in named.items() if not name.startswith(_MASK)})
+    load_tensors(model, {name: tensor for name, tensor in named.items() if not name.startswith(MASK)})
     wrong = not_finite(state_of(model), but=constants)
     if wrong:
         hint = (

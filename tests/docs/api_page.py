@@ -18,7 +18,7 @@ rest is private. [examples/](../examples/) has programs that use them. Written f
 """
 GROUPS = {
     "Search, look, export": (
-        "load_space run open_study export load_student load_preprocess read_card"
+        "load_space run open_study export load_student load_teacher load_preprocess read_card"
         " Space StudyResults TrialRecord Report Ranking Ranked Job Event"
     ),
     "The stages, called by hand": (

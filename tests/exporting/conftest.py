@@ -31,10 +31,9 @@ def run(space: Space) -> Path:
         return on_disk(study.folder)
 
 
-@pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a finished study."""
-    document = {
+def small(storage: Path) -> dict[str, Any]:
+    """Return the document of the space."""
+    return {
         "study": "small",
         "data": {"source": "digits", "val_fraction": 0.2, "subset": 200},
         "teacher": {"model": "convnet_s"},
@@ -45,6 +44,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "search": {"trials": 1},
         "confirm": {"teachers": 1, "seeds": 1},
         "precision": "fp32",
-        "storage": str(tmp_path_factory.mktemp("storage")),
+        "storage": str(storage),
     }
-    return run(parse(document))
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished study."""
+    return run(parse(small(tmp_path_factory.mktemp("storage"))))

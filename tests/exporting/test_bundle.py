@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 
 from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.artifacts import Store
-from pdsearch.config import load
+from pdsearch.config import load, parse
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.exporting import export_study, load_preprocess, load_student, read_card
+from pdsearch.exporting import export_study, load_preprocess, load_student, load_teacher, read_card
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.io.record_files import write_once
 from tests.analysis.synthetic_studies import record, write_study
-from tests.exporting.conftest import run
+from tests.exporting.conftest import run, small
 
 NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]
 
@@ -61,6 +61,31 @@ def test_the_configuration_runs_again_to_the_same_bits(exported: Path, tmp_path:
     again, ours = load_file(entry.path("tensors.safetensors")), load_file(exported / STUDENT_FILE)
     assert again.keys() == ours.keys()
     assert all(torch.equal(again[name], ours[name]) for name in ours)
+
+
+@pytest.mark.parametrize("method", ["magnitude", "filter_l2"])
+def test_the_teacher_is_exported_as_it_taught(study: Path, tmp_path: Path, method: str) -> None:
+    """Its weights and its shape, rebuilt without the study; removed weights are zeros, removed channels are gone."""
+    channels = {"prune": {"method": method, "schedule": "one_shot"}, "student": {"model": "from_teacher"}}
+    document = {**small(tmp_path), **channels}
+    folder = study if method == "magnitude" else run(parse(document))
+    rows = rank_teachers(read_study(folder)).top(9)
+    exported = export_study(folder, tmp_path / "out", top=9, teacher=True)
+    best, one = next(
+        (r.best, e) for r, e in zip(rows, exported, strict=True) if r.best.prune_method == method
+    )
+    assert best.teacher_key is not None
+    entry = Store(folder.parent / "artifacts").find("prune", best.teacher_key)
+    assert entry is not None
+    stored = load_file(entry.path("tensors.safetensors"))
+    teacher = load_teacher(one.folder)
+    own = {name: value for name, value in stored.items() if not name.startswith("mask/")}
+    assert all(torch.equal(value, own[name]) for name, value in teacher.state_dict().items())
+    assert (len(own["classifier.weight"][0]) < 16) == (method == "filter_l2")
+    card = (one.folder / "card.md").read_text()
+    assert f"`teacher.safetensors` holds `convnet_s` as it taught: {best.teacher_params:,} weights" in card
+    assert 'teacher = load_teacher(".")' in card
+    assert teacher(load_preprocess(one.folder)(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))).shape == (2, 10)
 
 
 def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Path) -> None:

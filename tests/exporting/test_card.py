@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from pdsearch.analysis import Ranking, rank_teachers
 from pdsearch.exporting import Card, model_card
+from pdsearch.exporting.model_card import Built
 from pdsearch.exporting.needs import Needs
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
@@ -29,7 +30,7 @@ def ranking() -> Ranking:
 
 
 def test_numbers_carry_intervals(ranking: Ranking) -> None:
-    card = model_card(ranking.rows[1], "made-up", built=BUILT, needs=NEEDS)
+    card = model_card(ranking.rows[1], "made-up", student=Built(BUILT), needs=NEEDS)
     assert "# vgg11_bn, taught by vgg19_bn magnitude 59%" in card
     assert "| this student | 70.00 | 69.00 |" in card
     assert "| mean of 3 such students | 72.00 ± 4.97 | 71.00 ± 4.97 |" in card
@@ -47,32 +48,32 @@ def test_numbers_carry_intervals(ranking: Ranking) -> None:
 )
 def test_the_teacher_is_described(ranking: Ranking, label: str, words: str) -> None:
     (row,) = [row for row in ranking.rows if row.label == label]
-    assert words in model_card(row, "made-up", built=BUILT, needs=NEEDS)
+    assert words in model_card(row, "made-up", student=Built(BUILT), needs=NEEDS)
 
 
 def test_a_teacher_that_lost_nothing_is_whole(ranking: Ranking) -> None:
     (row,) = [row for row in ranking.rows if row.label == "vgg19_bn magnitude 59%"]
     whole = replace(row, best=replace(row.best, prune_method="train_on", teacher_sparsity=0.0))
     told = f"`vgg19_bn`, whole, trained on for {row.best.prune_rounds} round(s) (`train_on`),"
-    assert told in model_card(whole, "made-up", built=BUILT, needs=NEEDS)
+    assert told in model_card(whole, "made-up", student=Built(BUILT), needs=NEEDS)
 
 
 def test_a_teacher_that_was_not_validated_tells_its_test_accuracy(ranking: Ranking) -> None:
     row = replace(ranking.rows[1], teacher_val=None, teacher_test=0.9)
-    card = model_card(row, "made-up", built=BUILT, needs=NEEDS)
+    card = model_card(row, "made-up", student=Built(BUILT), needs=NEEDS)
     assert "recovery lr_rewind, 90.00 % on test images." in card
     assert "- % on" not in card
 
 
 def test_what_is_unsure_is_said(ranking: Ranking) -> None:
-    unconfirmed = model_card(ranking.rows[-1], "made-up", built=None, needs=NEEDS)
+    unconfirmed = model_card(ranking.rows[-1], "made-up", student=None, needs=NEEDS)
     assert "Not confirmed" in unconfirmed
     assert "the best of a search" in unconfirmed
     assert "load_student" not in unconfirmed
     once = rank_teachers(study([record("magnitude", 0.7, kind="search", test=0.69)])).rows[0]
-    assert "is that of one student" in model_card(once, "made-up", built=BUILT, needs=NEEDS)
+    assert "is that of one student" in model_card(once, "made-up", student=Built(BUILT), needs=NEEDS)
     single = rank_teachers(study(confirmed("magnitude", [0.7]))).rows[0]
-    assert "One value gives no interval" in model_card(single, "made-up", built=BUILT, needs=NEEDS)
+    assert "One value gives no interval" in model_card(single, "made-up", student=Built(BUILT), needs=NEEDS)
 
 
 def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, author: Author) -> None:
@@ -80,19 +81,21 @@ def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, aut
     built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), inputs=InputSpec((1, 8, 8)))
     weights = build(built.model, num_classes=2, input_shape=(1, 8, 8), seed=5, options=built.options)
     save_file(weights.state_dict(), author.folder / "student.safetensors")
-    card = model_card(ranking.rows[0], "made-up", built=built, needs=NEEDS)
+    card = model_card(ranking.rows[0], "made-up", student=Built(built), needs=NEEDS)
     code = card.split("```python\n")[2].split("```")[0]
     found: dict[str, Any] = {}
     exec(code, found)
     images = torch.ones(1, 1, 8, 8)
     assert torch.equal(found["student"](images), weights(images))
     assert "pdsearch" not in code
-    assert "must be importable" not in model_card(ranking.rows[0], "made-up", built=BUILT, needs=NEEDS)
+    assert "must be importable" not in model_card(
+        ranking.rows[0], "made-up", student=Built(BUILT), needs=NEEDS
+    )
 
 
 def test_it_says_which_paths_must_exist(ranking: Ranking) -> None:
     needs = Needs("/runs", "/data/birds", "/weights/t.pth", {"mine:tiny": "/my code", "theirs.nets:f": None})
-    card = model_card(ranking.rows[0], "made-up", built=BUILT, needs=needs)
+    card = model_card(ranking.rows[0], "made-up", student=Built(BUILT), needs=needs)
     assert "`PYTHONPATH='/my code' pdsearch run config.yaml`, from any folder" in card
     for line in (
         "`/data/birds` (`data.root`)",
@@ -106,6 +109,6 @@ def test_it_says_which_paths_must_exist(ranking: Ranking) -> None:
         "`PYTHONPATH=FOLDER pdsearch run config.yaml --set storage=FOLDER --set data.root=FOLDER"
         " --set teacher.checkpoint=FILE`" in card
     )
-    plain = model_card(ranking.rows[0], "made-up", built=BUILT, needs=NEEDS)
+    plain = model_card(ranking.rows[0], "made-up", student=Built(BUILT), needs=NEEDS)
     assert "`pdsearch run config.yaml --set storage=FOLDER`" in plain
     assert "data.root" not in plain

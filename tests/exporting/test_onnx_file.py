@@ -1,6 +1,8 @@
 """A student as ONNX says what the student says, for any number of images, and anything else is refused."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,18 +15,21 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.exporting import (
-    ONNX_FILE,
     Card,
     export_study,
     load_preprocess,
     load_student,
     onnx_file,
+    read_card,
+    save_network,
     save_onnx,
-    save_student,
 )
-from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.exporting.student_file import STUDENT_FILE, load_network
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
+from tests.patient import PATIENCE_S
+
+ROOT = Path(__file__).parents[2]
 
 
 def saved(folder: Path, model: str) -> Path:
@@ -41,15 +46,15 @@ def saved(folder: Path, model: str) -> Path:
         (60.0, 61.0, 62.0),
         "k",
     )
-    save_student(folder / STUDENT_FILE, network.state_dict(), card)
-    return folder
+    save_network(folder / STUDENT_FILE, network.state_dict(), card)
+    return folder / STUDENT_FILE
 
 
 @pytest.mark.parametrize("model", ["resnet8", "shufflenetv2"])
 def test_it_says_what_the_student_says(tmp_path: Path, model: str) -> None:
     assert save_onnx(saved(tmp_path, model)) < 1e-4
-    onnx.checker.check_model(onnx.load(tmp_path / ONNX_FILE), full_check=True)
-    session = onnxruntime.InferenceSession(tmp_path / ONNX_FILE, providers=["CPUExecutionProvider"])
+    onnx.checker.check_model(onnx.load(tmp_path / "student.onnx"), full_check=True)
+    session = onnxruntime.InferenceSession(tmp_path / "student.onnx", providers=["CPUExecutionProvider"])
     student, preprocess = load_student(tmp_path), load_preprocess(tmp_path)
     for batch in (1, 5):
         images = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
@@ -62,9 +67,22 @@ def test_it_says_what_the_student_says(tmp_path: Path, model: str) -> None:
 
 
 def test_an_export_has_it_and_its_card_says_so(study: Path, tmp_path: Path) -> None:
-    (one,) = export_study(study, tmp_path, onnx=True)
-    assert (one.folder / ONNX_FILE).is_file()
-    assert "student.onnx" in (one.folder / "card.md").read_text()
+    (one,) = export_study(study, tmp_path, onnx=True, teacher=True)
+    card = (one.folder / "card.md").read_text()
+    for name in ("student.onnx", "teacher.onnx"):
+        assert str(ROOT).encode() not in (one.folder / name).read_bytes()
+        assert f"`{name}`" in card
+
+
+def test_two_processes_write_equal_bytes(study: Path, tmp_path: Path) -> None:
+    arguments = [str(study), "--out", str(tmp_path / "theirs"), "--onnx"]
+    command = [sys.executable, "-m", "pdsearch", "export", *arguments]
+    again = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "7"})
+    (ours,) = export_study(study, tmp_path / "ours", onnx=True)
+    assert again.wait(PATIENCE_S) == 0
+    for name in (STUDENT_FILE, "student.onnx", "card.md"):
+        theirs = tmp_path / "theirs" / ours.folder.name / name
+        assert theirs.read_bytes() == (ours.folder / name).read_bytes(), name
 
 
 def test_a_missing_package_is_named_before_anything_is_written(
@@ -80,7 +98,7 @@ def test_a_missing_package_is_named_before_anything_is_written(
 def test_a_network_that_computes_something_else_there_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, real = saved(tmp_path, "resnet8"), onnx_file._images
+    weights, real = saved(tmp_path, "resnet8"), onnx_file._images
 
     def other(card: Card, batch: int) -> Tensor:
         if batch == 3:  # the network that was exported is no longer the one it is compared with
@@ -89,14 +107,15 @@ def test_a_network_that_computes_something_else_there_is_refused(
 
     whole: list[nn.Module] = []
 
-    def kept(where: str | Path) -> nn.Module:
-        whole.append(load_student(where))
-        return whole[0]
+    def kept(path: Path) -> tuple[nn.Module, Card]:
+        network, card = load_network(path)
+        whole.append(network)
+        return network, card
 
     monkeypatch.setattr(onnx_file, "_images", other)
-    monkeypatch.setattr(onnx_file, "load_student", kept)
+    monkeypatch.setattr(onnx_file, "load_network", kept)
     with pytest.raises(PdsearchError, match="something else"):
-        save_onnx(folder)
+        save_onnx(weights)
 
 
 class Branching(nn.Module):
@@ -115,6 +134,8 @@ class Branching(nn.Module):
 def test_a_network_that_cannot_be_written_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_file, "load_student", lambda _: Branching().eval())
+    weights = saved(tmp_path, "resnet8")
+    card = read_card(tmp_path)
+    monkeypatch.setattr(onnx_file, "load_network", lambda _: (Branching().eval(), card))
     with pytest.raises(PdsearchError, match="cannot be written as ONNX"):
-        save_onnx(saved(tmp_path, "resnet8"))
+        save_onnx(weights)

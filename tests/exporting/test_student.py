@@ -1,20 +1,25 @@
 """An exported student is rebuilt from its file alone, and refuses files and images that are not its own."""
 
 import json
-import stat
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
 from pdsearch.data import normalise
+from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
-from pdsearch.exporting import Card, load_preprocess, load_student, read_card, save_student
+from pdsearch.exporting import Card, Preprocess, load_preprocess, load_student, read_card, save_network
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
+from pdsearch.specs import DataSpec
 
 CARD = Card(
     "convnet_s", (("widths", (2, 4)),), ("a", "b", "c"), InputSpec((1, 8, 8)), (70.1,), (33.3,), "0" * 64
@@ -23,7 +28,7 @@ CARD = Card(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_student(tmp_path / STUDENT_FILE, _model().state_dict(), CARD)
+    save_network(tmp_path / STUDENT_FILE, _model().state_dict(), CARD)
     return tmp_path
 
 
@@ -48,6 +53,80 @@ def test_preprocess_is_the_trainings_own(folder: Path) -> None:
 def test_other_images_are_refused(folder: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"wants torch\.uint8 \(any number, \d, "):
         load_preprocess(folder)(torch.zeros(shape, dtype=torch.uint8))
+
+
+def test_an_image_is_read_as_validation_read_it(tmp_path: Path) -> None:
+    """Upright, in the channels of its set, resized and cropped: the same bits from a path, a Pillow image, an array."""
+    random, files = np.random.default_rng(0), tmp_path / "a"
+    (tmp_path / "b").mkdir()
+    files.mkdir()
+    for number, (mode, size, turn) in enumerate(
+        [
+            ("RGB", (21, 14), 6),
+            ("L", (9, 9), 1),
+            ("RGBA", (12, 30), 3),
+            ("P", (12, 12), 1),
+            ("RGB", (33, 40), 1),
+        ]
+    ):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(files / f"{number}.png", exif=exif)
+    shutil.copy(files / "0.png", tmp_path / "b" / "0.png")
+    spec = DataSpec(
+        source="image_folder",
+        root=str(tmp_path),
+        val_fraction=0.0,
+        test_fraction=0.5,
+        options=(("image_size", 12),),
+    )
+    raw = sources.get(spec.source).read(replace(spec, fingerprint=sources.get(spec.source).fingerprint(spec)))
+    seen = torch.from_numpy(raw.train_images[np.arange(5)])
+    mean, std = torch.tensor([70.1, 80.2, 90.3]), torch.tensor([33.3, 44.4, 55.5])
+    whole = Preprocess(InputSpec((3, 12, 12)), mean, std)
+    middle = Preprocess(InputSpec((3, 8, 8)), mean, std, resize=12)
+    for number in range(5):
+        path = files / f"{number}.png"
+        expected = normalise(seen[number : number + 1], mean, std)
+        image = Image.open(path)
+        assert torch.equal(whole(path), expected)
+        assert torch.equal(whole(str(path)), expected)
+        assert torch.equal(whole(image), expected)
+        assert torch.equal(whole(image), expected), "the caller's image is not changed"
+        assert torch.equal(middle(path), expected[..., 2:10, 2:10])
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        assert torch.equal(whole(upright), expected)
+    assert torch.equal(whole(seen.numpy()), normalise(seen, mean, std))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("nothing.png", r"nothing\.png: the image cannot be read: No such file"),
+        (Image.new("I;16", (8, 8)), "mode I;16, not 8 bits a channel"),
+        (np.zeros((8, 8)), "a float64 array is no image"),
+        (np.zeros((8, 8, 7), np.uint8), r"an array \(8, 8, 7\) is no image"),
+        (3, "a int is no image"),
+    ],
+)
+def test_what_is_no_image_is_refused(folder: Path, given: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        load_preprocess(folder)(given)
+
+
+def test_other_inputs_are_normalised_whatever_their_shape() -> None:
+    preprocess = Preprocess(InputSpec((2, 5), "float32"), torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))
+    assert torch.equal(preprocess(np.ones((3, 2, 5), np.float32))[:, :, 0], torch.tensor([[0.0, -0.25]] * 3))
+    with pytest.raises(DataError, match="no images"):
+        preprocess("row.png")
+
+
+def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
+    for number in range(8):  # safetensors draws the order of its metadata anew at each call
+        (tmp_path / str(number)).mkdir()
+        save_network(tmp_path / str(number) / STUDENT_FILE, _model().state_dict(), CARD)
+    assert len({(tmp_path / str(number) / STUDENT_FILE).read_bytes() for number in range(8)}) == 1
 
 
 def test_floats_are_refused(folder: Path) -> None:
@@ -77,20 +156,15 @@ def test_weights_of_another_kind(folder: Path, metadata: dict[str, str] | None) 
 
 
 def test_weights_that_do_not_fit(folder: Path) -> None:
-    save_student(folder / STUDENT_FILE, _model().state_dict(), replace(CARD, classes=("a", "b")))
+    save_network(folder / STUDENT_FILE, _model().state_dict(), replace(CARD, classes=("a", "b")))
     with pytest.raises(StorageError, match="do not fit convnet_s"):
         load_student(folder)
 
 
 def test_a_model_that_is_not_known_here(folder: Path) -> None:
-    save_student(folder / STUDENT_FILE, _model().state_dict(), replace(CARD, model="os.system"))
+    save_network(folder / STUDENT_FILE, _model().state_dict(), replace(CARD, model="os.system"))
     with pytest.raises(ConfigError, match="unknown model"):
         load_student(folder)
-
-
-def test_the_file_is_as_readable_as_its_folder(folder: Path) -> None:
-    mode = stat.S_IMODE((folder / STUDENT_FILE).stat().st_mode)
-    assert mode == stat.S_IMODE(folder.stat().st_mode) & 0o666
 
 
 def test_the_card_is_json_in_the_header(folder: Path) -> None:

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from pdsearch.analysis import Row, read_study
 from pdsearch.artifacts import Store
-from pdsearch.errors import StorageError
-from pdsearch.exporting.trained import trained_student
+from pdsearch.errors import ConfigError, StorageError
+from pdsearch.exporting.trained import trained_student, trained_teacher
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ def test_what_the_file_will_say(study: Path, row: Row) -> None:
 
 def test_a_stopped_trial_has_no_student(study: Path, row: Row) -> None:
     assert trained_student(replace(row, student_artifact=None), Store(study.parent / "artifacts")) is None
+
+
+def test_a_student_that_nobody_taught_has_no_teacher_to_export(study: Path, row: Row) -> None:
+    with pytest.raises(ConfigError, match="no teacher to export"):
+        trained_teacher(replace(row, teacher_key=None), Store(study.parent / "artifacts"))
 
 
 @pytest.mark.parametrize("change", ["student", "data"])

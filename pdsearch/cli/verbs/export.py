@@ -20,14 +20,24 @@ def export(
         str | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
     ] = None,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="Write each student as ONNX too, preprocessing included.")
+        bool, typer.Option("--onnx", help="Write each network as ONNX too, preprocessing included.")
+    ] = False,
+    teacher: Annotated[
+        bool, typer.Option("--teacher", help="Write the teacher of each student too, pruned as it taught.")
     ] = False,
 ) -> None:
     """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
     from pdsearch.exporting import export_study  # loads torch
 
     exported = export_study(
-        study, out, top=top, force=force, artifacts=artifacts, onnx=onnx, left_out=note_left_out
+        study,
+        out,
+        top=top,
+        force=force,
+        artifacts=artifacts,
+        onnx=onnx,
+        teacher=teacher,
+        left_out=note_left_out,
     )
     print_lines(str(one.folder) for one in exported)
     note(f"to run the first again: {exported[0].command}")

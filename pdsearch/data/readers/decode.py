@@ -5,6 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,26 @@ from PIL import Image
 from pdsearch.data.readers.deep import DEEP, Largest, to_8_bits
 from pdsearch.errors import DataError
 
-__all__ = ["GREY", "Encoded", "decode", "is_turned", "mode_of", "size_of", "with_largest"]
+__all__ = [
+    "FILTER",
+    "GREY",
+    "Encoded",
+    "decode",
+    "is_turned",
+    "mode_of",
+    "read_one",
+    "size_of",
+    "with_largest",
+]
 
 Encoded = tuple[bytes, str]
 """The bytes of an image, and its location for messages."""
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
+
+FILTER = "bilinear"
+"""Name of the filter that images are resized with, Pillow's, which takes means where it makes smaller."""
 
 GREY = frozenset({"1", "L", *DEEP})
 COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
@@ -147,16 +161,69 @@ def decode(
     """
     stack = np.empty((len(encoded), 1 if grey else 3, *size), dtype=np.uint8)
     for position, (data, where) in enumerate(encoded):
-        image = _open(data, where)
-        try:
-            image = _converted(image, where, grey, largest)
-            if not crop and (image.height, image.width) != size:
-                raise _other_size(image, size, where)
-            pixels = np.asarray(_cropped(image, size[0]) if crop else image)
-        except BROKEN as error:
-            raise _broken(where, error) from error
-        stack[position] = pixels if grey else pixels.transpose(2, 0, 1)
+        stack[position] = _pixels(_open(data, where), where, grey=grey, size=size, crop=crop, largest=largest)
     return stack
+
+
+@_quietly()
+def read_one(
+    source: str | Path | Image.Image | NDArray[np.generic], *, grey: bool, size: Size, crop: bool
+) -> NDArray[np.uint8]:
+    """Return one image, decoded as `decode` does, as uint8 (1, C, H, W).
+
+    Args:
+        source: The image, its path, or its pixels, uint8 (H, W) or (H, W, C).
+        grey: Whether to convert it to one channel.
+        size: Height and width.
+        crop: As in `decode`.
+
+    Raises:
+        DataError: It cannot be read, is of another size and `crop` is false, or has more than 8 bits a channel: what
+            is white then depends on the other images of its set.
+    """
+    where = str(source) if isinstance(source, str | Path) else "the image"
+    if isinstance(source, Image.Image):
+        image = source.copy()  # Loading a file's image changes it.
+    elif isinstance(source, str | Path):
+        try:
+            image = _open(Path(source).read_bytes(), where)
+        except OSError as error:
+            raise DataError(f"the image cannot be read: {error.strerror or error}", where=where) from error
+    elif isinstance(source, np.ndarray) and source.dtype == np.uint8:
+        shape = source.shape[:2] if source.shape[2:] == (1,) else source.shape
+        try:
+            image = Image.fromarray(source.reshape(shape))
+        except TypeError as error:
+            hint = "give an array (H, W) or (H, W, C), or a batch (B, C, H, W)"
+            raise DataError(f"an array {source.shape} is no image", hint=hint) from error
+    else:
+        hint = "give a path, a Pillow image, an array of uint8, or a batch as a tensor"
+        kind = f"{source.dtype} array" if isinstance(source, np.ndarray) else type(source).__name__
+        raise DataError(f"a {kind} is no image", hint=hint)
+    if image.mode in DEEP or image.mode not in GREY | COLOUR:
+        hint = "convert it to 8 bits as the training images were (docs/data.md)"
+        raise DataError(f"the image has the mode {image.mode}, not 8 bits a channel", where=where, hint=hint)
+    return _pixels(image, where, grey=grey, size=size, crop=crop)[None]
+
+
+def _pixels(
+    image: Image.Image,
+    where: str,
+    *,
+    grey: bool,
+    size: Size,
+    crop: bool = False,
+    largest: Largest | None = None,
+) -> NDArray[np.uint8]:
+    """Return an opened image as uint8 (C, H, W)."""
+    try:
+        image = _converted(image, where, grey, largest)
+        if not crop and (image.height, image.width) != size:
+            raise _other_size(image, size, where)
+        pixels = np.array(_cropped(image, size[0]) if crop else image)
+    except BROKEN as error:
+        raise _broken(where, error) from error
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
 
 
 def _other_size(image: Image.Image, size: Size, where: str) -> DataError:
@@ -186,7 +253,7 @@ def _cropped(image: Image.Image, side: int) -> Image.Image:
     shorter = min(width, height)
     left, top = (width - shorter) / 2, (height - shorter) / 2
     box = (left, top, left + shorter, top + shorter)
-    return image.resize((side, side), Image.Resampling.BILINEAR, box=box)
+    return image.resize((side, side), Image.Resampling[FILTER.upper()], box=box)
 
 
 def _open(data: bytes, where: str) -> Image.Image:
