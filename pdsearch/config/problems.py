@@ -68,18 +68,20 @@ class Problems:
         """Raise the mistakes found, if there are any.
 
         Raises:
-            ConfigError: One mistake with its position, or all of them (20 at most), one per line.
+            ConfigError: See `error`.
         """
-        if not self.found:
-            return
+        if self.found:
+            raise self.error()
+
+    def error(self) -> ConfigError:
+        """Return an error of the one mistake with its position, or of all of them (20 at most), one per line."""
         found = sorted(self.found, key=lambda p: (p.mark.line, p.mark.column))
         if len(found) == 1:
-            raise ConfigError(found[0].what, where=found[0].where, hint=found[0].advice)
+            return ConfigError(found[0].what, where=found[0].where, hint=found[0].advice)
         lines = [_line(p) for p in found[:MOST_SHOWN]]
         if len(found) > MOST_SHOWN:
             lines.append(f"... and {len(found) - MOST_SHOWN} more")
-        what = f"{len(found)} problems\n  " + "\n  ".join(lines)
-        raise ConfigError(what, where=self.source)
+        return ConfigError(f"{len(found)} problems\n  " + "\n  ".join(lines), where=self.source)
 
 
 def _line(problem: Problem) -> str:

@@ -1,4 +1,4 @@
-"""Safe YAML reader: builds a tree, limits size, depth and count, resolves scalars by YAML 1.2.
+"""Safe YAML reader: limits size, depth and count, composes a tree, resolves scalars by YAML 1.2.
 
 Source: YAML 1.2.2, section 10.3.2. PyYAML itself follows YAML 1.1: `5e-4` is a string, `off` is false.
 
@@ -7,25 +7,16 @@ Only strings, numbers, lists and mappings are constructed; an alias counts each 
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
 
 import yaml
 
 from pdsearch.config.problems import Problems
 from pdsearch.config.yaml_tree import Mark, Node, Path, Scalar, dotted, shorten
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_DEPTH",
-    "MAX_NODES",
-    "MAX_TEXT",
-    "Composer",
-    "GiveUpError",
-    "read_yaml",
-    "resolve_scalar",
-]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "read_yaml", "resolve_scalar"]
 
 NULL = frozenset({"", "~", "null", "Null", "NULL"})
 TRUE = frozenset({"true", "True", "TRUE"})
@@ -80,160 +71,138 @@ MAX_TEXT = 4_096
 WRITE_OUT = "write the value out"
 
 
-class GiveUpError(Exception):
-    """Composing cannot continue; the problem has been reported."""
-
-
-@dataclass(frozen=True)
-class _Anchor:
-    node: Node
-    size: int
-    depth: int
-
-
 @dataclass
-class Composer:
-    """Builds the tree of one document from the parser's events.
+class _Extent:
+    """A list or mapping: its anchor, the values in it with itself, the levels below it."""
 
-    Args:
-        events: The parser's events.
-        problems: Where mistakes are added.
+    anchor: str | None
+    values: int
+    levels: int = 0
+
+
+def _screen(text: str, problems: Problems) -> None:
+    """Refuse what has no place in a space file, before a tree is composed of it.
+
+    libyaml's composer calls itself once a level and overflows the stack at some ten thousand; its parser does not.
     """
+    count, documents = 0, 0
+    opened: list[_Extent] = []
+    anchors: dict[str | None, _Extent] = {}
+    for event in yaml.parse(text, Loader=LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            ended = opened.pop()
+            ended.values = count - ended.values
+            anchors[ended.anchor] = ended
+            _deepen(opened, ended.levels)
+        elif isinstance(event, yaml.NodeEvent):
+            _refuse_names(event, opened, anchors, problems)
+            node = anchors[event.anchor] if isinstance(event, yaml.AliasEvent) else _Extent(event.anchor, 1)
+            count += node.values
+            _deepen(opened, node.levels)
+            if count > MAX_NODES:
+                what = f"more than {MAX_NODES:,} values, aliases expanded"
+                _refuse(what, event, problems, "a space file has a few dozen")
+            if len(opened) + node.levels > MAX_DEPTH:
+                _refuse(f"nested deeper than {MAX_DEPTH} levels", event, problems, "a space file needs four")
+            if isinstance(event, yaml.CollectionStartEvent):
+                opened.append(_Extent(event.anchor, count - 1))
+            else:
+                anchors[event.anchor] = node
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                hint = "a space file is one document; remove the `---`"
+                _refuse("a second document starts here", event, problems, hint)
 
-    events: Iterator[Any]
-    problems: Problems
-    count: int = 0
-    deepest: int = 0
-    anchors: dict[str, _Anchor | None] = field(default_factory=dict)
 
-    def document(self) -> Node | None:
-        """Return the tree, or None for an empty document.
+def _deepen(opened: list[_Extent], levels: int) -> None:
+    if opened:
+        opened[-1].levels = max(opened[-1].levels, levels + 1)
 
-        Raises:
-            GiveUpError: Composing cannot continue; the problem has been reported.
-        """
-        root: Node | None = None
-        for event in self.events:
-            if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                self._fail(
-                    "a second document starts here",
-                    event,
-                    (),
-                    "a space file is one document; remove the `---`",
-                )
-            if isinstance(event, yaml.NodeEvent):
-                root = self._node(event, ())
-        return root
 
-    def _mark(self, event: Any) -> Mark:
-        return Mark(self.problems.source, event.start_mark.line + 1, event.start_mark.column + 1)
+def _refuse_names(
+    event: yaml.NodeEvent, opened: list[_Extent], known: Mapping[str | None, _Extent], problems: Problems
+) -> None:
+    """Refuse tags, and anchors and aliases that do not fit together."""
+    name = event.anchor and shorten(event.anchor)
+    inside = any(event.anchor == outer.anchor for outer in opened)
+    if isinstance(event, yaml.AliasEvent):
+        if inside:
+            _refuse(f"the alias *{name} stands inside its own anchor", event, problems, WRITE_OUT)
+        if event.anchor not in known:
+            _refuse(f"no anchor &{name} stands before this alias", event, problems, WRITE_OUT)
+    elif (tag := getattr(event, "tag", None)) is not None:
+        hint = "write plain values; nothing is constructed from a space file"
+        _refuse(f"the tag {shorten(tag)} is not allowed", event, problems, hint)
+    elif name and (inside or event.anchor in known):
+        _refuse(f"the anchor &{name} stands twice", event, problems, "give each a name of its own")
 
-    def _fail(self, what: str, event: Any, path: Path, hint: str | None = None) -> NoReturn:
-        self.problems.add(what, self._mark(event), key=dotted(path), hint=hint)
-        raise GiveUpError
 
-    def _node(self, event: Any, path: Path) -> Node:
-        self._grow(1, len(path), event, path)
-        if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, path)
-        if event.tag is not None:
-            hint = "write plain values; nothing is constructed from a space file"
-            self._fail(f"the tag {shorten(event.tag)} is not allowed", event, path, hint)
-        start, outer = self.count, self.deepest
-        self.deepest = len(path)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = None
-        node = self._content(event, path)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = _Anchor(node, self.count - start + 1, self.deepest - len(path))
-        self.deepest = max(outer, self.deepest)
-        return node
+def _refuse(
+    what: str, at: yaml.Event | yaml.Node, problems: Problems, hint: str, path: Path = ()
+) -> NoReturn:
+    problems.add(what, _mark(at, problems), key=dotted(path), hint=hint)
+    raise problems.error()
 
-    def _grow(self, nodes: int, depth: int, event: Any, path: Path) -> None:
-        self.count += nodes
-        self.deepest = max(self.deepest, depth)
-        if self.count > MAX_NODES:
-            self._fail(
-                f"more than {MAX_NODES:,} values, aliases expanded",
-                event,
-                path,
-                "a space file has a few dozen",
-            )
-        if depth > MAX_DEPTH:
-            self._fail(f"nested deeper than {MAX_DEPTH} levels", event, path[:4], "a space file needs four")
 
-    def _alias(self, event: Any, path: Path) -> Node:
-        if event.anchor not in self.anchors:
-            self._fail(f"no anchor &{shorten(event.anchor)} stands before this alias", event, path, WRITE_OUT)
-        anchor = self.anchors[event.anchor]
-        if anchor is None:
-            self._fail(
-                f"the alias *{shorten(event.anchor)} stands inside its own anchor", event, path, WRITE_OUT
-            )
-        self._grow(anchor.size, len(path) + anchor.depth, event, path)
-        return anchor.node
+def _mark(at: yaml.Event | yaml.Node, problems: Problems) -> Mark:
+    start = at.start_mark
+    return (
+        Mark(problems.source, start.line + 1, start.column + 1)
+        if start is not None
+        else Mark(problems.source)
+    )
 
-    def _content(self, event: Any, path: Path) -> Node:
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(event, path)
-        if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(event, path)
-        return self._scalar(event, path)
 
-    def _scalar(self, event: Any, path: Path) -> Node:
-        mark = self._mark(event)
-        if len(event.value) > MAX_TEXT:
-            self.problems.add(
-                f"a text longer than {MAX_TEXT:,} characters", mark, key=dotted(path), hint="shorten it"
-            )
-            return Node(mark, "")
-        if not event.implicit[0]:
-            return Node(mark, event.value)
-        try:
-            return Node(mark, resolve_scalar(event.value))
-        except ValueError as error:
-            self.problems.add(
-                str(error), mark, key=dotted(path), hint="write a finite number of ordinary size"
-            )
-            return Node(mark, None)
+def _tree(node: yaml.Node, path: Path, problems: Problems) -> Node:
+    mark = _mark(node, problems)
+    if isinstance(node, yaml.SequenceNode):
+        return Node(mark, [_tree(child, (*path, i), problems) for i, child in enumerate(node.value)])
+    if isinstance(node, yaml.ScalarNode):
+        return Node(mark, _scalar(node, mark, path, problems))
+    children: dict[str, Node] = {}
+    keys: dict[str, Mark] = {}
+    for key, value in node.value:
+        name, place = _key(key, path, problems), _mark(key, problems)
+        child = _tree(value, (*path, name), problems)
+        if name in children:
+            first, again = keys[name].line, place.line
+            lines = f": first on line {first}, again on line {again}" if first != again else ""
+            what = f"the key {shorten(name)!r} stands twice{lines}"
+            problems.add(what, place, key=dotted((*path, name)), hint="keep one of them")
+        else:
+            children[name], keys[name] = child, place
+    return Node(mark, children, keys)
 
-    def _sequence(self, event: Any, path: Path) -> Node:
-        children: list[Node] = []
-        while not isinstance(child := next(self.events), yaml.SequenceEndEvent):
-            children.append(self._node(child, (*path, len(children))))
-        return Node(self._mark(event), children)
 
-    def _mapping(self, event: Any, path: Path) -> Node:
-        node = Node(self._mark(event), {})
-        children: dict[str, Node] = {}
-        while not isinstance(key := next(self.events), yaml.MappingEndEvent):
-            name = self._key(key, path)
-            child = self._node(next(self.events), (*path, name))
-            if name in children:
-                first = node.keys[name].line
-                again = self._mark(key).line
-                lines = f": first on line {first}, again on line {again}" if first != again else ""
-                what = f"the key {shorten(name)!r} stands twice{lines}"
-                self.problems.add(what, self._mark(key), key=dotted((*path, name)), hint="keep one of them")
-                continue
-            children[name], node.keys[name] = child, self._mark(key)
-        node.value = children
-        return node
+def _key(node: yaml.Node, path: Path, problems: Problems) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        _refuse("a key must be a plain word", node, problems, "write `key: value`", path)
+    if len(node.value) > MAX_TEXT:
+        _refuse("a key this long is none of ours", node, problems, "check the colons near here", path)
+    return str(node.value)
 
-    def _key(self, event: Any, path: Path) -> str:
-        if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
-            self._fail("a key must be a plain word", event, path, "write `key: value`")
-        if len(event.value) > MAX_TEXT:
-            self._fail("a key this long is none of ours", event, path, "check the colons near here")
-        self._grow(1, len(path), event, path)
-        return str(event.value)
+
+def _scalar(node: yaml.ScalarNode, mark: Mark, path: Path, problems: Problems) -> Scalar:
+    text = str(node.value)
+    if len(text) > MAX_TEXT:
+        what = f"a text longer than {MAX_TEXT:,} characters"
+        problems.add(what, mark, key=dotted(path), hint="shorten it")
+        return ""
+    if node.style:  # quoted, or a block of text
+        return text
+    try:
+        return resolve_scalar(text)
+    except ValueError as error:
+        problems.add(str(error), mark, key=dotted(path), hint="write a finite number of ordinary size")
+        return None
 
 
 MAX_BYTES = 1_000_000
 # YAML 1.1 treats \x85, \u2028 and \u2029 as line breaks: within quotes they would change the text.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 # The parser in C, where PyYAML was built with it, is about ten times as fast.
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(content: bytes, source: str, *, inside: str = "") -> Node:
@@ -251,13 +220,13 @@ def read_yaml(content: bytes, source: str, *, inside: str = "") -> Node:
     text = _decode(content, problems)
     root: Node | None = None
     try:
-        root = Composer(yaml.parse(text, Loader=LOADER), problems).document()
+        _screen(text, problems)
+        document = yaml.compose(text, Loader=LOADER)
+        root = _tree(document, (), problems) if document is not None else None
     except yaml.MarkedYAMLError as error:
         _add_syntax_error(error, text, problems)
     except (yaml.YAMLError, RecursionError) as error:
         problems.add(f"not YAML: {shorten(str(error), 200)}", Mark(source))
-    except GiveUpError:
-        pass
     problems.check()
     return root if root is not None else Node(Mark(source, 1, 1), None)
 

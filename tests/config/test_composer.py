@@ -41,7 +41,8 @@ def test_count_is_bounded_through_aliases() -> None:
 
 def test_keys_are_words() -> None:
     assert to_plain(read_yaml(b"1: a\noff: b\n'c': d\n", "f")) == {"1": "a", "off": "b", "c": "d"}
-    for text in (b"[a]: 1\n", b"? {a: 1}\n: 2\n", b"&x a: 1\n*x : 2\n"):
+    assert to_plain(read_yaml(b"a: &x b\n*x : 2\n", "f")) == {"a": "b", "b": 2}
+    for text in (b"[a]: 1\n", b"? {a: 1}\n: 2\n"):
         with pytest.raises(ConfigError, match="plain word"):
             read_yaml(text, "f")
 
@@ -51,3 +52,9 @@ def test_all_duplicates_are_named() -> None:
         read_yaml(b"a: 1\na: 2\nb: 1\nb: 2\n", "f")
     assert "first on line 1, again on line 2" in str(caught.value)
     assert "first on line 3, again on line 4" in str(caught.value)
+
+
+def test_an_anchor_stands_once() -> None:
+    with pytest.raises(ConfigError, match="&x stands twice") as caught:
+        read_yaml(b"a: &x 1\nb: &x 2\n", "f")
+    assert caught.value.where == "f:2:4"
