@@ -1,24 +1,30 @@
-"""Reader of the section `space`: fixed values, choices and ranges, each checked by its field's rule."""
+"""Reader of the section `space`: fixed values, choices, ranges and conditions, each checked by its field's rule."""
 
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
 
 from pdsearch.config.catalog import Catalog, Selectable, listed, narrowed
-from pdsearch.config.field_rules import FREE_GROUPS, once_per_study, rule_of, searchable_names
-from pdsearch.config.problems import Problems, nearest, show
-from pdsearch.config.pydantic_errors import add_complaints
+from pdsearch.config.field_rules import (
+    FREE_GROUPS,
+    Rule,
+    once_per_study,
+    part_params,
+    rule_of,
+    searchable_names,
+)
+from pdsearch.config.problems import Problems, add_complaints, nearest, show
 from pdsearch.config.sections import ParameterForm
 from pdsearch.config.space import Parameter
-from pdsearch.config.values import Rule, part_params
 from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
 
-__all__ = ["Declarations", "read_space"]
+__all__ = ["Declarations", "check_conditions", "read_space"]
+
 
 RANGE_KEYS = ("low", "high", "log", "step")
 
@@ -91,11 +97,13 @@ class _Reader:
         elif isinstance(node.value, list):
             parameter = self.categorical(to_plain(node), (), {})  # type: ignore[arg-type]
         else:
-            parameter = None
-            found.fixed[self.name] = self.value(node.value, ())
+            value, parameter = self.value(node.value, ()), None
+            if value is not None:
+                found.fixed[self.name] = value
+                return
         if parameter is not None:
             found.parameters[self.name] = parameter
-        elif isinstance(node.value, dict | list):
+        else:
             found.broken.add(self.name)
 
     def form(self, node: Node) -> Parameter | None:
@@ -144,7 +152,7 @@ class _Reader:
         for i, choice in enumerate(choices):
             if len(self.problems.found) == before and repr(choice) in map(repr, choices[:i]):
                 self.complain(f"the choice {show(choice)} stands twice", "keep one of them", *inside, i)
-        if len(self.problems.found) > before:
+        if len(self.problems.found) > before or None in read:  # null is told for the whole file
             return None
         return Parameter(self.name, "categorical", choices=tuple(choices), when=when, lists=lists)
 
@@ -196,3 +204,64 @@ def _step(form: ParameterForm, kind: str) -> float | None:
     if form.step is None or not math.isfinite(form.step):
         return None
     return int(form.step) if kind == "int" else float(form.step)
+
+
+def check_conditions(root: Node, declared: Declarations, problems: Problems) -> None:
+    """Check every `when` and convert its values to the types of the choices they name."""
+    for name, parameter in declared.parameters.items():
+        when = {}
+        for other, values in parameter.when.items():
+            path = ("space", name, "when", other)
+            if other in declared.broken:
+                continue
+            complaint = _complaint(other, values, declared)
+            if complaint is None:
+                when[other] = tuple(declared.parameters[other].choice(value) for value in values)
+            else:
+                problems.add(complaint[0], mark_of(root, path, key=True), key=dotted(path), hint=complaint[1])
+        declared.parameters[name] = replace(parameter, when=when)
+    for cycle in _cycles(declared.parameters):
+        path = ("space", cycle[0], "when", cycle[1])
+        what = f"conditions in a circle: {' -> '.join(cycle)}"
+        problems.add(
+            what, mark_of(root, path, key=True), key=dotted(path), hint="remove one `when` of the circle"
+        )
+
+
+def _complaint(other: str, values: tuple[Scalar, ...], declared: Declarations) -> tuple[str, str] | None:
+    parameter = declared.parameters.get(other)
+    if parameter is None:
+        if other in declared.marks:
+            return f"{other} is fixed, not searched", "remove the condition, or search it"
+        near = nearest(other, declared.parameters)
+        return f"{show(other)} is not searched", f"{near}a condition names a parameter under space"
+    if parameter.kind != "categorical" or parameter.lists:
+        return f"{other} is no choice between single values", "a condition names values of a choice"
+    if not values:
+        return "no values", "name the values for which this parameter counts"
+    for value in values:
+        if parameter.choice(value) is None:
+            known = ", ".join(map(show, parameter.choices))
+            near = nearest(str(value), [str(c) for c in parameter.choices])
+            return f"{other} is never {show(value)}", f"{near}its choices: {known}"
+    return None
+
+
+def _cycles(parameters: dict[str, Parameter]) -> list[list[str]]:
+    cycles: list[list[str]] = []
+    done: set[str] = set()
+    for start in parameters:
+        trail: list[str] = []
+        stack = [(start, iter(parameters[start].when))] if start not in done else []
+        trail = [start] if stack else []
+        while stack:
+            other = next(stack[-1][1], None)
+            if other is None:
+                done.add(stack.pop()[0])
+                trail.pop()
+            elif other in trail:
+                cycles.append([*trail[trail.index(other) :], other])
+            elif other in parameters and other not in done:
+                stack.append((other, iter(parameters[other].when)))
+                trail.append(other)
+    return cycles

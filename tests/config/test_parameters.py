@@ -64,3 +64,12 @@ def test_a_parameter_of_two_losses_is_bounded_by_those_it_counts_for() -> None:
 def test_values_of_losses_are_checked(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"distill\.temperature"):
         space({"distill.temperature": [value, 4]})
+
+
+@pytest.mark.parametrize("form", [None, 5, [None], [[3], None], {"choices": [[3], None]}])
+@pytest.mark.parametrize("name", ["train.distill.milestones", "train.distill.epochs", "prune.rewind_epoch"])
+def test_a_wrong_entry_counts_as_absent_in_the_checks_of_the_whole(name: str, form: Any) -> None:
+    form = "x" if form == 5 and "milestones" not in name else form
+    with pytest.raises(ConfigError) as caught:
+        space({name: form})
+    assert f"space.{name}" in str(caught.value)
