@@ -20,7 +20,7 @@ from pdsearch.cli.console import print_lines
 from pdsearch.cli.outcome import lacking
 from pdsearch.cli.progress.stats import Tally, duration
 from pdsearch.cli.verbs.rank import print_ranking
-from pdsearch.config.points import points_of
+from pdsearch.config.resolve import points_of
 from pdsearch.io import Place, Remote, replace
 from pdsearch.io.studies import shown
 from pdsearch.search.maintenance import failed, stays_failed

@@ -1,12 +1,23 @@
 """Validation rules of every dotted name of a trial: the values that a field or a model's option may take."""
 
+import dataclasses
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import typing
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, WrapValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+)
 
 from pdsearch.config.catalog import Catalog, Selectable
 from pdsearch.config.problems import show
@@ -21,7 +32,6 @@ from pdsearch.config.sections import (
     TeacherSection,
 )
 from pdsearch.config.validators import complaint
-from pdsearch.config.values import Rule, field_rule, part_params
 from pdsearch.user_code import Options
 
 __all__ = [
@@ -29,21 +39,85 @@ __all__ = [
     "FREE_GROUPS",
     "ONCE_PER_STUDY",
     "SECTIONS",
+    "Rule",
+    "field_rule",
+    "is_later",
     "once_per_study",
     "option_rule",
+    "part_params",
     "rule_of",
     "searchable_names",
     "section_defaults",
     "takers",
 ]
 
-ANY_OPTION = field_rule(OptionValue)
-"""A string, a number, or a list of such: the only check possible for an option without an annotation."""
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 LISTS = (list, tuple, Sequence, Collection, Iterable)
 WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", list: "a list"}
-KINDS = {int: "int", float: "float", str: "str", bool: "bool", list: "list"}
+KINDS = {int: "int", float: "float", str: "str", bool: "bool", list: "list", tuple: "list"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The kind of a field ("int", "float", "str", "bool", "list" or "any") and its checks."""
+
+    kind: str
+    adapters: tuple[TypeAdapter[Any], ...]
+
+    def read(self, value: object, catalog: Catalog) -> Any:
+        """Return the value in its field's type.
+
+        Raises:
+            ValidationError: The value is invalid.
+        """
+        for adapter in self.adapters:
+            value = adapter.validate_python(value, context=catalog)
+        return value
+
+
+def field_rule(annotation: Any, metadata: Iterable[Any] = ()) -> Rule:
+    """Return the rule of a type with pydantic's metadata."""
+    annotation = _required(annotation)
+    marked: Any = Annotated
+    annotated = marked[(annotation, *metadata)] if metadata else annotation
+    return Rule(KINDS.get(_plain(annotation), "any"), (TypeAdapter(annotated, config=STRICT),))
+
+
+def part_params(params: type[Any]) -> Mapping[str, Rule]:
+    """Return the rule of each field of a parameter dataclass, from its type and metadata."""
+    return _part_params(cast("Hashable", params))
+
+
+def is_later(params: type[Any], name: str) -> bool:
+    """Return whether a parameter was added after its part was first published; see `pdsearch.registry.parameter`."""
+    fields = {field.name: field for field in dataclasses.fields(params)}
+    return bool(fields[name].metadata.get("later"))
+
+
+@cache
+def _part_params(params: Hashable) -> Mapping[str, Rule]:
+    kind: Any = params
+    hints = typing.get_type_hints(kind)
+    return {field.name: _declared(hints[field.name], field.metadata) for field in dataclasses.fields(kind)}
+
+
+def _declared(hint: Any, metadata: Mapping[str, Any]) -> Rule:
+    if metadata.get("choices"):
+        literal: Any = Literal
+        return dataclasses.replace(
+            field_rule(literal[tuple(metadata["choices"])]), kind=KINDS.get(_plain(hint), "any")
+        )
+    if get_origin(hint) is tuple:
+        hint = list[get_args(hint)[0]]  # type: ignore[misc]
+    bounds = {"ge": metadata.get("low"), "le": metadata.get("high")}
+    return field_rule(hint, [Field(**{key: bound for key, bound in bounds.items() if bound is not None})])
+
+
+def _required(annotation: Any) -> Any:
+    """Return X for `X | None`."""
+    given = [part for part in get_args(annotation) if part is not type(None)]
+    return given[0] if len(given) == 1 and type(None) in get_args(annotation) else annotation
 
 
 def option_rule(annotations: Collection[Any]) -> Rule:
@@ -139,6 +213,9 @@ def _in_words(form: Any) -> str:
         return " or ".join(map(show, get_args(form)))
     return WORDS[_plain(form)]
 
+
+ANY_OPTION = field_rule(OptionValue)
+"""A string, a number, or a list of such: the only check possible for an option without an annotation."""
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "data": DataSection,

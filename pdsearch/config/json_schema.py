@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, PUBLISHED, Catalog, Selectable, registered
-from pdsearch.config.field_rules import SECTIONS, rule_of, searchable_names
+from pdsearch.config.field_rules import SECTIONS, part_params, rule_of, searchable_names
 from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.config.validators import METRICS
-from pdsearch.config.values import part_params
 
 __all__ = ["json_schema"]
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pdsearch.config.catalog import NO_PRUNING, Catalog, Selectable, registered, selectable_in, with_published
+from pdsearch.config.catalog import (
+    NO_PRUNING,
+    Catalog,
+    Selectable,
+    registered,
+    selectable_in,
+    with_own_code,
+    with_published,
+)
 from pdsearch.config.checks.consistency import (
     check_conflicts,
     check_part_values,
@@ -18,22 +26,17 @@ from pdsearch.config.checks.consistency import (
     configurations,
     is_validated,
 )
+from pdsearch.config.checks.draft import Draft, given_in, path_of
 from pdsearch.config.checks.feasibility import check_sense
-from pdsearch.config.conditions import check_conditions
-from pdsearch.config.constraints import read_constraints
-from pdsearch.config.draft import Draft, given_in, path_of
-from pdsearch.config.field_rules import section_defaults
-from pdsearch.config.own_parts import with_own_code
-from pdsearch.config.parameters import read_space
-from pdsearch.config.problems import Problems, show
-from pdsearch.config.pydantic_errors import add_complaints
+from pdsearch.config.field_rules import is_later, part_params, section_defaults
+from pdsearch.config.parameters import check_conditions, read_space
+from pdsearch.config.problems import Problems, add_complaints, show
 from pdsearch.config.resolve import PRUNING_ONLY, frozen, in_order
-from pdsearch.config.retired import without_retired
 from pdsearch.config.sections import File
+from pdsearch.config.serialize import without_retired
 from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Resources, Search, Space
-from pdsearch.config.validators import METRICS
-from pdsearch.config.values import is_later, part_params
-from pdsearch.config.yaml_reader import MAX_BYTES, read_yaml
+from pdsearch.config.validators import METRICS, read_constraints
+from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import (
     Mark,
     Node,
@@ -42,7 +45,6 @@ from pdsearch.config.yaml_tree import (
     from_plain,
     mark_of,
     node_at,
-    shorten,
     to_plain,
 )
 from pdsearch.errors import ConfigError, DataError
@@ -51,7 +53,6 @@ from pdsearch.objectives import better_goal
 from pdsearch.specs import Params
 
 __all__ = [
-    "apply_overrides",
     "assemble",
     "load",
     "parse",
@@ -153,61 +154,6 @@ def _objectives(draft: Draft) -> tuple[Objective, ...]:
         metric = METRICS[0] if is_validated(draft) else METRICS[1]
         return (Objective(metric, better_goal(metric)),)
     return tuple(Objective(o.metric, o.goal or better_goal(o.metric)) for o in file.objectives)
-
-
-def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
-    """Return the document with all overrides applied; the text after `space.` is one parameter's name.
-
-    Args:
-        root: The document; not modified.
-        overrides: Strings such as "search.trials=5" or "space.prune.ratio=[0.36, 0.59]".
-
-    Raises:
-        ConfigError: A string is no `dotted=value`, its value is not YAML, or its name leads into a single value.
-    """
-    for text in overrides:
-        name, equals, value = text.partition("=")
-        name = name.strip()
-        source = f"--set {shorten(text)}"
-        if not equals or not all(name.split(".")):
-            raise ConfigError("no override", where=source, hint="write dotted=value, e.g. search.trials=5")
-        path = _path(name)
-        content = value.encode("utf-8", "surrogatepass")
-        node = _remark(read_yaml(content, source, inside=dotted(path)), Mark(source))
-        root = _put(root, path, node, f"{source} key {dotted(path)}")
-    return root
-
-
-def _path(name: str) -> Path:
-    head, _, rest = name.partition(".")
-    return (head, rest) if head == "space" and rest else tuple(name.split("."))
-
-
-def _put(node: Node, path: Path, value: Node, where: str) -> Node:
-    if not path:
-        return value
-    if node.value is None:
-        node = Node(value.mark, {})
-    step = path[0]
-    if not isinstance(node.value, dict) or not isinstance(step, str):
-        what, hint = "it leads into a single value", "check the dotted name"
-        if isinstance(node.value, list):
-            what, hint = "it leads into a list", "give the whole list: NAME=[a, b]"
-        raise ConfigError(what, where=where, hint=hint)
-    child = node.value.get(step, Node(value.mark, None))
-    children = {**node.value, step: _put(child, path[1:], value, where)}
-    # Enclosing keys keep their position in the file; the last key gets that of the override, for messages about it.
-    place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
-    return Node(node.mark, children, {**node.keys, step: place})
-
-
-def _remark(node: Node, mark: Mark) -> Node:
-    if isinstance(node.value, dict):
-        children = {key: _remark(child, mark) for key, child in node.value.items()}
-        return Node(mark, children, dict.fromkeys(children, mark))
-    if isinstance(node.value, list):
-        return Node(mark, [_remark(child, mark) for child in node.value])
-    return Node(mark, node.value)
 
 
 KEY = re.compile(r"[a-z_]+(\.\w+)+")

@@ -1,13 +1,19 @@
-"""Mistakes in a space file, collected with their positions and raised as one ConfigError in file order."""
+"""Mistakes in a space file, pydantic's among them, collected with their positions and raised as one ConfigError."""
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
+from typing import Any, get_args, get_origin
 
-from pdsearch.config.yaml_tree import Mark, shorten
+from pydantic import BaseModel, ValidationError
+
+from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, mark_of, shorten
 from pdsearch.errors import ConfigError
 
-__all__ = ["Problem", "Problems", "nearest", "show"]
+__all__ = ["Problem", "Problems", "add_complaints", "nearest", "show"]
+
 
 MOST_SHOWN = 20
 
@@ -105,3 +111,104 @@ def show(value: object) -> str:
     if isinstance(value, str):
         return repr(shorten(value))
     return shorten(str(value))
+
+
+EXPECTED = {
+    "int_type": ("a whole number", "write a whole number"),
+    "float_type": ("a number", "write a number"),
+    "string_type": ("a word", "write a word, in quotes if it looks like a number"),
+    "bool_type": ("true or false", "write true or false"),
+    "list_type": ("a list", "write [a, b]"),
+    "dict_type": ("a mapping", "write `key: value` pairs"),
+    "model_type": ("a mapping", "write `key: value` pairs"),
+    "finite_number": ("a finite number", "write a finite number"),
+}
+BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def add_complaints(
+    error: ValidationError, model: type[BaseModel] | None, root: Node, problems: Problems, *, at: Path = ()
+) -> None:
+    """Report every error of a validation.
+
+    Args:
+        error: Pydantic's error.
+        model: The section that was validated, for its known names.
+        root: The document.
+        problems: Where to add them.
+        at: Path of the validated value in the document.
+    """
+    for item in error.errors(include_url=False):
+        path = (*at, *(step for step in item["loc"] if step != "[key]"))
+        if problems.flagged(dotted(path)):
+            continue
+        if item["type"] == "extra_forbidden":
+            what = f"unknown key {show(str(path[-1]))}"
+            hint = partial(_known_keys, item["loc"], model)
+            problems.add(what, mark_of(root, path, key=True), key=dotted(path), hint=hint)
+        else:
+            what, advice = _sentence(item)
+            problems.add(what, mark_of(root, path), key=dotted(path), hint=advice)
+
+
+def _number(bound: float) -> str:
+    """Return a bound as text, an integral one without decimals or exponent."""
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
+
+
+def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
+    kind, value, context = item["type"], item["input"], item.get("ctx", {})
+    if kind == "complaint":
+        return context["what"], context["hint"]
+    if kind == "missing":
+        return f"{item['loc'][-1]!r} is missing", f"add `{item['loc'][-1]}:`"
+    if kind in EXPECTED:
+        return f"expected {EXPECTED[kind][0]}, got {show(value)}", EXPECTED[kind][1]
+    if kind in BOUNDS:
+        words, name = BOUNDS[kind]
+        return f"{show(value)} is out of range", f"must be {words} {_number(context[name])}"
+    if kind == "literal_error":
+        known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        near = nearest(value, known) if isinstance(value, str) else ""
+        return f"unknown word {show(value)}", f"{near}known: {', '.join(known)}"
+    return _rest(kind, value, context, item["msg"])
+
+
+def _rest(kind: str, value: object, context: Mapping[str, Any], message: str) -> tuple[str, str]:
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{show(value)} is no name",
+            "1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first",
+        )
+    if kind == "string_too_short":
+        return "expected a word, got nothing", "write a word"
+    if kind == "too_short":
+        return "an empty list", "give at least one, or remove the key"
+    if kind == "too_long":
+        return f"{context['actual_length'] or 'too many'} entries", f"give at most {context['max_length']}"
+    return message, "see the space reference"
+
+
+def _known_keys(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> str:
+    if loc[-1] == "<<":
+        return "merge keys are no part of YAML 1.2; write the values out"
+    known = _fields_at(model, loc[:-1])
+    return f"{nearest(str(loc[-1]), known)}known: {', '.join(known)}"
+
+
+def _fields_at(model: type[BaseModel] | None, loc: tuple[str | int, ...]) -> list[str]:
+    for step in loc:
+        if isinstance(step, str) and model is not None and step in model.model_fields:
+            model = _section_in(model.model_fields[step].annotation)
+    return list(model.model_fields) if model is not None else []
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if inspect.isclass(annotation) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)

@@ -1,9 +1,12 @@
-"""Conversion of sampled values to a trial's spec: each checked, then combined with the fixed values."""
+"""Conversion of sampled values to a trial's spec, and the points of a finite space.
+
+Each value is checked, then combined with the fixed values.
+"""
 
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +30,13 @@ if TYPE_CHECKING:
     from pdsearch.config.space import Parameter, Space
 
 __all__ = [
+    "MOST_CONFIGURATIONS",
     "NO_RECOVERY",
     "PRUNING_ONLY",
     "centre",
     "defaults",
     "in_order",
+    "points_of",
     "resolve",
     "unpruned",
 ]
@@ -191,9 +196,9 @@ def _checked(space: "Space", params: Mapping[str, object]) -> dict[str, Any]:
 
 def _value(parameter: "Parameter", value: object) -> Any:
     if parameter.kind == "categorical":
-        for choice in parameter.choices:
-            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
-                return choice
+        choice = parameter.choice(value)
+        if choice is not None:
+            return choice
         known = ", ".join(map(show, parameter.choices))
         raise ConfigError(f"{parameter.name} cannot be {show(value)}", hint=f"its choices: {known}")
     return _number(parameter, value)
@@ -264,3 +269,35 @@ def unpruned(space: "Space") -> "Space":
         warnings=(),
         notes=(),
     )
+
+
+MOST_CONFIGURATIONS = 1_000
+"""Limit of a space that is run exhaustively because there are no validation images to select by."""
+
+
+def points_of(parameters: Sequence["Parameter"], *, limit: int) -> list[dict[str, Any]] | None:
+    """Return every point of a space, in order; None if it has more than the limit, or a continuous range."""
+    points: list[dict[str, Any]] = [{}]
+    for parameter in parameters:
+        values = _values(parameter)
+        if values is None or len(points) > limit:
+            return None
+        points = [
+            {**point, parameter.name: value} if parameter.active(point) else point
+            for point in points
+            for value in (values if parameter.active(point) else values[:1])
+        ]
+    return points if len(points) <= limit else None
+
+
+def _values(parameter: "Parameter") -> list[Any] | None:
+    if parameter.kind == "categorical":
+        return list(parameter.choices)
+    step = parameter.step or (1 if parameter.kind == "int" else None)
+    if step is None or parameter.low is None or parameter.high is None:
+        return None
+    count = math.floor((parameter.high - parameter.low) / step + 1e-9) + 1
+    # In decimals, so that 0.2 + 2 * 0.2 is 0.6 and not slightly more.
+    low, width = Decimal(str(parameter.low)), Decimal(str(step))
+    values = [low + number * width for number in range(count)]
+    return [int(value) if parameter.kind == "int" else float(value) for value in values]

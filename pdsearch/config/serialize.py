@@ -1,18 +1,22 @@
-"""Serialization of a space: complete, with every default written out, and as the part that may not change on resume."""
+"""Serialization of a space: complete, with every default written out, and as the part that may not change on resume.
+
+Fields that only files of earlier versions hold are read with a note and have no effect.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.config.retired import RETIRED
 from pdsearch.config.validators import format_duration
+from pdsearch.config.yaml_tree import Node
 from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
     from pdsearch.config.space import Parameter, Search, Space
 
-__all__ = ["diff", "identity", "to_json"]
+__all__ = ["RETIRED", "diff", "identity", "to_json", "without_retired"]
+
 
 RUNTIME = ("study", "resources", "confirm", "storage")
 RUNTIME_OF_SEARCH = (
@@ -143,3 +147,26 @@ def _search(search: "Search") -> dict[str, Json]:
 
 def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+_ONE_BY_ONE = "students that differ in their seed are trained one by one"
+RETIRED = {"confirm.together": _ONE_BY_ONE, "distill.replicas": _ONE_BY_ONE}
+"""Dotted name -> what happens instead."""
+
+
+def without_retired(root: Node) -> tuple[Node, tuple[str, ...]]:
+    """Return a document without its retired fields, and a note on each."""
+    notes: list[str] = []
+    for name, instead in RETIRED.items():
+        section, field = name.split(".")
+        node = root.value.get(section) if isinstance(root.value, dict) else None
+        if (
+            isinstance(root.value, dict)
+            and node is not None
+            and isinstance(node.value, dict)
+            and field in node.value
+        ):
+            kept = {key: child for key, child in node.value.items() if key != field}
+            root = Node(root.mark, {**root.value, section: Node(node.mark, kept, node.keys)}, root.keys)
+            notes.append(f"{name} has no effect any more: {instead}")
+    return root, tuple(notes)

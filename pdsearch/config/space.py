@@ -53,6 +53,11 @@ class Parameter:
         """Return whether the parameter is active, given the values of the parameters before it."""
         return all(name in values and values[name] in allowed for name, allowed in self.when.items())
 
+    def choice(self, value: object) -> Scalar:
+        """Return the choice that equals a value; None if there is none. 1 is not true."""
+        same = (c for c in self.choices if c == value and isinstance(c, bool) == isinstance(value, bool))
+        return next(same, None)
+
 
 @dataclass(frozen=True)
 class Halving:

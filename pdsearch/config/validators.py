@@ -11,9 +11,12 @@ from pydantic_core import PydanticCustomError
 from pdsearch.codec import decode
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
-from pdsearch.config.problems import nearest, show
+from pdsearch.config.problems import Problems, nearest, show
+from pdsearch.config.yaml_reader import resolve_scalar
+from pdsearch.config.yaml_tree import Node, dotted, mark_of
 from pdsearch.errors import ConfigError
 from pdsearch.io.url import flaw, is_url
+from pdsearch.objectives import VAL_ACCURACY, Constraint
 from pdsearch.specs import PruneSpec
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "option",
     "parse_duration",
     "pruning",
+    "read_constraints",
     "sampler",
     "source",
     "storage",
@@ -41,6 +45,7 @@ __all__ = [
     "switch",
     "width",
 ]
+
 
 DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
 SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -85,40 +90,35 @@ def complaint(what: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError("complaint", "{what}", {"what": what, "hint": hint})
 
 
-def _known(noun: str, names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, ValidationInfo], str]:
-    def check(word: str, info: ValidationInfo) -> str:
-        names = sorted(names_in(info.context or Catalog()))
-        if word not in names:
-            raise complaint(
-                f"unknown {noun} {show(word)}", f"{nearest(word, names)}known: {', '.join(names)}"
-            )
-        return word
+def _known(
+    noun: str, names_in: Callable[[Catalog], Iterable[str]], others: str = ""
+) -> Callable[[str, ValidationInfo], str]:
+    """Return a check that a word is a known name; others are the forms of names that are not listed."""
 
-    return check
-
-
-source = _known("data source", lambda catalog: catalog.sources)
-_augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
-
-
-def _network(names_in: Callable[[Catalog], Iterable[str]]) -> Callable[[str, ValidationInfo], str]:
     def check(word: str, info: ValidationInfo) -> str:
         catalog = info.context or Catalog()
         names = sorted(names_in(catalog))
+        if word in names:
+            return word
         if word in catalog.refused:
             error = catalog.refused[word]
             raise complaint(error.what, error.hint or "name another")
-        if word not in names:
-            others = "torchvision/NAME, timm/NAME, package.module:function"
-            hint = f"{nearest(word, names)}known: {', '.join(names)}; {others}"
-            raise complaint(f"unknown model {show(word)}", hint)
-        return word
+        raise complaint(
+            f"unknown {noun} {show(word)}", f"{nearest(word, names)}known: {', '.join(names)}{others}"
+        )
 
     return check
 
 
-model = _network(lambda catalog: catalog.models)
-student_model = _network(lambda catalog: {FROM_TEACHER, *catalog.models})
+PUBLISHED_FORMS = "; torchvision/NAME, timm/NAME, package.module:function"
+source = _known("data source", lambda catalog: catalog.sources)
+model = _known("model", lambda catalog: catalog.models, PUBLISHED_FORMS)
+student_model = _known("model", lambda catalog: {FROM_TEACHER, *catalog.models}, PUBLISHED_FORMS)
+method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
+loss = _known("distillation loss", lambda catalog: catalog.losses)
+sampler = _known("sampler", lambda catalog: catalog.samplers)
+metric = _known("metric", lambda _: METRICS)
+_augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
 
 
 def width(value: Any) -> tuple[str, int]:
@@ -140,12 +140,6 @@ def pruning(value: dict[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise complaint(f"not a pruning: {error}", "take it from an exported config.yaml") from None
     return value
-
-
-method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
-loss = _known("distillation loss", lambda catalog: catalog.losses)
-sampler = _known("sampler", lambda catalog: catalog.samplers)
-metric = _known("metric", lambda _: METRICS)
 
 
 def augmentations(value: Any) -> Any:
@@ -246,3 +240,49 @@ def storage(value: str) -> str:
     if not value.strip():
         raise complaint("the storage has no name", "name a folder, e.g. runs/")
     return value
+
+
+def read_constraints(texts: list[str], root: Node, problems: Problems) -> tuple[Constraint, ...]:
+    """Read all constraints of a file, reporting mistakes."""
+    found: list[Constraint] = []
+    for i, text in enumerate(texts):
+        path = ("constraints", i)
+        try:
+            constraint = _read(text)
+            _check_possible(constraint, found)
+            found.append(constraint)
+        except ValueError as error:
+            what, hint = error.args
+            problems.add(what, mark_of(root, path), key=dotted(path), hint=hint)
+    return tuple(found)
+
+
+def _read(text: str) -> Constraint:
+    match = Constraint.FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{show(text)} is no constraint", "write `metric <= number` or `metric >= number`")
+    metric, op, bound = match.groups()
+    if metric not in METRICS:
+        raise ValueError(
+            f"unknown metric {show(metric)}", f"{nearest(metric, METRICS)}known: {', '.join(METRICS)}"
+        )
+    value = resolve_scalar(bound)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(
+            f"{show(bound)} is no number", "write `metric <= number`, e.g. student.params <= 15e6"
+        )
+    return Constraint(metric, op, float(value))
+
+
+def _check_possible(constraint: Constraint, others: list[Constraint]) -> None:
+    """Refuse a limit that no trial can satisfy, alone or together with the others."""
+    bound, most = constraint.bound, 1.0 if constraint.metric == VAL_ACCURACY else math.inf
+    if constraint.op == ">=" and bound > most:
+        hint = f"an accuracy is a share: write {VAL_ACCURACY} >= {bound / 100:g}, or a number below 1"
+        raise ValueError(f"no accuracy is {bound:g} or more", hint)
+    if constraint.op == "<=" and (bound < 0 or (bound == 0 and constraint.metric != VAL_ACCURACY)):
+        raise ValueError(f"no {constraint.metric} is {bound:g} or less", "write a larger number")
+    for other in others:
+        opposite = other.metric == constraint.metric and other.op != constraint.op
+        if opposite and not other.holds(bound):
+            raise ValueError(f"no trial can keep both {other} and {constraint}", "widen one of them")

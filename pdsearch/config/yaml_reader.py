@@ -1,4 +1,4 @@
-"""Safe YAML reader: limits size, depth and count, composes a tree, resolves scalars by YAML 1.2.
+"""Safe YAML reader of files and `--set` overrides: limits, a tree with positions, scalars by YAML 1.2.
 
 Source: YAML 1.2.2, section 10.3.2. PyYAML itself follows YAML 1.1: `5e-4` is a string, `off` is false.
 
@@ -7,7 +7,7 @@ Only strings, numbers, lists and mappings are constructed; an alias counts each 
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -15,8 +15,9 @@ import yaml
 
 from pdsearch.config.problems import Problems
 from pdsearch.config.yaml_tree import Mark, Node, Path, Scalar, dotted, shorten
+from pdsearch.errors import ConfigError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "read_yaml", "resolve_scalar"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "apply_overrides", "read_yaml", "resolve_scalar"]
 
 NULL = frozenset({"", "~", "null", "Null", "NULL"})
 TRUE = frozenset({"true", "True", "TRUE"})
@@ -281,3 +282,58 @@ def _add_syntax_error(error: yaml.MarkedYAMLError, text: str, problems: Problems
         at,
         hint="check indentation, colons, quotes and brackets near here",
     )
+
+
+def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
+    """Return the document with all overrides applied; the text after `space.` is one parameter's name.
+
+    Args:
+        root: The document; not modified.
+        overrides: Strings such as "search.trials=5" or "space.prune.ratio=[0.36, 0.59]".
+
+    Raises:
+        ConfigError: A string is no `dotted=value`, its value is not YAML, or its name leads into a single value.
+    """
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        source = f"--set {shorten(text)}"
+        if not equals or not all(name.split(".")):
+            raise ConfigError("no override", where=source, hint="write dotted=value, e.g. search.trials=5")
+        path = _path(name)
+        content = value.encode("utf-8", "surrogatepass")
+        node = _remark(read_yaml(content, source, inside=dotted(path)), Mark(source))
+        root = _put(root, path, node, f"{source} key {dotted(path)}")
+    return root
+
+
+def _path(name: str) -> Path:
+    head, _, rest = name.partition(".")
+    return (head, rest) if head == "space" and rest else tuple(name.split("."))
+
+
+def _put(node: Node, path: Path, value: Node, where: str) -> Node:
+    if not path:
+        return value
+    if node.value is None:
+        node = Node(value.mark, {})
+    step = path[0]
+    if not isinstance(node.value, dict) or not isinstance(step, str):
+        what, hint = "it leads into a single value", "check the dotted name"
+        if isinstance(node.value, list):
+            what, hint = "it leads into a list", "give the whole list: NAME=[a, b]"
+        raise ConfigError(what, where=where, hint=hint)
+    child = node.value.get(step, Node(value.mark, None))
+    children = {**node.value, step: _put(child, path[1:], value, where)}
+    # Enclosing keys keep their position in the file; the last key gets that of the override, for messages about it.
+    place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
+    return Node(node.mark, children, {**node.keys, step: place})
+
+
+def _remark(node: Node, mark: Mark) -> Node:
+    if isinstance(node.value, dict):
+        children = {key: _remark(child, mark) for key, child in node.value.items()}
+        return Node(mark, children, dict.fromkeys(children, mark))
+    if isinstance(node.value, list):
+        return Node(mark, [_remark(child, mark) for child in node.value])
+    return Node(mark, node.value)

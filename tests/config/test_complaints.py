@@ -3,8 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from pdsearch.config.problems import Problems
-from pdsearch.config.pydantic_errors import add_complaints
+from pdsearch.config.problems import Problems, add_complaints
 from pdsearch.config.sections import File
 from pdsearch.config.yaml_tree import Mark, from_plain, to_plain
 from pdsearch.errors import ConfigError

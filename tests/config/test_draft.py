@@ -1,4 +1,4 @@
-from pdsearch.config.draft import given_in, path_of
+from pdsearch.config.checks.draft import given_in, path_of
 from pdsearch.config.sections import File
 from tests.config.documents import document
 from tests.config.parts import CATALOG

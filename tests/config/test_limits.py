@@ -1,8 +1,8 @@
 import pytest
 
 from pdsearch.config import Constraint
-from pdsearch.config.constraints import read_constraints
 from pdsearch.config.problems import Problems
+from pdsearch.config.validators import read_constraints
 from pdsearch.config.yaml_tree import Mark, from_plain
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.config import load, parse
-from pdsearch.config.loader import apply_overrides
-from pdsearch.config.yaml_reader import read_yaml
+from pdsearch.config.yaml_reader import apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
 from tests.config.documents import document

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pdsearch.config import Parameter
-from pdsearch.config.points import points_of
+from pdsearch.config.resolve import points_of
 
 
 def choice(name: str, *values: Any, when: dict[str, tuple[Any, ...]] | None = None) -> Parameter:

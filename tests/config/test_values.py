@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from pdsearch.config import Catalog
-from pdsearch.config.values import field_rule, part_params
+from pdsearch.config.field_rules import field_rule, part_params
 from tests.config.parts import KdParams, TaylorParams
 
 

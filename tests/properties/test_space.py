@@ -11,9 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.config import Parameter, Space, parse
-from pdsearch.config.loader import apply_overrides, load
-from pdsearch.config.yaml_reader import read_yaml
+from pdsearch.config import Parameter, Space, load, parse
+from pdsearch.config.yaml_reader import apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
 from pdsearch.specs import digest, keyed, spec_from_json, spec_to_json

@@ -4,10 +4,9 @@ from typing import Any
 
 from pdsearch.config.catalog import NO_PRUNING
 from pdsearch.config.checks.applicability import Reach
-from pdsearch.config.draft import Draft
+from pdsearch.config.checks.draft import Draft
 from pdsearch.config.field_rules import section_defaults
-from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
-from pdsearch.config.resolve import in_order
+from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.specs import PruneSpec
 

@@ -11,12 +11,10 @@ from pydantic import ValidationError
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Selectable
 from pdsearch.config.checks.applicability import DECIDERS, DISTILL_FIELDS, Reach
-from pdsearch.config.draft import Draft, path_of
+from pdsearch.config.checks.draft import Draft, path_of
 from pdsearch.config.field_rules import rule_of, takers
-from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
-from pdsearch.config.problems import nearest, show
-from pdsearch.config.pydantic_errors import add_complaints
-from pdsearch.config.resolve import in_order
+from pdsearch.config.problems import add_complaints, nearest, show
+from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.validators import METRICS
 from pdsearch.config.yaml_tree import Mark, dotted, mark_of
 

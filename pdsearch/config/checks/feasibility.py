@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from pdsearch.config.draft import Draft
+from pdsearch.config.checks.draft import Draft
 from pdsearch.config.resolve import centre
 from pdsearch.config.space import Parameter, Space
 from pdsearch.errors import ConfigError

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pdsearch.config import Space
-from pdsearch.config.points import MOST_CONFIGURATIONS, points_of
+from pdsearch.config.resolve import MOST_CONFIGURATIONS, points_of
 from pdsearch.objectives import Aims
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec

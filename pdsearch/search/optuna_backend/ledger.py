@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.config import Space
-from pdsearch.config.points import points_of
+from pdsearch.config.resolve import points_of
 from pdsearch.objectives import counts
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
 from pdsearch.search.optuna_backend.convert import as_trial
