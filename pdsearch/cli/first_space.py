@@ -238,7 +238,7 @@ space:
   prune.method: {budget.methods}               # pdsearch list methods
   prune.ratio: {{choices: {budget.ratios}, when: {{prune.method: [magnitude]}}}}
   distill.temperature: {{low: 1, high: 20, log: true}}
-  distill.alpha: {{low: 0.1, high: 1.0}}          # weight of the teacher's word; the labels have the rest
+  distill.alpha: {{low: 0.1, high: 1.0}}          # weight of the teacher; the labels have the rest
 
 search: {{trials: {budget.trials}{stop}}}
 confirm: {{teachers: {budget.teachers}, seeds: {budget.seeds}}}         # the leading teachers again, with fresh seeds

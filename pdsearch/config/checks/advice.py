@@ -168,7 +168,7 @@ def _trial_warnings(draft: Draft) -> list[str]:
         return []
     makes = {name: p for name, p in made.items() if all(decider in made for decider in p.when)}
     points = points_of(in_order(makes), limit=MOST_CONFIGURATIONS)
-    if points is None or trials >= FEWEST_TRIALS * len(points):
+    if points is None or len(points) == 1 or trials >= FEWEST_TRIALS * len(points):
         return []
     return [
         f"search.trials is {trials} for {len(points)} teachers, {trials / len(points):.1f} each: with fewer than "
