@@ -11,7 +11,7 @@ from pdsearch.analysis import Ranked, Ranking, as_arrow, epochs_as_arrow, rank_t
 from pdsearch.config import Space, load
 from pdsearch.io import Place, place
 from pdsearch.io.record_files import read_finished
-from pdsearch.io.studies import description
+from pdsearch.io.studies import Accept, description
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.trial_record import TrialRecord
 
@@ -106,6 +106,8 @@ def run(
     serial: bool = False,
     address: str | None = None,
     workers: int | None = None,
+    accept_code: bool = False,
+    redo: bool = False,
     say: Callable[[str], None] = lambda _text: None,
     on_event: Callable[[Job, Event], None] = lambda _job, _event: None,
 ) -> StudyResults:
@@ -118,6 +120,8 @@ def run(
         serial: One trial at a time in this process, without Ray.
         address: Of a Ray cluster, "auto", or "local" for this machine; None uses RAY_ADDRESS.
         workers: Concurrent trials; as many as fit if not given.
+        accept_code: Go on although own code is another than the study began with: what failed is tried again with it.
+        redo: Ask what finished with earlier own code again, too.
         say: Receives messages for the user, other than trials' progress.
         on_event: Receives each event of a running job.
 
@@ -134,7 +138,15 @@ def run(
     asked = space if isinstance(space, Space) else load(Path(space))
     with stoppable(say) as stop:
         choice = choose_ray(asked, address, serial=serial)
-        study = drive(asked, _Watcher(say, on_event), stop, choice=choice, serial=serial, workers=workers)
+        study = drive(
+            asked,
+            _Watcher(say, on_event),
+            stop,
+            choice=choice,
+            serial=serial,
+            workers=workers,
+            accept=Accept(code=accept_code, redo=redo),
+        )
     return StudyResults(study.folder)
 
 

@@ -9,6 +9,7 @@ from pdsearch.cluster.connection.choice import Choice, choose
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io import is_url, telling
+from pdsearch.io.studies import Accept
 from pdsearch.signals import Stop
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def drive(
     serial: bool = False,
     workers: int | None = None,
     verbose: bool = False,
+    accept: Accept = Accept(),  # noqa: B008 - frozen
 ) -> "Study":
     """Search a space, or resume its study, until all is done; return the closed study.
 
@@ -62,6 +64,7 @@ def drive(
         serial: One trial at a time in this process, without Ray.
         workers: Concurrent trials; as many as fit if not given.
         verbose: Report the engine's choices; let Ray's own log through.
+        accept: What may be another than the study began with.
 
     Raises:
         PdsearchError: As docs/exit_codes.md lists them.
@@ -72,7 +75,7 @@ def drive(
     ask = (
         partial(_ask_workers, space, observer.say, choice=choice, verbose=verbose) if choice.address else None
     )
-    with telling(observer.say), open_study(space, observer, ask_workers=ask) as study:
+    with telling(observer.say), open_study(space, observer, ask_workers=ask, accept=accept) as study:
         if not study.agenda.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
             for warning in (room(space, study.root), None if choice.address else crowd(space, at_once)):

@@ -35,6 +35,7 @@ __all__ = [
     "derive_seed",
     "digest",
     "keyed",
+    "own_code",
     "spec_from_json",
     "spec_to_json",
 ]
@@ -324,6 +325,12 @@ class TrialSpec:
     distill: DistillSpec
     prune: PruneSpec | None = None
     precision: str = "fp32"
+
+
+def own_code(spec: TrialSpec) -> set[str]:
+    """Return the hashes of the files of the user's own code that a trial had."""
+    parts = (spec.teacher, spec.student, spec.student.start, spec.prune, spec.distill)
+    return {part.code for part in parts if part is not None and part.code}
 
 
 def keyed(spec: Any) -> Json:

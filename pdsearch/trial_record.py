@@ -6,8 +6,8 @@ there, and a damaged record gives the same message everywhere.
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pdsearch.answers import unpack
@@ -17,6 +17,7 @@ from pdsearch.specs import TrialSpec
 
 __all__ = [
     "FORMAT",
+    "REDONE",
     "AskedRecord",
     "Cost",
     "NewerFormatError",
@@ -26,6 +27,7 @@ __all__ = [
     "TrialRecord",
     "check_fits",
     "check_format",
+    "counted",
     "read_record",
     "record_to_json",
 ]
@@ -201,11 +203,24 @@ class TrialRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryRecord:
-    """A request to retry a failed trial: its id and the time of the request (ISO 8601, UTC)."""
+    """A request to ask a trial again that failed, or finished with earlier code: its id, and when (ISO 8601, UTC)."""
 
     extensible: ClassVar[bool] = True
     id: str
     wanted_at: str = ""
+
+
+REDONE = "it finished with earlier own code, and is asked again"
+
+
+def counted(finished: Mapping[str, TrialRecord], retries: Collection[str]) -> dict[str, TrialRecord]:
+    """Return finished records as they count: one that was asked again counts as failed, whatever it reached."""
+    return {
+        name: replace(record, state="failed", reason=REDONE)
+        if name in retries and record.state != "failed"
+        else record
+        for name, record in finished.items()
+    }
 
 
 AnyRecord: TypeAlias = AskedRecord | TrialRecord | RetryRecord

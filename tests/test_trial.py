@@ -15,7 +15,7 @@ from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Outcome, Ready
-from pdsearch.search.confirmation.finalists import _finalist
+from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import StudentFacts
 from tests.pipeline.counting import counted
@@ -149,7 +149,7 @@ def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: WorkerCont
     events, _ = run(spec, here)
     student = dict(facts(events).student)
     record = finished(spec=spec, student=decode(StudentFacts, student))
-    shape = _finalist(record).shape
+    shape = finalist_of(record).shape
     again, outcome = run(replace(DENSE, student=shape), here)
     assert outcome.state == "complete"
     assert facts(again).student == student

@@ -8,6 +8,7 @@ from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.objectives import VAL_ACCURACY, Aims
+from pdsearch.specs import own_code
 
 _Z_95 = 1.96
 """Standard errors within which an accuracy is not distinguished from chance."""
@@ -39,6 +40,7 @@ def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> 
         *_unconfirmed(rows),
         *_chance(study),
         *_never_tried(study),
+        *_earlier_code(study),
         *_lost(study),
     )
 
@@ -236,6 +238,14 @@ def _lost(study: StudyTable) -> Iterator[str]:
     if study.broken:
         names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
         yield f"{len(study.broken)} file(s) are no records and were left out: {names}."
+
+
+def _earlier_code(study: StudyTable) -> Iterator[str]:
+    present = set(study.about.get("code", {}).values())
+    counting = [record for record in study.records if record.state != "failed"]
+    earlier = sum(not own_code(record.spec) <= present for record in counting)
+    if present and earlier:
+        yield f"{earlier} of {len(counting)} results are of an earlier version of own code."
 
 
 def shortfall(study: StudyTable, ranking: Ranking) -> str | None:

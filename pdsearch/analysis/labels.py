@@ -17,7 +17,7 @@ __all__ = ["label", "of_what", "unique_labels"]
 MOST = 4
 """Most differences a label shows; with more, only words such as a loss, or else a hash, distinguish the line."""
 
-UNTOLD = {"seed", "view_seed", "replicas", "code", "fingerprint"}
+UNTOLD = {"seed", "view_seed", "replicas", "fingerprint"}
 """Fields left out of labels: those a line averages over, and those that mean nothing to a reader."""
 
 WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "student.model"}
@@ -106,6 +106,8 @@ def _leaves(name: str, value: Any) -> dict[str, Any]:
 
 def _shown(name: str, value: Any) -> str:
     section, *_, field = name.split(".")
+    if field == "code":
+        return f"code {value[:8]}" if value else ""
     text = f"{value:.4g}" if isinstance(value, float) else str(value).replace(" ", "")
     if name in WORDS:
         return text

@@ -8,7 +8,7 @@ from typing import Any
 
 from pdsearch.codec import encode
 from pdsearch.io import Place, place
-from pdsearch.io.record_files import BrokenRecord, read_finished
+from pdsearch.io.record_files import BrokenRecord, read_finished, read_retries
 from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
 from pdsearch.specs import (
@@ -21,7 +21,7 @@ from pdsearch.specs import (
     canonical_json,
     digest,
 )
-from pdsearch.trial_record import TrialRecord
+from pdsearch.trial_record import TrialRecord, counted
 
 __all__ = [
     "Row",
@@ -249,6 +249,7 @@ def read_study(folder: str | Place) -> StudyTable:
     about = description(folder)
     aims = Aims.of(about["space"])
     read = read_finished(folder / "trials", about["space"])
-    records = tuple(sorted(read.found.values(), key=lambda record: record.id))
+    again = read_retries(folder / "trials").found
+    records = tuple(sorted(counted(read.found, again).values(), key=lambda record: record.id))
     rows = tuple(row_from_record(record, aims) for record in records)
     return StudyTable(about["study"], about, rows, read.broken, records)

@@ -1,4 +1,4 @@
-"""Studies of a storage: folders that contain a study.json."""
+"""Studies of a storage: folders that contain a study.json, and beside it what was changed in it later."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,27 @@ from typing import Any, ClassVar, Literal
 from pdsearch.codec import DecodeError, decode
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
-from pdsearch.io.record_files import MOST_BYTES, parse_record
-from pdsearch.trial_record import NewerFormatError, check_format
+from pdsearch.io.record_files import MOST_BYTES, parse_record, write_once
+from pdsearch.trial_record import FORMAT, NewerFormatError, check_format
 
-__all__ = ["begun", "description", "shown", "studies"]
+__all__ = ["Accept", "begin", "begun", "change", "description", "shown", "studies"]
 
 _FILE = "study.json"
+_CHANGE = "change-{}.json"
 _MOST = 8
+
+
+@dataclass(frozen=True)
+class Accept:
+    """What a person lets a run change in its study.
+
+    Args:
+        code: Own code that is another than the study began with.
+        redo: Whether what finished with earlier code is asked again.
+    """
+
+    code: bool = False
+    redo: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,35 +110,65 @@ def description(folder: Place) -> dict[str, Any]:
 
 
 def begun(folder: Place) -> dict[str, Any] | None:
-    """Return the content of a folder's study.json; None if there is none.
+    """Return the content of a folder's study.json with its later changes; None if there is none.
+
+    Its `changes`, where there are any, are as `change` wrote them.
 
     Raises:
         StorageError: It cannot be read, or is damaged.
     """
+    about = _read(folder / _FILE)
+    if about is None:
+        return None
+    changes: list[dict[str, Any]] = []
+    while (later := _read(folder / _CHANGE.format(len(changes) + 1), about)) is not None:
+        changes.append(later)
+        about = {**about, **later}
+    return {**about, "changes": changes} if changes else about
+
+
+def begin(folder: Place, about: Mapping[str, Any]) -> None:
+    """Write what a new study is, once and for all."""
+    write_once(folder / _FILE, {"format": FORMAT, **about})
+
+
+def change(folder: Place, began: Mapping[str, Any], later: Mapping[str, Any]) -> None:
+    """Write what is another in a study from now on; study.json and earlier changes stay as they are.
+
+    Args:
+        folder: The study's.
+        began: As `begun` returns it.
+        later: Fields of study.json with their new content, and `lines`, the differences in words.
+    """
+    write_once(folder / _CHANGE.format(len(began.get("changes", ())) + 1), {"format": FORMAT, **later})
+
+
+def _read(path: Place, before: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return the content of study.json, or of one of its changes; `before` is what that changes."""
     try:
-        content = read(folder / _FILE, MOST_BYTES)
+        content = read(path, MOST_BYTES)
         if content is None:
             return None
-        about = parse_record(content)
-        check_format(about)
-        decode(_Description, about)
+        found = parse_record(content)
+        check_format(found)
+        decode(_Description, {**(before or {}), **found})
     except NewerFormatError as error:
         hint = "use that version, or a newer one"
-        raise StorageError(str(error), where=str(folder / _FILE), hint=hint) from None
+        raise StorageError(str(error), where=str(path), hint=hint) from None
     except UnfitFileError as error:
-        raise _torn(folder, error.what) from None
+        raise _torn(path, error.what) from None
     except ValueError as error:
-        raise _torn(folder, str(error)) from None
-    return about
+        raise _torn(path, str(error)) from None
+    return found
 
 
-def _torn(folder: Place, what: str) -> StorageError:
+def _torn(path: Place, what: str) -> StorageError:
     # Running the same space without the file writes it again; the finished records beside it are kept.
     hint = (
         "copy it from where it is whole; or remove the file and run the study again, its space file unchanged:"
         " it is written anew, and what finished counts"
     )
-    return StorageError(what, where=str(folder / _FILE), hint=hint)
+    return StorageError(what, where=str(path), hint=hint)
 
 
 def _nearby(folder: Place) -> str:

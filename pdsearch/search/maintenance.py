@@ -1,4 +1,4 @@
-"""Retries of failed trials, and the artifacts that the studies of a storage use.
+"""Retries of trials, failed ones and those of earlier own code, and the artifacts that the studies of a storage use.
 
 A retried search trial gets a new number. Of any other job the failed record is set aside, and it runs under its old id.
 """
@@ -16,7 +16,9 @@ from pdsearch.io.record_files import BrokenRecord, read_asked, read_finished
 from pdsearch.io.studies import description, studies
 from pdsearch.pipeline.failure import is_infrastructure, is_same_error
 from pdsearch.search.records import Records
+from pdsearch.search.resolved import Description, same_trial
 from pdsearch.specs import DataSpec, Rewind
+from pdsearch.trial_record import REDONE
 
 __all__ = [
     "MOST_TRIES",
@@ -25,6 +27,7 @@ __all__ = [
     "drivers",
     "failed",
     "how_again",
+    "redo",
     "retry_failed",
     "retry_once",
     "stays_failed",
@@ -54,13 +57,30 @@ def deserves_another_try(reasons: Sequence[str]) -> bool:
     return not repeated and len(own) < MOST_OWN
 
 
-def retry_once(records: Records) -> list[str]:
+def retry_once(records: Records, describe: Description) -> list[str]:
     """Schedule one more try of what failed in earlier runs, where it deserves one; return the ids.
+
+    What failed with own code that was mended since deserves one, however often it failed.
 
     Raises:
         StorageError: The records cannot be read or written.
     """
-    return _again(records, [name for name, reasons in _failed(records) if deserves_another_try(reasons)])
+    wanted = [
+        name
+        for name, reasons in _failed(records)
+        if deserves_another_try(reasons) or describe.is_outdated(records.finished[name].spec)
+    ]
+    return _again(records, wanted)
+
+
+def redo(records: Records, describe: Description) -> list[str]:
+    """Have everything asked again that finished with own code that is another now; return the ids.
+
+    Raises:
+        StorageError: The records cannot be read or written.
+    """
+    ended = [record for record in records.finished.values() if record.state != "failed"]
+    return _again(records, [record.id for record in ended if describe.is_outdated(record.spec)])
 
 
 def failed(records: Records) -> list[str]:
@@ -109,7 +129,9 @@ def _failed(records: Records) -> Iterator[tuple[str, list[str]]]:
     tries: dict[tuple[str, str], list[str]] = defaultdict(list)
     ended = set()
     for name, record in sorted(records.finished.items()):
-        job = (record.kind, record.key)
+        if record.reason == REDONE:
+            continue
+        job = same_trial(record)
         tries[job].append(name)
         if record.state != "failed":
             ended.add(job)

@@ -37,6 +37,7 @@ from pdsearch.trial_record import (
     StudentFacts,
     TeacherFacts,
     TrialRecord,
+    counted,
     record_to_json,
 )
 
@@ -108,7 +109,7 @@ class Live:
 
 
 class Records:
-    """The records of one study, by trial id, on disk and in memory alike; opening them changes nothing.
+    """The records of one study, by trial id, as they count (`counted`); opening them changes nothing.
 
     `broken` lists the files that are not valid records.
 
@@ -124,8 +125,8 @@ class Records:
             read_finished(folder, space or {}),
             read_retries(folder),
         )
-        self.asked, self.finished = dict(asked.found), dict(finished.found)
         self.retries = set(wanted.found)
+        self.asked, self.finished = dict(asked.found), counted(finished.found, self.retries)
         self.broken = (*asked.broken, *finished.broken, *wanted.broken)
         # A failed trial may have been tried again: the twin is the one that did not fail.
         failed_first = sorted(self.finished.items(), key=lambda item: item[1].state != "failed")
@@ -167,7 +168,7 @@ class Records:
             self.asked[job.id] = record
 
     def retry(self, name: str) -> bool:
-        """Write that a failed trial is to be tried again; False if that was written before."""
+        """Write that a trial is to be tried again, and counts no more; False if that was written before."""
         if name in self.retries:
             return False
         path = self.folder / f"{name}.retry.json"
@@ -176,10 +177,11 @@ class Records:
                 _set_aside(broken)
         self._write(path.name, RetryRecord(id=name, wanted_at=now()))
         self.retries.add(name)
+        self.finished |= counted({name: self.finished[name]}, self.retries)
         return True
 
     def set_aside(self, name: str) -> None:
-        """Rename the record of a listed job that failed, so that the job runs again under its name."""
+        """Rename the record of a listed job, so that the job runs again under its name."""
         number = len(failed_tries(self.folder, name)) + 1
         rename(self.folder / f"{name}.finished.json", f"{name}.failed-{number}.json")
         record = self.finished.pop(name)
@@ -187,7 +189,7 @@ class Records:
 
     def earlier_tries(self, name: str) -> list[TrialRecord]:
         """Return the failed tries of a listed job that were set aside, oldest first."""
-        return read_set_aside(self.folder, name)
+        return [record for record in read_set_aside(self.folder, name) if record.state == "failed"]
 
     def finish(self, live: Live, outcome: Outcome, describe: Description) -> TrialRecord:
         """Write how a job ended and return the record."""

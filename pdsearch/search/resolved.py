@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any
 from pdsearch.data.options import lasting_root
 from pdsearch.distillation.registry import losses
 from pdsearch.models import lasting, models
-from pdsearch.pipeline.keys import config_key, student_key
+from pdsearch.pipeline.keys import config_key, student_key, teacher_config
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import Registry
 from pdsearch.specs import Json, PruneSpec, TeacherSpec, TrialSpec
+from pdsearch.trial_record import AskedRecord, TrialRecord
 
-__all__ = ["Description", "absolute", "versions"]
+__all__ = ["Description", "absolute", "same_trial", "versions"]
 
 
 @cache
@@ -84,6 +85,25 @@ class Description:
         """Return the key of the configuration: the trial without the student's seeds."""
         return config_key(spec)
 
+    def is_outdated(self, spec: TrialSpec) -> bool:
+        """Return whether a trial was asked with own code that is another now."""
+        return bool(self.code) and _recoded(spec, self._present) != spec
+
+    def at_present(self, record: TrialRecord) -> TrialRecord:
+        """Return a finished record as what it counts for now: a result of the present code, if it had an earlier one.
+
+        What follows from it, its confirmation for example, is trained with the present code and keyed by it.
+        """
+        if not self.is_outdated(record.spec):
+            return record
+        spec = _recoded(record.spec, self._present)
+        teacher = record.teacher and replace(record.teacher, config=teacher_config(spec))
+        return replace(record, spec=spec, key=self.key(spec), config=self.config(spec), teacher=teacher)
+
+    def _present(self, registry: Registry[Any], name: str, code: str) -> str:
+        own = registry.own_name(name) if code else None
+        return self.code.get(own, code) if own else code
+
     def _teacher(self, teacher: TeacherSpec) -> TeacherSpec:
         options = lasting(teacher.model, teacher.options)
         named = replace(teacher, options=options, code=self._code(models, teacher.model))
@@ -98,6 +118,28 @@ class Description:
     def _code(self, registry: Registry[Any], name: str) -> str:
         own = registry.own_name(name)
         return self.code[own] if own else ""
+
+
+def same_trial(record: AskedRecord | TrialRecord) -> tuple[str, str]:
+    """Return what a trial and its retry have in common, also where own code was mended in between: kind and key."""
+    spec = _recoded(record.spec, lambda _registry, _name, _code: "")
+    return record.kind, record.key if spec == record.spec else student_key(spec)
+
+
+def _recoded(spec: TrialSpec, code: Callable[[Registry[Any], str, str], str]) -> TrialSpec:
+    """Return a trial with other hashes of its own code: code(registry, name, hash)."""
+
+    def pruned(prune: PruneSpec | None) -> PruneSpec | None:
+        return prune and replace(prune, code=code(methods, prune.method, prune.code))
+
+    teacher, student, distill = spec.teacher, spec.student, spec.distill
+    return replace(
+        spec,
+        teacher=replace(teacher, code=code(models, teacher.model, teacher.code)),
+        prune=pruned(spec.prune),
+        student=replace(student, code=code(models, student.model, student.code), start=pruned(student.start)),
+        distill=replace(distill, code=code(losses, distill.loss, distill.code)),
+    )
 
 
 def absolute(path: str) -> str:

@@ -7,6 +7,7 @@ The agenda is a runner's only interface to a study.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from pdsearch.errors import FailureLimitError, PdsearchError
@@ -81,21 +82,21 @@ class Phases:
 
     def idle(self) -> bool:
         """Return whether everything is done already, so that no worker need be started; samples nothing."""
-        space, finished = self.listed.space, self.listed.records.finished
+        space, listed = self.listed.space, self.listed
         if not space.validated and space.confirm is not None:
-            return all(job.id in finished for job in self.listed.confirming())
+            return not listed.missing(listed.confirming())
         enough = self.search.finished >= space.search.trials or self.search.exhausted
         searched = enough and not self.search.owed
         if not space.compared:
             return searched
         fair = self.fair.finished >= self._owed() and not self.fair.owed
-        jobs = [*self.listed.student_alone(), *self.listed.topping_up(), *self.listed.confirming()]
-        return searched and fair and all(job.id in finished for job in jobs)
+        jobs = chain(listed.student_alone(), listed.topping_up(), listed.confirming())
+        return searched and fair and not listed.missing(jobs)
 
     def _left(self, name: str, jobs: Iterable[Job]) -> Phase:
         """Return a phase of those jobs that have no finished record yet."""
         every = list(jobs)
-        missing = [job for job in every if job.id not in self.listed.records.finished]
+        missing = self.listed.missing(every)
         return Phase(name, len(every), len(every) - len(missing), iter(missing))
 
     def _missing(self, teachers: Iterable[Job]) -> list[Job]:
@@ -129,7 +130,7 @@ class Phases:
     def _owed(self) -> int:
         space = self.listed.space
         teachers = space.confirm.teachers if space.confirm else 1
-        return owed(self.listed.records.finished.values(), teachers=teachers, aims=space.aims)
+        return owed(self.listed.counting(), teachers=teachers, aims=space.aims)
 
 
 def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:

@@ -9,19 +9,19 @@ from functools import partial
 from typing import Any
 
 from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store
-from pdsearch.config import Space, diff
+from pdsearch.config import Space
 from pdsearch.data.registry import sources
-from pdsearch.errors import ConfigError, StorageError
+from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, check, read, remove_tree, resolved, subfolders
 from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
-from pdsearch.io.record_files import write_once
-from pdsearch.io.studies import begun, shown
+from pdsearch.io.studies import Accept, begun, shown
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import Untrained
-from pdsearch.search.code_hashes import own_code, own_folders
+from pdsearch.search.code_hashes import own_code
 from pdsearch.search.confirmation.jobs import DerivedJobs
-from pdsearch.search.maintenance import retry_once
+from pdsearch.search.identity import Changes, changes_of, identify
+from pdsearch.search.maintenance import redo, retry_once
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
 from pdsearch.search.optuna_backend.sampler import check_sampler
@@ -42,65 +42,13 @@ from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Agenda, Observer, Phases
 from pdsearch.specs import DataSpec
 from pdsearch.training import pick_device
-from pdsearch.trial_record import FORMAT
 
 __all__ = [
     "Clock",
     "Study",
     "described",
-    "identify",
     "open_study",
 ]
-
-
-def identify(space: Space, folder: Place, found: Description, began: Mapping[str, Any] | None) -> None:
-    """Write study.json of a new study, or compare with that of an existing one.
-
-    Args:
-        space: What is run.
-        folder: The study's.
-        found: What was resolved from the space now.
-        began: The content of its study.json; None for a new study.
-
-    Raises:
-        ConfigError: It began with another space, other data or other code; the message holds the difference.
-    """
-    if began is None:
-        write_once(folder / "study.json", _about(space, found))
-        return
-    changes = [*diff(began["space"], space.identity()), *_others(found, began)]
-    if changes:
-        raise ConfigError(
-            "the study exists with another space:\n    " + "\n    ".join(changes),
-            where=str(folder),
-            hint="take the changes back, or give the space another study: name",
-        )
-
-
-def _about(space: Space, found: Description) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "study": space.study,
-        "space": space.identity(),
-        "data": {"fingerprint": found.fingerprint, **found.contents},
-        "checkpoints": [*sorted(found.checkpoints.values())],
-        "code": dict(found.code),
-        "code_folders": {**own_folders(space)},
-        "precision": found.precision,
-        "versions": dict(found.versions),
-        "created_at": now(),
-    }
-
-
-def _others(found: Description, began: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message for each file of the space whose content has changed, whatever its path."""
-    if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
-        yield "teacher.checkpoint: not the weights the study began with"
-    for name, code in began.get("code", {}).items():
-        if found.code.get(name, code) != code:
-            yield f"{name}: its file is not the one the study began with"
-    if began["data"]["fingerprint"] != found.fingerprint:
-        yield "data: the images are not those the study began with"
 
 
 _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
@@ -218,7 +166,11 @@ def described(space: Space) -> Description:
 
 @contextmanager
 def open_study(
-    space: Space, observer: Observer, *, ask_workers: Callable[[], bool] | None = None
+    space: Space,
+    observer: Observer,
+    *,
+    ask_workers: Callable[[], bool] | None = None,
+    accept: Accept = Accept(),  # noqa: B008 - frozen
 ) -> Iterator[Study]:
     """Open a study, new or existing, as its only driver.
 
@@ -228,6 +180,7 @@ def open_study(
         ask_workers: Returns whether the devices of a cluster's workers compute in bf16; called for a new study whose
             precision is `auto`. None: trials run on this machine, and a new study is refused where it lacks the GPU
             that they ask for.
+        accept: What may be another than the study began with.
 
     Raises:
         ConfigError: The study exists with another space, other data or other code; the message holds the difference.
@@ -255,8 +208,13 @@ def open_study(
         _sweep(folder, store)
         site = WorkerContext(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
-        found, precision = _resolved(space, found, began, images, site, observer, ask_workers)
-        identify(space, folder, found, began)
+        changes = changes_of(space, found, began) if began else Changes()
+        changes.check(folder, accept)
+        found, precision = _resolved(
+            space, found, began, images, site, observer, ask_workers, anew=bool(changes)
+        )
+        for line in identify(space, folder, found, began, accept):
+            observer.say(f"accepted: {line}")
         # Sums of several threads round otherwise, so a record says how many trained it.
         found = replace(found, versions={**found.versions, "threads": max(1, space.resources.cpu)})
         clock = Clock(folder / "elapsed.json", space.resources.gpu)
@@ -265,9 +223,7 @@ def open_study(
             with home.kept():
                 records = Records(folder / "trials", space.identity())
                 records.mend(observer.say)
-                again = retry_once(records)
-                if again:
-                    observer.say(f"retrying {len(again)} failed trial{'s' if len(again) > 1 else ''}")
+                _ask_again(records, found, observer, earlier=accept.redo)
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)
                 observer.say(_standing(folder, agenda, new=began is None))
                 observer.opened(records.finished.values())
@@ -291,6 +247,16 @@ def _standing(folder: Place, agenda: Agenda, *, new: bool) -> str:
     return f"going on in {shown(folder)}: {search.finished} of {space.search.trials} trials done{confirmed}"
 
 
+def _ask_again(records: Records, found: Description, observer: Observer, *, earlier: bool) -> None:
+    """Schedule what failed, and where the user says so what finished with earlier own code; say how much."""
+    failed, redone = retry_once(records, found), redo(records, found) if earlier else []
+    if failed:
+        observer.say(f"retrying {len(failed)} failed trial{'s' if len(failed) > 1 else ''}")
+    if redone:
+        what = "1 job that" if len(redone) == 1 else f"{len(redone)} jobs that"
+        observer.say(f"asking again {what} finished with earlier own code")
+
+
 @contextmanager
 def _held(folder: Place) -> Iterator[AnyLease]:
     """Hold a study's lease as its driver; a folder that stays empty, as the space was refused, is removed again."""
@@ -311,8 +277,10 @@ def _resolved(
     site: WorkerContext,
     observer: Observer,
     ask_workers: Callable[[], bool] | None,
+    *,
+    anew: bool,
 ) -> tuple[Description, Precision]:
-    """Resolve the precision and dry-run what the space names; trials are tried for a new study only."""
+    """Resolve the precision and dry-run what the space names; trials are tried for a new study, and `anew`."""
     untrained = None
     if began is None:
         # Before study.json is written: a repaired data set has another fingerprint.
@@ -322,13 +290,15 @@ def _resolved(
         precision = choose_precision(space, untrained)
     else:
         precision = kept_precision(space, began["precision"])
+        untrained = Untrained(prepare_images(images, site, observer.say)) if anew else None
     found = replace(found, precision=precision.name)
     check_outside(space, found, site, observer.say)
     if untrained is not None:
         check_trials(space, found, untrained)
-        for line in prunable_lines(space, untrained.teacher, data.inputs.shape):
-            observer.say(f"note: {line}")
-        if ask_workers is not None and space.precision == AUTO:
+        if began is None:
+            for line in prunable_lines(space, untrained.teacher, data.inputs.shape):
+                observer.say(f"note: {line}")
+        if began is None and ask_workers is not None and space.precision == AUTO:
             # After every check that can fail here: a worker may have to be waited for, and paid for.
             precision = choose_precision(space, untrained, workers=ask_workers())
             found = replace(found, precision=precision.name)

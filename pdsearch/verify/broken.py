@@ -10,7 +10,7 @@ class Breach:
     """One violation of a rule.
 
     Args:
-        rule: The rule: "records", "once", "ledger", "running", "best", "temporaries", "artifacts", "reports".
+        rule: The rule: "records", "once", "ledger", "running", "best", "temporaries", "artifacts", "reports", "code".
         what: What is wrong, in a sentence.
         where: The file or the trial.
         mended: Whether the next run repairs it: a run was interrupted, nothing is lost.

@@ -6,11 +6,13 @@ from typing import Any
 
 from pdsearch.io import Place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
-from pdsearch.trial_record import AskedRecord, TrialRecord
+from pdsearch.specs import own_code
+from pdsearch.trial_record import AskedRecord, TrialRecord, counted
 from pdsearch.verify.broken import Breach
 
 __all__ = ["StudyRecords", "check", "read"]
 
+_CODES = ("code", "code_before")
 _SAME = ("kind", "number", "key", "params", "spec")
 
 
@@ -29,11 +31,16 @@ def read(folder: Place, space: Mapping[str, Any], *, live: bool) -> tuple[StudyR
         Breach("records", item.reason, str(item.path), mended=not live and not item.newer)
         for item in (*asked.broken, *finished.broken, *wanted.broken)
     ]
-    return StudyRecords(asked.found, finished.found), broken
+    return StudyRecords(asked.found, counted(finished.found, wanted.found)), broken
 
 
-def check(found: StudyRecords) -> Iterator[Breach]:
-    """Check the records against one another."""
+def check(found: StudyRecords, about: Mapping[str, Any]) -> Iterator[Breach]:
+    """Check the records against one another, and their own code against what the study accepted."""
+    versions = [
+        about.get("code", {}),
+        *(change[name] for change in about.get("changes", ()) for name in _CODES),
+    ]
+    accepted = {code for version in versions for code in version.values()}
     done: dict[tuple[str, str], str] = {}
     for name, record in found.finished.items():
         asked = found.asked.get(name)
@@ -41,6 +48,8 @@ def check(found: StudyRecords) -> Iterator[Breach]:
             if asked and getattr(asked, field) != getattr(record, field):
                 yield Breach("records", f"{field} is not what was asked", name)
         yield from _reports(name, record)
+        if "code" in about and not own_code(record.spec) <= accepted:
+            yield Breach("code", "ran with own code that the study never accepted", name)
         if record.state == "failed":
             continue  # It may be retried under the same key.
         twin = done.setdefault((record.kind, record.key), name)

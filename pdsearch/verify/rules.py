@@ -37,7 +37,7 @@ def check_invariants(run: str | Place, *, deep: bool = False) -> list[Breach]:
 def _all(folder: Place, about: dict[str, Any], live: bool, deep: bool) -> Iterator[Breach]:
     found, broken = records.read(folder / "trials", about["space"], live=live)
     yield from broken
-    yield from records.check(found)
+    yield from records.check(found, about)
     yield from _ledger(folder, about["space"]["objectives"], found, live)
     yield from leftovers.check(folder, live=live)
     yield from artifacts.check(folder.parent / "artifacts", found.finished.values(), deep=deep)

@@ -18,6 +18,7 @@ from pdsearch.cluster.connection.choice import Choice
 from pdsearch.config import Space
 from pdsearch.driver import _serially
 from pdsearch.errors import ConfigError, FailureLimitError, Interrupted
+from pdsearch.io.studies import Accept
 from pdsearch.signals import Stop
 from pdsearch.trial_record import FORMAT
 from tests.search.scripted_trials import space
@@ -84,7 +85,13 @@ def test_a_run_takes_the_file_s_space_with_its_overrides(tmp_path: Path, asked: 
     assert started(tmp_path, *words) == 0
     ((given, again, how),) = asked
     assert (given.study, given.search.trials) == ("mine", 7)
-    assert how == {"choice": Choice("auto", "--address"), "serial": False, "workers": 3, "verbose": False}
+    assert how == {
+        "choice": Choice("auto", "--address"),
+        "serial": False,
+        "workers": 3,
+        "verbose": False,
+        "accept": Accept(),
+    }
     kept = ("--set", f"storage={tmp_path}", "--address", "auto", "--workers", "3")
     assert again == f"pdsearch run {tmp_path / 'mine.yaml'} {' '.join(kept)}"
 

@@ -9,7 +9,7 @@ import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.search.code_hashes import own_code
-from pdsearch.search.study import identify
+from pdsearch.search.identity import identify
 from tests.own_code import Author, author
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, searching, space
 
@@ -69,8 +69,8 @@ def test_other_files_are_refused_all_in_one_message(tmp_path: Path) -> None:
         identify(space(tmp_path), tmp_path, other, about)
     assert error.value.what.splitlines()[1:] == [
         "    teacher.checkpoint: not the weights the study began with",
-        "    mine:f: its file is not the one the study began with",
         "    data: the images are not those the study began with",
+        "    mine:f: its file is not the one the study began with",
     ]
 
 

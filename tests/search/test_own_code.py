@@ -8,7 +8,7 @@ import pytest
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.code_check import check_own_code
 from pdsearch.search.code_hashes import own_code
-from pdsearch.search.confirmation.finalists import _finalist
+from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
 from pdsearch.search.study import open_study
 from pdsearch.specs import StudentSpec, TrialSpec
@@ -76,7 +76,7 @@ def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other
     spec = completed(author, tmp_path, student)
     built = spec.teacher.model if student == "from_teacher" else spec.student.model
     record = finished(spec=spec, student=StudentFacts(model=built))
-    shape = _finalist(record).shape
+    shape = finalist_of(record).shape
     assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
     assert spec.prune is not None
     assert spec.prune.code == source_hash(spec.prune.method)

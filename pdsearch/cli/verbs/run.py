@@ -18,7 +18,7 @@ from pdsearch.config import Space, diff, load, with_position
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError
 from pdsearch.io import is_url
-from pdsearch.io.studies import begun
+from pdsearch.io.studies import Accept, begun
 from pdsearch.redaction import redacted
 from pdsearch.signals import stoppable
 
@@ -40,6 +40,16 @@ def run(
         int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")
     ] = None,
     overrides: Overrides = None,
+    accept_code: Annotated[
+        bool,
+        typer.Option(
+            "--accept-code",
+            help="Go on with own code that was mended: what failed is tried again, what finished stays.",
+        ),
+    ] = False,
+    redo: Annotated[
+        bool, typer.Option("--redo", help="Ask what finished with earlier own code again, too.")
+    ] = False,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
     on_end: Annotated[
         str | None,
@@ -61,7 +71,14 @@ def run(
         _point_elsewhere(space, asked)
         with _observer(progress, asked) as observer, with_position(space, tuple(overrides or ())):
             study = drive(
-                asked, observer, stop, choice=choice, serial=serial, workers=workers, verbose=verbose
+                asked,
+                observer,
+                stop,
+                choice=choice,
+                serial=serial,
+                workers=workers,
+                verbose=verbose,
+                accept=Accept(code=accept_code, redo=redo),
             )
         ending.folder, ending.limit = str(study.folder), study.agenda.phases.spent()
         # With JSON lines, nothing else goes to stdout.

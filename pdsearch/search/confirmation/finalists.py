@@ -19,6 +19,7 @@ __all__ = [
     "Finalist",
     "configurations",
     "everyone",
+    "finalist_of",
     "finalists",
     "leaders",
     "with_teachers",
@@ -64,8 +65,8 @@ def finalists(
     fewer pruned teachers than wanted, as many of the leading dense ones as are lacking.
     """
     ranked = leaders(records, aims)
-    chosen = [_finalist(record) for record in ranked if _is_pruned(record)][:teachers]
-    dense = [_finalist(record) for record in ranked if not _is_pruned(record)]
+    chosen = [finalist_of(record) for record in ranked if _is_pruned(record)][:teachers]
+    dense = [finalist_of(record) for record in ranked if not _is_pruned(record)]
     sources = set(map(_source, chosen))
     leading = dense[: max(1, teachers - len(chosen))]
     return chosen, [finalist for finalist in dense if finalist in leading or _source(finalist) in sources]
@@ -117,7 +118,8 @@ def _is_pruned(record: TrialRecord) -> bool:
     return record.teacher is not None and record.teacher.method is not None
 
 
-def _finalist(record: TrialRecord) -> Finalist:
+def finalist_of(record: TrialRecord) -> Finalist:
+    """Return a trial that has built its student as a finalist."""
     spec, shape = record.spec, record.student
     assert shape is not None, "a trial with an epoch has a student"
     if spec.student.is_kept:  # Its baselines start from the same weights.

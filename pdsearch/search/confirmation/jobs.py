@@ -16,6 +16,7 @@ from pdsearch.search.confirmation.finalists import (
     Finalist,
     configurations,
     everyone,
+    finalist_of,
     finalists,
     with_teachers,
 )
@@ -158,6 +159,24 @@ class DerivedJobs:
     describe: Description
     records: Records
 
+    def counting(self) -> list[TrialRecord]:
+        """Return what has finished, each as a result of the present own code."""
+        return [*map(self.describe.at_present, self.records.finished.values())]
+
+    def missing(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return those of some jobs that have not finished; a baseline may have, with earlier own code."""
+        alike = {
+            record.key
+            for record in self.counting()
+            if record.kind == "baseline" and record.number is None and record.state != "failed"
+        }
+        finished = self.records.finished
+        return [
+            job
+            for job in jobs
+            if job.id not in finished and not (job.kind == "baseline" and job.key in alike)
+        ]
+
     def student_alone(self) -> Iterator[Job]:
         """Yield the student without a teacher, as the search's baseline; none if its teacher shapes the student."""
         spec = self.describe.complete(self.space.resolve(self.space.defaults()))
@@ -178,7 +197,7 @@ class DerivedJobs:
         confirm, aims = self.space.confirm, self.space.aims
         if confirm is None or not self.space.compared:
             return
-        records = list(self.records.finished.values())
+        records = self.counting()
         models = leading_trials(records, aims)
         for teacher in lacking(records, teachers=confirm.teachers, aims=aims):
             yield from islice(self._tried_with(teacher, models), teacher.trials)
@@ -218,35 +237,49 @@ class DerivedJobs:
 
     def confirming(self) -> Iterator[Job]:
         """Return the finalists' jobs with fresh seeds, and their baselines'."""
-        confirm = self.space.confirm
-        if confirm is None:
+        if self.space.confirm is None:
             return iter(())
-        jobs = confirmations(
-            self._finalists(),
-            hard=self._alone_with_its_best_recipe(),
-            seeds=confirm.seeds,
-            teacher_seeds=confirm.teacher_seeds,
+        jobs = self._confirmations(self._finalists(), self._alone_with_its_best_recipe())
+        return (replace(job, measures=measures(self.space.aims)) for job in jobs)
+
+    def _confirmations(self, found: list[Finalist], hard: TrialSpec | None = None) -> Iterator[Job]:
+        assert self.space.confirm is not None
+        return confirmations(
+            found,
+            hard=hard,
+            seeds=self.space.confirm.seeds,
+            teacher_seeds=self.space.confirm.teacher_seeds,
             describe=self.describe,
             recorded=recorded_replicas(self.records.finished.values()),
         )
-        return (replace(job, measures=measures(self.space.aims)) for job in jobs)
 
     def _finalists(self) -> list[Finalist]:
         assert self.space.confirm is not None
         if not self.space.validated:
             return everyone(map(self.describe.complete, configurations(self.space)))
         chosen, own_best = finalists(
-            [record for record in self.records.finished.values() if record.kind != "confirm"],
+            [record for record in self.counting() if record.kind != "confirm"],
             teachers=self.space.confirm.teachers,
             aims=self.space.aims,
         )
-        return [*chosen, *own_best]
+        earlier = [r for r in self.records.finished.values() if self.describe.is_outdated(r.spec)]
+        before = {self.describe.at_present(record).spec: record for record in earlier}
+        return [self._as_confirmed(one, before.get(one.spec)) for one in (*chosen, *own_best)]
+
+    def _as_confirmed(self, found: Finalist, before: TrialRecord | None) -> Finalist:
+        """Return a finalist with earlier own code if all its students have finished with that: one code for each."""
+        if before is None:
+            return found
+        earlier, finished = finalist_of(before), self.records.finished
+        jobs = self._confirmations([earlier])
+        whole = all(job.id in finished and finished[job.id].state != "failed" for job in jobs)
+        return earlier if whole else found
 
     def _alone_with_its_best_recipe(self) -> TrialSpec | None:
         """Return the best trial of the student alone, where it was tried with several recipes."""
         tried = [
             record
-            for record in self.records.finished.values()
+            for record in self.counting()
             if record.kind == "baseline" and record.teacher is None and record.state == "complete"
         ]
         aims = self.space.aims

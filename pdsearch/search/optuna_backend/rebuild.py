@@ -20,6 +20,7 @@ from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED
 from pdsearch.search.optuna_backend.storage import StudyStorage
 from pdsearch.search.records import Records
+from pdsearch.search.resolved import same_trial
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["differences", "open_studies"]
@@ -116,7 +117,7 @@ def _study(storage: BaseStorage, name: str, space: Space, known: Container[str])
 def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
     """Return the Optuna trials of a kind by number; a number without a record gets a failed placeholder."""
     asked, finished = _numbered(records.asked, kind), _numbered(records.finished, kind)
-    cut_off: dict[str, int] = {}
+    cut_off: dict[object, int] = {}
     trials = []
     for number in range(max([*asked, *finished], default=-1) + 1):
         if number in finished:
@@ -125,7 +126,8 @@ def _retold(space: Space, records: Records, kind: str) -> list[FrozenTrial]:
             trial = as_interrupted(asked[number], space)
         else:
             trial = create_trial(state=TrialState.FAIL)
-        key = trial.user_attrs.get("key", "")
+        known = finished.get(number) or asked.get(number)
+        key = known and same_trial(known)
         if key in cut_off:  # It is the retry of one that was interrupted or failed.
             trial.set_user_attr("retry_of", cut_off.pop(key))
         if number in asked and (number not in finished or finished[number].state == "failed"):

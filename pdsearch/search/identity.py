@@ -1,0 +1,138 @@
+"""What a study is, in study.json, and what may change between two of its runs: budgets freely, own code if accepted."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pdsearch.config import Space, diff
+from pdsearch.errors import ConfigError
+from pdsearch.io import Place
+from pdsearch.io.studies import Accept, begin, change
+from pdsearch.search.code_hashes import own_folders
+from pdsearch.search.records import now
+from pdsearch.search.resolved import Description
+
+__all__ = ["Changes", "changes_of", "identify"]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """In what a space differs from the study that it names, one line each.
+
+    Args:
+        refused: What no study may change.
+        code: Own code whose file is another, which a person may accept.
+    """
+
+    refused: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.refused or self.code)
+
+    def check(self, folder: Place, accept: Accept) -> None:
+        """Refuse what is not accepted.
+
+        Raises:
+            ConfigError: There is such a change; the message holds all of them and the way out.
+        """
+        open_ones = [*self.refused, *(() if accept.code else self.code)]
+        if not open_ones:
+            return
+        back = "take the changes back, or give the space another study: name"
+        mended = (
+            "to go on with the mended code, add --accept-code: failed trials are tried again with it, what finished"
+            " stays (--redo asks it again)"
+        )
+        raise ConfigError(
+            "the study exists with another space:\n    " + "\n    ".join(open_ones),
+            where=str(folder),
+            hint=back if self.refused else f"{mended}; or {back}",
+        )
+
+
+def changes_of(space: Space, found: Description, began: Mapping[str, Any]) -> Changes:
+    """Return in what a space, and the files it names, differ from the study that began with them.
+
+    Args:
+        space: What is run.
+        found: What was resolved from it now.
+        began: As `pdsearch.io.studies.begun` returns it.
+    """
+    code = [
+        f"{name}: its file is not the one the study began with" for name in sorted(_other_code(found, began))
+    ]
+    refused = [*diff(began["space"], space.identity()), *_other_files(found, began)]
+    return Changes(tuple(refused), tuple(code))
+
+
+def identify(
+    space: Space,
+    folder: Place,
+    found: Description,
+    began: Mapping[str, Any] | None,
+    accept: Accept = Accept(),  # noqa: B008 - frozen
+) -> list[str]:
+    """Write study.json of a new study, or compare with that of an existing one and write the accepted changes.
+
+    Args:
+        space: What is run.
+        folder: The study's.
+        found: What was resolved from the space now.
+        began: The content of its study.json; None for a new study.
+        accept: What may have changed.
+
+    Returns:
+        The accepted changes, one line each.
+
+    Raises:
+        ConfigError: It began with another space, other data or other code; the message holds the difference.
+    """
+    if began is None:
+        begin(folder, _about(space, found))
+        return []
+    changes = changes_of(space, found, began)
+    changes.check(folder, accept)
+    lines = _lines(found, began)
+    if changes:
+        later = {
+            "code": {**began.get("code", {}), **found.code},
+            "code_before": {**began.get("code", {})},
+            "code_folders": {**began.get("code_folders", {}), **own_folders(space)},
+        }
+        change(folder, began, {**later, "lines": lines, "changed_at": now()})
+    return lines
+
+
+def _about(space: Space, found: Description) -> dict[str, Any]:
+    return {
+        "study": space.study,
+        "space": space.identity(),
+        "data": {"fingerprint": found.fingerprint, **found.contents},
+        "checkpoints": [*sorted(found.checkpoints.values())],
+        "code": dict(found.code),
+        "code_folders": {**own_folders(space)},
+        "precision": found.precision,
+        "versions": dict(found.versions),
+        "created_at": now(),
+    }
+
+
+def _lines(found: Description, began: Mapping[str, Any]) -> list[str]:
+    known = began.get("code", {})
+    return [
+        f"{name}: {known[name][:8]} -> {found.code[name][:8]}" for name in sorted(_other_code(found, began))
+    ]
+
+
+def _other_code(found: Description, began: Mapping[str, Any]) -> set[str]:
+    known: Mapping[str, str] = began.get("code", {})
+    return {name for name, code in known.items() if found.code.get(name, code) != code}
+
+
+def _other_files(found: Description, began: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for the weights and the images if their content has changed, whatever its path."""
+    if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
+        yield "teacher.checkpoint: not the weights the study began with"
+    if began["data"]["fingerprint"] != found.fingerprint:
+        yield "data: the images are not those the study began with"
