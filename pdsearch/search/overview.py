@@ -146,7 +146,11 @@ def _seconds(since: str) -> float:
 
 
 def _standing(records: Records) -> list[Standing]:
-    open_ones = [record for name, record in records.asked.items() if name not in records.finished]
+    open_ones = [
+        record
+        for name, record in records.asked.items()
+        if name not in records.finished and not records.was_redone(name)
+    ]
     return [
         Standing(record.id, _seconds(record.asked_at) if record.asked_at else 0.0) for record in open_ones
     ]

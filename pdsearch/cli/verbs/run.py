@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -25,6 +25,25 @@ from pdsearch.signals import stoppable
 __all__ = ["run"]
 
 
+AcceptCode: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--accept-code",
+        help="Go on with own code that was mended: what failed is tried again, what finished stays.",
+    ),
+]
+Redo: TypeAlias = Annotated[
+    bool, typer.Option("--redo", help="Ask what finished with earlier own code again, too.")
+]
+OnEnd: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND",
+        help="Run this when the run ends, however it ends; PDSEARCH_STATE and others say how. No shell.",
+    ),
+]
+
+
 def run(
     space: SpaceFile,
     address: Annotated[
@@ -40,24 +59,10 @@ def run(
         int | None, typer.Option(min=1, help="Trials at once; as many as fit if not given.")
     ] = None,
     overrides: Overrides = None,
-    accept_code: Annotated[
-        bool,
-        typer.Option(
-            "--accept-code",
-            help="Go on with own code that was mended: what failed is tried again, what finished stays.",
-        ),
-    ] = False,
-    redo: Annotated[
-        bool, typer.Option("--redo", help="Ask what finished with earlier own code again, too.")
-    ] = False,
+    accept_code: AcceptCode = False,
+    redo: Redo = False,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
-    on_end: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COMMAND",
-            help="Run this when the run ends, however it ends; PDSEARCH_STATE and others say how. No shell.",
-        ),
-    ] = None,
+    on_end: OnEnd = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the engine chooses; let Ray's own log through.")
     ] = False,
