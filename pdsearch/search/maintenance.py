@@ -65,16 +65,12 @@ def retry_once(records: Records, describe: Description) -> list[str]:
     Raises:
         StorageError: The records cannot be read or written.
     """
-    wanted, renamed = [], []
-    for name, reasons in _failed(records):
-        record = records.finished[name]
-        if not describe.is_outdated(record.spec):
-            wanted += [name] if deserves_another_try(reasons) else []
-        elif record.number is not None:
-            wanted.append(name)
-        else:  # With other code it is another job, under another id.
-            renamed.append(name)
-    return [*_again(records, wanted), *renamed]
+    wanted = [
+        name
+        for name, reasons in _failed(records)
+        if deserves_another_try(reasons) or describe.is_outdated(records.finished[name].spec)
+    ]
+    return _again(records, wanted)
 
 
 def redo(records: Records, describe: Description) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from pdsearch.io.studies import description
 from pdsearch.objectives import counts
 from pdsearch.search.maintenance import failed, how_again
 from pdsearch.search.records import Records
+from pdsearch.specs import own_code
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 __all__ = ["Failure", "Overview", "Standing", "one_trial", "overview"]
@@ -110,7 +112,7 @@ def overview(folder: Place) -> Overview:
         left_s=left,
         elapsed_s=float(clock.get("seconds", 0.0)),
         states={kind: dict(found) for kind, found in states.items()},
-        running=tuple(_standing(records)),
+        running=tuple(_standing(records, {*about.get("code", {}).values()})),
         failures=tuple(_failure(records, name) for name in failed(records)),
         best=max(complete, default=None),
         broken=tuple(map(str, records.broken)),
@@ -145,11 +147,12 @@ def _seconds(since: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
 
 
-def _standing(records: Records) -> list[Standing]:
+def _standing(records: Records, code: AbstractSet[str]) -> list[Standing]:
+    # With mended code, a listed job is another one, and that of the earlier code is never gone on with.
     open_ones = [
         record
         for name, record in records.asked.items()
-        if name not in records.finished and not records.was_redone(name)
+        if name not in records.finished and own_code(record.spec) <= code
     ]
     return [
         Standing(record.id, _seconds(record.asked_at) if record.asked_at else 0.0) for record in open_ones

@@ -191,10 +191,6 @@ class Records:
         """Return the failed tries of a listed job that were set aside, oldest first."""
         return [record for record in read_set_aside(self.folder, name) if record.state == "failed"]
 
-    def was_redone(self, name: str) -> bool:
-        """Return whether a listed job finished with earlier own code, and was asked again as another job."""
-        return any(record.state != "failed" for record in read_set_aside(self.folder, name))
-
     def finish(self, live: Live, outcome: Outcome, describe: Description) -> TrialRecord:
         """Write how a job ended and return the record."""
         job, ready = live.job, live.ready

@@ -16,6 +16,7 @@ from pdsearch.io.studies import Accept, description
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search import study as opening
 from pdsearch.search.maintenance import failed, stays_failed
+from pdsearch.search.overview import overview
 from pdsearch.search.scheduler import Agenda
 from pdsearch.search.study import open_study
 from pdsearch.trial_record import REDONE, TrialRecord
@@ -115,6 +116,7 @@ def test_what_failed_alike_is_tried_with_the_mended_code_and_what_finished_stays
     assert all(job.spec.distill.code == new for job in jobs if job.spec.distill.loss != "ce")
     assert before.items() <= agenda.records.finished.items()
     assert failed(agenda.records) == []
+    assert overview(tmp_path / "small").running == (), "what earlier code left is not gone on with"
     assert codes([*agenda.records.finished.values()]) == {old, new}
     confirmed = [r for r in agenda.records.finished.values() if r.kind == "confirm" and r.state == "complete"]
     assert codes(confirmed) == {new}, "one code for each confirmation"
