@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Result, Target, arguments, show
-from benchmarks.scripted import Silent, space
+from benchmarks.scripted import space
+from pdsearch.observer import Observer
 
 __all__ = ["main", "ours"]
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 ONE_HELP = "run ours once, with so many reports, and print the milliseconds of a trial"
 
 
-class Clock(Silent):
+class Clock(Observer):
     """An observer that notes when search trials end."""
 
     def __init__(self) -> None:

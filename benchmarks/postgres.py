@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.campaign import finished, options, publish, same
-from benchmarks.scripted import SPACE, Silent, answers
+from benchmarks.scripted import SPACE, answers
 from pdsearch.config import load
 from pdsearch.errors import StorageError
+from pdsearch.observer import Observer
 from pdsearch.protocol import Outcome, Work
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
@@ -95,7 +96,7 @@ def play(work: Work, pause_s: float) -> None:
 
 def study(file: Path, pause_s: float = 0.0) -> None:
     """Run a study to its end."""
-    with open_study(load(file), Silent()) as opened:
+    with open_study(load(file), Observer()) as opened:
         play(opened.agenda, pause_s)
 
 

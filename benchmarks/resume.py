@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.campaign import finished, options, publish
-from benchmarks.scripted import Silent, drive, space
+from benchmarks.scripted import drive, space
+from pdsearch.observer import Observer
 from pdsearch.verify import check_invariants
 
 __all__ = ["main"]
 
 
-class First(Silent):
+class First(Observer):
     """An observer that prints when the first search trial starts."""
 
     def started(self, job: Any) -> None:
@@ -35,7 +36,7 @@ def grow(folder: Path, trials: int) -> None:
     """Fill a study, then leave two trials in flight for ever."""
     from pdsearch.search.study import open_study
 
-    with open_study(space(folder, trials=10**6, sampler="tpe"), Silent()) as study:
+    with open_study(space(folder, trials=10**6, sampler="tpe"), Observer()) as study:
         drive(study.agenda.search, trials, slots=2)
         for _ in range(2):
             study.agenda.search.ask()

@@ -4,14 +4,13 @@ import math
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pdsearch.config import Space, load
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.specs import Json
 
-__all__ = ["Silent", "answers", "drive", "space"]
+__all__ = ["answers", "drive", "space"]
 
 SPACE = """
 study: scripted
@@ -44,14 +43,6 @@ CENTRE = {
     "train.distill.weight_decay": 5e-4,
     "prune.method": "none",
 }
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a function that takes anything."""
-        return lambda *_: None
 
 
 def space(

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.naive_search import optuna_alone, searched, tune_naively
-from benchmarks.scripted import Silent
 from pdsearch.config import Space
+from pdsearch.observer import Observer
 from pdsearch.protocol import Outcome
 
 __all__ = ["main", "ours"]
@@ -28,7 +28,7 @@ WHOLE, OURS = "ours, without early stopping", "ours"
 WAYS = (TUNE, OPTUNA, OUR_LOOP, WHOLE, OURS)
 
 
-class Best(Silent):
+class Best(Observer):
     """An observer that notes when search trials end and how good the best one is."""
 
     def __init__(self) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.overhead import in_a_process
-from benchmarks.scripted import Silent, space
+from benchmarks.scripted import space
 from pdsearch.config import Space
+from pdsearch.observer import Observer
 from pdsearch.protocol import Outcome
 
 __all__ = ["Outcomes", "main", "search"]
@@ -22,7 +23,7 @@ __all__ = ["Outcomes", "main", "search"]
 MOST = 16
 
 
-class Outcomes(Silent):
+class Outcomes(Observer):
     """An observer that keeps how search trials end, and what is said."""
 
     def __init__(self) -> None:

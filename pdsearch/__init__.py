@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pdsearch.exporting.student_file import load_preprocess, load_student, load_teacher, read_card
     from pdsearch.models.network import Network, StagedNetwork
     from pdsearch.models.registry import model
-    from pdsearch.protocol import Event, Job, Progress, Report
+    from pdsearch.observer import Observer
+    from pdsearch.protocol import Event, Job, Outcome, Progress, Report
     from pdsearch.pruning.gradients import loss_gradients, probe
     from pdsearch.pruning.prunable import prunable
     from pdsearch.pruning.registry import Batches, pruning_method
@@ -53,7 +54,9 @@ __all__ = [
     "Mixing",
     "Network",
     "NoParams",
+    "Observer",
     "Options",
+    "Outcome",
     "Outputs",
     "PdsearchError",
     "Progress",
@@ -114,7 +117,8 @@ _HOMES: dict[str, str] = {
     "exporting.student_file": "load_preprocess load_student load_teacher read_card",
     "models.network": "Network StagedNetwork",
     "models.registry": "model",
-    "protocol": "Event Job Progress Report",
+    "observer": "Observer",
+    "protocol": "Event Job Outcome Progress Report",
     "pruning.gradients": "loss_gradients probe",
     "pruning.prunable": "prunable",
     "pruning.registry": "Batches pruning_method",

@@ -3,7 +3,8 @@
 Everything that `import pdsearch` offers is listed in `pdsearch/__init__.py` and documented in docs/api.md.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pdsearch.config import Space, load
 from pdsearch.io import Place, place
 from pdsearch.io.record_files import read_finished
 from pdsearch.io.studies import Accept, description
-from pdsearch.protocol import Event, Job, Outcome
+from pdsearch.observer import Observer, Observers
 from pdsearch.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -81,25 +82,6 @@ def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
     return load(Path(path), overrides=tuple(overrides))
 
 
-class _Watcher:
-    """An observer that passes messages and trials' events on."""
-
-    def __init__(self, say: Callable[[str], None], on_event: Callable[[Job, Event], None]) -> None:
-        self.say, self.event = say, on_event
-
-    def opened(self, finished: Iterable[TrialRecord]) -> None:
-        """A study is open."""
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        """A phase begins."""
-
-    def started(self, job: Job) -> None:
-        """A job starts."""
-
-    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
-        """A job ended."""
-
-
 def run(
     space: Space | str | Path,
     *,
@@ -108,8 +90,7 @@ def run(
     workers: int | None = None,
     accept_code: bool = False,
     redo: bool = False,
-    say: Callable[[str], None] = lambda _text: None,
-    on_event: Callable[[Job, Event], None] = lambda _job, _event: None,
+    observers: Sequence[Observer] = (),
 ) -> StudyResults:
     """Search a space, or resume its study where an earlier call or command ended; return the results.
 
@@ -122,8 +103,7 @@ def run(
         workers: Concurrent trials; as many as fit if not given.
         accept_code: Go on although own code is another than the study began with: what failed is tried again with it.
         redo: Ask what finished with earlier own code again, too.
-        say: Receives messages for the user, other than trials' progress.
-        on_event: Receives each event of a running job.
+        observers: Hear what happens; see `Observer`. One that fails is left out, with a RuntimeWarning.
 
     Raises:
         ConfigError: The space or the address is wrong, or the study exists with another space; nothing was started.
@@ -136,11 +116,12 @@ def run(
     from pdsearch.signals import stoppable
 
     asked = space if isinstance(space, Space) else load(Path(space))
-    with stoppable(say) as stop:
+    every = Observers(Observer(), observers, lambda text: warnings.warn(text, RuntimeWarning, stacklevel=2))
+    with stoppable(every.say) as stop:
         choice = choose_ray(asked, address, serial=serial)
         study = drive(
             asked,
-            _Watcher(say, on_event),
+            every,
             stop,
             choice=choice,
             serial=serial,

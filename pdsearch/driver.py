@@ -1,7 +1,7 @@
 """One run of a space: opens its study and runs its jobs to the end, on Ray or in this process."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,10 @@ from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io import is_url, telling
 from pdsearch.io.studies import Accept
+from pdsearch.observer import Observer
 from pdsearch.signals import Stop
 
 if TYPE_CHECKING:
-    from pdsearch.search.scheduler import Observer
     from pdsearch.search.study import Study
 
 __all__ = ["choose_ray", "drive"]
@@ -45,7 +45,7 @@ def choose_ray(space: Space, address: str | None, *, serial: bool) -> Choice:
 
 def drive(
     space: Space,
-    observer: "Observer",
+    observer: Observer,
     stop: Stop,
     *,
     choice: Choice,
@@ -58,7 +58,7 @@ def drive(
 
     Args:
         space: What is searched.
-        observer: Receives what happens.
+        observer: Hears what happens.
         stop: Handles the signals that end a run.
         choice: The Ray to use.
         serial: One trial at a time in this process, without Ray.
@@ -75,7 +75,11 @@ def drive(
     ask = (
         partial(_ask_workers, space, observer.say, choice=choice, verbose=verbose) if choice.address else None
     )
-    with telling(observer.say), open_study(space, observer, ask_workers=ask, accept=accept) as study:
+    with (
+        closing(observer),
+        telling(observer.say),
+        open_study(space, observer, ask_workers=ask, accept=accept) as study,
+    ):
         if not study.agenda.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
             for warning in (room(space, study.root), None if choice.address else crowd(space, at_once)):

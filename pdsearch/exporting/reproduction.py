@@ -22,7 +22,7 @@ from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, StorageError, TrialError
 from pdsearch.exporting.student_file import STUDENT_FILE, read_card
 from pdsearch.exporting.trained import trained_student
-from pdsearch.search.scheduler import Observer
+from pdsearch.observer import Observer
 from pdsearch.search.study import described
 from pdsearch.signals import Stop
 from pdsearch.specs import Json, spec_from_json, spec_to_json

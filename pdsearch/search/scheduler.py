@@ -8,20 +8,18 @@ The agenda is a runner's only interface to a study.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
 
 from pdsearch.errors import FailureLimitError, PdsearchError
+from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, refused_by
 from pdsearch.search.confirmation.fairness import owed
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.maintenance import how_again
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Live
-from pdsearch.trial_record import TrialRecord
 
 __all__ = [
     "Agenda",
-    "Observer",
     "Phase",
     "Phases",
 ]
@@ -145,28 +143,6 @@ def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[J
         job = ledger.ask()
         if job is not None:
             yield job
-
-
-class Observer(Protocol):
-    """Receives what happens in a run: a screen, a log."""
-
-    def opened(self, finished: Iterable[TrialRecord]) -> None:
-        """A study is open; these trials were finished in earlier runs."""
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        """A phase begins; so many jobs in all, so many of them done before."""
-
-    def started(self, job: Job) -> None:
-        """A job starts."""
-
-    def event(self, job: Job, event: Event) -> None:
-        """A running job reports an event."""
-
-    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
-        """A job ended; its record, where it has one."""
-
-    def say(self, text: str) -> None:
-        """There is a message for the user."""
 
 
 class Agenda:

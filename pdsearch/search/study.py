@@ -16,6 +16,7 @@ from pdsearch.io import Place, Remote, check, read, remove_tree, resolved, subfo
 from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import Accept, begun, shown
+from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import Untrained
 from pdsearch.search.code_hashes import own_code
@@ -39,7 +40,7 @@ from pdsearch.search.preflight.precision import AUTO, Precision, choose_precisio
 from pdsearch.search.preflight.resources import check_room
 from pdsearch.search.records import Records, now
 from pdsearch.search.resolved import Description
-from pdsearch.search.scheduler import Agenda, Observer, Phases
+from pdsearch.search.scheduler import Agenda, Phases
 from pdsearch.specs import DataSpec
 from pdsearch.training import pick_device
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from pdsearch.observer import Observer
 from pdsearch.protocol import Job, Outcome, Progress, Ready, Report, Use
-from pdsearch.search.scheduler import Observer
 from pdsearch.trial_record import TrialRecord
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job
 from tests.trial_records import finished, reports

@@ -6,33 +6,24 @@ from dataclasses import replace
 import pytest
 
 from pdsearch.cli.progress.stats import Tally, about, describe, duration, ending
-from pdsearch.protocol import Outcome
+from pdsearch.observer import Observer
+from pdsearch.protocol import Job, Outcome
 from pdsearch.trial_record import TrialRecord
 from tests.cli.scripted_run import record, show
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job, pruned
 
 
-class Counting:
+class Counting(Observer):
     """An observer that only counts."""
 
     def __init__(self) -> None:
         self.tally = Tally()
 
-    def opened(self, finished: object) -> None: ...
-
     def phase(self, name: str, total: int, done: int) -> None:
         self.tally.begin(name, total, done)
 
-    def started(self, *_: object) -> None:
-        """Nothing."""
-
-    event = started
-
-    def ended(self, job: object, outcome: object, record: object) -> None:
-        self.tally.end(job, outcome, record)  # type: ignore[arg-type]
-
-    def say(self, text: str) -> None:
-        """Nothing."""
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+        self.tally.end(job, outcome, record)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ rest is private. [examples/](../examples/) has programs that use them. Written f
 GROUPS = {
     "Search, look, export": (
         "load_space run open_study export load_student load_teacher load_preprocess read_card"
-        " Space StudyResults TrialRecord Report Ranking Ranked Job Event"
+        " Space StudyResults TrialRecord Ranking Ranked Observer Job Event Report Outcome"
     ),
     "The stages, called by hand": (
         "train_teacher prune distill TrainedTeacher TrainedStudent"

@@ -9,6 +9,7 @@ import torch
 from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
+from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import open_study
 from tests.on_disk import on_disk
@@ -16,17 +17,10 @@ from tests.on_disk import on_disk
 RECIPE = {"epochs": 1, "lr": 0.05, "batch_size": 64}
 
 
-class Silent:
-    """An observer that hears everything and says nothing."""
-
-    def __getattr__(self, _: str) -> Any:
-        return lambda *_args, **_more: None
-
-
 def run(space: Space) -> Path:
     """Run a space to its end, here and now; return the study's folder."""
     torch.set_num_threads(1)
-    with open_study(space, Silent()) as study:
+    with open_study(space, Observer()) as study:
         serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
         return on_disk(study.folder)
 

@@ -13,8 +13,8 @@ from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting import export_study
 from pdsearch.exporting.reproduction import Reproduction, beside, read_export, reproduce
 from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.observer import Observer
 from pdsearch.signals import Stop
-from tests.exporting.conftest import Silent
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def copy(exported: Path, tmp_path: Path) -> Path:
 
 
 def again(folder: Path, storage: Path, seeds: int = 0) -> Reproduction:
-    return reproduce(read_export(folder), Silent(), Stop(lambda _: None), storage=storage, seeds=seeds)
+    return reproduce(read_export(folder), Observer(), Stop(lambda _: None), storage=storage, seeds=seeds)
 
 
 def test_it_is_the_same_to_the_bit_and_a_record_by_fresh_seeds(exported: Path, storage: Path) -> None:

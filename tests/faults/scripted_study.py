@@ -12,12 +12,12 @@ from pdsearch import io as storage
 from pdsearch.artifacts import building, open_store
 from pdsearch.config import Space, parse
 from pdsearch.data.sources import digits
+from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
 from pdsearch.protocol import Event, Job, Outcome, Progress, Ready, Report, Use
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study, open_study
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.trial_record import TrialRecord
 
 RECIPE: dict[str, Json] = {"epochs": 3, "lr": 0.1}
 
@@ -55,19 +55,6 @@ def begin_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digits, "_load", lambda: images)
     monkeypatch.setattr(opening, "_fingerprint", lambda _: "0" * 64)
     monkeypatch.setattr(opening, "check_trials", lambda *_: None)
-
-
-class Silent:
-    """An observer that sees nothing."""
-
-    def opened(self, finished: object) -> None: ...
-
-    def phase(self, name: str, total: int, done: int) -> None: ...
-    def started(self, job: Job) -> None: ...
-    def event(self, job: Job, event: Event) -> None: ...
-    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None: ...
-
-    def say(self, text: str) -> None: ...
 
 
 class Worker:
@@ -134,7 +121,7 @@ def drive(study: Study, worker: Worker) -> None:
 
 def run(where: Space) -> Worker:
     """Open the study, run it to its end, close it."""
-    with open_study(where, Silent()) as study:
+    with open_study(where, Observer()) as study:
         worker = Worker(study)
         drive(study, worker)
         if study.agenda.failure:

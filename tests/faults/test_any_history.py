@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from pdsearch.artifacts import Store
+from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study
@@ -46,7 +47,7 @@ class History(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.study is None)
     def resume(self) -> None:
-        driver = opening.open_study(self.where, scripted_study.Silent())
+        driver = opening.open_study(self.where, Observer())
         self.study = driver.__enter__()
         self.worker = scripted_study.Worker(self.study)
         self.dropped.append(driver)  # Never left: a process that died does not clean up.

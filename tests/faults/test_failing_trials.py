@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Outcome, refusal, refused_by
@@ -153,7 +154,7 @@ def test_a_refusal_travels_as_an_outcome_and_says_once_what_to_do(error: Storage
 
 def test_a_storage_that_refuses_stops_the_run_and_no_trial_fails(root: Path) -> None:
     where = scripted_study.space(root)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         worker, agenda = scripted_study.Worker(study), study.agenda
         while (one := agenda.next()) is not None and one.kind != "search":
             agenda.finish(one, scripted_study.outcome(study, one, worker))

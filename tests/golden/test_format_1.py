@@ -14,9 +14,9 @@ import pytest
 from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.config import load
 from pdsearch.io.record_files import read_asked, read_finished
+from pdsearch.observer import Observer
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
-from tests.faults.scripted_study import Silent
 
 FOLDER = Path(__file__).parent / "format_1"
 RANKED = [
@@ -54,7 +54,7 @@ def test_it_is_ranked_as_it_was_and_verified(study: Path) -> None:
 def test_the_same_space_goes_on_with_it(study: Path) -> None:
     before = {path.name: path.read_bytes() for path in (study / "trials").iterdir()}
     space = load(study / "space.yaml", [f"storage={study.parent}"])
-    with open_study(space, Silent()) as opened:
+    with open_study(space, Observer()) as opened:
         assert opened.resumed
         assert opened.agenda.search.finished == 3
         assert set(opened.agenda.records.finished) == {n.split(".")[0] for n in before if ".finished." in n}

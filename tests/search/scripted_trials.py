@@ -10,6 +10,7 @@ import optuna
 from optuna.study import StudyDirection
 
 from pdsearch.config import Space, parse
+from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report, Use, Work
 from pdsearch.search.optuna_backend.journal import open_journal
@@ -145,7 +146,7 @@ def _played(job: Job, work: Work, script: Script) -> Outcome:
     return Outcome("stopped")
 
 
-class Watching:
+class Watching(Observer):
     """An observer that keeps what it hears."""
 
     def __init__(self) -> None:
@@ -154,16 +155,11 @@ class Watching:
         self.states: list[str] = []
         self.said: list[str] = []
 
-    def opened(self, finished: object) -> None: ...
-
     def phase(self, name: str, total: int, done: int) -> None:
         self.phases.append((name, total, done))
 
     def started(self, job: Job) -> None:
         self.ids.append(job.id)
-
-    def event(self, job: Job, event: Event) -> None:
-        """Nothing."""
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:  # noqa: ARG002
         self.states.append(record.state if record else outcome.state)

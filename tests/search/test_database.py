@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from pdsearch.config import Space
 from pdsearch.config.ledger_url import read_ledger_url
 from pdsearch.errors import ConfigError, StorageError, StorageFullError
+from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
@@ -30,7 +31,7 @@ def space(root: Path, **search: object) -> Space:
 
 
 def opened(where: Space) -> list[object]:
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         return told({"search": study.agenda.search.study, "baseline": study.agenda.fair.study})
 
 
@@ -129,12 +130,12 @@ def test_two_studies_of_one_name_share_a_database(root: Path) -> None:
 
 def test_a_trial_cut_off_is_asked_again(root: Path) -> None:
     where = space(root)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.id != "search-00002":
             study.agenda.finish(job, scripted_study.outcome(study, job, worker))
     assert job is not None
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
         assert waiting.system_attrs["fixed_params"] == job.params
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import ConfigError, StudyHeldError
+from pdsearch.observer import Observer
 from pdsearch.search.maintenance import retry_failed
 from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.journal import DamagedError
@@ -40,7 +41,7 @@ def test_failed_trials_are_tried_again_wherever_they_live(root: Path, url: str) 
     failed = run_failing(where, "search", 2)
     assert retry_failed(root / "study") == failed
     scripted_study.run(where)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert study.agenda.search.failed == 0
     assert check_invariants(root / "study") == []
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError
+from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage
 from pdsearch.search.study import open_study
@@ -14,7 +15,7 @@ __all__ = ["root"]
 
 def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path) -> None:
     journal = root / "study" / "journal.log"
-    with open_study(scripted_study.space(root), scripted_study.Silent()) as study:
+    with open_study(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.kind != "search":
             study.agenda.finish(job, scripted_study.outcome(study, job, worker))

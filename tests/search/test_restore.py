@@ -9,6 +9,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from pdsearch.config import Space
+from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.rebuild import differences
 from pdsearch.search.records import Records
 from pdsearch.search.study import open_study
@@ -19,7 +20,7 @@ __all__ = ["root"]
 
 
 def opened(where: Space) -> dict[str, Study]:
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         return {"search": study.agenda.search.study, "baseline": study.agenda.fair.study}
 
 
@@ -52,7 +53,7 @@ def unstopped(root: Path) -> Space:
 def cut_off(root: Path) -> Space:
     """A study whose driver vanished while its third search trial ran."""
     where = scripted_study.space(root)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.id != "search-00002":
             study.agenda.finish(job, scripted_study.outcome(study, job, worker))
@@ -90,7 +91,7 @@ def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_of
     lines = content.splitlines(keepends=True)
     for kept in range(len(lines)):
         journal.write_bytes(b"".join(lines[:kept]))
-        with open_study(cut_off, scripted_study.Silent()) as study:
+        with open_study(cut_off, Observer()) as study:
             (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
             assert waiting.system_attrs["fixed_params"] == asked.params
             assert study.agenda.search.finished == 2

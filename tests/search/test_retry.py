@@ -6,6 +6,7 @@ import pytest
 from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError, StudyHeldError
 from pdsearch.io.record_files import read_finished
+from pdsearch.observer import Observer
 from pdsearch.pipeline.failure import lost_workers
 from pdsearch.protocol import Outcome
 from pdsearch.search.maintenance import MOST_TRIES, deserves_another_try, retry_failed, stays_failed
@@ -22,7 +23,7 @@ __all__ = ["root"]
 def run_failing(where: Any, kind: str, times: int) -> list[str]:
     """Run a study in which the first jobs of a kind fail; return their ids."""
     failed: list[str] = []
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None:
             if job.kind == kind and len(failed) < times:
@@ -62,7 +63,7 @@ def test_what_is_wanted_again_outlives_the_journal(root: Path) -> None:
         scripted_study.run(where)
         good = {record["key"] for record in scripted_study.read(root).values() if record["state"] != "failed"}
         assert set(keys(root, *failed)) <= good
-        with open_study(where, scripted_study.Silent()) as study:
+        with open_study(where, Observer()) as study:
             assert study.agenda.search.failed == 0
             assert not study.agenda.search.owed
         tried.add(len(scripted_study.records(root)))
@@ -74,12 +75,12 @@ def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted
     where = scripted_study.space(root)
     (failed,) = run_failing(where, "search", 1)
     retry_failed(root / "study")
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         while (job := study.agenda.next()) is not None and job.kind != "search":
             study.agenda.finish(job, scripted_study.outcome(study, job, scripted_study.Worker(study)))
         assert job is not None
         assert job.key == keys(root, failed)[0]
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert study.agenda.search.owed
         assert not study.agenda.idle()
     scripted_study.run(where)
@@ -91,7 +92,7 @@ def test_what_was_tried_again_is_no_failure_any_more(root: Path) -> None:
     run_failing(where, "search", 2)
     retry_failed(root / "study")
     scripted_study.run(where)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert study.agenda.search.failed == 0
     assert retry_failed(root / "study") == []
 
@@ -123,7 +124,7 @@ def test_a_folder_that_is_no_study_and_one_that_is_being_run_are_refused(root: P
         retry_failed(root / "study")
 
 
-class Hearing(scripted_study.Silent):
+class Hearing(Observer):
     """An observer that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -165,11 +166,11 @@ def test_what_fails_alike_again_stays_failed_until_a_person_asks(root: Path, kin
     alike = "ValueError: a bug since mended"
     assert len(run_again(where, f"{alike} (traceback in trials/other.log)")[1]) == 1
     assert run_again(where, alike) == ([], [])
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert stays_failed(study.agenda.records) == still_failed(study.agenda.records) != []
     assert len(retry_failed(root / "study")) == 1
     run_again(where)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert still_failed(study.agenda.records) == []
 
 
@@ -212,7 +213,7 @@ def finite(root: Path) -> Any:
 def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path) -> None:
     where = finite(tmp_path)
     assert run_failing(where, "search", 1)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert "search" in {job.kind for job in play(study.agenda)}
         assert study.agenda.search.failed == 0
         assert study.agenda.search.exhausted
@@ -221,7 +222,7 @@ def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path
 
 def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp_path: Path) -> None:
     where = finite(tmp_path)
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         cut_off = set()
         while (job := study.agenda.next()) is not None:
             if job.kind == "search":
@@ -230,6 +231,6 @@ def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp
                 play_one(study.agenda, job)
         assert study.agenda.search.exhausted
         assert len(cut_off) == 2
-    with open_study(where, scripted_study.Silent()) as study:
+    with open_study(where, Observer()) as study:
         assert {job.key for job in play(study.agenda) if job.kind == "search"} == cut_off
         assert study.agenda.idle()

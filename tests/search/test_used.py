@@ -4,6 +4,7 @@ import pytest
 
 from pdsearch.artifacts import Store, hold
 from pdsearch.io.studies import studies
+from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
 from pdsearch.search.maintenance import drivers, used
 from pdsearch.search.study import open_study
@@ -19,7 +20,7 @@ def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
 
 
 def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
-    with open_study(scripted_study.space(root), scripted_study.Silent()) as study:
+    with open_study(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.agenda.next()) is not None and job.kind != "search":
             study.agenda.finish(job, scripted_study.outcome(study, job, worker))

@@ -4,6 +4,7 @@ import pytest
 
 from pdsearch.artifacts import hold
 from pdsearch.errors import ConfigError
+from pdsearch.observer import Observer
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
@@ -19,7 +20,7 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
-    with open_study(scripted_study.space(root), scripted_study.Silent()) as study:
+    with open_study(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         for _ in range(3):
             job = study.agenda.next()

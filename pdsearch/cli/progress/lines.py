@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
+from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
 from pdsearch.trial_record import TrialRecord
 
@@ -15,7 +16,7 @@ SILENCE_S = 60
 """Seconds without output after which a running job's progress is printed."""
 
 
-class Lines:
+class Lines(Observer):
     """Prints one plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
@@ -69,7 +70,7 @@ def _far(event: Progress | Report) -> str:
     return f"{doing}{epochs}{value}"
 
 
-class JsonLines:
+class JsonLines(Observer):
     """Prints one JSON object an event, for programs."""
 
     def __init__(self, stream: IO[str]) -> None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pdsearch.cli.progress.stats import PHASES, Tally, about, describe, duration, ending
+from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 
@@ -41,7 +42,7 @@ class _Running:
     began: float = field(default_factory=time.monotonic)
 
 
-class Screen:
+class Screen(Observer):
     """A live screen; use it as a context manager, and as the observer of an agenda."""
 
     def __init__(self, console: Console, title: str) -> None:

@@ -19,6 +19,7 @@ from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError
 from pdsearch.io import is_url
 from pdsearch.io.studies import Accept, begun
+from pdsearch.observer import Observer, Observers, load_observer
 from pdsearch.redaction import redacted
 from pdsearch.signals import stoppable
 
@@ -34,6 +35,13 @@ AcceptCode: TypeAlias = Annotated[
 ]
 Redo: TypeAlias = Annotated[
     bool, typer.Option("--redo", help="Ask what finished with earlier own code again, too.")
+]
+Observing: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:NAME",
+        help="Tell an observer of one's own what happens (TensorBoard, MLflow: see examples). May be repeated.",
+    ),
 ]
 OnEnd: TypeAlias = Annotated[
     str | None,
@@ -62,6 +70,7 @@ def run(
     accept_code: AcceptCode = False,
     redo: Redo = False,
     progress: Annotated[str, typer.Option(help="auto, screen, lines or json.")] = "auto",
+    observer: Observing = None,
     on_end: OnEnd = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the engine chooses; let Ray's own log through.")
@@ -74,10 +83,11 @@ def run(
         ending.study = asked.study
         choice = choose_ray(asked, address, serial=serial)
         _point_elsewhere(space, asked)
-        with _observer(progress, asked) as observer, with_position(space, tuple(overrides or ())):
+        others = _others(observer or (), asked)
+        with _observer(progress, asked) as shown, with_position(space, tuple(overrides or ())):
             study = drive(
                 asked,
-                observer,
+                Observers(shown, others, shown.say),
                 stop,
                 choice=choice,
                 serial=serial,
@@ -88,7 +98,7 @@ def run(
         ending.folder, ending.limit = str(study.folder), study.agenda.phases.spent()
         # With JSON lines, nothing else goes to stdout.
         with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
-            _close(study, observer, again)
+            _close(study, shown, again)
 
 
 @contextmanager
@@ -134,6 +144,13 @@ def _close(study: Any, observer: Any, again: str) -> None:
     from pdsearch.cli.summary import closing_words  # loads SciPy, for a second, when no trial waits for it
 
     closing_words(study, observer.tally, again)
+
+
+def _others(names: Sequence[str], space: Space) -> list[Observer]:
+    try:
+        return [load_observer(name, space) for name in names]
+    except ConfigError as error:
+        raise ConfigError(error.what, where="--observer", hint=error.hint) from error
 
 
 def _observer(progress: str, space: Space) -> AbstractContextManager[Any]:

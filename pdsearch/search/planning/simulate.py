@@ -2,10 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
+from pdsearch.observer import Observer
 from pdsearch.pipeline.keys import (
     dense_key,
     early_key,
@@ -191,7 +191,7 @@ class _ByName(dict[str, str]):
 
 
 @dataclass
-class _Played:
+class _Played(Observer):
     """An observer that counts what the jobs of a study train."""
 
     phases: list[Phase] = field(default_factory=list)
@@ -200,9 +200,6 @@ class _Played:
     uses: Counter[str] = field(default_factory=Counter)
     students: list[TrialSpec] = field(default_factory=list)
     searched: int = 0
-
-    def opened(self, _finished: object) -> None:
-        """Nothing was finished before."""
 
     def phase(self, name: str, _total: int, _done: int) -> None:
         self.phases.append(Phase(name))
@@ -224,12 +221,6 @@ class _Played:
         now.with_reuse += student
         now.without_reuse += student + teacher_epochs(job.spec)
         self.students.append(job.spec)
-
-    def event(self, _job: Job, _event: Any) -> None: ...
-
-    def ended(self, _job: Job, _outcome: Any, _record: Any) -> None: ...
-
-    def say(self, _text: str) -> None: ...
 
 
 def plan(space: Space) -> Plan:
