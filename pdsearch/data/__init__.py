@@ -12,7 +12,7 @@ from pdsearch.data.registry import Augmentation, Images, Mixing, RawData, Source
 if TYPE_CHECKING:
     from pdsearch.data.dataset.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
     from pdsearch.data.dataset.materialise import store
-    from pdsearch.data.dataset.views import Views, normalise
+    from pdsearch.data.dataset.views import Views, centre, normalise
 
 __all__ = [
     "Augmentation",
@@ -23,6 +23,7 @@ __all__ = [
     "Source",
     "Split",
     "Views",
+    "centre",
     "from_tensors",
     "normalise",
     "prepare",
@@ -35,5 +36,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = {"Views": "views", "normalise": "views", "store": "materialise"}.get(name, "dataset")
+    homes = {"Views": "views", "centre": "views", "normalise": "views", "store": "materialise"}
+    module = homes.get(name, "dataset")
     return getattr(import_module(f"{__name__}.dataset.{module}"), name)

@@ -12,19 +12,26 @@ from typing import Any
 from pdsearch.analysis import (
     Ranked,
     Ranking,
+    Row,
     as_plain,
     rank_teachers,
     read_study,
     shortfall,
 )
 from pdsearch.artifacts import ArtifactStore, open_store
-from pdsearch.errors import ConfigError, StorageError
+from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
-from pdsearch.exporting.onnx_file import require_onnx, save_onnx
+from pdsearch.exporting.onnx_file import onnx_answer, require_onnx, save_onnx
 from pdsearch.exporting.pinned import pinned_space, to_yaml
-from pdsearch.exporting.student_file import STUDENT_FILE, TEACHER_FILE, save_network
-from pdsearch.exporting.trained import trained_student, trained_teacher
+from pdsearch.exporting.student_file import (
+    STUDENT_FILE,
+    TEACHER_FILE,
+    load_network,
+    preprocess_of,
+    save_network,
+)
+from pdsearch.exporting.trained import measured, trained_student, trained_teacher
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
@@ -37,6 +44,9 @@ __all__ = [
     "export_ranked",
     "export_study",
 ]
+
+_FAR = 0.1
+"""Difference of accuracy that neither another precision nor another machine explains."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +189,12 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bo
         if found is not None:
             path = folder / name
             save_network(path, *found)
-            built[path.stem] = Built(found[1], save_onnx(path) if onnx else None)
+            built[path.stem] = _built(path, row.best, origin.store, onnx=onnx)
     result: dict[str, Any] = {
         "format": 1,
         "study": ranking.study,
         **as_plain(row),
+        "exported": {name: dict(form) for made in built.values() for name, form in made.accuracy.items()},
         "versions": versions,
         "footer": list(ranking.footer),
     }
@@ -204,6 +215,33 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bo
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return needs
+
+
+def _built(path: Path, row: Row, store: ArtifactStore, *, onnx: bool) -> Built:
+    """Return a written network with its accuracy, measured of the file as it ships."""
+    network, card = load_network(path)
+    preprocess = preprocess_of(card)
+    accuracy = {path.name: measured(lambda inputs: network(preprocess(inputs)), row, card, store)}
+    _check(accuracy[path.name], row, path.stem)
+    if not onnx:
+        return Built(card, accuracy)
+    deviation, file = save_onnx(path), path.with_suffix(".onnx")
+    accuracy[file.name] = measured(onnx_answer(file, card), row, card, store)
+    return Built(card, accuracy, deviation)
+
+
+def _check(accuracy: Mapping[str, float], row: Row, role: str) -> None:
+    """Refuse a network that, rebuilt from its file, is not the one that was trained.
+
+    Raises:
+        PdsearchError: Its accuracy is far from the recorded one.
+    """
+    recorded = row.val_accuracy if role == "student" else row.teacher_val_accuracy
+    now = accuracy.get("val")
+    if recorded is not None and now is not None and abs(now - recorded) > _FAR:
+        what = f"the {role} of {row.id}, rebuilt from its file, has {100 * now:.2f} % of the validation images right"
+        hint = "what training changes beside parameters and buffers is lost: keep it in register_buffer"
+        raise PdsearchError(f"{what}, and had {100 * recorded:.2f} % when it was trained", hint=hint)
 
 
 def config_text(

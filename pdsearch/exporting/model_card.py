@@ -1,8 +1,8 @@
 """The model card of an exported configuration, as Markdown."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
 from pdsearch.analysis.labels import of_what
@@ -12,6 +12,8 @@ from pdsearch.user_code import is_dotted
 
 __all__ = ["Built", "model_card"]
 
+_PARTS = {"val": "validation", "test": "test"}
+
 
 @dataclass(frozen=True)
 class Built:
@@ -19,10 +21,12 @@ class Built:
 
     Args:
         card: Its description.
+        accuracy: Of each of its files, on validation and test images ("val", "test"), in [0, 1], measured as it ships.
         onnx_deviation: Largest relative difference of its ONNX file from it; None without such a file.
     """
 
     card: Card
+    accuracy: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     onnx_deviation: float | None = None
 
 
@@ -42,7 +46,7 @@ def model_card(
     parts = (
         _head(row, study),
         _student(row.best),
-        _numbers(row),
+        _numbers(row, student),
         _teacher(row),
         _use(built),
         *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
@@ -80,7 +84,7 @@ def _student(best: Row) -> Iterator[str]:
     yield f"- Cost: {_count(best.student_flops)} floating-point operations an image (a multiply-add is two)."
     yield f"- Data: `{data['source']}`, validation share {data['val_fraction']}."
     yield f"- Fingerprint of the data: `{data['fingerprint']}`."
-    yield f"- Precision: trained and measured in {spec['precision']}."
+    yield f"- Precision: trained in {spec['precision']}; its files compute in fp32."
     yield f"- Seeds of this student: {best.student_seed} (initialisation, order), {best.view_seed} (views)."
     yield ""
 
@@ -89,12 +93,16 @@ def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
 
 
-def _numbers(row: Ranked) -> Iterator[str]:
+def _numbers(row: Ranked, student: Built | None) -> Iterator[str]:
     yield "## How good"
     yield ""
     yield "| | validation % | test % |"
     yield "| --- | ---: | ---: |"
-    yield f"| this student | {percent(row.best.val_accuracy)} | {percent(row.best.test_accuracy)} |"
+    for name, share in (student.accuracy if student else {}).items():
+        yield f"| `{name}`, measured in fp32 | {percent(share.get('val'))} | {percent(share.get('test'))} |"
+    precision = json.loads(row.best.spec)["precision"]
+    best = f"{percent(row.best.val_accuracy)} | {percent(row.best.test_accuracy)}"
+    yield f"| this student when it was trained, in {precision} | {best} |"
     if row.confirmed:
         yield f"| mean of {row.seeds} such students | {show_estimate(row.val)} | {show_estimate(row.test)} |"
     for question, words in QUESTIONS.items():
@@ -199,6 +207,9 @@ def _exported_teacher(best: Row, teacher: Built) -> Iterator[str]:
     yield f"{_left(card)}."
     if card.widths:
         yield f"Channels left: {', '.join(f'`{name}` {width}' for name, width in card.widths)}."
+    for name, share in teacher.accuracy.items():
+        shown = ", ".join(f"{percent(value)} % of the {_PARTS[part]} images" for part, value in share.items())
+        yield f"`{name}`, measured in fp32, has {shown} right."
     yield ""
     yield "```python"
     yield "from pdsearch import load_teacher"

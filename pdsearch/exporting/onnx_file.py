@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from pdsearch.io.durable import storage_errors
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["require_onnx", "save_onnx"]
+__all__ = ["onnx_answer", "require_onnx", "save_onnx"]
 
 _TOLERANCE = 1e-3
 _BATCHES = (1, 3)
@@ -88,6 +89,12 @@ def save_onnx(weights: Path) -> float:
         return _compared(path, whole, card)
 
 
+def onnx_answer(path: Path, card: Card) -> Callable[[Tensor], Tensor]:
+    """Return a function from inputs as they are stored to the logits of an ONNX file."""
+    runtime = _session(path)
+    return lambda inputs: torch.from_numpy(runtime.run(["logits"], {card.noun: inputs.numpy()})[0])
+
+
 def _exported(whole: nn.Module, card: Card, role: str) -> bytes:
     example = _images(card, 2)
     try:
@@ -150,14 +157,14 @@ def _reason(error: BaseException) -> tuple[str, str]:
 
 
 def _compared(path: Path, whole: nn.Module, card: Card) -> float:
-    worst, runtime = 0.0, None
+    worst, answer = 0.0, None
     for batch in _BATCHES:
         images = _images(card, batch)
         with torch.no_grad():
             ours = whole(images)
         try:
-            runtime = runtime or _session(path)
-            theirs = torch.from_numpy(runtime.run(["logits"], {card.noun: images.numpy()})[0])
+            answer = answer or onnx_answer(path, card)
+            theirs = answer(images)
         except Exception as error:  # ONNX Runtime has no class of errors of its own.
             raise _refused(card, f"ONNX Runtime does not run it: {str(error).splitlines()[0]}") from error
         worst = max(worst, float((ours - theirs).abs().max() / ours.abs().max().clamp(min=1e-30)))

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pdsearch.data import normalise
+from pdsearch.data import centre, normalise
 from pdsearch.data.readers.decode import FILTER, read_one
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
@@ -60,7 +60,8 @@ class Card:
         key: Key of the trial that trained it.
         widths: Layers narrower than the model's, as pairs of a weight's name and its number of channels.
         sparsity: Share of the prunable weights that pruning took, in [0, 1); of a teacher.
-        resize: Pixels that images had before `data.crop` took their middle; None where it did not.
+        stored: Height and width of images before `data.crop` took their centre; None where it did not.
+        seed: Seed that the network was built with; constants that no state dict holds may depend on it.
     """
 
     model: str
@@ -72,7 +73,8 @@ class Card:
     key: str
     widths: tuple[tuple[str, int], ...] = ()
     sparsity: float = 0.0
-    resize: int | None = None
+    stored: tuple[int, int] | None = None
+    seed: int = 0
 
     @property
     def channels(self) -> int:
@@ -93,13 +95,11 @@ class Card:
         """Return how a single image is brought to the shape of the inputs, for the model card."""
         _, height, width = self.inputs.shape
         kind = "grey" if self.channels == 1 else "RGB"
-        if not self.inputs.is_square:
-            return f"made upright, {kind}; it must have {width}x{height} pixels"
-        cut = f", then its middle {width}x{height} cropped" if self.resize else ""
-        return (
-            f"made upright, {kind}, its middle square resized to {self.resize or width} pixels by Pillow's"
-            f" `{FILTER}` filter{cut}"
-        )
+        tall, wide = self.stored or (height, width)
+        cut = f", then its centre {width}x{height} cropped" if self.stored else ""
+        if tall != wide:
+            return f"made upright, {kind}; it must have {wide}x{tall} pixels{cut}"
+        return f"made upright, {kind}, its middle square resized to {wide} pixels by Pillow's `{FILTER}` filter{cut}"
 
     def build_arguments(self) -> dict[str, Any]:
         """Return what its model is built with besides its options."""
@@ -126,7 +126,8 @@ class Card:
             "key": self.key,
             "widths": dict(self.widths),
             **({"sparsity": self.sparsity} if self.sparsity else {}),
-            **({"resize": self.resize} if self.resize else {}),
+            **({"stored": list(self.stored)} if self.stored else {}),
+            **({"seed": self.seed} if self.seed else {}),
             **({"filter": FILTER} if self.inputs.is_image and self.inputs.is_square else {}),
         }
 
@@ -139,13 +140,13 @@ class Preprocess:
         inputs: Shape and type of an image, or other input.
         mean: float32 (C,).
         std: float32 (C,).
-        resize: Pixels that images had before their middle was taken; None where it was not.
+        stored: Height and width that images had before their centre was taken; None where it was not.
     """
 
     inputs: InputSpec
     mean: Tensor
     std: Tensor
-    resize: int | None = None
+    stored: tuple[int, int] | None = None
 
     def __call__(self, images: "Tensor | Array | str | Path | Image") -> Tensor:
         """Return (images - mean) / std, float32 (B, ...).
@@ -181,11 +182,10 @@ class Preprocess:
         if not self.inputs.is_image:
             what = f"the student's inputs are no images, but {self.inputs}"
             raise DataError(what, where=str(image), hint="stack them to a batch of float32")
-        channels, *size = self.inputs.shape
-        whole = (self.resize, self.resize) if self.resize else (size[0], size[1])
-        pixels = read_one(image, grey=channels == 1, size=whole, crop=self.inputs.is_square)
-        top, left = ((there - wanted) // 2 for there, wanted in zip(whole, size, strict=True))
-        return torch.from_numpy(pixels)[..., top : top + size[0], left : left + size[1]]
+        channels, height, width = self.inputs.shape
+        tall, wide = self.stored or (height, width)
+        pixels = torch.from_numpy(read_one(image, grey=channels == 1, size=(tall, wide), crop=tall == wide))
+        return centre(pixels, height) if self.stored else pixels
 
 
 def save_network(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
@@ -261,7 +261,9 @@ def load_network(path: Path) -> tuple[nn.Module, Card]:
     card, weights = _open(path)
     options = without_weights(card.model, card.options)
     shape = card.inputs.shape
-    model = build(card.model, num_classes=len(card.classes), input_shape=shape, seed=0, options=options)
+    model = build(
+        card.model, num_classes=len(card.classes), input_shape=shape, seed=card.seed, options=options
+    )
     if not weights.keys() >= model.state_dict().keys():
         with_plain_weights(model)  # As it was before it was pruned.
     if card.widths:
@@ -286,7 +288,7 @@ def load_preprocess(folder: str | Path) -> Preprocess:
 
 def preprocess_of(card: Card) -> Preprocess:
     """Return the preprocessing that a card describes."""
-    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std), card.resize)
+    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std), card.stored)
 
 
 def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
@@ -317,7 +319,8 @@ def _card(about: Mapping[str, Any]) -> Card:
         key=str(about["key"]),
         widths=tuple(sorted((str(name), int(width)) for name, width in about.get("widths", {}).items())),
         sparsity=float(about.get("sparsity", 0.0)),
-        resize=about.get("resize"),
+        stored=(int(about["stored"][0]), int(about["stored"][1])) if "stored" in about else None,
+        seed=int(about.get("seed", 0)),
     )
 
 

@@ -1,14 +1,16 @@
 """Load a trained student, or its teacher, from the artifacts of its study, with the metadata of its images."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from pdsearch.analysis import Row
 from pdsearch.artifacts import ArtifactStore, Entry
+from pdsearch.data import centre
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
@@ -18,9 +20,13 @@ from pdsearch.pipeline.keys import data_key
 from pdsearch.pipeline.networks import MASK
 from pdsearch.specs import spec_from_json
 
-__all__ = ["trained_student", "trained_teacher"]
+__all__ = ["Answer", "measured", "trained_student", "trained_teacher"]
 
 _TENSORS = "tensors.safetensors"
+_BATCH = 64
+
+Answer = Callable[[Tensor], Tensor]
+"""answer(inputs as they are stored) -> logits (B, classes)."""
 
 
 def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor], Card] | None:
@@ -38,7 +44,7 @@ def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     student = _found(store, "student", row.student_artifact, row.id)
     widths = {name: kept for name, (kept, _) in json.loads(row.student_widths).items()}
     card = _card(row, row.student_model, json.loads(row.student_options), widths, store)
-    return _tensors(student), replace(card, key=row.key)
+    return _tensors(student), replace(card, key=row.key, seed=row.student_seed)
 
 
 def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor], Card]:
@@ -63,7 +69,35 @@ def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     options = dict(without_weights(spec.teacher.model, spec.teacher.options))
     card = _card(row, spec.teacher.model, options, widths, store)
     weights = {name: value for name, value in _tensors(teacher).items() if not name.startswith(MASK)}
-    return weights, replace(card, key=row.teacher_key, sparsity=row.teacher_sparsity or 0.0)
+    seed, sparsity = spec.teacher.seed, row.teacher_sparsity or 0.0
+    return weights, replace(card, key=row.teacher_key, seed=seed, sparsity=sparsity)
+
+
+def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict[str, float]:
+    """Return the accuracy of a network on the images on which a trial was measured: "val", "test", or both; in [0, 1].
+
+    Args:
+        answer: Returns the logits of a batch of inputs as they are stored.
+        row: The trial.
+        card: The network's.
+        store: The artifacts of its study.
+
+    Raises:
+        StorageError: An artifact is missing or broken.
+    """
+    known = {"val": row.val_accuracy, "test": row.test_accuracy}
+    path = _found(store, "data", data_key(spec_from_json(json.loads(row.spec)).data), row.id).path(_TENSORS)
+    shares: dict[str, float] = {}
+    with storage_errors(path), safe_open(path, framework="pt") as file, torch.inference_mode():
+        for part in (part for part, share in known.items() if share is not None):
+            images, labels = file.get_slice(f"{part}.images"), file.get_tensor(f"{part}.labels")
+            right = 0
+            for start in range(0, len(labels), _BATCH):
+                batch = images[start : start + _BATCH]
+                batch = centre(batch, card.image_size) if card.stored else batch
+                right += int((answer(batch).argmax(1) == labels[start : start + _BATCH]).sum())
+            shares[part] = right / len(labels)
+    return shares
 
 
 def _card(
@@ -77,13 +111,13 @@ def _card(
         mean, std = (tuple(file.get_tensor(name).tolist()) for name in ("mean", "std"))
         images = file.get_slice("train.images")
         _, *shape = images.get_shape()
-        resize = min(shape[1:]) if data.crop else None
+        stored = (shape[1], shape[2]) if data.crop else None
         shape = [shape[0], data.crop, data.crop] if data.crop else shape
         inputs = InputSpec(tuple(shape), "uint8" if images.get_dtype() == "U8" else "float32")
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
     known = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
-    return Card(model, known, names, inputs, mean, std, "", tuple(sorted(widths.items())), resize=resize)
+    return Card(model, known, names, inputs, mean, std, "", tuple(sorted(widths.items())), stored=stored)
 
 
 def _frozen(value: object) -> object:

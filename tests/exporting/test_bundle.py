@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.artifacts import Store
 from pdsearch.config import load, parse
-from pdsearch.errors import ConfigError, StorageError
-from pdsearch.exporting import export_study, load_preprocess, load_student, load_teacher, read_card
+from pdsearch.errors import ConfigError, PdsearchError, StorageError
+from pdsearch.exporting import bundle, export_study, load_preprocess, load_student, load_teacher, read_card
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.io.record_files import write_once
 from tests.analysis.synthetic_studies import record, write_study
@@ -49,7 +49,13 @@ def test_the_student_reaches_its_test_accuracy(study: Path, exported: Path) -> N
     with torch.no_grad():
         right = student(preprocess(data["test.images"])).argmax(1) == data["test.labels"]
     result = json.loads((exported / "result.json").read_text())
-    assert float(right.float().mean()) == pytest.approx(result["best"]["test_accuracy"], abs=1e-6)
+    share = float(right.float().mean())
+    assert share == pytest.approx(result["best"]["test_accuracy"], abs=1e-6)
+    assert result["exported"][STUDENT_FILE]["test"] == pytest.approx(share, abs=1e-6)
+    told = f"{100 * result['best']['val_accuracy']:.2f} | {100 * share:.2f} |"
+    card = (exported / "card.md").read_text()
+    assert f"| `{STUDENT_FILE}`, measured in fp32 | {told}" in card
+    assert f"| this student when it was trained, in fp32 | {told}" in card
 
 
 def test_the_configuration_runs_again_to_the_same_bits(exported: Path, tmp_path: Path) -> None:
@@ -98,6 +104,17 @@ def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Pat
     assert export_study(study, tmp_path, force=True) == [one]
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_student_whose_file_rebuilds_another_network_is_refused(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "measured", lambda *_: {"val": 1.0})
+    with pytest.raises(
+        PdsearchError, match=r"rebuilt from its file, has 100\.00 % of the validation images right"
+    ):
+        export_study(study, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_artifact_leaves_nothing(study: Path, tmp_path: Path) -> None:

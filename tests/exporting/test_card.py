@@ -32,7 +32,7 @@ def ranking() -> Ranking:
 def test_numbers_carry_intervals(ranking: Ranking) -> None:
     card = model_card(ranking.rows[1], "made-up", student=Built(BUILT), needs=NEEDS)
     assert "# vgg11_bn, taught by vgg19_bn magnitude 59%" in card
-    assert "| this student | 70.00 | 69.00 |" in card
+    assert "| this student when it was trained, in fp32 | 70.00 | 69.00 |" in card
     assert "| mean of 3 such students | 72.00 ± 4.97 | 71.00 ± 4.97 |" in card
     assert "+2.00 [-0.14, +4.14] |" in card
     assert "load_student" in card

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
-from pdsearch.data import normalise
+from pdsearch.data import centre, normalise
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.exporting import Card, Preprocess, load_preprocess, load_student, read_card, save_network
@@ -85,7 +85,7 @@ def test_an_image_is_read_as_validation_read_it(tmp_path: Path) -> None:
     seen = torch.from_numpy(raw.train_images[np.arange(5)])
     mean, std = torch.tensor([70.1, 80.2, 90.3]), torch.tensor([33.3, 44.4, 55.5])
     whole = Preprocess(InputSpec((3, 12, 12)), mean, std)
-    middle = Preprocess(InputSpec((3, 8, 8)), mean, std, resize=12)
+    middle = Preprocess(InputSpec((3, 7, 7)), mean, std, stored=(12, 12))
     for number in range(5):
         path = files / f"{number}.png"
         expected = normalise(seen[number : number + 1], mean, std)
@@ -94,7 +94,7 @@ def test_an_image_is_read_as_validation_read_it(tmp_path: Path) -> None:
         assert torch.equal(whole(str(path)), expected)
         assert torch.equal(whole(image), expected)
         assert torch.equal(whole(image), expected), "the caller's image is not changed"
-        assert torch.equal(middle(path), expected[..., 2:10, 2:10])
+        assert torch.equal(middle(path), centre(expected, 7))
         upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         assert torch.equal(whole(upright), expected)
     assert torch.equal(whole(seen.numpy()), normalise(seen, mean, std))
