@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import note, note_left_out, print_lines
+from pdsearch.cli.console import note, note_left_out, print_lines, stderr
 
 __all__ = ["export"]
 
@@ -40,4 +41,6 @@ def export(
         left_out=note_left_out,
     )
     print_lines(str(one.folder) for one in exported)
-    note(f"to run the first again: {exported[0].command}")
+    note("to run the first again:")
+    # Whole, to be copied from a narrow terminal too.
+    stderr().print(Text(exported[0].command), soft_wrap=True)
