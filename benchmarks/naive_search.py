@@ -130,7 +130,7 @@ def drawn(space: Space, source: random.Random) -> Any:
     """Return a point of the space as a specification, drawn at random, as JSON."""
     from pdsearch.data import prepare
     from pdsearch.data.registry import sources
-    from pdsearch.pipeline.rehearsal import Untrained
+    from pdsearch.pipeline.rehearsal import rehearsing
     from pdsearch.search.preflight.precision import choose_precision
     from pdsearch.search.resolved import Description
     from pdsearch.specs import spec_to_json
@@ -143,6 +143,7 @@ def drawn(space: Space, source: random.Random) -> Any:
             values[parameter.name] = chosen
     spec = space.resolve(values)
     source_of = sources.get(spec.data.source)
-    untrained = Untrained(prepare(source_of.read(spec.data), spec.data))
-    describe = Description(source_of.fingerprint(spec.data), choose_precision(space, untrained).name)
+    with rehearsing(prepare(source_of.read(spec.data), spec.data)) as rehearsal:
+        precision = choose_precision(space, rehearsal).name
+    describe = Description(source_of.fingerprint(spec.data), precision)
     return spec_to_json(describe.complete(spec))

@@ -6,7 +6,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import DistillationLoss, FeatureShapes
-from pdsearch.errors import TrialError
+from pdsearch.errors import ConfigError, TrialError
 
 __all__ = ["make_adapter", "teach"]
 
@@ -56,6 +56,7 @@ def teach(
 
     Raises:
         TrialError: The teacher's outputs, the adapter or the index are missing.
+        ConfigError: The loss is no scalar, or does not depend on the student.
     """
     if teacher is None:
         if entry.needs_teacher:
@@ -65,4 +66,11 @@ def teach(
         if adapter is None or index is None:
             raise TrialError(f"{entry.name} needs its adapter and the images' numbers")
         student, teacher = adapter(student, teacher, index)
-    return entry.loss(student, teacher, targets, params)
+    loss: object = entry.loss(student, teacher, targets, params)
+    if not isinstance(loss, Tensor) or loss.dim() != 0:
+        found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ConfigError(f"{entry.name} returns {found}, not a scalar", hint="take the mean over the batch")
+    if student.logits.requires_grad and not loss.requires_grad:
+        hint = "compute it from the student's outputs, undetached"
+        raise ConfigError(f"{entry.name} does not depend on the student", hint=hint)
+    return loss

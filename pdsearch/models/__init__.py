@@ -9,6 +9,7 @@ from pdsearch.models.registry import Builder, build, build_on_meta, lasting, mod
 from pdsearch.models.state import (
     listed,
     load_tensors,
+    nbytes,
     not_finite,
     state_of,
     state_tensors,
@@ -36,6 +37,7 @@ __all__ = [
     "load_checkpoint",
     "load_tensors",
     "models",
+    "nbytes",
     "not_finite",
     "plan_from_masks",
     "state_of",

@@ -21,7 +21,9 @@ def folded(model: nn.Module) -> nn.Module:
     Args:
         model: Any network; not changed.
     """
-    copy = with_plain_weights(copied(model).eval())
+    copy = copied(model)
+    copy.eval()
+    with_plain_weights(copy)
     runs = [module for module in copy.modules() if type(module) is nn.Sequential]
     with torch.no_grad():
         for run in runs:
@@ -31,5 +33,8 @@ def folded(model: nn.Module) -> nn.Module:
 
 def _fold_neighbours(run: nn.Sequential) -> None:
     for number, (first, second) in enumerate(pairwise(list(run))):
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d) and second.track_running_stats:
+        if not isinstance(first, nn.Conv2d) or not isinstance(second, nn.BatchNorm2d):
+            continue
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in (first, second))
+        if second.track_running_stats and not second.training and not hooked:
             run[number], run[number + 1] = fuse_conv_bn_eval(first, second), nn.Identity()

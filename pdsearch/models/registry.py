@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import Any, TypeAlias
@@ -27,6 +28,7 @@ __all__ = [
     "options_of",
     "try_options",
     "usual_size",
+    "valueless",
     "without_weights",
 ]
 
@@ -146,6 +148,9 @@ def build(
             f"{name} returns a {type(model).__name__}, not a module of torch",
             hint="return the network itself",
         )
+    if programs := [name for name, part in model.named_modules() if isinstance(part, torch.jit.ScriptModule)]:
+        what = f"{name}: {programs[0] or 'it'} is a TorchScript program, which is neither pruned nor copied whole"
+        raise ConfigError(what, hint="return the module that it was made from")
     compiled: object = getattr(model, "_orig_mod", None)
     return compiled if isinstance(compiled, nn.Module) else model
 
@@ -155,22 +160,31 @@ def build_on_meta(
 ) -> nn.Module:
     """Build a network without values: shapes alone, and no memory where its builder does without values, too.
 
-    Args and errors are those of `build`.
+    A builder of the user's own runs as ever: it may keep tensors for the next network. Args and errors are those of
+    `build`.
     """
-    sizes: dict[str, Any] = {"num_classes": num_classes, "input_shape": input_shape, "options": options}
+    make = partial(build, name, num_classes=num_classes, input_shape=input_shape, seed=0, options=options)
+    return (make() if is_dotted(name) else valueless(make)).to("meta")
+
+
+def valueless(make: Callable[[], nn.Module]) -> nn.Module:
+    """Return a network to look at its shapes: without values, unless its builder needs some, as RegNet's does."""
     try:
         with torch.device("meta"):
-            return build(name, seed=0, **sizes)
-    except ConfigError:  # Builders such as RegNet's compute with values.
+            return make()
+    except (ConfigError, RuntimeError, NotImplementedError):
         with torch.device("cpu"):
-            return build(name, seed=0, **sizes).to("meta")
+            return make()
 
 
 @contextmanager
 def _drawing(seed: int) -> Iterator[None]:
-    """Seed every generator that a builder may draw from: torch's, Python's and NumPy's; restore them afterwards."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
+    """Seed every generator that a builder may draw from: torch's, Python's and NumPy's; restore them afterwards.
+
+    Torch's default type and its recording of gradients are restored too: other networks are built after this one.
+    """
+    python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(torch.is_grad_enabled()):
         # Not torch.manual_seed: it also seeds every accelerator, which fork_rng does not restore.
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
@@ -180,6 +194,7 @@ def _drawing(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+            torch.set_default_dtype(dtype)
 
 
 def _check_shape(name: str, builder: Builder, shape: tuple[int, ...]) -> None:
@@ -214,11 +229,19 @@ def build_arguments(builder: Builder, num_classes: int, shape: tuple[int, ...]) 
 
 def _settle(model: Any, image: torch.Tensor) -> None:
     """Initialise lazy layers now, from the seed, instead of at the first images."""
-    if isinstance(model, nn.Module) and any(is_lazy(weight) for weight in model.parameters()):
+    if isinstance(model, nn.Module) and _lazy(model):
         training = model.training
         with torch.no_grad():
             model.eval()(image)
         model.train(training)
+        if left := _lazy(model):
+            what = f"its lazy layer {left[0].rpartition('.')[0]} is not used by the forward pass"
+            raise ConfigError(what, hint="remove it, or use it")
+
+
+def _lazy(model: nn.Module) -> list[str]:
+    state = (*model.named_parameters(), *model.named_buffers())
+    return [name for name, tensor in state if is_lazy(tensor)]
 
 
 @contextmanager

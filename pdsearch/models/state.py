@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["listed", "load_tensors", "not_finite", "state_of", "state_tensors", "was_not_finite"]
+__all__ = ["listed", "load_tensors", "nbytes", "not_finite", "state_of", "state_tensors", "was_not_finite"]
 
 MOST_NAMES = 3
 
@@ -47,7 +47,8 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         )
         for name, value in tensors.items()
     )
-    state._metadata = ours._metadata  # type: ignore[attr-defined]
+    if hasattr(ours, "_metadata"):  # A state_dict of the user's own may lack it.
+        state._metadata = ours._metadata  # type: ignore[attr-defined]
     model.load_state_dict(state)
 
 
@@ -58,9 +59,8 @@ def _encoded(name: str, value: object) -> Tensor:
         encoded = torch.frombuffer(bytearray(content.getvalue()), dtype=torch.uint8)
         _decoded(encoded)
     except Exception as error:  # Pickling runs the user's code, and may raise anything.
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(
-            f"{name} cannot be stored: {type(error).__name__}: {reason}",
+            f"{name}, a {type(value).__name__}, cannot be stored so that it is read without running code",
             hint="return a tensor, numbers, strings, lists or dictionaries of them from get_extra_state",
         ) from error
     return encoded
@@ -79,6 +79,11 @@ def _decoded(encoded: Tensor) -> object:
 def state_of(model: nn.Module) -> dict[str, Tensor]:
     """Return a network's parameters and buffers by name, each once."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def nbytes(model: nn.Module) -> int:
+    """Return the size of a network's parameters and buffers."""
+    return sum(tensor.nbytes for tensor in state_of(model).values())
 
 
 def not_finite(tensors: Mapping[str, Tensor], *, but: Iterable[str] = ()) -> list[str]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import signature
 from math import prod
 
-import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.registry import build_arguments, models
+from pdsearch.models.registry import build_arguments, models, valueless
 from pdsearch.specs import Params
 
 __all__ = ["Growth", "plan_from_masks", "solve", "takes_widths"]
@@ -121,8 +120,7 @@ def _family(name: str, num_classes: int, input_shape: Shape, options: Params) ->
     sizes = build_arguments(builder, num_classes, input_shape)
 
     def shapes(widths: Widths) -> dict[str, Shape]:
-        with torch.device("meta"):
-            network = builder(**sizes, **{**dict(options), "widths": widths})
+        network = valueless(partial(builder, **sizes, **{**dict(options), "widths": widths}))
         found = network.named_modules()
         return {f"{prefix}.weight": tuple(m.weight.shape) for prefix, m in found if isinstance(m, LAYERS)}
 

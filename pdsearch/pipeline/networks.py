@@ -17,6 +17,7 @@ from pdsearch.models import (
     folded,
     listed,
     load_tensors,
+    nbytes,
     not_finite,
     state_of,
     state_tensors,
@@ -89,7 +90,7 @@ def untrained(name: str, options: Params, data: Dataset, seed: int, site: Worker
 
     def make() -> tuple[nn.Module | None, int]:
         built.append(blank(name, options, data, seed))
-        size = sum(tensor.nbytes for tensor in state_of(built[0]).values())
+        size = nbytes(built[0])
         return (None, 0) if copied_whole(built[0]) is None else (built[0], size)
 
     shape = (data.num_classes, *data.inputs.shape)
@@ -116,9 +117,9 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: WorkerContext) -
         kept = entry.meta.get("kept")
         left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
         mask = load(model, stored, where=str(entry.folder)) or left
-        site.engine(spec.precision).place(model.eval())
-        size = sum(tensor.nbytes for tensor in model.state_dict().values())
-        return Teacher(entry.key, model, mask, entry.meta), size
+        model.eval()
+        site.engine(spec.precision).place(model)
+        return Teacher(entry.key, model, mask, entry.meta), nbytes(model)
 
     return site.kept.get(("network", entry.key), make)
 
@@ -128,7 +129,7 @@ def answering(teacher: Teacher, site: WorkerContext, precision: str) -> nn.Modul
 
     def make() -> tuple[nn.Module, int]:
         model = site.engine(precision).place(folded(teacher.model))
-        return model, sum(tensor.nbytes for tensor in model.state_dict().values())
+        return model, nbytes(model)
 
     return site.kept.get(("answering", teacher.key, precision), make)
 

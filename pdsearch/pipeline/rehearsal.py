@@ -1,206 +1,341 @@
-"""Dry run of a trial: its networks, pruning and loss are tried once with a few images.
+"""Rehearsal of a trial: its stages, run on a few images in a temporary folder before anything is trained for long.
 
-Training a teacher takes hours; a method that cannot prune it or a loss that cannot compare it with the student should
-be refused before.
+The stages are those of a trial, with recipes of one epoch. Before them, each network is asked for logits, trained for a
+step, stored and loaded again, so that messages say which of these fails.
 """
 
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import nn
 
+from pdsearch.artifacts import Store
 from pdsearch.data import Dataset
-from pdsearch.data.augmentation_parser import chain, check_applies
-from pdsearch.data.dataset.views import one_hot
-from pdsearch.distillation import make_adapter, teach
-from pdsearch.distillation.features import check_shows_features
+from pdsearch.data.augmentation_parser import check_applies
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
-from pdsearch.models import without_weights
+from pdsearch.models import copied, copied_whole, without_weights
 from pdsearch.models.features import find_layers
-from pdsearch.pipeline.first_step import (
-    IMAGES,
+from pdsearch.pipeline import keys
+from pdsearch.pipeline.cache import drain
+from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.distill import distill
+from pdsearch.pipeline.network_checks import (
+    FEW,
+    LONE,
+    SEVERAL,
+    STEP,
+    answer_of,
     check_answers,
     check_step,
-    images,
-    labels,
-    smallest,
+    check_stored,
+    check_weights,
+    few_of,
+    restored,
+    shown,
+    sizes,
     told,
-    training,
 )
-from pdsearch.pipeline.networks import Teacher, outputs, shapes
-from pdsearch.pipeline.prune import smallest_batch
-from pdsearch.pipeline.student import FROM_TEACHER, built, shaped
-from pdsearch.pruning import prunable, prune, targets
+from pdsearch.pipeline.networks import Teacher, answering, blank, measure, untrained
+from pdsearch.pipeline.prune import smallest_batch, teacher
+from pdsearch.pipeline.student import FROM_TEACHER, Student, student
+from pdsearch.pipeline.teacher import dense_teacher
+from pdsearch.pruning import prunable, targets
 from pdsearch.pruning.prunable import every_weight
-from pdsearch.pruning.registry import methods
-from pdsearch.registry import make_params
-from pdsearch.specs import Recipe, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.specs import Params, Recipe, TeacherSpec, TrialSpec, digest
 
-__all__ = ["Untrained", "rehearse_lesson", "rehearse_pruning"]
+__all__ = ["Rehearsal", "in_small", "rehearsing"]
+
+MANY, MOST = 129, 512
+"""Training images of a rehearsal where the last of the real scoring batches has a single image; and at most, with the
+real batch sizes, which are tried where the small ones fail."""
+
+FILE = "weights.safetensors"
+APART = "hooks that are lambdas and weak references stay with the original: use methods and attributes"
 
 
-class Untrained:
-    """Read-only cache of untrained networks for one data set: each is built once.
+@contextmanager
+def rehearsing(data: Dataset) -> Iterator["Rehearsal"]:
+    """Yield the rehearsal for a data set; what it stores is removed afterwards.
+
+    It computes in one thread: on a few images more would wait for one another, for seconds on a busy machine.
 
     Args:
         data: The data set.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory(prefix="pdsearch-") as folder:
+            yield Rehearsal(data, Path(folder))
+    finally:
+        torch.set_num_threads(threads)
 
-    def __init__(self, data: Dataset) -> None:
-        self.data = data
-        self._built: dict[tuple[str, StudentSpec], nn.Module] = {}
-        self._checked: set[tuple[int, int]] = set()
 
-    def student(self, shape: StudentSpec) -> nn.Module:
-        """Return a student in evaluation mode, with weights drawn from an arbitrary seed.
+def in_small(spec: TrialSpec, data: Dataset) -> TrialSpec:
+    """Return a trial with the epochs, rounds and batch sizes of a rehearsal; trials that are equal so need one only."""
+    return _shortened(spec, lambda recipe: _smallest(recipe, data))
 
-        Raises:
-            ConfigError: It cannot be built.
-        """
-        return self._get("student.model", shape)
 
-    def teacher(self, spec: TeacherSpec) -> nn.Module:
-        """Return a teacher in evaluation mode, with weights drawn from an arbitrary seed.
+class Rehearsal:
+    """Tries trials with one data set; a network is built twice, to be compared with itself, and copied otherwise.
 
-        Raises:
-            ConfigError: It cannot be built.
-        """
-        return self._get("teacher.model", StudentSpec(spec.model, without_weights(spec.model, spec.options)))
+    Args:
+        data: The data set.
+        folder: Where artifacts are stored.
+    """
 
-    def check(self, network: nn.Module, recipe: Recipe | None, name: str, section: str) -> None:
-        """Check one of these networks, once for each batch size that makes a difference.
+    def __init__(self, data: Dataset, folder: Path) -> None:
+        self.data, self._folder = data, folder
+        self._site = WorkerContext(Store(folder / "artifacts"), folder / "progress")
+        self._checked: set[object] = set()
+
+    def network(self, name: str, options: Params, seed: int, *, where: str) -> nn.Module:
+        """Return a network as a trial will build it, without published weights, in evaluation mode.
 
         Args:
-            network: A network returned by `student` or `teacher`.
-            recipe: How it will be trained; None if it will not be.
-            name: Its name in messages.
-            section: Section of the space: "student" or "teacher".
+            name: Registered model name.
+            options: Its options.
+            seed: Of its weights.
+            where: The field to blame in messages.
 
         Raises:
-            ConfigError: It does not return logits, or cannot be trained.
+            ConfigError: It cannot be built.
         """
-        count = 0 if recipe is None else smallest(recipe, self.data)
-        if (id(network), count) in self._checked:
-            return
-        where, field = f"{section}.model", "train.distill" if section == "student" else "train.teacher"
-        check_answers(network, self.data, name=name, where=where)
-        if recipe is not None:
-            check_step(network, recipe, self.data, name=name, where=where, field=field)
-        self._checked.add((id(network), count))
+        with told(name, where):
+            network = untrained(name, without_weights(name, options), self.data, seed, self._site)
+            network.eval()
+            return network
 
-    def _get(self, where: str, shape: StudentSpec) -> nn.Module:
-        known = (where, replace(shape, code=""))
-        if known not in self._built:
-            with told(shape.model, where):
-                self._built[known] = built(shape, self.data, seed=0).eval()
-        return self._built[known]
+    def teacher(self, spec: TeacherSpec) -> nn.Module:
+        """Return a teacher, as `network` does."""
+        return self.network(spec.model, spec.options, spec.seed, where="teacher.model")
 
+    def trial(self, spec: TrialSpec) -> None:
+        """Run a trial in small: its teacher, its pruning, its student and its loss.
 
-def rehearse_pruning(spec: TrialSpec, data: Dataset) -> None:
-    """Prune a trial's untrained teacher once; nothing is trained or stored.
+        Args:
+            spec: The trial, completed by the study's description. Weights trained elsewhere are not used.
 
-    Raises:
-        ConfigError: The teacher cannot be built or pruned: a pattern of `prune.exclude` matches nothing, the method
-            finds nothing to score, or it fails.
-    """
-    if spec.prune is None:
-        return
-    teacher = Untrained(data).teacher(spec.teacher)  # Not shared, because pruning changes it.
-    if spec.prune.at == "trained" and spec.prune.recovery != "none":
-        name, where = spec.teacher.model, "teacher.model"
-        check_step(teacher, spec.prune.recipe, data, name=name, where=where, field="train.recover")
-    with every_weight(spec.prune.weights == "matrices"):
-        prunable(teacher, spec.prune.exclude)
-    method, lone = methods.get(spec.prune.method), min(IMAGES, smallest_batch(data))
-    on = (
-        "two images" if lone == IMAGES else "two images, or the one that is left over of those it scores with"
-    )
-    with told(spec.prune.method, "prune.method", on=on):
-        mask = prune(
-            teacher,
-            method=method,
-            params=make_params(method.params, spec.prune.params, where=f"prune.{method.name}"),
-            batches=[(images(data, count), labels(data, count)) for count in {IMAGES, lone}],
-            generator=Generator().manual_seed(0),
-            sparsity=targets(spec.prune)[0],
-            scope=spec.prune.scope,
-            exclude=spec.prune.exclude,
-            weights=spec.prune.weights,
-        )
-    if spec.student.model == FROM_TEACHER:
-        _rehearse_shape(spec, data, Teacher("", teacher, mask, {}))
+        Raises:
+            ConfigError: A part fails; the message says which one, and why.
+        """
+        check_applies(spec.data.augment, self.data.inputs)
+        small = in_small(spec, self.data)
+        lone = spec.prune is not None and smallest_batch(self.data) == LONE
+        images = SEVERAL if not lone else MANY
+        try:
+            self._run(small, images)
+        except ConfigError:
+            real = _shortened(spec, lambda recipe: recipe.batch_size)
+            needed = max(sum(sizes(recipe, self.data)) for recipe in _recipes(spec))
+            if (
+                images < needed <= MOST
+                and _smallest_of_all(spec, self.data) != LONE
+                and self._goes(real, needed)
+            ):
+                return
+            raise
 
+    def _goes(self, spec: TrialSpec, images: int) -> bool:
+        """Return whether a trial runs with its own batch sizes: some networks want more images than a few."""
+        try:
+            self._run(spec, images)
+        except ConfigError:
+            return False
+        return True
 
-def _rehearse_shape(spec: TrialSpec, data: Dataset, pruned: Teacher) -> None:
-    """Form the student that a pruned teacher leaves, and try the first step of its training."""
-    name, where = f"the student shaped from {spec.teacher.model}", "student.model"
-    with told(name, where):
-        student = built(shaped(spec, data, pruned), data, seed=0).eval()
-    check_answers(student, data, name=name, where=where)
-    check_step(student, spec.distill.recipe, data, name=name, where=where, field="train.distill")
+    def _run(self, spec: TrialSpec, images: int) -> None:
+        few, site = few_of(self.data, images), self._site
+        # Keys hold the fingerprint, and with it the images.
+        spec = replace(spec, data=replace(spec.data, fingerprint=digest([spec.data.fingerprint, images])))
+        if spec.precision == "fp16":  # Here is a CPU, which has no loss scaler.
+            spec = replace(spec, precision="fp32")
+        recipe = spec.teacher.recipe if spec.teacher.trained_here else None
+        network = self.teacher(spec.teacher)
+        self._check(network, recipe, few, spec, section="teacher")
+        site.begin()
+        spec = _from_scratch(spec)
+        found = self._dense(spec, few)
+        if spec.prune is not None:
+            found = self._pruned(spec, few, network)
+        if spec.prune is None or spec.student.model == FROM_TEACHER or _is_smaller(found, network):
+            self._lesson(spec, few, found)
 
+    def _dense(self, spec: TrialSpec, few: Dataset) -> Teacher:
+        with told(spec.teacher.model, "teacher.model", on="a first epoch of training"):
+            found = drain(dense_teacher(spec, few, self._site))
+        self._check_copy(found, few, spec)
+        return found
 
-def rehearse_lesson(spec: TrialSpec, untrained: Untrained) -> None:
-    """Build a trial's networks, run them on two images, and try each training's first step, up to the optimizer's.
+    def _pruned(self, spec: TrialSpec, few: Dataset, network: nn.Module) -> Teacher:
+        assert spec.prune is not None
+        recovery = spec.prune.recipe if spec.prune.at == "trained" and spec.prune.recovery != "none" else None
+        if recovery is not None:
+            self._check(network, recovery, few, spec, section="teacher", field="train.recover")
+        self._check_apart(network, few, spec.teacher.model)
+        with told(spec.prune.method, "prune.method", on=f"{spec.teacher.model} and {len(few.train)} images"):
+            with every_weight(spec.prune.weights == "matrices"):
+                prunable(network, spec.prune.exclude)
+            found = drain(teacher(spec, few, self._site))
+        self._check_copy(found, few, spec)
+        return found
 
-    Raises:
-        ConfigError: The augmentation is not for such inputs, a network cannot be built, does not return logits or
-            cannot be trained, no student can be derived from the teacher, or the loss cannot compare the two.
-    """
-    data = untrained.data
-    check_applies(spec.data.augment, data.inputs)
-    teacher = untrained.teacher(spec.teacher)
-    recipe = spec.teacher.recipe if spec.teacher.trained_here else None
-    untrained.check(teacher, recipe, spec.teacher.model, "teacher")
-    student = untrained.student(_shape(spec, data, teacher))
-    untrained.check(student, spec.distill.recipe, spec.student.model, "student")
-    with told(spec.distill.loss, "distill.loss"), training(student):
-        _check_loss(spec, data, teacher, student)
-
-
-def _shape(spec: TrialSpec, data: Dataset, teacher: nn.Module) -> StudentSpec:
-    """Return the architecture of the trial's student."""
-    with told(spec.student.model, "student.model"):
-        return shaped(spec, data, Teacher("", teacher, None, {}))
-
-
-def _check_loss(spec: TrialSpec, data: Dataset, teacher: nn.Module, student: nn.Module) -> None:
-    count = smallest(spec.distill.recipe, data)
-    shown_images = images(data, count)
-    entry = losses.get(spec.distill.loss)
-    params = make_params(entry.params, spec.distill.params, where=f"distill.{entry.name}")
-    named = {"student": spec.distill.student_layers, "teacher": spec.distill.teacher_layers}
-    for section, network in (("student", student), ("teacher", teacher)):
-        if entry.features:
-            check_shows_features(network, entry.name, section=section, named=bool(named[section]))
+    def _lesson(self, spec: TrialSpec, few: Dataset, found: Teacher) -> None:
+        begins, site = keys.starting(spec), self._site
+        given = found if keys.needs_teacher(spec) else None
+        where = "student.model"
+        with told(spec.student.model, where):
+            start = drain(teacher(begins, few, site)) if spec.student.is_kept else found
+            made = student(begins, few, start, site)
+        if spec.student.model != FROM_TEACHER:
+            network = self.network(made.shape.model, made.shape.options, spec.distill.seed, where=where)
+            self._check(network, spec.distill.recipe, few, spec, section="student")
+        else:
+            self._check_formed(made, few, spec)
+        entry = losses.get(spec.distill.loss)
+        named = {"student": (made.model, spec.distill.student_layers)}
+        named |= {"teacher": (found.model, spec.distill.teacher_layers)}
+        for section, (network, layers) in named.items() if entry.features else ():
             with told(entry.name, f"distill.{section}_layers"):
-                find_layers(network, named[section])
-    with torch.no_grad():
-        theirs = (
-            outputs(teacher, shown_images, entry.features, named["teacher"]) if entry.needs_teacher else None
-        )
-    ours = outputs(student, shown_images, entry.features, named["student"])
-    generator = Generator().manual_seed(0)
-    shown = (shapes(ours), shapes(theirs or ours))
-    adapter = make_adapter(entry, *shown, images=count, generator=generator, params=params)
-    now = params if entry.at_epoch is None else entry.at_epoch(params, 1)
-    index, targets = torch.arange(count), _targets(spec, data, count)
-    loss: Any = teach(entry, ours, theirs, targets, params=now, adapter=adapter, index=index)
-    if not isinstance(loss, Tensor) or loss.dim() != 0:
-        found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-        raise ConfigError(f"it returns {found}, not a scalar", hint="take the mean over the batch")
-    if not loss.requires_grad:
-        raise ConfigError(
-            "it does not depend on the student", hint="compute it from the student's outputs, undetached"
-        )
-    torch.autograd.backward(loss)
+                find_layers(network, layers)
+        with told(spec.distill.loss, "distill.loss", on=f"{len(few.train)} images"):
+            for _ in distill(spec, few, given, made, site):
+                pass
+            measure(made.model, few, "test", site, spec.precision)
+
+    def _check_formed(self, made: Student, few: Dataset, spec: TrialSpec) -> None:
+        """Check a student that its teacher shapes: it is none that its builder could build again."""
+        name, model = f"the student shaped from {spec.teacher.model}", made.model
+        model.eval()
+        check_answers(model, few, name=name, where="student.model")
+        check_step(model, spec.distill.recipe, few, name=name, where="student.model", field="train.distill")
+        self._site.engine(spec.precision).place(model)
+
+    def _check(
+        self,
+        network: nn.Module,
+        recipe: Recipe | None,
+        few: Dataset,
+        spec: TrialSpec,
+        *,
+        section: str,
+        field: str | None = None,
+    ) -> None:
+        """Check a network for a recipe: weights, logits, a step of training, and that it is the same when loaded.
+
+        Args:
+            network: Returned by `network`; its weights are restored.
+            recipe: How it will be trained; None if it will not be.
+            few: The images.
+            spec: The trial.
+            section: Section of the space: "student" or "teacher".
+            field: The recipe's name in the space.
+        """
+        which = spec.teacher if section == "teacher" else spec.student
+        seed = spec.teacher.seed if section == "teacher" else spec.distill.seed
+        known = (section, which.model, which.options, field, recipe and recipe.batch_size, len(few.train))
+        if known in self._checked:
+            return
+        name, where = which.model, f"{section}.model"
+        again = None
+        if field is None:
+            with told(name, where, on="being built again"):
+                # A student is exported by its weights: another seed draws others, and they make no difference.
+                options, other = without_weights(name, which.options), seed + (section == "student")
+                again = blank(name, options, self.data, other)
+            # As it was built: a copy has memory of its own for every weight.
+            check_weights(again, name=name, where=where, trained=recipe is not None)
+        check_answers(network, few, name=name, where=where)
+        with restored(network):
+            if recipe is not None:
+                default = "train.distill" if section == "student" else "train.teacher"
+                check_step(network, recipe, few, name=name, where=where, field=field or default)
+            if again is not None:
+                check_stored(network, again, few, self._folder / FILE, name=name, where=where)
+        self._checked.add(known)
+
+    def _check_apart(self, network: nn.Module, few: Dataset, name: str) -> None:
+        """Refuse a teacher to be pruned whose copy goes on computing with the weights of the original."""
+        if copied_whole(network) is not None:
+            return
+        twin, images = copied(network), shown(few, FEW)
+        before = answer_of(twin, images)
+        with restored(network), torch.no_grad():
+            for weight in network.parameters():
+                weight.add_(1)
+            after = answer_of(twin, images)
+        if not torch.allclose(before, after):
+            what = f"a copy of {name}, which would be pruned, computes with the weights of the original"
+            raise ConfigError(what, where="teacher.model", hint=APART)
+
+    def _check_copy(self, found: Teacher, few: Dataset, spec: TrialSpec) -> None:
+        """Refuse a teacher whose copy for answering, batch normalisation folded, answers otherwise."""
+        if not keys.needs_teacher(replace(spec, student=replace(spec.student, model=""))):
+            return
+        name, where = spec.teacher.model, "teacher.model"
+        images = shown(few, FEW)
+        with told(name, where, on="being copied"):
+            twin = answering(found, self._site, spec.precision)
+            ours, theirs = (answer_of(model, images) for model in (found.model, twin))
+        scale = float(ours.abs().max())
+        if not torch.allclose(ours, theirs, rtol=0.01, atol=0.01 * scale + 1e-6):
+            raise ConfigError(f"a copy of {name} answers otherwise", where=where, hint=APART)
 
 
-def _targets(spec: TrialSpec, data: Dataset, count: int) -> Tensor:
-    """Return targets of the kind the trial will have: probabilities if labels are smoothed or mixed."""
-    hard = labels(data, count)
-    if chain(spec.data.augment).mixing is None and spec.distill.recipe.label_smoothing == 0:
-        return hard
-    return one_hot(hard, data.num_classes)
+def _shortened(spec: TrialSpec, size: Callable[[Recipe], int]) -> TrialSpec:
+    early = spec.prune is not None and spec.prune.recovery == "rewind" and spec.prune.rewind_epoch > 0
+
+    def short(recipe: Recipe, epochs: int = 1) -> Recipe:
+        lr = min(recipe.lr, STEP)
+        return replace(recipe, epochs=epochs, lr=lr, batch_size=size(recipe), milestones=(), warmup_epochs=0)
+
+    prune = spec.prune
+    if prune is not None:
+        rounds = targets(prune)
+        prune = replace(
+            prune,
+            ratio=rounds[-1],
+            schedule="linear",
+            rounds=min(2, len(rounds)),
+            recipe=short(prune.recipe),
+            rewind_epoch=min(1, prune.rewind_epoch),
+        )
+    teacher = replace(spec.teacher, recipe=short(spec.teacher.recipe, 2 if early else 1))
+    return replace(
+        spec,
+        teacher=teacher,
+        prune=prune,
+        student=replace(spec.student, start=spec.student.start and prune),
+        distill=replace(spec.distill, recipe=short(spec.distill.recipe)),
+    )
+
+
+def _from_scratch(spec: TrialSpec) -> TrialSpec:
+    """Return a trial whose teacher begins with random weights: those from elsewhere are tried by themselves."""
+    options = without_weights(spec.teacher.model, spec.teacher.options)
+    bare = replace(
+        spec.teacher, options=options, checkpoint=None, fingerprint="", checkpoint_key="", head="keep"
+    )
+    return replace(spec, teacher=bare)
+
+
+def _recipes(spec: TrialSpec) -> list[Recipe]:
+    return [spec.teacher.recipe, spec.distill.recipe, *([spec.prune.recipe] if spec.prune else [])]
+
+
+def _smallest(recipe: Recipe, data: Dataset) -> int:
+    return min(FEW, *sizes(recipe, data))
+
+
+def _smallest_of_all(spec: TrialSpec, data: Dataset) -> int:
+    return min(_smallest(recipe, data) for recipe in _recipes(spec))
+
+
+def _is_smaller(found: Teacher, network: nn.Module) -> bool:
+    """Return whether a teacher's channels were removed, so that its feature maps are others."""
+    return sum(w.numel() for w in found.model.parameters()) < sum(w.numel() for w in network.parameters())

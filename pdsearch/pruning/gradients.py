@@ -23,7 +23,8 @@ def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
         batch_statistics: Normalise with each batch's own statistics, as papers that prune at initialisation
             do (running statistics are meaningless there); otherwise with the running ones, as in evaluation.
     """
-    twin = with_plain_weights(copied(model)).eval().requires_grad_(True)
+    twin = with_plain_weights(copied(model)).requires_grad_(True)
+    twin.eval()
     twin.zero_grad(set_to_none=True)
     for module in twin.modules():
         if isinstance(module, _BatchNorm):

@@ -52,7 +52,8 @@ def prunable(model: nn.Module, exclude: tuple[str, ...] = ()) -> dict[str, Tenso
     for pattern in exclude:
         if not any(fnmatchcase(name, pattern) for name in found):
             raise ConfigError(
-                f"prune.exclude: {pattern!r} matches no prunable parameter",
+                f"{pattern!r} matches no prunable parameter",
+                where="prune.exclude",
                 hint=f"there are: {', '.join(found)}",
             )
     kept = {name: p for name, p in found.items() if not any(fnmatchcase(name, e) for e in exclude)}

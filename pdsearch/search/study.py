@@ -18,7 +18,7 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import Accept, begun, shown
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.rehearsal import Untrained
+from pdsearch.pipeline.rehearsal import rehearsing
 from pdsearch.search.code_hashes import own_code
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.identity import Changes, changes_of, identify
@@ -282,26 +282,27 @@ def _resolved(
     anew: bool,
 ) -> tuple[Description, Precision]:
     """Resolve the precision and dry-run what the space names; trials are tried for a new study, and `anew`."""
-    untrained = None
-    if began is None:
-        # Before study.json is written: a repaired data set has another fingerprint.
-        data = prepare_images(images, site, observer.say)
-        found = replace(found, contents=say_contents(space, data, observer.say).as_json())
-        untrained = Untrained(data)
-        precision = choose_precision(space, untrained)
-    else:
+    if began is not None:
         precision = kept_precision(space, began["precision"])
-        untrained = Untrained(prepare_images(images, site, observer.say)) if anew else None
-    found = replace(found, precision=precision.name)
-    check_outside(space, found, site, observer.say)
-    if untrained is not None:
-        check_trials(space, found, untrained)
-        if began is None:
-            for line in prunable_lines(space, untrained.teacher, data.inputs.shape):
-                observer.say(f"note: {line}")
-        if began is None and ask_workers is not None and space.precision == AUTO:
+        found = replace(found, precision=precision.name)
+        check_outside(space, found, site, observer.say)
+        if anew:
+            with rehearsing(prepare_images(images, site, observer.say)) as rehearsal:
+                check_trials(space, found, rehearsal)
+        return found, precision
+    # Before study.json is written: a repaired data set has another fingerprint.
+    data = prepare_images(images, site, observer.say)
+    found = replace(found, contents=say_contents(space, data, observer.say).as_json())
+    with rehearsing(data) as rehearsal:
+        precision = choose_precision(space, rehearsal)
+        found = replace(found, precision=precision.name)
+        check_outside(space, found, site, observer.say)
+        check_trials(space, found, rehearsal)
+        for line in prunable_lines(space, rehearsal.teacher, data.inputs.shape):
+            observer.say(f"note: {line}")
+        if ask_workers is not None and space.precision == AUTO:
             # After every check that can fail here: a worker may have to be waited for, and paid for.
-            precision = choose_precision(space, untrained, workers=ask_workers())
+            precision = choose_precision(space, rehearsal, workers=ask_workers())
             found = replace(found, precision=precision.name)
     return found, precision
 

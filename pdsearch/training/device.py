@@ -71,8 +71,16 @@ class Engine:
         return torch.autocast(self.kind, dtype=DTYPES[self.precision])
 
     def place(self, model: nn.Module) -> nn.Module:
-        """Move a network to the device, in place, convolutions in channels_last order; return it."""
-        return model.to(device=self.device).to(memory_format=torch.channels_last)
+        """Move a network to the device, in place, convolutions in channels_last order; return it.
+
+        Other tensors of four axes keep their order: networks may take views of them.
+        """
+        model.to(device=self.device)
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                for weight in (weight for weight in layer.parameters() if weight.dim() == len("NCHW")):
+                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        return model
 
     def images(self, images: Tensor) -> Tensor:
         """Return inputs on the device, maps (B, C, H, W) in channels_last order."""

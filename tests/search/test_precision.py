@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.config import parse
+from pdsearch.config import Space, parse
 from pdsearch.data import Dataset, Split
 from pdsearch.errors import ConfigError
-from pdsearch.pipeline.rehearsal import Untrained
-from pdsearch.search.preflight import dry_run as rehearsals
+from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
 from pdsearch.search.preflight.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.study import open_study
 from pdsearch.training import device as engine
@@ -66,7 +65,12 @@ def chosen(
     student: str, *, data: Dataset | None = None, asked: str = "auto", **options: Any
 ) -> tuple[str, str]:
     space = parse({**DOCUMENT, "student": {"model": student, "options": options}, "precision": asked})
-    found = choose_precision(space, Untrained(data or images()))
+    return chosen_for(space, data or images())
+
+
+def chosen_for(space: Space, data: Dataset) -> tuple[str, str]:
+    with rehearsing(data) as rehearsal:
+        found = choose_precision(space, rehearsal)
     return found.name, found.reason
 
 
@@ -96,7 +100,7 @@ def test_auto_looks_at_the_student(student: str, expected: str) -> None:
 def test_a_student_shaped_by_its_teacher_is_taken_to_be_of_its_kind(teacher: str, expected: str) -> None:
     document = {**DOCUMENT, "teacher": {"model": teacher}, "student": {"model": "from_teacher"}}
     space = parse({**document, "precision": "auto"})
-    assert choose_precision(space, Untrained(images(size=32))).name == expected
+    assert chosen_for(space, images(size=32))[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -150,29 +154,27 @@ def own(folder: Path, name: str, **sections: Any) -> Any:
     )
 
 
-def test_a_student_is_built_once_when_a_study_opens(
-    author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_student_is_built_twice_when_a_study_opens(author: Author, tmp_path: Path) -> None:
+    """Once to be used, and once to see that its stored weights make the same network."""
     module = author.write(WHOLE)
-    monkeypatch.setattr(rehearsals, "rehearse_pruning", lambda *_: None)
     with open_study(own(tmp_path, f"{module}:flat"), Watching()) as study:
         assert (study.precision.name, study.describe.precision) == ("fp32", "fp32")
     built = __import__(module).BUILT
-    assert built == [4]
+    assert built == [4, 4]
     with open_study(own(tmp_path, f"{module}:flat"), Watching()):
-        assert built == [4], "a study that goes on does not ask"
+        assert built == [4, 4], "a study that goes on does not ask"
 
 
 def test_a_teacher_that_shapes_its_student_is_looked_at_and_teaches_as_one_network(
-    author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    author: Author, tmp_path: Path
 ) -> None:
     module = author.write(SHAPED)
-    monkeypatch.setattr(rehearsals, "rehearse_pruning", lambda *_: None)
     space = own(tmp_path, "from_teacher", teacher={"model": f"{module}:Shaped"})
     with open_study(space, Watching()) as study:
         assert study.precision.name == "bf16"
-    # Beside it the student; what is built without memory, to see which layers follow which width, costs nothing.
-    assert __import__(module).BUILT == [(4, 6), (4, 6)]
+    # Twice the teacher, and its students with and without pruning; what is built without memory, to see which layers
+    # follow which width, costs nothing.
+    assert __import__(module).BUILT == [(4, 6), (4, 6), (4, 6), (3, 6)]
 
 
 def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_on_a_cluster_the_workers_settle_it_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx2"} if workers else {"avx512_bf16"})  # The head's.
-    monkeypatch.setattr(rehearsals, "rehearse_lesson", lambda *_: None)
+    monkeypatch.setattr(Rehearsal, "trial", lambda *_: None)
     asked: list[Path] = []
 
     def ask() -> bool:

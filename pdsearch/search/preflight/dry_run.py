@@ -24,13 +24,13 @@ from pdsearch.models import file_hash
 from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
-from pdsearch.pipeline.first_step import check_answers, smallest
 from pdsearch.pipeline.keys import dense_key
-from pdsearch.pipeline.rehearsal import Untrained, rehearse_lesson, rehearse_pruning
+from pdsearch.pipeline.network_checks import check_answers, few_of
+from pdsearch.pipeline.rehearsal import Rehearsal, in_small
 from pdsearch.pipeline.teacher import starting_point, zeros
 from pdsearch.protocol import Job
 from pdsearch.search.resolved import Description, absolute
-from pdsearch.specs import DataSpec, Recipe, TeacherSpec, TrialSpec
+from pdsearch.specs import DataSpec, TeacherSpec, TrialSpec
 
 __all__ = [
     "check_outside",
@@ -66,45 +66,25 @@ LESSON = (
 )
 
 
-def check_trials(space: Space, describe: Description, untrained: Untrained) -> None:
+def check_trials(space: Space, describe: Description, rehearsal: Rehearsal) -> None:
     """Try every combination of teacher, student and loss of a space, then every pruning of every teacher.
 
     Args:
         space: What is searched.
         describe: What the study resolved.
-        untrained: The networks that were built already, and the data set.
+        rehearsal: Of the trials, with the data set.
 
     Raises:
         ConfigError: One of them fails; the message says which part and why.
     """
-    for spec in _distinct(space, describe, LESSON, untrained.data):
-        rehearse_lesson(spec, untrained)
-    for spec in _distinct(space, describe, PRUNING, untrained.data):
-        rehearse_pruning(spec, untrained.data)
-
-
-def _distinct(
-    space: Space, describe: Description, fields: tuple[str, ...], data: Dataset
-) -> Iterator[TrialSpec]:
     seen: set[TrialSpec] = set()
-    for found in corners(space, partial(_decisive, fields)):
-        named = describe.complete(found if fields is PRUNING else replace(found, prune=None))
-        spec = _in_small(named, data)
-        if spec not in seen:
-            seen.add(spec)
-            yield spec
-
-
-def _in_small(spec: TrialSpec, data: Dataset) -> TrialSpec:
-    """Return a trial with the batch sizes of the dry run: most sizes make no difference."""
-
-    def small(recipe: Recipe) -> Recipe:
-        return replace(recipe, batch_size=smallest(recipe, data))
-
-    teacher = replace(spec.teacher, recipe=small(spec.teacher.recipe))
-    prune = spec.prune and replace(spec.prune, recipe=small(spec.prune.recipe))
-    distill = replace(spec.distill, recipe=small(spec.distill.recipe))
-    return replace(spec, teacher=teacher, prune=prune, distill=distill)
+    for fields in (LESSON, PRUNING):
+        for found in corners(space, partial(_decisive, fields)):
+            spec = describe.complete(found if fields is PRUNING else replace(found, prune=None))
+            small = in_small(spec, rehearsal.data)
+            if small not in seen:
+                seen.add(small)
+                rehearsal.trial(spec)
 
 
 def _decisive(fields: tuple[str, ...], parameter: Parameter) -> bool:
@@ -147,7 +127,7 @@ def check_outside(
             teacher, data = job.spec.teacher, drain(dataset(job.spec.data, site))
             where = teacher.checkpoint or "teacher.options.weights"
             model = starting_point(teacher, data, site).eval()
-            check_answers(model, data, name=teacher.model, where=where)
+            check_answers(model, few_of(data), name=teacher.model, where=where)
             if share := zeros(model):
                 said = f"{100 * share:.0f} % of its prunable weights are zero already"
                 say(

@@ -7,7 +7,7 @@ import torch
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER, PUBLISHED
 from pdsearch.models import count_params, has_depthwise
-from pdsearch.pipeline.rehearsal import Untrained
+from pdsearch.pipeline.rehearsal import Rehearsal
 from pdsearch.training import resolve_precision
 from pdsearch.training.device import computes_bf16, why_fp32
 
@@ -29,12 +29,12 @@ class Precision:
     reason: str
 
 
-def choose_precision(space: Space, untrained: Untrained, *, workers: bool | None = None) -> Precision:
+def choose_precision(space: Space, rehearsal: Rehearsal, *, workers: bool | None = None) -> Precision:
     """Return the precision of a new study, whatever else its space searches.
 
     Args:
         space: What is searched; its first student counts.
-        untrained: Builds that student, or the teacher that shapes it, for inspection.
+        rehearsal: Builds that student, or the teacher that shapes it, for inspection.
         workers: Whether the devices of the workers compute in bf16; None assumes that they are like this machine's.
 
     Raises:
@@ -47,7 +47,7 @@ def choose_precision(space: Space, untrained: Untrained, *, workers: bool | None
         # On a head without a GPU, before its workers are asked, assume bf16: most GPUs have it.
         able = not torch.cuda.is_available() or computes_bf16("cuda") if workers is None else workers
         return Precision(resolve_precision(AUTO, "cuda", bf16=able), f"{AUTO}{who}")
-    weights, depthwise = _looked_at(space, untrained)
+    weights, depthwise = _looked_at(space, rehearsal)
     reason = why_fp32(weights, depthwise=depthwise, bf16=computes_bf16("cpu") if workers is None else workers)
     return Precision(
         "fp32" if reason else "bf16", f"{AUTO}: {reason or 'this CPU has instructions for it'}{who}"
@@ -61,14 +61,16 @@ def kept_precision(space: Space, began: str) -> Precision:
     )
 
 
-def _looked_at(space: Space, untrained: Untrained) -> tuple[int | None, bool]:
+def _looked_at(space: Space, rehearsal: Rehearsal) -> tuple[int | None, bool]:
     """Return the first student's size and whether it has depthwise convolutions, as far as they are known.
 
     Published ones are taken to be large and without them, those of from_teacher to be large and like the teacher.
     """
     spec = space.resolve(space.defaults())
     shaped = spec.student.model == FROM_TEACHER
-    if (spec.teacher if shaped else spec.student).model.startswith(PUBLISHED):
+    chosen, section = (spec.teacher, "teacher") if shaped else (spec.student, "student")
+    if chosen.model.startswith(PUBLISHED):
         return None, False
-    network = untrained.teacher(spec.teacher) if shaped else untrained.student(spec.student)
+    seed = spec.teacher.seed if shaped else spec.distill.seed
+    network = rehearsal.network(chosen.model, chosen.options, seed, where=f"{section}.model")
     return None if shaped else count_params(network), has_depthwise(network)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +10,18 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.first_step import check_answers, check_step, smallest
+from pdsearch.pipeline.network_checks import (
+    check_answers,
+    check_step,
+    check_stored,
+    check_weights,
+    few_of,
+    restored,
+    sizes,
+)
 from tests.pipeline.digits import DENSE, RECIPE, data
 
-SINGLE = replace(RECIPE, batch_size=1)
+PAIRS, SINGLE = (replace(RECIPE, batch_size=size) for size in (2, 1))
 
 
 class Changed(nn.Module):
@@ -45,9 +54,11 @@ def refused(network: nn.Module, here: WorkerContext) -> str:
 
 
 def tried(network: nn.Module, here: WorkerContext) -> None:
-    images = data(DENSE, here)
-    check_answers(network.eval(), images, name="own", where="student.model")
-    check_step(network, RECIPE, images, name="own", where="student.model", field="train.distill")
+    images = few_of(data(DENSE, here))
+    check_weights(network.eval(), name="own", where="student.model", trained=True)
+    check_answers(network, images, name="own", where="student.model")
+    with restored(network):
+        check_step(network, PAIRS, images, name="own", where="student.model", field="train.distill")
 
 
 @pytest.mark.parametrize(
@@ -108,10 +119,50 @@ def test_a_network_of_which_nothing_is_trained_is_refused(here: WorkerContext) -
     assert refused(nothing, here) == "own cannot be trained: it has no parameters"
 
 
-def test_a_weight_that_was_never_drawn_is_refused(here: WorkerContext) -> None:
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (torch.full((3,), torch.nan), "own is built with weights that are no numbers: never is not finite"),
+        (torch.empty(3, device="meta"), "own: never is built without values (device meta)"),
+        (torch.eye(3).to_sparse(), "own: never is sparse, and cannot be stored"),
+        (torch.ones(1).expand(3), "own: never is expanded: several values are one place in memory"),
+        (torch.ones(3, dtype=torch.cfloat), "own: never is complex, and no optimizer here trains it"),
+    ],
+)
+def test_a_weight_that_cannot_be_trained_or_stored_is_refused(
+    here: WorkerContext, weight: Tensor, message: str
+) -> None:
     network = Changed()
-    network.never = nn.Parameter(torch.full((3,), torch.nan))
-    assert refused(network, here) == "own is built with weights that are no numbers: never is not finite"
+    network.never = nn.Parameter(weight)
+    assert refused(network, here) == message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (
+            "last",
+            nn.Linear(4, 11),
+            "own is another network each time it is built: last.bias, last.weight differ",
+        ),
+        ("_change", torch.neg, "own answers otherwise when its weights are loaded again"),
+    ],
+)
+def test_weights_that_do_not_make_the_same_network_are_refused(
+    here: WorkerContext, tmp_path: Path, field: str, value: object, message: str
+) -> None:
+    def stored(again: nn.Module) -> None:
+        images, path = few_of(data(DENSE, here)), tmp_path / "file"
+        check_stored(network, again.eval(), images, path, name="own", where="student.model")
+
+    network, again = Changed().eval(), Changed()
+    stored(again)
+    setattr(again, field, value)
+    with pytest.raises(ConfigError, match=message) as caught:
+        stored(again)
+    assert caught.value.hint
+    with pytest.raises(ConfigError, match="own returns one network each time it is called"):
+        stored(network)
 
 
 def test_a_healthy_network_is_let_through_and_left_as_it_was(here: WorkerContext) -> None:
@@ -127,8 +178,15 @@ def test_a_healthy_network_is_let_through_and_left_as_it_was(here: WorkerContext
 
 def test_a_batch_of_one_image_is_tried_where_a_recipe_has_one(here: WorkerContext) -> None:
     images = data(DENSE, here)
-    assert [smallest(replace(RECIPE, batch_size=size), images) for size in (1, 2, 79, 80)] == [1, 2, 2, 2]
+    assert [sizes(replace(RECIPE, batch_size=size), images) for size in (1, 2, 79, 80)] == [
+        {1, 2},
+        {2},
+        {80},
+        {80},
+    ]
     message = r"^student\.model: own fails on one image in training: ValueError: Expected more than 1 value per channel"
     with pytest.raises(ConfigError, match=message) as caught:
-        check_step(Changed(), SINGLE, images, name="own", where="student.model", field="train.distill")
+        check_step(
+            Changed(), SINGLE, few_of(images), name="own", where="student.model", field="train.distill"
+        )
     assert caught.value.hint == "choose a larger train.distill.batch_size: its batches have one image"

@@ -1,0 +1,290 @@
+"""Checks of a network with a few images: weights, logits, a step of training, and storing and loading it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pdsearch.artifacts import Store
+from pdsearch.data import Dataset, Split
+from pdsearch.errors import ConfigError, PdsearchError, StorageError
+from pdsearch.models import listed, load_tensors, not_finite, state_of, state_tensors
+from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.networks import plain_views
+from pdsearch.specs import Recipe
+from pdsearch.training import batches, evaluating
+
+__all__ = [
+    "FEW",
+    "LONE",
+    "SEVERAL",
+    "STEP",
+    "answer_of",
+    "check_answers",
+    "check_step",
+    "check_stored",
+    "check_weights",
+    "few_of",
+    "restored",
+    "shown",
+    "sizes",
+    "told",
+]
+
+SEVERAL, FEW, LONE = 5, 2, 1
+"""Training images of a rehearsal: SEVERAL in batches of FEW, the last of which is another size; LONE is the batch size
+where an epoch has batches of one."""
+
+STEP = 1e-3
+"""Highest learning rate: whether a recipe diverges is found out by training, and not by a few images."""
+
+
+def sizes(recipe: Recipe, data: Dataset) -> set[int]:
+    """Return the sizes of an epoch's batches: the recipe's, and that of the last."""
+    return {len(batch) for batch in batches(torch.arange(len(data.train)), recipe.batch_size)}
+
+
+def few_of(data: Dataset, images: int = SEVERAL) -> Dataset:
+    """Return a data set with some images of each part, for training as many as given."""
+
+    def some(split: Split, count: int) -> Split:
+        places = torch.linspace(0, max(0, len(split) - 1), min(count, len(split))).long()
+        return replace(split, images=split.images[places], labels=split.labels[places])
+
+    return replace(
+        data, train=some(data.train, images), val=some(data.val, SEVERAL), test=some(data.test, FEW)
+    )
+
+
+def shown(few: Dataset, count: int) -> Tensor:
+    """Return the first images, repeated where there are too few, as a network on the CPU sees them."""
+    index = torch.arange(count) % len(few.train)
+    views = plain_views(few, few.train, WorkerContext(Store(""), Path()))
+    return views.batch(0, index).clone()
+
+
+def answer_of(network: nn.Module, images: Tensor) -> Tensor:
+    """Return a network's logits in evaluation mode; what it draws is drawn from the same seed each time."""
+    with torch.random.fork_rng(devices=[]), evaluating(network):
+        torch.default_generator.manual_seed(0)
+        logits: Tensor = network(images.clone())
+    return logits.float().cpu()
+
+
+def check_weights(network: nn.Module, *, name: str, where: str, trained: bool) -> None:
+    """Refuse weights that cannot be trained or stored, whatever is done with them.
+
+    Raises:
+        ConfigError: One has no value, is sparse, expanded or not finite, or is complex and trained.
+    """
+    weights, state = dict(network.named_parameters()), state_of(network)
+    kinds = (
+        ("built without values (device meta)", "build it on the CPU", [*_where(state, lambda t: t.is_meta)]),
+        (
+            "sparse, and cannot be stored",
+            "make it dense",
+            [*_where(state, lambda t: t.layout != torch.strided)],
+        ),
+        (
+            "complex, and no optimizer here trains it",
+            "keep real and imaginary parts as two real weights",
+            [*_where(weights, lambda t: trained and t.requires_grad and t.is_complex())],
+        ),
+        ("expanded: several values are one place in memory", "add .clone()", [*_where(state, _overlaps)]),
+        ("in the memory of another", "let both names be one parameter, or add .clone()", _shared(state)),
+    )
+    for what, hint, names in kinds:
+        if names:
+            raise ConfigError(f"{name}: {listed(names)} {what}", where=where, hint=hint)
+    if broken := not_finite(weights):
+        what = f"{name} is built with weights that are no numbers: {listed(broken)} not finite"
+        hint = "torch.empty leaves what memory held: draw every weight"
+        raise ConfigError(what, where=where, hint=hint)
+
+
+def _where(tensors: Mapping[str, Tensor], test: Callable[[Tensor], bool]) -> Iterator[str]:
+    return (name for name, tensor in tensors.items() if test(tensor))
+
+
+def _overlaps(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.numel() > _reach(tensor)
+
+
+def _reach(tensor: Tensor) -> int:
+    return 1 + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _shared(state: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of tensors that overlap one before them: copies, and other memory formats, would part them."""
+    found: list[str] = []
+    ends: dict[int, int] = {}
+    held = [
+        (tensor, name) for name, tensor in state.items() if tensor.layout == torch.strided and tensor.numel()
+    ]
+    for tensor, name in sorted(
+        (pair for pair in held if not pair[0].is_meta), key=lambda pair: pair[0].data_ptr()
+    ):
+        storage, start = tensor.untyped_storage().data_ptr(), tensor.data_ptr()
+        if start < ends.get(storage, 0):
+            found.append(name)
+        end = start + _reach(tensor) * tensor.element_size()
+        ends[storage] = max(ends.get(storage, 0), end)
+    return found
+
+
+def check_answers(network: nn.Module, few: Dataset, *, name: str, where: str) -> None:
+    """Refuse a network in evaluation mode whose output for two images or for one is not one logit per class."""
+    before = state_of(network).keys()
+    for count in (FEW, 1):
+        with told(name, where, on=_counted(count)), torch.no_grad():
+            answer = network(shown(few, count))
+        _check_logits(answer, count, few, name, where)
+    if made := sorted(state_of(network).keys() - before):
+        hint = (
+            "make its layers in __init__; torch's lazy ones (nn.LazyLinear) find their size from the images"
+        )
+        raise ConfigError(
+            f"{name} makes weights in its forward pass: {', '.join(made[:3])}", where=where, hint=hint
+        )
+
+
+def check_step(
+    network: nn.Module, recipe: Recipe, few: Dataset, *, name: str, where: str, field: str
+) -> None:
+    """Refuse a network that a recipe cannot train: it has nothing to train, or a batch fails.
+
+    It is trained a little, on the CPU.
+    """
+    if not any(weight.requires_grad for weight in network.parameters()):
+        weights = len(list(network.parameters()))
+        why = f"all {weights} parameters are frozen" if weights else "it has no parameters"
+        hint = "leave requires_grad of what is to be trained as it is"
+        raise ConfigError(f"{name} cannot be trained: {why}", where=where, hint=hint)
+    lone = recipe.batch_size == LONE
+    larger = f"choose a larger {field}.batch_size: its batches have one image" if lone else None
+    for count in sorted(sizes(recipe, few)):
+        on = f"{_counted(count)} in training"
+        network.train()
+        with told(name, where, on=on, hint=larger):
+            answer = network(shown(few, count))
+        _check_logits(answer, count, few, name, where, " in training")
+        if not answer.requires_grad:
+            what = f"{name} cannot be trained: its logits do not depend on a parameter that is not frozen"
+            raise ConfigError(what, where=where, hint="compute them undetached")
+        with told(name, where, on=on, hint=larger):
+            labels = torch.arange(count) % few.num_classes
+            torch.autograd.backward(functional.cross_entropy(answer.float(), labels))
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.grad is not None:
+                weight.sub_(weight.grad, alpha=STEP)
+                weight.grad = None
+    network.eval()
+
+
+def check_stored(
+    network: nn.Module, again: nn.Module, few: Dataset, path: Path, *, name: str, where: str
+) -> None:
+    """Refuse a network whose stored weights do not make the same network of another one.
+
+    Args:
+        network: In evaluation mode.
+        again: What its builder returned when it was called again; filled.
+        few: The images.
+        path: Where the weights are stored.
+        name: Its name in messages.
+        where: The field to blame in messages.
+
+    Raises:
+        ConfigError: They are one network, or two of different weights, or answer differently.
+    """
+    ours = {id(tensor) for tensor in state_of(network).values()}
+    if ours.intersection(id(tensor) for tensor in state_of(again).values()):
+        hint = "build a new network in the function, so that each trial has its own"
+        raise ConfigError(f"{name} returns one network each time it is called", where=where, hint=hint)
+    with told(name, where, on="being stored and loaded again"):
+        tensors = {key: value.detach().contiguous().clone() for key, value in state_tensors(network).items()}
+        save_file(tensors, path)
+        theirs = state_tensors(again)
+    other = [key for key in tensors.keys() & theirs.keys() if tensors[key].shape != theirs[key].shape]
+    other += tensors.keys() ^ theirs.keys()
+    other = sorted(key for key in other if not key.endswith("_extra_state"))
+    if other:
+        what = f"{name} is another network each time it is built: {', '.join(other[:3])} differ"
+        hint = "its layers may depend on its options, the classes and the images, and on nothing else"
+        raise ConfigError(what, where=where, hint=hint)
+    with told(name, where, on="being stored and loaded again"):
+        load_tensors(again, load_file(path))
+        before, after = (answer_of(model, shown(few, FEW)) for model in (network, again))
+    if not torch.allclose(before, after, rtol=1e-4, atol=1e-5, equal_nan=True):
+        hint = "it computes with something that is not in its state_dict: make it a parameter or a buffer"
+        raise ConfigError(
+            f"{name} answers otherwise when its weights are loaded again", where=where, hint=hint
+        )
+
+
+@contextmanager
+def restored(network: nn.Module) -> Iterator[None]:
+    """Run a block that trains a network; its state and torch's random state are restored afterwards."""
+    held = [(tensor, tensor.detach().clone()) for tensor in state_of(network).values()]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            yield
+    finally:
+        with torch.no_grad():
+            for tensor, before in held:
+                tensor.copy_(before)
+        for weight in network.parameters():
+            weight.grad = None
+
+
+@contextmanager
+def told(name: str, where: str, *, on: str = "two images", hint: str | None = None) -> Iterator[None]:
+    """Convert any error of a network or a loss to one message that names it."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except PdsearchError as error:
+        place = error.where or where
+        if place.startswith("options."):  # A network does not know whose options they are.
+            place = f"{where.partition('.')[0]}.{place}"
+        raise ConfigError(error.what, where=place, hint=error.hint) from error
+    # User code may raise anything, and torch does so for images that are too small.
+    except (Exception, SystemExit) as error:
+        lines = [*map(str.strip, str(error).strip().splitlines()), "no reason given"]
+        reason = " ".join(lines[: 1 + lines[0].endswith(":")])
+        what = f"{name} fails on {on}: {type(error).__name__}: {reason}"
+        hint = hint or "nothing was trained; mend it, or choose another"
+        raise ConfigError(what, where=where, hint=hint) from error
+
+
+def _counted(count: int) -> str:
+    return {1: "one image", 2: "two images"}.get(count, f"{count} images")
+
+
+def _check_logits(answer: Any, count: int, data: Dataset, name: str, where: str, when: str = "") -> None:
+    wanted, shown = (count, data.num_classes), f"{count} image{'' if count == 1 else 's'}{when}"
+    if not isinstance(answer, Tensor) or tuple(answer.shape) != wanted:
+        found = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        what = f"{name} answers {shown} with {found}, not with logits {wanted}"
+        raise ConfigError(what, where=where, hint="return one number for each class, without softmax")
+    if not answer.is_floating_point() or answer.layout != torch.strided:
+        kind = answer.dtype if answer.layout == torch.strided else answer.layout
+        what = f"{name} answers {shown} with {kind}, not with floating-point logits"
+        raise ConfigError(what, where=where, hint="return one number for each class, without softmax")
+    if not bool(answer.isfinite().all()):
+        what = f"{name} answers {shown} with logits that are not finite"
+        raise ConfigError(what, where=where, hint="look for a division by zero, or a logarithm of it")
+    if bool((answer >= 0).all()) and torch.allclose(
+        answer.detach().float().sum(1), torch.ones(count), atol=1e-3
+    ):
+        what = f"{name} answers {shown} with probabilities, not with logits: they add up to 1"
+        raise ConfigError(what, where=where, hint="leave out the softmax at its end: the losses apply one")
