@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_
 __all__ = ["DecodeError", "decode", "encode"]
 
 T = TypeVar("T")
-Decoder: TypeAlias = Callable[[Any], Any]
+Decoder: TypeAlias = Callable[[object], Any]
 
 _SHOWN = 60
 
@@ -52,7 +52,7 @@ def decode(kind: type[T], value: object) -> T:
     return cast("T", _decoder(cast("Any", kind))(value))
 
 
-def encode(value: Any) -> Any:
+def encode(value: object) -> Any:
     """Return a dataclass as JSON values: mappings, lists, strings, numbers, None.
 
     Raises:
@@ -73,7 +73,7 @@ def encode(value: Any) -> Any:
 
 
 @cache
-def _decoder(hint: Any) -> Decoder:
+def _decoder(hint: object) -> Decoder:
     """Return the function that checks and builds values of a type hint; cached per hint."""
     if hint is Any or hint is object:
         return _frozen
@@ -98,7 +98,7 @@ def _of_dataclass(kind: type[Any]) -> Decoder:
     fields = {f.name: (f, _decoder(hints[f.name])) for f in dataclasses.fields(kind)}
     extensible = getattr(kind, "extensible", False)
 
-    def build(value: Any) -> Any:
+    def build(value: object) -> Any:
         if not isinstance(value, Mapping):
             raise _expected("a mapping", value)
         if not extensible and (unknown := [name for name in value if name not in fields]):
@@ -116,7 +116,7 @@ def _of_dataclass(kind: type[Any]) -> Decoder:
     return build
 
 
-def _of_optional(of: tuple[Any, ...]) -> Decoder:
+def _of_optional(of: tuple[object, ...]) -> Decoder:
     kinds = [kind for kind in of if kind is not NoneType]
     if len(kinds) != 1 or len(of) != 2:
         raise TypeError(f"no JSON form is known of a union of {of}")
@@ -124,8 +124,8 @@ def _of_optional(of: tuple[Any, ...]) -> Decoder:
     return lambda value: None if value is None else decoder(value)
 
 
-def _of_literal(known: tuple[Any, ...]) -> Decoder:
-    def check(value: Any) -> Any:
+def _of_literal(known: tuple[object, ...]) -> Decoder:
+    def check(value: object) -> Any:
         if not isinstance(value, str) or value not in known:
             raise _expected(f"one of {', '.join(map(str, known))}", value)
         return value
@@ -133,11 +133,11 @@ def _of_literal(known: tuple[Any, ...]) -> Decoder:
     return check
 
 
-def _of_tuple(of: tuple[Any, ...]) -> Decoder:
+def _of_tuple(of: tuple[object, ...]) -> Decoder:
     same = len(of) == 2 and of[1] is Ellipsis
     decoders = [_decoder(of[0])] if same else [_decoder(kind) for kind in of]
 
-    def build(value: Any) -> Any:
+    def build(value: object) -> Any:
         if not isinstance(value, list | tuple):
             raise _expected("a list", value)
         if not same and len(value) != len(decoders):
@@ -150,10 +150,10 @@ def _of_tuple(of: tuple[Any, ...]) -> Decoder:
     return build
 
 
-def _of_mapping(of: Any) -> Decoder:
+def _of_mapping(of: object) -> Decoder:
     decoder = _decoder(of)
 
-    def build(value: Any) -> Any:
+    def build(value: object) -> Any:
         if not isinstance(value, Mapping):
             raise _expected("a mapping", value)
         return {name: _at(str(name), decoder, item) for name, item in value.items()}
@@ -161,14 +161,14 @@ def _of_mapping(of: Any) -> Decoder:
     return build
 
 
-def _at(step: str, decoder: Decoder, value: Any) -> Any:
+def _at(step: str, decoder: Decoder, value: object) -> Any:
     try:
         return decoder(value)
     except DecodeError as error:
         raise error.inside(step) from None
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_frozen(item) for item in value)
     if isinstance(value, Mapping):
@@ -176,25 +176,25 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _expected("a text", value)
     return value
 
 
-def _truth(value: Any) -> bool:
+def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise _expected("true or false", value)
     return value
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _expected("a whole number", value)
     return value
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _expected("a number", value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -205,7 +205,7 @@ def _number(value: Any) -> float:
 _PLAIN: dict[Any, Decoder] = {str: _text, bool: _truth, int: _whole, float: _number}
 
 
-def _expected(what: str, value: Any) -> DecodeError:
+def _expected(what: str, value: object) -> DecodeError:
     try:
         shown = json.dumps(value, default=str)
     except (ValueError, RecursionError):  # Thousands of digits, or of nesting levels.

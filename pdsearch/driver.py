@@ -97,7 +97,7 @@ def drive(
         return study
 
 
-def _serially(study: Any, space: Space, stop: Stop) -> None:
+def _serially(study: "Study", space: Space, stop: Stop) -> None:
     import torch
 
     from pdsearch import serial
@@ -130,7 +130,7 @@ def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, ve
 
 def _session(
     space: Space, say: Callable[[str], None], *, choice: Choice, workers: int | None, verbose: bool
-) -> AbstractContextManager[Any]:
+) -> AbstractContextManager["Session"]:
     from pdsearch.cluster.connection.session import session
 
     resources = space.resources
@@ -146,7 +146,7 @@ def _session(
 
 
 def _on_ray(
-    study: Any, space: Space, stop: Stop, *, choice: Choice, workers: int | None, verbose: bool
+    study: "Study", space: Space, stop: Stop, *, choice: Choice, workers: int | None, verbose: bool
 ) -> None:
     from pdsearch.training import pick_device
 
@@ -173,7 +173,7 @@ def _on_ray(
 
 
 @contextmanager
-def _examined(study: Any, space: Space, ray_session: Any) -> Iterator[dict[str, Any]]:
+def _examined(study: "Study", space: Space, ray_session: "Session") -> Iterator[dict[str, object]]:
     """Check every node of a cluster before any trial; yield what nodes that join later must have."""
     from pdsearch.cluster.node_checks import check_nodes, expected
     from pdsearch.data.options import must_be_there

@@ -33,12 +33,12 @@ PLUGINS = "pdsearch.plugins"
 
 
 def parameter(
-    default: Any,
+    default: object,
     *,
     help: str,
     low: float | None = None,
     high: float | None = None,
-    choices: tuple[Any, ...] | None = None,
+    choices: tuple[object, ...] | None = None,
     log: bool = False,
     later: bool = False,
 ) -> Any:
@@ -206,7 +206,7 @@ def whole_params(kind: type[Any], values: Params) -> Params:
     return tuple(sorted(found.items()))
 
 
-def _problem(field: "dataclasses.Field[Any]", value: Any) -> str | None:
+def _problem(field: "dataclasses.Field[Any]", value: object) -> str | None:
     """Return what is wrong with a value; None if nothing is."""
     if choices := field.metadata.get("choices"):
         # 1 == True, but only one of them is the declared choice.

@@ -45,12 +45,12 @@ Params: TypeAlias = tuple[tuple[str, Any], ...]
 """Parameters of a method or loss: sorted (name, value) pairs, hashable."""
 
 
-def later(default: Any, *, neutral: Any) -> Any:
+def later(default: object, *, neutral: object) -> Any:
     """Declare a field added after its spec was first published: left out of the key at its neutral value."""
     return field(default=default, metadata={"neutral": neutral})
 
 
-def located(default: Any = dataclasses.MISSING) -> Any:
+def located(default: object = dataclasses.MISSING) -> Any:
     """Declare a field that tells where data are stored, not what they are: never part of a key."""
     return field(default=default, metadata={"keyed": False})
 
@@ -333,7 +333,7 @@ def own_code(spec: TrialSpec) -> set[str]:
     return {part.code for part in parts if part is not None and part.code}
 
 
-def keyed(spec: Any) -> Json:
+def keyed(spec: object) -> Json:
     """Return the part of a spec that goes into a key, as plain JSON values.
 
     Raises:
@@ -352,7 +352,7 @@ def keyed(spec: Any) -> Json:
     raise TypeError(f"{type(spec).__name__} cannot be part of a key")
 
 
-def _counts(f: "dataclasses.Field[Any]", spec: Any) -> bool:
+def _counts(f: "dataclasses.Field[Any]", spec: object) -> bool:
     if not f.metadata.get("keyed", True):
         return False
     return "neutral" not in f.metadata or getattr(spec, f.name) != f.metadata["neutral"]
@@ -373,7 +373,7 @@ def derive_seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big") >> 1
 
 
-def spec_to_json(spec: Any) -> dict[str, Json]:
+def spec_to_json(spec: object) -> dict[str, Json]:
     """Return a complete spec, located fields included, as plain JSON values.
 
     Raises:

@@ -337,7 +337,7 @@ def _holds(parameter: Mapping[str, Any], value: object) -> bool:
     return bool(parameter["low"] <= value <= parameter["high"])
 
 
-def check_format(value: Mapping[str, Any]) -> int:
+def check_format(value: Mapping[str, object]) -> int:
     """Return the format number of a study's file.
 
     Raises:

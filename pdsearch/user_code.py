@@ -141,7 +141,7 @@ def _module(path: str) -> Any:
         raise ConfigError(f"cannot import {path}: {reason}", hint=hint) from error
 
 
-def _hash(found: Callable[..., Any], name: str) -> str:
+def _hash(found: Callable[..., object], name: str) -> str:
     while isinstance(found, functools.partial):
         found = found.func
     try:
@@ -172,7 +172,7 @@ class Options:
         return self.others or name in self.types
 
 
-def declared_by(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+def declared_by(function: Callable[..., object]) -> Mapping[str, Parameter]:
     """Return the named arguments that a function declares.
 
     Raises:
@@ -186,13 +186,13 @@ def declared_by(function: Callable[..., Any]) -> Mapping[str, Parameter]:
     }
 
 
-def takes_others(function: Callable[..., Any]) -> bool:
+def takes_others(function: Callable[..., object]) -> bool:
     """Return whether a function accepts undeclared keyword arguments."""
     return any(parameter.kind is VAR_KEYWORD for parameter in _parameters(function).values())
 
 
 @lru_cache(maxsize=256)  # Reading signatures would take most of the time of loading a space.
-def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+def _parameters(function: Callable[..., object]) -> Mapping[str, Parameter]:
     try:
         return signature(function, eval_str=True).parameters
     # A user's annotation that is text may be any text.

@@ -90,7 +90,7 @@ def _counts(row: Row) -> bool:
     return row.kind == "search" and whole and row.val_accuracy is not None
 
 
-def _columns(params: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Matrix]]:
+def _columns(params: Sequence[Mapping[str, object]]) -> tuple[list[str], list[Matrix]]:
     """Return the parameters that varied, and the numeric encoding of each, (trials, 1 or choices)."""
     names = sorted({name for found in params for name in found})
     varied = [name for name in names if len({json.dumps(found.get(name)) for found in params}) > 1]

@@ -104,7 +104,7 @@ def _leaves(name: str, value: Any) -> dict[str, Any]:
     return {} if value is None else {name: value}
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: object) -> str:
     section, *_, field = name.split(".")
     if field == "code":
         return f"code {value[:8]}" if value else ""

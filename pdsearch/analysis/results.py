@@ -44,7 +44,7 @@ def parameters(study: StudyTable) -> dict[str, Mapping[str, Any]]:
     return dict(space.get("space", {})) if isinstance(space, Mapping) else {}
 
 
-def searched_values(row: Row, names: Mapping[str, Any]) -> dict[str, Json]:
+def searched_values(row: Row, names: Mapping[str, object]) -> dict[str, Json]:
     """Return the values of a study's searched parameters in one trial, a confirmation or a baseline as well.
 
     Args:

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def docstring(entry: Any) -> str:
+def docstring(entry: object) -> str:
     """Return the docstring of a part's implementation: a score, a loss, a network's class, a source's class."""
     for attribute in ("score", "loss"):
         entry = getattr(entry, attribute, entry)
@@ -271,7 +271,7 @@ def _options(builder: Callable[..., Any], text: str) -> tuple[ParameterInfo, ...
     )
 
 
-def _written(annotation: Any) -> str:
+def _written(annotation: object) -> str:
     """Return an option's type in the terms of a space file; empty where none is declared."""
     if annotation is inspect.Parameter.empty:
         return ""

@@ -117,7 +117,7 @@ def _wait_for_room(slots: GrowingSlots) -> None:
 
 
 def _answers(
-    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: Any
+    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: object
 ) -> Iterator[tuple[str, Any]]:
     """Run a function of `examine` on every node; yield location and answer, except of nodes that left meanwhile."""
     import ray  # After the session has set Ray's environment.
@@ -141,7 +141,7 @@ def _answers(
 
 
 def _asked(
-    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: Any
+    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: object
 ) -> Iterator[tuple[dict[str, Any], str, Any]]:
     """Run a function on all nodes concurrently; yield each node, its location and the reference of its answer."""
     import ray  # As above.

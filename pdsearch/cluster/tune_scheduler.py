@@ -60,7 +60,7 @@ class Starts(Callback):
         """Return nothing, as for the searcher."""
         return {}
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002 - Tune's
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:  # noqa: ARG002 - Tune's
         """Record that a worker starts a trial."""
         self._searcher.workers.start(trial.trial_id)
 

@@ -179,7 +179,7 @@ def narrowed(node: Node, selectable: Selectable) -> Selectable:
     )
 
 
-def listed(value: Any) -> Sequence[Any]:
+def listed(value: object) -> Sequence[Any]:
     """Return the values of a condition as a sequence; it may be written as a single value."""
     return value if isinstance(value, list | tuple) else (value,)
 

@@ -84,7 +84,7 @@ def field_rule(annotation: Any, metadata: Iterable[Any] = ()) -> Rule:
     return Rule(KINDS.get(_plain(annotation), "any"), (TypeAdapter(annotated, config=STRICT),))
 
 
-def part_params(params: type[Any]) -> Mapping[str, Rule]:
+def part_params(params: type[object]) -> Mapping[str, Rule]:
     """Return the rule of each field of a parameter dataclass, from its type and metadata."""
     return _part_params(cast("Hashable", params))
 
@@ -114,13 +114,13 @@ def _declared(hint: Any, metadata: Mapping[str, Any]) -> Rule:
     return field_rule(hint, [Field(**{key: bound for key, bound in bounds.items() if bound is not None})])
 
 
-def _required(annotation: Any) -> Any:
+def _required(annotation: object) -> Any:
     """Return X for `X | None`."""
     given = [part for part in get_args(annotation) if part is not type(None)]
     return given[0] if len(given) == 1 and type(None) in get_args(annotation) else annotation
 
 
-def option_rule(annotations: Collection[Any]) -> Rule:
+def option_rule(annotations: Collection[object]) -> Rule:
     """Return the rule of an option, from its annotations in all selectable models that have it.
 
     A value is kept as written: an integer is not converted to a float, because keys contain it.
@@ -131,18 +131,18 @@ def option_rule(annotations: Collection[Any]) -> Rule:
     return Rule(kind, (*ANY_OPTION.adapters, *(adapter for rule in rules for adapter in rule.adapters)))
 
 
-def _rule(annotation: Any) -> Rule:
+def _rule(annotation: object) -> Rule:
     form = _form(annotation)
     kept = Annotated[form, WrapValidator(_as_given)]  # type: ignore[valid-type]
     return Rule(KINDS.get(_plain(form), "any"), (TypeAdapter(kept, config=STRICT),))
 
 
-def _as_given(value: Any, check: Callable[[Any], Any]) -> Any:
+def _as_given(value: object, check: Callable[[Any], Any]) -> Any:
     check(value)
     return value
 
 
-def _form(annotation: Any) -> Any:
+def _form(annotation: object) -> Any:
     """Return the type by which pydantic can validate an annotation; `Any` where its YAML form is unknown."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if annotation in (int, float, str, bool) or origin is Literal:
@@ -157,14 +157,14 @@ def _form(annotation: Any) -> Any:
     return Any
 
 
-def _list(fixed: bool, inside: Sequence[Any]) -> Any:
+def _list(fixed: bool, inside: Sequence[object]) -> Any:
     """Return the type of a list, of fixed length where the annotation is e.g. `tuple[int, int]`."""
     parts = [_form(part) for part in inside if part is not Ellipsis]
     form: Any = list[_either(parts)] if parts else list[Any]  # type: ignore[misc]
     if not (fixed and parts) or Ellipsis in inside:
         return form
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> Any:
         if isinstance(value, list | tuple) and len(value) != len(parts):
             raise complaint(f"a list of {len(value)}, {len(parts)} needed", f"write {len(parts)} values")
         return value
@@ -181,7 +181,7 @@ def _either(forms: Sequence[Any]) -> Any:
         return Any
     adapters = [TypeAdapter(form, config=STRICT) for form in distinct]
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> Any:
         if not any(_fits(adapter, value) for adapter in adapters):
             words = " or ".join(dict.fromkeys(map(_in_words, distinct)))
             raise complaint(f"expected {words}, got {show(value)}", "write one of them")
@@ -190,7 +190,7 @@ def _either(forms: Sequence[Any]) -> Any:
     return Annotated[Any, BeforeValidator(check)]
 
 
-def _fits(adapter: TypeAdapter[Any], value: Any) -> bool:
+def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
     try:
         adapter.validate_python(value)
     except ValidationError:
@@ -198,7 +198,7 @@ def _fits(adapter: TypeAdapter[Any], value: Any) -> bool:
     return True
 
 
-def _plain(form: Any) -> Any:
+def _plain(form: object) -> Any:
     """Return the single Python type of a form's values; `Any` where there are several."""
     if get_origin(form) is Annotated:
         return _plain(get_args(form)[0])
@@ -208,7 +208,7 @@ def _plain(form: Any) -> Any:
     return get_origin(form) or form
 
 
-def _in_words(form: Any) -> str:
+def _in_words(form: object) -> str:
     if get_origin(form) is Literal:
         return " or ".join(map(show, get_args(form)))
     return WORDS[_plain(form)]

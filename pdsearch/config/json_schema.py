@@ -139,7 +139,7 @@ def _augment(names: Iterable[str]) -> Schema:
     return {"type": ["string", "array"], "anyOf": [{"enum": sorted(names)}, joined, listed]}
 
 
-def _without_null(schema: Any) -> Any:
+def _without_null(schema: object) -> Any:
     """Return a schema without null: no field of a space file can be null."""
     if isinstance(schema, list):
         return [_without_null(item) for item in schema]

@@ -113,7 +113,7 @@ def _parts(draft: Draft, selectable: Selectable, *, later: bool) -> tuple[tuple[
     return tuple((part, values) for part, values in sorted(found.items()) if values or not later)
 
 
-def _defaults(params: type[Any], *, later: bool) -> Params:
+def _defaults(params: type[object], *, later: bool) -> Params:
     unset, names = params(), sorted(part_params(params))
     return tuple((name, frozen(getattr(unset, name))) for name in names if is_later(params, name) is later)
 
@@ -199,7 +199,7 @@ def with_position(path: str | FilePath, overrides: Sequence[str] = ()) -> Iterat
 
 
 def parse(
-    document: Mapping[str, Any],
+    document: Mapping[str, object],
     overrides: Sequence[str] = (),
     *,
     source: str = "space",
@@ -319,7 +319,7 @@ def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
     return None
 
 
-def _dropped(document: Any, loc: tuple[str | int, ...]) -> bool:
+def _dropped(document: object, loc: tuple[str | int, ...]) -> bool:
     """Remove the innermost key on the way to a place, so that the rest can be checked; return whether there was one."""
     holder, last = None, None
     for step in loc:

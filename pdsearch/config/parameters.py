@@ -156,7 +156,7 @@ class _Reader:
             return None
         return Parameter(self.name, "categorical", choices=tuple(choices), when=when, lists=lists)
 
-    def when(self, conditions: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
+    def when(self, conditions: Mapping[str, object]) -> dict[str, tuple[Scalar, ...]]:
         if not conditions:
             self.complain("an empty `when`", "name a parameter and its values, or remove it", "when")
         return {name: tuple(listed(v)) for name, v in conditions.items()}

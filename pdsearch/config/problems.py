@@ -208,7 +208,7 @@ def _fields_at(model: type[BaseModel] | None, loc: tuple[str | int, ...]) -> lis
     return list(model.model_fields) if model is not None else []
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
+def _section_in(annotation: object) -> type[BaseModel] | None:
     if inspect.isclass(annotation) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_in(part))), None)

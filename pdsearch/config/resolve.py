@@ -154,7 +154,7 @@ def _fields(values: Mapping[str, Any], section: str, kind: type[Any]) -> dict[st
     return {name: values[f"{section}.{name}"] for name in names if f"{section}.{name}" in values}
 
 
-def _group(values: Mapping[str, Any], prefix: str) -> Params:
+def _group(values: Mapping[str, object], prefix: str) -> Params:
     return tuple(
         sorted((n.removeprefix(prefix), value) for n, value in values.items() if n.startswith(prefix))
     )
@@ -215,7 +215,7 @@ def _number(parameter: "Parameter", value: object) -> float:
     return int(value) if parameter.kind == "int" else float(value)
 
 
-def frozen(value: Any) -> Any:
+def frozen(value: object) -> Any:
     """Convert lists to tuples, recursively."""
     return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
 

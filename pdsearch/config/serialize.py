@@ -145,7 +145,7 @@ def _search(search: "Search") -> dict[str, Json]:
     return document | {"stop": {"metric": search.stop.metric, "halving": halving}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 

@@ -121,7 +121,7 @@ metric = _known("metric", lambda _: METRICS)
 _augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
 
 
-def width(value: Any) -> tuple[str, int]:
+def width(value: object) -> tuple[str, int]:
     """Check a layer's width, a list of a weight's name and a number of channels."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
@@ -142,7 +142,7 @@ def pruning(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def augmentations(value: Any) -> Any:
+def augmentations(value: object) -> Any:
     """Convert a list of augmentations to their names joined by `+`."""
     return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
@@ -160,14 +160,14 @@ def augmentation(word: str, info: ValidationInfo) -> str:
         raise complaint(error.what, error.hint or "name another") from None
 
 
-def number(value: Any) -> Any:
+def number(value: object) -> Any:
     """Accept an integer or a float unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise complaint(f"expected a number, got {show(value)}", "write a number")
     return value
 
 
-def gpu(value: Any) -> Any:
+def gpu(value: object) -> Any:
     """Accept a share of one GPU, rounded down to Ray's units; other values are left to the field's own rules."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return value
@@ -183,7 +183,7 @@ def gpu(value: Any) -> Any:
     return share
 
 
-def option(value: Any) -> Any:
+def option(value: object) -> Any:
     """Accept the value of an option: a scalar, or a list of such."""
     if isinstance(value, list) and value:
         return [option(item) for item in value]
@@ -202,7 +202,7 @@ def duration(value: Any) -> int:
         raise complaint(f"expected a time, got {show(value)}", "write it as 90s, 12h or 1h30m") from None
 
 
-def switch(value: Any) -> Any:
+def switch(value: object) -> Any:
     """Convert the word `off` to None; null, true and false do not mean it."""
     if value is None or isinstance(value, bool):
         raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")

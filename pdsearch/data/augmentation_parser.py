@@ -139,7 +139,7 @@ def _with_number(name: str, entry: Any, text: str) -> Any:
     return dataclasses.replace(entry, **{field.name: int(value) if whole else value})
 
 
-def _text(name: str, entry: Any) -> str:
+def _text(name: str, entry: object) -> str:
     field = _field(entry)
     if field is None or getattr(entry, field.name) == field.default:
         return name

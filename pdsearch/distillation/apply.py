@@ -1,7 +1,5 @@
 """Application of a registered loss to a batch: its adapter, if it has one, then the loss function."""
 
-from typing import Any
-
 from torch import Generator, Tensor, nn
 
 from pdsearch.distillation.outputs import Outputs
@@ -18,7 +16,7 @@ def make_adapter(
     *,
     images: int,
     generator: Generator,
-    params: Any,
+    params: object,
 ) -> nn.Module | None:
     """Return the module that a loss trains with the student, or None.
 
@@ -39,7 +37,7 @@ def teach(
     teacher: Outputs | None,
     targets: Tensor,
     *,
-    params: Any,
+    params: object,
     adapter: nn.Module | None = None,
     index: Tensor | None = None,
 ) -> Tensor:

@@ -127,12 +127,12 @@ def _publish(draft: Path, path: Path) -> None:
         draft.rename(path)
 
 
-def read_asked(folder: Place, space: Mapping[str, Any]) -> ReadRecords[AskedRecord]:
+def read_asked(folder: Place, space: Mapping[str, object]) -> ReadRecords[AskedRecord]:
     """Read the asked records; as `read_finished`."""
     return _read(folder, "asked", AskedRecord, space)
 
 
-def read_finished(folder: Place, space: Mapping[str, Any]) -> ReadRecords[TrialRecord]:
+def read_finished(folder: Place, space: Mapping[str, object]) -> ReadRecords[TrialRecord]:
     """Read the finished records; a truncated or foreign file is reported, never skipped.
 
     Args:
@@ -171,7 +171,7 @@ def failed_tries(folder: Place, name: str) -> list[str]:
     return sorted(found, key=lambda file: (len(file), file))
 
 
-def _read(folder: Place, word: str, kind: type[R], space: Mapping[str, Any]) -> ReadRecords[R]:
+def _read(folder: Place, word: str, kind: type[R], space: Mapping[str, object]) -> ReadRecords[R]:
     suffix = f".{word}.json"
     found: dict[str, R] = {}
     broken: list[BrokenRecord] = []

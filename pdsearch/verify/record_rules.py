@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pdsearch.io import Place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
@@ -24,7 +23,7 @@ class StudyRecords:
     finished: Mapping[str, TrialRecord]
 
 
-def read(folder: Place, space: Mapping[str, Any], *, live: bool) -> tuple[StudyRecords, list[Breach]]:
+def read(folder: Place, space: Mapping[str, object], *, live: bool) -> tuple[StudyRecords, list[Breach]]:
     """Return the records of a folder and the violations in its files."""
     asked, finished, wanted = read_asked(folder, space), read_finished(folder, space), read_retries(folder)
     broken = [

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
@@ -20,6 +20,9 @@ from pdsearch.io import Place, place, resolved
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import begun, description, studies
 from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
+
+if TYPE_CHECKING:
+    from pdsearch.search.overview import Overview
 
 __all__ = ["show"]
 
@@ -86,7 +89,7 @@ def _study(folder: Place, *, as_json: bool) -> list[str]:
     return list(_told(found))
 
 
-def _told(found: Any) -> Iterator[str]:
+def _told(found: "Overview") -> Iterator[str]:
     yield f"study     {found.study}"
     yield f"driver    {found.driver or 'none: the same `pdsearch run` goes on with it'}"
     if found.phase:

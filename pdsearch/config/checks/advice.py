@@ -79,7 +79,7 @@ def _idle_in_space(reach: Reach, name: str) -> str:
     return "" if vain is None or vain[2] else f"{vain[0]} is {' or '.join(map(str, vain[1]))}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -61,7 +61,7 @@ class Draft:
             return
         self.problems.add(what, self.mark(name), key=dotted(self.key_of(name)), hint=hint)
 
-    def possible(self, name: str, default: Any = None) -> list[Any]:
+    def possible(self, name: str, default: object = None) -> list[Any]:
         """Return the values a field can take: a fixed one, choices, the ends of a range, or a default."""
         parameter = self.parameters.get(name)
         if parameter is None:

@@ -131,11 +131,11 @@ class LabelColumn:
             raise DataError(what(row), where=self.place(row), hint=f"write the set again, or {OTHER_COLUMN}")
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number(kind: object) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _is_word(kind: Any) -> bool:
+def _is_word(kind: object) -> bool:
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return bool(text or pa.types.is_boolean(kind) or is_binary(kind))
 
@@ -211,6 +211,6 @@ def _joined(parts: Iterable[Numbers]) -> Numbers:
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
-def is_binary(kind: Any) -> bool:
+def is_binary(kind: object) -> bool:
     """Return whether values of a type are bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))

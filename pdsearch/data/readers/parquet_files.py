@@ -197,11 +197,11 @@ def _holds_images(kind: Any) -> bool:
     return is_binary(kind) or _holds_paths(kind)
 
 
-def _holds_paths(kind: Any) -> bool:
+def _holds_paths(kind: object) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _is_list(kind: Any) -> bool:
+def _is_list(kind: object) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
@@ -211,7 +211,7 @@ def _holds_numbers(kind: Any) -> bool:
     return _is_number(kind)
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number(kind: object) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 

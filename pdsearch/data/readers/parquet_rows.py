@@ -178,5 +178,5 @@ class ParquetArrays(RowGroups["NDArray[Any]"]):
         return np.asarray(found).reshape(shape)
 
 
-def _is_fixed(kind: Any) -> bool:
+def _is_fixed(kind: object) -> bool:
     return bool(pa.types.is_fixed_size_list(kind))

@@ -117,7 +117,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
         raise DataError(f"no readable .npz file: {error}", where=str(path), hint=HINT) from error
 
 
-def _names(found: tuple[str, ...], options: Mapping[str, Any], path: Path) -> dict[str, tuple[str, str]]:
+def _names(found: tuple[str, ...], options: Mapping[str, object], path: Path) -> dict[str, tuple[str, str]]:
     """Return the names of inputs and labels by split: "train", and "test" if there is one."""
     wanted = {
         "inputs": [str(options["inputs"])] if "inputs" in options else INPUTS,

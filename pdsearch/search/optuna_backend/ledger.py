@@ -157,7 +157,7 @@ class Ledger:
             place = trials[place].user_attrs["retry_of"]
         return place - sum("retry_of" in trial.user_attrs for trial in trials[:place])
 
-    def _job(self, number: int, params: Mapping[str, Any]) -> Job:
+    def _job(self, number: int, params: Mapping[str, object]) -> Job:
         spec = self.describe.complete(self.space.resolve(params))
         halving = self.space.search.stop if self.kind == "search" else None
         return Job(
