@@ -130,7 +130,7 @@ def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, ve
 
 def _session(
     space: Space, say: Callable[[str], None], *, choice: Choice, workers: int | None, verbose: bool
-) -> AbstractContextManager["Session"]:
+) -> AbstractContextManager[Any]:
     from pdsearch.cluster.connection.session import session
 
     resources = space.resources
@@ -173,7 +173,7 @@ def _on_ray(
 
 
 @contextmanager
-def _examined(study: "Study", space: Space, ray_session: "Session") -> Iterator[dict[str, object]]:
+def _examined(study: "Study", space: Space, ray_session: Any) -> Iterator[dict[str, object]]:
     """Check every node of a cluster before any trial; yield what nodes that join later must have."""
     from pdsearch.cluster.node_checks import check_nodes, expected
     from pdsearch.data.options import must_be_there

@@ -125,7 +125,7 @@ Event: TypeAlias = Progress | Ready | Report | Outcome
 _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Progress, Ready, Report, Outcome)}
 
 
-def event_to_json(event: Event) -> dict[str, Any]:
+def event_to_json(event: Event) -> dict[str, object]:
     """Return an event as plain JSON values, with its kind under "event"."""
     return {"event": type(event).__name__.lower(), **dataclasses.asdict(event)}
 

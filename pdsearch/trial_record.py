@@ -232,7 +232,7 @@ def record_to_json(record: AnyRecord) -> dict[str, Any]:
     return {"format": FORMAT, **encode(record)}
 
 
-def read_record(kind: type[R], value: dict[str, Any]) -> R:
+def read_record(kind: type[R], value: dict[str, object]) -> R:
     """Return the record that JSON values hold, converted from an older format if necessary.
 
     Args:
@@ -356,11 +356,11 @@ def check_format(value: Mapping[str, object]) -> int:
     return found
 
 
-def _from_format_1(value: dict[str, Any]) -> dict[str, Any]:
+def _from_format_1(value: dict[str, object]) -> dict[str, object]:
     """Convert format 1, which wrote facts of students that were never built, and null for what is empty."""
     student = value.get("student")
     absent = student is None or (isinstance(student, dict) and student.keys() <= {"artifact"})
-    empty: dict[str, Any] = {
+    empty: dict[str, object] = {
         name: {} for name in ("baselines", "cost") if name in value and value[name] is None
     }
     return {**value, **({"student": None} if absent else {}), **empty}

@@ -127,7 +127,7 @@ def _loaded(name: str) -> tuple[Callable[..., Any], str]:
     return found, _hash(found, name)
 
 
-def _module(path: str) -> Any:
+def _module(path: str) -> object:
     # At the end, so that no file here hides an installed module.
     if not {"", os.getcwd()} & {*sys.path}:
         sys.path.append(os.getcwd())

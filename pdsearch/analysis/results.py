@@ -113,7 +113,7 @@ def _type(parameter: Mapping[str, Any]) -> str:
     return "float" if kinds <= {int, float} else "str"
 
 
-def _types() -> dict[str, Any]:
+def _types() -> dict[str, object]:
     import pyarrow
 
     return {

@@ -239,7 +239,7 @@ def as_json(ranking: Ranking) -> str:
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def as_plain(row: Ranked) -> dict[str, Any]:
+def as_plain(row: Ranked) -> dict[str, object]:
     """Return one line of a ranking as plain JSON values."""
     value = dataclasses.asdict(row)
     best = value.pop("best")
@@ -259,7 +259,7 @@ def as_csv(ranking: Ranking) -> str:
     return file.getvalue()
 
 
-def _flat(row: Ranked) -> dict[str, Any]:
+def _flat(row: Ranked) -> dict[str, object]:
     plain = (
         "rank",
         "label",
@@ -296,7 +296,7 @@ def _flat(row: Ranked) -> dict[str, Any]:
     return flat
 
 
-def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, Any]:
+def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, object]:
     values = (estimate.n, estimate.mean, estimate.low, estimate.high) if estimate else (None,) * 4
     return {f"{name}_{part}": value for part, value in zip(("n", "mean", "low", "high"), values, strict=True)}
 

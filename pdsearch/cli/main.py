@@ -165,9 +165,9 @@ def _untyped_flags(params: list[Any]) -> list[Any]:
     return params
 
 
-def _load(target: str) -> Callable[..., Any]:
+def _load(target: str) -> Callable[..., object]:
     module, function = target.split(":")
-    loaded: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    loaded: Callable[..., object] = getattr(importlib.import_module(module), function)
     return loaded
 
 

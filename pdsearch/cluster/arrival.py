@@ -55,11 +55,11 @@ class Arrival(Stopper):
         self._since: float | None = None
         self._room, self._said = False, False
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return nothing: Tune pickles its stoppers into a file that is never read."""
         return {}
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's
         """Return False: the scheduler decides when a trial ends."""
         return False
 

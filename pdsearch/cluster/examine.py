@@ -158,7 +158,7 @@ def _own_code(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     return None
 
 
-def _gpu(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+def _gpu(asked: dict[str, object]) -> tuple[str, str, str] | None:
     if not asked["gpu"] or importlib.import_module("torch").cuda.is_available():
         return None
     return (

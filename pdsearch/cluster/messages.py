@@ -26,13 +26,13 @@ def batch(events: Generator[Event, None, None], decide_at: tuple[int, ...]) -> l
     return gathered
 
 
-def packed(events: list[Event]) -> dict[str, Any]:
+def packed(events: list[Event]) -> dict[str, object]:
     """Return events as a Tune result; an outcome ends the Tune trial."""
     done = any(isinstance(event, Outcome) for event in events)
     return {PAYLOAD: json.dumps([event_to_json(event) for event in events]), "done": done}
 
 
-def refused(reason: str) -> dict[str, Any]:
+def refused(reason: str) -> dict[str, object]:
     """Return a Tune result that says why the worker's node is not fit for trials."""
     return {**packed([]), REFUSAL: reason}
 

@@ -23,7 +23,7 @@ class JobScheduler(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here
         self._searcher = searcher
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return nothing, as for the searcher."""
         return {}
 
@@ -56,7 +56,7 @@ class Starts(Callback):
     def __init__(self, searcher: JobSearcher) -> None:
         self._searcher = searcher
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return nothing, as for the searcher."""
         return {}
 
@@ -71,11 +71,11 @@ class WhenDone(Stopper):
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return nothing, as for the searcher."""
         return {}
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's
         """Return False: the scheduler decides when a trial ends."""
         return False
 

@@ -137,7 +137,7 @@ class JobSearcher(Searcher):
             self.say(f"{job.id} lost its worker{node}; it goes on from its checkpoint in another: {reason}")
 
     def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        self, trial_id: str, result: dict[str, object] | None = None, error: bool = False
     ) -> None:
         """Finish a trial's job, as stopped or with its outcome, or give it to another worker."""
         job = self.jobs.get(trial_id)
@@ -149,10 +149,10 @@ class JobSearcher(Searcher):
         if job is not None and outcome is not None:
             self._finish(job, outcome)
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: dict[str, object]) -> None:
         """Do nothing: the scheduler has passed the result on already."""
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return nothing: Tune pickles the searcher into a file that is never read, and a screen cannot be pickled."""
         return {}
 

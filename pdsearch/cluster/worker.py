@@ -68,12 +68,12 @@ class JobTrainable(tune.Trainable):
             # Neither the job's fault nor this worker's: the driver ends the run with the reason.
             return packed([Outcome(refusal(error), str(error))])
 
-    def reset(self, new_config: dict[str, Any], storage: object = None) -> bool:
+    def reset(self, new_config: dict[str, object], storage: object = None) -> bool:
         """Begin another job, in a directory that exists, since Tune asks for the current one."""
         self._own.stay()
         return bool(super().reset(new_config, storage=storage))  # type: ignore[no-untyped-call]  # Tune has no types here
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: dict[str, object]) -> bool:
         """Leave the last job, finished or not, and begin another."""
         self._leave()
         self._begin(new_config)

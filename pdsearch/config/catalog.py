@@ -145,7 +145,7 @@ def selectable_in(root: Node, catalog: Catalog) -> Selectable:
 def choices_of(root: Node, section: str, name: str, default: str) -> list[str]:
     """Return the strings that a field can be, fixed or searched, as far as the document can be read."""
     node = node_at(root, ("space", f"{section}.{name}")) or node_at(root, (section, name))
-    form: Any = to_plain(node) if node is not None else default
+    form: object = to_plain(node) if node is not None else default
     if isinstance(form, dict):
         # Where its condition does not hold, the field has its default.
         form = (
@@ -296,13 +296,13 @@ def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Optio
     return {READER: Options(types, takes_others(function))}
 
 
-def _params(root: Node, field: str, name: str, problems: Problems) -> type[Any]:
+def _params(root: Node, field: str, name: str, problems: Problems) -> type[object]:
     from pdsearch.distillation.registry import losses  # loads torch
     from pdsearch.pruning.registry import methods
 
     registry: Registry[Any] = methods if field == "prune.method" else losses
     try:
-        params: type[Any] = registry.get(name).params
+        params: type[object] = registry.get(name).params
     except ConfigError as error:
         _note(root, field, error, problems)
         return NoParams

@@ -194,7 +194,7 @@ def _checked(space: "Space", params: Mapping[str, object]) -> dict[str, Any]:
     return {name: frozen(json.loads(value)) if name in lists else value for name, value in values.items()}
 
 
-def _value(parameter: "Parameter", value: object) -> Any:
+def _value(parameter: "Parameter", value: object) -> object:
     if parameter.kind == "categorical":
         choice = parameter.choice(value)
         if choice is not None:

@@ -107,7 +107,7 @@ def _text(leaves: Mapping[str, object], name: str) -> str:
     return str(leaves[name]) if name in leaves else ABSENT
 
 
-def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
+def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping) and (value or not name):
         for key, child in value.items():
             yield from _leaves(child, f"{name}.{key}" if name else key)

@@ -54,7 +54,7 @@ class DistillationLoss:
     needs_teacher: bool = True
     features: tuple[str, ...] = ()
     adapter: Adapter | None = None
-    at_epoch: Callable[[Any, int], Any] | None = None
+    at_epoch: Callable[[object, int], object] | None = None
 
 
 class LossRegistry(Registry[DistillationLoss]):

@@ -199,7 +199,7 @@ class Objects:
         other._made = self._made
         return other
 
-    def _try(self, path: str, call: Callable[[Any, str], T]) -> T:
+    def _try(self, path: str, call: Callable[[object, str], T]) -> T:
         began, pause = time.monotonic(), _FIRST_PAUSE_S
         while True:
             try:
@@ -216,7 +216,7 @@ class Objects:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
-    def _built(self) -> tuple[Any, str]:
+    def _built(self) -> tuple[object, str]:
         if self._made is None:
             self._made = connect(self._root)
         return self._made

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, UnfitFileError, names, read, read_all, replace
@@ -196,7 +196,7 @@ def _record(kind: type[R], name: str, content: bytes | UnfitFileError) -> R:
     return record
 
 
-def parse_record(content: bytes) -> dict[str, Any]:
+def parse_record(content: bytes) -> dict[str, object]:
     """Parse the JSON object of a record's file.
 
     Raises:

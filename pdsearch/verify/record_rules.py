@@ -33,7 +33,7 @@ def read(folder: Place, space: Mapping[str, object], *, live: bool) -> tuple[Stu
     return StudyRecords(asked.found, counted(finished.found, wanted.found)), broken
 
 
-def check(found: StudyRecords, about: Mapping[str, Any]) -> Iterator[Breach]:
+def check(found: StudyRecords, about: Mapping[str, object]) -> Iterator[Breach]:
     """Check the records against one another, and their own code against what the study accepted."""
     versions = [
         about.get("code", {}),

@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -121,7 +121,7 @@ def test_a_serial_run_keeps_the_memory_that_a_step_frees(
     study = SimpleNamespace(
         artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, agenda=agenda
     )
-    _serially(study, space(tmp_path), Stop(print))
+    _serially(cast("Any", study), space(tmp_path), Stop(print))
     assert done == ["kept", "run"]
 
 

@@ -80,9 +80,9 @@ def path_of(name: str) -> Path:
     return tuple(name.split("."))
 
 
-def given_in(file: File) -> dict[str, Any]:
+def given_in(file: File) -> dict[str, object]:
     """Return the values given in the sections of a trial, by dotted name."""
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for prefix in SECTIONS:
         section: BaseModel = file
         for step in prefix.split("."):

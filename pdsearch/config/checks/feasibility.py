@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
 
 from pdsearch.config.checks.draft import Draft
 from pdsearch.config.resolve import centre
@@ -85,8 +84,8 @@ def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[Tria
 
 
 def _points(
-    parameters: tuple[Parameter, ...], varied: set[str], chosen: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+    parameters: tuple[Parameter, ...], varied: set[str], chosen: dict[str, object]
+) -> Iterator[dict[str, object]]:
     if not parameters:
         yield chosen
         return

@@ -67,7 +67,7 @@ class FromCallable:
         return checked(_as_raw(found, name), name)
 
 
-def _name(options: dict[str, Any]) -> str:
+def _name(options: dict[str, object]) -> str:
     name = options.get(OPTION)
     if not isinstance(name, str):
         hint = f"write {OPTION}: package.module:function under data.options"
@@ -75,7 +75,7 @@ def _name(options: dict[str, Any]) -> str:
     return name
 
 
-def _function(name: str) -> Callable[..., Any]:
+def _function(name: str) -> Callable[..., object]:
     try:
         return load_dotted(name)
     except ConfigError as error:

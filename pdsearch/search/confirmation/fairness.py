@@ -123,7 +123,7 @@ def _full(sampled: Iterable[TrialRecord]) -> dict[str, set[str]]:
     return found
 
 
-def _making(record: TrialRecord, *, pruned: bool) -> dict[str, Any]:
+def _making(record: TrialRecord, *, pruned: bool) -> dict[str, object]:
     """Return the sampled values that make a trial's teacher, or the unpruned one it was pruned from."""
     return {
         name: value

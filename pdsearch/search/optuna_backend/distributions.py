@@ -1,7 +1,6 @@
 """Optuna distributions of a space's parameters, sampled in order, conditions respected."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -16,9 +15,9 @@ from pdsearch.config import Parameter
 __all__ = ["distribution", "suggest"]
 
 
-def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, Any]:
+def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, object]:
     """Return sampled values by dotted name; a parameter whose condition does not hold is left out."""
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for parameter in parameters:
         if parameter.active(values):
             values[parameter.name] = _sample(trial, parameter)
@@ -41,7 +40,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(low, high, step=step, log=parameter.log)
 
 
-def _sample(trial: optuna.Trial, parameter: Parameter) -> Any:
+def _sample(trial: optuna.Trial, parameter: Parameter) -> object:
     name, of = parameter.name, distribution(parameter)
     if isinstance(of, IntDistribution):
         return trial.suggest_int(name, of.low, of.high, step=of.step, log=of.log)

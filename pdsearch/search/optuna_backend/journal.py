@@ -45,13 +45,13 @@ class Journal(BaseJournalBackend):
             self._size = file.tell()
         self._first = 0
 
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, object]]:
         """Return the lines from a number on; those before were replayed and are not kept."""
         del self._fresh[: log_number_from - self._first]
         self._first = log_number_from
         return tuple(self._fresh)
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[dict[str, object]]) -> None:
         """Append lines and return when they are in the file.
 
         Raises:

@@ -5,7 +5,6 @@ record when the study is opened again.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -181,7 +180,7 @@ class Ledger:
         twins = (other.id for other in running if other.key == job.key)
         return next(twins, None) or self.records.twin(job)
 
-    def _unseen(self) -> dict[str, Any] | None:
+    def _unseen(self) -> dict[str, object] | None:
         """Return a point of a finite space that was never tried, if there is one."""
         points = points_of(self.space.parameters, limit=_ENUMERABLE)
         if points is None:
