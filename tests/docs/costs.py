@@ -1,12 +1,13 @@
 """The cost table of search_spaces/README.md, one row a shipped space; run this module to write it."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from pdsearch.cli.sizes import size
 from pdsearch.config import Space, load
 from pdsearch.search.planning.disk import disk, known_images
-from pdsearch.search.planning.simulate import plan
+from pdsearch.search.planning.simulate import Plan, plan
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 PAGE = SPACES / "README.md"
@@ -36,9 +37,15 @@ def written(page: str) -> str:
     return MARKS.sub(lambda match: f"{match[1]}{found}{match[2]}", page)
 
 
-def _cells(path: Path) -> list[str]:
+@cache
+def planned(path: Path) -> tuple[Space, Plan]:
+    """The space of a file and what it costs; a plan takes seconds, and several tests ask for it."""
     space = load(path)
-    found = plan(space)
+    return space, plan(space)
+
+
+def _cells(path: Path) -> list[str]:
+    space, found = planned(path)
     return [
         f"`{path.name}`",
         f"{found.trials}",
@@ -46,13 +53,13 @@ def _cells(path: Path) -> list[str]:
         f"{found.without_reuse:,.0f}",
         f"{found.with_reuse:,.0f}",
         f"{found.without_reuse / found.with_reuse:.1f}",
-        _storage(space),
+        _storage(space, found),
     ]
 
 
-def _storage(space: Space) -> str:
+def _storage(space: Space, found: Plan) -> str:
     images = known_images(space.resolve(space.defaults()).data)
-    return "" if images is None else size(disk(space, plan(space), images).total)
+    return "" if images is None else size(disk(space, found, images).total)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ import pytest
 from pdsearch.config import load
 from pdsearch.pruning import targets
 from pdsearch.search.planning.disk import known_images
-from pdsearch.search.planning.simulate import plan
 from pdsearch.specs import Recipe
-from tests.docs.costs import PAGE, SHIPPED, SPACES, written
+from tests.docs.costs import PAGE, SHIPPED, SPACES, planned, written
 
 PAPER = [path for path in SHIPPED if path.name.startswith(("cifar100_vgg", "tiny", "self"))]
 CIFAR = Recipe(200, 0.1, milestones=(60, 120, 160), gamma=0.2, weight_decay=5e-4, select="best_val")
@@ -28,7 +27,7 @@ def test_the_table_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("path", PAPER, ids=lambda path: path.stem)
 def test_the_paper_s_settings(path: Path) -> None:
-    space = load(path)
+    space, found = planned(path)
     spec = space.resolve({"prune.method": "magnitude", "prune.ratio": 0.79})
     assert dict(spec.distill.params) | {"temperature": 10, "alpha": 0.95} == dict(spec.distill.params)
     assert (spec.data.val_fraction, spec.data.split_seed, spec.data.augment) == (0.1, 200, "crop_flip")
@@ -38,8 +37,7 @@ def test_the_paper_s_settings(path: Path) -> None:
     assert [recipe.select for recipe in recipes] == ["best_val", "last", "best_val"]
     assert all(recipe.nesterov for recipe in recipes)
     assert known_images(spec.data) is not None
-    assert plan(space).exact
-    assert plan(space).trials == 4
+    assert (found.exact, found.trials) == (True, 4)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +57,10 @@ def test_the_paper_s_schedules(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in PAPER if "quick" in path.stem], ids=lambda path: path.stem)
 def test_a_quick_variant_is_the_same_in_miniature(path: Path) -> None:
-    quick, full = (plan(load(p)) for p in (path, SPACES / path.name.replace("_quick", "")))
+    (small, quick), (whole, full) = (planned(p) for p in (path, SPACES / path.name.replace("_quick", "")))
     assert [(a.label, a.stage) for a in quick.artifacts] == [(a.label, a.stage) for a in full.artifacts]
     assert quick.with_reuse < full.with_reuse / 8
-    one, other = (
-        load(p).resolve({"prune.method": "none"}) for p in (path, SPACES / path.name.replace("_quick", ""))
-    )
+    one, other = (space.resolve({"prune.method": "none"}) for space in (small, whole))
     assert (one.teacher.model, one.student, one.distill.params) == (
         other.teacher.model,
         other.student,

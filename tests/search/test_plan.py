@@ -1,6 +1,7 @@
 """A study's planned cost is the one that the schedule implies, and the one that the study then has."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,20 @@ PAPER: dict[str, Any] = {
     "search": {"trials": 60},
 }
 GRID = {**PAPER["space"], "distill.temperature": [float(n) for n in range(1, 21)]}
+FEW: dict[str, Any] = {
+    "space": {**PAPER["space"], "distill.temperature": [1.0, 2.0, 3.0, 4.0]},
+    "search": {"trials": 12},
+}
 
 
 def planned(**sections: Any) -> Plan:
     return plan(parse({**PAPER, **sections}))
+
+
+@cache
+def paper() -> Plan:
+    """20 trials at each of 36, 59 and 79 %."""
+    return planned(space=GRID)
 
 
 def phase(found: Plan, name: str) -> Phase:
@@ -45,7 +56,7 @@ def phase(found: Plan, name: str) -> Phase:
 
 def test_the_paper_s_search_without_and_with_reuse() -> None:
     """20 trials at each of 36, 59 and 79 %: 57,800 epochs, or 13,110 where nothing is computed twice."""
-    found = planned(space=GRID)
+    found = paper()
     assert found.exact
     before, search = phase(found, "groundwork"), phase(found, "search")
     # The dense teacher and the student alone, with 200 epochs each.
@@ -102,16 +113,16 @@ def test_teachers_under_a_continuous_range_are_each_trained() -> None:
     ],
 )
 def test_rounds_that_do_not_train_cost_nothing(prune: dict[str, Any], epochs: int, stored: set[int]) -> None:
-    found = planned(prune={"method": "magnitude", **prune}, space=GRID)
-    assert phase(found, "search").with_reuse == epochs + 60 * 200
+    found = planned(prune={"method": "magnitude", **prune}, **FEW)
+    assert phase(found, "search").with_reuse == epochs + 12 * 200
     labels = [a.label for a in found.artifacts if a.stage == "prune" and a.stored and a.uses]
     assert len(labels) == 3
     assert {int(label.split("round ")[1].split(",")[0]) for label in labels} == stored
 
 
 def test_a_teacher_from_a_file_costs_nothing() -> None:
-    found = planned(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, space=GRID)
-    assert phase(found, "search").with_reuse == 7 * 130 + 60 * 200
+    found = planned(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, **FEW)
+    assert phase(found, "search").with_reuse == 7 * 130 + 12 * 200
 
 
 def test_every_dense_teacher_is_built_before_the_search() -> None:
@@ -122,7 +133,7 @@ def test_every_dense_teacher_is_built_before_the_search() -> None:
 
 def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one() -> None:
     """60 trials, 20 at each ratio; where the unpruned teacher is searched as well, it has more than the median."""
-    assert phase(planned(space=GRID), "comparison") == Phase("comparison", 20, 8_000, 4_000)
+    assert phase(paper(), "comparison") == Phase("comparison", 20, 8_000, 4_000)
     methods = ["none", "magnitude", "random", "taylor"]
     ratio = {"choices": [0.36, 0.59, 0.79], "when": {"prune.method": methods[1:]}}
     searched = {**PAPER["space"], "prune.method": methods, "prune.ratio": ratio}
