@@ -1,11 +1,25 @@
 from functools import partial
 from typing import Any
 
+import pytest
 from torch import nn
 
-from pdsearch.config.catalog import Catalog, options_in, registered
+from pdsearch.config import Space, parse
+from pdsearch.config.catalog import (
+    Catalog,
+    Selectable,
+    choices_of,
+    narrowed,
+    options_in,
+    registered,
+    selectable_in,
+)
+from pdsearch.config.yaml_tree import Mark, Node, from_plain
+from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.user_code import Options
+from tests.config.documents import document
+from tests.config.parts import CATALOG
 
 
 def builder(*, num_classes: int, channels: int, image_size: int, depth: int = 1) -> nn.Module:
@@ -34,3 +48,85 @@ def test_the_catalog_holds_what_is_registered() -> None:
     assert found.sources["digits"] == Options()
     assert found.sources["parquet"].types.items() >= {"label": str, "test": str}.items()
     assert "none" in found.augmentations
+
+
+def tree(value: object) -> Node:
+    return from_plain(value, Mark("f"))
+
+
+@pytest.mark.parametrize(
+    ("given", "searched", "found"),
+    [
+        (None, None, ["kd"]),
+        ("ce", None, ["ce"]),
+        ("ce", ["margin", "kd", "margin"], ["margin", "kd"]),
+        (None, "ce", ["ce"]),
+        (None, {"choices": ["ce"]}, ["ce"]),
+        (None, {"choices": ["ce"], "when": {"prune.method": "taylor"}}, ["ce", "kd"]),
+        (None, {"choices": "ce"}, []),
+        (None, {"low": 1}, []),
+        (None, [3, ["ce"], "kd"], ["kd"]),
+    ],
+)
+def test_what_a_field_can_be_is_read_off_any_document(given: Any, searched: Any, found: list[str]) -> None:
+    sections = {"distill": {"loss": given}, "space": {"distill.loss": searched}}
+    root = tree({section: said for section, said in sections.items() if None not in said.values()})
+    assert choices_of(root, "distill", "loss", "kd") == found
+
+
+def test_only_known_names_can_be_chosen() -> None:
+    searched = {"prune.method": ["none", "taylor"], "student.model": ["resnet8", "unheard"]}
+    found = selectable_in(tree(document(searched, student=None)), CATALOG)
+    assert (found.methods, found.losses, found.sure_losses) == (("none", "taylor"), ("kd",), True)
+    assert found.models == {"teacher.model": ("convnet_l",), "student.model": ("resnet8",)}
+    found = selectable_in(tree({"distill": {"loss": "unheard"}}), CATALOG)
+    assert (found.sure_losses, found.sure_methods) == (False, True)
+
+
+def test_a_condition_narrows_what_a_parameter_counts_for() -> None:
+    models = {"teacher.model": ("convnet_l",), "student.model": ("convnet_s", "resnet8")}
+    whole = Selectable(("none", "taylor"), ("kd", "ce"), models)
+    assert narrowed(tree({"low": 1}), whole) == narrowed(tree([1]), whole) == whole
+    assert narrowed(tree({"when": 3}), whole) == whole
+    when = {"prune.method": "taylor", "distill.loss": ["ce"], "student.model": ["resnet8"]}
+    found = narrowed(tree({"when": when}), whole)
+    assert found == Selectable(("taylor",), ("ce",), {**models, "student.model": ("resnet8",)})
+
+
+def parsed(**sections: Any) -> Space:
+    return parse(document({}, search=None, **sections))
+
+
+def test_a_model_of_torchvision_may_stand_where_ours_do() -> None:
+    spec = parsed(teacher={"model": "torchvision/resnet18", "options": {"weights": "DEFAULT"}}).resolve({})
+    assert (spec.teacher.model, spec.teacher.options) == ("torchvision/resnet18", (("weights", "DEFAULT"),))
+
+
+def test_it_may_be_searched() -> None:
+    searched = {"teacher.model": ["torchvision/resnet18", "convnet_l"]}
+    found = parse(document(searched, teacher=None))
+    assert found.resolve({"teacher.model": "torchvision/resnet18"}).teacher.model == "torchvision/resnet18"
+    with pytest.raises(
+        ConfigError, match=r"teacher\.options\.weights has no effect where teacher.model is convnet_l"
+    ):
+        parse(document(searched, teacher={"options": {"weights": "DEFAULT"}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("torchvision/resnet19", "torchvision has no classifier 'resnet19'"),
+        ("torchvision/", "torchvision has no classifier ''"),
+        ("torchvision/raft_large", "torchvision has no classifier 'raft_large'"),
+        ("timm/resnet19", "timm has no model 'resnet19'"),
+        ("timm/resnet18.a1_in1k", "timm/resnet18.a1_in1k names weights beside the model"),
+    ],
+)
+def test_what_torchvision_does_not_have_is_refused_with_the_reason(name: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parsed(teacher={"model": name})
+
+
+def test_an_option_it_does_not_take_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"teacher\.options\.wdith"):
+        parsed(teacher={"model": "torchvision/resnet18", "options": {"wdith": 3}})

@@ -1,12 +1,16 @@
-"""What the whole must satisfy; the messages stand in the collection of bad files, here is what is allowed."""
-
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from pdsearch.config import Halving
+from pdsearch.config import Halving, Parameter, load
+from pdsearch.config.checks.applicability import Reach
+from pdsearch.config.checks.draft import given_in, path_of
+from pdsearch.config.sections import File
 from pdsearch.errors import ConfigError
-from tests.config.documents import RECIPES, SEARCHED, space
+from tests.config.documents import RECIPES, SEARCHED, document, space
+from tests.config.parts import CATALOG
 
 DENSE = {"distill.temperature": [1, 4]}
 
@@ -209,3 +213,126 @@ def test_a_study_from_before_early_epochs_is_gone_on_with() -> None:
     pruning = space(methods).identity()["prune"]
     assert isinstance(pruning, dict)
     assert "rewind_epoch" not in pruning
+
+
+def test_only_what_is_named_is_given() -> None:
+    sections = document(
+        {}, distill={"alpha": 0.5}, prune={"params": {"batches": 2}}, train={"teacher": {"lr": 1.0}}
+    )
+    given = given_in(File.model_validate(sections, context=CATALOG))
+    assert given == {
+        "data.source": "digits",
+        "teacher.model": "convnet_l",
+        "student.model": "convnet_s",
+        "train.teacher.lr": 1.0,
+        "prune.params.batches": 2,
+        "distill.alpha": 0.5,
+    }
+
+
+def test_every_dotted_name_has_its_place() -> None:
+    assert path_of("train.teacher.lr") == ("train", "teacher", "lr")
+    assert path_of("student.options.widths") == ("student", "options", "widths")
+    assert path_of("prune.params.batches") == ("prune", "params", "batches")
+    assert path_of("distill.alpha") == ("distill", "alpha")
+    assert path_of("search.trials") == ("search", "trials")
+
+
+@pytest.mark.parametrize(
+    ("sections", "what", "where"),
+    [
+        ({"distill": {"alpha": 7}}, "7 is out of range", "distill.alpha"),
+        ({"distill": {"margin": 1}}, "unknown key 'margin'", "distill.margin"),
+        (
+            {"prune": {"method": "taylor", "ratio": 0.5, "params": {"batches": 0.5}}},
+            "a whole number, got 0.5",
+            "prune.params.batches",
+        ),
+        (
+            {"prune": {"method": "random", "ratio": 0.5, "params": {"batches": 2}}},
+            "unknown key 'batches'",
+            "prune.params.batches",
+        ),
+        ({"student": {"model": "convnet_s", "options": {"widht": 8}}}, "'widht'", "student.options.widht"),
+        ({"student": {"model": "convnet_s", "options": {"widths": 8}}}, "a list", "student.options.widths"),
+    ],
+)
+def test_a_chosen_part_judges_what_it_is_given(sections: dict[str, Any], what: str, where: str) -> None:
+    with pytest.raises(ConfigError, match=what) as caught:
+        space({}, **sections)
+    assert caught.value.where == f"space key {where}"
+    assert caught.value.hint
+
+
+def test_values_take_the_type_of_their_parameter() -> None:
+    loss = space({}, distill={"loss": "margin", "margin": 2}).resolve({}).distill
+    assert repr(dict(loss.params)["margin"]) == "2.0"
+
+
+def test_whoever_overrides_a_searched_field_by_its_plain_name_is_told_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document({"distill.temperature": [1, 4]}, search={"trials": 2})))
+    with pytest.raises(ConfigError, match=r"--set distill\.temperature=2 and line \d+") as caught:
+        load(path, ["distill.temperature=2"], catalog=CATALOG)
+    assert caught.value.hint == "to fix what is searched: --set space.distill.temperature=VALUE"
+
+
+METHOD = Parameter("prune.method", "categorical", choices=("none", "magnitude", "taylor"))
+PRUNED = ("magnitude", "taylor")
+
+
+def reach(*parameters: Parameter, **fixed: Any) -> Reach:
+    return Reach({p.name: p for p in parameters}, {k.replace("_", "."): v for k, v in fixed.items()}, CATALOG)
+
+
+def ratio(*methods: str) -> Parameter:
+    return Parameter(
+        "prune.ratio", "float", low=0.1, high=0.9, when={"prune.method": methods} if methods else {}
+    )
+
+
+def test_a_ratio_counts_where_something_is_pruned() -> None:
+    assert reach(METHOD, ratio()).without_effect("prune.ratio") == ("prune.method", ("none",), PRUNED)
+    assert reach(METHOD, ratio(*PRUNED)).without_effect("prune.ratio") is None
+    assert reach(METHOD, ratio(*PRUNED)).missing("prune.ratio") is None
+    assert reach(METHOD, ratio("taylor")).missing("prune.ratio") == "prune.method is 'magnitude'"
+    assert reach(METHOD).missing("prune.ratio") == ""
+    assert reach().missing("prune.ratio") is None
+
+
+def test_a_parameter_counts_for_those_that_have_it() -> None:
+    batches = Parameter("prune.params.batches", "int", low=1, high=4)
+    assert reach(METHOD, batches).without_effect(batches.name) == (
+        "prune.method",
+        ("none", "magnitude"),
+        ("taylor",),
+    )
+    margin = Parameter("distill.margin", "float", low=0.0, high=1.0)
+    assert reach(margin, distill_loss="margin").without_effect("distill.margin") is None
+    assert reach(margin).without_effect("distill.margin") == ("distill.loss", ("kd",), ())
+
+
+def test_conditions_hold_along_chains() -> None:
+    at = Parameter("prune.at", "categorical", choices=("trained", "init"), when={"prune.method": PRUNED})
+    lr = Parameter("train.recover.lr", "float", low=0.1, high=1.0, when={"prune.at": ("trained",)})
+    assert reach(METHOD, at, lr).without_effect(lr.name) is None
+    assert reach(METHOD, at, lr).missing(lr.name) is None
+
+
+def test_nothing_recovers_at_init_or_without_recovery() -> None:
+    lr = Parameter("train.recover.lr", "float", low=0.1, high=1.0)
+    assert reach(lr, prune_method="taylor", prune_at="init").without_effect(lr.name) == (
+        "prune.at",
+        ("init",),
+        (),
+    )
+    found = reach(lr, prune_method="taylor", prune_recovery="none").without_effect(lr.name)
+    assert found == ("prune.recovery", ("none",), ())
+    assert reach(prune_method="taylor", prune_recovery="none").missing("train.recover.lr") is None
+    assert reach(prune_method="taylor").missing("train.recover.lr") == ""
+
+
+def test_the_number_of_combinations_is_bounded() -> None:
+    many = [Parameter(f"data.options.x{i}", "categorical", choices=(1, 2)) for i in range(40)]
+    last = Parameter("distill.alpha", "float", low=0.0, high=1.0, when={p.name: (1,) for p in many})
+    assert len(list(reach(*many, last).situations("distill.alpha"))) == 1_000

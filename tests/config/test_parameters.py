@@ -73,3 +73,14 @@ def test_a_wrong_entry_counts_as_absent_in_the_checks_of_the_whole(name: str, fo
     with pytest.raises(ConfigError) as caught:
         space({name: form})
     assert f"space.{name}" in str(caught.value)
+
+
+def test_condition_values_take_the_type_of_the_choices() -> None:
+    searched = {
+        "train.distill.lr": [1, 0.5],
+        "train.distill.gamma": {"low": 0.1, "high": 0.5, "when": {"train.distill.lr": [1]}},
+    }
+    (_, gamma) = space(
+        searched, train={"teacher": {"epochs": 2, "lr": 1}, "distill": {"epochs": 2}}
+    ).parameters
+    assert repr(gamma.when) == "{'train.distill.lr': (1.0,)}"

@@ -1,9 +1,11 @@
+import copy
+import pickle
 from typing import Any
 
 import pytest
 
-from pdsearch.config import parse
-from pdsearch.config.resolve import NO_RECOVERY
+from pdsearch.config import Parameter, Search, parse
+from pdsearch.config.resolve import NO_RECOVERY, in_order, points_of
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from tests.config.documents import SEARCHED, space
@@ -176,3 +178,81 @@ def test_a_parameter_that_a_loss_got_later_is_no_part_of_a_trial_that_does_not_u
     space = parse({**document, **searched})
     found = [dict(space.resolve({"distill.warmup_epochs": n}).distill.params) for n in (0, 5)]
     assert [params.get("warmup_epochs") for params in found] == [None, 5]
+
+
+def choice(name: str, *values: Any, when: dict[str, tuple[Any, ...]] | None = None) -> Parameter:
+    return Parameter(name, "categorical", choices=values, when=when or {})
+
+
+def test_a_condition_leaves_out_what_does_not_count() -> None:
+    ratio = choice("ratio", 0.36, 0.59, when={"method": ("magnitude",)})
+    found = points_of([choice("method", "none", "magnitude"), ratio], limit=10)
+    assert found == [
+        {"method": "none"},
+        {"method": "magnitude", "ratio": 0.36},
+        {"method": "magnitude", "ratio": 0.59},
+    ]
+
+
+def test_steps_reach_the_end_of_their_range_and_keep_their_type() -> None:
+    assert points_of([Parameter("epochs", "int", low=1, high=5, step=2)], limit=10) == [
+        {"epochs": 1},
+        {"epochs": 3},
+        {"epochs": 5},
+    ]
+    tenths = points_of([Parameter("alpha", "float", low=0.1, high=0.3, step=0.1)], limit=10)
+    assert tenths is not None
+    assert [round(point["alpha"], 9) for point in tenths] == [0.1, 0.2, 0.3]
+
+
+def test_a_continuous_range_has_no_list() -> None:
+    assert points_of([choice("a", 1), Parameter("t", "float", low=1.0, high=20.0)], limit=10) is None
+
+
+def test_too_many_points_are_not_listed() -> None:
+    assert points_of([choice("a", 1, 2, 3), choice("b", 1, 2, 3)], limit=9) is not None
+    assert points_of([choice("a", 1, 2, 3), choice("b", 1, 2, 3)], limit=8) is None
+
+
+def test_a_space_without_parameters_is_one_point() -> None:
+    assert points_of([], limit=1) == [{}]
+
+
+def test_steps_are_exact_decimals_within_the_range() -> None:
+    found = points_of([Parameter("distill.alpha", "float", low=0.1, high=0.7, step=0.2)], limit=10)
+    assert found == [{"distill.alpha": value} for value in (0.1, 0.3, 0.5, 0.7)]
+
+
+def test_parents_come_first_and_the_file_order_never_matters() -> None:
+    chain = {
+        "c": Parameter("c", "int", low=1, high=2),
+        "a": Parameter("a", "int", low=1, high=2, when={"b": (1,)}),
+        "b": Parameter("b", "categorical", choices=(1, 2)),
+    }
+    assert [p.name for p in in_order(chain)] == ["b", "c", "a"]
+    assert in_order(dict(reversed(chain.items()))) == in_order(chain)
+    assert space(dict(reversed(SEARCHED.items()))) == space()
+
+
+def test_a_parameter_counts_where_all_its_conditions_hold() -> None:
+    parameter = Parameter("x", "int", low=1, high=2, when={"a": (1, 2), "b": ("c",)})
+    assert parameter.active({"a": 2, "b": "c"})
+    assert not parameter.active({"a": 3, "b": "c"})
+    assert not parameter.active({"b": "c"})
+    assert Parameter("x", "int", low=1, high=2).active({})
+
+
+def test_a_space_is_frozen_hashable_and_travels() -> None:
+    found = space()
+    with pytest.raises(AttributeError):
+        found.study = "other"  # type: ignore[misc]
+    assert hash(copy.deepcopy(found)) == hash(found)
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    found = space()
+    assert found.search == Search(24, "tpe", 0, None, None, 10, None)
+    assert [(o.metric, o.goal) for o in found.objectives] == [("student.val_accuracy", "maximize")]
+    assert (found.confirm, found.precision, found.storage, found.constraints) == (None, "auto", "runs/", ())
+    assert (found.resources.cpu, found.resources.gpu) == (1, 0.0)

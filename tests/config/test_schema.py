@@ -10,7 +10,7 @@ from pdsearch.config.yaml_reader import read_yaml
 from pdsearch.config.yaml_tree import to_plain
 from tests.config.documents import document, space
 from tests.config.parts import CATALOG
-from tests.config.test_canonical import FULL
+from tests.config.test_serialize import FULL
 from tests.own_code import Author, author
 
 __all__ = ["author"]

@@ -1,0 +1,156 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import PydanticCustomError
+
+from pdsearch.config import Constraint, parse
+from pdsearch.config import validators as words
+from pdsearch.config.ledger_url import ledger_hint, read_ledger_url
+from pdsearch.config.problems import Problems
+from pdsearch.config.validators import format_duration, parse_duration, read_constraints
+from pdsearch.config.yaml_tree import Mark, from_plain
+from pdsearch.errors import ConfigError
+from tests.config.documents import document
+
+
+@pytest.mark.parametrize(
+    "value", ["runs/", "/mnt/shared", "a b", "s3-like/folder", "s3://bucket/runs", "gs://bucket"]
+)
+def test_folders_and_urls_are_storages(value: str) -> None:
+    assert words.storage(value) == value
+
+
+@pytest.mark.parametrize("value", ["ray://host", "s3://key:secret@bucket", "s3:///prefix", "file:///x", " "])
+def test_anything_else_is_not(value: str) -> None:
+    with pytest.raises(PydanticCustomError):
+        words.storage(value)
+
+
+def test_off_is_a_word() -> None:
+    assert words.switch("off") is None
+    assert words.switch({"a": 1}) == {"a": 1}
+    for value in (None, False, True):
+        with pytest.raises(PydanticCustomError):
+            words.switch(value)
+
+
+@pytest.mark.parametrize("value", [1, 2.5, True, "a", [1, [2, "b"]]])
+def test_options_are_scalars_and_lists(value: Any) -> None:
+    assert words.option(value) == value
+
+
+@pytest.mark.parametrize("value", [None, {}, [], [None], {"a": 1}])
+def test_options_are_nothing_else(value: Any) -> None:
+    with pytest.raises(PydanticCustomError):
+        words.option(value)
+
+
+@pytest.mark.parametrize("value", [3600, None, "soon", ["1h"]])
+def test_times_have_units(value: Any) -> None:
+    assert words.duration("1h") == 3600
+    with pytest.raises(PydanticCustomError):
+        words.duration(value)
+
+
+@pytest.mark.parametrize("value", [True, "1", None])
+def test_numbers_are_numbers(value: Any) -> None:
+    assert (words.number(1), words.number(0.5)) == (1, 0.5)
+    with pytest.raises(PydanticCustomError):
+        words.number(value)
+
+
+def read(text: str) -> tuple[tuple[Constraint, ...], Problems]:
+    problems = Problems("f")
+    return read_constraints([text], from_plain({"constraints": [text]}, Mark("f")), problems), problems
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("student.params <= 15e6", Constraint("student.params", "<=", 15e6)),
+        (" student.val_accuracy>=0.9 ", Constraint("student.val_accuracy", ">=", 0.9)),
+    ],
+)
+def test_limits(text: str, limit: Constraint) -> None:
+    assert read(text)[0] == (limit,)
+    assert read(str(limit))[0] == (limit,)
+
+
+@pytest.mark.parametrize("op", ["<", "==", "=<", "<= <="])
+def test_other_comparisons_are_refused(op: str) -> None:
+    assert "no constraint" in next(iter(read(f"student.params {op} 5")[1].found)).what
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("12h", 43_200), ("1h30m", 5_400), ("2d", 172_800), ("1d2h3m4s", 93_784)],
+)
+def test_times(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "12", "h", "0s", "1.5h", "30m1h", "-1h", "1h ", "999999999999s"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        parse_duration(text)
+
+
+GOOD = [
+    ("sqlite:////srv/x.db", "sqlite", Path("/srv/x.db"), "sqlite:////srv/x.db"),
+    ("sqlite:///x.db", "sqlite", Path.cwd() / "x.db", f"sqlite:///{Path.cwd()}/x.db"),
+    ("journal:////srv/a b.log", "journal", Path("/srv/a b.log"), "journal:////srv/a b.log"),
+    ("postgresql://me@host:5433/db?sslmode=require", "postgresql", None, None),
+    ("postgresql:///db?host=/run/postgresql", "postgresql", None, None),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "path", "whole"), GOOD)
+def test_what_is_accepted(text: str, kind: str, path: Path | None, whole: str | None) -> None:
+    assert read_ledger_url(text) == (kind, path, whole or text)
+    assert read_ledger_url(read_ledger_url(text).text) == read_ledger_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x.db",
+        "mysql://host/db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite://x.db",
+        "sqlite:///x.db?mode=ro",
+        "postgresql://host",
+        "postgresql:///",
+        "postgresql://[host/db",
+        "postgresql://host:port/db",
+    ],
+)
+def test_what_is_not(text: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|names no"):
+        read_ledger_url(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["postgresql://me:hush@host/db", "postgresql://host/db?password=hush", "mysql://me:hush@host/db"]
+)
+def test_a_password_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(document(search={"ledger": text, "trials": 3}))
+    assert "hush" not in str(caught.value)
+    assert "~/.pgpass" in str(caught.value)
+
+
+def test_the_hint_shows_how() -> None:
+    assert "sqlite:///FILE" in ledger_hint("names no file")
+
+
+def test_where_a_study_lives_may_change_and_is_written_down() -> None:
+    beside = parse(document(search={"trials": 3}))
+    elsewhere = parse(document(search={"trials": 3, "ledger": "sqlite:///x.db"}))
+    assert beside.search.ledger == "journal"
+    assert beside.identity() == elsewhere.identity()
+    assert parse(elsewhere.to_json()) == elsewhere
