@@ -107,7 +107,7 @@ def _leaves(name: str, value: Any) -> dict[str, Any]:
 def _shown(name: str, value: object) -> str:
     section, *_, field = name.split(".")
     if field == "code":
-        return f"code {value[:8]}" if value else ""
+        return f"code {str(value)[:8]}" if value else ""
     text = f"{value:.4g}" if isinstance(value, float) else str(value).replace(" ", "")
     if name in WORDS:
         return text

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pdsearch.io import Place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
@@ -33,7 +34,7 @@ def read(folder: Place, space: Mapping[str, object], *, live: bool) -> tuple[Stu
     return StudyRecords(asked.found, counted(finished.found, wanted.found)), broken
 
 
-def check(found: StudyRecords, about: Mapping[str, object]) -> Iterator[Breach]:
+def check(found: StudyRecords, about: Mapping[str, Any]) -> Iterator[Breach]:
     """Check the records against one another, and their own code against what the study accepted."""
     versions = [
         about.get("code", {}),
