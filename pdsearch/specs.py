@@ -213,7 +213,8 @@ class PruneSpec:
         schedule: "geometric" (20 % of what remains per round), "linear", "exponential" or "one_shot".
         rounds: Rounds of the linear and exponential schedules; 1 otherwise unused.
         recovery: "lr_rewind", "finetune", "rewind" or "none".
-        scope: "global" or "layer": the set of weights within which scores are compared.
+        scope: "global" or "layer": the set of weights within which scores are compared; "erk" or "sensitivity": each
+            layer, of which more is removed the more weights it has for its shape, or the less the network needs it.
         at: "trained" or "init": the weights pruning starts from.
         exclude: Glob patterns of parameter names that are never pruned.
         params: Parameters of the method.

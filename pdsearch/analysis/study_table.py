@@ -73,7 +73,7 @@ class Row:
     prune_ratio: float | None = column("Share of weights asked to be pruned, in (0, 1).")
     prune_schedule: str | None = column("How the ratio is approached over rounds.")
     prune_recovery: str | None = column("Training after each round.")
-    prune_scope: str | None = column("Where scores compete: `global` or `layer`.")
+    prune_scope: str | None = column("Where scores compete: `global`, `layer`, `erk` or `sensitivity`.")
     prune_rounds: int | None = column("Rounds of pruning.")
     teacher_sparsity: float | None = column("Share of prunable weights that is zero, achieved, in [0, 1).")
     teacher_params: int | None = column("Weights of the dense teacher.")

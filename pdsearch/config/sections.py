@@ -205,7 +205,10 @@ class PruneSection(Section):
         PruneSpec.rewind_epoch,
         description="Epoch of the teacher's training whose weights `rewind` goes back to; 0 is its initialisation.",
     )
-    scope: Literal["global", "layer"] = Field("global", description="Where scores compete.")
+    scope: Literal["global", "layer", "erk", "sensitivity"] = Field(
+        "global",
+        description="Where scores compete: across layers, or in each, with one ratio for all, or one for each.",
+    )
     at: Literal["trained", "init"] = Field("trained", description="The weights pruning starts from.")
     exclude: list[Annotated[str, Field(min_length=1)]] = Field(
         default_factory=list, description="Glob patterns of parameter names that are never pruned."

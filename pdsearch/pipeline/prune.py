@@ -9,6 +9,7 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
 from pdsearch.data import Dataset
+from pdsearch.errors import ConfigError
 from pdsearch.models import (
     copied,
     count_params,
@@ -21,7 +22,7 @@ from pdsearch.pipeline.cache import Made, obtain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import round_keys
-from pdsearch.pipeline.networks import Teacher, an_image, network, packed, untrained, validated
+from pdsearch.pipeline.networks import Teacher, an_image, network, packed, plain_views, untrained, validated
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.pipeline.teacher import dense_teacher, early_teacher
 from pdsearch.protocol import Progress
@@ -49,6 +50,7 @@ __all__ = [
     "scoring_batches",
     "smallest_batch",
     "teacher",
+    "validation_batches",
 ]
 
 
@@ -114,6 +116,20 @@ def scoring_batches(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Batc
     seen = views(data, augment="none", stream=0, site=site)
     random = RandomGenerator().manual_seed(derive_seed(spec.teacher.seed, "batches"))
     order = balanced(seen.labels.cpu(), random)[: _BATCHES * _BATCH_SIZE]
+    return [(seen.batch(0, index), seen.labels[index]) for index in order.split(_BATCH_SIZE)]
+
+
+def validation_batches(data: Dataset, site: WorkerContext) -> Batches:
+    """Return the validation images on which sensitivity is measured: 512 at most, as balanced over the classes.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    if not len(data.val):
+        what = "prune.scope: sensitivity is measured on validation images, and there are none"
+        raise ConfigError(what, where="prune.scope", hint="set data.val_fraction, or use another scope")
+    seen = plain_views(data, data.val, site)
+    order = balanced(seen.labels.cpu(), RandomGenerator().manual_seed(0))[: _BATCHES * _BATCH_SIZE]
     return [(seen.batch(0, index), seen.labels[index]) for index in order.split(_BATCH_SIZE)]
 
 
@@ -251,6 +267,7 @@ def _pruned(
         within=within,
         exclude=asked.exclude,
         weights=asked.weights,
+        validation=validation_batches(data, site) if asked.scope == "sensitivity" else (),
         whole=site.engine(spec.precision).place(_whole(spec, data, site)) if method.structured else None,
     )
     cut(model, mask, spec, data, site, within)

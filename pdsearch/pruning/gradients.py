@@ -12,7 +12,7 @@ from pdsearch.models import copied, with_plain_weights
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches
 
-__all__ = ["loss_gradients", "probe"]
+__all__ = ["loss_gradients", "mean_loss", "probe"]
 
 
 def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
@@ -63,3 +63,19 @@ def loss_gradients(
                 loss, list(weights.values()), create_graph=create_graph, materialize_grads=True
             )
         yield len(labels) / images_in_all, dict(zip(weights, gradients, strict=True))
+
+
+def mean_loss(model: nn.Module, batches: Batches) -> float:
+    """Return the mean cross-entropy of a network over all images, without gradients.
+
+    Raises:
+        TrialError: There are no images.
+    """
+    count = sum(len(labels) for _, labels in batches)
+    if count == 0:
+        raise TrialError("prune.scope: sensitivity needs validation images and was given none")
+    with torch.no_grad():
+        losses = (
+            functional.cross_entropy(model(images), labels, reduction="sum") for images, labels in batches
+        )
+        return float(sum(loss.double() for loss in losses)) / count

@@ -1,15 +1,19 @@
 """Selection of an exact number of the lowest scores; the only place where counts are rounded and ties broken."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from pdsearch.errors import ConfigError, TrialError
+from pdsearch.pruning.allocation import counts, erk
 from pdsearch.pruning.mask import Mask
 
-__all__ = ["removed_count", "select"]
+__all__ = ["SCOPES", "removed_count", "removed_from", "select"]
+
+SCOPES = ("global", "layer", "erk", "sensitivity")
+"""Scores compete across layers, or in each: with one share for all, one by its shape, one that is measured."""
 
 
 def removed_count(total: int, sparsity: float) -> int:
@@ -18,7 +22,12 @@ def removed_count(total: int, sparsity: float) -> int:
 
 
 def select(
-    scores: Mapping[str, Tensor], *, sparsity: float, scope: str = "global", within: Mask | None = None
+    scores: Mapping[str, Tensor],
+    *,
+    sparsity: float,
+    scope: str = "global",
+    within: Mask | None = None,
+    shares: Mapping[str, float] | None = None,
 ) -> Mask:
     """Return the mask of the highest scores; exactly `removed_count` weights are removed, earlier rounds included.
 
@@ -28,8 +37,11 @@ def select(
     Args:
         scores: By parameter name; higher = keep. Any floating dtype, any device.
         sparsity: Cumulative share of the scored weights to remove, in [0, 1).
-        scope: "global": scores compete across parameters; "layer": the share holds in each parameter.
+        scope: "global": scores compete across parameters; "layer": the share holds in each parameter; "erk": each
+            parameter has a share by its shape; "sensitivity": it has one of `shares`. The last two meet the sparsity in
+            all, and leave each parameter a weight.
         within: The mask of the rounds so far, of the scores' names and shapes.
+        shares: To remove of each parameter.
 
     Raises:
         ConfigError: sparsity or scope is invalid.
@@ -42,20 +54,32 @@ def select(
             raise TrialError(
                 f"scores of {name} are not finite", hint="the weights diverged, or the method overflows"
             )
-    if scope == "layer":
-        return Mask({name: _keep({name: scores[name]}, sparsity, within)[name] for name in scores})
+    sizes = {name: score.numel() for name, score in scores.items()}
+    total = removed_count(sum(sizes.values()), sparsity)
     if scope == "global":
-        return Mask(_keep(scores, sparsity, within))
-    raise ConfigError(f"unknown prune.scope {scope!r}", hint="known: global, layer")
+        return Mask(_keep(scores, total, within))
+    if scope == "layer":
+        removed = {name: removed_count(size, sparsity) for name, size in sizes.items()}
+    elif scope in SCOPES:
+        if scope == "erk":
+            shares = erk({name: tuple(score.shape) for name, score in scores.items()}, sparsity)
+        removed = counts(shares or {}, sizes, total, removed_from(sizes, within))
+    else:
+        raise ConfigError(f"unknown prune.scope {scope!r}", hint=f"known: {', '.join(SCOPES)}")
+    return Mask({name: _keep({name: scores[name]}, removed[name], within)[name] for name in scores})
 
 
-def _keep(scores: Mapping[str, Tensor], sparsity: float, within: Mask | None) -> dict[str, Tensor]:
+def removed_from(sizes: Iterable[str], within: Mask | None) -> dict[str, int]:
+    """Return how many weights of each parameter the rounds so far removed."""
+    return {name: 0 if within is None else int((~within[name]).sum()) for name in sizes}
+
+
+def _keep(scores: Mapping[str, Tensor], removed: int, within: Mask | None) -> dict[str, Tensor]:
     flat = torch.cat(
         [_ranked(score, within[name] if within is not None else None) for name, score in scores.items()]
     )
     gone = int(torch.isneginf(flat).sum())
-    removed = max(removed_count(flat.numel(), sparsity), gone)
-    parts = torch.split(_highest(flat, removed), [score.numel() for score in scores.values()])
+    parts = torch.split(_highest(flat, max(removed, gone)), [score.numel() for score in scores.values()])
     return {
         name: part.view(score.shape).to(score.device)
         for (name, score), part in zip(scores.items(), parts, strict=True)

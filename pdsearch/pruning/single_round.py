@@ -1,16 +1,20 @@
 """One round of pruning: score weights or channels, and select the lowest."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
+from pdsearch.pruning.allocation import sensitivity
 from pdsearch.pruning.channels.channel_selection import prune_channels
 from pdsearch.pruning.channels.dependencies import Channels
+from pdsearch.pruning.gradients import mean_loss, probe
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
-from pdsearch.pruning.select import select
+from pdsearch.pruning.select import removed_from, select
 
 __all__ = ["prune"]
 
@@ -29,6 +33,7 @@ def prune(
     whole: nn.Module | None = None,
     channels: Channels | None = None,
     weights: str = "layers",
+    validation: Batches = (),
 ) -> Mask:
     """Return the mask of one round of pruning; the model is not changed (see `Mask.apply` and `shrink`).
 
@@ -41,12 +46,13 @@ def prune(
         generator: The only source of randomness.
         sparsity: Cumulative share to remove, in [0, 1): of weights, or, if structured, of channels. A method that
             removes nothing keeps all.
-        scope: "global" or "layer".
+        scope: One of SCOPES.
         within: The mask after the rounds before this one; what it removed stays removed.
         exclude: Glob patterns of parameter names that are not pruned.
         whole: If structured: the network with all its channels, if earlier rounds removed some; its values are
             not used.
         weights: If not structured: "layers", the weights of convolutions and linear layers, or all "matrices".
+        validation: Images and labels on which sensitivity is measured, where that is the scope.
         channels: If structured: what `find_channels` found in that network; None means it is to be found.
 
     Raises:
@@ -67,12 +73,39 @@ def prune(
             within=within,
             exclude=exclude,
             channels=channels,
+            validation=validation,
         )
     with every_weight(weights == "matrices"):
         scores = method.score(model, batches if method.needs_data else (), generator, params)
         removable = prunable(model, exclude)
     checked = {name: _checked(name, scores.get(name), weight, method) for name, weight in removable.items()}
-    return select(checked, sparsity=sparsity, scope=scope, within=within)
+    shares = None
+    if scope == "sensitivity" and sparsity:
+        shares = _measured(model, checked, sparsity, within, validation)
+    return select(
+        checked, sparsity=sparsity, scope=scope if sparsity else "global", within=within, shares=shares
+    )
+
+
+def _measured(
+    model: nn.Module, scores: Mapping[str, Tensor], sparsity: float, within: Mask | None, validation: Batches
+) -> dict[str, float]:
+    """Return the shares that sensitivity gives: of a copy one layer at a time loses its lowest scores."""
+    twin = probe(model)
+    weights = dict(twin.named_parameters(remove_duplicate=False))
+
+    def loss(name: str, share: float) -> float:
+        weight, part = weights[name], within and Mask({name: within[name]})
+        kept = select({name: scores[name]}, sparsity=min(share, 1 - 1e-9), within=part)[name]
+        before = weight.detach().clone()
+        with torch.no_grad():
+            weight.mul_(kept.to(weight.device))
+            found = mean_loss(twin, validation)
+            weight.copy_(before)
+        return found
+
+    sizes = {name: score.numel() for name, score in scores.items()}
+    return sensitivity(sizes, sparsity, removed_from(sizes, within), loss)
 
 
 def _checked(name: str, score: Tensor | None, weight: Tensor, method: PruningMethod) -> Tensor:

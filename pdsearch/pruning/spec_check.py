@@ -6,6 +6,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.pruning.prunable import WEIGHTS
 from pdsearch.pruning.registry import PruningMethod
 from pdsearch.pruning.schedule import targets
+from pdsearch.pruning.select import SCOPES
 from pdsearch.registry import make_params
 from pdsearch.specs import PruneSpec
 
@@ -13,7 +14,7 @@ __all__ = ["check", "refusals"]
 
 KNOWN = {
     "recovery": ("lr_rewind", "finetune", "rewind", "none"),
-    "scope": ("global", "layer"),
+    "scope": SCOPES,
     "at": ("trained", "init"),
     "weights": WEIGHTS,
 }
@@ -49,7 +50,12 @@ def refusals(spec: PruneSpec, entry: PruningMethod) -> list[ConfigError]:
         if getattr(spec, field) not in words:
             what = f"unknown prune.{field} {getattr(spec, field)!r}"
             found.append(ConfigError(what, hint=f"known: {', '.join(words)}"))
-    for field, allowed in (("at", entry.at), ("schedule", entry.schedules), ("scope", entry.scopes)):
+    scopes = entry.scopes
+    if "layer" in scopes and entry.ratio is None:
+        # Of a channel it is not known how many weights go with it, and an untrained network has nothing to lose.
+        scopes += () if entry.structured else ("erk",)
+        scopes += ("sensitivity",) if spec.at == "trained" else ()
+    for field, allowed in (("at", entry.at), ("schedule", entry.schedules), ("scope", scopes)):
         if getattr(spec, field) not in allowed:
             what = f"{entry.name} makes no sense with prune.{field}: {getattr(spec, field)}"
             found.append(ConfigError(what, hint=f"use prune.{field}: {' or '.join(allowed)}"))

@@ -16,8 +16,9 @@ NOTICE = "Written from the registries by `python -m tests.docs.pages`; edit the 
 def methods_index() -> str:
     """The page that leads to every pruning method."""
     opening = (
-        "A method gives scores; selection, masks, schedules and recovery are the same for all of them. Name one as"
-        " `prune.method`, its parameters as `prune.params.NAME`. One of your own is a file more:"
+        "A method gives scores; selection, masks, schedules and recovery are the same for all of them, and so is what"
+        " ratio each layer gets: [`prune.scope`](space.md#prune). Name one as `prune.method`, its parameters as"
+        " `prune.params.NAME`. One of your own is a file more:"
         " [CONTRIBUTING](../CONTRIBUTING.md#add-a-pruning-method-in-5-minutes)."
     )
     return _index("methods", "Pruning methods", opening)

@@ -95,6 +95,8 @@ TEACHER_CHANGES: dict[str, Callable[[TrialSpec], TrialSpec]] = {
 PRUNE_CHANGES: dict[str, dict[str, Any]] = {
     "method": {"method": "random"},
     "scope": {"scope": "layer"},
+    "erk": {"scope": "erk"},
+    "sensitivity": {"scope": "sensitivity"},
     "recovery": {"recovery": "finetune"},
     "recipe": {"recipe": replace(RECIPE, lr=0.01)},
     "exclude": {"exclude": ("classifier*",)},

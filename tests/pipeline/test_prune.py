@@ -13,6 +13,7 @@ from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.pipeline.networks import Teacher, blank, measure
 from pdsearch.pipeline.prune import recipe_after, teacher
 from pdsearch.pruning import targets
+from pdsearch.pruning.select import SCOPES
 from pdsearch.specs import TrialSpec, derive_seed
 from pdsearch.training import fit, towards
 from tests.pipeline.counting import counted
@@ -52,7 +53,7 @@ def test_the_last_round_at_hand_is_all_that_is_loaded(here: WorkerContext, tmp_p
 
 
 @pytest.mark.parametrize("recovery", ["lr_rewind", "finetune", "rewind", "none"])
-@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("scope", SCOPES)
 def test_recovery_keeps_the_sparsity_to_the_weight(here: WorkerContext, recovery: str, scope: str) -> None:
     spec = pruned(recovery=recovery, scope=scope)
     network = built(spec, here)
@@ -62,7 +63,7 @@ def test_recovery_keeps_the_sparsity_to_the_weight(here: WorkerContext, recovery
     assert network.meta["remaining"] == mask.remaining
     assert network.meta["sparsity"] == mask.sparsity
     assert abs(mask.sparsity - targets(spec.prune)[-1]) < 0.01  # type: ignore[arg-type]
-    if scope == "global":
+    if scope != "layer":
         assert mask.total - mask.remaining == round(targets(spec.prune)[-1] * mask.total)  # type: ignore[arg-type]
 
 

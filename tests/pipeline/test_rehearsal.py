@@ -220,3 +220,9 @@ def test_a_loss_over_labels_is_refused_where_labels_are_mixed(module: str, here:
     rehearse(spec, data(DENSE, here))
     with pytest.raises(ConfigError, match=r":labels fails on 5 images"):
         rehearse(replace(spec, data=replace(spec.data, augment="mixup")), data(DENSE, here))
+
+
+def test_sensitivity_without_validation_images_is_refused(here: WorkerContext) -> None:
+    unseen = replace(pruned(scope="sensitivity"), data=replace(SPEC.data, val_fraction=0.0))
+    with pytest.raises(ConfigError, match="measured on validation images, and there are none"):
+        rehearse(unseen, data(unseen, here))

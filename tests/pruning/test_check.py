@@ -46,6 +46,9 @@ def test_a_method_says_what_it_does_not_go_with() -> None:
     assert "use prune.at: init" in refused(limited(at=("init",)))
     assert "use prune.schedule: one_shot" in refused(limited(schedules=("one_shot",)))
     assert "limited makes no sense with prune.scope: global" in refused(limited(scopes=("layer",)))
+    assert "use prune.scope: global or layer or sensitivity" in refused(methods.get("filter_l2"), scope="erk")
+    assert "use prune.scope: layer" in refused(methods.get("nm"), scope="erk", ratio=0.5, schedule="one_shot")
+    assert "use prune.scope: global or layer or erk" in refused(at="init", scope="sensitivity")
     assert "use prune.ratio: 0.5" in refused(limited(ratio=lambda _: 0.5))
 
 

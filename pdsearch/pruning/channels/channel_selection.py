@@ -7,12 +7,15 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
+from pdsearch.models import copied
+from pdsearch.pruning.allocation import sensitivity
 from pdsearch.pruning.channels.dependencies import Channels, Part, Tie
-from pdsearch.pruning.channels.remove import channel_mask, find_channels, kept_channels
+from pdsearch.pruning.channels.remove import Kept, channel_mask, find_channels, kept_channels, shrink
+from pdsearch.pruning.gradients import mean_loss, probe
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, makers, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
-from pdsearch.pruning.select import select
+from pdsearch.pruning.select import removed_from, select
 
 __all__ = [
     "grouped",
@@ -33,6 +36,7 @@ def prune_channels(
     within: Mask | None = None,
     exclude: tuple[str, ...] = (),
     channels: Channels | None = None,
+    validation: Batches = (),
 ) -> Mask:
     """Return the mask, over the unpruned network, of one round of channel pruning; the model is not changed.
 
@@ -48,10 +52,11 @@ def prune_channels(
         batches: Images and labels; the first image's shape is read where the method needs no data.
         generator: The only source of randomness.
         sparsity: Cumulative share of the channels to remove, in [0, 1).
-        scope: "global", or "layer": the share holds in each tie.
+        scope: "global"; "layer": the share holds in each tie; "sensitivity": it is measured for each tie.
         within: The mask after the rounds before this one.
         exclude: Glob patterns of parameter names that are not pruned.
         channels: What `find_channels` found in the unpruned network; None means it is to be found.
+        validation: Images and labels on which sensitivity is measured, where that is the scope.
 
     Raises:
         ConfigError: Nothing can be removed from the network, or sparsity, scope or exclude is invalid.
@@ -60,7 +65,8 @@ def prune_channels(
     if not batches:
         raise TrialError(f"{method.name} needs the shape of an image and was given none")
     image = batches[0][0][:1]
-    ties = (channels or find_channels(whole, image, exclude)).ties
+    channels = channels or find_channels(whole, image, exclude)
+    ties = channels.ties
     with every_weight():
         weights = prunable(whole, exclude)
         scores = method.score(model, batches if method.needs_data else (), generator, params)
@@ -71,9 +77,38 @@ def prune_channels(
     before = kept_channels(left, ties)
     there = Mask({name: _flags(before[name], score) for name, score in scored.items()})
     best = {name: _best(score, there[name]) for name, score in scored.items()}
-    chosen = select(_lifted(scored, best), sparsity=sparsity, scope=scope, within=there)
+    lifted, shares = _lifted(scored, best), None
+    if scope == "sensitivity" and sparsity:
+        shares = _measured(model, channels, lifted, sparsity, there, before, validation)
+    chosen = select(
+        lifted, sparsity=sparsity, scope=scope if sparsity else "global", within=there, shares=shares
+    )
     kept = {name: {*flags.nonzero().flatten().tolist(), best[name]} for name, flags in chosen.items()}
     return channel_mask({**before, **{name: tuple(sorted(c)) for name, c in kept.items()}}, ties, weights)
+
+
+def _measured(
+    model: nn.Module,
+    channels: Channels,
+    scores: Mapping[str, Tensor],
+    sparsity: float,
+    there: Mask,
+    before: Kept,
+    validation: Batches,
+) -> dict[str, float]:
+    """Return the shares that sensitivity gives: of a copy one tie at a time loses its lowest channels, but for one."""
+    whole = probe(model)
+
+    def loss(name: str, share: float) -> float:
+        part = Mask({name: there[name]})
+        kept = select({name: scores[name]}, sparsity=min(share, 1 - 1e-9), within=part)[name]
+        left = tuple(kept.nonzero().flatten().tolist()) or (int(scores[name].argmax()),)
+        twin = copied(whole)
+        shrink(twin, channels, kept={name: left}, before=before)
+        return mean_loss(twin, validation)
+
+    sizes = {name: score.numel() for name, score in scores.items()}
+    return sensitivity(sizes, sparsity, removed_from(sizes, there), loss)
 
 
 def _on_whole(scores: Mapping[str, Tensor], left: Mask, method: PruningMethod) -> dict[str, Tensor]:
