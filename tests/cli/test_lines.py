@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pdsearch.cli.progress.lines import JsonLines, Lines
-from pdsearch.cli.progress.stats import describe
+from pdsearch.cli.progress.stats import PHASES, describe
 from pdsearch.protocol import Progress, Report
 from tests.cli.scripted_run import show
 from tests.pipeline.digits import DENSE, job
@@ -68,3 +68,14 @@ def test_an_end_is_what_the_record_says() -> None:
     assert ended["search-00002"]["state"] == "stopped"
     assert ended["search-00002"]["values"] == {"student.val_accuracy": 0.5}
     assert ended["teacher-00aa11bb22cc"]["values"] == {"teacher.val_accuracy": 0.95}
+
+
+def test_every_event_and_every_field_of_it_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/events.md").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## `(\w+)`\n", page, flags=re.MULTILINE)
+    described = {
+        kind: set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+        for kind, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+    assert described == {item["event"]: item.keys() - {"event"} for item in objects()}
+    assert all(f"`{phase}`" in page for phase in PHASES)
