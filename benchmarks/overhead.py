@@ -73,6 +73,29 @@ def ours(trials: int, reports: int) -> dict[str, float]:
     }
 
 
+def tune_default(trials: int) -> dict[str, float]:
+    """Run trivial trials of one report as Tune's own examples run them: a function, fresh actors, Tune's loggers."""
+    import ray
+    from ray import tune
+
+    def trainable(config: dict[str, float]) -> None:
+        tune.report({"accuracy": config["x"]})
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 1}),
+            param_space={"x": tune.uniform(0, 1)},
+            tune_config=tune.TuneConfig(num_samples=trials, max_concurrent_trials=2),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        )
+        start = time.perf_counter()
+        tuner.fit()
+        seconds = time.perf_counter() - start
+    ray.shutdown()
+    return {"ms": seconds / trials * 1000}
+
+
 def in_a_process(*words: str | int, checkout: Path | None = None) -> dict[str, float]:
     """Run a module, of another checkout if one is given, and return what it prints last: Ray ends with a process."""
     command = [sys.executable, "-m", *map(str, words)]
@@ -105,10 +128,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=500, help="of ours; Tune's default runs a tenth")
     parser.add_argument("--reports", type=int, default=21, help="of the trials with many")
     parser.add_argument("--one", type=int, help=ONE_HELP)
+    parser.add_argument("--default", action="store_true", help="run Tune's default once, and print likewise")
     parser.add_argument("--beside", type=Path, help="a checkout: measure only ours, here and there")
     asked = parser.parse_args(words)
     if asked.beside:
         show([beside(asked.beside.absolute(), asked)], asked.json)
+        return
+    if asked.default:
+        print(json.dumps(tune_default(asked.trials)))
         return
     if asked.one:
         print(json.dumps(ours(asked.trials, asked.one)))
@@ -117,7 +144,8 @@ def main(words: Sequence[str] | None = None) -> None:
     figures: dict[str, list[float]] = {default: [], one: [], many: []}
     memory: list[float] = []
     for _ in range(asked.turns):
-        figures[default].append(in_a_process("benchmarks.tune_default", max(4, asked.trials // 10), 1)["ms"])
+        few = ("--trials", max(4, asked.trials // 10), "--default")
+        figures[default].append(in_a_process("benchmarks.overhead", *few)["ms"])
         for name, reports in ((one, 1), (many, asked.reports)):
             trials = ("--trials", asked.trials, "--one", reports)
             told = in_a_process("benchmarks.overhead", *trials)

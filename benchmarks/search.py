@@ -1,113 +1,111 @@
-"""Duration of a search: the digits space on two workers, by pdsearch and by the naive way.
+"""Duration of a search, and what it found: the digits by hand with Tune and with Optuna, and with pdsearch.
 
-That is a function which trains a teacher, prunes it and distills, for every trial, run by Tune or by Optuna alone. Once
-more Tune runs it with our own loops and numerics, from an empty store: beside that, ours is reuse, warm workers and
-early stopping alone.
+The three programs of `examples/compare/` are run as a user runs them. A search takes from the start of its process to
+its best configuration; the five students with fresh seeds that judge this configuration are trained after that.
 """
 
 import json
+import os
+import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import psutil
+from scipy import stats
+
 from benchmarks.harness import Result, Target, arguments, show
-from benchmarks.naive_search import optuna_alone, searched, tune_naively
-from pdsearch.config import Space
-from pdsearch.observer import Observer
-from pdsearch.protocol import Outcome
 
-__all__ = ["main", "ours"]
+__all__ = ["interval", "main", "searched"]
 
-TUNE, OPTUNA, OUR_LOOP = "tune, the usual loop", "optuna alone, the usual loop", "tune, our loop"
-WHOLE, OURS = "ours, without early stopping", "ours"
-WAYS = (TUNE, OPTUNA, OUR_LOOP, WHOLE, OURS)
+PROGRAMS = Path(__file__).parents[1] / "examples" / "compare"
+WAYS = {"tune by hand": "with_tune", "optuna by hand": "with_optuna", "pdsearch": "with_pdsearch"}
+TUNE, OPTUNA, OURS = WAYS
 
 
-class Best(Observer):
-    """An observer that notes when search trials end and how good the best one is."""
-
-    def __init__(self) -> None:
-        self.end = self.best = 0.0
-        self.count = 0
-
-    def ended(self, job: Any, outcome: Outcome, *_: Any) -> None:
-        """A job ended."""
-        if job.kind == "search":
-            self.end, self.count = time.perf_counter(), self.count + 1
-            if outcome.state == "complete":
-                self.best = max(self.best, outcome.values["student.val_accuracy"])
-
-
-def ours(space: Space, *, stop: bool) -> dict[str, float]:
-    """Search with pdsearch; the clock ends with the last search trial, baselines before it included."""
-    from pdsearch.cluster.connection.session import session
-    from pdsearch.search.study import open_study
-
-    seen = Best()
-    if not stop:
-        space = replace(space, search=replace(space.search, stop=None))
-    with (
-        open_study(space, seen) as study,
-        session(cpu=1, gpu=0, workers=2, verbose=False) as here,
-    ):
-        from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
-
-        start = time.perf_counter()
-        runner.run(
-            study.agenda,
-            here,
-            resources=space.resources,
-            artifacts=study.artifacts,
-            progress=study.progress,
-            folder=study.folder,
-        )
-    return {"seconds": seen.end - start, "best": seen.best, "trials": seen.count}
+def searched(way: str, trials: int, seed: int) -> dict[str, Any]:
+    """Run one search; return its seconds, its processor seconds, the best configuration and its test accuracies."""
+    words = [f"{WAYS[way]}.py", "--trials", str(trials), "--seed", str(seed)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAMS.parents[1])}
+    start, used = time.perf_counter(), dict[int, float]()
+    told: dict[str, Any] = {}
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", *words],
+        cwd=PROGRAMS,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    Thread(target=_watch, args=(process.pid, used), daemon=True).start()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            if not told:
+                told = {"seconds": time.perf_counter() - start, "processor": sum(used.values())}
+            told |= json.loads(line)
+    if process.wait() != 0:
+        raise RuntimeError(f"{words[0]} ended with {process.returncode}")
+    return told
 
 
-def _once(way: str, trials: int, seed: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        space = searched(folder, trials, seed)
-        if way in (WHOLE, OURS):
-            return ours(space, stop=way == OURS)
-        if way == OPTUNA:
-            return optuna_alone(space, folder, trials)
-        return tune_naively(space, folder, trials, usual=way == TUNE)
+def _watch(pid: int, used: dict[int, float]) -> None:
+    """Keep account of the processor seconds of a process and of all below it, until it ends."""
+    with suppress(psutil.NoSuchProcess):
+        top = psutil.Process(pid)
+        while top.is_running():
+            for process in [top, *top.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    used[process.pid] = sum(process.cpu_times()[:2])
+            time.sleep(0.3)
+
+
+def interval(values: Sequence[float]) -> str:
+    """Return the mean of accuracies with its 95 % t interval, in per cent."""
+    mean, spread = statistics.fmean(values), statistics.stdev(values)
+    half = stats.t.ppf(0.975, len(values) - 1) * spread / len(values) ** 0.5
+    return f"{100 * mean:.2f} [{100 * (mean - half):.2f}, {100 * (mean + half):.2f}]"
+
+
+def _results(runs: dict[str, list[dict[str, Any]]], trials: int) -> list[Result]:
+    settings = {"space": "digits", "trials": trials, "workers": 2}
+    results = []
+    for name, key in (("search", "seconds"), ("search, processor time", "processor")):
+        figures = {way: [run[key] for run in found] for way, found in runs.items()}
+        result = Result(name, "s", figures, TUNE, False, settings)
+        result.notes = {"pdsearch, of optuna by hand": round(result.ratio(OURS, OPTUNA), 2)}
+        results.append(result)
+    results[0].targets = [Target("pdsearch, of tune by hand", results[0].ratio(OURS, TUNE), 4)]
+    tests = {way: [100 * value for run in found for value in run["test"]] for way, found in runs.items()}
+    judged = Result("test accuracy of the best, five fresh seeds a turn", "%", tests, TUNE, True, settings)
+    notes: dict[str, Any] = {}
+    for way, found in runs.items():
+        notes |= {
+            f"{way}, by turn": [interval(run["test"]) for run in found],
+            f"{way}, mean of turns": f"{100 * statistics.fmean(statistics.fmean(r['test']) for r in found):.2f}",
+            f"{way}, found": [{"best validation": run["best"], **run["config"]} for run in found],
+        }
+    judged.notes = notes
+    return [*results, judged]
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure each way in a process of its own, in turns."""
+    """Run each way in turns."""
     parser = arguments(__doc__, turns=3)
     parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--one", choices=WAYS, help="run one way and print what it took")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the first turn's searches; each turn has another"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of the first turn; each turn has another")
     asked = parser.parse_args(given)
-    if asked.one:
-        print(json.dumps(_once(asked.one, asked.trials, asked.seed)))
-        return
-    figures: dict[str, list[float]] = {way: [] for way in WAYS}
-    best: dict[str, list[float]] = {way: [] for way in WAYS}
+    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     for seed in range(asked.seed, asked.seed + asked.turns):
         for way in WAYS:
-            words = ["--one", way, "--trials", str(asked.trials), "--seed", str(seed)]
-            command = [sys.executable, "-m", "benchmarks.search", *words]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            told = json.loads(done.stdout.strip().splitlines()[-1])
-            figures[way].append(told["seconds"])
-            best[way].append(told["best"])
-    settings = {"space": "digits", "trials": asked.trials, "workers": 2}
-    notes: dict[str, Any] = {f"best validation accuracy, {way}": values for way, values in best.items()}
-    result = Result("search", "s", figures, TUNE, False, settings, notes)
-    notes["ours, of Tune with our loop"] = round(result.ratio(OURS, OUR_LOOP), 2)
-    result.targets = [Target("ours, of Tune used naively", result.ratio(OURS, TUNE), 8)]
-    show([result], asked.json)
+            runs[way].append(searched(way, asked.trials, seed))
+            print(way, seed, json.dumps(runs[way][-1]), file=sys.stderr, flush=True)
+    show(_results(runs, asked.trials), asked.json)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def _entry(verb: str) -> Iterator[str]:
     function = getattr(import_module(module), name)
     hints = get_type_hints(function, include_extras=True)
     params = [(hints[p.name], p) for p in inspect.signature(function).parameters.values()]
-    rows = [_row(*get_args(hint)[:2], param) for hint, param in params]
+    rows = [_row(get_args(hint)[0], get_args(hint)[1], param) for hint, param in params]
     words = [name for name, _ in rows if not name.startswith("-")]
     yield f"## `{verb}`\n"
     yield f"```text\npdsearch {' '.join([verb, *words, *(['[OPTIONS]'] if len(words) < len(rows) else [])])}\n```\n"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,29 @@ def test_a_search_on_inputs_that_are_no_images(name: str, shape: tuple[int, ...]
     ran(tmp_path, "-c", code)
     (card,) = tmp_path.glob("best/*/card.md")
     assert f"inputs: float32 (any number, {', '.join(map(str, shape))})" in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize("way", ["tune", "optuna", "pdsearch"])
+def test_the_same_search_three_ways(way: str, tmp_path: Path) -> None:
+    """As it stands, with one epoch of everything."""
+    folder = tmp_path / "examples" / "compare"
+    shutil.copytree(EXAMPLES / "compare", folder)
+    epochs = r"\b(?:12, \[6, 9\]|4, \[2\]|18, \[9, 14\])"
+    for path in folder.glob("*.py"):
+        code = re.sub(epochs, "1, []", path.read_text(encoding="utf-8"))
+        code = re.sub(r"(== |max_t=|grace_period=)\d+", r"\g<1>1", code)
+        path.write_text(code.replace("range(100, 105)", "range(100, 102)"), encoding="utf-8")
+    (tmp_path / "search_spaces").mkdir()
+    space = (ROOT / "search_spaces" / "digits.yaml").read_text(encoding="utf-8")
+    space = re.sub(r"epochs: \d+(.*?), milestones: \[[^]]*\]", r"epochs: 1\1", space)
+    (tmp_path / "search_spaces" / "digits.yaml").write_text(re.sub(r", stop: .*?\}\}\}", "}", space))
+    printed = ran(folder, "-W", "ignore", f"with_{way}.py", "--trials", "2")
+    found, judged = (json.loads(line) for line in printed.splitlines() if line.startswith("{"))
+    assert found["trials"] == 2
+    assert 0 < found["best"] <= 1
+    assert len(judged["test"]) == 2
 
 
 @pytest.mark.slow
