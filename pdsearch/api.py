@@ -149,6 +149,7 @@ def export(
     out: str | Path,
     *,
     top: int = 1,
+    trials: Sequence[str] = (),
     force: bool = False,
     onnx: bool = False,
     teacher: bool = False,
@@ -160,6 +161,7 @@ def export(
         study: A study, or its folder.
         out: Where the exported folders go.
         top: How many teachers, best first.
+        trials: Ids of complete trials to export instead, such as the members of a front.
         force: Replace folders of the same name.
         onnx: Write each network as ONNX, too.
         teacher: Write the teacher of each student, pruned as it taught, too.
@@ -173,6 +175,13 @@ def export(
 
     folder = study.folder if isinstance(study, StudyResults) else place(str(study))
     exported = export_study(
-        folder, Path(out), top=top, force=force, artifacts=artifacts, onnx=onnx, teacher=teacher
+        folder,
+        Path(out),
+        top=top,
+        trials=trials,
+        force=force,
+        artifacts=artifacts,
+        onnx=onnx,
+        teacher=teacher,
     )
     return list(exported)

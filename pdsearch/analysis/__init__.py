@@ -3,7 +3,7 @@
 from pdsearch.analysis.footnotes import shortfall
 from pdsearch.analysis.pareto import Front, front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
-from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.ranking import line_of, rank_teachers
 from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_epochs, write_parquet
 from pdsearch.analysis.statistics import Estimate, Gain
 from pdsearch.analysis.study_table import Row, StudyTable, read_study
@@ -46,6 +46,7 @@ __all__ = [
     "front_as_json",
     "front_as_markdown",
     "front_as_table",
+    "line_of",
     "pareto_front",
     "percent",
     "rank_teachers",

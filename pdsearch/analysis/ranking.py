@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from pdsearch.analysis.footnotes import footer, never_tried
@@ -14,9 +15,10 @@ from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate, estimates
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.analysis.verdict import verdict
+from pdsearch.errors import ConfigError
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
-__all__ = ["rank_teachers"]
+__all__ = ["line_of", "rank_teachers"]
 
 Values: TypeAlias = Mapping[str, float]
 
@@ -62,6 +64,36 @@ def rank_teachers(study: StudyTable) -> Ranking:
     rows = unique_labels([*confirmed, *waiting])
     first = verdict(rows, {metric: corrected for metric, (_, corrected) in gains.items()})
     return Ranking(study.name, rows, footer(study, rows, first), first, never_tried(study))
+
+
+def line_of(study: StudyTable, ranking: Ranking, trial: str) -> Ranked:
+    """Return the line of one trial: its configuration's where that is confirmed and listed, else its own.
+
+    Args:
+        study: See `read_study`.
+        ranking: Of the study.
+        trial: Its id; a complete one.
+
+    Raises:
+        ConfigError: There is no such trial, it did not come to its end, or it breaks a constraint.
+    """
+    row = next((row for row in study.rows if row.id == trial), None)
+    if row is None:
+        near = get_close_matches(trial, [row.id for row in study.rows], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"pdsearch show {study.name} lists them"
+        raise ConfigError("no such trial has ended", where=trial, hint=hint)
+    state, reason = study.aims.verdict(row.state, measured(row))
+    if state != "complete":
+        why = f": {reason or row.reason}" if reason or row.reason else ""
+        raise ConfigError(
+            f"is {state}{why}", where=trial, hint="name a trial that is complete and keeps all constraints"
+        )
+    listed = next(
+        (line for line in ranking.rows if line.confirmed and line.best.setting == row.setting), None
+    )
+    if listed is not None:
+        return replace(listed, best=row)
+    return unique_labels([_unconfirmed([row], study.aims)])[0]
 
 
 def _full_trials(rows: Iterable[Row], trials: Mapping[str, Sequence[Row]]) -> dict[str | None, int]:

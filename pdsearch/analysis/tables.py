@@ -311,8 +311,13 @@ def front_as_table(found: Front) -> Table:
         values = json.loads(row.values)
         rows.append((row.id, *(f"{values[metric]:.6g}" for metric in metrics), row.params))
     left_out = len(found.left_out)
-    footer = (f"{left_out} complete trial(s) lack an objective and were left out.",) if left_out else ()
-    return Table(f"Trials of {found.study} that none beats", columns, numeric, tuple(rows), footer)
+    footer = [
+        "Each is one student's, not confirmed; the ranking has what fresh seeds confirm."
+        " pdsearch export STUDY --trial TRIAL writes any of them."
+    ]
+    if left_out:
+        footer.append(f"{left_out} complete trial(s) lack an objective and were left out.")
+    return Table(f"Trials of {found.study} that none beats", columns, numeric, tuple(rows), tuple(footer))
 
 
 def front_as_markdown(found: Front) -> str:

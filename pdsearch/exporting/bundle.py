@@ -14,6 +14,7 @@ from pdsearch.analysis import (
     Ranking,
     Row,
     as_plain,
+    line_of,
     rank_teachers,
     read_study,
     shortfall,
@@ -86,6 +87,7 @@ def export_study(
     out: str | Path,
     *,
     top: int = 1,
+    trials: Sequence[str] = (),
     force: bool = False,
     artifacts: str | Place | None = None,
     onnx: bool = False,
@@ -98,6 +100,7 @@ def export_study(
         folder: The study's folder.
         out: Parent of the exported folders.
         top: Number of teachers, best first.
+        trials: Ids of complete trials to export instead, such as the members of a front.
         force: Replace exported folders of the same name.
         artifacts: The artifacts' folder; None means the one beside the study.
         onnx: Write every network as ONNX too.
@@ -105,7 +108,7 @@ def export_study(
         left_out: Called with the study's files that are no valid records.
 
     Returns:
-        The exported folders, best first.
+        The exported folders, best first, or in the order of `trials`.
 
     Raises:
         ConfigError: There is nothing to export, a folder exists, a package that ONNX needs is missing, or a student had
@@ -118,7 +121,8 @@ def export_study(
     study = read_study(folder)
     left_out(study.broken)
     ranking = rank_teachers(study)
-    chosen = ranking.top(top)
+    named = [*dict.fromkeys(trials)]
+    chosen = [line_of(study, ranking, trial) for trial in named] or ranking.top(top)
     if not chosen:
         missed = shortfall(study, ranking)
         hint = "search on, or loosen the constraint in a study of another name" if missed else "run it first"
@@ -133,7 +137,7 @@ def export_study(
     origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about, versions)
     return [
         export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx, teacher=teacher)
-        for place, row in enumerate(chosen, start=1)
+        for place, row in zip(named or map(str, range(1, len(chosen) + 1)), chosen, strict=True)
     ]
 
 
@@ -279,6 +283,6 @@ def _replace(draft: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _name(place: int, row: Ranked) -> str:
+def _name(place: str, row: Ranked) -> str:
     words = re.sub(r"[^A-Za-z0-9._]+", "-", row.label.replace("%", "")).strip("-.")
     return f"{place}-{words[:60]}"

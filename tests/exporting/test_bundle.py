@@ -160,6 +160,37 @@ def test_several_teachers_lie_in_order(study: Path, tmp_path: Path) -> None:
     assert [one.folder.name[:2] for one in exported] == ["1-", "2-"]
 
 
+def test_any_complete_trial_is_exported(study: Path, tmp_path: Path) -> None:
+    found = read_study(study)
+    searched, *_ = [row for row in found.rows if row.kind == "search"]
+    alone = next(row for row in found.rows if row.kind == "confirm" and row.teacher_config is None)
+    exported = export_study(study, tmp_path, trials=[alone.id, searched.id])
+    assert [one.folder.name for one in exported] == [
+        f"{alone.id}-student-alone",
+        f"{searched.id}-convnet_s-magnitude-50",
+    ]
+    assert [read_card(one.folder).key for one in exported] == [alone.key, searched.key]
+    result = json.loads((exported[1].folder / "result.json").read_text())
+    assert (result["seeds"], result["rank"]) == (1, 1), "its configuration is confirmed"
+
+
+def test_a_member_of_a_front_is_exported_as_the_one_student_that_it_is(tmp_path: Path) -> None:
+    items = [
+        record("magnitude", 0.5, kind="search"),
+        record("magnitude", 0.7, kind="search", state="stopped", number=1),
+    ]
+    for item in items:
+        item["student"]["artifact"] = None
+    write_study(tmp_path / "study", items)
+    whole, stopped = (str(item["id"]) for item in items)
+    (one,) = export_study(tmp_path / "study", tmp_path / "out", trials=[whole])
+    assert "Not confirmed" in (one.folder / "card.md").read_text()
+    with pytest.raises(ConfigError, match=f"{stopped}: is stopped"):
+        export_study(tmp_path / "study", tmp_path / "out", trials=[stopped])
+    with pytest.raises(ConfigError, match="did you mean search-0000"):
+        export_study(tmp_path / "study", tmp_path / "out", trials=[whole[:-1]])
+
+
 def test_a_trial_that_was_stopped_is_exported_without_weights(tmp_path: Path) -> None:
     item = record("magnitude", 0.5, kind="search", state="stopped")
     item["student"]["artifact"] = None

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, note_left_out, print_lines, stderr
+from pdsearch.errors import ConfigError
 
 __all__ = ["export"]
 
@@ -16,6 +17,10 @@ def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Option(help="Where the exported folders go.")] = Path("exported"),
     top: Annotated[int, typer.Option(min=1, help="How many teachers, best first.")] = 1,
+    trial: Annotated[
+        list[str] | None,
+        typer.Option(help="Export this complete trial instead, of a front, say. May be repeated."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace folders of the same name.")] = False,
     artifacts: Annotated[
         str | None, typer.Option(help="The artifacts' folder, if it is not beside the study's.")
@@ -28,12 +33,15 @@ def export(
     ] = False,
 ) -> None:
     """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
+    if trial and top > 1:
+        raise ConfigError("--top counts teachers, --trial names trials", hint="leave one of them out")
     from pdsearch.exporting import export_study  # loads torch
 
     exported = export_study(
         study,
         out,
         top=top,
+        trials=trial or (),
         force=force,
         artifacts=artifacts,
         onnx=onnx,
