@@ -21,6 +21,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("pdsearch.cli.verbs.init:init", "Look at a data set and write a space file for it."),
     "demo": ("pdsearch.cli.verbs.demo:demo", "Search the digits that come with pdsearch: minutes on a CPU."),
     "run": ("pdsearch.cli.verbs.run:run", "Search a space, or go on with its study; then confirm and rank."),
+    "extend": (
+        "pdsearch.cli.verbs.extend:extend",
+        "Let a study go on with a wider space: choices added, ranges widened.",
+    ),
     "check": (
         "pdsearch.cli.verbs.check:check",
         "Check a space file and say what it would search; start nothing.",

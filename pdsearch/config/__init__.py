@@ -1,6 +1,7 @@
 """Loading of space files into a validated, frozen Space; every mistake becomes a ConfigError."""
 
 from pdsearch.config.catalog import Catalog, registered
+from pdsearch.config.extension import extension
 from pdsearch.config.json_schema import json_schema
 from pdsearch.config.loader import load, parse, with_position
 from pdsearch.config.serialize import diff
@@ -17,6 +18,7 @@ __all__ = [
     "Search",
     "Space",
     "diff",
+    "extension",
     "json_schema",
     "load",
     "parse",

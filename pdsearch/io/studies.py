@@ -26,10 +26,12 @@ class Accept:
     Args:
         code: Own code that is another than the study began with.
         redo: Whether what finished with earlier code is asked again.
+        wider: A space that holds more points than the study began with, and all of those.
     """
 
     code: bool = False
     redo: bool = False
+    wider: bool = False
 
 
 @dataclass(frozen=True)

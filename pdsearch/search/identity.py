@@ -1,18 +1,29 @@
-"""What a study is, in study.json, and what may change between two of its runs: budgets freely, own code if accepted."""
+"""What a study is, in study.json, and what may change later: budgets freely, own code and a wider space if accepted."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pdsearch.config import Space, diff
+from pdsearch.config import Space, extension
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place
+from pdsearch.io.record_files import read_asked
 from pdsearch.io.studies import Accept, begin, change
 from pdsearch.search.code_hashes import own_folders
 from pdsearch.search.records import now
-from pdsearch.search.resolved import Description
+from pdsearch.search.resolved import Description, same_trial
 
 __all__ = ["Changes", "changes_of", "identify"]
+
+
+_BACK = "take the changes back, or give the space another study: name (teachers in the storage are not trained again)"
+_MENDED = (
+    "to go on with the mended code, add --accept-code: failed trials are tried again with it, what finished stays"
+    " (--redo asks it again)"
+)
+_WIDER = (
+    "to go on with the wider space, run `pdsearch extend` with the same file, then the same command again"
+)
 
 
 @dataclass(frozen=True)
@@ -22,13 +33,15 @@ class Changes:
     Args:
         refused: What no study may change.
         code: Own code whose file is another, which a person may accept.
+        wider: What a space adds to the study, likewise.
     """
 
     refused: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    wider: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.refused or self.code)
+        return bool(self.refused or self.code or self.wider)
 
     def check(self, folder: Place, accept: Accept) -> None:
         """Refuse what is not accepted.
@@ -36,34 +49,52 @@ class Changes:
         Raises:
             ConfigError: There is such a change; the message holds all of them and the way out.
         """
-        open_ones = [*self.refused, *(() if accept.code else self.code)]
-        if not open_ones:
+        code, wider = () if accept.code else self.code, () if accept.wider else self.wider
+        if not (self.refused or code or wider):
             return
-        back = "take the changes back, or give the space another study: name"
-        mended = (
-            "to go on with the mended code, add --accept-code: failed trials are tried again with it, what finished"
-            " stays (--redo asks it again)"
-        )
+        open_ones = [*self.refused, *(self.wider if self.refused else wider), *code]
+        ways = [] if self.refused or not wider else [_WIDER]
+        ways += [] if self.refused or not code else [_MENDED]
         raise ConfigError(
             "the study exists with another space:\n    " + "\n    ".join(open_ones),
             where=str(folder),
-            hint=back if self.refused else f"{mended}; or {back}",
+            hint="; or ".join([*ways, _BACK]),
         )
 
 
-def changes_of(space: Space, found: Description, began: Mapping[str, Any]) -> Changes:
+def changes_of(space: Space, folder: Place, found: Description, began: Mapping[str, Any]) -> Changes:
     """Return in what a space, and the files it names, differ from the study that began with them.
 
     Args:
         space: What is run.
-        found: What was resolved from it now.
+        folder: The study's.
+        found: What was resolved from the space now.
         began: As `pdsearch.io.studies.begun` returns it.
     """
     code = [
         f"{name}: its file is not the one the study began with" for name in sorted(_other_code(found, began))
     ]
-    refused = [*diff(began["space"], space.identity()), *_other_files(found, began)]
-    return Changes(tuple(refused), tuple(code))
+    extended = extension(began["space"], space.identity())
+    refused = [*extended.refused, *_other_files(found, began)]
+    if extended.wider and not refused:
+        refused += _moved(space, folder, replace(found, precision=began["precision"]))
+    return Changes(tuple(refused), tuple(code), extended.wider)
+
+
+def _moved(space: Space, folder: Place, found: Description) -> list[str]:
+    """Return the first trial so far that a wider space would make another one of."""
+    kinds = {"search": space, "baseline": space.unpruned()}
+    for record in read_asked(folder / "trials", {}).found.values():
+        if record.number is None:
+            continue
+        try:
+            spec = found.complete(kinds[record.kind].resolve(record.params))
+            same = same_trial(replace(record, spec=spec, key=found.key(spec))) == same_trial(record)
+        except ConfigError:
+            same = False
+        if not same:
+            return [f"{record.id} would be another trial: a value that it had is another now"]
+    return []
 
 
 def identify(
@@ -91,11 +122,12 @@ def identify(
     if began is None:
         begin(folder, _about(space, found))
         return []
-    changes = changes_of(space, found, began)
+    changes = changes_of(space, folder, found, began)
     changes.check(folder, accept)
-    lines = _lines(found, began)
+    lines = [*changes.wider, *_lines(found, began)]
     if changes:
         later = {
+            "space": space.identity(),
             "code": {**began.get("code", {}), **found.code},
             "code_before": {**began.get("code", {})},
             "code_folders": {**began.get("code_folders", {}), **own_folders(space)},

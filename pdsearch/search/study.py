@@ -209,7 +209,7 @@ def open_study(
         _sweep(folder, store)
         site = WorkerContext(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
-        changes = changes_of(space, found, began) if began else Changes()
+        changes = changes_of(space, folder, found, began) if began else Changes()
         changes.check(folder, accept)
         found, precision = _resolved(
             space, found, began, images, site, observer, ask_workers, anew=bool(changes)

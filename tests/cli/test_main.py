@@ -101,7 +101,7 @@ def test_a_file_without_a_verb_is_told_its_command(
 
 
 @pytest.mark.parametrize(
-    ("words", "complete"), [("pdsearch ex", "export"), ("pdsearch run --ser", "--serial")]
+    ("words", "complete"), [("pdsearch exp", "export"), ("pdsearch run --ser", "--serial")]
 )
 def test_a_shell_completes_verbs_and_options(words: str, complete: str) -> None:
     asking = {"_PDSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

@@ -35,12 +35,13 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "run": RUN,
     **{verb: (verb, STUDY, *NEEDED.get(verb, ())) for verb in sorted(TAKES_A_STUDY)},
     "show": ("show", STUDY),
+    "extend": ("extend", "tiny.yaml"),
     **{f"cache {action}": ("cache", action, "runs") for action in Action},
 }
 UNTORN = {"check", "demo", "doctor", "init", "list", "plan", "schema"}
 """Verbs that read no study."""
 
-UNKNOWN = dict.fromkeys(("run", "show", *TAKES_A_STUDY), 74)
+UNKNOWN = dict.fromkeys(("run", "show", "extend", *TAKES_A_STUDY), 74)
 SEEN = {"verify": 1}
 LOST = {"verify": 1, "cache verify": 1, "export": 74}
 FILES: Mapping[str, tuple[str, dict[str, int]]] = {

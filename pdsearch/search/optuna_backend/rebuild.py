@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pdsearch.config import Space
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial
+from pdsearch.search.optuna_backend.distributions import distribution
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED
 from pdsearch.search.optuna_backend.storage import StudyStorage
@@ -73,10 +74,16 @@ def _begin(home: StudyStorage, kinds: Mapping[str, Space]) -> dict[str, Study]:
 def differences(study: Study, space: Space, records: Records, kind: str) -> list[str]:
     """Return where a study contradicts the records, one line each.
 
-    A trial that runs, has failed as interrupted, or repeats another one needs no finished record.
+    A trial that runs, has failed as interrupted, or repeats another one needs no finished record. One that was sampled
+    from a narrower space contradicts them too: samplers learn from trials of one space alone.
     """
     trials = study.get_trials(deepcopy=False)
-    found = []
+    of = {parameter.name: distribution(parameter) for parameter in space.parameters}
+    found = [
+        f"{kind}-{trial.number:05d} was sampled from another space"
+        for trial in trials
+        if any(of.get(name) != known for name, known in trial.distributions.items())
+    ]
     for number, record in _numbered(records.finished, kind).items():
         if number >= len(trials):
             found.append(f"{record.id} is not in the study")
