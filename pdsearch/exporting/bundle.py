@@ -36,6 +36,7 @@ from pdsearch.exporting.trained import measured, trained_student, trained_teache
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
+from pdsearch.models import constants_of
 from pdsearch.specs import TrialSpec, spec_from_json
 
 __all__ = [
@@ -224,14 +225,14 @@ def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bo
 def _built(path: Path, row: Row, store: ArtifactStore, *, onnx: bool) -> Built:
     """Return a written network with its accuracy, measured of the file as it ships."""
     network, card = load_network(path)
-    preprocess = preprocess_of(card)
+    preprocess, constants = preprocess_of(card), bool(constants_of(network))
     accuracy = {path.name: measured(lambda inputs: network(preprocess(inputs)), row, card, store)}
     _check(accuracy[path.name], row, path.stem)
     if not onnx:
-        return Built(card, accuracy)
+        return Built(card, accuracy, constants)
     deviation, file = save_onnx(path), path.with_suffix(".onnx")
     accuracy[file.name] = measured(onnx_answer(file, card), row, card, store)
-    return Built(card, accuracy, deviation)
+    return Built(card, accuracy, constants, deviation)
 
 
 def _check(accuracy: Mapping[str, float], row: Row, role: str) -> None:

@@ -8,6 +8,7 @@ from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, sh
 from pdsearch.analysis.labels import of_what
 from pdsearch.exporting.needs import Needs
 from pdsearch.exporting.student_file import Card
+from pdsearch.pipeline.networks import CONSTANT
 from pdsearch.user_code import is_dotted
 
 __all__ = ["Built", "model_card"]
@@ -22,11 +23,13 @@ class Built:
     Args:
         card: Its description.
         accuracy: Of each of its files, on validation and test images ("val", "test"), in [0, 1], measured as it ships.
+        constants: Whether its file holds buffers that a state dict leaves out.
         onnx_deviation: Largest relative difference of its ONNX file from it; None without such a file.
     """
 
     card: Card
     accuracy: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    constants: bool = False
     onnx_deviation: float | None = None
 
 
@@ -49,7 +52,7 @@ def model_card(
         _numbers(row, student),
         _teacher(row),
         _use(built),
-        *([_own_code(row.best, built)] if built is not None and is_dotted(built.model) else []),
+        *([_own_code(row.best, student)] if student and is_dotted(student.card.model) else []),
         _without_torch(student),
         *([_exported_teacher(row.best, teacher)] if teacher else []),
         _again(row.best, needs),
@@ -168,8 +171,9 @@ def _use(built: Card | None) -> Iterator[str]:
     yield ""
 
 
-def _own_code(best: Row, built: Card) -> Iterator[str]:
+def _own_code(best: Row, student: Built) -> Iterator[str]:
     """Yield what is required to build the user's own network, and how to do without pdsearch."""
+    built = student.card
     module, _, name = built.model.partition(":")
     options = "".join(f", {option}={value!r}" for option, value in built.options)
     code = json.loads(best.spec)["student"].get("code") or json.loads(best.spec)["teacher"].get("code")
@@ -186,7 +190,14 @@ def _own_code(best: Row, built: Card) -> Iterator[str]:
     yield ""
     sizes = ", ".join(f"{name}={value}" for name, value in built.build_arguments().items())
     yield f"student = {name}({sizes}{options})"
-    yield 'student.load_state_dict(load_file("student.safetensors"))'
+    if student.constants:
+        yield 'state = load_file("student.safetensors")'
+        yield f'constants = {{name: state.pop(name) for name in list(state) if name.startswith("{CONSTANT}")}}'
+        yield "student.load_state_dict(state)"
+        yield "for name, value in constants.items():  # buffers that a state dict leaves out"
+        yield f'    student.get_buffer(name.removeprefix("{CONSTANT}")).copy_(value)'
+    else:
+        yield 'student.load_state_dict(load_file("student.safetensors"))'
     unit = ", 0 to 255" if built.inputs.is_image else ""
     yield f"mean, std = {list(built.mean)}, {list(built.std)}  # of each channel{unit}"
     yield "```"

@@ -18,8 +18,9 @@ from pdsearch.data.readers.decode import FILTER, read_one
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
-from pdsearch.models import build, load_tensors, with_plain_weights, without_weights
+from pdsearch.models import build, with_plain_weights, without_weights
 from pdsearch.models.registry import build_arguments, models
+from pdsearch.pipeline.networks import unpacked
 from pdsearch.pruning import narrow
 from pdsearch.specs import Json, Params
 
@@ -269,7 +270,7 @@ def load_network(path: Path) -> tuple[nn.Module, Card]:
     if card.widths:
         narrow(model, torch.zeros(1, *shape), dict(card.widths))
     try:
-        load_tensors(model, weights)
+        unpacked(model, weights)
     except RuntimeError as error:
         raise StorageError(f"the weights do not fit {card.model}: {error}", where=str(path)) from error
     if not hasattr(model, "preprocess"):  # The user's network may have one of its own.

@@ -7,7 +7,9 @@ from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.registry import Builder, build, build_on_meta, lasting, models, without_weights
 from pdsearch.models.state import (
+    constants_of,
     listed,
+    load_constants,
     load_tensors,
     nbytes,
     not_finite,
@@ -23,6 +25,7 @@ __all__ = [
     "Network",
     "build",
     "build_on_meta",
+    "constants_of",
     "copied",
     "copied_whole",
     "count_flops",
@@ -35,6 +38,7 @@ __all__ = [
     "latency",
     "listed",
     "load_checkpoint",
+    "load_constants",
     "load_tensors",
     "models",
     "nbytes",

@@ -9,7 +9,17 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["listed", "load_tensors", "nbytes", "not_finite", "state_of", "state_tensors", "was_not_finite"]
+__all__ = [
+    "constants_of",
+    "listed",
+    "load_constants",
+    "load_tensors",
+    "nbytes",
+    "not_finite",
+    "state_of",
+    "state_tensors",
+    "was_not_finite",
+]
 
 MOST_NAMES = 3
 
@@ -50,6 +60,28 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if hasattr(ours, "_metadata"):  # A state_dict of the user's own may lack it.
         state._metadata = ours._metadata  # type: ignore[attr-defined]
     model.load_state_dict(state)
+
+
+def constants_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers that a state dict leaves out (`persistent=False`), by name.
+
+    They may hold what the builder drew at random, or a value for each of a network's channels before some were removed.
+    """
+    return {
+        f"{prefix}.{name}" if prefix else name: module.get_buffer(name)
+        for prefix, module in model.named_modules()
+        for name in sorted(module._non_persistent_buffers_set)
+        if module._buffers.get(name) is not None
+    }
+
+
+def load_constants(model: nn.Module, constants: Mapping[str, Tensor]) -> None:
+    """Replace buffers by the result of `constants_of`; those that the network lacks, or has in another shape, stay."""
+    for name, buffer in constants_of(model).items():
+        value = constants.get(name)
+        if value is not None and value.shape == buffer.shape:
+            prefix, _, last = name.rpartition(".")
+            model.get_submodule(prefix)._buffers[last] = value.to(buffer.device)
 
 
 def _encoded(name: str, value: object) -> Tensor:

@@ -12,10 +12,12 @@ from pdsearch.distillation import FeatureShapes, Outputs, wanted
 from pdsearch.errors import TrialError
 from pdsearch.models import (
     build,
+    constants_of,
     copied,
     copied_whole,
     folded,
     listed,
+    load_constants,
     load_tensors,
     nbytes,
     not_finite,
@@ -33,6 +35,7 @@ from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.training import check_answers, logits, right
 
 __all__ = [
+    "CONSTANT",
     "MASK",
     "Teacher",
     "an_image",
@@ -46,12 +49,15 @@ __all__ = [
     "packed",
     "plain_views",
     "shapes",
+    "unpacked",
     "untrained",
     "validated",
 ]
 
 MASK = "mask/"
 """Prefix of the names of masks among the tensors of an artifact."""
+CONSTANT = "constant/"
+"""Prefix of the names of buffers that a state dict leaves out."""
 _LOOK = 100
 
 
@@ -142,9 +148,22 @@ def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data:
 
 
 def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
-    """Return a network's weights and its mask as the tensors of one artifact."""
+    """Return a network's weights, its constants and its mask as the tensors of one artifact."""
+    constants = {f"{CONSTANT}{name}": tensor for name, tensor in constants_of(model).items()}
     masks = {} if mask is None else {f"{MASK}{name}": tensor for name, tensor in mask.items()}
-    return {**state_tensors(model), **masks}
+    return {**state_tensors(model), **constants, **masks}
+
+
+def unpacked(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
+    """Load the tensors of an artifact, or of an export, into a network of that shape; return the mask, if there is one.
+
+    Raises:
+        RuntimeError: They do not fit the network.
+    """
+    masks = {name.removeprefix(MASK): tensor for name, tensor in named.items() if name.startswith(MASK)}
+    load_tensors(model, {name: t for name, t in named.items() if not name.startswith((MASK, CONSTANT))})
+    load_constants(model, {name.removeprefix(CONSTANT): tensor for name, tensor in named.items()})
+    return Mask(masks) if masks else None
 
 
 def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> Mask | None:
@@ -153,16 +172,15 @@ def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> M
     Raises:
         TrialError: A weight is not finite: an earlier version stored a training that diverged.
     """
-    masks = {name.removeprefix(MASK): tensor for name, tensor in named.items() if name.startswith(MASK)}
     constants = was_not_finite(model)
-    load_tensors(model, {name: tensor for name, tensor in named.items() if not name.startswith(MASK)})
+    mask = unpacked(model, named)
     wrong = not_finite(state_of(model), but=constants)
     if wrong:
         hint = (
             "a version that did not look stored it: remove the folder to make it anew, or change the recipe"
         )
         raise TrialError(f"{listed(wrong)} not finite in the artifact", where=where, hint=hint)
-    return Mask(masks) if masks else None
+    return mask
 
 
 def measure(model: nn.Module, data: Dataset, part: str, site: WorkerContext, precision: str) -> float:

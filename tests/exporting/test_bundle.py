@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,12 @@ from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.exporting import bundle, export_study, load_preprocess, load_student, load_teacher, read_card
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.io.record_files import write_once
+from pdsearch.models import build
 from tests.analysis.synthetic_studies import record, write_study
 from tests.exporting.conftest import run, small
+from tests.own_code import Author, author
+
+__all__ = ["author"]
 
 NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]
 
@@ -92,6 +97,51 @@ def test_the_teacher_is_exported_as_it_taught(study: Path, tmp_path: Path, metho
     assert f"`teacher.safetensors` holds `convnet_s` as it taught: {best.teacher_params:,} weights" in card
     assert 'teacher = load_teacher(".")' in card
     assert teacher(load_preprocess(one.folder)(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))).shape == (2, 10)
+
+
+SCALED = """
+import torch
+from torch import nn
+
+
+class Scaled(nn.Module):
+    def __init__(self, *, num_classes, channels, image_size):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(channels, 12, 3), nn.Conv2d(12, 8, 3)
+        self.last = nn.Linear(8, num_classes)
+        self.register_buffer("scale", 1 + torch.rand(1, 12, 1, 1), persistent=False)
+
+    def forward(self, images):
+        maps = self.second(torch.relu(self.first(images)) * self.scale)
+        return self.last(torch.relu(maps).mean((2, 3)))
+"""
+
+
+def test_constants_that_no_state_dict_holds_are_those_of_the_channels_left(author: Author) -> None:
+    """Drawn by the builder, one a channel: an export that rebuilt them would scale other channels than were trained."""
+    model = f"{author.write(SCALED)}:Scaled"
+    document = {
+        **small(author.folder / "runs"),
+        "teacher": {"model": model, "seed": 3},
+        "student": {"model": "from_teacher", "init": "kept"},
+        "prune": {"method": "filter_l2", "schedule": "one_shot", "ratio": 0.5},
+        "search": {"trials": 1},
+    }
+    del document["confirm"], document["space"]
+    folder = run(parse(document))
+    (one,) = export_study(folder, author.folder / "out", teacher=True)
+    store = Store(folder.parent / "artifacts")
+    ((_, key),) = store.entries("prune")
+    entry = store.find("prune", key)
+    assert entry is not None
+    kept: Any = entry.meta["kept"]
+    whole = build(model, num_classes=10, input_shape=(1, 8, 8), seed=3)
+    left = whole.get_buffer("scale")[:, kept["first.weight"]]
+    assert 0 < left.shape[1] < 12
+    for network in (load_student(one.folder), load_teacher(one.folder)):
+        assert torch.equal(network.get_buffer("scale"), left)
+    code = (one.folder / "card.md").read_text()
+    assert "constant/" not in code, "its narrowed layers need pdsearch"
 
 
 def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from pdsearch.exporting.model_card import Built
 from pdsearch.exporting.needs import Needs
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
+from pdsearch.pipeline.networks import packed
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
-from tests.own_code import Author, author
+from tests.own_code import NETS, Author, author
 
 __all__ = ["author"]
 
@@ -76,12 +77,31 @@ def test_what_is_unsure_is_said(ranking: Ranking) -> None:
     assert "One value gives no interval" in model_card(single, "made-up", student=Built(BUILT), needs=NEEDS)
 
 
-def test_a_network_of_one_s_own_is_loaded_without_pdsearch(ranking: Ranking, author: Author) -> None:
-    module = author.write()
+DRAWN = """
+import torch
+from torch import nn
+
+
+class flat(nn.Module):
+    def __init__(self, *, num_classes, channels, image_size, width=4):
+        super().__init__()
+        self.last = nn.Linear(channels * image_size**2, num_classes)
+        self.register_buffer("scale", torch.rand(num_classes), persistent=False)
+
+    def forward(self, images):
+        return self.last(images.flatten(1)) * self.scale
+"""
+
+
+@pytest.mark.parametrize(("text", "constants"), [(NETS, False), (DRAWN, True)])
+def test_a_network_of_one_s_own_is_loaded_without_pdsearch(
+    ranking: Ranking, author: Author, text: str, constants: bool
+) -> None:
+    module = author.write(text)
     built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), inputs=InputSpec((1, 8, 8)))
     weights = build(built.model, num_classes=2, input_shape=(1, 8, 8), seed=5, options=built.options)
-    save_file(weights.state_dict(), author.folder / "student.safetensors")
-    card = model_card(ranking.rows[0], "made-up", student=Built(built), needs=NEEDS)
+    save_file(packed(weights), author.folder / "student.safetensors")
+    card = model_card(ranking.rows[0], "made-up", student=Built(built, constants=constants), needs=NEEDS)
     code = card.split("```python\n")[2].split("```")[0]
     found: dict[str, Any] = {}
     exec(code, found)
