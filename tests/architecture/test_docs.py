@@ -40,6 +40,15 @@ def test_the_readme_names_the_commands_that_work_from_a_clone(command: str) -> N
     assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def test_files_that_architecture_names_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    named = {
+        name for name in re.findall(r"`([\w/]+\.(?:py|toml|txt))`", text) if not name.endswith("yours.py")
+    }
+    files = [f"/{path.as_posix()}" for path in committed()]
+    assert {name for name in named if not any(file.endswith(f"/{name}") for file in files)} == {"utils.py"}
+
+
 def test_verbs_in_shell_blocks_exist() -> None:
     shell = "\n".join(block for path in DOCUMENTS for block in blocks(path, "sh"))
     assert set(re.findall(r"^(?:\$ )?pdsearch ([a-z]\w*)", shell, re.MULTILINE)) <= set(VERBS)
