@@ -123,11 +123,11 @@ _augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
 
 def width(value: object) -> tuple[str, int]:
     """Check a layer's width, a list of a weight's name and a number of channels."""
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
-    name, channels = value
-    if not isinstance(name, str) or isinstance(channels, bool) or not isinstance(channels, int):
-        raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
+    match value:
+        case [str(name), int(channels)] if not isinstance(channels, bool):
+            pass
+        case _:
+            raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
     if channels < 1:
         raise complaint(f"{channels} channels of {name}", "a layer has at least one")
     return name, channels
