@@ -130,6 +130,15 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
     "parametric": (plain(nn.PReLU(WIDTH)), {"0.weight": 8, "3.weight": 8}),
     "shuffled": (Net(halves, stem=conv(3), left=conv(4, 4), ending=ending()), {"stem.weight": 4}),
     "gated": (Net(gated, stem=conv(3), gate=conv(), ending=ending(20)), {"stem.weight": 8}),
+    "shuffled into space": (
+        nn.Sequential(conv(3, 16), nn.PixelShuffle(2), conv(4), nn.PixelUnshuffle(2), conv(32), ending()),
+        {"0.weight": 4, "2.weight": 8, "4.weight": 8},
+    ),
+    "linear units": (nn.Sequential(conv(3, 16), nn.GLU(1), conv(), ending()), {"0.weight": 8, "2.weight": 8}),
+    "unfolded": (
+        nn.Sequential(conv(3), nn.Unfold(2, stride=2), nn.Flatten(), nn.Linear(4 * 16 * WIDTH, 5)),
+        {"0.weight": 8},
+    ),
     "functional": (Net(own, stem=conv(3), head=nn.Linear(4 * WIDTH, 5)), {"stem.weight": 8}),
     "timm": (
         Transformer(block(lambda n, x: n.attention(x), Attention(16, 4))),  # type: ignore[operator]

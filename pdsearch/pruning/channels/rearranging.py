@@ -104,6 +104,33 @@ def _padded(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     return found
 
 
+@rule("pixel_shuffle")
+def _into_space(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
+    """Make one channel of a block of them, side by side in space; they go together."""
+    known = axes.of(given["self"])
+    blocks = known[-3].reshape(out.shape[-3], -1)
+    for column in blocks.T[1:]:
+        axes.together(blocks[:, 0], column)
+    return [*known[:-3], blocks[:, 0].copy(), *fixed(out, out.dim() - 2)]
+
+
+@rule("pixel_unshuffle", "im2col")
+def _out_of_space(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
+    """Make as many channels of one as its positions in space that lie together."""
+    at = 1 if out.dim() == 3 and given.get("kernel_size") else out.dim() - 3
+    known = axes.of(given["self"])
+    return [*known[:at], np.repeat(known[at], out.shape[at] // len(known[at])), *fixed(out, at + 1)]
+
+
+@rule("glu")
+def _gated(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
+    found, at = [*axes.of(given["self"])], given["dim"]
+    if labelled(found[at]):
+        columns(axes, found[at], 2)
+    found[at] = found[at][: out.shape[at]]
+    return found
+
+
 @rule("cat")
 def _joined(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     parts = [axes.of(tensor) for tensor in given["tensors"] if tensor.numel() or tensor.dim() == out.dim()]
