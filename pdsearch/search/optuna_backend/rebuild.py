@@ -5,10 +5,12 @@ cut off, altered, or lost is replaced: same numbers, same states, same best; tri
 again.
 """
 
+import warnings
 from collections.abc import Container, Mapping
 from typing import TypeVar
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -114,7 +116,12 @@ def _load(home: StudyStorage, kinds: Mapping[str, Space]) -> tuple[dict[str, Stu
 def _study(storage: BaseStorage, name: str, space: Space, known: Container[str]) -> Study:
     directions = [StudyDirection[objective.goal.upper()] for objective in space.objectives]
     if name not in known:  # Optuna's create-if-missing would append to the journal at every opening.
-        return optuna.create_study(study_name=name, storage=storage, directions=directions)
+        study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            # For those who look at the study with Optuna's tools.
+            study.set_metric_names([objective.metric for objective in space.objectives])
+        return study
     study = optuna.load_study(study_name=name, storage=storage)
     if study.directions != directions:
         raise ValueError(f"{name} has other objectives")
