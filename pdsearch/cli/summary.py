@@ -16,6 +16,7 @@ from pdsearch.analysis import (
     write_epochs,
     write_parquet,
 )
+from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.outcome import lacking
 from pdsearch.cli.progress.stats import Tally, duration
@@ -79,7 +80,7 @@ def _them(names: Collection[str]) -> str:
 
 
 def _best(ranking: Ranking) -> list[str]:
-    """Return the first teacher's configuration, the one that `pdsearch export` writes."""
+    """Return the first teacher's configuration, the one that `pdsearch export` writes, and the study's headline."""
     first = next(iter(ranking.top(1)), None)
     if first is None or not first.confirmed:
         return ["no configuration is confirmed (confirm: off, or nothing finished yet)"]
@@ -88,8 +89,14 @@ def _best(ranking: Ranking) -> list[str]:
     params = ", ".join(_setting(name, value) for name, value in loss["params"] if value is not False)
     return [
         f"best configuration: {first.label} -> {first.best.student_model},"
-        f" {loss['loss']} with {params or 'no parameters'}"
+        f" {loss['loss']} with {params or 'no parameters'}",
+        *_against(headline(ranking)),
     ]
+
+
+def _against(found: Headline) -> list[str]:
+    """Return what a configuration gains, as the report's headline says it."""
+    return [f"  {found.text}: {found.figure} {found.interval}" if found.figure else f"  {found.text}"]
 
 
 def _setting(name: str, value: object) -> str:

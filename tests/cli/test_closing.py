@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.analysis.report.headline import headline
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.cli.summary import closing_words
@@ -32,6 +33,8 @@ def test_the_ranking_the_best_the_costs_and_what_to_do_next(
 ) -> None:
     words = told(tmp_path, capsys)
     assert "best configuration: " in words
+    said = headline(rank_teachers(read_study(tmp_path / "small")))
+    assert f"  {said.text}: {said.figure} {said.interval}\n" in words, "as the report says it"
     assert "6 search trials" in words
     assert "pdsearch rank" in words
     assert "pdsearch run small.yaml --serial --set search.trials=12" in words
