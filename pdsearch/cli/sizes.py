@@ -1,10 +1,10 @@
-"""Formatting and parsing of numbers of bytes."""
+"""Formatting and parsing of numbers of bytes, and of estimated times."""
 
 import re
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["parse_size", "size"]
+__all__ = ["about", "parse_size", "size"]
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
@@ -18,6 +18,13 @@ def size(count: float) -> str:
             return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
         value /= 1000
     return f"{value:,.3g} TB"
+
+
+def about(seconds: float) -> str:
+    """Return an estimated time as text, as exact as an estimate is."""
+    if seconds < 100:
+        return f"{round(seconds, -1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def parse_size(text: str) -> int:

@@ -1,12 +1,19 @@
 """`pdsearch plan` prints its figures with their meaning, as text and as JSON."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pdsearch.artifacts import building, open_store
 from pdsearch.cli.main import main
 from pdsearch.cli.sizes import size
+from pdsearch.config import Space, load
+from pdsearch.io import resolved
+from pdsearch.pipeline.keys import dense_key
+from pdsearch.search.planning import calibrate
+from pdsearch.search.study import described
 from tests.cli.test_check import SPACE
 
 
@@ -54,3 +61,34 @@ def test_a_grid_is_exact_and_unknown_files_are_said_to_be(
 )
 def test_sizes_read_well(count: float, text: str) -> None:
     assert size(count) == text
+
+
+def test_hours_are_told_from_both_networks_and_what_is_stored_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(calibrate, "ENOUGH_S", 0.0)
+    file = tmp_path / "small.yaml"
+    file.write_text(SPACE)
+    assert main(["plan", str(file), "--calibrate", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert (before["stored"], before["hours"]["device"]) == ({"artifacts": [], "epochs": 0.0}, "cpu")
+    loaded = load(file)
+    spec = replace(described(loaded), precision="fp32").complete(loaded.resolve(loaded.defaults()))
+    store = open_store(resolved(loaded.storage) / "artifacts")
+    with building(store, "teacher", dense_key(spec)) as turn:
+        list(turn.wait())
+        turn.publish(lambda folder: (folder / "weights").touch(), {})
+    assert main(["plan", str(file), "--calibrate", "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert after["stored"] == {"artifacts": ["convnet_l"], "epochs": loaded_epochs(loaded)}
+    assert after["with_reuse"] == before["with_reuse"] - after["stored"]["epochs"]
+    assert main(["plan", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "1 of 5 teachers and rounds are stored already: 4 epochs that are not trained again" in text
+    assert "hours: add --calibrate" in text
+
+
+def loaded_epochs(space: Space) -> int:
+    """The epochs of a space's dense teacher."""
+    return space.resolve(space.defaults()).teacher.recipe.epochs

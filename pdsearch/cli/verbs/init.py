@@ -13,6 +13,7 @@ import yaml
 
 from pdsearch.cli.console import note, print_error, print_lines
 from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, look, networks, written
+from pdsearch.cli.sizes import about
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import storage_errors
 
@@ -24,7 +25,6 @@ __all__ = ["init"]
 
 SMOKE_S = 35.0
 """Seconds of training in the smoke test."""
-START_S = 25.0
 """Seconds from the command to the first trial: imports, the rehearsal, Ray's start."""
 
 
@@ -164,13 +164,6 @@ def _free(paths: list[Path], *, force: bool, asks: bool) -> None:
     raise ConfigError("is there already; nothing was written", where=" and ".join(there), hint=hint)
 
 
-def _about(seconds: float) -> str:
-    """Return an estimated time as text, as exact as an estimate is."""
-    if seconds < 100:
-        return f"{round(seconds, -1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 @dataclass(frozen=True)
 class _Draft:
     """Both files before they are written."""
@@ -202,10 +195,10 @@ class _Draft:
         )
         if full_s > most_s:
             least = "this is the least that is worth it; smaller networks, images or --image-size are faster"
-            note(f"note: more than {_about(most_s)}: {least}")
+            note(f"note: more than {about(most_s)}: {least}")
         for path, seconds in ((self.smoke_path, smoke_s), (self.path, full_s)):
             print_lines(
-                [f"wrote {path}, about {_about(seconds)}:  {shlex.join(['pdsearch', 'run', str(path)])}"]
+                [f"wrote {path}, about {about(seconds)}:  {shlex.join(['pdsearch', 'run', str(path)])}"]
             )
         note("the times are estimates for this machine; `pdsearch plan FILE` says what is trained and stored")
 
@@ -217,6 +210,8 @@ class _Draft:
 
     def _largest(self, measured: "Speed", most_s: float) -> Budget:
         """Return the largest budget that fits into the seconds; the smallest where none does."""
+        from pdsearch.search.planning.calibrate import START_S
+
         return next((b for b in BUDGETS if START_S + self._seconds(b, measured) <= most_s), BUDGETS[-1])
 
     def _seconds(self, budget: Budget, measured: "Speed") -> float:
@@ -229,8 +224,10 @@ class _Draft:
 
     def _put(self, path: Path, budget: Budget, measured: "Speed", what: str) -> float:
         """Write a file, once its space is found valid; return how long it runs, in seconds."""
+        from pdsearch.search.planning.calibrate import START_S
+
         seconds = START_S + self._seconds(budget, measured)
-        cost = f"About {_about(seconds)} on this machine if no trial is stopped early."
+        cost = f"About {about(seconds)} on this machine if no trial is stopped early."
         text = self._text(path.stem, budget, [f"Written by pdsearch init: {what}", cost])
         self._space(text)
         with storage_errors(path):

@@ -1,4 +1,4 @@
-"""`pdsearch plan`: what a search would cost, in trainings, epochs and storage. Starts nothing, writes nothing."""
+"""`pdsearch plan`: what a search would cost, in trainings, epochs, hours and storage. Writes nothing."""
 
 import dataclasses
 import json
@@ -8,12 +8,14 @@ import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines, print_table
-from pdsearch.cli.sizes import size
+from pdsearch.cli.sizes import about, size
 from pdsearch.cli.verbs.check import power
+from pdsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from pdsearch.config import Space
     from pdsearch.search.planning.disk import Disk
+    from pdsearch.search.planning.remaining import Hours
     from pdsearch.search.planning.simulate import Plan, PlannedArtifact
 
 __all__ = ["plan"]
@@ -24,19 +26,56 @@ MOST_ROWS = 40
 def plan(
     space: SpaceFile,
     overrides: Overrides = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Train both networks here for a second each, and say hours.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure, for programs.")] = False,
 ) -> None:
-    """Say what a search would cost in trainings, epochs and storage; start nothing."""
+    """Say what a search would cost in trainings, epochs and storage, and what is stored already; start nothing."""
     from pdsearch.config import load
+    from pdsearch.search.planning.remaining import without_stored
     from pdsearch.search.planning.simulate import plan as planned_of  # loads torch
 
     loaded = load(space, overrides or [])
-    planned = planned_of(loaded)
-    stored = _disk(loaded, planned)
+    whole = planned_of(loaded)
+    stored = _disk(loaded, whole)
+    planned, there = without_stored(loaded, whole)
+    told = _hours(loaded, planned) if calibrate else None
     if as_json:
-        print(json.dumps(_as_json(planned, stored), indent=2))
+        print(json.dumps(_as_json(planned, stored, there, told), indent=2))
         return
     _show(loaded, planned, stored)
+    print_lines([*_stored(planned, there), *_time(told)])
+
+
+def _hours(space: "Space", planned: "Plan") -> "Hours":
+    from pdsearch.search.planning.disk import known_images
+    from pdsearch.search.planning.remaining import hours
+
+    images = known_images(space.resolve(space.defaults()).data)
+    if images is None:
+        what, hint = (
+            "how many images there are is known only once they are read",
+            "pdsearch init measures them",
+        )
+        raise ConfigError(what, where="--calibrate", hint=hint)
+    return hours(space, planned, images)
+
+
+def _stored(planned: "Plan", there: list[str]) -> list[str]:
+    if not there:
+        return []
+    what = f"{len(there)} of {len(planned.artifacts)} teachers and rounds are stored already"
+    return [f"{what}: {_count(planned.spared)} epochs that are not trained again"]
+
+
+def _time(told: "Hours | None") -> list[str]:
+    if told is None:
+        return ["hours: add --calibrate"]
+    rates = f"{told.speed.teacher:,.0f} images/s with the teacher, {told.speed.student:,.0f} with the student"
+    return [
+        f"about {about(told.seconds)} on this machine ({told.device}, measured for a second each: {rates})"
+    ]
 
 
 def _disk(space: "Space", planned: "Plan") -> "Disk | None":
@@ -46,8 +85,12 @@ def _disk(space: "Space", planned: "Plan") -> "Disk | None":
     return None if images is None else disk(space, planned, images)
 
 
-def _as_json(planned: "Plan", stored: "Disk | None") -> dict[str, Any]:
+def _as_json(
+    planned: "Plan", stored: "Disk | None", there: list[str], told: "Hours | None"
+) -> dict[str, Any]:
     return {
+        "stored": {"artifacts": there, "epochs": planned.spared},
+        "hours": None if told is None else dataclasses.asdict(told),
         "study": planned.study,
         "trials": planned.trials,
         "exact": planned.exact,

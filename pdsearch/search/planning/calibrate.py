@@ -12,7 +12,10 @@ from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.planning.simulate import Plan
 from pdsearch.specs import Params
 
-__all__ = ["Speed", "seconds", "speed"]
+__all__ = ["START_S", "Speed", "seconds", "speed"]
+
+START_S = 25.0
+"""Seconds in which a run starts: Ray, its workers, their imports, the trial in small."""
 
 BATCH, STEPS, ENOUGH_S = 32, 8, 1.0
 

@@ -125,6 +125,7 @@ class PlannedArtifact:
         uses: Search trials that need it, of those that were drawn.
         spec: A trial that needs it.
         stored: Whether it stays in the storage.
+        number: Of the round, from 0; None for a dense teacher, or its early weights.
     """
 
     label: str
@@ -134,6 +135,7 @@ class PlannedArtifact:
     uses: int
     spec: TrialSpec
     stored: bool
+    number: int | None = None
 
 
 @dataclass
@@ -158,6 +160,7 @@ class Plan:
         artifacts: Dense teachers, then pruning rounds; of the search, those of the drawn trials.
         phases: Those of a study, in their order.
         students: The trial of every student; of the search, the drawn ones.
+        spared: Epochs of teachers and rounds that are in the storage already.
     """
 
     study: str
@@ -167,6 +170,7 @@ class Plan:
     artifacts: tuple[PlannedArtifact, ...]
     phases: tuple[Phase, ...]
     students: tuple[TrialSpec, ...]
+    spared: float = 0.0
 
     @property
     def without_reuse(self) -> float:
@@ -175,8 +179,8 @@ class Plan:
 
     @property
     def with_reuse(self) -> float:
-        """Epochs with every artifact computed once."""
-        return sum(phase.with_reuse for phase in self.phases)
+        """Epochs with every artifact computed once, and none that is stored already."""
+        return sum(phase.with_reuse for phase in self.phases) - self.spared
 
     def count(self, stage: str) -> int:
         """Return how many artifacts of a stage are computed."""
@@ -336,6 +340,7 @@ def _artifacts(played: _Played, times: float) -> tuple[PlannedArtifact, ...]:
             uses=played.uses[key],
             spec=spec,
             stored=key in played.stored,
+            number=round_keys(spec).index(key) if need.stage == "prune" else None,
         )
         for key, (need, spec) in played.built.items()
     )

@@ -1,0 +1,87 @@
+"""What of a planned study lies in the storage already, and the hours that the rest takes on this machine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pdsearch.artifacts import open_store
+from pdsearch.config import Space
+from pdsearch.errors import PdsearchError
+from pdsearch.io import resolved
+from pdsearch.io.studies import begun
+from pdsearch.pipeline.keys import dense_key, round_keys
+from pdsearch.search.planning.calibrate import START_S, Speed, seconds, speed
+from pdsearch.search.planning.disk import DataShape
+from pdsearch.search.planning.simulate import Plan, PlannedArtifact, unshaped
+from pdsearch.search.resolved import Description
+from pdsearch.search.study import described
+from pdsearch.training import pick_device
+
+__all__ = ["Hours", "hours", "without_stored"]
+
+
+def without_stored(space: Space, planned: Plan) -> tuple[Plan, list[str]]:
+    """Return a plan without the teachers and rounds that are stored already, and the labels of these.
+
+    Where the data cannot be read, or a checkpoint cannot, nothing is known to be stored.
+    """
+    try:
+        found, root = described(space), resolved(space.storage)
+        began = begun(root / space.study)
+        store = open_store(root / "artifacts")
+        chosen = began["precision"] if began else space.precision
+        there: list[PlannedArtifact] = []
+        for precision in ("fp32", "bf16") if chosen == "auto" else (chosen,):
+            exact = replace(found, precision=precision)
+            stored = [
+                one
+                for one in planned.artifacts
+                if any(store.find(stage, key) is not None for stage, key in _key(one, exact))
+            ]
+            there = max(there, stored, key=len)
+    except PdsearchError:
+        return planned, []
+    left = tuple(replace(one, built=0.0) if one in there else one for one in planned.artifacts)
+    spared = sum(one.epochs * one.built for one in there)
+    return replace(planned, artifacts=left, spared=spared), [one.label for one in there]
+
+
+def _key(artifact: PlannedArtifact, found: Description) -> Iterator[tuple[str, str]]:
+    """Yield the stage and the key of an artifact, where both are known before the study begins."""
+    spec = artifact.spec
+    if spec.teacher.checkpoint is not None:
+        return
+    spec = found.complete(spec)
+    if artifact.number is not None:
+        yield artifact.stage, round_keys(spec)[artifact.number]
+    elif artifact.label == spec.teacher.model:
+        yield artifact.stage, dense_key(spec)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """How long a study takes if no trial is stopped early.
+
+    Args:
+        seconds: In all.
+        speed: Of the space's first teacher and student, measured for some seconds on this machine.
+        device: On which.
+    """
+
+    seconds: float
+    speed: Speed
+    device: str
+
+
+def hours(space: Space, planned: Plan, images: DataShape) -> Hours:
+    """Train the first teacher and student of a space for a second each, and return the time the whole plan takes.
+
+    Raises:
+        ConfigError: A network cannot be built, or there is no GPU as the space asks.
+    """
+    spec = space.resolve(space.defaults())
+    device = pick_device(space.resources.gpu)
+    model, options, _ = unshaped(spec)
+    measured = speed((spec.teacher.model, spec.teacher.options), (model, options), images, device)
+    number = round(images.train * (1 - spec.data.val_fraction))
+    told = seconds(planned, measured, number, gpu=space.resources.gpu)
+    return Hours(START_S + told, measured, device)
