@@ -40,8 +40,13 @@ def count_flops(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     if mode is not None:
         leave_alone(mode.__torch_dispatch__)
     counter = flop_counter.FlopCounterMode(display=False)
-    with _measured(model), counter:
-        model(_image(model, input_shape))
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # The counter does not know torch's fused attention.
+    try:
+        with _measured(model), counter:
+            model(_image(model, input_shape))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops())
 
 

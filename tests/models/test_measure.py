@@ -15,6 +15,12 @@ def test_flops_count_a_multiply_add_as_two() -> None:
     assert count_flops(nn.Conv2d(3, 4, 3, padding=1), (3, 8, 8)) == 2 * 3 * 4 * 9 * 64
 
 
+def test_flops_of_attention_are_counted_though_torch_fuses_it() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    projections = 2 * 8 * (3 * 16 * 16 + 16 * 16 + 2 * 16 * 32)
+    assert count_flops(layer, (8, 16)) >= projections
+
+
 def test_flops_of_a_known_network() -> None:
     model = build("resnet56", num_classes=10, input_shape=(3, 32, 32), seed=0)
     # 125.49 million multiply-adds without shortcuts (He et al.'s form), 0.26 million in the two projections.
