@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pdsearch.data import centre, normalise
 from pdsearch.data.readers.decode import FILTER, read_one
+from pdsearch.data.readers.deep import Largest
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
@@ -62,6 +63,7 @@ class Card:
         widths: Layers narrower than the model's, as pairs of a weight's name and its number of channels.
         sparsity: Share of the prunable weights that pruning took, in [0, 1); of a teacher.
         stored: Height and width of images before `data.crop` took their centre; None where it did not.
+        largest: Largest integer and floating-point value of images of more than 8 bits; None where there were none.
         seed: Seed that the network was built with; constants that no state dict holds may depend on it.
     """
 
@@ -76,6 +78,7 @@ class Card:
     sparsity: float = 0.0
     stored: tuple[int, int] | None = None
     seed: int = 0
+    largest: tuple[float, float] | None = None
 
     @property
     def channels(self) -> int:
@@ -129,6 +132,7 @@ class Card:
             **({"sparsity": self.sparsity} if self.sparsity else {}),
             **({"stored": list(self.stored)} if self.stored else {}),
             **({"seed": self.seed} if self.seed else {}),
+            **({"largest": list(self.largest)} if self.largest else {}),
             **({"filter": FILTER} if self.inputs.is_image and self.inputs.is_square else {}),
         }
 
@@ -142,12 +146,14 @@ class Preprocess:
         mean: float32 (C,).
         std: float32 (C,).
         stored: Height and width that images had before their centre was taken; None where it was not.
+        largest: Largest integer and floating-point value of the set's images of more than 8 bits.
     """
 
     inputs: InputSpec
     mean: Tensor
     std: Tensor
     stored: tuple[int, int] | None = None
+    largest: tuple[float, float] | None = None
 
     def __call__(self, images: "Tensor | Array | str | Path | Image") -> Tensor:
         """Return (images - mean) / std, float32 (B, ...).
@@ -185,7 +191,9 @@ class Preprocess:
             raise DataError(what, where=str(image), hint="stack them to a batch of float32")
         channels, height, width = self.inputs.shape
         tall, wide = self.stored or (height, width)
-        pixels = torch.from_numpy(read_one(image, grey=channels == 1, size=(tall, wide), crop=tall == wide))
+        scale = Largest(*self.largest) if self.largest else None
+        grey, square = channels == 1, tall == wide
+        pixels = torch.from_numpy(read_one(image, grey=grey, size=(tall, wide), crop=square, largest=scale))
         return centre(pixels, height) if self.stored else pixels
 
 
@@ -289,7 +297,7 @@ def load_preprocess(folder: str | Path) -> Preprocess:
 
 def preprocess_of(card: Card) -> Preprocess:
     """Return the preprocessing that a card describes."""
-    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std), card.stored)
+    return Preprocess(card.inputs, torch.tensor(card.mean), torch.tensor(card.std), card.stored, card.largest)
 
 
 def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
@@ -322,6 +330,7 @@ def _card(about: Mapping[str, Any]) -> Card:
         sparsity=float(about.get("sparsity", 0.0)),
         stored=(int(about["stored"][0]), int(about["stored"][1])) if "stored" in about else None,
         seed=int(about.get("seed", 0)),
+        largest=(float(about["largest"][0]), float(about["largest"][1])) if "largest" in about else None,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -117,7 +118,10 @@ def _card(
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
     known = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
-    return Card(model, known, names, inputs, mean, std, "", tuple(sorted(widths.items())), stored=stored)
+    largest: Any = entry.meta.get("largest")
+    white = (float(largest[0]), float(largest[1])) if largest else None
+    shape_of = tuple(sorted(widths.items()))
+    return Card(model, known, names, inputs, mean, std, "", shape_of, stored=stored, largest=white)
 
 
 def _frozen(value: object) -> object:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Generator
 
 from pdsearch.data import Dataset, Views, from_tensors, store, to_meta
+from pdsearch.data.readers.deep import Largest
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.cache import Made, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import data_key
 from pdsearch.protocol import Progress
-from pdsearch.specs import DataSpec
+from pdsearch.specs import DataSpec, Json
 
 __all__ = ["dataset", "views"]
 
@@ -60,4 +61,6 @@ def _silently(done: int, total: int) -> None:
 def _decode(spec: DataSpec, tell: Tell) -> Generator[Progress, None, Made]:
     yield Progress("data", note=f"reading {spec.source}")
     raw = sources.get(spec.source).read(spec)
-    return Made(lambda file: store(raw, spec, file, tell), to_meta(raw.classes, raw.notes))
+    largest = getattr(raw.train_images, "largest", Largest())  # What is white in images of more than 8 bits.
+    deep: dict[str, Json] = {"largest": [largest.whole, largest.real]} if largest != Largest() else {}
+    return Made(lambda file: store(raw, spec, file, tell), {**to_meta(raw.classes, raw.notes), **deep})

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
+from pdsearch.artifacts import Store
 from pdsearch.data import centre, normalise
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
@@ -19,6 +20,8 @@ from pdsearch.exporting import Card, Preprocess, load_preprocess, load_student, 
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
+from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.data import dataset
 from pdsearch.specs import DataSpec
 
 CARD = Card(
@@ -98,6 +101,25 @@ def test_an_image_is_read_as_validation_read_it(tmp_path: Path) -> None:
         upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         assert torch.equal(whole(upright), expected)
     assert torch.equal(whole(seen.numpy()), normalise(seen, mean, std))
+
+
+def test_images_of_more_than_8_bits_have_the_scale_of_their_set(tmp_path: Path) -> None:
+    values = np.array([[0, 16], [2048, 4095]], np.uint16)
+    dark = values // 16
+    for name, pixels in (("a", values), ("b", dark)):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    spec = DataSpec(source="image_folder", root=str(tmp_path), val_fraction=0.25, test_fraction=0.25)
+    spec = replace(spec, fingerprint=sources.get(spec.source).fingerprint(spec))
+    store = Store(tmp_path / "store")
+    list(dataset(spec, WorkerContext(store, tmp_path / "progress")))
+    ((_, key),) = store.entries("data")
+    entry = store.find("data", key)
+    assert entry is not None
+    assert entry.meta["largest"] == [4095.0, 0.0]
+    read = Preprocess(InputSpec((1, 2, 2)), torch.zeros(1), torch.ones(1), largest=(4095.0, 0.0))
+    assert read(tmp_path / "b" / "0.png").flatten().tolist() == [0, 0, 8, 16]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,12 @@ def decode(
 
 @_quietly()
 def read_one(
-    source: str | Path | Image.Image | NDArray[np.generic], *, grey: bool, size: Size, crop: bool
+    source: str | Path | Image.Image | NDArray[np.generic],
+    *,
+    grey: bool,
+    size: Size,
+    crop: bool,
+    largest: Largest | None = None,
 ) -> NDArray[np.uint8]:
     """Return one image, decoded as `decode` does, as uint8 (1, C, H, W).
 
@@ -176,10 +181,11 @@ def read_one(
         grey: Whether to convert it to one channel.
         size: Height and width.
         crop: As in `decode`.
+        largest: The largest values of the images of more than 8 bits that it belongs to.
 
     Raises:
-        DataError: It cannot be read, is of another size and `crop` is false, or has more than 8 bits a channel: what
-            is white then depends on the other images of its set.
+        DataError: It cannot be read, is of another size and `crop` is false, or has more than 8 bits a channel and
+            `largest` is not known: what is white depends on the other images of its set.
     """
     where = str(source) if isinstance(source, str | Path) else "the image"
     if isinstance(source, Image.Image):
@@ -200,10 +206,10 @@ def read_one(
         hint = "give a path, a Pillow image, an array of uint8, or a batch as a tensor"
         kind = f"{source.dtype} array" if isinstance(source, np.ndarray) else type(source).__name__
         raise DataError(f"a {kind} is no image", hint=hint)
-    if image.mode in DEEP or image.mode not in GREY | COLOUR:
+    if (image.mode in DEEP and largest is None) or image.mode not in GREY | COLOUR:
         hint = "convert it to 8 bits as the training images were (docs/data.md)"
         raise DataError(f"the image has the mode {image.mode}, not 8 bits a channel", where=where, hint=hint)
-    return _pixels(image, where, grey=grey, size=size, crop=crop)[None]
+    return _pixels(image, where, grey=grey, size=size, crop=crop, largest=largest)[None]
 
 
 def _pixels(
