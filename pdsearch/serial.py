@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.job import patiently
+from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Job, Outcome, Work
 
 __all__ = ["run"]

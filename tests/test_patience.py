@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
-from pdsearch.pipeline import job as patience
-from pdsearch.pipeline.job import PAUSES_S, patiently
+from pdsearch.pipeline import trial as patience
+from pdsearch.pipeline.trial import PAUSES_S, patiently
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.pipeline.digits import ALONE, job, site
 

@@ -17,7 +17,7 @@ from pdsearch.cluster.own_folder import OwnFolder
 from pdsearch.errors import StorageError
 from pdsearch.io import place as at
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.job import patiently
+from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Job, Outcome, job_from_json, refusal
 from pdsearch.training import keep_freed_memory, pick_device
 

@@ -1,18 +1,23 @@
-"""Account of the artifacts a job used and the epochs it trained, over all its attempts (GPU full, worker lost)."""
+"""Accounts: what a job used and trained, over all its attempts (GPU full, worker lost), and how full the store is."""
 
 import dataclasses
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pdsearch.artifacts import ArtifactStore
 from pdsearch.io import Place, read, replace
 from pdsearch.protocol import Use
 
-__all__ = ["Account"]
+__all__ = ["Account", "LogitsLimit"]
 
 FILE = "account.json"
+
+RECOUNT_S = 60.0
+"""Between two counts a worker sees only its own additions, so that the limit may be exceeded by a minute's work."""
 
 
 class Account:
@@ -94,3 +99,25 @@ def _parsed(content: bytes | None) -> tuple[list[Use], Counter[str]]:
         return [Use(*use) for use in found.get("uses", [])], epochs
     except (ValueError, AttributeError, TypeError):
         return [], Counter()
+
+
+class LogitsLimit:
+    """The total size of the teachers' logits in a store, as one worker knows it, and its limit.
+
+    Args:
+        store: The store, shared with other workers.
+        limit_bytes: Limit for all outputs together.
+    """
+
+    def __init__(self, store: ArtifactStore, limit_bytes: int) -> None:
+        self._store, self._limit = store, limit_bytes
+        self._used, self._counted = 0, -RECOUNT_S
+
+    def take(self, size: int) -> bool:
+        """Reserve bytes for one more entry; False if the limit would be exceeded."""
+        moment = time.monotonic()
+        if moment - self._counted >= RECOUNT_S:
+            self._used, self._counted = self._store.used("outputs"), moment
+        fits = self._used + size <= self._limit
+        self._used += size if fits else 0
+        return fits

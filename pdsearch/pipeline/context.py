@@ -9,8 +9,7 @@ import torch
 
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.io import Place
-from pdsearch.pipeline.account import Account
-from pdsearch.pipeline.logits_limit import LogitsLimit
+from pdsearch.pipeline.account import Account, LogitsLimit
 from pdsearch.protocol import Use
 from pdsearch.training import Engine
 

@@ -188,19 +188,21 @@ class Rehearsal:
     def _lesson(self, spec: TrialSpec, few: Dataset, found: Teacher) -> None:
         begins, site = keys.starting(spec), self._site
         given = found if keys.needs_teacher(spec) else None
-        where = "student.model"
+        where, named = "student.model", spec.student
+        if named.model != FROM_TEACHER:
+            network = self.network(named.model, named.options, spec.distill.seed, where=where)
+            self._check(network, spec.distill.recipe, few, spec, section="student")
         with told(spec.student.model, where):
             start = drain(teacher(begins, few, site)) if spec.student.is_kept else found
             made = student(begins, few, start, site)
-        if spec.student.model != FROM_TEACHER:
-            network = self.network(made.shape.model, made.shape.options, spec.distill.seed, where=where)
-            self._check(network, spec.distill.recipe, few, spec, section="student")
-        else:
+        if named.model == FROM_TEACHER:
             self._check_formed(made, few, spec)
         entry = losses.get(spec.distill.loss)
-        named = {"student": (made.model, spec.distill.student_layers)}
-        named |= {"teacher": (found.model, spec.distill.teacher_layers)}
-        for section, (network, layers) in named.items() if entry.features else ():
+        pair = (
+            ("student", made.model, spec.distill.student_layers),
+            ("teacher", found.model, spec.distill.teacher_layers),
+        )
+        for section, network, layers in pair if entry.features else ():
             with told(entry.name, f"distill.{section}_layers"):
                 find_layers(network, layers)
         with told(spec.distill.loss, "distill.loss", on=f"{len(few.train)} images"):

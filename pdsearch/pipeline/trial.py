@@ -1,18 +1,20 @@
-"""A trial: teacher, pruning, student, distillation. `run_trial` shows the sequence."""
+"""A trial: teacher, pruning, student, distillation. `run_trial` shows the sequence, `patiently` is what workers run."""
 
 import platform
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from typing import Any
 
 from pdsearch.answers import pack
 from pdsearch.data import Dataset
-from pdsearch.errors import PdsearchError, StorageError
-from pdsearch.io import beside
-from pdsearch.models import count_params
+from pdsearch.distillation.registry import losses
+from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
+from pdsearch.io import StorageAwayError, StorageDeniedError, beside
+from pdsearch.io.durable import PAUSES_S
+from pdsearch.models import count_params, models
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
-from pdsearch.pipeline.code_check import check_own_code
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distill
@@ -24,9 +26,12 @@ from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.pipeline.watchdog import Watchdog
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import Registry
 from pdsearch.specs import Json, TrialSpec
+from pdsearch.user_code import source_hash
 
-__all__ = ["run_job", "run_trial"]
+__all__ = ["PAUSES_S", "check_own_code", "patiently", "run_job", "run_trial"]
 
 _PARTS = (1, 2, 4)
 """Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""
@@ -181,3 +186,60 @@ def _tested(
         )
         accuracies["teacher.accuracy"] = teachers
     return accuracies, pack(right)
+
+
+def patiently(
+    job: Job,
+    site: WorkerContext,
+    *,
+    pauses: tuple[float, ...] = PAUSES_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Generator[Event, None, None]:
+    """Run a job; on a storage error, wait and run it again. A second run repeats the events of the first.
+
+    Args:
+        job: The job to run.
+        site: Where to run it.
+        pauses: Seconds to wait before each retry; after the last retry the error is raised.
+        sleep: Function that waits.
+
+    Raises:
+        StorageFullError: At once, since waiting frees no space.
+        StorageAwayError: At once, since every call to an object storage has been retried already.
+        StorageDeniedError: At once, since waiting grants no permission.
+        StorageError: The storage failed every time.
+    """
+    for pause in (*pauses, None):
+        try:
+            yield from run_job(job, site)
+            return
+        except (StorageFullError, StorageAwayError, StorageDeniedError):
+            raise
+        except StorageError as error:
+            if pause is None:
+                raise
+            yield Progress("storage", note=f"{error.what}; trying again in {pause:g} s")
+            sleep(pause)
+
+
+def check_own_code(spec: TrialSpec) -> None:
+    """Refuse a trial whose models, method or loss have other source code here than where the study was opened.
+
+    Raises:
+        ConfigError: A file differs, or cannot be imported here.
+    """
+    named: list[tuple[Registry[Any], str, str]] = [
+        (models, spec.teacher.model, spec.teacher.code),
+        (models, spec.student.model, spec.student.code),
+        (losses, spec.distill.loss, spec.distill.code),
+    ]
+    named += [(methods, spec.prune.method, spec.prune.code)] if spec.prune else []
+    for registry, name, code in named:
+        if code and _source(registry, name) != code:
+            hint = "give every node the same file, e.g. by `ray job submit --working-dir`"
+            raise ConfigError("its file is not the one the study was opened with", where=name, hint=hint)
+
+
+def _source(registry: Registry[Any], name: str) -> str:
+    own = registry.own_name(name)
+    return source_hash(own) if own else ""

@@ -18,7 +18,7 @@ from pdsearch import errors, serial
 from pdsearch.artifacts import hold
 from pdsearch.cli import main as program
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.job import patiently
+from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Job, Outcome
 from tests.architecture.tree import ROOT
 from tests.patient import PATIENCE_S

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.pipeline.code_check import check_own_code
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys, student_key
+from pdsearch.pipeline.trial import check_own_code
 from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
 from pdsearch.user_code import source_hash
 from tests.own_code import NETS, Author, author

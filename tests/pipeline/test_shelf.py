@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Store
-from pdsearch.pipeline import logits_limit as shelf
-from pdsearch.pipeline.logits_limit import LogitsLimit
+from pdsearch.pipeline import account as shelf
+from pdsearch.pipeline.account import LogitsLimit
 
 
 def put(store: Store, key: str, size: int, stage: str = "outputs") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.pipeline.code_check import check_own_code
+from pdsearch.pipeline.trial import check_own_code
 from pdsearch.search.code_hashes import own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
