@@ -1,5 +1,3 @@
-"""A key changes with everything that affects a result, and with nothing else; published keys never change."""
-
 import dataclasses
 import json
 import subprocess
@@ -10,6 +8,8 @@ from typing import Any
 import pytest
 
 from pdsearch.artifacts import stage_key
+from pdsearch.artifacts.base import check_name, is_key, is_stage
+from pdsearch.errors import StorageError
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -88,3 +88,12 @@ def test_key_is_the_same_in_every_process() -> None:
             [sys.executable, "-c", code], env=environment, capture_output=True, check=True
         )
         assert json.loads(answer.stdout) == _keys()
+
+
+def test_only_names_of_entries_pass() -> None:
+    check_name("teacher", "a" * 64, where="here")
+    assert is_stage("outputs-2")
+    assert not any(is_stage(name) for name in ("", ".tmp", "Teacher", "a/b", "..", "a" * 65))
+    assert not any(is_key(name) for name in ("", "a" * 63, "g" * 64, "a" * 65, "../" + "a" * 61))
+    with pytest.raises(StorageError, match="here"):
+        check_name("teacher", "..", where="here")

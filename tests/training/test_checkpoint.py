@@ -1,5 +1,3 @@
-"""Progress is old or new, never torn; a resumed run equals an uninterrupted one bit for bit."""
-
 import errno
 import os
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from torch import nn
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Recipe
 from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit
+from pdsearch.training.checkpoint import BEGIN, EpochPart, random_states
 from tests.on_disk import on_disk
 from tests.training.objectives import hard_labels
 
@@ -202,3 +201,31 @@ def test_writing_waits_for_its_interval_and_its_share(
     progress.save("me", TENSORS, {})
     clock[0] += 60
     assert progress.due(), "one write that hung does not put off the next for twenty minutes"
+
+
+def test_it_comes_back_as_it_was() -> None:
+    part = EpochPart(3, 1.5, torch.tensor(0.1, dtype=torch.float64), random_states("cpu"))
+    back = EpochPart.stored({**part.tensors(), "model/x": torch.zeros(1)}, part.meta())
+    assert (back.steps, back.seconds) == (3, 1.5)
+    assert back.total is not None
+    assert back.total == part.total
+    assert back.random.keys() == {"cpu"}
+    assert torch.equal(back.random["cpu"], part.random["cpu"])
+
+
+def test_draws_go_on_where_they_were() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.rand(5)
+        part = EpochPart(1, 0.0, torch.tensor(2.5, dtype=torch.float64), random_states("cpu"))
+        expected = torch.rand(4)
+        total = part.begin("cpu")
+        assert torch.equal(torch.rand(4), expected)
+    assert total == 2.5
+    total += 1
+    assert part.total == 2.5, "it is added to a copy"
+
+
+def test_an_epoch_of_which_nothing_is_done_changes_no_generator() -> None:
+    state = torch.get_rng_state()
+    assert BEGIN.begin("cpu") == 0
+    assert torch.equal(torch.get_rng_state(), state)

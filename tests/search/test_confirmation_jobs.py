@@ -1,14 +1,14 @@
-"""Jobs that are not sampled follow from the space and the finished records, each time the same."""
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pdsearch.search.confirmation.jobs import DerivedJobs
+from pdsearch.search.confirmation.jobs import DerivedJobs, alone, unpruned, with_seed
 from pdsearch.search.records import Records
+from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, space
+from tests.trial_records import finished
 
 CONFIRM = {"teachers": 2, "seeds": 2}
 
@@ -66,3 +66,46 @@ def test_only_trials_that_were_sampled_reach_the_confirmation(tried: Path) -> No
 def test_every_finalists_teacher_is_trained_with_each_seed(tried: Path) -> None:
     jobs = list(listed(tried, confirm={**CONFIRM, "teacher_seeds": 3}).teachers_to_confirm())
     assert [(job.kind, job.spec.teacher.seed) for job in jobs] == [("teacher", seed) for seed in range(3)]
+
+
+RECIPE = Recipe(epochs=2, lr=0.1)
+SPEC = TrialSpec(
+    data=DataSpec("digits"),
+    teacher=TeacherSpec("convnet_l", 3, RECIPE),
+    student=StudentSpec("from_teacher"),
+    distill=DistillSpec(RECIPE, params=(("temperature", 4.0),), seed=5, view_seed=5),
+    prune=PruneSpec("magnitude", 0.36, RECIPE),
+)
+SHAPE = StudentSpec("convnet_s", (("widths", (4, 8)),))
+
+
+def test_the_unpruned_pair_keeps_shape_loss_and_seeds() -> None:
+    assert unpruned(SPEC, SHAPE) == replace(SPEC, prune=None, student=SHAPE)
+
+
+def test_the_student_alone_learns_from_labels_with_the_same_recipe_and_seeds() -> None:
+    found = alone(SPEC, SHAPE)
+    assert (found.prune, found.student) == (None, SHAPE)
+    assert found.distill == replace(SPEC.distill, loss="ce", params=())
+
+
+def test_a_seed_is_the_student_s_and_its_views_and_not_the_teacher_s() -> None:
+    found = with_seed(SPEC, 9)
+    assert found == replace(SPEC, distill=replace(SPEC.distill, seed=9, view_seed=9))
+    assert found.teacher.seed == 3
+
+
+def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp_path: Path) -> None:
+    kept = ledger(space(tmp_path))
+    for _ in range(8):
+        run_one(kept)
+    searched = space(tmp_path, confirm={"teachers": 2, "seeds": 2})
+    found = DerivedJobs(searched, DESCRIBE, Records(tmp_path / searched.study / "trials"))
+    first, *others = jobs = list(found.confirming())
+    config = DESCRIBE.config(first.spec)
+    spec = replace(first.spec, distill=replace(first.spec.distill, replicas=(1, 2)))
+    found.records.finished["confirm-earlier"] = finished(None, config=config, spec=spec)
+    again, *rest = found.confirming()
+    assert (again.spec, again.key, again.baselines) == (spec, DESCRIBE.key(spec), first.baselines)
+    assert again.key not in {job.key for job in jobs}
+    assert rest == others, "a seed that was to be trained with it and was not is trained alone"

@@ -1,5 +1,3 @@
-"""Every parameter is sampled within its range, and only where its condition holds."""
-
 from typing import Any
 
 import optuna
