@@ -100,8 +100,10 @@ def _exported(whole: nn.Module, card: Card, role: str) -> bytes:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # warnings about the exporter's internals
-            level = logging.getLogger("torch.onnx").level
-            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+            levels = [logger.level for logger in loggers]
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
             try:
                 program = torch.onnx.export(
                     whole,
@@ -113,7 +115,8 @@ def _exported(whole: nn.Module, card: Card, role: str) -> bytes:
                     verbose=False,
                 )
             finally:
-                logging.getLogger("torch.onnx").setLevel(level)
+                for logger, level in zip(loggers, levels, strict=True):
+                    logger.setLevel(level)
     except Exception as error:  # The exporter may raise anything for an unknown network.
         raise _refused(card, *_reason(error)) from error
     assert program is not None  # guaranteed with dynamo=True
