@@ -29,7 +29,12 @@ set -uo pipefail
 ended=
 trap 'ended=1' TERM # Slurm ends the job; waiting for the search goes on.
 
-export PATH="${PDSEARCH_VENV:-$HOME/venv}/bin:$PATH"
+venv=${PDSEARCH_VENV:-$HOME/venv}
+export PATH="$venv/bin:$PATH"
+if ! command -v pdsearch >/dev/null; then
+    echo "no pdsearch in $venv: install it as docs/cluster.md says, or set PDSEARCH_VENV" >&2
+    exit 2
+fi
 export RAY_USAGE_STATS_ENABLED=0
 ulimit -n "$(ulimit -Hn)"
 words=("${@//%a/${SLURM_ARRAY_TASK_ID:-0}}")
@@ -41,7 +46,7 @@ step=(srun --overlap --mem=0 --cpu-bind=none --kill-on-bad-exit=0 --wait=0 --no-
 address_of() { # The address at which Slurm reaches a node; some systems give their own name a loopback address.
     local name
     name=$(scontrol show node --oneliner "$1" | grep -o 'NodeAddr=[^ ]*')
-    getent ahostsv4 "${name#NodeAddr=}" | awk '$1 != "127.0.1.1" {found = $1; exit} END {print found}'
+    getent ahostsv4 "${name#NodeAddr=}" | awk '$1 !~ /^127\.0\.1\./ {found = $1; exit} END {print found}'
 }
 
 answers() { (exec 3<>"/dev/tcp/$HEAD/$PORT") 2>/dev/null; }
@@ -58,7 +63,10 @@ node() {
         own=$HEAD
         set -- --head --port="$PORT" --include-dashboard=false
     else
-        until answers; do sleep 1; done
+        until answers; do
+            read -rt 1
+            (($? != 1)) || return # The job gave up.
+        done
         set -- --address="$HEAD:$PORT"
     fi
     # CPUs and GPUs are those of the job, the node may have more. All other ports are free ones, which Ray finds: another
