@@ -120,6 +120,7 @@ class Slurm:
     def __init__(self, nodes: int = 3) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sl-", dir="/tmp"))
         self.nodes: dict[str, subprocess.Popen[bytes]] = {}
+        self._there = _folders()
         self._daemons: list[subprocess.Popen[bytes]] = []
         self.environment = {**os.environ, "PATH": _PLACES, "SLURM_CONF": str(self.folder / "slurm.conf")}
         self._write(nodes)
@@ -216,8 +217,7 @@ class Slurm:
 
     def left(self) -> list[str]:
         """Return what jobs that have ended left behind: processes and folders."""
-        folders = [str(path) for path in Path("/tmp").glob("pd-*.[0-9]") if path.is_dir()]
-        return folders + [process.name() for process in self._of_jobs()]
+        return sorted(_folders() - self._there) + [process.name() for process in self._of_jobs()]
 
     def __enter__(self) -> "Slurm":
         return self
@@ -273,6 +273,10 @@ class Slurm:
                 stdout=stream,
                 stderr=stream,
             )
+
+
+def _folders() -> set[str]:
+    return {str(path) for path in Path("/tmp").glob("pd-*.[0-9]")}
 
 
 def _free_port() -> int:
