@@ -53,7 +53,7 @@ def image_problems(text: str) -> list[str]:
         found.append("the image has another Ray than the version tested")
     if "--constraint /src/constraints.txt" not in text:
         found.append("the image has other versions than those tested")
-    if not re.search(r"^FROM python:3\.11(-slim)?$", text, re.MULTILINE):
+    if not re.search(r"^ARG PYTHON=3\.11\.\d+\nFROM python:\$\{PYTHON\}-slim-\w+$", text, re.MULTILINE):
         found.append("the image has another Python than the version tested")
     if re.findall(r"^USER (\S+)$", text, re.MULTILINE)[-1:] != ["1000"]:
         found.append("the image runs as root")

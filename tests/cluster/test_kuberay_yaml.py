@@ -63,7 +63,7 @@ def test_the_image_has_the_versions_that_were_tested() -> None:
     [
         ("==2.60.0", "==2.40.0", "another Ray"),
         ("--constraint /src/constraints.txt ", "", "other versions"),
-        ("python:3.11-slim", "python:3", "another Python"),
+        ("PYTHON=3.11.13", "PYTHON=3.11", "another Python"),
         ("USER 1000", "USER root", "as root"),
         ("wget", "curl", "no wget"),
     ],
