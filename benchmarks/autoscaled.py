@@ -2,7 +2,8 @@
 
 The settings are those of cluster.yaml's workers (`min_workers: 0`), but for what one machine lacks: a node is a raylet
 of one CPU, there are few of them, and an idle one goes after seconds. The same study is submitted again and again with
-`ray job submit --working-dir`, each time for more trials, when no node is left of the time before.
+`ray job submit --working-dir`, each time for more trials, when no node is left of the time before. Nodes are counted
+every second: how their number grows from none, and shrinks to none.
 """
 
 import argparse
@@ -50,6 +51,35 @@ def raylets(cluster: Raylets) -> int:
     return found - 1
 
 
+class Counts:
+    """The number of nodes beside the head, each time that it changed.
+
+    Args:
+        cluster: Whose nodes.
+    """
+
+    def __init__(self, cluster: Raylets) -> None:
+        self._cluster, self._began, self._last = cluster, time.monotonic(), -1
+        self._words: list[str] = []
+        self.look()
+
+    @property
+    def last(self) -> int:
+        """The number when it was looked at last."""
+        return self._last
+
+    def look(self, what: str = "") -> int:
+        """Count them, and note what happened at this moment; return the number."""
+        count, seconds = raylets(self._cluster), time.monotonic() - self._began
+        if count != self._last or what:
+            self._words.append(f"{count} at {seconds:.0f}" + (f" ({what})" if what else ""))
+        self._last = count
+        return count
+
+    def __str__(self) -> str:
+        return ", ".join(self._words)
+
+
 def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Grow and shrink so often; return what was seen."""
     space = folder / "sent" / "space.yaml"
@@ -57,30 +87,27 @@ def campaign(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     space.write_text(SPACE.format(storage=folder / "runs", epochs=asked.epochs))
     study, wrong = folder / "runs" / "churn", 0
     before: dict[str, dict[str, Any]] = {}
-    most, ends, loads = list[int](), list[str](), list[float]()
+    nodes, ends, loads = list[str](), list[str](), list[float]()
     with Raylets(dashboard=True, scaled=settings(asked.nodes, asked.idle_s)) as cluster:
         for turn in range(1, asked.n + 1):
             job = Submitted(cluster, space, f"turn-{turn}", ("--set", f"search.trials={turn * asked.trials}"))
-            counts = [raylets(cluster)]
+            counts = Counts(cluster)
             while job.status in ("PENDING", "RUNNING"):
                 job.pause(1)
-                counts.append(raylets(cluster))
+                counts.look()
+            counts.look("job ended")
             after = finished(study)
             wrong += not same(before, after)
             before = after
             loads.append(round(os.getloadavg()[0], 1))
             since = time.monotonic()
-            while raylets(cluster) and time.monotonic() - since < SOON_S:
+            while counts.look() and time.monotonic() - since < SOON_S:
                 time.sleep(1)
-            most.append(max(counts))
-            ends.append(
-                f"{job.status}, {raylets(cluster)} node(s) left after {time.monotonic() - since:.0f} s"
-            )
-            print(
-                f"turn {turn}: {most[-1]} nodes at most, {ends[-1]}; {len(after)} finished", file=sys.stderr
-            )
+            nodes.append(str(counts))
+            ends.append(f"{job.status}, {counts.last} node(s) left after {time.monotonic() - since:.0f} s")
+            print(f"turn {turn}: {nodes[-1]}; {ends[-1]}; {len(after)} finished", file=sys.stderr)
     return {
-        "nodes at most, from none": most,
+        "nodes of each job, at second": nodes,
         "each job, and the nodes after it": ends,
         "finished trials lost, changed or repeated": wrong,
         **ending(study),

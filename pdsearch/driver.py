@@ -183,6 +183,7 @@ def _examined(study: "Study", space: Space, ray_session: Any) -> Iterator[dict[s
     code = dict(study.describe.code)
     files = [absolute(path) for path in study.describe.checkpoints]
     files += [absolute(str(data.root))] if must_be_there(data) else []
-    with expected(study.folder, code=code, files=files, gpu=space.resources.gpu) as asked:
+    bf16 = space.precision == "auto" and study.precision.name == "bf16"
+    with expected(study.folder, code=code, files=files, gpu=space.resources.gpu, bf16=bf16) as asked:
         check_nodes(ray_session.slots.nodes(), asked)
         yield asked

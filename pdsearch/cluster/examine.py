@@ -35,13 +35,13 @@ def examine(asked: dict[str, Any]) -> dict[str, str] | None:
 
     Args:
         asked: What the driver expects: versions; root, marker and token of the storage; code (name: hash); files; the
-            share of a GPU that a trial trains on.
+            share of a GPU that a trial trains on; whether its device has to compute in bf16.
 
     Returns:
         "kind" ("node" or "storage"), "what" is wrong, and "hint", what to do.
     """
     _stand()
-    for look in (_versions, _storage, _files, _own_code, _gpu):
+    for look in (_versions, _storage, _files, _own_code, _gpu, _bf16):
         wrong = look(asked)
         if wrong is not None:
             return dict(zip(("kind", "what", "hint"), wrong, strict=True))
@@ -52,8 +52,7 @@ def computes_bf16(gpu: float) -> bool:
     """Return whether the device that a trial gets here computes in bf16; for a node that `examine` accepts."""
     # No user code is needed, and a job's working directory may be removed while torch is imported.
     os.chdir("/")
-    engine = importlib.import_module("pdsearch.training.device")
-    return bool(engine.computes_bf16("cuda" if gpu else "cpu"))
+    return _has_bf16(gpu)
 
 
 def present() -> None:
@@ -166,6 +165,21 @@ def _gpu(asked: dict[str, object]) -> tuple[str, str, str] | None:
         "Ray gives trials a GPU there, but torch sees none",
         "install a driver that fits its torch, or start its Ray with --num-gpus=0",
     )
+
+
+def _bf16(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+    if not asked.get("bf16") or _has_bf16(asked["gpu"]):
+        return None
+    return (
+        "node",
+        "it would have to emulate bf16, in which this study computes (`precision: auto`)",
+        "take it out of the cluster, or name a kind of GPU that has bf16 in resources.accelerator",
+    )
+
+
+def _has_bf16(gpu: float) -> bool:
+    engine = importlib.import_module("pdsearch.training.device")
+    return bool(engine.computes_bf16("cuda" if gpu else "cpu"))
 
 
 def _code() -> str:

@@ -27,7 +27,7 @@ _MARKER = ".nodes.tmp"
 
 @contextmanager
 def expected(
-    folder: Place, *, code: dict[str, str], files: list[str], gpu: float
+    folder: Place, *, code: dict[str, str], files: list[str], gpu: float, bf16: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Mark the storage while the block runs; yield what a node must have: the marker, versions, code, files, a GPU.
 
@@ -36,6 +36,7 @@ def expected(
         code: Hash of each piece of the user's own code, by dotted name.
         files: Paths that must exist on a node.
         gpu: Share of a GPU that a trial trains on.
+        bf16: Whether a node's device has to compute in bf16, which `precision: auto` has chosen for the study.
 
     Raises:
         StorageError: The marker cannot be written.
@@ -51,6 +52,7 @@ def expected(
             "code": code,
             "files": files,
             "gpu": gpu,
+            "bf16": bf16,
         }
     finally:
         remove(marker)
@@ -84,7 +86,7 @@ def workers_compute_bf16(slots: GrowingSlots, say: Callable[[str], None]) -> boo
         StorageError: A node does not answer.
         ConfigError: A node has other versions than the driver, or lacks the GPU that Ray gives trials there.
     """
-    asked: dict[str, Any] = {"marker": None, "code": {}, "files": []}
+    asked: dict[str, Any] = {"marker": None, "code": {}, "files": [], "bf16": False}
     asked |= {"versions": versions_here(), "gpu": slots.gpu}
     while True:
         if not slots.nodes():

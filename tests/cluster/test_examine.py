@@ -31,6 +31,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "code": {},
         "files": [str(tmp_path)],
         "gpu": 0,
+        "bf16": False,
     }
 
 
@@ -182,3 +183,14 @@ def test_a_folder_that_was_removed_and_is_there_anew_is_gone_back_to(
     folder.mkdir()
     examine({"versions": {}, "marker": None, "code": {}, "files": [], "gpu": 0})
     assert Path.cwd() == folder
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_device_that_would_emulate_bf16_is_named_where_the_study_computes_in_it(
+    asked: dict[str, Any], has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_has_bf16", lambda _gpu: has)
+    assert examine(asked) is None
+    wrong = examine({**asked, "bf16": True})
+    assert (wrong is None) is has
+    assert has or (wrong and "emulate bf16" in wrong["what"] and "resources.accelerator" in wrong["hint"])

@@ -1,8 +1,10 @@
 """A session's temporary files go with it, though Ray's agents write while they go; a killed one's with the next."""
 
 import multiprocessing
+import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,16 @@ def test_folders_of_killed_drivers_are_removed_and_those_of_the_living_are_not(b
     made = make_folder()
     assert {path.name for path in base.iterdir()} == {"pds-living", "pds-unknown", made.name}
     assert not is_orphan((made / "owner").read_text())
+
+
+def test_an_old_folder_whose_owner_was_killed_before_it_wrote_its_name_is_removed(base: Path) -> None:
+    """Neither one that may still be written, nor one that holds anything."""
+    long_ago = time.time() - 2 * temporary._UNOWNED_S
+    for name in ("pds-old", "pds-torn", "pds-new", "pds-full"):
+        (base / name).mkdir()
+    (base / "pds-torn" / "owner").write_text("")
+    (base / "pds-full" / "something").write_text("")
+    for name in ("pds-old", "pds-torn", "pds-full"):
+        os.utime(base / name, (long_ago, long_ago))
+    made = make_folder()
+    assert {path.name for path in base.iterdir()} == {"pds-new", "pds-full", made.name}

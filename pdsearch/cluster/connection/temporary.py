@@ -1,6 +1,7 @@
 """Folders for temporary files of a session; those of killed processes are removed by the next session."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from pdsearch.io import remove_tree
 __all__ = ["make_folder", "remove_folder", "tune_folder"]
 
 _TUNE = "tune"
+
+_UNOWNED_S = 600.0
+"""Age in seconds from which a folder without an owner is that of a process killed before it wrote the file."""
 
 _SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket's path has at most 107.
 
@@ -45,8 +49,17 @@ def make_folder(*, sockets: bool = True) -> Path:
     place = Path(base if len(base) <= _SOCKET_LIMIT or not sockets else "/tmp")
     for left in place.glob("pds-*"):
         with suppress(OSError):
-            if is_orphan((left / OWNER).read_text()):
+            if _is_left(left):
                 remove_folder(left)
     folder = Path(tempfile.mkdtemp(prefix="pds-", dir=place))
     (folder / OWNER).write_text(draft_name())
     return folder
+
+
+def _is_left(folder: Path) -> bool:
+    """Return whether a folder is that of a process that was killed on this machine."""
+    owner = folder / OWNER
+    whose = owner.read_text() if owner.exists() else ""
+    if whose:
+        return is_orphan(whose)
+    return {*folder.iterdir()} <= {owner} and time.time() - folder.stat().st_mtime > _UNOWNED_S
