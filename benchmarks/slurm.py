@@ -82,7 +82,7 @@ class Campaign:
         lost = self.slurm.nodes_of(job)[1]
         began = time.monotonic()
         self.slurm.lose_node(lost)
-        job.until(lambda: self.slurm.is_down(lost), 120, "node that is down")
+        job.until(lambda: self.slurm.is_down(lost), SOON_S, "node that is down")
         self.works(job)
         self._row("a node of two lost", job, {"next epoch after (s)": round(time.monotonic() - began)})
         if job.restarts != starts:
