@@ -92,7 +92,7 @@ def _encoded(name: str, value: object) -> Tensor:
         _decoded(encoded)
     except Exception as error:  # Pickling runs the user's code, and may raise anything.
         raise ConfigError(
-            f"{name}, a {type(value).__name__}, cannot be stored so that it is read without running code",
+            f"{name}, of class {type(value).__name__}, cannot be stored so that it is read without running code",
             hint="return a tensor, numbers, strings, lists or dictionaries of them from get_extra_state",
         ) from error
     return encoded

@@ -204,7 +204,7 @@ REFUSED = {
     "expanded": r"b\.bias is expanded: several values are one place in memory",
     "unused_lazy": "its lazy layer never is not used by the forward pass",
     "closure": "a copy of .*, which would be pruned, computes with the weights of the original",
-    "Thing": "_extra_state, a type, cannot be stored so that it is read without running code",
+    "Thing": "_extra_state, of class type, cannot be stored so that it is read without running code",
     "Late": r"makes weights in its forward pass: last\.bias, last\.weight",
     "Soft": "answers 2 images with probabilities, not with logits",
     "Sparse": r"answers 2 images with torch\.sparse_coo, not with floating-point logits",
