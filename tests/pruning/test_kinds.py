@@ -118,6 +118,13 @@ def own(net: nn.Module, images: Tensor) -> Tensor:
     return answer
 
 
+def blurred(net: nn.Module, images: Tensor) -> Tensor:
+    maps = net.get_submodule("stem")(images)
+    kernel = images.new_ones(maps.shape[1], 1, 3, 3) / 9
+    answer: Tensor = net.get_submodule("ending")(functional.conv2d(maps, kernel, groups=maps.shape[1]))
+    return answer
+
+
 NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
     "head first": (Net(lambda n, x: n.head(n.stem(x)), head=ending(), stem=conv(3)), {"stem.weight": 8}),  # type: ignore[operator]
     "unread": (Net(lambda n, x: n.head(n.stem(x)), stem=conv(3), head=ending(), no=conv()), {"stem.weight": 8}),  # type: ignore[operator]
@@ -139,6 +146,7 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
         nn.Sequential(conv(3), nn.Unfold(2, stride=2), nn.Flatten(), nn.Linear(4 * 16 * WIDTH, 5)),
         {"0.weight": 8},
     ),
+    "blurred": (Net(blurred, stem=conv(3), ending=ending()), {"stem.weight": 8}),
     "functional": (Net(own, stem=conv(3), head=nn.Linear(4 * WIDTH, 5)), {"stem.weight": 8}),
     "timm": (
         Transformer(block(lambda n, x: n.attention(x), Attention(16, 4))),  # type: ignore[operator]

@@ -140,7 +140,9 @@ def _in_groups(
     several = labelled(rows) and len(shared) > 1 and groups < len(rows)
     if not several or axes.choose((groups, len(shared))) == 0:
         whole = axes.new(groups)
-        axes.together(np.repeat(whole, len(rows) // groups), rows)
+        rows = axes.together(
+            rows, np.repeat(whole, len(rows) // groups)
+        )  # A constant's rows follow its groups.
         axes.fix(shared, "its group stays whole")
         other = np.repeat(whole, len(shared))
         note(axes, [whole])
