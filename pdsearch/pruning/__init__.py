@@ -3,7 +3,7 @@
 from pdsearch.pruning.channels.dependencies import Channels
 from pdsearch.pruning.channels.remove import find_channels, kept_channels, rebuild, shrink
 from pdsearch.pruning.mask import Mask
-from pdsearch.pruning.narrow import build_narrow, implied_widths, kept_part, narrow
+from pdsearch.pruning.narrow import implied_widths, kept_part, narrow
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, PruningMethod, pruning_method
 from pdsearch.pruning.schedule import targets
@@ -16,7 +16,6 @@ __all__ = [
     "Channels",
     "Mask",
     "PruningMethod",
-    "build_narrow",
     "check",
     "find_channels",
     "implied_widths",

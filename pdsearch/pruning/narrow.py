@@ -7,14 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models import build, copied, with_plain_weights
+from pdsearch.models import copied, with_plain_weights
 from pdsearch.models.width_solver import Growth, solve
 from pdsearch.pruning.channels.dependencies import Tie
 from pdsearch.pruning.channels.remove import find_channels, shrink
 from pdsearch.pruning.prunable import every_weight, makers, prunable
-from pdsearch.specs import Params
 
-__all__ = ["Widths", "build_narrow", "implied_widths", "kept_part", "narrow"]
+__all__ = ["Widths", "implied_widths", "kept_part", "narrow"]
 
 Widths: TypeAlias = Mapping[str, int]
 """The number of channels of each tie, by its name; ties not in it are whole."""
@@ -101,34 +100,6 @@ def narrow(model: nn.Module, image: Tensor, widths: Widths) -> None:
         for name, weight in prunable(model).items():
             if weight[0].numel() != inputs[name]:
                 weight.mul_((inputs[name] / weight[0].numel()) ** 0.5)
-
-
-def build_narrow(
-    name: str,
-    *,
-    num_classes: int,
-    input_shape: tuple[int, ...],
-    seed: int,
-    options: Params = (),
-    widths: tuple[tuple[str, int], ...] = (),
-) -> nn.Module:
-    """Build a network by name, and reduce it to some widths; without widths it is `models.build`.
-
-    Args:
-        name: Registered model name.
-        num_classes: Width of the logits.
-        input_shape: Shape of one input: (C, H, W) of an image.
-        seed: Seed of the initialisation.
-        options: Further arguments of the model.
-        widths: Pairs of a tie's name and its number of channels.
-
-    Raises:
-        ConfigError: It cannot be built, or not with these widths.
-    """
-    model = build(name, num_classes=num_classes, input_shape=input_shape, seed=seed, options=options)
-    if widths:
-        narrow(model, torch.zeros(1, *input_shape), dict(widths))
-    return model
 
 
 def kept_part(model: nn.Module, image: Tensor, widths: Widths) -> nn.Module:

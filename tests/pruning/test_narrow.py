@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
-from pdsearch.pruning import Mask, build_narrow, implied_widths, kept_part, narrow, prunable
+from pdsearch.pruning import Mask, implied_widths, kept_part, narrow, prunable
 from pdsearch.pruning.channels.remove import channel_mask, find_channels
 
 IMAGE = torch.zeros(1, 3, 32, 32)
@@ -115,15 +115,18 @@ def test_outputs_vary_as_in_the_whole_network() -> None:
 
 MADE = """
 import hashlib, torch
-from pdsearch.pruning import build_narrow
-made = build_narrow("torchvision/mobilenet_v2", num_classes=10, input_shape=(3, 32, 32), seed=3, widths={widths!r})
+from pdsearch.models import build
+from pdsearch.pruning import narrow
+made = build("torchvision/mobilenet_v2", num_classes=10, input_shape=(3, 32, 32), seed=3)
+narrow(made, torch.zeros(1, 3, 32, 32), {widths!r})
 print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in made.state_dict().values())).hexdigest())
 """
 
 
 def test_another_process_builds_the_same_bits() -> None:
-    widths = (("trunk.features.0.0.weight", 7), ("trunk.features.2.conv.0.0.weight", 50))
-    made = build_narrow("torchvision/mobilenet_v2", **SIZES, seed=3, widths=widths)
+    widths = {"trunk.features.0.0.weight": 7, "trunk.features.2.conv.0.0.weight": 50}
+    made = build("torchvision/mobilenet_v2", **SIZES, seed=3)
+    narrow(made, torch.zeros(1, 3, 32, 32), widths)
     bits = hashlib.sha256(b"".join(t.numpy().tobytes() for t in made.state_dict().values())).hexdigest()
     code = [sys.executable, "-c", MADE.format(widths=widths)]
     assert subprocess.run(code, capture_output=True, check=True, text=True).stdout.strip() == bits
