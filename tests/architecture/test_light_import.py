@@ -43,6 +43,11 @@ def test_nothing_heavy_is_loaded(statement: str) -> None:
     assert loaded_by(statement) == set()
 
 
-def test_the_test_above_can_fail(tmp_path: Path) -> None:
+def test_a_space_of_our_own_networks_is_read_without_torchvision() -> None:
+    statement = "from pdsearch.config import load; load('search_spaces/digits.yaml')"
+    assert "torchvision" not in loaded_by(f"import os; os.chdir({str(ROOT)!r}); {statement}")
+
+
+def test_what_is_loaded_is_found(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("")
     assert loaded_by("import torch", first_on_path=tmp_path) == {"torch"}

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
-from torchvision.transforms.v2.functional import resized_crop
 
 from pdsearch.data.geometric import random_boxes
 from pdsearch.data.registry import augmentations
@@ -42,6 +41,9 @@ class RandomResizedCrop:
 
     def crop(self, images: Tensor, draws: Tensor, side: int) -> Tensor:
         """Return the views of images (B, C, H, H) for the draws (B, 4) of the same images, (B, C, side, side)."""
+        # Here, since reading a space loads this module, and torchvision takes seconds to load.
+        from torchvision.transforms.v2.functional import resized_crop
+
         views = images.new_empty(*images.shape[:2], side, side)
         for view, image, (top, left, height, width) in zip(views, images, draws.tolist(), strict=True):
             view.copy_(resized_crop(image, top, left, height, width, [side, side], antialias=True))
