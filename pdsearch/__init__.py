@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pdsearch.trial_stages import TrainedStudent, TrainedTeacher, distill, prune, train_teacher
     from pdsearch.user_code import Options
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Augmentation",
