@@ -131,6 +131,11 @@ def wrong_file(scene: Scene) -> tuple[int, str]:
     return scene.call(*RUN)
 
 
+def another_space(scene: Scene) -> tuple[int, str]:
+    scene.run_before()
+    return scene.call(*RUN, "--set", "train.distill.lr=0.06")
+
+
 def wrong_words(scene: Scene) -> tuple[int, str]:
     for words in (["rank", "tiny.yaml"], ["rank", "nowhere"], ["rank", "x", "--format", "tabel"], ["exprt"]):
         code, said = scene.call(*words)
@@ -231,6 +236,7 @@ SCENES: dict[tuple[int, str], Callable[[Scene], tuple[int, str]]] = {
     (1, "`verify` or `cache verify` found"): broken,
     (1, "`doctor` found"): unfit,
     (2, "The space file is wrong"): wrong_file,
+    (2, "The space, its images, its weights or your own code"): another_space,
     (2, "The command line is wrong"): wrong_words,
     (2, "A folder to be written is there already"): there_already,
     (2, "On a cluster also"): raised,
