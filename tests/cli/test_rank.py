@@ -57,7 +57,8 @@ def test_the_front_of_several_objectives(study_folder: Path, capsys: pytest.Capt
     assert main(["rank", str(study_folder), "--front"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("trial\tstudent.val_accuracy (maximize)\tstudent.params (minimize)")
-    assert [line.split("\t")[0] for line in lines[1:]] == ["search-00000"]
+    assert [line.split("\t")[0] for line in lines[1:-1]] == ["search-00000"]
+    assert "not confirmed" in lines[-1]
 
 
 def test_the_front_is_written_in_the_form_and_to_the_file_that_are_asked_for(

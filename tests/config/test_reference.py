@@ -46,6 +46,7 @@ def test_the_shipped_spaces_load_without_a_warning(path: Any) -> None:
     found = load(path)
     # A search of minutes has fewer trials than its teachers need.
     assert [text for text in found.warnings if not text.startswith("search.trials is")] == []
-    assert found.resolve(found.defaults()).prune is None
-    assert found.study == yaml.safe_load(path.read_text(encoding="utf-8"))["study"]
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert (found.resolve(found.defaults()).prune is None) == ("method" not in written.get("prune", {}))
+    assert found.study == written["study"]
     assert f"`{path.name}`" in (path.parent / "README.md").read_text(encoding="utf-8")

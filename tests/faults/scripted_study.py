@@ -11,6 +11,7 @@ import pytest
 from pdsearch import io as storage
 from pdsearch.artifacts import building, open_store
 from pdsearch.config import Space, parse
+from pdsearch.data.registry import sources
 from pdsearch.data.sources import digits
 from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
@@ -53,7 +54,7 @@ def begin_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the images once for all studies of a test, and try no network: neither asks anything of the storage."""
     images = digits._load()
     monkeypatch.setattr(digits, "_load", lambda: images)
-    monkeypatch.setattr(opening, "_fingerprint", lambda _: "0" * 64)
+    monkeypatch.setattr(type(sources.get("digits")), "fingerprint", lambda *_: "0" * 64)
     monkeypatch.setattr(opening, "check_trials", lambda *_: None)
 
 
