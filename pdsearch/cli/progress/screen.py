@@ -88,13 +88,7 @@ class Screen(Observer):
         state, end = outcome.state if record is None else record.state, ending(outcome, record)
         wide, width = self._console.width >= _WIDE, self._console.width
         row = Table.grid(padding=(0, 2), expand=not wide)
-        row.add_column(
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=min(12, self._console.width // 4),
-            max_width=28 if wide else 14,
-            style="dim",
-        )
+        self._add_names(row)
         row.add_column(no_wrap=True, overflow="ellipsis", ratio=None if wide else 1, min_width=8)
         row.add_column(no_wrap=True, overflow="ellipsis", style=_STYLES.get(state, ""), max_width=width // 2)
         row.add_row(
@@ -146,17 +140,21 @@ class Screen(Observer):
         row.add_row(*cells)
         return row
 
-    def _jobs(self, most: int) -> RenderableType:
-        """Return a line for each running job, the longest running first, and one for those that find no place."""
-        wide = self._console.width >= _WIDE
-        table = Table.grid(padding=(0, 2))
+    def _add_names(self, table: Table) -> None:
+        """Add the column of jobs' names, as wide above the bar as below it."""
         table.add_column(
             no_wrap=True,
             overflow="ellipsis",
             min_width=min(12, self._console.width // 4),
-            max_width=28 if wide else 14,
+            max_width=28 if self._console.width >= _WIDE else 14,
             style="dim",
         )
+
+    def _jobs(self, most: int) -> RenderableType:
+        """Return a line for each running job, the longest running first, and one for those that find no place."""
+        wide = self._console.width >= _WIDE
+        table = Table.grid(padding=(0, 2))
+        self._add_names(table)
         table.add_column(no_wrap=True, overflow="ellipsis", min_width=8)
         table.add_column(no_wrap=True, overflow="ellipsis", min_width=7)
         for _ in range(3):
