@@ -4,8 +4,6 @@ import base64
 import zlib
 from collections.abc import Sequence
 
-__all__ = ["pack", "unpack"]
-
 MOST_IMAGES = 1 << 27
 """Most images that are unpacked: text of a kilobyte may stand for a gigabyte."""
 

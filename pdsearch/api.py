@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pdsearch.exporting import Exported
 
-__all__ = ["StudyResults", "export", "load_space", "open_study", "run"]
-
 
 class StudyResults:
     """The results of a study so far, read from its records alone; a driver may be running it.

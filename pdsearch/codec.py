@@ -8,8 +8,6 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-__all__ = ["DecodeError", "decode", "encode"]
-
 T = TypeVar("T")
 Decoder: TypeAlias = Callable[[object], Any]
 

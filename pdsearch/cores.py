@@ -3,8 +3,6 @@
 import os
 from collections.abc import Mapping
 
-__all__ = ["cores"]
-
 _OF_A_JOB = "SLURM_CPUS_ON_NODE"
 """Slurm's variable with the cores that a job has on this node; not every site keeps its processes to them."""
 

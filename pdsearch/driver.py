@@ -16,8 +16,6 @@ from pdsearch.signals import Stop
 if TYPE_CHECKING:
     from pdsearch.search.study import Study
 
-__all__ = ["choose_ray", "drive"]
-
 
 def choose_ray(space: Space, address: str | None, *, serial: bool) -> Choice:
     """Return the Ray that a run uses; called before anything is opened.

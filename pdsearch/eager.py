@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-__all__ = ["leave_alone"]
-
 
 def leave_alone(*functions: Callable[..., object]) -> None:
     """Mark functions of torch as skipped by torch.compile, as torch itself does at their first call.

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-__all__ = ["APPLIES_TO", "InputSpec"]
-
 
 @dataclass(frozen=True)
 class InputSpec:

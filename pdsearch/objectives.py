@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ["VAL_ACCURACY", "Aims", "Constraint", "Objective", "better_goal", "counts", "weighed"]
-
 VAL_ACCURACY = "student.val_accuracy"
 """In [0, 1]; the only metric measured after every epoch, hence the one that early stopping uses."""
 

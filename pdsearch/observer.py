@@ -10,8 +10,6 @@ from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.trial_record import TrialRecord
 from pdsearch.user_code import load_dotted
 
-__all__ = ["Observer", "Observers", "load_observer"]
-
 
 class Observer:
     """Hears what happens in a run; derive from it and write those methods that you need, the others do nothing.

@@ -9,25 +9,6 @@ from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.objectives import Aims, Constraint
 from pdsearch.specs import Json, TrialSpec, spec_from_json, spec_to_json
 
-__all__ = [
-    "LATENCY",
-    "Event",
-    "Job",
-    "Outcome",
-    "Progress",
-    "Ready",
-    "Report",
-    "Use",
-    "Work",
-    "event_from_json",
-    "event_to_json",
-    "job_from_json",
-    "job_to_json",
-    "measures",
-    "refusal",
-    "refused_by",
-]
-
 
 @dataclass(frozen=True)
 class Progress:

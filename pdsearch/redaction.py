@@ -6,8 +6,6 @@ Standard library only: imported whenever a space file is read.
 import os
 import re
 
-__all__ = ["is_secret", "redacted"]
-
 _WORDS = "key|token|secret|passw"
 _OPTION = re.compile(f"{_WORDS}|signature|credential|^sig$|^sas$", re.IGNORECASE)
 _VARIABLE = re.compile(_WORDS, re.IGNORECASE)

@@ -18,14 +18,6 @@ from typing import Any, Generic, TypeVar
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params
 
-__all__ = [
-    "NoParams",
-    "Registry",
-    "make_params",
-    "parameter",
-    "whole_params",
-]
-
 T = TypeVar("T")
 
 PLUGINS = "pdsearch.plugins"

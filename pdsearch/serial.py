@@ -6,8 +6,6 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Job, Outcome, Work
 
-__all__ = ["run"]
-
 
 def run(work: Work, site: WorkerContext) -> None:
     """Run all of a study's work, one job after another."""

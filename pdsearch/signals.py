@@ -15,8 +15,6 @@ from types import FrameType
 
 from pdsearch.errors import HungUp, Interrupted, Terminated, Warned
 
-__all__ = ["Stop", "stoppable"]
-
 _KINDS: dict[int, type[Interrupted]] = {
     signal.SIGINT: Interrupted,
     signal.SIGTERM: Terminated,

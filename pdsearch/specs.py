@@ -15,31 +15,6 @@ from typing import Any, TypeAlias, cast
 
 from pdsearch.codec import decode, encode
 
-__all__ = [
-    "AtInit",
-    "DataSpec",
-    "DistillSpec",
-    "FineTune",
-    "Json",
-    "LrRewind",
-    "NoRecovery",
-    "Params",
-    "PruneSpec",
-    "Recipe",
-    "Recovery",
-    "Rewind",
-    "StudentSpec",
-    "TeacherSpec",
-    "TrialSpec",
-    "canonical_json",
-    "derive_seed",
-    "digest",
-    "keyed",
-    "own_code",
-    "spec_from_json",
-    "spec_to_json",
-]
-
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Params: TypeAlias = tuple[tuple[str, Any], ...]
 """Parameters of a method or loss: sorted (name, value) pairs, hashable."""

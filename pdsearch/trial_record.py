@@ -15,23 +15,6 @@ from pdsearch.codec import DecodeError, decode, encode
 from pdsearch.protocol import Report, Use
 from pdsearch.specs import TrialSpec
 
-__all__ = [
-    "FORMAT",
-    "REDONE",
-    "AskedRecord",
-    "Cost",
-    "NewerFormatError",
-    "RetryRecord",
-    "StudentFacts",
-    "TeacherFacts",
-    "TrialRecord",
-    "check_fits",
-    "check_format",
-    "counted",
-    "read_record",
-    "record_to_json",
-]
-
 FORMAT = 2
 """Format of study.json and of every record; a version reads this one and all before it."""
 

@@ -35,8 +35,6 @@ from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, StudentSpec, Teache
 from pdsearch.training import pick_device
 from pdsearch.user_code import source_hash
 
-__all__ = ["TrainedStudent", "TrainedTeacher", "distill", "prune", "train_teacher"]
-
 T = TypeVar("T")
 Tell = Callable[[Event], None]
 """Called with an event at the end of every epoch."""

@@ -20,18 +20,6 @@ from typing import Any
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.registry import NoParams
 
-__all__ = [
-    "Options",
-    "declared_by",
-    "is_dotted",
-    "load_dotted",
-    "load_part",
-    "source_folder",
-    "source_hash",
-    "takes_others",
-    "user_lines",
-]
-
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.io.durable import PAUSES_S
 from pdsearch.pipeline import trial as patience
-from pdsearch.pipeline.trial import PAUSES_S, patiently
+from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.pipeline.digits import ALONE, job, site
 

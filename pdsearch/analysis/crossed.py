@@ -14,19 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import polygamma, psi, stdtr, stdtrit
 
-__all__ = [
-    "LEVEL",
-    "Floats",
-    "Part",
-    "Source",
-    "combined",
-    "half_width",
-    "holm",
-    "moderated",
-    "p_value",
-    "spread",
-]
-
 LEVEL = 0.95
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -13,8 +13,6 @@ from pdsearch.specs import own_code
 _Z_95 = 1.96
 """Standard errors within which an accuracy is not distinguished from chance."""
 
-__all__ = ["footer", "nearest_trial", "never_tried", "shortfall"]
-
 
 def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> tuple[str, ...]:
     """Return the sentences below a ranking.

@@ -25,8 +25,6 @@ from pdsearch.analysis.study_table import Row, setting_of
 from pdsearch.objectives import Aims
 from pdsearch.specs import digest
 
-__all__ = ["Compared", "Families", "all_gains", "partners_of"]
-
 _CHOOSING = ("method", "params", "code", "scope", "exclude")
 """Fields of pruning that select the weights to remove, and do not affect how long the teacher is trained."""
 

@@ -15,17 +15,6 @@ from pdsearch.analysis.study_table import Row, measured
 from pdsearch.answers import unpack
 from pdsearch.objectives import Aims
 
-__all__ = [
-    "METRICS",
-    "Group",
-    "Metric",
-    "Role",
-    "confirmed_groups",
-    "differences",
-    "role_of",
-    "search_trials",
-]
-
 Metric: TypeAlias = Literal["val_accuracy", "test_accuracy"]
 METRICS: tuple[Metric, ...] = ("val_accuracy", "test_accuracy")
 Role: TypeAlias = Literal["teacher", "unpruned", "alone"]

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from pdsearch.analysis.study_table import Row
 
-__all__ = ["Importance", "Importances", "importances"]
-
 _LEAST = 20
 _FOLDS = 5
 _TREES = 100

@@ -12,8 +12,6 @@ from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.study_table import Row
 
-__all__ = ["label", "of_what", "unique_labels"]
-
 MOST = 4
 """Most differences a label shows; with more, only words such as a loss, or else a hash, distinguish the line."""
 

@@ -9,8 +9,6 @@ from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import Aims, weighed
 
-__all__ = ["Front", "front", "pareto_front"]
-
 _GOALS = ("maximize", "minimize")
 
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 from pdsearch.analysis.statistics import METHODS, smallest_gain
 
-__all__ = ["STUDENT_SD", "forecast", "told"]
-
 STUDENT_SD, SHARED, TEACHER_SD, BY_IMAGE = 0.008, 0.4, 0.006, 0.002
 """Assumed: the spread of one configuration's students, the share of its variance that students of one seed have in
 common, the spread of gains over teacher seeds, and the variance of a gain over single images (on the digits search

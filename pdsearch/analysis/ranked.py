@@ -8,8 +8,6 @@ from pdsearch.analysis.groups import Metric, Role
 from pdsearch.analysis.statistics import Estimate, Gain
 from pdsearch.analysis.study_table import Row
 
-__all__ = ["QUESTIONS", "Finding", "Leader", "Ranked", "Ranking"]
-
 QUESTIONS: Mapping[str, str] = {
     "unpruned_same": "gain over the unpruned teacher with the same configuration",
     "alone": "gain over the same student alone",

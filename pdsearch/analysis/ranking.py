@@ -18,8 +18,6 @@ from pdsearch.analysis.verdict import verdict
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
-__all__ = ["line_of", "rank_teachers"]
-
 Values: TypeAlias = Mapping[str, float]
 
 

@@ -13,17 +13,6 @@ from pdsearch.specs import Json
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = [
-    "EPOCH_COLUMNS",
-    "as_arrow",
-    "columns",
-    "epochs_as_arrow",
-    "parameters",
-    "searched_values",
-    "write_epochs",
-    "write_parquet",
-]
-
 _RECIPES = {"teacher": "teacher", "recover": "prune", "distill": "distill"}
 """Recipe of a space file -> section of a specification that holds it."""
 

@@ -23,21 +23,6 @@ from pdsearch.analysis.crossed import (
     spread,
 )
 
-__all__ = [
-    "CLAIM",
-    "Estimate",
-    "Factor",
-    "Gain",
-    "Mark",
-    "Sample",
-    "Seeds",
-    "estimates",
-    "improvement",
-    "marked",
-    "sample_of",
-    "smallest_gain",
-]
-
 CLAIM = 0.05
 """Most chance of any false claim in a table."""
 

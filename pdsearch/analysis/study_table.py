@@ -23,14 +23,6 @@ from pdsearch.specs import (
 )
 from pdsearch.trial_record import TrialRecord, counted
 
-__all__ = [
-    "Row",
-    "StudyTable",
-    "measured",
-    "read_study",
-    "row_from_record",
-]
-
 _NONE = Aims()
 _SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}
 _LOCATED = {"data": ("source", "root")}

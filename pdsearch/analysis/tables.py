@@ -14,25 +14,6 @@ from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate, Gain
 from pdsearch.analysis.study_table import Row
 
-__all__ = [
-    "Table",
-    "as_csv",
-    "as_json",
-    "as_markdown",
-    "as_plain",
-    "as_table",
-    "escaped",
-    "front_as_csv",
-    "front_as_json",
-    "front_as_markdown",
-    "front_as_table",
-    "markdown_lines",
-    "percent",
-    "show_estimate",
-    "show_gain",
-    "split",
-]
-
 SMALLEST = 0.5e-4
 """Half-widths of intervals below this would be displayed as zero."""
 

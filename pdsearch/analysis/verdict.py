@@ -8,8 +8,6 @@ from pdsearch.analysis.ranked import Finding, Leader, Ranked
 from pdsearch.analysis.statistics import METHODS, Estimate, Gain
 from pdsearch.analysis.tables import percent
 
-__all__ = ["verdict"]
-
 
 def verdict(rows: Sequence[Ranked], corrected: Mapping[Metric, Mapping[str, Gain]]) -> Leader | None:
     """Return the verdict on the first-ranked teacher; None where no teacher has a rank.

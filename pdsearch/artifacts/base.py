@@ -10,18 +10,6 @@ from pdsearch.artifacts.leases.owner import Owner
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json, digest
 
-__all__ = [
-    "AnyLease",
-    "ArtifactStore",
-    "Entry",
-    "Holding",
-    "KeptStore",
-    "check_name",
-    "is_key",
-    "is_stage",
-    "stage_key",
-]
-
 
 @dataclass(frozen=True)
 class Entry:

@@ -8,8 +8,6 @@ from pathlib import Path
 from pdsearch.artifacts.base import ArtifactStore, Entry
 from pdsearch.specs import Json
 
-__all__ = ["Turn", "building"]
-
 
 class Turn:
     """One process's attempt to get an entry. Invariant: after `wait`, `entry` is set or this process holds the lease.

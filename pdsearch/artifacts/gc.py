@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from pdsearch.artifacts.base import KeptStore
 
-__all__ = ["Held", "candidates", "collect", "held", "total_bytes"]
-
 Name = tuple[str, str]
 
 

@@ -29,11 +29,6 @@ from pdsearch.io import subfolders
 from pdsearch.io.durable import storage_errors, sync_folder
 from pdsearch.specs import Json
 
-__all__ = [
-    "Store",
-    "Workshop",
-]
-
 
 @dataclass(frozen=True)
 class Workshop:

@@ -14,22 +14,6 @@ from pdsearch.errors import StorageError
 from pdsearch.io.durable import sync_file, sync_folder, write_new
 from pdsearch.specs import Json, canonical_json
 
-__all__ = [
-    "MANIFEST",
-    "Checked",
-    "CorruptError",
-    "Manifest",
-    "Signature",
-    "describe",
-    "move_into_place",
-    "parse_manifest",
-    "payload_files",
-    "read_manifest",
-    "seal",
-    "signature",
-    "verify",
-]
-
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _HEAD, _MIDDLE, _TAIL = b'{"manifest":', b',"sha256":"', b'"}\n'

@@ -14,8 +14,6 @@ from pdsearch.artifacts.manifest import MANIFEST, Manifest
 from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json
 
-__all__ = ["LIMIT_BYTES", "NodeCache"]
-
 LIMIT_BYTES = 50 * 2**30
 """Limit for the copies of one storage, unless PDSEARCH_CACHE_GB sets another."""
 

@@ -22,8 +22,6 @@ from pdsearch.io import Remote, cache_folder
 from pdsearch.io.objects import Listed, Objects, objects_at
 from pdsearch.specs import Json
 
-__all__ = ["ObjectStore"]
-
 _DIGITS = 16
 _LEASES, _QUARANTINE = ".leases", ".quarantine"
 

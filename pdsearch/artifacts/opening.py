@@ -5,8 +5,6 @@ from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.object_store import ObjectStore
 from pdsearch.io import Place, Remote
 
-__all__ = ["open_store"]
-
 
 def open_store(place: Place) -> KeptStore:
     """Return the artifact store at a place, without accessing the storage yet."""

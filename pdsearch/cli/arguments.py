@@ -5,8 +5,6 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["Overrides", "SpaceFile", "StudyFolder"]
-
 SpaceFile: TypeAlias = Annotated[Path, typer.Argument(help="A space file.", show_default=False)]
 
 Overrides: TypeAlias = Annotated[

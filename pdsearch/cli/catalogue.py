@@ -13,22 +13,6 @@ from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.specs import Json
 
-__all__ = [
-    "KINDS",
-    "LayerInfo",
-    "ParameterInfo",
-    "PartDescription",
-    "arguments",
-    "describe",
-    "details",
-    "docstring",
-    "names",
-    "part_to_json",
-    "section",
-    "summary",
-    "with_layers",
-]
-
 
 def docstring(entry: object) -> str:
     """Return the docstring of a part's implementation: a score, a loss, a network's class, a source's class."""

@@ -14,8 +14,6 @@ from pdsearch.user_code import user_lines
 if TYPE_CHECKING:
     from pdsearch.io.record_files import BrokenRecord
 
-__all__ = ["note", "note_left_out", "print_error", "print_lines", "print_table", "stderr", "stdout"]
-
 
 def stdout() -> Console:
     """Return the console of results; a new one each time, so that redirected streams are honoured."""

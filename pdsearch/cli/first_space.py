@@ -12,8 +12,6 @@ from pdsearch.input_spec import InputSpec
 if TYPE_CHECKING:
     from pdsearch.search.planning.disk import DataShape
 
-__all__ = ["BUDGETS", "SMOKE", "Budget", "Found", "look", "networks", "written"]
-
 MOST_LOOKED_AT = 500
 MOST_NAMED = 5
 SIZES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224)

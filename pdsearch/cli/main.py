@@ -15,8 +15,6 @@ from pdsearch import __version__
 from pdsearch.cli.streams import prepare, unwritable
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 
-__all__ = ["VERBS", "main"]
-
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("pdsearch.cli.verbs.init:init", "Look at a data set and write a space file for it."),
     "demo": ("pdsearch.cli.verbs.demo:demo", "Search the digits that come with pdsearch: minutes on a CPU."),

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pdsearch.cli.console import note
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError
 
-__all__ = ["Ending", "told_at_end"]
-
 PATIENCE_S = 10.0
 
 

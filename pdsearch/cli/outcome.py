@@ -11,8 +11,6 @@ from pdsearch.search.maintenance import how_again
 from pdsearch.search.study import Study
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["lacking", "nothing_came"]
-
 
 def lacking(study: Study, missed: str | None) -> PdsearchError | None:
     """Return the error that a run ends with; None where its study lacks no results.

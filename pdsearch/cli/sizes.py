@@ -4,8 +4,6 @@ import re
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["about", "parse_size", "size"]
-
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 

@@ -7,8 +7,6 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["prepare", "unwritable"]
-
 _PLAIN = {"±": "+/-", "²": "^2", "…": "..."}
 _GONE = (errno.EIO, errno.EBADF, errno.ENOSPC, errno.ENXIO, errno.EDQUOT)
 

@@ -28,8 +28,6 @@ from pdsearch.search.maintenance import failed, stays_failed
 from pdsearch.search.study import Study
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["closing_words"]
-
 
 def closing_words(study: Study, tally: Tally, again: str) -> None:
     """Print the end of a run and write all trials and epochs as Parquet.

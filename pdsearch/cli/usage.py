@@ -9,8 +9,6 @@ from typer.exceptions import TyperException
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["usage_error"]
-
 _WORDS = (
     (re.compile(r"^Invalid value for (?P<where>.+?): "), ""),
     (re.compile(r"^Invalid value: "), ""),

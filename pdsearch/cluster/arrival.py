@@ -14,8 +14,6 @@ from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.slots import Workers
 from pdsearch.errors import ClusterError
 
-__all__ = ["NODE_WITHIN_S", "Arrival", "away", "reason"]
-
 NODE_WITHIN_S = 3600.0
 """Timeout in seconds for a node that fits a trial to join: an autoscaler may be waiting for a machine."""
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 
 from pdsearch.protocol import Event, Progress, Report
 
-__all__ = ["MOST_IN_A_ROW", "Deaths"]
-
 MOST_IN_A_ROW = 3
 """Workers in a row that a job may lose while they run it, without progress, before it counts as failed."""
 

@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["computes_bf16", "examine", "present", "versions_here"]
-
 _SEEN_WITHIN_S = 10.0
 """Seconds to wait for a file: a network mount may show one that was just written elsewhere with some delay."""
 

@@ -2,8 +2,6 @@
 
 from pdsearch.protocol import Event, Job, Outcome, Work
 
-__all__ = ["Guarded"]
-
 
 class Guarded:
     """Work that never raises: after an error it has no more jobs and closes the running ones.

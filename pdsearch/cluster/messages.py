@@ -7,8 +7,6 @@ from typing import Any
 
 from pdsearch.protocol import Event, Outcome, Report, event_from_json, event_to_json
 
-__all__ = ["PAYLOAD", "REFUSAL", "batch", "packed", "refused", "unpacked"]
-
 PAYLOAD, REFUSAL = "events", "refusal"
 FLUSH_S = 0.25
 """Seconds for which a worker collects events before it reports them: each report costs the driver some milliseconds."""

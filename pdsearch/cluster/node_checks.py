@@ -15,8 +15,6 @@ from pdsearch.cluster.slots import GrowingSlots
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, remove, replace
 
-__all__ = ["check_nodes", "expected", "refusal_of", "workers_compute_bf16"]
-
 _ANSWER_WITHIN_S = 300.0
 _LOOK_EVERY_S = 1.0
 _TRIES, _PAUSE_S = 6, 5.0

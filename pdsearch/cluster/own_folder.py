@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pdsearch.cluster.connection.temporary import make_folder, remove_folder
-
-__all__ = ["OwnFolder"]
+from pdsearch.cluster.connection.supervisor import remove_folder
+from pdsearch.cluster.connection.temporary import make_folder
 
 _PATIENCE_S, _PAUSE_S = 10.0, 0.2
 

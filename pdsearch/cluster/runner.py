@@ -23,8 +23,6 @@ from pdsearch.config import Resources
 from pdsearch.io import Place, beside
 from pdsearch.protocol import Work
 
-__all__ = ["run"]
-
 _tune: Any = importlib.import_module("ray.tune.tune")  # the attribute `ray.tune.tune` is a function
 
 

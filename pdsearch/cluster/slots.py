@@ -6,15 +6,6 @@ from typing import Any, Protocol
 from pdsearch.cluster.deaths import Deaths
 from pdsearch.protocol import Job
 
-__all__ = [
-    "ACCELERATOR_SHARE",
-    "FixedSlots",
-    "GrowingSlots",
-    "Slots",
-    "Workers",
-    "accelerator_resource",
-]
-
 _LOOK_EVERY_S = 1.0
 _AT_LEAST = 4
 """Trials that may wait for new nodes; as many as fit already, where that is more, so that a cluster can double."""

@@ -11,8 +11,6 @@ from pdsearch.cluster.messages import REFUSAL, unpacked
 from pdsearch.cluster.tune_searcher import JobSearcher
 from pdsearch.protocol import Work
 
-__all__ = ["JobScheduler", "Starts", "WhenDone"]
-
 _LONGEST_REASON = 400
 
 

@@ -26,8 +26,6 @@ from pdsearch.errors import ClusterError
 from pdsearch.pipeline.failure import lost_workers
 from pdsearch.protocol import Event, Job, Outcome, job_to_json
 
-__all__ = ["JobSearcher"]
-
 _IDLE_S = 60.0
 """Seconds without a job to hand out after which the slots of a cluster are given up."""
 

@@ -21,8 +21,6 @@ from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Job, Outcome, job_from_json, refusal
 from pdsearch.training import keep_freed_memory, pick_device
 
-__all__ = ["JobTrainable"]
-
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 
 

@@ -5,7 +5,8 @@ from pdsearch.config.extension import extension
 from pdsearch.config.json_schema import json_schema
 from pdsearch.config.loader import load, parse, with_position
 from pdsearch.config.serialize import diff
-from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Parameter, Resources, Search, Space
+from pdsearch.config.space import Confirm, Halving, Parameter, Resources, Search, Space
+from pdsearch.objectives import Constraint, Objective
 
 __all__ = [
     "Catalog",

@@ -12,23 +12,6 @@ from pdsearch.registry import NoParams, Registry
 from pdsearch.specs import DistillSpec, Params, PruneSpec
 from pdsearch.user_code import Options, declared_by, is_dotted, load_dotted, takes_others
 
-__all__ = [
-    "FROM_TEACHER",
-    "NO_PRUNING",
-    "PUBLISHED",
-    "Catalog",
-    "Selectable",
-    "choices_of",
-    "listed",
-    "narrowed",
-    "options_in",
-    "registered",
-    "selectable_in",
-    "with_own_code",
-    "with_published",
-]
-
-
 NO_PRUNING = "none"
 """The choice of `prune.method` that leaves the teacher dense; no method is registered under it."""
 

@@ -7,8 +7,6 @@ from typing import Any
 from pdsearch.config.serialize import ABSENT, diff
 from pdsearch.specs import Json
 
-__all__ = ["Extension", "extension"]
-
 _ADDED = ("defaults.", "distill.", "prune.", "student.", "train.")
 """Sections in which a new choice may need values that nothing had before."""
 

@@ -34,24 +34,6 @@ from pdsearch.config.sections import (
 from pdsearch.config.validators import complaint
 from pdsearch.user_code import Options
 
-__all__ = [
-    "ANY_OPTION",
-    "FREE_GROUPS",
-    "ONCE_PER_STUDY",
-    "SECTIONS",
-    "Rule",
-    "field_rule",
-    "is_later",
-    "once_per_study",
-    "option_rule",
-    "part_params",
-    "rule_of",
-    "searchable_names",
-    "section_defaults",
-    "takers",
-]
-
-
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 LISTS = (list, tuple, Sequence, Collection, Iterable)
 WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", list: "a list"}

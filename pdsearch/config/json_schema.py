@@ -9,8 +9,6 @@ from pdsearch.config.field_rules import SECTIONS, part_params, rule_of, searchab
 from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.config.validators import METRICS
 
-__all__ = ["json_schema"]
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]

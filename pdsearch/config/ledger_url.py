@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["BESIDE", "LedgerUrl", "ledger_hint", "read_ledger_url"]
-
 BESIDE = "journal"
 """The value that means a journal in the study's own folder."""
 

@@ -34,7 +34,7 @@ from pdsearch.config.problems import Problems, add_complaints, show
 from pdsearch.config.resolve import PRUNING_ONLY, frozen, in_order
 from pdsearch.config.sections import File
 from pdsearch.config.serialize import without_retired
-from pdsearch.config.space import Confirm, Constraint, Halving, Objective, Resources, Search, Space
+from pdsearch.config.space import Confirm, Halving, Resources, Search, Space
 from pdsearch.config.validators import METRICS, read_constraints
 from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import (
@@ -49,15 +49,8 @@ from pdsearch.config.yaml_tree import (
 )
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.io.durable import UnfitFileError, open_regular
-from pdsearch.objectives import better_goal
+from pdsearch.objectives import Constraint, Objective, better_goal
 from pdsearch.specs import Params
-
-__all__ = [
-    "assemble",
-    "load",
-    "parse",
-    "with_position",
-]
 
 
 def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint, ...], study: str) -> Space:

@@ -23,9 +23,6 @@ from pdsearch.config.sections import ParameterForm
 from pdsearch.config.space import Parameter
 from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
 
-__all__ = ["Declarations", "check_conditions", "read_space"]
-
-
 RANGE_KEYS = ("low", "high", "log", "step")
 
 

@@ -12,9 +12,6 @@ from pydantic import BaseModel, ValidationError
 from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, mark_of, shorten
 from pdsearch.errors import ConfigError
 
-__all__ = ["Problem", "Problems", "add_complaints", "nearest", "show"]
-
-
 MOST_SHOWN = 20
 
 

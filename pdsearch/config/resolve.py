@@ -29,18 +29,6 @@ from pdsearch.specs import (
 if TYPE_CHECKING:
     from pdsearch.config.space import Parameter, Space
 
-__all__ = [
-    "MOST_CONFIGURATIONS",
-    "NO_RECOVERY",
-    "PRUNING_ONLY",
-    "centre",
-    "defaults",
-    "in_order",
-    "points_of",
-    "resolve",
-    "unpruned",
-]
-
 
 def in_order(parameters: Mapping[str, "Parameter"]) -> tuple["Parameter", ...]:
     """Return parameters in canonical order, independent of the file's: each after those its `when` names.

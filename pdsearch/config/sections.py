@@ -12,27 +12,6 @@ from pdsearch.config import validators as words
 from pdsearch.config.ledger_url import BESIDE
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe
 
-__all__ = [
-    "OPTION_NAME",
-    "ConfirmSection",
-    "DataSection",
-    "DistillSection",
-    "File",
-    "HalvingSection",
-    "ObjectiveSection",
-    "OptionValue",
-    "ParameterForm",
-    "PruneSection",
-    "RecipeSection",
-    "ResourcesSection",
-    "SearchSection",
-    "Section",
-    "StopSection",
-    "StudentSection",
-    "TeacherSection",
-    "TrainSection",
-]
-
 OPTION_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 

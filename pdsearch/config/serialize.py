@@ -15,9 +15,6 @@ from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, Stude
 if TYPE_CHECKING:
     from pdsearch.config.space import Parameter, Search, Space
 
-__all__ = ["RETIRED", "diff", "identity", "to_json", "without_retired"]
-
-
 RUNTIME = ("study", "resources", "confirm", "storage")
 RUNTIME_OF_SEARCH = (
     "trials",

@@ -11,17 +11,6 @@ from pdsearch.config.yaml_tree import Scalar
 from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.specs import Json, Params, TrialSpec
 
-__all__ = [
-    "Confirm",
-    "Constraint",
-    "Halving",
-    "Objective",
-    "Parameter",
-    "Resources",
-    "Search",
-    "Space",
-]
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -19,34 +19,6 @@ from pdsearch.io.url import flaw, is_url
 from pdsearch.objectives import VAL_ACCURACY, Constraint
 from pdsearch.specs import PruneSpec
 
-__all__ = [
-    "METRICS",
-    "augmentation",
-    "augmentations",
-    "checkpoint",
-    "complaint",
-    "duration",
-    "format_duration",
-    "gpu",
-    "ledger",
-    "loss",
-    "method",
-    "metric",
-    "model",
-    "number",
-    "option",
-    "parse_duration",
-    "pruning",
-    "read_constraints",
-    "sampler",
-    "source",
-    "storage",
-    "student_model",
-    "switch",
-    "width",
-]
-
-
 DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
 SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 

@@ -17,8 +17,6 @@ from pdsearch.config.problems import Problems
 from pdsearch.config.yaml_tree import Mark, Node, Path, Scalar, dotted, shorten
 from pdsearch.errors import ConfigError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "apply_overrides", "read_yaml", "resolve_scalar"]
-
 NULL = frozenset({"", "~", "null", "Null", "NULL"})
 TRUE = frozenset({"true", "True", "TRUE"})
 FALSE = frozenset({"false", "False", "FALSE"})

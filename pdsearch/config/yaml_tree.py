@@ -4,20 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = [
-    "Mark",
-    "Node",
-    "Path",
-    "Plain",
-    "Scalar",
-    "dotted",
-    "from_plain",
-    "mark_of",
-    "node_at",
-    "shorten",
-    "to_plain",
-]
-
 Scalar: TypeAlias = "bool | int | float | str | None"
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
 Path: TypeAlias = tuple[str | int, ...]

@@ -11,8 +11,6 @@ from pdsearch.data.registry import AnyAugmentation, Augmentation, Cropping, Mixi
 from pdsearch.errors import ConfigError
 from pdsearch.input_spec import APPLIES_TO, InputSpec
 
-__all__ = ["SEPARATOR", "UNCHANGED", "Chain", "canonical", "chain", "check_applies"]
-
 SEPARATOR = "+"
 UNCHANGED = "none"
 

@@ -5,8 +5,6 @@ import math
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["FRACTION", "Affine", "random_boxes", "rotation", "shear", "translation", "warp"]
-
 FRACTION = 16
 """Fractional bits of the fixed-point entries of a matrix."""
 

@@ -10,8 +10,6 @@ from torch import Tensor
 from pdsearch.data import photometric
 from pdsearch.data.geometric import rotation, shear, translation, warp
 
-__all__ = ["LEVELS", "OPERATIONS", "WARPS", "Strengths", "applied"]
-
 LEVELS = 31
 
 OPERATIONS = (

@@ -8,18 +8,6 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec, Params
 from pdsearch.user_code import Options
 
-__all__ = [
-    "DOWNLOAD",
-    "LOCATED_OPTIONS",
-    "cut_for_test",
-    "keyed_options",
-    "lasting_root",
-    "may_download",
-    "must_be_there",
-    "root_of",
-    "source_options",
-]
-
 DOWNLOAD = Options({"download": bool})
 """Options of a source that downloads missing files."""
 

@@ -6,17 +6,6 @@ Every step is one rounded operation on one value, or an integer sum, so that no 
 import torch
 from torch import Tensor
 
-__all__ = [
-    "autocontrast",
-    "brightness",
-    "color",
-    "contrast",
-    "equalize",
-    "posterize",
-    "sharpness",
-    "solarize",
-]
-
 GREY = (0.2989, 0.587, 0.114)
 
 

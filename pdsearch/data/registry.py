@@ -15,20 +15,6 @@ from pdsearch.user_code import Options
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = [
-    "AnyAugmentation",
-    "Augmentation",
-    "Cropping",
-    "Images",
-    "Mixing",
-    "RawData",
-    "Source",
-    "augmentation",
-    "augmentations",
-    "data_source",
-    "sources",
-]
-
 
 class Images(Protocol):
     """The inputs of a set: an array, a memory-mapped one, or encoded images that are decoded when indexed.

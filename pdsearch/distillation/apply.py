@@ -6,8 +6,6 @@ from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.registry import DistillationLoss, FeatureShapes
 from pdsearch.errors import ConfigError, TrialError
 
-__all__ = ["make_adapter", "teach"]
-
 
 def make_adapter(
     entry: DistillationLoss,

@@ -10,8 +10,6 @@ from pdsearch.distillation.outputs import Outputs
 from pdsearch.distillation.softmax import at_least_single
 from pdsearch.errors import ConfigError, TrialError
 
-__all__ = ["check_shows_features", "pooled_pair", "same_size", "stage_pairs", "wanted"]
-
 
 def wanted(patterns: Iterable[str], available: Iterable[str]) -> tuple[str, ...]:
     """Return the features of a network that a loss requests, in the network's order.

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-__all__ = ["Outputs"]
-
 
 @dataclass(frozen=True)
 class Outputs:

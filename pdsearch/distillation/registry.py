@@ -13,8 +13,6 @@ from pdsearch.user_code import is_dotted, load_part
 TRAITS = ("needs_teacher", "features", "adapter", "at_epoch")
 """Function attributes that a user's own loss may declare, beside its parameters."""
 
-__all__ = ["Adapter", "DistillationLoss", "FeatureShapes", "Loss", "distillation_loss", "losses"]
-
 Loss: TypeAlias = Callable[[Outputs, Outputs, Tensor, Any], Tensor]
 """loss(student, teacher, targets, params) -> scalar, mean over the batch.
 

@@ -9,16 +9,6 @@ from torch.nn import functional
 from pdsearch.distillation.outputs import Outputs
 from pdsearch.errors import TrialError
 
-__all__ = [
-    "at_least_single",
-    "cross_entropy",
-    "divergence",
-    "full_precision",
-    "log_softened",
-    "logit_pair",
-    "standardised",
-]
-
 TINY = 1e-7
 """Added to the standard deviation, as in the official code of logit standardisation."""
 

@@ -39,14 +39,6 @@ from pdsearch.io.record_files import BrokenRecord
 from pdsearch.models import constants_of
 from pdsearch.specs import TrialSpec, spec_from_json
 
-__all__ = [
-    "Exported",
-    "Origin",
-    "config_text",
-    "export_ranked",
-    "export_study",
-]
-
 _FAR = 0.1
 """Difference of accuracy that neither another precision nor another machine explains."""
 

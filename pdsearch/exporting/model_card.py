@@ -11,8 +11,6 @@ from pdsearch.exporting.student_file import Card
 from pdsearch.pipeline.networks import CONSTANT
 from pdsearch.user_code import is_dotted
 
-__all__ = ["Built", "model_card"]
-
 _PARTS = {"val": "validation", "test": "test"}
 
 

@@ -11,8 +11,6 @@ from pdsearch.io import Place
 from pdsearch.specs import DataSpec, TrialSpec
 from pdsearch.user_code import is_dotted
 
-__all__ = ["CONFIG", "Needs", "from_anywhere", "needs_of", "storage_of"]
-
 CONFIG = "config.yaml"
 
 

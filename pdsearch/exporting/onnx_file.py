@@ -19,8 +19,6 @@ from pdsearch.io.durable import storage_errors
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["onnx_answer", "require_onnx", "save_onnx"]
-
 _TOLERANCE = 1e-3
 _BATCHES = (1, 3)
 _NO_OPERATOR = re.compile(r"No ONNX function found for <OpOverload\(op='([^']+)'")

@@ -10,8 +10,6 @@ import yaml
 from pdsearch.codec import encode
 from pdsearch.specs import AtInit, NoRecovery, Params, PruneSpec, Recipe, TrialSpec
 
-__all__ = ["pinned_space", "to_yaml"]
-
 _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ -]*")
 
 

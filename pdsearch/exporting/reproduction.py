@@ -28,8 +28,6 @@ from pdsearch.signals import Stop
 from pdsearch.specs import Json, spec_from_json, spec_to_json
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Export", "Fresh", "Reproduction", "beside", "read_export", "reproduce"]
-
 _ACCURACIES = ("val_accuracy", "test_accuracy", "teacher_val_accuracy", "teacher_test_accuracy")
 
 

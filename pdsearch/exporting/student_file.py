@@ -28,20 +28,6 @@ from pdsearch.specs import Json, Params
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = [
-    "STUDENT_FILE",
-    "TEACHER_FILE",
-    "Card",
-    "Preprocess",
-    "load_network",
-    "load_preprocess",
-    "load_student",
-    "load_teacher",
-    "preprocess_of",
-    "read_card",
-    "save_network",
-]
-
 STUDENT_FILE = "student.safetensors"
 TEACHER_FILE = "teacher.safetensors"
 

@@ -21,8 +21,6 @@ from pdsearch.pipeline.keys import data_key
 from pdsearch.pipeline.networks import MASK
 from pdsearch.specs import spec_from_json
 
-__all__ = ["Answer", "measured", "trained_student", "trained_teacher"]
-
 _TENSORS = "tensors.safetensors"
 _BATCH = 64
 

@@ -1,8 +1,8 @@
 """File access for results in a folder or below a prefix of an object storage such as S3."""
 
 from pdsearch.io.checking import check
+from pdsearch.io.durable import UnfitFileError
 from pdsearch.io.files import (
-    UnfitFileError,
     exists,
     names,
     read,

@@ -6,8 +6,6 @@ from pdsearch.errors import StorageError
 from pdsearch.io.objects import objects_at
 from pdsearch.io.place import Place, Remote
 
-__all__ = ["check"]
-
 
 def check(root: Place) -> None:
     """Write, read and remove an object, without retries; a folder is checked only when it is written to.

@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl
 
 from pdsearch.io.place import Remote
 
-__all__ = ["connect"]
-
 _CONNECT_S, _ANSWER_S = 5.0, 10.0
 """Timeouts of the connection and of an answer; the latter only counts while no bytes arrive."""
 

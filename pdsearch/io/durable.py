@@ -11,18 +11,6 @@ from pathlib import Path
 
 from pdsearch.errors import PdsearchError, StorageError, StorageFullError
 
-__all__ = [
-    "PAUSES_S",
-    "UnfitFileError",
-    "check_regular",
-    "open_regular",
-    "read_regular",
-    "storage_errors",
-    "sync_file",
-    "sync_folder",
-    "write_new",
-]
-
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
 """Pauses between retries after a storage error: a minute in all."""
 

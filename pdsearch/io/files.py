@@ -9,19 +9,6 @@ from pdsearch.io.durable import UnfitFileError, read_regular, storage_errors
 from pdsearch.io.objects import objects_at
 from pdsearch.io.place import Place, Remote
 
-__all__ = [
-    "UnfitFileError",
-    "exists",
-    "names",
-    "read",
-    "read_all",
-    "remove",
-    "remove_tree",
-    "rename",
-    "replace",
-    "subfolders",
-]
-
 
 def read(place: Place, most: int | None = None) -> bytes | None:
     """Return a file's bytes, or None if it does not exist.

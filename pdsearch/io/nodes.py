@@ -6,8 +6,6 @@ from pathlib import Path
 
 from pdsearch.io.place import Place, Remote
 
-__all__ = ["beside", "cache_folder"]
-
 
 def beside(place: Place) -> Path:
     """Return the folder for files that must be on a local disk: the place itself, or one in the user's state folder.

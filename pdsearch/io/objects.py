@@ -19,8 +19,6 @@ from pdsearch.io.place import Remote
 from pdsearch.io.refusals import judged
 from pdsearch.io.waiting import waiting
 
-__all__ = ["PATIENCE_S", "Listed", "Objects", "objects_at"]
-
 T = TypeVar("T")
 
 PATIENCE_S = 60.0

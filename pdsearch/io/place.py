@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 from pdsearch.errors import ConfigError
 from pdsearch.io.url import flaw, is_url
 
-__all__ = ["Place", "Remote", "place", "resolved"]
-
 
 @dataclass(frozen=True)
 class Remote:

@@ -22,19 +22,6 @@ from pdsearch.trial_record import (
     read_record,
 )
 
-__all__ = [
-    "MOST_BYTES",
-    "BrokenRecord",
-    "ReadRecords",
-    "failed_tries",
-    "parse_record",
-    "read_asked",
-    "read_finished",
-    "read_retries",
-    "read_set_aside",
-    "write_once",
-]
-
 MOST_BYTES = 16 * 2**20
 """Far above the size of a record: a few kilobytes, some hundred for a thousand epochs."""
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
 
-__all__ = ["Refusal", "StorageAwayError", "StorageDeniedError", "judged"]
-
 
 class StorageAwayError(StorageError):
     """The storage did not answer, even after retries."""

@@ -12,8 +12,6 @@ from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
 from pdsearch.io.record_files import MOST_BYTES, parse_record, write_once
 from pdsearch.trial_record import FORMAT, NewerFormatError, check_format
 
-__all__ = ["Accept", "begin", "begun", "change", "description", "shown", "studies"]
-
 _FILE = "study.json"
 _CHANGE = "change-{}.json"
 _MOST = 8

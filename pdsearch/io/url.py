@@ -5,8 +5,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pdsearch.redaction import is_secret, redacted
 
-__all__ = ["SCHEMES", "flaw", "is_url"]
-
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 """Schemes of pyarrow.fs that results can be stored on. S3 is tested; the others use the same code path."""
 

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Waiting", "telling", "waiting"]
-
 _PATIENCE_S = 3.0
 """Shorter outages are not reported: an object storage fails now and then."""
 

@@ -7,16 +7,6 @@ from torch.nn import functional
 
 from pdsearch.errors import ConfigError
 
-__all__ = [
-    "BasicBlock",
-    "Bottleneck",
-    "conv_bn",
-    "he_init",
-    "pool",
-    "refuse_small",
-    "shortcut_of",
-]
-
 M = TypeVar("M", bound=nn.Module)
 
 

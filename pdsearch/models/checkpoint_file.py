@@ -14,8 +14,6 @@ from torch import Tensor
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.io.durable import UnfitFileError, check_regular, open_regular
 
-__all__ = ["StateDicts", "file_hash", "read_state_dicts"]
-
 StateDicts = dict[str, dict[str, Tensor]]
 """State dicts of a file by the keys that lead to them, joined by dots; "" is the file's whole content."""
 

@@ -12,8 +12,6 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
 from torch.nn.utils.weight_norm import WeightNorm
 
-__all__ = ["copied", "copied_whole", "with_plain_weights"]
-
 REGISTERED = ("_parameters", "_buffers", "_modules")
 
 

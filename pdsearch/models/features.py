@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.models.network import Network
 
-__all__ = ["as_map", "find_layers", "logits_and_features", "map_layers", "outputs_of"]
-
 
 def logits_and_features(
     model: nn.Module, images: Tensor, layers: Sequence[str] = ()

@@ -8,8 +8,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pdsearch.models.copies import copied, with_plain_weights
 
-__all__ = ["folded"]
-
 
 def folded(model: nn.Module) -> nn.Module:
     """Return a copy, in evaluation mode, with batch normalisation folded into the convolutions before it.

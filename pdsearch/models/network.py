@@ -7,8 +7,6 @@ from torch import Tensor, nn
 
 from pdsearch.models.blocks import pool
 
-__all__ = ["Network", "StagedNetwork"]
-
 
 class Network(nn.Module, ABC):
     """A classifier with access to its intermediate features.

@@ -10,8 +10,6 @@ from torch import nn
 
 from pdsearch.eager import leave_alone
 
-__all__ = ["count_flops", "count_params", "has_depthwise", "latency"]
-
 
 def count_params(model: nn.Module) -> int:
     """Return the number of weights: all parameters, zeros and biases included; no buffers."""

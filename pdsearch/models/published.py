@@ -11,8 +11,6 @@ from pdsearch.models.blocks import pool
 from pdsearch.models.features import as_map, outputs_of
 from pdsearch.models.network import Network
 
-__all__ = ["PublishedNetwork", "try_size"]
-
 
 class PublishedNetwork(Network):
     """A classifier of torchvision or timm; if its logits come from one linear layer, that one is `classifier`.

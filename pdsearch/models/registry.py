@@ -18,20 +18,6 @@ from pdsearch.registry import Registry
 from pdsearch.specs import Params, derive_seed
 from pdsearch.user_code import declared_by, is_dotted, load_dotted, takes_others
 
-__all__ = [
-    "Builder",
-    "build",
-    "build_arguments",
-    "lasting",
-    "model",
-    "models",
-    "options_of",
-    "try_options",
-    "usual_size",
-    "valueless",
-    "without_weights",
-]
-
 Builder: TypeAlias = Callable[..., nn.Module]
 """builder(*, num_classes, input_shape, **options) -> module from (B, *input_shape) to logits.
 

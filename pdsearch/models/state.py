@@ -9,18 +9,6 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 
-__all__ = [
-    "constants_of",
-    "listed",
-    "load_constants",
-    "load_tensors",
-    "nbytes",
-    "not_finite",
-    "state_of",
-    "state_tensors",
-    "was_not_finite",
-]
-
 MOST_NAMES = 3
 
 

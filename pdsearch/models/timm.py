@@ -10,8 +10,6 @@ from torch import nn
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.published import PublishedNetwork, try_size
 
-__all__ = ["builder", "usual_size", "weights_name"]
-
 NO_WEIGHTS = "none"
 DEFAULT = "DEFAULT"
 FILE = "model.safetensors"

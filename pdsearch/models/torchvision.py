@@ -13,8 +13,6 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.published import PublishedNetwork, try_size
 from pdsearch.models.weights import fit_weights
 
-__all__ = ["builder", "usual_size", "weights_name"]
-
 NO_WEIGHTS = "none"
 
 WITH_AUXILIARY = ("googlenet", "inception_v3")

@@ -12,8 +12,6 @@ from pdsearch.errors import ConfigError
 from pdsearch.models.checkpoint_file import StateDicts, read_state_dicts
 from pdsearch.models.state import listed, load_tensors, not_finite, state_tensors, was_not_finite
 
-__all__ = ["fit_weights", "load_checkpoint"]
-
 MOST_NAMES = 10
 MOST_NEAR = 3
 DEEPEST = 4

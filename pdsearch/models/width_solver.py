@@ -12,8 +12,6 @@ from pdsearch.errors import ConfigError
 from pdsearch.models.registry import build_arguments, models, valueless
 from pdsearch.specs import Params
 
-__all__ = ["Growth", "plan_from_masks", "solve", "takes_widths"]
-
 Shape = tuple[int, ...]
 Widths = tuple[int, ...]
 TOLERANCE = 0.01

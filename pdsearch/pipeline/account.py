@@ -12,8 +12,6 @@ from pdsearch.artifacts import ArtifactStore
 from pdsearch.io import Place, read, replace
 from pdsearch.protocol import Use
 
-__all__ = ["Account", "LogitsLimit"]
-
 FILE = "account.json"
 
 RECOUNT_S = 60.0

@@ -16,8 +16,6 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.protocol import Progress, Use
 from pdsearch.specs import Json
 
-__all__ = ["Made", "drain", "obtain", "tensors"]
-
 E = TypeVar("E")
 T = TypeVar("T")
 

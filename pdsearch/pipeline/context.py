@@ -13,8 +13,6 @@ from pdsearch.pipeline.account import Account, LogitsLimit
 from pdsearch.protocol import Use
 from pdsearch.training import Engine
 
-__all__ = ["MemoryCache", "WorkerContext"]
-
 T = TypeVar("T")
 
 

@@ -11,9 +11,6 @@ from pdsearch.pipeline.keys import data_key
 from pdsearch.protocol import Progress
 from pdsearch.specs import DataSpec, Json
 
-__all__ = ["dataset", "views"]
-
-
 Tell = Callable[[int, int], None]
 """tell(images decoded, images in all)."""
 

@@ -28,14 +28,6 @@ from pdsearch.registry import make_params
 from pdsearch.specs import Json, TrialSpec, derive_seed
 from pdsearch.training import Objective, evaluating
 
-__all__ = [
-    "StudentWithAdapter",
-    "Taught",
-    "distill",
-    "lesson",
-    "pupil",
-]
-
 Answers = Callable[[Tensor, Tensor, int], Outputs]
 """answers(images, index, epoch) -> the teacher's outputs for a batch."""
 

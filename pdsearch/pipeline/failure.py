@@ -8,16 +8,6 @@ from pdsearch.io import Place, replace
 from pdsearch.redaction import redacted
 from pdsearch.user_code import user_lines
 
-__all__ = [
-    "HUNG",
-    "is_infrastructure",
-    "is_out_of_gpu_memory",
-    "is_same_error",
-    "lost_workers",
-    "reason",
-    "write_log",
-]
-
 HUNG = "hung: no sign of life for search.trial_timeout"
 
 _OF_MACHINES = (

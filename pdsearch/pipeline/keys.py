@@ -12,21 +12,6 @@ from pdsearch.distillation.registry import losses
 from pdsearch.pruning import targets
 from pdsearch.specs import AtInit, DataSpec, Json, NoRecovery, PruneSpec, Rewind, TrialSpec, digest, keyed
 
-__all__ = [
-    "STAGE_VERSIONS",
-    "config_key",
-    "data_key",
-    "dense_key",
-    "early_key",
-    "needs_teacher",
-    "outputs_key",
-    "round_keys",
-    "starting",
-    "student_key",
-    "teacher_config",
-    "teacher_key",
-]
-
 STAGE_VERSIONS = {
     "data": 1,
     "teacher": 1,

@@ -20,23 +20,6 @@ from pdsearch.pipeline.networks import plain_views
 from pdsearch.specs import Recipe
 from pdsearch.training import batches, evaluating
 
-__all__ = [
-    "FEW",
-    "LONE",
-    "SEVERAL",
-    "STEP",
-    "answer_of",
-    "check_answers",
-    "check_step",
-    "check_stored",
-    "check_weights",
-    "few_of",
-    "restored",
-    "shown",
-    "sizes",
-    "told",
-]
-
 SEVERAL, FEW, LONE = 5, 2, 1
 """Training images of a rehearsal: SEVERAL in batches of FEW, the last of which is another size; LONE is the batch size
 where an epoch has batches of one."""

@@ -34,26 +34,6 @@ from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.training import check_answers, logits, right
 
-__all__ = [
-    "CONSTANT",
-    "MASK",
-    "Teacher",
-    "an_image",
-    "answering",
-    "answers_right",
-    "blank",
-    "load",
-    "measure",
-    "network",
-    "outputs",
-    "packed",
-    "plain_views",
-    "shapes",
-    "unpacked",
-    "untrained",
-    "validated",
-]
-
 MASK = "mask/"
 """Prefix of the names of masks among the tensors of an artifact."""
 CONSTANT = "constant/"

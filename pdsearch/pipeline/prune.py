@@ -41,18 +41,6 @@ from pdsearch.specs import (
     derive_seed,
 )
 
-__all__ = [
-    "balanced",
-    "cut",
-    "cut_out",
-    "kept_rounds",
-    "recipe_after",
-    "scoring_batches",
-    "smallest_batch",
-    "teacher",
-    "validation_batches",
-]
-
 
 def cut(
     model: nn.Module,

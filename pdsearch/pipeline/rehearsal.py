@@ -48,8 +48,6 @@ from pdsearch.pruning import prunable, targets
 from pdsearch.pruning.prunable import every_weight
 from pdsearch.specs import Params, Recipe, TeacherSpec, TrialSpec, digest
 
-__all__ = ["Rehearsal", "in_small", "rehearsing"]
-
 MANY, MOST = 129, 512
 """Training images of a rehearsal where the last of the real scoring batches has a single image; and at most, with the
 real batch sizes, which are tried where the small ones fail."""

@@ -15,8 +15,6 @@ from pdsearch.pruning import Mask
 from pdsearch.specs import Json, Recipe, TrialSpec, derive_seed
 from pdsearch.training import Checkpoint, EpochReport, Objective, fit, towards
 
-__all__ = ["Fitting", "achieved", "fit_teacher"]
-
 
 class Fitting:
     """One training of one network, for one artifact.

@@ -23,8 +23,6 @@ from pdsearch.pruning import find_channels, implied_widths, kept_channels, kept_
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, StudentSpec, TrialSpec
 
-__all__ = ["FROM_TEACHER", "Student", "built", "latency_of", "shaped", "student"]
-
 FROM_TEACHER = "from_teacher"
 
 

@@ -19,8 +19,6 @@ from pdsearch.protocol import Progress
 from pdsearch.pruning import Mask, prunable
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 
-__all__ = ["dense_teacher", "early_teacher", "starting_point", "zeros"]
-
 FEW = 0.01
 """Share of zeros that trained networks have by themselves."""
 

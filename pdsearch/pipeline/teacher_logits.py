@@ -19,8 +19,6 @@ from pdsearch.protocol import Progress
 from pdsearch.specs import TrialSpec
 from pdsearch.training import check_answers, logits
 
-__all__ = ["TeacherLogits"]
-
 _BLOCK_BYTES, _BLOCK_EPOCHS = 2**20, 8
 _BATCH_SIZE = 500
 

@@ -31,8 +31,6 @@ from pdsearch.registry import Registry
 from pdsearch.specs import Json, TrialSpec
 from pdsearch.user_code import source_hash
 
-__all__ = ["PAUSES_S", "check_own_code", "patiently", "run_job", "run_trial"]
-
 _PARTS = (1, 2, 4)
 """Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""
 

@@ -14,8 +14,6 @@ from typing import IO, TypeVar
 
 from pdsearch.io.durable import storage_errors
 
-__all__ = ["Watchdog"]
-
 E = TypeVar("E")
 T = TypeVar("T")
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEVELS", "counts", "erk", "sensitivity"]
-
 LEVELS = (0.25, 0.5, 0.75, 0.9, 0.97, 1.0)
 """Shares of a layer at which the loss is measured; between them it is taken to be linear."""
 

@@ -12,8 +12,6 @@ from pdsearch.models import copied, with_plain_weights
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches
 
-__all__ = ["loss_gradients", "mean_loss", "probe"]
-
 
 def probe(model: nn.Module, *, batch_statistics: bool = False) -> nn.Module:
     """Return a copy of a model in which all weights are parameters with gradients and dropout is off.

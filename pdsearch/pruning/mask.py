@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Mask"]
-
 
 class Mask(Mapping[str, Tensor]):
     """Boolean masks by parameter name, True = kept; immutable.

@@ -13,8 +13,6 @@ from pdsearch.pruning.channels.dependencies import Tie
 from pdsearch.pruning.channels.remove import find_channels, shrink
 from pdsearch.pruning.prunable import every_weight, makers, prunable
 
-__all__ = ["Widths", "implied_widths", "kept_part", "narrow"]
-
 Widths: TypeAlias = Mapping[str, int]
 """The number of channels of each tie, by its name; ties not in it are whole."""
 

@@ -10,8 +10,6 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["WEIGHTS", "every_weight", "makers", "prunable", "shares"]
-
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 OTHERS = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase, nn.Bilinear, _ConvTransposeNd)
 """Layers whose matrices are prunable where every weight is: attention, recurrent and transposed ones."""

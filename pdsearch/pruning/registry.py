@@ -11,8 +11,6 @@ from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams, Registry
 from pdsearch.user_code import is_dotted, load_part
 
-__all__ = ["Batches", "PruningMethod", "Score", "methods", "pruning_method"]
-
 Batches: TypeAlias = Sequence[tuple[Tensor, Tensor]]
 """(images, labels) pairs: float32 (B, C, H, W), normalised, and int64 (B,)."""
 

@@ -5,8 +5,6 @@ import math
 from pdsearch.errors import ConfigError
 from pdsearch.specs import PruneSpec
 
-__all__ = ["SCHEDULES", "geometric_round", "geometric_sparsity", "targets"]
-
 KEPT_PER_ROUND = 0.8
 """A geometric round keeps 80 % of what remains, as lottery tickets and arXiv 2109.14960's code do."""
 

@@ -10,8 +10,6 @@ from pdsearch.errors import ConfigError, TrialError
 from pdsearch.pruning.allocation import counts, erk
 from pdsearch.pruning.mask import Mask
 
-__all__ = ["SCOPES", "removed_count", "removed_from", "select"]
-
 SCOPES = ("global", "layer", "erk", "sensitivity")
 """Scores compete across layers, or in each: with one share for all, one by its shape, one that is measured."""
 

@@ -16,8 +16,6 @@ from pdsearch.pruning.prunable import every_weight, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import removed_from, select
 
-__all__ = ["prune"]
-
 
 def prune(
     model: nn.Module,

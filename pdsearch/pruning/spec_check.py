@@ -10,8 +10,6 @@ from pdsearch.pruning.select import SCOPES
 from pdsearch.registry import make_params
 from pdsearch.specs import PruneSpec
 
-__all__ = ["check", "refusals"]
-
 KNOWN = {
     "recovery": ("lr_rewind", "finetune", "rewind", "none"),
     "scope": SCOPES,

@@ -10,8 +10,6 @@ from pdsearch.pruning.registry import methods
 from pdsearch.registry import Registry
 from pdsearch.user_code import is_dotted, source_folder, source_hash
 
-__all__ = ["own_code", "own_folders"]
-
 FIELDS: Mapping[str, Registry[Any]] = {
     "teacher.model": models,
     "student.model": models,

@@ -13,9 +13,6 @@ from pdsearch.search.code_hashes import own_folders
 from pdsearch.search.records import now
 from pdsearch.search.resolved import Description, same_trial
 
-__all__ = ["Changes", "changes_of", "identify"]
-
-
 _BACK = "take the changes back, or give the space another study: name (teachers in the storage are not trained again)"
 _MENDED = (
     "to go on with the mended code, add --accept-code: failed trials are tried again with it, what finished stays"

@@ -20,20 +20,6 @@ from pdsearch.search.resolved import Description, same_trial
 from pdsearch.specs import DataSpec, Rewind
 from pdsearch.trial_record import REDONE
 
-__all__ = [
-    "MOST_TRIES",
-    "Used",
-    "deserves_another_try",
-    "drivers",
-    "failed",
-    "how_again",
-    "redo",
-    "retry_failed",
-    "retry_once",
-    "stays_failed",
-    "used",
-]
-
 MOST_TRIES = 5
 """Tries that a trial gets automatically in all, one a run, where each failed because of its machine."""
 

@@ -18,8 +18,6 @@ from pdsearch.search.records import Records
 from pdsearch.specs import own_code
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
-__all__ = ["Failure", "Overview", "Standing", "one_trial", "overview"]
-
 _KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline", "confirmation": "confirm"}
 """Phase -> the kind of its records; the others train teachers, which have none."""
 

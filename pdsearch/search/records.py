@@ -41,8 +41,6 @@ from pdsearch.trial_record import (
     record_to_json,
 )
 
-__all__ = ["Live", "Records", "UnwrittenRecords", "now"]
-
 
 def now() -> str:
     """Return the time as ISO 8601 text, UTC, to the millisecond."""

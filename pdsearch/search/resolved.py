@@ -17,8 +17,6 @@ from pdsearch.registry import Registry
 from pdsearch.specs import Json, PruneSpec, TeacherSpec, TrialSpec
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
-__all__ = ["Description", "absolute", "same_trial", "versions"]
-
 
 @cache
 def _installed() -> tuple[tuple[str, str | None], ...]:

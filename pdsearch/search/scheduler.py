@@ -18,12 +18,6 @@ from pdsearch.search.maintenance import how_again
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Live
 
-__all__ = [
-    "Agenda",
-    "Phase",
-    "Phases",
-]
-
 
 @dataclass(frozen=True)
 class Phase:

@@ -44,14 +44,6 @@ from pdsearch.search.scheduler import Agenda, Phases
 from pdsearch.specs import DataSpec
 from pdsearch.training import pick_device
 
-__all__ = [
-    "Clock",
-    "Study",
-    "described",
-    "open_study",
-]
-
-
 _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
 
 

@@ -9,12 +9,6 @@ from pdsearch.specs import derive_seed
 from pdsearch.training.device import Engine
 from pdsearch.training.evaluate import Batches
 
-__all__ = [
-    "batches",
-    "order",
-    "seen",
-]
-
 
 def order(seed: int, epoch: int, images: int) -> Tensor:
     """Return a random permutation of the image positions for an epoch (from 0), int64 (images,), on the CPU."""

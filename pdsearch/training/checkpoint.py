@@ -21,16 +21,6 @@ from pdsearch.specs import Json, canonical_json
 from pdsearch.training.reports import EpochReport
 from pdsearch.training.state import TrainingState
 
-__all__ = [
-    "BEGIN",
-    "PREFIX",
-    "Checkpoint",
-    "EpochPart",
-    "TrainingProgress",
-    "random_states",
-    "restore_random",
-]
-
 SHARE = 0.05
 """Largest share of the time that may go into writing checkpoints, approximately."""
 

@@ -19,13 +19,6 @@ from pdsearch.training.checkpoint import random_states, restore_random
 from pdsearch.training.graph import Graph
 from pdsearch.training.state import TrainingState
 
-__all__ = [
-    "Captured",
-    "Moment",
-    "Work",
-    "equal",
-]
-
 
 class Moment:
     """Snapshot of what a step changes besides the optimizer (buffers, loss sum, random state), to restore and compare.

@@ -11,15 +11,6 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.training.graph import CudaGraph, Graph
 
-__all__ = [
-    "Engine",
-    "computes_bf16",
-    "keep_freed_memory",
-    "pick_device",
-    "resolve_precision",
-    "why_fp32",
-]
-
 TINY_WEIGHTS = 30_000
 """Below so many weights, casting takes longer than bf16 saves on a CPU (benchmarks/precision.py): convnet_m,
 with 24,000, gains nothing on an AMD EPYC and loses a fifth on an Intel Xeon with AMX; ResNet-8 has 78,000."""

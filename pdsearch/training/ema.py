@@ -9,8 +9,6 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pdsearch.models import load_tensors, state_tensors
 
-__all__ = ["Average"]
-
 
 class Average:
     """The exponential moving average of a network's weights and of its normalisation's statistics.

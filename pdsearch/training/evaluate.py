@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.training.device import Engine
 
-__all__ = ["Batches", "check_answers", "evaluating", "logits", "right"]
-
 
 class Batches(Protocol):
     """Protocol for images by epoch and index, such as `pdsearch.data.Views`."""

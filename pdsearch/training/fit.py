@@ -24,17 +24,6 @@ from pdsearch.training.reports import EpochReport
 from pdsearch.training.seeding import reproducible
 from pdsearch.training.state import TrainingState
 
-__all__ = [
-    "Batches",
-    "EpochReport",
-    "Epochs",
-    "Keep",
-    "Objective",
-    "Passes",
-    "fit",
-    "masked_weights",
-]
-
 
 @dataclass(frozen=True)
 class Passes:

@@ -10,8 +10,6 @@ from typing import Protocol
 
 import torch
 
-__all__ = ["CudaGraph", "Graph"]
-
 ROOM = 1.25
 """Free memory required for a first capture, as a multiple of the peak memory of earlier steps."""
 

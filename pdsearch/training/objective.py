@@ -6,8 +6,6 @@ from typing import TypeAlias
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Objective", "Targets", "towards"]
-
 Objective: TypeAlias = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
 """objective(model, images, index, epoch) -> scalar loss, the mean over the batch.
 

@@ -12,12 +12,6 @@ from pdsearch.eager import leave_alone
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
 
-__all__ = [
-    "learning_rate",
-    "make_optimizer",
-    "validate",
-]
-
 leave_alone(Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict)
 
 CHOICES = {

@@ -7,8 +7,6 @@ from typing import Any
 from pdsearch.errors import TrialError
 from pdsearch.specs import Json
 
-__all__ = ["EpochReport"]
-
 
 @dataclass(frozen=True)
 class EpochReport:

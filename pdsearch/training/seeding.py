@@ -5,8 +5,6 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["reproducible"]
-
 
 @contextmanager
 def reproducible(seed: int, *, device: str = "cpu", threads: int | None = None) -> Iterator[None]:

@@ -14,8 +14,6 @@ from pdsearch.training.device import Engine
 from pdsearch.training.ema import Average
 from pdsearch.training.optim import make_optimizer
 
-__all__ = ["TrainingState"]
-
 
 class TrainingState:
     """A network in training; `tensors` and `meta` return its full state, and `restore` restores it bit for bit.

@@ -7,8 +7,6 @@ from pdsearch.io import Place
 from pdsearch.trial_record import TrialRecord
 from pdsearch.verify.broken import Breach
 
-__all__ = ["check"]
-
 
 def check(root: Place, records: Iterable[TrialRecord], *, deep: bool) -> Iterator[Breach]:
     """Check the artifacts that records name; a garbage-collected one is no fault, it is built again when needed.

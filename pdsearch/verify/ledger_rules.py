@@ -9,8 +9,6 @@ from pdsearch.search.optuna_backend.storage import StudyStorage
 from pdsearch.verify.broken import Breach
 from pdsearch.verify.record_rules import StudyRecords
 
-__all__ = ["check"]
-
 
 def check(
     home: StudyStorage, found: StudyRecords, metrics: Sequence[str], goal: str, *, live: bool

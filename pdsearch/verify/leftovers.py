@@ -6,8 +6,6 @@ from pdsearch.artifacts import is_orphan, open_store
 from pdsearch.io import Place, Remote
 from pdsearch.verify.broken import Breach
 
-__all__ = ["check"]
-
 
 def check(folder: Place, *, live: bool) -> Iterator[Breach]:
     """Check a study's folder, its storage's artifacts and progress for files that no live process will finish."""

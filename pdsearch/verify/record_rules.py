@@ -10,8 +10,6 @@ from pdsearch.specs import own_code
 from pdsearch.trial_record import AskedRecord, TrialRecord, counted
 from pdsearch.verify.broken import Breach
 
-__all__ = ["StudyRecords", "check", "read"]
-
 _CODES = ("code", "code_before")
 _SAME = ("kind", "number", "key", "params", "spec")
 

@@ -14,8 +14,6 @@ from pdsearch.verify import leftovers
 from pdsearch.verify import record_rules as records
 from pdsearch.verify.broken import Breach
 
-__all__ = ["check_invariants"]
-
 
 def check_invariants(run: str | Place, *, deep: bool = False) -> list[Breach]:
     """Return the violations in a study; none for one that ended, or was interrupted and opened again.

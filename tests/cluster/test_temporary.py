@@ -11,7 +11,8 @@ import pytest
 
 from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.cluster.connection import supervisor, temporary
-from pdsearch.cluster.connection.temporary import make_folder, remove_folder
+from pdsearch.cluster.connection.supervisor import remove_folder
+from pdsearch.cluster.connection.temporary import make_folder
 
 
 @pytest.fixture

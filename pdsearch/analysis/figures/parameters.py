@@ -22,8 +22,6 @@ from pdsearch.analysis.importance import Importances
 from pdsearch.analysis.results import parameters, searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 
-__all__ = ["parameter_figures"]
-
 _MOST_LINES = 200
 _CLASSES = {
     "best tenth": ("var(--c1)", 0.9),

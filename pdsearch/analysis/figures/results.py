@@ -8,8 +8,6 @@ from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 
-__all__ = ["result_figures"]
-
 
 def result_figures(study: StudyTable, ranking: Ranking, front: Front | None) -> Iterator[Figure]:
     """Yield the figures of a study's results that it has data for.

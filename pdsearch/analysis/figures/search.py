@@ -24,8 +24,6 @@ from pdsearch.analysis.importance import Importances
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.study_table import Row, StudyTable
 
-__all__ = ["Spent", "search_figures", "spent"]
-
 _MOST_CURVES = 60
 _HOLLOW = (
     "Hollow dots were stopped early: theirs is the accuracy after fewer epochs. Triangles lie below the axis. "

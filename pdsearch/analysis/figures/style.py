@@ -15,29 +15,6 @@ from pdsearch.analysis.results import parameters, searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.objectives import VAL_ACCURACY, counts
 
-__all__ = [
-    "ACCURACY",
-    "LIGHT",
-    "PADDED",
-    "Figure",
-    "Points",
-    "Spec",
-    "accuracy_axis",
-    "axis_title",
-    "by_name",
-    "compiled",
-    "dots",
-    "drawn",
-    "evenly",
-    "library",
-    "method_of",
-    "scale_of",
-    "searched",
-    "shown_range",
-    "trial_points",
-    "unit",
-]
-
 Spec: TypeAlias = dict[str, Any]
 Points: TypeAlias = list[dict[str, Any]]
 

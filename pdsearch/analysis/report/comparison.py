@@ -10,8 +10,6 @@ from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.study_table import StudyTable
 from pdsearch.analysis.tables import Table, show_estimate, show_gain
 
-__all__ = ["compare"]
-
 
 def compare(studies: Sequence[StudyTable]) -> Page:
     """Return a report that sets studies side by side.

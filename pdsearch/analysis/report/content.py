@@ -22,8 +22,6 @@ from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.analysis.tables import Table, as_table, front_as_table, percent, split
 from pdsearch.specs import Json
 
-__all__ = ["Block", "Code", "Notes", "Page", "Section", "Text", "Trials", "describe"]
-
 
 @dataclass(frozen=True)
 class Text:

@@ -6,8 +6,6 @@ from pdsearch.analysis.ranked import Leader, Ranking
 from pdsearch.analysis.statistics import Gain
 from pdsearch.analysis.tables import percent
 
-__all__ = ["Headline", "headline"]
-
 
 @dataclass(frozen=True)
 class Headline:

@@ -9,8 +9,6 @@ from pdsearch.analysis.figures import LIGHT, Figure, compiled, library
 from pdsearch.analysis.report.content import Block, Code, Notes, Page, Section, Text, Trials
 from pdsearch.analysis.tables import Table
 
-__all__ = ["DARK", "as_html"]
-
 DARK = {
     "ink": "#e8e8e8",
     "soft": "#a8a8a8",

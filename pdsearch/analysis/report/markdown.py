@@ -8,8 +8,6 @@ from pdsearch.analysis.report.content import Block, Code, Notes, Page, Text, Tri
 from pdsearch.analysis.tables import Table, escaped, markdown_lines
 from pdsearch.io.durable import storage_errors
 
-__all__ = ["as_markdown", "write_figures"]
-
 
 def as_markdown(page: Page, figures: Mapping[str, str]) -> str:
     """Return a report as Markdown.

@@ -14,17 +14,6 @@ from pathlib import Path
 from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, this_owner
 from pdsearch.io.durable import read_regular, storage_errors
 
-__all__ = [
-    "Lease",
-    "Watch",
-    "claim",
-    "discard_if_dead",
-    "parse",
-    "read",
-    "record",
-    "remove",
-]
-
 
 def record(owner: Owner, counter: int) -> bytes:
     """Return the bytes of a lease file."""

@@ -16,8 +16,6 @@ from pdsearch.errors import StorageError
 from pdsearch.io import Remote
 from pdsearch.io.objects import objects_at
 
-__all__ = ["ObjectLease", "discard_object_if_dead"]
-
 
 class ObjectLease:
     """One lease object. Invariant: while `held`, the object named this process when it was last read.

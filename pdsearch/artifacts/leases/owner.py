@@ -10,14 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "Owner",
-    "draft_name",
-    "is_dead",
-    "is_orphan",
-    "this_owner",
-]
-
 
 @dataclass(frozen=True)
 class Owner:

@@ -10,8 +10,6 @@ from pdsearch.artifacts.leases.object_lease import ObjectLease
 from pdsearch.errors import StudyHeldError
 from pdsearch.io import Place, Remote
 
-__all__ = ["check_held", "hold", "lease_at"]
-
 _SETTLE_S = 1.0
 """Of two drivers that start within this time on an object storage, one notices the other."""
 

@@ -10,8 +10,6 @@ from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["JsonLines", "Lines"]
-
 SILENCE_S = 60
 """Seconds without output after which a running job's progress is printed."""
 

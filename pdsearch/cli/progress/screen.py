@@ -21,8 +21,6 @@ from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Screen"]
-
 _WIDE = 110
 """Columns from which on a line has room for a bar, and for what was tried in full."""
 

@@ -11,8 +11,6 @@ from pdsearch.protocol import Job, Outcome
 from pdsearch.specs import Params
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["PHASES", "Tally", "about", "describe", "duration", "ending"]
-
 PHASES = {
     "groundwork": "dense teachers and baseline",
     "search": "search",

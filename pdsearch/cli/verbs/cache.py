@@ -14,8 +14,6 @@ from pdsearch.cli.sizes import parse_size, size
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.io import Place, check, resolved, subfolders
 
-__all__ = ["Action", "cache"]
-
 
 class Action(StrEnum):
     """What to do."""

@@ -11,8 +11,6 @@ from pdsearch.cli.console import note, print_lines, print_table
 if TYPE_CHECKING:
     from pdsearch.config import Parameter, Space
 
-__all__ = ["check", "power"]
-
 
 def check(
     space: SpaceFile,

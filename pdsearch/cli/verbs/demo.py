@@ -11,8 +11,6 @@ from pdsearch.cli.verbs.run import run
 from pdsearch.errors import ConfigError
 from pdsearch.io.durable import storage_errors
 
-__all__ = ["demo"]
-
 NAME = "digits.yaml"
 
 

@@ -21,8 +21,6 @@ from pdsearch.cli.console import note, print_lines, print_table
 from pdsearch.cli.sizes import size
 from pdsearch.errors import PdsearchError
 
-__all__ = ["Finding", "doctor"]
-
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pyarrow", "torch-pruning", "typer")
 EXTRAS = {
     "timm": "networks timm/NAME",

@@ -10,8 +10,6 @@ from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, note_left_out, print_lines, stderr
 from pdsearch.errors import ConfigError
 
-__all__ = ["export"]
-
 
 def export(
     study: StudyFolder,

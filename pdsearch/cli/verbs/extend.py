@@ -13,8 +13,6 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import resolved
 from pdsearch.io.studies import Accept, begun
 
-__all__ = ["extend"]
-
 
 def extend(
     space: SpaceFile,

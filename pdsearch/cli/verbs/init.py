@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pdsearch.config import Space
     from pdsearch.search.planning.calibrate import Speed
 
-__all__ = ["init"]
-
 SMOKE_S = 35.0
 """Seconds of training in the smoke test."""
 """Seconds from the command to the first trial: imports, the rehearsal, Ray's start."""

@@ -8,8 +8,6 @@ import typer
 from pdsearch.cli.catalogue import KINDS, PartDescription, describe, names, part_to_json, with_layers
 from pdsearch.cli.console import print_lines, print_table
 
-__all__ = ["list_parts"]
-
 
 def list_parts(
     kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; all of them if left out.")] = None,

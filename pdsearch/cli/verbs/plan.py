@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pdsearch.search.planning.remaining import Hours
     from pdsearch.search.planning.simulate import Plan, PlannedArtifact
 
-__all__ = ["plan"]
-
 MOST_ROWS = 40
 
 

@@ -14,8 +14,6 @@ from pdsearch.io.durable import storage_errors
 if TYPE_CHECKING:
     from pdsearch.analysis import Front, Ranking, Table
 
-__all__ = ["Form", "rank"]
-
 
 class Form(StrEnum):
     """How a ranking is written."""

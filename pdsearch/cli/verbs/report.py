@@ -14,8 +14,6 @@ from pdsearch.io.durable import storage_errors
 if TYPE_CHECKING:
     from pdsearch.analysis.report import Page
 
-__all__ = ["report"]
-
 
 class Form(StrEnum):
     """What a report is written as."""

@@ -20,8 +20,6 @@ from pdsearch.signals import stoppable
 if TYPE_CHECKING:
     from pdsearch.exporting.reproduction import Fresh, Reproduction
 
-__all__ = ["reproduce_export"]
-
 
 def reproduce_export(
     export: Annotated[

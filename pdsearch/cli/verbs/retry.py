@@ -8,8 +8,6 @@ from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note_left_out, print_lines
 from pdsearch.errors import ConfigError
 
-__all__ = ["retry"]
-
 
 def retry(
     study: StudyFolder,

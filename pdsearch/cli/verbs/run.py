@@ -23,9 +23,6 @@ from pdsearch.observer import Observer, Observers, load_observer
 from pdsearch.redaction import redacted
 from pdsearch.signals import stoppable
 
-__all__ = ["run"]
-
-
 AcceptCode: TypeAlias = Annotated[
     bool,
     typer.Option(

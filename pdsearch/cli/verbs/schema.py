@@ -2,8 +2,6 @@
 
 import json
 
-__all__ = ["schema"]
-
 
 def schema() -> None:
     """Print the JSON Schema of space files, for editors and other programs."""

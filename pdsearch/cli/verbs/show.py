@@ -24,8 +24,6 @@ from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
 if TYPE_CHECKING:
     from pdsearch.search.overview import Overview
 
-__all__ = ["show"]
-
 WATCH_S = 2.0
 """Seconds between two looks at a study that is watched."""
 

@@ -9,8 +9,6 @@ import typer
 from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note, print_lines
 
-__all__ = ["verify"]
-
 
 def verify(
     study: StudyFolder,

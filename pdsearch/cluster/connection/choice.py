@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from pdsearch.errors import ConfigError
 
-__all__ = ["ADDRESS", "Choice", "choose"]
-
 ADDRESS = "RAY_ADDRESS"
 """Ray's own environment variable for a cluster's address; Ray sets it for a submitted job."""
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 from pdsearch.cluster.connection.choice import ADDRESS
 
-__all__ = ["environment", "variables"]
-
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

@@ -11,8 +11,6 @@ import sys
 from ray._private.node import Node
 from ray._private.parameter import RayParams
 
-__all__: list[str] = []
-
 
 def main(folder: str, cpus: str, shows_lines: str) -> None:
     """Start a head node.

@@ -13,8 +13,6 @@ from typing import Any
 from pdsearch.cluster.connection.choice import Choice
 from pdsearch.errors import ClusterError, ConfigError, PdsearchError
 
-__all__ = ["joined", "reach"]
-
 _LOOK_EVERY_S = 0.01
 _ANSWERS_WITHIN_S = 10.0
 _SETTINGS, _FRAME_HEAD = 4, 9

@@ -11,11 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pdsearch.cluster.connection import supervisor
-from pdsearch.cluster.connection.supervisor import BLOCKED, LOG, end_session
-from pdsearch.cluster.connection.temporary import make_folder, remove_folder
+from pdsearch.cluster.connection.supervisor import BLOCKED, LOG, end_session, remove_folder
+from pdsearch.cluster.connection.temporary import make_folder
 from pdsearch.errors import ClusterError
-
-__all__ = ["LocalRay", "local_ray"]
 
 _STARTS = 3
 """Attempts to start Ray; on a busy machine its processes may take longer than it waits for them."""

@@ -14,8 +14,6 @@ from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
 from pdsearch.cores import cores
 from pdsearch.errors import ConfigError
 
-__all__ = ["Session", "session"]
-
 _SAY_AFTER_S = 10.0
 _OWN = Choice()
 

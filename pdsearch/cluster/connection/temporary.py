@@ -10,8 +10,6 @@ from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.cluster.connection.supervisor import OWNER, remove_folder
 from pdsearch.io import remove_tree
 
-__all__ = ["make_folder", "remove_folder", "tune_folder"]
-
 _TUNE = "tune"
 
 _UNOWNED_S = 600.0

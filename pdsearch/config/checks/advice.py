@@ -10,8 +10,6 @@ from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.specs import PruneSpec
 
-__all__ = ["notes_on", "warnings_on"]
-
 
 def notes_on(draft: Draft) -> tuple[str, ...]:
     """Return notes on the rounds that the ratios of a geometric schedule amount to."""

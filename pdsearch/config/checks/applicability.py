@@ -14,8 +14,6 @@ from pdsearch.config.resolve import in_order
 from pdsearch.config.space import Parameter
 from pdsearch.user_code import Options
 
-__all__ = ["DECIDERS", "DISTILL_FIELDS", "Reach", "Situation"]
-
 MOST_SITUATIONS = 1_000
 DECIDERS: Mapping[str, str] = {
     "prune.method": NO_PRUNING,

@@ -18,15 +18,6 @@ from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.validators import METRICS
 from pdsearch.config.yaml_tree import Mark, dotted, mark_of
 
-__all__ = [
-    "check_conflicts",
-    "check_part_values",
-    "check_whole",
-    "check_without_validation",
-    "configurations",
-    "is_validated",
-]
-
 
 def check_conflicts(draft: Draft) -> None:
     """Refuse a name that is both fixed in a section and declared under `space`."""

@@ -14,8 +14,6 @@ from pdsearch.config.sections import File
 from pdsearch.config.space import Parameter
 from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, mark_of
 
-__all__ = ["Draft", "given_in", "path_of"]
-
 
 @dataclass
 class Draft:

@@ -9,8 +9,6 @@ from pdsearch.config.space import Parameter, Space
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
 
-__all__ = ["check_sense", "corners", "networks", "prunings"]
-
 MOST_POINTS = 2_000
 
 

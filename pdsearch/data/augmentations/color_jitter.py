@@ -11,8 +11,6 @@ from pdsearch.data import photometric
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
-__all__ = ["CHANGES", "ORDERS", "UNIT", "ColorJitter"]
-
 UNIT = 2**20
 CHANGES = (photometric.brightness, photometric.contrast, photometric.color)
 ORDERS = torch.tensor(list(permutations(range(len(CHANGES)))))

@@ -9,8 +9,6 @@ from torch.nn import functional
 
 from pdsearch.data.registry import augmentations
 
-__all__ = ["Crop"]
-
 
 @dataclass(frozen=True)
 class Crop:

@@ -10,8 +10,6 @@ from pdsearch.data.geometric import random_boxes
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
-__all__ = ["RandomErasing"]
-
 SHARES = (0.02, 0.33)
 RATIOS = (0.3, 3.3)
 """Smallest and largest ratio of a rectangle's height to its width."""

@@ -11,8 +11,6 @@ from torch import Generator, Tensor
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
-__all__ = ["Cutmix", "Mixup", "MixupOrCutmix"]
-
 UNIT = 2**24
 """Shares are drawn in steps of 1/UNIT, which float32 represents exactly: the same product on every device."""
 

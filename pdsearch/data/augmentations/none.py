@@ -8,8 +8,6 @@ from torch import Generator, Tensor
 
 from pdsearch.data.registry import augmentations
 
-__all__ = ["Unchanged"]
-
 
 @dataclass(frozen=True)
 class Unchanged:

@@ -10,8 +10,6 @@ from pdsearch.data.operations import LEVELS, OPERATIONS, Strengths, applied
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
-__all__ = ["RandAugment"]
-
 TIMES = 2
 STRENGTHS = Strengths(shear=0.3, shift=150 / 331, turn=30.0, blend=0.9, bits=4)
 

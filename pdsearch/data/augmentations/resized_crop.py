@@ -10,8 +10,6 @@ from pdsearch.data.geometric import random_boxes
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
-__all__ = ["Flip", "RandomResizedCrop"]
-
 RATIOS = (3 / 4, 4 / 3)
 """Smallest and largest ratio of a crop's sides."""
 

@@ -9,8 +9,6 @@ from torch import Generator, Tensor
 from pdsearch.data.operations import LEVELS, OPERATIONS, Strengths, applied
 from pdsearch.data.registry import augmentations
 
-__all__ = ["TrivialAugment"]
-
 WIDE = Strengths(shear=0.99, shift=32.0, turn=135.0, blend=0.99, bits=6)
 
 

@@ -11,8 +11,6 @@ from torch import Tensor
 from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.specs import Json
 
-__all__ = ["Contents", "contents"]
-
 SHOWN = 5
 COARSE = 100
 """Below so many images, one of them is more than a point of accuracy."""

@@ -15,8 +15,6 @@ from pdsearch.errors import ConfigError
 from pdsearch.input_spec import InputSpec
 from pdsearch.specs import DataSpec, Json
 
-__all__ = ["Dataset", "Split", "from_tensors", "prepare", "to_meta", "to_tensors"]
-
 PARTS = ("train", "val", "test")
 
 

@@ -15,8 +15,6 @@ from pdsearch.data.dataset.statistics import statistics
 from pdsearch.data.registry import RawData
 from pdsearch.specs import DataSpec
 
-__all__ = ["store"]
-
 KINDS = {"int64": "I64", "float32": "F32", "uint8": "U8"}
 
 

@@ -13,17 +13,6 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.input_spec import InputSpec
 from pdsearch.specs import DataSpec, derive_seed
 
-__all__ = [
-    "CHUNK_BYTES",
-    "SplitPart",
-    "balanced_counts",
-    "choose",
-    "chunks",
-    "parts",
-    "proportional_counts",
-    "split",
-]
-
 CHUNK_BYTES = 2**24
 """Bytes of decoded inputs in memory at once; at least one input."""
 

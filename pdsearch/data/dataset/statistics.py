@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from pdsearch.input_spec import InputSpec
 
-__all__ = ["Histogram", "Moments", "Statistics", "statistics"]
-
 VALUES = np.arange(256, dtype=np.float64)
 Channels: TypeAlias = NDArray[np.float32]
 

@@ -8,8 +8,6 @@ from pdsearch.data.registry import RawData
 from pdsearch.errors import DataError
 from pdsearch.input_spec import InputSpec
 
-__all__ = ["checked"]
-
 
 def checked(raw: RawData, where: str) -> RawData:
     """Check a set against the types, shapes and ranges of `RawData`, and return it; test images may be None.

@@ -8,9 +8,6 @@ from pdsearch.data.dataset.dataset import Split
 from pdsearch.data.registry import AnyAugmentation, Cropping
 from pdsearch.specs import derive_seed
 
-__all__ = ["SMALL_BYTES", "Views", "centre", "channels_last", "normalise", "one_hot"]
-
-
 SMALL_BYTES = 8 * 2**20
 """Up to this size all views of an epoch are computed at once; larger sets stay uint8, shared by a node's processes."""
 

@@ -8,8 +8,6 @@ from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.errors import DataError
 from pdsearch.io.durable import UnfitFileError, read_regular
 
-__all__ = ["members"]
-
 BROKEN = (tarfile.TarError, EOFError, zlib.error, OSError)
 
 

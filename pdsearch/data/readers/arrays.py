@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from pdsearch.errors import DataError
 from pdsearch.input_spec import InputSpec
 
-__all__ = ["ArrayInputs", "Layout", "layout_of"]
-
 CHANNELS = (1, 3, 4)
 """Lengths of the last axis by which images of bytes are taken to have channels last."""
 

@@ -14,18 +14,6 @@ from PIL import Image
 from pdsearch.data.readers.deep import DEEP, Largest, to_8_bits
 from pdsearch.errors import DataError
 
-__all__ = [
-    "FILTER",
-    "GREY",
-    "Encoded",
-    "decode",
-    "is_turned",
-    "mode_of",
-    "read_one",
-    "size_of",
-    "with_largest",
-]
-
 Encoded = tuple[bytes, str]
 """The bytes of an image, and its location for messages."""
 

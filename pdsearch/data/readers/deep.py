@@ -14,8 +14,6 @@ from PIL import Image
 
 from pdsearch.errors import DataError
 
-__all__ = ["DEEP", "Largest", "to_8_bits"]
-
 DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 """Pillow's modes with one channel and more than 8 bits."""
 

@@ -16,8 +16,6 @@ from typing import Any
 from pdsearch.errors import DataError
 from pdsearch.io.durable import UnfitFileError, check_regular
 
-__all__ = ["PublishedFile", "fetched"]
-
 Say = Callable[[str], None]
 
 BLOCK = 2**20

@@ -21,8 +21,6 @@ from pdsearch.data.readers.deep import DEEP, Largest
 from pdsearch.errors import DataError
 from pdsearch.io.durable import UnfitFileError, read_regular
 
-__all__ = ["EncodedImages", "any_turned", "files_read", "pair", "read_file", "together"]
-
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
 """fetch(positions) -> the bytes of those images, each with its location for messages."""
 

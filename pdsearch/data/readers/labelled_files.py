@@ -12,20 +12,6 @@ from pdsearch.data.readers.encoded import files_read, pair, read_file, together
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError, DataError
 
-__all__ = [
-    "SHOWN",
-    "SUFFIXES",
-    "LabelledFiles",
-    "as_set",
-    "folders_in",
-    "hash_of",
-    "image_size_of",
-    "images_in",
-    "is_image",
-    "left_out",
-    "names_in",
-]
-
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from pdsearch.errors import DataError
 
-__all__ = ["LabelColumn", "Labels", "is_binary", "numbered"]
-
 LARGEST = 1_000_000
 """Limit of class indices; larger numbers are taken for image identifiers."""
 

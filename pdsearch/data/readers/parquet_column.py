@@ -14,8 +14,6 @@ import pyarrow.parquet as pq
 from pdsearch.errors import DataError, StorageError
 from pdsearch.io.durable import check_regular
 
-__all__ = ["LAYOUT", "column_of", "most_unpacked", "opened"]
-
 LAYOUT = (
     "expected a column of images (img or image: struct<bytes, path>, bytes or paths) or of lists of numbers, and one of"
     " labels (label)"

@@ -21,19 +21,6 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = [
-    "OPTIONS",
-    "InputColumns",
-    "class_names",
-    "files_of",
-    "input_columns",
-    "label_column",
-    "other_label_columns",
-    "read_labels",
-    "splits_of",
-    "test_split",
-]
-
 OPTIONS = Options({"label": str, "image": str, "inputs": Any, "test": str})
 TRAIN = "train"
 IMAGE_COLUMNS = ("img", "image")

@@ -16,8 +16,6 @@ from pdsearch.data.readers.encoded import read_file
 from pdsearch.data.readers.parquet_column import column_of, opened
 from pdsearch.errors import DataError
 
-__all__ = ["ParquetArrays", "ParquetRows"]
-
 AGAIN = "write the set again"
 Group = TypeVar("Group")
 

@@ -13,8 +13,6 @@ from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec, canonical_json, keyed
 from pdsearch.user_code import Options, load_dotted
 
-__all__ = ["FromCallable"]
-
 OPTION, VERSION = "function", "version"
 WHERE = f"data.options.{OPTION}"
 AT_ONCE = 1024

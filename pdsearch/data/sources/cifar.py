@@ -15,8 +15,6 @@ from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Cifar"]
-
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
 

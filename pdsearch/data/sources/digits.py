@@ -15,8 +15,6 @@ from pdsearch.data.registry import RawData, sources
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Digits"]
-
 TEST_PER_CLASS = 45
 
 

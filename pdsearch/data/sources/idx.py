@@ -17,8 +17,6 @@ from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Idx"]
-
 FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",

@@ -23,8 +23,6 @@ from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["ImageFolder"]
-
 OPTIONS = Options({"image_size": int, "test": str})
 HINT = "expected ROOT/train/CLASS/IMAGE and ROOT/test/CLASS/IMAGE (or val for test)"
 TRAIN = "train"

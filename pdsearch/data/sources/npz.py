@@ -24,8 +24,6 @@ from pdsearch.io.durable import check_regular, open_regular
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Npz"]
-
 OPTIONS = Options({"inputs": str, "label": str})
 INPUTS = ("x", "images", "image", "inputs", "data", "features")
 LABELS = ("y", "labels", "label", "targets", "target")

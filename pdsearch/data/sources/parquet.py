@@ -26,8 +26,6 @@ from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Parquet"]
-
 
 @dataclass(frozen=True)
 class Parquet:

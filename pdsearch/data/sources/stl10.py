@@ -15,8 +15,6 @@ from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Stl10"]
-
 SIDE = 96
 FILES = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")

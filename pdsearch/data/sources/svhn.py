@@ -15,8 +15,6 @@ from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["Svhn"]
-
 AGAIN = "remove it and download it again"
 
 

@@ -19,8 +19,6 @@ from pdsearch.io.durable import UnfitFileError, read_regular
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
-__all__ = ["TinyImagenet"]
-
 OPTIONS = Options({"image_size": int})
 HINT = "unpack tiny-imagenet-200.zip there: train/CLASS/images, val/val_annotations.txt, val/images"
 

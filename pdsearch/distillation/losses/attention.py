@@ -12,8 +12,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import parameter
 
-__all__ = ["AttentionParams", "attention_loss"]
-
 
 @dataclass(frozen=True)
 class AttentionParams:

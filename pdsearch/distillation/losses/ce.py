@@ -7,8 +7,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import NoParams
 
-__all__ = ["ce_loss"]
-
 
 @distillation_loss("ce", needs_teacher=False)
 def ce_loss(student: Outputs, teacher: Outputs, targets: Tensor, params: NoParams) -> Tensor:

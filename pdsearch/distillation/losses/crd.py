@@ -12,8 +12,6 @@ from pdsearch.distillation.registry import FeatureShapes, distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
-__all__ = ["CrdParams", "Memory", "crd_loss"]
-
 
 @dataclass(frozen=True)
 class CrdParams:

@@ -9,8 +9,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, log_softened, logit_pair
 from pdsearch.registry import parameter
 
-__all__ = ["DistParams", "dist_loss"]
-
 TINY = 1e-8
 """Below this length a row counts as constant. (The official code adds it to the product of both lengths.)"""
 

@@ -11,8 +11,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
-__all__ = ["DkdParams", "dkd_loss", "warmed_up"]
-
 
 @dataclass(frozen=True)
 class DkdParams:

@@ -20,8 +20,6 @@ from pdsearch.distillation.softmax import (
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.registry import parameter
 
-__all__ = ["FitnetParams", "Regressor", "fitnet_loss"]
-
 
 @dataclass(frozen=True)
 class FitnetParams:

@@ -9,8 +9,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
-__all__ = ["KdParams", "kd_loss"]
-
 
 @dataclass(frozen=True)
 class KdParams:

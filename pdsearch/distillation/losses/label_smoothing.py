@@ -9,8 +9,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import parameter
 
-__all__ = ["LabelSmoothingParams", "label_smoothing_loss"]
-
 
 @dataclass(frozen=True)
 class LabelSmoothingParams:

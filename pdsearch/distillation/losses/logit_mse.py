@@ -10,8 +10,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, logit_pair
 from pdsearch.registry import parameter
 
-__all__ = ["LogitMseParams", "logit_mse_loss"]
-
 
 @dataclass(frozen=True)
 class LogitMseParams:

@@ -12,8 +12,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
-__all__ = ["RkdParams", "rkd_loss"]
-
 TINY = 1e-12
 
 

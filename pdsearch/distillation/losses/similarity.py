@@ -11,8 +11,6 @@ from pdsearch.distillation.registry import distillation_loss
 from pdsearch.distillation.softmax import at_least_single, cross_entropy, full_precision
 from pdsearch.registry import parameter
 
-__all__ = ["SimilarityParams", "similarity_loss"]
-
 
 @dataclass(frozen=True)
 class SimilarityParams:

@@ -10,8 +10,6 @@ from pdsearch.models.blocks import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["convnet"]
-
 WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8, 16)}
 
 

@@ -9,8 +9,6 @@ from pdsearch.models.blocks import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["InvertedResidual", "mobilenetv2", "scaled"]
-
 SETTINGS = (
     (1, 16, 1, 1),
     (6, 24, 2, 1),

@@ -10,8 +10,6 @@ from pdsearch.models.blocks import BasicBlock, conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["cifar_resnet"]
-
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 
 

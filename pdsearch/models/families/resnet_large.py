@@ -10,8 +10,6 @@ from pdsearch.models.blocks import BasicBlock, Bottleneck, conv_bn, he_init, ref
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["large_resnet"]
-
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 
 

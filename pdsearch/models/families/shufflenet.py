@@ -9,8 +9,6 @@ from pdsearch.models.blocks import conv_bn, he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["ShuffleDown", "ShuffleUnit", "shufflenetv2"]
-
 BLOCKS = (4, 8, 4)
 
 

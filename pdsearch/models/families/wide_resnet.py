@@ -11,8 +11,6 @@ from pdsearch.models.blocks import he_init, refuse_small
 from pdsearch.models.network import StagedNetwork
 from pdsearch.models.registry import models
 
-__all__ = ["PreActivationBlock", "wide_resnet"]
-
 SIZES = ((16, 1), (16, 2), (16, 4), (16, 8), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
 
 

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["NarrowAttention", "as_narrow"]
-
 
 class NarrowAttention(nn.MultiheadAttention):
     """`nn.MultiheadAttention` some of whose heads were removed: their width is its own, not the embedding's.

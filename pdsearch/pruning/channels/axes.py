@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-__all__ = ["FIXED", "FREE", "Axes", "Labels", "labelled", "stepwise_attention"]
-
 Labels: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 """One label a position. FIXED: it stays. FREE: it goes along with whatever it meets, as in an axis of size 1."""
 

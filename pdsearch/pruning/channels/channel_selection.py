@@ -17,11 +17,6 @@ from pdsearch.pruning.prunable import every_weight, makers, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import removed_from, select
 
-__all__ = [
-    "grouped",
-    "prune_channels",
-]
-
 
 def prune_channels(
     model: nn.Module,

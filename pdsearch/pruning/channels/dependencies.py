@@ -14,8 +14,6 @@ from pdsearch.pruning.channels.operations import label
 from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.prunable import makers
 
-__all__ = ["Channels", "Length", "Part", "Tie", "follow"]
-
 
 @dataclass(frozen=True)
 class Part:

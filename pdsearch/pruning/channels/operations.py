@@ -9,8 +9,6 @@ from torch import Tensor
 from pdsearch.pruning.channels.axes import FIXED, FREE, Axes, Labels, labelled
 from pdsearch.pruning.channels.rearranging import RULES, SPLITS, Given, columns, fixed, note, rule
 
-__all__ = ["label"]
-
 
 def label(axes: Axes, func: Any, given: Given, result: Any) -> None:
     """Label the results of an operation; one without a rule fixes all that it reads, and says so."""

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from pdsearch.pruning.channels.axes import FIXED, FREE, Axes, Labels, labelled
 
-__all__ = ["RULES", "SPLITS", "Given", "columns", "fixed", "note", "rule"]
-
 Given: TypeAlias = Mapping[str, Any]
 Rule: TypeAlias = Callable[[Axes, Given, Tensor], list[Labels]]
 RULES: dict[str, Rule] = {}

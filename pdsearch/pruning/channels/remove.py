@@ -20,8 +20,6 @@ from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, prunable
 
-__all__ = ["Kept", "channel_mask", "difference", "find_channels", "kept_channels", "rebuild", "shrink"]
-
 Kept = Mapping[str, tuple[int, ...]]
 """The remaining channels of each tie, by its name: ascending indices in the unpruned network."""
 

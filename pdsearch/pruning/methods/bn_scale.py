@@ -12,8 +12,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
 
-__all__ = ["score_bn_scale"]
-
 
 @pruning_method("bn_scale", needs_data=True, structured=True, at=("trained",))
 def score_bn_scale(

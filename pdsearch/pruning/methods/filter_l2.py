@@ -6,8 +6,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
 
-__all__ = ["score_filter_l2"]
-
 TINY = 1e-12
 
 

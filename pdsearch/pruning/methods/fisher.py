@@ -10,8 +10,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter
 
-__all__ = ["FisherParams", "score_fisher"]
-
 
 @dataclass(frozen=True)
 class FisherParams:

@@ -10,8 +10,6 @@ from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter
 
-__all__ = ["GroupNormParams", "score_group_norm"]
-
 
 @dataclass(frozen=True)
 class GroupNormParams:

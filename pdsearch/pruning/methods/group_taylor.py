@@ -10,8 +10,6 @@ from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
 
-__all__ = ["score_group_taylor"]
-
 
 @pruning_method("group_taylor", needs_data=True, structured=True)
 def score_group_taylor(

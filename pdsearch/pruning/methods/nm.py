@@ -11,8 +11,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter
 
-__all__ = ["NmParams", "score_nm"]
-
 
 @dataclass(frozen=True)
 class NmParams:

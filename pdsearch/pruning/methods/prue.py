@@ -10,8 +10,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
 
-__all__ = ["score_prue"]
-
 
 @pruning_method("prue", needs_data=True, at=("trained",))
 def score_prue(

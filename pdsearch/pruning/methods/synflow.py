@@ -9,8 +9,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
 
-__all__ = ["score_synflow"]
-
 
 @pruning_method("synflow", needs_data=True)
 def score_synflow(

@@ -7,8 +7,6 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
 
-__all__ = ["score_taylor"]
-
 
 @pruning_method("taylor", needs_data=True)
 def score_taylor(

@@ -12,8 +12,6 @@ from pdsearch.pipeline.keys import teacher_config
 from pdsearch.search.confirmation.finalists import leaders
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Lacking", "lacking", "leading_trials", "most_trials", "owed"]
-
 _FREE = ("distill.", "student.", "train.distill.")
 """Prefixes of parameters that leave the teacher as it is, so that each teacher's trials choose them."""
 

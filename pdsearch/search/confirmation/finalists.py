@@ -15,16 +15,6 @@ from pdsearch.pipeline.keys import teacher_config
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.trial_record import TrialRecord
 
-__all__ = [
-    "Finalist",
-    "configurations",
-    "everyone",
-    "finalist_of",
-    "finalists",
-    "leaders",
-    "with_teachers",
-]
-
 
 @dataclass(frozen=True)
 class Finalist:

@@ -26,16 +26,6 @@ from pdsearch.search.resolved import Description
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import TrialRecord
 
-__all__ = [
-    "DerivedJobs",
-    "Replicas",
-    "alone",
-    "confirmations",
-    "recorded_replicas",
-    "unpruned",
-    "with_seed",
-]
-
 
 def alone(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:
     """Return the same student, recipe and seeds without a teacher: hard labels only.

@@ -9,8 +9,6 @@ from pdsearch.search.optuna_backend.distributions import distribution
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
-__all__ = ["agrees", "as_interrupted", "as_trial"]
-
 
 def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
     """Return the Optuna trial of a finished record."""

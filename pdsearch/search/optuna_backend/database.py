@@ -18,8 +18,6 @@ from pdsearch.io.durable import PAUSES_S, storage_errors
 from pdsearch.search.optuna_backend.journal import DamagedError, aside
 from pdsearch.search.optuna_backend.outcome import NAMES
 
-__all__ = ["Database"]
-
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 _ARGUMENTS: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 10}, "sqlite": {"timeout": 30}}
 _DAMAGED = ("not a database", "malformed")

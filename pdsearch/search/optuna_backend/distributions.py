@@ -12,8 +12,6 @@ from optuna.distributions import (
 
 from pdsearch.config import Parameter
 
-__all__ = ["distribution", "suggest"]
-
 
 def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> dict[str, object]:
     """Return sampled values by dotted name; a parameter whose condition does not hold is left out."""

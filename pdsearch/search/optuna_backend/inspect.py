@@ -9,8 +9,6 @@ from pdsearch.errors import PdsearchError
 from pdsearch.search.optuna_backend.outcome import silence
 from pdsearch.search.optuna_backend.storage import StudyStorage
 
-__all__ = ["Seen", "look"]
-
 
 @dataclass(frozen=True)
 class Seen:

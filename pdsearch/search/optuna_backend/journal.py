@@ -17,8 +17,6 @@ from optuna.storages.journal import BaseJournalBackend
 from pdsearch.errors import StorageError
 from pdsearch.io.durable import read_regular, storage_errors
 
-__all__ = ["DamagedError", "Journal", "aside", "open_journal", "set_aside", "whole_lines"]
-
 
 class DamagedError(StorageError):
     """The storage of the Optuna study cannot be read any more: it is abandoned and rebuilt from the records."""

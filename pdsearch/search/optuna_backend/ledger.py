@@ -23,8 +23,6 @@ from pdsearch.search.resolved import Description
 from pdsearch.specs import derive_seed
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Ledger"]
-
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _DUPLICATES = 50
 _ENUMERABLE = 1000

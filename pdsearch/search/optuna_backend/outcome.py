@@ -9,8 +9,6 @@ from optuna.trial import TrialState
 from pdsearch.objectives import VAL_ACCURACY, counts
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["INTERRUPTED", "NAMES", "Told", "reported", "silence", "told"]
-
 INTERRUPTED = "interrupted"
 """Reason of an interrupted trial, which is asked again and is no failure."""
 

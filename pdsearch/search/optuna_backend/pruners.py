@@ -13,8 +13,6 @@ from pdsearch.config import Halving
 from pdsearch.objectives import Objective, better_goal, counts, weighed
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Stopper", "goes_on", "rungs"]
-
 
 def goes_on(value: float, others: Iterable[float], *, factor: int, goal: str) -> bool:
     """Return whether a trial passes a rung: it is in the best 1 / factor of those that reached it, ties included.

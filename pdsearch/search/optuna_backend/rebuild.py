@@ -26,8 +26,6 @@ from pdsearch.search.records import Records
 from pdsearch.search.resolved import same_trial
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
-__all__ = ["differences", "open_studies"]
-
 R = TypeVar("R", AskedRecord, TrialRecord)
 
 

@@ -20,8 +20,6 @@ from pdsearch.search.optuna_backend.distributions import suggest
 from pdsearch.search.optuna_backend.outcome import silence
 from pdsearch.user_code import is_dotted, load_part
 
-__all__ = ["Sampler", "check_sampler", "empty_study", "made", "sampler", "samplers"]
-
 Sampler: TypeAlias = Callable[[optuna.Study, int], BaseSampler]
 """sampler(study, seed) -> Optuna's sampler of the study's next point; called for every point, with another seed."""
 

@@ -22,8 +22,6 @@ from pdsearch.io.durable import read_regular, storage_errors
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal, set_aside, whole_lines
 from pdsearch.search.optuna_backend.outcome import NAMES
 
-__all__ = ["JournalStudyStorage", "StudyStorage", "home_of", "last_home"]
-
 JOURNAL, NOTE = "journal.log", "ledger.json"
 
 

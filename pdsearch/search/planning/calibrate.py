@@ -12,8 +12,6 @@ from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.planning.simulate import Plan
 from pdsearch.specs import Params
 
-__all__ = ["START_S", "Speed", "seconds", "speed"]
-
 START_S = 25.0
 """Seconds in which a run starts: Ray, its workers, their imports, the trial in small."""
 

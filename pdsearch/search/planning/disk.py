@@ -12,8 +12,6 @@ from pdsearch.pipeline.keys import teacher_key
 from pdsearch.search.planning.simulate import Plan, unshaped
 from pdsearch.specs import DataSpec, Params, TrialSpec
 
-__all__ = ["DataShape", "Disk", "disk", "known_images", "outputs_bytes"]
-
 WEIGHT, KEPT = 4, 1
 """Bytes of a weight and of its entry in a mask."""
 

@@ -15,8 +15,6 @@ from pdsearch.pruning.registry import methods
 from pdsearch.search.planning.disk import known_images
 from pdsearch.specs import TeacherSpec
 
-__all__ = ["prunable_lines", "prunable_lines_unread"]
-
 DECISIVE = ("teacher.model", "teacher.options", "prune.method", "prune.exclude", "prune.weights")
 WHOLE_SHOWN = 3
 

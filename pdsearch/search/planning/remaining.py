@@ -16,8 +16,6 @@ from pdsearch.search.resolved import Description
 from pdsearch.search.study import described
 from pdsearch.training import pick_device
 
-__all__ = ["Hours", "hours", "without_stored"]
-
 
 def without_stored(space: Space, planned: Plan) -> tuple[Plan, list[str]]:
     """Return a plan without the teachers and rounds that are stored already, and the labels of these.

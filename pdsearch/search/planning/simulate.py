@@ -28,19 +28,6 @@ from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Agenda, Phases
 from pdsearch.specs import AtInit, Json, Params, StudentSpec, TrialSpec, derive_seed
 
-__all__ = [
-    "MOST_DRAWN",
-    "Need",
-    "Phase",
-    "Plan",
-    "PlannedArtifact",
-    "dense",
-    "needs",
-    "plan",
-    "teacher_epochs",
-    "unshaped",
-]
-
 
 @dataclass(frozen=True)
 class Need:

@@ -32,17 +32,6 @@ from pdsearch.protocol import Job
 from pdsearch.search.resolved import Description, absolute
 from pdsearch.specs import DataSpec, TeacherSpec, TrialSpec
 
-__all__ = [
-    "check_outside",
-    "check_trials",
-    "checkpoints",
-    "dense_jobs",
-    "look_at_data",
-    "prepare_images",
-    "say_contents",
-    "teacher_jobs",
-]
-
 TEACHER = ("teacher.model", "teacher.options")
 PRUNING = (
     *TEACHER,

@@ -11,8 +11,6 @@ from pdsearch.pipeline.rehearsal import Rehearsal
 from pdsearch.training import resolve_precision
 from pdsearch.training.device import computes_bf16, why_fp32
 
-__all__ = ["AUTO", "Precision", "choose_precision", "kept_precision"]
-
 AUTO = "auto"
 
 

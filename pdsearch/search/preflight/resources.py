@@ -15,14 +15,6 @@ from pdsearch.search.planning.disk import DataShape, disk, known_images, outputs
 from pdsearch.search.planning.simulate import plan
 from pdsearch.search.preflight.precision import Precision
 
-__all__ = [
-    "LEAST_BYTES",
-    "check_room",
-    "choices",
-    "crowd",
-    "room",
-]
-
 LEAST_BYTES = 200 * 10**6
 """Free bytes below which records and checkpoints may not fit."""
 

@@ -5,8 +5,6 @@ from optuna.samplers import BaseSampler, RandomSampler
 
 from pdsearch.search.optuna_backend.sampler import sampler
 
-__all__ = ["random"]
-
 
 @sampler("random")
 def random(_study: optuna.Study, seed: int) -> BaseSampler:

@@ -9,8 +9,6 @@ from optuna.trial import TrialState
 
 from pdsearch.search.optuna_backend.sampler import sampler
 
-__all__ = ["tpe"]
-
 MOST_GOOD = 25
 
 
