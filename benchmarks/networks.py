@@ -250,7 +250,7 @@ def _compared(name: str, size: int) -> dict[str, Any]:
     from pdsearch.models import count_params, with_plain_weights
     from pdsearch.models.registry import build
     from pdsearch.pruning import find_channels, kept_channels, prune, shrink
-    from pdsearch.pruning.channels.remove import difference
+    from pdsearch.pruning.channels.finding import difference
     from pdsearch.pruning.registry import methods
     from pdsearch.registry import NoParams
 

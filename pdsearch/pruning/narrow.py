@@ -10,7 +10,8 @@ from pdsearch.errors import ConfigError
 from pdsearch.models import copied, with_plain_weights
 from pdsearch.models.width_solver import Growth, solve
 from pdsearch.pruning.channels.dependencies import Tie
-from pdsearch.pruning.channels.remove import find_channels, shrink
+from pdsearch.pruning.channels.finding import find_channels
+from pdsearch.pruning.channels.remove import shrink
 from pdsearch.pruning.prunable import every_weight, makers, prunable
 
 Widths: TypeAlias = Mapping[str, int]

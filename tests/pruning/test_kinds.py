@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.pruning import prunable
-from pdsearch.pruning.channels.remove import _failing as failing
-from pdsearch.pruning.channels.remove import find_channels, shrink
+from pdsearch.pruning.channels.finding import _failing as failing
+from pdsearch.pruning.channels.finding import find_channels
+from pdsearch.pruning.channels.remove import shrink
 
 IMAGE = torch.zeros(1, 3, 8, 8)
 WIDTH = 8

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.pruning import Mask, implied_widths, kept_part, narrow, prunable
-from pdsearch.pruning.channels.remove import channel_mask, find_channels
+from pdsearch.pruning.channels.finding import find_channels
+from pdsearch.pruning.channels.remove import channel_mask
 
 IMAGE = torch.zeros(1, 3, 32, 32)
 SIZES: Any = {"num_classes": 10, "input_shape": (3, 32, 32)}

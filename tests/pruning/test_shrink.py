@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdsearch.pruning.channels.remove import _failing as failing
-from pdsearch.pruning.channels.remove import channel_mask, find_channels, kept_channels, rebuild, shrink
+from pdsearch.pruning.channels.finding import _failing as failing
+from pdsearch.pruning.channels.finding import find_channels, rebuild
+from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
 from pdsearch.pruning.prunable import prunable
 
 IMAGE = torch.zeros(1, 3, 6, 6)

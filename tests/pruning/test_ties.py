@@ -1,12 +1,15 @@
 import copy
+import multiprocessing
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
+from pdsearch.pruning.channels import finding
 from pdsearch.pruning.channels.dependencies import Part, Tie
-from pdsearch.pruning.channels.remove import find_channels
+from pdsearch.pruning.channels.finding import find_channels
 
 
 class Added(nn.Module):
@@ -76,3 +79,32 @@ def test_the_network_is_left_as_it_is_and_needs_no_gradients() -> None:
 def test_what_cannot_be_traced_is_refused_with_its_reason() -> None:
     with pytest.raises(ConfigError, match=r"cannot be followed \(RuntimeError: .*expected.*3 channels"):
         find_channels(Added(), torch.zeros(1, 2, 2, 2))
+
+
+class Unending(nn.Module):
+    """A network whose code comes to no end once it has fewer channels, and holds more and more on its way."""
+
+    def __init__(self, grows: int) -> None:
+        super().__init__()
+        self.stem, self.classifier, self.grows = nn.Conv2d(3, 8, 1), nn.Linear(8, 5), grows
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps, held = self.stem(images).mean((2, 3)), []
+        while maps.shape[1] < 8:
+            held.append(np.ones(self.grows))
+        logits: Tensor = self.classifier(maps)
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("grows", "bound", "value", "said"),
+    [(0, "SECONDS", 1, "1 s of computing"), (2**20, "MEMORY", 2**28, "0.25 GB of memory")],
+)
+def test_finding_channels_ends_at_a_bound_of_time_and_memory(
+    grows: int, bound: str, value: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, bound, value)
+    message = f"prune.method: Unending: .* takes more than {said}\n  -> .*single weights"
+    with pytest.raises(ConfigError, match=message):
+        find_channels(Unending(grows), IMAGE)
+    assert multiprocessing.active_children() == []

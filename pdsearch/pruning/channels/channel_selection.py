@@ -10,7 +10,8 @@ from pdsearch.errors import TrialError
 from pdsearch.models import copied
 from pdsearch.pruning.allocation import sensitivity
 from pdsearch.pruning.channels.dependencies import Channels, Part, Tie
-from pdsearch.pruning.channels.remove import Kept, channel_mask, find_channels, kept_channels, shrink
+from pdsearch.pruning.channels.finding import find_channels
+from pdsearch.pruning.channels.remove import Kept, channel_mask, kept_channels, shrink
 from pdsearch.pruning.gradients import mean_loss, probe
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, makers, prunable
