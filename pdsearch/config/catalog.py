@@ -36,6 +36,7 @@ class Catalog:
         check_options: Raises ConfigError if a model cannot be built with its options, with `where` options.NAME if it
             is known which one is the cause; None accepts all.
         check_pruning: Returns why a method does not fit the other pruning settings, an error each; None accepts all.
+        removes_weights: Returns whether a method removes single weights; None: each does.
     """
 
     sources: Mapping[str, Options] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Catalog:
     canonical_augment: Callable[[str], str] | None = None
     check_options: Callable[[str, Params], None] | None = None
     check_pruning: Callable[[PruneSpec], Sequence[ConfigError]] | None = None
+    removes_weights: Callable[[str], bool] | None = None
 
 
 def registered() -> Catalog:
@@ -70,7 +72,18 @@ def registered() -> Catalog:
         canonical_augment=canonical,
         check_options=try_options,
         check_pruning=lambda spec: refusals(spec, methods.get(spec.method)),
+        removes_weights=_removes_weights,
     )
+
+
+def _removes_weights(name: str) -> bool:
+    from pdsearch.pruning.registry import methods
+
+    try:
+        method = methods.get(name)
+    except ConfigError:  # It is reported where it is named.
+        return True
+    return method.removes and not method.structured
 
 
 def options_in(builder: Callable[..., Any]) -> Options:

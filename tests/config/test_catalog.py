@@ -112,6 +112,20 @@ def test_it_may_be_searched() -> None:
         parse(document(searched, teacher={"options": {"weights": "DEFAULT"}}))
 
 
+def test_which_weights_are_prunable_has_no_effect_where_channels_go() -> None:
+    def warned(*methods: str) -> bool:
+        pruned = {"prune": {"ratio": 0.36, "weights": "matrices", "recovery": "none"}}
+        found = parse(document({"prune.method": [*methods]}, **pruned)).warnings
+        return any(
+            text.startswith("prune.weights has no effect: prune.method is filter_l1") for text in found
+        )
+
+    assert [warned("filter_l1", "filter_l2"), warned("magnitude", "filter_l1")] == [True, False]
+    searched = {"prune.weights": ["layers", "matrices"]}
+    with pytest.raises(ConfigError, match=r"prune\.weights has no effect where prune\.method is filter_l1"):
+        parse(document(searched, prune={"method": "filter_l1", "ratio": 0.36}))
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
