@@ -24,8 +24,6 @@ from benchmarks.churn import SOON_S, SPACE
 from benchmarks.raylets import Raylets
 from benchmarks.submitted import Submitted
 
-__all__ = ["main"]
-
 CLUSTER = Path(__file__).parents[1] / "cluster.yaml"
 
 

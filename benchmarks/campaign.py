@@ -10,8 +10,6 @@ from benchmarks.hardware import hardware, versions
 from pdsearch.io import Place, names, read
 from pdsearch.verify import check_invariants
 
-__all__ = ["ending", "finished", "options", "publish", "same"]
-
 
 def finished(study: Place) -> dict[str, dict[str, Any]]:
     """Return a study's finished records by name."""

@@ -25,8 +25,6 @@ from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.raylets import Node, Raylets
 from benchmarks.submitted import Submitted
 
-__all__ = ["busy", "main"]
-
 SPACE = """
 study: churn
 data: {{source: digits, val_fraction: 0.2, subset: 400}}

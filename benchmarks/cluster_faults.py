@@ -26,8 +26,6 @@ from benchmarks.tokenless import without_a_token
 from pdsearch.artifacts import lease_at
 from pdsearch.verify import check_invariants
 
-__all__ = ["main"]
-
 SPACE = """
 study: faults
 data: {{source: digits, val_fraction: 0.2, subset: 400}}

@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Counted"]
-
 
 class Counted(nn.Module):
     """A small convolutional network.

@@ -22,8 +22,6 @@ from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.training import EpochReport, evaluating, towards
 
-__all__ = ["Scene", "cifar_shaped", "digits"]
-
 MANY_EPOCHS = 100_000
 LR = 0.05
 

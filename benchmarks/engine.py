@@ -13,8 +13,6 @@ from benchmarks.own_process import apart
 from pdsearch.models import build, count_params
 from pdsearch.training import keep_freed_memory, resolve_precision
 
-__all__ = ["main", "measure"]
-
 PAPER, LIVE, STORED, BY_HAND = "paper's style", "ours, teacher live", "ours, logits stored", "by hand"
 
 

@@ -22,8 +22,6 @@ from benchmarks.campaign import ending, options, publish, same
 from benchmarks.program import Program, wait
 from pdsearch.verify import check_invariants
 
-__all__ = ["main"]
-
 START_S, END_S = 600, 300
 INSIDE = "PDSEARCH_FULL_DISK_INSIDE"
 

@@ -17,8 +17,6 @@ from pdsearch.config import load, parse
 from pdsearch.errors import ConfigError
 from tests.config.mutations import mutant
 
-__all__ = ["main", "read"]
-
 SLOW_S = 1.0
 
 

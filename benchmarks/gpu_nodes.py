@@ -23,8 +23,6 @@ from benchmarks.workers import search
 from pdsearch.cluster import slots as workers
 from pdsearch.protocol import Outcome
 
-__all__ = ["Case", "Seen", "main", "on_nodes"]
-
 
 @dataclass(frozen=True)
 class Case:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from pdsearch import __version__
 
-__all__ = ["hardware", "versions"]
-
 _PACKAGES = ("torch", "ray", "optuna", "numpy")
 
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from benchmarks.hardware import hardware, versions
 
-__all__ = ["Result", "Target", "arguments", "in_turns", "show"]
-
 
 @dataclass(frozen=True)
 class Target:

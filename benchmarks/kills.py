@@ -29,8 +29,6 @@ from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.specs import spec_from_json
 from pdsearch.verify import check_invariants
 
-__all__ = ["START_S", "main", "within", "workers_of"]
-
 WORKER = re.compile(r"ray::\w*Trainable")
 """Ray names a worker by its actor, and Tune's actors by what wraps them: ours is called ResourceTrainable."""
 

@@ -10,8 +10,6 @@ Source:
 
 from benchmarks.time_boxed import Experiment, options, run
 
-__all__ = ["EXPERIMENT", "main"]
-
 EXPERIMENT = Experiment(
     name="mdistiller",
     space="cifar100_resnet32x4_mdistiller.yaml",

@@ -18,8 +18,6 @@ from benchmarks.harness import Result, Target, arguments, show
 from pdsearch.artifacts import Store
 from pdsearch.pipeline.cache import tensors
 
-__all__ = ["main"]
-
 KEY = "0" * 64
 
 

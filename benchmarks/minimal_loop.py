@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["ByHand"]
-
 
 class ByHand:
     """Distillation from ready-made logits, as short as it can be written.

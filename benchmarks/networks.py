@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from benchmarks.hardware import hardware, versions
 
-__all__ = ["photographs"]
-
 NETWORKS = {
     "torchvision/resnet18": 64,
     "torchvision/resnext50_32x4d": 64,

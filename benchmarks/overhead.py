@@ -21,8 +21,6 @@ from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.scripted import space
 from pdsearch.observer import Observer
 
-__all__ = ["main", "ours"]
-
 ROOT = Path(__file__).parents[1]
 ONE_HELP = "run ours once, with so many reports, and print the milliseconds of a trial"
 

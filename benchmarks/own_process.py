@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = ["apart"]
-
 
 class Trains(Protocol):
     """What is run there."""

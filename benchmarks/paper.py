@@ -9,8 +9,6 @@ says, paired by seed. `--share` shortens every schedule; 1 is the paper's.
 
 from benchmarks.time_boxed import Experiment, options, run
 
-__all__ = ["EXPERIMENT", "main"]
-
 EXPERIMENT = Experiment(
     name="paper",
     space="cifar100_vgg19_paper.yaml",

@@ -13,8 +13,6 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-__all__ = ["PaperStyle", "Pictures"]
-
 
 class Pictures(Dataset[tuple[Tensor, int]]):
     """Images as PIL sees them, transformed one by one.

@@ -27,8 +27,6 @@ from pdsearch.protocol import Outcome, Work
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 
-__all__ = ["main"]
-
 PROGRAMS = "/usr/lib/postgresql"
 CHILD = "benchmarks.postgres"
 

@@ -11,8 +11,6 @@ from pdsearch.models import build, count_params
 from pdsearch.specs import Recipe
 from pdsearch.training import Engine, keep_freed_memory, make_optimizer
 
-__all__ = ["main", "measure"]
-
 SIZES = {"convnet_s": 8, "convnet_m": 8}
 """Pixels of the digits; all others see 32."""
 

@@ -13,8 +13,6 @@ import psutil
 from benchmarks.campaign import finished
 from pdsearch.io import Place, names, place
 
-__all__ = ["Program", "wait"]
-
 SPACE = """
 study: killed
 data: {source: digits, val_fraction: 0.2, subset: 400}

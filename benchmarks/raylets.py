@@ -20,8 +20,6 @@ import psutil
 
 from pdsearch.cluster.slots import accelerator_resource
 
-__all__ = ["Node", "Raylets"]
-
 _LISTS = (
     *("cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands", "setup_commands"),
     *("head_setup_commands", "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),

@@ -19,8 +19,6 @@ from benchmarks.table import DIGITS, Table, write_table
 from pdsearch.config import load
 from pdsearch.io.record_files import read_finished
 
-__all__ = ["collect", "main"]
-
 SPACE = DIGITS.with_suffix(".yaml")
 SHOWN = ("prune.method", "prune.ratio")
 

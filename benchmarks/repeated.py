@@ -27,8 +27,6 @@ from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.kills import START_S, within, workers_of
 from benchmarks.program import Program, wait
 
-__all__ = ["Kill", "Note", "main", "repeated"]
-
 SPACE = """
 study: killed
 data: {source: digits, val_fraction: 0.2}

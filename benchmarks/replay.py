@@ -27,8 +27,6 @@ from pdsearch.search.resolved import Description
 from pdsearch.specs import Json, derive_seed
 from pdsearch.trial_record import TrialRecord
 
-__all__ = ["Played", "Trace", "Way", "replay"]
-
 NEIGHBOURS = 3
 """A point becomes one of so many nearest trials, by chance: with the nearest alone, a searcher that asks again around a
 good point would be told exactly the same again, without the noise of real training."""

@@ -23,8 +23,6 @@ from benchmarks.hardware import hardware
 from pdsearch.analysis import read_study
 from pdsearch.analysis.report import as_html, describe
 
-__all__ = ["Browser", "main"]
-
 CHECKS = Path(__file__).parent / "report_checks.js"
 WIDTHS = (400, 768, 1400)
 MOST_S = 60

@@ -9,8 +9,6 @@ from typing import Any
 from pdsearch.io.record_files import write_once
 from tests.analysis.synthetic_studies import confirmed, record
 
-__all__ = ["KINDS", "write"]
-
 Made = dict[str, Any]
 
 _SPACE: Made = {

@@ -20,8 +20,6 @@ from benchmarks.scripted import drive, space
 from pdsearch.observer import Observer
 from pdsearch.verify import check_invariants
 
-__all__ = ["main"]
-
 
 class First(Observer):
     """An observer that prints when the first search trial starts."""

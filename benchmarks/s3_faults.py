@@ -26,8 +26,6 @@ from pdsearch.verify import check_invariants
 from tests.s3_gate import Gate
 from tests.s3_server import SECRET, S3Server, environment
 
-__all__ = ["main"]
-
 START_S, END_S = 600, 300
 WAITING, BACK = "waiting for the storage", "the storage answers again"
 

@@ -16,8 +16,6 @@ from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.study import open_study
 
-__all__ = ["main", "measure"]
-
 
 def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> list[Result]:
     """Grow a study to each length with random points, then time single trials that are sampled by TPE."""

@@ -10,8 +10,6 @@ from pdsearch.protocol import Event, Job, Outcome, Ready, Report
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.specs import Json
 
-__all__ = ["answers", "drive", "space"]
-
 SPACE = """
 study: scripted
 data: {{source: digits}}

@@ -12,8 +12,6 @@ from benchmarks.scripted import answers
 from pdsearch.cluster.worker import JobTrainable
 from pdsearch.protocol import Event, Job, Outcome, Report
 
-__all__ = ["Played", "Waiting"]
-
 
 class Played(JobTrainable):
     """A worker that answers at once; of a GPU it only holds its share, and need not have one."""

@@ -21,8 +21,6 @@ from scipy import stats
 
 from benchmarks.harness import Result, Target, arguments, show
 
-__all__ = ["interval", "main", "searched"]
-
 PROGRAMS = Path(__file__).parents[1] / "examples" / "compare"
 WAYS = {"tune by hand": "with_tune", "optuna by hand": "with_optuna", "pdsearch": "with_pdsearch"}
 TUNE, OPTUNA, OURS = WAYS

@@ -21,8 +21,6 @@ from benchmarks.churn import SPACE
 from benchmarks.slurm_nodes import Job, Slurm, missing
 from benchmarks.submitted import Heard
 
-__all__ = ["main"]
-
 SOON_S = 600
 
 

@@ -17,8 +17,6 @@ from types import TracebackType
 
 import psutil
 
-__all__ = ["ROOT", "Job", "Slurm", "missing"]
-
 ROOT = Path(__file__).parents[1]
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "squeue")
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"))

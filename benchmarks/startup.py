@@ -15,8 +15,6 @@ from pathlib import Path
 
 from benchmarks.harness import Result, Target, arguments, in_turns, show
 
-__all__ = ["main"]
-
 SPACE = """
 study: startup
 data: {{source: digits}}

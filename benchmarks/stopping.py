@@ -25,8 +25,6 @@ from benchmarks.hardware import hardware, versions
 from benchmarks.replay import Trace, Way, replay
 from benchmarks.table import DIGITS, Table, read_table
 
-__all__ = ["NEAR", "main", "median", "summary", "ways"]
-
 NEAR = 0.002
 """Near the best: 0.2 points of accuracy."""
 

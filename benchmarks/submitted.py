@@ -11,8 +11,6 @@ from typing import Any
 
 from benchmarks.raylets import Raylets
 
-__all__ = ["Heard", "Submitted"]
-
 ROOT = Path(__file__).parents[1]
 
 

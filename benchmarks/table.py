@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from pdsearch.config import Parameter, Space, parse
 
-__all__ = ["DIGITS", "Table", "read_table", "write_table"]
-
 DIGITS = Path(__file__).parent / "data" / "digits_table.parquet"
 ABOUT = b"pdsearch.table"
 

@@ -26,8 +26,6 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import Study, open_study
 from pdsearch.training import pick_device
 
-__all__ = ["Experiment", "options", "run", "shortened"]
-
 SPACES = Path(__file__).parents[1] / "search_spaces"
 
 

@@ -11,8 +11,6 @@ import psutil
 
 from benchmarks.raylets import Raylets
 
-__all__ = ["without_a_token"]
-
 DRIVER = (
     "import ray; ray.init({address!r}, log_to_driver=False); print(ray.get(ray.remote(lambda: 1).remote()))"
 )

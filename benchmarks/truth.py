@@ -28,8 +28,6 @@ from pdsearch.analysis import Gain, Ranking
 from pdsearch.analysis.crossed import Floats, holm
 from pdsearch.analysis.statistics import CLAIM
 
-__all__ = ["SETTINGS", "main", "measure"]
-
 CHUNK_BYTES = 400_000_000
 CHECKED = 10
 """Studies of each setting that `rank_teachers` ranks as well."""

@@ -33,8 +33,6 @@ from pdsearch.specs import (
 )
 from pdsearch.trial_record import StudentFacts, TeacherFacts, TrialRecord
 
-__all__ = ["Judged", "Setting", "Studies", "draw", "judge", "ranked"]
-
 Floats = NDArray[np.float64]
 
 BASE, POINT = 0.9, 0.01

@@ -18,8 +18,6 @@ from pdsearch.config import Space
 from pdsearch.observer import Observer
 from pdsearch.protocol import Outcome
 
-__all__ = ["Outcomes", "main", "search"]
-
 MOST = 16
 
 

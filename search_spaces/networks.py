@@ -3,8 +3,6 @@
 from torch import nn
 from torchvision.models import MobileNetV2, VisionTransformer
 
-__all__ = ["mobilenet", "vit"]
-
 ROWS = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 2, 2), (6, 64, 2, 2), (6, 96, 2, 1), (6, 160, 1, 1))
 """Expansion, channels, blocks and stride of each row of MobileNetV2, shortened."""
 

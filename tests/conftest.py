@@ -1,11 +1,15 @@
 import os
+import shutil
 import signal
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.own_code import Author
 from tests.s3_server import S3Server, environment
 from tests.shares import Shares, longest_first
 
@@ -58,3 +62,36 @@ def bucket(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3.make_bucket(name)
     return name
+
+
+@pytest.fixture
+def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Author]:
+    """An author at work in the current folder, of which nothing stays importable."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    known = {*sys.modules}
+    yield Author(tmp_path)
+    for name in {*sys.modules} - known:
+        if name.startswith("own_code_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: these tests end processes, not machines, so nothing need reach a disk."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pdsearch-test-", dir=memory))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files whose path is short enough for Ray's sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="pd-", dir="/tmp"))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from pdsearch.io import Place
 
-__all__ = ["on_disk"]
-
 
 def on_disk(place: Place) -> Path:
     """Return the place as a path."""

@@ -1,13 +1,7 @@
 """Modules of a user's own, written where pdsearch is started, each under a name of its own."""
 
 import itertools
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
-
-__all__ = ["NETS", "Author", "author"]
 
 _NUMBERS = itertools.count()
 
@@ -144,15 +138,3 @@ class Author:
         name = f"own_code_{next(_NUMBERS)}"
         (self.folder / f"{name}.py").write_text(text)
         return name
-
-
-@pytest.fixture
-def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Author]:
-    """An author at work in the current folder, of which nothing stays importable."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    known = {*sys.modules}
-    yield Author(tmp_path)
-    for name in {*sys.modules} - known:
-        if name.startswith("own_code_"):
-            del sys.modules[name]

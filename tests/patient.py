@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["PATIENCE_S", "until"]
-
 PATIENCE_S = 900.0
 """Bounds a hang, not work: below the time-out of a test, and fifty times what a quiet machine takes."""
 

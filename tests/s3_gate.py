@@ -5,8 +5,6 @@ import threading
 from contextlib import suppress
 from types import TracebackType
 
-__all__ = ["Gate"]
-
 _CHUNK = 2**16
 
 

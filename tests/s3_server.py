@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-__all__ = ["KEY", "SECRET", "S3Server", "environment"]
-
 KEY = "AKIANOTAREALKEY"
 SECRET = "a-secret-that-nobody-may-see"
 _UP_S = 60.0

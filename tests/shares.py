@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-__all__ = ["Shares", "longest_first"]
-
 STARTS_RAY = re.compile(r"\bray_session\b|\bpytest\.mark\.ray\b")
 
 

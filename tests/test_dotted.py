@@ -9,9 +9,7 @@ import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.user_code import is_dotted, load_dotted, source_folder, source_hash
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 
 def test_a_colon_makes_a_name_dotted() -> None:

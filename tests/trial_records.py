@@ -6,8 +6,6 @@ from pdsearch.protocol import Report
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.trial_record import AskedRecord, StudentFacts, TrialRecord
 
-__all__ = ["SPEC", "asked", "finished", "reports"]
-
 RECIPE = Recipe(epochs=3, lr=0.1)
 SPEC = TrialSpec(
     data=DataSpec("digits"),

@@ -36,7 +36,13 @@ def made_up(name: str) -> str:
 def ran(tmp_path: Path) -> list[tuple[str, str]]:
     """Which file's tests ran in which process, one after another."""
     (tmp_path / "tests").mkdir()
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/shares.py", "tests/s3_server.py"):
+    for name in (
+        "pyproject.toml",
+        "tests/conftest.py",
+        "tests/own_code.py",
+        "tests/shares.py",
+        "tests/s3_server.py",
+    ):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in (*QUICK, MARKED, WITH_FIXTURE, SLOW):
         (tmp_path / "tests" / f"test_{name}.py").write_text(made_up(name))

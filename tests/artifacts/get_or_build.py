@@ -6,8 +6,6 @@ from pathlib import Path
 from pdsearch.artifacts import ArtifactStore, Entry, building
 from pdsearch.specs import Json
 
-__all__ = ["get_or_build"]
-
 
 def get_or_build(
     store: ArtifactStore,

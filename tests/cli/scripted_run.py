@@ -8,8 +8,6 @@ from pdsearch.trial_record import TrialRecord
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job
 from tests.trial_records import finished, reports
 
-__all__ = ["show"]
-
 USES = (Use("teacher", "a" * 64, True, 90.0), Use("student", "b" * 64, False, 2.0))
 ENDS: list[tuple[str, str | None, float | None, int]] = [
     ("complete", None, 0.9125, 2),

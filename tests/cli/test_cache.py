@@ -8,9 +8,7 @@ import pytest
 from pdsearch.artifacts import Store, hold
 from pdsearch.cli.main import main
 from tests.faults import scripted_study
-from tests.faults.conftest import root
 
-__all__ = ["root"]
 STRAY = "f" * 64
 
 

@@ -11,10 +11,7 @@ from pdsearch.cli.catalogue import KINDS, describe, names, part_to_json, with_la
 from pdsearch.errors import ConfigError
 from pdsearch.models import models
 from pdsearch.registry import NoParams, Registry, parameter
-from tests.own_code import Author, author
-
-__all__ = ["author"]
-
+from tests.own_code import Author
 
 REGISTRY = catalogue._registry
 

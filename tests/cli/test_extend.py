@@ -6,9 +6,6 @@ import pytest
 
 from pdsearch.cli.main import main
 from tests.faults import scripted_study
-from tests.faults.conftest import root
-
-__all__ = ["root"]
 
 SPACE = """
 study: study

@@ -4,10 +4,7 @@ import pytest
 
 from pdsearch.cli.main import main
 from tests.faults import scripted_study
-from tests.faults.conftest import root
 from tests.search.test_retry import run_failing
-
-__all__ = ["root"]
 
 
 def test_failed_trials_are_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,6 @@ from jsonschema import Draft202012Validator
 
 from tests.cluster.launch_rules import MOUNT, ROOT
 
-__all__ = ["JOB", "Manifest", "accept", "image_problems", "load_all", "problems"]
-
 Manifest = list[dict[str, Any]]
 JOB = "clusters/kuberay_rayjob.yaml"
 OPENING = {"Service", "Ingress", "HTTPRoute", "TCPRoute", "Gateway", "Route"}

@@ -8,8 +8,6 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MOUNT", "ROOT", "Config", "accept", "aws", "head_starts_with", "load", "marks", "on_premise"]
-
 ROOT = Path(__file__).parents[2]
 MOUNT = "/mnt/shared"
 TOKEN_MODE = "RAY_AUTH_MODE=token"

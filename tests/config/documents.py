@@ -6,8 +6,6 @@ from typing import Any
 from pdsearch.config import Space, parse
 from tests.config.parts import CATALOG
 
-__all__ = ["document", "space"]
-
 RECIPES: dict[str, Any] = {
     "teacher": {"epochs": 20, "lr": 0.1, "milestones": [10, 15]},
     "recover": {"epochs": 6, "lr": 0.05},

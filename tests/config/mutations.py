@@ -8,8 +8,6 @@ from typing import Any
 
 import yaml
 
-__all__ = ["mutant"]
-
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "search_spaces").glob("*.yaml"))
 TEXTS = [path.read_text(encoding="utf-8") for path in SHIPPED]

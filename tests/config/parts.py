@@ -7,8 +7,6 @@ from pdsearch.config import Catalog
 from pdsearch.registry import NoParams, parameter
 from pdsearch.user_code import Options
 
-__all__ = ["CATALOG", "KdParams", "MarginParams", "TaylorParams"]
-
 
 @dataclass(frozen=True)
 class KdParams:

@@ -23,8 +23,6 @@ from pdsearch.config.sections import (
     TeacherSection,
 )
 
-__all__ = ["PAGE", "SECTIONS", "table", "written"]
-
 PAGE = Path(__file__).parents[2] / "docs" / "space.md"
 SECTIONS: dict[str, type[Section]] = {
     "file": File,

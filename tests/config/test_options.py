@@ -12,9 +12,7 @@ from pdsearch.config.field_rules import option_rule
 from pdsearch.errors import ConfigError
 from tests.config.documents import document
 from tests.config.parts import CATALOG
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 NUMBERS = [3, 0.5, -1]
 NO_LIST = [1, "ab", True]

@@ -9,9 +9,7 @@ from pdsearch.config import Space, load, parse
 from pdsearch.errors import ConfigError
 from tests.config.documents import document
 from tests.config.parts import CATALOG
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 
 def parsed(searched: dict[str, Any] | None = None, **sections: Any) -> Space:

@@ -11,9 +11,7 @@ from pdsearch.config.yaml_tree import to_plain
 from tests.config.documents import document, space
 from tests.config.parts import CATALOG
 from tests.config.test_serialize import FULL
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 Draft202012Validator: Any = import_module("jsonschema").Draft202012Validator  # it ships no types
 SHIPPED = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))

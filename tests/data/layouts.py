@@ -21,8 +21,6 @@ from pdsearch.data.sources.stl10 import CLASSES
 from pdsearch.data.sources.stl10 import FILES as STL10_FILES
 from pdsearch.specs import DataSpec
 
-__all__ = ["LAYOUTS", "idx", "laid_out", "pixels", "png", "tar", "whole"]
-
 
 def laid_out(name: str, root: Path) -> DataSpec:
     """Write a set for a source and return where it lies."""

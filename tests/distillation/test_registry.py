@@ -3,9 +3,7 @@ import pytest
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 
 def test_a_loss_of_one_s_own_declares_itself_in_attributes(author: Author) -> None:

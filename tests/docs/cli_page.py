@@ -13,8 +13,6 @@ from typer.models import ArgumentInfo
 from pdsearch.cli.main import VERBS
 from tests.architecture.tree import ROOT
 
-__all__ = ["FILE", "page"]
-
 FILE = ROOT / "docs" / "cli.md"
 HEAD = """# The command line
 

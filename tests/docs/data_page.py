@@ -8,8 +8,6 @@ from pathlib import Path
 from pdsearch.cli.catalogue import describe, names
 from pdsearch.data.registry import sources
 
-__all__ = ["KINDS", "PAGE", "written"]
-
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 KINDS = ("sources", "augmentations")
 

@@ -16,8 +16,6 @@ from pathlib import Path
 
 from tests.architecture.tree import ROOT
 
-__all__ = ["blocks", "follow"]
-
 BLOCK = re.compile(
     r"(?P<before>[^\n]*)\n+```(?P<kind>sh|python|yaml)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )

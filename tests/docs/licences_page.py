@@ -9,8 +9,6 @@ from packaging.utils import canonicalize_name
 
 from tests.architecture.tree import ROOT
 
-__all__ = ["PAGE", "needed", "page"]
-
 PAGE = ROOT / "docs/licences.md"
 EXTRAS = ("onnx", "postgres", "timm")
 HEAD = """\

@@ -15,8 +15,6 @@ from PIL import Image
 from pdsearch.cli.main import main
 from tests.architecture.tree import ROOT
 
-__all__ = ["MISTAKES", "PAGE", "entry", "page", "scratch"]
-
 PAGE = ROOT / "docs/mistakes.md"
 WIDEST = 240
 SET = "pdsearch check digits.yaml --set"

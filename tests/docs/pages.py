@@ -7,8 +7,6 @@ from pdsearch.cli.catalogue import PartDescription, describe, names
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning.registry import PruningMethod, methods
 
-__all__ = ["DOCS", "PAGES", "main", "stale"]
-
 DOCS = Path(__file__).parents[2] / "docs"
 NOTICE = "Written from the registries by `python -m tests.docs.pages`; edit the docstrings instead."
 

@@ -10,8 +10,6 @@ from mkdocs.structure.pages import Page
 
 from tests.architecture.tree import ROOT, committed
 
-__all__ = ["navigation", "on_config", "on_files", "on_page_markdown"]
-
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)")
 ENTRY = re.compile(r"^- \[([^\]]+)\]\(([^)]+)\)", re.MULTILINE)
 OUTSIDE = "repository"

@@ -13,19 +13,6 @@ from pathlib import Path
 from pdsearch.cli.main import main
 from tests.patient import PATIENCE_S
 
-__all__ = [
-    "PATIENCE_S",
-    "ROOT",
-    "SPACE",
-    "begin",
-    "call",
-    "environment",
-    "records",
-    "run",
-    "stop_when",
-    "write",
-]
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -1,27 +1,16 @@
 """`pdsearch run` on Ray survives a kill, and leaves nothing behind however it ends."""
 
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.end_to_end.program import PATIENCE_S, records, run, stop_when, write
+from tests.end_to_end.program import records, run, stop_when, write
+from tests.patient import PATIENCE_S
 
 pytestmark = pytest.mark.ray
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for temporary files whose path is short enough for Ray's sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="pd-", dir="/tmp"))
-    monkeypatch.setenv("TMPDIR", str(folder))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def left(folder: Path) -> list[str]:

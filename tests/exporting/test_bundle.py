@@ -19,9 +19,7 @@ from pdsearch.io.record_files import write_once
 from pdsearch.models import build
 from tests.analysis.synthetic_studies import record, write_study
 from tests.exporting.conftest import run, small
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]
 

@@ -16,10 +16,7 @@ from pdsearch.models import build
 from pdsearch.pipeline.networks import packed
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
-from tests.own_code import NETS, Author, author
-
-__all__ = ["author"]
-
+from tests.own_code import NETS, Author
 
 BUILT = Card("vgg11_bn", (), ("cat", "dog"), InputSpec((3, 32, 32)), (120.0,) * 3, (60.0,) * 3, "a" * 64)
 NEEDS = Needs("/runs", None, None, {})

@@ -23,10 +23,8 @@ from pdsearch.models import build
 from tests.data.layouts import laid_out
 from tests.exporting.conftest import RECIPE, run
 from tests.exporting.test_pinned import SPEC
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.patient import PATIENCE_S
-
-__all__ = ["author"]
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,8 +15,6 @@ from typing import Any
 
 from pdsearch.errors import PdsearchError
 
-__all__ = ["DIE", "DIED", "FAIL", "FULL", "TEAR", "Hazard", "in_child"]
-
 FAIL, DIE, TEAR, FULL = "fail", "die", "tear", "full"
 DIED = 9
 """Exit code of a child that died at its operation."""

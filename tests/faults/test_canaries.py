@@ -24,9 +24,6 @@ from pdsearch.verify import check_invariants
 from tests.config.documents import document
 from tests.end_to_end.program import environment
 from tests.faults import scripted_study
-from tests.faults.conftest import root
-
-__all__ = ["root"]
 
 NAMES = ["../canary", "/tmp/canary", "a/../../canary", ".canary", "..", "a\x00b", "canary/", "a\\b", "~"]
 

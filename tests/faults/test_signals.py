@@ -13,10 +13,9 @@ import psutil
 import pytest
 
 from pdsearch.verify import check_invariants
-from tests.end_to_end.program import PATIENCE_S, begin, write
-from tests.end_to_end.test_ray import gone, temporary
-
-__all__ = ["temporary"]
+from tests.end_to_end.program import begin, write
+from tests.end_to_end.test_ray import gone
+from tests.patient import PATIENCE_S
 
 LONG = ("distill: {epochs: 2", "distill: {epochs: 800")
 ONE = (LONG, ("trials: 4", "trials: 1"), ("{teachers: 1, seeds: 1}", "off"))

@@ -8,9 +8,7 @@ import torch
 from pdsearch.errors import ConfigError
 from pdsearch.models import build, models
 from pdsearch.specs import Params
-from tests.own_code import NETS, Author, author
-
-__all__ = ["author"]
+from tests.own_code import NETS, Author
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:

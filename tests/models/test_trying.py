@@ -5,9 +5,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models import models
 from pdsearch.models.registry import try_options
 from pdsearch.specs import Params
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ from pdsearch.training.checkpoint import EpochPart
 from pdsearch.training.fit import Epochs, Keep
 from pdsearch.training.reports import EpochReport
 
-__all__ = ["counted"]
-
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the number of every epoch trained from now on, from 0."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from pdsearch.protocol import Event, Job, Outcome
 
-__all__ = ["Given"]
-
 
 @dataclass
 class Given:

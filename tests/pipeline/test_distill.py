@@ -13,7 +13,7 @@ from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.student import Student, student
 from pdsearch.protocol import Report
 from pdsearch.specs import StudentSpec, TrialSpec
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.pipeline.counting import counted
 from tests.pipeline.digits import (
     ALONE,
@@ -28,9 +28,6 @@ from tests.pipeline.digits import (
     site,
     stored,
 )
-
-__all__ = ["author"]
-
 
 MUTE = """
 import torch

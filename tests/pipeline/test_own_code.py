@@ -10,10 +10,8 @@ from pdsearch.pipeline.keys import dense_key, round_keys, student_key
 from pdsearch.pipeline.trial import check_own_code
 from pdsearch.specs import TrialSpec, spec_from_json, spec_to_json
 from pdsearch.user_code import source_hash
-from tests.own_code import NETS, Author, author
+from tests.own_code import NETS, Author
 from tests.pipeline.digits import SPEC, facts, pruned, run
-
-__all__ = ["author"]
 
 
 def own(module: str) -> TrialSpec:

@@ -14,10 +14,8 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import rehearsing
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json, spec_to_json
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.pipeline.digits import DENSE, SPEC, data, distilled, pruned
-
-__all__ = ["author"]
 
 OWN = """
 import torch

@@ -8,10 +8,8 @@ from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import rehearsing
 from pdsearch.specs import StudentSpec
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.pipeline.digits import SPEC, data
-
-__all__ = ["author"]
 
 NETWORKS = """
 import threading

@@ -15,10 +15,8 @@ from pdsearch.pipeline.student import Student, built, student
 from pdsearch.protocol import Ready
 from pdsearch.search.confirmation.jobs import alone, unpruned
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.pipeline.digits import ALONE, DENSE, SPEC, data, distilled, finish, pruned, run
-
-__all__ = ["author"]
 
 SHAPED = StudentSpec("from_teacher")
 

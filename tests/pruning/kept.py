@@ -2,8 +2,6 @@
 
 from pdsearch.pruning import Mask
 
-__all__ = ["kept_in"]
-
 
 def kept_in(mask: Mask) -> dict[str, int]:
     """Return the number of weights kept in each parameter."""

@@ -4,9 +4,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams
-from tests.own_code import Author, author
-
-__all__ = ["author"]
+from tests.own_code import Author
 
 
 def test_a_method_of_one_s_own_declares_itself_in_attributes(author: Author) -> None:

@@ -7,8 +7,6 @@ import pytest
 from pdsearch.io.record_files import write_once
 from pdsearch.search.optuna_backend.journal import Journal
 
-__all__ = ["Killed", "kill_at"]
-
 
 class Killed(BaseException):
     """The driver is gone; nothing it had in memory is used again."""

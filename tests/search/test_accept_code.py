@@ -22,10 +22,8 @@ from pdsearch.search.study import open_study
 from pdsearch.trial_record import REDONE, TrialRecord
 from pdsearch.user_code import source_hash
 from pdsearch.verify import check_invariants
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.search.scripted_trials import Watching, play, searching, space, whole
-
-__all__ = ["author"]
 
 CODE = Accept(code=True)
 AGAIN = Accept(code=True, redo=True)

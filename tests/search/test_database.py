@@ -18,10 +18,7 @@ from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
-from tests.faults.conftest import root
 from tests.search.test_restore import told
-
-__all__ = ["root"]
 
 LIMIT = "pragma max_page_count = 40"
 

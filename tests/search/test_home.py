@@ -12,10 +12,7 @@ from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_hom
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
-from tests.faults.conftest import root
 from tests.search.test_retry import run_failing
-
-__all__ = ["root"]
 
 
 def test_a_study_moves_from_home_to_home_and_back(root: Path) -> None:

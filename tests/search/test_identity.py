@@ -10,10 +10,8 @@ import pytest
 from pdsearch.errors import ConfigError
 from pdsearch.search.code_hashes import own_code
 from pdsearch.search.identity import identify
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, searching, space
-
-__all__ = ["author"]
 
 FOUND = replace(DESCRIBE, checkpoints={"t.pth": "a" * 64}, code={"mine:f": "b" * 64})
 

@@ -8,9 +8,6 @@ from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage
 from pdsearch.search.study import open_study
 from tests.faults import scripted_study
-from tests.faults.conftest import root
-
-__all__ = ["root"]
 
 
 def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path) -> None:

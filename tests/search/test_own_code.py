@@ -14,11 +14,9 @@ from pdsearch.search.study import open_study
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import StudentFacts
 from pdsearch.user_code import source_hash
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.search.scripted_trials import DOCUMENT, Watching, space
 from tests.trial_records import finished
-
-__all__ = ["author"]
 
 
 def test_what_is_fixed_and_what_is_searched_is_known_by_its_file(author: Author, tmp_path: Path) -> None:

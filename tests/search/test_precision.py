@@ -14,10 +14,8 @@ from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
 from pdsearch.search.preflight.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.study import open_study
 from pdsearch.training import device as engine
-from tests.own_code import Author, author
+from tests.own_code import Author
 from tests.search.scripted_trials import DOCUMENT, Watching
-
-__all__ = ["author"]
 
 WHOLE = """
 from torch import nn

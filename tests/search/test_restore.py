@@ -14,9 +14,6 @@ from pdsearch.search.optuna_backend.rebuild import differences
 from pdsearch.search.records import Records
 from pdsearch.search.study import open_study
 from tests.faults import scripted_study
-from tests.faults.conftest import root
-
-__all__ = ["root"]
 
 
 def opened(where: Space) -> dict[str, Study]:

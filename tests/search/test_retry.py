@@ -14,10 +14,7 @@ from pdsearch.search.maintenance import failed as still_failed
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
-from tests.faults.conftest import root
 from tests.search.scripted_trials import play, play_one, searching, space
-
-__all__ = ["root"]
 
 
 def run_failing(where: Any, kind: str, times: int) -> list[str]:

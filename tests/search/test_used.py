@@ -9,9 +9,6 @@ from pdsearch.pipeline import keys
 from pdsearch.search.maintenance import drivers, used
 from pdsearch.search.study import open_study
 from tests.faults import scripted_study
-from tests.faults.conftest import root
-
-__all__ = ["root"]
 
 
 def test_all_that_a_finished_study_built_is_used(root: Path) -> None:

@@ -4,8 +4,6 @@ from torch import Tensor
 
 from pdsearch.training import Objective, towards
 
-__all__ = ["hard_labels"]
-
 
 def hard_labels(labels: Tensor, *, label_smoothing: float = 0.0) -> Objective:
     """Return cross-entropy with the labels of a split, int64 (N,), on the device of training."""

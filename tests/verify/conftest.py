@@ -4,9 +4,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults import scripted_study
-from tests.faults.conftest import root
-
-__all__ = ["root"]
 
 
 @pytest.fixture(scope="session")

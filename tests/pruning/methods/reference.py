@@ -7,8 +7,6 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
-__all__ = ["Plain", "reference_scores"]
-
 
 class Plain(nn.Module):
     """Two convolutions with normalisation, a shortcut, a hidden linear layer."""
