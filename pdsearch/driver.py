@@ -67,7 +67,7 @@ def drive(
     Raises:
         PdsearchError: As docs/exit_codes.md lists them.
     """
-    from pdsearch.search.preflight.resources import choices, crowd, room  # loads torch
+    from pdsearch.search.preflight.resources import choices, crowd  # loads torch
     from pdsearch.search.study import open_study
 
     ask = (
@@ -80,9 +80,8 @@ def drive(
     ):
         if not study.agenda.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
-            for warning in (room(space, study.root), None if choice.address else crowd(space, at_once)):
-                if warning:
-                    observer.say(f"note: {warning}")
+            if choice.address is None and (warning := crowd(space, at_once)):
+                observer.say(f"note: {warning}")
             if verbose:
                 for line in choices(space, study.precision):
                     observer.say(line)

@@ -18,11 +18,11 @@ from pdsearch.data import Dataset
 from pdsearch.data.augmentation_parser import check_applies
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
-from pdsearch.models import copied, copied_whole, without_weights
+from pdsearch.models import copied, copied_whole, count_params, without_weights
 from pdsearch.models.features import find_layers
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.cache import drain
-from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.context import MemoryCache, WorkerContext
 from pdsearch.pipeline.distill import distill
 from pdsearch.pipeline.network_checks import (
     FEW,
@@ -57,19 +57,20 @@ APART = "hooks that are lambdas and weak references stay with the original: use 
 
 
 @contextmanager
-def rehearsing(data: Dataset) -> Iterator["Rehearsal"]:
+def rehearsing(data: Dataset, kept: MemoryCache | None = None) -> Iterator["Rehearsal"]:
     """Yield the rehearsal for a data set; what it stores is removed afterwards.
 
     It computes in one thread: on a few images more would wait for one another, for seconds on a busy machine.
 
     Args:
         data: The data set.
+        kept: Networks that are built already, and where those of the rehearsal are left.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory(prefix="pdsearch-") as folder:
-            yield Rehearsal(data, Path(folder))
+            yield Rehearsal(data, Path(folder), kept or MemoryCache())
     finally:
         torch.set_num_threads(threads)
 
@@ -85,11 +86,14 @@ class Rehearsal:
     Args:
         data: The data set.
         folder: Where artifacts are stored.
+        kept: Networks that are built already.
     """
 
-    def __init__(self, data: Dataset, folder: Path) -> None:
+    def __init__(self, data: Dataset, folder: Path, kept: MemoryCache) -> None:
         self.data, self._folder = data, folder
-        self._site = WorkerContext(Store(folder / "artifacts"), folder / "progress")
+        self.weights: dict[tuple[str, Params], int] = {}
+        """The number of weights of each network that was built, by its name and options."""
+        self._site = WorkerContext(Store(folder / "artifacts"), folder / "progress", kept=kept)
         self._checked: set[object] = set()
 
     def network(self, name: str, options: Params, seed: int, *, where: str) -> nn.Module:
@@ -105,8 +109,10 @@ class Rehearsal:
             ConfigError: It cannot be built.
         """
         with told(name, where):
-            network = untrained(name, without_weights(name, options), self.data, seed, self._site)
+            options = without_weights(name, options)
+            network = untrained(name, options, self.data, seed, self._site)
             network.eval()
+            self.weights[name, options] = count_params(network)
             return network
 
     def teacher(self, spec: TeacherSpec) -> nn.Module:
@@ -153,6 +159,8 @@ class Rehearsal:
         spec = replace(spec, data=replace(spec.data, fingerprint=digest([spec.data.fingerprint, images])))
         if spec.precision == "fp16":  # Here is a CPU, which has no loss scaler.
             spec = replace(spec, precision="fp32")
+        # With one seed, a network that is teacher and student is built once.
+        spec = replace(spec, distill=replace(spec.distill, seed=spec.teacher.seed))
         recipe = spec.teacher.recipe if spec.teacher.trained_here else None
         network = self.teacher(spec.teacher)
         self._check(network, recipe, few, spec, section="teacher")

@@ -27,6 +27,7 @@ from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
 from pdsearch.search.optuna_backend.sampler import check_sampler
 from pdsearch.search.optuna_backend.storage import StudyStorage, home_of
+from pdsearch.search.planning.disk import shape_of
 from pdsearch.search.planning.prunable_share import prunable_lines
 from pdsearch.search.preflight.dry_run import (
     check_outside,
@@ -37,7 +38,7 @@ from pdsearch.search.preflight.dry_run import (
     teacher_jobs,
 )
 from pdsearch.search.preflight.precision import AUTO, Precision, choose_precision, kept_precision
-from pdsearch.search.preflight.resources import check_room
+from pdsearch.search.preflight.resources import check_room, room
 from pdsearch.search.records import Records, now
 from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Agenda, Phases
@@ -191,12 +192,8 @@ def open_study(
     found = described(space)
     with _held(folder) as lease:
         began = begun(folder)
-        if ask_workers is None and began is None:
-            pick_device(space.resources.gpu)
         if began is None:
-            check_room(root)  # Before anything is written: a study refused for lack of space leaves nothing.
-            for text in (*space.warnings, *space.notes):
-                observer.say(f"note: {text}")
+            _before_a_new_one(space, root, observer, here=ask_workers is None)
         store = open_store(root / "artifacts")
         _sweep(folder, store)
         site = WorkerContext(store, root / "progress")
@@ -204,8 +201,9 @@ def open_study(
         changes = changes_of(space, folder, found, began) if began else Changes()
         changes.check(folder, accept)
         found, precision = _resolved(
-            space, found, began, images, site, observer, ask_workers, anew=bool(changes)
+            space, root, found, began, images, site, observer, ask_workers, anew=bool(changes)
         )
+        site.release()  # The networks of the rehearsal: a driver needs them no more.
         for line in identify(space, folder, found, began, accept):
             observer.say(f"accepted: {line}")
         # Sums of several threads round otherwise, so a record says how many trained it.
@@ -221,11 +219,21 @@ def open_study(
                 observer.say(_standing(folder, agenda, new=began is None))
                 observer.opened(records.finished.values())
                 if began is not None and not agenda.idle():
+                    check_room(root)
                     prepare_images(images, site, observer.say)
                 yield Study(folder, root, agenda, found, precision, began is not None)
         finally:
             clock.close()
         _clear(agenda.records, root / "progress")
+
+
+def _before_a_new_one(space: Space, root: Place, observer: Observer, *, here: bool) -> None:
+    """Check what a new study needs of this machine before anything is written, so that a refused one leaves nothing."""
+    if here:
+        pick_device(space.resources.gpu)
+    check_room(root)
+    for text in (*space.warnings, *space.notes):
+        observer.say(f"note: {text}")
 
 
 def _standing(folder: Place, agenda: Agenda, *, new: bool) -> str:
@@ -264,6 +272,7 @@ def _held(folder: Place) -> Iterator[AnyLease]:
 
 def _resolved(
     space: Space,
+    root: Place,
     found: Description,
     began: Mapping[str, Any] | None,
     images: DataSpec,
@@ -279,18 +288,21 @@ def _resolved(
         found = replace(found, precision=precision.name)
         check_outside(space, found, site, observer.say)
         if anew:
-            with rehearsing(prepare_images(images, site, observer.say)) as rehearsal:
+            data = prepare_images(images, site, observer.say)
+            with rehearsing(data, site.kept) as rehearsal:
                 check_trials(space, found, rehearsal)
         return found, precision
     # Before study.json is written: a repaired data set has another fingerprint.
     data = prepare_images(images, site, observer.say)
     found = replace(found, contents=say_contents(space, data, observer.say).as_json())
-    with rehearsing(data) as rehearsal:
+    with rehearsing(data, site.kept) as rehearsal:
         precision = choose_precision(space, rehearsal)
         found = replace(found, precision=precision.name)
         check_outside(space, found, site, observer.say)
         check_trials(space, found, rehearsal)
-        for line in prunable_lines(space, rehearsal.teacher, data.inputs.shape):
+        notes = prunable_lines(space, rehearsal.teacher, data.inputs.shape)
+        full = room(space, root, shape_of(data), rehearsal.weights)
+        for line in [*notes, *([full] if full else [])]:
             observer.say(f"note: {line}")
         if ask_workers is not None and space.precision == AUTO:
             # After every check that can fail here: a worker may have to be waited for, and paid for.

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -10,8 +11,11 @@ import torch
 from pdsearch.config import Space, parse
 from pdsearch.data import Dataset, Split
 from pdsearch.errors import ConfigError
+from pdsearch.models import build
 from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
+from pdsearch.search import study as study_module
 from pdsearch.search.preflight.precision import Precision, choose_precision, kept_precision
+from pdsearch.search.preflight.resources import room
 from pdsearch.search.study import open_study
 from pdsearch.training import device as engine
 from tests.own_code import Author
@@ -173,6 +177,30 @@ def test_a_teacher_that_shapes_its_student_is_looked_at_and_teaches_as_one_netwo
     # Twice the teacher, and its students with and without pruning; what is built without memory, to see which layers
     # follow which width, costs nothing.
     assert __import__(module).BUILT == [(4, 6), (4, 6), (4, 6), (3, 6)]
+
+
+def test_opening_a_study_builds_a_network_once_to_use_it_and_once_to_compare_it(
+    author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever looks at it: precision, given weights, trial, what is prunable, and the room that the study takes."""
+    module, looked_at = author.write(WHOLE), Mock(wraps=room)
+    torch.save(
+        build(f"{module}:flat", num_classes=10, input_shape=(1, 8, 8), seed=1).state_dict(), "weights.pt"
+    )
+    built = __import__(module).BUILT
+    built.clear()
+    monkeypatch.setattr(study_module, "room", looked_at)
+    teacher = {"model": f"{module}:flat", "options": {"width": 4}, "checkpoint": "weights.pt"}
+    space = own(
+        tmp_path,
+        f"{module}:flat",
+        teacher=teacher,
+        student={"model": f"{module}:flat", "options": {"width": 3}},
+    )
+    with open_study(space, Watching()) as study:
+        study.agenda.next()
+    assert looked_at.called
+    assert built == [3, 4, 4, 3]
 
 
 def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, tmp_path: Path) -> None:

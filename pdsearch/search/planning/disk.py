@@ -1,8 +1,11 @@
 """Estimate of the bytes that a study stores: images, teachers, pruning rounds, teachers' outputs, students."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pdsearch.config import Space
+from pdsearch.data import Dataset
 from pdsearch.data.augmentation_parser import chain
 from pdsearch.distillation.registry import losses
 from pdsearch.input_spec import InputSpec
@@ -60,15 +63,26 @@ def known_images(data: DataSpec) -> DataShape | None:
     return replace(found, train=min(found.train, data.subset))
 
 
-def disk(space: Space, planned: Plan, images: DataShape) -> Disk:
+def shape_of(data: Dataset) -> DataShape:
+    """Return what a data set turned out to hold."""
+    return DataShape(data.num_classes, data.inputs, len(data.train) + len(data.val), len(data.test))
+
+
+def disk(
+    space: Space,
+    planned: Plan,
+    images: DataShape,
+    built: Mapping[tuple[str, Params], int] = MappingProxyType({}),
+) -> Disk:
     """Return what a planned study will store, as near as can be told before anything is computed.
 
     Args:
         space: What is searched.
         planned: Its plan.
         images: The data set.
+        built: The number of weights of networks that were built already, by name and options.
     """
-    sizes, students = _Sizes(images), planned.students
+    sizes, students = _Sizes(images, dict(built)), planned.students
     count = sum(phase.students for phase in planned.phases)
     return Disk(
         data=images.inputs.nbytes * (images.train + images.test),
@@ -87,22 +101,20 @@ def _built(planned: Plan, stage: str, sizes: "_Sizes") -> float:
 
 @dataclass
 class _Sizes:
-    """Numbers of weights; each network is built once, on the meta device."""
+    """Numbers of weights; a network that is not known yet is built once, on the meta device."""
 
     images: DataShape
-
-    def __post_init__(self) -> None:
-        self._known: dict[tuple[str, Params], int] = {}
+    known: dict[tuple[str, Params], int]
 
     def of(self, model: str, options: Params) -> int:
         key = (model, without_weights(model, options))
-        if key not in self._known:
+        if key not in self.known:
             images = self.images
             made = build_on_meta(
                 model, num_classes=images.classes, input_shape=images.inputs.shape, options=key[1]
             )
-            self._known[key] = count_params(made)
-        return self._known[key]
+            self.known[key] = count_params(made)
+        return self.known[key]
 
     def student(self, spec: TrialSpec) -> float:
         """Return the weights of a trial's student; for one shaped by its teacher, those that pruning leaves."""

@@ -69,6 +69,5 @@ def _looked_at(space: Space, rehearsal: Rehearsal) -> tuple[int | None, bool]:
     chosen, section = (spec.teacher, "teacher") if shaped else (spec.student, "student")
     if chosen.model.startswith(PUBLISHED):
         return None, False
-    seed = spec.teacher.seed if shaped else spec.distill.seed
-    network = rehearsal.network(chosen.model, chosen.options, seed, where=f"{section}.model")
+    network = rehearsal.network(chosen.model, chosen.options, spec.teacher.seed, where=f"{section}.model")
     return None if shaped else count_params(network), has_depthwise(network)

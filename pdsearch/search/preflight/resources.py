@@ -1,6 +1,7 @@
 """Checks of disk space and cores before a study begins, and a summary of the engine's own choices."""
 
 import shutil
+from collections.abc import Mapping
 from math import prod
 
 from pdsearch.config import Space
@@ -14,6 +15,7 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.planning.disk import DataShape, disk, known_images, outputs_bytes
 from pdsearch.search.planning.simulate import plan
 from pdsearch.search.preflight.precision import Precision
+from pdsearch.specs import Params
 
 LEAST_BYTES = 200 * 10**6
 """Free bytes below which records and checkpoints may not fit."""
@@ -43,12 +45,14 @@ def check_room(root: Place) -> int:
     return free
 
 
-def room(space: Space, root: Place) -> str | None:
-    """Return a warning if a study may not fit on the disk.
+def room(space: Space, root: Place, images: DataShape, built: Mapping[tuple[str, Params], int]) -> str | None:
+    """Return a warning if a new study may not fit on the disk.
 
     Args:
         space: What is searched.
         root: The storage.
+        images: The data set.
+        built: The number of weights of the networks that were built, by name and options.
 
     Raises:
         StorageError: As of `check_room`.
@@ -56,8 +60,7 @@ def room(space: Space, root: Place) -> str | None:
     free = check_room(root)
     if isinstance(root, Remote):
         return None
-    images = known_images(space.resolve(space.defaults()).data)
-    need = 0.0 if images is None else disk(space, plan(space), images).total
+    need = disk(space, plan(space), images, built).total
     if need <= free:
         return None
     return f"the study may fill {need / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free in {root}"
