@@ -1,5 +1,6 @@
 """Options of data sources: their declarations, and checks of given values."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from pdsearch.user_code import Options
 
 DOWNLOAD = Options({"download": bool})
 """Options of a source that downloads missing files."""
+
+SHOWN = 3
+"""Number of files or folders that a message lists."""
 
 LOCATED_OPTIONS = frozenset(DOWNLOAD.types)
 """Options that affect how a set is obtained, not its content: never part of a key."""
@@ -80,6 +84,18 @@ def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") 
         cut = "set data.test_fraction, e.g. to 0.2, to cut them from the training images"
         raise DataError("there are no test images", where=where, hint=f"{hint}, or {cut}" if hint else cut)
     return not has_test
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are, for a message."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def not_read(names: Sequence[str]) -> Iterable[str]:
+    """Yield a note on files or folders beside those of the training and test images, e.g. others for validation."""
+    if names:
+        yield f"not read: {listed(names)} (validation images are cut from the training images)"
 
 
 def may_download(spec: DataSpec) -> bool:

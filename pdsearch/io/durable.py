@@ -82,12 +82,16 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     """Refuse anything but a regular file, before some library opens it.
 
     Raises:
-        UnfitFileError: It is a FIFO, a device or a socket.
+        UnfitFileError: It is a FIFO, a device or a socket, or its name holds a null byte.
         IsADirectoryError: It is a folder.
         OSError: It cannot be examined.
     """
     # Before opening, because opening a device may have side effects.
-    _refuse_irregular(path, os.stat(path).st_mode)
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:
+        raise UnfitFileError("is no name of a file", where=ascii(os.fspath(path))) from error
+    _refuse_irregular(path, mode)
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:

@@ -107,7 +107,7 @@ def test_the_data_are_read_and_described(file: Path, capsys: pytest.CaptureFixtu
     words = ["check", str(file), "--data", "--set", "data.subset=50", "--set", "train.distill.batch_size=64"]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "data: 45 training, 5 validation, 450 test images of uint8 (1, 8, 8), 10 classes\n" in text
+    assert "data: 45 training, 5 validation, 450 test images of uint8 (1, 8, 8), 10 classes (0, 1," in text
     assert "data: 5 of 10 classes have no validation image: " in text
     assert "data: one validation image is 20 points of accuracy" in text
     assert (

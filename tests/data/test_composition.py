@@ -1,6 +1,7 @@
 """What a set holds is said, and what about it may surprise, a line a kind."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 
@@ -16,11 +17,11 @@ def split(*labels: int) -> Split:
     return Split(images.to(torch.uint8), torch.tensor(labels, dtype=torch.int64))
 
 
-def found(train: Split, val: Split, test: Split, classes: str) -> Contents:
+def found(train: Split, val: Split, test: Split, classes: Sequence[str]) -> Contents:
     return contents(Dataset(train, val, test, tuple(classes), torch.zeros(1), torch.ones(1)))
 
 
-def lines(train: Split, val: Split, test: Split, classes: str) -> list[str]:
+def lines(train: Split, val: Split, test: Split, classes: Sequence[str]) -> list[str]:
     """Return the notes on classes."""
     return [line for line in found(train, val, test, classes).notes if "points of accuracy" not in line]
 
@@ -54,7 +55,7 @@ def test_of_one_class_there_is_nothing_to_learn() -> None:
 
 def test_the_counts_and_the_commonest_class_are_said() -> None:
     held = found(split(0, 1, 0, 1), split(0, 0, 1), split(0, 1), "ab")
-    assert held.counts == "4 training, 3 validation, 2 test images of uint8 (1, 2, 2), 2 classes"
+    assert held.counts == "4 training, 3 validation, 2 test images of uint8 (1, 2, 2), 2 classes (a, b)"
     assert held.notes == (
         "one validation image is 33 points of accuracy: smaller differences cannot show",
         "one test image is 50 points of accuracy: smaller differences cannot show",
@@ -69,3 +70,16 @@ def test_images_of_two_splits_are_said() -> None:
     assert lines(train, split(0, 1), test, "ab") == [
         "2 of 4 test images are training images too: test accuracy says less of new ones"
     ]
+
+
+def test_names_alike_are_said() -> None:
+    names = ("cat", "Cat", " cat", "caf\u00e9", "cafe\u0301", "dog")
+    every = split(*range(6), *range(6))
+    assert lines(every, split(), split(*range(6)), names) == [
+        "5 classes have names alike, and may be meant to be one: 'cat', 'Cat', ' cat', 'caf\u00e9', 'cafe\u0301'"
+    ]
+
+
+def test_names_are_shown_cut_and_without_what_moves_a_terminal() -> None:
+    held = found(split(0, 1), split(), split(0, 1), ("a\n\x1b[31m", "x" * 50))
+    assert held.counts.endswith(r"2 classes (a\n\x1b[31m, " + "x" * 40 + "...)")

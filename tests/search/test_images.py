@@ -111,7 +111,7 @@ def test_what_surprises_in_a_set_is_said_once_when_its_study_begins(tmp_path: Pa
     data = {"source": "image_folder", "root": str(root), "val_fraction": 0.25}
     for notes in (
         [
-            "data: 13 training, 4 validation, 4 test images of uint8 (1, 8, 8), 3 classes",
+            "data: 13 training, 4 validation, 4 test images of uint8 (1, 8, 8), 3 classes (cat, dog, owl)",
             "data: left out, for they are no images: train/readme.txt",
             "data: 1 of 3 classes has a single training image: owl",
             "data: 1 of 3 classes has no validation image: owl",

@@ -1,6 +1,7 @@
 """What a data set holds, in words: counts, shape, and what about it may surprise; a line each."""
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.specs import Json
 
 SHOWN = 5
+LONGEST = 40
+"""Characters of a name that are shown."""
+
 COARSE = 100
 """Below so many images, one of them is more than a point of accuracy."""
 
@@ -53,11 +57,11 @@ def contents(data: Dataset) -> Contents:
     noun = data.inputs.noun
     parts = (("training", data.train), ("validation", data.val), ("test", data.test))
     numbers = ", ".join(f"{len(part):,} {name}" for name, part in parts)
-    classes = f"{data.num_classes:,} class{'' if data.num_classes == 1 else 'es'}"
+    classes = f"{data.num_classes:,} class{'' if data.num_classes == 1 else 'es'} ({_some(data.classes)})"
     held = {"val": data.val, "test": data.test}
     return Contents(
         f"{numbers} {noun} of {data.inputs}, {classes}",
-        (*data.notes, *_lacking(data), *_coarse(data), *_equal(data)),
+        (*data.notes, *_alike(data.classes), *_lacking(data), *_coarse(data), *_equal(data)),
         {
             name: (float(_counts(part, data).max()) / len(part), len(part))
             for name, part in held.items()
@@ -66,13 +70,31 @@ def contents(data: Dataset) -> Contents:
     )
 
 
+def _alike(classes: Sequence[str]) -> Iterator[str]:
+    """Yield a line on classes whose names differ in nothing, or in case, spaces or the encoding of accents alone."""
+    found: dict[str, list[str]] = {}
+    for name in classes:
+        found.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    same = [repr(name) for names in found.values() if len(names) > 1 for name in names]
+    if same:
+        yield f"{len(same):,} classes have names alike, and may be meant to be one: {_some(same)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, cut where they are long, with escapes for what cannot be printed."""
+    first = (name if name.isprintable() else repr(name)[1:-1] for name in names[:SHOWN])
+    cut = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in first]
+    return ", ".join(cut) + (", ..." if len(names) > SHOWN else "")
+
+
 def _lacking(data: Dataset) -> Iterator[str]:
     """Yield a line for each kind of missing images by class (training, validation, test); none if all have some."""
     noun = data.inputs.noun
     train, val, test = (_counts(part, data) for part in (data.train, data.val, data.test))
     everywhere = train + val + test
     if np.count_nonzero(everywhere) == 1:
-        yield f"all {noun} are of one class, {data.classes[int(everywhere.argmax())]}: there is nothing to learn"
+        name = _some([data.classes[int(everywhere.argmax())]])
+        yield f"all {noun} are of one class, {name}: there is nothing to learn"
         return
     used, one = everywhere > 0, noun.removesuffix("s")
     yield from _line(data.classes, ~used, f"no {one}")
@@ -90,9 +112,8 @@ def _counts(part: Split, data: Dataset) -> Classes:
 def _line(classes: Sequence[str], chosen: NDArray[np.bool_], what: str) -> Iterator[str]:
     names = [classes[position] for position in np.flatnonzero(chosen).tolist()]
     if names:
-        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
         verb = "has" if len(names) == 1 else "have"
-        yield f"{len(names):,} of {len(classes):,} classes {verb} {what}: {shown}"
+        yield f"{len(names):,} of {len(classes):,} classes {verb} {what}: {_some(names)}"
 
 
 def _coarse(data: Dataset) -> Iterator[str]:

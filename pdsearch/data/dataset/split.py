@@ -27,11 +27,13 @@ class SplitPart:
         images: All images that the part is taken from.
         index: Positions in `images`, ascending.
         labels: Labels of the selected images, int64.
+        tested: Whether `images` are the source's test images.
     """
 
     images: Images
     index: Indices
     labels: NDArray[np.int64]
+    tested: bool = False
 
 
 def parts(raw: RawData, spec: DataSpec) -> dict[str, SplitPart]:
@@ -44,7 +46,8 @@ def parts(raw: RawData, spec: DataSpec) -> dict[str, SplitPart]:
         DataError: There are no test images, and `test_fraction` is not set.
     """
     pool = np.arange(len(raw.train_labels), dtype=np.int64)
-    test = SplitPart(raw.test_images, np.arange(len(raw.test_labels), dtype=np.int64), raw.test_labels)
+    every = np.arange(len(raw.test_labels), dtype=np.int64)
+    test = SplitPart(raw.test_images, every, raw.test_labels, tested=True)
     if cut_for_test(spec, has_test=len(raw.test_labels) > 0, where=f"source {spec.source}"):
         cut = _cut_for_test(raw.train_labels, len(raw.classes), spec)
         pool, test = np.delete(pool, cut), SplitPart(raw.train_images, cut, raw.train_labels[cut])
@@ -70,7 +73,8 @@ def chunks(part: SplitPart, inputs: InputSpec) -> Iterator[NDArray[Any]]:
             broken = np.flatnonzero(~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1))
             if len(broken):
                 position = int(index[broken[0]])
-                place: Any = getattr(part.images, "place", "position {}, counted from 0".format)
+                named = f"{'test' if part.tested else 'training'} input {{}}, counted from 0"
+                place: Any = getattr(part.images, "place", named.format)
                 hint = "leave it out, or replace NaN and infinity by numbers of float32"
                 raise DataError(
                     "the input holds values that are not finite", where=place(position), hint=hint

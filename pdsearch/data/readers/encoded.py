@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pdsearch.data.readers.decode import (
     GREY,
+    RESIZE,
     Encoded,
     Size,
     decode,
@@ -112,7 +113,9 @@ def pair(train: Counted, test: Counted, *, side: int | None) -> tuple[EncodedIma
         raise all_broken(error, parts, lambda encoded: _try(encoded, size, crop=crop)) from error
     if sizes[0] != sizes[-1]:
         shown = " and ".join(f"{width}x{height}" for height, width in sizes)
-        raise DataError(f"training and test images differ in size: {shown}", where=train[0](FIRST)[0][1])
+        raise DataError(
+            f"training and test images differ in size: {shown}", where=train[0](FIRST)[0][1], hint=RESIZE
+        )
     ours, theirs = (
         EncodedImages(fetch, count, grey, sizes[0], side is not None, largest, parts)
         for fetch, count in (train, test)
@@ -178,15 +181,18 @@ def _each(parts: Sequence[Counted]) -> Iterator[Encoded]:
             yield from fetch(np.arange(start, min(start + LOOK_AT, count), dtype=np.int64))
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, where: str = "") -> bytes:
     """Return the content of an image file.
+
+    Args:
+        path: The file.
+        where: Its location for messages; the path by default.
 
     Raises:
         DataError: It cannot be read.
     """
     try:
         return read_regular(path)
-    except UnfitFileError as error:
-        raise DataError(error.what, where=str(path)) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (OSError, UnfitFileError) as error:
+        what = error.what if isinstance(error, UnfitFileError) else f"cannot be read: {error.strerror}"
+        raise DataError(what, where=where or str(path), hint="replace or remove it") from error

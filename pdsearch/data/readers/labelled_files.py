@@ -1,12 +1,14 @@
 """Image files in class folders as a data set: listed, hashed, and decoded when indexed."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pdsearch.data.options import listed
 from pdsearch.data.readers.decode import is_turned
 from pdsearch.data.readers.encoded import files_read, pair, read_file, together
 from pdsearch.data.registry import RawData
@@ -16,9 +18,6 @@ SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 LARGEST = 4096
-
-SHOWN = 3
-"""Number of files or folders that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,19 @@ def names_in(folder: Path, hint: str) -> list[Path]:
     """Return the entries of a folder, sorted, without hidden ones.
 
     Raises:
-        DataError: There is no such folder.
+        DataError: There is no such folder, or a name in it is not UTF-8.
     """
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"no readable folder: {error.strerror}", where=str(folder), hint=hint) from error
+    for path in found:
+        try:
+            path.name.encode()
+        except UnicodeEncodeError as error:
+            what = f"the name {os.fsencode(path.name)!r} is not UTF-8"
+            raise DataError(what, where=str(folder), hint="rename it") from error
+    return found
 
 
 def folders_in(folder: Path, hint: str) -> list[Path]:
@@ -72,10 +78,13 @@ def images_in(folder: Path, hint: str) -> list[Path]:
 
 def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
     """Yield notes on files and folders among the images that are not read."""
-    if paths:
-        shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:SHOWN])
-        more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
-        yield f"left out, for they are no images: {shown}{more}"
+    for folder, why in (
+        (False, "for they are no images"),
+        (True, "for images lie in a class's folder itself, not in folders inside it"),
+    ):
+        names = [path.relative_to(root).as_posix() for path in paths if path.is_dir() == folder]
+        if names:
+            yield f"left out, {why}: {listed(names)}"
 
 
 def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] = ()) -> str:

@@ -23,6 +23,7 @@ LARGEST = 1_000_000
 FEW, NEARLY_ALL = 20, 0.9
 """From FEW images on, labels are taken for image identifiers if more than this share of them are distinct."""
 
+UNLABELLED = "leave images without a label out, or test on a split that has labels"
 OTHER_COLUMN = "name another column in data.options.label"
 Numbers = NDArray[np.int64]
 
@@ -158,7 +159,7 @@ def _named(train: Sequence[LabelColumn], test: Sequence[LabelColumn], names: tup
         if len(wrong):
             row = int(wrong[0])
             what = f"label {column.values[row]} of {len(names)} classes"
-            hint = "labels count from 0 in the order of the names in the file's schema; -1 says that there is none"
+            hint = f"labels count from 0, in the order of the classes' names; {UNLABELLED}"
             raise DataError(what, where=column.place(row), hint=hint)
     return Labels(_joined(c.values for c in train), _joined(c.values for c in test), names)
 
@@ -184,7 +185,7 @@ def _refuse_negative(columns: Iterable[LabelColumn]) -> None:
         wrong = np.flatnonzero(column.values < 0)
         if len(wrong):
             row = int(wrong[0])
-            hint = "leave images without a label out; classes are numbers from 0, or words"
+            hint = f"{UNLABELLED}; classes are numbers from 0, or words"
             raise DataError(f"label {column.values[row]} is no class", where=column.place(row), hint=hint)
 
 
@@ -211,4 +212,7 @@ def _joined(parts: Iterable[Numbers]) -> Numbers:
 
 def is_binary(kind: object) -> bool:
     """Return whether values of a type are bytes."""
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+    sized = pa.types.is_fixed_size_binary(kind)
+    return bool(
+        sized or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+    )

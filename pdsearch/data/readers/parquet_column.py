@@ -72,6 +72,12 @@ def column_of(file: Path, name: str, group: int | None = None) -> Any:
     return pa.chunked_array(chunks, type=kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
+def is_list(kind: Any) -> bool:
+    """Return whether values of a type are lists, or tensors of a fixed shape; both have a `value_type`."""
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(lists) or isinstance(kind, pa.FixedShapeTensorType)
+
+
 def most_unpacked(size: int) -> int:
     """Return how many bytes a part of a file of this size may unpack to."""
     return min(LEAST + TIMES * size, max(MOST, 2 * size))

@@ -7,16 +7,16 @@ file, from the folder of the Parquet file), or a column of arrays of one shape (
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pdsearch.data.options import cut_for_test, source_options
+from pdsearch.data.options import cut_for_test, not_read, source_options
 from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, numbered
-from pdsearch.data.readers.parquet_column import LAYOUT, column_of, opened
+from pdsearch.data.readers.parquet_column import LAYOUT, column_of, is_list, opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
@@ -88,6 +88,11 @@ def splits_of(spec: DataSpec) -> tuple[list[Path], list[Path]]:
     return train, files_of(spec, split)
 
 
+def unread(spec: DataSpec, files: Sequence[Path]) -> Iterable[str]:
+    """Yield a note on Parquet files beside those of a set."""
+    return not_read(sorted(path.name for path in {*_root(spec).glob("*.parquet")} - {*files}))
+
+
 def _root(spec: DataSpec) -> Path:
     if spec.root is None:
         hint = f"set data.root to the folder of train.parquet and {test_split(spec)}.parquet"
@@ -152,7 +157,7 @@ def input_columns(file: Path, spec: DataSpec) -> InputColumns:
         if _holds_images(schema.field(name).type):
             return InputColumns((name,), encoded=True)
     packed = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_images(field.type)]
-    lists = [field.name for field in schema if _is_list(field.type) and _holds_numbers(field.type)]
+    lists = [field.name for field in schema if is_list(field.type) and _holds_numbers(field.type)]
     if len(packed) == 1 or (not packed and len(lists) == 1):
         return InputColumns((str((packed or lists)[0]),), encoded=bool(packed))
     found = packed or lists
@@ -188,12 +193,8 @@ def _holds_paths(kind: object) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _is_list(kind: object) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
 def _holds_numbers(kind: Any) -> bool:
-    while _is_list(kind):
+    while is_list(kind):
         kind = kind.value_type
     return _is_number(kind)
 

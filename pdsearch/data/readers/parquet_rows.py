@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from pdsearch.data.readers.arrays import Layout, layout_of
 from pdsearch.data.readers.decode import Encoded
 from pdsearch.data.readers.encoded import read_file
-from pdsearch.data.readers.parquet_column import column_of, opened
+from pdsearch.data.readers.parquet_column import column_of, is_list, opened
 from pdsearch.errors import DataError
 
 AGAIN = "write the set again"
+LONGEST = 300
+"""Characters of a path that a message shows."""
+
 Group = TypeVar("Group")
 
 
@@ -81,16 +84,28 @@ class ParquetRows(RowGroups["list[bytes | Path | None]"]):
             data = self._group(group)[position - int(self._starts[group])]
             if data is None:
                 raise DataError("the image is missing", where=self.place(position), hint=AGAIN)
-            found.append(
-                (data, self.place(position)) if isinstance(data, bytes) else (read_file(data), str(data))
-            )
+            where = self._place(position, data)
+            found.append((data if isinstance(data, bytes) else read_file(data, where), where))
         return found
 
-    def linked(self) -> Iterator[Path]:
-        """Yield the files that rows name."""
+    def linked(self) -> Iterator[Encoded]:
+        """Yield the content of the files that rows name.
+
+        Raises:
+            DataError: One of them cannot be read.
+        """
         for number, (file, group, _) in enumerate(self._groups):
             if not _all_bytes(opened(file).metadata.row_group(group), self._columns[file][0]):
-                yield from (data for data in self._group(number) if isinstance(data, Path))
+                for position, data in enumerate(self._group(number), int(self._starts[number])):
+                    if isinstance(data, Path):
+                        where = self._place(position, data)
+                        yield read_file(data, where), where
+
+    def _place(self, position: int, data: bytes | Path) -> str:
+        """Return the location of an image, for messages: its row, and the file that this names, cut if it is long."""
+        named = "" if isinstance(data, bytes) else str(data)
+        shown = named if len(named) <= LONGEST and named.isprintable() else f"{named[:LONGEST]!a}..."
+        return f"{self.place(position)}: {shown}" if named else self.place(position)
 
     def _read(self, file: Path, group: int, start: int) -> list[bytes | Path | None]:  # noqa: ARG002 - the base's
         column = column_of(file, self._columns[file][0], group)
@@ -159,22 +174,25 @@ class ParquetArrays(RowGroups["NDArray[Any]"]):
 
     def _stacked(self, column: Any, start: int) -> NDArray[Any]:
         values, shape = column.combine_chunks(), [len(column)]
-        while pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or _is_fixed(values.type):
+        tensors = values.type if isinstance(values.type, pa.FixedShapeTensorType) else None
+        values = values if tensors is None else values.storage
+        encoded = values.type in (pa.list_(pa.uint8()), pa.large_list(pa.uint8()))
+        hint = f"{AGAIN}; encoded images are of type binary" if encoded else AGAIN
+        while is_list(values.type):
             lengths = pc.list_value_length(values)
             other = pc.index(pc.fill_null(pc.not_equal(lengths, lengths[0]), True), True).as_py()
             if other >= 0:
                 row = start + other // int(np.prod(shape[1:]))
                 found = "missing" if not lengths[other].is_valid else "of another shape than the first one"
-                raise DataError(f"the input is {found}", where=self.place(row), hint=AGAIN)
+                raise DataError(f"the input is {found}", where=self.place(row), hint=hint)
             shape.append(lengths[0].as_py())
             values = values.flatten()
         empty = pc.index(values.is_null(), True).as_py()
         if empty >= 0:
             row = start + empty // int(np.prod(shape[1:]))
             raise DataError("the input lacks a number", where=self.place(row), hint=AGAIN)
-        found = values.to_numpy(zero_copy_only=False)
-        return np.asarray(found).reshape(shape)
-
-
-def _is_fixed(kind: object) -> bool:
-    return bool(pa.types.is_fixed_size_list(kind))
+        stored: NDArray[Any] = np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
+        if tensors is None:
+            return stored
+        axes = tensors.permutation or range(len(tensors.shape))  # Of the shape in which they are stored.
+        return stored.reshape(len(stored), *tensors.shape).transpose(0, *(axis + 1 for axis in axes))

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdsearch.data.dataset.validate import checked
+from pdsearch.data.readers.arrays import Layout
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec, canonical_json, keyed
@@ -16,6 +18,7 @@ from pdsearch.user_code import Options, load_dotted
 OPTION, VERSION = "function", "version"
 WHERE = f"data.options.{OPTION}"
 AT_ONCE = 1024
+FIELDS = ("train_images", "train_labels", "test_images", "test_labels", "classes")
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,10 @@ class FromCallable:
         if VERSION in options:
             declared = {"function": name, "options": keyed(options)}
             return hashlib.sha256(canonical_json(declared).encode()).hexdigest()
-        raw = self.read(spec)
-        content = hashlib.sha256("|".join(raw.classes).encode())
-        for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
-            content.update(f"|{tuple(images.shape)}|".encode() + labels.tobytes())
-            _add(content, images)
-        return content.hexdigest()
+        return _hash(self.read(replace(spec, fingerprint="")))
 
     def read(self, spec: DataSpec) -> RawData:
-        """Call the function and check what it returns."""
+        """Call the function and check what it returns, also whether that has the fingerprint of the spec, if any."""
         options = dict(spec.options)
         name = _name(options)
         arguments = {key: value for key, value in options.items() if key not in (OPTION, VERSION)}
@@ -59,10 +57,15 @@ class FromCallable:
             found = _function(name)(**arguments)
         except (ConfigError, DataError):
             raise
-        except Exception as error:  # The user's code may raise anything.
+        except (Exception, SystemExit) as error:  # The user's code may raise anything.
             what = f"the function failed: {type(error).__name__}: {error}"
             raise DataError(what, where=name, hint="mend it; --debug shows the traceback") from error
-        return checked(_as_raw(found, name), name)
+        raw = checked(_as_raw(found, name), name)
+        if spec.fingerprint and VERSION not in options and _hash(raw) != spec.fingerprint:
+            hint = f"seed its random numbers, or state in data.options.{VERSION} what stands for the content"
+            what = "the function returned other data than when it was first called"
+            raise DataError(what, where=name, hint=hint)
+        return replace(raw, notes=(*raw.notes, *Layout(raw.inputs).notes()))
 
 
 def _name(options: dict[str, object]) -> str:
@@ -81,19 +84,44 @@ def _function(name: str) -> Callable[..., object]:
 
 
 def _as_raw(found: Any, name: str) -> RawData:
-    if isinstance(found, RawData):
-        return found
     try:
-        train, train_labels, test, test_labels, classes = found
+        if isinstance(found, dict):
+            raise TypeError("it is a dict")
+        fields = [getattr(found, name) for name in FIELDS] if isinstance(found, RawData) else found
+        train, train_labels, test, test_labels, classes = fields
+        train = _inputs(train)
         if test is None and test_labels is None:
-            test, test_labels = (
-                np.empty((0, *train.shape[1:]), getattr(train, "dtype", np.uint8)),
-                np.empty(0, np.int64),
-            )
-        return RawData(train, train_labels, test, test_labels, tuple(str(label) for label in classes))
-    except (TypeError, ValueError, AttributeError) as error:
-        hint = "return train_images, train_labels, test_images, test_labels, classes"
-        raise DataError("the function returned no data set", where=name, hint=hint) from error
+            test, test_labels = np.empty((0, *train.shape[1:]), getattr(train, "dtype", np.uint8)), []
+        return RawData(
+            train,
+            _labels(train_labels),
+            _inputs(test),
+            _labels(test_labels),
+            tuple(map(str, classes)),
+            tuple(getattr(found, "notes", ())),
+        )
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        hint = f"return {', '.join(FIELDS)}"
+        raise DataError(f"the function returned no data set: {error}", where=name, hint=hint) from error
+
+
+def _inputs(found: Any) -> Any:
+    """Return inputs that are a list or a tensor as an array."""
+    lazy = hasattr(found, "shape") and not hasattr(found, "numpy")
+    return found if lazy else np.asarray(found)
+
+
+def _labels(found: Any) -> NDArray[Any]:
+    labels = np.atleast_1d(np.asarray(found))
+    return labels.astype(np.int64) if labels.dtype.kind in "iu" or not labels.size else labels
+
+
+def _hash(raw: RawData) -> str:
+    content = hashlib.sha256("|".join(raw.classes).encode())
+    for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
+        content.update(f"|{tuple(images.shape)}|".encode() + labels.tobytes())
+        _add(content, images)
+    return content.hexdigest()
 
 
 def _add(content: Any, images: Images) -> None:

@@ -17,6 +17,8 @@ from pdsearch.user_code import Options
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
+PUBLISHED = (50_000, 10_000)
+"""Training and test images of either set."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,17 @@ class Cifar:
         """Return images and labels."""
         found = self._files(spec)
         classes = tuple(found[self.names].decode("utf-8", "replace").split())
-        train, test = (
-            self._images(b"".join(found[name] for name in names), len(classes), names[0])
+        (train, train_labels), (test, test_labels) = (
+            map(
+                np.concatenate,
+                zip(*(self._images(found[name], classes, name) for name in names), strict=True),
+            )
             for names in (self.train, self.test)
         )
-        return RawData(*train, *test, classes)
+        counts = (len(train), len(test))
+        whole = f"{PUBLISHED[0]:,} training and {PUBLISHED[1]:,} test images"
+        notes = () if counts == PUBLISHED else (f"the set is not whole: as published it has {whole}",)
+        return RawData(train, train_labels, test, test_labels, classes, notes)
 
     def _files(self, spec: DataSpec) -> dict[str, bytes]:
         download, root = may_download(spec), root_of(spec)
@@ -73,12 +81,13 @@ class Cifar:
         return found
 
     def _images(
-        self, content: bytes, classes: int, where: str
+        self, content: bytes, classes: tuple[str, ...], where: str
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         rows = np.frombuffer(content, dtype=np.uint8).reshape(-1, self.label_bytes + PIXELS)
         labels = rows[:, self.label_bytes - 1].astype(np.int64)
-        if labels.max() >= classes:
-            raise DataError(f"label {labels.max()} of {classes} classes", where=f"{self.folder}/{where}")
+        if labels.max() >= len(classes):
+            what = f"label {labels.max()} of {len(classes)} classes, by {self.names}"
+            raise DataError(what, where=f"{self.folder}/{where}", hint=f"download {self.archive.url} again")
         return rows[:, self.label_bytes :].reshape(-1, 3, SIDE, SIDE), labels
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.options import cut_for_test, root_of, source_options
+from pdsearch.data.options import cut_for_test, listed, not_read, root_of, source_options
 from pdsearch.data.readers.labelled_files import (
-    SHOWN,
     LabelledFiles,
     as_set,
     folders_in,
@@ -85,9 +84,12 @@ def _parts(spec: DataSpec) -> tuple[Path, _Part, _Part]:
 
 def _other_parts(root: Path) -> str:
     """Return a hint on how test images are named, and which folder might hold some."""
-    others = [path.name for path in root.glob("*") if path.is_dir() and path.name != TRAIN]
-    known = f"; data.options.test names another folder ({', '.join(sorted(others)[:SHOWN])})"
-    return HINT + known if others and (root / TRAIN).is_dir() else HINT
+    others = sorted(path.name for path in root.glob("*") if path.is_dir() and path.name != TRAIN)
+    if not others:
+        return HINT
+    if not (root / TRAIN).is_dir():
+        return f"{HINT}; it holds {listed(others)}"
+    return f"{HINT}; data.options.test names another folder ({listed(others)})"
 
 
 def _classes_in(root: Path) -> Path:
@@ -114,15 +116,10 @@ def _part(folder: Path) -> _Part:
 
 
 def _unread(root: Path, parts: Sequence[_Part]) -> Iterable[str]:
-    """Yield notes on folders that are not read, e.g. a second one for validation."""
+    """Yield a note on folders that are not read."""
     read = [part.folder for part in parts]
-    others = (
-        []
-        if root in read
-        else [path.name for path in names_in(root, HINT) if path.is_dir() and path not in read]
-    )
-    if others:
-        yield f"not read: {', '.join(others)} (validation images are cut from the training images)"
+    if root not in read:
+        yield from not_read([p.name for p in names_in(root, HINT) if p.is_dir() and p not in read])
 
 
 sources.add("image_folder")(ImageFolder())

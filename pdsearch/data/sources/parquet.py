@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from pdsearch.data.dataset.validate import checked
-from pdsearch.data.readers.encoded import any_turned, pair, read_file
+from pdsearch.data.readers.encoded import any_turned, pair
 from pdsearch.data.readers.labels import Labels
 from pdsearch.data.readers.parquet_files import (
     OPTIONS,
@@ -19,6 +19,7 @@ from pdsearch.data.readers.parquet_files import (
     other_label_columns,
     read_labels,
     splits_of,
+    unread,
 )
 from pdsearch.data.readers.parquet_rows import ParquetArrays, ParquetRows
 from pdsearch.data.registry import Images, RawData, sources
@@ -56,8 +57,8 @@ class Parquet:
             content.update(b"|renumbered")
         if _encoded([*train, *test], spec):
             parts = [ParquetRows(part, _columns(spec)) for part in (train, test)]
-            for path in chain(*(rows.linked() for rows in parts)):
-                content.update(hashlib.sha256(read_file(path)).digest())
+            for data, _ in chain(*(rows.linked() for rows in parts)):
+                content.update(hashlib.sha256(data).digest())
             if any_turned(*((rows.fetch, len(rows)) for rows in parts)):
                 content.update(b"|upright")
         return content.hexdigest()
@@ -67,7 +68,7 @@ class Parquet:
         train, test = splits_of(spec)
         label = label_column(train[0], spec)
         found = read_labels(train, test, label)
-        notes = (*_other_columns(train[0], label, spec), *found.notes)
+        notes = (*_other_columns(train[0], label, spec), *unread(spec, [*train, *test]), *found.notes)
         if not _encoded([*train, *test], spec):
             return _arrays(train, test, _columns(spec), found, notes)
         ours, theirs = (ParquetRows(part, _columns(spec)) for part in (train, test))

@@ -35,6 +35,32 @@ def floats() -> tuple[Any, ...]:
     return pixels(4, 1, 8) / 255, *plain()[1:]
 
 
+def listed() -> tuple[Any, ...]:
+    train, labels, test, *_ = plain()
+    return torch.from_numpy(train), labels.tolist(), test, torch.tensor([0, 1]), ["a", "b"]
+
+
+def last() -> tuple[Any, ...]:
+    return np.zeros((4, 8, 8, 3), np.uint8), *plain()[1:2], np.zeros((2, 8, 8, 3), np.uint8), [0, 1], "ab"
+
+
+def ragged() -> tuple[Any, ...]:
+    return [np.zeros((1, side, 8)) for side in (4, 8)], *plain()[1:]
+
+
+def by_name() -> dict[str, Any]:
+    return dict.fromkeys("abcde", plain()[0])
+
+
+def changing(seen: list[int] = []) -> tuple[Any, ...]:  # noqa: B006 - it counts its calls
+    seen.append(1)
+    return plain(len(seen) + 3)
+
+
+def leaving() -> None:
+    raise SystemExit(0)
+
+
 def failing() -> RawData:
     raise KeyError("gone")
 
@@ -66,6 +92,33 @@ def test_a_declared_version_stands_for_the_content() -> None:
     assert len(SOURCE.read(spec("plain", version="1")).train_images) == 4
 
 
+def test_lists_and_tensors_are_arrays() -> None:
+    ours, theirs = SOURCE.read(spec("listed")), SOURCE.read(spec("plain"))
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        found = getattr(ours, name)
+        assert isinstance(found, np.ndarray)
+        assert found.dtype == getattr(theirs, name).dtype
+        assert np.array_equal(found, getattr(theirs, name))
+
+
+def test_axes_that_may_be_meant_otherwise_are_noted() -> None:
+    assert SOURCE.read(spec("last")).notes == (
+        "inputs are read as uint8 (8, 8, 3), channels first: move the last axis if it holds the channels",
+    )
+    assert SOURCE.read(spec("plain")).notes == ()
+
+
+def test_other_data_at_every_call_are_refused() -> None:
+    named = spec("plain")
+    assert len(SOURCE.read(replace(named, fingerprint=SOURCE.fingerprint(named))).train_images) == 4
+    named = spec("changing")
+    first = replace(named, fingerprint=SOURCE.fingerprint(named))
+    with pytest.raises(DataError, match=r"other data than when it was first called\n.*seed.*version"):
+        SOURCE.read(first)
+    declared = spec("changing", version="1")
+    assert SOURCE.read(replace(declared, fingerprint=SOURCE.fingerprint(declared))).classes == ("0", "1")
+
+
 def test_it_may_return_no_test_images() -> None:
     assert SOURCE.read(spec("untested")).test_images.shape == (0, 1, 8, 8)
     assert len(SOURCE.fingerprint(spec("untested"))) == 64
@@ -76,7 +129,10 @@ def test_it_may_return_no_test_images() -> None:
     [
         ("unlabelled", {}, "returned no data set"),
         ("forgetful", {}, "returned no data set"),
+        ("ragged", {}, "returned no data set: .*inhomogeneous"),
+        ("by_name", {}, "returned no data set: it is a dict"),
         ("floats", {}, "train: inputs of type float64"),
+        ("leaving", {}, "the function failed: SystemExit: 0"),
         ("failing", {}, r"the function failed: KeyError.*\n  -> .*--debug shows"),
         ("plain", {"cuont": 3}, "the function failed: TypeError"),
         ("plain", {"classes": 1}, "labels from 0 to 1 of 1 classes"),
@@ -127,7 +183,7 @@ def test_inputs_of_any_shape_are_split_and_normalised_by_channel() -> None:
 
 def test_values_that_are_not_finite_are_refused_with_their_position(tmp_path: Path) -> None:
     named = replace(spec("signals", broken=True), val_fraction=0.0)
-    with pytest.raises(DataError, match=r"position 3, .*the input holds values that are not finite"):
+    with pytest.raises(DataError, match=r"training input 3, .*the input holds values that are not finite"):
         store(SOURCE.read(named), named, tmp_path / "set")
     assert SOURCE.fingerprint(spec("signals")) != SOURCE.fingerprint(spec("signals", count=6))
 

@@ -82,7 +82,10 @@ def test_hidden_files_are_left_out_and_others_noted(root: Path) -> None:
         (root / name).write_bytes(b"nothing")
     raw = read(root)
     assert len(raw.train_images) == 4
-    assert raw.notes == ("left out, for they are no images: train/all.csv, train/cat/notes.txt, val/dog/x",)
+    assert raw.notes == (
+        "left out, for they are no images: train/all.csv, train/cat/notes.txt",
+        "left out, for images lie in a class's folder itself, not in folders inside it: val/dog/x",
+    )
 
 
 def test_images_of_other_formats_are_read(root: Path) -> None:
@@ -118,6 +121,10 @@ def test_a_part_that_is_passed_over_is_noted(root: Path) -> None:
     assert read(root).notes == ("not read: val (validation images are cut from the training images)",)
     (root / "val").rename(root / "valid")
     shutil.rmtree(root / "test")
+    (root / "train").rename(root / "Train")
+    with pytest.raises(DataError, match=r"expected ROOT/train.*; it holds Train, valid"):
+        read(root)
+    (root / "Train").rename(root / "train")
     with pytest.raises(DataError, match=r"data\.options\.test names another folder \(valid\)"):
         read(root)
 
@@ -157,6 +164,8 @@ def test_the_fingerprint_knows_names_and_classes(root: Path) -> None:
     [
         ("val/owl/1.png", "no training image is of the class owl"),
         ("train/empty/notes.txt", r"train/empty: no image"),
+        ("train/dog/\udcff.png", r"train/dog: the name b'\\xff\.png' is not UTF-8\n  -> rename it"),
+        ("train/\udcff/1.png", r"train: the name b'\\xff' is not UTF-8"),
     ],
 )
 def test_what_does_not_fit_is_named(root: Path, name: str, why: str) -> None:

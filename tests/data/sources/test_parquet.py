@@ -269,6 +269,10 @@ ARRAYS = {
         pa.array([[[1, 2, 3], [4, 5, 6]]] * 6, pa.large_list(pa.list_(pa.float64(), 3))),
         "float32 (2, 3)",
     ),
+    "tensors": (
+        pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(36, dtype=np.uint8).reshape(6, 2, 3, 1)),
+        "uint8 (1, 2, 3)",
+    ),
     "image": (
         pa.array([[[[7] * 3] * 4] * 4] * 6, pa.list_(pa.list_(pa.list_(pa.uint8())))),
         "uint8 (3, 4, 4)",
@@ -311,6 +315,10 @@ def test_columns_of_numbers_are_rows_of_a_table(tmp_path: Path) -> None:
         (pa.array([[1, 2], [None, 1]]), "row 1: the input lacks a number"),
         (pa.array([[[1], [2]], [[1], [2, 3]]]), "row 1: the input is of another shape"),
         (pa.array([[], []], pa.list_(pa.int64())), "hold nothing"),
+        (
+            pa.array([[137, 80], [137]], pa.list_(pa.uint8())),
+            r"row 1: .*\n.*encoded images are of type binary",
+        ),
     ],
 )
 def test_arrays_of_no_one_shape_are_refused_with_their_row(column: Any, why: str, tmp_path: Path) -> None:
@@ -333,8 +341,39 @@ def test_rows_may_name_files(tmp_path: Path) -> None:
         assert SOURCE.fingerprint(named) != found
         (tmp_path / "3.png").write_bytes(png(3))
     (tmp_path / "2.png").unlink()
-    with pytest.raises(DataError, match=r"2\.png: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"train\.parquet, row 2: .*2\.png: cannot be read: No such file"):
         SOURCE.fingerprint(named)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("a\0b.png", r"a\\x00b\.png'\.\.\.: is no name of a file"),
+        ("x" * 5_000, r"xxx'\.\.\.: cannot be read: File name too long"),
+        ("/dev/zero", "/dev/zero: is a device, not a file"),
+        ("../set.txt", r"\.\./set\.txt: the image cannot be decoded"),
+    ],
+)
+def test_a_row_that_names_no_image_is_named_itself(path: str, why: str, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    (tmp_path / "set.txt").write_text("no image")
+    column = pa.array([{"bytes": png(0), "path": None}, {"bytes": None, "path": path}], IMAGE)
+    pq.write_table(pa.table({"image": column, "label": [0, 1]}), root / "train.parquet")
+    named = DataSpec("parquet", root=str(root), test_fraction=0.5)
+    with pytest.raises(DataError, match=rf"train\.parquet, row 1: .*{why}") as caught:
+        whole(SOURCE.read(replace(named, fingerprint=SOURCE.fingerprint(named))).train_images)
+    assert len(str(caught.value)) < 600
+
+
+def test_files_that_are_not_read_are_noted(tmp_path: Path) -> None:
+    spec = a_set(tmp_path)
+    write(tmp_path / "validation.parquet", [png(4)], label=[0])
+    write(tmp_path / "train-00000-of-00001.parquet", [png(4)], label=[0])
+    assert read(spec).notes == (
+        "not read: train-00000-of-00001.parquet, validation.parquet (validation images are cut from the training"
+        " images)",
+    )
 
 
 def test_options_name_the_column_of_images(tmp_path: Path) -> None:

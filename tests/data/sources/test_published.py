@@ -23,6 +23,7 @@ def test_cifar10_has_its_batches_in_order(tmp_path: Path) -> None:
     assert np.array_equal(whole(raw.train_images), np.tile(pixels(3, 3, 32), (5, 1, 1, 1)))
     assert raw.train_labels.tolist() == [0, 2, 1] * 5
     assert raw.classes == ("cat", "dog", "owl")
+    assert raw.notes == ("the set is not whole: as published it has 50,000 training and 10,000 test images",)
 
 
 def test_cifar100_has_its_fine_labels(tmp_path: Path) -> None:
@@ -97,9 +98,10 @@ def test_a_torn_batch_of_cifar_is_named_before_training(tmp_path: Path) -> None:
 def test_a_label_without_a_class_is_refused(tmp_path: Path) -> None:
     source = sources.get("cifar10")
     assert isinstance(source, Cifar)
-    files = {f"{source.folder}/{name}": b"\x01" + b"\0" * 3072 for name in (*source.train, *source.test)}
+    files = {f"{source.folder}/{name}": bytes(3073) for name in (*source.train, *source.test)}
+    files[f"{source.folder}/data_batch_4.bin"] = b"\x01" + bytes(3072)
     tar(tmp_path / source.archive.name, {**files, f"{source.folder}/batches.meta.txt": b"cat\n"})
-    with pytest.raises(DataError, match="label 1 of 1 classes"):
+    with pytest.raises(DataError, match=r"data_batch_4\.bin: label 1 of 1 classes, by batches\.meta\.txt"):
         source.read(DataSpec("cifar10", root=str(tmp_path)))
 
 
