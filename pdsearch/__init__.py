@@ -20,8 +20,7 @@ if TYPE_CHECKING:
         augmentation,
         data_source,
     )
-    from pdsearch.distillation.outputs import Outputs
-    from pdsearch.distillation.registry import distillation_loss
+    from pdsearch.distillation.registry import Outputs, distillation_loss
     from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
     from pdsearch.errors import ConfigError, DataError, PdsearchError, StorageError
     from pdsearch.exporting.student_file import load_preprocess, load_student, load_teacher, read_card

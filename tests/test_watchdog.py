@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.pipeline.watchdog import Watchdog
+from pdsearch.pipeline.failure import Watchdog
 from tests.patient import PATIENCE_S
 
 

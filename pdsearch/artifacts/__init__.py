@@ -7,8 +7,7 @@ from pdsearch.artifacts.leases.object_lease import ObjectLease
 from pdsearch.artifacts.leases.owner import draft_name, is_dead, is_orphan
 from pdsearch.artifacts.leases.study_lock import check_held, hold, lease_at
 from pdsearch.artifacts.local_store import Store
-from pdsearch.artifacts.object_store import ObjectStore
-from pdsearch.artifacts.opening import open_store
+from pdsearch.artifacts.object_store import ObjectStore, open_store
 
 __all__ = [
     "AnyLease",

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Set
 from functools import partial
 from pathlib import Path
 
-from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
+from pdsearch.artifacts.base import Entry, Holding, KeptStore, check_name, is_key, is_stage
 from pdsearch.artifacts.leases.file_lease import parse
 from pdsearch.artifacts.leases.object_lease import ObjectLease, discard_object_if_dead
 from pdsearch.artifacts.leases.owner import is_dead
+from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.manifest import MANIFEST, CorruptError, Manifest, parse_manifest
 from pdsearch.artifacts.node_cache import NodeCache
-from pdsearch.io import Remote, cache_folder
+from pdsearch.io import Place, Remote, cache_folder
 from pdsearch.io.objects import Listed, Objects, objects_at
 from pdsearch.specs import Json
 
@@ -213,3 +214,8 @@ def _is_manifest(item: Listed) -> bool:
 
 def _stem(path: str) -> str:
     return path.rpartition("/")[2].removesuffix(".json")
+
+
+def open_store(place: Place) -> KeptStore:
+    """Return the artifact store at a place, without accessing the storage yet."""
+    return ObjectStore(place) if isinstance(place, Remote) else Store(place)

@@ -2,8 +2,7 @@
 
 from pdsearch.distillation.apply import make_adapter, teach
 from pdsearch.distillation.features import wanted
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, distillation_loss
+from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, Outputs, distillation_loss
 
 __all__ = [
     "DistillationLoss",

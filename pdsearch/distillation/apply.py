@@ -2,8 +2,7 @@
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import DistillationLoss, FeatureShapes
+from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, Outputs
 from pdsearch.errors import ConfigError, TrialError
 
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import Outputs
 from pdsearch.distillation.softmax import at_least_single
 from pdsearch.errors import ConfigError, TrialError
 

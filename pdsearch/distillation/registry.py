@@ -1,14 +1,27 @@
 """The registry of distillation losses: pure functions of outputs and targets, with their parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.distillation.outputs import Outputs
 from pdsearch.registry import NoParams, Registry
 from pdsearch.user_code import is_dotted, load_part
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Outputs of one network for one batch.
+
+    Args:
+        logits: (B, classes).
+        features: Feature maps or pooled features by name, (B, ...); empty unless the loss declares them.
+    """
+
+    logits: Tensor
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+
 
 TRAITS = ("needs_teacher", "features", "adapter", "at_epoch")
 """Function attributes that a user's own loss may declare, beside its parameters."""

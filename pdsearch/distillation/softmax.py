@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.outputs import Outputs
+from pdsearch.distillation.registry import Outputs
 from pdsearch.errors import TrialError
 
 TINY = 1e-7

@@ -1,8 +1,8 @@
 """File access for results in a folder or below a prefix of an object storage such as S3."""
 
-from pdsearch.io.checking import check
 from pdsearch.io.durable import UnfitFileError
 from pdsearch.io.files import (
+    check,
     exists,
     names,
     read,
@@ -13,11 +13,9 @@ from pdsearch.io.files import (
     replace,
     subfolders,
 )
-from pdsearch.io.nodes import beside, cache_folder
-from pdsearch.io.place import Place, Remote, place, resolved
-from pdsearch.io.refusals import StorageAwayError, StorageDeniedError
+from pdsearch.io.place import Place, Remote, beside, cache_folder, place, resolved
+from pdsearch.io.refusals import StorageAwayError, StorageDeniedError, telling
 from pdsearch.io.url import flaw, is_url
-from pdsearch.io.waiting import telling
 
 __all__ = [
     "Place",

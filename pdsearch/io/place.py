@@ -1,5 +1,6 @@
-"""Places: a folder or a prefix of an object storage, joined by `place / name` like paths."""
+"""Places: a folder or a prefix of an object storage, joined by `place / name` like paths, and their local folders."""
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,3 +71,31 @@ def resolved(where: str | os.PathLike[str] | Remote) -> Place:
     """Return an absolute place, independent of the current folder."""
     found = place(where)
     return found if isinstance(found, Remote) else found.expanduser().absolute()
+
+
+def beside(place: Place) -> Path:
+    """Return the folder for files that must be on a local disk: the place itself, or one in the user's state folder.
+
+    Args:
+        place: Usually that of a study.
+    """
+    if not isinstance(place, Remote):
+        return place
+    return _home("XDG_STATE_HOME", ".local/state") / _short(place)
+
+
+def cache_folder(place: Remote) -> Path:
+    """Return the folder for the cache of a place, shared by this user's processes on this machine."""
+    return _home("XDG_CACHE_HOME", ".cache") / _short(place)
+
+
+def _home(variable: str, usual: str) -> Path:
+    # By the XDG base directory specification; it demands that relative paths be ignored.
+    named = os.environ.get(variable, "")
+    base = Path(named) if Path(named).is_absolute() else Path.home() / usual
+    return base / "pdsearch"
+
+
+def _short(place: Remote) -> str:
+    """Return a readable name for a place, unique by a hash."""
+    return f"{place.name or 'bucket'}-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}"

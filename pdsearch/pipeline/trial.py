@@ -18,13 +18,12 @@ from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distill
-from pdsearch.pipeline.failure import HUNG, is_out_of_gpu_memory, reason, write_log
+from pdsearch.pipeline.failure import HUNG, Watchdog, is_out_of_gpu_memory, reason, write_log
 from pdsearch.pipeline.networks import Teacher, answers_right, measure
 from pdsearch.pipeline.prune import teacher as teacher_of
 from pdsearch.pipeline.student import Student, latency_of
 from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
-from pdsearch.pipeline.watchdog import Watchdog
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import Registry

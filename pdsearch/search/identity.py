@@ -9,9 +9,8 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import Place
 from pdsearch.io.record_files import read_asked
 from pdsearch.io.studies import Accept, begin, change
-from pdsearch.search.code_hashes import own_folders
 from pdsearch.search.records import now
-from pdsearch.search.resolved import Description, same_trial
+from pdsearch.search.resolved import Description, own_folders, same_trial
 
 _BACK = "take the changes back, or give the space another study: name (teachers in the storage are not trained again)"
 _MENDED = (

@@ -19,7 +19,6 @@ from pdsearch.io.studies import Accept, begun, shown
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import rehearsing
-from pdsearch.search.code_hashes import own_code
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.identity import Changes, changes_of, identify
 from pdsearch.search.maintenance import redo, retry_once
@@ -40,7 +39,7 @@ from pdsearch.search.preflight.dry_run import (
 from pdsearch.search.preflight.precision import AUTO, Precision, choose_precision, kept_precision
 from pdsearch.search.preflight.resources import check_room, room
 from pdsearch.search.records import Records, now
-from pdsearch.search.resolved import Description
+from pdsearch.search.resolved import Description, own_code
 from pdsearch.search.scheduler import Agenda, Phases
 from pdsearch.specs import DataSpec
 from pdsearch.training import pick_device

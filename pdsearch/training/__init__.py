@@ -1,14 +1,11 @@
 """Training and evaluation of a network: reproducible, and resumable after an interruption."""
 
 from pdsearch.training.batches import batches, order
-from pdsearch.training.checkpoint import Checkpoint
-from pdsearch.training.device import Engine, keep_freed_memory, pick_device, resolve_precision
+from pdsearch.training.checkpoint import Checkpoint, EpochReport
+from pdsearch.training.device import Engine, keep_freed_memory, pick_device, reproducible, resolve_precision
 from pdsearch.training.evaluate import Batches, check_answers, evaluating, logits, right
-from pdsearch.training.fit import fit
-from pdsearch.training.objective import Objective, towards
+from pdsearch.training.fit import Objective, fit, towards
 from pdsearch.training.optim import learning_rate, make_optimizer
-from pdsearch.training.reports import EpochReport
-from pdsearch.training.seeding import reproducible
 
 __all__ = [
     "Batches",

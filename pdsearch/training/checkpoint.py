@@ -1,12 +1,13 @@
-"""Checkpoints of one training run, within an epoch too, and how often they are written."""
+"""Reports and checkpoints of one training run, within an epoch too, and how often they are written."""
 
 import hashlib
 import json
+import math
 import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,51 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
+from pdsearch.errors import TrialError
 from pdsearch.io import Place, Remote, place, read, remove_tree, replace
 from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json, canonical_json
-from pdsearch.training.reports import EpochReport
 from pdsearch.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """The report of one finished epoch.
+
+    Args:
+        epoch: Number of the epoch, from 1.
+        epochs: Epochs the training will take.
+        loss: Mean training loss over the epoch's images; finite.
+        val_accuracy: Result of `evaluate` after the epoch, in [0, 1]; finite. None if not measured.
+        lr: Learning rate of the epoch's last step.
+        seconds: Wall time of the epoch, evaluation included.
+
+    Raises:
+        TrialError: Loss or accuracy is not finite: the training diverged.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    val_accuracy: float | None
+    lr: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        for name in ("loss", "val_accuracy"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise TrialError(f"diverged in epoch {self.epoch} of {self.epochs}: {name} is not finite")
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the report as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "EpochReport":
+        """Rebuild a report from `to_json`, exactly."""
+        return cls(**value)
+
 
 SHARE = 0.05
 """Largest share of the time that may go into writing checkpoints, approximately."""

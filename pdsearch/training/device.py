@@ -1,7 +1,8 @@
-"""Device, precision and memory of a training."""
+"""Device, precision, memory and random state of a training."""
 
 import ctypes
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,3 +185,30 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)
         mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+@contextmanager
+def reproducible(seed: int, *, device: str = "cpu", threads: int | None = None) -> Iterator[None]:
+    """Run a block with torch's generators seeded and cuDNN deterministic; restore both afterwards.
+
+    Never yield to a consumer inside the block: it would see, and could change, the private state.
+
+    Args:
+        seed: Seed of the CPU's and the device's generator (used by dropout).
+        device: The device in use.
+        threads: CPU threads inside the block; None changes nothing.
+    """
+    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.benchmark, torch.get_num_threads())
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed(seed)
+        try:
+            cudnn.deterministic, cudnn.benchmark = True, False
+            torch.set_num_threads(threads or before[2])
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = before[:2]
+            torch.set_num_threads(before[2])

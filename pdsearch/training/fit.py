@@ -1,4 +1,4 @@
-"""The training loop: a generator of one report per epoch, which its consumer may close early."""
+"""Objective and loop of a training: a generator of one report per epoch, which its consumer may close early."""
 
 import math
 import time
@@ -9,20 +9,46 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pdsearch.errors import TrialError
 from pdsearch.models import listed
 from pdsearch.specs import Recipe, derive_seed, digest, keyed
 from pdsearch.training.batches import batches, order, seen
-from pdsearch.training.checkpoint import BEGIN, Checkpoint, EpochPart, TrainingProgress, random_states
+from pdsearch.training.checkpoint import (
+    BEGIN,
+    Checkpoint,
+    EpochPart,
+    EpochReport,
+    TrainingProgress,
+    random_states,
+)
 from pdsearch.training.cuda_graphs import Captured, Work
-from pdsearch.training.device import Engine
+from pdsearch.training.device import Engine, reproducible
 from pdsearch.training.evaluate import Batches
-from pdsearch.training.objective import Objective
 from pdsearch.training.optim import learning_rate, validate
-from pdsearch.training.reports import EpochReport
-from pdsearch.training.seeding import reproducible
 from pdsearch.training.state import TrainingState
+
+Objective: TypeAlias = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
+"""objective(model, images, index, epoch) -> scalar loss, the mean over the batch.
+
+Images are float32 (B, C, H, W) on the engine's device, index int64 (B,) their positions in the split, epoch
+counts from 0. It is called under autocast, with the network in training mode.
+"""
+
+
+Targets: TypeAlias = Callable[[int, Tensor], Tensor]
+"""targets(epoch, index) -> class indices, int64 (B,), or probabilities, float32 (B, classes)."""
+
+
+def towards(targets: Targets, *, label_smoothing: float = 0.0) -> Objective:
+    """Return the cross-entropy objective with the targets of an epoch's views."""
+
+    def objective(model: nn.Module, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        answers = model(images).float()
+        return functional.cross_entropy(answers, targets(epoch, index), label_smoothing=label_smoothing)
+
+    return objective
 
 
 @dataclass(frozen=True)

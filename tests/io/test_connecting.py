@@ -3,7 +3,7 @@
 import pytest
 
 from pdsearch.io import Remote
-from pdsearch.io.connecting import connect
+from pdsearch.io.objects import connect
 
 
 def test_options_of_the_url_are_taken() -> None:

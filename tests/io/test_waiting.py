@@ -3,7 +3,7 @@
 import pytest
 
 from pdsearch.io.objects import Objects
-from pdsearch.io.waiting import Waiting, telling, waiting
+from pdsearch.io.refusals import Waiting, telling, waiting
 
 
 class Clock:

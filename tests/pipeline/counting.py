@@ -2,9 +2,8 @@
 
 import pytest
 
-from pdsearch.training.checkpoint import EpochPart
+from pdsearch.training.checkpoint import EpochPart, EpochReport
 from pdsearch.training.fit import Epochs, Keep
-from pdsearch.training.reports import EpochReport
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:

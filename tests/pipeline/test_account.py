@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.pipeline.account import FILE, Account
+from pdsearch.pipeline.context import FILE, Account
 from pdsearch.protocol import Use
 
 TEACHER, STUDENT = Use("teacher", "t" * 64, False, 1.0), Use("student", "s" * 64, False, 1.0)

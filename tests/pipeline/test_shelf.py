@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Store
-from pdsearch.pipeline import account as shelf
-from pdsearch.pipeline.account import LogitsLimit
+from pdsearch.pipeline import context
+from pdsearch.pipeline.context import LogitsLimit
 
 
 def put(store: Store, key: str, size: int, stage: str = "outputs") -> None:
@@ -38,5 +38,5 @@ def test_what_others_write_is_counted_now_and_then(tmp_path: Path, monkeypatch: 
     assert ours.take(10)
     put(store, "c", 95)
     assert ours.take(10)
-    monkeypatch.setattr(shelf, "RECOUNT_S", 0.0)
+    monkeypatch.setattr(context, "RECOUNT_S", 0.0)
     assert not ours.take(10)

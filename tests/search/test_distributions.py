@@ -4,7 +4,7 @@ import optuna
 from optuna.samplers import RandomSampler
 
 from pdsearch.config import Parameter
-from pdsearch.search.optuna_backend.distributions import suggest
+from pdsearch.search.optuna_backend.convert import suggest
 
 PARAMETERS = (
     Parameter("prune.method", "categorical", choices=("none", "magnitude")),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
-from pdsearch.search.code_hashes import own_code
 from pdsearch.search.identity import identify
+from pdsearch.search.resolved import own_code
 from tests.own_code import Author
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, searching, space
 

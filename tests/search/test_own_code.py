@@ -7,9 +7,9 @@ import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.trial import check_own_code
-from pdsearch.search.code_hashes import own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
+from pdsearch.search.resolved import own_code
 from pdsearch.search.study import open_study
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import StudentFacts

@@ -12,7 +12,7 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from pdsearch.errors import ConfigError
-from pdsearch.search.optuna_backend.distributions import suggest
+from pdsearch.search.optuna_backend.convert import suggest
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.sampler import check_sampler, made
 from pdsearch.specs import derive_seed

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
 from pdsearch.training import Checkpoint, Engine, fit
-from pdsearch.training.ema import Average
+from pdsearch.training.state import Average
 from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]

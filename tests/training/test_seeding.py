@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pdsearch.training.seeding import reproducible
+from pdsearch.training.device import reproducible
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.registry import Outputs, distillation_loss
 from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import NoParams
 

@@ -7,8 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from pdsearch.distillation.features import pooled_pair
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import FeatureShapes, distillation_loss
+from pdsearch.distillation.registry import FeatureShapes, Outputs, distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 

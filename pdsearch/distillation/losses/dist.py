@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.registry import Outputs, distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, log_softened, logit_pair
 from pdsearch.registry import parameter
 

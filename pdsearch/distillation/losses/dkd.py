@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.registry import Outputs, distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 

@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdsearch.distillation.features import stage_pairs
-from pdsearch.distillation.outputs import Outputs
-from pdsearch.distillation.registry import distillation_loss
+from pdsearch.distillation.registry import Outputs, distillation_loss
 from pdsearch.distillation.softmax import at_least_single, cross_entropy, full_precision
 from pdsearch.registry import parameter
 

@@ -13,8 +13,7 @@ from pdsearch.config import Space
 from pdsearch.config.resolve import points_of
 from pdsearch.objectives import counts
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
-from pdsearch.search.optuna_backend.convert import as_trial
-from pdsearch.search.optuna_backend.distributions import suggest
+from pdsearch.search.optuna_backend.convert import as_trial, suggest
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, reported
 from pdsearch.search.optuna_backend.pruners import Stopper, rungs
 from pdsearch.search.optuna_backend.sampler import made

@@ -17,8 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pdsearch.config import Space
 from pdsearch.errors import PdsearchError, StorageError
-from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial
-from pdsearch.search.optuna_backend.distributions import distribution
+from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, distribution
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED
 from pdsearch.search.optuna_backend.storage import StudyStorage
