@@ -125,6 +125,8 @@ case $code in
 esac
 # What Slurm ends stays ended after scancel, and is started again by Slurm after a preemption.
 if [[ $again && -z $ended ]]; then
-    scontrol requeue "$SLURM_JOB_ID" || echo "submit the same again: this job may not be requeued" >&2
+    # The number of one task of an array is that of the whole array, too.
+    job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+    scontrol requeue "${job:-$SLURM_JOB_ID}" || echo "submit the same again: this job may not be requeued" >&2
 fi
 exit "$code"

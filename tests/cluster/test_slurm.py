@@ -74,6 +74,12 @@ def test_a_search_that_was_told_to_stop_is_queued_again(code: int, again: bool, 
     assert asked(tmp_path) == ("requeue 7\n" if again else "")
 
 
+def test_one_task_of_an_array_is_queued_again_alone(tmp_path: Path) -> None:
+    task = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    run(tmp_path, Warned.exit_code, "space.yaml", **task)
+    assert asked(tmp_path) == "requeue 7_1\n"
+
+
 @pytest.mark.parametrize("code", [Terminated.exit_code, Warned.exit_code])
 def test_what_slurm_ends_is_left_to_slurm(code: int, tmp_path: Path) -> None:
     ended = run(tmp_path, code, "space.yaml", tell=signal.SIGTERM.name.removeprefix("SIG"))
