@@ -122,11 +122,16 @@ def _module(path: str) -> object:
     importlib.invalidate_caches()
     try:
         return importlib.import_module(path)
-    except Exception as error:  # The user's module may raise anything.
-        missing = isinstance(error, ModuleNotFoundError) and path.startswith(error.name or "?")
-        reason = "there is no such module" if missing else f"{type(error).__name__}: {error}"
-        hint = "it must be installed, or lie where pdsearch is started" if missing else "import it by hand"
-        raise ConfigError(f"cannot import {path}: {reason}", hint=hint) from error
+    except (Exception, SystemExit) as error:  # The user's module may raise anything.
+        if isinstance(error, ModuleNotFoundError) and path.startswith(error.name or "?"):
+            hint = "it must be installed, or lie where pdsearch is started"
+            raise ConfigError(f"cannot import {path}: there is no such module", hint=hint) from None
+        what, place = str(error), "".join(f" ({line})" for line in user_lines(error)[-1:])
+        if isinstance(error, SyntaxError) and error.filename:
+            place = f" ({os.path.relpath(error.filename)}:{error.lineno}: {(error.text or '').strip()})"
+            what = error.msg
+        hint = f"mend it; python -c 'import {path}' shows the whole traceback"
+        raise ConfigError(f"cannot import {path}: {type(error).__name__}: {what}{place}", hint=hint) from None
 
 
 def _hash(found: Callable[..., object], name: str) -> str:

@@ -108,6 +108,11 @@ def _measured(
 
 def _checked(name: str, score: Tensor | None, weight: Tensor, method: PruningMethod) -> Tensor:
     if score is None or score.shape != weight.shape:
-        got = "none" if score is None else tuple(score.shape)
-        raise TrialError(f"{method.name} scores {name} with shape {got}, not {tuple(weight.shape)}")
+        shape = (
+            f"scores {name} with shape {tuple(score.shape)}"
+            if score is not None
+            else f"has no score of {name}"
+        )
+        hint = "return a dict of tensors, one for each name and weight of pdsearch.prunable(model)"
+        raise TrialError(f"{method.name} {shape}, not {tuple(weight.shape)}", hint=hint)
     return score

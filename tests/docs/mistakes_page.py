@@ -71,8 +71,10 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "Code of your own": (
         f"{SET} teacher.model=nests:net",
         f"{SET} teacher.model=nets:nett",
+        f"{SET} teacher.model=torn:net",
         f"{TINY} --set study=mine --set student.model=nets:raises",
         f"{TINY} --set study=mine --set student.model=nets:wrong",
+        f"{TINY} --set study=mine --set distill.loss=nets:loss",
     ),
     "Runs": (
         f"{TINY} --set train.distill.epochs=2",
@@ -126,16 +128,21 @@ def raises(num_classes, channels, image_size):
     return Raises(num_classes)
 
 
+def loss(student, teacher, targets, params):
+    return (student.logits - teacher.logit).abs().mean()
+
+
 def wrong(num_classes, channels, image_size):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(channels * image_size**2, 3))
 """
+TORN = "def net(num_classes:\n    ...\n"
 HEAD = """\
 # The commonest mistakes, and what is said
 
 Each block is a command and its exact message (lines over 240 characters are cut), written by `python -m
 tests.docs.mistakes_page`; a test keeps them true. All come before anything is trained. `digits.yaml` is the file that
-`pdsearch demo` writes; `photos` holds images of several sizes, `broken` one that is cut off, `nets.py` networks, and
-`runs/tiny` a finished study. [Exit codes](exit_codes.md) has the codes.
+`pdsearch demo` writes; `photos` holds images of several sizes, `broken` one that is cut off, `nets.py` networks and a
+loss, `torn.py` a bracket that is not closed, and `runs/tiny` a finished study. [Exit codes](exit_codes.md) has the codes.
 """
 
 
@@ -143,7 +150,12 @@ tests.docs.mistakes_page`; a test keeps them true. All come before anything is t
 def scratch(folder: Path) -> Iterator[None]:
     """Work in a folder with the files that the commands name, and a finished study."""
     (folder / "digits.yaml").write_text((files("pdsearch.cli") / "digits.yaml").read_text(encoding="utf-8"))
-    for name, text in (("tiny.yaml", TINY_SPACE), ("several.yaml", SEVERAL), ("nets.py", NETS)):
+    for name, text in (
+        ("tiny.yaml", TINY_SPACE),
+        ("several.yaml", SEVERAL),
+        ("nets.py", NETS),
+        ("torn.py", TORN),
+    ):
         (folder / name).write_text(text)
     for place in ("photos", "broken"):
         for kind in ("apple", "boat"):
