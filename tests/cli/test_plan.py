@@ -5,16 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pdsearch.artifacts import building, open_store
 from pdsearch.cli.main import main
 from pdsearch.cli.sizes import size
-from pdsearch.config import Space, load
+from pdsearch.config import Space, load, parse
+from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved
 from pdsearch.pipeline.keys import dense_key
-from pdsearch.search.planning import calibrate
+from pdsearch.search.planning import calibrate, simulate
+from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.study import described
+from pdsearch.training import Engine
 from tests.cli.test_check import SPACE
+
+IMAGES = DataShape(10, InputSpec((1, 8, 8)), 100, 10)
 
 
 @pytest.fixture
@@ -63,16 +69,32 @@ def test_sizes_read_well(count: float, text: str) -> None:
     assert size(count) == text
 
 
-def test_hours_are_told_from_both_networks_and_what_is_stored_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """What is measured, and whether it was trained; everything is as fast."""
+    seen: list[tuple[str, bool]] = []
+
+    def instead(what: calibrate.Pass, *_: object) -> float:
+        seen.append((what.model, what.train))
+        return 1000.0
+
+    monkeypatch.setattr(calibrate, "images_per_s", instead)
+    return seen
+
+
+def test_hours_leave_out_what_is_stored_and_networks_are_measured_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    measured: list[tuple[str, bool]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(calibrate, "ENOUGH_S", 0.0)
     file = tmp_path / "small.yaml"
     file.write_text(SPACE)
     assert main(["plan", str(file), "--calibrate", "--json"]) == 0
     before = json.loads(capsys.readouterr().out)
     assert (before["stored"], before["hours"]["device"]) == ({"artifacts": [], "epochs": 0.0}, "cpu")
+    assert sorted(measured) == [("convnet_l", False), ("convnet_l", True), ("convnet_s", True)]
     loaded = load(file)
     spec = replace(described(loaded), precision="fp32").complete(loaded.resolve(loaded.defaults()))
     store = open_store(resolved(loaded.storage) / "artifacts")
@@ -83,10 +105,33 @@ def test_hours_are_told_from_both_networks_and_what_is_stored_is_left_out(
     after = json.loads(capsys.readouterr().out)
     assert after["stored"] == {"artifacts": ["convnet_l"], "epochs": loaded_epochs(loaded)}
     assert after["with_reuse"] == before["with_reuse"] - after["stored"]["epochs"]
+    assert after["hours"]["seconds"] < before["hours"]["seconds"]
     assert main(["plan", str(file)]) == 0
     text = capsys.readouterr().out
     assert "1 of 5 teachers and rounds are stored already: 4 epochs that are not trained again" in text
     assert "hours: add --calibrate" in text
+    assert len(measured) == 3
+    for path in (tmp_path / "runs" / "speeds").iterdir():
+        path.write_text("{")
+    assert main(["plan", str(file), "--calibrate"]) == 0
+    assert len(measured) == 6
+    assert "training convnet_l, 64 at once: 1,000 images/s" in capsys.readouterr().out
+
+
+def test_each_network_is_measured_up_to_a_bound(measured: list[tuple[str, bool]]) -> None:
+    document = yaml.safe_load(SPACE.replace("teacher: {model: convnet_l}", "teacher: {seed: 0}"))
+    document["space"]["teacher.model"] = ["convnet_m", "convnet_l"]
+    planned = simulate.plan(parse(document))
+    rates = calibrate.Rates(IMAGES, Engine())
+    whole = calibrate.seconds(planned, rates, 100, gpu=0)
+    assert {model for model, train in measured if train} == {"convnet_s", "convnet_m", "convnet_l"}
+    few = replace(rates, known={})
+    assert calibrate.seconds(planned, few, 100, gpu=0, most=1) == pytest.approx(whole)
+    assert len(few.known) == 1
+
+
+def test_a_speed_is_measured() -> None:
+    assert calibrate.images_per_s(calibrate.Pass("convnet_s", (), 8, True), IMAGES, Engine()) > 1
 
 
 def loaded_epochs(space: Space) -> int:

@@ -19,7 +19,7 @@ from pdsearch.io.durable import storage_errors
 
 if TYPE_CHECKING:
     from pdsearch.config import Space
-    from pdsearch.search.planning.calibrate import Speed
+    from pdsearch.search.planning.calibrate import Rates
 
 SMOKE_S = 35.0
 """Seconds of training in the smoke test."""
@@ -178,15 +178,14 @@ class _Draft:
 
     def write(self, most_s: float) -> None:
         """Measure the networks, fit a budget into the seconds, write both files and say what they cost."""
-        from pdsearch.search.planning.calibrate import speed
+        from pdsearch.search.planning.calibrate import Rates, busy
+        from pdsearch.training import Engine
 
-        student = self.teacher if self.student == "from_teacher" else self.student
         device = "cuda" if self.gpu and _device() == "gpu" else "cpu"
-        measured = speed((self.teacher, ()), (student, ()), self.found.shape, device)
-        on = "one core" if device == "cpu" else "the GPU"
-        rates = f"{measured.teacher:,.0f} images/s with the teacher, {measured.student:,.0f} with the student"
-        print_lines([f"{on} trains {rates}"])
+        measured = Rates(self.found.shape, Engine(device, "bf16" if device == "cuda" else "fp32"))
         smoke, budget = self._smoke(measured), self._largest(measured, most_s)
+        rates = [f"{one.images_per_s:,.0f} images/s with {one.model}" for one in measured.trained()]
+        print_lines([f"{'one core' if device == 'cpu' else 'the GPU'} trains {', '.join(rates)}"])
         full_s = self._put(self.path, budget, measured, "the search.")
         smoke_s = self._put(
             self.smoke_path, smoke, measured, "a smoke test: does all work? Its ranking means nothing."
@@ -198,21 +197,23 @@ class _Draft:
             print_lines(
                 [f"wrote {path}, about {about(seconds)}:  {shlex.join(['pdsearch', 'run', str(path)])}"]
             )
+        if crowded := busy():
+            note(f"note: {crowded}")
         note("the times are estimates for this machine; `pdsearch plan FILE` says what is trained and stored")
 
-    def _smoke(self, measured: "Speed") -> Budget:
+    def _smoke(self, measured: "Rates") -> Budget:
         """Return the smoke test's budget: as many images as take half a minute, a few of each class at least."""
         each = self._seconds(replace(SMOKE, subset=1000), measured) / 1000
         images = max(int(SMOKE_S / each), 8 * self.found.shape.classes, 64)
         return replace(SMOKE, subset=images) if images < self.found.shape.train else SMOKE
 
-    def _largest(self, measured: "Speed", most_s: float) -> Budget:
+    def _largest(self, measured: "Rates", most_s: float) -> Budget:
         """Return the largest budget that fits into the seconds; the smallest where none does."""
         from pdsearch.search.planning.calibrate import START_S
 
         return next((b for b in BUDGETS if START_S + self._seconds(b, measured) <= most_s), BUDGETS[-1])
 
-    def _seconds(self, budget: Budget, measured: "Speed") -> float:
+    def _seconds(self, budget: Budget, measured: "Rates") -> float:
         from pdsearch.search.planning.calibrate import seconds
         from pdsearch.search.planning.simulate import plan
 
@@ -220,7 +221,7 @@ class _Draft:
         images = int(0.9 * (budget.subset or self.found.shape.train))
         return seconds(plan(space), measured, images, gpu=space.resources.gpu)
 
-    def _put(self, path: Path, budget: Budget, measured: "Speed", what: str) -> float:
+    def _put(self, path: Path, budget: Budget, measured: "Rates", what: str) -> float:
         """Write a file, once its space is found valid; return how long it runs, in seconds."""
         from pdsearch.search.planning.calibrate import START_S
 

@@ -1,4 +1,4 @@
-"""`pdsearch plan`: what a search would cost, in trainings, epochs, hours and storage. Writes nothing."""
+"""`pdsearch plan`: what a search would cost, in trainings, epochs, hours and storage; only speeds are written."""
 
 import dataclasses
 import json
@@ -10,10 +10,10 @@ from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines, print_table
 from pdsearch.cli.sizes import about, size
 from pdsearch.cli.verbs.check import power
-from pdsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from pdsearch.config import Space
+    from pdsearch.search.planning.calibrate import Measured
     from pdsearch.search.planning.disk import Disk
     from pdsearch.search.planning.remaining import Hours
     from pdsearch.search.planning.simulate import Plan, PlannedArtifact
@@ -25,39 +25,26 @@ def plan(
     space: SpaceFile,
     overrides: Overrides = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Train both networks here for a second each, and say hours.")
+        bool,
+        typer.Option("--calibrate", help="Measure the networks here for a second each, once, and say hours."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure, for programs.")] = False,
 ) -> None:
     """Say what a search would cost in trainings, epochs and storage, and what is stored already; start nothing."""
     from pdsearch.config import load
-    from pdsearch.search.planning.remaining import without_stored
+    from pdsearch.search.planning.remaining import hours, without_stored
     from pdsearch.search.planning.simulate import plan as planned_of  # loads torch
 
     loaded = load(space, overrides or [])
     whole = planned_of(loaded)
     stored = _disk(loaded, whole)
     planned, there = without_stored(loaded, whole)
-    told = _hours(loaded, planned) if calibrate else None
+    told = hours(loaded, planned) if calibrate else None
     if as_json:
         print(json.dumps(_as_json(planned, stored, there, told), indent=2))
         return
     _show(loaded, planned, stored)
     print_lines([*_stored(planned, there), *_time(told)])
-
-
-def _hours(space: "Space", planned: "Plan") -> "Hours":
-    from pdsearch.search.planning.disk import known_images
-    from pdsearch.search.planning.remaining import hours
-
-    images = known_images(space.resolve(space.defaults()).data)
-    if images is None:
-        what, hint = (
-            "how many images there are is known only once they are read",
-            "pdsearch init measures them",
-        )
-        raise ConfigError(what, where="--calibrate", hint=hint)
-    return hours(space, planned, images)
 
 
 def _stored(planned: "Plan", there: list[str]) -> list[str]:
@@ -70,10 +57,26 @@ def _stored(planned: "Plan", there: list[str]) -> list[str]:
 def _time(told: "Hours | None") -> list[str]:
     if told is None:
         return ["hours: add --calibrate"]
-    rates = f"{told.speed.teacher:,.0f} images/s with the teacher, {told.speed.student:,.0f} with the student"
-    return [
-        f"about {about(told.seconds)} on this machine ({told.device}, measured for a second each: {rates})"
-    ]
+    lines = [f"{_network(one)}: {one.images_per_s:,.0f} images/s" for one in told.measured]
+    if told.left_out:
+        lines.append(f"{told.left_out} more of fewer epochs count as the slowest of these")
+    on = "cores" if told.device == "cpu" else "GPUs"
+    lines.append(f"about {about(told.seconds)} with all {on} of this machine; {_when(told)}")
+    return [*lines, *([told.busy] if told.busy else [])]
+
+
+def _network(one: "Measured") -> str:
+    options = "".join(f" {name}={value}" for name, value in one.options)
+    return f"{'training' if one.train else 'outputs of'} {one.model}{options}, {one.batch} at once"
+
+
+def _when(told: "Hours") -> str:
+    days = sorted({one.at[:10] for one in told.measured})
+    return (
+        f"speeds measured on {' and '.join(days)}, kept in the storage"
+        if days
+        else "nothing is left to train"
+    )
 
 
 def _disk(space: "Space", planned: "Plan") -> "Disk | None":

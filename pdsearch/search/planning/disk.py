@@ -7,6 +7,7 @@ from types import MappingProxyType
 from pdsearch.config import Space
 from pdsearch.data import Dataset
 from pdsearch.data.augmentation_parser import chain
+from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build_on_meta, count_params, without_weights
@@ -99,6 +100,17 @@ def _built(planned: Plan, stage: str, sizes: "_Sizes") -> float:
     return sum(a.built * sizes.of(a.spec.teacher.model, a.spec.teacher.options) for a in stay)
 
 
+def look_at(data: DataSpec) -> DataShape:
+    """Return what a data set's files hold; images are not decoded.
+
+    Raises:
+        DataError: The set is missing or broken.
+    """
+    raw = sources.get(data.source).read(data)
+    shape = DataShape(len(raw.classes), raw.inputs, len(raw.train_labels), len(raw.test_labels))
+    return shape if data.subset is None else replace(shape, train=min(shape.train, data.subset))
+
+
 @dataclass
 class _Sizes:
     """Numbers of weights; a network that is not known yet is built once, on the meta device."""
@@ -127,7 +139,7 @@ def _outputs(space: Space, planned: Plan, images: DataShape) -> float:
     low = space.precision in ("bf16", "fp16") or (space.precision == "auto" and space.resources.gpu > 0)
     computed = "bf16" if low else "fp32"  # On a CPU `auto` may be bf16: half of this, then.
     sets: dict[tuple[str, int], float] = {}
-    for spec in filter(_listens, planned.students):
+    for spec in filter(listens, planned.students):
         size = outputs_bytes(spec, images, computed)
         stream = teacher_key(spec), spec.distill.view_seed
         sets[stream] = max(sets.get(stream, 0.0), size if size <= WorkerContext.outputs_limit_bytes else 0.0)
@@ -143,13 +155,15 @@ def outputs_bytes(spec: TrialSpec, images: DataShape, computed: str) -> float:
         computed: Precision they are computed in: "fp32", "bf16" or "fp16".
     """
     train = images.train * (1 - spec.data.val_fraction)
-    return images.classes * train * _views(spec) * (4 if computed == "fp32" else 2)
+    return images.classes * train * view_epochs(spec) * (4 if computed == "fp32" else 2)
 
 
-def _listens(spec: TrialSpec) -> bool:
+def listens(spec: TrialSpec) -> bool:
+    """Return whether a trial hears logits of its teacher, and no feature maps."""
     entry = losses.get(spec.distill.loss)
     return entry.needs_teacher and not entry.features
 
 
-def _views(spec: TrialSpec) -> int:
+def view_epochs(spec: TrialSpec) -> int:
+    """Return for how many epochs a trial's views differ."""
     return 1 if chain(spec.data.augment).constant else spec.distill.recipe.epochs

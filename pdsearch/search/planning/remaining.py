@@ -9,12 +9,12 @@ from pdsearch.errors import PdsearchError
 from pdsearch.io import resolved
 from pdsearch.io.studies import begun
 from pdsearch.pipeline.keys import dense_key, round_keys
-from pdsearch.search.planning.calibrate import START_S, Speed, seconds, speed
-from pdsearch.search.planning.disk import DataShape
-from pdsearch.search.planning.simulate import Plan, PlannedArtifact, unshaped
+from pdsearch.search.planning.calibrate import START_S, Measured, Rates, busy, passes, seconds
+from pdsearch.search.planning.disk import known_images, look_at
+from pdsearch.search.planning.simulate import Plan, PlannedArtifact
 from pdsearch.search.resolved import Description
 from pdsearch.search.study import described
-from pdsearch.training import pick_device
+from pdsearch.training import Engine, pick_device, resolve_precision
 
 
 def without_stored(space: Space, planned: Plan) -> tuple[Plan, list[str]]:
@@ -61,25 +61,34 @@ class Hours:
 
     Args:
         seconds: In all.
-        speed: Of the space's first teacher and student, measured for some seconds on this machine.
-        device: On which.
+        device: "cpu" or "cuda".
+        measured: Speeds of its networks on this machine.
+        left_out: How many more there are, which were taken to be as slow as the slowest of these.
+        busy: That other work keeps the machine busy, if so.
     """
 
     seconds: float
-    speed: Speed
     device: str
+    measured: tuple[Measured, ...]
+    left_out: int
+    busy: str | None
 
 
-def hours(space: Space, planned: Plan, images: DataShape) -> Hours:
-    """Train the first teacher and student of a space for a second each, and return the time the whole plan takes.
+def hours(space: Space, planned: Plan) -> Hours:
+    """Measure the networks of a planned study for a second each, and return the time that the whole plan takes.
+
+    What was measured is kept in the storage, and serves again on this machine.
 
     Raises:
         ConfigError: A network cannot be built, or there is no GPU as the space asks.
+        DataError: The data set is missing or broken.
     """
-    spec = space.resolve(space.defaults())
-    device = pick_device(space.resources.gpu)
-    model, options, _ = unshaped(spec)
-    measured = speed((spec.teacher.model, spec.teacher.options), (model, options), images, device)
-    number = round(images.train * (1 - spec.data.val_fraction))
-    told = seconds(planned, measured, number, gpu=space.resources.gpu)
-    return Hours(START_S + told, measured, device)
+    data, gpu = space.resolve(space.defaults()).data, space.resources.gpu
+    images = known_images(data) or look_at(data)
+    device = pick_device(gpu)
+    precision = resolve_precision(space.precision, device) if gpu else "fp32"
+    rates = Rates(images, Engine(device, precision), resolved(space.storage) / "speeds")
+    told = seconds(planned, rates, round(images.train * (1 - data.val_fraction)), gpu=gpu)
+    measured = tuple(rates.known.values())
+    left_out = sum(count > 0 for count in passes(planned).values()) - len(measured)
+    return Hours(START_S + told, device, measured, left_out, busy() if device == "cpu" else None)
