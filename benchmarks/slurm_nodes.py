@@ -46,6 +46,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerParameters=bf_interval=2,batch_sched_delay=1
 SlurmdTimeout=20
+# A node that was lost and registers again is used again.
+ReturnToService=1
 MpiDefault=none
 GresTypes=gpu
 PreemptType=preempt/partition_prio
@@ -66,9 +68,13 @@ def missing() -> list[str]:
 class Job:
     """A job in the queue: clusters/slurm.sh with a search."""
 
-    def __init__(self, slurm: "Slurm", number: int, nodes: int, folder: Path) -> None:
-        self.slurm, self.number, self.nodes = slurm, number, nodes
+    def __init__(self, slurm: "Slurm", number: str, nodes: int, folder: Path) -> None:
+        self.slurm, self.number, self.nodes, self._folder = slurm, number, nodes, folder
         self.said = folder / f"slurm-{number}.out"
+
+    def task(self, index: str) -> "Job":
+        """Return one task of an array."""
+        return Job(self.slurm, f"{self.number}_{index}", self.nodes, self._folder)
 
     @property
     def state(self) -> str:
@@ -99,7 +105,7 @@ class Job:
             time.sleep(0.2)
 
     def _shown(self, name: str) -> str:
-        shown = self.slurm.call("scontrol", "show", "job", "--oneliner", str(self.number))
+        shown = self.slurm.call("scontrol", "show", "job", "--oneliner", self.number)
         found = re.search(rf"\b{name}=(\S+)", shown)
         return found[1] if found else ""
 
@@ -198,20 +204,22 @@ class Slurm:
         )
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-        return Job(self, int(done.stdout), nodes, folder)
+        return Job(self, done.stdout.strip(), nodes, folder)
 
     def tell(self, *words: str | Job) -> None:
         """Run one of Slurm's commands on a job."""
-        self.call(*(str(word.number) if isinstance(word, Job) else word for word in words))
+        self.call(*(word.number if isinstance(word, Job) else word for word in words))
 
     def nodes_of(self, job: Job) -> list[str]:
         """Return the names of a running job's nodes."""
         names = self.call("squeue", "--noheader", f"--jobs={job.number}", "--format=%N").strip()
         return self.call("scontrol", "show", "hostnames", names).split()
 
-    def is_down(self, node: str) -> bool:
-        """Return whether the controller has noticed that a node is lost."""
-        return "down" in self.call("sinfo", "--noheader", f"--nodes={node}", "--format=%T")
+    def state_of(self, node: str) -> str:
+        """Return Slurm's word for a node: IDLE, MIXED, DOWN+NOT_RESPONDING."""
+        # `sinfo --format=%T` of Slurm 22.05 may go on calling a node mixed that is down.
+        found = re.search(r"\bState=(\S+)", self.call("scontrol", "show", "node", "--oneliner", node))
+        return found[1] if found else ""
 
     def left(self) -> list[str]:
         """Return what jobs that have ended left behind: processes and folders."""
