@@ -142,7 +142,7 @@ HEAD = """\
 Each block is a command and its exact message (lines over 240 characters are cut), written by `python -m
 tests.docs.mistakes_page`; a test keeps them true. All come before anything is trained. `digits.yaml` is the file that
 `pdsearch demo` writes; `photos` holds images of several sizes, `broken` one that is cut off, `nets.py` networks and a
-loss, `torn.py` a bracket that is not closed, and `runs/tiny` a finished study. [Exit codes](exit_codes.md) has the codes.
+loss, `torn.py` an open bracket, and `runs/tiny` a finished study. [Exit codes](exit_codes.md) has the codes.
 """
 
 

@@ -45,5 +45,5 @@ def test_excluded_weights_do_not_count(net: nn.Module) -> None:
 
 @pytest.mark.parametrize("bad", [{}, {"0.weight": torch.ones(2)}])
 def test_a_method_that_forgets_a_layer_fails_the_trial(net: nn.Module, bad: dict[str, Tensor]) -> None:
-    with pytest.raises(TrialError, match="test (scores 0.weight with shape|has no score of 0.weight)"):
+    with pytest.raises(TrialError, match=r"test (scores 0.weight with shape|has no score of 0.weight)"):
         run(net, method_of(lambda *_: bad), 0.5)
