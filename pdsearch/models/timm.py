@@ -96,14 +96,15 @@ def _tags(name: str) -> list[str]:
 
 def _published(name: str, weights: str) -> dict[str, Any]:
     """Return what makes timm load published weights, downloaded once; a file of another kind is never read."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     full = f"{name}.{weights_name(name, weights)}"
     repository = _timm().get_pretrained_cfg(full).hf_hub_id
     try:
         if not repository:
             raise FileNotFoundError("they are not on the Hugging Face hub")
-        file = hf_hub_download(repository, FILE)
+        held = try_to_load_from_cache(repository, FILE)  # The hub asks whether there is a newer one.
+        file = held if isinstance(held, str) else hf_hub_download(repository, FILE)
     # The hub's client raises errors of its own and those of its transport.
     except Exception as error:
         hint = "connect to the network, name a file as teacher.checkpoint, or leave out options.weights"

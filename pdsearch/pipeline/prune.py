@@ -179,7 +179,7 @@ def _start(
 ) -> Generator[Progress, None, Teacher]:
     """Return the first round's input: the dense teacher, or its untrained weights."""
     if isinstance(asked.after_round, AtInit):
-        return Teacher("", _initial(spec, data, site), None, {})
+        return Teacher("", (yield from _initial(spec, data, site)), None, {})
     return (yield from dense_teacher(spec, data, site))
 
 
@@ -268,7 +268,7 @@ def _origin(
     """Return the dense network whose weights are restored after pruning; None without rewinding."""
     match asked.after_round:
         case Rewind(epoch=0):
-            return _initial(spec, data, site)
+            return (yield from _initial(spec, data, site))
         case Rewind(epoch=epoch):
             return (yield from early_teacher(spec, data, site, epoch))
     return None
@@ -299,9 +299,12 @@ def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | Non
             return recovery.recipe
 
 
-def _initial(spec: TrialSpec, data: Dataset, site: WorkerContext) -> nn.Module:
-    """Return the teacher before training: random weights, or published ones."""
-    return untrained(spec.teacher.model, spec.teacher.options, data, spec.teacher.seed, site)
+def _initial(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Generator[Progress, None, nn.Module]:
+    """Return the teacher before training: random weights, or published ones, which are stored to be asked for once."""
+    options = spec.teacher.options
+    if dict(options).get("weights") in (None, "none"):
+        return untrained(spec.teacher.model, options, data, spec.teacher.seed, site)
+    return (yield from early_teacher(spec, data, site, 0))
 
 
 def _whole(spec: TrialSpec, data: Dataset, site: WorkerContext) -> nn.Module:

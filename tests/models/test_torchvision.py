@@ -84,6 +84,7 @@ def published_by_timm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
         return str(folder / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetched)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     return state
 
 
@@ -97,8 +98,11 @@ def test_weights_of_timm_are_read_from_safetensors_only(
     model = build("timm/resnet10t", num_classes=7, options=options, **SIZES)
     assert torch.equal(model.get_parameter("trunk.conv1.0.weight"), state["conv1.0.weight"])
     assert model.get_parameter("classifier.weight").shape == (7, 512)
-    (tmp_path / "model.safetensors").unlink()
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda _, file: str(tmp_path / file))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_: 1 / 0)
+    again = build("timm/resnet10t", num_classes=7, options=options, **SIZES)
+    assert torch.equal(again.get_parameter("trunk.conv1.0.weight"), state["conv1.0.weight"])
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     with pytest.raises(DataError, match=r"timm/resnet10t\.c3_in1k cannot be had as model\.safetensors"):
         build("timm/resnet10t", num_classes=7, options=options, **SIZES)
     with pytest.raises(ConfigError, match="no weights 'nope'"):

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from pdsearch.artifacts import Store
+from pdsearch.models import models, torchvision
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import dense_key, round_keys
@@ -14,7 +17,7 @@ from pdsearch.pipeline.networks import Teacher, blank, measure
 from pdsearch.pipeline.prune import recipe_after, teacher
 from pdsearch.pruning import targets
 from pdsearch.pruning.select import SCOPES
-from pdsearch.specs import TrialSpec, derive_seed
+from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.training import fit, towards
 from tests.pipeline.counting import counted
 from tests.pipeline.digits import DENSE, MOVING, RECIPE, SPEC, data, finish, pruned, site, stored
@@ -89,6 +92,35 @@ def test_rewinding_begins_from_the_initial_weights_and_none_leaves_them(here: Wo
         dict(rewound.model.named_parameters())["classifier.weight"],
         dict(built(pruned(ratio=0.2), here).model.named_parameters())["classifier.weight"],
     )
+
+
+def test_published_weights_are_asked_for_once_for_each_thing_that_is_made_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def build(*, num_classes: int, channels: int, image_size: int, weights: str = "none") -> nn.Module:
+        asked.extend([weights] * (weights != "none"))
+        found = models.get("convnet_s")(num_classes=num_classes, channels=channels, image_size=image_size)
+        nn.init.constant_(found.get_parameter("classifier.weight"), float(len(weights)))
+        return found
+
+    monkeypatch.setattr(torchvision, "builder", lambda _: build)
+    published = TeacherSpec("torchvision/small", 0, RECIPE, options=(("weights", "DEFAULT"),))
+
+    def made(number: int, **fields: Any) -> list[str]:
+        spec = replace(pruned(**fields), teacher=published)
+        built(spec, WorkerContext(Store(tmp_path / "artifacts"), tmp_path / str(number)))
+        return asked
+
+    assert made(0, recovery="finetune") == ["DEFAULT"]  # For the teacher.
+    assert made(1, recovery="rewind") == ["DEFAULT"] * 2  # For what is gone back to.
+    assert made(2, at="init") == made(3, recovery="rewind", ratio=0.2) == ["DEFAULT"] * 2
+    rewound = built(
+        replace(pruned(recovery="rewind", recipe=replace(RECIPE, lr=1e-45)), teacher=published),
+        site(tmp_path),
+    )
+    assert set(rewound.model.get_parameter("classifier.weight").flatten().tolist()) <= {0.0, 7.0}
 
 
 LONGER = replace(RECIPE, epochs=3, milestones=(2,), ema=0.9)
