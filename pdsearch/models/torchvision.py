@@ -21,6 +21,10 @@ WITH_AUXILIARY = ("googlenet", "inception_v3")
 SQUEEZENET_HEAD = "classifier.1"
 """The one last layer that is not linear: a 1x1 convolution, before ReLU and the mean over positions."""
 
+MOMENTUM = 0.1
+"""Of MNASNet's batch normalisation: torchvision's 0.0003 needs ten thousand steps to find its statistics, and
+until then values grow from layer to layer in evaluation, beyond what a float holds."""
+
 ANY_SIZE = ("swin",)
 """Networks that take smaller images than those that torchvision names as the smallest."""
 
@@ -54,6 +58,9 @@ def builder(name: str) -> Callable[..., nn.Module]:
         trunk = torchvision.models.get_model(
             name, weights=None, num_classes=num_classes, **_arguments(name, image_size)
         )
+        for layer in trunk.modules():
+            if name.startswith("mnasnet") and isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = MOMENTUM
         network = PublishedNetwork(trunk, _head(name, trunk), linear=not name.startswith("squeezenet"))
         smallest = int(_default(name).meta["min_size"][0])
         if image_size < smallest and not name.startswith(ANY_SIZE):

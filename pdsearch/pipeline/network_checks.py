@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _NormBase
 
 from pdsearch.artifacts import Store
 from pdsearch.data import Dataset, Split
@@ -26,6 +27,10 @@ where an epoch has batches of one."""
 
 STEP = 1e-3
 """Highest learning rate: whether a recipe diverges is found out by training, and not by a few images."""
+
+
+SLOW = 0.005
+"""Momentum of batch normalisation below which usual trainings are too short for it."""
 
 
 def sizes(recipe: Recipe, data: Dataset) -> set[int]:
@@ -169,6 +174,28 @@ def check_step(
                 weight.sub_(weight.grad, alpha=STEP)
                 weight.grad = None
     network.eval()
+
+
+def check_statistics(
+    network: nn.Module, recipe: Recipe, data: Dataset, *, name: str, where: str, field: str
+) -> None:
+    """Refuse batch normalisation that a whole training leaves with the statistics of an untrained network.
+
+    In evaluation it would be another network than in training, whose values grow from layer to layer.
+    """
+    steps = recipe.epochs * sum(1 for _ in batches(torch.arange(len(data.train)), recipe.batch_size))
+    for path, layer in network.named_modules():
+        if not isinstance(layer, _NormBase) or layer.running_mean is None or bool(layer.running_mean.any()):
+            continue
+        momentum = layer.momentum or 1.0
+        if momentum < SLOW and momentum * steps < 1:
+            what = (
+                f"{name}: after the {steps} steps of {field} the running statistics of {path} "
+                f"(momentum {momentum:g}) are still {(1 - momentum) ** steps:.0%} those of an untrained network, "
+                "and evaluation uses them"
+            )
+            hint = f"give its batch normalisation a momentum such as 0.1, or train for {1 / momentum:.0f} steps or more"
+            raise ConfigError(what, where=where, hint=hint)
 
 
 def check_stored(

@@ -31,6 +31,7 @@ from pdsearch.pipeline.network_checks import (
     STEP,
     answer_of,
     check_answers,
+    check_statistics,
     check_step,
     check_stored,
     check_weights,
@@ -95,6 +96,7 @@ class Rehearsal:
         """The number of weights of each network that was built, by its name and options."""
         self._site = WorkerContext(Store(folder / "artifacts"), folder / "progress", kept=kept)
         self._checked: set[object] = set()
+        self._asked: TrialSpec
 
     def network(self, name: str, options: Params, seed: int, *, where: str) -> nn.Module:
         """Return a network as a trial will build it, without published weights, in evaluation mode.
@@ -129,6 +131,7 @@ class Rehearsal:
             ConfigError: A part fails; the message says which one, and why.
         """
         check_applies(spec.data.augment, self.data.inputs)
+        self._asked = spec
         small = in_small(spec, self.data)
         lone = spec.prune is not None and smallest_batch(self.data) == LONE
         images = SEVERAL if not lone else MANY
@@ -250,19 +253,22 @@ class Rehearsal:
         if known in self._checked:
             return
         name, where = which.model, f"{section}.model"
-        again = None
+        again, options = None, without_weights(name, which.options)
         if field is None:
             with told(name, where, on="being built again"):
                 # A student is exported by its weights: another seed draws others, and they make no difference.
-                options, other = without_weights(name, which.options), seed + (section == "student")
-                again = blank(name, options, self.data, other)
+                again = blank(name, options, self.data, seed + (section == "student"))
             # As it was built: a copy has memory of its own for every weight.
             check_weights(again, name=name, where=where, trained=recipe is not None)
         check_answers(network, few, name=name, where=where)
+        named = field or ("train.distill" if section == "student" else "train.teacher")
+        asked = self._asked.distill if section == "student" else self._asked.teacher
+        drawn = options == which.options and getattr(asked, "checkpoint", None) is None
+        if field is None and recipe is not None and drawn:
+            check_statistics(network, asked.recipe, self.data, name=name, where=where, field=named)
         with restored(network):
             if recipe is not None:
-                default = "train.distill" if section == "student" else "train.teacher"
-                check_step(network, recipe, few, name=name, where=where, field=field or default)
+                check_step(network, recipe, few, name=name, where=where, field=named)
             if again is not None:
                 check_stored(network, again, few, self._folder / FILE, name=name, where=where)
         self._checked.add(known)

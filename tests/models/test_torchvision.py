@@ -135,6 +135,18 @@ def test_without_a_network_the_message_says_what_to_do(
     assert f"put the file into {tmp_path}/checkpoints" in str(caught.value.hint)
 
 
+def test_a_few_steps_leave_an_mnasnet_with_finite_logits() -> None:
+    network = build("torchvision/mnasnet0_5", num_classes=2, input_shape=(3, 32, 32), seed=0)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    for _ in range(15):
+        torch.autograd.backward(nn.functional.cross_entropy(network(images), torch.arange(4) % 2))
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        assert bool(network.eval()(images).isfinite().all())
+
+
 def test_default_gets_its_lasting_name() -> None:
     assert lasting("torchvision/resnet50", (("weights", "DEFAULT"),)) == (("weights", "IMAGENET1K_V2"),)
     assert lasting("torchvision/resnet50", (("weights", "none"),)) == (("weights", "none"),)

@@ -53,6 +53,11 @@ def pooled(*, num_classes, channels, image_size):
     return nn.Sequential(pool, nn.Flatten(), nn.Linear(4, num_classes))
 
 
+def slow(*, num_classes, channels, image_size):
+    norm = nn.BatchNorm2d(4, momentum=0.001)
+    return nn.Sequential(nn.Conv2d(channels, 4, 1), norm, nn.Flatten(), nn.Linear(4 * image_size**2, num_classes))
+
+
 def turned(*, num_classes, channels, image_size):
     return Turned(channels, num_classes)
 
@@ -96,6 +101,16 @@ def rehearse(spec: TrialSpec, images: Dataset) -> None:
 def named(spec: TrialSpec, module: str) -> TrialSpec:
     """A trial whose own parts, X:NAME, lie in a module."""
     return spec_from_json(json.loads(json.dumps(spec_to_json(spec)).replace("X:", f"{module}:")))
+
+
+def test_statistics_that_a_training_is_too_short_for_are_refused(module: str, here: WorkerContext) -> None:
+    own, images = named(replace(DENSE, student=StudentSpec("X:slow")), module), data(DENSE, here)
+    message = r"slow: after the 20 steps of train\.distill .* of 1 \(momentum 0\.001\) are still 98% those"
+    with pytest.raises(ConfigError, match=message) as caught:
+        rehearse(own, images)
+    assert caught.value.where == "student.model"
+    assert "momentum such as 0.1, or train for 1000 steps or more" in str(caught.value.hint)
+    rehearse(distilled(own, recipe=replace(own.distill.recipe, epochs=100)), images)
 
 
 @pytest.mark.parametrize("loss", sorted(losses))
