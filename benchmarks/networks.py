@@ -2,7 +2,7 @@
 
 Every cell is a study as a user would run it, one trial of one epoch on eight made-up photographs, in a process with
 bounds of time and memory. A cell works, or says why it is refused, before anything was trained; all else is a fault.
-The pruned network is compared with the masked one besides. Rows that a file already has are not measured again.
+The pruned network is compared with the masked one besides. Rows of earlier runs stay, with what they were measured by.
 """
 
 import argparse
@@ -10,10 +10,12 @@ import json
 import os
 import resource
 import signal
+import string
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +75,12 @@ COLUMNS: dict[str, dict[str, Any]] = {
 }
 """What each column's study sets; the network is the teacher, and where another one is named the student."""
 
-SECONDS, GIGABYTES = 600, 10
+SECONDS, GIGABYTES = 1200, 10
+"""Bounds of a row: seconds of computing and memory; a cell that breaks one ends, and those after it begin anew."""
 WAITING = 5
 """So many times the seconds of computing may pass before a command is given up, on a machine that does other things."""
 
-PAGE = Path("docs/results/networks.md")
+PAGE, COMMAND = Path("docs/results/networks.md"), "python -m benchmarks.networks"
 
 
 def photographs(size: int) -> tuple[Any, ...]:
@@ -109,22 +112,36 @@ def main() -> None:
     if given.cells:
         return
     file = given.page.with_suffix(".json")
-    kept = json.loads(file.read_text())["rows"] if file.exists() else {}
-    lacking = given.names or [name for name in NETWORKS if name not in kept]
+    lacking = given.names or [name for name in NETWORKS if name not in _rows(file)]
     with ThreadPoolExecutor(given.workers) as pool:
         begun = {pool.submit(_row, name): name for name in lacking}
         for done in as_completed(begun):
-            name, row = begun[done], done.result()
-            kept[name] = row
+            name, cells = begun[done], done.result()
+            kept = {**_rows(file), name: {"cells": cells, "measured": _measured()}}
             rows = {name: kept[name] for name in NETWORKS if name in kept}
-            about = {
-                "command": "python -m benchmarks.networks",
-                "hardware": hardware(),
-                "versions": _versions(),
-            }
-            file.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
-            given.page.write_text(_page(rows, about))
-            print(name, {column: cell["state"] for column, cell in row.items()}, flush=True)
+            file.write_text(json.dumps({"command": COMMAND, "rows": rows}, indent=1) + "\n")
+            given.page.write_text(_page(rows))
+            print(name, {column: cell["state"] for column, cell in cells.items()}, flush=True)
+
+
+def _rows(file: Path) -> dict[str, Any]:
+    """Return the rows of a file, whoever measured them; none where there is no file."""
+    found: dict[str, Any] = json.loads(file.read_text())["rows"] if file.exists() else {}
+    return found
+
+
+def _measured() -> dict[str, Any]:
+    """Return what a row depends on, for the page."""
+    import timm
+    import torchvision
+
+    packages = {**versions(), "torchvision": torchvision.__version__, "timm": timm.__version__}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": hardware()["cpu"],
+        "bounds": f"{SECONDS} s of computing and {GIGABYTES} GB",
+        "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
+    }
 
 
 def _row(name: str) -> dict[str, dict[str, Any]]:
@@ -277,12 +294,7 @@ def _compared(name: str, size: int) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
-    import timm
-    import torchvision
-
-    return {**versions(), "torchvision": torchvision.__version__, "timm": timm.__version__}
-
+LETTERS = string.ascii_lowercase
 
 LEGEND = (
     "- *weights*: magnitude pruning at 0.5, recovery of an epoch, a small student distilled.",
@@ -291,13 +303,13 @@ LEGEND = (
     "- *from_teacher*: the student is the shape that is left, with fresh weights; exported and loaded.",
     "- *features*: distillation with the loss `attention`, the stages that the network shows by itself.",
     "- *export*: the network as student, exported (also as ONNX, compared with PyTorch) and loaded.",
-    "",
 )
 
 
-def _page(rows: dict[str, Any], about: dict[str, Any]) -> str:
-    cells = [cell for row in rows.values() for cell in row.values()]
+def _page(rows: dict[str, Any]) -> str:
+    cells = [cell for row in rows.values() for cell in row["cells"].values()]
     counts = {state: sum(cell["state"] == state for cell in cells) for state in ("works", "refused", "fault")}
+    runs = list({json.dumps(row["measured"]): row["measured"] for row in rows.values()}.values())
     notes: list[str] = []
 
     def shown(cell: dict[str, Any]) -> str:
@@ -315,12 +327,11 @@ def _page(rows: dict[str, Any], about: dict[str, Any]) -> str:
         return text
 
     lines = [
-        f"| {name} | {NETWORKS[name]} | {' | '.join(shown(row[column]) for column in COLUMNS)} |"
+        f"| {name} | {NETWORKS[name]} | {' | '.join(shown(row['cells'][column]) for column in COLUMNS)} |"
+        f" {LETTERS[runs.index(row['measured'])]} |"
         for name, row in rows.items()
     ]
     lacking = [name for name in NETWORKS if name not in rows]
-    machine = about["hardware"]
-    versions_ = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return "\n".join(
         (
             "# Networks of torchvision and timm",
@@ -328,20 +339,26 @@ def _page(rows: dict[str, Any], about: dict[str, Any]) -> str:
             str(__doc__).split("\n\n")[1].replace("\n", " ").strip(),
             "",
             f"Of {len(cells)} cells {counts['works']} work, {counts['refused']} are refused in time,"
-            f" {counts['fault']} are faults. `{about['command']}` on {machine['cpu']}, one thread a cell, at most"
-            f" {SECONDS} s of computing and {GIGABYTES} GB for each command; {versions_}. One run each (n = 1), seed 0,"
+            f" {counts['fault']} are faults. `{COMMAND}`, one thread a cell, one run each (n = 1), seed 0,"
             " weights drawn.",
             "",
-            f"| network | pixels | {' | '.join(COLUMNS)} |",
-            f"|---|---|{'---|' * len(COLUMNS)}",
+            f"| network | pixels | {' | '.join(COLUMNS)} | run |",
+            f"|---|---|{'---|' * len(COLUMNS)}---|",
             *lines,
             "",
             *([f"Not measured yet: {', '.join(lacking)}.", ""] if lacking else []),
             *LEGEND,
-            *(f"{number}. {note}" for number, note in enumerate(notes, start=1)),
+            *(_run(letter, run) for letter, run in zip(LETTERS, runs, strict=False)),
             "",
+            *(f"{number}. {note}" for number, note in enumerate(notes, start=1)),
+            *([""] if notes else []),
         )
     )
+
+
+def _run(letter: str, run: dict[str, Any]) -> str:
+    note = f"; {run['note']}" if "note" in run else ""
+    return f"- *run {letter}*: {run['date']}, {run['cpu']}, at most {run['bounds']} for a row; {run['versions']}{note}."
 
 
 if __name__ == "__main__":
