@@ -6,8 +6,9 @@ is better and what counts, so that no two of them can disagree.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import ge
 from typing import Any, ClassVar
 
 VAL_ACCURACY = "student.val_accuracy"
@@ -27,6 +28,77 @@ def weighed(value: float, goal: str) -> float:
 def counts(state: str) -> bool:
     """Return whether a trial in this final state counts towards `search.trials`: any but a failed one."""
     return state in ("complete", "stopped", "infeasible")
+
+
+def front(points: Sequence[Sequence[float]], goals: Sequence[str]) -> list[int]:
+    """Return the indices of the points that no other dominates, in their order; equal points are all kept.
+
+    A point dominates another if it is at least as good in every objective and better in one.
+
+    Args:
+        points: One row of finite values per point.
+        goals: "maximize" or "minimize", one for each value of a row.
+    """
+    values = [tuple(map(weighed, point, goals)) for point in points]
+    kept: list[int] = []
+    # Only a point that comes before in this order, and is kept, can dominate one.
+    for place in sorted(range(len(values)), key=lambda place: values[place], reverse=True):
+        value = values[place]
+        if not any(values[k] != value and all(map(ge, values[k], value)) for k in kept):
+            kept.append(place)
+    return sorted(kept)
+
+
+FRONT_SHARE, MARGIN = 0.01, 0.1
+
+
+def telling(points: Sequence[Sequence[float]], goals: Sequence[str], most: int, *, all_of: bool) -> list[int]:
+    """Return the indices of the points that make up most of a front: each next one adds the most hypervolume.
+
+    Objectives count by their range on the front; the volume reaches a tenth of that beyond the worst values, so that
+    the ends of the front count (Guerreiro, Fonseca, Paquete, "The Hypervolume Indicator", 2021, sections 2 and 5).
+
+    Args:
+        points: As in `front`; those on the front are chosen from.
+        goals: See there.
+        most: Number of points at most.
+        all_of: As many as that; if not, only those that add a hundredth of what the chosen ones have together.
+    """
+    left = front(points, goals)
+    values = {place: [*map(weighed, points[place], goals)] for place in left}
+    spans = [
+        (min(column), (max(column) - min(column)) or 1.0) for column in zip(*values.values(), strict=True)
+    ]
+    scaled = {
+        place: tuple((v - low) / span + MARGIN for v, (low, span) in zip(value, spans, strict=True))
+        for place, value in values.items()
+    }
+    chosen: list[int] = []
+    volume = 0.0
+    while left and len(chosen) < most:
+        held = [scaled[place] for place in chosen]
+        with_each = {place: _hypervolume([*held, scaled[place]]) for place in left}
+        best = max(left, key=lambda place: with_each[place])
+        if not all_of and with_each[best] - volume < FRONT_SHARE * with_each[best]:
+            break
+        chosen.append(best)
+        left.remove(best)
+        volume = with_each[best]
+    return chosen
+
+
+def _hypervolume(points: Sequence[tuple[float, ...]]) -> float:
+    """Return the volume between the origin and some points, each value at least 0: exact, slice by slice."""
+    if len(points[0]) == 1:
+        return max(point[0] for point in points)
+    ordered = sorted(points, key=lambda point: point[-1], reverse=True)
+    below = [*(point[-1] for point in ordered[1:]), 0.0]
+    slices = (
+        (point[-1] - under) * _hypervolume([inner[:-1] for inner in ordered[:count]])
+        for count, (point, under) in enumerate(zip(ordered, below, strict=True), start=1)
+        if point[-1] > under
+    )
+    return math.fsum(slices)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 from pdsearch.answers import unpack
 from pdsearch.codec import DecodeError, decode, encode
 from pdsearch.protocol import Report, Use
-from pdsearch.specs import TrialSpec
+from pdsearch.specs import TrialSpec, canonical_json
+from pdsearch.students import Student
 
 FORMAT = 2
 """Format of study.json and of every record; a version reads this one and all before it."""
@@ -117,6 +118,11 @@ class StudentFacts:
     flops: int | None = None
     widths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     artifact: str | None = None
+
+    @property
+    def built(self) -> Student:
+        """What decides with which others it is compared."""
+        return Student(self.model, self.params, canonical_json(encode([self.options, self.widths])))
 
 
 @dataclass(frozen=True)

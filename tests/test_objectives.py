@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdsearch.objectives import Aims, Constraint, Objective, better_goal, counts
+from pdsearch.objectives import Aims, Constraint, Objective, _hypervolume, better_goal, counts, telling
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"
 ACCURATE = Constraint(ACCURACY, ">=", 0.9)
@@ -56,3 +56,21 @@ def test_the_aims_of_a_study_are_those_its_description_holds() -> None:
     space = {"objectives": [{"metric": SIZE, "goal": "minimize"}], "constraints": [str(ACCURATE)]}
     assert Aims.of(space) == Aims((Objective(SIZE, "minimize"),), (ACCURATE,))
     assert Aims.of({}) == Aims()
+
+
+BOTH = ("maximize", "minimize")
+
+
+def test_the_members_that_tell_most_of_a_front_come_first() -> None:
+    """A knee and one end; points close to them add next to nothing, and one that is beaten none at all."""
+    points = [(0.9, 1000.0), (0.8, 100.0), (0.5, 50.0), (0.79, 99.0), (0.7, 500.0), (0.9, 1000.0)]
+    assert telling(points, BOTH, 9, all_of=False) == [1, 0]
+    assert telling(points, BOTH, 1, all_of=False) == [1]
+    assert sorted(telling(points, BOTH, 9, all_of=True)) == [0, 1, 2, 3, 5]
+    assert telling([(0.5, 10.0)], BOTH, 3, all_of=False) == [0]
+
+
+def test_hypervolume_counts_what_is_covered_once_in_any_dimension() -> None:
+    cubes = [(2.0, 1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 1.0, 2.0)]
+    assert _hypervolume(cubes) == pytest.approx(4.0)
+    assert _hypervolume([(2.0, 3.0), (1.0, 4.0), (1.0, 1.0)]) == pytest.approx(7.0)

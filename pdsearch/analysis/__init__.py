@@ -1,7 +1,7 @@
 """Analysis of a study from its folder of records alone: tables, rankings, Pareto fronts, reports."""
 
 from pdsearch.analysis.footnotes import shortfall
-from pdsearch.analysis.pareto import Front, front, pareto_front
+from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import line_of, rank_teachers
 from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_epochs, write_parquet
@@ -41,7 +41,6 @@ __all__ = [
     "as_plain",
     "as_table",
     "epochs_as_arrow",
-    "front",
     "front_as_csv",
     "front_as_json",
     "front_as_markdown",

@@ -14,19 +14,19 @@ _Z_95 = 1.96
 """Standard errors within which an accuracy is not distinguished from chance."""
 
 
-def footer(study: StudyTable, rows: Sequence[Ranked], leader: Leader | None) -> tuple[str, ...]:
+def footer(study: StudyTable, rows: Sequence[Ranked], leaders: Sequence[Leader]) -> tuple[str, ...]:
     """Return the sentences below a ranking.
 
     Args:
         study: The study of the ranking.
         rows: All lines of the ranking.
-        leader: The finding about the first-ranked teacher, if there is one.
+        leaders: The findings about the first-ranked teachers.
     """
     confirmed = [row for row in rows if row.confirmed]
-    led = (leader.sentence,) if leader else ()
     parts = (
         _order(study, rows, confirmed),
-        led,
+        _students(rows),
+        (leader.sentence for leader in leaders),
         _varied(confirmed),
         _intervals(confirmed),
         _baselines(confirmed),
@@ -65,6 +65,15 @@ def _order(study: StudyTable, rows: Sequence[Ranked], confirmed: Sequence[Ranked
         yield "One configuration, trained and tested once: nothing was selected, and one student gives no interval."
     else:
         yield "Nothing is confirmed yet: the lines are the best of a search, not estimates."
+
+
+def _students(rows: Sequence[Ranked]) -> Iterator[str]:
+    found = list(dict.fromkeys(row.student for row in rows))
+    if len(found) > 1:
+        yield (
+            f"Students of {len(found)} sizes or architectures, {', '.join(found)}: each is ranked with its like, and "
+            "ranks begin anew."
+        )
 
 
 def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pdsearch.analysis.crossed import Floats
-from pdsearch.analysis.groups import Group, Metric, differences, role_of
+from pdsearch.analysis.groups import Group, Line, Metric, differences, role_of
 from pdsearch.analysis.ranked import QUESTIONS
 from pdsearch.analysis.statistics import (
     METHODS,
@@ -31,6 +31,9 @@ _CHOOSING = ("method", "params", "code", "scope", "exclude")
 Families: TypeAlias = Mapping[str, Mapping[str, Gain]]
 """Question -> setting of the group -> gain."""
 
+Corrected: TypeAlias = Mapping[tuple[str, str], Gain]
+"""Student and question -> the gain of the teacher that leads, corrected for its selection."""
+
 Results: TypeAlias = dict[Seeds, float | Floats]
 
 
@@ -39,25 +42,24 @@ class Compared:
     """What a ranking compares.
 
     Args:
-        best: One group for each teacher, its best configuration; each configuration where nothing was selected.
+        best: One group for each teacher and student, its best configuration; each one where nothing was selected.
         groups: All confirmed groups, baselines included.
-        ranked: The groups that may lead: teachers' best ones that keep the constraints, the leader first.
-        trials: Full search trials of each teacher's configuration; those of the student alone under None.
+        ranked: The groups that may lead, by student: teachers' best ones that keep the constraints, the leader first.
+        trials: Full search trials of each line.
         aims: By which the leader is chosen.
     """
 
     best: Sequence[Group]
     groups: Sequence[Group]
-    ranked: Sequence[Group]
-    trials: Mapping[str | None, int]
+    ranked: Mapping[str, Sequence[Group]]
+    trials: Mapping[Line, int]
     aims: Aims
 
 
-def all_gains(compared: Compared, metric: Metric) -> tuple[Families, Mapping[str, Gain]]:
-    """Return the gain for every question of `ranked.QUESTIONS` and every teacher, and the leader's corrected ones.
+def all_gains(compared: Compared, metric: Metric) -> tuple[Families, Corrected]:
+    """Return the gain for every question of `ranked.QUESTIONS` and every line, and the leaders' corrected ones.
 
-    p-values are adjusted for all gains together; the leader's corrected gains, by question, repeat claims of the table
-    and count no second time.
+    p-values are adjusted for all gains together; corrected gains repeat claims of the table and count no second time.
     """
     asked = [
         (question, group, partners)
@@ -69,18 +71,25 @@ def all_gains(compared: Compared, metric: Metric) -> tuple[Families, Mapping[str
         gain, sample = _gain(group, partners, metric, compared.trials, question)
         gains.append(gain)
         samples.append(sample)
-    again = dict(_selected(compared, metric, asked))
-    columns = [*(question for question, *_ in asked), *again]
+    again = {
+        (student, question): sample
+        for student, ranked in compared.ranked.items()
+        for question, sample in _selected(
+            ranked, compared.aims, metric, [one for one in asked if one[1].student == student]
+        )
+    }
+    columns = [*(question for question, *_ in asked), *(question for _, question in again)]
     found = estimates([*samples, *again.values()], columns, borrowing=len(again))
     whole = [replace(gain, estimate=e, p=p) for gain, (e, p) in zip(gains, found, strict=False)]
     whole = marked(whole, [sample.teachers for sample in samples])
     families: dict[str, dict[str, Gain]] = {question: {} for question in QUESTIONS}
     for (question, group, _), gain in zip(asked, whole, strict=True):
         families[question][group.setting] = gain
-    first = compared.ranked[0].setting if compared.ranked else ""
     corrected = {
-        question: _corrected(families[question].get(first), *estimate)
-        for question, estimate in zip(again, found[len(samples) :], strict=True)
+        (student, question): _corrected(
+            families[question].get(compared.ranked[student][0].setting), *estimate
+        )
+        for (student, question), estimate in zip(again, found[len(samples) :], strict=True)
     }
     return families, corrected
 
@@ -89,17 +98,19 @@ def _questions(compared: Compared) -> Iterator[tuple[str, Group, Mapping[Seeds, 
     """Yield each question about each group, with the students it is compared with."""
     rows = partners_of(compared.groups)
     # Without validation nothing was selected, so no unpruned teacher has a best configuration of its own.
-    own_best = {_dense(g): g for g in compared.best if role_of(g.first) == "unpruned" and g.validated}
+    validated = [group for group in compared.best if group.validated]
+    own_best = {(_dense(g), g.student): g for g in validated if role_of(g.first) == "unpruned"}
     controls = {_as_long(group): group for group in compared.groups if group.control}
-    alone = next((g for g in compared.best if role_of(g.first) == "alone" and g.validated), None)
+    lone = {group.student: group for group in validated if group.teacher is None}
     for group in compared.best:
         if group.teacher is None:
             continue
         if role_of(group.first) == "teacher":
             yield "unpruned_same", group, _named(group, "unpruned_config", rows)
-            best = own_best.get(_dense(group))
+            best = own_best.get((_dense(group), group.student))
             yield "unpruned_best", group, best.rows if best else {}
         yield "alone", group, _named(group, "alone_config", rows)
+        alone = lone.get(group.student)
         if alone is not None and alone.first.config != group.first.alone_config:
             yield "alone_best", group, _of_seed(group, alone)
         if role_of(group.first) == "teacher":
@@ -149,14 +160,15 @@ def _gain(
     group: Group,
     partners: Mapping[Seeds, Row],
     metric: Metric,
-    trials: Mapping[str | None, int],
+    trials: Mapping[Line, int],
     question: str,
 ) -> tuple[Gain, Sample]:
     """Return a gain but for its interval, and what that is made of."""
     sample = sample_of(differences(group.rows, partners, metric))
     theirs = next(iter(partners.values()))
     chosen = question in ("unpruned_best", "alone_best")
-    counts = trials.get(group.teacher, 0), trials.get(theirs.teacher_config, 0) if chosen else 0
+    others_line = theirs.teacher_config, group.student
+    counts = trials.get(group.line, 0), trials.get(others_line, 0) if chosen else 0
     others = {row.id: getattr(row, metric) for row in partners.values()}
     better = improvement(
         [*group.values(metric).values()], [value for value in others.values() if value is not None]
@@ -170,7 +182,10 @@ _NO_ESTIMATE = estimates([Sample(np.zeros(()), (), 1, 1)])[0][0]
 
 
 def _selected(
-    compared: Compared, metric: Metric, asked: Iterable[tuple[str, Group, Mapping[Seeds, Row]]]
+    ranked: Sequence[Group],
+    aims: Aims,
+    metric: Metric,
+    asked: Iterable[tuple[str, Group, Mapping[Seeds, Row]]],
 ) -> Iterator[tuple[str, Sample]]:
     """Yield, for each question, what the choice of a leader gains: chosen without a seed's students, marked on them.
 
@@ -178,15 +193,15 @@ def _selected(
     each seed tests the teacher that the other seeds would have chosen (cross-fitting). An unpruned teacher gains
     nothing over itself.
     """
-    if not compared.ranked or any(len(group.rows) < 2 for group in compared.ranked):
+    if any(len(group.rows) < 2 for group in ranked):
         return
-    methods = compared.ranked[0].teacher_seeds >= METHODS
+    methods = ranked[0].teacher_seeds >= METHODS
     by_question: dict[str, dict[str, Results]] = {}
     for question, group, partners in asked:
         results = differences(group.rows, partners, metric)
         by_question.setdefault(question, {})[group.setting] = results
-    cells = sorted({seeds for group in compared.ranked for seeds in group.rows})
-    chosen = {seeds: _chosen(compared, seeds, methods=methods) for seeds in cells}
+    cells = sorted({seeds for group in ranked for seeds in group.rows})
+    chosen = {seeds: _chosen(ranked, aims, seeds, methods=methods) for seeds in cells}
     for question, by_setting in by_question.items():
         found: Results = {}
         for seeds, lead in chosen.items():
@@ -199,11 +214,9 @@ def _selected(
             yield question, sample_of(_alike(found))
 
 
-def _chosen(compared: Compared, seeds: Seeds, *, methods: bool) -> Group:
+def _chosen(ranked: Sequence[Group], aims: Aims, seeds: Seeds, *, methods: bool) -> Group:
     """Return the group that leads by all students but those of a seed."""
-    return max(
-        compared.ranked, key=lambda group: compared.aims.merit(group.means(seeds, claims_method=methods))
-    )
+    return max(ranked, key=lambda group: aims.merit(group.means(seeds, claims_method=methods)))
 
 
 def _alike(results: Results) -> Results:

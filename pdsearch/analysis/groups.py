@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal, TypeAlias
@@ -10,14 +10,17 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from pdsearch.analysis.crossed import Floats
-from pdsearch.analysis.statistics import Sample, Seeds, sample_of
+from pdsearch.analysis.statistics import Estimate, Sample, Seeds, estimates, sample_of
 from pdsearch.analysis.study_table import Row, measured
 from pdsearch.answers import unpack
 from pdsearch.objectives import Aims
+from pdsearch.students import alike
 
 Metric: TypeAlias = Literal["val_accuracy", "test_accuracy"]
 METRICS: tuple[Metric, ...] = ("val_accuracy", "test_accuracy")
 Role: TypeAlias = Literal["teacher", "unpruned", "alone"]
+Line: TypeAlias = tuple[str | None, str]
+"""What a line of a ranking is about: a teacher's configuration (None for the student alone), its students' name."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,20 @@ class Group:
 
     Args:
         teacher: Hash of the teacher's configuration without its seed; None for the student alone.
+        student: Name of the students that its own are compared with (`students.alike`).
         setting: Hash of the configuration without any seed.
         rows: Rows by (teacher seed, student seed), in that order; at least one.
     """
 
     teacher: str | None
+    student: str
     setting: str
     rows: Mapping[Seeds, Row]
+
+    @property
+    def line(self) -> Line:
+        """What a line of a ranking is about."""
+        return self.teacher, self.student
 
     @property
     def first(self) -> Row:
@@ -130,26 +140,38 @@ def role_of(row: Row) -> Role:
     return "teacher" if row.prune_method else "unpruned"
 
 
-def confirmed_groups(rows: Iterable[Row]) -> list[Group]:
-    """Group the complete confirmation rows; the result does not depend on their order."""
+def confirmed_groups(rows: Sequence[Row]) -> list[Group]:
+    """Group the complete confirmation rows of a study; the result does not depend on their order."""
+    likes = alike(row.student for row in rows)
     found: dict[tuple[str, str], dict[Seeds, Row]] = defaultdict(dict)
     for row in sorted(rows, key=lambda row: row.id):
         if row.kind == "confirm" and row.state == "complete" and _measured(row):
             seeds = (row.teacher_seed or 0, row.student_seed)
             found[row.teacher_config or "", row.setting].setdefault(seeds, row)
+    ordered = [(name, dict(sorted(group.items()))) for name, group in sorted(found.items())]
     return [
-        Group(teacher or None, setting, dict(sorted(group.items())))
-        for (teacher, setting), group in sorted(found.items())
+        Group(teacher or None, likes[next(iter(group.values())).student], setting, group)
+        for (teacher, setting), group in ordered
     ]
 
 
-def search_trials(rows: Iterable[Row], aims: Aims) -> dict[str, list[Row]]:
-    """Return the feasible search and baseline trials that reached an epoch, by teacher configuration."""
-    found: dict[str, list[Row]] = defaultdict(list)
+def means_of(groups: Iterable[Group], metric: Metric) -> dict[str, Estimate]:
+    """Return the means of a metric over the students of groups by setting, with their intervals."""
+    samples = {group.setting: group.sample(metric) for group in groups}
+    known = {setting: sample for setting, sample in samples.items() if sample is not None}
+    return {
+        setting: estimate for setting, (estimate, _) in zip(known, estimates([*known.values()]), strict=True)
+    }
+
+
+def search_trials(rows: Sequence[Row], aims: Aims) -> dict[Line, list[Row]]:
+    """Return the feasible search and baseline trials of a study that reached an epoch, by teacher and student."""
+    likes = alike(row.student for row in rows)
+    found: dict[Line, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id):
         ended = row.state in ("complete", "stopped") and _measured(row) and aims.feasible(measured(row))
         if row.kind in ("search", "baseline") and ended and row.teacher_config:
-            found[row.teacher_config].append(row)
+            found[row.teacher_config, likes[row.student]].append(row)
     return dict(found)
 
 

@@ -55,9 +55,14 @@ def _teacher(row: Row) -> str:
     return f"{row.teacher_model} ({PurePath(file).name})" if file else str(row.teacher_model)
 
 
-def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
-    """Label every line; equal labels get their differences added, or the start of the configuration's hash."""
-    names = [label(row.best) for row in rows]
+def unique_labels(rows: Sequence[Ranked], *, several: bool) -> tuple[Ranked, ...]:
+    """Label every line; equal labels get their differences added, or the start of the configuration's hash.
+
+    Args:
+        rows: The lines.
+        several: Whether the study has students of several sizes or architectures, so that labels name them.
+    """
+    names = [_with_student(row) if several else label(row.best) for row in rows]
     for more in (_differences, _hashes):
         alike: dict[str, list[int]] = defaultdict(list)
         for place, name in enumerate(names):
@@ -67,6 +72,10 @@ def unique_labels(rows: Sequence[Ranked]) -> tuple[Ranked, ...]:
                 for place, text in zip(places, more([rows[place].best for place in places]), strict=True):
                     names[place] = f"{names[place]} {text}".rstrip()
     return tuple(replace(row, label=name) for name, row in zip(names, rows, strict=True))
+
+
+def _with_student(row: Ranked) -> str:
+    return f"{row.student} alone" if row.role == "alone" else f"{label(row.best)} -> {row.student}"
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:

@@ -1,15 +1,32 @@
 """The Pareto front: trials not dominated by any other in several objectives."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
+from pdsearch.analysis.groups import confirmed_groups, means_of
+from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.errors import ConfigError
-from pdsearch.objectives import Aims, weighed
+from pdsearch.objectives import Aims, front, weighed
 
-_GOALS = ("maximize", "minimize")
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What students with fresh seeds reached in the configuration of a trial.
+
+    Args:
+        seeds: Number of these students.
+        val: Their validation accuracy.
+        test: Their test accuracy.
+        means: Means of all metrics by name.
+        stands: Whether no other confirmed member's means dominate these.
+    """
+
+    seeds: int
+    val: Estimate | None
+    test: Estimate | None
+    means: Mapping[str, float]
+    stands: bool = True
 
 
 @dataclass(frozen=True)
@@ -21,40 +38,14 @@ class Front:
         objectives: (metric, goal) pairs.
         rows: The trials, best in the first objective first.
         left_out: Complete trials that lack one of the metrics.
+        confirmed: What confirmation says of those that were confirmed, by id.
     """
 
     study: str
     objectives: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
     left_out: tuple[Row, ...] = ()
-
-
-def front(points: Sequence[Sequence[float]], goals: Sequence[str]) -> list[int]:
-    """Return the indices of the non-dominated points, in their order; equal points are all kept.
-
-    A point dominates another if it is at least as good in every objective and better in one.
-
-    Args:
-        points: One row of finite values per point.
-        goals: "maximize" or "minimize", one for each value of a row.
-
-    Raises:
-        ConfigError: A goal is neither of these.
-    """
-    unknown = [goal for goal in goals if goal not in _GOALS]
-    if unknown:
-        raise ConfigError(f"unknown goal {unknown[0]!r}", hint="use maximize or minimize")
-    if not points:
-        return []
-    values = np.asarray(points, dtype=np.float64) * np.array([weighed(1.0, goal) for goal in goals])
-    return [place for place, value in enumerate(values) if not _dominated(value, values)]
-
-
-def _dominated(
-    value: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    values: "np.ndarray[tuple[int, int], np.dtype[np.float64]]",
-) -> bool:
-    return bool(np.any(np.all(values >= value, axis=1) & np.any(values > value, axis=1)))
+    confirmed: Mapping[str, Confirmed] = field(default_factory=dict)
 
 
 def pareto_front(study: StudyTable, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
@@ -79,7 +70,24 @@ def pareto_front(study: StudyTable, objectives: Sequence[tuple[str, str]] | None
     metric, goal = chosen[0]
     kept.sort(key=lambda place: (-weighed(metrics[place][metric], goal), rows[place].id))
     left_out = tuple(row for place, row in enumerate(rows) if place not in set(whole))
-    return Front(study.name, chosen, tuple(rows[place] for place in kept), left_out)
+    members = tuple(rows[place] for place in kept)
+    return Front(study.name, chosen, members, left_out, _confirmed(study, members, chosen))
+
+
+def _confirmed(
+    study: StudyTable, members: Sequence[Row], objectives: Sequence[tuple[str, str]]
+) -> dict[str, Confirmed]:
+    groups = {group.setting: group for group in confirmed_groups(study.rows)}
+    val, test = means_of(groups.values(), "val_accuracy"), means_of(groups.values(), "test_accuracy")
+    found = {
+        row.id: Confirmed(len(group.rows), val.get(row.setting), test.get(row.setting), group.means())
+        for row in members
+        if (group := groups.get(row.setting))
+    }
+    whole = {name: one.means for name, one in found.items() if all(m in one.means for m, _ in objectives)}
+    points = [[means[metric] for metric, _ in objectives] for means in whole.values()]
+    standing = {[*whole][place] for place in front(points, [goal for _, goal in objectives])}
+    return {name: replace(one, stands=name in standing) for name, one in found.items()}
 
 
 def _is_eligible(row: Row, aims: Aims) -> bool:

@@ -1,10 +1,12 @@
 """Data classes of a ranking, shared by all output formats."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pdsearch.analysis.groups import Metric, Role
+from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.statistics import Estimate, Gain
 from pdsearch.analysis.study_table import Row
 
@@ -27,8 +29,9 @@ class Ranked:
     Args:
         role: "teacher" (pruned), "unpruned" (at its own best configuration) or "alone" (the student).
         label: Display name, unique in the ranking.
-        rank: 1 is best; None for the student alone, which is no teacher, for unconfirmed teachers, for those whose
-            students break a constraint, and where there are no validation images to rank by.
+        student: Name of the students that its own are ranked with (`students.alike`).
+        rank: 1 is best among these; None for the student alone, which is no teacher, for unconfirmed teachers, for
+            those whose students break a constraint, and where there are no validation images to rank by.
         best: The trial that represents the best configuration; the one of the lowest seeds if it was confirmed.
         trials: Feasible search trials with this teacher that finished or were stopped early.
         full_trials: Those of them that ran to their end, from which the configuration is chosen.
@@ -49,6 +52,7 @@ class Ranked:
 
     role: Role
     label: str
+    student: str
     best: Row
     rank: int | None = None
     trials: int = 0
@@ -107,13 +111,14 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Leader:
-    """The verdict on the first-ranked teacher: its students beside those of the same teacher unpruned, and alone.
+    """The verdict on a first-ranked teacher: its students beside those of the same teacher unpruned, and alone.
 
     Its gains are corrected for its having been chosen as the best by the same students: each seed tests the teacher
     that the other seeds would have chosen.
 
     Args:
         label: The teacher's label.
+        student: Name of its students.
         finding: "gain" if its gain stands both after correction and in the table, "loss" likewise, else "no_gain";
             "one_pair" if there is only one pair, "no_pair" if there is none; "unpruned" if that teacher is unpruned.
         sentence: The verdict in words.
@@ -126,6 +131,7 @@ class Leader:
     """
 
     label: str
+    student: str
     finding: Finding
     sentence: str
     metric: Metric | None = None
@@ -142,18 +148,27 @@ class Ranking:
 
     Args:
         study: Name of the study.
-        rows: Confirmed lines in order, those that break a constraint last, then unconfirmed ones.
+        rows: Confirmed lines in order, student by student, those that break a constraint last, then unconfirmed ones.
         footer: Sentences needed to interpret the numbers; the leader's sentence is among them.
-        leader: The verdict on the first-ranked teacher; None where no teacher has a rank.
+        leaders: The verdicts on the first-ranked teachers, one for each kind of student, the best student first; none
+            where no teacher has a rank.
         never_tried: Teachers of the space that no trial had, by what they differ in; empty where they cannot be listed.
+        front: The front of a study with several objectives.
     """
 
     study: str
     rows: tuple[Ranked, ...]
     footer: tuple[str, ...] = ()
-    leader: Leader | None = None
+    leaders: tuple[Leader, ...] = ()
     never_tried: tuple[str, ...] = ()
+    front: Front | None = None
+
+    @property
+    def leader(self) -> Leader | None:
+        """The first of the verdicts."""
+        return next(iter(self.leaders), None)
 
     def top(self, k: int) -> tuple[Ranked, ...]:
         """Return the k best teachers: confirmed ones by rank, then unconfirmed ones; none that breaks a constraint."""
-        return tuple(row for row in self.rows if row.role != "alone" and row.broken is None)[:k]
+        found = [row for row in self.rows if row.role != "alone" and row.broken is None]
+        return tuple(sorted(found, key=lambda row: math.inf if row.rank is None else row.rank)[:k])

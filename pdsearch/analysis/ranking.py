@@ -1,7 +1,7 @@
 """Ranking of teachers by the validation accuracy of their students."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -9,14 +9,24 @@ from typing import Any, TypeAlias
 
 from pdsearch.analysis.footnotes import footer, never_tried
 from pdsearch.analysis.gains import Compared, Families, all_gains
-from pdsearch.analysis.groups import METRICS, Group, Metric, confirmed_groups, role_of, search_trials
+from pdsearch.analysis.groups import (
+    METRICS,
+    Group,
+    Line,
+    Metric,
+    confirmed_groups,
+    means_of,
+    role_of,
+    search_trials,
+)
 from pdsearch.analysis.labels import unique_labels
+from pdsearch.analysis.pareto import pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.statistics import Estimate, estimates
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 from pdsearch.analysis.verdict import verdict
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import VAL_ACCURACY, Aims
+from pdsearch.students import alike
 
 Values: TypeAlias = Mapping[str, float]
 
@@ -24,7 +34,8 @@ Values: TypeAlias = Mapping[str, float]
 def rank_teachers(study: StudyTable) -> Ranking:
     """Rank a study's teachers; the result does not depend on the order of its records.
 
-    Confirmed teachers come first, ordered by the mean of the study's first objective over their students, usually the
+    Students of different size or architecture are ranked with their like, each a rank 1 (`students.alike`). Confirmed
+    teachers come first, ordered by the mean of the study's first objective over their students, usually the
     validation accuracy (never test); then unconfirmed ones by the epochs their trials reached and their best trial
     there. Trials that break a constraint are left out; a confirmed teacher whose students' mean breaks one is listed
     below the other confirmed ones, without a rank. Without validation images nothing is selected: each configuration is
@@ -36,32 +47,39 @@ def rank_teachers(study: StudyTable) -> Ranking:
     aims = study.aims
     groups, trials = confirmed_groups(study.rows), search_trials(study.rows, aims)
     values = {group.setting: _values(group, study.rows) for group in groups}
-    best = _ordered(_best_groups(groups, aims, values), aims, values)
+    best = _ordered(_best_groups(groups, trials, aims, values), aims, values)
     broken = {group.setting: aims.verdict("complete", values[group.setting])[1] for group in best}
-    ranked = [g for g in best if g.teacher is not None and g.validated and broken[g.setting] is None]
+    ranked: dict[str, list[Group]] = defaultdict(list)
+    for group in best:
+        if group.teacher is not None and group.validated and broken[group.setting] is None:
+            ranked[group.student].append(group)
     compared = Compared(best, groups, ranked, _full_trials(study.rows, trials), aims)
     gains = {metric: all_gains(compared, metric) for metric in METRICS}
-    means = {metric: _estimates(best, metric) for metric in METRICS}
-    tried = Counter(group.teacher for group in groups)
-    places = {group.setting: place for place, group in enumerate(ranked, start=1)}
+    means = {metric: means_of(best, metric) for metric in METRICS}
+    tried = Counter(group.line for group in groups)
+    places = {group.setting: place for lines in ranked.values() for place, group in enumerate(lines, start=1)}
+    families = {metric: found for metric, (found, _) in gains.items()}
     confirmed = [
         replace(
-            _confirmed(group, trials, {metric: families for metric, (families, _) in gains.items()}),
+            _confirmed(group, trials, families),
             rank=places.get(group.setting),
             val=means["val_accuracy"].get(group.setting),
             test=means["test_accuracy"].get(group.setting),
-            full_trials=compared.trials.get(group.teacher, 0),
-            settings=tried[group.teacher],
+            full_trials=compared.trials.get(group.line, 0),
+            settings=tried[group.line],
             broken=broken[group.setting],
         )
         for group in best
     ]
-    seen = {group.teacher for group in best}
-    waiting = [_unconfirmed(rows, aims) for teacher, rows in trials.items() if teacher not in seen]
+    seen = {group.line for group in best}
+    waiting = [_unconfirmed(rows, aims, line[1]) for line, rows in trials.items() if line not in seen]
     waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(measured(row.best))), row.best.id))
-    rows = unique_labels([*confirmed, *waiting])
-    first = verdict(rows, {metric: corrected for metric, (_, corrected) in gains.items()})
-    return Ranking(study.name, rows, footer(study, rows, first), first, never_tried(study))
+    lines = [*confirmed, *waiting]
+    rows = unique_labels(lines, several=len({line.student for line in lines}) > 1)
+    corrected = {metric: found for metric, (_, found) in gains.items()}
+    leaders = tuple(found for student in ranked if (found := verdict(rows, student, corrected)))
+    several = pareto_front(study) if len(aims.objectives) > 1 else None
+    return Ranking(study.name, rows, footer(study, rows, leaders), leaders, never_tried(study), several)
 
 
 def line_of(study: StudyTable, ranking: Ranking, trial: str) -> Ranked:
@@ -91,16 +109,20 @@ def line_of(study: StudyTable, ranking: Ranking, trial: str) -> Ranked:
     )
     if listed is not None:
         return replace(listed, best=row)
-    return unique_labels([_unconfirmed([row], study.aims)])[0]
+    student = alike(row.student for row in study.rows)[row.student]
+    several = any(line.student != student for line in ranking.rows)
+    return unique_labels([_unconfirmed([row], study.aims, student)], several=several)[0]
 
 
-def _full_trials(rows: Iterable[Row], trials: Mapping[str, Sequence[Row]]) -> dict[str | None, int]:
-    """Return the trials that ran to their end by teacher; those of the student alone under None."""
+def _full_trials(rows: Sequence[Row], trials: Mapping[Line, Sequence[Row]]) -> Counter[Line]:
+    """Return the number of trials of each line that ran to their end."""
+    likes = alike(row.student for row in rows)
     alone = (row for row in rows if row.kind == "baseline" and row.teacher_config is None)
-    return {
-        **{teacher: sum(row.state == "complete" for row in found) for teacher, found in trials.items()},
-        None: sum(row.state == "complete" for row in alone),
-    }
+    found = Counter((None, likes[row.student]) for row in alone if row.state == "complete")
+    return (
+        Counter({line: sum(row.state == "complete" for row in tried) for line, tried in trials.items()})
+        + found
+    )
 
 
 def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
@@ -114,35 +136,40 @@ def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
     return known
 
 
-def _best_groups(groups: Iterable[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
-    # A teacher may have several confirmed configurations: the one that its own search trials chose, and those in
-    # which it is a baseline. Choosing the best of all would favour it over teachers that have one. Where none is
-    # marked, the one with the most seeds stands for it, ties broken as among trials. Without validation all are listed.
-    found: dict[tuple[str | None, str], Group] = {}
+def _best_groups(
+    groups: Iterable[Group], trials: Mapping[Line, Sequence[Row]], aims: Aims, values: Mapping[str, Values]
+) -> list[Group]:
+    # Several configurations of a line may be confirmed: the one that its own trials chose, those in which it is a
+    # baseline, members of a front. Choosing the best of all would favour it over lines that have one. Where none is
+    # known to be chosen, the one with the most seeds stands for it, ties broken as among trials. Without validation all
+    # are listed.
+    found: dict[tuple[Line, str], Group] = {}
+    chosen = {line: _leading(tried, aims).setting for line, tried in trials.items()}
 
     def strength(group: Group) -> tuple[Any, ...]:
-        known = values[group.setting]
-        return group.chosen, len(group.rows), aims.feasible(known), aims.merit(known)
+        known, own = values[group.setting], group.setting == chosen.get(group.line)
+        return group.chosen, own, len(group.rows), aims.feasible(known), aims.merit(known)
 
     for group in groups:
-        place = group.teacher, "" if group.validated else group.setting
+        place = group.line, "" if group.validated else group.setting
         held = found.get(place)
         if held is None or strength(group) > strength(held):
             found[place] = group
     return list(found.values())
 
 
-def _estimates(best: Sequence[Group], metric: Metric) -> dict[str, Estimate]:
-    """Return the means of a metric by setting, with their intervals."""
-    samples = {group.setting: group.sample(metric) for group in best}
-    known = {setting: sample for setting, sample in samples.items() if sample is not None}
-    return {
-        setting: estimate for setting, (estimate, _) in zip(known, estimates([*known.values()]), strict=True)
-    }
+def _leading(trials: Iterable[Row], aims: Aims) -> Row:
+    """Return the best trial of those that reached most epochs, as the finalists are chosen; the first of equals."""
+    return max(
+        sorted(trials, key=lambda row: (row.kind != "search", row.id)),
+        key=lambda row: (row.epochs, aims.merit(measured(row))),
+    )
 
 
-def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping[Metric, Families]) -> Ranked:
-    row = _searched(trials.get(group.teacher or "", ()), group.first)
+def _confirmed(
+    group: Group, trials: Mapping[Line, Sequence[Row]], gains: Mapping[Metric, Families]
+) -> Ranked:
+    row = _searched(trials.get(group.line, ()), group.first, group.student)
     return replace(
         row,
         role=role_of(group.first),
@@ -155,21 +182,19 @@ def _confirmed(group: Group, trials: Mapping[str, Sequence[Row]], gains: Mapping
     )
 
 
-def _unconfirmed(trials: Sequence[Row], aims: Aims) -> Ranked:
-    rung = max(row.epochs for row in trials)
-    best = max(
-        (row for row in trials if row.epochs == rung), key=lambda row: (aims.merit(measured(row)), row.id)
-    )
+def _unconfirmed(trials: Sequence[Row], aims: Aims, student: str) -> Ranked:
+    best = _leading(trials, aims)
     values = {row.teacher_seed: row.teacher_val_accuracy for row in trials}
-    return replace(_searched(trials, best), role=role_of(best), teacher_val=_mean(values))
+    return replace(_searched(trials, best, student), role=role_of(best), teacher_val=_mean(values))
 
 
-def _searched(trials: Sequence[Row], best: Row) -> Ranked:
+def _searched(trials: Sequence[Row], best: Row, student: str) -> Ranked:
     rung = max((row.epochs for row in trials), default=0)
     at_rung = [row for row in trials if row.epochs == rung]
     return Ranked(
         role="teacher",
         label="",
+        student=student,
         best=best,
         trials=len(trials),
         full_trials=sum(row.state == "complete" for row in trials),
@@ -185,7 +210,7 @@ def _mean(by_seed: Mapping[int | None, float | None]) -> float | None:
 
 
 def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
-    """Return the groups as they are listed: those that break a constraint last, the best first."""
+    """Return the groups as they are listed: student by student, those that break a constraint last, the best first."""
 
     def place(group: Group) -> tuple[Any, ...]:
         known = values[group.setting]
@@ -193,7 +218,9 @@ def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> lis
         order = _worst_first(aims.merit(known)) if group.validated else (-math.fsum(tests) / len(tests),)
         return not aims.feasible(known), *order, group.teacher or "", group.first.id
 
-    return sorted(best, key=place)
+    found = sorted(best, key=place)
+    first = {group.student: number for number, group in reversed([*enumerate(found)]) if group.teacher}
+    return sorted(found, key=lambda group: first.get(group.student, len(found)) if group.validated else 0)
 
 
 def _worst_first(merit: Iterable[float]) -> tuple[float, ...]:

@@ -21,6 +21,7 @@ from pdsearch.specs import (
     canonical_json,
     digest,
 )
+from pdsearch.students import Student
 from pdsearch.trial_record import TrialRecord, counted
 
 _NONE = Aims()
@@ -108,6 +109,15 @@ class Row:
     params: str = column("Sampled parameters by dotted name, as JSON.")
     values: str = column("All metrics by name, as JSON.")
     spec: str = column("The whole configuration, as JSON.")
+
+    @property
+    def student(self) -> Student | None:
+        """What decides with which other students its student is compared; None where none was built."""
+        if self.student_model is None:
+            return None
+        return Student(
+            self.student_model, self.student_params, f"[{self.student_options},{self.student_widths}]"
+        )
 
 
 def measured(row: Row) -> dict[str, float]:

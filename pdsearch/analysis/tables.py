@@ -177,8 +177,9 @@ def _gain_note(ranking: Ranking) -> Iterator[str]:
 
 
 def as_markdown(ranking: Ranking) -> str:
-    """Return a ranking as a markdown table with its footer as a list."""
-    return markdown(as_table(ranking, detail=True))
+    """Return a ranking as a markdown table with its footer as a list, and its front below."""
+    fronts = [front_as_table(ranking.front)] if ranking.front else []
+    return "\n".join(map(markdown, [as_table(ranking, detail=True), *fronts]))
 
 
 def markdown(table: Table) -> str:
@@ -215,6 +216,8 @@ def as_json(ranking: Ranking) -> str:
         "questions": dict(QUESTIONS),
         "rows": [as_plain(row) for row in ranking.rows],
         "leader": dataclasses.asdict(ranking.leader) if ranking.leader else None,
+        "leaders": [dataclasses.asdict(leader) for leader in ranking.leaders],
+        "front": _front_plain(ranking.front) if ranking.front else None,
         "footer": list(ranking.footer),
     }
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
@@ -245,6 +248,7 @@ def _flat(row: Ranked) -> dict[str, object]:
         "rank",
         "label",
         "role",
+        "student",
         "confirmed",
         "seeds",
         "teacher_seeds",
@@ -283,22 +287,39 @@ def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, object]:
 
 
 def front_as_table(found: Front) -> Table:
-    """Return a front as a table of text cells."""
+    """Return a front as a table of text cells; what is confirmed stands beside what one student reached."""
     metrics = [metric for metric, _ in found.objectives]
-    columns = ("trial", *(f"{metric} ({goal})" for metric, goal in found.objectives), "parameters")
-    numeric = (False, *(True for _ in metrics), False)
+    shown = ("seeds", "val %", "test %") if found.confirmed else ()
+    columns = ("trial", *(f"{metric} ({goal})" for metric, goal in found.objectives))
     rows = []
     for row in found.rows:
-        values = json.loads(row.values)
-        rows.append((row.id, *(f"{values[metric]:.6g}" for metric in metrics), row.params))
-    left_out = len(found.left_out)
-    footer = [
-        "Each is one student's, not confirmed; the ranking has what fresh seeds confirm."
-        " pdsearch export STUDY --trial TRIAL writes any of them."
-    ]
-    if left_out:
-        footer.append(f"{left_out} complete trial(s) lack an objective and were left out.")
-    return Table(f"Trials of {found.study} that none beats", columns, numeric, tuple(rows), tuple(footer))
+        values, fresh = json.loads(row.values), found.confirmed.get(row.id)
+        cells = (
+            [str(fresh.seeds), show_estimate(fresh.val), show_estimate(fresh.test)] if fresh else ["-"] * 3
+        )
+        reached = (f"{values[metric]:.6g}" for metric in metrics)
+        rows.append((row.id, *reached, *cells[: len(shown)], row.params))
+    return Table(
+        f"Trials of {found.study} that none beats",
+        (*columns, *(f"confirmed {name}" for name in shown), "parameters"),
+        (False, *(True for _ in (*metrics, *shown)), False),
+        tuple(rows),
+        tuple(_front_notes(found)),
+    )
+
+
+def _front_notes(found: Front) -> Iterator[str]:
+    one = "The objectives are those of one student each, chosen as the best of many"
+    if found.confirmed:
+        yield f"{one}; confirmed are means of students with fresh seeds, with 95 % intervals."
+        beaten = [name for name, fresh in found.confirmed.items() if not fresh.stands]
+        if beaten:
+            yield f"By their confirmed means, another confirmed member beats {', '.join(beaten)}."
+    else:
+        yield f"{one}: none is confirmed."
+    yield "pdsearch export STUDY --trial TRIAL writes any of them."
+    if found.left_out:
+        yield f"{len(found.left_out)} complete trial(s) lack an objective and were left out."
 
 
 def front_as_markdown(found: Front) -> str:
@@ -306,26 +327,46 @@ def front_as_markdown(found: Front) -> str:
     return markdown(front_as_table(found))
 
 
-def front_as_json(found: Front) -> str:
-    """Return a front as JSON: values in full, parameters nested."""
-    value = {
-        "format": 1,
+def _front_plain(found: Front) -> dict[str, object]:
+    return {
         "study": found.study,
         "objectives": [{"metric": metric, "goal": goal} for metric, goal in found.objectives],
-        "rows": [{**_plain(found, row), "params": json.loads(row.params)} for row in found.rows],
+        "rows": [
+            {**_plain(found, row), "params": json.loads(row.params), "confirmed": _fresh(found, row)}
+            for row in found.rows
+        ],
         "left_out": [row.id for row in found.left_out],
     }
+
+
+def front_as_json(found: Front) -> str:
+    """Return a front as JSON: values in full, parameters nested."""
+    value = {"format": 1, **_front_plain(found)}
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def front_as_csv(found: Front) -> str:
     """Return a front as CSV: one line per trial, its parameters as JSON."""
-    names = ["trial", "key", *(metric for metric, _ in found.objectives), "params"]
+    flat = [
+        {
+            **_plain(found, row),
+            **_flat_estimate("confirmed_val", fresh.val if fresh else None),
+            **_flat_estimate("confirmed_test", fresh.test if fresh else None),
+            "params": row.params,
+        }
+        for row in found.rows
+        for fresh in [found.confirmed.get(row.id)]
+    ]
+    names = list(flat[0]) if flat else ["trial", "key"]
     file = io.StringIO()
     writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**_plain(found, row), "params": row.params} for row in found.rows)
+    writer.writerows(flat)
     return file.getvalue()
+
+
+def _fresh(found: Front, row: Row) -> dict[str, Any] | None:
+    return dataclasses.asdict(found.confirmed[row.id]) if row.id in found.confirmed else None
 
 
 def _plain(found: Front, row: Row) -> dict[str, Any]:

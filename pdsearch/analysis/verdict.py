@@ -3,19 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from pdsearch.analysis.gains import Corrected
 from pdsearch.analysis.groups import Metric
 from pdsearch.analysis.ranked import Finding, Leader, Ranked
 from pdsearch.analysis.statistics import METHODS, Estimate, Gain
 from pdsearch.analysis.tables import percent
 
 
-def verdict(rows: Sequence[Ranked], corrected: Mapping[Metric, Mapping[str, Gain]]) -> Leader | None:
-    """Return the verdict on the first-ranked teacher; None where no teacher has a rank.
+def verdict(rows: Sequence[Ranked], student: str, corrected: Mapping[Metric, Corrected]) -> Leader | None:
+    """Return the verdict on the first-ranked teacher of a kind of student; None where no teacher has a rank.
 
     Args:
         rows: All lines of a ranking.
-        corrected: The leader's gains by metric and question, corrected for its selection.
+        student: Name of the students.
+        corrected: The leaders' gains by metric, corrected for their selection.
     """
+    rows = [row for row in rows if row.student == student]
     first = next((row for row in rows if row.rank == 1), None)
     if first is None:
         return None
@@ -28,25 +31,25 @@ def verdict(rows: Sequence[Ranked], corrected: Mapping[Metric, Mapping[str, Gain
         sentence = f"{_unpruned(first, rows)}{beside}"
         pairs = 0 if alone is None else first.seeds - alone.unpaired
         told = None if alone is None else metric
-        return Leader(first.label, "unpruned", sentence, told, pairs, None, alone, against, chosen_from)
+        return Leader(
+            first.label, student, "unpruned", sentence, told, pairs, None, alone, against, chosen_from
+        )
     gain, metric = _shown("unpruned_same", first, corrected)
     finding = _finding(gain)
     pairs = 0 if gain is None else first.seeds - gain.unpaired
     sentence = f"{_pruned(first, gain, finding, metric, chosen_from)}{beside}"
     told = None if gain is None else metric
-    return Leader(first.label, finding, sentence, told, pairs, gain, alone, against, chosen_from)
+    return Leader(first.label, student, finding, sentence, told, pairs, gain, alone, against, chosen_from)
 
 
-def _shown(
-    question: str, first: Ranked, corrected: Mapping[Metric, Mapping[str, Gain]]
-) -> tuple[Gain | None, Metric]:
+def _shown(question: str, first: Ranked, corrected: Mapping[Metric, Corrected]) -> tuple[Gain | None, Metric]:
     """Return the leader's gain and its metric: in test accuracy if there is one, corrected if it could be."""
     metrics: tuple[tuple[Metric, Gain | None], ...] = (
         ("test_accuracy", first.gains_test.get(question)),
         ("val_accuracy", first.gains_val.get(question)),
     )
     metric, gain = next(((m, g) for m, g in metrics if g is not None), metrics[1])
-    return (corrected.get(metric, {}).get(question, gain) if gain else None), metric
+    return (corrected.get(metric, {}).get((first.student, question), gain) if gain else None), metric
 
 
 def _finding(gain: Gain | None) -> Finding:

@@ -16,7 +16,7 @@ from pdsearch.analysis import (
     write_epochs,
     write_parquet,
 )
-from pdsearch.analysis.report.headline import Headline, headline
+from pdsearch.analysis.report.headline import headline
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.outcome import lacking
 from pdsearch.cli.progress.stats import Tally, duration
@@ -84,17 +84,13 @@ def _best(ranking: Ranking) -> list[str]:
         return ["no configuration is confirmed (confirm: off, or nothing finished yet)"]
     spec = json.loads(first.best.spec)
     loss = spec["distill"]
+    told = headline(ranking)
     params = ", ".join(_setting(name, value) for name, value in loss["params"] if value is not False)
     return [
         f"best configuration: {first.label} -> {first.best.student_model},"
         f" {loss['loss']} with {params or 'no parameters'}",
-        *_against(headline(ranking)),
+        *(f"  {line}" for line in (told.line, *told.others)),
     ]
-
-
-def _against(found: Headline) -> list[str]:
-    """Return what a configuration gains, as the report's headline says it."""
-    return [f"  {found.text}: {found.figure} {found.interval}" if found.figure else f"  {found.text}"]
 
 
 def _setting(name: str, value: object) -> str:

@@ -259,6 +259,21 @@ def unpruned(space: "Space") -> "Space":
     )
 
 
+def by_student(space: "Space") -> "list[Space]":
+    """See `Space.by_student`."""
+    listed = [p for p in space.parameters if p.kind == "categorical" and p.name.startswith("student.")]
+    return [
+        dataclasses.replace(
+            space,
+            parameters=tuple(
+                dataclasses.replace(p, choices=(point[p.name],)) if p.name in point else p
+                for p in space.parameters
+            ),
+        )
+        for point in points_of(listed, limit=MOST_CONFIGURATIONS) or [{}]
+    ]
+
+
 MOST_CONFIGURATIONS = 1_000
 """Limit of a space that is run exhaustively because there are no validation images to select by."""
 

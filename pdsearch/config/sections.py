@@ -290,6 +290,9 @@ class ConfirmSection(Section):
         1,
         description="Teachers of each, the searched one and others trained with the seeds that follow its own.",
     )
+    front: Annotated[int, Field(ge=0, le=1_000)] | None = unset(
+        "Members of the front of several objectives to confirm; where left out, those that make up most of it."
+    )
 
 
 class ResourcesSection(Section):

@@ -13,7 +13,7 @@ from pdsearch.config.yaml_tree import Node
 from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
-    from pdsearch.config.space import Parameter, Search, Space
+    from pdsearch.config.space import Confirm, Parameter, Resources, Search, Space
 
 RUNTIME = ("study", "resources", "confirm", "storage")
 RUNTIME_OF_SEARCH = (
@@ -42,11 +42,15 @@ def to_json(space: "Space") -> dict[str, Json]:
         "search": _search(space.search),
         "objectives": [asdict(objective) for objective in space.objectives],
         "constraints": [str(constraint) for constraint in space.constraints],
-        "confirm": asdict(space.confirm) if space.confirm else "off",
-        "resources": {name: value for name, value in asdict(space.resources).items() if value is not None},
+        "confirm": _known(space.confirm) if space.confirm else "off",
+        "resources": _known(space.resources),
         "precision": space.precision,
         "storage": space.storage,
     }
+
+
+def _known(part: "Search | Confirm | Resources") -> dict[str, Any]:
+    return {name: value for name, value in asdict(part).items() if value is not None}
 
 
 def identity(space: "Space") -> dict[str, Json]:
@@ -132,7 +136,7 @@ def _form(parameter: "Parameter") -> dict[str, Json]:
 
 
 def _search(search: "Search") -> dict[str, Json]:
-    document: dict[str, Any] = {key: value for key, value in asdict(search).items() if value is not None}
+    document = _known(search)
     document["trial_timeout"] = format_duration(search.trial_timeout)
     if search.timeout is not None:
         document["timeout"] = format_duration(search.timeout)

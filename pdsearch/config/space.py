@@ -75,11 +75,20 @@ class Search:
 
 @dataclass(frozen=True)
 class Confirm:
-    """The finalists: how many leading teachers, each with how many fresh student seeds and how many teacher seeds."""
+    """The finalists.
+
+    Args:
+        teachers: How many leading teachers.
+        seeds: Fresh student seeds of each.
+        teacher_seeds: Teacher seeds of each.
+        front: How many members of the front of several objectives; None takes those that tell most of it, at most as
+            many as teachers.
+    """
 
     teachers: int
     seeds: int
     teacher_seeds: int = 1
+    front: int | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,10 @@ class Space:
     def unpruned(self) -> "Space":
         """Return the same space with a dense teacher, without the parameters that only pruned teachers need."""
         return resolve.unpruned(self)
+
+    def by_student(self) -> "list[Space]":
+        """Return the same space once for each student that it lists, with no other."""
+        return resolve.by_student(self)
 
     def to_json(self) -> dict[str, Json]:
         """Return the whole space in the form of a space file, every default written out."""

@@ -1,6 +1,7 @@
 """Synthetic study records in the published format, without running a study."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,21 @@ from pdsearch.trial_record import TrialRecord, read_record
 RECIPE = Recipe(epochs=20, lr=0.1)
 
 
-def spec(method: str | None, seed: int = 0, *, teacher_seed: int = 0, temperature: float = 4.0) -> TrialSpec:
+def spec(
+    method: str | None,
+    seed: int = 0,
+    *,
+    teacher_seed: int = 0,
+    temperature: float = 4.0,
+    student: str = "vgg11_bn",
+) -> TrialSpec:
     """Return a trial with a teacher pruned by a method, an unpruned one (None), or none ("alone")."""
     alone = method == "alone"
     return TrialSpec(
         data=DataSpec(source="digits", fingerprint="f" * 64),
         teacher=TeacherSpec(model="vgg19_bn", seed=teacher_seed, recipe=RECIPE),
         prune=PruneSpec(method=method, ratio=0.59, recipe=RECIPE) if method and not alone else None,
-        student=StudentSpec(model="vgg11_bn"),
+        student=StudentSpec(model=student),
         distill=DistillSpec(
             recipe=RECIPE,
             loss="ce" if alone else "kd",
@@ -63,11 +71,12 @@ def record(
     epochs: int = 20,
     state: str = "complete",
     number: int = 0,
+    student: str = "vgg11_bn",
+    params: int = 9_000_000,
 ) -> dict[str, Any]:
     """Return one finished record."""
-    trial = spec(method, seed, teacher_seed=teacher_seed, temperature=temperature)
+    trial = spec(method, seed, teacher_seed=teacher_seed, temperature=temperature, student=student)
     whole = spec_to_json(trial)
-    unpruned = config(spec(None, teacher_seed=teacher_seed, temperature=temperature))
     name = f"{kind}-{digest(whole)[:12]}" if kind == "confirm" else f"{kind}-{number:05d}"
     return {
         "format": 1,
@@ -81,19 +90,17 @@ def record(
         "state": state,
         "reason": None,
         "reports": [{"epoch": epochs, "epochs": 20, "val_accuracy": val, "loss": 1.0}],
-        "values": {"student.val_accuracy": val, "student.params": 9_000_000, "student.flops": 1000},
+        "values": {"student.val_accuracy": val, "student.params": params, "student.flops": 1000},
         "test": None if test is None else {"student.accuracy": test, "teacher.accuracy": 0.9},
         "teacher": _teacher(method),
         "student": {
-            "model": "vgg11_bn",
+            "model": student,
             "options": {"width": 2},
-            "params": 9_000_000,
+            "params": params,
             "flops": 1000,
             "artifact": "a" * 64,
         },
-        "baselines": {"unpruned": unpruned, "alone": config(spec("alone", teacher_seed=teacher_seed))}
-        if kind == "confirm"
-        else None,
+        "baselines": _baselines(trial) if kind == "confirm" else None,
         "artifacts": [{"stage": "teacher", "key": "b" * 64, "hit": True, "seconds": 1.0}],
         "cost": {"seconds": 2.5, "epochs": {"teacher": 0, "prune": 3, "distill": epochs}},
         "host": "here",
@@ -102,6 +109,11 @@ def record(
         "started_at": "2026-01-01T00:00:00Z",
         "finished_at": "2026-01-01T00:00:02Z",
     }
+
+
+def _baselines(trial: TrialSpec) -> dict[str, str]:
+    lone = replace(trial, prune=None, distill=replace(trial.distill, loss="ce", params=()))
+    return {"unpruned": config(replace(trial, prune=None)), "alone": config(lone)}
 
 
 def _teacher(method: str | None) -> dict[str, Any] | None:

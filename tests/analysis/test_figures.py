@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis import StudyTable, pareto_front, rank_teachers
+from pdsearch.analysis import StudyTable, rank_teachers
 from pdsearch.analysis.figures import Figure, compiled, drawn, result_figures, search_figures, trial_points
 from pdsearch.analysis.figures.search import spent
 from pdsearch.analysis.figures.style import evenly, searched, shown_range
@@ -25,8 +25,7 @@ SPACE = {
 
 def figures(found: StudyTable) -> dict[str, Figure]:
     ranking = rank_teachers(found)
-    front = pareto_front(found) if len(found.aims.objectives) > 1 else None
-    each = [*result_figures(found, ranking, front), *search_figures(found, ranking, FOUND)]
+    each = [*result_figures(found, ranking), *search_figures(found, ranking, FOUND)]
     return {figure.name: figure for figure in each}
 
 

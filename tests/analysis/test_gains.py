@@ -18,7 +18,7 @@ def _groups(*records: dict[str, Any]) -> dict[str | None, Group]:
 
 
 def _gains(best: list[Group], groups: list[Group] | None = None, metric: Metric = "val_accuracy") -> Families:
-    return all_gains(Compared(best, groups or best, [], {}, Aims()), metric)[0]
+    return all_gains(Compared(best, groups or best, {}, {}, Aims()), metric)[0]
 
 
 def _only(families: Families, question: str) -> Gain:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from pdsearch.analysis import front, pareto_front
+from pdsearch.analysis import pareto_front
 from pdsearch.errors import ConfigError
+from pdsearch.objectives import front
 from tests.analysis.synthetic_studies import record, study
 
 OBJECTIVES = [
@@ -47,8 +48,3 @@ def test_named_objectives_and_their_order() -> None:
 def test_one_objective_has_no_front() -> None:
     with pytest.raises(ConfigError, match="two objectives"):
         pareto_front(study(_trials(), space={"objectives": OBJECTIVES[:1]}))
-
-
-def test_an_unknown_goal_is_refused() -> None:
-    with pytest.raises(ConfigError, match="maximise"):
-        front([(1.0, 2.0)], ("maximise", "minimize"))

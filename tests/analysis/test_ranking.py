@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis import Ranked, Ranking, as_table, rank_teachers
+from pdsearch.analysis.report.headline import headline
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 # Students of three teachers and alone, seeds 0, 1, 2. The unpruned teacher's own best temperature is 8.
@@ -273,7 +274,8 @@ def test_a_pruned_teacher_is_compared_with_one_that_was_trained_as_long() -> Non
 )
 def test_without_a_control_of_the_same_student_there_is_no_such_column(others: list[dict[str, Any]]) -> None:
     found = rank_teachers(study([*confirmed("magnitude", [0.7, 0.73, 0.74]), *others]))
-    assert line(found, "vgg19_bn magnitude 59%").gains_val["control"] is None
+    (pruned,) = [row for row in found.rows if row.best.prune_method == "magnitude"]
+    assert pruned.gains_val["control"] is None
     assert "vs trained as long" not in as_table(found).columns
 
 
@@ -282,4 +284,59 @@ def test_a_control_of_other_rounds_does_not_count() -> None:
     for item in control:
         item["spec"]["prune"]["ratio"] = 0.36
     found = rank_teachers(study([*confirmed("magnitude", [0.7, 0.73, 0.74]), *control]))
-    assert line(found, "vgg19_bn magnitude 59%").gains_val["control"] is None
+    (pruned,) = [row for row in found.rows if row.best.prune_method == "magnitude"]
+    assert pruned.gains_val["control"] is None
+
+
+SMALL: dict[str, Any] = {"student": "vgg8", "params": 4_000_000}
+
+
+def test_students_of_different_size_are_ranked_with_their_like() -> None:
+    """The small student learns more from taylor, and most alone; the verdict of each is its own."""
+    small = [
+        *confirmed("magnitude", [0.50, 0.52, 0.54], **SMALL),
+        *confirmed("taylor", [0.53, 0.54, 0.56], **SMALL),
+        *confirmed(None, [0.49, 0.51, 0.50], **SMALL),
+        *confirmed("alone", [0.60, 0.61, 0.62], **SMALL),
+        record("snip", 0.56, kind="search", number=9, **SMALL),
+    ]
+    found = rank_teachers(study([*small, *RECORDS]))
+    assert [(row.rank, row.label) for row in found.rows if row.confirmed] == [
+        (1, "vgg19_bn taylor 59% -> vgg11_bn"),
+        (2, "vgg19_bn magnitude 59% -> vgg11_bn"),
+        (3, "vgg19_bn unpruned -> vgg11_bn"),
+        (None, "vgg11_bn alone"),
+        (None, "vgg8 alone"),
+        (1, "vgg19_bn taylor 59% -> vgg8"),
+        (2, "vgg19_bn magnitude 59% -> vgg8"),
+        (3, "vgg19_bn unpruned -> vgg8"),
+    ]
+    assert [row.label for row in found.top(3)] == [
+        row.label for row in (found.rows[0], found.rows[5], found.rows[1])
+    ]
+    assert [leader.student for leader in found.leaders] == ["vgg11_bn", "vgg8"]
+    assert [leader.chosen_from for leader in found.leaders] == [3, 3]
+    lone = found.rows[5].gain("alone")
+    assert lone is not None
+    assert lone.estimate.mean == pytest.approx(-0.4 / 6), "beside its own student alone"
+    best = found.rows[5].gain("unpruned_best")
+    assert best is not None
+    assert best.estimate.mean == pytest.approx((0.04 + 0.03 + 0.06) / 3), (
+        "not beside what teaches the other student"
+    )
+    assert sum("vgg11_bn, vgg8" in line for line in found.footer) == 1
+    told = headline(found)
+    assert told.text.startswith("vgg19_bn taylor 59% -> vgg11_bn")
+    (other,) = told.others
+    assert "vgg8" in other
+    assert "over the student alone" in other
+
+
+def test_what_a_teachers_trials_chose_stands_for_it_not_the_better_of_several() -> None:
+    """Members of a front are confirmed too, and the luckiest of them is no estimate of its teacher."""
+    chosen = record("taylor", 0.8, kind="search", number=7)
+    other = record("taylor", 0.7, kind="search", number=8, temperature=8.0)
+    fresh = [*confirmed("taylor", [0.6, 0.7]), *confirmed("taylor", [0.9, 0.9, 0.9], temperature=8.0)]
+    (first,) = rank_teachers(study([chosen, other, *fresh])).rows
+    assert first.val is not None
+    assert first.val.mean == pytest.approx(0.65)

@@ -57,8 +57,8 @@ def test_the_front_of_several_objectives(study_folder: Path, capsys: pytest.Capt
     assert main(["rank", str(study_folder), "--front"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("trial\tstudent.val_accuracy (maximize)\tstudent.params (minimize)")
-    assert [line.split("\t")[0] for line in lines[1:-1]] == ["search-00000"]
-    assert "not confirmed" in lines[-1]
+    assert [line.split("\t")[0] for line in lines[1:-2]] == ["search-00000"]
+    assert "confirmed are means" in lines[-2]
 
 
 def test_the_front_is_written_in_the_form_and_to_the_file_that_are_asked_for(
@@ -68,7 +68,7 @@ def test_the_front_is_written_in_the_form_and_to_the_file_that_are_asked_for(
     assert [row["trial"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["search-00000"]
     out = tmp_path / "front.csv"
     assert main(["rank", str(study_folder), "--front", "--format", "csv", "--out", str(out)]) == 0
-    assert out.read_text().startswith("trial,key,student.val_accuracy,student.params,params\n")
+    assert out.read_text().startswith("trial,key,student.val_accuracy,student.params,confirmed_val_n,")
     assert main(["rank", str(study_folder), "--front", "--detail"]) == 2
     assert "leave one of them out" in capsys.readouterr().err
 

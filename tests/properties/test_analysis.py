@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.analysis import front, rank_teachers
+from pdsearch.analysis import rank_teachers
 from pdsearch.analysis.crossed import holm
+from pdsearch.objectives import front
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 METHODS = ("magnitude", "taylor", "snip", None, "alone")

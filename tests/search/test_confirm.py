@@ -7,7 +7,13 @@ import pytest
 from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.protocol import Job
-from pdsearch.search.confirmation.finalists import Finalist, finalists, leaders, with_teachers
+from pdsearch.search.confirmation.finalists import (
+    Finalist,
+    finalists,
+    front_members,
+    leaders,
+    with_teachers,
+)
 from pdsearch.search.confirmation.jobs import confirmations
 from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.specs import StudentSpec
@@ -206,3 +212,45 @@ def test_each_further_teacher_is_trained_once(records: list[TrialRecord]) -> Non
     dense = list(dense_jobs((finalist.spec for finalist in everyone), DESCRIBE))
     assert [job.spec.teacher.seed for job in dense] == [0, 1, 2]
     assert all(job.kind == "teacher" and job.spec.prune is None for job in dense)
+
+
+def of_student(record: TrialRecord, model: str, value: float, params: float = 900.0) -> TrialRecord:
+    """The same trial with another student."""
+    spec = replace(record.spec, student=StudentSpec(model))
+    shape = StudentFacts(model=model, params=int(params))
+    name = f"search-{record.number:05d}-{model}"
+    found = ended(replace(record, id=name, spec=spec, student=shape), value)
+    return replace(found, values={**found.values, "student.params": params})
+
+
+def test_students_of_different_size_take_turns_within_the_budget(records: list[TrialRecord]) -> None:
+    """The five best trials may all be of the largest student."""
+    dense, light, heavy = (of(records, ratio)[0] for ratio in (None, 0.2, 0.36))
+    trials = [
+        *(
+            of_student(record, "large", value)
+            for record, value in ((light, 0.9), (heavy, 0.8), (dense, 0.85))
+        ),
+        *(of_student(record, "small", value) for record, value in ((light, 0.5), (heavy, 0.6), (dense, 0.7))),
+    ]
+    chosen, beside = finalists(trials, teachers=2, aims=Aims())
+    assert [(one.student, one.spec.prune and one.spec.prune.ratio) for one in chosen] == [
+        ("large", 0.2),
+        ("small", 0.36),
+    ]
+    assert [one.student for one in beside] == ["large", "small"], "each with its own unpruned teacher"
+    chosen, beside = finalists(trials, teachers=1, aims=Aims())
+    assert [one.student for one in [*chosen, *beside]] == ["large", "large"]
+
+
+def test_of_a_front_those_members_are_confirmed_that_make_up_most_of_it(records: list[TrialRecord]) -> None:
+    aims = Aims((Objective(VALUE, "maximize"), Objective("student.params", "minimize")))
+    trial = of(records, 0.2)[0]
+    values = {"a": (0.9, 1000.0), "b": (0.8, 100.0), "c": (0.79, 99.0), "d": (0.1, 5000.0)}
+    trials = [of_student(trial, name, *value) for name, value in values.items()]
+    members = [
+        [one.student for one in front_members(trials, most=most, all_of=all_of, aims=aims)]
+        for most, all_of in ((9, False), (9, True), (1, True), (0, True))
+    ]
+    assert members == [["b", "a"], ["b", "a", "c"], ["b"], []]
+    assert front_members(trials, most=9, all_of=True, aims=Aims()) == [], "one objective has no front"

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.search.confirmation.fairness import lacking, leading_trials, most_trials, owed
 from pdsearch.search.confirmation.finalists import leaders
+from pdsearch.search.planning.simulate import plan
 from pdsearch.specs import PruneSpec, Recipe
 from pdsearch.trial_record import TeacherFacts, TrialRecord
-from tests.search.scripted_trials import DOCUMENT, run, searching
+from tests.search.scripted_trials import DOCUMENT, run, searching, space
 from tests.trial_records import SPEC, finished, reports
 
 RECIPE = Recipe(epochs=3, lr=0.1)
@@ -143,3 +145,39 @@ def test_the_order_of_records_does_not_decide_between_equals() -> None:
     first = leaders([*records, *more], Aims())
     assert leaders([*more, *reversed(records)], Aims()) == first
     assert {record.kind for record in first} == {"search"}
+
+
+def test_each_student_is_compared_with_its_like_and_alone(tmp_path: Path) -> None:
+    """Two students: as many trials for each pair that is compared, and each its own baseline, as the plan counts."""
+    sections: dict[str, Any] = {
+        "student": {},
+        "space": {**DOCUMENT["space"], "student.model": ["convnet_s", "resnet8"]},
+        "search": searching(trials=14, sampler="random"),
+        "confirm": {"teachers": 2, "seeds": 2},
+    }
+    watching, agenda = run(tmp_path, **sections)
+    found = agenda.records.finished.values()
+    alone = {r.spec.student.model for r in found if r.id.startswith("baseline-alone")}
+    assert alone == {"convnet_s", "resnet8"}
+    confirmed = {
+        (r.spec.student.model, r.spec.prune is None) for r in found if r.kind == "confirm" and r.teacher
+    }
+    assert confirmed == {(model, dense) for model in alone for dense in (True, False)}
+    counts: dict[tuple[str, str], int] = {}
+    for record in found:
+        if record.teacher and record.kind != "confirm":
+            pair = record.teacher.config, record.spec.student.model
+            counts[pair] = counts.get(pair, 0) + 1
+    leading = {
+        (r.teacher.config, r.spec.student.model)
+        for r in found
+        if r.kind == "confirm" and r.teacher and "unpruned" in r.baselines
+    }
+    assert len(leading) == 4
+    assert len({counts[pair] for pair in leading}) == 1, counts
+    assert agenda.idle()
+    ranking = rank_teachers(read_study(tmp_path / "small"))
+    assert sorted({row.student for row in ranking.rows}) == ["convnet_s", "resnet8"]
+    assert [row.rank for row in ranking.rows if row.confirmed].count(1) == 2
+    planned = {phase.name: phase.students for phase in plan(space(tmp_path, **sections)).phases}
+    assert planned["confirmation"] == sum(name.startswith("confirm") for name in watching.ids)

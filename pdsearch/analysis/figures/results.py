@@ -9,18 +9,17 @@ from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 
 
-def result_figures(study: StudyTable, ranking: Ranking, front: Front | None) -> Iterator[Figure]:
+def result_figures(study: StudyTable, ranking: Ranking) -> Iterator[Figure]:
     """Yield the figures of a study's results that it has data for.
 
     Args:
         study: See `read_study`.
         ranking: Its ranking.
-        front: Its front, where it has several objectives.
     """
     yield from _accuracies(ranking, study.rows)
     yield from _gains(ranking)
-    if front is not None:
-        yield _front(front, study.rows)
+    if ranking.front is not None:
+        yield _front(ranking.front, study.rows)
 
 
 def _short(labels: Sequence[str]) -> dict[str, str]:
@@ -159,10 +158,9 @@ def _gains(ranking: Ranking) -> Iterator[Figure]:
     yield Figure("gains", "ranking", "Gain over each baseline", caption, spec)
 
 
-def _front(front: Front, rows: Sequence[Row]) -> Figure:
-    (x, _), (y, _) = front.objectives[1], front.objectives[0]
+def _reached(front: Front, rows: Sequence[Row], x: str, y: str) -> Points:
     best = {row.id for row in front.rows}
-    points = [
+    return [
         {
             "id": row.id,
             "x": unit(values[x], x),
@@ -174,6 +172,11 @@ def _front(front: Front, rows: Sequence[Row]) -> Figure:
         for values in [measured(row)]
         if x in values and y in values
     ]
+
+
+def _front(front: Front, rows: Sequence[Row]) -> Figure:
+    (x, _), (y, _) = front.objectives[1], front.objectives[0]
+    points = _reached(front, rows, x, y)
     axes = {
         place: {"field": place, "type": "quantitative", "title": title, "scale": scale_of(points, place)}
         for place, title in (("x", axis_title(x)), ("y", axis_title(y)))
@@ -188,11 +191,26 @@ def _front(front: Front, rows: Sequence[Row]) -> Figure:
         "mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": "var(--c1)"},
         "encoding": axes,
     }
+    fresh = [
+        {"id": name, "x": unit(one.means[x], x), "y": unit(one.means[y], y)}
+        for name, one in front.confirmed.items()
+        if x in one.means and y in one.means
+    ]
     tip = [{"field": "id", "title": "trial"}, {"field": "x", "title": x}, {"field": "y", "title": y}]
+    means = {
+        "data": {"values": fresh},
+        "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 90, "color": "var(--ink)"},
+        "encoding": {**axes, "tooltip": tip},
+    }
     spots = {
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 0.8},
         "encoding": {**axes, "color": colour, "tooltip": tip},
     }
-    caption = f"The first two of {len(front.objectives)} objectives; complete search trials, unconfirmed."
-    spec = {"data": {"values": points}, "layer": [line, spots]}
+    which = (
+        "complete search trials; diamonds are the means of their confirmed students"
+        if fresh
+        else ("complete search trials, none confirmed")
+    )
+    caption = f"The first two of {len(front.objectives)} objectives; {which}."
+    spec = {"data": {"values": points}, "layer": [line, spots, *([means] if fresh else [])]}
     return Figure("front", "front", f"{axis_title(y)} against {axis_title(x)}", caption, spec)

@@ -13,7 +13,7 @@ from pdsearch.analysis.figures.search import Spent, spent
 from pdsearch.analysis.figures.style import Points, method_of
 from pdsearch.analysis.importance import importances
 from pdsearch.analysis.labels import of_what
-from pdsearch.analysis.pareto import Front, pareto_front
+from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import Headline, headline
@@ -94,10 +94,9 @@ def describe(study: StudyTable) -> Page:
         study: See `read_study`.
     """
     ranking = rank_teachers(study)
-    front = pareto_front(study) if len(study.aims.objectives) > 1 else None
     found = importances(study.rows)
     drawn: dict[str, list[Figure]] = defaultdict(list)
-    for figure in chain(result_figures(study, ranking, front), search_figures(study, ranking, found)):
+    for figure in chain(result_figures(study, ranking), search_figures(study, ranking, found)):
         drawn[figure.section].append(figure)
     sections = (
         Section(
@@ -107,7 +106,9 @@ def describe(study: StudyTable) -> Page:
         Section("search", "The search", tuple(drawn["search"])),
         Section("parameters", "What mattered", (*_untold(found.reason), *drawn["parameters"])),
         Section("cost", "What it cost, and what reuse saved", (*drawn["cost"], *_cost(study))),
-        Section("front", "Trials that none beats in all objectives", (*drawn["front"], *_front(front))),
+        Section(
+            "front", "Trials that none beats in all objectives", (*drawn["front"], *_front(ranking.front))
+        ),
         Section("trials", "Every trial", tuple(_trials(study))),
         Section("failures", "What failed", tuple(_failures(study))),
         Section("reproduce", "How to reproduce it", tuple(_reproduce(study, ranking))),

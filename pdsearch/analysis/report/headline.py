@@ -1,6 +1,6 @@
 """The headline of a report: a study's verdict in a line, with the gain beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pdsearch.analysis.ranked import Leader, Ranking
 from pdsearch.analysis.statistics import Gain
@@ -17,6 +17,7 @@ class Headline:
         figure: The gain in points; empty where there is none.
         interval: Its interval, and the probability of improvement.
         good: Whether a pruned teacher is shown to teach better.
+        others: The same of the study's other students, a line each.
     """
 
     text: str
@@ -24,6 +25,12 @@ class Headline:
     figure: str = ""
     interval: str = ""
     good: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The verdict with its figure."""
+        return f"{self.text}: {self.figure} {self.interval}" if self.figure else self.text
 
 
 def headline(ranking: Ranking) -> Headline:
@@ -37,23 +44,33 @@ def headline(ranking: Ranking) -> Headline:
         confirmed = any(row.confirmed for row in ranking.rows)
         text = "Nothing was selected" if confirmed else "Nothing is confirmed yet"
         return Headline(text, ranking.footer[0] if ranking.footer else "No trial has ended.")
+    several = len(ranking.leaders) > 1
+    first, *others = (_of(leader, several=several) for leader in ranking.leaders)
+    return replace(first, others=tuple(f"{one.line}." for one in others))
+
+
+def _of(leader: Leader, *, several: bool) -> Headline:
+    student = leader.student if several else "student"
     worse = leader.alone is not None and leader.alone.estimate.mean < 0
     if worse:
         sure = leader.against_alone == "loss"
         text = (
-            "The student learns best without a teacher" if sure else "No teacher is shown to help the student"
+            f"The {student} learns best without a teacher"
+            if sure
+            else f"No teacher is shown to help the {student}"
         )
         return Headline(text, leader.sentence, *_shown(leader.alone, "over the student alone"))
     over = "over its unpruned self" if leader.gain else "over the student alone"
     figure, interval = _shown(leader.gain or leader.alone, over)
-    return Headline(_text(leader), leader.sentence, figure, interval, good=leader.finding == "gain")
+    text = _text(leader, f" {leader.student}" if several else "")
+    return Headline(text, leader.sentence, figure, interval, good=leader.finding == "gain")
 
 
-def _text(leader: Leader) -> str:
+def _text(leader: Leader, student: str) -> str:
     if leader.finding == "gain":
         return f"{leader.label} teaches better than its unpruned self"
     if leader.finding == "unpruned":
-        return "No pruned teacher teaches better than the unpruned one"
+        return f"No pruned teacher teaches{student} better than the unpruned one"
     if leader.finding == "loss":
         return f"{leader.label} leads, and teaches worse than its unpruned self"
     return f"{leader.label} leads, but its gain is not shown"

@@ -85,6 +85,7 @@ def _head(page: Page) -> Iterator[str]:
     if found.figure:
         yield f'<p class="figure"><b>{escape(found.figure)}</b> {escape(found.interval)}</p>'
     yield f"<p>{escape(found.sentence)}</p>"
+    yield from (f"<p>{escape(line)}</p>" for line in found.others)
     yield f'<p class="note">{escape(page.about)}</p></section>'
 
 

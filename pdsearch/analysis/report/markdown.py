@@ -19,7 +19,8 @@ def as_markdown(page: Page, figures: Mapping[str, str]) -> str:
     lines = [f"# {escaped(page.study)}: {escaped(page.headline.text)}", ""]
     if page.headline.figure:
         lines += [f"**{page.headline.figure}** {escaped(page.headline.interval)}", ""]
-    lines += [escaped(page.headline.sentence), "", escaped(page.about), ""]
+    for text in (page.headline.sentence, *page.headline.others, page.about):
+        lines += [escaped(text), ""]
     for section in page.sections:
         lines += [f"## {escaped(section.title)}", ""]
         for block in section.blocks:

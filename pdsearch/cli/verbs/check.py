@@ -67,6 +67,18 @@ def _plan(space: "Space") -> list[str]:
     if confirm:
         also = f", {confirm.teacher_seeds} times trained" if confirm.teacher_seeds > 1 else ""
         lines.append(f"confirms {confirm.teachers} teachers{also} with {confirm.seeds} fresh seeds each")
+        students = len(space.by_student())
+        if students > 1:
+            lines.append(
+                f"teachers of {students} students take turns; each student is ranked with its like, and alone"
+            )
+        if len(space.objectives) > 1 and confirm.front != 0:
+            most = (
+                f"up to {confirm.teachers}, which make up most of it"
+                if confirm.front is None
+                else confirm.front
+            )
+            lines.append(f"confirms members of the front as well: {most}")
         lines += power(space)
     return lines
 

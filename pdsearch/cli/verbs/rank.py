@@ -54,15 +54,17 @@ def rank(
 
 
 def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
-    """Print a ranking as a table with its footnotes below.
+    """Print a ranking as a table with its footnotes below, and the front of several objectives.
 
     Args:
         ranking: What to print.
         detail: Include the columns that describe teachers and students.
     """
-    from pdsearch.analysis import as_table
+    from pdsearch.analysis import as_table, front_as_table
 
     _print(as_table(ranking, detail=detail), repeat=2)
+    if ranking.front is not None:
+        _print(front_as_table(ranking.front))
 
 
 def _text(shown: "Ranking | Front", form: Form) -> str:

@@ -1,5 +1,6 @@
 """Warnings and notes on settings that are legal but costly or doubtful, with their cost."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pdsearch.config.catalog import NO_PRUNING
@@ -7,6 +8,7 @@ from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.checks.draft import Draft
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
+from pdsearch.config.space import Parameter
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.specs import PruneSpec
 
@@ -155,20 +157,30 @@ def _recovery_warnings(draft: Draft) -> list[str]:
 FEWEST_TRIALS = 5
 """Trials a teacher, with fewer of which the best one misses confirmation about every second time."""
 
-OF_STUDENTS = ("distill.", "student.", "train.distill.")
+OF_LESSONS = ("distill.", "train.distill.")
 
 
 def _trial_warnings(draft: Draft) -> list[str]:
-    """Warn of a search too short for its teachers; a range among what makes them is warned of elsewhere."""
-    trials = draft.file.search.trials
-    made = {name: p for name, p in draft.parameters.items() if not name.startswith(OF_STUDENTS)}
-    if trials is None or not any(name.startswith(OF_STUDENTS) for name in draft.parameters):
-        return []
-    makes = {name: p for name, p in made.items() if all(decider in made for decider in p.when)}
-    points = points_of(in_order(makes), limit=MOST_CONFIGURATIONS)
-    if points is None or len(points) == 1 or trials >= FEWEST_TRIALS * len(points):
-        return []
-    return [
-        f"search.trials is {trials} for {len(points)} teachers, {trials / len(points):.1f} each: with fewer than "
-        f"{FEWEST_TRIALS} the best teacher misses confirmation about every second time"
-    ]
+    """Warn of a search or a confirmation too short for its teachers and students, and of nothing that has a range."""
+    trials, confirm = draft.file.search.trials, draft.file.confirm
+    made = {name: p for name, p in draft.parameters.items() if not name.startswith(OF_LESSONS)}
+    students = len(_points({name: p for name, p in made.items() if name.startswith("student.")}))
+    found = []
+    if confirm is not None and confirm.teachers < students:
+        found.append(
+            f"confirm.teachers is {confirm.teachers} for {students} students: some are confirmed with no teacher"
+        )
+    pairs, searches = len(_points(made)), len(made) < len(draft.parameters) or students > 1
+    if trials is not None and searches and pairs > 1 and trials < FEWEST_TRIALS * pairs:
+        what = f"{pairs} teachers" if students == 1 else f"{pairs} pairs of teacher and student"
+        found.append(
+            f"search.trials is {trials} for {what}, {trials / pairs:.1f} each: with fewer than "
+            f"{FEWEST_TRIALS} the best teacher misses confirmation about every second time"
+        )
+    return found
+
+
+def _points(made: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+    """Return the points of those that depend on no other; one where there is a range."""
+    alone = {name: p for name, p in made.items() if all(decider in made for decider in p.when)}
+    return points_of(in_order(alone), limit=MOST_CONFIGURATIONS) or [{}]

@@ -158,6 +158,7 @@ def check_whole(draft: Draft) -> None:
     _check_rewinding(draft)
     _check_student(draft)
     _check_metrics(draft)
+    _check_front(draft)
     _check_stop(draft)
     _check_trials(draft)
     _check_accelerator(draft)
@@ -304,6 +305,14 @@ def _check_metrics(draft: Draft) -> None:
                 key=dotted(path),
                 hint="keep one of them",
             )
+
+
+def _check_front(draft: Draft) -> None:
+    confirm, several = draft.file.confirm, len(draft.file.objectives or ()) > 1
+    if confirm is not None and confirm.front is not None and not (several and is_validated(draft)):
+        lack = "one objective has no front" if not several else "without validation images no front is found"
+        what = f"{lack}, so confirm.front has no effect"
+        draft.complain(what, "confirm.front", "remove it" if several else "remove it, or add to `objectives`")
 
 
 def _check_stop(draft: Draft) -> None:

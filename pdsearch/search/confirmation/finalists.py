@@ -1,35 +1,59 @@
-"""Finalists: the best configuration of each leading teacher, with its baselines.
+"""Finalists: the best configuration of each leading teacher with each student, and what a front consists of.
 
 Averaging the survivors of a tuned search estimates nothing, so only these runs carry intervals. Each finalist
 is paired, seed by seed, with the unpruned teacher and with the student alone in the same configuration; the
 unpruned teachers' own best configurations run as well.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pdsearch.config import Space
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, points_of
-from pdsearch.objectives import Aims
+from pdsearch.objectives import Aims, telling
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.students import alike
 from pdsearch.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A configuration to be confirmed: its specification and its student as it was built."""
+    """A configuration to be confirmed.
+
+    Args:
+        spec: Its specification.
+        shape: Its student as it was built.
+        student: Name of the students that its own are compared with (`students.alike`).
+    """
 
     spec: TrialSpec
     shape: StudentSpec
+    student: str = ""
 
 
-def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
-    """Return the best feasible trial of each teacher, best teacher first: by epochs reached, then by merit.
+def name_students(records: Iterable[TrialRecord]) -> dict[str, str]:
+    """Return for each record, by id, the name of the students that its own is compared with."""
+    built = {record.id: record.student.built if record.student else None for record in records}
+    likes = alike(built.values())
+    return {name: likes[student] for name, student in built.items()}
+
+
+def leaders(
+    records: Sequence[TrialRecord], aims: Aims, names: Mapping[str, str] | None = None
+) -> list[TrialRecord]:
+    """Return the best feasible trial of each teacher with each student, the best first: by epochs, then by merit.
 
     Teachers whose configurations differ in the seed alone are one: architecture, augmentation, training, pruning count.
+
+    Args:
+        records: Trials.
+        aims: By which they are compared.
+        names: See `name_students`; None takes those of these records.
     """
-    best: dict[str, TrialRecord] = {}
+    names = names or name_students(records)
+    best: dict[tuple[str, str], TrialRecord] = {}
 
     def rank(record: TrialRecord) -> tuple[int, tuple[float, ...]]:
         return len(record.reports), aims.merit(record.values)
@@ -40,26 +64,66 @@ def leaders(records: Iterable[TrialRecord], aims: Aims) -> list[TrialRecord]:
         ended = record.state in ("complete", "stopped") and aims.feasible(record.values)
         if record.teacher is None or not (known and ended):
             continue
-        teacher = record.teacher.config
-        if teacher not in best or rank(record) > rank(best[teacher]):
-            best[teacher] = record
+        line = record.teacher.config, names[record.id]
+        if line not in best or rank(record) > rank(best[line]):
+            best[line] = record
     return sorted(best.values(), key=rank, reverse=True)
 
 
+def in_turns(ranked: Iterable[TrialRecord], names: Mapping[str, str]) -> list[TrialRecord]:
+    """Return trials in another order: the best of each kind of student, then the second of each, and so on.
+
+    Those with pruned teachers and those with unpruned ones take turns apart.
+    """
+    turns: Counter[tuple[str, bool]] = Counter()
+    found = []
+    for record in ranked:
+        kind = names[record.id], record.spec.prune is None
+        turns[kind] += 1
+        found.append((turns[kind], record))
+    return [record for _, record in sorted(found, key=lambda item: item[0])]
+
+
 def finalists(
-    records: Iterable[TrialRecord], *, teachers: int, aims: Aims
+    records: Sequence[TrialRecord], *, teachers: int, aims: Aims
 ) -> tuple[list[Finalist], list[Finalist]]:
     """Return the finalists of the leading pruned teachers, and those of the unpruned teachers to compare them with.
 
-    The latter are the dense teachers that the finalists were pruned from, the best dense teacher, and, where there are
-    fewer pruned teachers than wanted, as many of the leading dense ones as are lacking.
+    Students of different size take turns. The unpruned teachers are, with the same students, those that the finalists
+    were pruned from, the best one, and, where there are fewer pruned teachers than wanted, as many of the leading ones
+    as are lacking.
     """
-    ranked = leaders(records, aims)
-    chosen = [finalist_of(record) for record in ranked if _is_pruned(record)][:teachers]
-    dense = [finalist_of(record) for record in ranked if not _is_pruned(record)]
-    sources = set(map(_source, chosen))
+    names = name_students(records)
+    ranked = leaders(records, aims, names)
+    found = [finalist_of(record, names[record.id]) for record in in_turns(ranked, names)]
+    chosen = [finalist for finalist in found if _is_pruned(finalist)][:teachers]
+    dense = [finalist for finalist in found if not _is_pruned(finalist)]
+    sources = {(_source(finalist), finalist.student) for finalist in chosen}
     leading = dense[: max(1, teachers - len(chosen))]
-    return chosen, [finalist for finalist in dense if finalist in leading or _source(finalist) in sources]
+    beside = (one for one in dense if one in leading or (_source(one), one.student) in sources)
+    return chosen, list(beside)
+
+
+def front_members(records: Sequence[TrialRecord], *, most: int, all_of: bool, aims: Aims) -> list[Finalist]:
+    """Return the members of the front that tell most of it, as `objectives.telling` chooses them.
+
+    Args:
+        records: All that has finished but for confirmations.
+        most: How many at most.
+        all_of: Whether as many as that.
+        aims: The objectives.
+    """
+    names, metrics = name_students(records), [objective.metric for objective in aims.objectives]
+    whole = [
+        record
+        for record in sorted(records, key=lambda record: record.id)
+        if record.state == "complete" and record.teacher is not None and record.student is not None
+        if record.values.keys() >= {*metrics} and aims.feasible(record.values)
+    ]
+    points = [[record.values[metric] for metric in metrics] for record in whole]
+    goals = [objective.goal for objective in aims.objectives]
+    chosen = telling(points, goals, most, all_of=all_of) if len(goals) > 1 and points else []
+    return [finalist_of(whole[place], names[whole[place].id]) for place in chosen]
 
 
 def configurations(space: Space) -> list[TrialSpec]:
@@ -88,7 +152,7 @@ def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:
     if teacher_seeds == 1:
         return found
     return [
-        Finalist(replace(one.spec, student=_confirmed(one), teacher=_seeded(one, offset)), one.shape)
+        replace(one, spec=replace(one.spec, student=_confirmed(one), teacher=_seeded(one, offset)))
         for offset in range(teacher_seeds)
         for one in found
     ]
@@ -104,18 +168,19 @@ def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
     return replace(teacher, seed=teacher.seed + offset)
 
 
-def _is_pruned(record: TrialRecord) -> bool:
-    return record.teacher is not None and record.teacher.method is not None
+def _is_pruned(finalist: Finalist) -> bool:
+    return finalist.spec.prune is not None
 
 
-def finalist_of(record: TrialRecord) -> Finalist:
-    """Return a trial that has built its student as a finalist."""
+def finalist_of(record: TrialRecord, student: str = "") -> Finalist:
+    """Return a trial that has built its student, of that name, as a finalist."""
     spec, shape = record.spec, record.student
     assert shape is not None, "a trial with an epoch has a student"
     if spec.student.is_kept:  # Its baselines start from the same weights.
-        return Finalist(spec, replace(spec.student, start=spec.prune))
+        return Finalist(spec, replace(spec.student, start=spec.prune), student)
     # A student shaped by its teacher uses the teacher's code.
     source = spec.student if shape.model == spec.student.model else spec.teacher
     options = tuple(sorted(shape.options.items()))
     widths = tuple(sorted((name, width) for name, (width, _) in shape.widths.items()))
-    return Finalist(spec, StudentSpec(model=shape.model, options=options, code=source.code, widths=widths))
+    built = StudentSpec(model=shape.model, options=options, code=source.code, widths=widths)
+    return Finalist(spec, built, student)

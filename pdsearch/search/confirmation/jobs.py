@@ -5,19 +5,21 @@ Listing them again after an interruption gives the same jobs, so a resume skips 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.errors import ConfigError
 from pdsearch.protocol import Job, measures
-from pdsearch.search.confirmation.fairness import Lacking, lacking, leading_trials, most_trials
+from pdsearch.search.confirmation.fairness import Lacking, Model, lacking, leading_trials, most_trials
 from pdsearch.search.confirmation.finalists import (
     Finalist,
     configurations,
     everyone,
     finalist_of,
     finalists,
+    front_members,
+    name_students,
     with_teachers,
 )
 from pdsearch.search.preflight.dry_run import dense_jobs
@@ -65,7 +67,7 @@ def confirmations(
     describe: Description,
     teacher_seeds: int = 1,
     recorded: Replicas | None = None,
-    hard: TrialSpec | None = None,
+    hard: Iterable[TrialSpec] = (),
 ) -> Iterator[Job]:
     """Yield every confirmation job once, seed by seed, so that an early end leaves whole pairs.
 
@@ -78,14 +80,15 @@ def confirmations(
         describe: Maps specifications to keys.
         teacher_seeds: Teachers of each.
         recorded: Of what was confirmed before, so that it keeps its keys and is not repeated.
-        hard: The student alone with the recipe that its own trials chose.
+        hard: Each student alone with the recipe that its own trials chose.
     """
     seen: set[str] = set()
+    lone = list(hard)
     taught = with_teachers(found, teacher_seeds)
     naming = _Naming(describe, recorded or {})
     for first in range(0, len(taught), len(found) or 1):
         for offset in range(1, seeds + 1):
-            own = [] if hard is None else [with_seed(hard, hard.distill.seed + offset)]
+            own = [with_seed(spec, spec.distill.seed + offset) for spec in lone]
             for job in chain(
                 _students(taught[first : first + len(found)], offset, naming),
                 (naming.job(spec, alone=spec) for spec in own),
@@ -168,11 +171,12 @@ class DerivedJobs:
         ]
 
     def student_alone(self) -> Iterator[Job]:
-        """Yield the student without a teacher, as the search's baseline; none if its teacher shapes the student."""
-        spec = self.describe.complete(self.space.resolve(self.space.defaults()))
-        if spec.student.model == FROM_TEACHER:
-            return
-        yield self._alone(alone(spec, spec.student))
+        """Yield each student without a teacher, as the search's baselines; none whose teacher shapes it."""
+        specs = (self.describe.complete(one.resolve(one.defaults())) for one in self.space.by_student())
+        jobs = (
+            self._alone(alone(spec, spec.student)) for spec in specs if spec.student.model != FROM_TEACHER
+        )
+        yield from {job.key: job for job in jobs}.values()
 
     def _alone(self, hard: TrialSpec) -> Job:
         key = self.describe.key(hard)
@@ -182,7 +186,7 @@ class DerivedJobs:
         """Yield what makes the comparison fair, each job once.
 
         These are the full trials that a leading teacher lacks beside the one that had most, with the best students,
-        losses and recipes of all; and the student alone with the best recipes, as many, where recipes are searched.
+        losses and recipes of all; and each student alone with its best recipes, as many, where recipes are searched.
         """
         confirm, aims = self.space.confirm, self.space.aims
         if confirm is None or not self.space.compared:
@@ -191,14 +195,12 @@ class DerivedJobs:
         models = leading_trials(records, aims)
         for teacher in lacking(records, teachers=confirm.teachers, aims=aims):
             yield from islice(self._tried_with(teacher, models), teacher.trials)
-        recipes = {
-            job.key: job
-            for job in (self._alone(alone(model.spec, model.spec.student)) for model in models)
-            if job.spec.student.model != FROM_TEACHER
-        }
-        yield from islice(recipes.values(), most_trials(records))
+        named = sorted((one for one in models if one[0] != FROM_TEACHER), key=lambda one: one[0])
+        for _, alike in groupby(named, key=lambda one: one[0]):
+            jobs = (self._alone(alone(model.spec, model.spec.student)) for _, model in alike)
+            yield from islice({job.key: job for job in jobs}.values(), most_trials(records))
 
-    def _tried_with(self, teacher: Lacking, models: list[TrialRecord]) -> Iterator[Job]:
+    def _tried_with(self, teacher: Lacking, models: list[Model]) -> Iterator[Job]:
         """Yield the trials of a teacher with the choices of other trials, but for those that it has had."""
         space, seen = self.space if teacher.pruned else self.space.unpruned(), set(teacher.had)
         for params in teacher.points(models):
@@ -229,10 +231,11 @@ class DerivedJobs:
         """Return the finalists' jobs with fresh seeds, and their baselines'."""
         if self.space.confirm is None:
             return iter(())
-        jobs = self._confirmations(self._finalists(), self._alone_with_its_best_recipe())
+        found = self._finalists()
+        jobs = self._confirmations(found, self._alone_with_their_best_recipes(found))
         return (replace(job, measures=measures(self.space.aims)) for job in jobs)
 
-    def _confirmations(self, found: list[Finalist], hard: TrialSpec | None = None) -> Iterator[Job]:
+    def _confirmations(self, found: list[Finalist], hard: Iterable[TrialSpec] = ()) -> Iterator[Job]:
         assert self.space.confirm is not None
         return confirmations(
             found,
@@ -244,33 +247,38 @@ class DerivedJobs:
         )
 
     def _finalists(self) -> list[Finalist]:
-        assert self.space.confirm is not None
+        confirm, aims = self.space.confirm, self.space.aims
+        assert confirm is not None
         if not self.space.validated:
             return everyone(map(self.describe.complete, configurations(self.space)))
-        chosen, own_best = finalists(
-            [record for record in self.counting() if record.kind != "confirm"],
-            teachers=self.space.confirm.teachers,
-            aims=self.space.aims,
-        )
+        records = [record for record in self.counting() if record.kind != "confirm"]
+        chosen, own_best = finalists(records, teachers=confirm.teachers, aims=aims)
+        most = confirm.teachers if confirm.front is None else confirm.front
+        members = front_members(records, most=most, all_of=confirm.front is not None, aims=aims)
         earlier = [r for r in self.records.finished.values() if self.describe.is_outdated(r.spec)]
         before = {self.describe.at_present(record).spec: record for record in earlier}
-        return [self._as_confirmed(one, before.get(one.spec)) for one in (*chosen, *own_best)]
+        every = dict.fromkeys((*chosen, *own_best, *members))
+        return [self._as_confirmed(one, before.get(one.spec)) for one in every]
 
     def _as_confirmed(self, found: Finalist, before: TrialRecord | None) -> Finalist:
         """Return a finalist with earlier own code if all its students have finished with that: one code for each."""
         if before is None:
             return found
-        earlier, finished = finalist_of(before), self.records.finished
+        earlier, finished = finalist_of(before, found.student), self.records.finished
         jobs = self._confirmations([earlier])
         whole = all(job.id in finished and finished[job.id].state != "failed" for job in jobs)
         return earlier if whole else found
 
-    def _alone_with_its_best_recipe(self) -> TrialSpec | None:
-        """Return the best trial of the student alone, where it was tried with several recipes."""
-        tried = [
-            record
-            for record in self.counting()
-            if record.kind == "baseline" and record.teacher is None and record.state == "complete"
+    def _alone_with_their_best_recipes(self, found: Iterable[Finalist]) -> list[TrialSpec]:
+        """Return each confirmed student's best trial without a teacher, where it was tried with several recipes."""
+        records, aims = self.counting(), self.space.aims
+        names, tried = name_students(records), dict[str, list[TrialRecord]]()
+        for record in records:
+            if record.kind == "baseline" and record.teacher is None and record.state == "complete":
+                tried.setdefault(names[record.id], []).append(record)
+        wanted = dict.fromkeys(finalist.student for finalist in found)
+        return [
+            max(tried[name], key=lambda r: (aims.merit(r.values), r.id)).spec
+            for name in wanted
+            if len(tried.get(name, ())) > 1
         ]
-        aims = self.space.aims
-        return max(tried, key=lambda r: (aims.merit(r.values), r.id)).spec if len(tried) > 1 else None

@@ -272,7 +272,10 @@ def _ready(spec: TrialSpec) -> Ready:
         "ratio": spec.prune.ratio if spec.prune else None,
     }
     shape = _shape(spec)
-    student: dict[str, Json] = {"model": shape.model, "options": dict(shape.options)}
+    options = dict(shape.options)
+    student: dict[str, Json] = {"model": shape.model, "options": options}
+    if LEFT in options:  # Only their ratio counts: students of about one size are ranked together.
+        student["params"] = round(1_000_000 * options[LEFT])
     return Ready(teacher if needs_teacher(spec) else None, student)
 
 
