@@ -14,6 +14,9 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 OTHERS = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase, nn.Bilinear, _ConvTransposeNd)
 """Layers whose matrices are prunable where every weight is: attention, recurrent and transposed ones."""
 
+MAKERS = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
+"""Those whose matrices make heads or hidden units along their first axis, as LAYERS make channels."""
+
 WEIGHTS = ("layers", "matrices")
 """Values of `prune.weights`: LAYERS alone, or OTHERS too."""
 
@@ -118,5 +121,5 @@ def makers(model: nn.Module) -> dict[str, Tensor]:
         return {
             name: weight
             for name, weight in prunable(model).items()
-            if isinstance(model.get_submodule(name.rpartition(".")[0]), (*LAYERS, nn.MultiheadAttention))
+            if isinstance(model.get_submodule(name.rpartition(".")[0]), (*LAYERS, *MAKERS))
         }

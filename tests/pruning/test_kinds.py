@@ -126,6 +126,40 @@ def blurred(net: nn.Module, images: Tensor) -> Tensor:
     return answer
 
 
+def responding(net: nn.Module, images: Tensor) -> Tensor:
+    """ConvNeXt-V2's global response normalisation, after a layer normalisation over channels written by hand."""
+    maps = net.get_submodule("stem")(images)
+    maps = (maps - maps.mean(1, keepdim=True)) / (maps.var(1, correction=0, keepdim=True) + 1e-6).sqrt()
+    maps = net.get_submodule("wide")(maps * net.get_parameter("scale")).relu()
+    size = maps.norm(p=2, dim=(2, 3), keepdim=True)
+    share = size / (size.mean(1, keepdim=True) + 1e-6)
+    gamma, beta = (net.get_parameter(name).view(1, -1, 1, 1) for name in ("gamma", "beta"))
+    answer: Tensor = net.get_submodule("ending")(maps + torch.addcmul(beta, gamma, maps * share))
+    return answer
+
+
+def response() -> nn.Module:
+    net = Net(responding, stem=conv(3), wide=conv(WIDTH, 12), ending=ending(12))
+    net.scale = nn.Parameter(torch.ones(WIDTH, 1, 1))
+    net.gamma, net.beta = nn.Parameter(torch.zeros(12)), nn.Parameter(torch.zeros(12))
+    return net
+
+
+def read_row_by_row(net: nn.Module, images: Tensor) -> Tensor:
+    rows = net.get_submodule("stem")(images).mean(3).transpose(1, 2)
+    mixed, state = net.get_submodule("layers")(rows)[0], None
+    for row in mixed.unbind(1):
+        state = net.get_submodule("cell")(row, state)
+    answer: Tensor = net.get_submodule("head")(state)
+    return answer
+
+
+def recurrent(layers: nn.Module, width: int) -> nn.Module:
+    return Net(read_row_by_row, stem=conv(3), layers=layers, cell=nn.GRUCell(width, 6), head=nn.Linear(6, 5))
+
+
+RECURRENT = {"stem.weight": 8, "layers.weight_ih_l0": 10, "cell.weight_ih": 6}
+
 NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
     "head first": (Net(lambda n, x: n.head(n.stem(x)), head=ending(), stem=conv(3)), {"stem.weight": 8}),  # type: ignore[operator]
     "unread": (Net(lambda n, x: n.head(n.stem(x)), stem=conv(3), head=ending(), no=conv()), {"stem.weight": 8}),  # type: ignore[operator]
@@ -147,6 +181,13 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
         nn.Sequential(conv(3), nn.Unfold(2, stride=2), nn.Flatten(), nn.Linear(4 * 16 * WIDTH, 5)),
         {"0.weight": 8},
     ),
+    "response": (response(), {"stem.weight": 8, "wide.weight": 12}),
+    "root mean square": (
+        Transformer(nn.Sequential(nn.RMSNorm(16), nn.Linear(16, 24), nn.RMSNorm(24), nn.Linear(24, 16))),
+        {"patch.weight": 16, "body.1.weight": 24, "body.3.weight": 16},
+    ),
+    "recurrent, gated": (recurrent(nn.GRU(8, 10, 2, batch_first=True, bidirectional=True), 20), RECURRENT),
+    "recurrent": (recurrent(nn.LSTM(8, 10, batch_first=True), 10), RECURRENT),
     "blurred": (Net(blurred, stem=conv(3), ending=ending()), {"stem.weight": 8}),
     "functional": (Net(own, stem=conv(3), head=nn.Linear(4 * WIDTH, 5)), {"stem.weight": 8}),
     "timm": (
@@ -204,12 +245,12 @@ def test_what_the_code_of_a_layer_does_not_follow_stays_whole_and_the_rest_goes(
 
 
 @pytest.mark.parametrize(
-    ("operation", "reason"), [("sort", "sort is not known"), ("mean", "a mean, sum or maximum")]
+    ("operation", "reason"), [("sort", "sort is not known"), ("max", "a mean, sum or maximum")]
 )
 def test_a_reason_names_the_operation(operation: str, reason: str) -> None:
     def run(net: nn.Module, images: Tensor) -> Tensor:
         maps = net.get_submodule("stem")(images)
-        changed = maps.sort(1)[0] if operation == "sort" else maps - maps.mean(1, keepdim=True)
+        changed = maps.sort(1)[0] if operation == "sort" else maps - maps.max(1, keepdim=True)[0]
         answer: Tensor = net.get_submodule("ending")(net.get_submodule("next")(changed))
         return answer
 

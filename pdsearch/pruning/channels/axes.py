@@ -17,6 +17,17 @@ Labels: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 
 FIXED, FREE = 0, -1
 
+REDUCTIONS = frozenset(
+    ("mean", "sum", "amax", "amin", "var", "std", "var_mean", "std_mean", "linalg_vector_norm", "logsumexp")
+)
+"""Operations that reduce axes, and may do so over the positions that are left."""
+
+
+def name_of(func: Any) -> str:
+    """Return the name of an operation of torch's, whichever its overload, in place or not."""
+    name: str = func._schema.name
+    return name.removeprefix("aten::").rstrip("_")
+
 
 def labelled(labels: Labels) -> bool:
     """Whether some position of an axis may be removed."""
@@ -34,6 +45,8 @@ class Axes:
     def __init__(self, model: nn.Module, choices: Mapping[int, int]) -> None:
         self.step = 0
         self.sites: dict[int, tuple[int, Labels]] = {}
+        self.reductions = 0
+        self.reduced: dict[tuple[int, int], Labels] = {}
         self.extents: list[tuple[str, int, Labels, bool]] = []
         self.inside: list[str] = [""]
         self._choices = choices

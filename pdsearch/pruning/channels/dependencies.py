@@ -71,12 +71,15 @@ class Channels:
         lengths: The numbers that change with them.
         whole: Weights whose outputs stay, by name: the reason.
         sites: Labels' sets of each operation that could be followed otherwise, by its number: (ways, ties).
+        reduced: What is taken over the positions that are left (axes.REDUCTIONS): for each axis, by the number of the
+            operation among them, the tie and channel of its positions, as in `Length`.
     """
 
     ties: tuple[Tie, ...]
     lengths: tuple[Length, ...] = ()
     whole: Mapping[str, str] = field(default_factory=dict)
     sites: Mapping[int, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    reduced: Mapping[tuple[int, int], tuple[tuple[str, int] | None, ...]] = field(default_factory=dict)
 
 
 def follow(
@@ -93,7 +96,7 @@ def follow(
     Raises:
         ConfigError: The network cannot be run.
     """
-    twin = probe(model)
+    twin = probe(model).double()  # Some layers have one kernel for all they do, for single precision.
     axes = Axes(twin, choices or {})
     for name, known in axes.named.items():
         if any(fnmatchcase(name, pattern) for pattern in exclude):
@@ -101,7 +104,7 @@ def follow(
                 axes.fix(labels, "prune.exclude names it")
     try:
         with recording(twin, axes, label):
-            seen = image.clone()
+            seen = image.double()
             axes.fix_input(seen)
             outputs = twin(seen)
     except Exception as error:
@@ -152,7 +155,10 @@ def _found(model: nn.Module, axes: Axes) -> Channels:
             parts.append(Part(part, axis, tuple(p for p, _ in pairs), tuple(c for _, c in pairs)))
         ties.append(Tie(title, len(numbers), tuple(parts)))
     whole = {
-        name: next((reasons[n] for n in numbers if n in reasons), "it is the only one of its kind")
+        name: next(
+            (reasons[n] for n in numbers if n in reasons),
+            "no two of its channels are made and read by the same layers",
+        )
         for name in weights
         if not set(numbers := sets[np.maximum(axes.named[name][0], 0)].tolist()) & set(at)
     }
@@ -160,7 +166,11 @@ def _found(model: nn.Module, axes: Axes) -> Channels:
         step: (ways, frozenset(at[n][0] for n in sets[labels].tolist() if n in at))
         for step, (ways, labels) in axes.sites.items()
     }
-    return Channels(tuple(ties), _lengths(model, axes, sets, at), whole, sites)
+    reduced = {
+        place: tuple(at.get(number) for number in sets[np.maximum(labels, 0)].tolist())
+        for place, labels in axes.reduced.items()
+    }
+    return Channels(tuple(ties), _lengths(model, axes, sets, at), whole, sites, reduced)
 
 
 def _lengths(

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import copied, nbytes
-from pdsearch.pruning.channels.axes import stepwise_attention
+from pdsearch.pruning.channels.axes import REDUCTIONS, name_of, stepwise_attention
 from pdsearch.pruning.channels.bounded import BoundError, bounded
 from pdsearch.pruning.channels.dependencies import Channels, Tie, follow
 from pdsearch.pruning.channels.remove import Kept, channel_mask, removed, shrink
@@ -32,8 +32,8 @@ _FOUND_AT_ONCE = 16
 def find_channels(model: nn.Module, image: Tensor, exclude: tuple[str, ...] = ()) -> Channels:
     """Return what can be removed from a network: tried, and the same as with zeros in its place.
 
-    What its code does not follow stays whole, with the reason. A layer normalisation, and a group normalisation of one
-    group, compute mean and variance of the channels that are left.
+    What its code does not follow stays whole, with the reason. Means, sums and other reductions over channels, those of
+    layer normalisation and of group normalisation of one group too, are those of the channels that are left.
 
     Args:
         model: The unpruned network; not changed. Its values are not used.
@@ -189,7 +189,7 @@ def difference(model: nn.Module, image: Tensor, channels: Channels, kept: Kept) 
                     norms.setdefault(id(parameter), {})[axis] = (
                         left.index_fill_(0, index, False).nonzero().flatten()
                     )
-        with stepwise_attention(), _OfThoseLeft(norms):
+        with stepwise_attention(), _OfThoseLeft(norms, _left(channels, kept)):
             expected = _answers(twin, seen)
         reason = _error(twin, seen, channels, kept)
         if reason:
@@ -206,25 +206,49 @@ def _answers(model: nn.Module, images: Tensor) -> Tensor:
     return outputs if isinstance(outputs, Tensor) else torch.zeros(1)
 
 
+def _left(channels: Channels, kept: Kept) -> dict[tuple[int, int], Tensor]:
+    """Return the remaining positions of the axes that operations reduce, where some go."""
+    found = {}
+    for place, positions in channels.reduced.items():
+        left = [
+            number
+            for number, at in enumerate(positions)
+            if at is None or at[0] not in kept or at[1] in kept[at[0]]
+        ]
+        if len(left) < len(positions):
+            found[place] = torch.tensor(left, dtype=torch.int64)
+    return found
+
+
 class _OfThoseLeft(TorchDispatchMode):
-    """Normalises over the channels that are left, as the network without the others does.
+    """Normalises and reduces over the channels that are left, as the network without the others does.
 
     Args:
         left: By the identity of a scale: for each of its axes that lost positions, the remaining ones.
+        reduced: The same by the number of a reduction and its axis.
     """
 
-    def __init__(self, left: Mapping[int, Mapping[int, Tensor]]) -> None:
+    def __init__(
+        self, left: Mapping[int, Mapping[int, Tensor]], reduced: Mapping[tuple[int, int], Tensor]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._left = left
+        self._left, self._reduced, self._reductions = left, reduced, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation; a normalisation on what is left."""
         del types
-        name = func._schema.name
-        if name == "aten::native_layer_norm" and id(args[2]) in self._left:
+        name = name_of(func)
+        if name == "native_layer_norm" and id(args[2]) in self._left:
             return self._layer(func, args)
-        if name == "aten::native_group_norm" and args[6] == 1 and id(args[1]) in self._left:
+        if name == "native_group_norm" and args[6] == 1 and id(args[1]) in self._left:
             return self._group(func, args)
+        if name in REDUCTIONS:
+            self._reductions += 1
+            values = args[0]
+            for at in range(values.dim()):
+                left = self._reduced.get((self._reductions, at))
+                values = values if left is None else values.index_select(at, left.to(values.device))
+            args = (values, *args[1:])
         return func(*args, **(kwargs or {}))
 
     def _layer(self, func: Any, args: Any) -> Any:

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdsearch.pruning.channels.axes import FIXED, FREE, Axes, Labels, labelled
+from pdsearch.pruning.channels.axes import FIXED, FREE, REDUCTIONS, Axes, Labels, labelled, name_of
 from pdsearch.pruning.channels.rearranging import RULES, SPLITS, Given, columns, fixed, note, rule
 
 
 def label(axes: Axes, func: Any, given: Given, result: Any) -> None:
     """Label the results of an operation; one without a rule fixes all that it reads, and says so."""
-    name = func._schema.name.removeprefix("aten::").rstrip("_")
+    name = name_of(func)
+    axes.reductions += name in REDUCTIONS
     results = [
         part
         for part in (result if isinstance(result, list | tuple) else [result])
@@ -212,37 +213,34 @@ def _along(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     return found
 
 
-@rule(
-    "mean",
-    "sum",
-    "amax",
-    "amin",
-    "var",
-    "std",
-    "var_mean",
-    "std_mean",
-    "max",
-    "min",
-    "argmax",
-    "argmin",
-    "prod",
-    "linalg_vector_norm",
-    "norm",
-    "logsumexp",
-    "any",
-    "all",
-    "aminmax",
-)
-def _reduced(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
+@rule("max", "min", "argmax", "argmin", "prod", "norm", "any", "all", "aminmax")
+def _picked_out(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     if isinstance(given.get("other"), Tensor):
         return _pointwise(axes, given, out)
+    return _over(axes, given, out, loose=False)
+
+
+@rule(*REDUCTIONS)
+def _reduced(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
+    return _over(axes, given, out, loose=True)
+
+
+def _over(axes: Axes, given: Given, out: Tensor, *, loose: bool) -> list[Labels]:
+    """Reduce over what is left of the axes that may lose positions; or over all of it, and then they stay."""
     known = axes.of(given["self"])
     dims = given.get("dim")
     gone = {
         at % max(1, len(known)) for at in ([dims] if isinstance(dims, int) else dims or range(len(known)))
     }
+    several = loose and any(labelled(known[at]) for at in gone)
+    over_those_left = several and axes.choose((1, 1)) == 0
     for at in gone:
-        axes.fix(known[at], "a mean, sum or maximum is taken over all of them")
+        if over_those_left:
+            axes.reduced[axes.reductions, at] = known[at]
+        else:
+            axes.fix(known[at], "a mean, sum or maximum is taken over all of them")
+    if several:
+        axes.chose(np.concatenate([known[at] for at in gone]))
     if out.dim() == len(known):
         return [np.full(1, FREE) if at in gone else labels for at, labels in enumerate(known)]
     return [labels for at, labels in enumerate(known) if at not in gone]

@@ -263,7 +263,7 @@ def _unbound(axes: Axes, given: Given, results: list[Tensor]) -> list[list[Label
     return [found for _ in results]
 
 
-SPLITS = {"split": _cut, "split_with_sizes": _cut, "chunk": _cut, "unbind": _unbound}
+SPLITS = {"split": _cut, "unsafe_split": _cut, "split_with_sizes": _cut, "chunk": _cut, "unbind": _unbound}
 
 
 @rule("index", "_unsafe_index")

@@ -118,6 +118,15 @@ def _fit(module: nn.Module) -> None:
         whole = module.embed_dim == len(values) == len(module.out_proj.weight)
         if not whole and not isinstance(module, NarrowAttention):
             as_narrow(module)
+    if isinstance(module, nn.RNNBase):
+        module.input_size = module.get_parameter("weight_ih_l0").shape[1]
+        module.hidden_size = len(module.get_parameter("weight_hh_l0")) // {"LSTM": 4, "GRU": 3}.get(
+            module.mode, 1
+        )
+        module.proj_size = module.proj_size and len(module.get_parameter("weight_hr_l0"))
+        module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+    elif isinstance(module, nn.RNNCellBase):
+        module.input_size, module.hidden_size = module.weight_ih.shape[1], module.weight_hh.shape[1]
     if isinstance(module, _NormBase) and module.running_mean is not None:
         module.num_features = len(module.running_mean)
     if not isinstance(weight, Tensor):
@@ -130,8 +139,8 @@ def _fit(module: nn.Module) -> None:
         module.out_features, module.in_features = weight.shape
     elif isinstance(module, _NormBase):
         module.num_features = len(weight)
-    elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
-        module.normalized_shape = tuple(weight.shape)
+    elif hasattr(module, "normalized_shape"):  # Layer and RMS normalisation, timm's too.
+        module.normalized_shape = tuple(weight.shape)  # type: ignore[assignment]
     elif isinstance(module, nn.GroupNorm):
         module.num_channels = len(weight)
     elif isinstance(module, nn.PReLU):
