@@ -3,6 +3,7 @@
 Finalists, topping up, rankings and reports all decide here whose like a student is, so that no two can disagree.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,13 +42,20 @@ def alike(students: Iterable[Student | None]) -> dict[Student | None, str]:
             groups.append([])
         groups[-1].append(one)
     models = [group[0].model for group in groups]
+    functions = Counter(_function(model) for model in {*models})
     named: dict[Student | None, str] = {None: ""}
     for group in groups:
         largest = group[0]
         size = f" ({_short(largest.params) if largest.params else largest.shape})"
-        name = largest.model + (size if models.count(largest.model) > 1 else "")
+        model = _function(largest.model) if functions[_function(largest.model)] == 1 else largest.model
+        name = model + (size if models.count(largest.model) > 1 else "")
         named |= dict.fromkeys(group, name)
     return named
+
+
+def _function(model: str) -> str:
+    """Return a model's name without the module of one's own that it is from."""
+    return model.rpartition(":")[2]
 
 
 def _is_like(one: Student, largest: Student) -> bool:

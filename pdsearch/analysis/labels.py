@@ -13,7 +13,7 @@ from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.study_table import Row
 
 MOST = 4
-"""Most differences a label shows; with more, only words such as a loss, or else a hash, distinguish the line."""
+"""Most differences a label shows; of more, words such as a loss first, and only as many as tell the lines apart."""
 
 UNTOLD = {"seed", "view_seed", "replicas", "fingerprint"}
 """Fields left out of labels: those a line averages over, and those that mean nothing to a reader."""
@@ -62,31 +62,43 @@ def unique_labels(rows: Sequence[Ranked], *, several: bool) -> tuple[Ranked, ...
         rows: The lines.
         several: Whether the study has students of several sizes or architectures, so that labels name them.
     """
-    names = [_with_student(row) if several else label(row.best) for row in rows]
+    names = [label(row.best) for row in rows]
     for more in (_differences, _hashes):
-        alike: dict[str, list[int]] = defaultdict(list)
-        for place, name in enumerate(names):
-            alike[name].append(place)
+        alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, (name, row) in enumerate(zip(names, rows, strict=True)):
+            # A teacher differs from another one with whatever student; two lines of one teacher may differ in that.
+            alike[name, row.student if more is _hashes else ""].append(place)
         for places in alike.values():
             if len(places) > 1:
                 for place, text in zip(places, more([rows[place].best for place in places]), strict=True):
                     names[place] = f"{names[place]} {text}".rstrip()
+    if several:
+        names = [_with_student(name, row) for name, row in zip(names, rows, strict=True)]
     return tuple(replace(row, label=name) for name, row in zip(names, rows, strict=True))
 
 
-def _with_student(row: Ranked) -> str:
-    return f"{row.student} alone" if row.role == "alone" else f"{label(row.best)} -> {row.student}"
+def _with_student(name: str, row: Ranked) -> str:
+    return f"{row.student} alone" if row.role == "alone" else f"{name} -> {row.student}"
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:
-    """Return for each row the values in which it differs from the others; only words if there are many."""
+    """Return for each row the values in which it differs from the others; if there are many, those that tell most."""
     fields = [_fields(row) for row in rows]
-    names = [
-        name for name in dict.fromkeys(chain(*fields)) if len({repr(given.get(name)) for given in fields}) > 1
+    texts = {
+        name: _texts(name, [given.get(name) for given in fields]) for name in dict.fromkeys(chain(*fields))
+    }
+    told = [
+        texts[name] for name in sorted(texts, key=lambda name: name not in WORDS) if len({*texts[name]}) > 1
     ]
-    if len(names) > MOST:
-        names = [name for name in names if name in WORDS]
-    return [" ".join(_shown(name, given[name]) for name in names if name in given) for given in fields]
+    if len(told) > MOST:
+        few: list[list[str]] = []
+        for column in told:
+            if len({*zip(*few, column, strict=True)}) > len({*zip(*few, strict=True)}):
+                few.append(column)
+        told = few
+    else:
+        told = [texts[name] for name in texts if texts[name] in told]
+    return [" ".join(filter(None, line)) for line in zip(*told, strict=True)] or [""] * len(rows)
 
 
 def _fields(row: Row) -> dict[str, Any]:
@@ -111,19 +123,28 @@ def _leaves(name: str, value: Any) -> dict[str, Any]:
     return {} if value is None else {name: value}
 
 
-def _shown(name: str, value: object) -> str:
+def _texts(name: str, values: Sequence[object]) -> list[str]:
+    """Return how a field is shown for each of its values, different ones differently; a line without it shows none."""
     section, *_, field = name.split(".")
-    if field == "code":
-        return f"code {str(value)[:8]}" if value else ""
-    text = f"{value:.4g}" if isinstance(value, float) else str(value).replace(" ", "")
+    short = [_short(field, value) for value in values]
+    if len({*short}) < len({*map(repr, values)}):
+        short = ["" if value is None else str(value).replace(" ", "") for value in values]
     if name in WORDS:
-        return text
+        return short
     recipe = (
         {"teacher": "teacher ", "prune": "recover ", "distill": "distill "}[section]
         if ".recipe." in name
         else ""
     )
-    return f"{recipe}{field} {text}"
+    return [f"{recipe}{field} {text}" if text else "" for text in short]
+
+
+def _short(field: str, value: object) -> str:
+    if value is None:
+        return ""
+    if field in ("code", "checkpoint"):
+        return str(value)[:8] if field == "code" else PurePath(str(value)).name
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace(" ", "")
 
 
 def _hashes(rows: Sequence[Row]) -> list[str]:

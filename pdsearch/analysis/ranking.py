@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeAlias
@@ -210,7 +210,10 @@ def _mean(by_seed: Mapping[int | None, float | None]) -> float | None:
 
 
 def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> list[Group]:
-    """Return the groups as they are listed: student by student, those that break a constraint last, the best first."""
+    """Return the groups as they are listed: student by student, those that break a constraint last, the best first.
+
+    Students that pruned teachers were confirmed with come before others.
+    """
 
     def place(group: Group) -> tuple[Any, ...]:
         known = values[group.setting]
@@ -219,8 +222,16 @@ def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> lis
         return not aims.feasible(known), *order, group.teacher or "", group.first.id
 
     found = sorted(best, key=place)
-    first = {group.student: number for number, group in reversed([*enumerate(found)]) if group.teacher}
-    return sorted(found, key=lambda group: first.get(group.student, len(found)) if group.validated else 0)
+    taught = [group for group in found if group.teacher]
+    pruned = [group for group in taught if role_of(group.first) == "teacher"]
+    students = dict.fromkeys(group.student for group in (*_of_students(taught, pruned), *taught, *found))
+    order = {student: number for number, student in enumerate(students)}
+    return sorted(found, key=lambda group: order[group.student] if group.validated else 0)
+
+
+def _of_students(groups: Iterable[Group], others: Iterable[Group]) -> Iterator[Group]:
+    students = {group.student for group in others}
+    return (group for group in groups if group.student in students)
 
 
 def _worst_first(merit: Iterable[float]) -> tuple[float, ...]:

@@ -1,10 +1,17 @@
 """Teachers have short names, and never two the same one."""
 
+import dataclasses
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pdsearch.analysis import rank_teachers
+from pdsearch.analysis.labels import WORDS
+from pdsearch.specs import PruneSpec, Recipe, TeacherSpec
 from tests.analysis.synthetic_studies import confirmed, study
 
 
@@ -92,7 +99,7 @@ def test_of_many_differences_the_words_are_told() -> None:
     assert sorted(_labels(*lines)) == ["vgg19_bn unpruned dkd", "vgg19_bn unpruned kd"]
 
 
-def test_so_many_differences_that_nobody_keeps_track_are_a_hash() -> None:
+def test_of_very_many_differences_as_few_are_told_as_tell_the_lines_apart() -> None:
     many = {name: [0.1, 0.2] for name in ("lr", "gamma", "momentum", "peak", "ema")}
     one, other = (
         changed(
@@ -103,9 +110,77 @@ def test_so_many_differences_that_nobody_keeps_track_are_a_hash() -> None:
         )
         for n, c in enumerate("ab")
     )
-    assert _labels(one, other) == ["vgg19_bn magnitude 59% aaaaaaaa", "vgg19_bn magnitude 59% bbbbbbbb"]
+    assert _labels(one, other) == [
+        "vgg19_bn magnitude 59% recover ema 0.1",
+        "vgg19_bn magnitude 59% recover ema 0.2",
+    ]
 
 
 def test_what_nothing_else_tells_apart_gets_its_hash() -> None:
     one, two = (_with(confirmed("magnitude", [v]), c * 64) for v, c in ((0.7, "a"), (0.6, "b")))
     assert [label.split()[-1] for label in _labels(one, two)] == ["aaaaaaaa", "bbbbbbbb"]
+
+
+OTHERS: dict[str, list[Any]] = {
+    "bool": [False, True],
+    "int": [3, 4],
+    "float": [0.1, 0.10000001],
+    "str": ["one", "two"],
+    "str | None": ["there/best.pth", "here/best.pth"],
+    "tuple": [[], ["fc*", "stem"]],
+    "Params": [[["power", 0.5]], [["power", 2.0], ["blocks", [1, 2]]]],
+    "recovery": ["lr_rewind", "finetune"],
+    "milestones": [[4], [4, 8]],
+}
+"""Two values of a type, or of a field that has few."""
+UNTOLD = {"seed", "fingerprint"}
+"""Teachers that differ in these alone are one, or were checked to be the same file."""
+
+
+def _leaves(kind: type[Any], path: str) -> Iterator[tuple[str, str]]:
+    for item in dataclasses.fields(kind):
+        if item.type == "Recipe" or item.type is Recipe:
+            yield from _leaves(Recipe, f"{path}.{item.name}")
+        elif item.name not in UNTOLD:
+            name = (
+                "Params"
+                if item.name in ("options", "params")
+                else getattr(item.type, "__name__", str(item.type))
+            )
+            yield f"{path}.{item.name}", item.name if item.name in OTHERS else name
+
+
+FIELDS = dict([*_leaves(TeacherSpec, "teacher"), *_leaves(PruneSpec, "prune"), ("data.augment", "str")])
+
+
+@pytest.mark.parametrize("names", [[name] for name in FIELDS])
+def test_a_teachers_name_says_in_which_field_it_differs(names: list[str]) -> None:
+    _check_names(names)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(sorted(FIELDS)), min_size=2, unique=True))
+def test_a_teachers_name_is_never_a_hash(names: list[str]) -> None:
+    _check_names(names)
+
+
+def _check_names(names: list[str]) -> None:
+    lines = [confirmed("magnitude", [0.7]), confirmed("magnitude", [0.6])]
+    for number, line in enumerate(lines):
+        changed(line, "ab"[number] * 64, "teacher")
+        for item in line:
+            for name in names:
+                *path, field = name.split(".")
+                place = item["spec"]
+                for part in path:
+                    place = place[part]
+                place[field] = OTHERS[FIELDS[name]][number]
+    labels = _labels(*lines)
+    assert len({*labels}) == 2, labels
+    assert not [label for label in labels if re.search(r"[ab]{8}$", label)], labels
+    field = names[0].rpartition(".")[2]
+    if len(names) == 1 and field not in ("model", "method", "options", "params") and names[0] not in WORDS:
+        assert all(field in label for label in labels if label != BARE), labels
+
+
+BARE = "vgg19_bn magnitude 59%"

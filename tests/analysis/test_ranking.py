@@ -340,3 +340,27 @@ def test_what_a_teachers_trials_chose_stands_for_it_not_the_better_of_several() 
     (first,) = rank_teachers(study([chosen, other, *fresh])).rows
     assert first.val is not None
     assert first.val.mean == pytest.approx(0.65)
+
+
+def test_a_student_without_a_pruned_teacher_stands_last_however_good_it_is() -> None:
+    """The whole network is the best student of a search that shapes students by their teachers."""
+    whole: dict[str, Any] = {"student": "own.nets:vgg19", "params": 20_000_000, "temperature": 2.0}
+    shaped: dict[str, Any] = {"student": "own.nets:vgg19", "params": 8_000_000}
+    found = rank_teachers(
+        study(
+            [
+                *confirmed(None, [0.90, 0.91, 0.92], **whole),
+                *confirmed("magnitude", [0.7, 0.73, 0.74], **shaped),
+                *confirmed(None, [0.70, 0.71, 0.71], **shaped),
+            ]
+        )
+    )
+    assert [row.label for row in found.rows] == [
+        "vgg19_bn magnitude 59% -> vgg19 (8M)",
+        "vgg19_bn unpruned -> vgg19 (8M)",
+        "vgg19_bn unpruned -> vgg19 (20M)",
+    ]
+    assert found.rows[0].gain("unpruned_same")
+    told = headline(found)
+    assert told.text.startswith("vgg19_bn magnitude 59% -> vgg19 (8M)")
+    assert told.others == ()

@@ -45,11 +45,14 @@ def headline(ranking: Ranking) -> Headline:
         text = "Nothing was selected" if confirmed else "Nothing is confirmed yet"
         return Headline(text, ranking.footer[0] if ranking.footer else "No trial has ended.")
     several = len(ranking.leaders) > 1
-    first, *others = (_of(leader, several=several) for leader in ranking.leaders)
+    pruned = {row.student for row in ranking.rows if row.confirmed and row.role == "teacher"}
+    first, *others = (
+        _of(leader, several=several, pruned=leader.student in pruned) for leader in ranking.leaders
+    )
     return replace(first, others=tuple(f"{one.line}." for one in others))
 
 
-def _of(leader: Leader, *, several: bool) -> Headline:
+def _of(leader: Leader, *, several: bool, pruned: bool) -> Headline:
     student = leader.student if several else "student"
     worse = leader.alone is not None and leader.alone.estimate.mean < 0
     if worse:
@@ -62,13 +65,15 @@ def _of(leader: Leader, *, several: bool) -> Headline:
         return Headline(text, leader.sentence, *_shown(leader.alone, "over the student alone"))
     over = "over its unpruned self" if leader.gain else "over the student alone"
     figure, interval = _shown(leader.gain or leader.alone, over)
-    text = _text(leader, f" {leader.student}" if several else "")
+    text = _text(leader, f" {leader.student}" if several else "", pruned=pruned)
     return Headline(text, leader.sentence, figure, interval, good=leader.finding == "gain")
 
 
-def _text(leader: Leader, student: str) -> str:
+def _text(leader: Leader, student: str, *, pruned: bool) -> str:
     if leader.finding == "gain":
         return f"{leader.label} teaches better than its unpruned self"
+    if not pruned:
+        return f"No pruned teacher of{student or ' the study'} is confirmed"
     if leader.finding == "unpruned":
         return f"No pruned teacher teaches{student} better than the unpruned one"
     if leader.finding == "loss":
