@@ -5,9 +5,11 @@ there, and a damaged record gives the same message everywhere.
 """
 
 import json
+import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pdsearch.answers import unpack
@@ -247,6 +249,8 @@ def _check_identity(record: AskedRecord | TrialRecord) -> None:
     if record.number is not None and record.id != f"{record.kind}-{record.number:05d}":
         raise DecodeError(f"expected that of {record.id}, got {record.number}", "number")
     _check_key(record.key, "key")
+    for name in ("asked_at", "started_at", "finished_at"):
+        check_time(getattr(record, name, None), name)
     if record.spec.prune is not None:
         _ = record.spec.prune.after_round  # Raises for an unknown recovery.
 
@@ -261,14 +265,54 @@ def _check_end(record: TrialRecord) -> None:
             )
     if record.student is not None and record.student.artifact is not None:
         _check_key(record.student.artifact, "student.artifact")
-    for place, report in enumerate(record.reports):
-        _check_share(report.val_accuracy, f"reports[{place}].val_accuracy")
-    for name, values in (("values", record.values), ("test", record.test or {})):
-        for metric, value in values.items():
-            if metric.endswith("accuracy"):
-                _check_share(value, f"{name}.{metric}")
+    for path, value in _measured(record):
+        if value is not None and not 0 <= value <= (
+            1 if path.endswith(("accuracy", "sparsity")) else math.inf
+        ):
+            least = (
+                "a number from 0 to 1" if path.endswith(("accuracy", "sparsity")) else "no negative number"
+            )
+            raise DecodeError(f"expected {least}, got {value}", path)
     if record.test_right is not None:
         _check_answers(record.test_right, (record.test or {}).get("student.accuracy"))
+
+
+def _measured(record: TrialRecord) -> Iterator[tuple[str, float | None]]:
+    """Yield shares and counts with their paths; none of them can be negative."""
+    parts: dict[str, Mapping[str, float | None]] = {"values": record.values, "test": record.test or {}}
+    for place, report in enumerate(record.reports):
+        share = report.val_accuracy or 0
+        if (
+            min(report.epoch, report.epochs, share) < 0 or share > 1
+        ):  # There are thousands, almost always right.
+            parts[f"reports[{place}]"] = {**vars(report), "loss": None}
+    parts |= {f"artifacts[{n}]": {"seconds": use.seconds} for n, use in enumerate(record.artifacts)}
+    parts |= {"cost.epochs": record.cost.epochs, "cost": {"seconds": record.cost.seconds}}
+    for name, facts, fields in (
+        ("teacher", record.teacher, _OF_TEACHER),
+        ("student", record.student, _OF_STUDENT),
+    ):
+        parts[name] = {} if facts is None else {field: getattr(facts, field) for field in fields}
+    for path, values in parts.items():
+        yield from ((f"{path}.{name}", value) for name, value in values.items())
+
+
+_OF_TEACHER = ("val_accuracy", "params", "prunable", "remaining", "sparsity", "rounds")
+_OF_STUDENT = ("params", "flops")
+
+
+def check_time(text: str | None, path: str) -> None:
+    """Check a time of a record, if there is one.
+
+    Raises:
+        DecodeError: It is no time of ISO 8601 with its zone.
+    """
+    try:
+        right = not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        right = False
+    if not right:
+        raise DecodeError(f"expected a time of ISO 8601 with its zone, got {text!r:.60}", path)
 
 
 def _check_answers(text: str, accuracy: float | None) -> None:
@@ -286,11 +330,6 @@ def _check_answers(text: str, accuracy: float | None) -> None:
 def _check_key(key: str, path: str) -> None:
     if not _KEY.fullmatch(key):
         raise DecodeError(f"expected 64 hexadecimal digits, got {key!r:.60}", path)
-
-
-def _check_share(value: float | None, path: str) -> None:
-    if value is not None and not 0 <= value <= 1:
-        raise DecodeError(f"expected a number from 0 to 1, got {value}", path)
 
 
 def check_fits(record: AnyRecord, space: Mapping[str, Any]) -> None:

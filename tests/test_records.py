@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io.record_files import MOST_BYTES, read_asked, read_finished, read_retries, write_once
+from pdsearch.protocol import Use
 from pdsearch.specs import Json
-from pdsearch.trial_record import FORMAT, record_to_json
-from tests.trial_records import SPEC, asked, finished
+from pdsearch.trial_record import FORMAT, TeacherFacts, record_to_json
+from tests.trial_records import SPEC, asked, finished, reports
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
 
@@ -114,6 +117,40 @@ def test_a_number_that_no_table_holds_is_none_of_a_record(tmp_path: Path, number
     (tmp_path / "search-00000.finished.json").write_text(json.dumps(value))
     (broken,) = read_finished(tmp_path, {}).broken
     assert "larger than any number of a record" in broken.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "what"),
+    [
+        ("reports.0.val_accuracy", 1.5, "a number from 0 to 1, got 1.5"),
+        ("reports.0.epoch", -1, "no negative number, got -1"),
+        ("values.student.val_accuracy", -0.1, "a number from 0 to 1"),
+        ("values.student.params", -5, "no negative number"),
+        ("teacher.val_accuracy", 1e308, "a number from 0 to 1"),
+        ("teacher.sparsity", 2, "a number from 0 to 1"),
+        ("teacher.remaining", -1, "no negative number"),
+        ("student.flops", -1, "no negative number"),
+        ("cost.seconds", -1, "no negative number"),
+        ("cost.epochs.distill", -1, "no negative number"),
+        ("artifacts.0.seconds", -1, "no negative number"),
+        ("started_at", "yesterday", "a time of ISO 8601 with its zone, got 'yesterday'"),
+        ("finished_at", "2026-01-01T00:00:00", "a time of ISO 8601 with its zone"),
+    ],
+)
+def test_a_measurement_that_cannot_be_is_named(tmp_path: Path, path: str, value: object, what: str) -> None:
+    teacher = TeacherFacts(key="a" * 64, config="b" * 64, model="convnet_l")
+    record = finished(teacher=teacher, reports=reports(0.5), artifacts=(Use("data", "c" * 64, True, 1.0),))
+    written = record_to_json(record)
+    place: Any = written
+    first, _, rest = path.partition(".")
+    steps = [first, *([rest] if first == "values" else rest.split(".") if rest else [])]
+    for step in steps[:-1]:
+        place = place[int(step) if step.isdigit() else step]
+    place[steps[-1]] = value
+    (tmp_path / "search-00000.finished.json").write_text(json.dumps(written))
+    (broken,) = read_finished(tmp_path, {}).broken
+    shown = re.sub(r"\.(\d+)\.", r"[\1].", path)
+    assert broken.reason.startswith(f"{shown}: expected {what}"), broken.reason
 
 
 def test_a_record_of_format_1_is_read_and_a_newer_one_told_apart(tmp_path: Path) -> None:

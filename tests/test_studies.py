@@ -56,6 +56,32 @@ def test_of_many_studies_some_are_named(tmp_path: Path) -> None:
     assert str(caught.value.hint).endswith(", ...")
 
 
+def with_space(**fields: Any) -> str:
+    return json.dumps({**about("one"), "space": fields})
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (with_space(constraints=1), "space.constraints: expected a list, got 1"),
+        (with_space(constraints=["student.params"]), "'student.params' is no constraint"),
+        (with_space(space={"a": {"choices": [1], "when": "b"}}), "space.space.a.when: expected a mapping"),
+        (
+            json.dumps({**about("one"), "data": {"fingerprint": "", "commonest": -1}}),
+            "data.commonest: expected",
+        ),
+        (
+            json.dumps({**about("one"), "data": {"fingerprint": "", "read": [1]}}),
+            r"data.read\[0\]: expected a text",
+        ),
+    ],
+)
+def test_a_description_is_read_whole_before_it_is_used(tmp_path: Path, content: str, what: str) -> None:
+    (tmp_path / "study.json").write_text(content)
+    with pytest.raises(StorageError, match=what):
+        description(tmp_path)
+
+
 @pytest.mark.parametrize(
     "content", ["", '{"format": 1, "spa', "[]", "null", "{}", '{"study": "one"}', "[" * 10**5]
 )

@@ -10,7 +10,8 @@ from pdsearch.codec import DecodeError, decode
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
 from pdsearch.io.record_files import MOST_BYTES, parse_record, write_once
-from pdsearch.trial_record import FORMAT, NewerFormatError, check_format
+from pdsearch.objectives import Constraint
+from pdsearch.trial_record import FORMAT, NewerFormatError, check_format, check_time
 
 _FILE = "study.json"
 _CHANGE = "change-{}.json"
@@ -45,6 +46,7 @@ class _Parameter:
     choices: tuple[Any, ...] | None = None
     low: float | None = None
     high: float | None = None
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.choices is None and (self.low is None or self.high is None):
@@ -55,13 +57,20 @@ class _Parameter:
 class _Space:
     extensible: ClassVar[bool] = True
     objectives: tuple[_Objective, ...] = ()
+    constraints: tuple[str, ...] = ()
     space: Mapping[str, _Parameter] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for text in self.constraints:
+            Constraint.read(text)
 
 
 @dataclass(frozen=True)
 class _Data:
     extensible: ClassVar[bool] = True
     fingerprint: str
+    read: tuple[str, ...] = ()
+    commonest: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,41 @@ class _Description:
     code_folders: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
     created_at: str = ""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The phase of a study: its jobs in all, those done before it, and when it began (ISO 8601, UTC)."""
+
+    name: str = ""
+    total: int = 0
+    done: int = 0
+    began_at: str = ""
+
+    def __post_init__(self) -> None:
+        check_time(self.began_at, "began_at")
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """The content of elapsed.json: total seconds of all runs and of their GPUs, and the phase."""
+
+    extensible: ClassVar[bool] = True
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    phase: Phase = Phase()
+
+    def __post_init__(self) -> None:
+        if min(self.seconds, self.gpu_seconds) < 0:
+            raise DecodeError("is negative", "seconds")
+
+
+def elapsed(path: Place) -> Elapsed:
+    """Return the content of a study's elapsed.json; zeros where it is missing or damaged."""
+    try:
+        return decode(Elapsed, parse_record(read(path, MOST_BYTES) or b"{}"))
+    except (ValueError, UnfitFileError):
+        return Elapsed()
 
 
 def studies(root: Place) -> list[Place]:

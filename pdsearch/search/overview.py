@@ -1,17 +1,15 @@
 """What a study is doing, read from its folder while a driver may be at it: who drives it, what runs, what is left."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.errors import ConfigError
-from pdsearch.io import Place, read
-from pdsearch.io.studies import description
+from pdsearch.io import Place
+from pdsearch.io.studies import Phase, description, elapsed
 from pdsearch.objectives import counts
 from pdsearch.search.maintenance import failed, how_again
 from pdsearch.search.records import Records
@@ -88,8 +86,8 @@ def overview(folder: Place) -> Overview:
     records = Records(folder / "trials", about["space"])
     owner = lease_at(folder / "driver.lease").owner()
     driver = None if owner is None or is_dead(owner) else str(owner)
-    clock = _clock(folder)
-    phase: Mapping[str, Any] = clock.get("phase", {})
+    clock = elapsed(folder / "elapsed.json")
+    phase = clock.phase
     done, left = _progress(phase, records, driven=driver is not None)
     states: dict[str, Counter[str]] = {}
     for record in records.finished.values():
@@ -104,11 +102,11 @@ def overview(folder: Place) -> Overview:
         study=str(about["study"]),
         folder=str(folder),
         driver=driver,
-        phase=str(phase.get("name", "")),
-        total=int(phase.get("total", 0)),
+        phase=phase.name,
+        total=phase.total,
         done=done,
         left_s=left,
-        elapsed_s=float(clock.get("seconds", 0.0)),
+        elapsed_s=clock.seconds,
         states={kind: dict(found) for kind, found in states.items()},
         running=tuple(_standing(records, {*about.get("code", {}).values()})),
         failures=tuple(_failure(records, name) for name in failed(records)),
@@ -117,28 +115,20 @@ def overview(folder: Place) -> Overview:
     )
 
 
-def _clock(folder: Place) -> Mapping[str, Any]:
-    try:
-        found = json.loads(read(folder / "elapsed.json") or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _progress(phase: Mapping[str, Any], records: Records, *, driven: bool) -> tuple[int, float | None]:
-    kind, total, before = _KINDS.get(phase.get("name", "")), phase.get("total", 0), phase.get("done", 0)
+def _progress(phase: Phase, records: Records, *, driven: bool) -> tuple[int, float | None]:
+    kind = _KINDS.get(phase.name)
     if kind is None:
-        return before, None
+        return phase.done, None
     since = [
         record
         for record in records.finished.values()
-        if record.kind == kind and (record.finished_at or "") >= phase["began_at"]
+        if record.kind == kind and (record.finished_at or "") >= phase.began_at
         if kind != "search" or counts(record.state)
     ]
-    done = before + len(since)
-    if not driven or len(since) < 2 or not total:
+    done = phase.done + len(since)
+    if not driven or len(since) < 2 or not phase.total:
         return done, None
-    return done, _seconds(phase["began_at"]) / len(since) * max(0, total - done)
+    return done, _seconds(phase.began_at) / len(since) * max(0, phase.total - done)
 
 
 def _seconds(since: str) -> float:

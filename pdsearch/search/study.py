@@ -12,10 +12,10 @@ from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan,
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
 from pdsearch.errors import StorageError
-from pdsearch.io import Place, Remote, check, read, remove_tree, resolved, subfolders
+from pdsearch.io import Place, Remote, check, remove_tree, resolved, subfolders
 from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
-from pdsearch.io.studies import Accept, begun, shown
+from pdsearch.io.studies import Accept, begun, elapsed, shown
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import rehearsing
@@ -60,7 +60,8 @@ class Clock:
     def __init__(self, path: Place, gpu: float = 0.0) -> None:
         self._path, self._gpu = path, gpu
         self._every = _STORE_EVERY_S if isinstance(path, Remote) else _SAVE_EVERY_S
-        self._before, self._ended = self._read()
+        before = elapsed(path)
+        self._before, self._ended = before.seconds, before.gpu_seconds
         self._start = self._saved = time.monotonic()
         self._running: dict[str, float] = {}
         self._phase: dict[str, Any] = {}
@@ -106,13 +107,6 @@ class Clock:
         found: dict[str, Any] = {"seconds": round(total, 3)} | ({"gpu_seconds": round(gpu, 3)} if gpu else {})
         found |= {"phase": self._phase} if self._phase else {}
         return json.dumps(found).encode()
-
-    def _read(self) -> tuple[float, float]:
-        try:
-            found = json.loads(read(self._path) or b"")
-            return float(found["seconds"]), float(found.get("gpu_seconds", 0.0))
-        except (ValueError, KeyError, TypeError):
-            return 0.0, 0.0
 
 
 @dataclass(frozen=True)

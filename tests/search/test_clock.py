@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pdsearch.io.studies import elapsed
 from pdsearch.search.study import Clock
 
 
@@ -34,11 +35,28 @@ def test_a_killed_driver_loses_seconds_not_hours(tmp_path: Path, moment: list[fl
     assert 3590 <= Clock(tmp_path / "elapsed.json").seconds() <= 3600
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"seconds": "x"}', '{"seconds": null}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "{",
+            "{}",
+            "[]",
+            '{"seconds": "x"}',
+            '{"seconds": null}',
+            '{"seconds": -1}',
+            '{"seconds": 1e999}',
+        ),
+        *('{"seconds": 9, "phase": []}', '{"seconds": 9, "phase": {"name": "search", "began_at": "today"}}'),
+        '{"seconds": 9, "phase": {"name": "search", "total": 1e999}}',
+    ],
+)
 def test_a_broken_file_begins_at_zero(tmp_path: Path, moment: list[float], content: str) -> None:
     assert moment
     (tmp_path / "elapsed.json").write_text(content)
     assert Clock(tmp_path / "elapsed.json").seconds() == 0
+    assert elapsed(tmp_path / "elapsed.json").phase.name == ""
 
 
 def test_gpu_time_counts_each_job_s_share_over_runs(tmp_path: Path, moment: list[float]) -> None:
