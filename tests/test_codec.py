@@ -1,12 +1,17 @@
-"""Dataclasses come back from JSON as they were, and what is no such value is named with its field."""
+"""Dataclasses and answers as JSON."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pytest
 
+from pdsearch.answers import pack, unpack
 from pdsearch.codec import DecodeError, decode, encode
+from pdsearch.trial_record import TrialRecord, read_record
+from tests.analysis.synthetic_studies import answered, record
 
 
 @dataclass(frozen=True)
@@ -76,3 +81,26 @@ def test_a_class_may_be_given_fields_that_only_newer_versions_know() -> None:
 def test_what_has_no_json_is_refused(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="JSON"):
         encode({"a": [value]})
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 450, 10_000])
+def test_they_survive_and_are_small(count: int) -> None:
+    right = [random.Random(count + place).random() < 0.95 for place in range(count)]
+    text = pack(right)
+    found, bits = unpack(text)
+    assert np.unpackbits(np.frombuffer(bits, np.uint8), count=found).tolist() == right
+    assert len(text) < 24 + count / 4
+
+
+@pytest.mark.parametrize("text", ["", "8", "8:", "8:!", "0:eJwDAAAAAAE=", "x:eJz7DwABAAEA", "9:eJz7DwABAAEA"])
+def test_what_is_no_answers_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        unpack(text)
+
+
+def test_a_record_whose_answers_contradict_its_accuracy_is_refused() -> None:
+    item = answered(record("magnitude", 0.7), 0.7)
+    assert read_record(TrialRecord, item).test_right == item["test_right"]
+    for wrong in ({"test": {"student.accuracy": 0.6}}, {"test_right": "3:eA=="}, {"test": None}):
+        with pytest.raises(DecodeError, match="test_right"):
+            read_record(TrialRecord, {**item, **wrong})

@@ -1,10 +1,13 @@
-"""Names and layout: plain file names, documented modules, packages that only re-export, tests for each sub-package."""
+"""Names, layout, sizes and texts of files."""
 
 import ast
+import re
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import modules, parse
+from tests.architecture.tree import ROOT, Function, committed, functions, modules, parse
 
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "stuff"}
 
@@ -52,3 +55,96 @@ def re_exports(node: ast.stmt) -> bool:
 )
 def test_logic_in_a_package_is_seen(code: str) -> None:
     assert not re_exports(ast.parse(code).body[0])
+
+
+FILE_LINES = 400
+FUNCTION_LINES = 50
+
+
+def length(function: Function) -> int:
+    """Lines from `def` to the end; a docstring is free, so that no one is tempted to shorten it."""
+    first = function.body[0]
+    documented = ast.get_docstring(function) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_files_are_short() -> None:
+    lines = {
+        path: len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        for path in modules("pdsearch", "tests", "benchmarks")
+    }
+    assert not {path: count for path, count in lines.items() if count > FILE_LINES}
+
+
+def test_functions_are_short() -> None:
+    every = (
+        (path, function)
+        for path in modules("pdsearch", "tests", "benchmarks")
+        for function in functions(path)
+    )
+    long = [f"{path}:{f.lineno} {f.name}" for path, f in every if length(f) > FUNCTION_LINES]
+    assert not long
+
+
+def test_length_counts_code_and_not_the_docstring() -> None:
+    (function,) = ast.parse('def f():\n    """One.\n\n    Two.\n    """\n    a = 1\n    return a\n').body
+    assert isinstance(function, ast.FunctionDef)
+    assert length(function) == 3
+
+
+# Put together from pieces, so that this file does not hold what it forbids.
+HOME_PATH = re.compile(
+    r"(?<![\w.$}~-])/(?:" + "|".join(["ho" + "me", "ro" + "ot", "Us" + "ers"]) + r")/[\w.]"
+)
+HOSTS = [
+    r"pypi\.(?:o" + "rg|py)",
+    "pythonho" + "sted",
+    "download" + r"\.pytorch",
+    "anac" + r"onda\.(?:com|org)",
+]
+REGISTRY = re.compile("|".join(HOSTS))
+UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
+CONFLICT = re.compile("^(?:" + "<" * 7 + "|" + ">" * 7 + ") ", re.MULTILINE)
+FORBIDDEN = {
+    "home path": HOME_PATH,
+    "registry host": REGISTRY,
+    "unfinished": UNFINISHED,
+    "unresolved conflict": CONFLICT,
+}
+
+BREACHES = {
+    "home path": ["see /ho" + "me/ann/x", "'/ro" + "ot/.cache'"],
+    "registry host": ["https://py" + "pi.org/simple", "files.pythonho" + "sted.org"],
+    "unfinished": ["# TO" + "DO: later"],
+    "unresolved conflict": ["a\n" + "<" * 7 + " HEAD\nb", ">" * 7 + " main"],
+}
+HARMLESS = {
+    "home path": ["~/data", "$HOME/data", "s3://bucket/home/x", "docs/home/index.md"],
+    "registry host": ["a registry", "pypi"],
+    "unfinished": ["todos", "METHODS_TODONE"],
+    "unresolved conflict": ["a << b", ">>> 1 + 1", "<" * 30],
+}
+
+
+@cache
+def text_of(path: Path) -> str:
+    content = (ROOT / path).read_bytes()
+    return "" if b"\0" in content else content.decode("utf-8", errors="replace")
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_committed_files_hold_none_of_what_is_forbidden(name: str) -> None:
+    texts = ((path, text_of(path)) for path in committed())
+    breaches = [(path, match) for path, text in texts if (match := FORBIDDEN[name].search(text))]
+    assert not [f"{path} line {match.string[: match.start()].count(chr(10)) + 1}" for path, match in breaches]
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_each_pattern_sees_what_it_forbids_and_nothing_else(name: str) -> None:
+    assert all(FORBIDDEN[name].search(text) for text in BREACHES[name])
+    assert not any(FORBIDDEN[name].search(text) for text in HARMLESS[name])
+
+
+def test_committed_files_are_small() -> None:
+    assert not [path for path in committed() if (ROOT / path).stat().st_size > 1_000_000]

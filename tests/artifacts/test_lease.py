@@ -1,4 +1,8 @@
+"""Leases: who holds one, how long, and what becomes of one whose owner died."""
+
+import dataclasses
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -7,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Lease, hold
-from pdsearch.artifacts.leases.file_lease import claim, parse, read, record, remove
-from pdsearch.artifacts.leases.owner import is_dead, this_owner
-from pdsearch.errors import StorageError
+from pdsearch.artifacts import Lease, check_held, hold, lease_at
+from pdsearch.artifacts.leases.file_lease import Watch, claim, discard_if_dead, parse, read, record, remove
+from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, is_orphan, this_owner
+from pdsearch.errors import StorageError, StudyHeldError
+from pdsearch.io import Place, place, replace
+from pdsearch.io import read as read_file
+from tests.patient import until
 
 
 @pytest.fixture
@@ -180,3 +187,150 @@ def test_an_empty_file_is_not_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "lease").touch()
     assert read(tmp_path / "lease") != read(tmp_path / "none") == b""
     assert parse(read(tmp_path / "lease")) is None
+
+
+def test_every_holding_is_another_owner() -> None:
+    assert this_owner() != this_owner()
+    assert this_owner().pid == os.getpid()
+    assert str(os.getpid()) in str(this_owner())
+
+
+def test_a_process_that_ended_is_dead_before_and_after_it_is_reaped() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with open(f"/proc/{child.pid}/stat", encoding="utf-8") as file:
+        born = file.read().rpartition(")")[2].split()[19]
+    owner = dataclasses.replace(this_owner(), pid=child.pid, born=born)
+    assert not is_dead(owner)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert is_dead(owner)
+    child.communicate()
+    assert is_dead(owner)
+
+
+@pytest.mark.parametrize("change", [{"host": "another"}, {"machine": "another"}, {"machine": ""}])
+def test_other_machines_are_not_judged(change: dict[str, str]) -> None:
+    owner = dataclasses.replace(this_owner(), born="1")
+    assert is_dead(owner)
+    assert not is_dead(dataclasses.replace(owner, **change))  # type: ignore[arg-type]
+
+
+ELSEWHERE = Owner("elsewhere", "another machine", 1, "1")
+
+
+@pytest.fixture
+def clock_of_owner(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    moment = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
+    return moment
+
+
+def test_an_owner_elsewhere_is_gone_after_the_window(clock_of_owner: list[float]) -> None:
+    watch = Watch(30.0)
+    assert not watch.gone(record(ELSEWHERE, 1))
+    clock_of_owner[0] += 29
+    assert not watch.gone(record(ELSEWHERE, 1))
+    assert not watch.moved(record(ELSEWHERE, 1))
+    assert watch.moved(record(ELSEWHERE, 2))
+    assert not watch.gone(record(ELSEWHERE, 2))
+    clock_of_owner[0] += 30
+    assert watch.gone(record(ELSEWHERE, 2))
+
+
+def test_time_in_which_nothing_could_be_seen_does_not_count(clock_of_owner: list[float]) -> None:
+    watch = Watch(30.0)
+    assert not watch.gone(record(ELSEWHERE, 1))
+    clock_of_owner[0] += 60
+    watch.forget()
+    assert not watch.gone(record(ELSEWHERE, 1))
+
+
+def test_an_owner_here_is_gone_with_its_process() -> None:
+    assert not Watch(30.0).gone(record(this_owner(), 1))
+    dead = {**this_owner().to_json(), "born": "1", "counter": "0"}
+    assert Watch(30.0).gone(json.dumps(dead).encode())
+
+
+FORK = multiprocessing.get_context("fork")
+
+
+def _in_a_process_that_ends(path: Path, lease: bool) -> None:
+    if lease:
+        Lease(path).try_acquire()
+    else:
+        path.write_text(draft_name())
+    os._exit(0)
+
+
+def left_by(path: Path, *, lease: bool = False) -> None:
+    process = FORK.Process(target=_in_a_process_that_ends, args=(path, lease))
+    process.start()
+    process.join()
+
+
+def test_a_draft_is_an_orphan_when_its_writer_has_ended(tmp_path: Path) -> None:
+    left_by(tmp_path / "name")
+    assert is_orphan((tmp_path / "name").read_text())
+    assert is_orphan("." + (tmp_path / "name").read_text())
+    assert not is_orphan(draft_name())
+
+
+@pytest.mark.parametrize("name", ["", "readme", f"{'0' * 12}-1-1-{'a' * 32}"])
+def test_a_name_that_says_nothing_of_here_is_no_orphan(name: str) -> None:
+    assert not is_orphan(name)
+
+
+def test_names_are_never_used_twice() -> None:
+    assert len({draft_name() for _ in range(100)}) == 100
+
+
+def test_a_lease_is_discarded_only_when_its_owner_has_ended(tmp_path: Path) -> None:
+    left_by(tmp_path / "dead.json", lease=True)
+    living = Lease(tmp_path / "living.json")
+    assert living.try_acquire()
+    assert discard_if_dead(tmp_path / "dead.json")
+    assert not discard_if_dead(tmp_path / "living.json")
+    assert not discard_if_dead(tmp_path / "none.json")
+    living.release()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def where(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    if request.param == "folder":
+        return tmp_path / "study" / "driver.lease"
+    monkeypatch.setattr("pdsearch.artifacts.leases.study_lock._SETTLE_S", 0.01)
+    bucket, server = request.getfixturevalue("bucket"), request.getfixturevalue("s3")
+    return place(server.url(f"{bucket}/study/driver.lease"))
+
+
+def test_a_second_driver_is_told_who_the_first_is(where: Place) -> None:
+    held = pytest.raises(StudyHeldError, match=f"process {os.getpid()}")
+    with hold(where, beat_s=0.05) as lease, held as caught, hold(where, poll_s=0.02):
+        pytest.fail("two holders")
+    assert caught.value.exit_code == 73
+    assert not lease.held
+    assert read_file(where) is None
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_driver_that_died_here_is_replaced_at_once_and_a_silent_one_elsewhere_after_its_window(
+    where: Place, alive: bool
+) -> None:
+    owner = this_owner().to_json()
+    owner |= {"host": "elsewhere"} if alive else {"born": "1"}
+    replace(where, json.dumps({**owner, "counter": "0"}).encode())
+    with hold(where, window_s=0.3 if alive else 60, poll_s=0.05) as lease:
+        assert lease.held
+        found = lease_at(where).owner()
+        assert found is not None
+        assert found.born == this_owner().born
+
+
+def test_a_driver_that_another_one_has_written_over_stops(where: Place) -> None:
+    with hold(where, beat_s=0.05) as lease:
+        check_held(lease, where)
+        replace(where, json.dumps({**this_owner().to_json(), "host": "elsewhere", "counter": "0"}).encode())
+        until(lambda: not lease.held)
+        with pytest.raises(StudyHeldError, match="took the study over"):
+            check_held(lease, where)
+    assert read_file(where) is not None

@@ -1,15 +1,25 @@
-"""The live screen shows what runs, how far it is, and what has ended."""
+"""Progress of a run: on a screen, as lines, and into streams that go away."""
 
 import io
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console, ConsoleDimensions
 
+from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
+from pdsearch.cli.progress.stats import PHASES, describe
 from pdsearch.protocol import Progress, Report
 from tests.cli.scripted_run import show
-from tests.pipeline.digits import SPEC, job
+from tests.end_to_end.program import environment
+from tests.patient import PATIENCE_S
+from tests.pipeline.digits import DENSE, SPEC, job
 
 
 def recording() -> Console:
@@ -91,3 +101,152 @@ def test_the_end_of_a_run_shows_its_tally() -> None:
     shown = text(screen)
     for words in ("best 91.25 % (search-00001)", "1 failed", "1 stopped", "artifacts reused"):
         assert words in shown
+
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "run_lines.txt"
+
+
+def plain() -> str:
+    stream = io.StringIO()
+    with Lines(stream) as lines:
+        show(lines)
+        lines.say("stopping")
+    return re.sub(r"^\[ *\d+\.\d s\]", "[  time s]", stream.getvalue(), flags=re.MULTILINE)
+
+
+def test_plain_lines_are_as_agreed() -> None:
+    assert plain() == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_log_is_not_silent_for_longer_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pdsearch.cli.progress.lines.time.monotonic", lambda: now[0])
+    stream, teacher = io.StringIO(), job(DENSE, id="teacher-00aa11bb22cc", kind="teacher")
+    with Lines(stream) as lines:
+        lines.started(teacher)
+        for epoch in range(1, 7):
+            now[0] += 25
+            lines.event(teacher, Progress("teacher", "teacher", epoch=epoch, epochs=8, val_accuracy=0.5))
+        now[0] += 60
+        lines.event(teacher, Report(epoch=1, epochs=4, val_accuracy=0.25, loss=1.0))
+    assert stream.getvalue().splitlines() == [
+        f"[   75.0 s] {teacher.id}  {describe(teacher)}  teacher  epoch 3/8  val 50.00 %",
+        f"[  150.0 s] {teacher.id}  {describe(teacher)}  teacher  epoch 6/8  val 50.00 %",
+        f"[  210.0 s] {teacher.id}  {describe(teacher)}  distill  epoch 1/4  val 25.00 %",
+    ]
+
+
+def objects() -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    with JsonLines(stream) as lines:
+        show(lines)
+        lines.say("stopping")
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_every_json_line_is_an_object_that_says_what_it_is() -> None:
+    found = objects()
+    kinds = {item["event"] for item in found}
+    assert kinds == {"phase", "started", "progress", "ready", "report", "ended", "note"}
+    assert found[0] == {"event": "phase", "phase": "groundwork", "total": 2, "done": 0}
+    assert {"id", "kind", "params"} <= next(item for item in found if item["event"] == "started").keys()
+
+
+def test_an_end_is_what_the_record_says() -> None:
+    ended = {item["id"]: item for item in objects() if item["event"] == "ended"}
+    assert ended["search-00002"]["state"] == "stopped"
+    assert ended["search-00002"]["values"] == {"student.val_accuracy": 0.5}
+    assert ended["teacher-00aa11bb22cc"]["values"] == {"teacher.val_accuracy": 0.95}
+
+
+def test_every_event_and_every_field_of_it_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/events.md").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## `(\w+)`\n", page, flags=re.MULTILINE)
+    described = {
+        kind: set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+        for kind, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+    assert described == {item["event"]: item.keys() - {"event"} for item in objects()}
+    assert all(f"`{phase}`" in page for phase in PHASES)
+
+
+SAY = """
+import sys
+from pdsearch.cli import main as command_line
+from pdsearch.cli.console import note, print_lines
+class Verb:
+    @staticmethod
+    def act():
+        note("72.00 \\u00b1 4.97 beside")
+        print_lines(["72.00 \\u00b1 4.97"] * 2000)
+command_line._load = lambda _target: Verb.act
+sys.exit(command_line.main(["rank"]))
+"""
+"""A verb that writes more than a buffer holds, and signs that ASCII has not."""
+
+
+def said(redirection: str, folder: Path, **variables: str) -> tuple[int, str, str]:
+    """Run the verb in a shell, with a redirection; return its code and what it said."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, SAY],
+        cwd=folder,
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "Exception ignored" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_what_nobody_takes_is_dropped(redirection: str, tmp_path: Path) -> None:
+    code, out, _ = said(redirection, tmp_path)
+    assert code == 0
+    assert out.startswith("72.00") or ">&-" in redirection
+
+
+def test_results_that_cannot_be_written_are_a_message(tmp_path: Path) -> None:
+    code, _, error = said(">/dev/full", tmp_path)
+    assert code == 74
+    assert "pdsearch: the output cannot be written: No space left on device" in error
+
+
+def test_what_is_closed_is_not_what_the_next_file_gets(tmp_path: Path) -> None:
+    script = "import os; from pdsearch.cli.streams import prepare; prepare(); print(os.open('x', os.O_CREAT))"
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" <&- 2>&-', sys.executable, script],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) > 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-5"])
+def test_a_sign_that_an_encoding_lacks_is_spelled(encoding: str, tmp_path: Path) -> None:
+    code, out, error = said("", tmp_path, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert code == 0
+    lines = [*out.splitlines(), *error.splitlines()]
+    assert set(lines) == {"72.00 +/- 4.97", "72.00 +/- 4.97 beside"}
+
+
+def test_a_terminal_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    script = "from pdsearch.cli.streams import prepare; prepare(); input(); import sys; print('x', file=sys.stderr)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        os.close(ours)
+        out, _ = process.communicate(b"\n", timeout=PATIENCE_S)
+    assert (process.returncode, out) == (0, b"")

@@ -1,6 +1,19 @@
+"""Advice on a valid space: what costs much, what makes no difference, what is missing without validation images."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from tests.config.documents import space
+from pdsearch.config import Space, load, parse
+from pdsearch.config.checks.feasibility import corners, networks, prunings
+from pdsearch.errors import ConfigError
+from pdsearch.specs import Params, PruneSpec
+from pdsearch.user_code import Options
+from tests.config.documents import RECIPES, SEARCHED, document, space
+from tests.config.parts import CATALOG
+from tests.config.test_schema import SHIPPED
 
 PRUNE = {"method": "taylor"}
 
@@ -68,3 +81,194 @@ def test_values_without_effect_are_told(
     train = {"teacher": RECIPE, "recover": RECIPE, "distill": {**RECIPE, **distill}}
     found = space({"prune.ratio": [0.36, 0.59], **searched}, prune=PRUNE, train=train).warnings
     assert [warning] == [warning for text in found if warning in text] if warning else found == ()
+
+
+def refuse_taylor_by_layer(spec: PruneSpec) -> list[ConfigError]:
+    if (spec.method, spec.scope) == ("taylor", "layer"):
+        return [ConfigError("taylor makes no sense by layer", hint="use global")]
+    return []
+
+
+def refuse_narrow(model: str, options: Params) -> None:
+    if model == "convnet_s" and min(dict(options)["widths"]) < 4:
+        raise ConfigError("too narrow")
+    if model == "resnet8":
+        raise ConfigError(f"not with {options}", where="options.depth", hint="another depth")
+
+
+STRICT = replace(CATALOG, check_pruning=refuse_taylor_by_layer)
+PRUNED = ["magnitude", "taylor"]
+
+
+def test_all_prunings_of_a_space_are_seen_once() -> None:
+    found = list(prunings(space({**SEARCHED, "distill.alpha": {"low": 0, "high": 1}})))
+    assert [(p.method, p.ratio) for p in found] == [
+        (method, ratio) for method in PRUNED for ratio in (0.36, 0.59)
+    ]
+    ends = prunings(space({"prune.ratio": {"low": 0.2, "high": 0.8}}, prune={"method": "random"}))
+    assert [p.ratio for p in ends] == [0.2, 0.8]
+    chain = {
+        "student.model": ["convnet_s", "resnet8"],
+        "distill.loss": {"choices": ["ce"], "when": {"student.model": ["resnet8"]}},
+        "prune.scope": {"choices": ["layer"], "when": {"distill.loss": ["ce"]}},
+    }
+    found = list(prunings(space(chain, student=None, prune={"method": "random", "ratio": 0.5})))
+    assert [p.scope for p in found] == ["global", "layer"]
+    assert list(prunings(space({}))) == []
+
+
+def test_all_networks_with_options_are_seen_once() -> None:
+    searched = {
+        **SEARCHED,
+        "student.model": ["convnet_s", "resnet8"],
+        "student.options.widths": {"choices": [[4], [8]], "when": {"student.model": ["convnet_s"]}},
+    }
+    found = space(searched, student=None, teacher={"model": "convnet_l", "options": {"widths": [16]}})
+    assert [*networks(found)] == [
+        ("teacher", "convnet_l", (("widths", (16,)),)),
+        ("student", "convnet_s", (("widths", (4,)),)),
+        ("student", "convnet_s", (("widths", (8,)),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("searched", "student", "where"),
+    [
+        ({}, {"model": "convnet_s", "options": {"widths": [3]}}, "student.options.widths"),
+        ({"student.options.widths": [[4], [3]]}, {"model": "convnet_s"}, "space.student.options.widths"),
+        ({}, {"model": "resnet8", "options": {"depth": 3, "inner": 4}}, "student.options.depth"),
+        ({"student.options.depth": [3]}, {"model": "resnet8"}, "space.student.options.depth"),
+        ({}, {"model": "resnet8", "options": {"width": 3, "inner": 4}}, "student.options"),
+    ],
+)
+def test_a_model_that_cannot_be_built_so_is_refused_once(
+    searched: dict[str, Any], student: dict[str, Any], where: str
+) -> None:
+    models = {**CATALOG.models, "resnet8": Options(others=True)}
+    strict = replace(CATALOG, models=models, check_options=refuse_narrow)
+    with pytest.raises(ConfigError, match=r"too narrow|not with") as caught:
+        parse(document(searched, student=student), catalog=strict)
+    assert caught.value.where == f"space key {where}"
+    assert caught.value.hint
+
+
+def test_a_method_that_does_not_go_with_the_rest_is_refused_once() -> None:
+    scope = {"prune.scope": {"choices": ["global", "layer"], "when": {"prune.method": PRUNED}}}
+    with pytest.raises(ConfigError) as caught:
+        parse(document({**SEARCHED, **scope}), catalog=STRICT)
+    assert str(caught.value) == (
+        "space key space.prune.method: taylor makes no sense by layer\n  -> use global"
+    )
+
+
+def test_what_no_choice_reaches_is_not_refused() -> None:
+    scope = {"prune.scope": {"choices": ["layer"], "when": {"prune.method": ["magnitude"]}}}
+    assert len(parse(document({**SEARCHED, **scope}), catalog=STRICT).parameters) == 4
+
+
+def test_registered_methods_are_asked() -> None:
+    (digits,) = [path for path in SHIPPED if path.name == "digits.yaml"]
+    ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: grasp}}"
+    with pytest.raises(ConfigError, match="grasp makes no sense with prune"):
+        load(digits, ["space.prune.method=[none, grasp]", ratio])
+    load(digits, ["space.prune.method=[none, grasp]", ratio, "prune.at=init"])
+
+
+def test_corners_are_all_choices_and_ends_of_what_matters_and_the_middle_of_the_rest() -> None:
+    searched = {"distill.alpha": {"low": 0.0, "high": 1.0}, "distill.temperature": {"low": 2.0, "high": 4.0}}
+    found = corners(space(searched, prune={"method": "none"}), lambda p: p.name == "distill.alpha")
+    assert [dict(trial.distill.params) for trial in found] == [
+        {"alpha": alpha, "standardise": False, "temperature": 3.0} for alpha in (0.0, 1.0)
+    ]
+
+
+NONE_CUT = {"source": "digits", "val_fraction": 0}
+LISTED = {**SEARCHED, "distill.temperature": [2.0, 4.0]}
+
+
+def unvalidated(searched: dict[str, Any] | None = None, **sections: Any) -> Space:
+    return space(searched, **{"data": NONE_CUT, "search": None, **sections})
+
+
+def test_a_list_of_configurations_is_confirmed_whole() -> None:
+    found = unvalidated(LISTED, confirm={"seeds": 3})
+    assert not found.validated
+    assert found.confirm is not None
+    # Dense, and two methods at two ratios; each at two temperatures.
+    assert (found.search.trials, found.confirm.teachers, found.confirm.seeds) == (10, 10, 3)
+
+
+def test_one_configuration_may_run_once_or_be_confirmed() -> None:
+    for confirm in (None, {"seeds": 2}):
+        found = unvalidated({}, confirm=confirm)
+        assert (found.validated, found.search.trials, found.parameters) == (False, 1, ())
+
+
+def test_steps_are_a_list_too() -> None:
+    found = unvalidated({"distill.temperature": {"low": 1, "high": 4, "step": 1}}, confirm={"seeds": 1})
+    assert found.search.trials == 4
+
+
+def test_the_whole_space_written_down_is_read_back() -> None:
+    found = unvalidated(LISTED, confirm={"seeds": 3})
+    again = parse(json.loads(json.dumps(found.to_json())), catalog=CATALOG)
+    assert again == found
+
+
+def test_with_validation_all_is_as_before() -> None:
+    found = space()
+    assert found.validated
+    assert [goal.metric for goal in found.objectives] == ["student.val_accuracy"]
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a search": ({"search": {"trials": 24}}, "nothing is searched", "data.val_fraction"),
+    "a range": ({"confirm": {"seeds": 3}}, "write choices for every parameter", "data.val_fraction"),
+    "no seeds": ({"space": LISTED}, "add `confirm: {seeds: 3}`", "data.val_fraction"),
+    "trials": (
+        {"space": LISTED, "confirm": {"seeds": 3}, "search": {"trials": 5}},
+        "the space has 10 configurations",
+        "search.trials",
+    ),
+    "leaders": (
+        {"space": LISTED, "confirm": {"seeds": 3, "teachers": 2}},
+        "all 10 configurations are",
+        "confirm.teachers",
+    ),
+    "an objective": (
+        {"space": {}, "objectives": [{"metric": "student.val_accuracy"}]},
+        "no validation images to measure it on",
+        "objectives[0].metric",
+    ),
+    "stopping": (
+        {"space": {}, "search": {"stop": {"halving": {"min_epochs": 2}}}},
+        "stopping compares trials on validation images",
+        "search.stop",
+    ),
+    "constraints": (
+        {"space": {}, "constraints": ["student.params <= 1e6"]},
+        "constraints choose among trials",
+        "constraints",
+    ),
+    "the best epoch": (
+        {"space": {}, "train": {**RECIPES, "distill": {"epochs": 3, "lr": 0.1, "select": "best_val"}}},
+        "best_val selects on validation images",
+        "train.distill.select",
+    ),
+    "a student without a shape": (
+        {"space": {}, "student": {"model": "from_teacher"}, "confirm": {"seeds": 2}},
+        "has no shape before a search trial gave it one",
+        "student.model",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_choose_is_refused_with_a_key_and_a_hint(name: str) -> None:
+    sections, message, key = REFUSED[name]
+    searched = sections.get("space")
+    with pytest.raises(ConfigError) as caught:
+        unvalidated(searched, **{k: v for k, v in sections.items() if k != "space"})
+    assert message in str(caught.value)
+    assert f"key {key}" in str(caught.value)
+    assert "->" in str(caught.value)

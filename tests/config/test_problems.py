@@ -1,12 +1,23 @@
+"""Mistakes in space files: each is told with its line, its key and what to do."""
+
 import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from benchmarks.fuzz import read
+from pdsearch.config import load, parse
 from pdsearch.config.problems import Problems, add_complaints, nearest, show
 from pdsearch.config.sections import File
 from pdsearch.config.yaml_tree import Mark, from_plain, to_plain
 from pdsearch.errors import ConfigError
+from pdsearch.user_code import Options
+from tests.config.documents import document, space
+from tests.config.mutations import mutant
 from tests.config.parts import CATALOG
 
 
@@ -134,3 +145,119 @@ def test_a_key_is_complained_of_once() -> None:
         File.model_validate(to_plain(root), context=CATALOG)
     add_complaints(caught.value, File, root, problems)
     assert len(problems.found) == 1
+
+
+BAD = Path(__file__).parent / "bad"
+FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BAD)
+    with pytest.raises(ConfigError) as caught:
+        load(f"{name}.yaml", catalog=CATALOG)
+    assert str(caught.value) + "\n" == (BAD / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_every_message_has_its_file() -> None:
+    assert sorted(path.stem for path in BAD.glob("*.txt")) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_message_says_where_and_what_to_do(name: str) -> None:
+    message = (BAD / f"{name}.txt").read_text(encoding="utf-8")
+    assert message.startswith(f"{name}.yaml:")
+    assert "->" in message
+    assert message.count("\n") <= 23
+
+
+MUTANTS, FIRST = 300, 100_000
+
+
+def test_a_mutant_is_a_space_or_refused(tmp_path: Path) -> None:
+    file, ends = tmp_path / "space.yaml", []
+    import pdsearch.models.torchvision  # noqa: F401 - loaded once, by the first file that names it
+
+    for number in range(FIRST, FIRST + MUTANTS):
+        file.write_bytes(mutant(number))
+        start = time.process_time()
+        ends.append(read(file))
+        assert ends[-1] in ("accepted", "refused"), f"mutant {number}: {ends[-1]}"
+        assert time.process_time() - start < 1, f"mutant {number} takes too long"
+    assert 0.02 < ends.count("accepted") / MUTANTS < 0.5
+
+
+def test_a_mutant_follows_from_its_number() -> None:
+    assert mutant(7) == mutant(7)
+    assert mutant(7) != mutant(8)
+    assert mutant(7, seed=1) != mutant(7)
+
+
+RUNGS = {"halving": {"min_epochs": 3}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "key", "what"),
+    [
+        ({"student": {"model": "convnet_s", "init": "kept"}}, "student.init", "no weights of the teacher's"),
+        (
+            {"student": {"model": "from_teacher", "widths": [["a.weight", 3]]}},
+            "student.widths",
+            "determines the widths",
+        ),
+        (
+            {"student": {"model": "convnet_s", "widths": [["a.weight"]]}},
+            "student.widths[0]",
+            "not a layer's width",
+        ),
+        ({"student": {"model": "convnet_s", "widths": [["a.weight", True]]}}, "student.widths[0]", "width: "),
+        ({"student": {"model": "convnet_s", "widths": [["a.weight", 0]]}}, "student.widths[0]", "0 channels"),
+        ({"student": {"model": "from_teacher", "start": {"method": 3}}}, "student.start", "not a pruning"),
+        (
+            {"search": {"trials": 2, "stop": RUNGS}, "objectives": [{"metric": "student.params"}]},
+            "search.stop",
+            "the same in every epoch",
+        ),
+        (
+            {"search": {"trials": 2, "stop": {**RUNGS, "metric": "student.params"}}},
+            "search.stop.metric",
+            "the same in every epoch",
+        ),
+        ({"resources": {"accelerator": "A100"}}, "resources.accelerator", "no GPU is asked for"),
+        ({"search": {"trials": 2, "gpu_hours": 1.0}}, "search.gpu_hours", "no GPU is asked for"),
+        ({"data": 3}, "data", "expected a mapping"),
+    ],
+)
+def test_what_has_no_effect_or_no_sense_is_refused(sections: dict[str, Any], key: str, what: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        space(**sections)
+    assert f"key {key}" in str(caught.value)
+    assert what in str(caught.value)
+
+
+def test_more_parameters_than_a_search_can_tell_apart_are_refused() -> None:
+    catalog = replace(CATALOG, models={name: Options(others=True) for name in CATALOG.models})
+    options = {f"teacher.options.o{i}": [1, 2] for i in range(65)}
+    with pytest.raises(ConfigError) as caught:
+        parse(document(options), catalog=catalog)
+    assert "key space: 65 searched parameters" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("searched", "sections", "decider"),
+    [
+        ({"student.init": ["fresh", "kept"]}, {}, "student.model"),
+        ({"teacher.head": ["keep", "fresh"]}, {}, "teacher.checkpoint"),
+        (
+            {"prune.rewind_epoch": [0, 1]},
+            {"prune": {"method": "magnitude", "at": "init", "ratio": 0.5}},
+            "prune.at",
+        ),
+    ],
+)
+def test_what_is_searched_has_an_effect(
+    searched: dict[str, Any], sections: dict[str, Any], decider: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        space(searched, **sections)
+    assert f"has no effect where {decider} is" in str(caught.value)

@@ -1,5 +1,7 @@
-"""A prepared set has the right parts, statistics and way through safetensors."""
+"""A data set: its parts, its statistics, and what of it is public."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import cast
 
@@ -8,10 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+import pdsearch.data
 from pdsearch.data import Dataset, from_tensors, prepare, to_meta, to_tensors
+from pdsearch.data.dataset.split import balanced_counts, choose, parts, proportional_counts, split
+from pdsearch.data.dataset.statistics import Histogram
 from pdsearch.data.registry import RawData
+from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
-from tests.data.layouts import whole
+from tests.data.layouts import pixels, whole
 
 SPEC = DataSpec(source="made", val_fraction=0.25)
 
@@ -67,3 +73,147 @@ def test_round_trip_through_safetensors(ds: Dataset) -> None:
 
 def test_meta_is_plain(ds: Dataset) -> None:
     assert cast("list[str]", to_meta(ds.classes)["classes"]) == ["a", "b", "c", "d"]
+
+
+def test_balanced_counts_fill_up_from_large_classes_when_small_ones_run_out() -> None:
+    assert balanced_counts([2, 100, 100], 50) == [2, 24, 24]
+
+
+def test_balanced_counts_differ_by_one_at_most_where_classes_are_large() -> None:
+    assert sorted(balanced_counts([9, 9, 9], 10)) == [3, 3, 4]
+
+
+def test_proportional_counts_keep_the_share_of_every_class() -> None:
+    assert proportional_counts([1000, 10], 101) == [100, 1]
+
+
+def test_a_larger_choice_contains_a_smaller_one() -> None:
+    labels = np.arange(40, dtype=np.int64) % 4
+    few, many = choose(labels, [2] * 4, 7), choose(labels, [5] * 4, 7)
+    assert set(few) < set(many)
+
+
+def test_choice_of_a_seed_never_changes() -> None:
+    labels = np.arange(20, dtype=np.int64) % 2
+    assert choose(labels, [3, 3], 0).tolist() == [2, 3, 8, 11, 13, 18]
+
+
+@pytest.mark.parametrize("subset", [0, 101, -3])
+def test_an_impossible_subset_is_refused(subset: int) -> None:
+    labels = np.zeros(100, dtype=np.int64)
+    with pytest.raises(ConfigError, match="of 100 training images\n  -> use 100 at most"):
+        split(labels, 1, DataSpec(source="any", subset=subset))
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
+def test_a_fraction_outside_its_range_is_refused(fraction: float) -> None:
+    with pytest.raises(ConfigError, match="val_fraction"):
+        split(np.zeros(100, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
+
+
+@pytest.mark.parametrize(("fraction", "part"), [(0.01, "validation"), (0.99, "training")])
+def test_an_empty_part_is_refused(fraction: float, part: str) -> None:
+    with pytest.raises(ConfigError, match=f"no image is left for {part}"):
+        split(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
+
+
+def test_no_fraction_means_no_validation_images() -> None:
+    train, val = split(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=0))
+    assert len(train) == 10
+    assert len(val) == 0
+
+
+LABELS = np.array([0] * 20 + [1] * 10 + [2], dtype=np.int64)
+NO_TEST = RawData(pixels(31, 1, 2), LABELS, pixels(0, 1, 2), LABELS[:0], ("a", "b", "c"))
+CUT = DataSpec(source="any", test_fraction=0.2, val_fraction=0.1, split_seed=3)
+
+
+def test_test_images_are_cut_off_before_everything_else() -> None:
+    found = parts(NO_TEST, CUT)
+    assert np.array_equal(found["test"].labels, [0] * 4 + [1] * 2)
+    assert np.array_equal(np.sort(np.concatenate([part.index for part in found.values()])), np.arange(31))
+    assert len(found["val"].index) == 2  # A tenth of what is left.
+    for change in ({"val_fraction": 0.5}, {"subset": 10}, {"val_fraction": 0.0}):
+        again = parts(NO_TEST, replace(CUT, **change))
+        assert np.array_equal(again["test"].index, found["test"].index)
+        assert not set(again["test"].index) & {*again["train"].index, *again["val"].index}
+    assert not np.array_equal(parts(NO_TEST, replace(CUT, split_seed=4))["test"].index, found["test"].index)
+
+
+def test_the_last_image_of_a_class_is_not_cut_off() -> None:
+    spec = replace(CUT, test_fraction=0.9, val_fraction=0.0)
+    assert np.bincount(parts(NO_TEST, spec)["test"].labels).tolist() == [18, 9]
+    single = replace(NO_TEST, train_labels=np.arange(31, dtype=np.int64), classes=tuple(map(str, range(31))))
+    with pytest.raises(ConfigError, match="no image is left for testing"):
+        parts(single, spec)
+
+
+def test_a_set_with_test_images_is_split_as_before_there_was_a_test_fraction() -> None:
+    whole = replace(NO_TEST, test_images=pixels(2, 1, 2), test_labels=LABELS[:2])
+    found, spec = parts(whole, replace(CUT, test_fraction=0.0)), replace(CUT, test_fraction=0.0)
+    train, val = split(LABELS, 3, spec)
+    assert np.array_equal(found["train"].index, train)
+    assert np.array_equal(found["val"].index, val)
+    assert found["test"].images is whole.test_images
+    with pytest.raises(ConfigError, match=r"^data\.test_fraction: the set has test images of its own"):
+        parts(whole, CUT)
+
+
+def test_without_test_images_a_test_fraction_is_asked_for() -> None:
+    with pytest.raises(DataError, match=r"no test images\n  -> set data\.test_fraction"):
+        parts(NO_TEST, DataSpec(source="any"))
+    with pytest.raises(ConfigError, match=r"^data\.test_fraction: no image is left for testing of 31"):
+        parts(NO_TEST, replace(CUT, test_fraction=0.01))
+
+
+IMAGES = pixels(50, 3, 6)
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    whole, parts = Histogram(3), Histogram(3)
+    whole.add(IMAGES)
+    for part in (IMAGES[:7], IMAGES[7:8], IMAGES[8:8], IMAGES[8:]):
+        parts.add(part)
+    assert np.array_equal(whole.mean, parts.mean)
+    assert np.array_equal(whole.std, parts.std)
+    assert whole.mean.dtype == whole.std.dtype == np.float32
+
+
+def test_they_are_numpys() -> None:
+    found = Histogram(3)
+    found.add(IMAGES)
+    np.testing.assert_allclose(found.mean, IMAGES.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(found.std, IMAGES.std((0, 2, 3)), rtol=1e-6)
+
+
+def test_a_constant_channel_has_deviation_one() -> None:
+    found = Histogram(2)
+    found.add(np.full((3, 2, 4, 4), 9, dtype=np.uint8))
+    assert found.mean.tolist() == [9, 9]
+    assert found.std.tolist() == [1, 1]
+
+
+PROGRAM = """
+import sys
+from pdsearch.data import RawData
+from pdsearch.data.registry import sources
+from pdsearch.specs import DataSpec
+sources.get("digits").fingerprint(DataSpec(source="digits"))
+sources.get("parquet")
+print("torch" in sys.modules)
+"""
+
+
+def test_fingerprints_load_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
+def test_every_public_name_is_there() -> None:
+    for name in pdsearch.data.__all__:
+        assert getattr(pdsearch.data, name) is not None
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        pdsearch.data.nothing  # noqa: B018 - the access is the test

@@ -1,14 +1,19 @@
-"""Encoded images become one array, or an error that says which image and why."""
+"""Images as bytes of files become tensors, of eight bits or more."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.readers.decode import GREY, JPEG, PNG, decode, is_turned, mode_of, size_of
+from pdsearch.data.readers.decode import GREY, JPEG, PNG, Encoded, decode, is_turned, mode_of, size_of
+from pdsearch.data.readers.deep import Largest
+from pdsearch.data.readers.encoded import Fetch, any_turned, files_read, pair
 from pdsearch.errors import DataError
+from tests.data.layouts import pixels, whole
+from tests.data.layouts import png as png_of
 
 
 def png(mode: str = "RGB", size: tuple[int, int] = (4, 4), colour: int | tuple[int, ...] = 0) -> bytes:
@@ -192,3 +197,120 @@ def test_an_image_of_more_pixels_than_any_photograph_is_refused_before_it_is_dec
     assert len(stream.getvalue()) < 100_000
     with pytest.raises(DataError, match=r"a\.png: the image has .* 100,000,000"):
         decode([(stream.getvalue(), "a.png")], grey=True, size=(8, 8), crop=True)
+
+
+COLOUR, GREY_8 = pixels(5, 3, 8), pixels(5, 1, 8)
+
+
+def fetching(*images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> tuple[Fetch, int]:
+    def fetch(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[Encoded]:
+        return [(png_of(images[i]), f"image {i}") for i in index.tolist()]
+
+    return fetch, len(images)
+
+
+def test_some_are_decoded() -> None:
+    train, test = pair(fetching(*COLOUR), fetching(*COLOUR[:2]), side=None)
+    assert (train.shape, test.shape) == ((5, 3, 8, 8), (2, 3, 8, 8))
+    assert np.array_equal(train[np.array([4, 1])], COLOUR[[4, 1]])
+    assert np.array_equal(whole(test), COLOUR[:2])
+
+
+def test_grey_only_if_every_image_of_both_is() -> None:
+    assert pair(fetching(*GREY_8), fetching(*GREY_8), side=None)[0].grey
+    train, _ = pair(fetching(*GREY_8), fetching(*GREY_8[:3], COLOUR[0]), side=None)
+    assert train.shape == (5, 3, 8, 8)
+
+
+def test_training_and_test_images_are_of_one_size() -> None:
+    with pytest.raises(DataError, match="differ in size: 8x8 and 6x6"):
+        pair(fetching(*COLOUR), fetching(*pixels(1, 3, 6)), side=None)
+    assert pair(fetching(*COLOUR), fetching(*pixels(1, 3, 6)), side=4)[1].shape == (1, 3, 4, 4)
+
+
+def test_images_need_not_be_square() -> None:
+    wide = np.ascontiguousarray(COLOUR[..., :6, :])
+    train, test = pair(fetching(*wide), fetching(*wide[:2]), side=None)
+    assert (train.shape, whole(test).shape) == ((5, 3, 6, 8), (2, 3, 6, 8))
+
+
+@pytest.mark.parametrize("broken", [b"", b"no image", png_of(COLOUR[0])[:-40], png_of(pixels(1, 3, 6)[0])])
+def test_all_broken_images_are_listed_at_once(broken: bytes) -> None:
+    def damaged(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[Encoded]:
+        return [(png_of(COLOUR[0]) if i % 3 else broken, f"image {i}") for i in index.tolist()]
+
+    message = r"^3 of 9 images cannot be used:\n    image 3: .*\n    image 6: .*\n    image 9: .*\n  -> "
+    with pytest.raises(DataError, match=message):
+        whole(pair((lambda i: damaged(i + 1), 7), (lambda i: damaged(i + 8), 2), side=None)[0])
+
+
+def test_files_are_read_when_asked_for(tmp_path: Path) -> None:
+    fetch = files_read([tmp_path / "a", tmp_path / "b"])
+    (tmp_path / "b").write_bytes(b"content")
+    assert fetch(np.array([1])) == [(b"content", str(tmp_path / "b"))]
+    with pytest.raises(DataError, match="a: cannot be read: No such file"):
+        fetch(np.array([0]))
+
+
+def test_whether_one_image_is_stored_turned() -> None:
+    turned, stream, exif = fetching(*COLOUR), io.BytesIO(), Image.Exif()
+    assert not any_turned(turned)
+    exif[0x0112] = 3
+    Image.new("L", (8, 8)).save(stream, format="PNG", exif=exif)
+    last: tuple[Fetch, int] = (lambda _: [(stream.getvalue(), "last")], 1)
+    assert any_turned(turned, last)
+
+
+def saved(values: Any, kind: Any, suffix: str = "PNG") -> bytes:
+    """A 2x2 image of these values."""
+    stream = io.BytesIO()
+    Image.fromarray(np.asarray(values).reshape(2, 2).astype(kind)).save(stream, format=suffix)
+    return stream.getvalue()
+
+
+def as_8_bits(*images: bytes) -> list[list[int]]:
+    """What training sees of the images of a set, row by row."""
+    encoded: list[Encoded] = [(image, f"image {number}") for number, image in enumerate(images)]
+    found, _ = pair(
+        (lambda index: [encoded[i] for i in index.tolist()], len(images)), (lambda _: [], 0), side=None
+    )
+    assert found.shape == (len(images), 1, 2, 2)
+    return found[np.arange(len(images))].reshape(len(images), -1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "suffix", "expected"),
+    [
+        ([0, 257, 128 * 257, 65_535], np.uint16, "PNG", [0, 1, 128, 255]),
+        ([0, 257, 128 * 257, 65_535], np.uint16, "TIFF", [0, 1, 128, 255]),
+        ([0, 257, 128 * 257, 65_535], np.uint16, "PPM", [0, 1, 128, 255]),
+        ([0, 1, 2, 200], np.uint16, "PNG", [0, 1, 2, 200]),
+        ([0, 16, 2048, 4095], np.uint16, "PNG", [0, 1, 128, 255]),
+        ([0, 257, 128 * 257, 65_535], np.int32, "TIFF", [0, 1, 128, 255]),
+        ([0, 0.25, 0.5, 1], np.float32, "TIFF", [0, 64, 128, 255]),
+        ([0, 1.2, 128, 255], np.float32, "TIFF", [0, 1, 128, 255]),
+    ],
+)
+def test_values_of_any_range_become_8_bits(values: Any, kind: Any, suffix: str, expected: list[int]) -> None:
+    assert as_8_bits(saved(values, kind, suffix)) == [expected]
+
+
+def test_all_images_of_a_set_have_one_scale() -> None:
+    dark, bright = saved([0, 16, 16, 16], np.uint16), saved([0, 0, 0, 4095], np.uint16)
+    assert as_8_bits(dark, bright, saved([7] * 4, np.uint8)) == [[0, 1, 1, 1], [0, 0, 0, 255], [7] * 4]
+
+
+@pytest.mark.parametrize("values", [[-1, 0, 0, 1], [0, 0, 0, 1e9], [0, 0, 0, np.nan]])
+def test_values_without_a_meaning_are_refused(values: list[float]) -> None:
+    with pytest.raises(DataError, match="image 0: the image has values from"):
+        as_8_bits(saved(values, np.float32, "TIFF"))
+
+
+def test_what_is_no_full_range_is_said() -> None:
+    assert [*Largest(65_535).notes()] == []
+    assert [*Largest(4095).notes()] == ["images of 16 bits use 12 of them (values up to 4095): 4095 is white"]
+    assert [*Largest(0, 0.9).notes()] == ["images of floating-point numbers go up to 0.9: 1 is white"]
+
+
+def test_a_deep_image_by_itself_has_its_own_scale() -> None:
+    assert decode([(saved([0, 0, 0, 4095], np.uint16), "a")], grey=True, size=(2, 2))[0, 0, 1, 1] == 255

@@ -1,4 +1,4 @@
-"""An exported student is rebuilt from its file alone, and refuses files and images that are not its own."""
+"""A student from its file: rebuilt, fed, and measured."""
 
 import json
 import shutil
@@ -12,12 +12,14 @@ import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
+from pdsearch.analysis import Row, read_study
 from pdsearch.artifacts import Store
 from pdsearch.data import centre, normalise
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.exporting import Card, Preprocess, load_preprocess, load_student, read_card, save_network
 from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.exporting.trained import trained_student, trained_teacher
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext
@@ -193,3 +195,45 @@ def test_the_card_is_json_in_the_header(folder: Path) -> None:
     content = (folder / STUDENT_FILE).read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert json.loads(header["__metadata__"]["student"])["classes"] == ["a", "b", "c"]
+
+
+@pytest.fixture
+def row(study: Path) -> Row:
+    return next(row for row in read_study(study).rows if row.kind == "confirm")
+
+
+def test_what_the_file_will_say(study: Path, row: Row) -> None:
+    store = Store(study.parent / "artifacts")
+    found = trained_student(row, store)
+    assert found is not None
+    weights, card = found
+    assert (card.model, card.options, card.key) == ("convnet_s", (("widths", (4, 4)),), row.key)
+    assert (card.channels, card.image_size, len(card.classes)) == (1, 8, 10)
+    ((_, key),) = store.entries("data")
+    entry = store.find("data", key)
+    assert entry is not None
+    data = load_file(entry.path("tensors.safetensors"))
+    assert (list(card.mean), list(card.std)) == (data["mean"].tolist(), data["std"].tolist())
+    assert weights["classifier.weight"].shape == (10, 4)
+
+
+def test_a_stopped_trial_has_no_student(study: Path, row: Row) -> None:
+    assert trained_student(replace(row, student_artifact=None), Store(study.parent / "artifacts")) is None
+
+
+def test_a_student_that_nobody_taught_has_no_teacher_to_export(study: Path, row: Row) -> None:
+    with pytest.raises(ConfigError, match="no teacher to export"):
+        trained_teacher(replace(row, teacher_key=None), Store(study.parent / "artifacts"))
+
+
+@pytest.mark.parametrize("change", ["student", "data"])
+def test_a_missing_artifact_is_named(study: Path, row: Row, change: str) -> None:
+    spec = json.loads(row.spec)
+    spec["data"]["split_seed"] = 99
+    lost = (
+        replace(row, student_artifact="0" * 64)
+        if change == "student"
+        else replace(row, spec=json.dumps(spec))
+    )
+    with pytest.raises(StorageError, match=f"the {change} artifact"):
+        trained_student(lost, Store(study.parent / "artifacts"))

@@ -1,4 +1,4 @@
-"""Objects on a real server: whole, listed, copied; waited for in a pause; told at once what waiting cannot mend."""
+"""An object storage: its connection, its objects, its refusals, and what is said while it does not answer."""
 
 import hashlib
 import os
@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import ConfigError, StorageFullError
-from pdsearch.io import StorageAwayError, StorageDeniedError, place
-from pdsearch.io.objects import Objects, objects_at
+from pdsearch.io import StorageAwayError, StorageDeniedError, check, place
+from pdsearch.io.objects import Objects, connect, objects_at
 from pdsearch.io.place import Remote
+from pdsearch.io.refusals import Waiting, judged, telling, waiting
 from tests.s3_server import S3Server
 
 
@@ -121,3 +122,143 @@ def test_a_process_has_one_connection_and_its_child_another(s3: S3Server, bucket
     if child == 0:
         os._exit(0 if objects_at(here) is not ours else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_options_of_the_url_are_taken() -> None:
+    query = "region=eu-west-1&endpoint_override=127.0.0.1:9000&scheme=http&allow_bucket_creation=true"
+    files, base = connect(Remote("s3://bucket", "a/b", query))
+    assert base == "bucket"
+    assert files.region == "eu-west-1"
+
+
+def test_an_endpoint_needs_no_region() -> None:
+    files, _ = connect(Remote("s3://bucket", "", "endpoint_override=127.0.0.1:9000&scheme=http"))
+    assert files.type_name == "s3"
+
+
+@pytest.mark.parametrize("query", ["speed=high", "region=a&retries=7"])
+def test_an_unknown_option_of_s3_is_refused(query: str) -> None:
+    with pytest.raises(ValueError, match="known are region, scheme"):
+        connect(Remote("s3://bucket", "", query))
+
+
+def test_other_storages_go_through_pyarrow() -> None:
+    files, base = connect(Remote("gs://anonymous@bucket", "a"))
+    assert (files.type_name, base) == ("gcs", "bucket")
+
+
+def test_a_good_one_is_left_as_it_was(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    root = place(s3.url(f"{bucket}/runs"))
+    assert isinstance(root, Remote)
+    check(root)
+    assert objects_at(root).below("", deep=True) == []
+    check(tmp_path / "nowhere")
+
+
+def test_what_is_wrong_is_told_within_seconds(s3: S3Server, bucket: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(StorageDeniedError, match=f"{bucket}-not/runs.*no such bucket"):
+        check(place(s3.url(f"{bucket}-not/runs")))
+    with pytest.raises(StorageAwayError, match=r"endpoint_override=127\.0\.0\.1:1.*does not answer"):
+        check(place(f"s3://{bucket}/runs?endpoint_override=127.0.0.1:1&scheme=http"))
+    with pytest.raises(ConfigError, match="speed"):
+        check(place(f"s3://{bucket}/runs?speed=high"))
+    assert time.monotonic() - began < 30
+
+
+URL = "s3://bucket/runs"
+SAID: dict[str, tuple[type[Exception], bool, str]] = {
+    "AWS Error NO_SUCH_BUCKET during PutObject operation: gone": (StorageDeniedError, True, "no such bucket"),
+    "AWS Error ACCESS_DENIED during PutObject operation: no": (StorageDeniedError, True, "no permission"),
+    "AWS Error UNKNOWN (HTTP status 403) during HeadObject": (StorageDeniedError, True, "no permission"),
+    "AWS Error INVALID_ACCESS_KEY_ID during x": (StorageDeniedError, True, "credentials"),
+    "AWS Error SLOW_DOWN during PutObject operation": (StorageAwayError, False, "does not answer"),
+    "AWS Error UNKNOWN (HTTP status 503) during x": (StorageAwayError, False, "does not answer"),
+    "AWS Error NETWORK_CONNECTION: curlCode: 7": (StorageAwayError, False, "endpoint_override"),
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_each_refusal_is_told_apart(said: str) -> None:
+    kind, lasting, word = SAID[said]
+    found = judged(OSError(said), URL)
+    assert isinstance(found.error, kind)
+    assert found.error.exit_code == 74
+    assert found.lasting == lasting
+    assert word in str(found.error)
+    assert URL in str(found.error)
+
+
+def test_an_unknown_option_is_the_users_mistake() -> None:
+    found = judged(ValueError("Unexpected query parameter"), URL)
+    assert isinstance(found.error, ConfigError)
+    assert found.lasting
+
+
+def test_secrets_are_not_repeated() -> None:
+    found = judged(OSError("cannot reach s3://key:hush@bucket/x?secret_key=hush\n  at all"), URL)
+    assert "hush" not in str(found.error)
+    assert "at all" in str(found.error)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def watched() -> tuple[Waiting, Clock, list[str]]:
+    clock, said = Clock(), list[str]()
+    found = Waiting(clock)
+    found.say = said.append
+    return found, clock, said
+
+
+def test_one_line_when_it_does_not_answer_and_one_when_it_does() -> None:
+    found, clock, said = watched()
+    for _ in range(5):
+        clock.now += 4
+        found.refused(clock.now - 4, "s3://bkt/x")
+    assert said == ["waiting for the storage: it does not answer (s3://bkt/x)"]
+    clock.now += 10
+    for _ in range(3):
+        found.answered()
+    assert said[1:] == ["the storage answers again, after 30 s"]
+    found.refused(clock.now - 4, "s3://bkt/y")
+    assert len(said) == 3, "another time is another line"
+
+
+def test_a_hiccup_is_no_news() -> None:
+    found, clock, said = watched()
+    for _ in range(9):
+        found.refused(clock.now, "s3://bkt/x")
+        clock.now += 2
+        found.answered()
+    assert said == []
+
+
+def test_short_calls_that_fail_again_and_again_are_news() -> None:
+    found, clock, said = watched()
+    for _ in range(3):
+        found.refused(clock.now, "s3://bkt/x")
+        clock.now += 10
+    assert len(said) == 1
+
+
+def test_where_nobody_listens_nothing_is_said() -> None:
+    found, clock, _ = watched()
+    found.say = None
+    found.refused(clock.now - 100, "s3://bkt/x")
+    found.answered()
+
+
+@pytest.mark.usefixtures("bucket")  # for its credentials
+def test_a_call_tells_while_it_waits() -> None:
+    said: list[str] = []
+    gone = Objects("s3://bkt", "endpoint_override=127.0.0.1:1&scheme=http", patience_s=5.0)
+    with telling(said.append), pytest.raises(Exception, match="does not answer"):
+        gone.get("x")
+    assert [line.partition(":")[0] for line in said] == ["waiting for the storage"]
+    assert waiting.say is None
+    waiting.answered()

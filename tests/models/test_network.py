@@ -1,9 +1,28 @@
-"""A network shows the last map of each stage, and its logits are its classifier's answer to `pooled`."""
+"""Networks as a family makes them: shape, size, state, copies."""
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
 
+from pdsearch.errors import ConfigError
+from pdsearch.models import (
+    build,
+    copied,
+    copied_whole,
+    count_flops,
+    count_params,
+    latency,
+    load_tensors,
+    state_tensors,
+    with_plain_weights,
+)
 from pdsearch.models.network import Network, StagedNetwork
 
 
@@ -54,3 +73,146 @@ def test_every_part_is_trained() -> None:
     network = StagedNetwork([nn.Conv2d(2, 2, 1)], nn.Linear(2, 3), stem=stem, head=head)
     names = {name.rpartition(".")[0] for name, _ in network.named_parameters()}
     assert names == {"stem", "stages.0", "head", "classifier"}
+
+
+def test_params_are_all_parameters_and_no_buffers() -> None:
+    assert count_params(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))) == 6 + 2 + 4
+
+
+def test_flops_count_a_multiply_add_as_two() -> None:
+    assert count_flops(nn.Conv2d(3, 4, 3, padding=1), (3, 8, 8)) == 2 * 3 * 4 * 9 * 64
+
+
+def test_flops_of_attention_are_counted_though_torch_fuses_it() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    projections = 2 * 8 * (3 * 16 * 16 + 16 * 16 + 2 * 16 * 32)
+    assert count_flops(layer, (8, 16)) >= projections
+
+
+def test_flops_of_a_known_network() -> None:
+    model = build("resnet56", num_classes=10, input_shape=(3, 32, 32), seed=0)
+    # 125.49 million multiply-adds without shortcuts (He et al.'s form), 0.26 million in the two projections.
+    assert count_flops(model, (3, 32, 32)) == pytest.approx(2 * 125.75e6, rel=1e-3)
+
+
+def test_measuring_leaves_the_network_as_it_was() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4).eval())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    count_flops(model, (3, 8, 8))
+    assert latency(model, (3, 8, 8), runs=3) > 0
+    assert [module.training for module in model] == [True, True, False]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+class Extra(nn.Linear):
+    """A layer with a state that is no tensor."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(2, 2)
+        self.value = value
+
+    def get_extra_state(self) -> Any:
+        return self.value
+
+    def set_extra_state(self, state: Any) -> None:
+        self.value = state
+
+
+@pytest.mark.parametrize(
+    "value", [{"steps": 3, "names": ["a"]}, None, torch.arange(3), torch.tensor([80, 75, 3])]
+)
+def test_an_extra_state_is_stored_as_bytes_and_comes_back(value: Any) -> None:
+    other = Extra("another")
+    stored = state_tensors(Extra(value))
+    assert all(isinstance(tensor, torch.Tensor) for tensor in stored.values())
+    load_tensors(other, stored)
+    assert torch.equal(other.value, value) if isinstance(value, torch.Tensor) else other.value == value
+
+
+def test_an_extra_state_that_only_code_could_read_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^_extra_state, of class Identity, cannot be stored") as caught:
+        state_tensors(Extra(nn.Identity()))
+    assert caught.value.hint
+
+
+def test_layers_that_read_the_version_of_a_state_dict_are_loaded() -> None:
+    one, other = (torchvision.models.mnasnet0_5(num_classes=3) for _ in range(2))
+    load_tensors(other, state_tensors(one))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+LAYERS: dict[str, Callable[[nn.Conv2d], object]] = {
+    "weight norm": parametrizations.weight_norm,
+    "spectral norm": parametrizations.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+    "weight norm of the first kind": nn.utils.weight_norm,
+    "spectral norm of the first kind": nn.utils.spectral_norm,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 0.3),
+    "pruned twice": lambda layer: [prune.random_unstructured(layer, "weight", 0.3) for _ in range(2)],
+    "pruned by channels": lambda layer: prune.ln_structured(layer, "weight", 0.5, 2, 0),
+    "pruned bias": lambda layer: prune.l1_unstructured(layer, "bias", 0.3),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weights_become_plain_and_the_network_stays_the_same(kind: str, frozen: bool) -> None:
+    layer, image = nn.Conv2d(2, 4, 3), torch.rand(2, 2, 5, 5)
+    LAYERS[kind](layer)
+    network = nn.Sequential(layer, nn.Flatten(), nn.Linear(36, 2))
+    network(image).sum().backward()  # Old norms keep what a pass computed.
+    for weight in layer.parameters():
+        weight.requires_grad_(not frozen)
+    plain, other = (with_plain_weights(copied(network)) for _ in range(2))
+    assert plain.training
+    with torch.no_grad():
+        assert torch.equal(plain.eval()(image), network.eval()(image))
+    first = plain.get_submodule("0")
+    assert {name: weight.requires_grad for name, weight in first.named_parameters()} == dict.fromkeys(
+        ("weight", "bias"), not frozen
+    )
+    assert not list(first.named_buffers())
+    other.load_state_dict(plain.state_dict())
+
+
+class Hooked(nn.Module):
+    """Computes with what a hook keeps."""
+
+    def __init__(self, bound: bool) -> None:
+        super().__init__()
+        self.body, self.last = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.body.register_forward_hook(self.keep if bound else lambda *seen: self.keep(*seen))
+
+    def keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        self.kept = output
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.body(images)
+        logits: Tensor = self.last(self.kept)
+        return logits
+
+
+def with_attribute(make: Callable[[nn.Sequential], object]) -> nn.Module:
+    network = nn.Sequential(nn.Linear(2, 2))
+    vars(network)["own"] = make(network)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("network", "whole"),
+    [
+        (Hooked(bound=True), True),
+        (Hooked(bound=False), False),
+        (with_attribute(lambda net: weakref.ref(net[0])), False),
+        (with_attribute(lambda net: [{"self": net}]), True),
+        (with_attribute(lambda _: threading.Lock()), False),
+        (with_attribute(lambda net: {"maps": [net[0].get_parameter("weight") * 2]}), True),
+        (nn.LSTM(2, 2), True),
+    ],
+)
+def test_what_a_copy_would_share_with_its_original_is_seen(network: nn.Module, whole: bool) -> None:
+    if isinstance(network, Hooked):
+        network(torch.rand(1, 2))
+    assert (copied_whole(network) is not None) is whole
+    assert copied(network).state_dict().keys() == network.state_dict().keys()

@@ -1,15 +1,16 @@
-"""A pruning round leaves a smaller network where channels go, and zeros where weights go."""
+"""What pruning leaves: channels that are cut out, and images that are drawn to score them."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Generator
 
 from pdsearch.models import count_params
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import blank
-from pdsearch.pipeline.prune import cut, cut_out, teacher
+from pdsearch.pipeline.prune import balanced, cut, cut_out, scoring_batches, teacher
 from pdsearch.pruning import prunable
 from tests.pipeline.digits import SPEC, data, facts, finish, pruned, run, site
 
@@ -86,3 +87,27 @@ def test_a_parameter_out_of_range_or_unknown_fails_the_trial(here: WorkerContext
     assert outcome.state == "failed"
     assert outcome.reason is not None
     assert f"prune.{method}: unknown parameter 'temperature'" in outcome.reason
+
+
+def test_classes_take_turns_for_as_long_as_they_last() -> None:
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2] * 2)
+    order = balanced(labels, Generator().manual_seed(0))
+    assert sorted(order.tolist()) == list(range(11))
+    turns = labels[order].tolist()
+    assert [sorted(turns[:3]), sorted(turns[3:6]), sorted(turns[6:8])] == [[0, 1, 2], [0, 1, 2], [0, 1]]
+    assert turns[8:] == [0] * 3
+
+
+def test_the_draw_depends_on_the_generator_alone() -> None:
+    labels = torch.arange(50) % 5
+    first = balanced(labels, Generator().manual_seed(1))
+    assert torch.equal(first, balanced(labels, Generator().manual_seed(1)))
+    assert not torch.equal(first, balanced(labels, Generator().manual_seed(2)))
+
+
+def test_a_method_sees_as_many_of_every_digit(here: WorkerContext) -> None:
+    images = data(SPEC, here)
+    ((seen, labels),) = scoring_batches(SPEC, images, here)
+    assert seen.shape == (len(images.train), 1, 8, 8)
+    counts = labels[:30].bincount(minlength=10)
+    assert counts.tolist() == [3] * 10

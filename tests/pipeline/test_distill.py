@@ -1,18 +1,25 @@
-"""A student is trained once, found with its reports, and the same whatever was cached or cut off."""
+"""Distillation: what the student is shown, what its teacher answers, and what it reports."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from pdsearch.distillation.registry import losses
+from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.distill import Taught, distill
+from pdsearch.pipeline.data import views
+from pdsearch.pipeline.distill import Taught, _smoothed, distill, lesson, pupil
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.networks import measure
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.student import Student, student
+from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.protocol import Report
 from pdsearch.specs import StudentSpec, TrialSpec
+from pdsearch.training import evaluating
 from tests.own_code import Author
 from tests.pipeline.counting import counted
 from tests.pipeline.digits import (
@@ -24,6 +31,7 @@ from tests.pipeline.digits import (
     data,
     distilled,
     finish,
+    reports,
     run,
     site,
     stored,
@@ -143,3 +151,132 @@ def test_a_network_that_answers_with_what_is_no_number_is_never_stored(
         assert outcome.reason.startswith(f"{part}: the logits of ")
         assert "images are not finite" in outcome.reason
     assert {path.split("/")[0] for path in stored(tmp_path)} == {"data", "teacher", "outputs"}
+
+
+INDEX = torch.arange(16)
+LOSSES = sorted(losses)
+
+
+def named(loss: str) -> TrialSpec:
+    return distilled(SPEC, loss=loss, params=())
+
+
+def heard(spec: TrialSpec, at: WorkerContext) -> tuple[Any, torch.Tensor]:
+    """The pupil of a trial and the loss of its first batch."""
+    images = data(spec, at)
+    network = finish(teacher(spec, images, at))[1] if spec.distill.loss != "ce" else None
+    model = student(spec, images, network, at).model
+    seen = views(images, augment="none", stream=0, site=at)
+    taught = pupil(spec, images, network, model, at)
+    taught.train()
+    objective = lesson(spec, images, network, seen, at)
+    return taught, objective(taught, seen.batch(0, INDEX), INDEX, 0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_gets_what_it_needs_and_teaches_the_student(here: WorkerContext, loss: str) -> None:
+    taught, value = heard(named(loss), here)
+    assert value.shape == ()
+    assert torch.isfinite(value)
+    value.backward()
+    gradients = [p.grad for p in taught.student.parameters() if p.grad is not None]
+    assert any(bool(gradient.abs().sum() > 0) for gradient in gradients)
+
+
+def test_the_teacher_is_not_taught(here: WorkerContext) -> None:
+    spec = named("fitnet")
+    network = finish(teacher(spec, data(spec, here), here))[1]
+    before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
+    heard(spec, here)[1].backward()
+    assert all(p.grad is None for p in network.model.parameters())
+    assert not network.model.training
+    for name, tensor in network.model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_an_adapter_is_trained_beside_the_student_and_drawn_from_its_seed(here: WorkerContext) -> None:
+    spec = named("fitnet")
+    first, again, other = (heard(trial, here)[0].adapter for trial in (spec, spec, distilled(spec, seed=1)))
+    assert heard(named("kd"), here)[0].adapter is None
+    weights = [torch.cat([p.flatten() for p in adapter.parameters()]) for adapter in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_smoothed_labels_are_probabilities(here: WorkerContext) -> None:
+    smooth = distilled(ALONE, recipe=replace(ALONE.distill.recipe, label_smoothing=0.2))
+    assert heard(smooth, here)[1].item() != heard(ALONE, here)[1].item()
+    model = heard(ALONE, here)[0].eval()
+    images = data(ALONE, here)
+    seen = views(images, augment="none", stream=0, site=here)
+    batch = seen.batch(0, INDEX)
+    value = lesson(smooth, images, None, seen, here)(model, batch, INDEX, 0)
+    expected = torch.nn.functional.cross_entropy(model(batch), seen.labels[INDEX], label_smoothing=0.2)
+    assert torch.allclose(value, expected)
+
+
+def test_soft_terms_that_grow_follow_the_epoch(here: WorkerContext) -> None:
+    """Linear in the share: what a later epoch adds to the hard term is that many times what the first one adds."""
+    params = (("target_weight", 1.0), ("other_weight", 8.0), ("temperature", 4.0), ("warmup_epochs", 4))
+    spec = distilled(SPEC, loss="dkd", params=params)
+    images = data(spec, here)
+    network = finish(teacher(spec, images, here))[1]
+    model = student(spec, images, network, here).model.eval()
+    seen = views(images, augment="none", stream=0, site=here)
+    objective = lesson(spec, images, network, seen, here)
+    taught = pupil(spec, images, network, model, here).eval()
+    losses_by_epoch = [
+        float(objective(taught, seen.batch(0, INDEX), INDEX, epoch).detach()) for epoch in range(6)
+    ]
+    step = losses_by_epoch[1] - losses_by_epoch[0]
+    assert step > 0
+    hard = losses_by_epoch[0] - step
+    for epoch, loss in enumerate(losses_by_epoch):
+        assert loss == pytest.approx(hard + step * min(epoch + 1, 4), rel=1e-4)
+
+
+MIXED = "crop_flip+mixup(0.4)"
+
+
+def test_stored_logits_are_the_teachers_answers_to_the_mixed_views(
+    here: WorkerContext, tmp_path: Path
+) -> None:
+    spec = replace(DENSE, data=replace(DENSE.data, augment=MIXED))
+    images = data(spec, here)
+    network = drain(teacher(spec, images, here))
+    seen = views(images, augment=MIXED, stream=spec.distill.view_seed, site=here)
+    stored = TeacherLogits(spec, network, seen, images.num_classes, here)
+    unstored = site(tmp_path, outputs_limit_bytes=0)
+    live = TeacherLogits(spec, network, seen, images.num_classes, unstored)
+    assert (stored.stored, live.stored) == (True, False)
+    every = torch.arange(len(seen))
+    for epoch in (0, 1):
+        assert torch.equal(stored.rows(epoch, every), live.rows(epoch, every))
+        with evaluating(network.model):  # Without batch normalisation folded into its convolutions.
+            answers = network.model(seen.batch(epoch, every))
+        torch.testing.assert_close(stored.rows(epoch, every), answers, rtol=0, atol=1e-4)
+    assert not torch.equal(stored.rows(0, every), stored.rows(1, every))
+
+
+@pytest.mark.parametrize("augment", ["mixup", "crop+cutmix", "trivial_augment+mixup_or_cutmix", MIXED])
+def test_a_trial_with_mixed_views_is_reproducible(tmp_path: Path, augment: str) -> None:
+    spec = replace(DENSE, data=replace(DENSE.data, augment=augment))
+    first, again = (reports(run(spec, site(tmp_path / name))[0]) for name in ("one", "other"))
+    assert len(first) == spec.distill.recipe.epochs
+    assert first == again
+
+
+def test_the_student_alone_learns_the_shares() -> None:
+    targets = torch.tensor([[0.25, 0.75, 0.0]])
+    assert torch.equal(_smoothed(targets, 3, 0.0), targets)
+    torch.testing.assert_close(_smoothed(targets, 3, 0.3), targets * 0.7 + 0.1)
+    labels = torch.tensor([1])
+    assert torch.equal(_smoothed(labels, 3, 0.0), labels)
+    torch.testing.assert_close(_smoothed(labels, 3, 0.3), torch.tensor([[0.1, 0.8, 0.1]]))
+
+
+def test_mixing_changes_what_is_learned(tmp_path: Path) -> None:
+    spec = replace(ALONE, data=replace(ALONE.data, augment="crop_flip"))
+    plain = reports(run(spec, site(tmp_path / "plain"))[0])
+    blended = reports(run(replace(spec, data=replace(spec.data, augment=MIXED)), site(tmp_path / "mixed"))[0])
+    assert plain[-1].loss != blended[-1].loss

@@ -1,12 +1,22 @@
+"""Methods by name, the weights they may remove, and masks."""
+
+import copy
+import dataclasses
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.pruning import prunable, prune
+from pdsearch.pruning import Mask, PruningMethod, check, prunable, prune
 from pdsearch.pruning.prunable import shares
 from pdsearch.pruning.registry import methods
+from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams
+from pdsearch.specs import PruneSpec, Recipe
+from tests.own_code import Author
+from tests.pruning.kept import kept_in
 
 
 def test_conv_and_linear_weights_in_module_order(net: nn.Module) -> None:
@@ -76,3 +86,145 @@ def test_what_is_prunable_is_said_beside_what_is_not() -> None:
     assert said == (
         "54 % of 100 weights are prunable; not 25 % in prune.exclude, 21 % in biases, normalisation and others"
     )
+
+
+def mask_of(*rows: list[int]) -> Mask:
+    return Mask({f"p{i}": torch.tensor(row) for i, row in enumerate(rows)})
+
+
+def test_counts_over_all_parameters() -> None:
+    mask = mask_of([1, 0, 0, 1], [0, 1])
+    assert (mask.total, mask.remaining) == (6, 3)
+    assert mask.sparsity == mask.density == 0.5
+    assert kept_in(mask) == {"p0": 2, "p1": 1}
+    assert repr(mask) == "Mask(3 of 6 weights in 2 parameters)"
+
+
+def test_empty_mask_removes_nothing() -> None:
+    assert (Mask({}).sparsity, Mask({}).density) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("bad", [[0.0, 0.5], [1.0, float("nan")], [2.0, 0.0], [-1.0, 1.0]])
+def test_refuses_what_is_not_binary(bad: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"other than 0 and 1"):
+        Mask({"p": torch.tensor(bad)})
+
+
+def test_holds_its_own_copy() -> None:
+    source = torch.tensor([True, False])
+    mask = Mask({"p": source})
+    source[1] = True
+    assert mask["p"].tolist() == [True, False]
+
+
+def test_round_trip_through_tensors_is_identity() -> None:
+    mask = mask_of([1, 0], [0, 1, 1])
+    assert Mask.from_tensors(mask.to_tensors()) == mask
+    assert Mask.from_tensors({"p0": torch.tensor([1, 1])}) != mask
+    assert mask != {"p0": 1}
+
+
+def test_apply_zeroes_exactly_the_removed_weights(net: nn.Module) -> None:
+    before = copy.deepcopy(net.state_dict())
+    kept = torch.rand(4, 8, generator=torch.Generator().manual_seed(3)) > 0.5
+    Mask({"7.weight": kept}).apply(net)
+    after = net.state_dict()
+    assert torch.equal(after["7.weight"], before["7.weight"] * kept)
+    assert all(torch.equal(after[name], before[name]) for name in before if name != "7.weight")
+
+
+def test_apply_clears_a_diverged_weight(net: nn.Module) -> None:
+    weight = net.get_parameter("7.weight")
+    with torch.no_grad():
+        weight[0, 0] = torch.nan
+    Mask({"7.weight": torch.zeros(4, 8, dtype=torch.bool)}).apply(net)
+    assert torch.equal(weight, torch.zeros(4, 8))
+
+
+def test_apply_refuses_another_network(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"no parameter '7.weight' of shape"):
+        Mask({"7.weight": torch.ones(8, 4)}).apply(net)
+    with pytest.raises(ValueError, match=r"no parameter 'absent'"):
+        Mask({"absent": torch.ones(1)}).apply(net)
+
+
+SPEC = PruneSpec(method="magnitude", ratio=0.36, recipe=Recipe(epochs=1, lr=0.1))
+
+
+def refused(entry: PruningMethod | None = None, **changes: Any) -> str:
+    spec = dataclasses.replace(SPEC, **changes)
+    with pytest.raises(ConfigError) as caught:
+        check(spec, entry or methods.get("magnitude"))
+    return str(caught.value)
+
+
+def limited(**traits: object) -> PruningMethod:
+    return PruningMethod("limited", lambda *_: {"w": torch.ones(1)}, NoParams, **traits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", ["trained", "init"])
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("recovery", ["lr_rewind", "finetune", "rewind", "none"])
+def test_what_makes_sense_passes(at: str, scope: str, recovery: str) -> None:
+    check(dataclasses.replace(SPEC, at=at, scope=scope, recovery=recovery), methods.get("magnitude"))
+
+
+@pytest.mark.parametrize(("field", "word"), [("recovery", "rest"), ("scope", "block"), ("at", "birth")])
+def test_unknown_words_are_refused_with_the_known_ones(field: str, word: str) -> None:
+    assert f"unknown prune.{field} '{word}'" in refused(None, **{field: word})
+
+
+def test_ratio_schedule_and_parameters_are_checked_too() -> None:
+    assert "prune.ratio" in refused(ratio=1.0)
+    assert "unknown prune.schedule" in refused(schedule="cubic")
+    assert "unknown parameter 'power'" in refused(params=(("power", 2),))
+
+
+def test_a_method_says_what_it_does_not_go_with() -> None:
+    assert "use prune.at: init" in refused(limited(at=("init",)))
+    assert "use prune.schedule: one_shot" in refused(limited(schedules=("one_shot",)))
+    assert "limited makes no sense with prune.scope: global" in refused(limited(scopes=("layer",)))
+    assert "use prune.scope: global or layer or sensitivity" in refused(methods.get("filter_l2"), scope="erk")
+    assert "use prune.scope: layer" in refused(methods.get("nm"), scope="erk", ratio=0.5, schedule="one_shot")
+    assert "use prune.scope: global or layer or erk" in refused(at="init", scope="sensitivity")
+    assert "use prune.ratio: 0.5" in refused(limited(ratio=lambda _: 0.5))
+
+
+def test_a_fixed_ratio_that_is_asked_for_passes() -> None:
+    check(dataclasses.replace(SPEC, ratio=0.5), limited(ratio=lambda _: 1 - 2 / 4))
+
+
+def test_a_control_that_would_not_train_is_refused() -> None:
+    assert "nothing would be trained either" in refused(methods.get("train_on"), recovery="none")
+    assert "prune.at: trained" in refused(methods.get("train_on"), at="init")
+    check(SPEC, methods.get("train_on"))
+
+
+def test_a_method_of_one_s_own_declares_itself_in_attributes(author: Author) -> None:
+    module = author.write()
+    sized, early = (methods.get(f"{module}:{name}") for name in ("sized", "early"))
+    assert sized.params().power == 1.0
+    assert (sized.needs_data, sized.structured, sized.ratio) == (False, False, None)
+    assert (sized.at, sized.schedules, sized.scopes) == (("trained", "init"), SCHEDULES, ("global", "layer"))
+    assert (early.params, early.needs_data, early.at, early.schedules) == (
+        NoParams,
+        True,
+        ("init",),
+        ("one_shot",),
+    )
+    assert sized.name in methods
+    assert sized.name not in methods.names()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said"),
+    [
+        ("short", "is no pruning method: too many positional arguments"),
+        ("undeclared", r"undeclared\.params is no dataclass"),
+        ("number", "is no function, but a int"),
+        ("misplaced", r"misplaced\.at is middle\n  -> name some of: trained, init"),
+    ],
+)
+def test_what_is_no_method_is_refused(author: Author, attribute: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        methods.get(f"{author.write()}:{attribute}")

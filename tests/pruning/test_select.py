@@ -1,12 +1,21 @@
+"""Channels that are chosen, alone and in groups, and removed."""
+
+import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.pruning import prunable, select
+from pdsearch.pruning.channels.channel_selection import grouped
+from pdsearch.pruning.channels.dependencies import Part
+from pdsearch.pruning.channels.finding import _failing as failing
+from pdsearch.pruning.channels.finding import find_channels, rebuild
+from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.select import removed_count
 from tests.pruning.kept import kept_in
@@ -123,3 +132,108 @@ def test_nearly_equal_singles_are_told_apart() -> None:
 def test_half_precision_scores_are_taken_as_they_are() -> None:
     scores = {"a": torch.tensor([3.0, 1.0, 2.0], dtype=torch.bfloat16)}
     assert select(scores, sparsity=0.3)["a"].tolist() == [True, False, True]
+
+
+def test_a_channel_scores_the_mean_of_all_parts_over_the_tie_s_mean(net: nn.Module) -> None:
+    worth = {
+        ("0.weight", 0): torch.tensor([1.0, 2, 3, 4, 5, 6]),
+        ("1.weight", 0): torch.zeros(6),
+        ("3.weight", 1): torch.tensor([0.0, 0, 0, 0, 0, 21]),
+        ("3.weight", 0): torch.ones(8),
+        ("7.weight", 1): torch.arange(8.0),
+    }
+
+    def measure(part: Part) -> Tensor:
+        return worth.pop((part.name, part.axis))
+
+    scores = grouped(net, torch.zeros(1, 3, 6, 6), measure)
+    assert not worth
+    assert scores.keys() == {"0.weight", "3.weight"}
+    assert scores["0.weight"].tolist() == pytest.approx([1 / 7, 2 / 7, 3 / 7, 4 / 7, 5 / 7, 27 / 7])
+    assert scores["3.weight"].tolist() == pytest.approx([(1 + c) / 4.5 for c in range(8)])
+
+
+def test_layers_that_share_channels_have_the_same_scores() -> None:
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.classifier = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Linear(12, 2)
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.classifier((self.one(images) + self.two(images)).flatten(1))
+            return logits
+
+    def measure(part: Part) -> Tensor:
+        return torch.arange(12.0) if part.name == "classifier.weight" else torch.zeros(3)
+
+    scores = grouped(Added(), torch.zeros(1, 3, 2, 2), measure)
+    # A flattened channel is read at its four positions: 0 to 3, 4 to 7, 8 to 11.
+    assert scores["one.weight"].tolist() == pytest.approx([6 / 22, 1.0, 38 / 22])
+    assert torch.equal(scores["one.weight"], scores["two.weight"])
+
+
+IMAGE = torch.zeros(1, 3, 6, 6)
+KEPT = {"0.weight": (0, 2, 5), "3.weight": (1, 2, 3, 4, 6, 7)}
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(3))
+
+
+def test_a_mask_loses_what_makes_and_what_reads_a_channel(net: nn.Module) -> None:
+    ties = find_channels(net, IMAGE).ties
+    mask = channel_mask(KEPT, ties, prunable(net))
+    assert mask["0.weight"].flatten(1).any(1).tolist() == [True, False, True, False, False, True]
+    assert mask["3.weight"].sum().item() == 6 * 3 * 9
+    assert mask["7.weight"].sum(1).tolist() == [6] * 4
+    assert kept_channels(mask, ties) == KEPT
+
+
+def test_ties_without_a_word_are_whole(net: nn.Module) -> None:
+    mask = channel_mask({}, find_channels(net, IMAGE).ties, prunable(net))
+    assert mask.sparsity == 0
+
+
+def test_a_network_shrunk_twice_is_the_one_shrunk_once(net: nn.Module, image: Tensor) -> None:
+    once, twice = copy.deepcopy(net), copy.deepcopy(net)
+    found = find_channels(net, IMAGE)
+    shrink(once, found, kept=KEPT)
+    first = {"0.weight": (0, 1, 2, 5), "3.weight": tuple(range(1, 8))}
+    shrink(twice, found, kept=first)
+    shrink(twice, found, kept=KEPT, before=first)
+    assert once.state_dict().keys() == twice.state_dict().keys() == net.state_dict().keys()
+    assert all(torch.equal(value, twice.state_dict()[name]) for name, value in once.state_dict().items())
+    assert once.get_parameter("3.weight").shape == (6, 3, 3, 3)
+    assert torch.equal(once.get_parameter("1.weight"), net.get_parameter("1.weight")[[0, 2, 5]])
+    assert once(image).shape == (2, 4)
+
+
+def test_what_is_frozen_stays_frozen(net: nn.Module) -> None:
+    for name in ("0.weight", "1.bias"):
+        net.get_parameter(name).requires_grad_(False)
+    shrink(net, find_channels(net, IMAGE), kept=KEPT)
+    assert [name for name, weight in net.named_parameters() if not weight.requires_grad] == [
+        "0.weight",
+        "1.bias",
+    ]
+
+
+def test_rebuilding_takes_weights_of_the_shrunk_network(net: nn.Module, image: Tensor) -> None:
+    small, blank = copy.deepcopy(net), copy.deepcopy(net)
+    for parameter in blank.parameters():
+        nn.init.zeros_(parameter)
+    shrink(small, find_channels(net, IMAGE), kept=KEPT)
+    mask = rebuild(blank, IMAGE, kept=KEPT)
+    blank.load_state_dict(small.state_dict())
+    assert torch.equal(blank.eval()(image), small.eval()(image))
+    assert mask == channel_mask(KEPT, find_channels(net, IMAGE).ties, prunable(net))
+
+
+def test_ties_that_are_read_wrongly_are_noticed(net: nn.Module) -> None:
+    channels = find_channels(net, IMAGE)
+    before = copy.deepcopy(net.state_dict())
+    assert failing(net, IMAGE, channels) == {}
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    blind = replace(channels.ties[0], parts=channels.ties[0].parts[:-1])
+    assert failing(net, IMAGE, replace(channels, ties=(blind, *channels.ties[1:]))).keys() == {"0.weight"}

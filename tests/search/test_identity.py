@@ -1,4 +1,4 @@
-"""A study is known again by its space, images, weights and own code, wherever they lie; its budget may change."""
+"""What a study is: its space, its data, its own code, and the keys that follow."""
 
 import json
 from dataclasses import replace
@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
+from pdsearch.pipeline.trial import check_own_code
+from pdsearch.search.confirmation.finalists import finalist_of
+from pdsearch.search.confirmation.jobs import alone, unpruned
 from pdsearch.search.identity import identify
-from pdsearch.search.resolved import own_code
+from pdsearch.search.resolved import Description, own_code, versions
+from pdsearch.search.study import open_study
+from pdsearch.specs import StudentSpec, TrialSpec
+from pdsearch.trial_record import StudentFacts
+from pdsearch.user_code import source_hash
 from tests.own_code import Author
-from tests.search.scripted_trials import DESCRIBE, DOCUMENT, searching, space
+from tests.search.scripted_trials import DESCRIBE, DOCUMENT, Watching, searching, space
+from tests.trial_records import finished
 
 FOUND = replace(DESCRIBE, checkpoints={"t.pth": "a" * 64}, code={"mine:f": "b" * 64})
 
@@ -95,3 +103,116 @@ def test_the_folders_of_own_code_are_noted(tmp_path: Path, author: Author) -> No
     about = json.loads((tmp_path / "study.json").read_text())
     assert about["code_folders"] == dict.fromkeys(about["code"], str(tmp_path))
     assert [name.rpartition(":")[2] for name in about["code"]] == ["squared"]
+
+
+def test_fingerprint_and_precision_are_filled_in_and_nothing_else(tmp_path: Path) -> None:
+    asked = space(tmp_path)
+    spec = asked.resolve(asked.defaults())
+    found = Description("a" * 64, "bf16").complete(spec)
+    assert found == replace(spec, data=replace(spec.data, fingerprint="a" * 64), precision="bf16")
+
+
+def test_a_configuration_is_a_trial_without_the_student_s_seeds(tmp_path: Path) -> None:
+    asked = space(tmp_path)
+    describe = Description("a" * 64, "fp32")
+    spec = describe.complete(asked.resolve(asked.defaults()))
+    other = replace(spec, distill=replace(spec.distill, seed=7, view_seed=7))
+    assert describe.key(spec) != describe.key(other)
+    assert describe.config(spec) == describe.config(other)
+    warmer = replace(spec, distill=replace(spec.distill, params=(("alpha", 0.5),)))
+    assert describe.config(spec) != describe.config(warmer)
+
+
+def test_versions_name_what_could_matter() -> None:
+    found = versions()
+    assert {"python", "torch", "optuna", "ray", "numpy"} <= found.keys()
+    assert found["torch"] is not None
+
+
+def test_a_checkpoint_gets_its_hash_and_a_place_that_every_worker_finds(tmp_path: Path) -> None:
+    asked = space(tmp_path, teacher={"model": "convnet_s", "checkpoint": "a.pth"})
+    describe = Description("a" * 64, "fp32", checkpoints={"a.pth": "b" * 64})
+    teacher = describe.complete(asked.resolve(asked.defaults())).teacher
+    assert teacher.fingerprint == "b" * 64
+    assert teacher.checkpoint == str(Path.cwd() / "a.pth")
+
+
+def test_images_are_recorded_where_every_folder_finds_them_and_keys_stay(tmp_path: Path) -> None:
+    asked = space(tmp_path, data={"source": "cifar10", "root": "images"})
+    spec = asked.resolve(asked.defaults())
+    describe = Description("a" * 64, "fp32")
+    found = describe.complete(spec)
+    assert found.data.root == str(Path.cwd() / "images")
+    assert describe.key(found) == describe.key(replace(found, data=replace(found.data, root="images")))
+
+
+def test_published_weights_get_their_lasting_name(tmp_path: Path) -> None:
+    model = {"model": "torchvision/resnet50", "options": {"weights": "DEFAULT"}}
+    asked = space(tmp_path, teacher=model, student=model)
+    spec = Description("a" * 64, "fp32").complete(asked.resolve(asked.defaults()))
+    assert spec.teacher.options == spec.student.options == (("weights", "IMAGENET1K_V2"),)
+
+
+def test_what_is_fixed_and_what_is_searched_is_known_by_its_file(author: Author, tmp_path: Path) -> None:
+    module = author.write()
+    model, method, loss = f"{module}:flat", f"{module}:sized", f"{module}:alone"
+    searched = {
+        **DOCUMENT["space"],
+        "distill.loss": ["kd", loss],
+        "prune.method": ["none", "magnitude", method],
+    }
+    searched["prune.ratio"] = {"choices": [0.2], "when": {"prune.method": ["magnitude", method]}}
+    searched["distill.temperature"] = {**searched["distill.temperature"], "when": {"distill.loss": ["kd"]}}
+    named = space(tmp_path, student={"model": model}, distill={}, space=searched)
+    assert own_code(named) == {name: source_hash(name) for name in (loss, model, method)}
+    assert own_code(space(tmp_path)) == {}
+
+
+def test_a_study_keeps_the_hashes_and_refuses_another_file(author: Author, tmp_path: Path) -> None:
+    name = f"{author.write()}:flat"
+    own = space(tmp_path, student={"model": name})
+    with open_study(own, Watching()) as study:
+        completed = study.describe.complete(own.resolve(own.defaults()))
+    assert completed.student.code == source_hash(name)
+    assert (completed.teacher.code, completed.distill.code) == ("", "")
+    path = tmp_path / "small" / "study.json"
+    about = json.loads(path.read_text())
+    assert about["code"] == {name: source_hash(name)}
+    assert about["code_folders"] == {name: str(author.folder)}
+    with open_study(own, Watching()) as study:
+        assert study.resumed
+    path.write_text(json.dumps({**about, "code": {name: "0" * 64}}))
+    with (
+        pytest.raises(ConfigError, match=f"{name}: its file is not the one the study began with"),
+        open_study(own, Watching()),
+    ):
+        pass
+
+
+def completed(author: Author, folder: Path, student: str) -> TrialSpec:
+    """A trial of one's own teacher, loss and student; X is the module's name."""
+    module = author.write()
+    parts = {"teacher": {"model": f"{module}:Shaped"}, "distill": {"loss": f"{module}:squared"}}
+    searched = {**DOCUMENT["space"], "distill.weight": [1.0, 2.0], "prune.method": [f"{module}:sized"]}
+    searched["prune.ratio"] = 0.2
+    del searched["distill.temperature"]
+    own = space(folder, student={"model": student.replace("X", module)}, space=searched, **parts)
+    with open_study(own, Watching()) as study:
+        return study.describe.complete(own.resolve(own.defaults()))
+
+
+@pytest.mark.parametrize("student", ["X:flat", "from_teacher", "convnet_s"])
+def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other(
+    author: Author, tmp_path: Path, student: str
+) -> None:
+    spec = completed(author, tmp_path, student)
+    built = spec.teacher.model if student == "from_teacher" else spec.student.model
+    record = finished(spec=spec, student=StudentFacts(model=built))
+    shape = finalist_of(record).shape
+    assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
+    assert spec.prune is not None
+    assert spec.prune.code == source_hash(spec.prune.method)
+    dense, hard = unpruned(spec, shape), alone(spec, shape)
+    assert (dense.distill.code, hard.distill.code) == (source_hash(spec.distill.loss), "")
+    for trial in (spec, dense, hard):
+        check_own_code(trial)

@@ -1,4 +1,4 @@
-"""TrivialAugment's operations at every level are torchvision's; its draws reach them all."""
+"""Augmentations: TrivialAugment, and views of two images."""
 
 import pytest
 import torch
@@ -6,9 +6,11 @@ from torchvision.transforms import InterpolationMode, TrivialAugmentWide
 from torchvision.transforms import RandAugment as RandomReference
 from torchvision.transforms.autoaugment import _apply_op
 
+from pdsearch.data.augmentations.mixing import UNIT, Cutmix, Mixup, MixupOrCutmix
 from pdsearch.data.augmentations.rand_augment import RandAugment
 from pdsearch.data.augmentations.trivial import TrivialAugment
 from pdsearch.data.operations import LEVELS, OPERATIONS, WARPS
+from pdsearch.data.registry import Mixing
 
 THEIRS = TrivialAugmentWide()._augmentation_space(LEVELS)
 IMAGES = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -79,3 +81,58 @@ def test_every_operation_level_and_sign_is_drawn() -> None:
     draws = TrivialAugment().draw(3000, 32, torch.Generator().manual_seed(0))
     assert [len(column.unique()) for column in draws.T] == [len(OPERATIONS), LEVELS, 2]
     assert draws[:, 0].bincount().min() > 150
+
+
+SIZE = 8
+EVERY = [Mixup(), Cutmix(), MixupOrCutmix(), Mixup(0.2), Cutmix(0.2)]
+
+
+def drawn(mixing: Mixing, images: int = 400) -> torch.Tensor:
+    return mixing.draw(images, SIZE, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("mixing", EVERY, ids=repr)
+def test_every_image_is_a_partner_once(mixing: Mixing) -> None:
+    assert drawn(mixing)[:, 0].sort().values.tolist() == list(range(400))
+
+
+@pytest.mark.parametrize("mixing", EVERY, ids=repr)
+def test_the_share_of_the_target_is_the_share_of_the_pixels(mixing: Mixing) -> None:
+    draws = drawn(mixing)
+    ours, theirs = torch.ones(400, 3, SIZE, SIZE), torch.zeros(400, 3, SIZE, SIZE)
+    seen = mixing.apply(ours, theirs, draws).mean(dim=(1, 2, 3))
+    torch.testing.assert_close(seen, mixing.share(draws, SIZE))
+
+
+def test_mixup_is_a_blend_at_every_pixel() -> None:
+    ours, theirs = torch.full((1, 1, 2, 2), 10.0), torch.full((1, 1, 2, 2), 20.0)
+    blended = Mixup().apply(ours, theirs, torch.tensor([[0, UNIT // 4]]))
+    assert blended.flatten().tolist() == [17.5] * 4
+
+
+def test_cutmix_pastes_a_box() -> None:
+    ours, theirs = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    expected = torch.zeros(1, 1, 4, 4)
+    expected[..., 1:3, 0:2] = 1
+    row = torch.tensor([[0, 1, 3, 0, 2]])
+    assert torch.equal(Cutmix().apply(ours, theirs, row), expected)
+    assert Cutmix().share(row, 4).item() == 0.75
+
+
+@pytest.mark.parametrize(("alpha", "variance"), [(1.0, 1 / 12), (0.2, 1 / 5.6), (8.0, 1 / 68)])
+def test_shares_have_the_variance_of_the_beta_distribution(alpha: float, variance: float) -> None:
+    shares = Mixup().share(drawn(Mixup(alpha), 4000), SIZE)
+    assert shares.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert shares.var().item() == pytest.approx(variance, rel=0.1)  # 1 / (4 (2 alpha + 1))
+
+
+def test_boxes_lie_inside_and_reach_every_size() -> None:
+    draws = drawn(Cutmix(), 4000)
+    assert draws[:, 1:].min() == 0
+    assert draws[:, 1:].max() == SIZE
+    assert (draws[:, 2] >= draws[:, 1]).all()
+    assert (draws[:, 4] >= draws[:, 3]).all()
+
+
+def test_either_is_drawn_half_of_the_time() -> None:
+    assert 0.45 < drawn(MixupOrCutmix(), 2000)[:, 1].float().mean() < 0.55

@@ -1,7 +1,9 @@
-"""Published sets are read byte for byte as their formats say, and refused when their files are broken."""
+"""Published data sets, and the embedded digits."""
 
 import gzip
 import hashlib
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,3 +160,92 @@ def test_a_set_from_another_place_is_another_source(tmp_path: Path) -> None:
     moved = replace(source, archive=PublishedFile("http://127.0.0.1:9/other.tar.gz", "0" * 64))
     with pytest.raises(DataError, match=r"other\.tar\.gz"):
         moved.fingerprint(DataSpec("cifar10", root=str(tmp_path), options=(("download", False),)))
+
+
+SPEC = DataSpec(source="digits")
+
+
+def test_sizes_and_values() -> None:
+    raw = sources.get("digits").read(SPEC)
+    assert raw.train_images.shape == (1347, 1, 8, 8)
+    assert raw.test_images.shape == (450, 1, 8, 8)
+    assert whole(raw.train_images).max() == 16
+
+
+def test_the_test_set_has_45_images_of_each_digit() -> None:
+    raw = sources.get("digits").read(SPEC)
+    assert np.bincount(raw.test_labels).tolist() == [45] * 10
+
+
+def test_the_test_set_is_fixed() -> None:
+    first = sources.get("digits").read(SPEC)
+    other = sources.get("digits").read(DataSpec(source="digits", split_seed=3, subset=100, val_fraction=0.5))
+    assert np.array_equal(whole(first.test_images), whole(other.test_images))
+
+
+def test_the_fingerprint_never_changes() -> None:
+    found = sources.get("digits").fingerprint(SPEC)
+    assert found == "d2492a3fb3f7f2305d03f303836c9ba49be8a7d83555288eb475cd7b506cd508"
+
+
+def test_options_are_refused() -> None:
+    with pytest.raises(ConfigError, match="its options: none"):
+        sources.get("digits").fingerprint(DataSpec(source="digits", options=(("label", "x"),)))
+
+
+def test_they_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = sources.get("digits").read(SPEC)
+    monkeypatch.setattr("pdsearch.data.sources.digits._file", lambda: None)
+    theirs = sources.get("digits").read(SPEC)
+    assert np.array_equal(whole(ours.train_images), whole(theirs.train_images))
+    assert np.array_equal(whole(ours.test_images), whole(theirs.test_images))
+    assert np.array_equal(ours.train_labels, theirs.train_labels)
+
+
+def test_scikit_learn_itself_is_not_loaded() -> None:
+    code = (
+        "import sys; from pdsearch.data.registry import sources; from pdsearch.specs import DataSpec;"
+        "sources.get('digits').read(DataSpec(source='digits')); assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
+SOURCE = sources.get("tiny_imagenet")
+
+
+def test_labels_of_val_are_those_of_the_list(tmp_path: Path) -> None:
+    raw = SOURCE.read(laid_out("tiny_imagenet", tmp_path))
+    assert raw.classes == ("n01", "n02")
+    assert raw.test_labels.tolist() == [0, 1, 0, 1]
+    assert np.array_equal(whole(raw.test_images), pixels(4, 3, 8))
+
+
+def test_the_folder_above_will_do(tmp_path: Path) -> None:
+    inner = tmp_path / "tiny-imagenet-200"
+    inner.mkdir()
+    spec = laid_out("tiny_imagenet", inner)
+    assert SOURCE.fingerprint(spec) == SOURCE.fingerprint(DataSpec("tiny_imagenet", root=str(tmp_path)))
+
+
+@pytest.mark.parametrize("row", ["9.png", "9.png\tn99", "../../secret.png\tn01"])
+def test_a_wrong_row_is_named(tmp_path: Path, row: str) -> None:
+    spec = laid_out("tiny_imagenet", tmp_path)
+    with (tmp_path / "val" / "val_annotations.txt").open("a") as listing:
+        listing.write(f"{row}\n")
+    with pytest.raises(DataError, match=r"val_annotations\.txt, line 5"):
+        SOURCE.fingerprint(spec)
+
+
+def test_an_image_of_the_list_has_to_be_there(tmp_path: Path) -> None:
+    spec = laid_out("tiny_imagenet", tmp_path)
+    (tmp_path / "val" / "images" / "2.png").unlink()
+    with pytest.raises(DataError, match=r"images/2\.png: cannot be read"):
+        SOURCE.fingerprint(spec)
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_list(tmp_path: Path, content: str) -> None:
+    spec = laid_out("tiny_imagenet", tmp_path)
+    (tmp_path / "val" / "val_annotations.txt").write_text(content)
+    with pytest.raises(DataError, match="the list is empty"):
+        SOURCE.fingerprint(spec)

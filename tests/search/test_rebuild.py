@@ -1,0 +1,251 @@
+"""The Optuna study is rebuilt from the records, and goes on as if nothing had happened."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.pruners import SuccessiveHalvingPruner
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from benchmarks.replay import Trace, Way, replay
+from benchmarks.stopping import NEAR
+from benchmarks.table import read_table, write_table
+from pdsearch.config import Space
+from pdsearch.observer import Observer
+from pdsearch.search.optuna_backend.rebuild import differences
+from pdsearch.search.records import Records
+from pdsearch.search.study import open_study
+from tests.faults import scripted_study
+
+
+def opened(where: Space) -> dict[str, Study]:
+    with open_study(where, Observer()) as study:
+        return {"search": study.agenda.search.study, "baseline": study.agenda.fair.study}
+
+
+def told(studies: dict[str, Study]) -> list[Any]:
+    """What counts of every trial; places that hold nothing are left out, they may end a journal or not."""
+    return [
+        (kind, t.number, t.state, t.values, t.params, t.intermediate_values, t.system_attrs)
+        for kind, study in studies.items()
+        for t in study.get_trials(deepcopy=False)
+        if t.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    ]
+
+
+@pytest.fixture
+def finished(root: Path) -> Space:
+    where = scripted_study.space(root, trials=7)
+    scripted_study.run(where)
+    return where
+
+
+@pytest.fixture
+def unstopped(root: Path) -> Space:
+    """A study all of whose search trials are complete."""
+    where = scripted_study.space(root, stop="off")
+    scripted_study.run(where)
+    return where
+
+
+@pytest.fixture
+def cut_off(root: Path) -> Space:
+    """A study whose driver vanished while its third search trial ran."""
+    where = scripted_study.space(root)
+    with open_study(where, Observer()) as study:
+        worker = scripted_study.Worker(study)
+        while (job := study.agenda.next()) is not None and job.id != "search-00002":
+            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
+    return where
+
+
+def test_a_journal_that_is_whole_is_left_alone(root: Path, finished: Space) -> None:
+    before = (root / "study" / "journal.log").read_bytes()
+    opened(finished)
+    assert (root / "study" / "journal.log").read_bytes() == before
+
+
+def test_a_journal_that_is_gone_is_written_again(root: Path, finished: Space) -> None:
+    before = told(opened(finished))
+    (root / "study" / "journal.log").unlink()
+    again = opened(finished)
+    assert told(again) == before
+    assert len(before) >= 4
+    names = [study.metric_names for study in again.values()]
+    assert names == [["student.val_accuracy"]] * 2, "Optuna's own tools show what is improved"
+
+
+def test_a_journal_cut_at_any_line_and_within_it_says_the_same_afterwards(
+    root: Path, finished: Space
+) -> None:
+    journal = root / "study" / "journal.log"
+    before, content = told(opened(finished)), journal.read_bytes()
+    ends = [position + 1 for position, byte in enumerate(content) if byte == 10]
+    for cut in sorted({0, *ends, *(end - 1 for end in ends), *range(7, len(content), 997)}):
+        journal.write_bytes(content[:cut])
+        assert told(opened(finished)) == before, f"cut at byte {cut}"
+
+
+def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_off: Space) -> None:
+    journal = root / "study" / "journal.log"
+    asked = Records(root / "study" / "trials").asked["search-00002"]
+    content = journal.read_bytes()
+    lines = content.splitlines(keepends=True)
+    for kept in range(len(lines)):
+        journal.write_bytes(b"".join(lines[:kept]))
+        with open_study(cut_off, Observer()) as study:
+            (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
+            assert waiting.system_attrs["fixed_params"] == asked.params
+            assert study.agenda.search.finished == 2
+
+
+def test_a_study_cut_off_and_robbed_of_its_journal_ends_as_it_would_have(root: Path, cut_off: Space) -> None:
+    straight = root / "straight"
+    scripted_study.run(scripted_study.space(straight))
+    (root / "study" / "journal.log").unlink()
+    scripted_study.run(cut_off)
+    keys = [{r.key for r in Records(r / "study" / "trials").finished.values()} for r in (root, straight)]
+    assert keys[0] == keys[1]
+
+
+def overwritten(content: bytes) -> bytes:
+    return content.replace(b'"state":1', b'"state":2', 1)
+
+
+def reordered(content: bytes) -> bytes:
+    lines = content.splitlines(keepends=True)
+    return b"".join(reversed(lines))
+
+
+def unreadable(content: bytes) -> bytes:
+    return b"\xff\xfe" * 40 + content
+
+
+def lying(content: bytes) -> bytes:
+    """Another objective value in every line that has one."""
+    return content.replace(b'"values":[0.', b'"values":[9.')
+
+
+@pytest.mark.parametrize("damage", [overwritten, reordered, unreadable, lying])
+def test_a_journal_that_contradicts_the_records_is_replaced(
+    root: Path, finished: Space, damage: Callable[[bytes], bytes]
+) -> None:
+    journal = root / "study" / "journal.log"
+    before, content = told(opened(finished)), journal.read_bytes()
+    journal.write_bytes(damage(content))
+    assert journal.read_bytes() != content
+    assert told(opened(finished)) == before
+    assert [path.read_bytes() for path in journal.parent.glob("journal.log.*")]
+
+
+def test_a_record_that_is_gone_or_torn_is_made_again_and_nothing_is_trained(
+    root: Path, unstopped: Space
+) -> None:
+    trials = root / "study" / "trials"
+    before = Records(trials).finished
+    gone, torn = [name for name, record in before.items() if record.state == "complete" and record.params][:2]
+    (trials / f"{gone}.finished.json").unlink()
+    (trials / f"{torn}.finished.json").write_bytes(b'{"format":1,"id":"sear')
+    worker = scripted_study.run(unstopped)
+    after = Records(trials).finished
+    assert worker.epochs == 0
+    assert sorted(str(r.values) for r in before.values()) == sorted(str(r.values) for r in after.values())
+    assert [path.name for path in trials.glob("*.broken")]
+
+
+def test_differences_name_the_trial(root: Path, unstopped: Space) -> None:
+    studies = opened(unstopped)
+    records = Records(root / "study" / "trials")
+    lost, changed = [
+        name for name, r in records.finished.items() if r.state == "complete" and r.number is not None
+    ][:2]
+    values = {**records.finished[changed].values, "student.val_accuracy": 0.123}
+    records.finished[changed] = replace(records.finished[changed], values=values)
+    del records.finished[lost]
+    found = [
+        line.split()[0].rstrip(":") for line in differences(studies["search"], unstopped, records, "search")
+    ]
+    assert sorted(found) == sorted([lost, changed])
+
+
+def test_the_copy_of_a_study_opens_elsewhere(root: Path, finished: Space) -> None:
+    shutil.copytree(root / "study", root / "copy" / "study")
+    assert told(opened(scripted_study.space(root / "copy"))) == told(opened(finished))
+
+
+TABLE = read_table()
+TRIALS = 24
+HALVING = Way("halving", stop={"halving": {"min_epochs": 6, "factor": 2}})
+
+
+def play(way: Way, seed: int, workers: int = 2, trials: int = TRIALS) -> Trace:
+    return replay(TABLE, way, seed=seed, workers=workers, enough=lambda trace: len(trace.played) >= trials)
+
+
+@pytest.fixture(scope="module")
+def stopped() -> list[Trace]:
+    return [play(HALVING, seed) for seed in range(5)]
+
+
+def test_the_table_holds_whole_trials() -> None:
+    assert TABLE.curves.shape == (len(TABLE.points), TABLE.epochs)
+    assert len(TABLE.points) >= 300
+    assert np.all((TABLE.curves > 0) & (TABLE.curves <= 1))
+    assert {"command", "seeds", "hardware", "versions", "recorded"} <= TABLE.about.keys()
+
+
+def test_a_trial_stands_for_its_own_point() -> None:
+    for row in range(0, len(TABLE.points), 50):
+        near = TABLE.nearest(TABLE.points[row], 3)
+        assert near[0] == row
+        teacher = [TABLE.points[row].get(name) for name in ("prune.method", "prune.ratio")]
+        assert all(
+            [TABLE.points[n].get(name) for name in ("prune.method", "prune.ratio")] == teacher for n in near
+        )
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_table(TABLE, tmp_path / "table.parquet")
+    again = read_table(tmp_path / "table.parquet")
+    assert (again.points, again.about, again.document) == (TABLE.points, TABLE.about, TABLE.document)
+    assert np.array_equal(again.curves, TABLE.curves)
+
+
+def test_stopping_saves_epochs_and_the_good_trials_are_found(stopped: list[Trace]) -> None:
+    spent = sum(trace.played[-1].spent for trace in stopped)
+    assert spent < 0.85 * len(stopped) * TRIALS * TABLE.epochs
+    found = [trace.first(TABLE.good - NEAR) for trace in stopped]
+    assert sum(index is not None for index in found) >= 3
+
+
+def test_trials_are_stopped_where_optuna_s_own_rule_stops_them(stopped: list[Trace]) -> None:
+    rule = partial(SuccessiveHalvingPruner, min_resource=6, reduction_factor=2)
+    theirs = play(replace(HALVING, rule=rule), 0)
+    assert theirs.decisions == stopped[0].decisions
+    assert theirs.played == stopped[0].played
+    assert any(stop for *_, stop in theirs.decisions)
+
+
+def test_every_epoch_is_accounted_for(stopped: list[Trace]) -> None:
+    for trace in stopped:
+        assert trace.played[-1].spent >= sum(ended.epochs for ended in trace.played)
+        assert [ended.time for ended in trace.played] == sorted(ended.time for ended in trace.played)
+        rungs = {ended.epochs for ended in trace.played if ended.stopped}
+        assert rungs <= {6, 12}
+        for ended, record in zip(trace.played, trace.records, strict=True):
+            assert [report.epoch for report in record.reports] == list(range(1, ended.epochs + 1))
+            assert ended.value == TABLE.curves[ended.row, ended.epochs - 1]
+
+
+def test_a_replay_is_the_same_again_and_workers_share_the_time() -> None:
+    way = Way("random", "random")
+    one, again, four = play(way, 0, 1), play(way, 0, 1), play(way, 0, 4)
+    assert one.played == again.played
+    assert one.played[-1].time == TRIALS * TABLE.epochs
+    assert four.played[-1].time == TRIALS * TABLE.epochs / 4

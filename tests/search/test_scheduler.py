@@ -1,0 +1,330 @@
+"""The phases of a study, one job after another."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdsearch.errors import StudyHeldError
+from pdsearch.protocol import Event, Job, Outcome
+from pdsearch.search.study import open_study
+from tests.search.scripted_trials import (
+    Watching,
+    failing,
+    play,
+    play_one,
+    ready,
+    reports,
+    run,
+    searching,
+    space,
+    unmeasured,
+    whole,
+)
+
+
+def test_baselines_and_confirmation_are_never_stopped(tmp_path: Path) -> None:
+    halving = searching(trials=8, stop={"halving": {"min_epochs": 1, "factor": 2}})
+    asked: list[Job] = []
+
+    def noting(job: Job) -> Generator[Event, None, None]:
+        asked.append(job)
+        yield from whole(job)
+
+    watching, _ = run(tmp_path, noting, search=halving)
+    assert all(bool(job.decide_at) == (job.kind == "search") for job in asked)
+    assert "stopped" in watching.states
+    stopped = [name for name, state in zip(watching.ids, watching.states, strict=True) if state == "stopped"]
+    assert all(name.startswith("search-") for name in stopped)
+
+
+def test_too_many_failures_end_the_search_with_the_reason(tmp_path: Path) -> None:
+    watching, agenda = run(tmp_path, failing, search=searching(max_failures=2))
+    assert watching.states.count("failed") == 3
+    assert agenda.done
+    assert "it broke" in str(agenda.failure)
+    assert "search.max_failures" in str(agenda.failure)
+    assert not [name for name in watching.ids if name.startswith("confirm")]
+
+
+def test_some_failures_are_made_up_for(tmp_path: Path) -> None:
+    broken: list[str] = []
+
+    def once(job: Job) -> Generator[Event, None, None]:
+        if job.kind == "search" and len(broken) < 2:
+            broken.append(job.id)
+            yield from failing(job)
+        else:
+            yield from whole(job)
+
+    watching, agenda = run(tmp_path, once)
+    assert agenda.failure is None
+    assert watching.states.count("failed") == 2
+    assert agenda.search.finished == 6
+
+
+def test_an_interruption_closes_what_runs_and_starts_nothing(tmp_path: Path) -> None:
+    watching = Watching()
+    with open_study(space(tmp_path), watching) as study:
+        agenda = study.agenda
+
+        def interrupted(job: Job) -> Generator[Event, None, None]:
+            if job.id == "search-00002":
+                yield ready(job)
+                yield reports(job)[0]
+                agenda.interrupt()
+            yield from whole(job)
+
+        play(agenda, interrupted)
+        assert agenda.done
+        assert watching.ids[-1] == "search-00002"
+        assert "search-00002" not in agenda.records.finished
+    resumed, agenda = run(tmp_path)
+    assert next(name for name in resumed.ids if not name.startswith("teacher")) == "search-00003"
+    assert agenda.search.study.trials[3].params == agenda.search.study.trials[2].params
+    assert agenda.search.finished == 6
+
+
+def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
+    with open_study(space(tmp_path, search=searching(trials=2)), Watching()) as study:
+        agenda = study.agenda
+        while (job := agenda.next()) is not None and job.kind != "search":
+            agenda.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
+        second = agenda.next()
+        assert job is not None
+        assert second is not None
+        assert agenda.next() is None
+        assert not agenda.done
+        for running in (job, second):
+            agenda.tell(running, ready(running))
+            agenda.finish(running, Outcome("failed", "why"))
+        assert agenda.next() is not None
+
+
+def test_progress_of_an_ended_job_is_forgotten(tmp_path: Path) -> None:
+    def leaving(job: Job) -> Generator[Event, None, None]:
+        (tmp_path / "progress" / job.key).mkdir(parents=True, exist_ok=True)
+        yield from whole(job)
+
+    run(tmp_path, leaving)
+    assert list((tmp_path / "progress").iterdir()) == []
+
+
+def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_is_closed(
+    tmp_path: Path,
+) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        jobs = play(study.agenda)
+        for job in jobs:
+            (tmp_path / "progress" / job.key).mkdir(parents=True)
+        (tmp_path / "progress" / ("f" * 64)).mkdir()
+    built = {
+        job.key for job in jobs if job.kind == "teacher"
+    }  # Not built in this play, hence still in progress.
+    assert {path.name for path in (tmp_path / "progress").iterdir()} == {*built, "f" * 64}
+
+
+def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        job = study.agenda.next()
+        assert job is not None
+        folder = Path(str(study.folder))
+        lease = folder / "driver.lease"
+        content = lease.read_bytes()
+        lease.unlink()
+        lease.write_bytes(content)  # Another run's, as far as this one can tell.
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(StudyHeldError, match="took the study over"):
+            study.agenda.next()
+        with pytest.raises(StudyHeldError):
+            study.agenda.finish(job, Outcome("complete"))
+        assert sorted(folder.rglob("*")) == before
+
+
+def kinds(watching: Watching) -> list[str]:
+    """Kinds of jobs in the order they started, each once."""
+    return list(dict.fromkeys(name.rsplit("-", 1)[0] for name in watching.ids))
+
+
+def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        first, second = study.agenda.next(), study.agenda.next()
+        assert first is not None
+        assert second is not None
+        assert [first.kind, second.kind] == ["teacher", "baseline"]
+        assert study.agenda.next() is None  # The search waits for the teacher.
+
+
+def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
+    watching, agenda = run(tmp_path)
+    assert [name for name, _, _ in watching.phases] == [
+        "groundwork",
+        "search",
+        "comparison",
+        "topping up",
+        "confirmation",
+    ]
+    assert [kind for kind in kinds(watching) if kind != "baseline"] == [
+        "teacher",
+        "baseline-alone",
+        "search",
+        "baseline-fair",
+        "confirm",
+    ]
+    assert agenda.done
+    assert agenda.search.finished == 6
+    assert set(watching.states) == {"complete"}
+
+
+def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path: Path) -> None:
+    confirm = {"teachers": 1, "seeds": 2}
+    run(tmp_path, confirm=confirm)
+    watching, agenda = run(tmp_path, confirm={**confirm, "teacher_seeds": 3})
+    assert [name for name, _, _ in watching.phases[-2:]] == ["confirmation teachers", "confirmation"]
+    # Nothing is built in this play, so the searched teacher is asked for as well.
+    assert kinds(watching) == ["teacher", "confirm"]
+    seeds = {record.spec.teacher.seed for record in agenda.records.finished.values()}
+    assert seeds == {0, 1, 2}
+
+
+def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
+    with open_study(space(tmp_path), Watching()) as study:
+        assert study.agenda.idle()
+        assert study.resumed
+        assert [job for job in play(study.agenda) if job.kind != "teacher"] == []
+        assert study.agenda.done
+    assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
+
+
+def test_an_unfinished_study_is_not_idle(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        assert not study.agenda.idle()
+
+
+def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one(tmp_path: Path) -> None:
+    pruned_only = {
+        "prune.ratio": [0.2, 0.36],
+        "distill.temperature": {"low": 1, "high": 20},
+    }
+    sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
+    confirm = {"teachers": 2, "seeds": 1}
+    watching, agenda = run(
+        tmp_path, **sections, confirm=confirm, search=searching(trials=7, sampler="random")
+    )
+    per_teacher = [
+        sum(
+            r.teacher is not None and r.teacher.ratio == ratio
+            for r in agenda.records.finished.values()
+            if r.kind == "search"
+        )
+        for ratio in (0.2, 0.36)
+    ]
+    fair = [r for r in agenda.records.finished.values() if r.id.startswith("baseline-0")]
+    assert sum(per_teacher) == 7
+    assert len(fair) == max(per_teacher)
+    assert all(record.teacher is not None and record.teacher.method is None for record in fair)
+    assert ("comparison", len(fair), 0) in watching.phases
+
+
+def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir(parents=True)
+    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 3600}')
+    watching, agenda = run(tmp_path, search=searching(timeout="1h"))
+    assert agenda.search.finished == 0
+    watching, agenda = run(tmp_path, search=searching(timeout="2h"))
+    assert agenda.search.finished == 6
+    assert "confirm" in kinds(watching)
+
+
+def test_used_up_gpu_hours_end_the_search_and_lead_to_confirmation(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir(parents=True)
+    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 7200}')
+    limited = space(tmp_path, search=searching(gpu_hours=2.0), resources={"gpu": 1})
+    with open_study(limited, Watching(), ask_workers=lambda: False) as study:
+        play(study.agenda)
+        assert (study.agenda.search.finished, study.agenda.phases.spent()) == (0, "search.gpu_hours")
+    more = space(tmp_path, search=searching(gpu_hours=2.5), resources={"gpu": 1})
+    with open_study(more, Watching(), ask_workers=lambda: False) as study:
+        play(study.agenda)
+        assert (study.agenda.search.finished, study.agenda.phases.spent()) == (6, None)
+
+
+def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second, third = Watching(), Watching(), Watching()
+    with open_study(space(tmp_path), first) as study:
+        while (job := study.agenda.next()) is not None and job.id != "search-00004":
+            play_one(study.agenda, job)
+    with open_study(space(tmp_path), second) as study:
+        play(study.agenda)
+    with open_study(space(tmp_path), third):
+        pass
+    assert "new study in small" in first.said
+    assert any(text.startswith("note: prune.ratio") for text in first.said)
+    assert second.said == ["going on in small: 4 of 6 trials done"]
+    assert third.said == ["all is done already in small"]
+
+
+def test_fewer_trials_than_have_finished_leave_nothing_to_do(tmp_path: Path) -> None:
+    with open_study(space(tmp_path), Watching()) as study:
+        while (job := study.agenda.next()) is not None and job.id != "search-00004":
+            play_one(study.agenda, job)
+    fewer = space(tmp_path, search=searching(trials=3), confirm="off")
+    with open_study(fewer, Watching()) as study:
+        play(study.agenda)
+    with open_study(fewer, Watching()) as study:
+        assert study.agenda.search.waiting == 1
+        assert study.agenda.idle()
+        assert play(study.agenda) == [] or {job.kind for job in play(study.agenda)} <= {"teacher"}
+
+
+def test_without_validation_every_configuration_is_confirmed_and_nothing_searched(tmp_path: Path) -> None:
+    listed = {"distill.temperature": [2.0, 4.0], "prune.method": ["none", "magnitude"]}
+    sections: dict[str, Any] = {
+        "data": {"source": "digits", "subset": 100, "val_fraction": 0},
+        "space": listed,
+        "prune": {"ratio": 0.36},
+        "search": {},
+        "confirm": {"seeds": 2},
+    }
+    watching, agenda = run(tmp_path, unmeasured, **sections)
+    assert [name for name, _, _ in watching.phases] == ["groundwork", "confirmation"]
+    records = list(agenda.records.finished.values())
+    # Four configurations and the student alone; the unpruned teacher's are the pruned ones' partners.
+    assert len(records) == 2 * (4 + 1)
+    assert {record.kind for record in records} == {"confirm"}
+    assert all(record.test is not None for record in records)
+    assert agenda.idle()
+    again, _ = run(tmp_path, unmeasured, **{**sections, "confirm": {"seeds": 3}})
+    assert len([name for name in again.ids if name.startswith("confirm")]) == 5
+
+
+def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_path: Path) -> None:
+    sections: dict[str, Any] = {
+        "data": {"source": "digits", "subset": 100, "val_fraction": 0},
+        "space": {},
+        "search": {},
+        "confirm": "off",
+    }
+    watching, agenda = run(tmp_path, unmeasured, **sections)
+    assert kinds(watching) == ["teacher", "search"]
+    (record,) = agenda.records.finished.values()
+    assert "student.val_accuracy" not in record.values
+    assert record.test is not None
+    assert agenda.idle()
+
+
+def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tmp_path: Path) -> None:
+    where = space(
+        tmp_path,
+        space={},
+        prune={"method": "magnitude", "ratio": 0.36, "schedule": "one_shot"},
+        search={"trials": 1},
+        confirm="off",
+    )
+    with open_study(where, Watching()) as study:
+        assert [job.kind for job in play(study.agenda)] == ["teacher", "search"]
+        assert study.agenda.idle()
