@@ -58,7 +58,9 @@ APART = "hooks that are lambdas and weak references stay with the original: use 
 
 
 @contextmanager
-def rehearsing(data: Dataset, kept: MemoryCache | None = None) -> Iterator["Rehearsal"]:
+def rehearsing(
+    data: Dataset, kept: MemoryCache | None = None, *, on_gpu: bool = False
+) -> Iterator["Rehearsal"]:
     """Yield the rehearsal for a data set; what it stores is removed afterwards.
 
     It computes in one thread: on a few images more would wait for one another, for seconds on a busy machine.
@@ -66,12 +68,13 @@ def rehearsing(data: Dataset, kept: MemoryCache | None = None) -> Iterator["Rehe
     Args:
         data: The data set.
         kept: Networks that are built already, and where those of the rehearsal are left.
+        on_gpu: Whether trials run on a GPU: what they compute in fp16, with a loss scaler, is tried in fp32 here.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory(prefix="pdsearch-") as folder:
-            yield Rehearsal(data, Path(folder), kept or MemoryCache())
+            yield Rehearsal(data, Path(folder), kept or MemoryCache(), on_gpu=on_gpu)
     finally:
         torch.set_num_threads(threads)
 
@@ -88,10 +91,11 @@ class Rehearsal:
         data: The data set.
         folder: Where artifacts are stored.
         kept: Networks that are built already.
+        on_gpu: As in `rehearsing`.
     """
 
-    def __init__(self, data: Dataset, folder: Path, kept: MemoryCache) -> None:
-        self.data, self._folder = data, folder
+    def __init__(self, data: Dataset, folder: Path, kept: MemoryCache, *, on_gpu: bool) -> None:
+        self.data, self._folder, self._on_gpu = data, folder, on_gpu
         self.weights: dict[tuple[str, Params], int] = {}
         """The number of weights of each network that was built, by its name and options."""
         self._site = WorkerContext(Store(folder / "artifacts"), folder / "progress", kept=kept)
@@ -160,7 +164,7 @@ class Rehearsal:
         few, site = few_of(self.data, images), self._site
         # Keys hold the fingerprint, and with it the images.
         spec = replace(spec, data=replace(spec.data, fingerprint=digest([spec.data.fingerprint, images])))
-        if spec.precision == "fp16":  # Here is a CPU, which has no loss scaler.
+        if spec.precision == "fp16" and self._on_gpu:
             spec = replace(spec, precision="fp32")
         # With one seed, a network that is teacher and student is built once.
         spec = replace(spec, distill=replace(spec.distill, seed=spec.teacher.seed))

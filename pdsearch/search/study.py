@@ -282,13 +282,13 @@ def _resolved(
         check_outside(space, found, site, observer.say)
         if anew:
             data = prepare_images(images, site, observer.say)
-            with rehearsing(data, site.kept) as rehearsal:
+            with rehearsing(data, site.kept, on_gpu=space.resources.gpu > 0) as rehearsal:
                 check_trials(space, found, rehearsal)
         return found, precision
     # Before study.json is written: a repaired data set has another fingerprint.
     data = prepare_images(images, site, observer.say)
     found = replace(found, contents=say_contents(space, data, observer.say).as_json())
-    with rehearsing(data, site.kept) as rehearsal:
+    with rehearsing(data, site.kept, on_gpu=space.resources.gpu > 0) as rehearsal:
         precision = choose_precision(space, rehearsal)
         found = replace(found, precision=precision.name)
         check_outside(space, found, site, observer.say)
@@ -301,6 +301,10 @@ def _resolved(
             # After every check that can fail here: a worker may have to be waited for, and paid for.
             precision = choose_precision(space, rehearsal, workers=ask_workers())
             found = replace(found, precision=precision.name)
+    if found.precision == "fp16" and space.resources.gpu > 0:
+        observer.say(
+            "note: trials in fp16 were tried on the CPU in fp32: values above 65,504 show in training only"
+        )
     return found, precision
 
 

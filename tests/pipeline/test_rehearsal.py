@@ -58,6 +58,15 @@ def slow(*, num_classes, channels, image_size):
     return nn.Sequential(nn.Conv2d(channels, 4, 1), norm, nn.Flatten(), nn.Linear(4 * image_size**2, num_classes))
 
 
+class Large(nn.Linear):
+    def forward(self, values):
+        return super().forward(values.float() + 1e5) * 1e-5
+
+
+def large(*, num_classes, channels, image_size):
+    return nn.Sequential(nn.Flatten(), Large(channels * image_size**2, num_classes))
+
+
 def turned(*, num_classes, channels, image_size):
     return Turned(channels, num_classes)
 
@@ -93,8 +102,8 @@ def taught_by(loss: str, **params: Any) -> TrialSpec:
     return distilled(DENSE, loss=loss, params=tuple(sorted(params.items())))
 
 
-def rehearse(spec: TrialSpec, images: Dataset) -> None:
-    with rehearsing(images) as rehearsal:
+def rehearse(spec: TrialSpec, images: Dataset, **where: bool) -> None:
+    with rehearsing(images, **where) as rehearsal:  # type: ignore[arg-type]
         rehearsal.trial(spec)
 
 
@@ -111,6 +120,13 @@ def test_statistics_that_a_training_is_too_short_for_are_refused(module: str, he
     assert caught.value.where == "student.model"
     assert "momentum such as 0.1, or train for 1000 steps or more" in str(caught.value.hint)
     rehearse(distilled(own, recipe=replace(own.distill.recipe, epochs=100)), images)
+
+
+def test_fp16_is_tried_as_it_is_on_a_cpu_and_as_fp32_for_a_gpu(module: str, here: WorkerContext) -> None:
+    own = named(replace(DENSE, student=StudentSpec("X:large"), precision="fp16"), module)
+    rehearse(own, data(DENSE, here), on_gpu=True)
+    with pytest.raises(ConfigError, match=r"not finite"):
+        rehearse(own, data(DENSE, here))
 
 
 @pytest.mark.parametrize("loss", sorted(losses))

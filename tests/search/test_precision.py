@@ -247,12 +247,14 @@ def test_on_a_cluster_the_workers_settle_it_once(
 
     resources = {"cpu": 1, "gpu": gpu}
     mine = own(tmp_path, student, resources=resources, data={"source": "digits", "subset": 100})
+    watching = Watching()
     for _ in range(2):
-        with open_study(mine, Watching(), ask_workers=ask) as study:
+        with open_study(mine, watching, ask_workers=ask) as study:
             kept = kept_precision(mine, expected[0])
             assert study.precision == (kept if study.resumed else Precision(*expected))
             assert study.describe.precision == expected[0]
     assert len(asked) == 1
+    assert any("on the CPU in fp32" in line for line in watching.said) == (expected[0] == "fp16")
 
 
 def test_workers_are_not_asked_where_the_space_says_it(tmp_path: Path) -> None:
