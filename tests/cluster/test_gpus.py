@@ -45,7 +45,7 @@ def command(cluster: Raylets, folder: Path, script: Path | None, **resources: ob
     return [sys.executable, *program, *asked]
 
 
-@pytest.mark.parametrize("case", [Case(1, 2), Case(0.5, 4), Case(0.25, 4, "T4")], ids=str)
+@pytest.mark.parametrize("case", [Case(1, 2), Case(0.25, 4, "T4")], ids=str)
 def test_as_many_trials_run_as_fit_on_the_cards_and_all_end(cluster: Raylets, case: Case) -> None:
     seen = on_nodes(case, cluster, seconds=2, patience_s=PATIENCE_S)
     assert seen.ended == {"complete": case.trials}

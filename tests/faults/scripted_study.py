@@ -56,6 +56,8 @@ def begin_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digits, "_load", lambda: images)
     monkeypatch.setattr(type(sources.get("digits")), "fingerprint", lambda *_: "0" * 64)
     monkeypatch.setattr(opening, "check_trials", lambda *_: None)
+    monkeypatch.setattr(opening, "prunable_lines", lambda *_: [])
+    monkeypatch.setattr(opening, "room", lambda *_: None)
 
 
 class Worker:
