@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -170,6 +170,24 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
     return Table(f"Teachers of {ranking.study}, by their students", names, numeric, rows, footer)
 
 
+def by_student(ranking: Ranking, *, detail: bool = False) -> list[Table]:
+    """Return a ranking as a table for each kind of student, the footer below the last; see `as_table`."""
+    students = list(dict.fromkeys(row.student for row in ranking.rows))
+    if len(students) < 2:
+        return [as_table(ranking, detail=detail)]
+    whole, found = as_table(ranking, detail=detail), []
+    for student in students:
+        lines = [row for row in ranking.rows if row.student == student]
+        alike = tuple(replace(row, label=_without_student(row)) for row in lines)
+        part = as_table(replace(ranking, rows=alike), detail=detail)
+        found.append(replace(part, title=f"Students {student}: the teachers of {ranking.study}", footer=()))
+    return [*found[:-1], replace(found[-1], footer=whole.footer)]
+
+
+def _without_student(row: Ranked) -> str:
+    return "student alone" if row.role == "alone" else row.label.removesuffix(f" -> {row.student}")
+
+
 def _gain_note(ranking: Ranking) -> Iterator[str]:
     tested = any(gain for row in ranking.rows for gain in row.gains_test.values())
     if tested or any(gain for row in ranking.rows for gain in row.gains_val.values()):
@@ -179,13 +197,16 @@ def _gain_note(ranking: Ranking) -> Iterator[str]:
 def as_markdown(ranking: Ranking) -> str:
     """Return a ranking as a markdown table with its footer as a list, and its front below."""
     fronts = [front_as_table(ranking.front)] if ranking.front else []
-    return "\n".join(map(markdown, [as_table(ranking, detail=True), *fronts]))
+    return "\n".join(map(markdown, [*by_student(ranking, detail=True), *fronts]))
 
 
 def markdown(table: Table) -> str:
     """Return a table in markdown, its footer as a list below."""
     footer = [f"- {escaped(sentence)}" for sentence in table.footer]
-    return "\n".join([f"## {table.title}", "", *markdown_lines(table), "", *footer]) + "\n"
+    return (
+        "\n".join([f"## {table.title}", "", *markdown_lines(table), *(["", *footer] if footer else [])])
+        + "\n"
+    )
 
 
 def markdown_lines(table: Table) -> list[str]:

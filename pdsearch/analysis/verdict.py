@@ -24,7 +24,7 @@ def verdict(rows: Sequence[Ranked], student: str, corrected: Mapping[Metric, Cor
         return None
     alone, metric = _shown("alone", first, corrected)
     chosen_from = sum(row.rank is not None for row in rows)
-    against, beside = _finding(alone), _beside_alone(alone)
+    against, beside = _finding(alone), _beside_alone(alone, first.gain("alone"), chosen_from)
     if first.role == "unpruned":
         if all(row.role != "teacher" for row in rows) and alone is None:
             return None
@@ -97,17 +97,26 @@ def _others(row: Ranked) -> str:
     return f"those of {'their unpruned selves' if several else 'its unpruned self'}"
 
 
-def _beside_alone(gain: Gain | None) -> str:
-    """Return the sentence on the student alone, which may be better than with any teacher."""
-    if gain is None:
+def _beside_alone(gain: Gain | None, in_table: Gain | None, chosen_from: int) -> str:
+    """Return the sentence on the student alone, which may be better than with any teacher.
+
+    Args:
+        gain: Over it, corrected if it could be.
+        in_table: The same as the table shows it.
+        chosen_from: Number of teachers that the leader was chosen from.
+    """
+    if gain is None or in_table is None:
         return ""
     words = {
         "gain": "are better than the same student alone, without any teacher",
         "loss": "are worse than the same student alone, without any teacher",
         "one_pair": "and the same student alone differ by",
     }.get(_finding(gain), "are not surely better than the same student alone, without any teacher")
-    better = " The student alone does better." if gain.estimate.mean < 0 and not gain.mark else ""
-    return f" Its students {words}: {_points(gain.estimate)}.{better}"
+    worse = max(gain.estimate.mean, in_table.estimate.mean) < 0
+    better = " The student alone does better." if worse and not gain.mark else ""
+    corrected = gain.estimate != in_table.estimate and chosen_from > 1
+    doubt = ", corrected likewise" if corrected else ""
+    return f" Its students {words}: {_points(gain.estimate)}{doubt}.{better}"
 
 
 def _points(estimate: Estimate) -> str:

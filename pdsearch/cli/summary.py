@@ -87,7 +87,7 @@ def _best(ranking: Ranking) -> list[str]:
     told = headline(ranking)
     params = ", ".join(_setting(name, value) for name, value in loss["params"] if value is not False)
     return [
-        f"best configuration: {first.label} -> {first.best.student_model},"
+        f"best configuration: {first.label if told.others else f'{first.label} -> {first.best.student_model}'},"
         f" {loss['loss']} with {params or 'no parameters'}",
         *(f"  {line}" for line in (told.line, *told.others)),
     ]

@@ -1,11 +1,13 @@
 """A ranking worked out by hand: order by validation, gains by pairs of seeds, and what the footer says."""
 
 import random
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from pdsearch.analysis import Ranked, Ranking, as_table, rank_teachers
+from pdsearch.analysis import Ranked, Ranking, as_table, by_student, rank_teachers
+from pdsearch.analysis.report import describe
 from pdsearch.analysis.report.headline import headline
 from tests.analysis.synthetic_studies import confirmed, record, study
 
@@ -291,16 +293,19 @@ def test_a_control_of_other_rounds_does_not_count() -> None:
 SMALL: dict[str, Any] = {"student": "vgg8", "params": 4_000_000}
 
 
+TWO_STUDENTS = [
+    *RECORDS,
+    *confirmed("magnitude", [0.50, 0.52, 0.54], **SMALL),
+    *confirmed("taylor", [0.53, 0.54, 0.56], **SMALL),
+    *confirmed(None, [0.49, 0.51, 0.50], **SMALL),
+    *confirmed("alone", [0.60, 0.61, 0.62], **SMALL),
+    record("snip", 0.56, kind="search", number=9, **SMALL),
+]
+
+
 def test_students_of_different_size_are_ranked_with_their_like() -> None:
     """The small student learns more from taylor, and most alone; the verdict of each is its own."""
-    small = [
-        *confirmed("magnitude", [0.50, 0.52, 0.54], **SMALL),
-        *confirmed("taylor", [0.53, 0.54, 0.56], **SMALL),
-        *confirmed(None, [0.49, 0.51, 0.50], **SMALL),
-        *confirmed("alone", [0.60, 0.61, 0.62], **SMALL),
-        record("snip", 0.56, kind="search", number=9, **SMALL),
-    ]
-    found = rank_teachers(study([*small, *RECORDS]))
+    found = rank_teachers(study(TWO_STUDENTS))
     assert [(row.rank, row.label) for row in found.rows if row.confirmed] == [
         (1, "vgg19_bn taylor 59% -> vgg11_bn"),
         (2, "vgg19_bn magnitude 59% -> vgg11_bn"),
@@ -330,6 +335,30 @@ def test_students_of_different_size_are_ranked_with_their_like() -> None:
     (other,) = told.others
     assert "vgg8" in other
     assert "over the student alone" in other
+
+
+def test_each_kind_of_student_has_its_own_table_and_figures() -> None:
+    found = rank_teachers(study(TWO_STUDENTS))
+    large, small_one = by_student(found)
+    assert [row[1] for row in large.rows] == [
+        "vgg19_bn taylor 59%",
+        "vgg19_bn magnitude 59%",
+        "vgg19_bn unpruned",
+        "student alone",
+        "vgg19_bn snip 59%",
+        "vgg19_bn random 59%",
+    ]
+    assert small_one.title.startswith("Students vgg8:")
+    assert not large.footer
+    assert small_one.footer == as_table(found).footer
+    varied = deepcopy(TWO_STUDENTS)
+    for item in varied:
+        if item["teacher"] and item["teacher"]["method"] == "taylor":
+            item["teacher"]["val_accuracy"] = 0.85
+    figures = {figure.name: figure for figure in describe(study(varied)).figures}
+    assert {"teachers-1", "teachers-2"} < set(figures)
+    points = figures["teachers-2"].spec["data"]["values"]
+    assert {point["label"].rpartition(" -> ")[2] for point in points} == {"vgg8"}
 
 
 def test_what_a_teachers_trials_chose_stands_for_it_not_the_better_of_several() -> None:

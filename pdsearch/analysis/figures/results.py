@@ -24,10 +24,10 @@ def result_figures(study: StudyTable, ranking: Ranking) -> Iterator[Figure]:
 
 def _short(labels: Sequence[str]) -> dict[str, str]:
     """Return labels without the first word where all that have a model begin with the same."""
-    first = {label.split(" ", 1)[0] for label in labels if label != "student alone"}
-    if len(first) != 1 or any(" " not in label for label in labels):
+    taught = [label for label in labels if not label.endswith(" alone")]
+    if len({label.split(" ", 1)[0] for label in taught}) != 1 or any(" " not in label for label in taught):
         return {label: label for label in labels}
-    return {label: label if label == "student alone" else label.split(" ", 1)[1] for label in labels}
+    return {label: label.split(" ", 1)[1] if label in taught else label for label in labels}
 
 
 def _lines(labels: Sequence[str]) -> Spec:
@@ -36,7 +36,13 @@ def _lines(labels: Sequence[str]) -> Spec:
         "type": "nominal",
         "sort": list(labels),
         "title": None,
-        "axis": {"labelLimit": 170, "ticks": False, "domain": False, "labelColor": "var(--ink)"},
+        "axis": {
+            "labelLimit": 170,
+            "labelExpr": "split(datum.label, ' -> ')",
+            "ticks": False,
+            "domain": False,
+            "labelColor": "var(--ink)",
+        },
     }
 
 

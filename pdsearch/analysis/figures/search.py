@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pdsearch.analysis.figures.parameters import parameter_figures
 from pdsearch.analysis.figures.style import (
@@ -21,7 +21,7 @@ from pdsearch.analysis.figures.style import (
     trial_points,
 )
 from pdsearch.analysis.importance import Importances
-from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.study_table import Row, StudyTable
 
 _MOST_CURVES = 60
@@ -41,8 +41,15 @@ def search_figures(study: StudyTable, ranking: Ranking, found: Importances) -> I
     """
     rows, points = searched(study.rows), trial_points(study)
     states = sorted({point["state"] for point in points})
-    yield from _by_sparsity(rows, points, states)
-    yield from _by_teacher(ranking)
+    students = list(dict.fromkeys(row.student for row in ranking.rows))
+    for number, student in enumerate(students):
+        mark = ("", "") if len(students) == 1 else (f"-{number + 1}", f", students {student}")
+        alike = [point for point in points if point["student"] == student]
+        for figure in (
+            *_by_sparsity(rows, alike, states),
+            *_by_teacher([row for row in ranking.rows if row.student == student]),
+        ):
+            yield replace(figure, name=figure.name + mark[0], title=figure.title + mark[1])
     if points:
         yield _history(rows, points, states)
     yield from _curves(study)
@@ -65,12 +72,13 @@ def _by_sparsity(rows: Sequence[Row], points: Points, states: Sequence[str]) -> 
         "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.7, "clip": True},
         "encoding": {"x": x, "y": {**y, "aggregate": "median"}, "color": {**colour, "legend": None}},
     }
-    spec = {"data": {"name": "trials"}, "layer": [median, dots(x, y, colour, states)]}
+    alike = {"transform": [{"filter": {"field": "student", "equal": points[0]["student"]}}]}
+    spec = {"data": {"name": "trials"}, **alike, "layer": [median, dots(x, y, colour, states)]}
     caption = f"Lines join the medians of the fully trained. {_HOLLOW}"
     yield Figure("sparsity", "why", "How much to prune, and by which method", caption, spec)
 
 
-def _by_teacher(ranking: Ranking) -> Iterator[Figure]:
+def _by_teacher(lines: Sequence[Ranked]) -> Iterator[Figure]:
     values: Points = [
         {
             "label": row.label,
@@ -79,7 +87,7 @@ def _by_teacher(ranking: Ranking) -> Iterator[Figure]:
             "method": method_of(row.best),
             "confirmed": "confirmed" if row.val else "best of its search",
         }
-        for row in ranking.rows
+        for row in lines
         if row.role != "alone" and row.teacher_val is not None
         for student in [row.val.mean if row.val else row.search_best]
         if student is not None

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from pdsearch.analysis.results import parameters, searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.objectives import VAL_ACCURACY, counts
+from pdsearch.students import alike
 
 Spec: TypeAlias = dict[str, Any]
 Points: TypeAlias = list[dict[str, Any]]
@@ -161,6 +162,7 @@ def trial_points(study: StudyTable) -> Points:
     """
     rows, names = searched(study.rows), parameters(study)
     low, _ = shown_range(rows)
+    likes = alike(row.student for row in study.rows)
     states = {"stopped": "stopped early"}
     points: Points = []
     for row in rows:
@@ -174,6 +176,7 @@ def trial_points(study: StudyTable) -> Points:
                 "y": round(max(value, low), 4),
                 "epochs": f"{row.epochs} of {row.epochs_planned}",
                 "method": method_of(row),
+                "student": likes[row.student],
                 "sparsity": None if row.teacher_sparsity is None else round(100 * row.teacher_sparsity, 3),
                 **{f"p{place}": _shown(v) for place, v in enumerate(searched_values(row, names).values())},
             }

@@ -19,7 +19,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.results import parameters, searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
-from pdsearch.analysis.tables import Table, as_table, front_as_table, percent, split
+from pdsearch.analysis.tables import Table, by_student, front_as_table, percent, split
 from pdsearch.specs import Json
 
 
@@ -143,12 +143,17 @@ def _versions(study: StudyTable) -> Mapping[str, Any]:
 
 
 def _ranking(ranking: Ranking, figures: Sequence[Figure]) -> Iterator[Block]:
-    table = as_table(ranking, detail=True)
-    first, more = split(replace(table, title=""), [6, len(table.columns)])
-    yield first
-    yield Notes(table.footer)
+    tables = by_student(ranking, detail=True)
+    parts = [split(table, [6, len(table.columns)]) for table in tables]
+    for first, _ in parts:
+        yield first if len(tables) > 1 else replace(first, title="")
+    yield Notes(tables[-1].footer)
     yield from figures
-    yield replace(more, title="The teachers and their students in detail")
+    for _, more in parts:
+        yield replace(more, title=f"{more.title}, in detail" if len(tables) > 1 else IN_DETAIL)
+
+
+IN_DETAIL = "The teachers and their students in detail"
 
 
 def _untold(reason: str | None) -> Iterator[Block]:

@@ -62,7 +62,9 @@ def _of(leader: Leader, *, several: bool, pruned: bool) -> Headline:
             if sure
             else f"No teacher is shown to help the {student}"
         )
-        return Headline(text, leader.sentence, *_shown(leader.alone, "over the student alone"))
+        return Headline(
+            text, leader.sentence, *_shown(leader.alone, "with its best teacher, over the student alone")
+        )
     over = "over its unpruned self" if leader.gain else "over the student alone"
     figure, interval = _shown(leader.gain or leader.alone, over)
     text = _text(leader, f" {leader.student}" if several else "", pruned=pruned)

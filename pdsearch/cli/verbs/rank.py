@@ -60,9 +60,10 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
         ranking: What to print.
         detail: Include the columns that describe teachers and students.
     """
-    from pdsearch.analysis import as_table, front_as_table
+    from pdsearch.analysis import by_student, front_as_table
 
-    _print(as_table(ranking, detail=detail), repeat=2)
+    for table in by_student(ranking, detail=detail):
+        _print(table, repeat=2)
     if ranking.front is not None:
         _print(front_as_table(ranking.front))
 
