@@ -185,5 +185,5 @@ def _write_tables(study: Study, found: StudyTable) -> None:
 
 
 def _short(path: Place) -> str:
-    """Return a path relative to the current folder if it is inside, a URL quoted for a shell."""
-    return shlex.quote(shown(path)) if isinstance(path, Remote) else shown(path)
+    """Return a path relative to the current folder if it is inside, or a URL, quoted for a shell."""
+    return shlex.quote(shown(path))

@@ -324,7 +324,9 @@ class ParameterForm(Section):
 class File(Section):
     """A space file of pdsearch."""
 
-    study: Annotated[str, Field(pattern=STUDY_NAME)] | None = unset("Name of the study; default: the file's.")
+    study: Annotated[str, Field(pattern=STUDY_NAME), AfterValidator(words.study)] | None = unset(
+        "Name of the study; default: the file's."
+    )
     data: DataSection = Field(description="The images.")
     teacher: TeacherSection = nested(TeacherSection, "The large network.")
     student: StudentSection = nested(StudentSection, "The small network.")

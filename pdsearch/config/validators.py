@@ -50,6 +50,9 @@ def format_duration(seconds: int) -> str:
 METRICS = ("student.val_accuracy", "student.params", "student.flops", "student.latency")
 """Metrics that can be an objective or have a constraint."""
 
+OWN_FOLDERS = ("artifacts", "progress", "speeds")
+"""Folders of a storage that hold no study."""
+
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
 """Endings of files of weights: of safetensors and, all others, of torch.save."""
 
@@ -197,6 +200,13 @@ def checkpoint(value: str) -> str:
     if not value.endswith(CHECKPOINTS):
         hint = f"name a file that ends in {', '.join(CHECKPOINTS)}"
         raise complaint(f"{show(value)} is no file of weights by its name", hint)
+    return value
+
+
+def study(value: str) -> str:
+    """Accept the name of a study that is not a folder which a storage has beside its studies."""
+    if value in OWN_FOLDERS:
+        raise complaint(f"a storage has a folder {value} of its own", "name the study otherwise")
     return value
 
 

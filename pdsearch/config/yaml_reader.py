@@ -188,6 +188,9 @@ def _scalar(node: yaml.ScalarNode, mark: Mark, path: Path, problems: Problems) -
         what = f"a text longer than {MAX_TEXT:,} characters"
         problems.add(what, mark, key=dotted(path), hint="shorten it")
         return ""
+    if "\0" in text:
+        problems.add("a null byte", mark, key=dotted(path), hint="remove it: no text holds one")
+        return ""
     if node.style:  # quoted, or a block of text
         return text
     try:

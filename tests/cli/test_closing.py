@@ -67,7 +67,9 @@ def test_the_folder_that_the_run_began_in_may_be_gone(
     sent.mkdir()
     monkeypatch.chdir(sent)
     sent.rmdir()
-    assert f"pdsearch rank {tmp_path / 'small'} " in told(tmp_path, capsys)
+    storage = tmp_path / "a b"
+    storage.mkdir()
+    assert f"pdsearch rank '{storage / 'small'}' " in told(storage, capsys)
 
 
 def test_without_confirmation_nothing_is_called_the_best(

@@ -254,4 +254,5 @@ def test_a_study_of_the_same_space_elsewhere_is_pointed_at(
     assert started(tmp_path, "--set", "train.distill.epochs=2") == 0
     monkeypatch.chdir(tmp_path)
     assert started(tmp_path) == 0
+    assert started(tmp_path, "--set", f"storage={'x' * 300}") == 0  # Opening the study tells of it.
     assert "lies in" not in capsys.readouterr().err

@@ -43,6 +43,13 @@ def test_anything_else_is_not(value: str) -> None:
         words.storage(value)
 
 
+@pytest.mark.parametrize("value", words.OWN_FOLDERS)
+def test_a_study_is_no_folder_of_the_storage_s_own(value: str) -> None:
+    assert words.study(f"{value}-2") == f"{value}-2"
+    with pytest.raises(ConfigError, match=rf"key study: a storage has a folder {value} of its own"):
+        parse(document(study=value))
+
+
 def test_off_is_a_word() -> None:
     assert words.switch("off") is None
     assert words.switch({"a": 1}) == {"a": 1}

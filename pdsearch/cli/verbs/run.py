@@ -110,8 +110,9 @@ def _told_how_to_go_on(again: str) -> Iterator[None]:
 def _point_elsewhere(space_file: Path, space: Space) -> None:
     """Say where a study of this name and space lies, if a new one is about to begin beside it."""
     storage = Path(space.storage).expanduser()
-    if is_url(space.storage) or storage.is_absolute() or (storage / space.study).exists():
-        return
+    with suppress(OSError):  # Opening the study says what is wrong with the name.
+        if is_url(space.storage) or storage.is_absolute() or (storage / space.study).exists():
+            return
     for root in ("..", "../..", "../../..", space_file.parent):
         with suppress(PdsearchError, OSError):
             folder = (root / storage / space.study).resolve(strict=True)
@@ -119,7 +120,7 @@ def _point_elsewhere(space_file: Path, space: Space) -> None:
             if about is not None and not diff(about["space"], space.identity()):
                 note(
                     f"note: a study of this name and space lies in {folder}; a new one begins here."
-                    f" To go on with that one: --set storage={folder.parent}"
+                    f" To go on with that one: --set storage={shlex.quote(str(folder.parent))}"
                 )
                 return
 
