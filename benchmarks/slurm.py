@@ -244,6 +244,15 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def show(results: Path, content: str) -> None:
+    """Put a table into the page slurm.md beside a file of results, after a comment of that file's name."""
+    page, mark = results.with_name("slurm.md"), f"<!-- {results.name} -->\n"
+    if page.exists() and mark in (text := page.read_text(encoding="utf-8")):
+        before, _, after = text.partition(mark)
+        _, end, rest = after.partition("<!-- end -->")
+        page.write_text(f"{before}{mark}\n{content}\n{end}{rest}", encoding="utf-8")
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run the campaign."""
     parser = options(__doc__, n=3)
@@ -257,7 +266,7 @@ def main(words: Sequence[str] | None = None) -> None:
     seen = campaign(folder, asked)
     publish("slurm", {**seen, "minutes": round((time.monotonic() - began) / 60, 1)}, asked)
     if asked.json:
-        asked.json.with_suffix(".md").write_text(table(seen["interruptions"]))
+        show(asked.json, table(seen["interruptions"]))
     shutil.rmtree(folder)
 
 
