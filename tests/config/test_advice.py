@@ -53,6 +53,15 @@ def test_searched_seeds_trials_of_one_configuration_and_idle_recovery_are_doubtf
     assert not [text for text in space({}, search=None, prune=pruning).warnings if "prune.recovery" in text]
 
 
+def test_what_no_choice_gives_an_effect_is_told_with_all_its_causes() -> None:
+    pruning = {"ratio": 0.5, "recovery": "none", "schedule": "one_shot", "rounds": 3}
+    found = space({"prune.method": ["none", "magnitude"]}, prune=pruning).warnings
+    assert any(text.endswith("no effect: prune.method is none, or prune.recovery is none") for text in found)
+    assert any(
+        text.endswith("no effect: prune.method is none, or prune.schedule is one_shot") for text in found
+    )
+
+
 RECIPE = {"epochs": 20, "lr": 0.1}
 
 
@@ -172,6 +181,17 @@ def test_registered_methods_are_asked() -> None:
     with pytest.raises(ConfigError, match="grasp makes no sense with prune"):
         load(digits, ["space.prune.method=[none, grasp]", ratio])
     load(digits, ["space.prune.method=[none, grasp]", ratio, "prune.at=init"])
+
+
+def test_all_that_methods_refuse_is_told_at_once() -> None:
+    (digits,) = [path for path in SHIPPED if path.name == "digits.yaml"]
+    several = "space.prune.method=[none, nm, grasp]"
+    ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: [nm, grasp]}}"
+    with pytest.raises(ConfigError) as caught:
+        load(digits, [several, ratio])
+    told = str(caught.value)
+    assert "nm makes no sense with prune.schedule: geometric" in told
+    assert "grasp makes no sense with prune.at: trained" in told
 
 
 def test_corners_are_all_choices_and_ends_of_what_matters_and_the_middle_of_the_rest() -> None:

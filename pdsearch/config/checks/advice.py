@@ -75,8 +75,8 @@ def _idle_in_recipe(draft: Draft, section: str, field: str) -> str:
 
 
 def _idle_in_space(reach: Reach, name: str) -> str:
-    vain = None if name in reach.parameters else reach.without_effect(name)
-    return "" if vain is None or vain[2] else f"{vain[0]} is {' or '.join(map(str, vain[1]))}"
+    vain = {} if name in reach.parameters else reach.never(name)
+    return ", or ".join(f"{decider} is {' or '.join(map(str, values))}" for decider, values in vain.items())
 
 
 def _plain(value: object) -> Any:

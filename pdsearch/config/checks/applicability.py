@@ -94,6 +94,17 @@ class Reach:
             return decider, tuple(dict.fromkeys(values)), others
         return None
 
+    def never(self, name: str) -> dict[str, list[Any]]:
+        """Return what leaves a field without effect in every situation: by decider; {} if it has one."""
+        vain: dict[str, list[Any]] = {}
+        for situation in self.situations(name):
+            decider = self.idle(name, situation)
+            if not decider:
+                return {}
+            values = vain.setdefault(decider, [])
+            values += [value] if (value := situation.deciders[decider]) not in values else []
+        return vain
+
     def missing(self, name: str) -> str | None:
         """Describe a combination in which a field has an effect but no value; None if there is none."""
         if name in self.fixed:

@@ -1,6 +1,6 @@
 """A document's fields by dotted name, with their positions, before the checks of the whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +55,14 @@ class Draft:
 
     def complain(self, what: str, name: str, hint: str) -> None:
         """Report a problem of a dotted name, unless it, or the section around it, has one already."""
-        if self.problems.flagged(dotted(self.key_of(name))):
-            return
-        self.problems.add(what, self.mark(name), key=dotted(self.key_of(name)), hint=hint)
+        self.complain_of(name, [(what, hint)])
+
+    def complain_of(self, name: str, problems: Iterable[tuple[str, str]]) -> None:
+        """Report several problems of a dotted name, each with its hint, as `complain` does one."""
+        key = dotted(self.key_of(name))
+        if not self.problems.flagged(key):
+            for what, hint in problems:
+                self.problems.add(what, self.mark(name), key=key, hint=hint)
 
     def possible(self, name: str, default: object = None) -> list[Any]:
         """Return the values a field can take: a fixed one, choices, the ends of a range, or a default."""

@@ -18,9 +18,8 @@ def check_sense(draft: Draft, space: Space) -> None:
     check = draft.catalog.check_pruning
     if check is None:
         return
-    for pruning in prunings(space):
-        for error in check(pruning):
-            draft.complain(error.what, "prune.method", error.hint or "choose another method")
+    errors = dict.fromkeys((e.what, e.hint) for pruning in prunings(space) for e in check(pruning))
+    draft.complain_of("prune.method", [(what, hint or "choose another method") for what, hint in errors])
 
 
 def _check_networks(draft: Draft, space: Space) -> None:
