@@ -79,7 +79,7 @@ class Arrival(Stopper):
             self._work.give_up(away(room, within, self._folder))
         elif now - self._since >= _SAY_AFTER_S and not self._said:
             self._said = True
-            what = "the first worker to start" if room else "a node with room for a trial"
+            what = "a worker to start" if room else "a node with room for a trial"
             self._say(f"waiting for {what}, up to {within / 60:.0f} min; then the run ends")
 
     def _within(self, room: bool) -> float:
