@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-Decoder: TypeAlias = Callable[[object], Any]
+Decoder: TypeAlias = Callable[[object], object]
 
 _SHOWN = 60
 
@@ -96,7 +96,7 @@ def _of_dataclass(kind: type[Any]) -> Decoder:
     fields = {f.name: (f, _decoder(hints[f.name])) for f in dataclasses.fields(kind)}
     extensible = getattr(kind, "extensible", False)
 
-    def build(value: object) -> Any:
+    def build(value: object) -> object:
         if not isinstance(value, Mapping):
             raise _expected("a mapping", value)
         if not extensible and (unknown := [name for name in value if name not in fields]):
@@ -123,7 +123,7 @@ def _of_optional(of: tuple[object, ...]) -> Decoder:
 
 
 def _of_literal(known: tuple[object, ...]) -> Decoder:
-    def check(value: object) -> Any:
+    def check(value: object) -> object:
         if not isinstance(value, str) or value not in known:
             raise _expected(f"one of {', '.join(map(str, known))}", value)
         return value
@@ -135,7 +135,7 @@ def _of_tuple(of: tuple[object, ...]) -> Decoder:
     same = len(of) == 2 and of[1] is Ellipsis
     decoders = [_decoder(of[0])] if same else [_decoder(kind) for kind in of]
 
-    def build(value: object) -> Any:
+    def build(value: object) -> object:
         if not isinstance(value, list | tuple):
             raise _expected("a list", value)
         if not same and len(value) != len(decoders):
@@ -151,7 +151,7 @@ def _of_tuple(of: tuple[object, ...]) -> Decoder:
 def _of_mapping(of: object) -> Decoder:
     decoder = _decoder(of)
 
-    def build(value: object) -> Any:
+    def build(value: object) -> object:
         if not isinstance(value, Mapping):
             raise _expected("a mapping", value)
         return {name: _at(str(name), decoder, item) for name, item in value.items()}
@@ -159,14 +159,14 @@ def _of_mapping(of: object) -> Decoder:
     return build
 
 
-def _at(step: str, decoder: Decoder, value: object) -> Any:
+def _at(step: str, decoder: Decoder, value: object) -> object:
     try:
         return decoder(value)
     except DecodeError as error:
         raise error.inside(step) from None
 
 
-def _frozen(value: object) -> Any:
+def _frozen(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(_frozen(item) for item in value)
     if isinstance(value, Mapping):
@@ -200,7 +200,7 @@ def _number(value: object) -> float:
     return value
 
 
-_PLAIN: dict[Any, Decoder] = {str: _text, bool: _truth, int: _whole, float: _number}
+_PLAIN: dict[object, Decoder] = {str: _text, bool: _truth, int: _whole, float: _number}
 
 
 def _expected(what: str, value: object) -> DecodeError:

@@ -14,6 +14,7 @@ from pdsearch.observer import Observer
 from pdsearch.signals import Stop
 
 if TYPE_CHECKING:
+    from pdsearch.cluster.examine import Asked
     from pdsearch.search.study import Study
 
 
@@ -170,7 +171,7 @@ def _on_ray(
 
 
 @contextmanager
-def _examined(study: "Study", space: Space, ray_session: Any) -> Iterator[dict[str, object]]:
+def _examined(study: "Study", space: Space, ray_session: Any) -> Iterator["Asked"]:
     """Check every node of a cluster before any trial; yield what nodes that join later must have."""
     from pdsearch.cluster.node_checks import check_nodes, expected
     from pdsearch.data.options import must_be_there

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache, partial
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params
@@ -152,6 +152,10 @@ def _load_plugins() -> None:
             package = point.dist.name if point.dist else point.value
             hint = f"mend or uninstall the package {package}"
             raise ConfigError(what, where=point.value, hint=hint) from error
+
+
+AnyRegistry: TypeAlias = Registry[Any]
+"""A registry, whatever its parts are."""
 
 
 def make_params(kind: type[Any], values: Params, *, where: str | None = None) -> Any:

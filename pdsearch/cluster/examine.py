@@ -11,10 +11,38 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 _SEEN_WITHIN_S = 10.0
 """Seconds to wait for a file: a network mount may show one that was just written elsewhere with some delay."""
+
+
+class Asked(TypedDict):
+    """What the driver expects of a node.
+
+    Attributes:
+        versions: As `versions_here` returns them on the driver.
+        root: The storage.
+        marker: A file in it that the driver wrote; None where the storage is not looked at.
+        token: The content of that file.
+        code: Hash of each piece of the user's own code, by dotted name.
+        files: Paths that must exist.
+        gpu: Share of a GPU that a trial trains on.
+        bf16: Whether its device has to compute in bf16.
+    """
+
+    versions: dict[str, str]
+    root: str
+    marker: str | None
+    token: str
+    code: dict[str, str]
+    files: list[str]
+    gpu: float
+    bf16: bool
+
+
+Wrong = tuple[str, str, str]
+"""Kind ("node" or "storage"), what is wrong, and what to do."""
 
 
 def versions_here() -> dict[str, str]:
@@ -28,12 +56,11 @@ def versions_here() -> dict[str, str]:
     return found
 
 
-def examine(asked: dict[str, Any]) -> dict[str, str] | None:
+def examine(asked: Asked) -> dict[str, str] | None:
     """Return why no trial can run on this node, or None.
 
     Args:
-        asked: What the driver expects: versions; root, marker and token of the storage; code (name: hash); files; the
-            share of a GPU that a trial trains on; whether its device has to compute in bf16.
+        asked: What the driver expects.
 
     Returns:
         "kind" ("node" or "storage"), "what" is wrong, and "hint", what to do.
@@ -65,7 +92,7 @@ def _stand() -> None:
         os.chdir(os.environ["PWD"])
 
 
-def _versions(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+def _versions(asked: Asked) -> Wrong | None:
     here = versions_here()
     differ = [
         f"{name} {here[name]}, not {there}"
@@ -81,7 +108,7 @@ def _versions(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     )
 
 
-def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+def _storage(asked: Asked) -> Wrong | None:
     if asked["marker"] is None:
         return None
     if "://" in asked["root"]:
@@ -113,8 +140,9 @@ def _storage(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     return None
 
 
-def _objects(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+def _objects(asked: Asked) -> Wrong | None:
     """Check the marker in an object storage, with this node's own credentials."""
+    assert asked["marker"] is not None
     storage = importlib.import_module("pdsearch.io")  # Its code is the driver's: versions were compared.
     hint = "give every node the driver's rights there: an instance role, a profile or the environment"
     marker = storage.place(asked["marker"])
@@ -130,7 +158,7 @@ def _objects(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     return "storage", f"its storage {asked['root']} is not the driver's", hint
 
 
-def _files(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+def _files(asked: Asked) -> Wrong | None:
     missing = [path for path in asked["files"] if not Path(path).exists()]
     if not missing:
         return None
@@ -141,7 +169,7 @@ def _files(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     )
 
 
-def _own_code(asked: dict[str, Any]) -> tuple[str, str, str] | None:
+def _own_code(asked: Asked) -> Wrong | None:
     if not asked["code"]:
         return None
     dotted = importlib.import_module("pdsearch.user_code")
@@ -155,7 +183,7 @@ def _own_code(asked: dict[str, Any]) -> tuple[str, str, str] | None:
     return None
 
 
-def _gpu(asked: dict[str, object]) -> tuple[str, str, str] | None:
+def _gpu(asked: Asked) -> Wrong | None:
     if not asked["gpu"] or importlib.import_module("torch").cuda.is_available():
         return None
     return (
@@ -165,8 +193,8 @@ def _gpu(asked: dict[str, object]) -> tuple[str, str, str] | None:
     )
 
 
-def _bf16(asked: dict[str, Any]) -> tuple[str, str, str] | None:
-    if not asked.get("bf16") or _has_bf16(asked["gpu"]):
+def _bf16(asked: Asked) -> Wrong | None:
+    if not asked["bf16"] or _has_bf16(asked["gpu"]):
         return None
     return (
         "node",

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pdsearch.cluster import examine as module
-from pdsearch.cluster.examine import computes_bf16, examine, present, versions_here
-from pdsearch.cluster.slots import GrowingSlots
+from pdsearch.cluster.examine import Asked, computes_bf16, examine, present, versions_here
+from pdsearch.cluster.slots import GrowingSlots, Node
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, remove, replace
 
@@ -26,7 +26,7 @@ _MARKER = ".nodes.tmp"
 @contextmanager
 def expected(
     folder: Place, *, code: dict[str, str], files: list[str], gpu: float, bf16: bool = False
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Asked]:
     """Mark the storage while the block runs; yield what a node must have: the marker, versions, code, files, a GPU.
 
     Args:
@@ -56,7 +56,7 @@ def expected(
         remove(marker)
 
 
-def check_nodes(nodes: list[dict[str, Any]], asked: dict[str, Any]) -> None:
+def check_nodes(nodes: list[Node], asked: Asked) -> None:
     """Run the checks of `examine` on every node.
 
     Args:
@@ -84,8 +84,9 @@ def workers_compute_bf16(slots: GrowingSlots, say: Callable[[str], None]) -> boo
         StorageError: A node does not answer.
         ConfigError: A node has other versions than the driver, or lacks the GPU that Ray gives trials there.
     """
-    asked: dict[str, Any] = {"marker": None, "code": {}, "files": [], "bf16": False}
-    asked |= {"versions": versions_here(), "gpu": slots.gpu}
+    asked = Asked(
+        versions=versions_here(), root="", marker=None, token="", code={}, files=[], gpu=slots.gpu, bf16=False
+    )
     while True:
         if not slots.nodes():
             say(f"{slots.news()}: `precision: auto` is settled by a worker's device")
@@ -116,9 +117,7 @@ def _wait_for_room(slots: GrowingSlots) -> None:
         time.sleep(_LOOK_EVERY_S)
 
 
-def _answers(
-    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: object
-) -> Iterator[tuple[str, Any]]:
+def _answers(nodes: list[Node], function: Callable[[Any], Any], asked: object) -> Iterator[tuple[str, Any]]:
     """Run a function of `examine` on every node; yield location and answer, except of nodes that left meanwhile."""
     import ray  # After the session has set Ray's environment.
 
@@ -141,8 +140,8 @@ def _answers(
 
 
 def _asked(
-    nodes: list[dict[str, Any]], function: Callable[[Any], Any], asked: object
-) -> Iterator[tuple[dict[str, Any], str, Any]]:
+    nodes: list[Node], function: Callable[[Any], Any], asked: object
+) -> Iterator[tuple[Node, str, Any]]:
     """Run a function on all nodes concurrently; yield each node, its location and the reference of its answer."""
     import ray  # As above.
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -173,7 +172,7 @@ def _sent_as_it_stands() -> Iterator[None]:
         unregister_pickle_by_value(module)
 
 
-def refusal_of(asked: dict[str, Any] | None) -> str | None:
+def refusal_of(asked: Asked | None) -> str | None:
     """Return why a worker's own node is not fit for trials, or None; called by the worker."""
     wrong = examine(asked) if asked else None
     return f"{wrong['what']}; {wrong['hint']}" if wrong else None

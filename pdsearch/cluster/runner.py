@@ -14,6 +14,7 @@ from ray.tune.stopper import CombinedStopper
 from pdsearch.cluster.arrival import Arrival
 from pdsearch.cluster.connection.session import Session
 from pdsearch.cluster.connection.temporary import tune_folder
+from pdsearch.cluster.examine import Asked
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
 from pdsearch.cluster.tune_scheduler import JobScheduler, Starts, WhenDone
@@ -35,7 +36,7 @@ def run(
     progress: Place,
     folder: Place,
     patience_s: float | None = None,
-    node: dict[str, Any] | None = None,
+    node: Asked | None = None,
     say: Callable[[str], None] = lambda _text: None,
     trainable: type[tune.Trainable] = JobTrainable,
 ) -> None:

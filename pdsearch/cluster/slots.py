@@ -1,7 +1,7 @@
 """Slots: how many trials fit on the nodes, and which trials have a worker or wait for one."""
 
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from pdsearch.cluster.deaths import Deaths
 from pdsearch.protocol import Job
@@ -19,6 +19,10 @@ ACCELERATOR_SHARE = 0.001
 def accelerator_resource(accelerator: str) -> str:
     """Return the resource by which Ray marks nodes with a kind of GPU; each has 1 of it."""
     return _KIND + accelerator
+
+
+Node: TypeAlias = dict[str, Any]
+"""A node as ray.nodes() describes it."""
 
 
 class Slots(Protocol):
@@ -65,7 +69,7 @@ class GrowingSlots:
         self, cpu: int, gpu: float, limit: int | None = None, accelerator: str | None = None
     ) -> None:
         self._cpu, self.gpu, self._limit, self._accelerator = cpu, gpu, limit, accelerator
-        self._nodes: list[dict[str, Any]] = []
+        self._nodes: list[Node] = []
         self._looked: float | None = None
         self._told: int | None = None
 
@@ -99,7 +103,7 @@ class GrowingSlots:
             )
         return f"the cluster has room for {fit} trial(s) at once, on {nodes} node(s)"
 
-    def nodes(self) -> list[dict[str, Any]]:
+    def nodes(self) -> list[Node]:
         """Return the nodes that are up and have room for a trial, as Ray describes them."""
         now = time.monotonic()
         if self._looked is None or now - self._looked >= _LOOK_EVERY_S:
@@ -109,7 +113,7 @@ class GrowingSlots:
             self._looked = now
         return self._nodes
 
-    def of(self, node: dict[str, Any]) -> int:
+    def of(self, node: Node) -> int:
         """Return the trials that fit on a node."""
         have = node["Resources"]
         by_cpu = int(have.get("CPU", 0) // self._cpu)

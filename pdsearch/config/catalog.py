@@ -8,7 +8,7 @@ from typing import Any
 from pdsearch.config.problems import Problems
 from pdsearch.config.yaml_tree import Node, Path, dotted, mark_of, node_at, to_plain
 from pdsearch.errors import ConfigError
-from pdsearch.registry import NoParams, Registry
+from pdsearch.registry import AnyRegistry, NoParams
 from pdsearch.specs import DistillSpec, Params, PruneSpec
 from pdsearch.user_code import Options, declared_by, is_dotted, load_dotted, takes_others
 
@@ -296,7 +296,7 @@ def _params(root: Node, field: str, name: str, problems: Problems) -> type[objec
     from pdsearch.distillation.registry import losses  # loads torch
     from pdsearch.pruning.registry import methods
 
-    registry: Registry[Any] = methods if field == "prune.method" else losses
+    registry: AnyRegistry = methods if field == "prune.method" else losses
     try:
         params: type[object] = registry.get(name).params
     except ConfigError as error:

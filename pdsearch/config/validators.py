@@ -117,7 +117,7 @@ def pruning(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def augmentations(value: object) -> Any:
+def augmentations(value: object) -> object:
     """Convert a list of augmentations to their names joined by `+`."""
     return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
@@ -135,14 +135,14 @@ def augmentation(word: str, info: ValidationInfo) -> str:
         raise complaint(error.what, error.hint or "name another") from None
 
 
-def number(value: object) -> Any:
+def number(value: object) -> object:
     """Accept an integer or a float unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise complaint(f"expected a number, got {show(value)}", "write a number")
     return value
 
 
-def gpu(value: object) -> Any:
+def gpu(value: object) -> object:
     """Accept a share of one GPU, rounded down to Ray's units; other values are left to the field's own rules."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return value
@@ -158,7 +158,7 @@ def gpu(value: object) -> Any:
     return share
 
 
-def option(value: object) -> Any:
+def option(value: object) -> object:
     """Accept the value of an option: a scalar, or a list of such."""
     if isinstance(value, list) and value:
         return [option(item) for item in value]
@@ -169,15 +169,15 @@ def option(value: object) -> Any:
     return value
 
 
-def duration(value: Any) -> int:
+def duration(value: object) -> int:
     """Convert a duration such as "12h" to seconds."""
     try:
-        return parse_duration(value)
-    except (TypeError, ValueError):
+        return parse_duration(str(value))
+    except ValueError:
         raise complaint(f"expected a time, got {show(value)}", "write it as 90s, 12h or 1h30m") from None
 
 
-def switch(value: object) -> Any:
+def switch(value: object) -> object:
     """Convert the word `off` to None; null, true and false do not mean it."""
     if value is None or isinstance(value, bool):
         raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")

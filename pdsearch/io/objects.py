@@ -12,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from pdsearch.io.place import Remote
 from pdsearch.io.refusals import judged, waiting
 
 T = TypeVar("T")
+
+Files: TypeAlias = Any
+"""A file system of pyarrow.fs, which carries no types."""
 
 PATIENCE_S = 60.0
 """Seconds for which calls to a storage that does not answer are retried."""
@@ -67,12 +70,12 @@ class Objects:
     ) -> None:
         self._root = Remote(bucket, "", query)
         self._patience = PATIENCE_S if patience_s is None else patience_s
-        self._made: tuple[Any, str] | None = None
+        self._made: tuple[Files, str] | None = None
 
     def get(self, path: str) -> bytes | None:
         """Return an object's content, or None if it does not exist."""
 
-        def call(files: Any, base: str) -> bytes | None:
+        def call(files: Files, base: str) -> bytes | None:
             try:
                 with files.open_input_stream(f"{base}/{path}") as stream:
                     return bytes(stream.read())
@@ -84,7 +87,7 @@ class Objects:
     def size(self, path: str) -> int | None:
         """Return an object's size in bytes; None if it does not exist."""
 
-        def call(files: Any, base: str) -> int | None:
+        def call(files: Files, base: str) -> int | None:
             info = files.get_file_info(f"{base}/{path}")
             return int(info.size) if info.is_file else None
 
@@ -93,7 +96,7 @@ class Objects:
     def checksum(self, path: str) -> str | None:
         """Return the SHA-256 of an object in hex, read in chunks; None if it does not exist."""
 
-        def call(files: Any, base: str) -> str | None:
+        def call(files: Files, base: str) -> str | None:
             try:
                 stream = files.open_input_stream(f"{base}/{path}")
             except FileNotFoundError:
@@ -114,7 +117,7 @@ class Objects:
     def put(self, path: str, content: bytes) -> None:
         """Store an object, replacing an existing one atomically."""
 
-        def call(files: Any, base: str) -> None:
+        def call(files: Files, base: str) -> None:
             with files.open_output_stream(f"{base}/{path}") as stream:
                 stream.write(content)
 
@@ -123,7 +126,7 @@ class Objects:
     def upload(self, path: str, file: Path) -> None:
         """Store a file as an object."""
 
-        def call(files: Any, base: str) -> None:
+        def call(files: Files, base: str) -> None:
             with file.open("rb") as source, files.open_output_stream(f"{base}/{path}") as stream:
                 while chunk := source.read(_CHUNK):
                     stream.write(chunk)
@@ -133,7 +136,7 @@ class Objects:
     def download(self, path: str, file: Path) -> bool:
         """Write an object to a file; False if it does not exist."""
 
-        def call(files: Any, base: str) -> bool:
+        def call(files: Files, base: str) -> bool:
             try:
                 stream = files.open_input_stream(f"{base}/{path}")
             except FileNotFoundError:
@@ -148,7 +151,7 @@ class Objects:
     def below(self, path: str, *, deep: bool = False) -> list[Listed]:
         """Return the entries below a prefix, sorted by name; with `deep` all objects, else only one level."""
 
-        def call(files: Any, base: str) -> list[Listed]:
+        def call(files: Files, base: str) -> list[Listed]:
             from pyarrow.fs import FileSelector, FileType
 
             selector = FileSelector(_joined(base, path), allow_not_found=True, recursive=deep)
@@ -161,7 +164,7 @@ class Objects:
     def delete(self, path: str) -> bool:
         """Remove an object; False if it did not exist."""
 
-        def call(files: Any, base: str) -> bool:
+        def call(files: Files, base: str) -> bool:
             try:
                 files.delete_file(f"{base}/{path}")
             except FileNotFoundError:
@@ -173,7 +176,7 @@ class Objects:
     def delete_below(self, path: str) -> bool:
         """Remove everything below a prefix; False if there was nothing."""
 
-        def call(files: Any, base: str) -> bool:
+        def call(files: Files, base: str) -> bool:
             try:
                 files.delete_dir(f"{base}/{path}")
             except FileNotFoundError:
@@ -185,7 +188,7 @@ class Objects:
     def copy(self, path: str, to: str) -> None:
         """Copy an object within the storage."""
 
-        def call(files: Any, base: str) -> None:
+        def call(files: Files, base: str) -> None:
             files.copy_file(f"{base}/{path}", f"{base}/{to}")
 
         self._try(path, call)
@@ -250,7 +253,7 @@ _OPTIONS = ("region", "scheme", "endpoint_override")
 _SWITCHES = ("allow_bucket_creation", "allow_bucket_deletion")
 
 
-def connect(root: Remote) -> tuple[Any, str]:
+def connect(root: Remote) -> tuple[Files, str]:
     """Return a pyarrow file system and the name of the bucket in it.
 
     Raises:
@@ -267,7 +270,7 @@ def connect(root: Remote) -> tuple[Any, str]:
     return files, base.rstrip("/")
 
 
-def _s3(bucket: str, query: str) -> Any:
+def _s3(bucket: str, query: str) -> Files:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region
 
     options: dict[str, Any] = dict(parse_qsl(query))

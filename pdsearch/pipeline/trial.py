@@ -4,7 +4,6 @@ import platform
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Any
 
 from pdsearch.answers import pack
 from pdsearch.data import Dataset
@@ -26,7 +25,7 @@ from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
 from pdsearch.pruning.registry import methods
-from pdsearch.registry import Registry
+from pdsearch.registry import AnyRegistry
 from pdsearch.specs import Json, TrialSpec
 from pdsearch.user_code import source_hash
 
@@ -225,7 +224,7 @@ def check_own_code(spec: TrialSpec) -> None:
     Raises:
         ConfigError: A file differs, or cannot be imported here.
     """
-    named: list[tuple[Registry[Any], str, str]] = [
+    named: list[tuple[AnyRegistry, str, str]] = [
         (models, spec.teacher.model, spec.teacher.code),
         (models, spec.student.model, spec.student.code),
         (losses, spec.distill.loss, spec.distill.code),
@@ -237,6 +236,6 @@ def check_own_code(spec: TrialSpec) -> None:
             raise ConfigError("its file is not the one the study was opened with", where=name, hint=hint)
 
 
-def _source(registry: Registry[Any], name: str) -> str:
+def _source(registry: AnyRegistry, name: str) -> str:
     own = registry.own_name(name)
     return source_hash(own) if own else ""

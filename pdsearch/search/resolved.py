@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pdsearch.config import Space
 from pdsearch.data.options import lasting_root
@@ -14,7 +13,7 @@ from pdsearch.distillation.registry import losses
 from pdsearch.models import lasting, models
 from pdsearch.pipeline.keys import config_key, student_key, teacher_config
 from pdsearch.pruning.registry import methods
-from pdsearch.registry import Registry
+from pdsearch.registry import AnyRegistry
 from pdsearch.specs import Json, PruneSpec, TeacherSpec, TrialSpec
 from pdsearch.trial_record import AskedRecord, TrialRecord
 from pdsearch.user_code import is_dotted, source_folder, source_hash
@@ -100,7 +99,7 @@ class Description:
         teacher = record.teacher and replace(record.teacher, config=teacher_config(spec))
         return replace(record, spec=spec, key=self.key(spec), config=self.config(spec), teacher=teacher)
 
-    def _present(self, registry: Registry[Any], name: str, code: str) -> str:
+    def _present(self, registry: AnyRegistry, name: str, code: str) -> str:
         own = registry.own_name(name) if code else None
         return self.code.get(own, code) if own else code
 
@@ -115,7 +114,7 @@ class Description:
     def _prune(self, prune: PruneSpec) -> PruneSpec:
         return replace(prune, code=self._code(methods, prune.method))
 
-    def _code(self, registry: Registry[Any], name: str) -> str:
+    def _code(self, registry: AnyRegistry, name: str) -> str:
         own = registry.own_name(name)
         return self.code[own] if own else ""
 
@@ -126,7 +125,7 @@ def same_trial(record: AskedRecord | TrialRecord) -> tuple[str, str]:
     return record.kind, record.key if spec == record.spec else student_key(spec)
 
 
-def _recoded(spec: TrialSpec, code: Callable[[Registry[Any], str, str], str]) -> TrialSpec:
+def _recoded(spec: TrialSpec, code: Callable[[AnyRegistry, str, str], str]) -> TrialSpec:
     """Return a trial with other hashes of its own code: code(registry, name, hash)."""
 
     def pruned(prune: PruneSpec | None) -> PruneSpec | None:
@@ -147,7 +146,7 @@ def absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-FIELDS: Mapping[str, Registry[Any]] = {
+FIELDS: Mapping[str, AnyRegistry] = {
     "teacher.model": models,
     "student.model": models,
     "prune.method": methods,

@@ -4,12 +4,12 @@ import importlib.util
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import cast
 
 import pytest
 
 from pdsearch.cluster import examine as module
-from pdsearch.cluster.examine import computes_bf16, examine, versions_here
+from pdsearch.cluster.examine import Asked, computes_bf16, examine, versions_here
 from pdsearch.io import StorageDeniedError, names, place, remove, replace
 from pdsearch.user_code import source_hash
 from tests.s3_server import SECRET, S3Server
@@ -18,7 +18,7 @@ CODE = "pdsearch.user_code:is_dotted"
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     monkeypatch.setattr(module, "_SEEN_WITHIN_S", 0.0)
     (tmp_path / "study").mkdir()
     marker = tmp_path / "study" / ".nodes.tmp"
@@ -35,13 +35,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }
 
 
-def test_a_node_that_has_all_of_it_is_fit_and_keeps_nothing(asked: dict[str, Any], tmp_path: Path) -> None:
+def test_a_node_that_has_all_of_it_is_fit_and_keeps_nothing(asked: Asked, tmp_path: Path) -> None:
     assert examine(asked) is None
     assert [path.name for path in (tmp_path / "study").iterdir()] == [".nodes.tmp"]
 
 
 @pytest.mark.parametrize("name", ["python", "pdsearch", "ray", "torch"])
-def test_another_version_is_named(asked: dict[str, Any], name: str) -> None:
+def test_another_version_is_named(asked: Asked, name: str) -> None:
     asked["versions"] = {**asked["versions"], name: "0.1"}
     wrong = examine(asked)
     assert wrong is not None
@@ -62,21 +62,19 @@ def test_the_same_release_with_other_code_is_another_version(
     assert module._code() == "missing"
 
 
-def test_a_storage_that_is_another_or_none_is_refused(asked: dict[str, Any], tmp_path: Path) -> None:
+def test_a_storage_that_is_another_or_none_is_refused(asked: Asked, tmp_path: Path) -> None:
     for change, words in (
         ({"token": "other"}, "is not the driver's"),
         ({"marker": str(tmp_path / "study" / "gone")}, "is not the driver's"),
         ({"root": str(tmp_path / "gone"), "marker": str(tmp_path / "gone" / "x")}, "is not there"),
     ):
-        wrong = examine({**asked, **change})
+        wrong = examine(cast("Asked", {**asked, **change}))
         assert wrong is not None
         assert wrong["kind"] == "storage"
         assert words in wrong["what"]
 
 
-def test_a_storage_that_cannot_be_written_is_refused(
-    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_storage_that_cannot_be_written_is_refused(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -86,7 +84,7 @@ def test_a_storage_that_cannot_be_written_is_refused(
     assert (wrong["kind"], "cannot be written" in wrong["what"]) == ("storage", True)
 
 
-def test_missing_data_and_code_are_named(asked: dict[str, Any], tmp_path: Path) -> None:
+def test_missing_data_and_code_are_named(asked: Asked, tmp_path: Path) -> None:
     wrong = examine({**asked, "files": [str(tmp_path / "images")]})
     assert wrong is not None
     assert str(tmp_path / "images") in wrong["what"]
@@ -99,9 +97,7 @@ def test_missing_data_and_code_are_named(asked: dict[str, Any], tmp_path: Path) 
     assert "is not the code the driver has" in wrong["what"]
 
 
-def test_a_node_whose_gpu_torch_does_not_see_is_named(
-    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_whose_gpu_torch_does_not_see_is_named(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert examine({**asked, "gpu": 0.5}) is None
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -119,7 +115,7 @@ def test_a_node_says_whether_its_device_computes_in_bf16(monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def in_a_bucket(asked: dict[str, Any], s3: S3Server, bucket: str) -> dict[str, Any]:
+def in_a_bucket(asked: Asked, s3: S3Server, bucket: str) -> Asked:
     """What a node is asked where the study lies on S3."""
     root = s3.url(f"{bucket}/runs")
     marker = place(root) / "study" / ".nodes.tmp"
@@ -127,16 +123,14 @@ def in_a_bucket(asked: dict[str, Any], s3: S3Server, bucket: str) -> dict[str, A
     return {**asked, "root": root, "marker": str(marker)}
 
 
-def test_a_node_that_sees_the_bucket_is_fit_and_keeps_nothing_there(in_a_bucket: dict[str, Any]) -> None:
+def test_a_node_that_sees_the_bucket_is_fit_and_keeps_nothing_there(in_a_bucket: Asked) -> None:
     assert examine(in_a_bucket) is None
     assert names(place(in_a_bucket["root"]) / "study") == [".nodes.tmp"]
 
 
 @pytest.mark.parametrize("mark", [b"other", None])
-def test_a_bucket_that_is_not_the_driver_s_is_refused(
-    in_a_bucket: dict[str, Any], mark: bytes | None
-) -> None:
-    marker = place(in_a_bucket["marker"])
+def test_a_bucket_that_is_not_the_driver_s_is_refused(in_a_bucket: Asked, mark: bytes | None) -> None:
+    marker = place(str(in_a_bucket["marker"]))
     if mark is None:
         remove(marker)
     else:
@@ -149,11 +143,15 @@ def test_a_bucket_that_is_not_the_driver_s_is_refused(
 
 
 def test_a_node_without_the_bucket_says_so_at_once_and_shows_no_secret(
-    in_a_bucket: dict[str, Any], bucket: str
+    in_a_bucket: Asked, bucket: str
 ) -> None:
-    elsewhere = {name: str(in_a_bucket[name]).replace(bucket, f"{bucket}-not") for name in ("root", "marker")}
+    elsewhere = {
+        name: text.replace(bucket, f"{bucket}-not")
+        for name, text in in_a_bucket.items()
+        if isinstance(text, str)
+    }
     began = time.monotonic()
-    wrong = examine({**in_a_bucket, **elsewhere})
+    wrong = examine(cast("Asked", {**in_a_bucket, **elsewhere}))
     assert time.monotonic() - began < 20
     assert wrong is not None
     assert (wrong["kind"], "is not the driver's" in wrong["what"]) == ("storage", True)
@@ -161,7 +159,7 @@ def test_a_node_without_the_bucket_says_so_at_once_and_shows_no_secret(
 
 
 def test_a_node_whose_rights_do_not_reach_is_refused(
-    in_a_bucket: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    in_a_bucket: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise StorageDeniedError("no permission: PutObject", where="s3://x")
@@ -181,13 +179,13 @@ def test_a_folder_that_was_removed_and_is_there_anew_is_gone_back_to(
     monkeypatch.setenv("PWD", str(folder))
     folder.rmdir()
     folder.mkdir()
-    examine({"versions": {}, "marker": None, "code": {}, "files": [], "gpu": 0})
+    examine(Asked(versions={}, root="", marker=None, token="", code={}, files=[], gpu=0, bf16=False))
     assert Path.cwd() == folder
 
 
 @pytest.mark.parametrize("has", [True, False])
 def test_a_device_that_would_emulate_bf16_is_named_where_the_study_computes_in_it(
-    asked: dict[str, Any], has: bool, monkeypatch: pytest.MonkeyPatch
+    asked: Asked, has: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_has_bf16", lambda _gpu: has)
     assert examine(asked) is None

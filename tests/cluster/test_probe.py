@@ -1,11 +1,11 @@
 """An unfit node is named, with the error that says what to do."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from pdsearch.cluster.examine import computes_bf16, examine
+from pdsearch.cluster.examine import Asked, computes_bf16, examine
 from pdsearch.errors import ConfigError, StorageError
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -17,7 +17,7 @@ def check(tmp_path: Path, **changes: Any) -> None:
     from pdsearch.cluster.node_checks import check_nodes, expected
 
     with expected(tmp_path, code={}, files=[], gpu=0) as asked:
-        check_nodes(ray.nodes(), {**asked, **changes})
+        check_nodes(ray.nodes(), cast("Asked", {**asked, **changes}))
 
 
 def test_a_fit_node_passes_and_the_mark_goes(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_fit_node_passes_and_the_mark_goes(tmp_path: Path) -> None:
 def test_without_nodes_nothing_is_asked() -> None:
     from pdsearch.cluster.node_checks import check_nodes
 
-    check_nodes([], {})
+    check_nodes([], cast("Asked", {}))
 
 
 @pytest.mark.parametrize(
