@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.exporting.student_file import Card, Preprocess, load_network, preprocess_of
 from pdsearch.io.durable import storage_errors
+from pdsearch.models.bounded import BoundError, bounded
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -83,7 +84,10 @@ def save_onnx(weights: Path) -> float:
     whole = _Whole(network, preprocess_of(card)).eval()
     path = weights.with_suffix(".onnx")
     with storage_errors(path):
-        path.write_bytes(_exported(whole, card, weights.stem))
+        try:
+            path.write_bytes(bounded(lambda: _exported(whole, card, weights.stem), whole))
+        except BoundError as error:
+            raise _refused(card, f"following its code takes more than {error}") from error
         return _compared(path, whole, card)
 
 

@@ -26,7 +26,7 @@ from pdsearch.exporting import (
 )
 from pdsearch.exporting.student_file import STUDENT_FILE, load_network
 from pdsearch.input_spec import InputSpec
-from pdsearch.models import build
+from pdsearch.models import bounded, build
 from tests.patient import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -137,5 +137,9 @@ def test_a_network_that_cannot_be_written_is_one_message(
     weights = saved(tmp_path, "resnet8")
     card = read_card(tmp_path)
     monkeypatch.setattr(onnx_file, "load_network", lambda _: (Branching().eval(), card))
-    with pytest.raises(PdsearchError, match="cannot be written as ONNX"):
+    with pytest.raises(PdsearchError, match=r"cannot be written as ONNX: its forward decides by the values"):
+        save_onnx(weights)
+    monkeypatch.setattr(bounded, "MEMORY", 0)
+    monkeypatch.setattr(bounded, "COPIES", 0)
+    with pytest.raises(PdsearchError, match="following its code takes more than 0 GB of memory"):
         save_onnx(weights)

@@ -11,9 +11,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pdsearch.errors import ConfigError
-from pdsearch.models import copied, nbytes
+from pdsearch.models import copied
+from pdsearch.models.bounded import BoundError, bounded
 from pdsearch.pruning.channels.axes import REDUCTIONS, name_of, stepwise_attention
-from pdsearch.pruning.channels.bounded import BoundError, bounded
 from pdsearch.pruning.channels.dependencies import Channels, Tie, follow
 from pdsearch.pruning.channels.remove import Kept, channel_mask, removed, shrink
 from pdsearch.pruning.gradients import probe
@@ -21,9 +21,6 @@ from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, prunable
 
 TOLERANCE = 1e-6
-
-SECONDS, MEMORY, COPIES = 600, 4 * 2**30, 12
-"""Bounds on finding channels: seconds of computing; bytes, and so many times those of the network besides."""
 
 _found: dict[Any, Channels] = {}
 _FOUND_AT_ONCE = 16
@@ -46,9 +43,8 @@ def find_channels(model: nn.Module, image: Tensor, exclude: tuple[str, ...] = ()
     known = (_described(model), image.shape[1:], exclude)
     if known not in _found:
         here, seen = copied(model).cpu(), image.cpu()
-        memory = MEMORY + COPIES * nbytes(here)
         try:
-            found = bounded(lambda: _tried(here, seen, exclude), seconds=SECONDS, nbytes=memory)
+            found = bounded(lambda: _tried(here, seen, exclude), here)
         except BoundError as error:
             name = type(getattr(model, "trunk", model)).__name__
             what = f"{name}: to find which of its channels can be removed takes more than {error}"

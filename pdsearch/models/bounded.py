@@ -1,4 +1,4 @@
-"""A computation in a child process, with bounds of time and memory: a network's code may do anything when it is run."""
+"""Bounds of time and memory for what follows a network's code, which may do anything when it is run."""
 
 import multiprocessing
 import resource
@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
+from torch import nn
+
+from pdsearch.models.state import nbytes
 
 T = TypeVar("T")
+
+SECONDS, MEMORY, COPIES = 600, 4 * 2**30, 12
+"""Bounds: seconds of computing; bytes, and so many times those of the network besides."""
 
 LOOK_S = 0.02
 WAITING = 5
@@ -23,35 +29,35 @@ class BoundError(Exception):
     """The computation went beyond a bound; the text says which."""
 
 
-def bounded(make: Callable[[], T], *, seconds: int, nbytes: int) -> T:
+def bounded(make: Callable[[], T], network: nn.Module) -> T:
     """Return what a function returns in a fork of this process, which computes with one thread, on the CPU.
 
     Args:
         make: The function; its result, or the error that it raises, is pickled.
-        seconds: Of computing that it may take.
-        nbytes: By how much its memory may grow; it is not watched where the system has no /proc.
+        network: What it follows; the larger it is, the more its memory may grow. That is watched where there is /proc.
 
     Raises:
         BoundError: It took more, or the process ended by itself.
     """
+    most = MEMORY + COPIES * nbytes(network)
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
-    child = context.Process(target=_run, args=(send, make, seconds), daemon=True)
+    child = context.Process(target=_run, args=(send, make, SECONDS), daemon=True)
     child.start()
     send.close()
     try:
         began, before = time.monotonic(), _held(child.pid)
         while not receive.poll(LOOK_S):
-            if _held(child.pid) - before > nbytes:
-                raise BoundError(f"{nbytes / 2**30:.3g} GB of memory")
-            if time.monotonic() - began > WAITING * seconds:
-                raise BoundError(f"{WAITING * seconds} s")
+            if _held(child.pid) - before > most:
+                raise BoundError(f"{most / 2**30:.3g} GB of memory")
+            if time.monotonic() - began > WAITING * SECONDS:
+                raise BoundError(f"{WAITING * SECONDS} s")
         try:
             found, error = receive.recv()
         except EOFError:
             child.join()
             if child.exitcode == -signal.SIGXCPU:
-                raise BoundError(f"{seconds} s of computing") from None
+                raise BoundError(f"{SECONDS} s of computing") from None
             raise BoundError(f"what a process may: it ended with code {child.exitcode}") from None
     finally:
         child.kill()
