@@ -25,6 +25,14 @@ def config(folder: Path, given: Job | None) -> dict[str, Any]:
     }
 
 
+def told_until(worker: Any, kind: type) -> list[Any]:
+    """Return what a worker tells up to an event of a kind: a step tells what there is after a quarter of a second."""
+    events = unpacked(worker.step())
+    while not isinstance(events[-1], kind):
+        events += unpacked(worker.step())
+    return events
+
+
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from pdsearch.cluster.worker import JobTrainable
@@ -56,9 +64,7 @@ def test_it_keeps_the_memory_that_a_step_frees(tmp_path: Path, monkeypatch: pyte
 def test_it_runs_one_job_after_another_and_keeps_what_it_loaded(worker: Any, tmp_path: Path) -> None:
     for seed in (0, 1):
         assert worker.reset_config(config(tmp_path, job(distilled(ALONE, seed=seed))))
-        events = unpacked(worker.step())
-        while not isinstance(events[-1], Outcome):  # a worker tells what it has after a quarter of a second
-            events += unpacked(worker.step())
+        events = told_until(worker, Outcome)
         assert events[-1].state == "complete"
         assert [use.hit for use in events[-1].artifacts if use.stage == "data"] == [seed == 1]
 
@@ -67,8 +73,7 @@ def test_it_runs_one_job_after_another_and_keeps_what_it_loaded(worker: Any, tmp
 def test_a_job_left_in_the_middle_saves_its_progress(worker: Any, tmp_path: Path, leave: str) -> None:
     begun = job(ALONE, decide_at=(1,))
     worker.reset_config(config(tmp_path, begun))
-    events = unpacked(worker.step())
-    assert isinstance(events[-1], Report)
+    told_until(worker, Report)
     folder = tmp_path / "progress" / begun.key
     before = {path.name for path in folder.rglob("*")}  # What it made so far is noted.
     if leave == "reset":
@@ -83,7 +88,7 @@ def test_a_job_is_left_though_its_progress_cannot_be_saved(
     worker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker.reset_config(config(tmp_path, job(ALONE, decide_at=(1,))))
-    worker.step()
+    told_until(worker, Report)
 
     def refuse(*_: object, **__: object) -> None:
         raise StorageFullError("no space is left")
