@@ -1,18 +1,14 @@
-"""Output of rankings and fronts: tables of text, markdown, CSV, JSON."""
+"""Rankings and fronts as tables of text, for screens, pages and Markdown."""
 
-import csv
-import dataclasses
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pdsearch.analysis.pareto import Front
-from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
+from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate, Gain
-from pdsearch.analysis.study_table import Row
 
 SMALLEST = 0.5e-4
 """Half-widths of intervals below this would be displayed as zero."""
@@ -42,6 +38,17 @@ def show_gain(gain: Gain | None) -> str:
     if estimate.low is None:
         return mean + _equal(estimate)
     return f"{mean}{mark} [{percent(estimate.low, signed=True)}, {percent(estimate.high, signed=True)}]"
+
+
+def chance(gain: Gain | None) -> str:
+    """Return the probability of improvement in per cent with its interval: "72 [39, 92]"."""
+    if gain is None or gain.better is None:
+        return "-"
+    better = gain.better
+    mean, low, high = (
+        "-" if value is None else f"{100 * value:.0f}" for value in (better.mean, better.low, better.high)
+    )
+    return mean if better.low is None else f"{mean} [{low}, {high}]"
 
 
 def _equal(estimate: Estimate) -> str:
@@ -139,6 +146,8 @@ _FURTHER: tuple[tuple[str, str], ...] = (
 """Questions whose columns are shown if any line answers them: a control, or the student alone's own recipe."""
 
 _DETAIL: _Cells = (
+    ("better than unpruned, same %", True, lambda row: chance(row.gain("unpruned_same"))),
+    ("better than alone %", True, lambda row: chance(row.gain("alone"))),
     ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
     ("rounds", True, lambda row: str(row.best.prune_rounds or "-")),
     ("teacher weights left", True, lambda row: _count(row.best.teacher_remaining)),
@@ -194,12 +203,6 @@ def _gain_note(ranking: Ranking) -> Iterator[str]:
         yield f"Gains are in points of {'test' if tested else 'validation'} accuracy."
 
 
-def as_markdown(ranking: Ranking) -> str:
-    """Return a ranking as a markdown table with its footer as a list, and its front below."""
-    fronts = [front_as_table(ranking.front)] if ranking.front else []
-    return "\n".join(map(markdown, [*by_student(ranking, detail=True), *fronts]))
-
-
 def markdown(table: Table) -> str:
     """Return a table in markdown, its footer as a list below."""
     footer = [f"- {escaped(sentence)}" for sentence in table.footer]
@@ -229,84 +232,6 @@ def escaped(cell: str) -> str:
     )
 
 
-def as_json(ranking: Ranking) -> str:
-    """Return a ranking as JSON: every number, nested, shares in [0, 1]."""
-    value = {
-        "format": 1,
-        "study": ranking.study,
-        "questions": dict(QUESTIONS),
-        "rows": [as_plain(row) for row in ranking.rows],
-        "leader": dataclasses.asdict(ranking.leader) if ranking.leader else None,
-        "leaders": [dataclasses.asdict(leader) for leader in ranking.leaders],
-        "front": _front_plain(ranking.front) if ranking.front else None,
-        "footer": list(ranking.footer),
-    }
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def as_plain(row: Ranked) -> dict[str, object]:
-    """Return one line of a ranking as plain JSON values."""
-    value = dataclasses.asdict(row)
-    best = value.pop("best")
-    best.pop("test_right")
-    for name in ("params", "values", "spec"):
-        best[name] = json.loads(best[name])
-    return {"rank": value.pop("rank"), "confirmed": row.confirmed, **value, "best": best}
-
-
-def as_csv(ranking: Ranking) -> str:
-    """Return a ranking as CSV: one line per teacher, shares in [0, 1], empty cells where there is no value."""
-    rows = [_flat(row) for row in ranking.rows]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "label"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
-
-
-def _flat(row: Ranked) -> dict[str, object]:
-    plain = (
-        "rank",
-        "label",
-        "role",
-        "student",
-        "confirmed",
-        "seeds",
-        "teacher_seeds",
-        "trials",
-        "full_trials",
-        "rung",
-        "rung_of",
-        "search_best",
-    )
-    best = (
-        "teacher_config",
-        "teacher_model",
-        "prune_method",
-        "prune_ratio",
-        "teacher_sparsity",
-        "prune_rounds",
-    )
-    student = ("student_model", "student_params", "student_flops", "key")
-    flat = {name: getattr(row, name) for name in plain}
-    flat |= {name: getattr(row.best, name) for name in (*best, *student)}
-    flat |= {"broken": row.broken, "teacher_val": row.teacher_val, "teacher_test": row.teacher_test}
-    flat |= {**_flat_estimate("val", row.val), **_flat_estimate("test", row.test)}
-    for metric, gains in (("val", row.gains_val), ("test", row.gains_test)):
-        for question in QUESTIONS:
-            gain = gains.get(question)
-            flat |= _flat_estimate(f"gain_{metric}_{question}", gain.estimate if gain else None)
-            flat[f"gain_{metric}_{question}_p_holm"] = gain.p_holm if gain else None
-            flat[f"gain_{metric}_{question}_mark"] = gain.mark if gain else None
-            flat[f"gain_{metric}_{question}_better"] = gain.better.mean if gain and gain.better else None
-    return flat
-
-
-def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, object]:
-    values = (estimate.n, estimate.mean, estimate.low, estimate.high) if estimate else (None,) * 4
-    return {f"{name}_{part}": value for part, value in zip(("n", "mean", "low", "high"), values, strict=True)}
-
-
 def front_as_table(found: Front) -> Table:
     """Return a front as a table of text cells; what is confirmed stands beside what one student reached."""
     metrics = [metric for metric, _ in found.objectives]
@@ -319,7 +244,8 @@ def front_as_table(found: Front) -> Table:
             [str(fresh.seeds), show_estimate(fresh.val), show_estimate(fresh.test)] if fresh else ["-"] * 3
         )
         reached = (f"{values[metric]:.6g}" for metric in metrics)
-        rows.append((row.id, *reached, *cells[: len(shown)], row.params))
+        sampled = (f"{name} {_short(value)}" for name, value in json.loads(row.params).items())
+        rows.append((row.id, *reached, *cells[: len(shown)], ", ".join(sampled)))
     return Table(
         f"Trials of {found.study} that none beats",
         (*columns, *(f"confirmed {name}" for name in shown), "parameters"),
@@ -327,6 +253,10 @@ def front_as_table(found: Front) -> Table:
         tuple(rows),
         tuple(_front_notes(found)),
     )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _front_notes(found: Front) -> Iterator[str]:
@@ -341,55 +271,3 @@ def _front_notes(found: Front) -> Iterator[str]:
     yield "pdsearch export STUDY --trial TRIAL writes any of them."
     if found.left_out:
         yield f"{len(found.left_out)} complete trial(s) lack an objective and were left out."
-
-
-def front_as_markdown(found: Front) -> str:
-    """Return a front as a markdown table."""
-    return markdown(front_as_table(found))
-
-
-def _front_plain(found: Front) -> dict[str, object]:
-    return {
-        "study": found.study,
-        "objectives": [{"metric": metric, "goal": goal} for metric, goal in found.objectives],
-        "rows": [
-            {**_plain(found, row), "params": json.loads(row.params), "confirmed": _fresh(found, row)}
-            for row in found.rows
-        ],
-        "left_out": [row.id for row in found.left_out],
-    }
-
-
-def front_as_json(found: Front) -> str:
-    """Return a front as JSON: values in full, parameters nested."""
-    value = {"format": 1, **_front_plain(found)}
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def front_as_csv(found: Front) -> str:
-    """Return a front as CSV: one line per trial, its parameters as JSON."""
-    flat = [
-        {
-            **_plain(found, row),
-            **_flat_estimate("confirmed_val", fresh.val if fresh else None),
-            **_flat_estimate("confirmed_test", fresh.test if fresh else None),
-            "params": row.params,
-        }
-        for row in found.rows
-        for fresh in [found.confirmed.get(row.id)]
-    ]
-    names = list(flat[0]) if flat else ["trial", "key"]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return file.getvalue()
-
-
-def _fresh(found: Front, row: Row) -> dict[str, Any] | None:
-    return dataclasses.asdict(found.confirmed[row.id]) if row.id in found.confirmed else None
-
-
-def _plain(found: Front, row: Row) -> dict[str, Any]:
-    values = json.loads(row.values)
-    return {"trial": row.id, "key": row.key, **{metric: values[metric] for metric, _ in found.objectives}}

@@ -1,7 +1,7 @@
 """What a study is doing, read from its folder while a driver may be at it: who drives it, what runs, what is left."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from pdsearch.objectives import counts
 from pdsearch.search.maintenance import failed, how_again
 from pdsearch.search.records import Records
 from pdsearch.specs import own_code
+from pdsearch.students import alike
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 _KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline", "confirmation": "confirm"}
@@ -54,6 +55,7 @@ class Overview:
         running: Started and not ended; without a driver they were cut off, and the next run goes on with them.
         failures: Failed trials.
         best: Highest validation accuracy of a complete search trial, and that trial.
+        best_of: The same by the students that are compared (`students.alike`).
         broken: Files that are no valid records.
     """
 
@@ -69,6 +71,7 @@ class Overview:
     running: tuple[Standing, ...]
     failures: tuple[Failure, ...]
     best: tuple[float, str] | None
+    best_of: Mapping[str, tuple[float, str]]
     broken: tuple[str, ...]
 
 
@@ -92,12 +95,7 @@ def overview(folder: Place) -> Overview:
     states: dict[str, Counter[str]] = {}
     for record in records.finished.values():
         states.setdefault(record.kind, Counter())[record.state] += 1
-    complete = [
-        (value, record.id)
-        for record in records.finished.values()
-        if record.kind == "search" and record.state == "complete"
-        if (value := record.values.get("student.val_accuracy")) is not None
-    ]
+    best_of = _best_of(records.finished.values())
     return Overview(
         study=str(about["study"]),
         folder=str(folder),
@@ -110,9 +108,20 @@ def overview(folder: Place) -> Overview:
         states={kind: dict(found) for kind, found in states.items()},
         running=tuple(_standing(records, {*about.get("code", {}).values()})),
         failures=tuple(_failure(records, name) for name in failed(records)),
-        best=max(complete, default=None),
+        best=max(best_of.values(), default=None),
+        best_of=best_of,
         broken=tuple(map(str, records.broken)),
     )
+
+
+def _best_of(finished: Collection[TrialRecord]) -> dict[str, tuple[float, str]]:
+    built = {record.id: record.student.built if record.student else None for record in finished}
+    likes, found = alike(built.values()), dict[str, tuple[float, str]]()
+    for record in finished:
+        value, name = record.values.get("student.val_accuracy"), likes[built[record.id]]
+        if record.kind == "search" and record.state == "complete" and value is not None:
+            found[name] = max(found.get(name, (-1.0, "")), (value, record.id))
+    return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
 
 
 def _progress(phase: Phase, records: Records, *, driven: bool) -> tuple[int, float | None]:

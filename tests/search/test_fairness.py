@@ -11,6 +11,7 @@ from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.search.confirmation.fairness import lacking, leading_trials, most_trials, owed
 from pdsearch.search.confirmation.finalists import leaders
+from pdsearch.search.overview import overview
 from pdsearch.search.planning.simulate import plan
 from pdsearch.specs import PruneSpec, Recipe
 from pdsearch.trial_record import TeacherFacts, TrialRecord
@@ -179,5 +180,6 @@ def test_each_student_is_compared_with_its_like_and_alone(tmp_path: Path) -> Non
     ranking = rank_teachers(read_study(tmp_path / "small"))
     assert sorted({row.student for row in ranking.rows}) == ["convnet_s", "resnet8"]
     assert [row.rank for row in ranking.rows if row.confirmed].count(1) == 2
+    assert overview(tmp_path / "small").best_of.keys() == {"convnet_s", "resnet8"}
     planned = {phase.name: phase.students for phase in plan(space(tmp_path, **sections)).phases}
     assert planned["confirmation"] == sum(name.startswith("confirm") for name in watching.ids)

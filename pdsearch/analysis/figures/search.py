@@ -43,7 +43,7 @@ def search_figures(study: StudyTable, ranking: Ranking, found: Importances) -> I
     states = sorted({point["state"] for point in points})
     students = list(dict.fromkeys(row.student for row in ranking.rows))
     for number, student in enumerate(students):
-        mark = ("", "") if len(students) == 1 else (f"-{number + 1}", f", students {student}")
+        mark = ("", "") if len(students) == 1 else (f"-{number + 1}", f" · {student}")
         alike = [point for point in points if point["student"] == student]
         for figure in (
             *_by_sparsity(rows, alike, states),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pdsearch.analysis.ranked import Leader, Ranking
 from pdsearch.analysis.statistics import Gain
-from pdsearch.analysis.tables import percent
+from pdsearch.analysis.tables import chance, percent
 
 
 @dataclass(frozen=True)
@@ -89,5 +89,5 @@ def _shown(gain: Gain | None, over: str) -> tuple[str, str]:
     estimate, better = gain.estimate, gain.better
     low, high = percent(estimate.low, signed=True), percent(estimate.high, signed=True)
     interval = "without an interval" if estimate.low is None else f"95 % interval {low} to {high}"
-    chance = "" if better is None else f"; better in {100 * better.mean:.0f} % of pairs of students"
-    return percent(estimate.mean, signed=True), f"points {over}, {interval}{chance}"
+    often = "" if better is None else f"; better in {chance(gain)} % of pairs of students"
+    return percent(estimate.mean, signed=True), f"points {over}, {interval}{often}"

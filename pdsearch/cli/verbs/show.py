@@ -97,8 +97,9 @@ def _told(found: "Overview") -> Iterator[str]:
     yield f"time      {duration(found.elapsed_s)} in all runs"
     for kind, states in found.states.items():
         yield f"{kind:<9} {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}"
-    if found.best:
-        yield f"best      {100 * found.best[0]:.2f} % of validation, {found.best[1]}: of a search, no estimate"
+    for student, (value, trial) in found.best_of.items():
+        of = f" of {student}" if len(found.best_of) > 1 else ""
+        yield f"best      {100 * value:.2f} % of validation, {trial}{of}: of a search, no estimate"
     what = "running" if found.driver else "cut off"
     for standing in found.running:
         since = f"for {duration(standing.seconds)}" if found.driver else "the next run goes on with it"

@@ -1,0 +1,138 @@
+"""Rankings and fronts in the forms that are written to files and read by programs: Markdown, CSV, JSON."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pdsearch.analysis.pareto import Front
+from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
+from pdsearch.analysis.statistics import Estimate
+from pdsearch.analysis.study_table import Row
+from pdsearch.analysis.tables import by_student, front_as_table, markdown
+
+
+def as_markdown(ranking: Ranking) -> str:
+    """Return a ranking as a markdown table with its footer as a list, and its front below."""
+    fronts = [front_as_table(ranking.front)] if ranking.front else []
+    return "\n".join(map(markdown, [*by_student(ranking, detail=True), *fronts]))
+
+
+def as_json(ranking: Ranking) -> str:
+    """Return a ranking as JSON: every number, nested, shares in [0, 1]."""
+    value = {
+        "format": 1,
+        "study": ranking.study,
+        "questions": dict(QUESTIONS),
+        "rows": [as_plain(row) for row in ranking.rows],
+        "leader": dataclasses.asdict(ranking.leader) if ranking.leader else None,
+        "leaders": [dataclasses.asdict(leader) for leader in ranking.leaders],
+        "front": _front_plain(ranking.front) if ranking.front else None,
+        "footer": list(ranking.footer),
+    }
+    return _dumped(value)
+
+
+def as_plain(row: Ranked) -> dict[str, object]:
+    """Return one line of a ranking as plain JSON values."""
+    value = dataclasses.asdict(row)
+    best = value.pop("best")
+    best.pop("test_right")
+    for name in ("params", "values", "spec"):
+        best[name] = json.loads(best[name])
+    return {"rank": value.pop("rank"), "confirmed": row.confirmed, **value, "best": best}
+
+
+def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, object]:
+    values = (estimate.n, estimate.mean, estimate.low, estimate.high) if estimate else (None,) * 4
+    return {f"{name}_{part}": value for part, value in zip(("n", "mean", "low", "high"), values, strict=True)}
+
+
+def front_as_markdown(found: Front) -> str:
+    """Return a front as a markdown table."""
+    return markdown(front_as_table(found))
+
+
+def _front_plain(found: Front) -> dict[str, object]:
+    return {
+        "study": found.study,
+        "objectives": [{"metric": metric, "goal": goal} for metric, goal in found.objectives],
+        "rows": [
+            {**_plain(found, row), "params": json.loads(row.params), "confirmed": _fresh(found, row)}
+            for row in found.rows
+        ],
+        "left_out": [row.id for row in found.left_out],
+    }
+
+
+def front_as_json(found: Front) -> str:
+    """Return a front as JSON: values in full, parameters nested."""
+    value = {"format": 1, **_front_plain(found)}
+    return _dumped(value)
+
+
+def _fresh(found: Front, row: Row) -> dict[str, Any] | None:
+    return dataclasses.asdict(found.confirmed[row.id]) if row.id in found.confirmed else None
+
+
+def _plain(found: Front, row: Row) -> dict[str, Any]:
+    values = json.loads(row.values)
+    return {"trial": row.id, "key": row.key, **{metric: values[metric] for metric, _ in found.objectives}}
+
+
+def as_csv(ranking: Ranking) -> str:
+    """Return a ranking as CSV: one line per teacher, shares in [0, 1], empty cells where there is no value."""
+    return _csv([_flat(row) for row in ranking.rows], ("rank", "label"))
+
+
+def front_as_csv(found: Front) -> str:
+    """Return a front as CSV: one line per trial, its parameters as JSON."""
+    flat = [
+        {
+            **_plain(found, row),
+            **_flat_estimate("confirmed_val", fresh.val if fresh else None),
+            **_flat_estimate("confirmed_test", fresh.test if fresh else None),
+            "params": row.params,
+        }
+        for row in found.rows
+        for fresh in [found.confirmed.get(row.id)]
+    ]
+    return _csv(flat, ("trial", "key"))
+
+
+def _csv(rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> str:
+    """Return lines with the columns of the first; those named where there is none."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]) if rows else names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+_LINE = "rank label role student confirmed seeds teacher_seeds trials full_trials rung rung_of search_best"
+_BEST = (
+    "teacher_config teacher_model prune_method prune_ratio teacher_sparsity prune_rounds"
+    " student_model student_params student_flops key"
+)
+"""Columns of a line, and of the trial that represents it."""
+
+
+def _flat(row: Ranked) -> dict[str, object]:
+    flat = {name: getattr(row, name) for name in _LINE.split()}
+    flat |= {name: getattr(row.best, name) for name in _BEST.split()}
+    flat |= {"broken": row.broken, "teacher_val": row.teacher_val, "teacher_test": row.teacher_test}
+    flat |= {**_flat_estimate("val", row.val), **_flat_estimate("test", row.test)}
+    for metric, gains in (("val", row.gains_val), ("test", row.gains_test)):
+        for question in QUESTIONS:
+            gain = gains.get(question)
+            flat |= _flat_estimate(f"gain_{metric}_{question}", gain.estimate if gain else None)
+            flat[f"gain_{metric}_{question}_p_holm"] = gain.p_holm if gain else None
+            flat[f"gain_{metric}_{question}_mark"] = gain.mark if gain else None
+            flat[f"gain_{metric}_{question}_better"] = gain.better.mean if gain and gain.better else None
+    return flat
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
