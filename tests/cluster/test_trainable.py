@@ -28,7 +28,7 @@ def config(folder: Path, given: Job | None) -> dict[str, Any]:
 def told_until(worker: Any, kind: type) -> list[Any]:
     """Return what a worker tells up to an event of a kind: a step tells what there is after a quarter of a second."""
     events = unpacked(worker.step())
-    while not isinstance(events[-1], kind):
+    while not events or not isinstance(events[-1], kind):
         events += unpacked(worker.step())
     return events
 
