@@ -10,8 +10,9 @@ import torch
 from benchmarks.distillation_setup import Scene, cifar_shaped, digits
 from benchmarks.harness import Result, Target, arguments, in_turns, show
 from benchmarks.own_process import apart
-from pdsearch.models import build, count_params
-from pdsearch.training import keep_freed_memory, resolve_precision
+from pdsearch.models import build, count_params, has_depthwise
+from pdsearch.training import keep_freed_memory
+from pdsearch.training.device import computes_bf16, why_fp32
 
 PAPER, LIVE, STORED, BY_HAND = "paper's style", "ours, teacher live", "ours, logits stored", "by hand"
 
@@ -83,7 +84,10 @@ def _rate(epoch: Callable[[], object], images: int, repeats: int) -> Callable[[]
 
 def _precision(asked: str, student: str, *, channels: int, size: int) -> str:
     made = build(student, num_classes=10, input_shape=(channels, size, size), seed=0)
-    return resolve_precision(asked, "cpu", weights=count_params(made))
+    if asked != "auto":
+        return asked
+    why = why_fp32(count_params(made), depthwise=has_depthwise(made), bf16=computes_bf16("cpu"))
+    return "fp32" if why else "bf16"
 
 
 def main() -> None:

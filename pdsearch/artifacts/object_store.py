@@ -32,14 +32,13 @@ class ObjectStore:
 
     Args:
         root: The prefix.
-        cache: This machine's cache; in the user's cache folder if None.
     """
 
     poll_s = 1.0
 
-    def __init__(self, root: Remote, cache: NodeCache | None = None) -> None:
+    def __init__(self, root: Remote) -> None:
         self.root = root
-        self.cache = cache or NodeCache(cache_folder(root))
+        self.cache = NodeCache(cache_folder(root))
 
     def find(self, stage: str, key: str) -> Entry | None:
         """Return the entry after verifying its checksums, or None; a broken one is quarantined and counts as missing.

@@ -196,7 +196,6 @@ def parse(
     overrides: Sequence[str] = (),
     *,
     source: str = "space",
-    study: str = "study",
     catalog: Catalog | None = None,
 ) -> Space:
     """Validate a space given as plain values, such as those that `Space.to_json` returns.
@@ -205,13 +204,12 @@ def parse(
         document: The sections.
         overrides: As in `load`.
         source: Name of the document in messages.
-        study: Name of the study if the document gives none.
         catalog: As in `load`.
 
     Raises:
         ConfigError: As in `load`, without lines.
     """
-    return _space(from_plain(document, Mark(source)), source, study, overrides, catalog)
+    return _space(from_plain(document, Mark(source)), source, "study", overrides, catalog)
 
 
 def _content(path: FilePath) -> bytes:

@@ -188,7 +188,6 @@ def patiently(
     job: Job,
     site: WorkerContext,
     *,
-    pauses: tuple[float, ...] = PAUSES_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event, None, None]:
     """Run a job; on a storage error, wait and run it again. A second run repeats the events of the first.
@@ -196,8 +195,7 @@ def patiently(
     Args:
         job: The job to run.
         site: Where to run it.
-        pauses: Seconds to wait before each retry; after the last retry the error is raised.
-        sleep: Function that waits.
+        sleep: Function that waits between two tries.
 
     Raises:
         StorageFullError: At once, since waiting frees no space.
@@ -205,7 +203,7 @@ def patiently(
         StorageDeniedError: At once, since waiting grants no permission.
         StorageError: The storage failed every time.
     """
-    for pause in (*pauses, None):
+    for pause in (*PAUSES_S, None):
         try:
             yield from run_job(job, site)
             return

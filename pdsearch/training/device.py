@@ -30,7 +30,6 @@ class Engine:
     Args:
         device: "cpu", "cuda" or "cuda:N".
         precision: "fp32", "bf16" or "fp16", resolved from "auto" beforehand.
-        threads: CPU threads while training; None leaves the setting of the process.
         parts: Number of parts a batch is split into; gradients are summed, batch statistics are those of one part.
         graphs: Whether steps may be captured as CUDA graphs; it affects time and memory only.
 
@@ -40,7 +39,6 @@ class Engine:
 
     device: str = "cpu"
     precision: str = "fp32"
-    threads: int | None = None
     parts: int = 1
     graphs: bool = True
 
@@ -117,26 +115,16 @@ def computes_bf16(device: str) -> bool:
     return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16"})
 
 
-def resolve_precision(
-    name: str,
-    device: str,
-    *,
-    weights: int | None = None,
-    depthwise: bool = False,
-    bf16: bool | None = None,
-) -> str:
+def resolve_precision(name: str, device: str, *, bf16: bool | None = None) -> str:
     """Resolve "auto" to a precision for a device; any other known name is returned unchanged.
 
-    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 if it has bf16 instructions, the student is not tiny
-    and has no depthwise convolutions (MobileNetV2 is half as fast in bf16, docs/results/speed.md), else fp32. The
-    choice is a rule and not a measurement, because the precision is in keys: two studies on one machine must agree to
-    share artifacts.
+    On a GPU bf16, or fp16 where bf16 is emulated; on a CPU bf16 if it has bf16 instructions, else fp32 (`why_fp32` also
+    looks at the student). The choice is a rule and not a measurement, because the precision is in keys: two studies on
+    one machine must agree to share artifacts.
 
     Args:
         name: "auto" or a precision.
         device: Device type.
-        weights: Number of weights of the student; None if unknown.
-        depthwise: Whether it has depthwise convolutions.
         bf16: Whether the device computes bf16 natively; None asks this machine.
 
     Raises:
@@ -147,11 +135,19 @@ def resolve_precision(
     able = computes_bf16(device) if bf16 is None else bf16
     if torch.device(device).type == "cuda":
         return "bf16" if able else "fp16"
-    return "fp32" if why_fp32(weights, depthwise=depthwise, bf16=able) else "bf16"
+    return "bf16" if able else "fp32"
 
 
 def why_fp32(weights: int | None, *, depthwise: bool, bf16: bool) -> str | None:
-    """Return why a CPU, with bf16 instructions or without, trains a student faster in float32; None if it does not."""
+    """Return why a CPU, with bf16 instructions or without, trains a student faster in float32; None if it does not.
+
+    MobileNetV2 is half as fast in bf16 (docs/results/speed.md).
+
+    Args:
+        weights: Number of weights of the student; None if unknown.
+        depthwise: Whether it has depthwise convolutions.
+        bf16: Whether the CPU computes bf16 natively.
+    """
     if weights is not None and weights < TINY_WEIGHTS:
         return f"a student of {weights:,} weights is too small for bf16 to pay"
     if depthwise:
@@ -188,7 +184,7 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def reproducible(seed: int, *, device: str = "cpu", threads: int | None = None) -> Iterator[None]:
+def reproducible(seed: int, *, device: str = "cpu") -> Iterator[None]:
     """Run a block with torch's generators seeded and cuDNN deterministic; restore both afterwards.
 
     Never yield to a consumer inside the block: it would see, and could change, the private state.
@@ -196,19 +192,16 @@ def reproducible(seed: int, *, device: str = "cpu", threads: int | None = None) 
     Args:
         seed: Seed of the CPU's and the device's generator (used by dropout).
         device: The device in use.
-        threads: CPU threads inside the block; None changes nothing.
     """
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     cudnn = torch.backends.cudnn
-    before = (cudnn.deterministic, cudnn.benchmark, torch.get_num_threads())
+    before = (cudnn.deterministic, cudnn.benchmark)
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         if cuda:
             torch.cuda.manual_seed(seed)
         try:
             cudnn.deterministic, cudnn.benchmark = True, False
-            torch.set_num_threads(threads or before[2])
             yield
         finally:
-            cudnn.deterministic, cudnn.benchmark = before[:2]
-            torch.set_num_threads(before[2])
+            cudnn.deterministic, cudnn.benchmark = before

@@ -124,7 +124,7 @@ class Epochs:
         """
         start = time.perf_counter() - begun.seconds
         seed = derive_seed(self.seed, "epoch", epoch)
-        with reproducible(seed, device=self.engine.device, threads=self.engine.threads):
+        with reproducible(seed, device=self.engine.device):
             loss, lr = self._train(epoch, begun, start, keep)
             with self.state.handing_on() as model:
                 self._check(epoch, loss)
@@ -234,7 +234,7 @@ def fit(
         recipe: Optimizer, schedule, epochs, selection.
         seed: Seed of the order of images (by epoch) and of dropout.
         evaluate: Returns a network's accuracy on the validation images, in [0, 1]; None if there are none.
-        engine: Device, precision, threads.
+        engine: Device and precision.
         mask: Weights to hold at zero, by parameter name: False or 0 where pruned.
         checkpoint: Where state is saved; the caller clears it once the result is stored.
 

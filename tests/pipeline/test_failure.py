@@ -48,7 +48,7 @@ def test_a_reason_says_what_happened_and_where_the_rest_stands(
     with pytest.raises(type(error)) as raised:
         raise error
     assert reason(raised.value, log).endswith("(traceback in trials/search-00001.log)")
-    assert "test_failing.py" in log.read_text()
+    assert "test_failure.py" in log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_trial_that_hangs_ends_its_process_and_leaves_its_stacks(tmp_path: Pat
     watchdog = Watchdog(path, None)
     stacks = watchdog.verdict()
     assert stacks is not None
-    assert "test_watchdog.py" in stacks
+    assert "test_failure.py" in stacks
     assert watchdog.verdict() is None
 
 

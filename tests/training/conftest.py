@@ -67,4 +67,4 @@ def recipe() -> Recipe:
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(threads=1)
+    return Engine()

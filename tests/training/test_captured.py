@@ -39,7 +39,7 @@ def graphed(graph: CpuGraph, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Replays whatever it gains."""
     monkeypatch.setattr(captured, "PAYS", 1e-9)
     monkeypatch.setattr(Graphed, "held", graph, raising=False)
-    return Graphed(threads=1)
+    return Graphed()
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_whatever_the_recipe_the_bits_are_those_of_plain_steps(
     train: Any, graphed: Engine, graph: CpuGraph, recipe: Recipe, more: dict[str, Any]
 ) -> None:
     asked = replace(recipe, epochs=3, **more)
-    assert same(train(graphed, recipe=asked), train(Engine(threads=1), recipe=asked))
+    assert same(train(graphed, recipe=asked), train(Engine(), recipe=asked))
     plain = captured.READY + captured.TIMED
     assert graph.captured == 3, "once an epoch"
     assert graph.replayed == (FULL - plain) + 2 * (FULL - 1)
@@ -89,7 +89,7 @@ def test_masked_weights_stay_zero(train: Any, graphed: Engine, graph: CpuGraph) 
     mask = {"0.weight": torch.rand(4, 3, 3, 3, generator=torch.Generator().manual_seed(2)) > 0.5}
     replayed = train(graphed, mask=mask)
     assert graph.replayed
-    assert same(replayed, train(Engine(threads=1), mask=mask))
+    assert same(replayed, train(Engine(), mask=mask))
     assert bool((replayed[0]["0.weight"][~mask["0.weight"]] == 0).all())
 
 
@@ -113,7 +113,7 @@ def test_a_training_resumed_in_the_middle_of_an_epoch(
     cut = False
     resumed = train(graphed, objective=objective, checkpoint=Checkpoint(tmp_path, interval_s=0))
     assert graph.replayed
-    assert same(resumed, train(Engine(threads=1)))
+    assert same(resumed, train(Engine()))
 
 
 def test_what_changes_from_epoch_to_epoch_is_captured_anew(
@@ -126,7 +126,7 @@ def test_what_changes_from_epoch_to_epoch_is_captured_anew(
 
     replayed = train(graphed, objective=objective)
     assert graph.replayed
-    assert same(replayed, train(Engine(threads=1), objective=objective))
+    assert same(replayed, train(Engine(), objective=objective))
 
 
 def test_what_asks_for_a_content_runs_plainly(
@@ -139,7 +139,7 @@ def test_what_asks_for_a_content_runs_plainly(
 
     replayed = train(graphed, objective=objective)
     assert (graph.captured, graph.replayed) == (0, 0)
-    assert same(replayed, train(Engine(threads=1), objective=objective))
+    assert same(replayed, train(Engine(), objective=objective))
 
 
 def test_what_differs_when_it_is_replayed_runs_plainly(
@@ -170,7 +170,7 @@ def test_a_refused_capture_leaves_what_the_plain_step_gives(
 
     replay = CpuGraph.replay
     monkeypatch.setattr(CpuGraph, "replay", wrong)
-    assert same(train(graphed), train(Engine(threads=1)))
+    assert same(train(graphed), train(Engine()))
     assert graph.replayed == 1
 
 
@@ -184,7 +184,7 @@ def test_memory_that_is_lacking_later_is_no_fault(
 
     capture = CpuGraph.capture
     monkeypatch.setattr(CpuGraph, "capture", full)
-    assert same(train(graphed), train(Engine(threads=1)))
+    assert same(train(graphed), train(Engine()))
     assert graph.captured == 2
     assert graph.calls == []
 
@@ -193,7 +193,7 @@ def test_what_gains_little_is_let_go_of(
     train: Any, graphed: Engine, graph: CpuGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(captured, "PAYS", 1e9)
-    assert same(train(graphed), train(Engine(threads=1)))
+    assert same(train(graphed), train(Engine()))
     assert (graph.captured, graph.replayed) == (1, 1 + captured.TIMED)
     assert graph.calls == []
 

@@ -268,7 +268,7 @@ class World:
             recipe=RECIPE,
             seed=3,
             evaluate=lambda network: float(next(network.parameters()).detach().abs().sum().sin().abs()),
-            engine=Engine(threads=1),
+            engine=Engine(),
             checkpoint=checkpoint,
         )
         return [replace(report, seconds=0.0) for report in reports]

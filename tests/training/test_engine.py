@@ -13,6 +13,7 @@ from torch import nn
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.training import Engine, evaluating, logits, pick_device, resolve_precision, right
 from pdsearch.training import device as engine
+from pdsearch.training.device import why_fp32
 
 
 @pytest.mark.parametrize("precision", ["fp64", "auto", ""])
@@ -46,22 +47,18 @@ def test_auto_on_a_cpu(flags: set[str], expected: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("weights", "expected"), [(None, "bf16"), (1_500, "fp32"), (24_000, "fp32"), (78_000, "bf16")]
+    ("weights", "depthwise", "why"),
+    [
+        *((None, False, None), (78_000, False, None), (24_000, False, "24,000 weights is too small")),
+        (10**6, True, "depthwise convolutions slower"),
+    ],
 )
-def test_auto_on_a_cpu_leaves_tiny_students_in_single_precision(
-    weights: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+def test_a_cpu_trains_tiny_students_and_depthwise_convolutions_in_single_precision(
+    weights: int | None, depthwise: bool, why: str | None
 ) -> None:
-    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx512_bf16"})
-    assert resolve_precision("auto", "cpu", weights=weights) == expected
-    assert resolve_precision("bf16", "cpu", weights=weights) == "bf16"
-
-
-def test_auto_on_a_cpu_leaves_depthwise_convolutions_in_single_precision(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(engine, "_cpu_flags", lambda: {"avx512_bf16"})
-    assert resolve_precision("auto", "cpu", weights=10**6, depthwise=True) == "fp32"
-    assert resolve_precision("auto", "cpu", depthwise=False) == "bf16"
+    found = why_fp32(weights, depthwise=depthwise, bf16=True)
+    assert found is None if why is None else why in str(found)
+    assert why_fp32(weights, depthwise=depthwise, bf16=False)
 
 
 @pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp16")])

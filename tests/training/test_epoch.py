@@ -219,7 +219,7 @@ class Asked:
 def test_views_are_made_as_many_at_once_as_the_engine_says(
     views: Any, at_once: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, asked = Engine(threads=1), Asked(views)
+    engine, asked = Engine(), Asked(views)
     monkeypatch.setattr(Engine, "ahead_bytes", at_once * 3 * 8 * 8 * 4)
     steps = list(torch.randperm(50).split(16))
     found = list(seen(asked, 3, steps, engine))
@@ -252,7 +252,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe: Recipe, parts: int) -> None:
-    engine, index = Engine(threads=1, parts=parts), torch.arange(10)
+    engine, index = Engine(parts=parts), torch.arange(10)
     model = build().eval()  # Batch statistics would be those of a part.
     objective, images = hard_labels(views.labels), views.batch(0, index)
     expected = objective(model, images, index, 0)
@@ -272,7 +272,7 @@ def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe
 def test_no_image_is_left_alone_with_batch_normalisation(
     images: int, sizes: list[int], views: Any, build: Callable[..., nn.Module], recipe: Recipe
 ) -> None:
-    engine, index, seen = Engine(threads=1, parts=4), torch.arange(images), []
+    engine, index, seen = Engine(parts=4), torch.arange(images), []
 
     def objective(model: nn.Module, shown: torch.Tensor, index: torch.Tensor, _epoch: int) -> torch.Tensor:
         seen.append(len(index))

@@ -206,7 +206,7 @@ def test_the_networks_own_weights_come_back(build: Build) -> None:
 
 
 def trained(model: nn.Module, views: Any, recipe: Recipe, **more: Any) -> list[Any]:
-    settings = {"evaluate": lambda _: 0.5, "engine": Engine(threads=1), **more}
+    settings = {"evaluate": lambda _: 0.5, "engine": Engine(), **more}
     objective = hard_labels(views.labels)
     return list(fit(model, views=views, objective=objective, recipe=recipe, seed=3, **settings))
 
@@ -264,7 +264,7 @@ def test_a_resumed_average_is_the_same_to_the_bit(
         recipe=chosen,
         seed=3,
         evaluate=lambda _: 0.5,
-        engine=Engine(threads=1),
+        engine=Engine(),
         checkpoint=Checkpoint(tmp_path),
     )
     next(begun), next(begun)
