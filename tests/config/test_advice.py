@@ -27,6 +27,14 @@ def test_geometric_ratios_are_shown_as_their_rounds() -> None:
     assert space({}).notes == ()
 
 
+def test_the_worst_students_are_not_looked_for_unsaid() -> None:
+    worst = {"metric": "student.val_accuracy", "goal": "minimize"}
+    told = "the objective student.val_accuracy is minimized: the worst students are looked for"
+    assert told in space(objectives=[worst]).warnings
+    for fine in ({"metric": "student.val_accuracy"}, {"metric": "student.params", "goal": "minimize"}):
+        assert told not in space(objectives=[fine]).warnings
+
+
 def test_a_continuous_ratio_has_its_price() -> None:
     ratio = {"prune.ratio": {"low": 0.2, "high": 0.8}}
     (warning,) = space(ratio, prune={**PRUNE, "schedule": "linear", "rounds": 3}).warnings

@@ -9,6 +9,7 @@ from pdsearch.config.checks.draft import Draft
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.space import Parameter
+from pdsearch.objectives import better_goal
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.specs import PruneSpec
 
@@ -40,6 +41,11 @@ def warnings_on(draft: Draft) -> tuple[str, ...]:
     trials = draft.file.search.trials
     if not draft.parameters and trials is not None and trials > 1:
         found.append(f"search.trials is {trials}, but nothing is searched: every trial is the same")
+    found += [
+        f"the objective {objective.metric} is minimized: the worst students are looked for"
+        for objective in draft.file.objectives or ()
+        if objective.goal == "minimize" != better_goal(objective.metric)
+    ]
     if not draft.parameters and draft.file.search.stop is not None:
         found.append("search.stop has nothing to compare: nothing is searched")
     return tuple(found)
