@@ -1,6 +1,7 @@
 """Footnotes of a ranking: what varied, what intervals and marks mean, what is missing, how constraints were missed."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -234,10 +235,8 @@ def _lost(study: StudyTable) -> Iterator[str]:
     missed = nearest_trial(study)
     if missed:
         yield f"{missed[0].upper()}{missed[1:]}."
-    good = {(row.kind, row.key) for row in study.rows if row.state != "failed"}
-    failed = {
-        (row.kind, row.key) for row in study.rows
-    } - good  # Each counts once, however many tries failed.
+    good = {_job(row) for row in study.rows if row.state != "failed"}
+    failed = {_job(row) for row in study.rows} - good  # Each counts once, however many tries failed.
     infeasible = sum(row.state == "infeasible" for row in study.rows)
     for count, what in ((len(failed), "failed"), (infeasible, "broke a constraint")):
         if count:
@@ -245,6 +244,14 @@ def _lost(study: StudyTable) -> Iterator[str]:
     if study.broken:
         names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
         yield f"{len(study.broken)} file(s) are no records and were left out: {names}."
+
+
+def _job(row: Row) -> tuple[str, str]:
+    """Return what a trial was to compute, with whichever version of own code."""
+    return row.kind, _CODE.sub("", row.spec)
+
+
+_CODE = re.compile(r'"code": ?"\w*"')
 
 
 def _earlier_code(study: StudyTable) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import json
 import shlex
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,7 +48,8 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
     finished, space = study.agenda.records.finished, study.agenda.space
     missed = shortfall(found, ranking)
     if not (space.parameters and space.validated):
-        best = _only(finished)
+        last = {*failed(study.agenda.records)}  # Not those that were tried again.
+        best = _only(r for name, r in finished.items() if r.state != "failed" or name in last)
     else:
         best = ["no configuration keeps the constraints"] if missed else _best(ranking)
     exportable = bool(ranking.top(1))
@@ -97,10 +98,10 @@ def _setting(name: str, value: object) -> str:
     return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
 
 
-def _only(finished: Mapping[str, TrialRecord]) -> list[str]:
+def _only(finished: Iterable[TrialRecord]) -> list[str]:
     """Return the one configuration's result: nothing was selected, so its trial was evaluated on the test set."""
     lines = []
-    for record in (record for record in finished.values() if record.kind == "search"):
+    for record in (record for record in finished if record.kind == "search"):
         if record.state != "complete":
             lines.append(f"{record.id}: {record.state}: {record.reason}")
             continue

@@ -57,6 +57,9 @@ def test_what_ended_badly_is_counted() -> None:
     assert "1 trial(s) broke a constraint." in text
     mended = _text([*confirmed("magnitude", [0.7, 0.8]), *bad, record("snip", 0.5, kind="search", number=3)])
     assert "failed" not in mended, "tried again since, and made good"
+    good = record("snip", 0.5, kind="search", number=3)
+    good["spec"]["student"]["code"] = good["key"] = "e" * 64
+    assert "failed" not in _text([*confirmed("magnitude", [0.7, 0.8]), *bad, good]), "by mended code"
 
 
 def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:

@@ -81,7 +81,17 @@ def test_without_confirmation_nothing_is_called_the_best(
 def test_a_space_of_one_configuration_tells_its_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = told(tmp_path, capsys, space={}, prune={"method": "none"}, confirm="off", search={"trials": 1})
+    one: dict[str, Any] = {
+        "space": {},
+        "prune": {"method": "none"},
+        "confirm": "off",
+        "search": {"trials": 1},
+    }
+    with pytest.raises(TrialError):
+        told(tmp_path, capsys, script=search_fails, **one)
+    assert "search-00000: failed: ValueError: no such image" in capsys.readouterr().out
+    words = told(tmp_path, capsys, **one)
+    assert "failed" not in words, "tried again since, and made good"
     assert "the one configuration: validation" in words
     assert ", test " in words
     assert "go on searching" not in words
@@ -142,11 +152,17 @@ def test_what_an_older_version_called_complete_is_not_the_best_where_it_breaks_a
     assert best.val.mean >= 0.75
 
 
-def confirmation_fails(job: Job) -> Generator[Event, None, None]:
-    if job.kind == "confirm":
-        yield Outcome("failed", "ValueError: no such image")
-    else:
-        yield from whole(job)
+def fails_in(kind: str) -> Script:
+    def script(job: Job) -> Generator[Event, None, None]:
+        if job.kind == kind:
+            yield Outcome("failed", "ValueError: no such image")
+        else:
+            yield from whole(job)
+
+    return script
+
+
+search_fails, confirmation_fails = fails_in("search"), fails_in("confirm")
 
 
 def test_failed_confirmation_students_are_no_success_and_are_tried_once_more(

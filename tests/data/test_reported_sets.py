@@ -42,7 +42,7 @@ def table(root: Path, of: Callable[[Any], Any], packed: bool = True, **more: Any
     """Parquet files with labels that are a function of 0 to 3."""
     for part, count in (("train", 40), ("test", 12)):
         numbers = np.arange(count) % 4
-        rows = [encoded(number) for number in numbers]
+        rows = [encoded(int(number)) for number in numbers]
         images = (
             pa.array([{"bytes": row, "path": None} for row in rows], STRUCT) if packed else pa.array(rows)
         )
