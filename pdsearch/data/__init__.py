@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pdsearch.data.registry import Augmentation, Images, Mixing, RawData, Source
 
 if TYPE_CHECKING:
-    from pdsearch.data.dataset.dataset import Dataset, Split, from_tensors, prepare, to_meta, to_tensors
-    from pdsearch.data.dataset.materialise import store
+    from pdsearch.data.dataset.dataset import (
+        Dataset,
+        Split,
+        from_tensors,
+        prepare,
+        store,
+        to_meta,
+        to_tensors,
+    )
     from pdsearch.data.dataset.views import Views, centre, normalise
 
 __all__ = [
@@ -36,6 +43,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    homes = {"Views": "views", "centre": "views", "normalise": "views", "store": "materialise"}
-    module = homes.get(name, "dataset")
+    module = "views" if name in ("Views", "centre", "normalise") else "dataset"
     return getattr(import_module(f"{__name__}.dataset.{module}"), name)

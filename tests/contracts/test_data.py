@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from pdsearch.data import Split, Views, prepare, store, to_tensors
-from pdsearch.data.dataset.validate import checked
+from pdsearch.data.readers.arrays import checked
 from pdsearch.data.registry import Cropping, Mixing, augmentations, sources
 from pdsearch.data.sources.cifar import Cifar
 from pdsearch.data.sources.idx import Idx

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as reference
 
-from pdsearch.data import photometric
+from pdsearch.data import operations
 from pdsearch.data.augmentation_parser import canonical, chain
 from pdsearch.data.augmentations.mixing import Mixup
-from pdsearch.data.geometric import Affine, rotation, shear, translation, warp
+from pdsearch.data.operations import Affine, rotation, shear, translation, warp
 from pdsearch.data.registry import augmentations
 from pdsearch.errors import ConfigError
 
@@ -18,10 +18,10 @@ Change = Callable[[Tensor, Tensor], Tensor]
 Reference = Callable[[Tensor, float], Tensor]
 
 BLENDS: dict[str, tuple[Change, Reference]] = {
-    "brightness": (photometric.brightness, reference.adjust_brightness),
-    "color": (photometric.color, reference.adjust_saturation),
-    "contrast": (photometric.contrast, reference.adjust_contrast),
-    "sharpness": (photometric.sharpness, reference.adjust_sharpness),
+    "brightness": (operations.brightness, reference.adjust_brightness),
+    "color": (operations.color, reference.adjust_saturation),
+    "contrast": (operations.contrast, reference.adjust_contrast),
+    "sharpness": (operations.sharpness, reference.adjust_sharpness),
 }
 
 
@@ -52,37 +52,37 @@ def test_blends(name: str, channels: int, factor: float) -> None:
 @pytest.mark.parametrize("bits", [2, 5, 8])
 def test_posterize(channels: int, bits: int) -> None:
     images = made(channels)
-    found = photometric.posterize(images, torch.full((4,), bits))
+    found = operations.posterize(images, torch.full((4,), bits))
     assert torch.equal(found, reference.posterize(images, bits))
 
 
 @pytest.mark.parametrize("threshold", [0.0, 59.5, 128.0, 255.0])
 def test_solarize(threshold: float) -> None:
     images = made(3)
-    found = photometric.solarize(images, torch.full((4,), threshold))
+    found = operations.solarize(images, torch.full((4,), threshold))
     assert torch.equal(found, reference.solarize(images, threshold))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_autocontrast(channels: int) -> None:
-    assert torch.equal(photometric.autocontrast(made(channels)), reference.autocontrast(made(channels)))
+    assert torch.equal(operations.autocontrast(made(channels)), reference.autocontrast(made(channels)))
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 12), (3, 12), (3, 40)])
 def test_equalize(channels: int, size: int) -> None:
     images = made(channels, size)
-    assert torch.equal(photometric.equalize(images), reference.equalize(images))
+    assert torch.equal(operations.equalize(images), reference.equalize(images))
 
 
 def test_each_image_has_its_own_factor() -> None:
     images = made(3)
-    found = photometric.brightness(images, torch.tensor([0.0, 1.0, 1.0, 0.0]))
+    found = operations.brightness(images, torch.tensor([0.0, 1.0, 1.0, 0.0]))
     assert torch.equal(found[1:3], images[1:3])
     assert not found[[0, 3]].any()
 
 
 def test_an_image_too_small_to_smooth_stays() -> None:
-    assert torch.equal(photometric.sharpness(made(3, 2), torch.zeros(4)), made(3, 2))
+    assert torch.equal(operations.sharpness(made(3, 2), torch.zeros(4)), made(3, 2))
 
 
 IMAGES = torch.randint(1, 256, (3, 2, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

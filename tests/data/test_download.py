@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdsearch.data.dataset.validate import checked
-from pdsearch.data.readers.archive import members
-from pdsearch.data.readers.download import PublishedFile, fetched
+from pdsearch.data.readers.arrays import checked
+from pdsearch.data.readers.download import PublishedFile, fetched, members
 from pdsearch.data.registry import RawData
 from pdsearch.errors import DataError
 from tests.data.layouts import pixels, tar

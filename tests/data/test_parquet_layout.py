@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdsearch.data.readers import parquet_files as layout
-from pdsearch.data.readers.parquet_column import opened
+from pdsearch.data.readers.parquet_rows import opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 

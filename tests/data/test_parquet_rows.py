@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdsearch.data.readers.labels import Labels
-from pdsearch.data.readers.parquet_column import column_of, opened
 from pdsearch.data.readers.parquet_files import class_names, read_labels
-from pdsearch.data.readers.parquet_rows import ParquetRows
+from pdsearch.data.readers.parquet_rows import ParquetRows, column_of, opened
 from pdsearch.errors import DataError
 
 

@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from pdsearch.config import load, parse
-from pdsearch.data.readers.archive import members
-from pdsearch.data.readers.download import PublishedFile
+from pdsearch.data.readers.download import PublishedFile, members
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.checkpoint_file import read_state_dicts
 from pdsearch.training.checkpoint import Checkpoint

@@ -7,12 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from pdsearch.data import photometric
+from pdsearch.data import operations
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
 UNIT = 2**20
-CHANGES = (photometric.brightness, photometric.contrast, photometric.color)
+CHANGES = (operations.brightness, operations.contrast, operations.color)
 ORDERS = torch.tensor(list(permutations(range(len(CHANGES)))))
 
 

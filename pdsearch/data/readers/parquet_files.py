@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pdsearch.data.options import cut_for_test, not_read, source_options
 from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, numbered
-from pdsearch.data.readers.parquet_column import LAYOUT, column_of, is_list, opened
+from pdsearch.data.readers.parquet_rows import LAYOUT, column_of, is_list, opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options

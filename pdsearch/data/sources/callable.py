@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.dataset.validate import checked
-from pdsearch.data.readers.arrays import Layout
+from pdsearch.data.readers.arrays import Layout, checked
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec, canonical_json, keyed

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pdsearch.data.dataset.validate import checked
+from pdsearch.data.readers.arrays import checked
 from pdsearch.data.readers.encoded import any_turned, pair
 from pdsearch.data.readers.labels import Labels
 from pdsearch.data.readers.parquet_files import (

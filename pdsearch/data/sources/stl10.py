@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdsearch.data.options import DOWNLOAD, may_download, root_of
-from pdsearch.data.readers.archive import members
-from pdsearch.data.readers.download import PublishedFile
+from pdsearch.data.readers.download import PublishedFile, members
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
