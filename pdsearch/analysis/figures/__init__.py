@@ -1,6 +1,6 @@
 """Figures of a study as Vega-Lite specifications: for the report's page, and as SVG or PDF for a paper."""
 
-from pdsearch.analysis.figures.results import result_figures
+from pdsearch.analysis.figures.results import gains_figure, result_figures
 from pdsearch.analysis.figures.search import search_figures
 from pdsearch.analysis.figures.style import LIGHT, Figure, compiled, drawn, library, trial_points
 
@@ -9,6 +9,7 @@ __all__ = [
     "Figure",
     "compiled",
     "drawn",
+    "gains_figure",
     "library",
     "result_figures",
     "search_figures",

@@ -1,11 +1,12 @@
 """Figures of a study's results: students and gains by teacher, the front."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
 from pdsearch.analysis.figures.style import Figure, Points, Spec, axis_title, by_name, scale_of, unit
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
+from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
 
 
@@ -88,7 +89,7 @@ def _accuracies(ranking: Ranking, rows: Sequence[Row]) -> Iterator[Figure]:
     yield Figure("accuracy", "ranking", "Accuracy of each teacher's students", caption, spec)
 
 
-def _interval(estimate: Any) -> dict[str, float]:
+def _interval(estimate: Estimate) -> dict[str, float]:
     low = estimate.mean if estimate.low is None else estimate.low
     high = estimate.mean if estimate.high is None else estimate.high
     return {"x": 100 * estimate.mean, "low": 100 * low, "high": 100 * high}
@@ -138,30 +139,42 @@ def _gains(ranking: Ranking) -> Iterator[Figure]:
         for question, words in _OVER.items()
         if (gain := row.gain(question))
     ]
+    caption = "A bar that crosses the dashed line shows no difference. Pairs of students with equal seeds."
+    title = "gain in accuracy, points"
+    yield from gains_figure(
+        found, list(_OVER.values()), title, Figure("gains", "ranking", "Gain over each baseline", caption, {})
+    )
+
+
+def gains_figure(
+    found: Sequence[tuple[str, str, Estimate]], kinds: Sequence[str], title: str, empty: Figure
+) -> Iterator[Figure]:
+    """Yield a figure of gains with their intervals, the line of no gain among them; nothing where there are none.
+
+    Args:
+        found: Line, kind, gain.
+        kinds: The kinds, in their order; each has a colour.
+        title: Of the axis.
+        empty: The figure without its specification.
+    """
     if not found:
         return
     labels = list(dict.fromkeys(label for label, *_ in found))
     short = _short(labels)
     values = [{"label": short[label], "over": over, **_interval(estimate)} for label, over, estimate in found]
-    colour = by_name(
-        (over for over in _OVER.values() if any(item["over"] == over for item in values)), "over"
-    )
+    colour = by_name((kind for kind in kinds if any(item["over"] == kind for item in values)), "over")
     colour = {**colour, "legend": {"columns": {"expr": "width < 480 ? 1 : 4"}, "labelLimit": 240}}
     shared = {
         "y": _lines([short[label] for label in labels]),
-        "yOffset": {"field": "over", "sort": list(_OVER.values())},
+        "yOffset": {"field": "over", "sort": list(kinds)},
     }
     zero = {
         "data": {"values": [{"zero": 0}]},
         "mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [4, 3]},
         "encoding": {"x": {"field": "zero", "type": "quantitative"}},
     }
-    spec = {
-        "height": {"step": 17},
-        "layer": [zero, *_marks(values, shared, colour, "gain in accuracy, points")],
-    }
-    caption = "A bar that crosses the dashed line shows no difference. Pairs of students with equal seeds."
-    yield Figure("gains", "ranking", "Gain over each baseline", caption, spec)
+    spec = {"height": {"step": 17}, "layer": [zero, *_marks(values, shared, colour, title)]}
+    yield replace(empty, spec=spec)
 
 
 def _reached(front: Front, rows: Sequence[Row], x: str, y: str) -> Points:

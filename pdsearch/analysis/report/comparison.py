@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pdsearch.analysis.figures.style import Figure, by_name
+from pdsearch.analysis.figures import Figure, gains_figure
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.content import Block, Notes, Page, Section
@@ -54,7 +54,8 @@ def _found(
     rows = []
     for study, ranking, name in zip(studies, rankings, names, strict=True):
         first = next(iter(ranking.top(1)), None)
-        alone = next((row for row in ranking.rows if row.role == "alone"), None)
+        alike = (row for row in ranking.rows if first is None or row.student == first.student)
+        alone = next((row for row in alike if row.role == "alone"), None)
         rows.append(
             (
                 name,
@@ -73,42 +74,11 @@ def _found(
 
 
 def _figure(rankings: Sequence[Ranking], names: Sequence[str]) -> Iterator[Figure]:
-    values = [
-        {
-            "study": name,
-            "label": row.label,
-            "x": 100 * gain.estimate.mean,
-            "low": 100 * (gain.estimate.mean if gain.estimate.low is None else gain.estimate.low),
-            "high": 100 * (gain.estimate.mean if gain.estimate.high is None else gain.estimate.high),
-        }
+    found = [
+        (row.label, name, gain.estimate)
         for name, ranking in zip(names, rankings, strict=True)
         for row in ranking.rows
         if (gain := row.gain("unpruned_same"))
     ]
-    if not values:
-        return
-    colour = by_name((str(value["study"]) for value in values), "study")
-    y = {
-        "field": "label",
-        "type": "nominal",
-        "title": None,
-        "axis": {"labelLimit": 170, "labelColor": "var(--ink)"},
-    }
-    shared = {"y": y, "yOffset": {"field": "study"}, "color": colour}
-    x = {"type": "quantitative", "title": "gain over the unpruned teacher, points", "scale": {"zero": True}}
-    tip = [{"field": "study"}, {"field": "x", "type": "quantitative", "format": ".2f", "title": "gain"}]
-    spec = {
-        "data": {"values": values},
-        "height": {"step": 20},
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {**shared, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
-            },
-            {
-                "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 80, "opacity": 1},
-                "encoding": {**shared, "x": {**x, "field": "x"}, "tooltip": tip},
-            },
-        ],
-    }
-    yield Figure("comparison", "studies", "Gains, study by study", "Means with 95 % intervals.", spec)
+    empty = Figure("comparison", "studies", "Gains, study by study", "Means with 95 % intervals.", {})
+    yield from gains_figure(found, names, "gain over the unpruned teacher, points", empty)
