@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,6 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import Accept, begun, elapsed, shown
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.rehearsal import rehearsing
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.identity import Changes, changes_of, identify
 from pdsearch.search.maintenance import redo, retry_once
@@ -26,23 +25,15 @@ from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
 from pdsearch.search.optuna_backend.sampler import check_sampler
 from pdsearch.search.optuna_backend.storage import StudyStorage, home_of
-from pdsearch.search.planning.disk import shape_of
-from pdsearch.search.planning.prunable_share import prunable_lines
 from pdsearch.search.preflight.dry_run import (
-    check_outside,
-    check_trials,
     checkpoints,
-    prepare_images,
-    say_contents,
     teacher_jobs,
 )
-from pdsearch.search.preflight.precision import AUTO, Precision, choose_precision, kept_precision
-from pdsearch.search.preflight.resources import check_room, room
+from pdsearch.search.preflight.opening import Preflight
+from pdsearch.search.preflight.precision import Precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.resolved import Description, own_code
 from pdsearch.search.scheduler import Agenda, Phases
-from pdsearch.specs import DataSpec
-from pdsearch.training import pick_device
 
 _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
 
@@ -185,18 +176,19 @@ def open_study(
     found = described(space)
     with _held(folder) as lease:
         began = begun(folder)
-        if began is None:
-            _before_a_new_one(space, root, observer, here=ask_workers is None)
         store = open_store(root / "artifacts")
-        _sweep(folder, store)
         site = WorkerContext(store, root / "progress")
         images = found.complete(space.resolve(space.defaults())).data
+        preflight = Preflight(space, root, site, images, observer.say)
+        if began is None:
+            preflight.before(here=ask_workers is None)
+        _sweep(folder, store)
         changes = changes_of(space, folder, found, began) if began else Changes()
         changes.check(folder, accept)
-        found, precision = _resolved(
-            space, root, found, began, images, site, observer, ask_workers, anew=bool(changes)
-        )
-        site.release()  # The networks of the rehearsal: a driver needs them no more.
+        if began is None:
+            found, precision = preflight.new(found, ask_workers)
+        else:
+            found, precision = preflight.known(found, began["precision"], changed=bool(changes))
         for line in identify(space, folder, found, began, accept):
             observer.say(f"accepted: {line}")
         # Sums of several threads round otherwise, so a record says how many trained it.
@@ -212,21 +204,11 @@ def open_study(
                 observer.say(_standing(folder, agenda, new=began is None))
                 observer.opened(records.finished.values())
                 if began is not None and not agenda.idle():
-                    check_room(root)
-                    prepare_images(images, site, observer.say)
+                    preflight.before_work()
                 yield Study(folder, root, agenda, found, precision, began is not None)
         finally:
             clock.close()
         _clear(agenda.records, root / "progress")
-
-
-def _before_a_new_one(space: Space, root: Place, observer: Observer, *, here: bool) -> None:
-    """Check what a new study needs of this machine before anything is written, so that a refused one leaves nothing."""
-    if here:
-        pick_device(space.resources.gpu)
-    check_room(root)
-    for text in (*space.warnings, *space.notes):
-        observer.say(f"note: {text}")
 
 
 def _standing(folder: Place, agenda: Agenda, *, new: bool) -> str:
@@ -261,51 +243,6 @@ def _held(folder: Place) -> Iterator[AnyLease]:
         if not isinstance(folder, Remote):
             with suppress(OSError):  # It stays unless it is empty.
                 folder.rmdir()
-
-
-def _resolved(
-    space: Space,
-    root: Place,
-    found: Description,
-    began: Mapping[str, Any] | None,
-    images: DataSpec,
-    site: WorkerContext,
-    observer: Observer,
-    ask_workers: Callable[[], bool] | None,
-    *,
-    anew: bool,
-) -> tuple[Description, Precision]:
-    """Resolve the precision and dry-run what the space names; trials are tried for a new study, and `anew`."""
-    if began is not None:
-        precision = kept_precision(space, began["precision"])
-        found = replace(found, precision=precision.name)
-        check_outside(space, found, site, observer.say)
-        if anew:
-            data = prepare_images(images, site, observer.say)
-            with rehearsing(data, site.kept, on_gpu=space.resources.gpu > 0) as rehearsal:
-                check_trials(space, found, rehearsal)
-        return found, precision
-    # Before study.json is written: a repaired data set has another fingerprint.
-    data = prepare_images(images, site, observer.say)
-    found = replace(found, contents=say_contents(space, data, observer.say).as_json())
-    with rehearsing(data, site.kept, on_gpu=space.resources.gpu > 0) as rehearsal:
-        precision = choose_precision(space, rehearsal)
-        found = replace(found, precision=precision.name)
-        check_outside(space, found, site, observer.say)
-        check_trials(space, found, rehearsal)
-        notes = prunable_lines(space, rehearsal.teacher, data.inputs.shape)
-        full = room(space, root, shape_of(data), rehearsal.weights)
-        for line in [*notes, *([full] if full else [])]:
-            observer.say(f"note: {line}")
-        if ask_workers is not None and space.precision == AUTO:
-            # After every check that can fail here: a worker may have to be waited for, and paid for.
-            precision = choose_precision(space, rehearsal, workers=ask_workers())
-            found = replace(found, precision=precision.name)
-    if found.precision == "fp16" and space.resources.gpu > 0:
-        observer.say(
-            "note: trials in fp16 were tried on the CPU in fp32: values above 65,504 show in training only"
-        )
-    return found, precision
 
 
 def _clear(records: Records, progress: Place) -> None:

@@ -16,7 +16,7 @@ from pdsearch.data.sources import digits
 from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
 from pdsearch.protocol import Event, Job, Outcome, Progress, Ready, Report, Use
-from pdsearch.search import study as opening
+from pdsearch.search.preflight import opening
 from pdsearch.search.study import Study, open_study
 from pdsearch.specs import Json, TrialSpec
 

@@ -14,9 +14,9 @@ from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
 from pdsearch.protocol import Event, Job, Outcome
-from pdsearch.search import study as opening
 from pdsearch.search.maintenance import failed, stays_failed
 from pdsearch.search.overview import overview
+from pdsearch.search.preflight import opening
 from pdsearch.search.scheduler import Agenda
 from pdsearch.search.study import open_study
 from pdsearch.trial_record import REDONE, TrialRecord

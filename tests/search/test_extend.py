@@ -8,8 +8,8 @@ import pytest
 from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
-from pdsearch.search import study as opening
 from pdsearch.search.optuna_backend import rebuild
+from pdsearch.search.preflight import opening
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.search.scripted_trials import DOCUMENT, Watching, play, searching, space

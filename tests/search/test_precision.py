@@ -13,7 +13,7 @@ from pdsearch.data import Dataset, Split
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
-from pdsearch.search import study as study_module
+from pdsearch.search.preflight import opening
 from pdsearch.search.preflight.precision import Precision, choose_precision, kept_precision
 from pdsearch.search.preflight.resources import room
 from pdsearch.search.study import open_study
@@ -189,7 +189,7 @@ def test_opening_a_study_builds_a_network_once_to_use_it_and_once_to_compare_it(
     )
     built = __import__(module).BUILT
     built.clear()
-    monkeypatch.setattr(study_module, "room", looked_at)
+    monkeypatch.setattr(opening, "room", looked_at)
     teacher = {"model": f"{module}:flat", "options": {"width": 4}, "checkpoint": "weights.pt"}
     space = own(
         tmp_path,
