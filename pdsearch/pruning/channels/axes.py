@@ -47,6 +47,7 @@ class Axes:
         self.sites: dict[int, tuple[int, Labels]] = {}
         self.reductions = 0
         self.reduced: dict[tuple[int, int], Labels] = {}
+        self.loose: set[int] = set()
         self.extents: list[tuple[str, int, Labels, bool]] = []
         self.inside: list[str] = [""]
         self._choices = choices

@@ -163,8 +163,10 @@ def _found(model: nn.Module, axes: Axes) -> Channels:
         if not set(numbers := sets[np.maximum(axes.named[name][0], 0)].tolist()) & set(at)
     }
     sites = {
-        step: (ways, frozenset(at[n][0] for n in sets[labels].tolist() if n in at))
+        step: (ways, named)
         for step, (ways, labels) in axes.sites.items()
+        # Nothing more goes where the positions that a reduction left loose stay for other reasons.
+        if (named := frozenset(at[n][0] for n in sets[labels].tolist() if n in at)) or step not in axes.loose
     }
     reduced = {
         place: tuple(at.get(number) for number in sets[np.maximum(labels, 0)].tolist())

@@ -237,6 +237,7 @@ def _over(axes: Axes, given: Given, out: Tensor, *, loose: bool) -> list[Labels]
     for at in gone:
         if over_those_left:
             axes.reduced[axes.reductions, at] = known[at]
+            axes.loose.add(axes.step)
         else:
             axes.fix(known[at], "a mean, sum or maximum is taken over all of them")
     if several:
