@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
     def search(given: Space, _observer: Any, _stop: Stop, **how: Any) -> SimpleNamespace:
         found.append((given, "", how))
         phases = SimpleNamespace(spent=lambda: None)
-        return SimpleNamespace(folder=f"runs/{given.study}", agenda=SimpleNamespace(phases=phases))
+        return SimpleNamespace(agenda=SimpleNamespace(phases=phases))
 
     def close(_study: Any, _observer: Any, again: str) -> None:
         found[-1] = (found[-1][0], again, found[-1][2])
@@ -182,10 +182,15 @@ STATE += ".write_text('|'.join(os.environ['PDSEARCH_' + key] for key in keys))"
 @pytest.mark.parametrize(
     ("error", "limit", "code", "told"),
     [
-        (None, None, 0, "finished|mine|runs/mine|0|"),
-        (None, "search.gpu_hours", 0, "limit|mine|runs/mine|0|search.gpu_hours is used up"),
-        (FailureLimitError("all failed"), None, 3, "failed|mine||3|all failed"),
-        (Interrupted("stopped"), None, 130, "stopped|mine||130|stopped\n  -> to go on: pdsearch run "),
+        (None, None, 0, "finished|mine|HERE/runs/mine|0|"),
+        (None, "search.gpu_hours", 0, "limit|mine|HERE/runs/mine|0|search.gpu_hours is used up"),
+        (FailureLimitError("all failed"), None, 3, "failed|mine|HERE/runs/mine|3|all failed"),
+        (
+            Interrupted("stopped"),
+            None,
+            130,
+            "stopped|mine|HERE/runs/mine|130|stopped\n  -> to go on: pdsearch run HERE/mine.yaml --set search.trials=7",
+        ),
     ],
 )
 def test_a_command_is_told_how_a_run_ended(
@@ -204,12 +209,13 @@ def test_a_command_is_told_how_a_run_ended(
         if error is not None:
             raise error
         phases = SimpleNamespace(spent=lambda: limit)
-        return SimpleNamespace(folder="runs/mine", agenda=SimpleNamespace(phases=phases))
+        return SimpleNamespace(agenda=SimpleNamespace(phases=phases))
 
     monkeypatch.setattr("pdsearch.cli.verbs.run.drive", search)
     monkeypatch.setattr("pdsearch.cli.verbs.run._close", lambda *_: None)
-    assert started(tmp_path, "--on-end", shlex.join([sys.executable, "-c", STATE])) == code
-    assert (tmp_path / "told").read_text().startswith(told)
+    command = shlex.join([sys.executable, "-c", STATE])
+    assert started(tmp_path, "--set", "search.trials=7", "--on-end", command) == code
+    assert (tmp_path / "told").read_text().startswith(told.replace("HERE", str(tmp_path)))
 
 
 @pytest.mark.parametrize(

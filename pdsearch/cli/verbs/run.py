@@ -17,7 +17,7 @@ from pdsearch.cli.progress.screen import Screen
 from pdsearch.config import Space, diff, load, with_position
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError
-from pdsearch.io import is_url
+from pdsearch.io import is_url, resolved
 from pdsearch.io.studies import Accept, begun
 from pdsearch.observer import Observer, Observers, load_observer
 from pdsearch.redaction import redacted
@@ -74,10 +74,11 @@ def run(
     ] = False,
 ) -> None:
     """Search a space. The same command goes on where an earlier one ended, however it ended."""
-    again = _command(space, overrides or (), address=address, serial=serial, workers=workers)
-    with told_at_end(on_end, space.stem) as ending, _told_how_to_go_on(again), stoppable(note) as stop:
+    extra = _options(address, observer or (), on_end, serial=serial, workers=workers)
+    same = _command(space, overrides or (), extra)
+    with told_at_end(on_end, space.stem) as ending, _told_how_to_go_on(same), stoppable(note) as stop:
         asked = load(space, overrides=tuple(overrides or ()))
-        ending.study = asked.study
+        ending.study, ending.folder = asked.study, str(resolved(asked.storage) / asked.study)
         choice = choose_ray(asked, address, serial=serial)
         _point_elsewhere(space, asked)
         others = _others(observer or (), asked)
@@ -92,10 +93,11 @@ def run(
                 verbose=verbose,
                 accept=Accept(code=accept_code, redo=redo),
             )
-        ending.folder, ending.limit = str(study.folder), study.agenda.phases.spent()
+        ending.limit = study.agenda.phases.spent()
         # With JSON lines, nothing else goes to stdout.
         with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
-            _close(study, shown, again)
+            kept = [text for text in overrides or () if text.partition("=")[0].strip() != "search.trials"]
+            _close(study, shown, _command(space, kept, extra))
 
 
 @contextmanager
@@ -125,17 +127,22 @@ def _point_elsewhere(space_file: Path, space: Space) -> None:
                 return
 
 
-def _command(
-    space_file: Path, overrides: Sequence[str], *, address: str | None, serial: bool, workers: int | None
-) -> str:
-    """Return the shell command of this run, without the number of trials and with secrets redacted."""
-    words = ["pdsearch", "run", str(space_file)]
-    for text in overrides:
-        words += ["--set", text] if text.partition("=")[0].strip() != "search.trials" else []
-    words += ["--address", address] if address else []
+def _command(space_file: Path, overrides: Sequence[str], options: Sequence[str]) -> str:
+    """Return the shell command of a run, with secrets redacted."""
+    sets = [word for text in overrides for word in ("--set", text)]
+    words = ["pdsearch", "run", str(space_file), *sets, *options]
+    return shlex.join([redacted(word) for word in words])
+
+
+def _options(
+    address: str | None, observers: Sequence[str], on_end: str | None, *, serial: bool, workers: int | None
+) -> list[str]:
+    """Return the options of this run that the next one needs as well."""
+    words = ["--address", address] if address else []
     words += ["--serial"] if serial else []
     words += ["--workers", str(workers)] if workers else []
-    return shlex.join([redacted(word) for word in words])
+    words += [word for name in observers for word in ("--observer", name)]
+    return words + (["--on-end", on_end] if on_end else [])
 
 
 def _close(study: Any, observer: Any, again: str) -> None:

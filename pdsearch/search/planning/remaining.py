@@ -88,7 +88,8 @@ def hours(space: Space, planned: Plan) -> Hours:
     device = pick_device(gpu)
     precision = resolve_precision(space.precision, device) if gpu else "fp32"
     rates = Rates(images, Engine(device, precision), resolved(space.storage) / "speeds")
-    told = seconds(planned, rates, round(images.train * (1 - data.val_fraction)), gpu=gpu)
+    # An epoch also evaluates the images for validation: a forward pass, a third of a training step.
+    told = seconds(planned, rates, round(images.train * (1 - data.val_fraction * 2 / 3)), gpu=gpu)
     measured = tuple(rates.known.values())
     left_out = sum(count > 0 for count in passes(planned).values()) - len(measured)
     return Hours(START_S + told, device, measured, left_out, busy() if device == "cpu" else None)
