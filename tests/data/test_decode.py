@@ -1,6 +1,7 @@
 """Images as bytes of files become tensors, of eight bits or more."""
 
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ def test_a_broken_image_is_named(data: bytes) -> None:
     with pytest.raises(DataError, match=r"file, row 7: the image cannot be decoded") as caught:
         decode([(data, "file, row 7")], grey=False, size=(4, 4))
     assert "object at" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("planes"), EOFError("end"), zlib.error("-3"), IndexError("9")]
+)
+def test_whatever_a_plugin_raises_is_a_broken_image(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(DataError, match=r"^row 7: the image cannot be decoded"):
+        decode([(png(), "row 7")], grey=False, size=(4, 4))
 
 
 def test_a_mode_without_8_bits_is_refused() -> None:

@@ -61,6 +61,14 @@ def test_ascending_rows_read_each_group_once(tmp_path: Path, monkeypatch: pytest
     assert read == [0, 1, 2]
 
 
+def test_a_column_whose_name_is_not_utf_8_is_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "set.parquet"
+    pq.write_table(pa.table({"img": [b"a"], "w\u00f6rd": [1]}), path)
+    path.write_bytes(path.read_bytes().replace("\u00f6".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match=r"set\.parquet: (no readable Parquet file|cannot be read)"):
+        ParquetRows([path], lambda _: ["img"]).fetch(np.arange(1))
+
+
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
     rows = ParquetRows(written(tmp_path, [b"a"], [b"b", None]), lambda _: ["img"])
     with pytest.raises(DataError, match=r"1\.parquet, row 1: the image is missing"):

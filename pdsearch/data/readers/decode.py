@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,11 @@ SMALLER = "a few kilobytes can hold so many; make it smaller, or remove it"
 MOST_PIXELS = 100_000_000
 """Limit for one image: 300 MB at three bytes per pixel."""
 
-BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""Pillow's plugins have no class of errors of their own for damaged files."""
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -238,7 +243,7 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 by default; damaged metadata does not make an image unreadable."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except (*BROKEN, struct.error, TypeError, KeyError, IndexError):
+    except (*BROKEN, TypeError):
         return 1
 
 

@@ -6,6 +6,7 @@ group is held in memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -33,6 +34,9 @@ ROWS_A_BYTE, FEW_ROWS = 4, 1_000
 LEAST, TIMES, MOST = 64 * 2**20, 100, 8 * 2**30
 """Bytes a column of a row group may unpack to: LEAST plus TIMES the file size, at most MOST or twice the file size."""
 
+UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
+"""Errors of pyarrow; names of columns that are not UTF-8 are none of its own."""
+
 _BATCH = 1_024
 
 
@@ -51,7 +55,7 @@ def opened(file: Path) -> Any:
         )
     except StorageError as error:
         raise DataError(error.what, where=str(file), hint=LAYOUT) from error
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise DataError(f"no readable Parquet file: {error}", where=str(file), hint=LAYOUT) from error
     if rows > FEW_ROWS + size * ROWS_A_BYTE:
         what = f"{rows:,} rows in {size:,} bytes are more than a set has room for"
@@ -74,7 +78,7 @@ def column_of(file: Path, name: str, group: int | None = None) -> Any:
     groups = range(parquet.metadata.num_row_groups) if group is None else [group]
     try:
         chunks = [chunk for number in groups for chunk in _chunks(parquet, file, name, number)]
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise DataError(f"cannot be read: {error}", where=str(file), hint=LAYOUT) from error
     kind = parquet.schema_arrow.field(name).type
     return pa.chunked_array(chunks, type=kind.value_type if pa.types.is_dictionary(kind) else kind)
@@ -113,8 +117,15 @@ def _chunks(parquet: Any, file: Path, name: str, group: int) -> Iterator[Any]:
 def _unpacked(row_group: Any, name: str) -> int:
     """Return the unpacked size of a column's pages according to the metadata, nested parts included."""
     columns = [row_group.column(i) for i in range(row_group.num_columns)]
-    parts = [part for part in columns if part.path_in_schema.partition(".")[0] == name]
+    parts = [part for part in columns if _path(part).partition(".")[0] == name]
     return sum(part.total_uncompressed_size for part in parts)
+
+
+def _path(column: Any) -> str:
+    """Return the path of a column; "" if it is not UTF-8."""
+    with suppress(UnicodeDecodeError):
+        return str(column.path_in_schema)
+    return ""
 
 
 def _too_much(file: Path, unpacked: int, size: int) -> DataError:
@@ -232,7 +243,7 @@ def _all_bytes(row_group: Any, name: str) -> bool:
     """Return whether the metadata says that every row of a struct holds bytes."""
     for number in range(row_group.num_columns):
         column = row_group.column(number)
-        if column.path_in_schema == f"{name}.bytes" and column.statistics is not None:
+        if _path(column) == f"{name}.bytes" and column.statistics is not None:
             return bool(column.statistics.has_null_count and column.statistics.null_count == 0)
     return False
 

@@ -1,9 +1,12 @@
 """Data source `npz`: arrays of one NumPy archive."""
 
 import hashlib
+import lzma
 import re
 import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +35,12 @@ SPLIT = re.compile(
     r"(?:(train|test|val|valid|validation)_)?(.+?)(?:_(train|test|val|valid|validation))?", re.I
 )
 HINT = f"expected arrays {NAMES}; data.options.inputs and data.options.label name others"
-BROKEN = (OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError, NotImplementedError, struct.error)
+BROKEN = (
+    *(OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError, RuntimeError, MemoryError),
+    *(struct.error, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
+LONGEST = 200
+"""Characters that a message quotes of what NumPy says: it may hold the whole header of an array."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
     except StorageError as error:
         raise DataError(error.what, where=str(path), hint=HINT) from error
     except BROKEN as error:
-        raise DataError(f"no readable .npz file: {error}", where=str(path), hint=HINT) from error
+        raise DataError(f"no readable .npz file: {error!s:.{LONGEST}}", where=str(path), hint=HINT) from error
 
 
 def _names(found: tuple[str, ...], options: Mapping[str, object], path: Path) -> dict[str, tuple[str, str]]:
@@ -185,7 +193,7 @@ def _array(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any]:
             return np.frombuffer(stream.read(), kind).reshape(shape, order=order)
     except BROKEN as error:
         raise DataError(
-            f"the array cannot be read: {error}", where=where, hint="write the file again"
+            f"the array cannot be read: {error!s:.{LONGEST}}", where=where, hint="write the file again"
         ) from error
 
 

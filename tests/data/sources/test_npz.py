@@ -149,6 +149,37 @@ def test_what_cannot_be_read_is_said(
         SOURCE.read(replace(saved(tmp_path, **arrays), test_fraction=0.0 if "x_test" in arrays else 0.5))
 
 
+@pytest.mark.parametrize(
+    ("part", "place", "written"),
+    [(b"PK\3\4", 90, b"\xff" * 8), (b"PK\3\4", 55, b"\xff" * 4), (b"PK\1\2", 8, b"\1")],
+    ids=["values", "compression", "encrypted"],
+)
+def test_a_damaged_file_is_one_message(part: bytes, place: int, written: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, x=np.arange(5000) % 251, y=np.arange(5000) % 4)
+    content = bytearray(path.read_bytes())
+    at = content.index(part) + place
+    content[at : at + len(written)] = written
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"set\.npz.*cannot be read: ") as caught:
+        SOURCE.read(replace(spec(path), test_fraction=0.5))
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "header", ["{'descr': '|u1', 'shape': (3,", "{'descr': '|u1'} (" + "9" * 5000, "[" * 1000]
+)
+def test_a_header_that_is_none_is_one_short_message(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        size = len(header).to_bytes(2, "little")
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + size + header.encode())
+        archive.writestr("y.npy", b"")
+    with pytest.raises(DataError, match="array x: the array cannot be read: ") as caught:
+        SOURCE.read(replace(spec(path), test_fraction=0.5))
+    assert len(str(caught.value)) < 600
+
+
 def test_a_few_kilobytes_do_not_become_gigabytes(tmp_path: Path) -> None:
     found = saved(tmp_path, compress=True, x=np.zeros((12, 50 * 2**20), np.uint8), y=LABELS)
     with pytest.raises(DataError, match=r"array x: .* MB unpack to 629 MB"):
