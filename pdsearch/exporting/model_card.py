@@ -62,7 +62,7 @@ def _head(row: Ranked, study: str) -> Iterator[str]:
     place = f"rank {row.rank}" if row.rank else "confirmed" if row.confirmed else "unconfirmed"
     yield f"# {row.best.student_model}, taught by {row.label}"
     yield ""
-    yield f"From the study `{study}`, {place} among its teachers. Written by `pdsearch export`."
+    yield f"From the study `{study}`, {place} among the teachers of such students. Written by `pdsearch export`."
     if not row.confirmed:
         yield ""
         yield (

@@ -166,6 +166,16 @@ def test_confirmation_is_what_a_run_would_list(sections: dict[str, Any], student
     assert found.with_reuse == 200 * students
 
 
+def test_a_front_of_students_of_one_size_is_the_best_of_them() -> None:
+    """Sizes were drawn like accuracies, so that a front had many members, each to be confirmed."""
+    both = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
+    confirm = {"teachers": 5, "seeds": 5}
+    one, two = (
+        phase(planned(confirm=confirm, **more), "confirmation") for more in ({}, {"objectives": both})
+    )
+    assert one.students == two.students
+
+
 def test_a_student_shaped_by_its_teacher_is_not_trained_alone() -> None:
     assert phase(planned(student={"model": "from_teacher"}), "groundwork").students == 0
     assert phase(planned(), "groundwork").students == 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
+from pdsearch.objectives import VAL_ACCURACY
 from pdsearch.observer import Observer
 from pdsearch.pipeline.keys import (
     dense_key,
@@ -299,8 +300,13 @@ def unshaped(spec: TrialSpec) -> tuple[str, Params, float]:
 
 
 def _outcome(job: Job, space: Space) -> Outcome:
-    """Return the outcome of a trial that keeps the constraints, with values derived from its key."""
-    values = {objective.metric: derive_seed("plan", job.key) / 2**63 for objective in space.objectives}
+    """Return the outcome of a trial that keeps the constraints: accuracies derived from keys, sizes from shapes."""
+    of = {objective.metric: repr(_shape(job.spec)) for objective in space.objectives} | {
+        VAL_ACCURACY: job.key
+    }
+    values = {
+        objective.metric: derive_seed("plan", of[objective.metric]) / 2**63 for objective in space.objectives
+    }
     return Outcome("complete", values=values | {limit.metric: limit.bound for limit in space.constraints})
 
 
