@@ -131,6 +131,8 @@ def _module(path: str) -> object:
             place = f" ({os.path.relpath(error.filename)}:{error.lineno}: {(error.text or '').strip()})"
             what = error.msg
         hint = f"mend it; python -c 'import {path}' shows the whole traceback"
+        if isinstance(error, ModuleNotFoundError):
+            hint = f"install what brings {error.name}, or correct the import"
         raise ConfigError(f"cannot import {path}: {type(error).__name__}: {what}{place}", hint=hint) from None
 
 

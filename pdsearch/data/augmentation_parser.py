@@ -146,4 +146,5 @@ def _text(name: str, entry: object) -> str:
 
 def _field(entry: Any) -> "dataclasses.Field[Any] | None":
     """Return the field that the number in brackets sets: the first declared with `pdsearch.registry.parameter`."""
-    return next((field for field in dataclasses.fields(entry) if "help" in field.metadata), None)
+    fields = dataclasses.fields(entry) if dataclasses.is_dataclass(entry) else ()
+    return next((field for field in fields if "help" in field.metadata), None)

@@ -183,3 +183,10 @@ def test_constant(name: str, constant: bool) -> None:
 def test_what_makes_no_sense_is_refused(written: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         chain(written)
+
+
+def test_an_augmentation_need_not_be_a_dataclass(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = type("Plain", (), {"constant": False})()
+    monkeypatch.setattr(augmentations, "_entries", {"plain": plain})
+    assert canonical("plain") == "plain"
+    assert chain("plain").constant is False
