@@ -18,7 +18,7 @@ from pdsearch.data.readers.decode import FILTER, read_one
 from pdsearch.data.readers.deep import Largest
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import check_regular, storage_errors
 from pdsearch.models import build, with_plain_weights, without_weights
 from pdsearch.models.registry import build_arguments, models
 from pdsearch.pipeline.networks import unpacked
@@ -263,6 +263,11 @@ def load_network(path: Path) -> tuple[nn.Module, Card]:
         with_plain_weights(model)  # As it was before it was pruned.
     if card.widths:
         narrow(model, torch.zeros(1, *shape), dict(card.widths))
+    for name, own in model.state_dict().items():
+        kind = weights[name].dtype if name in weights else own.dtype
+        if kind.is_floating_point != own.dtype.is_floating_point:  # torch would copy the one into the other.
+            what = f"the weights do not fit {card.model}: {name} is {kind}, not {own.dtype}"
+            raise StorageError(what, where=str(path))
     try:
         unpacked(model, weights)
     except RuntimeError as error:
@@ -288,6 +293,7 @@ def preprocess_of(card: Card) -> Preprocess:
 
 def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
     with storage_errors(path):
+        check_regular(path)
         try:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata() or {}
@@ -296,7 +302,7 @@ def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
                 return _card(json.loads(about[path.stem])), {
                     name: file.get_tensor(name) for name in list(file.keys())
                 }
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             hint = "export it again: pdsearch export STUDY --force"
             raise StorageError(
                 f"is not an exported {path.stem}: {error}", where=str(path), hint=hint

@@ -1,6 +1,7 @@
 """A student from its file: rebuilt, fed, and measured."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,27 @@ def test_weights_of_another_kind(folder: Path, metadata: dict[str, str] | None) 
     save_file(load_file(folder / STUDENT_FILE), folder / STUDENT_FILE, metadata=metadata)
     with pytest.raises(StorageError, match="not an exported student"):
         load_student(folder)
+
+
+@pytest.mark.parametrize("name", ["options", "widths", "classes", "mean"])
+def test_a_card_with_a_value_of_another_type(folder: Path, name: str) -> None:
+    card = {**CARD.as_json(), name: -1}
+    about = {"format": "pdsearch student 1", "student": json.dumps(card)}
+    save_file(load_file(folder / STUDENT_FILE), folder / STUDENT_FILE, metadata=about)
+    with pytest.raises(StorageError, match="not an exported student"):
+        load_student(folder)
+
+
+def test_whole_numbers_are_no_weights(folder: Path) -> None:
+    save_network(folder / STUDENT_FILE, {n: w.int() for n, w in _model().state_dict().items()}, CARD)
+    with pytest.raises(StorageError, match=r"do not fit convnet_s: .* is torch\.int32, not torch\.float32"):
+        load_student(folder)
+
+
+def test_what_is_no_file_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / STUDENT_FILE)
+    with pytest.raises(StorageError, match="is a FIFO, not a file"):
+        load_student(tmp_path)
 
 
 def test_weights_that_do_not_fit(folder: Path) -> None:
