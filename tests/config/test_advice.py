@@ -52,6 +52,22 @@ def test_ratios_of_one_round_are_named() -> None:
     assert space({"prune.ratio": [0.58, 0.6]}, prune={**PRUNE, "schedule": "one_shot"}).warnings == ()
 
 
+def test_too_few_trials_or_finalists_for_the_teachers_and_students_are_told() -> None:
+    """Three students of five teachers each are fifteen pairs, and two finalists leave one student without a teacher."""
+    assert [text for text in space().warnings if "trials" in text] == [
+        "search.trials is 24 for 5 teachers, 4.8 each: with fewer than 5 the best teacher misses confirmation "
+        "about every second time"
+    ]
+    students = {**SEARCHED, "student.model": ["convnet_s", "convnet_l", "from_teacher"]}
+    few, many = (
+        space(students, student=None, search={"trials": trials}, confirm={"teachers": teachers}).warnings
+        for trials, teachers in ((74, 2), (75, 3))
+    )
+    assert "confirm.teachers is 2 for 3 students: some are confirmed with no teacher" in few
+    assert any("search.trials is 74 for 15 pairs of teacher and student, 4.9 each" in text for text in few)
+    assert not [text for text in many if "trials" in text or "confirm" in text]
+
+
 def test_searched_seeds_trials_of_one_configuration_and_idle_recovery_are_doubtful() -> None:
     assert "luck" in space({"distill.seed": [0, 1]}).warnings[-1]
     assert "every trial is the same" in space({}).warnings[-1]
