@@ -92,6 +92,12 @@ def test_a_study_at_rest_and_while_it_is_driven(
     assert found["done"] == sum(found["states"]["search"].values())
 
 
+def test_a_file_is_no_study_for_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "space.yaml").touch()
+    assert main(["show", str(tmp_path / "space.yaml")]) == 2
+    assert "is a file, and a study is a folder" in capsys.readouterr().err
+
+
 def test_one_trial_by_its_number_and_as_a_space_file(
     study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,8 @@ def show(
 ) -> None:
     """Show a study: who drives it, what runs, what is done and left, what failed. Or one trial, or all studies."""
     folder = place(where)
+    if isinstance(folder, Path) and folder.is_file():
+        description(folder)  # Raises: a study is a folder.
     if trial is None and (config or (watch and begun(folder) is None)):
         raise ConfigError(
             "is of one trial" if config else "is of one study",
