@@ -51,7 +51,8 @@ def _channels(model: nn.Module, exclude: tuple[str, ...], shape: tuple[int, ...]
     whole = [f"{name} ({reason})" for name, reason in found.whole.items()]
     more = f", and {len(whole) - WHOLE_SHOWN} more" if len(whole) > WHOLE_SHOWN else ""
     kept = f"; whole stay the outputs of {', '.join(whole[:WHOLE_SHOWN])}{more}" if whole else ""
-    return f"{sum(tie.size for tie in found.ties):,} channels in {len(found.ties)} groups can go{kept}"
+    groups = "1 group" if len(found.ties) == 1 else f"{len(found.ties)} groups"
+    return f"{sum(tie.size for tie in found.ties):,} channels in {groups} can go{kept}"
 
 
 def prunable_lines_unread(space: Space) -> list[str]:
