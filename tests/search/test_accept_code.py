@@ -125,6 +125,25 @@ def test_what_failed_alike_is_tried_with_the_mended_code_and_what_finished_stays
     assert check_invariants(tmp_path / "small") == []
 
 
+def test_a_finalist_that_had_failed_before_its_student_was_built_is_confirmed(
+    author: Author, tmp_path: Path
+) -> None:
+    def pruned_fail(job: Job) -> Generator[Event, None, None]:
+        if job.spec.prune is not None:
+            yield Outcome("failed", "ValueError: in my loss")
+        else:
+            yield from whole(job)
+
+    wanted, module = own(tmp_path, author, max_failures=100)
+    run(wanted, pruned_fail)
+    new = mend(author, module)
+    jobs, agenda, _ = run(wanted, accept=CODE)
+    confirmed = [job for job in jobs if job.kind == "confirm" and job.spec.prune is not None]
+    assert confirmed
+    assert {job.spec.distill.code for job in confirmed} == {new}
+    assert failed(agenda.records) == []
+
+
 def test_what_finished_is_asked_again_where_that_is_wanted(author: Author, tmp_path: Path) -> None:
     wanted, module = own(tmp_path, author)
     first, _, _ = run(wanted)

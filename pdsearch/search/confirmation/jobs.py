@@ -255,7 +255,8 @@ class DerivedJobs:
         chosen, own_best = finalists(records, teachers=confirm.teachers, aims=aims)
         most = confirm.teachers if confirm.front is None else confirm.front
         members = front_members(records, most=most, all_of=confirm.front is not None, aims=aims)
-        earlier = [r for r in self.records.finished.values() if self.describe.is_outdated(r.spec)]
+        ended = [record for record in self.records.finished.values() if record.state != "failed"]
+        earlier = [record for record in ended if self.describe.is_outdated(record.spec)]
         before = {self.describe.at_present(record).spec: record for record in earlier}
         every = dict.fromkeys((*chosen, *own_best, *members))
         return [self._as_confirmed(one, before.get(one.spec)) for one in every]
