@@ -23,7 +23,7 @@ SQUEEZENET_HEAD = "classifier.1"
 
 MOMENTUM = 0.1
 """Of MNASNet's batch normalisation: torchvision's 0.0003 needs ten thousand steps to find its statistics, and
-until then values grow from layer to layer in evaluation, beyond what a float holds."""
+until then evaluation normalises by those of an untrained network."""
 
 ANY_SIZE = ("swin",)
 """Networks that take smaller images than those that torchvision names as the smallest."""
