@@ -181,14 +181,14 @@ def open_study(
         images = found.complete(space.resolve(space.defaults())).data
         preflight = Preflight(space, root, site, images, observer.say)
         if began is None:
-            preflight.before(here=ask_workers is None)
+            preflight.check_place(here=ask_workers is None)
         _sweep(folder, store)
         changes = changes_of(space, folder, found, began) if began else Changes()
         changes.check(folder, accept)
         if began is None:
-            found, precision = preflight.new(found, ask_workers)
+            found, precision = preflight.check_new(found, ask_workers)
         else:
-            found, precision = preflight.known(found, began["precision"], changed=bool(changes))
+            found, precision = preflight.check_resumed(found, began["precision"], changed=bool(changes))
         for line in identify(space, folder, found, began, accept):
             observer.say(f"accepted: {line}")
         # Sums of several threads round otherwise, so a record says how many trained it.
@@ -204,7 +204,7 @@ def open_study(
                 observer.say(_standing(folder, agenda, new=began is None))
                 observer.opened(records.finished.values())
                 if began is not None and not agenda.idle():
-                    preflight.before_work()
+                    preflight.check_rest()
                 yield Study(folder, root, agenda, found, precision, began is not None)
         finally:
             clock.close()

@@ -138,11 +138,8 @@ def images_per_s(what: Pass, images: DataShape, engine: Engine) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        began, used, done = (
-            time.perf_counter(),
-            clock(),
-            -1,
-        )  # The first step sets kernels up, and is not counted.
+        began, used = time.perf_counter(), clock()
+        done = -1  # The first step sets kernels up, and is not counted.
         while done < 1 or time.perf_counter() - began < ENOUGH_S:
             with torch.set_grad_enabled(what.train), engine.autocast():
                 loss = functional.cross_entropy(network(batch), labels)

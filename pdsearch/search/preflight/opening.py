@@ -37,8 +37,8 @@ class Preflight:
     images: DataSpec
     say: Callable[[str], None]
 
-    def before(self, *, here: bool) -> None:
-        """Check what a new study needs before anything is written, so that a refused one leaves nothing.
+    def check_place(self, *, here: bool) -> None:
+        """Check the device and room of a new study before anything is written, so that a refused one leaves nothing.
 
         Args:
             here: Whether its trials run on this machine, which then must have the GPU that they ask for.
@@ -49,7 +49,7 @@ class Preflight:
         for text in (*self.space.warnings, *self.space.notes):
             self.say(f"note: {text}")
 
-    def new(
+    def check_new(
         self, found: Description, ask_workers: Callable[[], bool] | None
     ) -> tuple[Description, Precision]:
         """Try all that a new study names; return what was resolved, contents and precision included.
@@ -79,7 +79,9 @@ class Preflight:
             self.say(f"note: {what}")
         return found, precision
 
-    def known(self, found: Description, began: str, *, changed: bool) -> tuple[Description, Precision]:
+    def check_resumed(
+        self, found: Description, began: str, *, changed: bool
+    ) -> tuple[Description, Precision]:
         """Try what may be another in a study that goes on: teachers from outside; where it `changed`, its trials.
 
         Args:
@@ -95,7 +97,7 @@ class Preflight:
                 check_trials(self.space, found, rehearsal)
         return found, precision
 
-    def before_work(self) -> None:
+    def check_rest(self) -> None:
         """Check what a study that goes on needs for the work that is left."""
         check_room(self.root)
         prepare_images(self.images, self.site, self.say)
