@@ -5,10 +5,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tests.architecture.tree import ROOT, imported, modules, pyproject
@@ -75,6 +77,15 @@ def test_what_nodes_of_a_cluster_install_besides_is_pinned() -> None:
 def test_pins_are_names_and_versions_only() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in PINS)
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in PINS.values())
+
+
+def test_every_pin_is_for_the_oldest_python_that_the_project_allows() -> None:
+    # 3.11.0, not the newest 3.11: a pin that wants a later one leaves pip searching without end.
+    for name, version in PINS.items():
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found = importlib.metadata.distribution(name)
+            asked = found.metadata["Requires-Python"] if found.version == version else None
+            assert "3.11.0" in SpecifierSet(asked or ""), f"{name}=={version} wants Python {asked}"
 
 
 def test_every_dependency_says_why() -> None:
