@@ -317,7 +317,8 @@ def _page(rows: dict[str, Any]) -> str:
         if "weights" in cell:
             before, after = cell["weights"]
             text += f", {after / before:.0%} of weights left, {cell['groups']} groups"
-            text += f", {cell['whole']} layers stay whole" if cell["whole"] else ""
+            whole = cell["whole"]
+            text += f", {whole} {'layer stays' if whole == 1 else 'layers stay'} whole" if whole else ""
         if "onnx" in cell:
             text += ", ONNX refused"
         reason = cell.get("reason") or cell.get("onnx")
