@@ -34,7 +34,7 @@ def train(space: Path, storage: Path, trials: int) -> None:
 def collect(space: Path, storage: Path, trials: int, *, about: Mapping[str, Any]) -> Table:
     """Return the first whole search trials of a study, in the order in which they were asked."""
     searched = load(space)
-    records = read_finished(storage / searched.study / "trials", searched.identity()).found.values()
+    records = read_finished(storage / searched.study / "trials").found.values()
     whole = [record for record in records if record.kind == "search" and record.state == "complete"]
     whole = sorted(whole, key=lambda record: record.number or 0)[:trials]
     curves = [[report.val_accuracy for report in record.reports] for record in whole]

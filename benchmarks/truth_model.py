@@ -31,6 +31,7 @@ from pdsearch.specs import (
     digest,
     spec_to_json,
 )
+from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from pdsearch.trial_record import StudentFacts, TeacherFacts, TrialRecord
 
 Floats = NDArray[np.float64]
@@ -311,7 +312,8 @@ def ranked(setting: Setting, studies: Studies, number: int) -> Ranking:
                     test_right=pack(list(answers > 0)) if setting.images else None,
                 )
             )
-    return rank_teachers(StudyTable(setting.name, {}, tuple(rows)))
+    about = StudyRecord(study=setting.name, space=UNKNOWN_SPACE)
+    return rank_teachers(StudyTable(setting.name, about, tuple(rows)))
 
 
 def _templates(setting: Setting) -> Iterator[tuple[int, Row]]:

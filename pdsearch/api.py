@@ -31,8 +31,8 @@ class StudyResults:
 
     def __init__(self, folder: str | Path | Place) -> None:
         self.folder = place(str(folder))
-        self._about: Mapping[str, Any] = description(self.folder)
-        found = read_finished(self.folder / "trials", self._about["space"])
+        self._about = description(self.folder)
+        found = read_finished(self.folder / "trials", self._about.space)
         self.trials: tuple[TrialRecord, ...] = tuple(found.found.values())
         """Every trial that ended, by id: parameters, values, and `reports`, its curve by epoch."""
         self.damaged: tuple[str, ...] = tuple(map(str, found.broken))
@@ -41,13 +41,12 @@ class StudyResults:
     @property
     def name(self) -> str:
         """The study's name."""
-        return str(self._about["study"])
+        return self._about.study
 
     @property
     def space(self) -> Mapping[str, Any]:
         """The space as the study recorded it, every default included."""
-        found: Mapping[str, Any] = self._about["space"]
-        return found
+        return self._about.space.form
 
     def ranking(self) -> Ranking:
         """Return the teachers, ranked by what their students achieve, as `pdsearch rank` prints them."""

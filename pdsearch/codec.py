@@ -11,6 +11,9 @@ from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_
 T = TypeVar("T")
 Decoder: TypeAlias = Callable[[object], object]
 
+WHOLE: Mapping[str, bool] = {"whole": True}
+"""Metadata of a field that holds the whole mapping its dataclass was read from, known fields and others alike."""
+
 _SHOWN = 60
 
 
@@ -36,7 +39,8 @@ def decode(kind: type[T], value: object) -> T:
     """Build a dataclass from JSON values; `encode` is the inverse.
 
     A missing field gets its neutral value (metadata "neutral"), else its default. An unknown field is refused unless
-    the class sets `extensible = True`. Numbers keep their type: an integer in a float field stays an integer, so that
+    the class sets `extensible = True`. A field with the metadata `WHOLE` gets the mapping as it stands, and is what
+    `encode` writes. Numbers keep their type: an integer in a float field stays an integer, so that
     it is written again as it was read.
 
     Args:
@@ -58,7 +62,9 @@ def encode(value: object) -> Any:
         TypeError: A value has no JSON form.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = dataclasses.fields(value)
+        whole = [getattr(value, f.name) for f in fields if "whole" in f.metadata]
+        return encode(whole[0]) if whole else {f.name: encode(getattr(value, f.name)) for f in fields}
     if isinstance(value, Mapping):
         return {str(name): encode(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
@@ -93,7 +99,9 @@ def _decoder(hint: object) -> Decoder:
 
 def _of_dataclass(kind: type[Any]) -> Decoder:
     hints = get_type_hints(kind)
-    fields = {f.name: (f, _decoder(hints[f.name])) for f in dataclasses.fields(kind)}
+    own = [f for f in dataclasses.fields(kind) if "whole" not in f.metadata]
+    whole = [f.name for f in dataclasses.fields(kind) if "whole" in f.metadata]
+    fields = {f.name: (f, _decoder(hints[f.name])) for f in own}
     extensible = getattr(kind, "extensible", False)
 
     def build(value: object) -> object:
@@ -101,7 +109,7 @@ def _of_dataclass(kind: type[Any]) -> Decoder:
             raise _expected("a mapping", value)
         if not extensible and (unknown := [name for name in value if name not in fields]):
             raise DecodeError("is no field that is known here", str(unknown[0]))
-        given = {}
+        given: dict[str, object] = {name: dict(value) for name in whole}
         for name, (field, decoder) in fields.items():
             if name in value:
                 given[name] = _at(name, decoder, value[name])

@@ -9,13 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge
-from typing import Any, ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Goal: TypeAlias = Literal["maximize", "minimize"]
 
 VAL_ACCURACY = "student.val_accuracy"
 """In [0, 1]; the only metric measured after every epoch, hence the one that early stopping uses."""
 
 
-def better_goal(metric: str) -> str:
+def better_goal(metric: str) -> Goal:
     """Return the default direction of a metric: "maximize" for an accuracy, "minimize" for anything else."""
     return "maximize" if metric == VAL_ACCURACY else "minimize"
 
@@ -103,10 +105,11 @@ def _hypervolume(points: Sequence[tuple[float, ...]]) -> float:
 
 @dataclass(frozen=True)
 class Objective:
-    """One thing to optimise; goal is "maximize" or "minimize"."""
+    """One thing to optimise."""
 
+    extensible: ClassVar[bool] = True
     metric: str
-    goal: str
+    goal: Goal
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,6 @@ class Aims:
 
     objectives: tuple[Objective, ...] = (Objective(VAL_ACCURACY, "maximize"),)
     constraints: tuple[Constraint, ...] = ()
-
-    @classmethod
-    def of(cls, space: Mapping[str, Any]) -> "Aims":
-        """Return those of a space as stored in `study.json`; the defaults where it has none."""
-        objectives = tuple(Objective(one["metric"], one["goal"]) for one in space.get("objectives", ()))
-        constraints = tuple(map(Constraint.read, space.get("constraints", ())))
-        return cls(objectives or cls.objectives, constraints)
 
     @property
     def metrics(self) -> frozenset[str]:

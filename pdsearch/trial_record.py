@@ -4,7 +4,6 @@
 there, and a damaged record gives the same message everywhere.
 """
 
-import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -330,39 +329,6 @@ def _check_answers(text: str, accuracy: float | None) -> None:
 def _check_key(key: str, path: str) -> None:
     if not _KEY.fullmatch(key):
         raise DecodeError(f"expected 64 hexadecimal digits, got {key!r:.60}", path)
-
-
-def check_fits(record: AnyRecord, space: Mapping[str, Any]) -> None:
-    """Check a sampled trial's record against its study's space.
-
-    Args:
-        record: Any record; jobs that were listed have no parameters of the space.
-        space: The space in study.json; an empty one checks nothing.
-
-    Raises:
-        ValueError: A parameter has a value outside the space, or a complete trial lacks an objective.
-    """
-    if isinstance(record, RetryRecord) or record.number is None or not space:
-        return
-    searched = space.get("space", {})
-    for name, value in record.params.items() if "space" in space else ():
-        if name not in searched:
-            raise DecodeError("is no parameter of the study", f"params.{name}")
-        if not _holds(searched[name], value):
-            raise DecodeError(f"the space does not hold {value!r:.60}", f"params.{name}")
-    if isinstance(record, TrialRecord) and record.state == "complete":
-        for objective in space.get("objectives", ()):
-            if objective["metric"] not in record.values:
-                raise DecodeError("is missing, an objective of the study", f"values.{objective['metric']}")
-
-
-def _holds(parameter: Mapping[str, Any], value: object) -> bool:
-    if "choices" in parameter:
-        # A choice that is a list is sampled as its JSON text.
-        return value in parameter["choices"] or value in [json.dumps(c) for c in parameter["choices"]]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return bool(parameter["low"] <= value <= parameter["high"])
 
 
 def check_format(value: Mapping[str, object]) -> int:

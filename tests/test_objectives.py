@@ -2,7 +2,9 @@
 
 import pytest
 
+from pdsearch.codec import decode
 from pdsearch.objectives import Aims, Constraint, Objective, _hypervolume, better_goal, counts, telling
+from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"
 ACCURATE = Constraint(ACCURACY, ">=", 0.9)
@@ -52,10 +54,10 @@ def test_whatever_did_not_fail_counts_as_a_trial() -> None:
     ]
 
 
-def test_the_aims_of_a_study_are_those_its_description_holds() -> None:
+def test_the_aims_of_a_study_are_those_its_record_holds() -> None:
     space = {"objectives": [{"metric": SIZE, "goal": "minimize"}], "constraints": [str(ACCURATE)]}
-    assert Aims.of(space) == Aims((Objective(SIZE, "minimize"),), (ACCURATE,))
-    assert Aims.of({}) == Aims()
+    assert decode(StudySpace, space).aims == Aims((Objective(SIZE, "minimize"),), (ACCURATE,))
+    assert UNKNOWN_SPACE.aims == Aims()
 
 
 BOTH = ("maximize", "minimize")

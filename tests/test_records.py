@@ -25,15 +25,15 @@ def test_written_records_are_read_in_order(tmp_path: Path) -> None:
     for number in (1, 0):
         write_once(folder / f"search-0000{number}.finished.json", record_to_json(finished(number)))
     write_once(folder / "search-00000.asked.json", record_to_json(asked()))
-    found = read_finished(folder, {})
+    found = read_finished(folder)
     assert list(found.found.values()) == [finished(0), finished(1)]
     assert found.broken == ()
-    assert read_asked(folder, {}).found == {"search-00000": asked()}
+    assert read_asked(folder).found == {"search-00000": asked()}
     assert len(os.listdir(folder)) == 3
 
 
 def test_a_missing_folder_holds_no_records(tmp_path: Path) -> None:
-    assert read_finished(tmp_path / "none", {}).found == {}
+    assert read_finished(tmp_path / "none").found == {}
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -62,7 +62,7 @@ def _refuse(_: object, __: object) -> None:
 def test_what_is_no_record_is_reported(tmp_path: Path, content: bytes) -> None:
     write_once(tmp_path / "search-00000.finished.json", record_to_json(finished()))
     (tmp_path / "search-00001.finished.json").write_bytes(content)
-    records = read_finished(tmp_path, {})
+    records = read_finished(tmp_path)
     assert list(records.found) == ["search-00000"]
     assert [broken.path.name for broken in records.broken] == ["search-00001.finished.json"]
     assert records.broken[0].reason
@@ -86,7 +86,7 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_another_trial_s_record_is_none(tmp_path: Path) -> None:
     for number in (0, 1):
         write_once(tmp_path / f"search-0000{number}.asked.json", record_to_json(asked()))
-    (broken,) = read_asked(tmp_path, {}).broken
+    (broken,) = read_asked(tmp_path).broken
     assert str(broken) == f"{tmp_path}/search-00001.asked.json: holds the record of search-00000"
 
 
@@ -115,7 +115,7 @@ def test_what_is_no_file_of_a_record_s_size_is_refused_and_never_waited_for(
 def test_a_number_that_no_table_holds_is_none_of_a_record(tmp_path: Path, number: int) -> None:
     value = record_to_json(finished(spec=replace(SPEC, teacher=replace(SPEC.teacher, seed=number))))
     (tmp_path / "search-00000.finished.json").write_text(json.dumps(value))
-    (broken,) = read_finished(tmp_path, {}).broken
+    (broken,) = read_finished(tmp_path).broken
     assert "larger than any number of a record" in broken.reason
 
 
@@ -148,7 +148,7 @@ def test_a_measurement_that_cannot_be_is_named(tmp_path: Path, path: str, value:
         place = place[int(step) if step.isdigit() else step]
     place[steps[-1]] = value
     (tmp_path / "search-00000.finished.json").write_text(json.dumps(written))
-    (broken,) = read_finished(tmp_path, {}).broken
+    (broken,) = read_finished(tmp_path).broken
     shown = re.sub(r"\.(\d+)\.", r"[\1].", path)
     assert broken.reason.startswith(f"{shown}: expected {what}"), broken.reason
 
@@ -158,7 +158,7 @@ def test_a_record_of_format_1_is_read_and_a_newer_one_told_apart(tmp_path: Path)
     value = {**record_to_json(finished(state="failed")), "format": 1, "student": {"artifact": None}}
     path = tmp_path / "search-00000.finished.json"
     path.write_text(json.dumps(value))
-    assert read_finished(tmp_path, {}).found["search-00000"] == finished(state="failed", student=None)
+    assert read_finished(tmp_path).found["search-00000"] == finished(state="failed", student=None)
     path.write_text(json.dumps({**value, "format": FORMAT + 1}))
-    (broken,) = read_finished(tmp_path, {}).broken
+    (broken,) = read_finished(tmp_path).broken
     assert (broken.newer, "newer pdsearch" in broken.reason) == (True, True)

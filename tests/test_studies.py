@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.codec import encode
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io.studies import begun, description, studies
 
@@ -25,7 +26,8 @@ def test_a_study_is_a_folder_with_its_description(tmp_path: Path) -> None:
     (tmp_path / "artifacts").mkdir()
     assert studies(tmp_path) == [tmp_path / "one"]
     assert studies(tmp_path / "none") == []
-    assert description(tmp_path / "one") == begun(tmp_path / "one") == about("one")
+    assert description(tmp_path / "one") == begun(tmp_path / "one")
+    assert description(tmp_path / "one").study == "one"
     assert begun(tmp_path / "none") is None
 
 
@@ -58,6 +60,13 @@ def test_of_many_studies_some_are_named(tmp_path: Path) -> None:
 
 def with_space(**fields: Any) -> str:
     return json.dumps({**about("one"), "space": fields})
+
+
+def test_a_field_of_another_version_is_kept(tmp_path: Path) -> None:
+    space = {"constraints": ["student.params <= 9"], "later": {"a": [1]}}
+    (tmp_path / "study.json").write_text(with_space(**space))
+    found = description(tmp_path).space
+    assert encode(found) == found.form == space
 
 
 @pytest.mark.parametrize(

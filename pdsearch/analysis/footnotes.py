@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
@@ -177,11 +176,11 @@ def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
 
 def _chance(study: StudyTable) -> Iterator[str]:
     """Yield a sentence if no student's validation accuracy is above that of always naming the commonest class."""
-    found = (study.about.get("data") or {}).get("commonest", {}).get("val")
+    found = study.about.data.commonest.get("val")
     accuracies = [row.val_accuracy for row in study.rows if row.val_accuracy is not None]
     if not found or not accuracies:
         return
-    share, images = float(found[0]), int(found[1])
+    share, images = found
     margin = _Z_95 * (share * (1 - share) / images) ** 0.5
     if max(accuracies) <= share + margin:
         yield (
@@ -195,19 +194,18 @@ def never_tried(study: StudyTable) -> tuple[str, ...]:
 
     Only choices make a teacher nameable; parameters of students, losses and their recipes make none.
     """
-    searched: dict[str, Any] = dict((study.about.get("space") or {}).get("space") or {})
-    making = {
-        n: p for n, p in searched.items() if not n.startswith(("distill.", "student.", "train.distill."))
-    }
-    points: list[dict[str, Any]] = [{}]
-    for name, parameter in sorted(making.items(), key=lambda item: (len(item[1].get("when") or {}), item[0])):
-        if "choices" not in parameter or len(points) > _MOST_TEACHERS:
+    others = ("distill.", "student.", "train.distill.")
+    making = {n: p for n, p in study.about.space.searched.items() if not n.startswith(others)}
+    points: list[dict[str, object]] = [{}]
+    for name, parameter in sorted(making.items(), key=lambda item: (len(item[1].when), item[0])):
+        if parameter.choices is None or len(points) > _MOST_TEACHERS:
             return ()
-        when = (parameter.get("when") or {}).items()
         points = [
-            {**point, name: choice} if all(point.get(n) in values for n, values in when) else point
+            {**point, name: choice}
+            if all(point.get(n) in values for n, values in parameter.when.items())
+            else point
             for point in points
-            for choice in parameter["choices"]
+            for choice in parameter.choices
         ]
     tried = [
         json.loads(row.params)
@@ -255,7 +253,7 @@ _CODE = re.compile(r'"code": ?"\w*"')
 
 
 def _earlier_code(study: StudyTable) -> Iterator[str]:
-    present = set(study.about.get("code", {}).values())
+    present = set(study.about.code.values())
     counting = [record for record in study.records if record.state != "failed"]
     earlier = sum(not own_code(record.spec) <= present for record in counting)
     if present and earlier:

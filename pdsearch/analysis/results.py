@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json
+from pdsearch.study_record import SearchedParameter
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,12 +26,6 @@ EPOCH_COLUMNS: Mapping[str, tuple[str, bool, str]] = {
     "loss": ("float", False, "Mean loss over the epoch, in nats."),
 }
 """Column of the table of epochs -> type, nullable, description."""
-
-
-def parameters(study: StudyTable) -> dict[str, Mapping[str, Any]]:
-    """Return the searched parameters of a study, by dotted name: `choices`, or `low`, `high` and maybe `log`."""
-    space = study.about.get("space")
-    return dict(space.get("space", {})) if isinstance(space, Mapping) else {}
 
 
 def searched_values(row: Row, names: Mapping[str, object]) -> dict[str, Json]:
@@ -73,7 +68,7 @@ def as_arrow(study: StudyTable) -> "pyarrow.Table":
     """
     import pyarrow  # slow to import, and nothing else here needs it
 
-    searched = parameters(study)
+    searched = study.about.space.searched
     fields = [
         pyarrow.field(name, _types()[kind], nullable)
         for name, kind, nullable, _ in [*columns(), *((n, _type(p), True, "") for n, p in searched.items())]
@@ -92,8 +87,8 @@ def _typed(values: Mapping[str, Json], texts: set[str]) -> dict[str, Json]:
     }
 
 
-def _type(parameter: Mapping[str, Any]) -> str:
-    values = parameter.get("choices") or [parameter.get("low"), parameter.get("high")]
+def _type(parameter: SearchedParameter) -> str:
+    values = parameter.choices or (parameter.low, parameter.high)
     kinds = {type(value) for value in values}
     if kinds == {bool}:
         return "bool"

@@ -22,6 +22,7 @@ from pdsearch.specs import (
     digest,
 )
 from pdsearch.students import Student
+from pdsearch.study_record import StudyRecord
 from pdsearch.trial_record import TrialRecord, counted
 
 _NONE = Aims()
@@ -221,14 +222,14 @@ class StudyTable:
 
     Args:
         name: Name of the study.
-        about: Content of study.json: the space, the data, versions.
+        about: What the study is: the space, the data, versions.
         rows: One per finished trial, sorted by id.
         broken: Files that are no valid records; always reported.
         records: What the rows were made from, in their order.
     """
 
     name: str
-    about: Mapping[str, Any]
+    about: StudyRecord
     rows: tuple[Row, ...]
     broken: tuple[BrokenRecord, ...] = ()
     records: tuple[TrialRecord, ...] = ()
@@ -236,8 +237,7 @@ class StudyTable:
     @property
     def aims(self) -> Aims:
         """The study's objectives and constraints."""
-        space = self.about.get("space")
-        return Aims.of(space) if isinstance(space, Mapping) else Aims()
+        return self.about.space.aims
 
 
 def read_study(folder: str | Place) -> StudyTable:
@@ -249,9 +249,8 @@ def read_study(folder: str | Place) -> StudyTable:
     """
     folder = place(folder)
     about = description(folder)
-    aims = Aims.of(about["space"])
-    read = read_finished(folder / "trials", about["space"])
+    read = read_finished(folder / "trials", about.space)
     again = read_retries(folder / "trials").found
     records = tuple(sorted(counted(read.found, again).values(), key=lambda record: record.id))
-    rows = tuple(row_from_record(record, aims) for record in records)
-    return StudyTable(about["study"], about, rows, read.broken, records)
+    rows = tuple(row_from_record(record, about.space.aims) for record in records)
+    return StudyTable(about.study, about, rows, read.broken, records)

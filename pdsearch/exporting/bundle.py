@@ -38,6 +38,7 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
 from pdsearch.models import constants_of
 from pdsearch.specs import TrialSpec, spec_from_json
+from pdsearch.study_record import StudyRecord
 
 _FAR = 0.1
 """Difference of accuracy that neither another precision nor another machine explains."""
@@ -51,14 +52,14 @@ class Origin:
         ranking: Ranking of the study.
         store: Its artifacts.
         storage: Storage in which exported configurations run again.
-        about: Content of study.json.
+        about: What the study is.
         versions: Versions of the software that each trial was trained with, by the trial's id.
     """
 
     ranking: Ranking
     store: ArtifactStore
     storage: str
-    about: Mapping[str, Any]
+    about: StudyRecord
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pdsearch.data.options import lasting_root
 from pdsearch.io import Place
 from pdsearch.specs import DataSpec, TrialSpec
+from pdsearch.study_record import StudyRecord
 from pdsearch.user_code import is_dotted
 
 CONFIG = "config.yaml"
@@ -76,13 +76,13 @@ def from_anywhere(spec: TrialSpec) -> TrialSpec:
     return replace(spec, data=replace(spec.data, root=there), teacher=replace(spec.teacher, checkpoint=file))
 
 
-def needs_of(spec: TrialSpec, storage: str, about: Mapping[str, Any]) -> Needs:
+def needs_of(spec: TrialSpec, storage: str, about: StudyRecord) -> Needs:
     """Return the external requirements of a trial's configuration.
 
     Args:
         spec: The trial, from `from_anywhere`.
         storage: Storage in which it runs.
-        about: Content of study.json.
+        about: What its study is.
     """
     named = [
         spec.teacher.model,
@@ -91,12 +91,11 @@ def needs_of(spec: TrialSpec, storage: str, about: Mapping[str, Any]) -> Needs:
         spec.distill.loss,
     ]
     named += [str(value) for option, value in spec.data.options if option == "function"]
-    folders = about.get("code_folders", {})
     return Needs(
         storage,
         root=spec.data.root if _is_path(spec.data) else None,
         checkpoint=spec.teacher.checkpoint,
-        code={name: folders.get(name) for name in dict.fromkeys(named) if is_dotted(name)},
+        code={name: about.code_folders.get(name) for name in dict.fromkeys(named) if is_dotted(name)},
     )
 
 

@@ -13,12 +13,12 @@ from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, UnfitFileError, names, read, read_all, replace
 from pdsearch.io.durable import read_regular, storage_errors, sync_folder, write_new
 from pdsearch.specs import Json, canonical_json
+from pdsearch.study_record import UNKNOWN_SPACE, StudySpace, check_fits
 from pdsearch.trial_record import (
     AskedRecord,
     NewerFormatError,
     RetryRecord,
     TrialRecord,
-    check_fits,
     read_record,
 )
 
@@ -114,17 +114,17 @@ def _publish(draft: Path, path: Path) -> None:
         draft.rename(path)
 
 
-def read_asked(folder: Place, space: Mapping[str, object]) -> ReadRecords[AskedRecord]:
+def read_asked(folder: Place, space: StudySpace = UNKNOWN_SPACE) -> ReadRecords[AskedRecord]:
     """Read the asked records; as `read_finished`."""
     return _read(folder, "asked", AskedRecord, space)
 
 
-def read_finished(folder: Place, space: Mapping[str, object]) -> ReadRecords[TrialRecord]:
+def read_finished(folder: Place, space: StudySpace = UNKNOWN_SPACE) -> ReadRecords[TrialRecord]:
     """Read the finished records; a truncated or foreign file is reported, never skipped.
 
     Args:
         folder: Folder of the records; one that does not exist holds none.
-        space: The space in study.json, by which parameters and objectives of sampled trials are checked.
+        space: That of the study, by which parameters and objectives of sampled trials are checked.
 
     Raises:
         StorageError: The folder or a file cannot be read.
@@ -134,7 +134,7 @@ def read_finished(folder: Place, space: Mapping[str, object]) -> ReadRecords[Tri
 
 def read_retries(folder: Place) -> ReadRecords[RetryRecord]:
     """Read the requests to retry failed trials; as `read_finished`."""
-    return _read(folder, "retry", RetryRecord, {})
+    return _read(folder, "retry", RetryRecord, UNKNOWN_SPACE)
 
 
 def read_set_aside(folder: Place, name: str) -> list[TrialRecord]:
@@ -158,7 +158,7 @@ def failed_tries(folder: Place, name: str) -> list[str]:
     return sorted(found, key=lambda file: (len(file), file))
 
 
-def _read(folder: Place, word: str, kind: type[R], space: Mapping[str, object]) -> ReadRecords[R]:
+def _read(folder: Place, word: str, kind: type[R], space: StudySpace) -> ReadRecords[R]:
     suffix = f".{word}.json"
     found: dict[str, R] = {}
     broken: list[BrokenRecord] = []

@@ -1,21 +1,21 @@
 """Studies of a storage: folders that contain a study.json, and beside it what was changed in it later."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, TypeVar
 
-from pdsearch.codec import DecodeError, decode
+from pdsearch.codec import DecodeError, decode, encode
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
 from pdsearch.io.record_files import MOST_BYTES, parse_record, write_once
-from pdsearch.objectives import Constraint
+from pdsearch.study_record import StudyChange, StudyRecord
 from pdsearch.trial_record import FORMAT, NewerFormatError, check_format, check_time
 
 _FILE = "study.json"
-_CHANGE = "change-{}.json"
 _MOST = 8
+
+R = TypeVar("R", StudyRecord, StudyChange)
 
 
 @dataclass(frozen=True)
@@ -31,62 +31,6 @@ class Accept:
     code: bool = False
     redo: bool = False
     wider: bool = False
-
-
-@dataclass(frozen=True)
-class _Objective:
-    extensible: ClassVar[bool] = True
-    metric: str
-    goal: Literal["maximize", "minimize"]
-
-
-@dataclass(frozen=True)
-class _Parameter:
-    extensible: ClassVar[bool] = True
-    choices: tuple[Any, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.choices is None and (self.low is None or self.high is None):
-            raise DecodeError("has neither choices nor a range")
-
-
-@dataclass(frozen=True)
-class _Space:
-    extensible: ClassVar[bool] = True
-    objectives: tuple[_Objective, ...] = ()
-    constraints: tuple[str, ...] = ()
-    space: Mapping[str, _Parameter] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for text in self.constraints:
-            Constraint.read(text)
-
-
-@dataclass(frozen=True)
-class _Data:
-    extensible: ClassVar[bool] = True
-    fingerprint: str
-    read: tuple[str, ...] = ()
-    commonest: Mapping[str, tuple[float, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Description:
-    """The fields of study.json that readers rely on; docs/records.md lists all of them."""
-
-    extensible: ClassVar[bool] = True
-    study: str
-    space: _Space
-    precision: str = ""
-    data: _Data = _Data("")
-    checkpoints: tuple[str, ...] = ()
-    code: Mapping[str, str] = field(default_factory=dict)
-    code_folders: Mapping[str, str] = field(default_factory=dict)
-    versions: Mapping[str, Any] = field(default_factory=dict)
-    created_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,64 +82,58 @@ def shown(place: Place) -> str:
         return str(place)
 
 
-def description(folder: Place) -> dict[str, Any]:
-    """Return the content of a folder's study.json.
+def description(folder: Place) -> StudyRecord:
+    """Return what the study in a folder is.
 
     Raises:
         ConfigError: The folder is no study's; the hint names studies nearby.
-        StorageError: It cannot be read, or is damaged.
+        StorageError: Its study.json cannot be read, or is damaged.
     """
     if isinstance(folder, Path) and folder.exists() and not folder.is_dir():
         raise ConfigError("is a file, and a study is a folder", where=str(folder), hint=_nearby(folder))
-    about = begun(folder)
-    if about is None:
+    record = begun(folder)
+    if record is None:
         raise ConfigError("there is no study here", where=str(folder), hint=_nearby(folder))
-    return about
+    return record
 
 
-def begun(folder: Place) -> dict[str, Any] | None:
-    """Return the content of a folder's study.json with its later changes; None if there is none.
-
-    Its `changes`, where there are any, are as `change` wrote them.
+def begun(folder: Place) -> StudyRecord | None:
+    """Return what the study in a folder is, its later changes included; None if there is none.
 
     Raises:
         StorageError: It cannot be read, or is damaged.
     """
-    about = _read(folder / _FILE)
-    if about is None:
+    record = _read(StudyRecord, folder / _FILE)
+    if record is None:
         return None
-    changes: list[dict[str, Any]] = []
-    while (later := _read(folder / _CHANGE.format(len(changes) + 1), about)) is not None:
-        changes.append(later)
-        about = {**about, **later}
-    return {**about, "changes": changes} if changes else about
+    while (later := _read(StudyChange, folder / _change(record))) is not None:
+        record = record.changed(later)
+    return record
 
 
-def begin(folder: Place, about: Mapping[str, Any]) -> None:
+def begin(folder: Place, record: StudyRecord) -> None:
     """Write what a new study is, once and for all."""
-    write_once(folder / _FILE, {"format": FORMAT, **about})
+    content = {name: value for name, value in encode(record).items() if name != "changes"}
+    write_once(folder / _FILE, {"format": FORMAT, **content})
 
 
-def change(folder: Place, began: Mapping[str, Any], later: Mapping[str, Any]) -> None:
-    """Write what is another in a study from now on; study.json and earlier changes stay as they are.
-
-    Args:
-        folder: The study's.
-        began: As `begun` returns it.
-        later: Fields of study.json with their new content, and `lines`, the differences in words.
-    """
-    write_once(folder / _CHANGE.format(len(began.get("changes", ())) + 1), {"format": FORMAT, **later})
+def change(folder: Place, began: StudyRecord, later: StudyChange) -> None:
+    """Write what is another in a study from now on; study.json and earlier changes stay as they are."""
+    write_once(folder / _change(began), {"format": FORMAT, **encode(later)})
 
 
-def _read(path: Place, before: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-    """Return the content of study.json, or of one of its changes; `before` is what that changes."""
+def _change(record: StudyRecord) -> str:
+    return f"change-{len(record.changes) + 1}.json"
+
+
+def _read(kind: type[R], path: Place) -> R | None:
     try:
         content = read(path, MOST_BYTES)
         if content is None:
             return None
         found = parse_record(content)
         check_format(found)
-        decode(_Description, {**(before or {}), **found})
+        return decode(kind, found)
     except NewerFormatError as error:
         hint = "use that version, or a newer one"
         raise StorageError(str(error), where=str(path), hint=hint) from None
@@ -203,7 +141,6 @@ def _read(path: Place, before: Mapping[str, Any] | None = None) -> dict[str, Any
         raise _torn(path, error.what) from None
     except ValueError as error:
         raise _torn(path, str(error)) from None
-    return found
 
 
 def _torn(path: Place, what: str) -> StorageError:

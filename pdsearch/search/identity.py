@@ -1,9 +1,9 @@
 """What a study is, in study.json, and what may change later: budgets freely, own code and a wider space if accepted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
+from pdsearch.codec import decode
 from pdsearch.config import Space, extension
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place
@@ -11,6 +11,7 @@ from pdsearch.io.record_files import read_asked
 from pdsearch.io.studies import Accept, begin, change
 from pdsearch.search.records import now
 from pdsearch.search.resolved import Description, own_folders, same_trial
+from pdsearch.study_record import StudyChange, StudyData, StudyRecord, StudySpace
 
 _BACK = "take the changes back, or give the space another study: name (teachers in the storage are not trained again)"
 _MENDED = (
@@ -58,7 +59,7 @@ class Changes:
         )
 
 
-def changes_of(space: Space, folder: Place, found: Description, began: Mapping[str, Any]) -> Changes:
+def changes_of(space: Space, folder: Place, found: Description, began: StudyRecord) -> Changes:
     """Return in what a space, and the files it names, differ from the study that began with them.
 
     Args:
@@ -70,17 +71,17 @@ def changes_of(space: Space, folder: Place, found: Description, began: Mapping[s
     code = [
         f"{name}: its file is not the one the study began with" for name in sorted(_other_code(found, began))
     ]
-    extended = extension(began["space"], space.identity())
+    extended = extension(began.space.form, space.identity())
     refused = [*extended.refused, *_other_files(found, began)]
     if extended.wider and not refused:
-        refused += _moved(space, folder, replace(found, precision=began["precision"]))
+        refused += _moved(space, folder, replace(found, precision=began.precision))
     return Changes(tuple(refused), tuple(code), extended.wider)
 
 
 def _moved(space: Space, folder: Place, found: Description) -> list[str]:
     """Return the first trial so far that a wider space would make another one of."""
     kinds = {"search": space, "baseline": space.unpruned()}
-    for record in read_asked(folder / "trials", {}).found.values():
+    for record in read_asked(folder / "trials").found.values():
         if record.number is None:
             continue
         try:
@@ -97,7 +98,7 @@ def identify(
     space: Space,
     folder: Place,
     found: Description,
-    began: Mapping[str, Any] | None,
+    began: StudyRecord | None,
     accept: Accept = Accept(),  # noqa: B008 - frozen
 ) -> list[str]:
     """Write study.json of a new study, or compare with that of an existing one and write the accepted changes.
@@ -106,7 +107,7 @@ def identify(
         space: What is run.
         folder: The study's.
         found: What was resolved from the space now.
-        began: The content of its study.json; None for a new study.
+        began: What the study is; None for a new study.
         accept: What may have changed.
 
     Returns:
@@ -122,45 +123,46 @@ def identify(
     changes.check(folder, accept)
     lines = [*changes.wider, *_lines(found, began)]
     if changes:
-        later = {
-            "space": space.identity(),
-            "code": {**began.get("code", {}), **found.code},
-            "code_before": {**began.get("code", {})},
-            "code_folders": {**began.get("code_folders", {}), **own_folders(space)},
-        }
-        change(folder, began, {**later, "lines": lines, "changed_at": now()})
+        later = StudyChange(
+            space=decode(StudySpace, space.identity()),
+            code={**began.code, **found.code},
+            code_before=began.code,
+            code_folders={**began.code_folders, **own_folders(space)},
+            lines=tuple(lines),
+            changed_at=now(),
+        )
+        change(folder, began, later)
     return lines
 
 
-def _about(space: Space, found: Description) -> dict[str, Any]:
-    return {
-        "study": space.study,
-        "space": space.identity(),
-        "data": {"fingerprint": found.fingerprint, **found.contents},
-        "checkpoints": [*sorted(found.checkpoints.values())],
-        "code": dict(found.code),
-        "code_folders": {**own_folders(space)},
-        "precision": found.precision,
-        "versions": dict(found.versions),
-        "created_at": now(),
-    }
+def _about(space: Space, found: Description) -> StudyRecord:
+    return StudyRecord(
+        study=space.study,
+        space=decode(StudySpace, space.identity()),
+        data=decode(StudyData, {"fingerprint": found.fingerprint, **found.contents}),
+        checkpoints=tuple(sorted(found.checkpoints.values())),
+        code=found.code,
+        code_folders=own_folders(space),
+        precision=found.precision,
+        versions=found.versions,
+        created_at=now(),
+    )
 
 
-def _lines(found: Description, began: Mapping[str, Any]) -> list[str]:
-    known = began.get("code", {})
+def _lines(found: Description, began: StudyRecord) -> list[str]:
     return [
-        f"{name}: {known[name][:8]} -> {found.code[name][:8]}" for name in sorted(_other_code(found, began))
+        f"{name}: {began.code[name][:8]} -> {found.code[name][:8]}"
+        for name in sorted(_other_code(found, began))
     ]
 
 
-def _other_code(found: Description, began: Mapping[str, Any]) -> set[str]:
-    known: Mapping[str, str] = began.get("code", {})
-    return {name for name, code in known.items() if found.code.get(name, code) != code}
+def _other_code(found: Description, began: StudyRecord) -> set[str]:
+    return {name for name, code in began.code.items() if found.code.get(name, code) != code}
 
 
-def _other_files(found: Description, began: Mapping[str, Any]) -> Iterator[str]:
+def _other_files(found: Description, began: StudyRecord) -> Iterator[str]:
     """Yield a message for the weights and the images if their content has changed, whatever its path."""
-    if began.get("checkpoints", []) != sorted(found.checkpoints.values()):
+    if list(began.checkpoints) != sorted(found.checkpoints.values()):
         yield "teacher.checkpoint: not the weights the study began with"
-    if began["data"]["fingerprint"] != found.fingerprint:
+    if began.data.fingerprint != found.fingerprint:
         yield "data: the images are not those the study began with"

@@ -4,9 +4,8 @@ A retried search trial gets a new number. Of any other job the failed record is 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pdsearch.artifacts import hold, is_dead, lease_at
 from pdsearch.artifacts.leases.owner import Owner
@@ -18,6 +17,7 @@ from pdsearch.pipeline.failure import is_infrastructure, is_same_error
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description, same_trial
 from pdsearch.specs import DataSpec, Rewind
+from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
 from pdsearch.trial_record import REDONE
 
 MOST_TRIES = 5
@@ -102,7 +102,7 @@ def retry_failed(
         StorageError: It cannot be read or written, or its study.json is torn.
     """
     folder = place(where)
-    space = description(folder)["space"]
+    space = description(folder).space
     with hold(folder / "driver.lease"):
         records = Records(folder / "trials", space)
         left_out(records.broken)
@@ -188,10 +188,9 @@ def used(root: Place) -> Used:
     return Used(frozenset(found), tuple(torn))
 
 
-def _space(folder: Place) -> Mapping[str, Any]:
-    """Return a study's space; empty where study.json is damaged, since its records name artifacts all the same."""
+def _space(folder: Place) -> StudySpace:
+    """Return a study's space; where study.json is damaged, its records name artifacts all the same."""
     try:
-        space: Mapping[str, Any] = description(folder)["space"]
+        return description(folder).space
     except StorageError:
-        return {}
-    return space
+        return UNKNOWN_SPACE

@@ -86,7 +86,7 @@ def overview(folder: Place) -> Overview:
         StorageError: It cannot be read.
     """
     about = description(folder)
-    records = Records(folder / "trials", about["space"])
+    records = Records(folder / "trials", about.space)
     owner = lease_at(folder / "driver.lease").owner()
     driver = None if owner is None or is_dead(owner) else str(owner)
     clock = elapsed(folder / "elapsed.json")
@@ -97,7 +97,7 @@ def overview(folder: Place) -> Overview:
         states.setdefault(record.kind, Counter())[record.state] += 1
     best_of = _best_of(records.finished.values())
     return Overview(
-        study=str(about["study"]),
+        study=about.study,
         folder=str(folder),
         driver=driver,
         phase=phase.name,
@@ -106,7 +106,7 @@ def overview(folder: Place) -> Overview:
         left_s=left,
         elapsed_s=clock.seconds,
         states={kind: dict(found) for kind, found in states.items()},
-        running=tuple(_standing(records, {*about.get("code", {}).values()})),
+        running=tuple(_standing(records, {*about.code.values()})),
         failures=tuple(_failure(records, name) for name in failed(records)),
         best=max(best_of.values(), default=None),
         best_of=best_of,
@@ -171,7 +171,7 @@ def one_trial(folder: Place, name: str) -> tuple[AskedRecord | TrialRecord, list
         ConfigError: There is no such trial.
         StorageError: The study cannot be read.
     """
-    records = Records(folder / "trials", description(folder)["space"])
+    records = Records(folder / "trials", description(folder).space)
     known: Mapping[str, AskedRecord | TrialRecord] = {**records.asked, **records.finished}
     wanted = f"search-{int(name):05d}" if name.isdecimal() else name
     matching = (

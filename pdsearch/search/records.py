@@ -8,7 +8,7 @@ import dataclasses
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -28,6 +28,7 @@ from pdsearch.io.record_files import (
 from pdsearch.objectives import Aims
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
 from pdsearch.search.resolved import Description
+from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
 from pdsearch.trial_record import (
     AskedRecord,
     Cost,
@@ -113,14 +114,14 @@ class Records:
 
     Args:
         folder: Holds their files.
-        space: The space in study.json, by which sampled trials are checked; an empty one checks nothing.
+        space: That of the study, by which sampled trials are checked.
     """
 
-    def __init__(self, folder: Place, space: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Place, space: StudySpace = UNKNOWN_SPACE) -> None:
         self.folder = folder
         asked, finished, wanted = (
-            read_asked(folder, space or {}),
-            read_finished(folder, space or {}),
+            read_asked(folder, space),
+            read_finished(folder, space),
             read_retries(folder),
         )
         self.retries = set(wanted.found)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store
+from pdsearch.codec import decode
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
 from pdsearch.errors import StorageError
@@ -34,6 +35,7 @@ from pdsearch.search.preflight.precision import Precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.resolved import Description, own_code
 from pdsearch.search.scheduler import Agenda, Phases
+from pdsearch.study_record import StudySpace
 
 _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
 
@@ -188,7 +190,7 @@ def open_study(
         if began is None:
             found, precision = preflight.check_new(found, ask_workers)
         else:
-            found, precision = preflight.check_resumed(found, began["precision"], changed=bool(changes))
+            found, precision = preflight.check_resumed(found, began.precision, changed=bool(changes))
         for line in identify(space, folder, found, began, accept):
             observer.say(f"accepted: {line}")
         # Sums of several threads round otherwise, so a record says how many trained it.
@@ -197,7 +199,7 @@ def open_study(
         home = home_of(folder, space.search.ledger)
         try:
             with home.kept():
-                records = Records(folder / "trials", space.identity())
+                records = Records(folder / "trials", decode(StudySpace, space.identity()))
                 records.mend(observer.say)
                 _ask_again(records, found, observer, earlier=accept.redo)
                 agenda = _agenda(space, records, site, home, found, observer, clock, lease)

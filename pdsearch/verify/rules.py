@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pdsearch.artifacts import is_dead, is_orphan, lease_at, open_store
 from pdsearch.io import Place, Remote, place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
 from pdsearch.io.studies import description
+from pdsearch.objectives import Aims
 from pdsearch.search.optuna_backend.inspect import Seen, look
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, StudyStorage, last_home
 from pdsearch.specs import own_code
+from pdsearch.study_record import StudyRecord, StudySpace
 from pdsearch.trial_record import AskedRecord, TrialRecord, counted
 
-_CODES = ("code", "code_before")
 _SAME = ("kind", "number", "key", "params", "spec")
 
 
@@ -65,18 +65,16 @@ def check_invariants(run: str | Place, *, deep: bool = False) -> list[Breach]:
     return list(_all(folder, about, live, deep))
 
 
-def _all(folder: Place, about: Mapping[str, Any], live: bool, deep: bool) -> Iterator[Breach]:
-    found, broken = read_records(folder / "trials", about["space"], live=live)
+def _all(folder: Place, about: StudyRecord, live: bool, deep: bool) -> Iterator[Breach]:
+    found, broken = read_records(folder / "trials", about.space, live=live)
     yield from broken
     yield from check_records(found, about)
-    yield from _ledger(folder, about["space"]["objectives"], found, live)
+    yield from _ledger(folder, about.space.aims, found, live)
     yield from _temporaries(folder, live)
     yield from _artifacts(folder.parent / "artifacts", found.finished.values(), deep)
 
 
-def read_records(
-    folder: Place, space: Mapping[str, object], *, live: bool
-) -> tuple[StudyRecords, list[Breach]]:
+def read_records(folder: Place, space: StudySpace, *, live: bool) -> tuple[StudyRecords, list[Breach]]:
     """Return the records of a folder and the violations in its files."""
     asked, finished, wanted = read_asked(folder, space), read_finished(folder, space), read_retries(folder)
     broken = [
@@ -86,12 +84,9 @@ def read_records(
     return StudyRecords(asked.found, counted(finished.found, wanted.found)), broken
 
 
-def check_records(found: StudyRecords, about: Mapping[str, Any]) -> Iterator[Breach]:
+def check_records(found: StudyRecords, about: StudyRecord) -> Iterator[Breach]:
     """Check the records against one another, and their own code against what the study accepted."""
-    versions = [
-        about.get("code", {}),
-        *(change[name] for change in about.get("changes", ()) for name in _CODES),
-    ]
+    versions = [about.code, *(code for change in about.changes for code in (change.code, change.code_before))]
     accepted = {code for version in versions for code in version.values()}
     done: dict[tuple[str, str], str] = {}
     for name, record in found.finished.items():
@@ -102,7 +97,7 @@ def check_records(found: StudyRecords, about: Mapping[str, Any]) -> Iterator[Bre
         epochs = [report.epoch for report in record.reports]
         if epochs != list(range(1, len(epochs) + 1)):
             yield Breach("reports", f"epochs do not follow one another: {epochs}", name)
-        if "code" in about and not own_code(record.spec) <= accepted:
+        if not own_code(record.spec) <= accepted:
             yield Breach("code", "ran with own code that the study never accepted", name)
         if record.state == "failed":
             continue  # It may be retried under the same key.
@@ -111,7 +106,7 @@ def check_records(found: StudyRecords, about: Mapping[str, Any]) -> Iterator[Bre
             yield Breach("once", f"finished before, as {twin}", name)
 
 
-def _ledger(folder: Place, objectives: Any, found: StudyRecords, live: bool) -> Iterator[Breach]:
+def _ledger(folder: Place, aims: Aims, found: StudyRecords, live: bool) -> Iterator[Breach]:
     """Check that the Optuna study agrees with the records; a driver may not have written the last few lines yet."""
     try:
         home = last_home(folder)
@@ -121,8 +116,8 @@ def _ledger(folder: Place, objectives: Any, found: StudyRecords, live: bool) -> 
     # The journal of a study on an object storage is local to its driver; any driver can rebuild it from the records.
     if isinstance(folder, Remote) and isinstance(home, JournalStudyStorage) and not home.path.exists():
         return
-    metrics = [objective["metric"] for objective in objectives]
-    yield from _in_study(home, found, metrics, objectives[0]["goal"], live)
+    metrics = [objective.metric for objective in aims.objectives]
+    yield from _in_study(home, found, metrics, aims.objectives[0].goal, live)
 
 
 def _in_study(

@@ -8,8 +8,8 @@ from typing import Any
 from pdsearch.analysis import Row, StudyTable
 from pdsearch.analysis.study_table import row_from_record
 from pdsearch.answers import pack
+from pdsearch.codec import decode
 from pdsearch.io.record_files import write_once
-from pdsearch.objectives import Aims
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -21,6 +21,7 @@ from pdsearch.specs import (
     digest,
     spec_to_json,
 )
+from pdsearch.study_record import StudyRecord
 from pdsearch.trial_record import TrialRecord, read_record
 
 RECIPE = Recipe(epochs=20, lr=0.1)
@@ -158,10 +159,10 @@ def row_of(record: dict[str, Any]) -> Row:
 
 def study(records: Iterable[dict[str, Any]], **about: Any) -> StudyTable:
     """Return a study that found these records."""
-    aims = Aims.of(about.get("space", {}))
+    whole = decode(StudyRecord, {"study": "made-up", "space": {}, **about})
     found = tuple(read_record(TrialRecord, item) for item in records)
-    rows: tuple[Row, ...] = tuple(row_from_record(item, aims) for item in found)
-    return StudyTable("made-up", {"format": 1, "study": "made-up", **about}, rows, (), found)
+    rows: tuple[Row, ...] = tuple(row_from_record(item, whole.space.aims) for item in found)
+    return StudyTable("made-up", whole, rows, (), found)
 
 
 def write_study(folder: Path, records: Iterable[dict[str, Any]]) -> None:

@@ -139,7 +139,7 @@ def test_what_an_older_version_called_complete_is_not_the_best_where_it_breaks_a
         older.setattr(Live, "settled", lambda _, outcome: outcome)
         older.setattr("tests.search.scripted_trials.accuracy", lambda job: 0.9 if job.spec.prune else 0.42)
         words = told(tmp_path, capsys, objectives=objectives, constraints=constraints)
-    records = read_finished(tmp_path / "small" / "trials", {}).found.values()
+    records = read_finished(tmp_path / "small" / "trials").found.values()
     assert {record.state for record in records} == {"complete"}
     sampled = [record for record in records if record.number is not None]
     kept = [record for record in sampled if record.values["student.val_accuracy"] >= 0.75]

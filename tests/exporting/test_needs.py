@@ -21,6 +21,7 @@ from pdsearch.exporting.needs import Needs, from_anywhere, needs_of, storage_of
 from pdsearch.io import place
 from pdsearch.models import build
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from tests.data.layouts import laid_out
 from tests.exporting.conftest import RECIPE, run
 from tests.own_code import Author
@@ -83,7 +84,7 @@ def test_a_word_that_one_s_own_function_takes_as_its_root_needs_no_folder(
     source: str, root: str | None, found: str | None
 ) -> None:
     spec = replace(SPEC, data=replace(SPEC.data, source=source, root=root))
-    assert needs_of(spec, "/runs", {}).root == found
+    assert needs_of(spec, "/runs", StudyRecord(study="small", space=UNKNOWN_SPACE)).root == found
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ its artifacts left out). Two of its trials failed, and its confirmation trained 
 version does any more.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.config import load
 from pdsearch.io.record_files import read_asked, read_finished
+from pdsearch.io.studies import description
 from pdsearch.observer import Observer
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
@@ -33,7 +33,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_every_record_is_read(study: Path) -> None:
-    space = json.loads((study / "study.json").read_text())["space"]
+    space = description(study).space
     asked, finished = read_asked(study / "trials", space), read_finished(study / "trials", space)
     assert (len(asked.found), len(finished.found), asked.broken, finished.broken) == (14, 14, (), ())
     failed = [record for record in finished.found.values() if record.state == "failed"]

@@ -91,8 +91,8 @@ def test_mended_code_is_refused_until_it_is_accepted(author: Author, tmp_path: P
     assert agenda.idle()
     assert f"accepted: {module}:squared: {old[:8]} -> {new[:8]}" in watching.said
     about = description(tmp_path / "small")
-    assert about["code"] == {f"{module}:squared": new}
-    assert [change["lines"] for change in about["changes"]] == [[f"{module}:squared: {old[:8]} -> {new[:8]}"]]
+    assert about.code == {f"{module}:squared": new}
+    assert [change.lines for change in about.changes] == [(f"{module}:squared: {old[:8]} -> {new[:8]}",)]
     assert json.loads((tmp_path / "small" / "study.json").read_text())["code"] == {f"{module}:squared": old}
     assert run(wanted)[0] == [], "accepted once and for all"
     assert check_invariants(tmp_path / "small") == []

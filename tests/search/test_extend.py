@@ -56,8 +56,8 @@ def test_a_wider_space_goes_on_with_all_that_finished(tmp_path: Path) -> None:
     assert before.items() <= agenda.records.finished.items()
     new = [r for name, r in agenda.records.finished.items() if name not in before and r.kind == "search"]
     assert any(r.params["prune.method"] == "taylor" or r.params["distill.temperature"] > 20 for r in new)
-    (change,) = description(tmp_path / "small")["changes"]
-    assert "space.distill.temperature.high: 20.0 -> 40.0" in change["lines"]
+    (change,) = description(tmp_path / "small").changes
+    assert "space.distill.temperature.high: 20.0 -> 40.0" in change.lines
     assert any(row.confirmed for row in rank_teachers(read_study(tmp_path / "small")).rows)
     assert check_invariants(tmp_path / "small") == []
     with pytest.raises(ConfigError, match="wider, not narrower"):

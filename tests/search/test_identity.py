@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import ConfigError
+from pdsearch.io.studies import description
 from pdsearch.pipeline.trial import check_own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
@@ -15,6 +16,7 @@ from pdsearch.search.identity import identify
 from pdsearch.search.resolved import Description, own_code, versions
 from pdsearch.search.study import open_study
 from pdsearch.specs import StudentSpec, TrialSpec
+from pdsearch.study_record import StudyData, StudyRecord
 from pdsearch.trial_record import StudentFacts
 from pdsearch.user_code import source_hash
 from tests.own_code import Author
@@ -24,20 +26,36 @@ from tests.trial_records import finished
 FOUND = replace(DESCRIBE, checkpoints={"t.pth": "a" * 64}, code={"mine:f": "b" * 64})
 
 
-def begun(folder: Path) -> dict[str, Any]:
+FIELDS = {
+    "format",
+    "study",
+    "space",
+    "precision",
+    "data",
+    "checkpoints",
+    "code",
+    "code_folders",
+    "versions",
+    "created_at",
+}
+"""All that a study.json holds, by docs/records.md."""
+
+
+def begun(folder: Path) -> StudyRecord:
     """Write what a study is; return what was written."""
     identify(space(folder), folder, FOUND, None)
-    about: dict[str, Any] = json.loads((folder / "study.json").read_text())
-    return about
+    return description(folder)
 
 
 def test_what_it_is_is_written_once(tmp_path: Path) -> None:
     about = begun(tmp_path)
     content = (tmp_path / "study.json").read_bytes()
-    assert (about["study"], about["space"]) == ("small", space(tmp_path).identity())
-    assert about["data"] == {"fingerprint": FOUND.fingerprint}
-    assert (about["checkpoints"], about["code"]) == (["a" * 64], {"mine:f": "b" * 64})
-    assert about["precision"] == FOUND.precision
+    written = json.loads(content)
+    assert written.keys() == FIELDS
+    assert written["space"] == about.space.form == space(tmp_path).identity()
+    assert about.data == StudyData(FOUND.fingerprint)
+    assert (about.study, about.checkpoints, about.code) == ("small", ("a" * 64,), {"mine:f": "b" * 64})
+    assert about.precision == FOUND.precision
     identify(space(tmp_path), tmp_path, FOUND, about)
     assert (tmp_path / "study.json").read_bytes() == content
 
@@ -93,7 +111,7 @@ def test_a_budget_is_no_part_of_what_it_is(tmp_path: Path) -> None:
 
 def test_what_an_older_study_did_not_note_is_not_missed(tmp_path: Path) -> None:
     about = begun(tmp_path)
-    older = {name: value for name, value in about.items() if not name.startswith(("code", "checkpoints"))}
+    older = StudyRecord(study=about.study, space=about.space, precision=about.precision, data=about.data)
     identify(space(tmp_path), tmp_path, replace(FOUND, checkpoints={}), older)
 
 

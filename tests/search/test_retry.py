@@ -145,7 +145,7 @@ class Hearing(Observer):
 def run_again(where: Any, reason: str | None = None) -> tuple[list[str], list[str]]:
     """Run a study once more; retries fail for a reason, or go well. Return what was said, and their keys."""
     hearing, retried = Hearing(), []
-    was = read_finished(Path(where.storage) / "study" / "trials", {}).found.values()
+    was = read_finished(Path(where.storage) / "study" / "trials").found.values()
     known = {record.key for record in was if record.state == "failed"}
     with open_study(where, hearing) as study:
         worker = scripted_study.Worker(study)

@@ -14,6 +14,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.observer import Observer
 from pdsearch.search.records import Records
 from pdsearch.search.study import open_study
+from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
 from pdsearch.verify import check_invariants
 from pdsearch.verify.rules import StudyRecords, check_records, read_records
@@ -70,7 +71,7 @@ def record(name: str = "search-00000", **changed: Any) -> TrialRecord:
 
 def rules(*finished: TrialRecord, asked: tuple[AskedRecord, ...] = ()) -> list[str]:
     found = StudyRecords({r.id: r for r in asked}, {r.id: r for r in finished})
-    return [item.rule for item in check_records(found, {"code": {}})]
+    return [item.rule for item in check_records(found, StudyRecord(study="small", space=UNKNOWN_SPACE))]
 
 
 def test_whole_records_are_whole() -> None:
@@ -114,7 +115,7 @@ def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:
     (tmp_path / "search-00000.asked.json").write_text(json.dumps(record_to_json(asked())))
     (tmp_path / "search-00001.finished.json").write_text(json.dumps(record_to_json(record())))
     (tmp_path / "search-00002.finished.json").write_text('{"id": "sea')
-    found, broken = read_records(tmp_path, {}, live=False)
+    found, broken = read_records(tmp_path, UNKNOWN_SPACE, live=False)
     assert list(found.asked) == ["search-00000"]
     assert not found.finished
     assert sorted(Path(item.where).name for item in broken) == [

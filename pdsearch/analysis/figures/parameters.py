@@ -1,7 +1,7 @@
 """Figures of a search's parameters: their importances, all at once as parallel coordinates, and one by one."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from pdsearch.analysis.figures.style import (
     trial_points,
 )
 from pdsearch.analysis.importance import Importances
-from pdsearch.analysis.results import parameters, searched_values
+from pdsearch.analysis.results import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.study_record import SearchedParameter
 
 _MOST_LINES = 200
 _CLASSES = {
@@ -66,7 +67,7 @@ def _parallel(study: StudyTable, rows: Sequence[Row]) -> Iterator[Figure]:
     whole = sorted(
         (row for row in rows if row.state == "complete"), key=lambda row: -(row.val_accuracy or 0.0)
     )
-    searched_for = parameters(study)
+    searched_for = study.about.space.searched
     values = {row.id: searched_values(row, searched_for) for row in whole}
     names = [name for name in searched_for if len({repr(found[name]) for found in values.values()}) > 1]
     if len(whole) < 2 or not names:
@@ -167,14 +168,14 @@ class _Places:
     log: bool = False
 
     @classmethod
-    def of(cls, values: Sequence[Any], parameter: Mapping[str, Any]) -> "_Places":
+    def of(cls, values: Sequence[Any], parameter: SearchedParameter) -> "_Places":
         known = [value for value in values if value is not None]
         if (
             any(isinstance(value, bool) or not isinstance(value, int | float) for value in known)
             or len(set(known)) < 2
         ):
             return cls(tuple(sorted({_text(value) for value in values})))
-        log = bool(parameter.get("log")) and min(known) > 0
+        log = parameter.log and min(known) > 0
         return cls((), float(min(known)), float(max(known)), log)
 
     def of_value(self, value: Any) -> float:
@@ -204,7 +205,7 @@ def _slices(
 ) -> Iterator[Figure]:
     y = accuracy_axis(rows, "validation accuracy, %")
     colour = {**by_name(sorted(point["method"] for point in points)), "legend": None}
-    for place, (name, parameter) in enumerate(parameters(study).items()):
+    for place, (name, parameter) in enumerate(study.about.space.searched.items()):
         field = f"p{place}"
         values = [point[field] for point in points if point[field] is not None]
         if len({repr(value) for value in values}) < 2:
@@ -212,7 +213,7 @@ def _slices(
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         x: Spec = {"field": field, "title": None, "type": "nominal", "axis": {"labelAngle": -30}}
         if numeric:
-            log = bool(parameter.get("log")) and min(values) > 0
+            log = parameter.log and min(values) > 0
             scale = {"type": "log", "nice": False} if log else PADDED
             x = {"field": field, "title": None, "type": "quantitative", "scale": scale}
         layer = dots(x, y, colour, states)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeAlias
 
-from pdsearch.analysis.results import parameters, searched_values
+from pdsearch.analysis.results import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.objectives import VAL_ACCURACY, counts
 from pdsearch.students import alike
@@ -160,7 +160,7 @@ def trial_points(study: StudyTable) -> Points:
     `y` is its validation accuracy in %, at least the lower end of the axis; `p0`, `p1` and so on are the searched
     parameters.
     """
-    rows, names = searched(study.rows), parameters(study)
+    rows, names = searched(study.rows), study.about.space.searched
     low, _ = shown_range(rows)
     likes = alike(row.student for row in study.rows)
     states = {"stopped": "stopped early"}

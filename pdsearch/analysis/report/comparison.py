@@ -21,7 +21,7 @@ def compare(studies: Sequence[StudyTable]) -> Page:
     names = [study.name for study in studies]
     if len(set(names)) < len(names):
         names = [f"{name} ({place})" for place, name in enumerate(names, start=1)]
-    same = len({_fingerprint(study) for study in studies}) == 1
+    same = len({study.about.data.fingerprint for study in studies}) == 1
     told = Headline(
         f"{len(studies)} studies side by side",
         "All were tested on the same images: their accuracies can be compared."
@@ -30,11 +30,6 @@ def compare(studies: Sequence[StudyTable]) -> Page:
     )
     found = Section("studies", "What each found", tuple(_found(studies, rankings, names)))
     return Page(" and ".join(names), f"{len(studies)} studies", told, (found,), [])
-
-
-def _fingerprint(study: StudyTable) -> str:
-    found = study.about.get("data")
-    return str(found.get("fingerprint")) if isinstance(found, dict) else "unknown"
 
 
 def _found(

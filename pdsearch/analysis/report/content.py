@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pdsearch.analysis.figures import Figure, result_figures, search_figures, trial_points
 from pdsearch.analysis.figures.search import Spent, spent
@@ -17,7 +17,7 @@ from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import Headline, headline
-from pdsearch.analysis.results import parameters, searched_values
+from pdsearch.analysis.results import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.analysis.tables import Table, by_student, front_as_table, percent, split
 from pdsearch.specs import Json
@@ -125,21 +125,10 @@ def _about(study: StudyTable) -> str:
         f"{kinds['search']} search trials ({told or 'none ended'}), {kinds['confirm']} confirmation students"
     )
     ended = max((row.finished_at or "" for row in study.rows), default="")[:10]
-    data = _section(study, "data").get("source", "data")
-    made_by = _versions(study).get("pdsearch")
+    data = study.about.space.section("data").get("source", "data")
+    made_by = study.about.versions.get("pdsearch")
     parts = (str(data), counts, ended and f"last trial {ended}", made_by and f"pdsearch {made_by}")
     return " · ".join(part for part in parts if part)
-
-
-def _section(study: StudyTable, name: str) -> Mapping[str, Any]:
-    space = study.about.get("space")
-    found = space.get(name) if isinstance(space, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def _versions(study: StudyTable) -> Mapping[str, Any]:
-    found = study.about.get("versions")
-    return found if isinstance(found, Mapping) else {}
 
 
 def _ranking(ranking: Ranking, figures: Sequence[Figure]) -> Iterator[Block]:
@@ -244,7 +233,7 @@ def _front(front: Front | None) -> Iterator[Block]:
 def _trials(study: StudyTable) -> Iterator[Block]:
     if not study.rows:
         return
-    names = parameters(study)
+    names = study.about.space.searched
     # What the other columns show of teacher and pruning is not repeated.
     shown = [name for name in names if name not in ("prune.method", "teacher.model")]
     columns = (
@@ -304,8 +293,7 @@ def _failures(study: StudyTable) -> Iterator[Block]:
 
 
 def _reproduce(study: StudyTable, ranking: Ranking) -> Iterator[Block]:
-    space = study.about.get("space")
-    read = (study.about.get("data") or {}).get("read", [])
+    space, read = study.about.space, study.about.data.read
     if read:
         yield Notes(tuple(f"Data: {line}" for line in read))
     yield Text(
@@ -317,38 +305,35 @@ def _reproduce(study: StudyTable, ranking: Ranking) -> Iterator[Block]:
         commands += [f"pdsearch export {folder} --out best", "pdsearch reproduce best/1-*"]
     yield Code("\n".join(commands))
     yield _pairs(dict(_facts(study)), "Data, seeds and versions")
-    recipes = _section(study, "train")
+    recipes = space.section("train")
     if recipes:
         yield _recipes(recipes)
-    if isinstance(space, Mapping):
-        yield Text("The space that was searched:")
-        yield Code("\n".join(f"{name}: {json.dumps(value)}" for name, value in parameters(study).items()))
+    yield Text("The space that was searched:")
+    yield Code("\n".join(f"{name}: {json.dumps(value)}" for name, value in space.section("space").items()))
 
 
 def _facts(study: StudyTable) -> Iterator[tuple[str, Json]]:
-    data = _section(study, "data")
-    fingerprint = study.about.get("data")
-    yield from ((f"data.{name}", value) for name, value in data.items())
-    if isinstance(fingerprint, Mapping):
-        yield "fingerprint of the data", str(fingerprint.get("fingerprint", ""))
-    yield "precision", str(study.about.get("precision", "not recorded"))
+    about = study.about
+    yield from ((f"data.{name}", value) for name, value in about.space.section("data").items())
+    yield "fingerprint of the data", about.data.fingerprint
+    yield "precision", about.precision or "not recorded"
     for section, name in (
         ("teacher", "seed"),
         ("search", "seed"),
         ("search", "sampler"),
         ("distill", "seed"),
     ):
-        if name in _section(study, section):
-            yield f"{section}.{name}", _section(study, section)[name]
+        if name in about.space.section(section):
+            yield f"{section}.{name}", about.space.section(section)[name]
     yield (
         "seeds of confirmation",
         ", ".join(map(str, sorted({row.student_seed for row in study.rows if row.kind == "confirm"})))
         or "none",
     )
-    yield "study created", str(study.about.get("created_at", "not recorded"))
+    yield "study created", about.created_at or "not recorded"
     yield (
         "versions",
-        ", ".join(f"{name} {version}" for name, version in _versions(study).items()) or "not recorded",
+        ", ".join(f"{name} {version}" for name, version in about.versions.items()) or "not recorded",
     )
 
 

@@ -119,7 +119,7 @@ def _point_elsewhere(space_file: Path, space: Space) -> None:
         with suppress(PdsearchError, OSError):
             folder = (root / storage / space.study).resolve(strict=True)
             about = begun(folder)
-            if about is not None and not diff(about["space"], space.identity()):
+            if about is not None and not diff(about.space.form, space.identity()):
                 note(
                     f"note: a study of this name and space lies in {folder}; a new one begins here."
                     f" To go on with that one: --set storage={shlex.quote(str(folder.parent))}"

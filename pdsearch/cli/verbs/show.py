@@ -219,7 +219,7 @@ def _write_config(folder: Place, record: AskedRecord | TrialRecord, target: Path
     needs = needs_of(spec, str(resolved(folder).parent), about)
     device, versions = (record.device, record.versions) if isinstance(record, TrialRecord) else (None, {})
     threads = int(versions.get("threads", 1))
-    text = config_text(spec, record.key, str(about["study"]), needs, device=device, threads=threads)
+    text = config_text(spec, record.key, about.study, needs, device=device, threads=threads)
     with storage_errors(target):
         target.write_text(text, encoding="utf-8")
     note(f"wrote {target}")

@@ -26,7 +26,7 @@ def without_stored(space: Space, planned: Plan) -> tuple[Plan, list[str]]:
         found, root = described(space), resolved(space.storage)
         began = begun(root / space.study)
         store = open_store(root / "artifacts")
-        chosen = began["precision"] if began else space.precision
+        chosen = began.precision if began else space.precision
         there: list[PlannedArtifact] = []
         for precision in ("fp32", "bf16") if chosen == "auto" else (chosen,):
             exact = replace(found, precision=precision)
