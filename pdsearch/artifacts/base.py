@@ -1,12 +1,10 @@
-"""Protocols of artifact stores, names of entries, and their keys."""
+"""Entries of artifact stores, their names and their keys."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from pdsearch.artifacts.leases.owner import Owner
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json, digest
 
@@ -41,77 +39,16 @@ class Holding:
         key: Its key.
         size: Bytes of its files.
         published: Time of publication by the storage's clock, in seconds since 1970.
+        named: Whether a study's records name it; see `pdsearch.artifacts.gc.held`.
+        building: Whether it, or an entry that depends on it, is being built: a worker holds its lease.
     """
 
     stage: str
     key: str
     size: int
     published: float
-
-
-class AnyLease(Protocol):
-    """Lease to build an entry or drive a study; see `Lease` and `ObjectLease` for their guarantees."""
-
-    @property
-    def held(self) -> bool:
-        """Whether this process holds the lease now."""
-
-    def owner(self) -> Owner | None:
-        """Return its owner, if there is one."""
-
-    def try_acquire(self) -> bool:
-        """Take it if it is free or its owner is dead."""
-
-    def moved(self) -> bool:
-        """Return whether its owner was seen to be alive."""
-
-    def release(self) -> None:
-        """Release it."""
-
-
-class ArtifactStore(Protocol):
-    """Operations of a store that stages need."""
-
-    @property
-    def poll_s(self) -> float:
-        """Seconds between two polls while another process builds an entry."""
-
-    def find(self, stage: str, key: str) -> Entry | None:
-        """Return a complete entry after checking it, or None."""
-
-    def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry atomically; an existing one is kept and returned."""
-
-    def used(self, stage: str) -> int:
-        """Return the bytes that a stage's entries take."""
-
-    def lease(self, stage: str, key: str) -> AnyLease:
-        """Return the lease under which the entry is built."""
-
-
-class KeptStore(ArtifactStore, Protocol):
-    """Further operations, for the maintenance of a store."""
-
-    def holdings(self) -> Iterator[Holding]:
-        """Yield every entry, unchecked, in sorted order."""
-
-    def building(self) -> Set[tuple[str, str]]:
-        """Return (stage, key) of the entries being built, as far as can be told from here."""
-
-    def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
-        """Return what is wrong with an entry; None if nothing is, or there is no entry. Nothing is changed."""
-
-    def remove(self, stage: str, key: str) -> bool:
-        """Remove an entry; returns whether there was one."""
-
-    def leftovers(self) -> list[Path]:
-        """Return unfinished files whose writers have ended."""
-
-    def sweep(self) -> int:
-        """Remove leftovers of ended processes, leases included; returns their number."""
-
-    def empty_quarantine(self) -> int:
-        """Remove quarantined entries; returns their size in bytes."""
+    named: bool = False
+    building: bool = False
 
 
 _STAGE = re.compile(r"[a-z][a-z0-9_-]{0,63}")

@@ -4,9 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pdsearch.artifacts.base import ArtifactStore, Entry
+from pdsearch.artifacts.base import Entry
 from pdsearch.specs import Json
+
+if TYPE_CHECKING:
+    from pdsearch.artifacts.object_store import ArtifactStore
 
 
 class Turn:
@@ -17,7 +21,7 @@ class Turn:
         hit: Whether the entry existed already, or was built by another process.
     """
 
-    def __init__(self, store: ArtifactStore, stage: str, key: str, poll_s: float) -> None:
+    def __init__(self, store: "ArtifactStore", stage: str, key: str, poll_s: float) -> None:
         self._store, self._name, self._poll_s = store, (stage, key), poll_s
         self._lease = store.lease(stage, key)
         self.entry: Entry | None = store.find(stage, key)
@@ -49,7 +53,7 @@ class Turn:
 
 
 @contextmanager
-def building(store: ArtifactStore, stage: str, key: str, *, poll_s: float | None = None) -> Iterator[Turn]:
+def building(store: "ArtifactStore", stage: str, key: str, *, poll_s: float | None = None) -> Iterator[Turn]:
     """Find an entry, wait for it, or get the lease to build it; for stages that are generators.
 
     with building(store, "teacher", key) as turn:

@@ -1,36 +1,14 @@
 """Garbage collection: entries in use stay; the others are removed, least recently published first."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
-from pdsearch.artifacts.base import KeptStore
-
-Name = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Held:
-    """An entry of a store.
-
-    Args:
-        stage: Its stage.
-        key: Its key.
-        size: Bytes of its payload.
-        published: Time of publication by the storage's clock, in seconds since 1970.
-        named: Whether a study's records name it.
-        building: Whether it, or an entry that depends on it, is being built: a worker holds its lease.
-    """
-
-    stage: str
-    key: str
-    size: int
-    published: float
-    named: bool
-    building: bool
+from pdsearch.artifacts.base import Holding
+from pdsearch.artifacts.object_store import ArtifactStore
 
 
-def held(store: KeptStore, named: Collection[Name]) -> Iterator[Held]:
-    """Yield every entry of a store.
+def held(store: ArtifactStore, named: Collection[tuple[str, str]]) -> Iterator[Holding]:
+    """Yield every entry of a store, with what it is used for.
 
     Args:
         store: The store.
@@ -39,10 +17,10 @@ def held(store: KeptStore, named: Collection[Name]) -> Iterator[Held]:
     building = store.building()
     for item in store.holdings():
         name = (item.stage, item.key)
-        yield Held(*name, item.size, item.published, name in named, name in building)
+        yield replace(item, named=name in named, building=name in building)
 
 
-def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool) -> list[Held]:
+def candidates(entries: Collection[Holding], *, max_bytes: int | None, every: bool) -> list[Holding]:
     """Return the entries to remove, oldest first.
 
     Args:
@@ -64,7 +42,7 @@ def candidates(entries: Collection[Held], *, max_bytes: int | None, every: bool)
     return chosen
 
 
-def collect(store: KeptStore, chosen: Collection[Held]) -> int:
+def collect(store: ArtifactStore, chosen: Collection[Holding]) -> int:
     """Remove entries; return the bytes freed. A reader that has a file open can still read it."""
     freed = sum(entry.size for entry in chosen if store.remove(entry.stage, entry.key))
     freed += store.empty_quarantine()
@@ -72,6 +50,6 @@ def collect(store: KeptStore, chosen: Collection[Held]) -> int:
     return freed
 
 
-def total_bytes(entries: Collection[Held]) -> int:
+def total_bytes(entries: Collection[Holding]) -> int:
     """Return the bytes of all entries."""
     return sum(entry.size for entry in entries)

@@ -10,7 +10,6 @@ import stat
 import uuid
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
@@ -29,96 +28,8 @@ from pdsearch.io import subfolders
 from pdsearch.io.durable import storage_errors, sync_folder
 from pdsearch.specs import Json
 
-
-@dataclass(frozen=True)
-class Workshop:
-    """The part of a store's folder where entries are built.
-
-    Args:
-        root: The store's folder.
-    """
-
-    root: Path
-
-    @property
-    def drafts(self) -> Path:
-        """Folder of drafts being written."""
-        return self.root / ".tmp"
-
-    @property
-    def leases(self) -> Path:
-        """Folder of the leases of entries being built."""
-        return self.root / ".leases"
-
-    @contextmanager
-    def draft(self) -> Iterator[Path]:
-        """Provide a folder to write in; it is removed afterwards with whatever is left in it."""
-        draft = self.drafts / draft_name()
-        with storage_errors(draft):
-            try:
-                draft.parent.mkdir(parents=True, exist_ok=True)
-                draft.mkdir()
-                yield draft
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-
-    def lease(self, stage: str, key: str) -> Lease:
-        """Return the lease under which an entry is built."""
-        return Lease(self.leases / f"{stage}-{key}.json")
-
-    def building(self) -> Set[tuple[str, str]]:
-        """Return (stage, key) of the entries being built, as far as can be told from here."""
-        found = set()
-        for path in self._lease_files():
-            owner = Lease(path).owner()
-            if owner is not None and not is_dead(owner):
-                stage, _, key = path.stem.rpartition("-")
-                found.add((stage, key))
-        return found
-
-    def leftovers(self, older_than_s: float) -> list[Path]:
-        """Return the unfinished drafts and lease files of processes that have ended.
-
-        Args:
-            older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
-                process of another machine; well above the longest build.
-        """
-        drafts = [self.drafts / name for name in subfolders(self.drafts)]
-        found = [item for item in drafts if is_orphan(item.name)]
-        with storage_errors(self.leases):
-            found += [item for item in self.leases.glob(".*") if is_orphan(item.name)]
-            known = [item for item in drafts if item not in found]
-            if known:
-                now = _now(self.drafts)
-                found += [item for item in known if now - item.stat().st_mtime > older_than_s]
-        return found
-
-    def sweep(self, older_than_s: float) -> int:
-        """Remove leftovers of ended processes, leases included; returns their number.
-
-        Args:
-            older_than_s: As in `leftovers`.
-        """
-        gone = self.leftovers(older_than_s)
-        for item in gone:
-            if item.is_dir():
-                shutil.rmtree(item, ignore_errors=True)
-            else:
-                item.unlink(missing_ok=True)
-        return len(gone) + sum(discard_if_dead(path) for path in self._lease_files())
-
-    def _lease_files(self) -> Iterator[Path]:
-        return self.leases.glob("[!.]*.json")
-
-
-def _now(folder: Path) -> float:
-    """Return the time according to the storage's clock."""
-    probe = folder / draft_name()
-    probe.mkdir()
-    try:
-        return probe.stat().st_mtime
-    finally:
-        probe.rmdir()
+_LEFT_S = 86_400.0
+"""Age from which another machine's draft counts as left by a dead process: well above the longest build."""
 
 
 class Store:
@@ -132,7 +43,9 @@ class Store:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
-        self._workshop = Workshop(self.root)
+        self._drafts, self._leases, self._broken = (
+            self.root / name for name in (".tmp", ".leases", ".quarantine")
+        )
         self._checked = Checked()
 
     def find(self, stage: str, key: str) -> Entry | None:
@@ -167,7 +80,7 @@ class Store:
             StorageError: The storage cannot be written, or the name is invalid.
         """
         target = self._folder(stage, key)
-        with self._workshop.draft() as draft:
+        with self._draft() as draft:
             write(draft)
             return self._place(draft, target, seal(stage, key, draft, meta))
 
@@ -184,7 +97,7 @@ class Store:
             StorageError: The storage cannot be written.
         """
         target = self._folder(manifest.stage, manifest.key)
-        with self._workshop.draft() as draft:
+        with self._draft() as draft:
             fetch(draft)
             sealed = seal(manifest.stage, manifest.key, draft, manifest.meta)
             if sealed.files != manifest.files:
@@ -194,7 +107,7 @@ class Store:
     def lease(self, stage: str, key: str) -> Lease:
         """Return the lease under which this entry is built."""
         self._folder(stage, key)
-        return self._workshop.lease(stage, key)
+        return Lease(self._leases / f"{stage}-{key}.json")
 
     def entries(self, stage: str | None = None) -> Iterator[tuple[str, str]]:
         """Yield (stage, key) of every entry, unchecked, in sorted order."""
@@ -214,7 +127,13 @@ class Store:
 
     def building(self) -> Set[tuple[str, str]]:
         """Return (stage, key) of the entries being built, as far as can be told from here."""
-        return self._workshop.building()
+        found = set()
+        for path in self._lease_files():
+            owner = Lease(path).owner()
+            if owner is not None and not is_dead(owner):
+                stage, _, key = path.stem.rpartition("-")
+                found.add((stage, key))
+        return found
 
     def size(self, stage: str, key: str) -> int:
         """Return the size of an entry's payload in bytes; 0 if there is no entry."""
@@ -231,7 +150,7 @@ class Store:
         """Remove an entry; a reader that has its files open can still read them. Returns whether there was one."""
         folder = self._folder(stage, key)
         with storage_errors(folder):
-            gone = self._move_aside(folder, self._workshop.drafts)
+            gone = self._move_aside(folder, self._drafts)
         if gone is not None:
             shutil.rmtree(gone, ignore_errors=True)
         self._checked.forget(stage, key)
@@ -259,22 +178,27 @@ class Store:
                 return str(error)
         return None
 
-    def leftovers(self, older_than_s: float = 86_400.0) -> list[Path]:
-        """Return the unfinished drafts and lease files of processes that have ended.
+    def leftovers(self) -> list[Path]:
+        """Return the unfinished drafts and lease files of processes that have ended."""
+        drafts = [self._drafts / name for name in subfolders(self._drafts)]
+        found = [item for item in drafts if is_orphan(item.name)]
+        with storage_errors(self._leases):
+            found += [item for item in self._leases.glob(".*") if is_orphan(item.name)]
+            known = [item for item in drafts if item not in found]
+            if known:
+                now = _now(self._drafts)
+                found += [item for item in known if now - item.stat().st_mtime > _LEFT_S]
+        return found
 
-        Args:
-            older_than_s: Seconds since the last change, by the storage's clock, after which a draft counts as left by a
-                process of another machine; well above the longest build.
-        """
-        return self._workshop.leftovers(older_than_s)
-
-    def sweep(self, older_than_s: float = 86_400.0) -> int:
-        """Remove leftovers of ended processes, leases included; returns their number.
-
-        Args:
-            older_than_s: As in `leftovers`.
-        """
-        return self._workshop.sweep(older_than_s)
+    def sweep(self) -> int:
+        """Remove leftovers of ended processes, leases included; returns their number."""
+        gone = self.leftovers()
+        for item in gone:
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+        return len(gone) + sum(discard_if_dead(path) for path in self._lease_files())
 
     def empty_quarantine(self) -> int:
         """Remove quarantined entries; returns their size in bytes."""
@@ -283,9 +207,20 @@ class Store:
         shutil.rmtree(self._broken, ignore_errors=True)
         return size
 
-    @property
-    def _broken(self) -> Path:
-        return self.root / ".quarantine"
+    @contextmanager
+    def _draft(self) -> Iterator[Path]:
+        """Provide a folder to write in; it is removed afterwards with whatever is left in it."""
+        draft = self._drafts / draft_name()
+        with storage_errors(draft):
+            try:
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                draft.mkdir()
+                yield draft
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def _lease_files(self) -> Iterator[Path]:
+        return self._leases.glob("[!.]*.json")
 
     def _folder(self, stage: str, key: str) -> Path:
         check_name(stage, key, where=str(self.root))
@@ -326,3 +261,13 @@ def _exists(folder: Path) -> bool:
         return folder.name in os.listdir(folder.parent)
     except FileNotFoundError:
         return False
+
+
+def _now(folder: Path) -> float:
+    """Return the time according to the storage's clock."""
+    probe = folder / draft_name()
+    probe.mkdir()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.rmdir()

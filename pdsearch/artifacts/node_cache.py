@@ -1,7 +1,6 @@
 """Bounded local cache of entries from an object storage, shared by the processes of this machine."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,6 @@ from pdsearch.artifacts.build_once import building
 from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.manifest import MANIFEST, Manifest
 from pdsearch.io.durable import storage_errors
-from pdsearch.specs import Json
 
 LIMIT_BYTES = 50 * 2**30
 """Limit for the copies of one storage, unless PDSEARCH_CACHE_GB sets another."""
@@ -61,11 +59,6 @@ class NodeCache:
             os.utime(entry.folder)
         return entry
 
-    def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry to the cache before its upload; see `Store.publish`."""
-        self.make_room(0)
-        return self.store.publish(stage, key, write, meta)
-
     def make_room(self, size: int) -> None:
         """Remove copies, least recently used first, until `size` more bytes fit into the limit."""
         held = sorted(self.store.holdings(), key=lambda item: item.published)
@@ -75,10 +68,6 @@ class NodeCache:
                 return
             self.store.remove(item.stage, item.key)
             total -= item.size
-
-    def clear(self) -> None:
-        """Remove all copies."""
-        shutil.rmtree(self.store.root, ignore_errors=True)
 
     def _same(self, manifest: Manifest) -> Entry | None:
         """Return the copy whose manifest is exactly this one, or None."""

@@ -11,8 +11,9 @@ import uuid
 from collections.abc import Callable, Iterator, Set
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-from pdsearch.artifacts.base import Entry, Holding, KeptStore, check_name, is_key, is_stage
+from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
 from pdsearch.artifacts.leases.file_lease import parse
 from pdsearch.artifacts.leases.object_lease import ObjectLease, discard_object_if_dead
 from pdsearch.artifacts.leases.owner import is_dead
@@ -74,7 +75,8 @@ class ObjectStore:
         existing = self.find(stage, key)
         if existing is not None:
             return existing
-        entry = self.cache.publish(stage, key, write, meta)
+        self.cache.make_room(0)
+        entry = self.cache.store.publish(stage, key, write, meta)
         content = entry.path(MANIFEST).read_bytes()
         manifest = parse_manifest(content, stage, key, where=str(entry.folder))
         for name, _, checksum in manifest.files:
@@ -215,6 +217,9 @@ def _stem(path: str) -> str:
     return path.rpartition("/")[2].removesuffix(".json")
 
 
-def open_store(place: Place) -> KeptStore:
+ArtifactStore: TypeAlias = Store | ObjectStore
+
+
+def open_store(place: Place) -> ArtifactStore:
     """Return the artifact store at a place, without accessing the storage yet."""
     return ObjectStore(place) if isinstance(place, Remote) else Store(place)

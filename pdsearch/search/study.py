@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pdsearch.artifacts import AnyLease, KeptStore, check_held, hold, is_orphan, open_store
+from pdsearch.artifacts import AnyLease, ArtifactStore, check_held, hold, is_orphan, open_store
 from pdsearch.codec import decode
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
@@ -254,7 +254,7 @@ def _clear(records: Records, progress: Place) -> None:
         remove_tree(progress / key)
 
 
-def _sweep(folder: Place, store: KeptStore) -> None:
+def _sweep(folder: Place, store: ArtifactStore) -> None:
     """Remove the temporary files of a killed driver; only the driver writes there."""
     store.sweep()
     if isinstance(folder, Remote):

@@ -173,11 +173,6 @@ def test_everything_is_on_the_disk_before_it_is_published(
     verify(draft, manifest)
 
 
-def test_files_are_write_protected(draft: Path) -> None:
-    seal("teacher", "k", draft, {})
-    assert all(path.stat().st_mode & 0o222 == 0 for path in draft.rglob("*") if path.is_file())
-
-
 def test_a_taken_place_stays_as_it_is(draft: Path, tmp_path: Path) -> None:
     target = tmp_path / "teacher" / "ab" / "key"
     target.mkdir(parents=True)
@@ -188,7 +183,3 @@ def test_a_taken_place_stays_as_it_is(draft: Path, tmp_path: Path) -> None:
     target.rmdir()
     assert move_into_place(draft, target)
     assert (target / "sub" / "b").read_text() == "payload"
-
-
-def test_the_way_to_the_place_is_made(draft: Path, tmp_path: Path) -> None:
-    assert move_into_place(draft, tmp_path / "new" / "stage" / "ab" / "key")

@@ -1,7 +1,7 @@
 """An entry is there whole or not at all, whatever was cut, flipped or removed, and whoever raced."""
 
 import errno
-import mmap
+import multiprocessing
 import os
 import shutil
 import stat
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Entry, Store, stage_key
+from pdsearch.artifacts.leases.owner import draft_name
 from pdsearch.artifacts.manifest import CorruptError, Manifest, read_manifest
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Json
@@ -48,14 +49,7 @@ def fresh(store: Store) -> Store:
     return Store(store.root)
 
 
-def test_what_was_published_is_found(store: Store, entry: Entry) -> None:
-    for reader in (store, fresh(store)):
-        found = reader.find("teacher", KEY)
-        assert found == entry
-        assert found is not None
-        assert found.meta == {"epochs": 3}
-        assert found.path("weights").read_bytes() == PAYLOAD
-        assert found.path("more/log").read_text() == "three epochs"
+def test_an_entry_lies_in_a_folder_of_its_stage_and_key(store: Store, entry: Entry) -> None:
     assert entry.folder == store.root / "teacher" / KEY[:2] / KEY
     assert list(store.entries()) == list(store.entries("teacher")) == [("teacher", KEY)]
 
@@ -64,22 +58,6 @@ def test_meta_may_be_filled_by_the_writer(store: Store) -> None:
     meta: dict[str, Json] = {}
     entry = store.publish("teacher", KEY, lambda _: meta.update(seen=1), meta)
     assert entry.meta == {"seen": 1}
-
-
-def test_what_is_not_there_is_a_miss(store: Store) -> None:
-    store.publish("teacher", KEY, write, {})
-    assert store.find("teacher", OTHER) is None
-    assert store.find("prune", KEY) is None
-    assert Store(store.root / "nowhere").find("teacher", KEY) is None
-
-
-def test_payload_can_be_memory_mapped_and_not_written(entry: Entry) -> None:
-    with (
-        entry.path("weights").open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
-    ):
-        assert view[:] == PAYLOAD
-    assert all(path.stat().st_mode & 0o222 == 0 for path in entry.folder.rglob("*") if path.is_file())
 
 
 def test_permissions_follow_the_umask(store: Store) -> None:
@@ -163,16 +141,6 @@ def test_an_unknown_format_is_left_alone(store: Store, monkeypatch: pytest.Monke
     assert not (store.root / ".quarantine").exists()
 
 
-def test_an_existing_entry_wins(store: Store, entry: Entry) -> None:
-    other = fresh(store).publish("teacher", KEY, _another, {"epochs": 9})
-    assert (other, other.meta) == (entry, {"epochs": 3})
-    assert list((store.root / ".tmp").iterdir()) == []
-
-
-def _another(folder: Path) -> None:
-    (folder / "weights").write_bytes(b"another result")
-
-
 def test_a_broken_entry_does_not_win(store: Store, entry: Entry) -> None:
     _cut(entry.path("weights"), 5)
     again = fresh(store).publish("teacher", KEY, write, {"epochs": 4})
@@ -222,29 +190,6 @@ def test_a_verified_entry_is_not_hashed_again(
     assert hashed
 
 
-@pytest.mark.parametrize(
-    ("stage", "key"),
-    [
-        ("..", KEY),
-        ("teacher/..", KEY),
-        ("", KEY),
-        (".tmp", KEY),
-        ("teacher", "../" + KEY[3:]),
-        ("teacher", KEY[1:]),
-    ],
-)
-def test_names_stay_in_the_folder(store: Store, stage: str, key: str) -> None:
-    for call in (
-        lambda: store.find(stage, key),
-        lambda: store.publish(stage, key, write, {}),
-        lambda: store.lease(stage, key),
-        lambda: store.remove(stage, key),
-    ):
-        with pytest.raises(StorageError, match="does not name an artifact"):
-            call()
-    assert not store.root.exists()
-
-
 def test_a_payload_that_links_out_is_refused(store: Store) -> None:
     with pytest.raises(StorageError, match="files and folders only"):
         store.publish("teacher", KEY, lambda folder: (folder / "x").symlink_to("/"), {})
@@ -274,16 +219,6 @@ def test_a_full_disk_is_seen_through_a_librarys_own_error(store: Store) -> None:
         store.publish("teacher", KEY, save, {})
 
 
-def test_other_errors_of_the_writer_pass_and_leave_nothing(store: Store) -> None:
-    def fail(folder: Path) -> None:
-        write(folder)
-        raise ZeroDivisionError("a bug")
-
-    with pytest.raises(ZeroDivisionError):
-        store.publish("teacher", KEY, fail, {})
-    assert list((store.root / ".tmp").iterdir()) == []
-
-
 def test_a_refusal_names_the_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match=str(tmp_path / "file")):
@@ -300,10 +235,35 @@ def test_remove_and_size(store: Store, entry: Entry) -> None:
     assert (store.find("teacher", KEY), store.size("teacher", KEY)) == (None, 0)
 
 
-def test_sweep_removes_only_what_is_old(store: Store, entry: Entry) -> None:
-    for name in ("old", "new"):
-        (store.root / ".tmp" / name).mkdir()
+FORK = multiprocessing.get_context("fork")
+
+
+def _cut_off(store: Store) -> None:
+    store.lease("teacher", KEY).try_acquire()
+    (store.root / ".leases" / f".{draft_name()}").write_text("half")
+    (store.root / ".tmp" / draft_name()).mkdir(parents=True)
+    os._exit(0)
+
+
+def test_what_ended_processes_left_is_named_and_swept(store: Store) -> None:
+    assert (store.leftovers(), store.sweep()) == ([], 0)
+    assert not store.root.exists()
+    process = FORK.Process(target=_cut_off, args=(store,))
+    process.start()
+    process.join()
+    assert store.building() == set()
+    assert len(store.leftovers()) == 2
+    assert store.sweep() == 3
+    assert [path for path in store.root.rglob("*") if path.name not in (".leases", ".tmp")] == []
+
+
+def test_who_works_here_is_left_alone_and_who_works_elsewhere_for_a_day(store: Store) -> None:
+    lease = store.lease("teacher", KEY)
+    assert lease.try_acquire()
+    for name in ("old", "new", draft_name()):
+        (store.root / ".tmp" / name).mkdir(parents=True)
     os.utime(store.root / ".tmp" / "old", (0, 0))
     assert store.sweep() == 1
-    assert [item.name for item in (store.root / ".tmp").iterdir()] == ["new"]
-    assert store.find("teacher", KEY) == entry
+    assert len(list((store.root / ".tmp").iterdir())) == 2
+    assert lease.held
+    lease.release()

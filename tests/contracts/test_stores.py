@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Entry, KeptStore, open_store, stage_key
+from pdsearch.artifacts import ArtifactStore, Entry, open_store, stage_key
 from pdsearch.artifacts.gc import candidates, collect, held
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, place
@@ -30,11 +30,11 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def store(root: Place) -> KeptStore:
+def store(root: Place) -> ArtifactStore:
     return open_store(root)
 
 
-def elsewhere(root: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> KeptStore:
+def elsewhere(root: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ArtifactStore:
     """The same store as another process sees it, on a machine that has read nothing yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
     return open_store(root)
@@ -65,7 +65,7 @@ def damage(root: Place, name: str, change: Callable[[bytes], bytes | None]) -> N
 
 
 def test_what_was_published_is_found_everywhere(
-    root: Place, store: KeptStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Place, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = store.publish("teacher", KEY, write, {"epochs": 3})
     for reader in (store, open_store(root), elsewhere(root, monkeypatch, tmp_path)):
@@ -78,21 +78,21 @@ def test_what_was_published_is_found_everywhere(
         assert reader.find("prune", KEY) is None
 
 
-def test_payload_can_be_memory_mapped_and_not_written(store: KeptStore) -> None:
+def test_payload_can_be_memory_mapped_and_not_written(store: ArtifactStore) -> None:
     entry = store.publish("teacher", KEY, write, {})
     with entry.path("weights").open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
         assert view[:] == PAYLOAD
     assert entry.path("weights").stat().st_mode & 0o222 == 0
 
 
-def test_an_existing_entry_wins(root: Place, store: KeptStore) -> None:
+def test_an_existing_entry_wins(root: Place, store: ArtifactStore) -> None:
     store.publish("teacher", KEY, write, {"epochs": 3})
     again = open_store(root).publish("teacher", KEY, another, {"epochs": 9})
     assert again.meta == {"epochs": 3}
     assert again.path("weights").read_bytes() == PAYLOAD
 
 
-def test_a_writer_that_fails_publishes_nothing(store: KeptStore) -> None:
+def test_a_writer_that_fails_publishes_nothing(store: ArtifactStore) -> None:
     def fail(folder: Path) -> None:
         write(folder)
         raise ZeroDivisionError
@@ -116,7 +116,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 @pytest.mark.parametrize("name", ["weights", "manifest.json"])
 @pytest.mark.parametrize("how", DAMAGES)
 def test_damage_is_seen_kept_aside_and_rebuilt(
-    root: Place, store: KeptStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, how: str
+    root: Place, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, how: str
 ) -> None:
     store.publish("teacher", KEY, write, {})
     damage(root, name, DAMAGES[how])
@@ -137,7 +137,7 @@ def test_damage_is_seen_kept_aside_and_rebuilt(
     assert reader.complaint("teacher", KEY) is None
 
 
-def test_a_shallow_look_sees_sizes_and_a_deep_one_content(root: Place, store: KeptStore) -> None:
+def test_a_shallow_look_sees_sizes_and_a_deep_one_content(root: Place, store: ArtifactStore) -> None:
     store.publish("teacher", KEY, write, {})
     assert store.complaint("teacher", KEY) is store.complaint("teacher", OTHER) is None
     damage(root, "weights", FLIP)
@@ -145,7 +145,7 @@ def test_a_shallow_look_sees_sizes_and_a_deep_one_content(root: Place, store: Ke
     assert "weights" in str(store.complaint("teacher", KEY))
 
 
-def test_entries_are_listed_counted_and_removed(root: Place, store: KeptStore) -> None:
+def test_entries_are_listed_counted_and_removed(root: Place, store: ArtifactStore) -> None:
     assert (list(store.holdings()), store.used("teacher"), store.remove("teacher", KEY)) == ([], 0, False)
     for key in (KEY, OTHER):
         store.publish("teacher", key, write, {})
@@ -159,7 +159,7 @@ def test_entries_are_listed_counted_and_removed(root: Place, store: KeptStore) -
     assert open_store(root).find("teacher", OTHER) is not None
 
 
-def test_a_lease_has_one_holder_and_is_told_of(root: Place, store: KeptStore) -> None:
+def test_a_lease_has_one_holder_and_is_told_of(root: Place, store: ArtifactStore) -> None:
     first, second = store.lease("teacher", KEY), open_store(root).lease("teacher", KEY)
     assert first.try_acquire()
     assert first.held
@@ -174,7 +174,7 @@ def test_a_lease_has_one_holder_and_is_told_of(root: Place, store: KeptStore) ->
     second.release()
 
 
-def test_collecting_spares_what_is_named_or_being_built(store: KeptStore) -> None:
+def test_collecting_spares_what_is_named_or_being_built(store: ArtifactStore) -> None:
     for stage in ("teacher", "prune", "outputs"):
         store.publish(stage, KEY, write, {})
     lease = store.lease("prune", KEY)
@@ -187,7 +187,7 @@ def test_collecting_spares_what_is_named_or_being_built(store: KeptStore) -> Non
 
 
 @pytest.mark.parametrize(("stage", "key"), [("..", KEY), (".tmp", KEY), ("teacher", "../" + KEY[3:])])
-def test_names_stay_in_their_place(store: KeptStore, stage: str, key: str) -> None:
+def test_names_stay_in_their_place(store: ArtifactStore, stage: str, key: str) -> None:
     calls: list[Callable[[], Entry | object]] = [
         lambda: store.find(stage, key),
         lambda: store.publish(stage, key, write, {}),

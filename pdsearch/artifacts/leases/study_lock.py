@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
-from pdsearch.artifacts.base import AnyLease
 from pdsearch.artifacts.leases.file_lease import Lease
 from pdsearch.artifacts.leases.object_lease import ObjectLease
 from pdsearch.errors import StudyHeldError
 from pdsearch.io import Place, Remote
+
+AnyLease: TypeAlias = Lease | ObjectLease
 
 _SETTLE_S = 1.0
 """Of two drivers that start within this time on an object storage, one notices the other."""

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pdsearch.artifacts import KeptStore, open_store
-from pdsearch.artifacts.gc import Held, candidates, collect, held, total_bytes
+from pdsearch.artifacts import ArtifactStore, Holding, open_store
+from pdsearch.artifacts.gc import candidates, collect, held, total_bytes
 from pdsearch.cli.console import note, print_lines, print_table
 from pdsearch.cli.sizes import parse_size, size
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
@@ -79,7 +79,7 @@ def _refuse(action: Action, given: dict[str, bool]) -> None:
             raise ConfigError(f"cache {action} has no {option}", hint=hint)
 
 
-def _collect(store: KeptStore, root: Place, chosen: list[Held], dry_run: bool) -> None:
+def _collect(store: ArtifactStore, root: Place, chosen: list[Holding], dry_run: bool) -> None:
     from pdsearch.search.maintenance import drivers
 
     if dry_run:
@@ -96,8 +96,8 @@ def _collect(store: KeptStore, root: Place, chosen: list[Held], dry_run: bool) -
     print_lines([f"{len(chosen)} artifacts removed, {size(freed)} freed"])
 
 
-def _list(entries: list[Held], as_json: bool) -> None:
-    stages: dict[str, list[Held]] = defaultdict(list)
+def _list(entries: list[Holding], as_json: bool) -> None:
+    stages: dict[str, list[Holding]] = defaultdict(list)
     for entry in entries:
         stages[entry.stage].append(entry)
     rows = [
@@ -114,7 +114,7 @@ def _list(entries: list[Held], as_json: bool) -> None:
     )
 
 
-def _verify(store: KeptStore, as_json: bool) -> None:
+def _verify(store: ArtifactStore, as_json: bool) -> None:
     names = [(item.stage, item.key) for item in store.holdings()]
     broken = [(stage, key, said) for stage, key in names if (said := store.complaint(stage, key))]
     if as_json:
