@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmarks.minimal_loop import ByHand
 from benchmarks.paper_style import PaperStyle, Pictures
 from pdsearch.artifacts import Store
-from pdsearch.data import Dataset, Split, prepare
+from pdsearch.data.dataset.dataset import Dataset, Split, from_tensors, store, to_meta
 from pdsearch.data.dataset.views import normalise
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.context import WorkerContext
@@ -156,7 +157,9 @@ def digits(folder: Path, precision: str, *, student: str, augment: str) -> Scene
     data = DataSpec(source="digits", val_fraction=0.2, augment=augment)
     spec = _spec(data, "convnet_l", student, precision)
     padding = 1 if augment == "crop" else 0
-    return Scene(prepare(sources.get("digits").read(data), data), spec, padding, False, folder)
+    raw, file = sources.get("digits").read(data), folder / "digits.safetensors"
+    store(raw, data, file)
+    return Scene(from_tensors(load_file(file), to_meta(raw.classes)), spec, padding, False, folder)
 
 
 def cifar_shaped(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pdsearch.artifacts import open_store
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pdsearch.data import centre, normalise
+from pdsearch.data.dataset.views import centre, normalise
 from pdsearch.data.readers.decode import FILTER, read_one
 from pdsearch.data.readers.deep import Largest
 from pdsearch.errors import ConfigError, DataError, StorageError

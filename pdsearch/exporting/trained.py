@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pdsearch.analysis import Row
 from pdsearch.artifacts import ArtifactStore, Entry
-from pdsearch.data import centre
+from pdsearch.data.dataset.views import centre
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Generator
 
-from pdsearch.data import Dataset, Views, from_tensors, store, to_meta
+from pdsearch.data.dataset.dataset import Dataset, from_tensors, store, to_meta
+from pdsearch.data.dataset.views import Views
 from pdsearch.data.readers.deep import Largest
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.cache import Made, obtain, tensors

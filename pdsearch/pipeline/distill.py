@@ -10,8 +10,8 @@ from torch import Generator as Random
 from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
-from pdsearch.data import Dataset, Views
-from pdsearch.data.dataset.views import one_hot
+from pdsearch.data.dataset.dataset import Dataset
+from pdsearch.data.dataset.views import Views, one_hot
 from pdsearch.distillation import Outputs, make_adapter, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from pdsearch.artifacts import Store
-from pdsearch.data import Dataset, Split
+from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.models import listed, load_tensors, not_finite, state_of, state_tensors
 from pdsearch.pipeline.context import WorkerContext

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.artifacts import Entry
-from pdsearch.data import Dataset, Split, Views
+from pdsearch.data.dataset.dataset import Dataset, Split
+from pdsearch.data.dataset.views import Views
 from pdsearch.distillation import FeatureShapes, Outputs, wanted
 from pdsearch.errors import TrialError
 from pdsearch.models import (

@@ -8,7 +8,7 @@ from torch import Generator as Random
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import ConfigError
 from pdsearch.models import (
     copied,

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from pdsearch.artifacts import Store
-from pdsearch.data import Dataset
 from pdsearch.data.augmentation_parser import check_applies
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.models import copied, copied_whole, count_params, without_weights

@@ -5,7 +5,8 @@ from contextlib import closing, contextmanager
 
 from torch import nn
 
-from pdsearch.data import Dataset, Views
+from pdsearch.data.dataset.dataset import Dataset
+from pdsearch.data.dataset.views import Views
 from pdsearch.errors import TrialError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views

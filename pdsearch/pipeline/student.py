@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import (
     copied,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models import file_hash, load_checkpoint, without_weights
 from pdsearch.pipeline.cache import Made, obtain, tensors

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pdsearch.data import Views
+from pdsearch.data.dataset.views import Views
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import outputs_key

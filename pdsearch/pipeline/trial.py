@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from pdsearch.answers import pack
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError, beside

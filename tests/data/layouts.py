@@ -5,15 +5,18 @@ import io
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file
 from scipy.io import savemat
 
 from pdsearch.data import Images, RawData
+from pdsearch.data.dataset.dataset import Dataset, from_tensors, store, to_meta
 from pdsearch.data.registry import sources
 from pdsearch.data.sources.cifar import Cifar
 from pdsearch.data.sources.idx import FILES, Idx
@@ -30,6 +33,14 @@ def laid_out(name: str, root: Path) -> DataSpec:
 def whole(images: Images) -> NDArray[np.uint8]:
     """All images of a set."""
     return images[np.arange(len(images))]
+
+
+def prepared(raw: RawData, spec: DataSpec) -> Dataset:
+    """Return a set as a study stores it."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "set"
+        store(raw, spec, file)
+        return from_tensors(load_file(file), to_meta(raw.classes, raw.notes), crop=spec.crop)
 
 
 def pixels(count: int, channels: int, side: int) -> NDArray[np.uint8]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from pdsearch.data import Dataset, Split
 from pdsearch.data.dataset.composition import Contents, contents
+from pdsearch.data.dataset.dataset import Dataset, Split
 
 numbers = itertools.count()
 

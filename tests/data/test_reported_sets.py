@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pdsearch.data import Dataset, prepare
 from pdsearch.data.dataset.composition import contents
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.registry import sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
+from tests.data.layouts import prepared
 
 SIDE = 8
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -112,21 +113,21 @@ READ: dict[str, tuple[Callable[[Path], DataSpec], str, tuple[str, ...]]] = {
 }
 
 
-def prepared(spec: DataSpec) -> Dataset:
+def stored(spec: DataSpec) -> Dataset:
     source = sources.get(spec.source)
-    return prepare(source.read(replace(spec, fingerprint=source.fingerprint(spec))), spec)
+    return prepared(source.read(replace(spec, fingerprint=source.fingerprint(spec))), spec)
 
 
 @pytest.mark.parametrize("kind", READ)
 def test_what_is_read_and_noted(kind: str, tmp_path: Path) -> None:
     write, counts, notes = READ[kind]
-    found = contents(prepared(replace(write(tmp_path), val_fraction=0.1)))
+    found = contents(stored(replace(write(tmp_path), val_fraction=0.1)))
     assert found.counts == counts
     assert tuple(note for note in found.notes if "points of accuracy" not in note) == notes
 
 
 def test_images_are_upright(tmp_path: Path) -> None:
-    data = prepared(turned(tmp_path))
+    data = stored(turned(tmp_path))
     for split in (data.train, data.test):
         halves = split.images.float().mean((1, 2)).view(-1, 2, 4).mean(2)
         assert halves.argmax(1).tolist() == split.labels.tolist()
@@ -144,4 +145,4 @@ def test_images_are_upright(tmp_path: Path) -> None:
 )
 def test_what_is_refused(write: Callable[[Path], DataSpec], why: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=why):
-        prepared(write(tmp_path))
+        stored(write(tmp_path))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from pdsearch.analysis import Row, read_study
 from pdsearch.artifacts import Store
-from pdsearch.data import centre, normalise
+from pdsearch.data.dataset.views import centre, normalise
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.exporting import Card, Preprocess, load_preprocess, load_student, read_card, save_network

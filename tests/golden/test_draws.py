@@ -5,7 +5,8 @@ import hashlib
 import pytest
 import torch
 
-from pdsearch.data import Split, Views
+from pdsearch.data.dataset.dataset import Split
+from pdsearch.data.dataset.views import Views
 from pdsearch.data.registry import augmentations
 from pdsearch.specs import derive_seed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pdsearch.artifacts import Store
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset

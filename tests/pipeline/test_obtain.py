@@ -36,7 +36,7 @@ class Maker:
 
 
 def leases(at: WorkerContext) -> list[Path]:
-    return list(Path(at.store.root, ".leases").glob("*.json"))  # type: ignore[attr-defined]
+    return list(Path(str(at.store.root), ".leases").glob("*.json"))
 
 
 def test_what_nobody_has_is_made_and_its_progress_passed_on(here: WorkerContext) -> None:

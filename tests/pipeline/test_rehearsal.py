@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext

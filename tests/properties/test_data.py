@@ -5,10 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.data import RawData, Split, Views, prepare
+from pdsearch.data import RawData
+from pdsearch.data.dataset.dataset import Split
 from pdsearch.data.dataset.split import balanced_counts, proportional_counts
+from pdsearch.data.dataset.views import Views
 from pdsearch.data.registry import augmentations
 from pdsearch.specs import DataSpec
+from tests.data.layouts import prepared
 
 SIZES = st.lists(st.integers(0, 60), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) > 0)
 
@@ -52,7 +55,7 @@ def test_parts_are_disjoint_cut_from_the_subset_and_balanced(
     pixels = np.arange(images, dtype=np.uint8).reshape(-1, 1, 1, 1)
     labels = np.arange(images, dtype=np.int64) % classes
     raw = RawData(pixels, labels, pixels, labels, tuple("abcde"[:classes]))
-    ds = prepare(raw, DataSpec(source="made", split_seed=seed, val_fraction=fraction, subset=subset))
+    ds = prepared(raw, DataSpec(source="made", split_seed=seed, val_fraction=fraction, subset=subset))
     train, val = (set(part.images.flatten().tolist()) for part in (ds.train, ds.val))
     assert not train & val
     assert len(train) + len(val) == (subset or images)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pdsearch.config import Space, parse
-from pdsearch.data import Dataset, Split
+from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing

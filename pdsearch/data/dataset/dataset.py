@@ -1,7 +1,7 @@
 """The data set used for training: three splits of images or other arrays, and the statistics to normalise them.
 
-It is prepared in memory, or written as a file, decoded and split a few images at a time, so that it may be larger than
-memory. The file equals what `safetensors` writes for `to_tensors`, so that it can be memory-mapped.
+It is written as a file, decoded and split a few images at a time, so that it may be larger than memory; the file is one
+of safetensors, which can be memory-mapped.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdsearch.data.dataset.split import SplitPart, chunks, parts
+from pdsearch.data.dataset.split import chunks, parts
 from pdsearch.data.dataset.statistics import statistics
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError
@@ -95,53 +95,16 @@ class Dataset:
         return len(self.classes)
 
 
-def prepare(raw: RawData, spec: DataSpec) -> Dataset:
-    """Split a source's images, in memory. A source's test images depend neither on split_seed nor on subset.
-
-    `store` writes the same to a file, a few images at a time.
-
-    Raises:
-        ConfigError: The set is too small for the requested split.
-        DataError: There are no test images.
-    """
-    found = parts(raw, spec)
-    splits = {name: _split(part, spec.crop) for name, part in found.items()}
-    values = statistics(raw.inputs, spec.normalise)
-    for chunk in chunks(found["train"], raw.inputs):
-        values.add(chunk)
-    return Dataset(
-        **splits,
-        classes=raw.classes,
-        mean=torch.from_numpy(values.mean),
-        std=torch.from_numpy(values.std),
-        notes=raw.notes,
-    )
-
-
-def to_tensors(ds: Dataset) -> dict[str, Tensor]:
-    """Return all tensors by name, ready for safetensors."""
-    tensors = {"mean": ds.mean, "std": ds.std}
-    for part in PARTS:
-        of_part: Split = getattr(ds, part)
-        tensors |= {f"{part}.images": of_part.images, f"{part}.labels": of_part.labels}
-    return tensors
-
-
 def to_meta(classes: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Json]:
     """Return the values that are not tensors: the class names, and notes if there are any."""
     return {"classes": list(classes), **({"notes": list(notes)} if notes else {})}
 
 
 def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any], *, crop: int = 0) -> Dataset:
-    """Rebuild a data set from `to_tensors` and `to_meta`, with views of a crop of the images if it is not 0."""
+    """Return the set of what `store` wrote and of `to_meta`; its views are a crop of the images if that is not 0."""
     train, val, test = (Split(tensors[f"{part}.images"], tensors[f"{part}.labels"], crop) for part in PARTS)
     notes = tuple(meta.get("notes", ()))
     return Dataset(train, val, test, tuple(meta["classes"]), tensors["mean"], tensors["std"], notes)
-
-
-def _split(part: SplitPart, crop: int) -> Split:
-    images = np.ascontiguousarray(part.images[part.index])
-    return Split(torch.from_numpy(images), torch.from_numpy(np.ascontiguousarray(part.labels)), crop)
 
 
 KINDS = {"int64": "I64", "float32": "F32", "uint8": "U8"}
@@ -153,6 +116,8 @@ Tell = Callable[[int, int], None]
 
 def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, total: None) -> None:  # noqa: ARG005
     """Write the split images of a source, with their labels and statistics, as one safetensors file.
+
+    A source's test images depend neither on split_seed nor on subset.
 
     Args:
         raw: The set as its source returned it.

@@ -1,6 +1,6 @@
 """Mean and standard deviation of a set's values by channel, added up a few examples at a time."""
 
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +11,8 @@ VALUES = np.arange(256, dtype=np.float64)
 Channels: TypeAlias = NDArray[np.float32]
 
 
-class Statistics(Protocol):
-    """The statistics that inputs are normalised by, each float32 (C,)."""
-
-    def add(self, values: NDArray[np.uint8 | np.float32]) -> None:
-        """Include some examples (N, C, ...)."""
-
-    @property
-    def mean(self) -> Channels:
-        """Mean of each channel."""
-
-    @property
-    def std(self) -> Channels:
-        """Standard deviation of each channel; 1 for a constant one."""
-
-
-def statistics(inputs: InputSpec, normalise: str) -> Statistics:
-    """Return the statistics of an empty set, to which its training examples are to be added.
+def statistics(inputs: InputSpec, normalise: str) -> "Unchanged | Histogram | Moments":
+    """Return the statistics by channel of an empty set, to which its training examples are to be added.
 
     Args:
         inputs: Shape and type of the examples.

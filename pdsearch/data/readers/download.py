@@ -9,16 +9,12 @@ import urllib.error
 import urllib.request
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pdsearch.errors import DataError
 from pdsearch.io.durable import UnfitFileError, check_regular, read_regular
-
-Say = Callable[[str], None]
 
 BLOCK = 2**20
 TIMEOUT_S = 60.0
@@ -43,12 +39,8 @@ class PublishedFile:
         return self.url.rsplit("/", 1)[-1]
 
 
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _to_stderr) -> Path:
-    """Return the file in a folder; if it is missing, download it.
+def fetched(remote: PublishedFile, folder: Path, *, download: bool) -> Path:
+    """Return the file in a folder; if it is missing, download it, with a line on stderr at every tenth.
 
     An existing file is not checked: the fingerprint of the set identifies its content.
 
@@ -56,7 +48,6 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _
         remote: The file.
         folder: Created if needed.
         download: Whether it may be downloaded.
-        say: Called with the address, and with the progress at every tenth.
 
     Raises:
         DataError: It is no regular file, or it is missing and may not or cannot be downloaded, or its hash is not the
@@ -73,7 +64,7 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool, say: Say = _
     draft = folder / f".{remote.name}.{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = _download(remote, draft, folder, say)
+        found = _download(remote, draft, folder)
         if found == remote.sha256:
             os.replace(draft, path)
             return path
@@ -98,37 +89,29 @@ def _refuse_irregular(path: Path) -> None:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
-def _download(remote: PublishedFile, draft: Path, folder: Path, say: Say) -> str:
+def _download(remote: PublishedFile, draft: Path, folder: Path) -> str:
     """Write the file and return its hash."""
     digest = hashlib.sha256()
     with closing(urllib.request.urlopen(remote.url, timeout=TIMEOUT_S)) as answer, draft.open("xb") as stream:
         size = int(answer.headers.get("Content-Length") or 0)
-        say(f"downloading {remote.url} ({_megabytes(size)}) to {folder}")
-        for block in _told(_blocks(answer, size), size, lambda line: say(f"{remote.name}: {line}")):
+        _say(f"downloading {remote.url} ({_megabytes(size)}) to {folder}")
+        done = told = 0
+        while block := answer.read(BLOCK):
             digest.update(block)
             stream.write(block)
+            done += len(block)
+            if size and done * STEPS // size > told:
+                told = done * STEPS // size
+                _say(f"{remote.name}: {100 * done // size} % of {_megabytes(size)}")
+        if done < size:
+            raise http.client.IncompleteRead(b"", size - done)
         stream.flush()
         os.fsync(stream.fileno())
     return digest.hexdigest()
 
 
-def _blocks(answer: Any, size: int) -> Iterator[bytes]:
-    done = 0
-    while block := answer.read(BLOCK):
-        done += len(block)
-        yield block
-    if done < size:
-        raise http.client.IncompleteRead(b"", size - done)
-
-
-def _told(blocks: Iterator[bytes], size: int, say: Say) -> Iterator[bytes]:
-    done, told = 0, 0
-    for block in blocks:
-        done += len(block)
-        if size and done * STEPS // size > told:
-            told = done * STEPS // size
-            say(f"{100 * done // size} % of {_megabytes(size)}")
-        yield block
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _megabytes(size: int) -> str:

@@ -5,7 +5,7 @@ and booleans are class names, in alphabetical order. If the set names its classe
 integers index that list.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ FEW, NEARLY_ALL = 20, 0.9
 """From FEW images on, labels are taken for image identifiers if more than this share of them are distinct."""
 
 UNLABELLED = "leave images without a label out, or test on a split that has labels"
+UNKNOWN_CLASS = "no training image is of the class {}"
 OTHER_COLUMN = "name another column in data.options.label"
 Numbers = NDArray[np.int64]
 
@@ -86,15 +87,8 @@ class LabelColumn:
         self.where, self.name, self.kind = where, name, str(column.type)
         self._refuse(column.is_null(nan_is_null=True), lambda _: f"{name} is missing")
         self.words = not _is_number(column.type)
-        self._values = self._as_words(column) if self.words else self._as_numbers(column)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    @property
-    def values(self) -> Any:
-        """An array of strings, or int64."""
-        return self._values
+        # Strings of Arrow, or int64 of NumPy.
+        self.values: Any = self._as_words(column) if self.words else self._as_numbers(column)
 
     def place(self, row: int) -> str:
         """Return the location of a label, for messages."""
@@ -147,20 +141,16 @@ def _by_name(train: Sequence[LabelColumn], test: Sequence[LabelColumn]) -> Label
     for column, found in zip((*train, *test), numbers, strict=True):
         row = pc.index(found.is_null(), True).as_py()
         if row >= 0:
-            what = f"no training image is of the class {column.values[row]}"
+            what = UNKNOWN_CLASS.format(column.values[row])
             raise DataError(what, where=column.place(row), hint="write the set again")
     found = [np.asarray(n.to_numpy(), dtype=np.int64) for n in numbers]
     return Labels(_joined(found[: len(train)]), _joined(found[len(train) :]), tuple(values))
 
 
 def _named(train: Sequence[LabelColumn], test: Sequence[LabelColumn], names: tuple[str, ...]) -> Labels:
-    for column in (*train, *test):
-        wrong = np.flatnonzero((column.values < 0) | (column.values >= len(names)))
-        if len(wrong):
-            row = int(wrong[0])
-            what = f"label {column.values[row]} of {len(names)} classes"
-            hint = f"labels count from 0, in the order of the classes' names; {UNLABELLED}"
-            raise DataError(what, where=column.place(row), hint=hint)
+    hint = f"labels count from 0, in the order of the classes' names; {UNLABELLED}"
+    what = f"label {{}} of {len(names)} classes"
+    _refuse((*train, *test), lambda values: (values < 0) | (values >= len(names)), what, hint)
     return Labels(_joined(c.values for c in train), _joined(c.values for c in test), names)
 
 
@@ -168,11 +158,13 @@ def _counted(train: Sequence[LabelColumn], test: Sequence[LabelColumn]) -> Label
     ours, theirs = (_joined(column.values for column in part) for part in (train, test))
     values = np.unique(np.concatenate([ours, theirs]))
     if values[0] < 0 and values.tolist() != [-1, 1]:
-        _refuse_negative((*train, *test))
+        hint = f"{UNLABELLED}; classes are numbers from 0, or words"
+        _refuse((*train, *test), lambda values: values < 0, "label {} is no class", hint)
     _refuse_identifiers(train, len(np.unique(ours)))
     if values[0] >= 0 and values[-1] < 2 * len(values):
         return Labels(ours, theirs, tuple(str(number) for number in range(int(values[-1]) + 1)))
-    _refuse_unknown(test, np.unique(ours))
+    known = np.unique(ours)
+    _refuse(test, lambda values: ~np.isin(values, known), UNKNOWN_CLASS, "write the set again")
     shown = ", ".join(str(value) for value in values[:6].tolist()) + (", ..." if len(values) > 6 else "")
     note = f"labels are the numbers {shown}: {len(values)} classes of these names"
     train_labels, test_labels = (np.searchsorted(values, part).astype(np.int64) for part in (ours, theirs))
@@ -180,26 +172,17 @@ def _counted(train: Sequence[LabelColumn], test: Sequence[LabelColumn]) -> Label
     return Labels(train_labels, test_labels, names, renumbered=True, notes=(note,))
 
 
-def _refuse_negative(columns: Iterable[LabelColumn]) -> None:
+def _refuse(columns: Iterable[LabelColumn], wrong: Callable[[Numbers], Any], what: str, hint: str) -> None:
+    """Refuse the first label of columns of numbers that is wrong; it is shown where `what` has {}."""
     for column in columns:
-        wrong = np.flatnonzero(column.values < 0)
-        if len(wrong):
-            row = int(wrong[0])
-            hint = f"{UNLABELLED}; classes are numbers from 0, or words"
-            raise DataError(f"label {column.values[row]} is no class", where=column.place(row), hint=hint)
-
-
-def _refuse_unknown(test: Iterable[LabelColumn], known: Numbers) -> None:
-    for column in test:
-        wrong = np.flatnonzero(~np.isin(column.values, known))
-        if len(wrong):
-            row = int(wrong[0])
-            what = f"no training image is of the class {column.values[row]}"
-            raise DataError(what, where=column.place(row), hint="write the set again")
+        rows = np.flatnonzero(wrong(column.values))
+        if len(rows):
+            row = int(rows[0])
+            raise DataError(what.format(column.values[row]), where=column.place(row), hint=hint)
 
 
 def _refuse_identifiers(train: Sequence[LabelColumn], classes: int) -> None:
-    images = sum(len(column) for column in train)
+    images = sum(len(column.values) for column in train)
     if images >= FEW and classes > images * NEARLY_ALL:
         what = f"{train[0].name} has {classes:,} values for {images:,} images: it tells images apart, not classes"
         raise DataError(what, where=train[0].where, hint=OTHER_COLUMN)

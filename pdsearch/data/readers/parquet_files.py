@@ -216,7 +216,7 @@ def read_labels(train: Sequence[Path], test: Sequence[Path], label: str) -> Labe
     """
     columns = {file: _labels_of(file, label) for file in (*train, *test)}
     for part in (train, test):
-        if part and not sum(len(columns[file]) for file in part):
+        if part and not sum(len(columns[file].values) for file in part):
             raise DataError("the file holds no images", where=str(part[0]), hint=LAYOUT)
     names: dict[tuple[str, ...], Path] = {}
     for file in columns:

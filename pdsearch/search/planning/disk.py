@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pdsearch.config import Space
-from pdsearch.data import Dataset
 from pdsearch.data.augmentation_parser import chain
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
 from pdsearch.input_spec import InputSpec

@@ -16,9 +16,9 @@ from typing import Any
 from pdsearch.artifacts import open_store
 from pdsearch.config import Parameter, Space
 from pdsearch.config.checks.feasibility import corners
-from pdsearch.data import Dataset
 from pdsearch.data.augmentation_parser import check_applies
 from pdsearch.data.dataset.composition import Contents, contents
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.registry import sources
 from pdsearch.models import file_hash
 from pdsearch.pipeline.cache import drain

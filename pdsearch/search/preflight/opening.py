@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pdsearch.config import Space
-from pdsearch.data import Dataset
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.io import Place
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing

@@ -17,11 +17,12 @@ from torchvision.transforms.v2.functional import (
     resized_crop,
 )
 
-from pdsearch.data import Split, Views
 from pdsearch.data.augmentation_parser import canonical
 from pdsearch.data.augmentations.color_jitter import UNIT, ColorJitter
 from pdsearch.data.augmentations.erasing import RandomErasing
 from pdsearch.data.augmentations.resized_crop import Flip, RandomResizedCrop
+from pdsearch.data.dataset.dataset import Split
+from pdsearch.data.dataset.views import Views
 from pdsearch.errors import ConfigError
 
 MANY = 4000

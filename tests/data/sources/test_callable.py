@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pdsearch.data import Views, prepare, store
+from pdsearch.data.dataset.dataset import store
+from pdsearch.data.dataset.views import Views
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
-from tests.data.layouts import pixels
+from tests.data.layouts import pixels, prepared
 
 SOURCE = sources.get("callable")
 HERE = "tests.data.sources.test_callable"
@@ -168,7 +169,7 @@ def signals(count: int = 4, kind: str = "float32", broken: bool = False) -> tupl
 
 def test_inputs_of_any_shape_are_split_and_normalised_by_channel() -> None:
     named = replace(spec("signals", count=20), val_fraction=0.2)
-    data = prepare(SOURCE.read(named), named)
+    data = prepared(SOURCE.read(named), named)
     assert str(data.inputs) == "float32 (2, 3)"
     seen = data.train.images.double()
     np.testing.assert_allclose(data.mean, seen.mean((0, 2)), rtol=1e-6)
@@ -177,7 +178,7 @@ def test_inputs_of_any_shape_are_split_and_normalised_by_channel() -> None:
     index = torch.arange(len(data.train))
     assert views.batch(0, index).shape == (16, 2, 3)
     assert torch.equal(seen, data.train.images)  # Normalising changes nothing in place.
-    plain = prepare(SOURCE.read(named), replace(named, normalise="none"))
+    plain = prepared(SOURCE.read(named), replace(named, normalise="none"))
     assert (plain.mean.tolist(), plain.std.tolist()) == ([0, 0], [1, 1])
 
 
@@ -191,7 +192,7 @@ def test_values_that_are_not_finite_are_refused_with_their_position(tmp_path: Pa
 @pytest.mark.parametrize("augment", ["crop_flip", "trivial_augment", "cutmix"])
 def test_an_augmentation_for_images_is_refused_for_signals(augment: str) -> None:
     named = replace(spec("signals"), val_fraction=0.0)
-    data = prepare(SOURCE.read(named), named)
+    data = prepared(SOURCE.read(named), named)
     with pytest.raises(
         ConfigError, match=rf"^data\.augment: {augment} is for .*, not for float32 \(2, 3\)\n.*none"
     ):

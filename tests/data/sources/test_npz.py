@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdsearch.data import prepare
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
-from tests.data.layouts import pixels, whole
+from tests.data.layouts import pixels, prepared, whole
 
 SOURCE = sources.get("npz")
 LABELS = np.arange(12) % 3
@@ -53,7 +52,7 @@ def test_arrays_are_found_by_usual_names(
     assert (str(raw.inputs), raw.classes) == ("float32 (5,)", ("0", "1", "2"))
     assert np.array_equal(whole(raw.train_images), ROWS.astype(np.float32))
     assert len(raw.test_labels) == (6 if tested else 0)
-    data = prepare(raw, replace(named, test_fraction=0.0 if tested else 0.5))
+    data = prepared(raw, replace(named, test_fraction=0.0 if tested else 0.5))
     assert (len(data.test), data.mean.shape) == (6, (5,))
 
 
