@@ -186,30 +186,6 @@ def with_layers(part: PartDescription) -> PartDescription:
     return dataclasses.replace(part, layers=tuple(layers))
 
 
-def part_to_json(part: PartDescription) -> dict[str, Json]:
-    """Return a part as plain JSON values."""
-    parameters = [dataclasses.asdict(info) | {"choices": _listed(info.choices)} for info in part.parameters]
-    return {
-        "kind": part.kind,
-        "name": part.name,
-        "summary": part.summary,
-        "source": part.source,
-        "details": part.details,
-        "when": part.when,
-        "cost": part.cost,
-        "weights": part.weights,
-        "image_size": part.image_size,
-        "layers": [
-            {"name": layer.name, "shape": list(layer.shape), "stage": layer.stage} for layer in part.layers
-        ],
-        "parameters": parameters,  # type: ignore[dict-item]  # asdict does not know that the fields are JSON
-    }
-
-
-def _listed(choices: tuple[Json, ...] | None) -> list[Json] | None:
-    return None if choices is None else list(choices)
-
-
 def _registry(kind: str) -> Registry[Any]:
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of part {kind!r}", hint=f"known: {', '.join(KINDS)}")

@@ -2,9 +2,12 @@
 
 import importlib
 import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -115,15 +118,42 @@ def _run(words: list[str]) -> int:
     except TyperException as error:
         if not words:  # Typer has printed the help.
             return ConfigError.exit_code
-        from pdsearch.cli.usage import usage_error
-
-        raise usage_error(error, words, VERBS) from error
+        raise _usage_error(error, words) from error
     except SystemExit as end:
         # Typer turns a pipe that broke during output into exit code 1.
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return code if isinstance(code, int) else 0
+
+
+_WORDS = (
+    (re.compile(r"^Invalid value for (?P<where>.+?): "), ""),
+    (re.compile(r"^Invalid value: "), ""),
+    (re.compile(r"(Value error|Assertion failed), "), ""),
+    (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
+    (re.compile(r"Input should be a valid number.*"), "must be a number"),
+    (re.compile(r"Input should be "), "must be "),
+)
+"""Of what typer and pydantic say, and what stands instead of it."""
+
+
+def _usage_error(error: TyperException, words: list[str]) -> ConfigError:
+    """Return what is wrong with a command line, in our words, where, and where to read more."""
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first and first not in VERBS and Path(first).is_file():
+        hint = f"to search it: pdsearch run {shlex.join(words)}"
+        return ConfigError("a file, and a verb must stand before it", where=first, hint=hint)
+    said = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
+    named = _WORDS[0][0].match(said)
+    for pattern, instead in _WORDS:
+        said = pattern.sub(instead, said)
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context is not None else "pdsearch"
+    where = named["where"].replace("'", "") if named else None
+    return ConfigError(
+        said.rstrip(".") or "not understood", where=where, hint=f"{verb} --help says what it takes"
+    )
 
 
 def _verb_of(words: list[str]) -> str | None:

@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pdsearch.cli import catalogue
-from pdsearch.cli.catalogue import KINDS, describe, names, part_to_json, with_layers
+from pdsearch.cli.catalogue import KINDS, arguments, describe, names, with_layers
 from pdsearch.errors import ConfigError
 from pdsearch.models import models
 from pdsearch.registry import NoParams, Registry, parameter
@@ -107,8 +107,8 @@ def test_parameters_are_those_of_the_dataclass() -> None:
 def test_a_part_is_plain_json(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind in KINDS:
         monkeypatch.setattr(catalogue, "_registry", REGISTRY)
-    value = part_to_json(describe(kind, name))
-    assert json.loads(json.dumps(value)) == value
+    value = json.loads(json.dumps(asdict(describe(kind, name))))
+    assert value["name"] == name
 
 
 def test_a_model_says_how_large_it_is_and_what_its_options_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,3 +171,22 @@ def test_an_unknown_kind_lists_the_known_ones(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(catalogue, "_registry", REGISTRY)
     with pytest.raises(ConfigError, match="methods, losses, models, sources, augmentations"):
         names("method")
+
+
+ARGS = """A net.
+
+Args:
+    depth: Layers: all
+        of them.
+    widths: Channels.
+
+        free: none.
+
+Raises:
+    E: No.
+"""
+
+
+def test_arguments_are_read_from_a_docstring() -> None:
+    assert arguments(ARGS) == {"depth": "Layers: all of them.", "widths": "Channels. free: none."}
+    assert arguments("") == {}

@@ -12,14 +12,12 @@ import pytest
 from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.analysis.report.headline import headline
 from pdsearch.cli.main import main
-from pdsearch.cli.outcome import nothing_came
 from pdsearch.cli.progress.lines import Lines
-from pdsearch.cli.progress.stats import Tally, about, describe, duration, ending
-from pdsearch.cli.sizes import parse_size, size
-from pdsearch.cli.summary import closing_words
+from pdsearch.cli.progress.stats import Counting, Tally, describe, ending
+from pdsearch.cli.summary import closing_words, nothing_came
+from pdsearch.cli.units import about, duration, parse_size
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished
-from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search.records import Live
 from pdsearch.search.study import open_study
@@ -227,26 +225,6 @@ def test_a_size_is_read(text: str, count: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no size"):
         parse_size(text)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1500, "1.5 kB"), (123_456, "123 kB"), (2e13, "20 TB")]
-)
-def test_a_size_is_written(count: float, text: str) -> None:
-    assert size(count) == text
-
-
-class Counting(Observer):
-    """An observer that only counts."""
-
-    def __init__(self) -> None:
-        self.tally = Tally()
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        self.tally.begin(name, total, done)
-
-    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
-        self.tally.end(job, outcome, record)
 
 
 @pytest.fixture

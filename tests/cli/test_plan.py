@@ -9,7 +9,7 @@ import yaml
 
 from pdsearch.artifacts import building, open_store
 from pdsearch.cli.main import main
-from pdsearch.cli.sizes import size
+from pdsearch.cli.units import size
 from pdsearch.config import Space, load, parse
 from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved

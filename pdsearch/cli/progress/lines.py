@@ -2,11 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterable
 from typing import IO, Any
 
-from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
-from pdsearch.observer import Observer
+from pdsearch.cli.progress.stats import PHASES, Counting, describe, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
 from pdsearch.trial_record import TrialRecord
 
@@ -14,32 +12,19 @@ SILENCE_S = 60
 """Seconds without output after which a running job's progress is printed."""
 
 
-class Lines(Observer):
+class Lines(Counting):
     """Prints one plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream, self.tally, self._began = stream, Tally(), time.monotonic()
+        super().__init__()
+        self._stream, self._began = stream, time.monotonic()
         self._said = self._began
-
-    def __enter__(self) -> "Lines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: there is nothing to release."""
-
-    def opened(self, finished: Iterable[TrialRecord]) -> None:
-        """Take over what earlier runs found."""
-        self.tally.opened(finished)
 
     def phase(self, name: str, total: int, done: int) -> None:
         """Print which phase begins."""
-        self.tally.begin(name, total, done)
+        super().phase(name, total, done)
         if total > done:
             self.say(f"{PHASES[name]}: {total - done} to do")
-
-    def started(self, job: Job) -> None:
-        """Note it; one line a job is printed, at its end."""
-        self.tally.start(job)
 
     def event(self, job: Job, event: Event) -> None:
         """Print how far a job is after a minute without output; a line an epoch is noise in a log."""
@@ -48,7 +33,7 @@ class Lines(Observer):
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Print how a job ended."""
-        self.tally.end(job, outcome, record)
+        super().ended(job, outcome, record)
         of = f"/{self.tally.total}" if self.tally.total else ""
         # The search's best is no result of a confirmation job, and would look like one in its line.
         shown = self.tally.best if job.kind == "search" else None
@@ -68,30 +53,21 @@ def _far(event: Progress | Report) -> str:
     return f"{doing}{epochs}{value}"
 
 
-class JsonLines(Observer):
+class JsonLines(Counting):
     """Prints one JSON object an event, for programs."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream, self.tally = stream, Tally()
-
-    def __enter__(self) -> "JsonLines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: there is nothing to release."""
-
-    def opened(self, finished: Iterable[TrialRecord]) -> None:
-        """Take over what earlier runs found."""
-        self.tally.opened(finished)
+        super().__init__()
+        self._stream = stream
 
     def phase(self, name: str, total: int, done: int) -> None:
         """Write that a phase begins."""
-        self.tally.begin(name, total, done)
+        super().phase(name, total, done)
         self._write({"event": "phase", "phase": name, "total": total, "done": done})
 
     def started(self, job: Job) -> None:
         """Write that a job starts."""
-        self.tally.start(job)
+        super().started(job)
         self._write({"event": "started", "id": job.id, "kind": job.kind, "params": dict(job.params)})
 
     def event(self, job: Job, event: Event) -> None:
@@ -100,7 +76,7 @@ class JsonLines(Observer):
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Write how a job ended."""
-        self.tally.end(job, outcome, record)
+        super().ended(job, outcome, record)
         end = outcome if record is None else record
         self._write({"event": "ended", "id": job.id, "state": end.state, "values": dict(end.values)})
 

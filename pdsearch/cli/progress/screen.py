@@ -5,7 +5,6 @@ Finished jobs scroll by; below them are the running ones with their progress, an
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -16,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pdsearch.cli.progress.stats import PHASES, Tally, about, describe, duration, ending
-from pdsearch.observer import Observer
+from pdsearch.cli.progress.stats import PHASES, Counting, describe, ending
+from pdsearch.cli.units import about, duration
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 
@@ -40,11 +39,11 @@ class _Running:
     began: float = field(default_factory=time.monotonic)
 
 
-class Screen(Observer):
+class Screen(Counting):
     """A live screen; use it as a context manager, and as the observer of an agenda."""
 
     def __init__(self, console: Console, title: str) -> None:
-        self.tally = Tally()
+        super().__init__()
         self._console, self._title, self._began = console, title, time.monotonic()
         self._running: dict[str, _Running] = {}
         self._drawn: tuple[int, list[int]] = (console.width, [])
@@ -58,17 +57,9 @@ class Screen(Observer):
         """Remove the live part; the lines of finished jobs stay."""
         self._live.__exit__(*error)
 
-    def opened(self, finished: Iterable[TrialRecord]) -> None:
-        """Take over what earlier runs found."""
-        self.tally.opened(finished)
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        """Show which phase begins."""
-        self.tally.begin(name, total, done)
-
     def started(self, job: Job) -> None:
         """Show a job among the running ones."""
-        self.tally.start(job)
+        super().started(job)
         self._running[job.id] = _Running(job)
 
     def event(self, job: Job, event: Event) -> None:
@@ -82,7 +73,7 @@ class Screen(Observer):
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Print a finished job above the running ones."""
         self._running.pop(job.id, None)
-        self.tally.end(job, outcome, record)
+        super().ended(job, outcome, record)
         state, end = outcome.state if record is None else record.state, ending(outcome, record)
         wide, width = self._console.width >= _WIDE, self._console.width
         row = Table.grid(padding=(0, 2), expand=not wide)

@@ -5,8 +5,10 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from pdsearch.objectives import counts
+from pdsearch.observer import Observer
 from pdsearch.protocol import Job, Outcome
 from pdsearch.specs import Params
 from pdsearch.trial_record import TrialRecord
@@ -135,6 +137,35 @@ class Tally:
         return ", ".join(parts)
 
 
+class Counting(Observer):
+    """What the three ways of showing a run have in common: its counts, and a `with` statement."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release what shows the run."""
+
+    def opened(self, finished: Iterable[TrialRecord]) -> None:
+        """Take over what earlier runs found."""
+        self.tally.opened(finished)
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Count the jobs of a phase."""
+        self.tally.begin(name, total, done)
+
+    def started(self, job: Job) -> None:
+        """Note when a job started."""
+        self.tally.start(job)
+
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+        """Count a job that ended."""
+        self.tally.end(job, outcome, record)
+
+
 def describe(job: Job) -> str:
     """Return a short description of a job: teacher, loss, what was sampled."""
     prune, distill = job.spec.prune, job.spec.distill
@@ -176,23 +207,3 @@ def ending(outcome: Outcome, record: TrialRecord | None) -> str:
     if state == "infeasible":
         return f"infeasible: {record.reason}"
     return f"{shown}  stopped at epoch {len(record.reports)}" if state == "stopped" else shown
-
-
-def about(seconds: float) -> str:
-    """Return an estimated duration as text, no finer than an estimate is."""
-    if seconds < 55:
-        return f"{max(5, 5 * round(seconds / 5))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text, in seconds, minutes or hours."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60:02d} s"
-        if whole < 3600
-        else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    )

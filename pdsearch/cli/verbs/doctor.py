@@ -18,7 +18,7 @@ import typer
 
 from pdsearch import __version__
 from pdsearch.cli.console import note, print_lines, print_table
-from pdsearch.cli.sizes import size
+from pdsearch.cli.units import size
 from pdsearch.errors import PdsearchError
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pyarrow", "torch-pruning", "typer")

@@ -13,7 +13,7 @@ import yaml
 
 from pdsearch.cli.console import note, print_error, print_lines
 from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, look, networks, written
-from pdsearch.cli.sizes import about
+from pdsearch.cli.units import about
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import storage_errors
 

@@ -1,11 +1,12 @@
 """`pdsearch list`: methods, losses, models and sources, and what can be set in each."""
 
+import dataclasses
 import json
 from typing import Annotated
 
 import typer
 
-from pdsearch.cli.catalogue import KINDS, PartDescription, describe, names, part_to_json, with_layers
+from pdsearch.cli.catalogue import KINDS, PartDescription, describe, names, with_layers
 from pdsearch.cli.console import print_lines, print_table
 
 
@@ -20,7 +21,7 @@ def list_parts(
     if name is not None:
         chosen = [with_layers(part) for part in chosen]
     if as_json:
-        print(json.dumps([part_to_json(part) for part in chosen], indent=2))
+        print(json.dumps([dataclasses.asdict(part) for part in chosen], indent=2))
     elif name is None:
         print_table(("kind", "name", "what it is"), [(part.kind, part.name, _told(part)) for part in chosen])
     else:

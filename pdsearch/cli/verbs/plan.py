@@ -8,7 +8,7 @@ import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines, print_table
-from pdsearch.cli.sizes import about, size
+from pdsearch.cli.units import about, size
 from pdsearch.cli.verbs.check import power
 
 if TYPE_CHECKING:

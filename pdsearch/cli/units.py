@@ -1,4 +1,4 @@
-"""Formatting and parsing of numbers of bytes, and of estimated times."""
+"""Numbers of bytes and of seconds as text, and a number of bytes from it."""
 
 import re
 
@@ -19,10 +19,21 @@ def size(count: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """Return an estimated time as text, as exact as an estimate is."""
-    if seconds < 100:
-        return f"{round(seconds, -1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    """Return an estimated duration as text, no finer than an estimate is."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as text, in seconds, minutes or hours."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def parse_size(text: str) -> int:
