@@ -1,14 +1,15 @@
 """The names a space file may use (registered parts, published models, user code), and those it can select."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any
 
 from pdsearch.config.problems import Problems
-from pdsearch.config.yaml_tree import Node, Path, dotted, mark_of, node_at, to_plain
+from pdsearch.config.yaml_tree import Node, Path, every_node, node_at, to_plain
 from pdsearch.errors import ConfigError
-from pdsearch.registry import AnyRegistry, NoParams
+from pdsearch.registry import NoParams
 from pdsearch.specs import DistillSpec, Params, PruneSpec
 from pdsearch.user_code import Options, declared_by, is_dotted, load_dotted, takes_others
 
@@ -186,7 +187,8 @@ PUBLISHED = ("torchvision/", "timm/")
 
 def with_published(catalog: Catalog, root: Node) -> Catalog:
     """Return a catalog extended by the published models that a document names, and the reasons to refuse others."""
-    wanted = {text for text in _texts(root) if text.startswith(PUBLISHED)}
+    texts = (node.value for _, node in every_node(root))
+    wanted = {text for text in texts if isinstance(text, str) and text.startswith(PUBLISHED)}
     if not wanted:
         return catalog
     from pdsearch.models.registry import models  # loads torch, and the libraries with the names
@@ -200,19 +202,14 @@ def with_published(catalog: Catalog, root: Node) -> Catalog:
     return dataclasses.replace(catalog, models={**catalog.models, **found}, refused=refused)
 
 
-def _texts(node: Node) -> Iterator[str]:
-    if isinstance(node.value, dict):
-        for child in node.value.values():
-            yield from _texts(child)
-    elif isinstance(node.value, list):
-        for child in node.value:
-            yield from _texts(child)
-    elif isinstance(node.value, str):
-        yield node.value
-
-
-FIELDS = {"teacher": "model", "student": "model", "prune": "method", "distill": "loss", "search": "sampler"}
-"""Section -> its field that may name user code."""
+OWN_CODE = {
+    "teacher": ("model", "pdsearch.models.registry:models"),
+    "student": ("model", "pdsearch.models.registry:models"),
+    "prune": ("method", "pdsearch.pruning.registry:methods"),
+    "distill": ("loss", "pdsearch.distillation.registry:losses"),
+    "search": ("sampler", "pdsearch.search.optuna_backend.sampler:samplers"),
+}
+"""Section -> its field that may name user code, and the registry (module:name) that finds it."""
 
 READER, READER_FIELD = "callable", "data.options.function"
 """The data source that calls user code, and the option that names the function."""
@@ -224,13 +221,17 @@ def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
     What cannot be imported is reported, and then treated as known, so that it is not reported twice.
     """
     models = {
-        name: _options(root, field, name, problems) for field, name in _named(root, "teacher", "student")
+        name: Options(others=True) if builder is None else options_in(builder)
+        for name, builder in _own(root, problems, "teacher", "student").items()
     }
     methods, losses = (
-        {name: _params(root, field, name, problems) for field, name in _named(root, section)}
+        {
+            name: NoParams if part is None else part.params
+            for name, part in _own(root, problems, section).items()
+        }
         for section in ("prune", "distill")
     )
-    samplers = {name for field, name in _named(root, "search") if _sampler(root, field, name, problems)}
+    samplers = _own(root, problems, "search")
     sources = _reader(root, catalog, problems) if READER in catalog.sources else {}
     if not (models or methods or losses or samplers or sources):
         return catalog
@@ -244,33 +245,20 @@ def with_own_code(catalog: Catalog, root: Node, problems: Problems) -> Catalog:
     )
 
 
-def _named(root: Node, *sections: str) -> Iterable[tuple[str, str]]:
+def _own(root: Node, problems: Problems, *sections: str) -> dict[str, Any]:
+    """Return the user's callables that sections name, as registries find them; None for what cannot be imported."""
+    found: dict[str, Any] = {}
     for section in sections:
-        field = FIELDS[section]
-        for name in choices_of(root, section, field, ""):
-            if is_dotted(name):
-                yield f"{section}.{field}", name
-
-
-def _options(root: Node, field: str, name: str, problems: Problems) -> Options:
-    from pdsearch.models.registry import models  # loads torch
-
-    try:
-        return options_in(models.get(name))
-    except ConfigError as error:
-        _note(root, field, error, problems)
-        return Options(others=True)
-
-
-def _sampler(root: Node, field: str, name: str, problems: Problems) -> bool:
-    """Report a sampler that cannot be imported; it is treated as known either way."""
-    from pdsearch.search.optuna_backend.sampler import samplers  # loads Optuna
-
-    try:
-        samplers.get(name)
-    except ConfigError as error:
-        _note(root, field, error, problems)
-    return True
+        field, registry = OWN_CODE[section]
+        module, _, attribute = registry.partition(":")
+        for name in filter(is_dotted, choices_of(root, section, field, "")):
+            try:
+                # Imported where user code is named only: a registry loads torch or Optuna.
+                found[name] = getattr(import_module(module), attribute).get(name)
+            except ConfigError as error:
+                _note(root, f"{section}.{field}", error, problems)
+                found[name] = None
+    return found
 
 
 def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Options]:
@@ -292,21 +280,8 @@ def _reader(root: Node, catalog: Catalog, problems: Problems) -> dict[str, Optio
     return {READER: Options(types, takes_others(function))}
 
 
-def _params(root: Node, field: str, name: str, problems: Problems) -> type[object]:
-    from pdsearch.distillation.registry import losses  # loads torch
-    from pdsearch.pruning.registry import methods
-
-    registry: AnyRegistry = methods if field == "prune.method" else losses
-    try:
-        params: type[object] = registry.get(name).params
-    except ConfigError as error:
-        _note(root, field, error, problems)
-        return NoParams
-    return params
-
-
 def _note(root: Node, field: str, error: ConfigError, problems: Problems) -> None:
     path: Path = ("space", field)
     if node_at(root, path) is None:
         path = tuple(field.split("."))
-    problems.add(error.what, mark_of(root, path), key=dotted(path), hint=error.hint)
+    problems.add_at(root, path, error.what, error.hint)

@@ -1,11 +1,10 @@
 """What a wider space adds to the one a study began with, and which other differences cannot be added to it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pdsearch.config.serialize import ABSENT, diff
-from pdsearch.specs import Json
 
 _ADDED = ("defaults.", "distill.", "prune.", "student.", "train.")
 """Sections in which a new choice may need values that nothing had before."""
@@ -24,14 +23,14 @@ class Extension:
     refused: tuple[str, ...]
 
 
-def extension(before: Mapping[str, Json], after: Mapping[str, Json]) -> Extension:
+def extension(before: Mapping[str, Any], after: Mapping[str, Any]) -> Extension:
     """Compare two spaces, as `Space.identity` gives them.
 
     Args:
         before: What the study has.
         after: What it is to have.
     """
-    was, now = dict(_searched(before)), dict(_searched(after))
+    was, now = before.get("space", {}), after.get("space", {})
     wider, refused = [], []
     for name in sorted({*was, *now}):
         if was.get(name) == now.get(name):
@@ -45,18 +44,10 @@ def extension(before: Mapping[str, Json], after: Mapping[str, Json]) -> Extensio
             wider += lines
         else:
             refused.append("; ".join(lines) + f" ({reason})")
-    for line in diff(_fixed(before), _fixed(after)):
+    for line in diff({**before, "space": None}, {**after, "space": None}):
         added = line.startswith(_ADDED) and f": {ABSENT} -> " in line
         (wider if added and wider else refused).append(line)
     return Extension(tuple(wider), tuple(refused))
-
-
-def _searched(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield from space.get("space", {}).items()
-
-
-def _fixed(space: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in space.items() if name != "space"}
 
 
 def _reason(

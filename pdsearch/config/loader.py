@@ -40,8 +40,8 @@ from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import (
     Mark,
     Node,
-    Path,
     dotted,
+    every_node,
     from_plain,
     mark_of,
     node_at,
@@ -250,7 +250,9 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
         problems.check()
     if isinstance(root.value, dict) and "study" not in root.value:
         root.value["study"] = Node(root.mark, study)
-    _refuse_nothing(root, (), problems)
+    for path, node in every_node(root):
+        if node.value is None:  # No field of a space file can be null.
+            problems.add("no value", node.mark, key=dotted(path), hint="give it one, or remove the key")
     names = with_published(registered(), root) if catalog is None else catalog
     names = with_own_code(names, root, problems)
     selectable = selectable_in(root, names)
@@ -258,8 +260,8 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     declared = read_space(root, problems, names, selectable)
     if len(declared.parameters) > MOST_PARAMETERS:
         what = f"{len(declared.parameters)} searched parameters"
-        mark = mark_of(root, ("space",), key=True)
-        problems.add(what, mark, key="space", hint=f"search {MOST_PARAMETERS} at most, and fix the others")
+        hint = f"search {MOST_PARAMETERS} at most, and fix the others"
+        problems.add_at(root, ("space",), what, hint, of_key=True)
         problems.check()
     check_conditions(root, declared, problems)
     if file is None:
@@ -277,18 +279,6 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     check_sense(draft, space)
     problems.check()
     return space
-
-
-def _refuse_nothing(node: Node, path: Path, problems: Problems) -> None:
-    """Refuse keys without a value: no field of a space file can be null."""
-    if isinstance(node.value, dict):
-        for key, child in node.value.items():
-            _refuse_nothing(child, (*path, key), problems)
-    elif isinstance(node.value, list):
-        for i, child in enumerate(node.value):
-            _refuse_nothing(child, (*path, i), problems)
-    elif node.value is None:
-        problems.add("no value", node.mark, key=dotted(path), hint="give it one, or remove the key")
 
 
 def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:

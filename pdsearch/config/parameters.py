@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,7 +22,7 @@ from pdsearch.config.field_rules import (
 from pdsearch.config.problems import Problems, add_complaints, nearest, show
 from pdsearch.config.sections import ParameterForm
 from pdsearch.config.space import Parameter
-from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, mark_of, node_at, to_plain
+from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, node_at, to_plain
 
 RANGE_KEYS = ("low", "high", "log", "step")
 
@@ -126,8 +127,7 @@ class _Reader:
         return None
 
     def complain(self, what: str, hint: str, *inside: str | int) -> None:
-        path = ("space", self.name, *inside)
-        self.problems.add(what, mark_of(self.root, path), key=dotted(path), hint=hint)
+        self.problems.add_at(self.root, ("space", self.name, *inside), what, hint)
 
     def value(self, value: object, inside: tuple[str | int, ...]) -> Any:
         try:
@@ -208,21 +208,19 @@ def check_conditions(root: Node, declared: Declarations, problems: Problems) -> 
     for name, parameter in declared.parameters.items():
         when = {}
         for other, values in parameter.when.items():
-            path = ("space", name, "when", other)
             if other in declared.broken:
                 continue
             complaint = _complaint(other, values, declared)
             if complaint is None:
                 when[other] = tuple(declared.parameters[other].choice(value) for value in values)
             else:
-                problems.add(complaint[0], mark_of(root, path, key=True), key=dotted(path), hint=complaint[1])
+                problems.add_at(root, ("space", name, "when", other), *complaint, of_key=True)
         declared.parameters[name] = replace(parameter, when=when)
-    for cycle in _cycles(declared.parameters):
-        path = ("space", cycle[0], "when", cycle[1])
-        what = f"conditions in a circle: {' -> '.join(cycle)}"
-        problems.add(
-            what, mark_of(root, path, key=True), key=dotted(path), hint="remove one `when` of the circle"
-        )
+    circle = _circle(declared.parameters)
+    if circle:
+        what = f"conditions in a circle: {' -> '.join(circle)}"
+        path = ("space", circle[0], "when", circle[1])
+        problems.add_at(root, path, what, "remove one `when` of the circle", of_key=True)
 
 
 def _complaint(other: str, values: tuple[Scalar, ...], declared: Declarations) -> tuple[str, str] | None:
@@ -244,21 +242,12 @@ def _complaint(other: str, values: tuple[Scalar, ...], declared: Declarations) -
     return None
 
 
-def _cycles(parameters: dict[str, Parameter]) -> list[list[str]]:
-    cycles: list[list[str]] = []
-    done: set[str] = set()
-    for start in parameters:
-        trail: list[str] = []
-        stack = [(start, iter(parameters[start].when))] if start not in done else []
-        trail = [start] if stack else []
-        while stack:
-            other = next(stack[-1][1], None)
-            if other is None:
-                done.add(stack.pop()[0])
-                trail.pop()
-            elif other in trail:
-                cycles.append([*trail[trail.index(other) :], other])
-            elif other in parameters and other not in done:
-                stack.append((other, iter(parameters[other].when)))
-                trail.append(other)
-    return cycles
+def _circle(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return a circle of conditions, from its first parameter in the file back to it; empty if there is none."""
+    try:
+        TopologicalSorter({name: parameter.when for name, parameter in parameters.items()}).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1][:0:-1]
+        start = min(range(len(circle)), key=lambda place: list(parameters).index(circle[place]))
+        return [*circle[start:], *circle[:start], circle[start]]
+    return []

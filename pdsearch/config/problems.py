@@ -63,6 +63,12 @@ class Problems:
         for end in [i for i, c in enumerate(key) if c in ".["] + [len(key)]:
             self.keys.add(key[:end])
 
+    def add_at(
+        self, root: Node, path: Path, what: str, hint: str | Callable[[], str] | None, *, of_key: bool = False
+    ) -> None:
+        """Add a mistake at a path of the document, at the position of the value or of its key."""
+        self.add(what, mark_of(root, path, key=of_key), key=dotted(path), hint=hint)
+
     def flagged(self, key: str) -> bool:
         """Return whether a key, or anything below it, is already known to be wrong."""
         return key in self.keys
@@ -147,10 +153,9 @@ def add_complaints(
         if item["type"] == "extra_forbidden":
             what = f"unknown key {show(str(path[-1]))}"
             hint = partial(_known_keys, item["loc"], model)
-            problems.add(what, mark_of(root, path, key=True), key=dotted(path), hint=hint)
+            problems.add_at(root, path, what, hint, of_key=True)
         else:
-            what, advice = _sentence(item)
-            problems.add(what, mark_of(root, path), key=dotted(path), hint=advice)
+            problems.add_at(root, path, *_sentence(item))
 
 
 def _number(bound: float) -> str:

@@ -6,8 +6,10 @@ Each value is checked, then combined with the fixed values.
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pdsearch.codec import decode
@@ -280,17 +282,34 @@ MOST_CONFIGURATIONS = 1_000
 
 def points_of(parameters: Sequence["Parameter"], *, limit: int) -> list[dict[str, Any]] | None:
     """Return every point of a space, in order; None if it has more than the limit, or a continuous range."""
-    points: list[dict[str, Any]] = [{}]
-    for parameter in parameters:
-        values = _values(parameter)
-        if values is None or len(points) > limit:
-            return None
-        points = [
-            {**point, parameter.name: value} if parameter.active(point) else point
-            for point in points
-            for value in (values if parameter.active(point) else values[:1])
-        ]
+    values = {parameter.name: _values(parameter) for parameter in parameters}
+    if None in values.values():
+        return None
+    points = [*islice(combinations(parameters, lambda parameter: values[parameter.name] or ()), limit + 1)]
     return points if len(points) <= limit else None
+
+
+def combinations(
+    parameters: Sequence["Parameter"],
+    values: Callable[["Parameter"], Iterable[Any]],
+    chosen: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[dict[str, Any]]:
+    """Yield every combination of values of parameters, conditions respected.
+
+    Args:
+        parameters: Each after those its `when` names.
+        values: Returns the values of a parameter.
+        chosen: Values of parameters before these.
+    """
+    if not parameters:
+        yield dict(chosen)
+        return
+    first, *rest = parameters
+    if not first.active(chosen):
+        yield from combinations(rest, values, chosen)
+        return
+    for value in values(first):
+        yield from combinations(rest, values, {**chosen, first.name: value})
 
 
 def _values(parameter: "Parameter") -> list[Any] | None:

@@ -13,7 +13,7 @@ from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
 from pdsearch.config.problems import Problems, nearest, show
 from pdsearch.config.yaml_reader import resolve_scalar
-from pdsearch.config.yaml_tree import Node, dotted, mark_of
+from pdsearch.config.yaml_tree import Node
 from pdsearch.errors import ConfigError
 from pdsearch.io.url import flaw, is_url
 from pdsearch.objectives import VAL_ACCURACY, Constraint
@@ -228,14 +228,12 @@ def read_constraints(texts: list[str], root: Node, problems: Problems) -> tuple[
     """Read all constraints of a file, reporting mistakes."""
     found: list[Constraint] = []
     for i, text in enumerate(texts):
-        path = ("constraints", i)
         try:
             constraint = _read(text)
             _check_possible(constraint, found)
             found.append(constraint)
         except ValueError as error:
-            what, hint = error.args
-            problems.add(what, mark_of(root, path), key=dotted(path), hint=hint)
+            problems.add_at(root, ("constraints", i), *error.args)
     return tuple(found)
 
 

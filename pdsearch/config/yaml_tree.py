@@ -1,6 +1,6 @@
 """The tree of a space file: plain values with the position of every node and key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -56,6 +56,15 @@ def from_plain(value: object, mark: Mark) -> Node:
     if value is None or isinstance(value, bool | int | float | str):
         return Node(mark, value)
     return Node(mark, str(value))
+
+
+def every_node(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Yield a node and all below it, in the document's order, each with its path."""
+    yield path, node
+    if isinstance(node.value, dict | list):
+        steps = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
+        for step, child in steps:
+            yield from every_node(child, (*path, step))
 
 
 def node_at(root: Node, path: Path) -> Node | None:

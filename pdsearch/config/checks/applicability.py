@@ -10,7 +10,7 @@ from typing import Any
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.config.problems import show
-from pdsearch.config.resolve import in_order
+from pdsearch.config.resolve import combinations, in_order
 from pdsearch.config.space import Parameter
 from pdsearch.user_code import Options
 
@@ -72,7 +72,7 @@ class Reach:
             n: p for n, p in involved.items() if p.kind == "categorical" and (n != name or n in deciders)
         }
         base = {n: self.fixed.get(n, value) for n, value in DECIDERS.items()}
-        for sampled in islice(_combine(in_order(choices), {}), MOST_SITUATIONS):
+        for sampled in islice(combinations(in_order(choices), lambda p: p.choices), MOST_SITUATIONS):
             yield Situation(sampled, base | {n: v for n, v in sampled.items() if n in DECIDERS})
 
     def values(self, decider: str) -> tuple[Any, ...]:
@@ -180,16 +180,6 @@ def _deciders(name: str) -> tuple[str, ...]:
         }
         return ("prune.method", *others.get(name, ()))
     return ()
-
-
-def _combine(order: tuple[Parameter, ...], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if not order:
-        yield chosen
-    elif not order[0].active(chosen):
-        yield from _combine(order[1:], chosen)
-    else:
-        for choice in order[0].choices:
-            yield from _combine(order[1:], {**chosen, order[0].name: choice})
 
 
 def _has(parts: Mapping[str, type[Any]], part: object, field: str) -> bool:

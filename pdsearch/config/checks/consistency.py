@@ -98,10 +98,9 @@ def check_without_validation(draft: Draft) -> None:
         draft.complain(what, "constraints", "leave out of space what is not wanted")
     for i, objective in enumerate(draft.file.objectives or ()):
         if objective.metric == METRICS[0]:
-            path = ("objectives", i, "metric")
             what = "there are no validation images to measure it on: data.val_fraction is 0"
             hint = f"leave objectives out, or {CUT}"
-            draft.problems.add(what, mark_of(draft.root, path), key=dotted(path), hint=hint)
+            draft.problems.add_at(draft.root, ("objectives", i, "metric"), what, hint)
     _check_list(draft)
 
 
@@ -298,13 +297,8 @@ def _check_metrics(draft: Draft) -> None:
     metrics = [objective.metric for objective in draft.file.objectives or ()]
     for i, metric in enumerate(metrics):
         if metric in metrics[:i]:
-            path = ("objectives", i, "metric")
-            draft.problems.add(
-                f"the objective {metric} stands twice",
-                mark_of(draft.root, path),
-                key=dotted(path),
-                hint="keep one of them",
-            )
+            what = f"the objective {metric} stands twice"
+            draft.problems.add_at(draft.root, ("objectives", i, "metric"), what, "keep one of them")
 
 
 def _check_front(draft: Draft) -> None:

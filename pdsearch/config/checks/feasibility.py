@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any
 
 from pdsearch.config.checks.draft import Draft
-from pdsearch.config.resolve import centre
+from pdsearch.config.resolve import centre, combinations
 from pdsearch.config.space import Parameter, Space
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
@@ -76,20 +77,10 @@ def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[Tria
     for parameter in reversed(space.parameters):
         if matters(parameter) or parameter.name in varied:
             varied |= {parameter.name, *parameter.when}
-    for point in islice(_points(space.parameters, varied, {}), MOST_POINTS):
+
+    def values(parameter: Parameter) -> tuple[Any, ...]:
+        ends = parameter.choices or (parameter.low, parameter.high)
+        return ends if parameter.name in varied else (centre(parameter),)
+
+    for point in islice(combinations(space.parameters, values), MOST_POINTS):
         yield space.resolve(point)
-
-
-def _points(
-    parameters: tuple[Parameter, ...], varied: set[str], chosen: dict[str, object]
-) -> Iterator[dict[str, object]]:
-    if not parameters:
-        yield chosen
-        return
-    first, rest = parameters[0], parameters[1:]
-    if not first.active(chosen):
-        yield from _points(rest, varied, chosen)
-        return
-    ends = first.choices or (first.low, first.high)
-    for value in ends if first.name in varied else (centre(first),):
-        yield from _points(rest, varied, {**chosen, first.name: value})
