@@ -8,7 +8,7 @@ from typing import Any
 from pdsearch.errors import ConfigError
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.trial_record import TrialRecord
-from pdsearch.user_code import load_dotted
+from pdsearch.user_code import load_dotted, place_of
 
 
 class Observer:
@@ -97,7 +97,7 @@ class Observers(Observer):
                         self._others.remove(one)
                     self._broken(
                         f"the observer {type(one).__name__} failed in {what!r} and hears nothing more:"
-                        f" {type(error).__name__}: {error}"
+                        f" {type(error).__name__}: {error}{place_of(error)}"
                     )
 
 

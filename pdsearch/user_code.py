@@ -9,7 +9,8 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -17,7 +18,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.errors import ConfigError, PdsearchError, TrialError
 from pdsearch.registry import NoParams
 
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -126,7 +127,7 @@ def _module(path: str) -> object:
         if isinstance(error, ModuleNotFoundError) and path.startswith(error.name or "?"):
             hint = "it must be installed, or lie where pdsearch is started"
             raise ConfigError(f"cannot import {path}: there is no such module", hint=hint) from None
-        what, place = str(error), "".join(f" ({line})" for line in user_lines(error)[-1:])
+        what, place = str(error), place_of(error)
         if isinstance(error, SyntaxError) and error.filename:
             place = f" ({os.path.relpath(error.filename)}:{error.lineno}: {(error.text or '').strip()})"
             what = error.msg
@@ -195,6 +196,34 @@ def _parameters(function: Callable[..., object]) -> Mapping[str, Parameter]:
         return signature(function).parameters
 
 
+FULL = "OutOfMemoryError"
+"""The name of torch's error where a GPU's memory is full: what meets it tries again with less."""
+
+
+@contextmanager
+def called(
+    name: str, where: str, kind: type[PdsearchError] = TrialError, *, only_own: bool = False
+) -> Iterator[None]:
+    """Run a block that calls a part; an error of the part's own becomes one that names it, and its field.
+
+    Args:
+        name: The part.
+        where: Its field in the space.
+        kind: Raised for any error but pdsearch's own and full memory.
+        only_own: Only for those that passed through a line of the user's.
+    """
+    try:
+        yield
+    except (PdsearchError, MemoryError):
+        raise
+    except Exception as error:  # The user's code may raise anything.
+        if type(error).__name__ == FULL or (only_own and not user_lines(error)):
+            raise
+        lines = [*map(str.strip, str(error).strip().splitlines()), "no reason given"]
+        reason = " ".join(lines[: 1 + lines[0].endswith(":")])
+        raise kind(f"{name} fails: {type(error).__name__}: {reason}", where=where, hint="mend it") from error
+
+
 OURS_AND_PYTHONS = (
     str(Path(__file__).parent) + os.sep,
     *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")),
@@ -220,6 +249,12 @@ def user_lines(error: BaseException) -> list[str]:
         f"{os.path.relpath(frame.filename)}:{frame.lineno}, in {frame.name}: {frame.line}"
         for frame in frames[-MOST_LINES:]
     ]
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error entered the user's own code and where it was raised there, in brackets; "" if nowhere."""
+    lines = user_lines(error)
+    return f" ({' > '.join(dict.fromkeys((lines[0], lines[-1])))})" if lines else ""
 
 
 def _is_users(file: str) -> bool:

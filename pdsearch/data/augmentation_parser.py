@@ -10,11 +10,14 @@ from typing import Any
 from pdsearch.data.registry import AnyAugmentation, Augmentation, Cropping, Mixing, augmentations
 from pdsearch.errors import ConfigError
 from pdsearch.input_spec import APPLIES_TO, InputSpec
+from pdsearch.user_code import called
 
 SEPARATOR = "+"
 UNCHANGED = "none"
 
-_WHERE = "data.augment"
+WHERE = "data.augment"
+"""The field of augmentations."""
+
 _PART = re.compile(r"([A-Za-z]\w*)(?:\(([^()]*)\))?")
 
 
@@ -38,7 +41,7 @@ class Chain:
     @property
     def constant(self) -> bool:
         """Whether all epochs have the same views."""
-        return self.mixing is None and all(change.constant for _, change in self.changes)
+        return self.mixing is None and all(_constant(*change) for change in self.changes)
 
 
 def chain(augment: str) -> Chain:
@@ -50,15 +53,15 @@ def chain(augment: str) -> Chain:
     parts = [_part(text.strip()) for text in augment.split(SEPARATOR)]
     names = [name for name, _ in parts]
     if UNCHANGED in names and len(names) > 1:
-        raise ConfigError("none goes with no other augmentation", where=_WHERE, hint="leave it out")
+        raise ConfigError("none goes with no other augmentation", where=WHERE, hint="leave it out")
     if len(set(names)) < len(names):
-        raise ConfigError(f"{augment} names an augmentation twice", where=_WHERE, hint="name each once")
+        raise ConfigError(f"{augment} names an augmentation twice", where=WHERE, hint="name each once")
     changes = [(name, entry) for name, entry in parts if not isinstance(entry, Mixing)]
     mixings = [(name, entry) for name, entry in parts if isinstance(entry, Mixing)]
     if len(mixings) > 1 or (mixings and mixings[0][0] != names[-1]):
         hint = f"put one of them last: {SEPARATOR.join([*(name for name, _ in changes), mixings[0][0]])}"
         known = " or ".join(name for name, _ in mixings)
-        raise ConfigError(f"images are mixed once, after all else ({known})", where=_WHERE, hint=hint)
+        raise ConfigError(f"images are mixed once, after all else ({known})", where=WHERE, hint=hint)
     ranks = [_rank(entry) for _, entry in changes]
     for n, rank in enumerate(ranks[1:], start=1):
         if rank < ranks[n - 1] or rank == FIRST:
@@ -67,8 +70,13 @@ def chain(augment: str) -> Chain:
                 if rank == FIRST
                 else f"before {changes[n - 1][0]}, which is applied to normalised images"
             )
-            raise ConfigError(f"{changes[n][0]} comes {where}", where=_WHERE, hint="change their order")
+            raise ConfigError(f"{changes[n][0]} comes {where}", where=WHERE, hint="change their order")
     return Chain(tuple(changes), mixings[0] if mixings else None)
+
+
+def _constant(name: str, change: Augmentation) -> bool:
+    with called(name, WHERE, ConfigError):
+        return change.constant
 
 
 FIRST, BEFORE, AFTER = range(3)
@@ -104,7 +112,7 @@ def check_applies(augment: str, inputs: InputSpec) -> None:
         if not inputs.fits(_applies_to(entry)):
             fitting = [n for n in augmentations.names() if inputs.fits(_applies_to(augmentations.get(n)))]
             what = f"{name} is for {APPLIES_TO[_applies_to(entry)]}, not for {inputs}"
-            raise ConfigError(what, where=_WHERE, hint=f"these apply: {', '.join(fitting)}")
+            raise ConfigError(what, where=WHERE, hint=f"these apply: {', '.join(fitting)}")
 
 
 def _applies_to(entry: object) -> str:
@@ -115,7 +123,7 @@ def _part(text: str) -> tuple[str, AnyAugmentation]:
     match = _PART.fullmatch(text)
     if match is None:
         hint = "write a name, a name with a number as in mixup(0.2), or several joined by +"
-        raise ConfigError(f"{text!r} is no augmentation", where=_WHERE, hint=hint)
+        raise ConfigError(f"{text!r} is no augmentation", where=WHERE, hint=hint)
     name, number = match.groups()
     entry = augmentations.get(name)
     return name, entry if number is None else _with_number(name, entry, number)
@@ -124,7 +132,7 @@ def _part(text: str) -> tuple[str, AnyAugmentation]:
 def _with_number(name: str, entry: Any, text: str) -> Any:
     field = _field(entry)
     if field is None:
-        raise ConfigError(f"{name} takes no number", where=_WHERE, hint=f"write {name}")
+        raise ConfigError(f"{name} takes no number", where=WHERE, hint=f"write {name}")
     low, high = field.metadata["low"], field.metadata["high"]
     try:
         value = float(text)
@@ -133,7 +141,7 @@ def _with_number(name: str, entry: Any, text: str) -> Any:
     whole = isinstance(field.default, int)
     if not low <= value <= high or (whole and not value.is_integer()):
         hint = f"{field.name} is a {'whole ' if whole else ''}number from {low:g} to {high:g}"
-        raise ConfigError(f"{name}({text}) is out of range", where=_WHERE, hint=hint)
+        raise ConfigError(f"{name}({text}) is out of range", where=WHERE, hint=hint)
     return dataclasses.replace(entry, **{field.name: int(value) if whole else value})
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TypeVar
 
+from pdsearch.errors import PdsearchError
 from pdsearch.io import Place, replace
 from pdsearch.io.durable import storage_errors
 from pdsearch.redaction import redacted
-from pdsearch.user_code import user_lines
+from pdsearch.user_code import place_of, user_lines
 
 HUNG = "hung: no sign of life for search.trial_timeout"
 
@@ -30,12 +31,13 @@ _OF_MACHINES = (
     errno.EDQUOT,
 )
 _INFRASTRUCTURE = re.compile(
+    r"([\w.]+: \S+ fails: )?("  # A part of the user's that met it.
     r"it lost \d+ workers|its worker was lost|hung: |out of memory|out of GPU memory"
     r"|(Connection\w*|Timeout|BrokenPipe)Error: "
     rf"|\w+: \[Errno ({'|'.join(map(str, _OF_MACHINES))})\]"
     # Torch's messages, which follow the name of the error.
     r"|\w+: .*(allocate memory|No space left on device|CUBLAS_STATUS_ALLOC_FAILED"
-    r"|CUDA error: (out of memory|uncorrectable ECC|all CUDA-capable devices are busy))",
+    r"|CUDA error: (out of memory|uncorrectable ECC|all CUDA-capable devices are busy)))",
     re.DOTALL,
 )
 """Beginnings of reasons that blame the machine, in this version and in earlier ones."""
@@ -71,12 +73,14 @@ def is_out_of_gpu_memory(error: BaseException) -> bool:
 
 
 def reason(error: BaseException, log: Place | None) -> str:
-    """Return the reason of a failure, and write the traceback to the trial's log.
+    """Return the reason of a failure, and write the traceback to the trial's log, unless the message says it all.
 
     Args:
         error: The error raised.
         log: The trial's log file; None discards the traceback.
     """
+    if isinstance(error, PdsearchError) and not user_lines(error):
+        return str(error)
     if log is not None:
         write_log(log, "".join(traceback.format_exception(error)))
     where = f" (traceback in {log.parent.name}/{log.name})" if log else ""
@@ -99,8 +103,10 @@ def _words(error: BaseException) -> str:
         return "out of memory"
     if is_out_of_gpu_memory(error):
         return "out of GPU memory, with a quarter of the batch at a time too"
-    lines = user_lines(error)
-    return f"{type(error).__name__}: {error}" + (f" ({lines[-1]})" if lines else "")
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, PdsearchError):
+        what = f"{error.where}: {error.what}" if error.where else error.what
+    return what + place_of(error)
 
 
 E = TypeVar("E")

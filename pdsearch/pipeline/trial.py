@@ -8,7 +8,7 @@ from dataclasses import replace
 from pdsearch.answers import pack
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.distillation.registry import losses
-from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
+from pdsearch.errors import ConfigError, StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError, beside
 from pdsearch.io.durable import PAUSES_S
 from pdsearch.models import count_params, models
@@ -104,8 +104,6 @@ def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
                 outcome = yield from _perform(job, site)
             except StorageError:
                 raise
-            except PdsearchError as error:
-                return Outcome("failed", str(error))
             # User code may raise anything; the search continues.
             except (Exception, SystemExit) as error:
                 if is_out_of_gpu_memory(error) and parts < _PARTS[-1]:

@@ -64,6 +64,7 @@ def test_a_reason_says_what_happened_and_where_the_rest_stands(
         reason(ConnectionResetError(errno.ECONNRESET, "reset"), None),
         "RuntimeError: [enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you",
         "AcceleratorError: CUDA error: out of memory",
+        "data.augment: blur fails: OSError: [Errno 28] No space left on device",
     ],
 )
 def test_what_machines_do_is_told_from_what_a_trial_does(why: str) -> None:

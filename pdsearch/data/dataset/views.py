@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
-from pdsearch.data.augmentation_parser import chain, check_applies
+from pdsearch.data.augmentation_parser import WHERE, chain, check_applies
 from pdsearch.data.dataset.dataset import Split
 from pdsearch.data.registry import AnyAugmentation, Cropping
+from pdsearch.errors import TrialError
 from pdsearch.specs import derive_seed
+from pdsearch.user_code import called
 
 SMALL_BYTES = 8 * 2**20
 """Up to this size all views of an epoch are computed at once; larger sets stay uint8, shared by a node's processes."""
@@ -96,7 +98,10 @@ class Views:
             return self._unmixed(epoch, index)
         draws = self._draws(epoch)[-1][index]
         partners = self._unmixed(epoch, draws[:, 0])
-        return self._chain.mixing[1].apply(self._unmixed(epoch, index), partners, draws)
+        name, mixing = self._chain.mixing
+        images = self._unmixed(epoch, index)
+        with called(name, WHERE):
+            return _same(name, mixing.apply(images, partners, draws), images)
 
     def targets(self, epoch: int, index: Tensor) -> Tensor:
         """Return the targets of the indexed views: class indices, int64 (B,), or class shares for mixed views.
@@ -112,7 +117,9 @@ class Views:
         if self._classes is None:
             raise ValueError("mixed targets need the number of classes")
         draws = self._draws(epoch)[-1][index]
-        share = self._chain.mixing[1].share(draws, self._side)[:, None]
+        name, mixing = self._chain.mixing
+        with called(name, WHERE):
+            share = mixing.share(draws, self._side)[:, None]
         own, partners = (one_hot(self._labels[i], self._classes) for i in (index, draws[:, 0]))
         return own * share + partners * (1 - share)
 
@@ -135,13 +142,14 @@ class Views:
         if self.constant:
             return normalise(images, self._mean, self._std)
         normalised = False
-        for (_, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
-            if isinstance(change, Cropping):
-                images = change.crop(images, draws[index], self._side)
-                continue
+        for (name, change), draws in zip(self._chain.changes, self._draws(epoch), strict=False):
             if getattr(change, "after_normalising", False) and not normalised:
                 images, normalised = normalise(images, self._mean, self._std), True
-            images = change.apply(images, draws[index])
+            with called(name, WHERE):
+                if isinstance(change, Cropping):
+                    images = change.crop(images, draws[index], self._side)
+                else:
+                    images = _same(name, change.apply(images, draws[index]), images)
         return images if normalised else normalise(images, self._mean, self._std)
 
     def _draws(self, epoch: int) -> list[Tensor]:
@@ -151,17 +159,31 @@ class Views:
         return self._drawn[1]
 
     def _named(self) -> list[tuple[str, AnyAugmentation]]:
-        # The seed of the first change omits its name, as before chains existed; mixing always includes it.
-        changes = [("" if n == 0 else name, change) for n, (name, change) in enumerate(self._chain.changes)]
-        return [*changes, *([self._chain.mixing] if self._chain.mixing else [])]
+        return [*self._chain.changes, *([self._chain.mixing] if self._chain.mixing else [])]
 
     def _draw(self, epoch: int, name: str, augmentation: AnyAugmentation) -> Tensor:
-        # Drawn on the CPU: the same views on every device.
-        purpose = ("views", epoch, name) if name else ("views", epoch)
+        # Drawn on the CPU: the same views on every device. The seed of the first change omits its name, as before
+        # chains existed; mixing always includes it.
+        first = bool(self._chain.changes) and name == self._chain.changes[0][0]
+        purpose = ("views", epoch) if first else ("views", epoch, name)
         generator = torch.Generator().manual_seed(derive_seed(self._stream, *purpose))
         side = self._stored_side if isinstance(augmentation, Cropping) else self._side
-        draws = augmentation.draw(len(self), side, generator)
+        with called(name, WHERE):
+            draws = augmentation.draw(len(self), side, generator)
+        if not isinstance(draws, Tensor) or draws.shape[:1] != (len(self),):
+            found = tuple(draws.shape) if isinstance(draws, Tensor) else type(draws).__name__
+            hint = f"return a tensor with a row for each of the {len(self)} images"
+            raise TrialError(f"{name} draws {found}", where=WHERE, hint=hint)
         return draws.to(self._labels.device)
+
+
+def _same(name: str, views: object, images: Tensor) -> Tensor:
+    """Return the views of images; refuse those of another shape or type."""
+    if isinstance(views, Tensor) and (views.shape, views.dtype) == (images.shape, images.dtype):
+        return views
+    found = f"{views.dtype} {tuple(views.shape)}" if isinstance(views, Tensor) else type(views).__name__
+    what = f"{name} returns {found} of images {images.dtype} {tuple(images.shape)}"
+    raise TrialError(what, where=WHERE, hint="return views of the images' shape and type")
 
 
 def centre(images: Tensor, side: int) -> Tensor:

@@ -12,7 +12,7 @@ from pdsearch.data.readers.arrays import Layout, checked
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec, canonical_json, keyed
-from pdsearch.user_code import Options, load_dotted
+from pdsearch.user_code import Options, called, load_dotted
 
 OPTION, VERSION = "function", "version"
 WHERE = f"data.options.{OPTION}"
@@ -59,7 +59,7 @@ class FromCallable:
         except (Exception, SystemExit) as error:  # The user's code may raise anything.
             what = f"the function failed: {type(error).__name__}: {error}"
             raise DataError(what, where=name, hint="mend it; --debug shows the traceback") from error
-        raw = checked(_as_raw(found, name), name)
+        raw = _as_raw(found, name)
         if spec.fingerprint and VERSION not in options and _hash(raw) != spec.fingerprint:
             hint = f"seed its random numbers, or state in data.options.{VERSION} what stands for the content"
             what = "the function returned other data than when it was first called"
@@ -88,26 +88,44 @@ def _as_raw(found: Any, name: str) -> RawData:
             raise TypeError("it is a dict")
         fields = [getattr(found, name) for name in FIELDS] if isinstance(found, RawData) else found
         train, train_labels, test, test_labels, classes = fields
-        train = _inputs(train)
+        train = _inputs(train, name)
         if test is None and test_labels is None:
             test, test_labels = np.empty((0, *train.shape[1:]), getattr(train, "dtype", np.uint8)), []
-        return RawData(
-            train,
-            _labels(train_labels),
-            _inputs(test),
-            _labels(test_labels),
-            tuple(map(str, classes)),
-            tuple(getattr(found, "notes", ())),
-        )
+        parts = train, _labels(train_labels), _inputs(test, name), _labels(test_labels)
+        return checked(RawData(*parts, tuple(map(str, classes)), tuple(getattr(found, "notes", ()))), name)
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         hint = f"return {', '.join(FIELDS)}"
         raise DataError(f"the function returned no data set: {error}", where=name, hint=hint) from error
 
 
-def _inputs(found: Any) -> Any:
-    """Return inputs that are a list or a tensor as an array."""
-    lazy = hasattr(found, "shape") and not hasattr(found, "numpy")
-    return found if lazy else np.asarray(found)
+def _inputs(found: Any, name: str) -> Any:
+    """Return inputs that are a list or a tensor as an array, and any that are read when indexed with their name."""
+    lazy = hasattr(found, "shape") and not hasattr(found, "numpy") and not isinstance(found, np.ndarray)
+    return _Lazy(found, name) if lazy else np.asanyarray(found)
+
+
+@dataclass(frozen=True)
+class _Lazy:
+    """Inputs that the user's own code reads when they are indexed.
+
+    Args:
+        images: The user's.
+        name: The function that returned them, for messages.
+    """
+
+    images: Any
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[Any]:
+        with called("indexing its inputs", self.name, DataError):
+            found: NDArray[Any] = self.images[index]
+            return found
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self.images, attribute)
 
 
 def _labels(found: Any) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pdsearch.config import Space
 from pdsearch.config.resolve import points_of
+from pdsearch.errors import PdsearchError
 from pdsearch.objectives import counts
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
 from pdsearch.search.optuna_backend.convert import as_trial, suggest
@@ -21,6 +22,7 @@ from pdsearch.search.records import Live, Records
 from pdsearch.search.resolved import Description
 from pdsearch.specs import derive_seed
 from pdsearch.trial_record import TrialRecord
+from pdsearch.user_code import called
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _DUPLICATES = 50
@@ -87,10 +89,16 @@ class Ledger:
         return bool(self.study.user_attrs.get("exhausted")) and not self.waiting
 
     def ask(self) -> Job | None:
-        """Write the asked record of the next job and return the job; None when the space has no new point."""
+        """Write the asked record of the next job and return the job; None when the space has no new point.
+
+        Raises:
+            PdsearchError: The sampler fails.
+        """
         for _ in range(_DUPLICATES):
-            trial = self._next_trial()
-            params = suggest(trial, self.space.parameters)
+            # What its storage raises has messages of its own.
+            with called(self.space.search.sampler, "search.sampler", PdsearchError, only_own=True):
+                trial = self._next_trial()
+                params = suggest(trial, self.space.parameters)
             job = self._job(trial.number, params)
             twin = self._twin(job)
             again = "retry_of" in trial.user_attrs and self.records.failed_only(job)
