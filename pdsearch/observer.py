@@ -18,7 +18,7 @@ class Observer:
     into a thread. Several trials may be running, so an event comes with its job. A run that goes on with a study calls
     `opened` with what is finished; a trial that was interrupted goes on as another job, with the reports that are new.
 
-    An error that an observer raises is said, and that observer hears nothing more; the run goes on.
+    An error that an observer raises is said, with its line, and that observer hears nothing more; the run goes on.
     """
 
     def opened(self, finished: Iterable[TrialRecord]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,22 @@ def test_what_would_fail_is_exit_code_1_with_what_to_mend(
     broken = {name for name, item in items.items() if item["state"] == "broken"}
     assert broken == {"RAY_ADDRESS", "storage", "temporary files", "cache"}
     assert all(items[name]["mend"] for name in broken)
+
+
+def test_what_pdsearch_asks_for_is_missed_and_no_tool_of_its_developers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [*(requires("pdsearch") or ()), 'torch-pruning>=1.6; extra == "dev"']
+    monkeypatch.setattr("pdsearch.cli.verbs.doctor.requires", lambda _: asked)
+
+    def version(name: str) -> str:
+        if name in ("rich", "torch-pruning", "pytest"):
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr("pdsearch.cli.verbs.doctor.version", version)
+    code, items = found(capsys, "--quick")
+    assert (code, {name for name, item in items.items() if item["state"] == "broken"}) == (1, {"rich"})
 
 
 def test_ray_is_started_for_a_moment(

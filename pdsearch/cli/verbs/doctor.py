@@ -4,13 +4,15 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +23,8 @@ from pdsearch.cli.console import note, print_lines, print_table
 from pdsearch.cli.units import size
 from pdsearch.errors import PdsearchError
 
-PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pyarrow", "torch-pruning", "typer")
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pyarrow", "typer")
+"""Packages whose versions are shown; of all others only that one is missing."""
 EXTRAS = {
     "timm": "networks timm/NAME",
     "onnxruntime": "export --onnx",
@@ -84,16 +87,28 @@ def _versions() -> Iterator[Finding]:
     python = f"{platform.python_version()} ({sys.executable}), {platform.platform(terse=True)}"
     yield Finding("python", "ok", python)
     yield Finding("pdsearch", "ok", f"{__version__} ({Path(__file__).parents[3]})")
-    for name in PACKAGES:
+    for name in dict.fromkeys([*PACKAGES, *_required()]):
         try:
-            yield Finding(name, "ok", version(name))
+            found = version(name)
         except PackageNotFoundError:
             yield Finding(name, "broken", "not installed", "pip install pdsearch again, and then pip check")
+        else:
+            if name in PACKAGES:
+                yield Finding(name, "ok", found)
     for name, use in EXTRAS.items():
         try:
             yield Finding(name, "ok", f"{version(name)}, for {use}")
         except PackageNotFoundError:
             yield Finding(name, "note", f"not installed; only for {use}")
+
+
+def _required() -> list[str]:
+    """Return the packages that the installed pdsearch asks for, those of its extras left out."""
+    with suppress(PackageNotFoundError):
+        return [
+            re.split(r"[^\w.-]", line)[0] for line in requires("pdsearch") or () if "extra ==" not in line
+        ]
+    return []
 
 
 def _torch() -> Iterator[Finding]:
