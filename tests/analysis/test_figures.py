@@ -63,6 +63,18 @@ def test_students_are_dots_and_their_mean_has_its_interval(found: StudyTable) ->
     )
 
 
+def test_dots_by_method_have_a_legend_that_says_which_is_which() -> None:
+    pruned = record("taylor", 0.7, kind="search", number=9)
+    whole = compiled(figures(study([*RECORDS, pruned]))["sparsity"])
+    told = {legend.get(channel) for legend in whole["legends"] for channel in ("fill", "stroke")}
+    methods = {
+        scale["name"]
+        for scale in whole["scales"]
+        if scale.get("domain") == ["magnitude", "taylor", "unpruned"]
+    }
+    assert methods == told - {None}
+
+
 def test_gains_stand_beside_zero(found: StudyTable) -> None:
     shown = {(item["label"], item["over"]): item["x"] for item in values(figures(found)["gains"], 1)}
     assert shown["magnitude 59%", "unpruned, same configuration"] == pytest.approx(2)
@@ -116,6 +128,14 @@ def test_the_rank_correlation_of_teachers_and_students_is_told() -> None:
         item["values"]["student.val_accuracy"] = 0.7 - place / 100
     assert "correlation is -1.00 over 5 teachers" in figures(study(records))["teachers"].caption
     assert "too few" in figures(study(records[:3]))["teachers"].caption
+    records[0] |= {"state": "stopped", "reports": [{**records[0]["reports"][0], "epoch": 5}]}
+    caption = figures(study(records))["teachers"].caption
+    assert "1 without a student trained to its end are left out. " in caption
+    assert "correlation is -1.00 over 4 teachers" in caption
+    means = confirmed("magnitude", [0.7, 0.72])
+    assert "1 confirmed teachers are too few" in figures(study([*records, *means]))["teachers"].caption, (
+        "the best of a search is not ranked with means"
+    )
 
 
 def test_reuse_saves_what_making_a_result_again_would_have_taken() -> None:

@@ -139,8 +139,12 @@ def _gains(ranking: Ranking) -> Iterator[Figure]:
         for question, words in _OVER.items()
         if (gain := row.gain(question))
     ]
-    caption = "A bar that crosses the dashed line shows no difference. Pairs of students with equal seeds."
-    title = "gain in accuracy, points"
+    caption = (
+        "Means over pairs of students with equal seeds, with 95 % intervals. A bar that crosses the dashed line shows "
+        "no sure difference. Bars are not corrected for their number: the marks of the table are."
+    )
+    tested = any(gain for row in ranking.rows for gain in row.gains_test.values())
+    title = f"gain in {'test' if tested else 'validation'} accuracy, points"
     yield from gains_figure(
         found, list(_OVER.values()), title, Figure("gains", "ranking", "Gain over each baseline", caption, {})
     )

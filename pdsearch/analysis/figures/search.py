@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from pdsearch.analysis.figures.parameters import parameter_figures
 from pdsearch.analysis.figures.style import (
     ACCURACY,
@@ -70,7 +72,7 @@ def _by_sparsity(rows: Sequence[Row], points: Points, states: Sequence[str]) -> 
     median = {
         "transform": [{"filter": "datum.state === 'complete'"}],
         "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.7, "clip": True},
-        "encoding": {"x": x, "y": {**y, "aggregate": "median"}, "color": {**colour, "legend": None}},
+        "encoding": {"x": x, "y": {**y, "aggregate": "median"}, "stroke": colour},
     }
     alike = {"transform": [{"filter": {"field": "student", "equal": points[0]["student"]}}]}
     spec = {"data": {"name": "trials"}, **alike, "layer": [median, dots(x, y, colour, states)]}
@@ -79,6 +81,9 @@ def _by_sparsity(rows: Sequence[Row], points: Points, states: Sequence[str]) -> 
 
 
 def _by_teacher(lines: Sequence[Ranked]) -> Iterator[Figure]:
+    # An accuracy after fewer epochs says nothing about a teacher beside those of whole trainings.
+    lines = [row for row in lines if row.role != "alone"]
+    taught = [row for row in lines if row.val or row.full_trials]
     values: Points = [
         {
             "label": row.label,
@@ -87,10 +92,9 @@ def _by_teacher(lines: Sequence[Ranked]) -> Iterator[Figure]:
             "method": method_of(row.best),
             "confirmed": "confirmed" if row.val else "best of its search",
         }
-        for row in lines
-        if row.role != "alone" and row.teacher_val is not None
+        for row in taught
         for student in [row.val.mean if row.val else row.search_best]
-        if student is not None
+        if row.teacher_val is not None and student is not None
     ]
     if len({value["x"] for value in values}) < 2:
         return
@@ -108,20 +112,35 @@ def _by_teacher(lines: Sequence[Ranked]) -> Iterator[Figure]:
         "encoding": {**axes, "stroke": colour, "fill": colour, "fillOpacity": whole, "tooltip": tip},
     }
     spec = {"data": {"values": values}, "layer": [layer]}
-    caption = f"A dot a teacher, filled where its students are confirmed. {_correlation(values)}"
+    short = len(lines) - len(taught)
+    left_out = f" {short} without a student trained to its end are left out." if short else ""
+    caption = f"A dot a teacher, filled where its students are confirmed.{left_out} {_correlation(values)}"
     yield Figure("teachers", "why", "Does the better teacher teach better?", caption, spec)
 
 
 def _correlation(values: Points) -> str:
+    # The best of a search is higher than a mean of fresh students: the two are not ranked together.
+    confirmed = [value for value in values if value["confirmed"] == "confirmed"]
+    values, told = (confirmed, "confirmed teachers") if confirmed else (values, "teachers")
     if len(values) < 4:
-        return f"{len(values)} teachers are too few for a rank correlation."
+        return f"{len(values)} {told} are too few for a rank correlation."
     if len({value["y"] for value in values}) < 2:
         return "All students are equally good: there is no rank correlation."
-    from scipy.stats import spearmanr
+    from scipy.stats import permutation_test, rankdata
 
-    found = spearmanr([value["x"] for value in values], [value["y"] for value in values])
-    told = f"{found.statistic:+.2f} over {len(values)} teachers (p = {found.pvalue:.2f})"
-    return f"Spearman's rank correlation is {told}."
+    ours, theirs = (rankdata([value[axis] for value in values]) for axis in ("x", "y"))
+    ours, theirs = ((ranks - ranks.mean()) / ranks.std() for ranks in (ours, theirs))
+    # Exact up to seven teachers, of which the usual approximation makes too much.
+    found = permutation_test(
+        (ours,),
+        lambda ranks, axis: np.mean(ranks * theirs, axis=axis),
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=9_999,
+        rng=0,
+    )
+    p = f"p = {found.pvalue:.2f}" if found.pvalue >= 0.01 else "p < 0.01"
+    return f"Spearman's rank correlation is {found.statistic:+.2f} over {len(values)} {told} ({p})."
 
 
 def _history(rows: Sequence[Row], points: Points, states: Sequence[str]) -> Figure:
@@ -192,7 +211,10 @@ def _curves(study: StudyTable) -> Iterator[Figure]:
         if drawn < len(records)
         else f"All {drawn} trials"
     )
-    yield Figure("curves", "search", "Learning curves", f"{which}; the pale ones were stopped early.", spec)
+    caption = (
+        f"{which}; the pale ones were stopped early. The lowest fifth of the accuracies lies below the axis."
+    )
+    yield Figure("curves", "search", "Learning curves", caption, spec)
 
 
 def _upper(values: Points) -> Spec:
