@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
-from pdsearch.objectives import VAL_ACCURACY, Aims
+from pdsearch.analysis.verdict import measure
 from pdsearch.specs import own_code
 
 _Z_95 = 1.96
@@ -43,13 +43,6 @@ def footer(study: StudyTable, rows: Sequence[Ranked], leaders: Sequence[Leader])
     )
 
 
-def _measure(aims: Aims) -> str:
-    first = aims.objectives[0]
-    if first.metric == VAL_ACCURACY:
-        return "the mean validation accuracy"
-    return f"{first.metric}, which the study {first.goal}s, and then by the mean validation accuracy"
-
-
 def _order(study: StudyTable, rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]:
     if any(row.val is None for row in confirmed):
         yield (
@@ -58,7 +51,7 @@ def _order(study: StudyTable, rows: Sequence[Ranked], confirmed: Sequence[Ranked
         )
     elif confirmed:
         yield (
-            f"Ordered by {_measure(study.aims)} of the confirmation students; "
+            f"Ordered by {measure(study.aims)} of the confirmation students; "
             "test accuracies play no part in the order."
         )
     elif any(row.once for row in rows):
@@ -112,9 +105,10 @@ def _intervals(confirmed: Sequence[Ranked]) -> Iterator[str]:
         yield "Gains are means of differences paired by seed."
     marks = {gain.mark for row in confirmed for gain in row.gains() if gain.mark}
     if marks:
+        told = " and ".join(sorted(marks)) + (" mark" if len(marks) > 1 else " marks")
         yield (
-            f"{' and '.join(sorted(marks))} mark gains that stand with p < 0.05 after Holm's correction over all gains "
-            f"of the table: {'; '.join(words for mark, words in _MARKS.items() if mark in marks)}."
+            f"{told} gains that stand with p < 0.05 after Holm's correction over all gains of the table: "
+            f"{'; '.join(words for mark, words in _MARKS.items() if mark in marks)}."
         )
     single = [row.label for row in confirmed if any(found.n == 1 for found in (row.val, row.test) if found)]
     if single:
@@ -171,7 +165,9 @@ def _infeasible(confirmed: Sequence[Ranked]) -> Iterator[str]:
 def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
     count = sum(not row.confirmed for row in rows)
     if count and count < len(rows):
-        yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate."
+        short = sum(not (row.confirmed or row.full_trials) for row in rows)
+        early = f"; of {short} no trial was trained to its end" if short else ""
+        yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate{early}."
 
 
 def _chance(study: StudyTable) -> Iterator[str]:

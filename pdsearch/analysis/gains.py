@@ -169,10 +169,12 @@ def _gain(
     chosen = question in ("unpruned_best", "alone_best")
     others_line = theirs.teacher_config, group.student
     counts = trials.get(group.line, 0), trials.get(others_line, 0) if chosen else 0
-    others = {row.id: getattr(row, metric) for row in partners.values()}
-    better = improvement(
-        [*group.values(metric).values()], [value for value in others.values() if value is not None]
-    )
+    others = {
+        (row.teacher_seed or 0, row.student_seed): value
+        for row in partners.values()
+        if (value := getattr(row, metric)) is not None
+    }
+    better = improvement(group.values(metric), others)
     unpaired = len(group.values(metric)) - sample.cells
     whole = Gain(_NO_ESTIMATE, better=better, unpaired=unpaired, trials=counts)
     return whole, sample
@@ -191,17 +193,17 @@ def _selected(
 
     The students by which a leader was chosen flatter it: validation and test accuracy of one student go together. So
     each seed tests the teacher that the other seeds would have chosen (cross-fitting). An unpruned teacher gains
-    nothing over itself.
+    nothing over itself. A teacher without students of other seeds is not chosen; what no seed tests is not corrected.
     """
-    if any(len(group.rows) < 2 for group in ranked):
-        return
-    methods = ranked[0].teacher_seeds >= METHODS
     by_question: dict[str, dict[str, Results]] = {}
     for question, group, partners in asked:
         results = differences(group.rows, partners, metric)
         by_question.setdefault(question, {})[group.setting] = results
     cells = sorted({seeds for group in ranked for seeds in group.rows})
-    chosen = {seeds: _chosen(ranked, aims, seeds, methods=methods) for seeds in cells}
+    # One student seed for all is no sample: teachers alone vary.
+    varied = (ranked[0].teacher_seeds >= METHODS, len({student for _, student in cells}) > 1)
+    tested = ((seeds, _chosen(ranked, aims, seeds, varied)) for seeds in cells)
+    chosen = {seeds: lead for seeds, lead in tested if lead is not None}
     for question, by_setting in by_question.items():
         found: Results = {}
         for seeds, lead in chosen.items():
@@ -214,9 +216,14 @@ def _selected(
             yield question, sample_of(_alike(found))
 
 
-def _chosen(ranked: Sequence[Group], aims: Aims, seeds: Seeds, *, methods: bool) -> Group:
-    """Return the group that leads by all students but those of a seed."""
-    return max(ranked, key=lambda group: aims.merit(group.means(seeds, claims_method=methods)))
+def _chosen(ranked: Sequence[Group], aims: Aims, seeds: Seeds, varied: tuple[bool, bool]) -> Group | None:
+    """Return the group that leads by the students that share none of the varied seeds, teacher's and student's."""
+
+    def independent(others: Seeds) -> bool:
+        return all(a != b for a, b, varies in zip(seeds, others, varied, strict=True) if varies)
+
+    known = [(group, means) for group in ranked if (means := group.means(independent))]
+    return max(known, key=lambda one: aims.merit(one[1]))[0] if known else None
 
 
 def _alike(results: Results) -> Results:
@@ -229,9 +236,8 @@ def _alike(results: Results) -> Results:
 
 
 def _corrected(gain: Gain | None, estimate: Estimate, p: float | None) -> Gain:
-    """Return the leader's gain with its corrected estimate; its mark stays only where that excludes zero as well."""
+    """Return the leader's gain with its corrected estimate; its mark stays only where that excludes zero likewise."""
     gain = gain or Gain(estimate)
-    stands = (
-        estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
-    )
+    low, high = estimate.low, estimate.high
+    stands = low is not None and high is not None and (low > 0 if gain.estimate.mean > 0 else high < 0)
     return replace(gain, estimate=estimate, p=p, mark=gain.mark if stands else "")

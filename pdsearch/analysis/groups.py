@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal, TypeAlias
@@ -72,18 +72,13 @@ class Group:
         """Whether there were validation images, by which configurations can be selected."""
         return self.first.val_accuracy is not None
 
-    def means(self, without: Seeds | None = None, *, claims_method: bool = False) -> dict[str, float]:
-        """Return the means over its students of every metric that all of them have.
+    def means(self, counts: Callable[[Seeds], bool] = lambda _: True) -> dict[str, float]:
+        """Return the means over its students of every metric that all of them have; nothing where no student counts.
 
         Args:
-            without: Seeds whose students are left out: those of that student seed.
-            claims_method: Leave out those of that teacher seed, too.
+            counts: Whether the students of these seeds count.
         """
-        found = [
-            self._measured[teacher, student]
-            for teacher, student in self.rows
-            if without is None or (student != without[1] and not (claims_method and teacher == without[0]))
-        ]
+        found = [values for seeds, values in self._measured.items() if counts(seeds)]
         shared = set.intersection(*map(set, found)) if found else ()
         return {name: math.fsum(values[name] for values in found) / len(found) for name in sorted(shared)}
 

@@ -128,6 +128,7 @@ class Leader:
         alone: Gain over the same student alone.
         against_alone: The finding of that gain.
         chosen_from: Number of confirmed teachers that the leader was chosen from.
+        control: Whether it lost no weights, and is compared with the same teacher not trained on.
     """
 
     label: str
@@ -140,6 +141,7 @@ class Leader:
     alone: Gain | None = None
     against_alone: Finding = "no_pair"
     chosen_from: int = 1
+    control: bool = False
 
 
 @dataclass(frozen=True)

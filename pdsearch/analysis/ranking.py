@@ -77,7 +77,7 @@ def rank_teachers(study: StudyTable) -> Ranking:
     lines = [*confirmed, *waiting]
     rows = unique_labels(lines, several=len({line.student for line in lines}) > 1)
     corrected = {metric: found for metric, (_, found) in gains.items()}
-    leaders = tuple(found for student in ranked if (found := verdict(rows, student, corrected)))
+    leaders = tuple(found for student in ranked if (found := verdict(rows, student, corrected, aims)))
     several = pareto_front(study) if len(aims.objectives) > 1 else None
     return Ranking(study.name, rows, footer(study, rows, leaders), leaders, never_tried(study), several)
 

@@ -232,20 +232,30 @@ def _mark(p_holm: float | None, teachers: int) -> Mark:
     return "*" if teachers >= METHODS else "†"
 
 
-def improvement(ours: Sequence[float], theirs: Sequence[float]) -> Estimate | None:
+def improvement(ours: Mapping[Seeds, float], theirs: Mapping[Seeds, float]) -> Estimate | None:
     """Return the probability that a student of one kind is more accurate than one of the other; ties count half.
 
     Its interval is Newcombe's score interval for the Mann-Whitney statistic (his method 5), which does not collapse
-    where all of one kind are better. None with fewer than two students of a kind.
+    where all of one kind are better. Students of one teacher are alike: they count as fewer independent ones, by Kish's
+    design effect with the greater likeness of the two kinds. None with fewer than two students of a kind.
 
     Sources: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", NeurIPS 2021;
     Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2", Statistics
-    in Medicine 25 (2006).
+    in Medicine 25 (2006); Kish, "Survey Sampling" (1965), section 5.4.
+
+    Args:
+        ours: Accuracies of the one kind, in [0, 1].
+        theirs: Of the other.
     """
-    m, n = len(ours), len(theirs)
-    if min(m, n) < 2:
+    if min(len(ours), len(theirs)) < 2:
         return None
-    off = np.subtract.outer(np.asarray(ours), np.asarray(theirs))
+    likeness = [_likeness(ours), _likeness(theirs)]
+    alike = max(one for one, _ in likeness)
+    m, n = (
+        len(results) / (1 + (each - 1) * alike)
+        for results, (_, each) in zip((ours, theirs), likeness, strict=True)
+    )
+    off = np.subtract.outer(np.array([*ours.values()]), np.array([*theirs.values()]))
     share = float(np.mean(np.where(np.abs(off) <= EQUAL, 0.5, off > 0)))
     z, beside = float(ndtri(0.5 + LEVEL / 2)), (m + n) / 2 - 1
 
@@ -255,7 +265,28 @@ def improvement(ours: Sequence[float], theirs: Sequence[float]) -> Estimate | No
 
     low = 0.0 if share == 0 else float(brentq(excess, 0.0, min(share, 1 - _TINY)))
     high = 1.0 if share == 1 else float(brentq(excess, max(share, _TINY), 1.0))
-    return Estimate(min(m, n), share, low, high)
+    return Estimate(min(len(ours), len(theirs)), share, low, high)
+
+
+def _likeness(results: Mapping[Seeds, float]) -> tuple[float, float]:
+    """Return the intraclass correlation of students of one teacher, at least 0, and how many students each teacher has.
+
+    With fewer than three teachers claims are about these, and students count as those of one, without likeness.
+
+    Source: Searle, Casella, McCulloch, "Variance Components" (1992), section 3.6.
+    """
+    by_teacher: dict[int, list[float]] = {}
+    for (teacher, _), value in results.items():
+        by_teacher.setdefault(teacher, []).append(value)
+    count, groups = len(results), [*map(np.array, by_teacher.values())]
+    if len(groups) < METHODS or len(groups) == count:
+        return 0.0, 1.0
+    mean = math.fsum(results.values()) / count
+    each = (count - sum(len(group) ** 2 for group in groups) / count) / (len(groups) - 1)
+    between = sum(len(group) * (group.mean() - mean) ** 2 for group in groups) / (len(groups) - 1)
+    within = sum(np.square(group - group.mean()).sum() for group in groups) / (count - len(groups))
+    whole = between + (each - 1) * within
+    return (max(0.0, float((between - within) / whole)) if whole > EQUAL**2 else 0.0), each
 
 
 def smallest_gain(

@@ -2,54 +2,94 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pdsearch.analysis.gains import Corrected
 from pdsearch.analysis.groups import Metric
 from pdsearch.analysis.ranked import Finding, Leader, Ranked
 from pdsearch.analysis.statistics import METHODS, Estimate, Gain
 from pdsearch.analysis.tables import percent
+from pdsearch.objectives import VAL_ACCURACY, Aims
 
 
-def verdict(rows: Sequence[Ranked], student: str, corrected: Mapping[Metric, Corrected]) -> Leader | None:
+def measure(aims: Aims) -> str:
+    """Return in words by what teachers are ordered."""
+    first = aims.objectives[0]
+    if first.metric == VAL_ACCURACY:
+        return "the mean validation accuracy"
+    return f"{first.metric}, which the study {first.goal}s, and then by the mean validation accuracy"
+
+
+def verdict(
+    rows: Sequence[Ranked], student: str, corrected: Mapping[Metric, Corrected], aims: Aims
+) -> Leader | None:
     """Return the verdict on the first-ranked teacher of a kind of student; None where no teacher has a rank.
 
     Args:
         rows: All lines of a ranking.
         student: Name of the students.
         corrected: The leaders' gains by metric, corrected for their selection.
+        aims: By which the leader was chosen.
     """
     rows = [row for row in rows if row.student == student]
     first = next((row for row in rows if row.rank == 1), None)
     if first is None:
         return None
-    alone, metric = _shown("alone", first, corrected)
     chosen_from = sum(row.rank is not None for row in rows)
-    against, beside = _finding(alone), _beside_alone(alone, first.gain("alone"), chosen_from)
+    alone, metric, doubt = _shown("alone", first, corrected, chosen_from)
+    against, beside = _finding(alone), _beside_alone(alone, first.gain("alone"), doubt)
     if first.role == "unpruned":
         if all(row.role != "teacher" for row in rows) and alone is None:
             return None
-        sentence = f"{_unpruned(first, rows)}{beside}"
+        sentence = f"{_unpruned(first, rows, aims)}{beside}"
         pairs = 0 if alone is None else first.seeds - alone.unpaired
         told = None if alone is None else metric
         return Leader(
             first.label, student, "unpruned", sentence, told, pairs, None, alone, against, chosen_from
         )
-    gain, metric = _shown("unpruned_same", first, corrected)
+    gain, metric, doubt = _shown("unpruned_same", first, corrected, chosen_from)
     finding = _finding(gain)
     pairs = 0 if gain is None else first.seeds - gain.unpaired
-    sentence = f"{_pruned(first, gain, finding, metric, chosen_from)}{beside}"
+    sentence = f"{_pruned(first, gain, finding, _accuracy(metric, aims), doubt)}{beside}"
     told = None if gain is None else metric
-    return Leader(first.label, student, finding, sentence, told, pairs, gain, alone, against, chosen_from)
+    return Leader(
+        first.label,
+        student,
+        finding,
+        sentence,
+        told,
+        pairs,
+        gain,
+        alone,
+        against,
+        chosen_from,
+        control=_is_control(first),
+    )
 
 
-def _shown(question: str, first: Ranked, corrected: Mapping[Metric, Corrected]) -> tuple[Gain | None, Metric]:
-    """Return the leader's gain and its metric: in test accuracy if there is one, corrected if it could be."""
+def _is_control(row: Ranked) -> bool:
+    """Return whether a teacher that went through rounds of pruning lost no weights."""
+    return row.role == "teacher" and row.best.teacher_sparsity == 0
+
+
+def _shown(
+    question: str, first: Ranked, corrected: Mapping[Metric, Corrected], chosen_from: int
+) -> tuple[Gain | None, Metric, str]:
+    """Return the leader's gain, its metric, and what was done about its selection, in words.
+
+    It is in test accuracy if there is one, and corrected if it could be; if it could not, it has no mark.
+    """
     metrics: tuple[tuple[Metric, Gain | None], ...] = (
         ("test_accuracy", first.gains_test.get(question)),
         ("val_accuracy", first.gains_val.get(question)),
     )
     metric, gain = next(((m, g) for m, g in metrics if g is not None), metrics[1])
-    return (corrected.get(metric, {}).get((first.student, question), gain) if gain else None), metric
+    if gain is None or chosen_from == 1:
+        return gain, metric, ""
+    tested = corrected.get(metric, {}).get((first.student, question))
+    if tested is None or tested.estimate.n < min(2, gain.estimate.n):
+        return replace(gain, mark=""), metric, f", not corrected for being the best of {chosen_from}"
+    return tested, metric, f", corrected for being the best of {chosen_from}"
 
 
 def _finding(gain: Gain | None) -> Finding:
@@ -62,14 +102,25 @@ def _finding(gain: Gain | None) -> Finding:
     return "gain" if gain.estimate.mean > 0 else "loss"
 
 
-def _unpruned(first: Ranked, rows: Sequence[Ranked]) -> str:
+def _unpruned(first: Ranked, rows: Sequence[Ranked], aims: Aims) -> str:
     head = f"The unpruned teacher leads ({first.label})"
-    if any(row.role == "teacher" and row.confirmed for row in rows):
-        return f"{head}: no confirmed pruned teacher's students have a higher mean validation accuracy."
-    return f"{head}: no pruned teacher is confirmed."
+    broken = [row.broken is not None for row in rows if row.role == "teacher" and row.confirmed]
+    if not broken:
+        return f"{head}: no pruned teacher is confirmed."
+    if all(broken):
+        return f"{head}: the students of every confirmed pruned teacher break a constraint."
+    kept = " that keep every constraint" if any(broken) else ""
+    better = (
+        "have a higher mean validation accuracy" if _by_accuracy(aims) else f"are better by {measure(aims)}"
+    )
+    return f"{head}: no confirmed pruned teacher's students{kept} {better}."
 
 
-def _pruned(first: Ranked, gain: Gain | None, finding: Finding, metric: Metric, chosen_from: int) -> str:
+def _by_accuracy(aims: Aims) -> bool:
+    return aims.objectives[0].metric == VAL_ACCURACY
+
+
+def _pruned(first: Ranked, gain: Gain | None, finding: Finding, accuracy: str, doubt: str) -> str:
     ours, theirs = _students(first, gain), _others(first)
     unknown = f"{first.label} leads, but whether {ours} gain over {theirs} is not shown"
     if gain is None:
@@ -79,8 +130,9 @@ def _pruned(first: Ranked, gain: Gain | None, finding: Finding, metric: Metric, 
         told = "one pair shows" if pairs == 1 else "pairs of one student seed show"
         return f"{unknown}: {told} nothing."
     words = {"gain": "gain over", "loss": "lose against"}.get(finding, "show no sure gain over")
-    figures = f"{_points(gain.estimate)} of {_accuracy(metric)} ({_alike(first)}; {pairs} pairs)"
-    return f"{first.label} leads: {ours} {words} {theirs}, {figures}{_doubt(gain, chosen_from)}."
+    figures = f"{_points(gain.estimate)} of {accuracy} ({_alike(first)}; {pairs} pairs)"
+    same = ", the same in each, which gives no interval" if gain.estimate.low is None else ""
+    return f"{first.label} leads: {ours} {words} {theirs}, {figures}{same or doubt}."
 
 
 def _students(row: Ranked, gain: Gain | None) -> str:
@@ -92,31 +144,29 @@ def _students(row: Ranked, gain: Gain | None) -> str:
 
 def _others(row: Ranked) -> str:
     several = row.teacher_seeds > 1
-    if row.best.teacher_sparsity == 0:  # A control, which lost no weights.
+    if _is_control(row):
         return f"those of the same teacher{'s' if several else ''} not trained on"
     return f"those of {'their unpruned selves' if several else 'its unpruned self'}"
 
 
-def _beside_alone(gain: Gain | None, in_table: Gain | None, chosen_from: int) -> str:
+def _beside_alone(gain: Gain | None, in_table: Gain | None, doubt: str) -> str:
     """Return the sentence on the student alone, which may be better than with any teacher.
 
     Args:
         gain: Over it, corrected if it could be.
         in_table: The same as the table shows it.
-        chosen_from: Number of teachers that the leader was chosen from.
+        doubt: What was done about the leader's selection.
     """
     if gain is None or in_table is None:
         return ""
-    words = {
-        "gain": "are better than the same student alone, without any teacher",
-        "loss": "are worse than the same student alone, without any teacher",
-        "one_pair": "and the same student alone differ by",
-    }.get(_finding(gain), "are not surely better than the same student alone, without any teacher")
+    if _finding(gain) == "one_pair":
+        return f" From the same student alone, without any teacher, they differ by {_points(gain.estimate)}: one pair."
+    words = {"gain": "are better", "loss": "are worse"}.get(_finding(gain), "are not surely better")
     worse = max(gain.estimate.mean, in_table.estimate.mean) < 0
-    better = " The student alone does better." if worse and not gain.mark else ""
-    corrected = gain.estimate != in_table.estimate and chosen_from > 1
-    doubt = ", corrected likewise" if corrected else ""
-    return f" Its students {words}: {_points(gain.estimate)}{doubt}.{better}"
+    better = " The student alone does better on average." if worse and not gain.mark else ""
+    told = doubt if gain.estimate != in_table.estimate or (not gain.mark and in_table.mark) else ""
+    figures = f"{_points(gain.estimate)}{told}"
+    return f" Its students {words} than the same student alone, without any teacher: {figures}.{better}"
 
 
 def _points(estimate: Estimate) -> str:
@@ -124,14 +174,10 @@ def _points(estimate: Estimate) -> str:
     return f"{mean} points" + ("" if estimate.low is None else f" [{low}, {high}]")
 
 
-def _doubt(gain: Gain, chosen_from: int) -> str:
-    if gain.estimate.low is None:
-        return ", the same in each, which gives no interval"
-    return f", corrected for being the best of {chosen_from}" if chosen_from > 1 else ""
-
-
-def _accuracy(metric: Metric) -> str:
-    return "test accuracy" if metric == "test_accuracy" else "validation accuracy, by which it was chosen"
+def _accuracy(metric: Metric, aims: Aims) -> str:
+    if metric == "test_accuracy":
+        return "test accuracy"
+    return f"validation accuracy{', by which it was chosen' if _by_accuracy(aims) else ''}"
 
 
 def _alike(row: Ranked) -> str:

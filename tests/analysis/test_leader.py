@@ -12,9 +12,9 @@ BASE = [0.60, 0.61, 0.63]
 ALIKE = "same student, temperature, seeds"
 
 
-def led(*groups: list[dict[str, Any]]) -> Leader | None:
+def led(*groups: list[dict[str, Any]], **about: Any) -> Leader | None:
     """Return what a ranking of these records says of its first teacher, and see that it says so everywhere."""
-    ranking = rank_teachers(study([item for group in groups for item in group]))
+    ranking = rank_teachers(study([item for group in groups for item in group], **about))
     value = json.loads(as_json(ranking))["leader"]
     if ranking.leader is None:
         assert value is None
@@ -173,6 +173,73 @@ def test_an_unpruned_teacher_that_leads_is_said_to() -> None:
     alone = led(confirmed(None, BASE), [record("magnitude", 0.9, kind="search")])
     assert alone is not None
     assert alone.sentence.endswith("no pruned teacher is confirmed.")
+
+
+@pytest.mark.parametrize(
+    ("space", "accuracy", "words"),
+    [
+        (
+            {"constraints": ["student.val_accuracy <= 0.75"]},
+            0.8,
+            "the students of every confirmed pruned teacher break a constraint.",
+        ),
+        (
+            {"objectives": [{"metric": "student.flops", "goal": "minimize"}]},
+            0.6,
+            "no confirmed pruned teacher's students are better by student.flops, which the study minimizes, and "
+            "then by the mean validation accuracy.",
+        ),
+    ],
+)
+def test_why_an_unpruned_teacher_leads_is_said_as_it_was_decided(
+    space: dict[str, Any], accuracy: float, words: str
+) -> None:
+    pruned = confirmed("magnitude", [accuracy, accuracy + 0.01])
+    found = led(pruned, confirmed(None, [0.70, 0.71]), confirmed("alone", [0.60, 0.62]), space=space)
+    assert found is not None
+    assert found.sentence.startswith(f"The unpruned teacher leads (vgg19_bn unpruned): {words}")
+
+
+@pytest.mark.parametrize("by_teacher", [True, False])
+@pytest.mark.parametrize("single", [True, False])
+def test_each_seed_tests_the_teacher_that_the_others_choose(by_teacher: bool, single: bool) -> None:
+    # Without its first student the leader is behind, so that this seed tests the second teacher.
+    val = {"magnitude": [0.9, 0.5, 0.5], "taylor": [0.6, 0.6, 0.6], None: [0.3, 0.3, 0.3]}
+    test = {"magnitude": [0.8, 0.7, 0.71], "taylor": [0.65, 0.66, 0.67], None: [0.6, 0.6, 0.6]}
+    records = [
+        record(
+            method,
+            accuracy,
+            test=test[method][place],
+            teacher_seed=place * by_teacher,
+            seed=place * (not by_teacher),
+        )
+        for method, accuracies in val.items()
+        for place, accuracy in enumerate(accuracies)
+    ]
+    # A teacher with one student is chosen by no seed of its own, and keeps none of the others from being tested.
+    found = led(records, confirmed("snip", [0.1]) if single else [])
+    assert found is not None
+    assert found.gain is not None
+    assert found.gain.estimate.mean == pytest.approx((0.05 + 0.10 + 0.11) / 3)
+    assert f"corrected for being the best of {3 + single}" in found.sentence
+
+
+def test_a_gain_that_no_seed_tests_is_marked_by_none() -> None:
+    # Each student seed has one teacher, so that what is chosen without a seed has no students of that seed.
+    pairs = [
+        (
+            record("magnitude", 0.8, seed=1, teacher_seed=t, test=0.7 + t / 1000),
+            record("taylor", 0.7, seed=2, teacher_seed=t, test=0.6 + t / 1000),
+            record(None, 0.5, seed=1, teacher_seed=t, test=0.5 + t * t / 3000),
+        )
+        for t in range(4)
+    ]
+    found = led([one for some in pairs for one in some])
+    assert found is not None
+    assert found.gain is not None
+    assert (found.finding, found.gain.mark) == ("no_gain", "")
+    assert "not corrected for being the best of 3" in found.sentence
 
 
 def test_a_control_is_compared_with_the_teacher_that_was_not_trained_on() -> None:

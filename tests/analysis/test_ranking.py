@@ -334,7 +334,7 @@ def test_students_of_different_size_are_ranked_with_their_like() -> None:
     assert told.text.startswith("vgg19_bn taylor 59% -> vgg11_bn")
     (other,) = told.others
     assert "vgg8" in other
-    assert "over the student alone" in other
+    assert "against the student alone" in other
 
 
 def test_each_kind_of_student_has_its_own_table_and_figures() -> None:

@@ -139,6 +139,21 @@ GAIN = [*confirmed("magnitude", [0.73, 0.74, 0.75], test=0), *confirmed(None, [0
             "The student learns best without a teacher",
             False,
         ),
+        (
+            [
+                *confirmed("magnitude", [0.9, 0.9, 0.9], test=-0.5),
+                *confirmed("taylor", [0.73, 0.74, 0.75], test=0),
+                *confirmed("alone", [0.60, 0.611, 0.62], test=0),
+            ],
+            "vgg19_bn magnitude 59% leads, and is not shown to help the student",
+            False,
+        ),
+        (
+            [*confirmed("magnitude", [0.7, 0.72, 0.71]), *confirmed(None, [0.7, 0.7, 0.72])],
+            "vgg19_bn magnitude 59% leads, with no sure gain",
+            False,
+        ),
+        ([*confirmed("alone", [0.7, 0.72])], "No pruned teacher of the study is confirmed", False),
         ([record("magnitude", 0.5, kind="search", number=1)], "Nothing is confirmed yet", False),
     ],
 )

@@ -7,7 +7,14 @@ import pytest
 from scipy import stats
 
 from pdsearch.analysis.crossed import combined, holm, moderated, spread
-from pdsearch.analysis.statistics import Gain, estimates, improvement, marked, sample_of, smallest_gain
+from pdsearch.analysis.statistics import (
+    Gain,
+    estimates,
+    improvement,
+    marked,
+    sample_of,
+    smallest_gain,
+)
 
 VALUES = [0.912, 0.918, 0.905, 0.921, 0.911]
 OTHERS = [0.910, 0.909, 0.907, 0.915, 0.908]
@@ -144,17 +151,17 @@ def test_a_mark_tells_of_whom_a_claim_holds() -> None:
 
 
 def test_probability_of_improvement_is_mann_whitneys() -> None:
-    found = improvement(VALUES, OTHERS)
+    found = improvement(seeds(VALUES), seeds(OTHERS))
     assert found is not None
     assert found.mean == pytest.approx(stats.mannwhitneyu(VALUES, OTHERS).statistic / 25)
     assert found.low is not None
     assert found.high is not None
     assert 0 < found.low < found.mean < found.high < 1
-    assert improvement(VALUES[:1], OTHERS) is None
+    assert improvement(seeds(VALUES[:1]), seeds(OTHERS)) is None
 
 
 def test_the_score_interval_solves_newcombes_equation() -> None:
-    found = improvement(VALUES, OTHERS)
+    found = improvement(seeds(VALUES), seeds(OTHERS))
     assert found is not None
     for end in (found.low, found.high):
         assert end is not None
@@ -163,11 +170,46 @@ def test_the_score_interval_solves_newcombes_equation() -> None:
 
 
 def test_students_that_are_all_better_are_not_certain_to_be() -> None:
-    found = improvement([0.9, 0.91, 0.92], [0.8, 0.81, 0.8])
+    found = improvement(seeds([0.9, 0.91, 0.92]), seeds([0.8, 0.81, 0.8]))
     assert found is not None
     assert (found.mean, found.high) == (1.0, 1.0)
     assert found.low is not None
     assert 0.4 < found.low < 0.75
+
+
+def test_students_of_one_teacher_count_by_their_likeness() -> None:
+    grid = np.array([[0.90, 0.91, 0.92], [0.93, 0.94, 0.94], [0.88, 0.90, 0.89]])
+    ratio = stats.f_oneway(*grid).statistic
+    count = 9 / (1 + 2 * (ratio - 1) / (ratio + 2))  # By the intraclass correlation of three groups of three.
+    ours = {(t, s): float(grid[t, s]) for t, s in np.ndindex(grid.shape)}
+    found = improvement(ours, dict.fromkeys(ours, 0.9))
+    assert found is not None
+    assert found.low is not None
+    end = found.low
+    variance = end * (1 - end) * (1 + (count - 1) * ((1 - end) / (2 - end) + end / (1 + end))) / count**2
+    assert found.mean - end == pytest.approx(stats.norm.ppf(0.975) * math.sqrt(variance))
+    assert found.n == 9
+    two = [
+        {cell: value for cell, value in one.items() if cell[0] < 2}
+        for one in (ours, dict.fromkeys(ours, 0.9))
+    ]
+    plain = [seeds([*one.values()]) for one in two]
+    assert improvement(*two) == improvement(*plain), "claims are about these two teachers"
+
+
+def test_the_interval_of_improvement_holds_the_truth_for_further_teachers() -> None:
+    random = np.random.default_rng(0)
+    true, inside = stats.norm.cdf(0.01 / math.sqrt(2 * (0.010**2 + 0.008**2))), 0
+    for _ in range(400):
+        grids = 0.9 + 0.010 * random.standard_normal((2, 3, 1)) + 0.008 * random.standard_normal((2, 3, 5))
+        grids[0] += 0.01
+        ours, theirs = ({(t, s): grid[t, s] for t, s in np.ndindex(grid.shape)} for grid in grids)
+        found = improvement(ours, theirs)
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        inside += found.low <= true <= found.high
+    assert inside >= 0.93 * 400, "as 15 independent students each it holds 69 %"
 
 
 def test_the_smallest_gain_falls_with_seeds_and_grows_with_comparisons() -> None:

@@ -56,7 +56,7 @@ def _found(
                 name,
                 headline(ranking).text,
                 first.label if first else "-",
-                show_gain(first.gain("unpruned_same")) if first else "-",
+                show_gain(ranking.leader.gain if ranking.leader else None),
                 show_estimate(first.test) if first else "-",
                 show_estimate(alone.test) if alone else "-",
                 str(sum(row.kind == "search" for row in study.rows)),

@@ -1,8 +1,9 @@
 """The headline of a report: a study's verdict in a line, with the gain beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pdsearch.analysis.ranked import Leader, Ranking
+from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import Gain
 from pdsearch.analysis.tables import chance, percent
 
@@ -39,48 +40,67 @@ def headline(ranking: Ranking) -> Headline:
     Args:
         ranking: A study's.
     """
-    leader = ranking.leader
-    if leader is None:
-        confirmed = any(row.confirmed for row in ranking.rows)
-        text = "Nothing was selected" if confirmed else "Nothing is confirmed yet"
-        return Headline(text, ranking.footer[0] if ranking.footer else "No trial has ended.")
+    if not ranking.leaders:
+        return _without_leader(ranking)
     several = len(ranking.leaders) > 1
-    pruned = {row.student for row in ranking.rows if row.confirmed and row.role == "teacher"}
     first, *others = (
-        _of(leader, several=several, pruned=leader.student in pruned) for leader in ranking.leaders
+        _of(leader, [row for row in ranking.rows if row.student == leader.student], several=several)
+        for leader in ranking.leaders
     )
     return replace(first, others=tuple(f"{one.line}." for one in others))
 
 
-def _of(leader: Leader, *, several: bool, pruned: bool) -> Headline:
-    student = leader.student if several else "student"
-    worse = leader.alone is not None and leader.alone.estimate.mean < 0
-    if worse:
-        sure = leader.against_alone == "loss"
-        text = (
-            f"The {student} learns best without a teacher"
-            if sure
-            else f"No teacher is shown to help the {student}"
-        )
-        return Headline(
-            text, leader.sentence, *_shown(leader.alone, "with its best teacher, over the student alone")
-        )
-    over = "over its unpruned self" if leader.gain else "over the student alone"
-    figure, interval = _shown(leader.gain or leader.alone, over)
-    text = _text(leader, f" {leader.student}" if several else "", pruned=pruned)
+def _without_leader(ranking: Ranking) -> Headline:
+    confirmed = [row for row in ranking.rows if row.confirmed]
+    broken = next((row for row in confirmed if row.broken is not None and row.role != "alone"), None)
+    if broken is not None:
+        text = "No confirmed teacher's students keep every constraint"
+        return Headline(text, f"Those of {broken.label} have a mean {broken.broken}.")
+    if confirmed and all(row.val is not None for row in confirmed):
+        text = "No pruned teacher of the study is confirmed"
+    else:
+        text = "Nothing was selected" if confirmed else "Nothing is confirmed yet"
+    return Headline(text, ranking.footer[0] if ranking.footer else "No trial has ended.")
+
+
+def _of(leader: Leader, rows: Sequence[Ranked], *, several: bool) -> Headline:
+    """Return the headline of the teachers of one kind of student, given their lines."""
+    if leader.alone is not None and leader.alone.estimate.mean < 0:
+        over = "with the leading teacher, against the student alone"
+        text = _worse_than_alone(leader, rows, leader.student if several else "student")
+        return Headline(text, leader.sentence, *_shown(leader.alone, over))
+    beside = "the same teacher not trained on" if leader.control else "its unpruned self"
+    figure, interval = _shown(
+        leader.gain or leader.alone, f"over {beside if leader.gain else 'the student alone'}"
+    )
+    pruned = any(row.confirmed and row.role == "teacher" for row in rows)
+    text = _text(leader, beside, f" {leader.student}" if several else "", pruned=pruned)
     return Headline(text, leader.sentence, figure, interval, good=leader.finding == "gain")
 
 
-def _text(leader: Leader, student: str, *, pruned: bool) -> str:
+def _worse_than_alone(leader: Leader, rows: Sequence[Ranked], student: str) -> str:
+    gains = [gain for row in rows if (gain := row.gain("alone"))]
+    if any(gain.mark and gain.estimate.mean > 0 for gain in gains):
+        return f"{leader.label} leads, and is not shown to help the {student}"
+    if leader.against_alone != "loss":
+        return f"No teacher is shown to help the {student}"
+    if any(gain.estimate.mean > 0 for gain in gains):
+        return f"{leader.label} leads, and the {student} learns better without it"
+    return f"The {student} learns best without a teacher"
+
+
+def _text(leader: Leader, beside: str, student: str, *, pruned: bool) -> str:
     if leader.finding == "gain":
-        return f"{leader.label} teaches better than its unpruned self"
+        return f"{leader.label} teaches better than {beside}"
     if not pruned:
         return f"No pruned teacher of{student or ' the study'} is confirmed"
     if leader.finding == "unpruned":
         return f"No pruned teacher teaches{student} better than the unpruned one"
     if leader.finding == "loss":
-        return f"{leader.label} leads, and teaches worse than its unpruned self"
-    return f"{leader.label} leads, but its gain is not shown"
+        return f"{leader.label} leads, and teaches worse than {beside}"
+    if leader.finding == "no_gain":
+        return f"{leader.label} leads, with no sure gain"
+    return f"{leader.label} leads, and whether it gains is not shown"
 
 
 def _shown(gain: Gain | None, over: str) -> tuple[str, str]:
