@@ -210,7 +210,7 @@ def written(
     cut = "" if found.has_test else ", test_fraction: 0.2"
     subset = "" if budget.subset is None else f", subset: {budget.subset}"
     comments = "".join(f"# {line}\n" for line in head)
-    batch = 128 if gpu else 64
+    batch = _batch(budget.subset or found.shape.train, most=128 if gpu else 64)
     # A rung that halves the weak trials away needs some epochs to tell them apart.
     stop = (
         f", stop: {{halving: {{min_epochs: {budget.epochs // 3}, factor: 3}}}}" if budget.epochs >= 6 else ""
@@ -243,6 +243,11 @@ confirm: {{teachers: {budget.teachers}, seeds: {budget.seeds}}}         # the le
 resources: {{cpu: 1, gpu: {1 if gpu else 0}}}
 storage: runs/
 """
+
+
+def _batch(train: int, *, most: int) -> int:
+    """Return a batch size, a power of two, with which an epoch of a small set has some eight steps, too."""
+    return max(8, min(most, 2 ** ((train // 8).bit_length() - 1))) if train >= 8 else 8
 
 
 def _recipe(epochs: int, batch: int) -> str:

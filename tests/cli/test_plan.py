@@ -11,6 +11,7 @@ from pdsearch.artifacts import building, open_store
 from pdsearch.cli.main import main
 from pdsearch.cli.units import size
 from pdsearch.config import Space, load, parse
+from pdsearch.cores import cores
 from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved
 from pdsearch.pipeline.keys import dense_key
@@ -19,6 +20,7 @@ from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.study import described
 from pdsearch.training import Engine
 from tests.cli.test_check import SPACE
+from tests.own_code import Author
 
 IMAGES = DataShape(10, InputSpec((1, 8, 8)), 100, 10)
 
@@ -58,7 +60,31 @@ def test_a_grid_is_exact_and_unknown_files_are_said_to_be(
     assert main(["plan", str(file), *words]) == 0
     text = capsys.readouterr().out
     assert "6 search trials; every trial of the space" in text
-    assert "storage: not known before the images are read" in text
+    assert "storage: not known before the images are read, which --calibrate does" in text
+
+
+def test_data_of_ones_own_are_read_to_calibrate(
+    file: Path,
+    author: Author,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def instead(_: object, images: DataShape, __: object) -> float:
+        shapes.append(images.inputs.shape)
+        return 1000.0
+
+    monkeypatch.setattr(calibrate, "images_per_s", instead)
+    own = "import numpy as np\ndef data(): return np.zeros((100, 1, 9, 9), 'u1'), np.arange(100) % 2, None, None, 'ab'"
+    data = f"{{source: callable, options: {{function: '{author.write(own)}:data'}}, test_fraction: 0.2, crop: 8}}"
+    assert main(["plan", str(file), "--calibrate", "--json", "--set", f"data={data}"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["disk"]["data"] == 100 * 81
+    assert {*shapes} == {(1, 8, 8)}
+    epochs = sum(calibrate.passes(simulate.plan(load(file, [f"data={data}"]))).values())
+    # Of 80 training images 8 are for validation, which is a third of the work.
+    assert (found["hours"]["seconds"] - calibrate.START_S) * cores() == pytest.approx(epochs * 75 / 1000)
 
 
 @pytest.mark.parametrize(

@@ -32,14 +32,17 @@ def plan(
 ) -> None:
     """Say what a search would cost in trainings, epochs and storage, and what is stored already; start nothing."""
     from pdsearch.config import load
+    from pdsearch.search.planning.disk import disk, known_images, look_at
     from pdsearch.search.planning.remaining import hours, without_stored
     from pdsearch.search.planning.simulate import plan as planned_of  # loads torch
 
     loaded = load(space, overrides or [])
     whole = planned_of(loaded)
-    stored = _disk(loaded, whole)
+    data = loaded.resolve(loaded.defaults()).data
+    images = known_images(data) or (look_at(data) if calibrate else None)
+    stored = disk(loaded, whole, images) if images else None
     planned, there = without_stored(loaded, whole)
-    told = hours(loaded, planned) if calibrate else None
+    told = hours(loaded, planned, images) if calibrate and images else None
     if as_json:
         print(json.dumps(_as_json(planned, stored, there, told), indent=2))
         return
@@ -77,13 +80,6 @@ def _when(told: "Hours") -> str:
         if days
         else "nothing is left to train"
     )
-
-
-def _disk(space: "Space", planned: "Plan") -> "Disk | None":
-    from pdsearch.search.planning.disk import disk, known_images
-
-    images = known_images(space.resolve(space.defaults()).data)
-    return None if images is None else disk(space, planned, images)
 
 
 def _as_json(
@@ -154,7 +150,7 @@ def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str
         lines.append("which teachers are confirmed is drawn at random, too")
         lines += power(space)
     if stored is None:
-        return [*lines, "storage: not known before the images are read"]
+        return [*lines, "storage: not known before the images are read, which --calibrate does"]
     parts = ", ".join(f"{name} {size(value)}" for name, value in dataclasses.asdict(stored).items() if value)
     lines += prunable_lines_unread(space)
     return [*lines, f"storage: about {size(stored.total)} ({parts})"]

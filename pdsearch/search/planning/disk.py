@@ -107,7 +107,11 @@ def look_at(data: DataSpec) -> DataShape:
         DataError: The set is missing or broken.
     """
     raw = sources.get(data.source).read(data)
-    shape = DataShape(len(raw.classes), raw.inputs, len(raw.train_labels), len(raw.test_labels))
+    train, test = len(raw.train_labels), len(raw.test_labels)
+    if not test:
+        test = round(train * data.test_fraction)
+        train -= test
+    shape = DataShape(len(raw.classes), raw.inputs, train, test)
     return shape if data.subset is None else replace(shape, train=min(shape.train, data.subset))
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space
 from pdsearch.errors import PdsearchError
+from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved
 from pdsearch.io.studies import begun
 from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.search.planning.calibrate import START_S, Measured, Rates, busy, passes, seconds
-from pdsearch.search.planning.disk import known_images, look_at
+from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.planning.simulate import Plan, PlannedArtifact
 from pdsearch.search.resolved import Description
 from pdsearch.search.study import described
@@ -74,17 +75,23 @@ class Hours:
     busy: str | None
 
 
-def hours(space: Space, planned: Plan) -> Hours:
+def hours(space: Space, planned: Plan, images: DataShape) -> Hours:
     """Measure the networks of a planned study for a second each, and return the time that the whole plan takes.
 
     What was measured is kept in the storage, and serves again on this machine.
 
+    Args:
+        space: What is searched.
+        planned: Its plan.
+        images: Its data set.
+
     Raises:
         ConfigError: A network cannot be built, or there is no GPU as the space asks.
-        DataError: The data set is missing or broken.
     """
     data, gpu = space.resolve(space.defaults()).data, space.resources.gpu
-    images = known_images(data) or look_at(data)
+    if data.crop:
+        inputs = InputSpec((images.inputs.shape[0], data.crop, data.crop), images.inputs.dtype)
+        images = replace(images, inputs=inputs)
     device = pick_device(gpu)
     precision = resolve_precision(space.precision, device) if gpu else "fp32"
     rates = Rates(images, Engine(device, precision), resolved(space.storage) / "speeds")
