@@ -42,11 +42,7 @@ class ObjectStore:
         self.cache = NodeCache(cache_folder(root))
 
     def find(self, stage: str, key: str) -> Entry | None:
-        """Return the entry after verifying its checksums, or None; a broken one is quarantined and counts as missing.
-
-        Raises:
-            StorageError: The storage cannot be read, or the name is invalid.
-        """
+        """Return the entry, or None, as `Store.find` does; what was garbled on its way is read once more."""
         content = self._manifest(stage, key)
         if content is None:
             return None
@@ -60,18 +56,7 @@ class ObjectStore:
         return None
 
     def publish(self, stage: str, key: str, write: Callable[[Path], None], meta: dict[str, Json]) -> Entry:
-        """Write an entry on this machine and upload it, its manifest last; an existing entry is kept and returned.
-
-        Args:
-            stage: Name of the stage.
-            key: Key of the entry.
-            write: Called with an empty folder; writes the payload there.
-            meta: Stored in the manifest; read after `write` has returned, so that `write` may fill it.
-
-        Raises:
-            StorageFullError: This machine's disk is full; nothing was published.
-            StorageError: The storage cannot be written, or the name is invalid.
-        """
+        """Write an entry on this machine, as `Store.publish` does, and upload it, its manifest last."""
         existing = self.find(stage, key)
         if existing is not None:
             return existing
@@ -111,16 +96,7 @@ class ObjectStore:
         return {(stage, key) for stage, _, key in (name.rpartition("-") for name in names)}
 
     def complaint(self, stage: str, key: str, *, deep: bool = True) -> str | None:
-        """Return what is wrong with an entry; None if nothing is, or there is no entry. Nothing is changed.
-
-        Args:
-            stage: Name of the stage.
-            key: Key of the entry.
-            deep: Whether to read and hash its objects; otherwise only the manifest and the sizes are compared.
-
-        Raises:
-            StorageError: The storage cannot be read.
-        """
+        """Return what is wrong with an entry, or None; see `Store.complaint`."""
         content = self._manifest(stage, key)
         if content is None:
             return None

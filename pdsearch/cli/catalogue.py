@@ -83,11 +83,11 @@ class ParameterInfo:
     name: str
     type: str
     default: Json
-    low: float | None
-    high: float | None
-    choices: tuple[Json, ...] | None
-    log: bool
-    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Json, ...] | None = None
+    log: bool = False
+    help: str = ""
 
     @property
     def range(self) -> str:
@@ -221,10 +221,6 @@ def _options(builder: Callable[..., Any], text: str) -> tuple[ParameterInfo, ...
             name=name,
             type=_written(declared.annotation),
             default=list(declared.default) if isinstance(declared.default, tuple) else declared.default,
-            low=None,
-            high=None,
-            choices=None,
-            log=False,
             help=said.get(name, ""),
         )
         for name, declared in options_of(builder).items()

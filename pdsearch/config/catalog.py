@@ -32,12 +32,11 @@ class Catalog:
         methods: Parameter dataclass of each pruning method.
         losses: Parameter dataclass of each distillation loss.
         samplers: Names of samplers.
-        canonical_augment: Returns the canonical form of a combination of augmentations, or raises ConfigError; None
-            accepts single names as they are.
+        canonical_augment: Returns the canonical form of a combination of augmentations, or raises ConfigError.
         check_options: Raises ConfigError if a model cannot be built with its options, with `where` options.NAME if it
-            is known which one is the cause; None accepts all.
-        check_pruning: Returns why a method does not fit the other pruning settings, an error each; None accepts all.
-        removes_weights: Returns whether a method removes single weights; None: each does.
+            is known which one is the cause.
+        check_pruning: Returns why a method does not fit the other pruning settings, an error each.
+        removes_weights: Returns whether a method removes single weights.
     """
 
     sources: Mapping[str, Options] = field(default_factory=dict)
@@ -47,10 +46,10 @@ class Catalog:
     methods: Mapping[str, type[Any]] = field(default_factory=dict)
     losses: Mapping[str, type[Any]] = field(default_factory=dict)
     samplers: tuple[str, ...] = ()
-    canonical_augment: Callable[[str], str] | None = None
-    check_options: Callable[[str, Params], None] | None = None
-    check_pruning: Callable[[PruneSpec], Sequence[ConfigError]] | None = None
-    removes_weights: Callable[[str], bool] | None = None
+    canonical_augment: Callable[[str], str] = str
+    check_options: Callable[[str, Params], object] = lambda _model, _options: None
+    check_pruning: Callable[[PruneSpec], Sequence[ConfigError]] = lambda _spec: ()
+    removes_weights: Callable[[str], bool] = lambda _method: True
 
 
 def registered() -> Catalog:

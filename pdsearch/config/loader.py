@@ -117,18 +117,8 @@ def _search(draft: Draft) -> Search:
     if search.stop is not None:
         halving = search.stop.halving
         stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
-    return Search(
-        trials=search.trials or (1 if is_validated(draft) else configurations(draft) or 1),
-        sampler=search.sampler,
-        seed=search.seed,
-        timeout=search.timeout,
-        stop=stop,
-        max_failures=search.max_failures,
-        concurrency=search.concurrency,
-        trial_timeout=search.trial_timeout,
-        ledger=search.ledger,
-        gpu_hours=search.gpu_hours,
-    )
+    trials = search.trials or (1 if is_validated(draft) else configurations(draft) or 1)
+    return Search(**search.model_dump() | {"stop": stop, "trials": trials})
 
 
 def _confirm(draft: Draft) -> Confirm | None:

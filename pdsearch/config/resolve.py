@@ -72,7 +72,6 @@ def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
 
 
 def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
-    parts, laters = dict(space.part_defaults), dict(space.part_laters)
     checkpoint, head = values.get("teacher.checkpoint"), values["teacher.head"]
     here = checkpoint is None or head == "fresh"
     teacher = _recipe(values, "teacher") if here else NOT_TRAINED
@@ -90,10 +89,10 @@ def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
         student=_student(values),
         distill=DistillSpec(
             recipe=_recipe(values, "distill"),
-            params=_part(values, "distill.", f"distill.{values['distill.loss']}", parts, laters),
+            params=_part(space, values, "distill.", f"distill.{values['distill.loss']}"),
             **_fields(values, "distill", DistillSpec),
         ),
-        prune=_prune(values, teacher, parts, laters),
+        prune=_prune(space, values, teacher),
         precision=space.precision,
     )
 
@@ -108,9 +107,7 @@ def _student(values: Mapping[str, Any]) -> StudentSpec:
     return StudentSpec(model, _group(values, "student.options."), widths=widths)
 
 
-def _prune(
-    values: Mapping[str, Any], teacher: Recipe, parts: Mapping[str, Params], laters: Mapping[str, Params]
-) -> PruneSpec | None:
+def _prune(space: "Space", values: Mapping[str, Any], teacher: Recipe) -> PruneSpec | None:
     method = values["prune.method"]
     if method == NO_PRUNING:
         return None
@@ -130,7 +127,7 @@ def _prune(
         ratio=values["prune.ratio"],
         recipe=recovers[fields["at"]] or _recipe(values, "recover"),
         exclude=values["prune.exclude"],
-        params=_part(values, "prune.params.", f"prune.{method}", parts, laters),
+        params=_part(space, values, "prune.params.", f"prune.{method}"),
         **fields,
     )
 
@@ -150,16 +147,12 @@ def _group(values: Mapping[str, object], prefix: str) -> Params:
     )
 
 
-def _part(
-    values: Mapping[str, Any],
-    prefix: str,
-    part: str,
-    parts: Mapping[str, Params],
-    laters: Mapping[str, Params],
-) -> Params:
+def _part(space: "Space", values: Mapping[str, Any], prefix: str, part: str) -> Params:
     """Return the parameters of a part; those added later only where they differ from their default."""
-    found = {name: values.get(f"{prefix}{name}", default) for name, default in parts[part]}
-    for name, absent in laters.get(part, ()):
+    found = {
+        name: values.get(f"{prefix}{name}", default) for name, default in dict(space.part_defaults)[part]
+    }
+    for name, absent in dict(space.part_laters).get(part, ()):
         value = values.get(f"{prefix}{name}", absent)
         found |= {} if value == absent else {name: value}
     return tuple(sorted(found.items()))

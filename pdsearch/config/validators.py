@@ -126,11 +126,8 @@ def augmentation(word: str, info: ValidationInfo) -> str:
     """Validate augmentations joined by `+` and return their canonical form."""
     for part in word.split("+"):
         _augmentation(part.partition("(")[0].strip(), info)
-    canonical = (info.context or Catalog()).canonical_augment
-    if canonical is None:
-        return word
     try:
-        return canonical(word)
+        return (info.context or Catalog()).canonical_augment(word)
     except ConfigError as error:
         raise complaint(error.what, error.hint or "name another") from None
 

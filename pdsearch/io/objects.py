@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from pdsearch.io.place import Remote
-from pdsearch.io.refusals import judged, waiting
+from pdsearch.io.refusals import StorageAwayError, judged, waiting
 
 T = TypeVar("T")
 
@@ -206,10 +206,11 @@ class Objects:
                 answer = call(*self._built())
             except (OSError, ValueError) as error:
                 refusal = judged(error, str(self._root / path))
-                if not refusal.lasting:
+                away = isinstance(refusal, StorageAwayError)
+                if away:
                     waiting.refused(began, self._root.bucket)
-                if refusal.lasting or time.monotonic() + pause - began > self._patience:
-                    raise refusal.error from None  # Pyarrow's message may contain secrets.
+                if not away or time.monotonic() + pause - began > self._patience:
+                    raise refusal from None  # Pyarrow's message may contain secrets.
             else:
                 waiting.answered()
                 return answer

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
 
@@ -17,19 +16,6 @@ class StorageAwayError(StorageError):
 
 class StorageDeniedError(StorageError):
     """The storage denies access, and waiting would not change that."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A classified error.
-
-    Args:
-        error: The error for the user.
-        lasting: Whether a retry cannot change it.
-    """
-
-    error: PdsearchError
-    lasting: bool
 
 
 _NO_BUCKET = re.compile(
@@ -45,8 +31,8 @@ _NO_ENDPOINT = re.compile(
 )
 
 
-def judged(error: Exception, where: str) -> Refusal:
-    """Classify a file system's error.
+def judged(error: Exception, where: str) -> PdsearchError:
+    """Classify a file system's error; only a StorageAwayError may pass, so that the call is worth another try.
 
     Args:
         error: From pyarrow.fs: an OSError, or a ValueError for options it does not know.
@@ -54,34 +40,20 @@ def judged(error: Exception, where: str) -> Refusal:
     """
     said = " ".join(str(error).split())  # PdsearchError removes secrets from its text.
     if isinstance(error, ValueError):
-        known = ConfigError(
-            f"not understood: {said}", where=where, hint="see docs/storage.md for the options"
-        )
-        return Refusal(known, lasting=True)
+        hint = "see docs/storage.md for the options"
+        return ConfigError(f"not understood: {said}", where=where, hint=hint)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        full = StorageFullError(
-            "no space is left on this machine",
-            where=error.filename or where,
-            hint="free some space, then run the same command again",
-        )
-        return Refusal(full, lasting=True)
+        hint = "free some space, then run the same command again"
+        return StorageFullError("no space is left on this machine", where=error.filename or where, hint=hint)
     if _NO_BUCKET.search(said):
-        named = StorageDeniedError(
-            "there is no such bucket", where=where, hint="create the bucket, or mend its name in storage:"
-        )
-        return Refusal(named, lasting=True)
+        hint = "create the bucket, or mend its name in storage:"
+        return StorageDeniedError("there is no such bucket", where=where, hint=hint)
     if _NO_RIGHT.search(said):
-        denied = StorageDeniedError(
-            f"no permission: {said}",
-            where=where,
-            hint="check the credentials (AWS_ACCESS_KEY_ID, profile, role) and the bucket's policy",
-        )
-        return Refusal(denied, lasting=True)
+        hint = "check the credentials (AWS_ACCESS_KEY_ID, profile, role) and the bucket's policy"
+        return StorageDeniedError(f"no permission: {said}", where=where, hint=hint)
     look = "check endpoint_override and the network" if _NO_ENDPOINT.search(said) else "mend the storage"
     hint = f"{look}, then run the same command again"
-    return Refusal(
-        StorageAwayError(f"the storage does not answer: {said}", where=where, hint=hint), lasting=False
-    )
+    return StorageAwayError(f"the storage does not answer: {said}", where=where, hint=hint)
 
 
 _PATIENCE_S = 3.0

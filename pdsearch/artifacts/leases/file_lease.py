@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, this_owner
@@ -18,7 +19,7 @@ from pdsearch.io.durable import read_regular, storage_errors
 def record(owner: Owner, counter: int) -> bytes:
     """Return the bytes of a lease file."""
     # Fixed width, so that a later record always overwrites an earlier one completely.
-    return json.dumps({**owner.to_json(), "counter": f"{counter:012d}"}, sort_keys=True).encode() + b"\n"
+    return json.dumps({**asdict(owner), "counter": f"{counter:012d}"}, sort_keys=True).encode() + b"\n"
 
 
 def parse(content: bytes) -> Owner | None:
@@ -40,25 +41,11 @@ def read(path: Path) -> bytes:
 
 
 def claim(path: Path, record: bytes) -> int | None:
-    """Create a lease file and return it open, or None if the path is taken."""
-    draft = path.with_name(f".{draft_name()}")
+    """Create a lease file and return it open, or None if the path is taken; for a moment the file is empty."""
     try:
-        descriptor = _create(draft, record)
-        try:
-            os.link(draft, path)
-            return descriptor
-        except OSError as error:
-            os.close(descriptor)
-            # Without hard links: exclusive creation is atomic too, but leaves the file empty for a moment.
-            return None if isinstance(error, FileExistsError) else _create(path, record)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         return None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _create(path: Path, record: bytes) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         os.pwrite(descriptor, record, 0)
     except OSError:

@@ -6,9 +6,8 @@ import re
 import socket
 import sys
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,6 @@ class Owner:
     pid: int
     born: str
     uuid: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the owner as plain JSON values."""
-        return asdict(self)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"

@@ -9,7 +9,7 @@ import resource
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -71,16 +71,12 @@ def doctor(
 
 
 def _findings(storage: Path, *, quick: bool) -> Iterator[Finding]:
-    looks: list[Callable[[], Iterator[Finding]]] = [
-        _versions,
-        _torch,
-        _cores,
-        _memory,
-        lambda: _disk(storage),
-    ]
-    looks += [_address] if quick else [_address, _ray]
-    for look in looks:
+    for look in (_versions, _torch, _cores, _memory):
         yield from look()
+    yield from _disk(storage)
+    yield from _address()
+    if not quick:
+        yield from _ray()
 
 
 def _versions() -> Iterator[Finding]:

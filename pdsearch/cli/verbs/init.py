@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 SMOKE_S = 35.0
 """Seconds of training in the smoke test."""
-"""Seconds from the command to the first trial: imports, the rehearsal, Ray's start."""
 
 
 def init(
@@ -53,9 +53,9 @@ def init(
     found = look(data, image_size, gpu=gpu)
     print_lines(_shown(found))
     proposed = networks(found.shape.inputs, gpu=gpu)
-    fits = _Fits(found)
-    teacher = teacher or _answer("teacher", proposed[0], fits.network, asks, "--teacher")
-    student = student or _answer("student", proposed[1], fits.network, asks, "--student")
+    fits = partial(_check_network, found)
+    teacher = teacher or _answer("teacher", proposed[0], fits, asks, "--teacher")
+    student = student or _answer("student", proposed[1], fits, asks, "--student")
     hours = hours or float(_answer("hours for the whole search", "1", _hours, asks, "--hours"))
     out = out or Path(f"{_study_name(data)}.yaml")
     draft = _Draft(found, out, teacher, student, gpu)
@@ -84,18 +84,11 @@ def _answer(
             print_error(error)
 
 
-@dataclass(frozen=True)
-class _Fits:
-    """Checks whether a network can be built for a data set."""
+def _check_network(found: Found, name: str) -> None:
+    from pdsearch.models import build
 
-    found: Found
-
-    def network(self, name: str) -> None:
-        from pdsearch.models import build
-
-        shape = self.found.shape
-        if name != "from_teacher":
-            build(name, num_classes=shape.classes, input_shape=shape.inputs.shape, seed=0)
+    if name != "from_teacher":
+        build(name, num_classes=found.shape.classes, input_shape=found.shape.inputs.shape, seed=0)
 
 
 def _device() -> str:

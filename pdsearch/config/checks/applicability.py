@@ -138,7 +138,7 @@ class Reach:
         pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
         if pruning and values["prune.method"] == NO_PRUNING:
             return "prune.method"
-        if name == "prune.weights" and not self._removes_weights(values["prune.method"]):
+        if name == "prune.weights" and not self.catalog.removes_weights(values["prune.method"]):
             return "prune.method"
         if section == "prune.params" and not _has(self.catalog.methods, values["prune.method"], field):
             return "prune.method"
@@ -153,10 +153,6 @@ class Reach:
         if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
             return "prune.schedule"
         return ""
-
-    def _removes_weights(self, method: object) -> bool:
-        asked = self.catalog.removes_weights
-        return asked is None or not isinstance(method, str) or asked(method)
 
 
 def _deciders(name: str) -> tuple[str, ...]:

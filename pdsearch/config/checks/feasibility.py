@@ -17,19 +17,14 @@ def check_sense(draft: Draft, space: Space) -> None:
     """Report every model that does not fit its options, and every method that does not fit the rest of its pruning."""
     _check_networks(draft, space)
     check = draft.catalog.check_pruning
-    if check is None:
-        return
     errors = dict.fromkeys((e.what, e.hint) for pruning in prunings(space) for e in check(pruning))
     draft.complain_of("prune.method", [(what, hint or "choose another method") for what, hint in errors])
 
 
 def _check_networks(draft: Draft, space: Space) -> None:
-    check = draft.catalog.check_options
-    if check is None:
-        return
     for section, model, options in networks(space):
         try:
-            check(model, options)
+            draft.catalog.check_options(model, options)
         except ConfigError as error:
             name = f"{section}.{_blamed(error, options)}"
             hint = error.hint or f"`pdsearch list models {model}` says what they mean"

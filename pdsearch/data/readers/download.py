@@ -9,7 +9,8 @@ import urllib.error
 import urllib.request
 import uuid
 import zlib
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool) -> Path:
     path = folder / remote.name
     if path.is_file():
         return path
-    with suppress(FileNotFoundError):
-        _refuse_irregular(path)
+    with _unfit(path, "put the published file there, or remove what is there"), suppress(FileNotFoundError):
+        check_regular(path)
     if not download:
         hint = f"download {remote.url} there, or leave out download: false"
         raise DataError("no such file", where=str(path), hint=hint)
@@ -79,13 +80,14 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool) -> Path:
     raise DataError(what, where=str(path), hint="try again later, or put the right file there yourself")
 
 
-def _refuse_irregular(path: Path) -> None:
-    hint = "put the published file there, or remove what is there"
+@contextmanager
+def _unfit(path: Path, hint: str) -> Iterator[None]:
+    """Say of what cannot be read in the block what to do."""
     try:
-        check_regular(path)
+        yield
     except UnfitFileError as error:
         raise DataError(error.what, where=str(path), hint=hint) from error
-    except (IsADirectoryError, NotADirectoryError) as error:
+    except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
@@ -137,18 +139,21 @@ def members(
         DataError: The archive or a file in it is missing or broken.
     """
     unpacked = root / folder
+    found: dict[str, bytes] = {}
     if unpacked.is_dir() and not (root / archive.name).is_file():
-        return {name: _read(unpacked / name) for name in names}
+        for name in names:
+            with _unfit(unpacked / name, "unpack the archive again"):
+                found[name] = read_regular(unpacked / name)
+        return found
     path = fetched(archive, root, download=download)
     wanted = {f"{folder}/{name}": name for name in names}
-    found: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as tar:
             for member in tar:
-                name = wanted.get(member.name.removeprefix("./"))
-                stream = tar.extractfile(member) if name and member.isfile() else None
-                if name and stream:
-                    found[name] = stream.read()
+                known = wanted.get(member.name.removeprefix("./"))
+                stream = tar.extractfile(member) if known and member.isfile() else None
+                if known and stream:
+                    found[known] = stream.read()
                 if len(found) == len(names):
                     return found
     except BROKEN as error:
@@ -160,13 +165,3 @@ def members(
     raise DataError(
         f"the archive lacks {missing} in {folder}", where=str(path), hint=f"it is not {archive.url}"
     )
-
-
-def _read(path: Path) -> bytes:
-    hint = "unpack the archive again"
-    try:
-        return read_regular(path)
-    except UnfitFileError as error:
-        raise DataError(error.what, where=str(path), hint=hint) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
