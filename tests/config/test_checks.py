@@ -264,11 +264,6 @@ def test_a_chosen_part_judges_what_it_is_given(sections: dict[str, Any], what: s
     assert caught.value.hint
 
 
-def test_values_take_the_type_of_their_parameter() -> None:
-    loss = space({}, distill={"loss": "margin", "margin": 2}).resolve({}).distill
-    assert repr(dict(loss.params)["margin"]) == "2.0"
-
-
 def test_whoever_overrides_a_searched_field_by_its_plain_name_is_told_the_other(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(document({"distill.temperature": [1, 4]}, search={"trials": 2})))

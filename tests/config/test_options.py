@@ -7,7 +7,7 @@ from typing import Annotated, Any, List, Literal, Optional, Tuple, Union  # noqa
 import pytest
 from pydantic import ValidationError
 
-from pdsearch.config import load, parse, registered
+from pdsearch.config import parse, registered
 from pdsearch.config.field_rules import option_rule
 from pdsearch.errors import ConfigError
 from tests.config.documents import document
@@ -260,15 +260,3 @@ def test_what_such_a_function_takes_is_handed_on(
 def test_such_a_function_is_named(wrong: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=rf"data\.options\.function: .*{said}"):
         parse(document({}, search=None, data={"source": "callable", "options": {"function": wrong}}))
-
-
-def test_the_line_is_said(tmp_path: Any) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "data: {source: digits}\nteacher: {model: convnet_l}\nstudent:\n  model: wrn_16_2\n  options:\n"
-        "    depth: '16'\ntrain: {teacher: {epochs: 2, lr: 0.1}, distill: {epochs: 2, lr: 0.1}}\n"
-    )
-    with pytest.raises(ConfigError) as caught:
-        load(path)
-    assert caught.value.where == f"{path}:6:12 key student.options.depth"
-    assert caught.value.hint == "write a whole number"

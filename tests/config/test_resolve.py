@@ -200,9 +200,6 @@ def test_steps_reach_the_end_of_their_range_and_keep_their_type() -> None:
         {"epochs": 3},
         {"epochs": 5},
     ]
-    tenths = points_of([Parameter("alpha", "float", low=0.1, high=0.3, step=0.1)], limit=10)
-    assert tenths is not None
-    assert [round(point["alpha"], 9) for point in tenths] == [0.1, 0.2, 0.3]
 
 
 def test_a_continuous_range_has_no_list() -> None:

@@ -41,18 +41,6 @@ def test_the_canonical_form_is_a_space_file_of_the_same_space(sections: dict[str
     assert again.to_json() == found.to_json()
 
 
-def test_the_unpruned_space_is_a_space_file_too() -> None:
-    dense = space().unpruned()
-    assert parse(dense.to_json(), catalog=CATALOG) == dense
-
-
-def test_defaults_are_written_out() -> None:
-    written: Any = space().to_json()
-    assert written["train"]["teacher"]["weight_decay"] == 0.0
-    assert written["search"]["sampler"] == "tpe"
-    assert written["confirm"] == "off"
-
-
 @pytest.mark.parametrize(
     "override",
     [

@@ -2,10 +2,10 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from pdsearch.config import Catalog, Constraint, parse
@@ -240,22 +240,6 @@ def test_nothing_else_has_one(name: str) -> None:
 def test_parts_have_only_what_can_be_chosen() -> None:
     assert rule_of("distill.margin", CATALOG, Selectable(("none",), ("kd",))) is None
     assert rule_of("prune.params.batches", CATALOG, Selectable(("none", "random"), ("kd",))) is None
-
-
-@pytest.mark.parametrize(
-    ("annotation", "kind"),
-    [
-        (int, "int"),
-        (float | None, "float"),
-        (Annotated[float, Field(gt=0)] | None, "float"),
-        (bool, "bool"),
-        (Literal["a", "b"], "str"),
-        (list[int], "list"),
-        (object, "any"),
-    ],
-)
-def test_kinds(annotation: object, kind: str) -> None:
-    assert field_rule(annotation).kind == kind
 
 
 def test_nothing_is_converted_but_whole_numbers_to_decimal_ones() -> None:

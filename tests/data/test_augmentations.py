@@ -157,11 +157,6 @@ def test_one_way_to_write_it(written: str, expected: str) -> None:
     assert canonical(expected) == expected
 
 
-@pytest.mark.parametrize(("name", "constant"), [("none", True), ("crop", False), ("mixup", False)])
-def test_constant(name: str, constant: bool) -> None:
-    assert chain(name).constant is constant
-
-
 @pytest.mark.parametrize(
     ("written", "why"),
     [

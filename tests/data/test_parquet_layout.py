@@ -38,11 +38,6 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_the_split_to_test_on_is_an_option() -> None:
-    assert layout.test_split(spec()) == "test"
-    assert layout.test_split(spec(test="valid")) == "valid"
-
-
 def test_a_whole_file_wins_over_shards(tmp_path: Path) -> None:
     touch(tmp_path, "train.parquet", "train-00000-of-00001.parquet")
     assert layout.files_of(spec(tmp_path), "train") == [tmp_path / "train.parquet"]
