@@ -189,16 +189,6 @@ class WorkerContext:
             self._shelf = LogitsLimit(self.store, self.outputs_limit_bytes)
         return self._shelf
 
-    @property
-    def uses(self) -> list[Use]:
-        """Artifacts the current trial used, in order."""
-        return self.account.uses
-
-    @property
-    def epochs(self) -> dict[str, int]:
-        """Epochs the current trial trained, by stage."""
-        return self.account.epochs
-
     def begin(self, job: str | None = None) -> None:
         """Start a trial: reset the account of the last one, keep what it loaded.
 
@@ -220,7 +210,3 @@ class WorkerContext:
         self.kept = MemoryCache()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def trained(self, stage: str) -> None:
-        """Count one epoch trained for the current trial."""
-        self.account.trained(stage)

@@ -67,7 +67,7 @@ class Fitting:
         # Closed by the garbage collector, the generator could not report that progress was not saved.
         with closing(epochs), self._named():
             for report in epochs:
-                site.trained(self.stage)
+                site.account.trained(self.stage)
                 yield report
 
     @contextmanager

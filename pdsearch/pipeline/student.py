@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from pdsearch.codec import encode
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import (
@@ -49,7 +50,7 @@ class Student:
         widths: dict[str, Json] = {name: [width, self.whole[name]] for name, width in self.shape.widths}
         return {
             "model": self.shape.model,
-            "options": {name: _plain(value) for name, value in self.shape.options},
+            "options": {name: encode(value) for name, value in self.shape.options},
             "params": self.params,
             "flops": self.flops,
             **({"widths": widths} if widths else {}),
@@ -163,11 +164,3 @@ def _kept(spec: TrialSpec, data: Dataset, teacher: Teacher, shape: StudentSpec) 
         return model
     image = an_image(data).to(next(model.parameters()).device)
     return kept_part(model, image, dict(shape.widths))
-
-
-def _plain(value: object) -> Json:
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"{type(value).__name__} cannot be a model's option")

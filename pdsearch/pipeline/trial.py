@@ -56,7 +56,7 @@ def run_trial(
     start = (yield from teacher_of(begins, data, site)) if spec.student.is_kept else teacher
     student = student_of(begins, data, start, site)
     facts = _teacher_facts(spec, teacher), student.facts()
-    yield Ready(*facts, tuple(site.uses), dict(site.epochs), platform.node(), site.device)
+    yield Ready(*facts, tuple(site.account.uses), dict(site.account.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
     if LATENCY in measures:
         known[LATENCY] = latency_of(student, data, site)
@@ -84,8 +84,8 @@ def run_job(job: Job, site: WorkerContext) -> Generator[Event, None, None]:
             outcome = _hung(job, site, stacks)
     told = replace(
         outcome,
-        artifacts=tuple(site.uses),
-        epochs=dict(site.epochs),
+        artifacts=tuple(site.account.uses),
+        epochs=dict(site.account.epochs),
         seconds=round(time.monotonic() - began, 3),
         host=platform.node(),
         device=site.device,

@@ -48,13 +48,13 @@ def test_a_single_larger_thing_is_kept_until_the_next_one() -> None:
 
 def test_a_new_trial_counts_from_zero_and_keeps_what_was_loaded(tmp_path: Path) -> None:
     here = site(tmp_path)
-    here.trained("teacher")
-    here.trained("teacher")
+    here.account.trained("teacher")
+    here.account.trained("teacher")
     here.kept.get(("x",), lambda: (1, 1))
-    assert here.epochs == {"teacher": 2}
-    epochs = here.epochs
+    assert here.account.epochs == {"teacher": 2}
+    epochs = here.account.epochs
     here.begin()
-    assert (here.epochs, here.uses, epochs) == ({}, [], {"teacher": 2})
+    assert (here.account.epochs, here.account.uses, epochs) == ({}, [], {"teacher": 2})
     assert here.kept.get(("x",), lambda: (2, 1)) == 1
 
 

@@ -7,16 +7,25 @@ import pytest
 import torch
 from torch import Generator
 
+from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.models import count_params
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import blank
-from pdsearch.pipeline.prune import balanced, cut, cut_out, scoring_batches, teacher
+from pdsearch.pipeline.prune import Pruning, balanced, scoring_batches, teacher
 from pdsearch.pruning import prunable
+from pdsearch.specs import TrialSpec
 from tests.pipeline.digits import SPEC, data, facts, finish, pruned, run, site
 
 CHANNELS = pruned(
     replace(SPEC, teacher=replace(SPEC.teacher, model="convnet_m")), method="filter_l1", ratio=0.5
 )
+
+
+def pruning(spec: TrialSpec, images: Dataset, here: WorkerContext) -> Pruning:
+    assert spec.prune is not None
+    return Pruning(spec, spec.prune, images, here)
+
+
 RECOVERIES = ("lr_rewind", "rewind", "none")
 
 
@@ -51,7 +60,7 @@ def test_rewound_channels_have_their_first_weights(here: WorkerContext) -> None:
     mask = finish(teacher(pruned(CHANNELS, recovery="none"), images, here))[1].mask
     assert mask is not None
     model, whole = (blank("convnet_m", (), images, 0) for _ in range(2))
-    cut(model, mask, spec, images, here)
+    pruning(spec, images, here).cut(model, mask)
     mask.apply(whole)
     seen = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model.eval()(seen), whole.eval()(seen))
@@ -62,9 +71,9 @@ def test_an_artifact_names_the_channels_or_holds_the_zeros(here: WorkerContext) 
     weights, channels = (finish(teacher(spec, images, here))[1].mask for spec in (SPEC, CHANNELS))
     assert weights is not None
     assert channels is not None
-    about, zeros = cut_out(weights, SPEC, images, here)
+    about, zeros = pruning(SPEC, images, here).cut_out(weights)
     assert (zeros, "kept" in about) == (weights, False)
-    about, none = cut_out(channels, CHANNELS, images, here)
+    about, none = pruning(CHANNELS, images, here).cut_out(channels)
     assert none is None
     kept = about["kept"]
     assert isinstance(kept, dict)

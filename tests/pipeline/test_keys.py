@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.codec import decode, encode
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import (
@@ -24,7 +25,7 @@ from pdsearch.pipeline.keys import (
     teacher_key,
 )
 from pdsearch.pipeline.trial import check_own_code
-from pdsearch.specs import Recipe, TrialSpec, spec_from_json, spec_to_json
+from pdsearch.specs import Recipe, TrialSpec
 from pdsearch.user_code import source_hash
 from tests.own_code import NETS, Author
 from tests.pipeline.digits import ALONE, DENSE, RECIPE, SPEC, distilled, facts, pruned, run
@@ -199,7 +200,7 @@ def own(module: str) -> TrialSpec:
 
 def test_a_trial_of_one_s_own_parts_runs_from_end_to_end(author: Author, here: WorkerContext) -> None:
     spec = own(author.write())
-    assert spec_from_json(spec_to_json(spec)) == spec
+    assert decode(TrialSpec, encode(spec)) == spec
     _, outcome = run(spec, here)
     assert (outcome.state, outcome.reason) == ("complete", None)
 

@@ -37,19 +37,6 @@ def test_an_artifact_that_is_no_number_is_one_message(here: WorkerContext) -> No
         load(model, broken, where="there")
 
 
-def test_initial_weights_depend_on_the_seed_alone(here: WorkerContext) -> None:
-    images = data(SPEC, here)
-
-    def weights(seed: int) -> torch.Tensor:
-        found: torch.Tensor = blank("convnet_s", (), images, seed).state_dict()["classifier.weight"]
-        return found
-
-    before = torch.get_rng_state()
-    assert torch.equal(weights(3), weights(3))
-    assert not torch.equal(weights(3), weights(4))
-    assert torch.equal(before, torch.get_rng_state())
-
-
 def test_a_teacher_is_loaded_once_by_a_worker_and_stands_for_evaluation(
     here: WorkerContext, tmp_path: Path
 ) -> None:
@@ -117,7 +104,7 @@ def logits(spec: TrialSpec, at: WorkerContext) -> TeacherLogits:
 
 
 def blocks(at: WorkerContext) -> int:
-    return sum(use.stage == "outputs" for use in at.uses)
+    return sum(use.stage == "outputs" for use in at.account.uses)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -11,7 +11,6 @@ import torch
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import data_key
 from pdsearch.protocol import Progress
 from tests.on_disk import on_disk
@@ -45,7 +44,7 @@ def test_what_nobody_has_is_made_and_its_progress_passed_on(here: WorkerContext)
     assert [event.note for event in said] == ["first", "second"]
     assert torch.equal(tensors(entry)["x"], torch.arange(4.0))
     assert entry.meta["val_accuracy"] == 0.5
-    (use,) = here.uses
+    (use,) = here.account.uses
     assert (use.stage, use.key, use.hit) == ("teacher", KEY, False)
     assert use.seconds == entry.meta["seconds"]
     assert leases(here) == []
@@ -57,8 +56,8 @@ def test_what_is_there_is_not_made_again(here: WorkerContext, tmp_path: Path) ->
     other = site(tmp_path)
     said, entry = finish(obtain(other, "teacher", KEY, make))
     assert (said, make.made) == ([], 1)
-    assert [use.hit for use in other.uses] == [True]
-    assert other.uses[0].seconds == here.uses[0].seconds
+    assert [use.hit for use in other.account.uses] == [True]
+    assert other.account.uses[0].seconds == here.account.uses[0].seconds
     assert torch.equal(tensors(entry)["x"], torch.arange(4.0))
 
 
@@ -73,7 +72,7 @@ def test_a_second_worker_says_that_it_waits_and_takes_what_the_first_made(
     drain(first)
     finish(second)
     assert make.made == 1
-    assert [use.hit for use in other.uses] == [True]
+    assert [use.hit for use in other.account.uses] == [True]
 
 
 def test_closing_gives_the_lease_back(here: WorkerContext, tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def test_an_error_gives_the_lease_back_and_leaves_nothing(here: WorkerContext) -
         drain(obtain(here, "teacher", KEY, Maker(ValueError("broke"))))
     assert leases(here) == []
     assert here.store.find("teacher", KEY) is None
-    assert here.uses == []
+    assert here.account.uses == []
 
 
 def test_a_broken_artifact_is_made_again(here: WorkerContext, tmp_path: Path) -> None:
@@ -147,21 +146,6 @@ def test_images_are_decoded_once_and_every_worker_gets_the_same(
 
 def test_augmentation_needs_no_images_of_its_own(here: WorkerContext) -> None:
     assert data(MOVING, here) is data(SPEC, here)
-
-
-def test_another_split_is_another_artifact(here: WorkerContext) -> None:
-    other = replace(SPEC, data=replace(SPEC.data, split_seed=1))
-    assert not torch.equal(data(SPEC, here).train.images, data(other, here).train.images)
-
-
-def test_views_follow_their_stream(here: WorkerContext) -> None:
-    images, index = data(SPEC, here), torch.arange(10)
-
-    def seen(stream: int) -> torch.Tensor:
-        return views(images, augment="crop", stream=stream, site=here).batch(0, index)
-
-    assert torch.equal(seen(1), seen(1))
-    assert not torch.equal(seen(1), seen(2))
 
 
 def test_what_may_be_downloaded_is_no_part_of_the_key() -> None:

@@ -45,14 +45,14 @@ def test_every_round_is_trained_once_for_all_chains(
     assert len(trained) == 6
     built(pruned(ratio=0.49), here)
     assert len(trained) == 8
-    assert here.epochs == {"teacher": 2, "prune": 6}
+    assert here.account.epochs == {"teacher": 2, "prune": 6}
 
 
 def test_the_last_round_at_hand_is_all_that_is_loaded(here: WorkerContext, tmp_path: Path) -> None:
     built(SPEC, here)
     other = site(tmp_path)
     built(SPEC, other)
-    assert [use.stage for use in other.uses] == ["data", "prune"]
+    assert [use.stage for use in other.account.uses] == ["data", "prune"]
 
 
 @pytest.mark.parametrize("recovery", ["lr_rewind", "finetune", "rewind", "none"])
@@ -183,7 +183,7 @@ def test_a_teacher_that_is_there_stays_and_its_first_epochs_are_trained_once(
     trained = counted(monkeypatch)
     built(rewinding(1), here)
     built(rewinding(1, ratio=0.49), here)
-    assert here.epochs == {"teacher": 3 + 1, "prune": 3}
+    assert here.account.epochs == {"teacher": 3 + 1, "prune": 3}
     assert trained == [0] * 4
     assert dense_key(dense) == dense_key(rewinding(1))
     assert len({round_keys(rewinding(epoch)) for epoch in (0, 1, 2)}) == 3
@@ -205,7 +205,7 @@ def test_at_init_no_dense_teacher_is_trained(here: WorkerContext, monkeypatch: p
     spec = pruned(at="init")
     network = built(spec, here)
     assert trained == [0, 1]
-    assert [use.stage for use in here.uses] == ["data", "prune"]
+    assert [use.stage for use in here.account.uses] == ["data", "prune"]
     assert zeros(network) == network.mask.total - network.mask.remaining  # type: ignore[union-attr]
     initial = dict(blank("convnet_s", (), data(spec, here), 0).named_parameters())["classifier.weight"]
     assert not torch.equal(dict(network.model.named_parameters())["classifier.weight"], initial)
@@ -223,18 +223,6 @@ def test_the_result_does_not_depend_on_what_was_cached(tmp_path: Path, method: s
     assert stored(tmp_path / "fresh")[name] == stored(tmp_path / "warm")[name]
     network = built(spec, cold)
     assert measure(network.model, data(spec, cold), "val", cold, "fp32") == network.meta["val_accuracy"]
-
-
-@pytest.mark.parametrize("events", [1, 3, 4, 6])
-def test_a_chain_cut_off_anywhere_ends_with_the_same_bytes(tmp_path: Path, events: int) -> None:
-    built(SPEC, site(tmp_path / "whole"))
-    cut = site(tmp_path / "cut")
-    stage = teacher(SPEC, data(SPEC, cut), cut)
-    for _ in range(events):
-        next(stage)
-    stage.close()
-    built(SPEC, site(tmp_path / "cut"))
-    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
 def test_the_dense_teacher_stays_as_it_was(here: WorkerContext) -> None:

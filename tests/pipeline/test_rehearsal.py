@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import rehearsing
 from pdsearch.pruning.registry import methods
-from pdsearch.specs import StudentSpec, TrialSpec, spec_from_json, spec_to_json
+from pdsearch.specs import StudentSpec, TrialSpec
 from tests.own_code import Author
 from tests.pipeline.digits import DENSE, SPEC, data, distilled, pruned
 
@@ -109,7 +110,7 @@ def rehearse(spec: TrialSpec, images: Dataset, **where: bool) -> None:
 
 def named(spec: TrialSpec, module: str) -> TrialSpec:
     """A trial whose own parts, X:NAME, lie in a module."""
-    return spec_from_json(json.loads(json.dumps(spec_to_json(spec)).replace("X:", f"{module}:")))
+    return decode(TrialSpec, json.loads(json.dumps(encode(spec)).replace("X:", f"{module}:")))
 
 
 def test_statistics_that_a_training_is_too_short_for_are_refused(module: str, here: WorkerContext) -> None:

@@ -32,8 +32,8 @@ def test_it_is_trained_once_for_all_trials(
     trial = distilled(DENSE, seed=5)
     finish(dense_teacher(trial, data(trial, other), other))
     assert trained == [0, 1]
-    assert here.epochs == {"teacher": 2}
-    assert other.epochs == {}
+    assert here.account.epochs == {"teacher": 2}
+    assert other.account.epochs == {}
     assert (network.key, network.mask) == (dense_key(DENSE), None)
 
 
@@ -44,17 +44,6 @@ def test_it_is_what_its_artifact_says(here: WorkerContext) -> None:
     assert network.meta["epochs"] == 2
 
 
-@pytest.mark.parametrize("select", ["last", "best_val"])
-def test_the_weights_handed_on_are_those_whose_accuracy_is_told(here: WorkerContext, select: str) -> None:
-    recipe = replace(RECIPE, epochs=5, lr=0.4, milestones=(), select=select)
-    spec = replace(DENSE, teacher=replace(DENSE.teacher, recipe=recipe))
-    images = data(spec, here)
-    said, network = finish(dense_teacher(spec, images, here))
-    accuracies = [event.val_accuracy for event in said if event.val_accuracy is not None]
-    expected = max(accuracies) if select == "best_val" else accuracies[-1]
-    assert measure(network.model, images, "val", here, "fp32") == expected == network.meta["val_accuracy"]
-
-
 def test_two_stores_hold_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         at = site(tmp_path / name)
@@ -63,21 +52,6 @@ def test_two_stores_hold_the_same_bytes_and_another_seed_others(tmp_path: Path) 
     a, b, c = (stored(tmp_path / name) for name in "abc")
     assert a == b
     assert {name for name in a if name.startswith("teacher")}.isdisjoint(c)
-
-
-def test_a_training_cut_off_goes_on_and_ends_with_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, cut = site(tmp_path / "whole"), site(tmp_path / "cut")
-    finish(dense_teacher(DENSE, data(DENSE, whole), whole))
-    images = data(DENSE, cut)
-    stage = dense_teacher(DENSE, images, cut)
-    next(stage)
-    stage.close()
-    trained = counted(monkeypatch)
-    finish(dense_teacher(DENSE, images, site(tmp_path / "cut")))
-    assert trained == [1]
-    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
 def outside(path: Path, **changes: torch.Tensor) -> TrialSpec:
@@ -189,7 +163,7 @@ def test_every_epoch_is_told_and_counted(here: WorkerContext) -> None:
     ]
     assert all(isinstance(event, Progress) for event in said)
     assert meta == {"val_accuracy": said[-1].val_accuracy, "epochs": 2}
-    assert here.epochs == {"prune": 2}
+    assert here.account.epochs == {"prune": 2}
 
 
 def refuse(*_: object, **__: object) -> None:

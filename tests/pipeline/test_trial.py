@@ -14,7 +14,7 @@ from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
-from pdsearch.protocol import Event, Outcome, Ready
+from pdsearch.protocol import Event, Outcome
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import StudentFacts
@@ -187,12 +187,6 @@ def test_errors_of_the_storage_are_the_runner_s(here: WorkerContext, monkeypatch
     monkeypatch.setattr("pdsearch.pipeline.trial.dataset", full)
     with pytest.raises(StorageError):
         list(run_job(job(SPEC), here))
-
-
-def test_the_outcome_is_the_last_word_and_the_only_one(here: WorkerContext) -> None:
-    events, _ = run(SPEC, here)
-    assert [type(event) for event in events].count(Outcome) == 1
-    assert [type(event) for event in events].count(Ready) == 1
 
 
 @pytest.mark.parametrize("spec", [SPEC, DENSE, ALONE], ids=["pruned", "dense", "alone"])

@@ -1,7 +1,6 @@
 """What a study costs, by playing it."""
 
 from collections import Counter
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import parse
-from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.context import Account, WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.search.planning import simulate as module
 from pdsearch.search.planning.simulate import Phase, Plan, dense, needs, plan, teacher_epochs
@@ -108,30 +107,9 @@ def test_teachers_under_a_continuous_range_are_each_trained() -> None:
     assert search.with_reuse == pytest.approx(search.without_reuse)
 
 
-@pytest.mark.parametrize(
-    ("prune", "epochs", "stored"),
-    [
-        ({"recovery": "none"}, 0, {2, 4, 7}),
-        ({"at": "init", "method": "synflow", "schedule": "exponential", "rounds": 5}, 3 * 200, {5}),
-    ],
-)
-def test_rounds_that_do_not_train_cost_nothing(prune: dict[str, Any], epochs: int, stored: set[int]) -> None:
-    found = planned(prune={"method": "magnitude", **prune}, **FEW)
-    assert phase(found, "search").with_reuse == epochs + 12 * 200
-    labels = [a.label for a in found.artifacts if a.stage == "prune" and a.stored and a.uses]
-    assert len(labels) == 3
-    assert {int(label.split("round ")[1].split(",")[0]) for label in labels} == stored
-
-
 def test_a_teacher_from_a_file_costs_nothing() -> None:
     found = planned(teacher={"model": "convnet_l", "checkpoint": "there.pth"}, **FEW)
     assert phase(found, "search").with_reuse == 7 * 130 + 12 * 200
-
-
-def test_every_dense_teacher_is_built_before_the_search() -> None:
-    searched = {"teacher.model": ["convnet_l", "convnet_m"], "teacher.seed": [0, 1, 2], **PAPER["space"]}
-    found = planned(space=searched, teacher={}, search={"trials": 1})
-    assert found.count("teacher") == 6
 
 
 def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one() -> None:
@@ -174,17 +152,6 @@ def test_a_front_of_students_of_one_size_is_the_best_of_them() -> None:
         phase(planned(confirm=confirm, **more), "confirmation") for more in ({}, {"objectives": both})
     )
     assert one.students == two.students
-
-
-def test_a_student_shaped_by_its_teacher_is_not_trained_alone() -> None:
-    assert phase(planned(student={"model": "from_teacher"}), "groundwork").students == 0
-    assert phase(planned(), "groundwork").students == 1
-
-
-def test_totals_are_sums() -> None:
-    found = planned(confirm={"teachers": 2, "seeds": 2})
-    assert found.with_reuse == sum(p.with_reuse for p in found.phases)
-    assert found.without_reuse == sum(p.without_reuse for p in found.phases)
 
 
 GRIDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
@@ -233,7 +200,7 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     }
     space = parse({**PAPER, **fixed, **sections, "space": {**searched, **sections.get("space", {})}})
     trained: Counter[str] = Counter()
-    monkeypatch.setattr(WorkerContext, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
+    monkeypatch.setattr(Account, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_study(space, Watching()) as study:
         trained.clear()  # Of what is tried in small.
         serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
@@ -309,8 +276,3 @@ def test_rounds_train_as_their_recovery_says(
     found = needs(pruned(**fields))
     assert [need.epochs for need in found] == epochs
     assert [need.stored for need in found] == stored
-
-
-def test_a_teacher_from_a_file_takes_no_epochs() -> None:
-    spec = replace(DENSE, teacher=replace(DENSE.teacher, checkpoint="there.pth"))
-    assert teacher_epochs(spec) == 0
