@@ -150,13 +150,3 @@ def _storage(config: Config) -> Iterator[str]:
 
 
 _SHARED: tuple[Rule, ...] = (_dashboard, _token, _stopping, _versions, _storage)
-
-
-def head_starts_with(old: str, new: str) -> Callable[[Config], None]:
-    """Return what spoils a file: some words of the head's start become others."""
-
-    def spoil(config: Config) -> None:
-        commands = config["head_start_ray_commands"]
-        commands[1] = commands[1].replace(old, new)
-
-    return spoil

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from benchmarks.gpu_nodes import Case, on_nodes
 from benchmarks.raylets import Raylets
@@ -53,26 +52,6 @@ def test_as_many_trials_run_as_fit_on_the_cards_and_all_end(cluster: Raylets, ca
     cards = {card for kind, card in kinds.items() if case.accelerator in (None, kind)}
     assert seen.by_card == dict.fromkeys(cards, round(1 / case.gpu))
     assert seen.at_once == case.fit
-
-
-def test_a_node_whose_gpu_torch_does_not_see_is_named_before_anything_begins(
-    cluster: Raylets, tmp_path: Path
-) -> None:
-    assert not torch.cuda.is_available(), "these nodes' GPUs are numbers"
-    done = subprocess.run(
-        command(cluster, tmp_path, None, gpu=0.5),
-        cwd=tmp_path,
-        env={**cluster.environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 2, done.stderr
-    assert "Ray gives trials a GPU there, but torch sees none" in done.stderr
-    assert "node 127.0.0." in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "runs" / "tiny").exists()
 
 
 def test_the_first_node_to_come_settles_the_precision_and_may_be_waited_for_in_vain(

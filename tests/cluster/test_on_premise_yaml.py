@@ -1,11 +1,8 @@
 """The cluster file for machines of one's own: Ray accepts it, and it is as closed as the one for AWS."""
 
-import copy
-from collections.abc import Callable
-
 import pytest
 
-from tests.cluster.launch_rules import MOUNT, ROOT, Config, accept, head_starts_with, load, marks, on_premise
+from tests.cluster.launch_rules import MOUNT, ROOT, Config, accept, load, marks, on_premise
 
 # As in test_cluster_yaml.py.
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -54,44 +51,3 @@ def test_it_installs_and_starts_as_the_file_for_aws_does(config: Config) -> None
     assert python == cloud["setup_commands"]
     assert config["worker_start_ray_commands"] == cloud["worker_start_ray_commands"]
     assert config["file_mounts"] == cloud["file_mounts"]
-
-
-def _head_is_worker(config: Config) -> None:
-    config["provider"]["worker_ips"].append(config["provider"]["head_ip"])
-
-
-def _no_key(config: Config) -> None:
-    del config["auth"]["ssh_private_key"]
-
-
-def _no_token_file(config: Config) -> None:
-    config["file_mounts"]["~/.ray/auth_token"] = "~/another"
-
-
-def _other_ray(config: Config) -> None:
-    config["setup_commands"].append("~/venv/bin/pip install 'ray[serve]==2.40.0'")
-
-
-def _no_storage(config: Config) -> None:
-    config["initialization_commands"] = []
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (head_starts_with("--num-cpus=0", ""), "on the head"),
-        (head_starts_with("RAY_enable_autoscaler_v2=0", ""), "leaves one machine out"),
-        (_head_is_worker, "two parts"),
-        (_no_key, "cannot reach the workers"),
-        (head_starts_with("--dashboard-host=127.0.0.1", ""), "listens to the network"),
-        (head_starts_with("RAY_AUTH_MODE=token", ""), "head_start_ray_commands start Ray without a token"),
-        (_no_token_file, "no token"),
-        (head_starts_with("=60", "=3"), "before it has saved"),
-        (_other_ray, "not the version tested"),
-        (_no_storage, "no storage"),
-    ],
-)
-def test_our_rules_refuse(config: Config, spoil: Callable[[Config], None], said: str) -> None:
-    spoiled = copy.deepcopy(config)
-    spoil(spoiled)
-    assert any(said in problem for problem in on_premise(spoiled))
