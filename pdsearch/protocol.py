@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.objectives import Aims, Constraint
-from pdsearch.specs import Json, TrialSpec, spec_from_json, spec_to_json
+from pdsearch.specs import Json, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -200,21 +200,3 @@ def refused_by(outcome: Outcome) -> StorageError | None:
     what, _, told = (outcome.reason or "the storage refused").partition(StorageError.ARROW)
     usual = "free some space" if outcome.state == _FULL else "mend the storage"
     return kind(what, hint=told or f"{usual}, then run the same command again")
-
-
-def job_to_json(job: Job) -> dict[str, Any]:
-    """Return a job as plain JSON values."""
-    return {**dataclasses.asdict(job), "spec": spec_to_json(job.spec)}
-
-
-def job_from_json(value: Mapping[str, Any]) -> Job:
-    """Rebuild a job from `job_to_json`."""
-    return Job(
-        **{
-            **value,
-            "spec": spec_from_json(value["spec"]),
-            "limits": tuple(Constraint(**limit) for limit in value["limits"]),
-            "measures": tuple(value["measures"]),
-            "decide_at": tuple(value["decide_at"]),
-        }
-    )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch import serial
+from pdsearch.codec import decode, encode
 from pdsearch.objectives import Constraint
 from pdsearch.protocol import (
     Event,
@@ -17,8 +18,6 @@ from pdsearch.protocol import (
     Use,
     event_from_json,
     event_to_json,
-    job_from_json,
-    job_to_json,
 )
 from tests.pipeline.digits import ALONE, SPEC, distilled, job, pruned, site
 from tests.pipeline.given import Given
@@ -73,14 +72,14 @@ WHOLE = job(
 
 @pytest.mark.parametrize("sent", [WHOLE, job(ALONE)], ids=["whole", "plain"])
 def test_a_job_survives_the_way_through_json(sent: Job) -> None:
-    assert job_from_json(json.loads(json.dumps(job_to_json(sent)))) == sent
+    assert decode(Job, json.loads(json.dumps(encode(sent)))) == sent
 
 
 def test_a_job_of_a_ledger_survives_it_too(tmp_path: Path) -> None:
     halving = searching(stop={"halving": {"min_epochs": 1, "factor": 2}})
     asked = ledger(space(tmp_path, search=halving, constraints=["student.params <= 1e9"])).ask()
     assert asked is not None
-    assert job_from_json(json.loads(json.dumps(job_to_json(asked)))) == asked
+    assert decode(Job, json.loads(json.dumps(encode(asked)))) == asked
 
 
 def test_every_job_is_told_of_and_finished_once(tmp_path: Path) -> None:

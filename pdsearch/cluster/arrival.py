@@ -1,4 +1,4 @@
-"""A stopper that ends a run for which no worker starts in time, with the reason that Ray gives."""
+"""Tune's stopper: it ends a run that is done, or for which no worker starts in time, with the reason that Ray gives."""
 
 import json
 import re
@@ -30,7 +30,9 @@ _SERIOUS = re.compile(r" [EFW] \d+ \d+\] (?:\([^)]*\) )?(?:[\w.]+:\d+: )?(.+)")
 
 
 class Arrival(Stopper):
-    """Ends a run for which no worker starts. Invariant: the timeout counts from when the last worker was up.
+    """Ends a run when all is done, even if trials wait for a worker, and one for which no worker starts.
+
+    Invariant: the timeout counts from when the last worker was up.
 
     Args:
         work: The agenda; at the timeout it ends with an error.
@@ -62,10 +64,10 @@ class Arrival(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Check for workers and for the timeout; return whether the run has ended with an error."""
-        if not self._work.closing:
+        """Check for workers and for the timeout; return whether the run has ended."""
+        if not (self._work.done or self._work.closing):
             self._look()
-        return self._work.error is not None
+        return self._work.done
 
     def _look(self) -> None:
         now, room = self._clock(), self._workers.fit > 0

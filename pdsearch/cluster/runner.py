@@ -9,7 +9,6 @@ from typing import Any
 from ray import tune
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError, RayTaskError
-from ray.tune.stopper import CombinedStopper
 
 from pdsearch.cluster.arrival import Arrival
 from pdsearch.cluster.connection.session import Session
@@ -17,11 +16,11 @@ from pdsearch.cluster.connection.temporary import tune_folder
 from pdsearch.cluster.examine import Asked
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
-from pdsearch.cluster.tune_scheduler import JobScheduler, Starts, WhenDone
+from pdsearch.cluster.tune_scheduler import JobScheduler, Starts
 from pdsearch.cluster.tune_searcher import JobSearcher
 from pdsearch.cluster.worker import JobTrainable
 from pdsearch.config import Resources
-from pdsearch.io import Place, beside
+from pdsearch.io import Place
 from pdsearch.protocol import Work
 
 _tune: Any = importlib.import_module("ray.tune.tune")  # the attribute `ray.tune.tune` is a function
@@ -69,7 +68,7 @@ def run(
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)
-    with tune_folder(session.folder, beside(folder)) as own:
+    with tune_folder(session.folder) as own:
         tuner = tune.Tuner(
             tune.with_resources(trainable, _needs(resources)),
             tune_config=tune.TuneConfig(
@@ -84,7 +83,7 @@ def run(
                 name="tune",
                 storage_path=str(own),
                 verbose=0,
-                stop=_stopper(guarded, searcher, session, say),
+                stop=Arrival(guarded, searcher.workers, session.folder, say),
                 callbacks=[Starts(searcher)],
                 # No retries by Tune: a retried trial fails for good when the same death is reported twice.
                 failure_config=tune.FailureConfig(max_failures=0),
@@ -94,12 +93,6 @@ def run(
         _fit(tuner, guarded)
     if guarded.error is not None:
         raise guarded.error
-
-
-def _stopper(
-    guarded: Guarded, searcher: JobSearcher, session: Session, say: Callable[[str], None]
-) -> CombinedStopper:
-    return CombinedStopper(WhenDone(guarded), Arrival(guarded, searcher.workers, session.folder, say))
 
 
 def _needs(resources: Resources) -> dict[str, float]:

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ray.tune import Callback, Stopper
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from pdsearch.cluster.messages import REFUSAL, unpacked
 from pdsearch.cluster.tune_searcher import JobSearcher
-from pdsearch.protocol import Work
 
 _LONGEST_REASON = 400
 
@@ -61,25 +60,6 @@ class Starts(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:  # noqa: ARG002 - Tune's
         """Record that a worker starts a trial."""
         self._searcher.workers.start(trial.trial_id)
-
-
-class WhenDone(Stopper):
-    """Ends Tune when the agenda is done, even if trials still wait for a worker."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-
-    def __getstate__(self) -> dict[str, object]:
-        """Return nothing, as for the searcher."""
-        return {}
-
-    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's
-        """Return False: the scheduler decides when a trial ends."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Return whether all work is done."""
-        return self._work.done
 
 
 def reason_of(trial: Trial) -> str:

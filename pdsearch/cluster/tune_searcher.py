@@ -18,13 +18,13 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from pdsearch.cluster.deaths import MOST_IN_A_ROW
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.messages import unpacked
-from pdsearch.cluster.slots import Slots, Workers
+from pdsearch.cluster.slots import MOST_IN_A_ROW, Slots, Workers
+from pdsearch.codec import encode
 from pdsearch.errors import ClusterError
 from pdsearch.pipeline.failure import lost_workers
-from pdsearch.protocol import Event, Job, Outcome, job_to_json
+from pdsearch.protocol import Event, Job, Outcome
 
 _IDLE_S = 60.0
 """Seconds without a job to hand out after which the slots of a cluster are given up."""
@@ -76,7 +76,7 @@ class JobSearcher(Searcher):
         if job is None and self.workers.coming >= self._rests(free):
             return None
         self.workers.begin(trial_id, job)
-        return {"job": json.dumps(job_to_json(job)) if job else None, "place": self.place}
+        return {"job": json.dumps(encode(job)) if job else None, "place": self.place}
 
     def rest(self, trial_id: str) -> bool:
         """Record a report of a resting worker; True ends its trial: there is a job, or no use for its slot."""

@@ -14,11 +14,12 @@ from pdsearch.artifacts import open_store
 from pdsearch.cluster.messages import batch, packed, refused
 from pdsearch.cluster.node_checks import refusal_of
 from pdsearch.cluster.own_folder import OwnFolder
+from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.io import place as at
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import patiently
-from pdsearch.protocol import Event, Job, Outcome, job_from_json, refusal
+from pdsearch.protocol import Event, Job, Outcome, refusal
 from pdsearch.training import keep_freed_memory, pick_device
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
@@ -88,7 +89,7 @@ class JobTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._pause = _FIRST_PAUSE_S
-        self._job: Job | None = job_from_json(json.loads(config["job"])) if config["job"] else None
+        self._job: Job | None = decode(Job, json.loads(config["job"])) if config["job"] else None
         self._events: Generator[Event, None, None] = (
             _nothing() if self._job is None else patiently(self._job, self._site)
         )

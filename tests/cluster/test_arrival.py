@@ -89,6 +89,13 @@ def test_a_run_that_is_asked_to_stop_waits_for_no_worker() -> None:
     assert not world.after(0)
     world.study.closing = True
     assert not world.after(10_000)
+    assert not world.arrival("t", {"done": True})
+
+
+def test_the_run_ends_with_the_agenda_whatever_waits() -> None:
+    world = World()
+    world.study.done = True
+    assert world.after(0)
 
 
 def test_ray_that_says_nothing_is_said_to(tmp_path: Path) -> None:

@@ -81,14 +81,3 @@ def test_what_ray_said_is_one_line(tmp_path: Path, text: str | None, reason: str
     if text is not None:
         (tmp_path / "error.txt").write_text(text)
     assert reason_of(SimpleNamespace(error_file=str(tmp_path / "error.txt"))) == reason  # type: ignore[arg-type]
-
-
-def test_tune_ends_with_the_agenda_whatever_waits() -> None:
-    from pdsearch.cluster.tune_scheduler import WhenDone
-
-    work = given(1)
-    when = WhenDone(work)
-    assert not when.stop_all()
-    assert not when("t", {"done": True})
-    work.closing = True
-    assert when.stop_all()

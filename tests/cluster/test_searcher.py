@@ -8,7 +8,8 @@ import pytest
 
 from pdsearch.cluster.guarded import Guarded
 from pdsearch.cluster.messages import packed
-from pdsearch.protocol import Event, Outcome, Report, job_from_json
+from pdsearch.codec import decode
+from pdsearch.protocol import Event, Job, Outcome, Report
 from tests.pipeline.digits import ALONE, distilled, job
 from tests.pipeline.given import Given
 
@@ -57,8 +58,8 @@ def test_workers_rest_until_all_are_up_and_then_get_jobs() -> None:
     assert result(found, "b") == "STOP"
     assert result(found, "a") == "STOP"
     first, second = found.suggest("d"), found.suggest("e")
-    assert job_from_json(json.loads(first["job"])).id == "job-0"
-    assert job_from_json(json.loads(second["job"])).id == "job-1"
+    assert decode(Job, json.loads(first["job"])).id == "job-0"
+    assert decode(Job, json.loads(second["job"])).id == "job-1"
     assert first["place"] == {"threads": 1}
     assert found.suggest("f") is None
 
@@ -115,7 +116,7 @@ def started(found: Any, trial_id: str) -> str:
     """Give a trial the next job, and let its worker start it; return the job's name."""
     asked = found.suggest(trial_id)
     found.workers.start(trial_id)
-    return job_from_json(json.loads(asked["job"])).id
+    return decode(Job, json.loads(asked["job"])).id
 
 
 def test_a_job_that_loses_each_worker_failed_and_says_what_ray_said_last() -> None:
@@ -331,13 +332,13 @@ def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_bac
     assert refuse(found, "b") == refuse(found, "b") == "CONTINUE"
     assert said == ["node 10.0.0.3 gets no trial: its storage is another"]
     assert result(found, "a") == "STOP"
-    assert job_from_json(json.loads(found.suggest("t")["job"])).id == "job-0"
+    assert decode(Job, json.loads(found.suggest("t")["job"])).id == "job-0"
     assert found.suggest("u") is None, "the slot of the unfit node is no slot"
     found.slots.fit = found.slots.wanted = 3
-    assert job_from_json(json.loads(found.suggest("v")["job"])).id == "job-1"
+    assert decode(Job, json.loads(found.suggest("v")["job"])).id == "job-1"
     refuse(found, "v")
     found.on_trial_complete("t", packed([END]))
-    assert job_from_json(json.loads(found.suggest("w")["job"])).id == "job-1"
+    assert decode(Job, json.loads(found.suggest("w")["job"])).id == "job-1"
     assert work.outcomes.keys() == {"job-0"}
 
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from pdsearch.cluster.messages import unpacked
+from pdsearch.codec import encode
 from pdsearch.errors import StorageFullError
-from pdsearch.protocol import Job, Outcome, Report, job_to_json
+from pdsearch.protocol import Job, Outcome, Report
 from tests.pipeline.digits import ALONE, distilled, job
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 def config(folder: Path, given: Job | None) -> dict[str, Any]:
     place = {"artifacts": str(folder / "artifacts"), "progress": str(folder / "progress"), "graphs": True}
     return {
-        "job": None if given is None else json.dumps(job_to_json(given)),
+        "job": None if given is None else json.dumps(encode(given)),
         "place": {**place, "threads": 1, "gpu": 0, "logs": str(folder / "trials"), "patience_s": None},
     }
 

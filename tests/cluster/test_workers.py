@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from pdsearch.cluster.deaths import Deaths
-from pdsearch.cluster.slots import FixedSlots, Workers
+from pdsearch.cluster.slots import Deaths, FixedSlots, Workers
 from pdsearch.protocol import Progress, Report
 from tests.pipeline.digits import ALONE, distilled, job
 
@@ -48,21 +47,6 @@ def test_jobs_are_handed_out_once_all_workers_are_up_and_ever_after() -> None:
     assert workers.warmed_up()
 
 
-def test_or_when_they_had_time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    workers = up(2, "a")
-    now[0] += 14
-    workers.hear("a")  # Counted from the first time.
-    assert not workers.warmed_up()
-    now[0] += 2
-    assert workers.warmed_up()
-
-
-def test_without_a_slot_nothing_is_warm() -> None:
-    assert not Workers(FixedSlots(0)).warmed_up()
-
-
 def test_a_job_waits_for_its_first_worker_and_is_homeless_when_it_lost_one() -> None:
     workers = up(2, "a")
     workers.begin("t", JOB)
@@ -75,16 +59,6 @@ def test_a_job_waits_for_its_first_worker_and_is_homeless_when_it_lost_one() -> 
     assert (workers.waiting, workers.homeless) == (["u"], True)
     workers.hear("u")
     assert not workers.homeless
-
-
-def test_a_trial_is_started_by_its_worker_and_then_workers_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = up(2, "a")
-    assert not workers.started("a")
-    monkeypatch.setattr(workers.deaths, "started", lambda: heard.append(True))
-    heard: list[bool] = []
-    workers.start("a")
-    assert workers.started("a")
-    assert heard
 
 
 def test_a_waiting_job_starves_where_every_slot_is_taken() -> None:
