@@ -94,49 +94,15 @@ def _moved(space: Space, folder: Place, found: Description) -> list[str]:
     return []
 
 
-def identify(
-    space: Space,
-    folder: Place,
-    found: Description,
-    began: StudyRecord | None,
-    accept: Accept = Accept(),  # noqa: B008 - frozen
-) -> list[str]:
-    """Write study.json of a new study, or compare with that of an existing one and write the accepted changes.
+def identify(space: Space, folder: Place, found: Description) -> None:
+    """Write study.json of a new study.
 
     Args:
         space: What is run.
         folder: The study's.
-        found: What was resolved from the space now.
-        began: What the study is; None for a new study.
-        accept: What may have changed.
-
-    Returns:
-        The accepted changes, one line each.
-
-    Raises:
-        ConfigError: It began with another space, other data or other code; the message holds the difference.
+        found: What was resolved from the space.
     """
-    if began is None:
-        begin(folder, _about(space, found))
-        return []
-    changes = changes_of(space, folder, found, began)
-    changes.check(folder, accept)
-    lines = [*changes.wider, *_lines(found, began)]
-    if changes:
-        later = StudyChange(
-            space=decode(StudySpace, space.identity()),
-            code={**began.code, **found.code},
-            code_before=began.code,
-            code_folders={**began.code_folders, **own_folders(space)},
-            lines=tuple(lines),
-            changed_at=now(),
-        )
-        change(folder, began, later)
-    return lines
-
-
-def _about(space: Space, found: Description) -> StudyRecord:
-    return StudyRecord(
+    record = StudyRecord(
         study=space.study,
         space=decode(StudySpace, space.identity()),
         data=decode(StudyData, {"fingerprint": found.fingerprint, **found.contents}),
@@ -147,13 +113,33 @@ def _about(space: Space, found: Description) -> StudyRecord:
         versions=found.versions,
         created_at=now(),
     )
+    begin(folder, record)
 
 
-def _lines(found: Description, began: StudyRecord) -> list[str]:
-    return [
-        f"{name}: {began.code[name][:8]} -> {found.code[name][:8]}"
-        for name in sorted(_other_code(found, began))
+def accept_changes(space: Space, folder: Place, found: Description, began: StudyRecord) -> list[str]:
+    """Write that a study is as a space and its files are now, and return the differences, one line each.
+
+    Args:
+        space: What is run; its changes were checked.
+        folder: The study's.
+        found: What was resolved from the space now.
+        began: What the study is so far.
+    """
+    code = sorted(_other_code(found, began))
+    lines = [
+        *extension(began.space.form, space.identity()).wider,
+        *(f"{name}: {began.code[name][:8]} -> {found.code[name][:8]}" for name in code),
     ]
+    later = StudyChange(
+        space=decode(StudySpace, space.identity()),
+        code={**began.code, **found.code},
+        code_before=began.code,
+        code_folders={**began.code_folders, **own_folders(space)},
+        lines=tuple(lines),
+        changed_at=now(),
+    )
+    change(folder, began, later)
+    return lines
 
 
 def _other_code(found: Description, began: StudyRecord) -> set[str]:

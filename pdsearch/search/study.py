@@ -6,21 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from pdsearch.artifacts import AnyLease, ArtifactStore, check_held, hold, is_orphan, open_store
-from pdsearch.codec import decode
+from pdsearch.codec import decode, encode
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, check, remove_tree, resolved, subfolders
 from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
-from pdsearch.io.studies import Accept, begun, elapsed, shown
+from pdsearch.io.studies import Accept, Elapsed, Phase, begun, elapsed, shown
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.confirmation.jobs import DerivedJobs
-from pdsearch.search.identity import Changes, changes_of, identify
+from pdsearch.search.identity import Changes, accept_changes, changes_of, identify
 from pdsearch.search.maintenance import redo, retry_once
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
@@ -57,11 +56,11 @@ class Clock:
         self._before, self._ended = before.seconds, before.gpu_seconds
         self._start = self._saved = time.monotonic()
         self._running: dict[str, float] = {}
-        self._phase: dict[str, Any] = {}
+        self._phase = Phase()
 
     def phase(self, name: str, total: int, done: int) -> None:
         """Note which phase begins, for `pdsearch show`: its jobs in all, and those done before."""
-        self._phase = {"name": name, "total": total, "done": done, "began_at": now()}
+        self._phase = Phase(name, total, done, now())
         self.save()
 
     def seconds(self) -> float:
@@ -96,10 +95,9 @@ class Clock:
             replace_file(self._path, self._content(), hasty=True)
 
     def _content(self) -> bytes:
-        total, gpu = self._before + time.monotonic() - self._start, self.gpu_seconds()
-        found: dict[str, Any] = {"seconds": round(total, 3)} | ({"gpu_seconds": round(gpu, 3)} if gpu else {})
-        found |= {"phase": self._phase} if self._phase else {}
-        return json.dumps(found).encode()
+        total = self._before + time.monotonic() - self._start
+        state = Elapsed(round(total, 3), round(self.gpu_seconds(), 3), self._phase)
+        return json.dumps(encode(state)).encode()
 
 
 @dataclass(frozen=True)
@@ -189,10 +187,11 @@ def open_study(
         changes.check(folder, accept)
         if began is None:
             found, precision = preflight.check_new(found, ask_workers)
+            identify(space, folder, found)
         else:
             found, precision = preflight.check_resumed(found, began.precision, changed=bool(changes))
-        for line in identify(space, folder, found, began, accept):
-            observer.say(f"accepted: {line}")
+            for line in accept_changes(space, folder, found, began) if changes else ():
+                observer.say(f"accepted: {line}")
         # Sums of several threads round otherwise, so a record says how many trained it.
         found = replace(found, versions={**found.versions, "threads": max(1, space.resources.cpu)})
         clock = Clock(folder / "elapsed.json", space.resources.gpu)

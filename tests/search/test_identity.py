@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from pdsearch.config import Space
 from pdsearch.errors import ConfigError
-from pdsearch.io.studies import description
+from pdsearch.io.studies import Accept, description
 from pdsearch.pipeline.trial import check_own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
-from pdsearch.search.identity import identify
+from pdsearch.search.identity import changes_of, identify
 from pdsearch.search.resolved import Description, own_code, versions
 from pdsearch.search.study import open_study
 from pdsearch.specs import StudentSpec, TrialSpec
@@ -43,8 +44,13 @@ FIELDS = {
 
 def begun(folder: Path) -> StudyRecord:
     """Write what a study is; return what was written."""
-    identify(space(folder), folder, FOUND, None)
+    identify(space(folder), folder, FOUND)
     return description(folder)
+
+
+def check(found_in: Space, folder: Path, found: Description, began: StudyRecord) -> None:
+    """Refuse another space than the study began with."""
+    changes_of(found_in, folder, found, began).check(folder, Accept())
 
 
 def test_what_it_is_is_written_once(tmp_path: Path) -> None:
@@ -56,8 +62,7 @@ def test_what_it_is_is_written_once(tmp_path: Path) -> None:
     assert about.data == StudyData(FOUND.fingerprint)
     assert (about.study, about.checkpoints, about.code) == ("small", ("a" * 64,), {"mine:f": "b" * 64})
     assert about.precision == FOUND.precision
-    identify(space(tmp_path), tmp_path, FOUND, about)
-    assert (tmp_path / "study.json").read_bytes() == content
+    check(space(tmp_path), tmp_path, FOUND, about)
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -81,7 +86,7 @@ def test_another_space_is_refused_with_the_difference(tmp_path: Path, name: str)
     about = begun(tmp_path)
     sections, difference = CHANGES[name]
     with pytest.raises(ConfigError, match="another study: name") as error:
-        identify(space(tmp_path, **sections), tmp_path, FOUND, about)
+        check(space(tmp_path, **sections), tmp_path, FOUND, about)
     assert difference in str(error.value)
     assert error.value.where == str(tmp_path)
 
@@ -90,7 +95,7 @@ def test_other_files_are_refused_all_in_one_message(tmp_path: Path) -> None:
     about = begun(tmp_path)
     other = replace(FOUND, fingerprint="e" * 64, checkpoints={"t.pth": "c" * 64}, code={"mine:f": "d" * 64})
     with pytest.raises(ConfigError) as error:
-        identify(space(tmp_path), tmp_path, other, about)
+        check(space(tmp_path), tmp_path, other, about)
     assert error.value.what.splitlines()[1:] == [
         "    teacher.checkpoint: not the weights the study began with",
         "    data: the images are not those the study began with",
@@ -100,24 +105,24 @@ def test_other_files_are_refused_all_in_one_message(tmp_path: Path) -> None:
 
 def test_files_under_other_names_are_the_same(tmp_path: Path) -> None:
     about = begun(tmp_path)
-    identify(space(tmp_path), tmp_path, replace(FOUND, checkpoints={"moved/t.pth": "a" * 64}), about)
+    check(space(tmp_path), tmp_path, replace(FOUND, checkpoints={"moved/t.pth": "a" * 64}), about)
 
 
 def test_a_budget_is_no_part_of_what_it_is(tmp_path: Path) -> None:
     about = begun(tmp_path)
     more = space(tmp_path, search=searching(trials=9, timeout="10h"), resources={"cpu": 2, "gpu": 0})
-    identify(more, tmp_path, FOUND, about)
+    check(more, tmp_path, FOUND, about)
 
 
 def test_what_an_older_study_did_not_note_is_not_missed(tmp_path: Path) -> None:
     about = begun(tmp_path)
     older = StudyRecord(study=about.study, space=about.space, precision=about.precision, data=about.data)
-    identify(space(tmp_path), tmp_path, replace(FOUND, checkpoints={}), older)
+    check(space(tmp_path), tmp_path, replace(FOUND, checkpoints={}), older)
 
 
 def test_the_folders_of_own_code_are_noted(tmp_path: Path, author: Author) -> None:
     named = space(tmp_path, distill={"loss": f"{author.write()}:squared"}, space={}, search={"trials": 1})
-    identify(named, tmp_path, replace(FOUND, code=own_code(named)), None)
+    identify(named, tmp_path, replace(FOUND, code=own_code(named)))
     about = json.loads((tmp_path / "study.json").read_text())
     assert about["code_folders"] == dict.fromkeys(about["code"], str(tmp_path))
     assert [name.rpartition(":")[2] for name in about["code"]] == ["squared"]
