@@ -25,8 +25,9 @@ import psutil
 
 from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.program import Program, wait
+from pdsearch.codec import decode
 from pdsearch.pipeline.keys import dense_key, round_keys
-from pdsearch.specs import spec_from_json
+from pdsearch.specs import TrialSpec
 from pdsearch.verify import check_invariants
 
 WORKER = re.compile(r"ray::\w*Trainable")
@@ -81,7 +82,7 @@ def _ages(study: Path, done: dict[str, Any], began: float, at: float) -> list[fl
 
 def _saved(root: Path, asked: dict[str, Any]) -> list[float]:
     """Return when each thing that a trial would go on from was written: checkpoints, and artifacts before them."""
-    spec = spec_from_json(asked["spec"])
+    spec = decode(TrialSpec, asked["spec"])
     wanted = [asked["key"], *round_keys(spec), dense_key(spec)]
     paths = [root / "progress" / key / "progress.safetensors" for key in wanted]
     paths += [

@@ -20,6 +20,7 @@ from pdsearch.analysis.crossed import Part, Source, combined, half_width, holm, 
 from pdsearch.analysis.statistics import EQUAL, METHODS
 from pdsearch.analysis.study_table import Row, row_from_record
 from pdsearch.answers import pack
+from pdsearch.codec import encode
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -29,7 +30,6 @@ from pdsearch.specs import (
     TeacherSpec,
     TrialSpec,
     digest,
-    spec_to_json,
 )
 from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from pdsearch.trial_record import StudentFacts, TeacherFacts, TrialRecord
@@ -347,7 +347,7 @@ def _row(method: str | None, config: str, *, baselines: Mapping[str, str]) -> Ro
         id="confirm",
         kind="confirm",
         number=None,
-        key=digest(spec_to_json(spec)),
+        key=digest(encode(spec)),
         params={},
         spec=spec,
         config=name,

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
-from pdsearch.codec import decode, encode
-
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Params: TypeAlias = tuple[tuple[str, Any], ...]
 """Parameters of a method or loss: sorted (name, value) pairs, hashable."""
@@ -347,23 +345,3 @@ def digest(value: Json) -> str:
 def derive_seed(*parts: int | str) -> int:
     """Return a seed in [0, 2**63) that depends on every part: a named seed, its purpose, an epoch, ..."""
     return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big") >> 1
-
-
-def spec_to_json(spec: object) -> dict[str, Json]:
-    """Return a complete spec, located fields included, as plain JSON values.
-
-    Raises:
-        ValueError: A number is not finite.
-    """
-    return cast("dict[str, Json]", encode(spec))
-
-
-def spec_from_json(value: Mapping[str, Any]) -> TrialSpec:
-    """Rebuild a TrialSpec from the output of `spec_to_json`; its exact inverse.
-
-    A field that did not exist when the spec was written gets its neutral value, whatever the default is today.
-
-    Raises:
-        DecodeError: A field is missing, unknown or of another type.
-    """
-    return decode(TrialSpec, value)

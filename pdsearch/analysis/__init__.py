@@ -13,7 +13,7 @@ from pdsearch.analysis.forms import (
 from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Leader, Ranked, Ranking
 from pdsearch.analysis.ranking import line_of, rank_teachers
-from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_epochs, write_parquet
+from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_parquet
 from pdsearch.analysis.statistics import Estimate, Gain
 from pdsearch.analysis.study_table import Row, StudyTable, read_study
 from pdsearch.analysis.tables import (
@@ -57,6 +57,5 @@ __all__ = [
     "shortfall",
     "show_estimate",
     "show_gain",
-    "write_epochs",
     "write_parquet",
 ]

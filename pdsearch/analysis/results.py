@@ -121,21 +121,12 @@ def epochs_as_arrow(study: StudyTable) -> "pyarrow.Table":
     return pyarrow.Table.from_pylist(rows, pyarrow.schema(fields))
 
 
-def write_parquet(study: StudyTable, path: Path) -> None:
-    """Write a study's trials as one Parquet file, replacing an older one atomically.
+def write_parquet(table: "pyarrow.Table", path: Path) -> None:
+    """Write a table as one Parquet file, replacing an older one atomically.
 
     Raises:
         StorageError: The file cannot be written.
     """
-    _write(as_arrow(study), path)
-
-
-def write_epochs(study: StudyTable, path: Path) -> None:
-    """Write a study's epochs as one Parquet file; as `write_parquet`."""
-    _write(epochs_as_arrow(study), path)
-
-
-def _write(table: "pyarrow.Table", path: Path) -> None:
     import pyarrow.parquet
 
     draft = path.with_name(f".{path.name}.tmp")

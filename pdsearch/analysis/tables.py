@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeAlias
 
 from pdsearch.analysis.pareto import Front
@@ -93,8 +92,8 @@ def split(table: Table, counts: Sequence[int]) -> list[Table]:
     return parts
 
 
-def _best_gain(row: Ranked, question: str) -> str:
-    return show_gain(row.gain(question))
+def _gain(question: str) -> Callable[[Ranked], str]:
+    return lambda row: show_gain(row.gain(question))
 
 
 def _status(row: Ranked) -> str:
@@ -128,12 +127,12 @@ _Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
 _MAIN: _Cells = (
     ("rank", True, lambda row: str(row.rank or "-")),
     ("teacher", False, lambda row: row.label),
-    ("vs unpruned, same", True, lambda row: _best_gain(row, "unpruned_same")),
+    ("vs unpruned, same", True, _gain("unpruned_same")),
     ("student test %", True, _test),
     ("student val %", True, _val),
     ("confirmed by", False, _status),
-    ("vs unpruned, its best", True, lambda row: _best_gain(row, "unpruned_best")),
-    ("vs alone", True, lambda row: _best_gain(row, "alone")),
+    ("vs unpruned, its best", True, _gain("unpruned_best")),
+    ("vs alone", True, _gain("alone")),
 )
 _ABOUT: _Cells = (
     ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
@@ -168,7 +167,7 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
         detail: Whether to add columns that describe teachers and students, too wide for most screens.
     """
     further: _Cells = tuple(
-        (name, True, partial(_best_gain, question=question))
+        (name, True, _gain(question))
         for question, name in _FURTHER
         if any(row.gain(question) for row in ranking.rows)
     )

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from pdsearch.analysis import (
     Ranking,
     StudyTable,
+    as_arrow,
+    epochs_as_arrow,
     rank_teachers,
     read_study,
     shortfall,
-    write_epochs,
     write_parquet,
 )
 from pdsearch.analysis.report.headline import headline
@@ -177,13 +178,13 @@ def _is_searched_through(study: Study) -> bool:
 
 
 def _write_tables(study: Study, found: StudyTable) -> None:
-    for name, write in (("results.parquet", write_parquet), ("epochs.parquet", write_epochs)):
+    for name, table in (("results.parquet", as_arrow(found)), ("epochs.parquet", epochs_as_arrow(found))):
         if not isinstance(study.folder, Remote):
-            write(found, study.folder / name)
+            write_parquet(table, study.folder / name)
             continue
         with TemporaryDirectory() as folder:
             file = Path(folder) / name
-            write(found, file)
+            write_parquet(table, file)
             replace(study.folder / name, file.read_bytes())
 
 

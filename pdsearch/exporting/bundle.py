@@ -20,6 +20,7 @@ from pdsearch.analysis import (
     shortfall,
 )
 from pdsearch.artifacts import ArtifactStore, open_store
+from pdsearch.codec import decode
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
@@ -37,7 +38,7 @@ from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
 from pdsearch.models import constants_of
-from pdsearch.specs import TrialSpec, spec_from_json
+from pdsearch.specs import TrialSpec
 from pdsearch.study_record import StudyRecord
 
 _FAR = 0.1
@@ -177,7 +178,7 @@ def export_ranked(
 def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bool) -> Needs:
     ranking = origin.ranking
     versions: dict[str, Any] = dict(origin.versions.get(row.best.id, {}))
-    spec = from_anywhere(spec_from_json(json.loads(row.best.spec)))
+    spec = from_anywhere(decode(TrialSpec, json.loads(row.best.spec)))
     needs = needs_of(spec, origin.storage, origin.about)
     built: dict[str, Built] = {}
     networks = {STUDENT_FILE: trained_student(row.best, origin.store)}

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pdsearch.analysis.study_table import Row, read_study, row_from_record
 from pdsearch.artifacts import open_store
+from pdsearch.codec import decode, encode
 from pdsearch.config import Space, load
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, StorageError, TrialError
@@ -25,7 +26,7 @@ from pdsearch.exporting.trained import trained_student
 from pdsearch.observer import Observer
 from pdsearch.search.study import described
 from pdsearch.signals import Stop
-from pdsearch.specs import Json, spec_from_json, spec_to_json
+from pdsearch.specs import Json, TrialSpec
 from pdsearch.trial_record import TrialRecord
 
 _ACCURACIES = ("val_accuracy", "test_accuracy", "teacher_val_accuracy", "teacher_test_accuracy")
@@ -134,7 +135,7 @@ def read_export(folder: Path) -> Export:
         means = {f"{one}_accuracy": about[one]["mean"] for one in ("val", "test") if mean and about[one]}
         seeds = int(about["seeds"])
         found = Export(folder, config, best, dict(about.get("versions") or {}), seeds, means)
-        spec_from_json(best["spec"])
+        decode(TrialSpec, best["spec"])
     except (ValueError, KeyError, TypeError) as error:
         hint = "export it again: pdsearch export STUDY --force"
         raise StorageError(f"is damaged: {error!r}", where=str(result), hint=hint) from error
@@ -248,7 +249,7 @@ class _Trainer:
         found = described(space)
         spec = found.complete(space.resolve(space.defaults()))
         if found.key(spec) != self.export.best["key"]:
-            changes = _changes(self.export.best["spec"], spec_to_json(spec))
+            changes = _changes(self.export.best["spec"], encode(spec))
             raise ConfigError(
                 "describes another trial than the exported one: " + "; ".join(changes),
                 where=str(self.export.config),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pdsearch.analysis import Row
 from pdsearch.artifacts import ArtifactStore, Entry
+from pdsearch.codec import decode
 from pdsearch.data.dataset.views import centre
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
@@ -19,7 +20,7 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.models import without_weights
 from pdsearch.pipeline.keys import data_key
 from pdsearch.pipeline.networks import MASK
-from pdsearch.specs import spec_from_json
+from pdsearch.specs import TrialSpec
 
 _TENSORS = "tensors.safetensors"
 _BATCH = 64
@@ -59,7 +60,7 @@ def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     """
     if row.teacher_key is None:
         raise ConfigError(f"{row.id} has no teacher to export", where="--teacher", hint="leave it out")
-    spec = spec_from_json(json.loads(row.spec))
+    spec = decode(TrialSpec, json.loads(row.spec))
     stage = "teacher" if spec.prune is None else "prune"
     teacher = _found(store, stage, row.teacher_key, row.id)
     kept = teacher.meta.get("kept")
@@ -85,7 +86,9 @@ def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict
         StorageError: An artifact is missing or broken.
     """
     known = {"val": row.val_accuracy, "test": row.test_accuracy}
-    path = _found(store, "data", data_key(spec_from_json(json.loads(row.spec)).data), row.id).path(_TENSORS)
+    path = _found(store, "data", data_key(decode(TrialSpec, json.loads(row.spec)).data), row.id).path(
+        _TENSORS
+    )
     shares: dict[str, float] = {}
     with storage_errors(path), safe_open(path, framework="pt") as file, torch.inference_mode():
         for part in (part for part, share in known.items() if share is not None):
@@ -102,7 +105,7 @@ def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict
 def _card(
     row: Row, model: str, options: Mapping[str, object], widths: Mapping[str, int], store: ArtifactStore
 ) -> Card:
-    data = spec_from_json(json.loads(row.spec)).data
+    data = decode(TrialSpec, json.loads(row.spec)).data
     entry = _found(store, "data", data_key(data), row.id)
     path = entry.path(_TENSORS)
     # The images may be gigabytes, so only their shape and statistics are read.

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
+from pdsearch.codec import decode, encode
 from pdsearch.errors import TrialError
 from pdsearch.io import Place, Remote, place, read, remove_tree, replace
 from pdsearch.io.durable import storage_errors
@@ -51,15 +52,6 @@ class EpochReport:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise TrialError(f"diverged in epoch {self.epoch} of {self.epochs}: {name} is not finite")
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the report as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "EpochReport":
-        """Rebuild a report from `to_json`, exactly."""
-        return cls(**value)
 
 
 SHARE = 0.05
@@ -277,7 +269,7 @@ class TrainingProgress:
         tensors, meta = stored
         ours = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
         self._state.restore(ours, meta["state"])
-        self.reports = [EpochReport.from_json(report) for report in meta["reports"]]
+        self.reports = [decode(EpochReport, report) for report in meta["reports"]]
         return EpochPart.stored(tensors, meta["part"]) if "part" in meta else BEGIN
 
     def keep(self, part: Callable[[], EpochPart] | None = None) -> bool:
@@ -295,7 +287,7 @@ class TrainingProgress:
         """Save, whether or not a checkpoint is due."""
         if self._checkpoint is None:
             return
-        reports: list[Json] = [report.to_json() for report in self.reports]
+        reports: list[Json] = [encode(report) for report in self.reports]
         tensors = self._state.tensors()
         meta: dict[str, Json] = {"state": self._state.meta(), "reports": reports}
         if part is not None:

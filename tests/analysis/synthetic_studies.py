@@ -8,7 +8,7 @@ from typing import Any
 from pdsearch.analysis import Row, StudyTable
 from pdsearch.analysis.study_table import row_from_record
 from pdsearch.answers import pack
-from pdsearch.codec import decode
+from pdsearch.codec import decode, encode
 from pdsearch.io.record_files import write_once
 from pdsearch.specs import (
     DataSpec,
@@ -19,7 +19,6 @@ from pdsearch.specs import (
     TeacherSpec,
     TrialSpec,
     digest,
-    spec_to_json,
 )
 from pdsearch.study_record import StudyRecord
 from pdsearch.trial_record import TrialRecord, read_record
@@ -54,7 +53,7 @@ def spec(
 
 def config(trial: TrialSpec) -> str:
     """Return the hash of a trial without the student's seeds."""
-    value = spec_to_json(trial)
+    value = encode(trial)
     distill: Any = value["distill"]
     del distill["seed"], distill["view_seed"]
     return digest(value)
@@ -77,7 +76,7 @@ def record(
 ) -> dict[str, Any]:
     """Return one finished record."""
     trial = spec(method, seed, teacher_seed=teacher_seed, temperature=temperature, student=student)
-    whole = spec_to_json(trial)
+    whole = encode(trial)
     name = f"{kind}-{digest(whole)[:12]}" if kind == "confirm" else f"{kind}-{number:05d}"
     return {
         "format": 1,

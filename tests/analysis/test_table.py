@@ -9,7 +9,7 @@ import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
-from pdsearch.analysis import rank_teachers, read_study, write_epochs, write_parquet
+from pdsearch.analysis import as_arrow, epochs_as_arrow, rank_teachers, read_study, write_parquet
 from pdsearch.analysis.results import EPOCH_COLUMNS, columns
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
@@ -106,14 +106,14 @@ def test_parquet_holds_every_row(tmp_path: Path) -> None:
     write_study(tmp_path, RECORDS)
     found = read_study(tmp_path)
     for _ in range(2):
-        write_parquet(found, tmp_path / "results.parquet")
+        write_parquet(as_arrow(found), tmp_path / "results.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
     assert table.to_pylist() == [dataclasses.asdict(row) for row in found.rows]
     assert table.schema.names == [name for name, *_ in columns()]
 
 
 def test_parquet_of_nothing_has_the_columns(tmp_path: Path) -> None:
-    write_parquet(study([]), tmp_path / "results.parquet")
+    write_parquet(as_arrow(study([])), tmp_path / "results.parquet")
     assert len(pyarrow.parquet.read_table(tmp_path / "results.parquet").schema) == len(columns())
 
 
@@ -121,7 +121,7 @@ def test_searched_values_are_typed_columns_of_confirmations_too(tmp_path: Path) 
     records = [*confirmed("magnitude", [0.7], temperature=3.5), record("alone", 0.6), record(None, 0.5)]
     for item in records:
         item["params"] = {}
-    write_parquet(study(records, space={"space": SEARCHED}), tmp_path / "results.parquet")
+    write_parquet(as_arrow(study(records, space={"space": SEARCHED})), tmp_path / "results.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "results.parquet").select(list(SEARCHED))
     assert [str(kind) for kind in table.schema.types] == ["string", "double", "double", "int64", "string"]
     pruned, alone, unpruned = (list(row.values()) for row in table.to_pylist())
@@ -131,7 +131,7 @@ def test_searched_values_are_typed_columns_of_confirmations_too(tmp_path: Path) 
 
 
 def test_the_table_of_epochs_has_every_report(tmp_path: Path) -> None:
-    write_epochs(study(RECORDS), tmp_path / "epochs.parquet")
+    write_parquet(epochs_as_arrow(study(RECORDS)), tmp_path / "epochs.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "epochs.parquet")
     assert table.schema.names == list(EPOCH_COLUMNS)
     assert table.filter(pyarrow.compute.field("kind") == "search").to_pylist() == [

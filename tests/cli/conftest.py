@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.codec import encode
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -14,7 +15,6 @@ from pdsearch.specs import (
     TrialSpec,
     digest,
     keyed,
-    spec_to_json,
 )
 
 RECIPE = Recipe(epochs=2, lr=0.1)
@@ -43,7 +43,7 @@ def record(trial: TrialSpec, accuracy: float, *, kind: str, number: int | None =
         "key": key,
         "config": digest([trial.prune is not None, trial.distill.loss]),
         "params": {"prune.ratio": 0.36},
-        "spec": spec_to_json(trial),
+        "spec": encode(trial),
         "state": "complete",
         "reason": None,
         "reports": [{"epoch": epoch, "epochs": 2, "val_accuracy": accuracy, "loss": 1.0} for epoch in (1, 2)],

@@ -154,11 +154,6 @@ def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
     assert len({(tmp_path / str(number) / STUDENT_FILE).read_bytes() for number in range(8)}) == 1
 
 
-def test_floats_are_refused(folder: Path) -> None:
-    with pytest.raises(DataError, match="float32"):
-        load_preprocess(folder)(torch.zeros(4, 1, 8, 8))
-
-
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=STUDENT_FILE):
         load_student(tmp_path)

@@ -11,11 +11,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pdsearch.codec import decode, encode
 from pdsearch.config import Parameter, Space, load, parse
 from pdsearch.config.yaml_reader import apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
-from pdsearch.specs import digest, keyed, spec_from_json, spec_to_json
+from pdsearch.specs import TrialSpec, digest, keyed
 from tests.config.documents import document
 from tests.config.parts import CATALOG
 
@@ -120,7 +121,7 @@ def test_every_sampled_point_is_a_trial(data: st.DataObject) -> None:
     values = sampled(data, SPACE)
     spec = SPACE.resolve(values)
     assert (spec.prune is None) == (values["prune.method"] == "none")
-    assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
+    assert decode(TrialSpec, json.loads(json.dumps(encode(spec)))) == spec
     assert digest(keyed(spec)) == digest(keyed(SPACE.resolve(json.loads(json.dumps(values)))))
 
 

@@ -37,13 +37,20 @@ def rank(
     ] = False,
 ) -> None:
     """Rank the teachers of a study by what their students achieve."""
-    from pdsearch.analysis import front_as_table, pareto_front, rank_teachers, read_study, write_parquet
+    from pdsearch.analysis import (
+        as_arrow,
+        front_as_table,
+        pareto_front,
+        rank_teachers,
+        read_study,
+        write_parquet,
+    )
 
     if front and detail:
         raise ConfigError("--front shows trials, --detail is of a ranking", hint="leave one of them out")
     found = read_study(study)
     if rows:
-        write_parquet(found, rows)
+        write_parquet(as_arrow(found), rows)
     if form is not Form.TABLE or out:
         note_left_out(found.broken)
         _write(_text(pareto_front(found) if front else rank_teachers(found), form), out)
