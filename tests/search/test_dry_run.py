@@ -93,17 +93,6 @@ def test_how_far_it_is_is_told_of_a_set_that_takes_long(
     assert said == []
 
 
-class Listening(Watching):
-    """Keeps what is said beside the jobs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
 def test_what_surprises_in_a_set_is_said_once_when_its_study_begins(tmp_path: Path) -> None:
     root = tmp_path / "set"
     for name, count in (("cat", 8), ("dog", 8), ("owl", 1)):
@@ -128,9 +117,9 @@ def test_what_surprises_in_a_set_is_said_once_when_its_study_begins(tmp_path: Pa
         ],
         [],
     ):
-        listening = Listening()
-        with open_study(space(tmp_path, data=data), listening):
-            assert [text for text in listening.said if text.startswith("data: ")] == notes
+        watching = Watching()
+        with open_study(space(tmp_path, data=data), watching):
+            assert [text for text in watching.said if text.startswith("data: ")] == notes
 
 
 def weights(path: Path, seed: int = 0, classes: int = 10) -> str:
@@ -210,15 +199,6 @@ def test_a_study_stays_with_the_weights_it_began_with(tmp_path: Path) -> None:
             break
         with open_study(small, Watching()) as study:
             play(study.agenda)
-
-
-def test_a_study_begun_before_there_were_checkpoints_goes_on(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()):
-        pass
-    path = tmp_path / "small" / "study.json"
-    path.write_text(path.read_text().replace('"checkpoints"', '"unknown"'))
-    with open_study(space(tmp_path), Watching()) as study:
-        assert study.resumed
 
 
 class Sorting(nn.Module):

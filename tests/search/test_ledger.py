@@ -231,12 +231,6 @@ def test_a_job_that_lost_its_worker_says_its_epochs_again_and_they_count_once(tm
     assert [report.epoch for report in record.reports] == [1, 2, 3, 4]
 
 
-def test_with_several_objectives_all_values_are_told(tmp_path: Path) -> None:
-    kept = ledger(space(tmp_path, objectives=[ACCURACY, SIZE]))
-    record = run_one(kept)
-    assert kept.study.trials[0].values == [record.values["student.val_accuracy"], 900.0]
-
-
 def test_only_a_space_of_one_configuration_opens_the_test_set(tmp_path: Path) -> None:
     assert not asked(ledger(space(tmp_path / "a"))).test
     assert asked(ledger(space(tmp_path / "b", space={}, prune={"method": "none"}), single=True)).test
@@ -291,13 +285,6 @@ def test_a_record_never_changes(tmp_path: Path, job: Job) -> None:
     assert (tmp_path / f"{job.id}.finished.json").read_bytes() == finished
 
 
-def test_a_torn_file_is_not_taken_for_a_record(tmp_path: Path, job: Job) -> None:
-    Records(tmp_path).finish(Live(job), outcome(job), DESCRIBE)
-    path = tmp_path / f"{job.id}.finished.json"
-    path.write_bytes(path.read_bytes()[:-20])
-    assert Records(tmp_path).finished == {}
-
-
 @pytest.mark.parametrize(("select", "expected"), [("last", 0.6), ("best_val", 0.8)])
 def test_a_stopped_trial_keeps_the_value_of_the_weights_it_would_hand_on(
     job: Job, select: str, expected: float
@@ -311,10 +298,3 @@ def test_a_stopped_trial_keeps_the_value_of_the_weights_it_would_hand_on(
     settled = live.settled(Outcome("stopped"))
     assert settled.values["student.val_accuracy"] == expected
     assert (settled.host, settled.device, settled.artifacts) == ("here", "cpu", ready(job).artifacts)
-
-
-def test_an_epoch_said_again_is_known_already(job: Job) -> None:
-    live = Live(job)
-    assert live.note(Report(1, 4, 0.5, 1.0))
-    assert not live.note(Report(1, 4, 0.5, 1.0))
-    assert len(live.reports) == 1

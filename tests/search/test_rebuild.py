@@ -3,19 +3,16 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from optuna.pruners import SuccessiveHalvingPruner
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from benchmarks.replay import Trace, Way, replay
 from benchmarks.stopping import NEAR
-from benchmarks.table import read_table, write_table
+from benchmarks.table import read_table
 from pdsearch.config import Space
 from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.rebuild import differences
@@ -193,43 +190,11 @@ def stopped() -> list[Trace]:
     return [play(HALVING, seed) for seed in range(5)]
 
 
-def test_the_table_holds_whole_trials() -> None:
-    assert TABLE.curves.shape == (len(TABLE.points), TABLE.epochs)
-    assert len(TABLE.points) >= 300
-    assert np.all((TABLE.curves > 0) & (TABLE.curves <= 1))
-    assert {"command", "seeds", "hardware", "versions", "recorded"} <= TABLE.about.keys()
-
-
-def test_a_trial_stands_for_its_own_point() -> None:
-    for row in range(0, len(TABLE.points), 50):
-        near = TABLE.nearest(TABLE.points[row], 3)
-        assert near[0] == row
-        teacher = [TABLE.points[row].get(name) for name in ("prune.method", "prune.ratio")]
-        assert all(
-            [TABLE.points[n].get(name) for name in ("prune.method", "prune.ratio")] == teacher for n in near
-        )
-
-
-def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
-    write_table(TABLE, tmp_path / "table.parquet")
-    again = read_table(tmp_path / "table.parquet")
-    assert (again.points, again.about, again.document) == (TABLE.points, TABLE.about, TABLE.document)
-    assert np.array_equal(again.curves, TABLE.curves)
-
-
 def test_stopping_saves_epochs_and_the_good_trials_are_found(stopped: list[Trace]) -> None:
     spent = sum(trace.played[-1].spent for trace in stopped)
     assert spent < 0.85 * len(stopped) * TRIALS * TABLE.epochs
     found = [trace.first(TABLE.good - NEAR) for trace in stopped]
     assert sum(index is not None for index in found) >= 3
-
-
-def test_trials_are_stopped_where_optuna_s_own_rule_stops_them(stopped: list[Trace]) -> None:
-    rule = partial(SuccessiveHalvingPruner, min_resource=6, reduction_factor=2)
-    theirs = play(replace(HALVING, rule=rule), 0)
-    assert theirs.decisions == stopped[0].decisions
-    assert theirs.played == stopped[0].played
-    assert any(stop for *_, stop in theirs.decisions)
 
 
 def test_every_epoch_is_accounted_for(stopped: list[Trace]) -> None:

@@ -8,7 +8,6 @@ import pytest
 from pdsearch.artifacts import Store, hold
 from pdsearch.errors import ConfigError, StudyHeldError
 from pdsearch.io.record_files import read_finished
-from pdsearch.io.studies import studies
 from pdsearch.observer import Observer
 from pdsearch.pipeline import keys as stage_keys
 from pdsearch.pipeline.failure import lost_workers
@@ -93,16 +92,6 @@ def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted
         assert not study.agenda.idle()
     scripted_study.run(where)
     assert check_invariants(root / "study") == []
-
-
-def test_what_was_tried_again_is_no_failure_any_more(root: Path) -> None:
-    where = scripted_study.space(root)
-    run_failing(where, "search", 2)
-    retry_failed(root / "study")
-    scripted_study.run(where)
-    with open_study(where, Observer()) as study:
-        assert study.agenda.search.failed == 0
-    assert retry_failed(root / "study") == []
 
 
 @pytest.mark.parametrize("kind", ["baseline", "confirm"])
@@ -267,13 +256,6 @@ def test_a_record_that_names_nobody_knows_what_is_told(root: Path, kind: str) ->
     torn.chmod(0o644)
     torn.write_text("{}")
     assert [broken.path for broken in used(root).torn] == [torn]
-
-
-def test_only_folders_with_a_study_count(root: Path) -> None:
-    (root / "artifacts").mkdir()
-    assert studies(root) == []
-    scripted_study.run(scripted_study.space(root, trials=1))
-    assert studies(root) == [root / "study"]
 
 
 def test_a_driver_at_work_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

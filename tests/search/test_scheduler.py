@@ -199,11 +199,6 @@ def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
 
 
-def test_an_unfinished_study_is_not_idle(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
-        assert not study.agenda.idle()
-
-
 def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one(tmp_path: Path) -> None:
     pruned_only = {
         "prune.ratio": [0.2, 0.36],

@@ -1,7 +1,6 @@
 """Where the Optuna study lives: a journal beside the records, one elsewhere, or a database."""
 
 import json
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
 
 from pdsearch.config import Space
 from pdsearch.config.ledger_url import read_ledger_url
@@ -104,19 +102,6 @@ def test_a_journal_torn_at_any_byte_of_its_last_lines_goes_on(tmp_path: Path) ->
         torn = journal.with_name("journal.log.torn")
         assert (torn.read_bytes()[:-1] if torn.exists() else b"") == content[len(whole) : cut]
         torn.unlink(missing_ok=True)
-
-
-def test_a_ledger_over_a_torn_journal_keeps_what_was_whole(tmp_path: Path) -> None:
-    content = begun(tmp_path / "whole")
-    last = content.splitlines(keepends=True)[-1]
-    for cut in (1, len(last) // 2, len(last)):
-        folder = tmp_path / str(cut)
-        shutil.copytree(tmp_path / "whole", folder)
-        (folder / "small" / "journal.log").write_bytes(content[:-cut])
-        kept = ledger(space(folder))
-        assert [t.state for t in kept.study.trials[:2]] == [TrialState.COMPLETE, TrialState.FAIL]
-        assert run_one(kept).state == "complete"
-        assert kept.finished == 2
 
 
 def test_what_no_line_can_follow_is_cut_off(tmp_path: Path) -> None:
@@ -247,18 +232,6 @@ def test_two_studies_of_one_name_share_a_database(root: Path) -> None:
     assert opened(space_of(root)) == before
     assert check_invariants(root / "other" / "study") == []
     assert len(set(names(root))) == 4
-
-
-def test_a_trial_cut_off_is_asked_again(root: Path) -> None:
-    where = space_of(root)
-    with open_study(where, Observer()) as study:
-        worker = scripted_study.Worker(study)
-        while (job := study.agenda.next()) is not None and job.id != "search-00002":
-            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
-    assert job is not None
-    with open_study(where, Observer()) as study:
-        (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
-        assert waiting.system_attrs["fixed_params"] == job.params
 
 
 def test_a_server_that_does_not_answer_is_one_message(root: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Recipe
 from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit
-from pdsearch.training.checkpoint import BEGIN, LONGEST_S, SHARE, EpochPart, random_states
+from pdsearch.training.checkpoint import LONGEST_S, SHARE
 from tests.on_disk import on_disk
 from tests.training.objectives import hard_labels
 
@@ -205,34 +205,6 @@ def test_writing_waits_for_its_interval_and_its_share(
     assert progress.due(), "one write that hung does not put off the next for twenty minutes"
 
 
-def test_it_comes_back_as_it_was() -> None:
-    part = EpochPart(3, 1.5, torch.tensor(0.1, dtype=torch.float64), random_states("cpu"))
-    back = EpochPart.stored({**part.tensors(), "model/x": torch.zeros(1)}, part.meta())
-    assert (back.steps, back.seconds) == (3, 1.5)
-    assert back.total is not None
-    assert back.total == part.total
-    assert back.random.keys() == {"cpu"}
-    assert torch.equal(back.random["cpu"], part.random["cpu"])
-
-
-def test_draws_go_on_where_they_were() -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.rand(5)
-        part = EpochPart(1, 0.0, torch.tensor(2.5, dtype=torch.float64), random_states("cpu"))
-        expected = torch.rand(4)
-        total = part.begin("cpu")
-        assert torch.equal(torch.rand(4), expected)
-    assert total == 2.5
-    total += 1
-    assert part.total == 2.5, "it is added to a copy"
-
-
-def test_an_epoch_of_which_nothing_is_done_changes_no_generator() -> None:
-    state = torch.get_rng_state()
-    assert BEGIN.begin("cpu") == 0
-    assert torch.equal(torch.get_rng_state(), state)
-
-
 EPOCHS, STEPS = 3, 12
 RECIPE = Recipe(epochs=EPOCHS, lr=0.05, batch_size=4, ema=0.9, select="best_val")
 
@@ -316,28 +288,3 @@ def test_killed_after_any_step_it_repeats_an_interval_at_most(
         assert world.steps - EPOCHS * STEPS <= at_most, f"repeated after a kill at step {killed}"
         for name, tensor in whole.state_dict().items():
             assert torch.equal(model.state_dict()[name], tensor), (killed, name)
-
-
-def test_killed_again_and_again_it_still_ends(shown: Any, build: Build, tmp_path: Path) -> None:
-    world, lives = World(shown), 0
-    while lives < EPOCHS * STEPS:
-        world.dies_after = world.steps + 7
-        try:
-            world.train(build(), tmp_path, interval=5)
-            break
-        except Killed:
-            lives += 1
-    assert lives == pytest.approx(EPOCHS * STEPS / 5, abs=2)
-
-
-def test_without_a_checkpoint_nothing_is_kept_and_all_is_the_same(
-    shown: Any, build: Build, recipe: Recipe, engine: Engine, tmp_path: Path
-) -> None:
-    settings: dict[str, Any] = {"objective": hard_labels(shown.labels), "seed": 3, "evaluate": lambda _: 0.5}
-    plain, kept = build(), build()
-    reports = [
-        list(fit(model, views=shown, recipe=recipe, engine=engine, checkpoint=checkpoint, **settings))
-        for model, checkpoint in ((plain, None), (kept, Checkpoint(tmp_path, interval_s=0)))
-    ]
-    assert [r.loss for r in reports[0]] == [r.loss for r in reports[1]]
-    assert all(map(torch.equal, plain.state_dict().values(), kept.state_dict().values()))

@@ -54,15 +54,6 @@ def test_the_loss_is_the_mean_over_images_not_over_batches(
     assert [len(index) for index in seen] == [16, 4]
 
 
-def test_a_report_counts_from_one_and_names_the_last_steps_rate(made: Make, recipe: Recipe) -> None:
-    epochs = made(replace(recipe, epochs=8, warmup_epochs=4))
-    report = epochs.run(1)
-    assert (report.epoch, report.epochs, report.val_accuracy) == (2, 8, 0.5)
-    assert report.lr == pytest.approx(0.05 / 2)
-    assert [group["lr"] for group in epochs.state.optimizer.param_groups] == [report.lr]
-    assert report.seconds > 0
-
-
 def test_the_network_trains_in_training_mode_and_is_measured_after_its_last_step(
     made: Make, recipe: Recipe
 ) -> None:
@@ -99,17 +90,6 @@ def test_an_epoch_has_its_own_views_and_draws(views: Any, made: Make, recipe: Re
         epochs.run(number)
     assert len(set(drawn)) == 3
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-def test_weights_are_considered_with_their_accuracy(made: Make, recipe: Recipe) -> None:
-    values = iter([0.9, 0.1])
-    epochs = made(replace(recipe, select="best_val"), evaluate=lambda _: next(values))
-    epochs.run(0)
-    first = next(epochs.state.model.parameters()).detach().clone()
-    epochs.run(1)
-    assert not torch.equal(next(epochs.state.model.parameters()), first)
-    epochs.state.finish()
-    assert torch.equal(next(epochs.state.model.parameters()), first)
 
 
 def test_a_network_that_diverged_is_not_measured(made: Make, recipe: Recipe) -> None:
@@ -177,16 +157,6 @@ def test_masks_of_zeros_and_ones_count_as_well_and_weights_that_are_no_number_be
 def test_a_mask_has_to_be_a_parameter_s_own(name: str, build: Build) -> None:
     with pytest.raises(TrialError, match=f"the mask of '{name}' does not fit the network"):
         masked_weights(build(), {name: torch.ones(3)})
-
-
-def test_pruned_weights_get_no_step_though_they_have_a_gradient(made: Make, recipe: Recipe) -> None:
-    epochs = made(replace(recipe, optimizer="adam"))
-    keep = torch.arange(512).reshape(2, 256) % 2 == 0
-    masked = masked_weights(epochs.state.model, {"5.weight": keep})
-    replace(epochs, masked=masked).run(0)
-    weight = epochs.state.model.get_parameter("5.weight")
-    assert torch.count_nonzero(weight[~keep]) == 0
-    assert torch.count_nonzero(weight[keep]) == 256
 
 
 def test_a_masked_weight_that_is_not_trained_is_left_alone(made: Make, recipe: Recipe) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, fit
+from pdsearch.training import fit
 from pdsearch.training.device import Engine
 from pdsearch.training.state import Average, TrainingState
 from tests.training.objectives import hard_labels
@@ -249,28 +248,3 @@ def test_masked_weights_are_exactly_zero_in_the_average(views: Any, build: Build
     keep = torch.rand(model.get_parameter("5.weight").shape) > 0.5
     trained(model, views, replace(recipe, ema=0.9), mask={"5.weight": keep})
     assert torch.count_nonzero(model.get_parameter("5.weight")[~keep]) == 0
-
-
-def test_a_resumed_average_is_the_same_to_the_bit(
-    views: Any, build: Build, recipe: Recipe, tmp_path: Path
-) -> None:
-    chosen = replace(recipe, ema=0.9)
-    whole, cut, resumed = build(), build(), build()
-    trained(whole, views, chosen)
-    begun = fit(
-        cut,
-        views=views,
-        objective=hard_labels(views.labels),
-        recipe=chosen,
-        seed=3,
-        evaluate=lambda _: 0.5,
-        engine=Engine(),
-        checkpoint=Checkpoint(tmp_path),
-    )
-    next(begun), next(begun)
-    begun.close()
-    trained(resumed, views, chosen, checkpoint=Checkpoint(tmp_path))
-    assert all(
-        torch.equal(one, other)
-        for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
-    )
