@@ -102,7 +102,7 @@ class Browser:
         self.run(SETTLED)
 
     def media(self, *, theme: str = "light", kind: str = "screen") -> None:
-        """Emulate the system's theme and the kind of medium."""
+        """Emulate the system's theme and the kind of medium; without a kind none is emulated."""
         features = [{"name": "prefers-color-scheme", "value": theme}]
         self.call("Emulation.setEmulatedMedia", {"media": kind, "features": features})
         self.run(SETTLED)
@@ -217,6 +217,10 @@ def checked(tab: Browser, page: Path, out: Path) -> Checked:
     tab.size(PAPER_PX)
     tab.media(theme="dark", kind="print")
     found.faults += [f"print {fault}" for fault in tab.check("overflow", "paper")]
+    # Printed as a user does: from a wide window, drawn anew for the sheet.
+    tab.size(1400)
+    tab.media(kind="")
+    found.faults += [f"print {fault}" for fault in tab.check("drawn_for_paper")]
     found.sheets = tab.pdf(out / f"{page.stem}.pdf")
     found.faults += [f"console: {fault}" for fault in tab.faults()]
     return found

@@ -123,4 +123,14 @@ globalThis.checks = {
     return found;
   },
 
+  async drawn_for_paper() {
+    const found = [], sheet = 182 / 25.4 * 96;
+    const after = (name) => { window.dispatchEvent(new Event(name)); return new Promise((done) => setTimeout(done, 300)); };
+    await after('beforeprint');
+    for (const plot of document.querySelectorAll('.plot'))
+      if (+plot.querySelector('svg').getAttribute('width') > sheet + 1) found.push(`${plot.dataset.figure} is drawn wider than a sheet`);
+    await after('afterprint');
+    return found;
+  },
+
 };

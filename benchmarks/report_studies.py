@@ -83,7 +83,9 @@ def _trial(draw: random.Random, number: int, *, gain: float, stop: float, fail: 
         for place, value in enumerate(curve)
     ]
     if made["teacher"] and ratio:
-        made["teacher"] |= {"config": f"{method}-{ratio}".ljust(64, "0"), "ratio": ratio, "sparsity": ratio}
+        # The one ratio of `synthetic_studies` is that of the confirmed teachers.
+        config = made["teacher"]["config"] if ratio == 0.59 else f"{method}-{ratio}".ljust(64, "0")
+        made["teacher"] |= {"config": config, "ratio": ratio, "sparsity": ratio}
         made["teacher"]["val_accuracy"] = 0.8 - 0.05 * ratio
     made["artifacts"] = _artifacts(number, ratio)
     if failed:

@@ -91,7 +91,7 @@ def record(
         "reason": None,
         "reports": [{"epoch": epochs, "epochs": 20, "val_accuracy": val, "loss": 1.0}],
         "values": {"student.val_accuracy": val, "student.params": params, "student.flops": 1000},
-        "test": None if test is None else {"student.accuracy": test, "teacher.accuracy": 0.9},
+        "test": None if test is None else _tested(method, test),
         "teacher": _teacher(method),
         "student": {
             "model": student,
@@ -109,6 +109,10 @@ def record(
         "started_at": "2026-01-01T00:00:00Z",
         "finished_at": "2026-01-01T00:00:02Z",
     }
+
+
+def _tested(method: str | None, accuracy: float) -> dict[str, float]:
+    return {"student.accuracy": accuracy} | ({} if method == "alone" else {"teacher.accuracy": 0.9})
 
 
 def _baselines(trial: TrialSpec) -> dict[str, str]:

@@ -134,12 +134,17 @@ def _table(table: Table, attributes: str, label: str) -> Iterator[str]:
         yield f"<caption>{escape(table.title)}</caption>"
     if any(table.columns):
         heads = zip(kinds, table.columns, strict=True)
-        yield "<thead><tr>" + "".join(f'<th scope="col"{k}>{escape(name)}</th>' for k, name in heads)
+        yield "<thead><tr>" + "".join(f'<th scope="col"{k}>{_breakable(name)}</th>' for k, name in heads)
         yield "</tr></thead>"
     yield "<tbody>"
     for row in table.rows:
         yield "<tr>" + "".join(f"<td{k}>{escape(c)}</td>" for k, c in zip(kinds, row, strict=True)) + "</tr>"
     yield "</tbody></table></div>"
+
+
+def _breakable(name: str) -> str:
+    """Return a heading that may be broken after the dots of a parameter's name."""
+    return escape(name).replace(".", ".<wbr>")
 
 
 def _figure(figure: Figure) -> Iterator[str]:

@@ -40,8 +40,8 @@ function sortable(table) {
   heads.forEach((head, place) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = head.textContent;
-    head.replaceChildren(button);
+    button.append(...head.childNodes);
+    head.append(button);
     button.addEventListener("click", () => {
       const down = head.getAttribute("aria-sort") === "ascending";
       for (const other of heads) other.removeAttribute("aria-sort");
@@ -67,7 +67,18 @@ function sortable(table) {
   apply();
 }
 
+// Figures are drawn as wide as a sheet, so that their words keep their size.
+function printable() {
+  const wide = (paper) => {
+    document.documentElement.classList.toggle("paper", paper);
+    window.dispatchEvent(new Event("resize"));
+  };
+  window.addEventListener("beforeprint", () => wide(true));
+  window.addEventListener("afterprint", () => wide(false));
+}
+
 choosable();
+printable();
 const trials = document.getElementById("all-trials");
 if (trials) sortable(trials);
 if (typeof vega !== "undefined") draw();
