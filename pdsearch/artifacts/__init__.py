@@ -1,7 +1,7 @@
 """Stores of stage results by key, with leases so that each result is built once."""
 
 from pdsearch.artifacts.base import Entry, Holding, stage_key
-from pdsearch.artifacts.build_once import Turn, building
+from pdsearch.artifacts.build_once import building
 from pdsearch.artifacts.leases.file_lease import Lease
 from pdsearch.artifacts.leases.object_lease import ObjectLease
 from pdsearch.artifacts.leases.owner import draft_name, is_dead, is_orphan
@@ -18,7 +18,6 @@ __all__ = [
     "ObjectLease",
     "ObjectStore",
     "Store",
-    "Turn",
     "building",
     "check_held",
     "draft_name",

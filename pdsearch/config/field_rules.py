@@ -212,18 +212,10 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
 FREE_GROUPS = ("data.options", "teacher.options", "student.options", "prune.params")
 """Sections with free names, each a dotted name of its own: `student.options.width`."""
 
-ONCE_PER_STUDY = frozenset(
-    {
-        "data.source",
-        "data.root",
-        "data.val_fraction",
-        "data.test_fraction",
-        "data.normalise",
-        "data.crop",
-        "data.split_seed",
-        "data.subset",
-    }
-)
+ONCE_PER_STUDY = frozenset(f"data.{field}" for field in DataSection.model_fields) - {
+    "data.augment",
+    "data.options",
+}
 """Fields that cannot be searched: every trial must be validated on the same images."""
 
 

@@ -236,9 +236,8 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     problems = Problems(source)
     if not isinstance(root.value, dict):
         what = "the file is empty" if root.value is None else "the file is not a mapping of sections"
-        problems.add(what, root.mark, hint="begin with `data:`; search_spaces/ has examples")
-        problems.check()
-    if isinstance(root.value, dict) and "study" not in root.value:
+        problems.refuse(what, root.mark, "begin with `data:`; search_spaces/ has examples")
+    if "study" not in root.value:
         root.value["study"] = Node(root.mark, study)
     for path, node in every_node(root):
         if node.value is None:  # No field of a space file can be null.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -62,6 +62,11 @@ class Problems:
         self.found[Problem(what, mark, key, hint)] = None
         for end in [i for i, c in enumerate(key) if c in ".["] + [len(key)]:
             self.keys.add(key[:end])
+
+    def refuse(self, what: str, mark: Mark, hint: str, *, key: str = "") -> NoReturn:
+        """Add a mistake after which nothing more can be read, and raise all."""
+        self.add(what, mark, key=key, hint=hint)
+        raise self.error()
 
     def add_at(
         self, root: Node, path: Path, what: str, hint: str | Callable[[], str] | None, *, of_key: bool = False

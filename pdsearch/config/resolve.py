@@ -72,19 +72,14 @@ def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
 
 
 def _spec(space: "Space", values: Mapping[str, Any]) -> TrialSpec:
-    checkpoint, head = values.get("teacher.checkpoint"), values["teacher.head"]
-    here = checkpoint is None or head == "fresh"
+    here = values.get("teacher.checkpoint") is None or values["teacher.head"] == "fresh"
     teacher = _recipe(values, "teacher") if here else NOT_TRAINED
     return TrialSpec(
         data=DataSpec(**_fields(values, "data", DataSpec), options=_group(values, "data.options.")),
         teacher=TeacherSpec(
-            values["teacher.model"],
-            values["teacher.seed"],
-            teacher,
-            _group(values, "teacher.options."),
-            checkpoint,
-            checkpoint_key=values.get("teacher.checkpoint_key") or "",
-            head=head,
+            recipe=teacher,
+            options=_group(values, "teacher.options."),
+            **_fields(values, "teacher", TeacherSpec) | {"model": values["teacher.model"]},
         ),
         student=_student(values),
         distill=DistillSpec(
@@ -111,10 +106,7 @@ def _prune(space: "Space", values: Mapping[str, Any], teacher: Recipe) -> PruneS
     method = values["prune.method"]
     if method == NO_PRUNING:
         return None
-    fields = {
-        name: values[f"prune.{name}"]
-        for name in ("schedule", "rounds", "recovery", "scope", "at", "rewind_epoch", "weights")
-    }
+    fields = _fields(values, "prune", PruneSpec) | {"ratio": values["prune.ratio"]}
     if fields["schedule"] not in SCHEDULES_WITH_ROUNDS:
         fields["rounds"] = 1
     if fields["at"] == "init":
@@ -123,10 +115,7 @@ def _prune(space: "Space", values: Mapping[str, Any], teacher: Recipe) -> PruneS
         fields["rewind_epoch"] = 0
     recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NO_RECOVERY}
     return PruneSpec(
-        method=method,
-        ratio=values["prune.ratio"],
         recipe=recovers[fields["at"]] or _recipe(values, "recover"),
-        exclude=values["prune.exclude"],
         params=_part(space, values, "prune.params.", f"prune.{method}"),
         **fields,
     )

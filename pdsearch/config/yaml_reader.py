@@ -140,8 +140,7 @@ def _refuse_names(
 def _refuse(
     what: str, at: yaml.Event | yaml.Node, problems: Problems, hint: str, path: Path = ()
 ) -> NoReturn:
-    problems.add(what, _mark(at, problems), key=dotted(path), hint=hint)
-    raise problems.error()
+    problems.refuse(what, _mark(at, problems), hint, key=dotted(path))
 
 
 def _mark(at: yaml.Event | yaml.Node, problems: Problems) -> Mark:
@@ -235,27 +234,21 @@ def read_yaml(content: bytes, source: str, *, inside: str = "") -> Node:
 
 def _decode(content: bytes, problems: Problems) -> str:
     if len(content) > MAX_BYTES:
-        problems.add(
-            "the file is larger than 1 MB", Mark(problems.source), hint="a space file has a few kilobytes"
+        problems.refuse(
+            "the file is larger than 1 MB", Mark(problems.source), "a space file has a few kilobytes"
         )
-        problems.check()
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _line_column(content[: error.start].decode("utf-8-sig", "replace"))
-        problems.add(
-            "not a text file in UTF-8", Mark(problems.source, line, column), hint="save it as UTF-8 text"
+        problems.refuse(
+            "not a text file in UTF-8", Mark(problems.source, line, column), "save it as UTF-8 text"
         )
-        problems.check()
     found = UNPRINTABLE.search(text)
     if found:
         mark = Mark(problems.source, *_line_column(text[: found.start()]))
-        problems.add(
-            f"a control character ({found[0]!a}) cannot stand here",
-            mark,
-            hint="remove it, or quote it as an escape",
-        )
-        problems.check()
+        what = f"a control character ({found[0]!a}) cannot stand here"
+        problems.refuse(what, mark, "remove it, or quote it as an escape")
     return text
 
 

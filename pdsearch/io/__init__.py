@@ -15,7 +15,7 @@ from pdsearch.io.files import (
 )
 from pdsearch.io.place import Place, Remote, beside, cache_folder, place, resolved
 from pdsearch.io.refusals import StorageAwayError, StorageDeniedError, telling
-from pdsearch.io.url import flaw, is_url
+from pdsearch.io.url import is_url
 
 __all__ = [
     "Place",
@@ -27,7 +27,6 @@ __all__ = [
     "cache_folder",
     "check",
     "exists",
-    "flaw",
     "is_url",
     "names",
     "place",
