@@ -39,21 +39,6 @@ def elsewhere(path: Path) -> None:
     path.write_text(json.dumps({**value, "host": "another", "uuid": "0" * 32}))
 
 
-def test_one_holder_at_a_time(path: Path) -> None:
-    first, second = Lease(path), Lease(path)
-    assert first.try_acquire()
-    assert not second.try_acquire()
-    assert (first.held, second.held) == (True, False)
-    owner = second.owner()
-    assert owner is not None
-    assert owner.pid == os.getpid()
-    first.release()
-    assert not first.held
-    assert second.try_acquire()
-    second.release()
-    assert os.listdir(path.parent) == []
-
-
 def test_a_dead_owner_is_replaced_at_once(path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from pdsearch.artifacts import Lease\n"
@@ -127,13 +112,6 @@ def test_a_forked_child_does_not_hold_or_release(path: Path) -> None:
     assert not lease.held
     lease.release()
     assert path.exists()
-
-
-def test_a_process_number_used_again_is_another_process() -> None:
-    me = this_owner()
-    assert not is_dead(me)
-    assert is_dead(type(me)(me.host, me.machine, me.pid, "1"))
-    assert not is_dead(type(me)("another", me.machine, me.pid, "1"))
 
 
 def test_a_refusal_is_a_storage_error(tmp_path: Path) -> None:

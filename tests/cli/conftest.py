@@ -17,6 +17,32 @@ from pdsearch.specs import (
     keyed,
 )
 
+SPACE = """
+data: {source: digits}
+teacher: {model: convnet_l}
+student: {model: convnet_s}
+train:
+  teacher: {epochs: 4, lr: 0.1}
+  recover: {epochs: 2, lr: 0.1}
+  distill: {epochs: 4, lr: 0.1}
+space:
+  prune.method: [none, magnitude]
+  prune.ratio: {choices: [0.36, 0.59], when: {prune.method: [magnitude]}}
+  distill.temperature: {low: 1, high: 20, log: true}
+search: {trials: 6, stop: {halving: {min_epochs: 2, factor: 2}}}
+constraints: ["student.params <= 5000"]
+confirm: {teachers: 2, seeds: 3}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A small space's file."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SPACE)
+    return path
+
+
 RECIPE = Recipe(epochs=2, lr=0.1)
 PRUNE = PruneSpec("magnitude", 0.36, RECIPE)
 

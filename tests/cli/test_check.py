@@ -4,30 +4,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli.main import main
-
-SPACE = """
-data: {source: digits}
-teacher: {model: convnet_l}
-student: {model: convnet_s}
-train:
-  teacher: {epochs: 4, lr: 0.1}
-  recover: {epochs: 2, lr: 0.1}
-  distill: {epochs: 4, lr: 0.1}
-space:
-  prune.method: [none, magnitude]
-  prune.ratio: {choices: [0.36, 0.59], when: {prune.method: [magnitude]}}
-  distill.temperature: {low: 1, high: 20, log: true}
-search: {trials: 6, stop: {halving: {min_epochs: 2, factor: 2}}}
-constraints: ["student.params <= 5000"]
-confirm: {teachers: 2, seeds: 3}
-"""
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "small.yaml"
-    path.write_text(SPACE)
-    return path
+from tests.cli.conftest import SPACE
 
 
 def test_a_plan_says_what_would_be_searched(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,15 +43,6 @@ def test_a_warning_stands_beside_the_plan(file: Path, capsys: pytest.CaptureFixt
     assert "warning" not in captured.out
 
 
-def test_a_mistake_is_one_message_and_ends_with_2(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text(SPACE.replace("teacher: {model", "teecher: {model"))
-    assert main(["check", str(file)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "small.yaml:3" in captured.err
-    assert "Traceback" not in captured.err
-
-
 @pytest.mark.parametrize("verb", ["check", "plan", "run"])
 def test_an_option_of_the_wrong_type_ends_every_command_with_its_line(
     file: Path, verb: str, capsys: pytest.CaptureFixture[str]
@@ -83,24 +51,6 @@ def test_an_option_of_the_wrong_type_ends_every_command_with_its_line(
     assert main([verb, str(file)]) == 2
     said = f"{file}:4:46 key student.options.widths: expected a list, got 16\n  -> write [a, b]\n"
     assert capsys.readouterr().err == f"pdsearch: {said}"
-
-
-@pytest.mark.parametrize("verb", ["check", "plan", "run"])
-def test_so_does_one_of_the_data(file: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text(
-        SPACE.replace("source: digits", 'source: image_folder, root: x, options: {image_size: "8"}')
-    )
-    assert main([verb, str(file)]) == 2
-    said = f"{file}:2:61 key data.options.image_size: expected a whole number, got '8'\n"
-    assert capsys.readouterr().err == f"pdsearch: {said}  -> write a whole number\n"
-    file.write_text(SPACE)
-    assert main([verb, str(file), "--set", "data.options={download: false}"]) == 2
-    assert "key data.options.download: unknown key 'download'\n  -> known: none" in capsys.readouterr().err
-
-
-def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(tmp_path / "absent.yaml")]) == 2
-    assert "absent.yaml" in capsys.readouterr().err
 
 
 def test_the_data_are_read_and_described(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

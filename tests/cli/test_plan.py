@@ -19,17 +19,10 @@ from pdsearch.search.planning import calibrate, simulate
 from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.study import described
 from pdsearch.training import Engine
-from tests.cli.test_check import SPACE
+from tests.cli.conftest import SPACE
 from tests.own_code import Author
 
 IMAGES = DataShape(10, InputSpec((1, 8, 8)), 100, 10)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "small.yaml"
-    path.write_text(SPACE)
-    return path
 
 
 def test_a_person_reads_phases_teachers_and_storage(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,12 +127,6 @@ def test_the_best_teachers_are_written_best_first(
     assert f"pdsearch run {folders[0] / 'config.yaml'}" in captured.err
 
 
-def test_an_exported_configuration_is_a_space_of_one(study_folder: Path, tmp_path: Path) -> None:
-    assert main(["export", str(study_folder), "--out", str(tmp_path)]) == 0
-    (config,) = tmp_path.glob("1-*/config.yaml")
-    assert load(config).parameters == ()
-
-
 def test_an_existing_folder_is_replaced_on_request_only(
     study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,11 +135,6 @@ def test_an_existing_folder_is_replaced_on_request_only(
     assert main(words) == 2
     assert "--force" in capsys.readouterr().err
     assert main([*words, "--force"]) == 0
-
-
-def test_a_folder_without_a_study_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", str(tmp_path)]) == 2
-    assert str(tmp_path) in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -177,11 +166,6 @@ def test_programs_read_json(study: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["verify", str(study), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert {item["rule"] for item in found} >= {"records", "ledger"}
-
-
-def test_a_folder_that_is_no_study_is_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", str(tmp_path)]) == 2
-    assert "there is no study here" in capsys.readouterr().err
 
 
 def test_a_page_is_written_whole(
@@ -223,11 +207,17 @@ def test_studies_are_set_side_by_side(study_folder: Path, tmp_path: Path) -> Non
     assert "2 studies side by side" in out.read_text()
 
 
-def test_no_study_and_no_folder_are_one_message_each(
+@pytest.mark.parametrize("verb", ["export", "rank", "report", "verify"])
+def test_a_folder_without_a_study_is_one_message(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, str(tmp_path)]) == 2
+    assert f"{tmp_path}: there is no study here" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_is_one_message(
     study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["report", str(tmp_path)]) == 2
-    assert "there is no study here" in capsys.readouterr().err
     assert main(["report", str(study_folder), "--out", str(tmp_path / "no" / "page.html")]) == 74
     assert "no/.page.html.tmp" in capsys.readouterr().err.replace("\n", "")
 
