@@ -21,17 +21,17 @@ class Turn:
         hit: Whether the entry existed already, or was built by another process.
     """
 
-    def __init__(self, store: "ArtifactStore", stage: str, key: str, poll_s: float) -> None:
-        self._store, self._name, self._poll_s = store, (stage, key), poll_s
+    def __init__(self, store: "ArtifactStore", stage: str, key: str) -> None:
+        self._store, self._name = store, (stage, key)
         self._lease = store.lease(stage, key)
         self.entry: Entry | None = store.find(stage, key)
         self.hit = self.entry is not None
 
     def wait(self) -> Iterator[float]:
-        """Yield the seconds waited so far, every `poll_s`, until the entry exists or the lease is acquired."""
+        """Yield the seconds waited so far, every `store.poll_s`, until the entry exists or the lease is acquired."""
         start = time.monotonic()
         while self.entry is None and not self._lease.try_acquire():
-            time.sleep(self._poll_s)
+            time.sleep(self._store.poll_s)
             yield time.monotonic() - start
             self._look()
         # The last owner may have published between our check and its release of the lease.
@@ -53,7 +53,7 @@ class Turn:
 
 
 @contextmanager
-def building(store: "ArtifactStore", stage: str, key: str, *, poll_s: float | None = None) -> Iterator[Turn]:
+def building(store: "ArtifactStore", stage: str, key: str) -> Iterator[Turn]:
     """Find an entry, wait for it, or get the lease to build it; for stages that are generators.
 
     with building(store, "teacher", key) as turn:
@@ -69,9 +69,8 @@ def building(store: "ArtifactStore", stage: str, key: str, *, poll_s: float | No
         store: The store of the entry.
         stage: Name of the stage.
         key: Key of the entry.
-        poll_s: Seconds between two polls while another process builds; the store's own if None.
     """
-    turn = Turn(store, stage, key, store.poll_s if poll_s is None else poll_s)
+    turn = Turn(store, stage, key)
     try:
         yield turn
     finally:

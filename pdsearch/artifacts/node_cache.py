@@ -18,20 +18,17 @@ LIMIT_BYTES = 50 * 2**30
 SPARED_S = 600.0
 """Copies used within this time are kept even beyond the limit: a reader may be about to open them."""
 
-_POLL_S = 0.05
-
 
 class NodeCache:
     """Local copies of entries, each fetched once for all processes of a machine.
 
     Args:
         folder: Folder of the copies; created when needed.
-        limit_bytes: Limit of their total size; exceeded only by copies in use.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.store = Store(folder)
-        self.limit_bytes = _limit() if limit_bytes is None else limit_bytes
+        self.limit_bytes = _limit()  # Of their total size; exceeded only by copies in use.
 
     def get(self, manifest: Manifest, fetch: Callable[[Path], None]) -> Entry:
         """Return this machine's copy of an entry, fetching it if it is missing or of another publication.
@@ -47,7 +44,7 @@ class NodeCache:
         stage, key = manifest.stage, manifest.key
         entry = self._same(manifest)
         if entry is None:
-            with building(self.store, stage, key, poll_s=_POLL_S) as turn:
+            with building(self.store, stage, key) as turn:
                 for _ in turn.wait():
                     continue
                 entry = self._same(manifest)

@@ -61,14 +61,10 @@ _PATIENCE_S = 3.0
 
 
 class Waiting:
-    """Whether this process's storage answers, as reported by any of its threads.
+    """Whether this process's storage answers, as reported by any of its threads."""
 
-    Args:
-        clock: Returns the time in seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._lock = clock, threading.Lock()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._since: float | None = None
         self._told = False
         self.say: Callable[[str], None] | None = None
@@ -77,12 +73,12 @@ class Waiting:
         """Record that a call got no answer.
 
         Args:
-            began: When the call was made, on the clock.
+            began: When the call was made, by the monotonic clock.
             where: The storage that was called.
         """
         with self._lock:
             self._since = began if self._since is None else min(self._since, began)
-            if self.say is None or self._told or self._clock() - self._since < _PATIENCE_S:
+            if self.say is None or self._told or time.monotonic() - self._since < _PATIENCE_S:
                 return
             self._told, say = True, self.say
         say(f"waiting for the storage: it does not answer ({where})")
@@ -95,7 +91,7 @@ class Waiting:
             since, told, say = self._since, self._told, self.say
             self._since, self._told = None, False
         if told and say is not None and since is not None:
-            say(f"the storage answers again, after {self._clock() - since:.0f} s")
+            say(f"the storage answers again, after {time.monotonic() - since:.0f} s")
 
 
 waiting = Waiting()

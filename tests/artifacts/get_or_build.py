@@ -12,8 +12,6 @@ def get_or_build(
     stage: str,
     key: str,
     build: Callable[[Path], dict[str, Json]],
-    *,
-    poll_s: float | None = None,
 ) -> tuple[Entry, bool]:
     """Return the entry, and whether it was there already; build it if nobody has.
 
@@ -22,12 +20,11 @@ def get_or_build(
         stage: Name of the stage.
         key: Key of the entry.
         build: Called with an empty folder; puts the payload there and returns the entry's meta.
-        poll_s: Seconds between two looks while another process builds; the store's own if None.
 
     Raises:
         StorageError: The storage cannot be read or written.
     """
-    with building(store, stage, key, poll_s=poll_s) as turn:
+    with building(store, stage, key) as turn:
         for _ in turn.wait():
             continue
         if turn.entry is not None:

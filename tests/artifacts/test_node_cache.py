@@ -72,7 +72,8 @@ def test_what_is_not_what_was_published_is_not_kept(tmp_path: Path, manifests: l
 def test_the_least_recently_used_goes_first_and_what_is_in_use_stays(
     tmp_path: Path, manifests: list[Manifest]
 ) -> None:
-    cache = NodeCache(tmp_path / "cache", limit_bytes=3 * (SIZE + 600))
+    cache = NodeCache(tmp_path / "cache")
+    cache.limit_bytes = 3 * (SIZE + 600)
     for manifest in manifests[:3]:
         cache.get(manifest, payload)
     cache.get(manifests[3], payload)

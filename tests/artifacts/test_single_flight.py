@@ -88,7 +88,7 @@ def test_who_gets_the_lease_looks_again_before_building(tmp_path: Path) -> None:
 
 
 def stage(store: Store, epochs: int) -> Generator[str, None, None]:
-    with building(store, "teacher", KEY, poll_s=0.01) as turn:
+    with building(store, "teacher", KEY) as turn:
         for _ in turn.wait():
             yield "waiting"
         if turn.entry is None:

@@ -131,7 +131,7 @@ def test_damage_is_seen_kept_aside_and_rebuilt(
         write(folder)
         return {}
 
-    again, hit = get_or_build(reader, "teacher", KEY, build, poll_s=0.01)
+    again, hit = get_or_build(reader, "teacher", KEY, build)
     assert not hit
     assert again.path("weights").read_bytes() == PAYLOAD
     assert reader.complaint("teacher", KEY) is None

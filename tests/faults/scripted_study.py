@@ -93,7 +93,7 @@ class Worker:
     def _obtain(
         self, stage: str, key: str, uses: list[Use], meta: dict[str, Json] | None = None
     ) -> Generator[Progress, None, None]:
-        with building(self.store, stage, key, poll_s=0.01) as turn:
+        with building(self.store, stage, key) as turn:
             for _ in turn.wait():
                 yield Progress(stage)
             if turn.entry is None:

@@ -182,55 +182,52 @@ def test_secrets_are_not_repeated() -> None:
     assert "at all" in str(found)
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+Watched = tuple[Waiting, list[float], list[str]]
 
 
-def watched() -> tuple[Waiting, Clock, list[str]]:
-    clock, said = Clock(), list[str]()
-    found = Waiting(clock)
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    now, said, found = [100.0], list[str](), Waiting()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     found.say = said.append
-    return found, clock, said
+    return found, now, said
 
 
-def test_one_line_when_it_does_not_answer_and_one_when_it_does() -> None:
-    found, clock, said = watched()
+def test_one_line_when_it_does_not_answer_and_one_when_it_does(watched: Watched) -> None:
+    found, now, said = watched
     for _ in range(5):
-        clock.now += 4
-        found.refused(clock.now - 4, "s3://bkt/x")
+        now[0] += 4
+        found.refused(now[0] - 4, "s3://bkt/x")
     assert said == ["waiting for the storage: it does not answer (s3://bkt/x)"]
-    clock.now += 10
+    now[0] += 10
     for _ in range(3):
         found.answered()
     assert said[1:] == ["the storage answers again, after 30 s"]
-    found.refused(clock.now - 4, "s3://bkt/y")
+    found.refused(now[0] - 4, "s3://bkt/y")
     assert len(said) == 3, "another time is another line"
 
 
-def test_a_hiccup_is_no_news() -> None:
-    found, clock, said = watched()
+def test_a_hiccup_is_no_news(watched: Watched) -> None:
+    found, now, said = watched
     for _ in range(9):
-        found.refused(clock.now, "s3://bkt/x")
-        clock.now += 2
+        found.refused(now[0], "s3://bkt/x")
+        now[0] += 2
         found.answered()
     assert said == []
 
 
-def test_short_calls_that_fail_again_and_again_are_news() -> None:
-    found, clock, said = watched()
+def test_short_calls_that_fail_again_and_again_are_news(watched: Watched) -> None:
+    found, now, said = watched
     for _ in range(3):
-        found.refused(clock.now, "s3://bkt/x")
-        clock.now += 10
+        found.refused(now[0], "s3://bkt/x")
+        now[0] += 10
     assert len(said) == 1
 
 
-def test_where_nobody_listens_nothing_is_said() -> None:
-    found, clock, _ = watched()
+def test_where_nobody_listens_nothing_is_said(watched: Watched) -> None:
+    found, now, _ = watched
     found.say = None
-    found.refused(clock.now - 100, "s3://bkt/x")
+    found.refused(now[0] - 100, "s3://bkt/x")
     found.answered()
 
 
