@@ -20,53 +20,12 @@ WORDS = [
     "distill.temperature", "student.params <= 5", "student.params <= 1e400", "9h", "torchvision/x", "a" * 5000,
 ]  # fmt: skip
 NUMBERS = [
-    0,
-    1,
-    -1,
-    0.5,
-    1.5,
-    2**31,
-    2**63,
-    2**64,
-    10**30,
-    -(10**30),
-    1e308,
-    -1e308,
-    5e-324,
-    float("nan"),
-    float("inf"),
-]
+    0, 1, -1, 0.5, 1.5, 2**31, 2**63, 2**64, 10**30, -(10**30), 1e308, -1e308, 5e-324, float("nan"), float("inf"),
+]  # fmt: skip
 TOKENS = [
-    "&a ",
-    "*a",
-    "!!python/name:os.system ",
-    "!!binary |\n",
-    "<<: ",
-    "? ",
-    ": ",
-    "- ",
-    "[",
-    "]",
-    "{",
-    "}",
-]
-TOKENS += [
-    "'",
-    '"',
-    "|\n",
-    ">\n",
-    "#",
-    "%YAML 1.2\n",
-    "---\n",
-    "...\n",
-    "\t",
-    "\x00",
-    "\xa0",
-    "\ufeff",
-    ",",
-    "@",
-]
-TOKENS += ["`", "\\x", "\r"]
+    "&a ", "*a", "!!python/name:os.system ", "!!binary |\n", "<<: ", "? ", ": ", "- ", "[", "]", "{", "}", "'", '"',
+    "|\n", ">\n", "#", "%YAML 1.2\n", "---\n", "...\n", "\t", "\x00", "\xa0", "\ufeff", ",", "@", "`", "\\x", "\r",
+]  # fmt: skip
 
 
 def mutant(number: int, seed: int = 0) -> bytes:

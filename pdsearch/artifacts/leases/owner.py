@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import socket
-import sys
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,14 +67,12 @@ def _process(pid: int) -> tuple[str, str]:
 
 
 def _answers(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True
+        pass  # It is another user's.
     return True
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pdsearch.data.dataset.split import chunks, parts
-from pdsearch.data.dataset.statistics import statistics
+from pdsearch.data.dataset.statistics import Histogram, Moments
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError
 from pdsearch.input_spec import InputSpec
@@ -139,7 +139,7 @@ def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, to
             f"{name}.images": (inputs.dtype, (len(part.index), *inputs.shape)) for name, part in found.items()
         },
     }
-    values = statistics(inputs, spec.normalise)
+    values = Histogram(channels) if inputs.dtype == "uint8" else Moments(channels)
     with file.open("wb") as stream:
         stream.write(_header(layout))
         for part in found.values():
@@ -154,8 +154,11 @@ def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, to
                     values.add(chunk)
                 done += len(chunk)
                 tell(done, total)
+        mean, std = values.mean, values.std
+        if spec.normalise == "none":
+            mean, std = np.zeros_like(mean), np.ones_like(std)
         stream.seek(place)
-        stream.write(values.mean.astype("<f4").tobytes() + values.std.astype("<f4").tobytes())
+        stream.write(mean.astype("<f4").tobytes() + std.astype("<f4").tobytes())
 
 
 def _header(layout: dict[str, tuple[str, tuple[int, ...]]]) -> bytes:

@@ -5,36 +5,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.input_spec import InputSpec
-
 VALUES = np.arange(256, dtype=np.float64)
 Channels: TypeAlias = NDArray[np.float32]
-
-
-def statistics(inputs: InputSpec, normalise: str) -> "Unchanged | Histogram | Moments":
-    """Return the statistics by channel of an empty set, to which its training examples are to be added.
-
-    Args:
-        inputs: Shape and type of the examples.
-        normalise: "per_channel", or "none" for mean 0 and deviation 1 whatever is added.
-    """
-    if normalise == "none":
-        return Unchanged(inputs.channels)
-    return Histogram(inputs.channels) if inputs.dtype == "uint8" else Moments(inputs.channels)
-
-
-class Unchanged:
-    """Mean 0 and deviation 1, by which nothing changes.
-
-    Args:
-        channels: Length of the first axis of an example.
-    """
-
-    def __init__(self, channels: int) -> None:
-        self.mean, self.std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-
-    def add(self, values: NDArray[np.uint8 | np.float32]) -> None:
-        """Do nothing."""
 
 
 class Histogram:
