@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from pdsearch.protocol import Event, Job, Progress, Report
 
@@ -25,37 +25,32 @@ Node: TypeAlias = dict[str, Any]
 """A node as ray.nodes() describes it."""
 
 
-class Slots(Protocol):
-    """How many trials fit; changes while nodes come and go."""
+class Slots:
+    """How many trials fit: a constant number, on one machine.
+
+    Args:
+        most: Concurrent trials.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
 
     @property
     def fit(self) -> int:
         """Trials that fit on the nodes that are up."""
+        return self._most
 
     @property
     def wanted(self) -> int:
         """Trials to run at once if the nodes for it come up; never less than `fit`."""
+        return self._most
 
     def news(self) -> str | None:
         """Return a message about the number of slots, once after it has changed; else None."""
-
-
-class FixedSlots:
-    """A constant number of slots, on one machine.
-
-    Args:
-        fit: Concurrent trials.
-    """
-
-    def __init__(self, fit: int) -> None:
-        self.fit = self.wanted = fit
-
-    def news(self) -> str | None:
-        """Return None: the number never changes."""
         return None
 
 
-class GrowingSlots:
+class GrowingSlots(Slots):
     """Slots of a cluster, counted node by node: a trial runs on one node.
 
     Args:
@@ -76,7 +71,8 @@ class GrowingSlots:
     @property
     def fit(self) -> int:
         """Trials that fit on the nodes that are up."""
-        return self._capped(sum(self.of(node) for node in self.nodes()))
+        fit = sum(self.of(node) for node in self.nodes())
+        return fit if self._limit is None else min(fit, self._limit)
 
     @property
     def wanted(self) -> int:
@@ -133,9 +129,6 @@ class GrowingSlots:
         there = {name for node in ray.nodes() if node["Alive"] for name in node["Resources"]}
         kinds = sorted(name.removeprefix(_KIND) for name in there if name.startswith(_KIND))
         return f" of the kind {self._accelerator}; the nodes have {', '.join(kinds) or 'none that Ray names'}"
-
-    def _capped(self, count: int) -> int:
-        return count if self._limit is None else min(count, self._limit)
 
 
 MOST_IN_A_ROW = 3

@@ -26,7 +26,7 @@ def given(count: int, **fields: Any) -> Given:
 def searcher(work: Given, slots: int = 1, wanted: int | None = None) -> Any:
     from pdsearch.cluster.tune_searcher import JobSearcher
 
-    room = SimpleNamespace(fit=slots, wanted=wanted or slots, news=lambda: None)
+    room: Any = SimpleNamespace(fit=slots, wanted=wanted or slots, news=lambda: None)
     return JobSearcher(Guarded(work), {"threads": 1}, room)
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pdsearch.cluster.slots import Deaths, FixedSlots, Workers
+from pdsearch.cluster.slots import Deaths, Slots, Workers
 from pdsearch.protocol import Progress, Report
 from tests.pipeline.digits import ALONE, distilled, job
 
@@ -13,7 +13,7 @@ JOB = job(distilled(ALONE), id="job-0")
 
 def up(slots: int, *names: str) -> Workers:
     """Workers that rest, all of them heard of."""
-    workers = Workers(FixedSlots(slots))
+    workers = Workers(Slots(slots))
     for name in names:
         workers.begin(name, None)
         workers.hear(name)
@@ -27,7 +27,7 @@ def given(workers: Workers, name: str) -> None:
 
 
 def test_a_trial_comes_until_its_worker_is_heard_of() -> None:
-    workers = Workers(FixedSlots(2))
+    workers = Workers(Slots(2))
     assert (workers.empty, workers.free, workers.coming) == (True, 2, 0)
     workers.begin("a", None)
     assert (workers.empty, workers.free, workers.coming) == (False, 2, 1)
@@ -91,7 +91,7 @@ def test_a_parked_worker_takes_no_slot_of_those_that_are_fit() -> None:
 
 
 def test_of_a_trial_that_ended_nothing_is_kept() -> None:
-    workers = Workers(FixedSlots(1))
+    workers = Workers(Slots(1))
     given(workers, "t")
     workers.where["t"] = "10.0.0.3"
     workers.park("t")

@@ -11,7 +11,7 @@ from pathlib import Path
 from pdsearch.cluster.connection.choice import ADDRESS, Choice
 from pdsearch.cluster.connection.joining import joined, reach
 from pdsearch.cluster.connection.local import local_ray
-from pdsearch.cluster.slots import FixedSlots, GrowingSlots, Slots
+from pdsearch.cluster.slots import GrowingSlots, Slots
 from pdsearch.cores import cores
 from pdsearch.errors import ConfigError
 
@@ -140,7 +140,7 @@ def session(
         fitting = GrowingSlots(cpu, gpu, workers, accelerator)
         if gpu and local and not fitting.fit:  # No node will join: the run would wait endlessly.
             raise _no_gpu(gpu, accelerator)
-        slots = FixedSlots(workers or max(1, fitting.fit)) if local else fitting
+        slots = Slots(workers or max(1, fitting.fit)) if local else fitting
         with nullcontext() if verbose else _muted():
             yield Session(local.folder if local else None, slots, found)
 
