@@ -19,7 +19,7 @@ from pdsearch.trial_record import TrialRecord
 if TYPE_CHECKING:
     import pyarrow
 
-    from pdsearch.exporting import Exported
+    from pdsearch.exporting.bundle import Exported
 
 
 class StudyResults:
@@ -168,7 +168,7 @@ def export(
         ConfigError: The study has nothing to export, a folder stands in the way, or a student had no teacher.
         StorageError: An artifact cannot be read, or the export not written.
     """
-    from pdsearch.exporting import export_study  # loads torch
+    from pdsearch.exporting.bundle import export_study  # loads torch
 
     folder = study.folder if isinstance(study, StudyResults) else place(str(study))
     exported = export_study(

@@ -13,8 +13,15 @@ from pdsearch.analysis import rank_teachers, read_study
 from pdsearch.artifacts import Store
 from pdsearch.config import load, parse
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.exporting import bundle, export_study, load_preprocess, load_student, load_teacher, read_card
-from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.exporting import bundle
+from pdsearch.exporting.bundle import export_study
+from pdsearch.exporting.student_file import (
+    STUDENT_FILE,
+    load_preprocess,
+    load_student,
+    load_teacher,
+    read_card,
+)
 from pdsearch.io.record_files import write_once
 from pdsearch.models import build
 from tests.analysis.synthetic_studies import record, write_study

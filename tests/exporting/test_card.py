@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from pdsearch.analysis import Ranking, rank_teachers
-from pdsearch.exporting import Card, model_card
-from pdsearch.exporting.model_card import Built
+from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.needs import Needs
+from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
 from pdsearch.pipeline.networks import packed

@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 
 from pdsearch.analysis import Row, read_study
 from pdsearch.config import load, parse
-from pdsearch.exporting import Exported, export_study, pinned_space, read_card, to_yaml
+from pdsearch.exporting.bundle import Exported, export_study
 from pdsearch.exporting.needs import Needs, from_anywhere, needs_of, storage_of
+from pdsearch.exporting.pinned import pinned_space, to_yaml
+from pdsearch.exporting.student_file import read_card
 from pdsearch.io import place
 from pdsearch.models import build
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec

@@ -14,17 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, PdsearchError
-from pdsearch.exporting import (
+from pdsearch.exporting import onnx_file
+from pdsearch.exporting.bundle import export_study
+from pdsearch.exporting.onnx_file import save_onnx
+from pdsearch.exporting.student_file import (
+    STUDENT_FILE,
     Card,
-    export_study,
+    load_network,
     load_preprocess,
     load_student,
-    onnx_file,
     read_card,
     save_network,
-    save_onnx,
 )
-from pdsearch.exporting.student_file import STUDENT_FILE, load_network
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import bounded, build
 from tests.patient import PATIENCE_S

@@ -10,7 +10,7 @@ import pytest
 
 from pdsearch.analysis import read_study
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.exporting import export_study
+from pdsearch.exporting.bundle import export_study
 from pdsearch.exporting.reproduction import Reproduction, beside, read_export, reproduce
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.observer import Observer

@@ -18,8 +18,15 @@ from pdsearch.artifacts import Store
 from pdsearch.data.dataset.views import centre, normalise
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
-from pdsearch.exporting import Card, Preprocess, load_preprocess, load_student, read_card, save_network
-from pdsearch.exporting.student_file import STUDENT_FILE
+from pdsearch.exporting.student_file import (
+    STUDENT_FILE,
+    Card,
+    Preprocess,
+    load_preprocess,
+    load_student,
+    read_card,
+    save_network,
+)
 from pdsearch.exporting.trained import trained_student, trained_teacher
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build

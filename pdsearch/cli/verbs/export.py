@@ -33,7 +33,7 @@ def export(
     """Write the best configurations, their students and a card for each: config.yaml runs again as it stands."""
     if trial and top > 1:
         raise ConfigError("--top counts teachers, --trial names trials", hint="leave one of them out")
-    from pdsearch.exporting import export_study  # loads torch
+    from pdsearch.exporting.bundle import export_study  # loads torch
 
     exported = export_study(
         study,
