@@ -18,7 +18,7 @@ from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.io import place
-from pdsearch.models import file_hash, models
+from pdsearch.models import file_hash
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
@@ -188,24 +188,25 @@ def _teacher(spec: TrialSpec, work: _Workspace) -> TrainedTeacher:
     return TrainedTeacher(found.model, known, cast("float", sparsity), found.key, spec, work)
 
 
+class _Hashes(dict[str, str]):
+    """The hashes of files by name, each computed when it is asked for."""
+
+    def __init__(self, of: Callable[[str], str]) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, name: str) -> str:
+        return self._of(name)
+
+
 def _completed(spec: TrialSpec, fingerprint: str, precision: str) -> TrialSpec:
     """Return a specification with what a study resolves when it opens: hashes, full names and absolute paths."""
     teacher = replace(spec.teacher, options=tuple(sorted(spec.teacher.options)))
     student = replace(spec.student, options=tuple(sorted(spec.student.options)))
     data = replace(spec.data, options=tuple(sorted(spec.data.options)))
     spec = replace(spec, data=data, teacher=teacher, student=student)
-    parts = [
-        models.own_name(spec.teacher.model),
-        models.own_name(spec.student.model),
-        losses.own_name(spec.distill.loss),
-        methods.own_name(spec.prune.method) if spec.prune else None,
-    ]
-    checkpoint = spec.teacher.checkpoint
     return Description(
-        fingerprint,
-        precision,
-        checkpoints={checkpoint: file_hash(checkpoint)} if checkpoint else {},
-        code={name: source_hash(name) for name in parts if name},
+        fingerprint, precision, checkpoints=_Hashes(file_hash), code=_Hashes(source_hash)
     ).complete(spec)
 
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from pdsearch.answers import pack
 from pdsearch.data.dataset.dataset import Dataset
-from pdsearch.distillation.registry import losses
-from pdsearch.errors import ConfigError, StorageError, StorageFullError
+from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError, beside
 from pdsearch.io.durable import PAUSES_S
-from pdsearch.models import count_params, models
+from pdsearch.models import count_params
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
@@ -19,15 +18,13 @@ from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distill
 from pdsearch.pipeline.failure import HUNG, Watchdog, is_out_of_gpu_memory, reason, write_log
 from pdsearch.pipeline.networks import Teacher, answers_right, measure
+from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.pipeline.prune import teacher as teacher_of
 from pdsearch.pipeline.student import Student, latency_of
 from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
-from pdsearch.pruning.registry import methods
-from pdsearch.registry import AnyRegistry
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.user_code import source_hash
 
 _PARTS = (1, 2, 4)
 """Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""
@@ -212,26 +209,3 @@ def patiently(
                 raise
             yield Progress("storage", note=f"{error.what}; trying again in {pause:g} s")
             sleep(pause)
-
-
-def check_own_code(spec: TrialSpec) -> None:
-    """Refuse a trial whose models, method or loss have other source code here than where the study was opened.
-
-    Raises:
-        ConfigError: A file differs, or cannot be imported here.
-    """
-    named: list[tuple[AnyRegistry, str, str]] = [
-        (models, spec.teacher.model, spec.teacher.code),
-        (models, spec.student.model, spec.student.code),
-        (losses, spec.distill.loss, spec.distill.code),
-    ]
-    named += [(methods, spec.prune.method, spec.prune.code)] if spec.prune else []
-    for registry, name, code in named:
-        if code and _source(registry, name) != code:
-            hint = "give every node the same file, e.g. by `ray job submit --working-dir`"
-            raise ConfigError("its file is not the one the study was opened with", where=name, hint=hint)
-
-
-def _source(registry: AnyRegistry, name: str) -> str:
-    own = registry.own_name(name)
-    return source_hash(own) if own else ""

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -12,9 +12,10 @@ from pdsearch.data.options import lasting_root
 from pdsearch.distillation.registry import losses
 from pdsearch.models import lasting, models
 from pdsearch.pipeline.keys import config_key, student_key, teacher_config
+from pdsearch.pipeline.own_code import recoded
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import AnyRegistry
-from pdsearch.specs import Json, PruneSpec, TeacherSpec, TrialSpec
+from pdsearch.specs import Json, TrialSpec
 from pdsearch.trial_record import AskedRecord, TrialRecord
 from pdsearch.user_code import is_dotted, source_folder, source_hash
 
@@ -57,24 +58,17 @@ class Description:
 
     def complete(self, spec: TrialSpec) -> TrialSpec:
         """Return a specification with hashes, lasting names and paths, and the precision filled in."""
-        student = replace(
-            spec.student,
-            options=lasting(spec.student.model, spec.student.options),
-            code=self._code(models, spec.student.model),
-        )
-        if student.start is not None:
-            student = replace(student, start=self._prune(student.start))
-        distill = replace(spec.distill, code=self._code(losses, spec.distill.loss))
-        data = replace(spec.data, fingerprint=self.fingerprint, root=lasting_root(spec.data))
-        return replace(
+        teacher, student, path = spec.teacher, spec.student, spec.teacher.checkpoint
+        if path is not None:
+            teacher = replace(teacher, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
+        found = replace(
             spec,
-            data=data,
-            teacher=self._teacher(spec.teacher),
-            prune=spec.prune and self._prune(spec.prune),
-            student=student,
-            distill=distill,
+            data=replace(spec.data, fingerprint=self.fingerprint, root=lasting_root(spec.data)),
+            teacher=replace(teacher, options=lasting(teacher.model, teacher.options)),
+            student=replace(student, options=lasting(student.model, student.options)),
             precision=self.precision,
         )
+        return recoded(found, self._code)
 
     def key(self, spec: TrialSpec) -> str:
         """Return the key of the trial's student: two trials with one key are the same trial."""
@@ -86,7 +80,7 @@ class Description:
 
     def is_outdated(self, spec: TrialSpec) -> bool:
         """Return whether a trial was asked with own code that is another now."""
-        return bool(self.code) and _recoded(spec, self._present) != spec
+        return bool(self.code) and recoded(spec, self._present) != spec
 
     def at_present(self, record: TrialRecord) -> TrialRecord:
         """Return a finished record as what it counts for now: a result of the present code, if it had an earlier one.
@@ -95,7 +89,7 @@ class Description:
         """
         if not self.is_outdated(record.spec):
             return record
-        spec = _recoded(record.spec, self._present)
+        spec = recoded(record.spec, self._present)
         teacher = record.teacher and replace(record.teacher, config=teacher_config(spec))
         return replace(record, spec=spec, key=self.key(spec), config=self.config(spec), teacher=teacher)
 
@@ -103,42 +97,15 @@ class Description:
         own = registry.own_name(name) if code else None
         return self.code.get(own, code) if own else code
 
-    def _teacher(self, teacher: TeacherSpec) -> TeacherSpec:
-        options = lasting(teacher.model, teacher.options)
-        named = replace(teacher, options=options, code=self._code(models, teacher.model))
-        path = teacher.checkpoint
-        if path is None:
-            return named
-        return replace(named, checkpoint=absolute(path), fingerprint=self.checkpoints[path])
-
-    def _prune(self, prune: PruneSpec) -> PruneSpec:
-        return replace(prune, code=self._code(methods, prune.method))
-
-    def _code(self, registry: AnyRegistry, name: str) -> str:
+    def _code(self, registry: AnyRegistry, name: str, _code: str) -> str:
         own = registry.own_name(name)
         return self.code[own] if own else ""
 
 
 def same_trial(record: AskedRecord | TrialRecord) -> tuple[str, str]:
     """Return what a trial and its retry have in common, also where own code was mended in between: kind and key."""
-    spec = _recoded(record.spec, lambda _registry, _name, _code: "")
+    spec = recoded(record.spec, lambda _registry, _name, _code: "")
     return record.kind, record.key if spec == record.spec else student_key(spec)
-
-
-def _recoded(spec: TrialSpec, code: Callable[[AnyRegistry, str, str], str]) -> TrialSpec:
-    """Return a trial with other hashes of its own code: code(registry, name, hash)."""
-
-    def pruned(prune: PruneSpec | None) -> PruneSpec | None:
-        return prune and replace(prune, code=code(methods, prune.method, prune.code))
-
-    teacher, student, distill = spec.teacher, spec.student, spec.distill
-    return replace(
-        spec,
-        teacher=replace(teacher, code=code(models, teacher.model, teacher.code)),
-        prune=pruned(spec.prune),
-        student=replace(student, code=code(models, student.model, student.code), start=pruned(student.start)),
-        distill=replace(distill, code=code(losses, distill.loss, distill.code)),
-    )
 
 
 def absolute(path: str) -> str:

@@ -24,7 +24,7 @@ from pdsearch.pipeline.keys import (
     teacher_config,
     teacher_key,
 )
-from pdsearch.pipeline.trial import check_own_code
+from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.specs import Recipe, TrialSpec
 from pdsearch.user_code import source_hash
 from tests.own_code import NETS, Author
@@ -253,3 +253,12 @@ def test_another_file_than_the_study_s_fails_the_trial(
     _, outcome = run(mixed, here)
     assert outcome.state == "failed"
     assert "its file is not the one" in str(outcome.reason)
+
+
+def test_the_method_that_shaped_a_student_s_start_is_checked_too(author: Author) -> None:
+    spec, other = own(author.write()), own(author.write(NETS + "\n# another\n"))
+    assert spec.prune is not None
+    assert other.prune is not None
+    start = replace(spec.prune, code=other.prune.code)
+    with pytest.raises(ConfigError, match="its file is not the one the study was opened with"):
+        check_own_code(replace(spec, student=replace(spec.student, start=start)))

@@ -10,7 +10,7 @@ import pytest
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
-from pdsearch.pipeline.trial import check_own_code
+from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
 from pdsearch.search.identity import changes_of, identify
