@@ -24,6 +24,7 @@ from pdsearch.errors import ConfigError, StorageError, TrialError
 from pdsearch.exporting.student_file import STUDENT_FILE, read_card
 from pdsearch.exporting.trained import trained_student
 from pdsearch.observer import Observer
+from pdsearch.pipeline.keys import student_key
 from pdsearch.search.study import described
 from pdsearch.signals import Stop
 from pdsearch.specs import Json, TrialSpec
@@ -248,7 +249,7 @@ class _Trainer:
             )
         found = described(space)
         spec = found.complete(space.resolve(space.defaults()))
-        if found.key(spec) != self.export.best["key"]:
+        if student_key(spec) != self.export.best["key"]:
             changes = _changes(self.export.best["spec"], encode(spec))
             raise ConfigError(
                 "describes another trial than the exported one: " + "; ".join(changes),

@@ -9,6 +9,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import Place
 from pdsearch.io.record_files import read_asked
 from pdsearch.io.studies import Accept, begin, change
+from pdsearch.pipeline.keys import student_key
 from pdsearch.search.records import now
 from pdsearch.search.resolved import Description, own_folders, same_trial
 from pdsearch.study_record import StudyChange, StudyData, StudyRecord, StudySpace
@@ -86,7 +87,7 @@ def _moved(space: Space, folder: Place, found: Description) -> list[str]:
             continue
         try:
             spec = found.complete(kinds[record.kind].resolve(record.params))
-            same = same_trial(replace(record, spec=spec, key=found.key(spec))) == same_trial(record)
+            same = same_trial(replace(record, spec=spec, key=student_key(spec))) == same_trial(record)
         except ConfigError:
             same = False
         if not same:

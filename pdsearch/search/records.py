@@ -26,6 +26,7 @@ from pdsearch.io.record_files import (
     write_once,
 )
 from pdsearch.objectives import Aims
+from pdsearch.pipeline.keys import config_key
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
 from pdsearch.search.resolved import Description
 from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
@@ -195,7 +196,7 @@ class Records:
         job, ready = live.job, live.ready
         record = TrialRecord(
             **_identity(job),
-            config=describe.config(job.spec),
+            config=config_key(job.spec),
             state=cast("State", outcome.state),
             reason=outcome.reason,
             reports=tuple(live.reports),

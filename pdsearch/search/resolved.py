@@ -70,14 +70,6 @@ class Description:
         )
         return recoded(found, self._code)
 
-    def key(self, spec: TrialSpec) -> str:
-        """Return the key of the trial's student: two trials with one key are the same trial."""
-        return student_key(spec)
-
-    def config(self, spec: TrialSpec) -> str:
-        """Return the key of the configuration: the trial without the student's seeds."""
-        return config_key(spec)
-
     def is_outdated(self, spec: TrialSpec) -> bool:
         """Return whether a trial was asked with own code that is another now."""
         return bool(self.code) and recoded(spec, self._present) != spec
@@ -91,7 +83,7 @@ class Description:
             return record
         spec = recoded(record.spec, self._present)
         teacher = record.teacher and replace(record.teacher, config=teacher_config(spec))
-        return replace(record, spec=spec, key=self.key(spec), config=self.config(spec), teacher=teacher)
+        return replace(record, spec=spec, key=student_key(spec), config=config_key(spec), teacher=teacher)
 
     def _present(self, registry: AnyRegistry, name: str, code: str) -> str:
         own = registry.own_name(name) if code else None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pdsearch.objectives import Aims, Constraint, Objective
-from pdsearch.pipeline.keys import teacher_config
+from pdsearch.pipeline.keys import config_key, student_key, teacher_config
 from pdsearch.protocol import Job
 from pdsearch.search.confirmation.finalists import (
     Finalist,
@@ -69,8 +69,8 @@ def test_the_unpruned_teacher_s_own_best_runs_beside_the_pruned_leaders(
     chosen, own_best = finalists(records, teachers=1, aims=Aims())
     best = max(of(records, 0.2) + of(records, 0.36), key=lambda record: record.values[VALUE])
     dense = max(of(records, None), key=lambda record: record.values[VALUE])
-    assert [DESCRIBE.key(finalist.spec) for finalist in chosen] == [best.key]
-    assert [DESCRIBE.key(finalist.spec) for finalist in own_best] == [dense.key]
+    assert [student_key(finalist.spec) for finalist in chosen] == [best.key]
+    assert [student_key(finalist.spec) for finalist in own_best] == [dense.key]
     assert own_best[0].shape == StudentSpec("convnet_s")
     assert len(finalists(records, teachers=9, aims=Aims())[0]) == 2
 
@@ -140,12 +140,12 @@ def found_finalists(records: list[TrialRecord], teachers: int) -> list[Finalist]
 
 def jobs(records: list[TrialRecord], teachers: int = 1, seeds: int = 2, teacher_seeds: int = 1) -> list[Job]:
     found = found_finalists(records, teachers)
-    return list(confirmations(found, seeds=seeds, teacher_seeds=teacher_seeds, describe=DESCRIBE))
+    return list(confirmations(found, seeds=seeds, teacher_seeds=teacher_seeds))
 
 
 def test_every_finalist_has_its_pairs_by_seed(records: list[TrialRecord]) -> None:
     found = jobs(records, teachers=2, seeds=3)
-    by_config = {(DESCRIBE.config(job.spec), job.spec.distill.seed) for job in found}
+    by_config = {(config_key(job.spec), job.spec.distill.seed) for job in found}
     finalist_jobs = [job for job in found if "unpruned" in job.baselines]
     assert len(finalist_jobs) == 3 * 3
     for job in found:
@@ -185,7 +185,7 @@ def test_further_teachers_are_other_seeds_of_the_same_jobs(records: list[TrialRe
     assert {job.spec.teacher.seed for job in thrice} == {0, 1, 2}
     own = [job for job in thrice if job.baselines]
     assert len(own) == 3 * len([job for job in once if job.baselines])
-    by_config = {(DESCRIBE.config(job.spec), job.spec.distill.seed) for job in thrice}
+    by_config = {(config_key(job.spec), job.spec.distill.seed) for job in thrice}
     assert all(
         (config, job.spec.distill.seed) in by_config for job in own for config in job.baselines.values()
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.pipeline.keys import config_key, student_key
 from pdsearch.search.confirmation.jobs import DerivedJobs, alone, unpruned, with_seed
 from pdsearch.search.records import Records
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
@@ -102,10 +103,10 @@ def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp
     searched = space(tmp_path, confirm={"teachers": 2, "seeds": 2})
     found = DerivedJobs(searched, DESCRIBE, Records(tmp_path / searched.study / "trials"))
     first, *others = jobs = list(found.confirming())
-    config = DESCRIBE.config(first.spec)
+    config = config_key(first.spec)
     spec = replace(first.spec, distill=replace(first.spec.distill, replicas=(1, 2)))
     found.records.finished["confirm-earlier"] = finished(None, config=config, spec=spec)
     again, *rest = found.confirming()
-    assert (again.spec, again.key, again.baselines) == (spec, DESCRIBE.key(spec), first.baselines)
+    assert (again.spec, again.key, again.baselines) == (spec, student_key(spec), first.baselines)
     assert again.key not in {job.key for job in jobs}
     assert rest == others, "a seed that was to be trained with it and was not is trained alone"

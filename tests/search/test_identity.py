@@ -10,6 +10,7 @@ import pytest
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
+from pdsearch.pipeline.keys import config_key, student_key
 from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
@@ -140,10 +141,10 @@ def test_a_configuration_is_a_trial_without_the_student_s_seeds(tmp_path: Path) 
     describe = Description("a" * 64, "fp32")
     spec = describe.complete(asked.resolve(asked.defaults()))
     other = replace(spec, distill=replace(spec.distill, seed=7, view_seed=7))
-    assert describe.key(spec) != describe.key(other)
-    assert describe.config(spec) == describe.config(other)
+    assert student_key(spec) != student_key(other)
+    assert config_key(spec) == config_key(other)
     warmer = replace(spec, distill=replace(spec.distill, params=(("alpha", 0.5),)))
-    assert describe.config(spec) != describe.config(warmer)
+    assert config_key(spec) != config_key(warmer)
 
 
 def test_versions_name_what_could_matter() -> None:
@@ -166,7 +167,7 @@ def test_images_are_recorded_where_every_folder_finds_them_and_keys_stay(tmp_pat
     describe = Description("a" * 64, "fp32")
     found = describe.complete(spec)
     assert found.data.root == str(Path.cwd() / "images")
-    assert describe.key(found) == describe.key(replace(found, data=replace(found.data, root="images")))
+    assert student_key(found) == student_key(replace(found, data=replace(found.data, root="images")))
 
 
 def test_published_weights_get_their_lasting_name(tmp_path: Path) -> None:

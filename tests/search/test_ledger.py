@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from pdsearch.codec import encode
 from pdsearch.errors import StorageError
+from pdsearch.pipeline.keys import config_key
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Live, Records
@@ -264,7 +265,7 @@ def test_a_record_holds_what_was_asked_said_and_reached(tmp_path: Path, job: Job
     }
     assert record_to_json(record) == json.loads((tmp_path / f"{job.id}.finished.json").read_text())
     assert record.spec == job.spec
-    assert record.config == DESCRIBE.config(job.spec)
+    assert record.config == config_key(job.spec)
     assert record.baselines == job.baselines
     assert encode(record.student) == {**ready(job).student, "artifact": job.key, "widths": {}}
     assert list(record.reports) == reports(job)

@@ -10,6 +10,7 @@ from itertools import chain, groupby, islice
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.errors import ConfigError
+from pdsearch.pipeline.keys import config_key, student_key
 from pdsearch.protocol import Job, measures
 from pdsearch.search.confirmation.fairness import Lacking, Model, lacking, leading_trials, most_trials
 from pdsearch.search.confirmation.finalists import (
@@ -64,7 +65,6 @@ def confirmations(
     found: list[Finalist],
     *,
     seeds: int,
-    describe: Description,
     teacher_seeds: int = 1,
     recorded: Replicas | None = None,
     hard: Iterable[TrialSpec] = (),
@@ -77,42 +77,37 @@ def confirmations(
     Args:
         found: The finalists.
         seeds: Student seeds of each.
-        describe: Maps specifications to keys.
         teacher_seeds: Teachers of each.
         recorded: Of what was confirmed before, so that it keeps its keys and is not repeated.
         hard: Each student alone with the recipe that its own trials chose.
     """
     seen: set[str] = set()
-    lone = list(hard)
+    lone, beside = list(hard), recorded or {}
     taught = with_teachers(found, teacher_seeds)
-    naming = _Naming(describe, recorded or {})
     for first in range(0, len(taught), len(found) or 1):
         for offset in range(1, seeds + 1):
             own = [with_seed(spec, spec.distill.seed + offset) for spec in lone]
+            fresh = _fresh(taught[first : first + len(found)], offset)
             for job in chain(
-                _students(taught[first : first + len(found)], offset, naming),
-                (naming.job(spec, alone=spec) for spec in own),
-                _compared(taught[first : first + len(found)], offset, naming),
+                (_job(spec, beside, unpruned=dense, alone=hard) for spec, dense, hard in fresh),
+                (_job(spec, beside, alone=spec) for spec in own),
+                # The unpruned teacher may be ranked with this configuration, and is compared with the student alone.
+                chain.from_iterable(
+                    (_job(dense, beside, alone=hard), _job(hard, beside)) for _, dense, hard in fresh
+                ),
             ):
                 if job.key not in seen:
                     seen.add(job.key)
                     yield job
 
 
-@dataclass(frozen=True)
-class _Naming:
-    """Makes jobs from specifications."""
-
-    describe: Description
-    recorded: Replicas
-
-    def job(self, spec: TrialSpec, **baselines: TrialSpec) -> Job:
-        """Return the job of a trial, with the configurations that it is compared with."""
-        configs = {name: self.describe.config(baseline) for name, baseline in baselines.items()}
-        beside = self.recorded.get((self.describe.config(spec), spec.distill.seed), ())
-        spec = replace(spec, distill=replace(spec.distill, replicas=beside))
-        key = self.describe.key(spec)
-        return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=configs)
+def _job(spec: TrialSpec, recorded: Replicas, **baselines: TrialSpec) -> Job:
+    """Return the job of a trial, with the configurations that it is compared with."""
+    configs = {name: config_key(baseline) for name, baseline in baselines.items()}
+    beside = recorded.get((config_key(spec), spec.distill.seed), ())
+    spec = replace(spec, distill=replace(spec.distill, replicas=beside))
+    key = student_key(spec)
+    return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=configs)
 
 
 def _fresh(taught: list[Finalist], offset: int) -> list[tuple[TrialSpec, TrialSpec, TrialSpec]]:
@@ -122,20 +117,6 @@ def _fresh(taught: list[Finalist], offset: int) -> list[tuple[TrialSpec, TrialSp
         (spec, unpruned(spec, finalist.shape), alone(spec, finalist.shape))
         for spec, finalist in zip(fresh, taught, strict=True)
     ]
-
-
-def _students(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[Job]:
-    """Yield the jobs of one fresh seed: the finalists' own."""
-    for spec, dense, hard in _fresh(taught, offset):
-        yield naming.job(spec, unpruned=dense, alone=hard)
-
-
-def _compared(taught: list[Finalist], offset: int, naming: _Naming) -> Iterator[Job]:
-    """Yield the jobs of one fresh seed: the finalists' baselines."""
-    for _, dense, hard in _fresh(taught, offset):
-        # The unpruned teacher may be ranked with this configuration, and is compared with the student alone.
-        yield naming.job(dense, alone=hard)
-        yield naming.job(hard)
 
 
 @dataclass(frozen=True)
@@ -179,7 +160,7 @@ class DerivedJobs:
         yield from {job.key: job for job in jobs}.values()
 
     def _alone(self, hard: TrialSpec) -> Job:
-        key = self.describe.key(hard)
+        key = student_key(hard)
         return Job(id=f"baseline-alone-{key[:12]}", kind="baseline", spec=hard, key=key)
 
     def topping_up(self) -> Iterator[Job]:
@@ -208,7 +189,7 @@ class DerivedJobs:
                 spec = self.describe.complete(space.resolve(params))
             except ConfigError:  # A value that does not count for this teacher, or one that it needs beside.
                 continue
-            key = self.describe.key(spec)
+            key = student_key(spec)
             if key not in seen:
                 seen.add(key)
                 yield Job(
@@ -242,7 +223,6 @@ class DerivedJobs:
             hard=hard,
             seeds=self.space.confirm.seeds,
             teacher_seeds=self.space.confirm.teacher_seeds,
-            describe=self.describe,
             recorded=recorded_replicas(self.records.finished.values()),
         )
 

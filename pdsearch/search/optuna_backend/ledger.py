@@ -13,6 +13,7 @@ from pdsearch.config import Space
 from pdsearch.config.resolve import points_of
 from pdsearch.errors import PdsearchError
 from pdsearch.objectives import counts
+from pdsearch.pipeline.keys import student_key
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
 from pdsearch.search.optuna_backend.convert import as_trial, suggest
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, reported
@@ -168,7 +169,7 @@ class Ledger:
             id=f"{self.kind}-{number:05d}",
             kind=self.kind,
             spec=spec,
-            key=self.describe.key(spec),
+            key=student_key(spec),
             number=number,
             params=params,
             limits=self.space.constraints,
