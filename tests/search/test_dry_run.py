@@ -144,6 +144,14 @@ def test_every_teacher_that_choices_can_name_is_one_job(tmp_path: Path) -> None:
     assert all(job.spec.prune is None and job.kind == "teacher" for job in found)
 
 
+def test_what_only_some_teachers_have_is_in_the_middle_of_its_range(tmp_path: Path) -> None:
+    momentum = {"low": 0.1, "high": 0.9, "when": {"train.teacher.optimizer": ["sgd"]}}
+    searched = {"train.teacher.optimizer": ["adam", "sgd"], "train.teacher.momentum": momentum}
+    found = list(teacher_jobs(space(tmp_path, prune={"method": "none"}, space=searched), DESCRIBE))
+    recipes = [job.spec.teacher.recipe for job in found]
+    assert [(recipe.optimizer, recipe.momentum) for recipe in recipes] == [("adam", 0.9), ("sgd", 0.5)]
+
+
 def test_every_checkpoint_a_space_names_is_hashed(tmp_path: Path) -> None:
     one, other = weights(tmp_path / "a.pth"), weights(tmp_path / "b.pth", seed=1)
     fixed = reading(tmp_path, one)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from pdsearch.artifacts import open_store
 from pdsearch.config import Parameter, Space
 from pdsearch.config.checks.feasibility import corners
+from pdsearch.config.resolve import centre, combinations
 from pdsearch.data.augmentation_parser import check_applies
 from pdsearch.data.dataset.composition import Contents, contents
 from pdsearch.data.dataset.dataset import Dataset
@@ -130,11 +130,12 @@ def _from_outside(teacher: TeacherSpec) -> bool:
 
 def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
     """Yield a job for every dense teacher that the space can name; those in a range are built when needed."""
-    varied = [p for p in space.parameters if p.name.startswith(TEACHER_FIELDS) and p.kind == "categorical"]
-    middle = space.defaults()
-    choices = product(*(parameter.choices for parameter in varied))
-    named = ({**middle, **{p.name: v for p, v in zip(varied, values, strict=True)}} for values in choices)
-    return dense_jobs((space.resolve(_chosen(space.parameters, values)) for values in named), describe)
+
+    def values(parameter: Parameter) -> Iterable[Any]:
+        varied = parameter.kind == "categorical" and parameter.name.startswith(TEACHER_FIELDS)
+        return parameter.choices if varied else (centre(parameter),)
+
+    return dense_jobs(map(space.resolve, combinations(space.parameters, values)), describe)
 
 
 def dense_jobs(specs: Iterable[TrialSpec], describe: Description) -> Iterator[Job]:
@@ -146,15 +147,6 @@ def dense_jobs(specs: Iterable[TrialSpec], describe: Description) -> Iterator[Jo
         if key not in seen:
             seen.add(key)
             yield Job(id=f"teacher-{key[:12]}", kind="teacher", spec=spec, key=key)
-
-
-def _chosen(parameters: tuple[Parameter, ...], values: dict[str, Any]) -> dict[str, Any]:
-    """Keep the values of parameters that are active together."""
-    kept: dict[str, Any] = {}
-    for parameter in parameters:
-        if parameter.name in values and parameter.active(kept):
-            kept[parameter.name] = values[parameter.name]
-    return kept
 
 
 SILENT_S, EVERY_S = 3.0, 10.0
