@@ -11,10 +11,10 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import Place
 from pdsearch.io.studies import Phase, description, elapsed
 from pdsearch.objectives import counts
+from pdsearch.search.confirmation.finalists import name_students
 from pdsearch.search.maintenance import failed, how_again
 from pdsearch.search.records import Records
 from pdsearch.specs import own_code
-from pdsearch.students import alike
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 _KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline", "confirmation": "confirm"}
@@ -107,7 +107,10 @@ def overview(folder: Place) -> Overview:
         elapsed_s=clock.seconds,
         states={kind: dict(found) for kind, found in states.items()},
         running=tuple(_standing(records, {*about.code.values()})),
-        failures=tuple(_failure(records, name) for name in failed(records)),
+        failures=tuple(
+            Failure(name, records.finished[name].reason or "", how_again(records, name))
+            for name in failed(records)
+        ),
         best=max(best_of.values(), default=None),
         best_of=best_of,
         broken=tuple(map(str, records.broken)),
@@ -115,10 +118,9 @@ def overview(folder: Place) -> Overview:
 
 
 def _best_of(finished: Collection[TrialRecord]) -> dict[str, tuple[float, str]]:
-    built = {record.id: record.student.built if record.student else None for record in finished}
-    likes, found = alike(built.values()), dict[str, tuple[float, str]]()
+    names, found = name_students(finished), dict[str, tuple[float, str]]()
     for record in finished:
-        value, name = record.values.get("student.val_accuracy"), likes[built[record.id]]
+        value, name = record.values.get("student.val_accuracy"), names[record.id]
         if record.kind == "search" and record.state == "complete" and value is not None:
             found[name] = max(found.get(name, (-1.0, "")), (value, record.id))
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
@@ -146,18 +148,11 @@ def _seconds(since: str) -> float:
 
 def _standing(records: Records, code: AbstractSet[str]) -> list[Standing]:
     # With mended code, a listed job is another one, and that of the earlier code is never gone on with.
-    open_ones = [
-        record
+    return [
+        Standing(record.id, _seconds(record.asked_at) if record.asked_at else 0.0)
         for name, record in records.asked.items()
         if name not in records.finished and own_code(record.spec) <= code
     ]
-    return [
-        Standing(record.id, _seconds(record.asked_at) if record.asked_at else 0.0) for record in open_ones
-    ]
-
-
-def _failure(records: Records, name: str) -> Failure:
-    return Failure(name, records.finished[name].reason or "", how_again(records, name))
 
 
 def one_trial(folder: Place, name: str) -> tuple[AskedRecord | TrialRecord, list[TrialRecord], str]:

@@ -10,7 +10,7 @@ import pytest
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
-from pdsearch.pipeline.keys import config_key, student_key
+from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned
@@ -134,17 +134,6 @@ def test_fingerprint_and_precision_are_filled_in_and_nothing_else(tmp_path: Path
     spec = asked.resolve(asked.defaults())
     found = Description("a" * 64, "bf16").complete(spec)
     assert found == replace(spec, data=replace(spec.data, fingerprint="a" * 64), precision="bf16")
-
-
-def test_a_configuration_is_a_trial_without_the_student_s_seeds(tmp_path: Path) -> None:
-    asked = space(tmp_path)
-    describe = Description("a" * 64, "fp32")
-    spec = describe.complete(asked.resolve(asked.defaults()))
-    other = replace(spec, distill=replace(spec.distill, seed=7, view_seed=7))
-    assert student_key(spec) != student_key(other)
-    assert config_key(spec) == config_key(other)
-    warmer = replace(spec, distill=replace(spec.distill, params=(("alpha", 0.5),)))
-    assert config_key(spec) != config_key(warmer)
 
 
 def test_versions_name_what_could_matter() -> None:

@@ -133,11 +133,6 @@ def configurations(space: Space) -> list[TrialSpec]:
     return list(dict.fromkeys(map(space.resolve, points)))
 
 
-def everyone(specs: Iterable[TrialSpec]) -> list[Finalist]:
-    """Return all configurations as finalists: nothing was selected. Students have the shapes that they name."""
-    return [Finalist(spec, spec.student) for spec in specs]
-
-
 def _source(finalist: Finalist) -> str:
     """Return the configuration of the dense teacher."""
     return teacher_config(replace(finalist.spec, prune=None))

@@ -16,7 +16,6 @@ from pdsearch.search.confirmation.fairness import Lacking, Model, lacking, leadi
 from pdsearch.search.confirmation.finalists import (
     Finalist,
     configurations,
-    everyone,
     finalist_of,
     finalists,
     front_members,
@@ -230,7 +229,8 @@ class DerivedJobs:
         confirm, aims = self.space.confirm, self.space.aims
         assert confirm is not None
         if not self.space.validated:
-            return everyone(map(self.describe.complete, configurations(self.space)))
+            specs = map(self.describe.complete, configurations(self.space))
+            return [Finalist(spec, spec.student) for spec in specs]  # Nothing is selected.
         records = [record for record in self.counting() if record.kind != "confirm"]
         chosen, own_best = finalists(records, teachers=confirm.teachers, aims=aims)
         most = confirm.teachers if confirm.front is None else confirm.front

@@ -56,7 +56,8 @@ class Ledger:
         self.kind, self.describe, self.single = kind, describe, single
         self.live: dict[str, Live] = {}
         self._trials: dict[str, optuna.Trial] = {}
-        self.stopper = Stopper(space.search.stop, space.objectives, self._own_records())
+        own = [record for record in records.finished.values() if record.kind == kind]
+        self.stopper = Stopper(space.search.stop, space.objectives, own)
         self._mend()
 
     @property
@@ -178,9 +179,6 @@ class Ledger:
             test=self.single,
         )
 
-    def _own_records(self) -> list[TrialRecord]:
-        return [record for record in self.records.finished.values() if record.kind == self.kind]
-
     def _twin(self, job: Job) -> str | None:
         running = (live.job for live in self.live.values())
         twins = (other.id for other in running if other.key == job.key)
@@ -192,13 +190,13 @@ class Ledger:
         if points is None:
             return None
         fresh = [point for point in points if self._twin(self._job(0, point)) is None]
-        asked = len(self.study.get_trials(deepcopy=False))
+        asked = len(self._tried)
         return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
 
     def _settle(self, number: int, record: TrialRecord) -> None:
         """Write a finished record to the Optuna study, without what it already has."""
         storage, expected = self.study._storage, as_trial(record, self.space)
-        stored = self.study.get_trials(deepcopy=False)[number]
+        stored = self._tried[number]
         for epoch, value in expected.intermediate_values.items():
             if epoch not in stored.intermediate_values:
                 storage.set_trial_intermediate_value(stored._trial_id, epoch, value)
@@ -228,7 +226,7 @@ class Ledger:
 
     def _unretried(self) -> list[FrozenTrial]:
         """Return the trials that were interrupted, or failed and are to be retried, unless they were retried since."""
-        trials = self.study.get_trials(deepcopy=False)
+        trials = self._tried
         retried = {t.user_attrs["retry_of"] for t in trials if "retry_of" in t.user_attrs}
         return [t for t in trials if t.number not in retried and self._is_unretried(t)]
 
