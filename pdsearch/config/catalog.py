@@ -36,7 +36,7 @@ class Catalog:
         check_options: Raises ConfigError if a model cannot be built with its options, with `where` options.NAME if it
             is known which one is the cause.
         check_pruning: Returns why a method does not fit the other pruning settings, an error each.
-        removes_weights: Returns whether a method removes single weights.
+        has: Returns whether a method or loss that a document names has one of TRAITS.
     """
 
     sources: Mapping[str, Options] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Catalog:
     canonical_augment: Callable[[str], str] = str
     check_options: Callable[[str, Params], object] = lambda _model, _options: None
     check_pruning: Callable[[PruneSpec], Sequence[ConfigError]] = lambda _spec: ()
-    removes_weights: Callable[[str], bool] = lambda _method: True
+    has: Callable[[str, str], bool] = lambda _trait, _part: True
 
 
 def registered() -> Catalog:
@@ -72,18 +72,26 @@ def registered() -> Catalog:
         canonical_augment=canonical,
         check_options=try_options,
         check_pruning=lambda spec: refusals(spec, methods.get(spec.method)),
-        removes_weights=_removes_weights,
+        has=lambda trait, part: _holds(TRAITS[trait], part),
     )
 
 
-def _removes_weights(name: str) -> bool:
-    from pdsearch.pruning.registry import methods
+TRAITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "removes weights": ("prune", lambda method: method.removes and not method.structured),
+    "removes": ("prune", lambda method: method.removes),
+    "hears": ("distill", lambda loss: loss.needs_teacher),
+    "compares features": ("distill", lambda loss: bool(loss.features)),
+}
+"""What a space asks about a method or a loss: its section, and the answer of its registry's entry."""
 
+
+def _holds(trait: tuple[str, Callable[[Any], bool]], part: str) -> bool:
+    section, answer = trait
+    module, _, attribute = OWN_CODE[section][1].partition(":")
     try:
-        method = methods.get(name)
+        return answer(getattr(import_module(module), attribute).get(part))
     except ConfigError:  # It is reported where it is named.
         return True
-    return method.removes and not method.structured
 
 
 def options_in(builder: Callable[..., Any]) -> Options:

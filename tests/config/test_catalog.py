@@ -126,6 +126,53 @@ def test_which_weights_are_prunable_has_no_effect_where_channels_go() -> None:
         parse(document(searched, prune={"method": "filter_l1", "ratio": 0.36}))
 
 
+IDLE: dict[str, tuple[dict[str, Any], str]] = {
+    "graphs": (
+        {"resources": {"cuda_graphs": False}},
+        "resources.cuda_graphs has no effect: resources.gpu is 0",
+    ),
+    "root": ({"data": {"root": "x"}}, "data.root has no effect: data.source is digits"),
+    "cut": (
+        {"data": {"split_seed": 3, "val_fraction": 0.0}, "search": {}},
+        "data.split_seed has no effect: nothing is cut off",
+    ),
+    "gamma": ({"train": {"gamma": 0.5}}, "gamma has no effect: train.distill.milestones is empty"),
+    "nesterov": (
+        {"train": {"nesterov": False, "momentum": 0.0}},
+        "nesterov has no effect: train.distill.momentum is 0",
+    ),
+    "norms": (
+        {"train": {"decay_norms": False}},
+        "decay_norms has no effect: train.distill.weight_decay is 0",
+    ),
+    "scope": (
+        {"prune": {"method": "train_on", "ratio": 0.36, "scope": "layer", "exclude": ["a"]}},
+        "prune.exclude, prune.scope have no effect: prune.method is train_on, and removes nothing",
+    ),
+    "layers": (
+        {"distill": {"teacher_layers": ["a"], "student_layers": ["b"]}},
+        "distill.student_layers, distill.teacher_layers have no effect: distill.loss is kd, without features",
+    ),
+    "views": ({"distill": {"view_seed": 3}}, "distill.view_seed has no effect: data.augment is none"),
+    "teacher": (
+        {"distill": {"loss": "ce"}, "prune": {"method": "magnitude", "ratio": 0.36}},
+        "prune.method has no effect: distill.loss is ce, without a teacher",
+    ),
+    "search": ({"search": {"trials": 1, "seed": 3}}, "search.seed has no effect: nothing is searched"),
+}
+
+
+@pytest.mark.parametrize(("given", "said"), IDLE.values(), ids=[*IDLE])
+def test_what_has_no_effect_is_told_wherever_it_stands(given: dict[str, Any], said: str) -> None:
+    recipe = {"epochs": 2, "lr": 0.1}
+    sections = {
+        **given,
+        "data": {"source": "digits", **given.get("data", {})},
+        "train": {"teacher": recipe, "recover": recipe, "distill": {**recipe, **given.get("train", {})}},
+    }
+    assert any(said in text for text in parse(document({}, **sections)).warnings)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pdsearch.config.catalog import NO_PRUNING
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.checks.draft import Draft
 from pdsearch.config.field_rules import section_defaults
@@ -11,7 +11,7 @@ from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.space import Parameter
 from pdsearch.objectives import better_goal
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
-from pdsearch.specs import PruneSpec
+from pdsearch.specs import DistillSpec, PruneSpec
 
 
 def notes_on(draft: Draft) -> tuple[str, ...]:
@@ -53,17 +53,23 @@ def warnings_on(draft: Draft) -> tuple[str, ...]:
 
 OF_SCHEDULES = {"milestones": "step", "gamma": "step", "peak": "one_cycle"}
 OF_OPTIMIZERS = {"momentum": "sgd", "nesterov": "sgd"}
+NEEDED = {"gamma": "milestones", "decay_norms": "weight_decay", "nesterov": "momentum"}
+"""What a field of a recipe has nothing to do without."""
 
 
 def _idle_warnings(draft: Draft) -> list[str]:
     """Return a warning for every value that was given, differs from its default and has no effect in any trial."""
     found: dict[tuple[str, str], list[str]] = {}
     reach = Reach(draft.parameters, draft.fixed, draft.catalog)
-    for name, value in {**draft.given, **draft.parameters}.items():
+    for name, value in {**draft.given, **draft.parameters, **_given_beside(draft)}.items():
         section, _, field = name.rpartition(".")
         if value == _plain(section_defaults().get(name)):
             continue  # A complete configuration, such as an export, also writes out the defaults.
-        cause = _idle_in_recipe(draft, section, field) or _idle_in_space(reach, name)
+        cause = (
+            _idle_in_recipe(draft, section, field)
+            or _idle_in_space(reach, name)
+            or _idle_elsewhere(draft).get(name, "")
+        )
         if cause:
             found.setdefault((section, cause), []).append(field)
     return [
@@ -72,10 +78,63 @@ def _idle_warnings(draft: Draft) -> list[str]:
     ]
 
 
+def _given_beside(draft: Draft) -> dict[str, object]:
+    """Return what the sections that are no part of a trial give, and that is no default, by dotted name."""
+    return {
+        f"{name}.{field}": getattr(section, field)
+        for name, section in (("search", draft.file.search), ("resources", draft.file.resources))
+        for field in section.model_fields_set
+        if getattr(section, field) != type(section).model_fields[field].default
+    }
+
+
+def _idle_elsewhere(draft: Draft) -> dict[str, str]:
+    """Return what leaves fields without effect that neither a recipe nor the choice of a part decides, by field."""
+    data, possible = draft.file.data, draft.possible
+    losses, methods = possible("distill.loss", DistillSpec.loss), possible("prune.method", NO_PRUNING)
+    found = {}
+    if not draft.file.resources.gpu:
+        found["resources.cuda_graphs"] = "resources.gpu is 0"
+    if not draft.parameters or not data.val_fraction:
+        why = (
+            "data.val_fraction is 0, and every configuration is run"
+            if draft.parameters
+            else "nothing is searched"
+        )
+        found |= {"search.sampler": why, "search.seed": why}
+    if not (data.val_fraction or data.test_fraction or data.subset):
+        found["data.split_seed"] = "nothing is cut off"
+    if data.source == "digits":
+        found["data.root"] = "data.source is digits, which come with pdsearch"
+    seeds = possible("distill.view_seed", 0) == possible("distill.seed", 0)  # as an export writes both
+    if {*possible("data.augment", "none")} == {"none"} and not seeds:
+        found["distill.view_seed"] = "data.augment is none"
+    if not _any(draft, "compares features", losses):
+        why = f"distill.loss is {' or '.join(losses)}, without features"
+        found |= {"distill.teacher_layers": why, "distill.student_layers": why}
+    if not _any(draft, "removes", methods) and {*methods} != {NO_PRUNING}:
+        why = f"prune.method is {' or '.join(methods)}, and removes nothing"
+        found |= {"prune.scope": why, "prune.exclude": why}
+    if not _any(draft, "hears", losses) and FROM_TEACHER not in possible("student.model"):
+        found["prune.method"] = f"distill.loss is {' or '.join(losses)}, without a teacher"
+    return found
+
+
+def _any(draft: Draft, trait: str, parts: list[Any]) -> bool:
+    return any(part != NO_PRUNING and draft.catalog.has(trait, str(part)) for part in parts)
+
+
 def _idle_in_recipe(draft: Draft, section: str, field: str) -> str:
+    if not section.startswith("train."):
+        return ""
+    needed = NEEDED.get(field)
+    if needed is not None:
+        values = draft.possible(f"{section}.{needed}", section_defaults()[f"{section}.{needed}"])
+        if not any(values):
+            return f"{section}.{needed} is {'empty' if needed == 'milestones' else 0}"
     for decider, default, owners in (("schedule", "step", OF_SCHEDULES), ("optimizer", "sgd", OF_OPTIMIZERS)):
         values = draft.possible(f"{section}.{decider}", default)
-        if section.startswith("train.") and field in owners and owners[field] not in values:
+        if field in owners and owners[field] not in values:
             return f"{section}.{decider} is {' or '.join(values)}"
     return ""
 
@@ -153,7 +212,10 @@ def _seed_warnings(draft: Draft) -> list[str]:
 def _recovery_warnings(draft: Draft) -> list[str]:
     # A complete configuration, such as an export, also writes out the default, so that it is no request.
     asked = draft.fixed.get("prune.recovery", PruneSpec.recovery) != PruneSpec.recovery
-    if not asked or "init" not in draft.possible("prune.at", "trained"):
+    at = draft.possible("prune.at", "trained")
+    if (
+        not asked or "init" not in at or {*at} == {"init"}
+    ):  # Where it always is, that is told with all such values.
         return []
     return [
         "prune.recovery has no effect where prune.at is init: the teacher's own recipe follows the pruning"

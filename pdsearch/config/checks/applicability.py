@@ -138,7 +138,7 @@ class Reach:
         pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
         if pruning and values["prune.method"] == NO_PRUNING:
             return "prune.method"
-        if name == "prune.weights" and not self.catalog.removes_weights(values["prune.method"]):
+        if name == "prune.weights" and not self.catalog.has("removes weights", values["prune.method"]):
             return "prune.method"
         if section == "prune.params" and not _has(self.catalog.methods, values["prune.method"], field):
             return "prune.method"

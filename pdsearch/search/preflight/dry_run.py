@@ -184,9 +184,18 @@ def say_contents(space: Space, data: Dataset, say: Callable[[str], None]) -> Con
         say: Shows a message to the user.
     """
     found = contents(data)
-    for line in (*found.lines, *_large_batches(space, data)):
+    for line in (*found.lines, *_whole(space, data), *_large_batches(space, data)):
         say(f"data: {line}")
     return found
+
+
+def _whole(space: Space, data: Dataset) -> Iterator[str]:
+    """Yield a line for each part of a set that was asked for and is the whole of it."""
+    spec, images = space.resolve(space.defaults()).data, len(data.train) + len(data.val)
+    if spec.subset is not None and spec.subset > images:
+        yield f"data.subset {spec.subset} has no effect: there are {images} training images"
+    if spec.crop and {*data.train.images.shape[2:]} == {spec.crop}:
+        yield f"data.crop {spec.crop} has no effect: it is the whole image"
 
 
 def _large_batches(space: Space, data: Dataset) -> Iterator[str]:
