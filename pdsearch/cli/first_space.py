@@ -210,7 +210,7 @@ def written(
     cut = "" if found.has_test else ", test_fraction: 0.2"
     subset = "" if budget.subset is None else f", subset: {budget.subset}"
     comments = "".join(f"# {line}\n" for line in head)
-    batch = _batch(budget.subset or found.shape.train, most=128 if gpu else 64)
+    batch = _batch(found.shape.train, most=128 if gpu else 64)
     # A rung that halves the weak trials away needs some epochs to tell them apart.
     stop = (
         f", stop: {{halving: {{min_epochs: {budget.epochs // 3}, factor: 3}}}}" if budget.epochs >= 6 else ""

@@ -48,6 +48,7 @@ def test_a_folder_of_photographs_becomes_two_valid_spaces(
     )  # an epoch of 24 images has several steps
     shown = capsys.readouterr().out
     assert "colour images in 2 classes, 48x48 pixels, resized and cropped" in shown
+    assert shown.count("images/s with") == 2  # each network's speed once
     assert "pdsearch run my-photos_smoke.yaml" in shown
     assert "About" in Path("my-photos.yaml").read_text()
 
