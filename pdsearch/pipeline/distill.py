@@ -25,7 +25,7 @@ from pdsearch.pipeline.student import Student
 from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.protocol import Progress, Report
 from pdsearch.registry import make_params
-from pdsearch.specs import Json, TrialSpec, derive_seed
+from pdsearch.specs import Json, TrialSpec, derive_seed, digest
 from pdsearch.training import Objective, evaluating
 
 Answers = Callable[[Tensor, Tensor, int], Outputs]
@@ -143,7 +143,7 @@ def distill(
     reported: list[Report] = []
 
     def make() -> Generator[Report, None, Made]:
-        with closing(_training(spec, data, teacher, student, site)) as training:
+        with closing(_training(spec, data, teacher, student, site, key)) as training:
             for event in training:
                 reported.append(event)
                 yield event
@@ -154,6 +154,10 @@ def distill(
         return Made(packed(student.model), meta)
 
     entry = yield from obtain(site, "student", key, make)
+    if not reported and entry.meta.get("params", student.params) != student.params:
+        # An earlier version left other channels of such a teacher: that student stays what its records say.
+        key = digest({"student": key, "params": student.params})
+        entry = yield from obtain(site, "student", key, make)
     if not reported:
         load(student.model, tensors(entry), where=str(entry.folder))
         for report in (Report(*row) for row in _rows(entry)):
@@ -164,11 +168,11 @@ def distill(
 
 
 def _training(
-    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext
+    spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext, key: str
 ) -> Generator[Report, None, None]:
-    """Train the student in place."""
+    """Train the student in place, for the artifact of a key."""
     seen = views(data, augment=spec.data.augment, stream=spec.distill.view_seed, site=site)
-    fitting = Fitting(spec, data, site, stage="distill", key=student_key(spec))
+    fitting = Fitting(spec, data, site, stage="distill", key=key)
     training = fitting.run(
         pupil(spec, data, teacher, student.model, site),
         seen=seen,

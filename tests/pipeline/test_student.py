@@ -106,6 +106,26 @@ def test_any_network_shapes_a_student(here: WorkerContext, author: Author, metho
     assert all(same) is (init == "kept")
 
 
+def test_a_stored_student_of_another_shape_is_not_taken_for_it(
+    here: WorkerContext, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions differ in the channels that they can remove; keys name the configuration, not what it leaves."""
+    spec = plain(author, "magnitude")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("pdsearch.pipeline.student.implied_widths", lambda *_: {"0.weight": 7})
+        (_, before), (_, again) = run(spec, here), run(spec, here)
+    events, now = run(spec, here)
+    (ready,) = (event for event in events if isinstance(event, Ready))
+    assert before.student == again.student == student_key(spec), "what is stored is used"
+    assert now.state == "complete", now.reason
+    assert now.values["student.params"] == ready.student["params"] != before.values["student.params"]
+    assert now.student != before.student
+    held = here.store.find("student", before.student)
+    assert held is not None
+    assert held.meta["params"] == before.values["student.params"], "earlier records keep theirs"
+    assert run(spec, here)[1].student == now.student
+
+
 def test_a_named_shape_is_that_which_a_teacher_gave(here: WorkerContext, author: Author) -> None:
     """Baselines and further teachers' students are built by the shape alone."""
     spec = plain(author, "magnitude")
