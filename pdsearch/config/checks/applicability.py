@@ -3,14 +3,14 @@
 Both are checked by enumerating all combinations of the choices involved, conditions respected.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
 from pdsearch.config.problems import show
-from pdsearch.config.resolve import combinations, in_order
+from pdsearch.config.resolve import SCHEDULES_WITH_ROUNDS, combinations, in_order
 from pdsearch.config.space import Parameter
 from pdsearch.user_code import Options
 
@@ -34,6 +34,10 @@ OF_STUDENT = {"student.init": True, "student.widths": False}
 
 DISTILL_FIELDS = ("loss", "seed", "view_seed", "teacher_layers", "student_layers")
 """Fields of `distill` that are no parameter of a loss."""
+
+
+Decider: TypeAlias = tuple[str, Callable[[Mapping[str, Any]], bool]]
+"""A field, and whether the values of all deciders leave another field without effect because of it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Reach:
     def situations(self, name: str) -> Iterator[Situation]:
         """Yield the combinations of the deciders and of the parameters a field depends on, 1,000 at most."""
         involved: dict[str, Parameter] = {}
-        deciders = _deciders(name)
+        deciders = [decider for decider, _ in self.deciders(name)]
         waiting = [name, *deciders]
         while waiting:
             parameter = self.parameters.get(waiting.pop())
@@ -123,59 +127,45 @@ class Reach:
 
     def idle(self, name: str, situation: Situation) -> str:
         """Return the decider that leaves a field without effect in a situation, or an empty string."""
-        values, (section, _, field) = situation.deciders, name.rpartition(".")
+        deciders = self.deciders(name)
+        return next((decider for decider, leaves_idle in deciders if leaves_idle(situation.deciders)), "")
+
+    def deciders(self, name: str) -> list[Decider]:
+        """Return what may leave a field without effect, in order, each with whether the deciders' values do."""
+        section, _, field = name.rpartition(".")
+        catalog = self.catalog
         if section == "distill" and field not in DISTILL_FIELDS:
-            return "" if _has(self.catalog.losses, values["distill.loss"], field) else "distill.loss"
+            return [("distill.loss", lambda v: not _has(catalog.losses, v["distill.loss"], field))]
         if section in ("teacher.options", "student.options"):
             model = f"{section.removesuffix('.options')}.model"
-            return "" if field in self.catalog.models.get(values[model], Options()) else model
-        if name in OF_STUDENT and (values["student.model"] == FROM_TEACHER) is not OF_STUDENT[name]:
-            return "student.model"
-        if section == "train.teacher" and values["teacher.checkpoint"] and values["teacher.head"] == "keep":
-            return "teacher.checkpoint"
-        if name in ("teacher.head", "teacher.checkpoint_key") and not values["teacher.checkpoint"]:
-            return "teacher.checkpoint"
-        pruning = name.startswith(("prune.", "train.recover.")) and name != "prune.method"
-        if pruning and values["prune.method"] == NO_PRUNING:
-            return "prune.method"
-        if name == "prune.weights" and not self.catalog.has("removes weights", values["prune.method"]):
-            return "prune.method"
-        if section == "prune.params" and not _has(self.catalog.methods, values["prune.method"], field):
-            return "prune.method"
-        if (section == "train.recover" or name == "prune.recovery") and values["prune.at"] == "init":
-            return "prune.at"
-        if section == "train.recover" and values["prune.recovery"] == "none":
-            return "prune.recovery"
-        if name == "prune.rewind_epoch" and values["prune.at"] == "init":
-            return "prune.at"
-        if name == "prune.rewind_epoch" and values["prune.recovery"] != "rewind":
-            return "prune.recovery"
-        if name == "prune.rounds" and values["prune.schedule"] not in ("linear", "exponential"):
-            return "prune.schedule"
-        return ""
+            return [(model, lambda v: field not in catalog.models.get(v[model], Options()))]
+        if name in OF_STUDENT:
+            return [("student.model", lambda v: (v["student.model"] == FROM_TEACHER) is not OF_STUDENT[name])]
+        if section == "train.teacher":
+            kept = lambda v: bool(v["teacher.checkpoint"]) and v["teacher.head"] == "keep"  # noqa: E731
+            return [("teacher.checkpoint", kept), ("teacher.head", lambda _: False)]
+        if name in ("teacher.head", "teacher.checkpoint_key"):
+            return [("teacher.checkpoint", lambda v: not v["teacher.checkpoint"])]
+        return self._deciders_of_pruning(name, section, field)
 
-
-def _deciders(name: str) -> tuple[str, ...]:
-    if name.startswith("distill."):
-        return ("distill.loss",)
-    if name.startswith(("teacher.options.", "student.options.")):
-        return (name.replace("options", "model", 1).rpartition(".")[0],)
-    if name in OF_STUDENT:
-        return ("student.model",)
-    if name.startswith("train.teacher."):
-        return ("teacher.checkpoint", "teacher.head")
-    if name in ("teacher.head", "teacher.checkpoint_key"):
-        return ("teacher.checkpoint",)
-    if name.startswith("train.recover."):
-        return ("prune.method", "prune.recovery", "prune.at")
-    if name.startswith("prune."):
-        others = {
-            "prune.rounds": ("prune.schedule",),
-            "prune.recovery": ("prune.at",),
-            "prune.rewind_epoch": ("prune.recovery", "prune.at"),
-        }
-        return ("prune.method", *others.get(name, ()))
-    return ()
+    def _deciders_of_pruning(self, name: str, section: str, field: str) -> list[Decider]:
+        if section not in ("prune", "prune.params", "train.recover") or name == "prune.method":
+            return []
+        catalog, recovers = self.catalog, section == "train.recover"
+        found: list[Decider] = [("prune.method", lambda v: v["prune.method"] == NO_PRUNING)]
+        if name == "prune.weights":
+            found.append(("prune.method", lambda v: not catalog.has("removes weights", v["prune.method"])))
+        if section == "prune.params":
+            found.append(("prune.method", lambda v: not _has(catalog.methods, v["prune.method"], field)))
+        if recovers or name in ("prune.recovery", "prune.rewind_epoch"):
+            found.append(("prune.at", lambda v: v["prune.at"] == "init"))
+        if recovers:
+            found.append(("prune.recovery", lambda v: v["prune.recovery"] == "none"))
+        if name == "prune.rewind_epoch":
+            found.append(("prune.recovery", lambda v: v["prune.recovery"] != "rewind"))
+        if name == "prune.rounds":
+            found.append(("prune.schedule", lambda v: v["prune.schedule"] not in SCHEDULES_WITH_ROUNDS))
+        return found
 
 
 def _has(parts: Mapping[str, type[Any]], part: object, field: str) -> bool:
