@@ -168,8 +168,8 @@ def study(records: Iterable[dict[str, Any]], **about: Any) -> StudyTable:
     return StudyTable("made-up", whole, rows, (), found)
 
 
-def write_study(folder: Path, records: Iterable[dict[str, Any]]) -> None:
+def write_study(folder: Path, records: Iterable[dict[str, Any]], **about: Any) -> None:
     """Write a study's folder."""
-    write_once(folder / "study.json", {"format": 1, "study": "made-up", "space": {}})
+    write_once(folder / "study.json", {"format": 1, "study": "made-up", "space": {}, **about})
     for item in records:
         write_once(folder / "trials" / f"{item['id']}.finished.json", item)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import pdsearch.config
 from pdsearch.artifacts import hold
@@ -23,29 +24,9 @@ def test_the_schema_is_printed_as_json(
     assert json.loads(capsys.readouterr().out) == {"type": "object"}
 
 
-SPACE = """
-study: study
-data: {source: digits, val_fraction: 0.2}
-teacher: {model: convnet_l}
-student: {model: convnet_s}
-train:
-  teacher: &recipe {epochs: 3, lr: 0.1}
-  recover: *recipe
-  distill: *recipe
-space:
-  prune.method: [none, magnitude]
-  prune.ratio: {choices: [0.2, 0.36], when: {prune.method: [magnitude]}}
-  distill.alpha: {low: 0.1, high: 1.0}
-search: {trials: 4, seed: 1, stop: {halving: {min_epochs: 1, factor: 2}}}
-constraints: ["student.params <= 1000"]
-confirm: {teachers: 1, seeds: 1}
-storage: STORAGE
-"""
-
-
 def test_a_study_is_extended_after_it_was_shown(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = root / "space.yaml"
-    file.write_text(SPACE.replace("STORAGE", str(root)))
+    file.write_text(yaml.safe_dump(scripted_study.space(root).to_json()))
     wider = ("--set", "space.distill.alpha={low: 0.0, high: 1.0}")
     assert main(["extend", str(file), *wider]) == 2
     assert "there is no study to extend" in capsys.readouterr().err
@@ -105,8 +86,8 @@ def test_one_trial_by_its_number_and_as_a_space_file(
     assert main(["show", str(study_folder), "0", "--config", str(out)]) == 0
     text = capsys.readouterr().out
     assert "search-00000" in text
-    assert "in 2 of 2 epochs" in text
-    assert "teacher: {model: convnet_l" in out.read_text()
+    assert "in 1 of 20 epochs" in text
+    assert "teacher: {model: vgg19_bn" in out.read_text()
     assert main(["show", str(study_folder), "0", "--config", str(out)]) == 2
     assert main(["show", str(study_folder), "nothing"]) == 2
 
