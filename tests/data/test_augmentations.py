@@ -150,6 +150,7 @@ def test_a_single_name_stays_as_it_is(name: str) -> None:
         ("mixup(1.0)", "mixup"),
         ("mixup( 0.20 )", "mixup(0.2)"),
         ("cutmix(2e-1)", "cutmix(0.2)"),
+        ("rand_augment(9)+random_erasing(0.25)", "rand_augment+random_erasing(0.25)"),
     ],
 )
 def test_one_way_to_write_it(written: str, expected: str) -> None:
@@ -173,6 +174,9 @@ def test_one_way_to_write_it(written: str, expected: str) -> None:
         ("mixup(nan)", "out of range"),
         ("mixup(much)", "out of range"),
         ("cropflip+mixup", "did you mean 'crop_flip'"),
+        ("flip+random_resized_crop", "random_resized_crop comes first"),
+        ("random_erasing+flip", "flip comes before random_erasing"),
+        ("rand_augment(9.5)", "out of range"),
     ],
 )
 def test_what_makes_no_sense_is_refused(written: str, why: str) -> None:

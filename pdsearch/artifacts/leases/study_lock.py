@@ -16,24 +16,20 @@ _SETTLE_S = 1.0
 """Of two drivers that start within this time on an object storage, one notices the other."""
 
 
-def lease_at(place: Place, *, beat_s: float | None = None, window_s: float | None = None) -> AnyLease:
+def lease_at(place: Place, **times: float) -> AnyLease:
     """Return the lease of a study's driver.
 
     Args:
         place: The lease's file or object.
-        beat_s: Seconds between two heartbeats; None for the default.
-        window_s: Seconds without a heartbeat after which its owner counts as dead; None likewise.
+        times: `beat_s` and `window_s` of `Lease`, where they are not the usual ones.
     """
-    times = {name: value for name, value in (("beat_s", beat_s), ("window_s", window_s)) if value is not None}
     if isinstance(place, Remote):
         return ObjectLease(place, settle_s=_SETTLE_S, **times)
     return Lease(place, **times)
 
 
 @contextmanager
-def hold(
-    place: Place, *, beat_s: float | None = None, window_s: float | None = None, poll_s: float = 0.2
-) -> Iterator[AnyLease]:
+def hold(place: Place, *, poll_s: float = 0.2, **times: float) -> Iterator[AnyLease]:
     """Hold a lease while the block runs, e.g. as the only driver of a study.
 
     An owner that died on this machine is replaced at once; one on another machine after `window_s` without heartbeat.
@@ -42,7 +38,7 @@ def hold(
         StudyHeldError: Its owner is alive.
         StorageError: The storage cannot be written.
     """
-    lease = lease_at(place, beat_s=beat_s, window_s=window_s)
+    lease = lease_at(place, **times)
     while not lease.try_acquire():
         time.sleep(poll_s)
         if lease.moved() and lease.owner() is not None:

@@ -17,7 +17,6 @@ from torchvision.transforms.v2.functional import (
     resized_crop,
 )
 
-from pdsearch.data.augmentation_parser import canonical
 from pdsearch.data.augmentations.color_jitter import UNIT, ColorJitter
 from pdsearch.data.augmentations.erasing import RandomErasing
 from pdsearch.data.augmentations.resized_crop import Flip, RandomResizedCrop
@@ -147,20 +146,6 @@ def test_erased_pixels_are_the_mean() -> None:
     images = photographs(8).clamp(min=120)
     views = views_of("random_erasing(1)", images).batch(0, torch.arange(8))
     assert bool(((views == 0).flatten(1).any(dim=1)).all())
-
-
-@pytest.mark.parametrize(
-    ("augment", "said"),
-    [
-        ("flip+random_resized_crop", "random_resized_crop comes first"),
-        ("random_erasing+flip", "flip comes before random_erasing"),
-        ("rand_augment(9.5)", "out of range"),
-    ],
-)
-def test_an_order_that_makes_no_sense_is_refused(augment: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        canonical(augment)
-    assert canonical("rand_augment(9)+random_erasing(0.25)") == "rand_augment+random_erasing(0.25)"
 
 
 def test_a_crop_that_is_larger_than_the_images_is_refused() -> None:
