@@ -25,6 +25,8 @@ from pdsearch.config.space import Parameter
 from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, node_at, to_plain
 
 RANGE_KEYS = ("low", "high", "log", "step")
+MOST_STEPS = 2**53
+"""Steps of a range that can be told apart as floating-point numbers."""
 
 
 @dataclass
@@ -147,8 +149,11 @@ class _Reader:
         lists = any(isinstance(value, list) for value in read)
         choices = [json.dumps(value) if lists else value for value in read]
         for i, choice in enumerate(choices):
-            if len(self.problems.found) == before and repr(choice) in map(repr, choices[:i]):
-                self.complain(f"the choice {show(choice)} stands twice", "keep one of them", *inside, i)
+            if len(self.problems.found) == before and choice in choices[:i]:
+                same = choices[choices.index(choice)]  # Samplers take 1, 1.0 and true for one choice.
+                twice = f"the choice {show(choice)} stands twice"
+                what = twice if repr(same) == repr(choice) else f"{twice}: it equals {show(same)}"
+                self.complain(what, "keep one of them", *inside, i)
         if len(self.problems.found) > before or None in read:  # null is told for the whole file
             return None
         return Parameter(self.name, "categorical", choices=tuple(choices), when=when, lists=lists)
@@ -188,6 +193,10 @@ class _Reader:
         elif step is not None and (step <= 0 or (kind == "int" and not isinstance(step, int))):
             self.complain(
                 f"a step of {step}", "write a positive number, whole for a whole-number field", "step"
+            )
+        elif step is not None and (high - low) / step > MOST_STEPS:
+            self.complain(
+                f"steps of {step} from {low} to {high} are too many to count", "remove step", "step"
             )
         elif step is not None and (left := (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step))):
             self.complain(
