@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.input_spec import InputSpec
+from pdsearch.io.durable import from_home
 
 if TYPE_CHECKING:
     from pdsearch.search.planning.disk import DataShape
@@ -95,7 +96,7 @@ def look(name: str, image_size: int | None, *, gpu: bool) -> Found:
     """
     data = _section(name)
     if data["source"] == "image_folder":
-        data["options"] = _size_option(Path(name).expanduser(), image_size, gpu=gpu)
+        data["options"] = _size_option(from_home(name), image_size, gpu=gpu)
     elif image_size is not None:
         data["options"] = {**data.get("options", {}), "image_size": image_size}
     return _read(data)
@@ -104,7 +105,7 @@ def look(name: str, image_size: int | None, *, gpu: bool) -> Found:
 def _section(name: str) -> dict[str, Any]:
     from pdsearch.data.registry import sources
 
-    path = Path(name).expanduser()
+    path = from_home(name)
     if path.exists():
         inside = [path] if path.is_file() else sorted(path.iterdir())
         known = [PUBLISHED[item.name] for item in inside if item.name in PUBLISHED]

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from pdsearch.io.durable import from_home
+
 BESIDE = "journal"
 """The value that means a journal in the study's own folder."""
 
@@ -50,7 +52,7 @@ def read_ledger_url(text: str) -> LedgerUrl:
     name = text.removeprefix(prefix)
     if not text.startswith(prefix) or not name.strip() or name.startswith(":memory:") or parts.query:
         raise ValueError("names no file")
-    path = Path(name).expanduser().absolute()
+    path = from_home(name).absolute()
     return LedgerUrl(parts.scheme, path, f"{prefix}{path}")
 
 

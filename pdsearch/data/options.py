@@ -6,6 +6,7 @@ from typing import Any
 
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.io.durable import from_home
 from pdsearch.specs import DataSpec, Params
 from pdsearch.user_code import Options
 
@@ -49,7 +50,7 @@ def root_of(spec: DataSpec) -> Path:
     if spec.root is None:
         hint = "set data.root to the folder that holds it, or that it may be downloaded to"
         raise ConfigError(f"the source {spec.source} needs a folder", where="data.root", hint=hint)
-    return Path(spec.root).expanduser()
+    return from_home(spec.root)
 
 
 def lasting_root(spec: DataSpec) -> str | None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from pdsearch.errors import PdsearchError, StorageError, StorageFullError
+from pdsearch.errors import ConfigError, PdsearchError, StorageError, StorageFullError
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 29.0)
 """Pauses between retries after a storage error: a minute in all."""
@@ -72,6 +72,20 @@ def _full(where: str) -> StorageFullError:
     return StorageFullError(
         "no space is left", where=where, hint="free some space, then run the same command again"
     )
+
+
+def from_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path whose leading `~` or `~user` is replaced by that user's home.
+
+    Raises:
+        ConfigError: There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        user = Path(path).parts[0]
+        hint = "write the path from /, or ./~NAME for a folder of that name"
+        raise ConfigError(f"{user} is no user's home here", where=os.fspath(path), hint=hint) from error
 
 
 class UnfitFileError(StorageError):

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from pdsearch.errors import ConfigError
+from pdsearch.io.durable import from_home
 from pdsearch.io.url import flaw, is_url
 
 
@@ -70,7 +71,7 @@ def place(where: str | os.PathLike[str] | Remote) -> Place:
 def resolved(where: str | os.PathLike[str] | Remote) -> Place:
     """Return an absolute place, independent of the current folder."""
     found = place(where)
-    return found if isinstance(found, Remote) else found.expanduser().absolute()
+    return found if isinstance(found, Remote) else from_home(found).absolute()
 
 
 def beside(place: Place) -> Path:

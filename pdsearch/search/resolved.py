@@ -5,11 +5,11 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 from pdsearch.config import Space
 from pdsearch.data.options import lasting_root
 from pdsearch.distillation.registry import losses
+from pdsearch.io.durable import from_home
 from pdsearch.models import lasting, models
 from pdsearch.pipeline.keys import config_key, student_key, teacher_config
 from pdsearch.pipeline.own_code import recoded
@@ -102,7 +102,7 @@ def same_trial(record: AskedRecord | TrialRecord) -> tuple[str, str]:
 
 def absolute(path: str) -> str:
     """Return a path that means the same file in a worker, which starts in another folder."""
-    return str(Path(path).expanduser().absolute())
+    return str(from_home(path).absolute())
 
 
 FIELDS: Mapping[str, AnyRegistry] = {

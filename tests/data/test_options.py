@@ -59,6 +59,8 @@ def test_what_says_where_a_set_comes_from_is_not_keyed() -> None:
 def test_a_root_is_needed_and_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert root_of(DataSpec("made", root="~/sets")) == tmp_path / "sets"
+    with pytest.raises(ConfigError, match=r"^~nobody_of_this_name/x: ~nobody_of_this_name is no user's home"):
+        root_of(DataSpec("made", root="~nobody_of_this_name/x"))
     with pytest.raises(ConfigError, match="made needs a folder"):
         root_of(spec())
 

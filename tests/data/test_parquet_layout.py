@@ -152,6 +152,13 @@ def test_several_columns_of_labels_are_not_guessed_from(columns: tuple[str, str]
         layout.label_column(file, spec())
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["label", "label"])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match="several columns are called label"):
+        layout.label_column(tmp_path / "twice.parquet", spec(label="label"))
+
+
 def test_a_named_column_has_to_be_there(tmp_path: Path) -> None:
     file = file_of(tmp_path, label=pa.int64(), text=pa.string())
     with pytest.raises(

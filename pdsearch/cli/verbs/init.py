@@ -16,7 +16,7 @@ from pdsearch.cli.console import note, print_error, print_lines
 from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, look, networks, written
 from pdsearch.cli.units import about
 from pdsearch.errors import ConfigError, PdsearchError
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import from_home, storage_errors
 
 if TYPE_CHECKING:
     from pdsearch.config import Space
@@ -122,7 +122,7 @@ def _hours(given: str) -> float:
 def _study_name(data: str) -> str:
     last = data.partition(":")[0].rstrip("/").rpartition("/")[2].removesuffix(".parquet")
     name = re.sub(
-        r"[^A-Za-z0-9._-]+", "-", Path(data).expanduser().resolve().name if last in ("", ".", "..") else last
+        r"[^A-Za-z0-9._-]+", "-", from_home(data).resolve().name if last in ("", ".", "..") else last
     )
     return name.strip("-._")[:56] or "study"
 

@@ -18,6 +18,7 @@ from pdsearch.config import Space, diff, load, with_position
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError
 from pdsearch.io import is_url, resolved
+from pdsearch.io.durable import from_home
 from pdsearch.io.studies import Accept, begun
 from pdsearch.observer import Observer, Observers, load_observer
 from pdsearch.redaction import redacted
@@ -111,7 +112,7 @@ def _told_how_to_go_on(again: str) -> Iterator[None]:
 
 def _point_elsewhere(space_file: Path, space: Space) -> None:
     """Say where a study of this name and space lies, if a new one is about to begin beside it."""
-    storage = Path(space.storage).expanduser()
+    storage = from_home(space.storage)
     with suppress(OSError):  # Opening the study says what is wrong with the name.
         if is_url(space.storage) or storage.is_absolute() or (storage / space.study).exists():
             return

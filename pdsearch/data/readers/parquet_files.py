@@ -18,6 +18,7 @@ from pdsearch.data.options import cut_for_test, not_read, source_options
 from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, numbered
 from pdsearch.data.readers.parquet_rows import LAYOUT, column_of, is_list, opened
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.io.durable import from_home
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
@@ -97,7 +98,7 @@ def _root(spec: DataSpec) -> Path:
     if spec.root is None:
         hint = f"set data.root to the folder of train.parquet and {test_split(spec)}.parquet"
         raise ConfigError("the source parquet needs a folder", where="data.root", hint=hint)
-    return Path(spec.root).expanduser()
+    return from_home(spec.root)
 
 
 def _files_in(root: Path, split: str) -> list[Path]:
@@ -258,6 +259,9 @@ def label_column(file: Path, spec: DataSpec) -> str:
     """
     schema = opened(file).schema_arrow
     wanted = source_options(spec, OPTIONS).get("label")
+    if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        what = f"several columns are called {twice[0]}"
+        raise DataError(what, where=str(file), hint="write the set again, each column with a name of its own")
     if wanted is not None:
         if schema.get_field_index(wanted) < 0:
             hint = f"its columns: {', '.join(schema.names)}"
