@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_ch
 import numpy as np
 from numpy.typing import NDArray
 
+from pdsearch.errors import DataError
 from pdsearch.input_spec import InputSpec
 from pdsearch.registry import Registry
 from pdsearch.specs import DataSpec
@@ -49,6 +50,9 @@ class RawData:
         test_labels: int64 (M,).
         classes: Names of the classes, in the order of their indices.
         notes: Notes for the user on how it was read, a line each.
+
+    Raises:
+        DataError: The name of a class cannot be encoded.
     """
 
     train_images: Images
@@ -57,6 +61,14 @@ class RawData:
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.classes:
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:  # It could be written to no file.
+                hint = "name the class otherwise"
+                raise DataError(f"the name of a class, {name!a}, is no text", hint=hint) from error
 
     @property
     def inputs(self) -> InputSpec:

@@ -47,6 +47,16 @@ def test_many_classes_are_not_all_named() -> None:
     ]
 
 
+def test_labels_that_begin_at_one_and_numbers_in_the_order_of_words_are_said() -> None:
+    assert lines(split(1, 2, 1, 2), split(), split(1, 2), "012") == [
+        "1 of 3 classes has no image: 0; labels count from 0"
+    ]
+    assert lines(split(0, 1, 2), split(), split(0, 1, 2), ("1", "10", "9"))[0] == (
+        "classes are numbers in the order of words, as the logits are: 1, 10, 9; 002 is before 010"
+    )
+    assert "order" not in " ".join(lines(split(0, 1), split(), split(0, 1), ("01", "10")))
+
+
 def test_of_one_class_there_is_nothing_to_learn() -> None:
     assert lines(split(1, 1), split(1), split(1), "ab") == [
         "all images are of one class, b: there is nothing to learn"

@@ -61,7 +61,7 @@ def contents(data: Dataset) -> Contents:
     held = {"val": data.val, "test": data.test}
     return Contents(
         f"{numbers} {noun} of {data.inputs}, {classes}",
-        (*data.notes, *_alike(data.classes), *_lacking(data), *_coarse(data), *_equal(data)),
+        (*data.notes, *_named(data.classes), *_lacking(data), *_coarse(data), *_equal(data)),
         {
             name: (float(_counts(part, data).max()) / len(part), len(part))
             for name, part in held.items()
@@ -70,14 +70,19 @@ def contents(data: Dataset) -> Contents:
     )
 
 
-def _alike(classes: Sequence[str]) -> Iterator[str]:
-    """Yield a line on classes whose names differ in nothing, or in case, spaces or the encoding of accents alone."""
+def _named(classes: Sequence[str]) -> Iterator[str]:
+    """Yield a line on names that differ in nothing, or in case, spaces or the encoding of accents alone.
+
+    And one on numbers in the order of words, so that logit 2 is not that of class 2.
+    """
     found: dict[str, list[str]] = {}
     for name in classes:
         found.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
     same = [repr(name) for names in found.values() if len(names) > 1 for name in names]
     if same:
         yield f"{len(same):,} classes have names alike, and may be meant to be one: {_some(same)}"
+    if all(name.isdecimal() for name in classes) and [*classes] != sorted(classes, key=int):
+        yield f"classes are numbers in the order of words, as the logits are: {_some(classes)}; 002 is before 010"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -97,7 +102,9 @@ def _lacking(data: Dataset) -> Iterator[str]:
         yield f"all {noun} are of one class, {name}: there is nothing to learn"
         return
     used, one = everywhere > 0, noun.removesuffix("s")
-    yield from _line(data.classes, ~used, f"no {one}")
+    unused = [*_line(data.classes, ~used, f"no {one}")]
+    from_one = data.classes[0] == "0" and not used[0]
+    yield from (f"{line}; labels count from 0" if from_one else line for line in unused)
     yield from _line(data.classes, used & (train == 0), f"no training {one}")
     yield from _line(data.classes, train == 1, f"a single training {one}")
     if len(data.val):

@@ -121,8 +121,13 @@ class _Lazy:
 
     def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[Any]:
         with called("indexing its inputs", self.name, DataError):
-            found: NDArray[Any] = self.images[index]
-            return found
+            found = np.asarray(self.images[index])
+        stated = (len(index), *self.images.shape[1:]), np.dtype(getattr(self.images, "dtype", np.uint8))
+        if (found.shape, found.dtype) != stated:
+            what = f"its inputs are {found.dtype} {found.shape}, and state {stated[1]} {stated[0]}"
+            hint = "index them with an int64 array (B,) for the inputs there, of the shape and type that they state"
+            raise DataError(what, where=self.name, hint=hint)
+        return found
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.images, attribute)

@@ -58,6 +58,29 @@ def changing(seen: list[int] = []) -> tuple[Any, ...]:  # noqa: B006 - it counts
     return plain(len(seen) + 3)
 
 
+class Lazy:
+    """Images that are read when indexed, and of another type than they state."""
+
+    shape = (4, 1, 8, 8)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: Any) -> Any:
+        return pixels(4, 1, 8)[index].astype(self.kind)
+
+
+def lazily(kind: str) -> tuple[Any, ...]:
+    return Lazy(kind), *plain()[1:]
+
+
+def unnameable() -> tuple[Any, ...]:
+    return (*plain()[:4], ["a", "\ud800"])
+
+
 def leaving() -> None:
     raise SystemExit(0)
 
@@ -135,6 +158,11 @@ def test_it_may_return_no_test_images() -> None:
         ("floats", {}, "train: inputs of type float64"),
         ("leaving", {}, "the function failed: SystemExit: 0"),
         ("failing", {}, r"the function failed: KeyError.*\n  -> .*--debug shows"),
+        (
+            "lazily",
+            {"kind": "float32"},
+            r"its inputs are float32 \(4, 1, 8, 8\), and state uint8",
+        ),
         ("plain", {"cuont": 3}, "the function failed: TypeError"),
         ("plain", {"classes": 1}, "labels from 0 to 1 of 1 classes"),
     ],
@@ -143,6 +171,11 @@ def test_what_it_does_wrong_is_said(name: str, options: dict[str, Any], why: str
     with pytest.raises(DataError, match=why) as caught:
         SOURCE.fingerprint(spec(name, **options))
     assert caught.value.where == f"{HERE}:{name}"
+
+
+def test_a_class_whose_name_no_file_can_hold_is_refused() -> None:
+    with pytest.raises(DataError, match=r"the name of a class, '\\ud800', is no text"):
+        SOURCE.fingerprint(spec("unnameable"))
 
 
 @pytest.mark.parametrize(
