@@ -194,7 +194,10 @@ def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[n
     Raises:
         TrialError: The network has no parameter of this name and shape.
     """
-    parameters, masked = dict(model.named_parameters()), []
+    parameters = dict(
+        model.named_parameters(remove_duplicate=False)
+    )  # The mask's name may be the second of two.
+    masked = []
     for name, keep in mask.items():
         if name not in parameters or parameters[name].shape != keep.shape:
             raise TrialError(f"the mask of {name!r} does not fit the network")

@@ -194,6 +194,31 @@ def test_what_cannot_be_traced_is_refused_with_its_reason() -> None:
         find_channels(TiedSum(), torch.zeros(1, 2, 2, 2))
 
 
+class Choosing(TiedSum):
+    """A network that leaves a layer out for dark images, or reads the positions of the positive values."""
+
+    def __init__(self, skips: bool) -> None:
+        super().__init__()
+        self.skips = skips
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.skips and not images.any():
+            return self.classifier(self.one(images).flatten(1))  # type: ignore[no-any-return]
+        count = (images > 0).nonzero().flatten().view(-1, 1).sum()
+        return super().forward(images) + count
+
+
+def test_a_network_that_chooses_its_layers_by_the_image_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^prune\.method: two\.weight is read for some images and not for"):
+        find_channels(Choosing(skips=True), SMALL_IMAGE)
+
+
+def test_an_operation_on_no_position_at_all_is_followed() -> None:
+    assert (
+        find_channels(Choosing(skips=False), SMALL_IMAGE).ties == find_channels(TiedSum(), SMALL_IMAGE).ties
+    )
+
+
 class Unending(nn.Module):
     """A network whose code comes to no end once it has fewer channels, and holds more and more on its way."""
 

@@ -1,18 +1,23 @@
 """Channels, heads and widths that can only be removed together, and what of a network stays whole and why."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from pdsearch.errors import ConfigError
 from pdsearch.pruning.channels.axes import Axes, Labels, recording
-from pdsearch.pruning.channels.operations import label
+from pdsearch.pruning.channels.operations import label, note_reading
 from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.prunable import makers
+
+SEVERAL = 8
+"""Images that show whether a network chooses its layers by them."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +113,38 @@ def follow(
             axes.fix_input(seen)
             outputs = twin(seen)
     except Exception as error:
-        raise ConfigError(
-            f"the channels of this network cannot be followed ({type(error).__name__}: {error})",
-            where="prune.method",
-            hint="use a method that removes single weights, or another teacher",
-        ) from error
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        hint = "use a method that removes single weights, or another teacher"
+        if any(weight.dtype in (torch.float16, torch.bfloat16) for weight in model.parameters()):
+            hint = f"keep its weights in float32: they are followed in double precision; or {hint}"
+        what = f"the channels of this network cannot be followed ({type(error).__name__}: {reason})"
+        raise ConfigError(what, where="prune.method", hint=hint) from error
     axes.inside[:] = [""]
     axes.answer([output for output in tree_leaves(outputs) if isinstance(output, Tensor)])
-    for name, parameter in twin.named_parameters():
-        if id(parameter) not in axes.read:
-            for labels in axes.named[name]:
-                axes.fix(labels, "the forward pass does not read it")
+    unread = [name for name, parameter in twin.named_parameters() if id(parameter) not in axes.read]
+    for name in unread:
+        for labels in axes.named[name]:
+            axes.fix(labels, "the forward pass does not read it")
+    if unread:
+        _refuse_choosing(twin, image, unread)
     return _found(twin, axes)
+
+
+def _refuse_choosing(model: nn.Module, image: Tensor, unread: list[str]) -> None:
+    """Refuse a network that reads for other images what it did not read for this one: it was followed in part only."""
+    axes, random = Axes(model, {}), torch.Generator().manual_seed(0)
+    images = torch.randn((SEVERAL, *image.shape[1:]), generator=random, dtype=torch.float64)
+    with suppress(Exception), recording(model, axes, note_reading):
+        model(images.to(image.device))
+    for name in unread:
+        if id(model.get_parameter(name)) in axes.read:
+            what = (
+                f"{name} is read for some images and not for others, so that its channels cannot be followed"
+            )
+            hint = (
+                "use a method that removes single weights, or compute every branch and choose by torch.where"
+            )
+            raise ConfigError(what, where="prune.method", hint=hint)
 
 
 def _found(model: nn.Module, axes: Axes) -> Channels:

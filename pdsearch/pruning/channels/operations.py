@@ -23,25 +23,43 @@ def label(axes: Axes, func: Any, given: Given, result: Any) -> None:
     axes.ran(read, results)
     if not any(labelled(labels) or (labels == FIXED).any() for tensor in read for labels in axes.of(tensor)):
         return
-    if name in SPLITS:
-        for part, found in zip(results, SPLITS[name](axes, given, results), strict=True):
-            axes.set(part, found)
-        return
     if name.endswith("_like") or name.startswith("new_") or not results:
         return
-    rule = RULES.get(name)
-    if rule is None and torch.Tag.pointwise in func.tags:
-        rule = _pointwise
-    if rule is None:
+    try:
+        found = _carried(axes, name, func, given, results)
+    except Exception:  # Shapes that a rule was not written for, such as those of no position at all.
         for labels in (labels for tensor in read for labels in axes.of(tensor)):
             axes.fix(labels, f"the operation {name} is not known")
-        for part in results:
-            axes.set(part, [np.full(size, FIXED) for size in part.shape])
-        return
-    axes.set(results[0], rule(axes, given, results[0]))
-    for part in results[1:]:
-        same = part.shape == results[0].shape
-        axes.set(part, axes.of(results[0]) if same else [np.full(size, FREE) for size in part.shape])
+        found = [[np.full(size, FIXED) for size in part.shape] for part in results]
+    for part, labels_of_part in zip(results, found, strict=True):
+        axes.set(part, labels_of_part)
+
+
+def _carried(axes: Axes, name: str, func: Any, given: Given, results: list[Tensor]) -> list[list[Labels]]:
+    """Return the labels of each result of an operation by its rule.
+
+    Raises:
+        LookupError: It has none; a rule may raise anything for shapes that it was not written for.
+    """
+    if name in SPLITS:
+        return SPLITS[name](axes, given, results)
+    first = (_pointwise if name not in RULES and torch.Tag.pointwise in func.tags else RULES[name])(
+        axes, given, results[0]
+    )
+    others = results[1:]
+    return [
+        first,
+        *(
+            first if part.shape == results[0].shape else [np.full(size, FREE) for size in part.shape]
+            for part in others
+        ),
+    ]
+
+
+def note_reading(axes: Axes, func: Any, given: Given, result: Any) -> None:
+    """Note what an operation reads, and nothing else."""
+    del func, result
+    axes.read.update(id(tensor) for value in given.values() for tensor in _tensors(value))
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -43,9 +43,9 @@ def score_group_taylor(
     terms = {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}
 
     def measure(part: Part) -> Tensor | None:
-        term = terms[part.name]
-        if term.dim() == 1:
-            return None  # A normalisation's.
+        term = terms.get(part.name)
+        if term is None or term.dim() == 1:
+            return None  # Another name of a shared weight, or a normalisation's.
         return term.movedim(part.axis, 0).flatten(1).sum(dim=1)
 
     return grouped(model, batches[0][0][:1], measure)
