@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 
 MOST_NAMES = 3
+EXTRA = "_extra_state"
+"""How names end of what `get_extra_state` returns."""
 
 
 def state_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -18,7 +20,7 @@ def state_tensors(model: nn.Module) -> dict[str, Tensor]:
     The encoding is torch's own, and is read again without running code (`weights_only`).
 
     Raises:
-        ConfigError: The state dict holds an extra state that cannot be read again so.
+        ConfigError: The state dict holds an extra state that cannot be read again so, or what is neither.
     """
     return {
         name: value if isinstance(value, Tensor) else _encoded(name, value)
@@ -73,6 +75,10 @@ def load_constants(model: nn.Module, constants: Mapping[str, Tensor]) -> None:
 
 
 def _encoded(name: str, value: object) -> Tensor:
+    if not name.endswith(EXTRA):
+        what = f"{name} of the state dict is a {type(value).__name__} and no tensor"
+        hint = "build the network before it is quantised; other values belong into get_extra_state"
+        raise ConfigError(what, hint=hint)
     content = io.BytesIO()
     try:
         torch.save(value, content)
@@ -87,9 +93,7 @@ def _encoded(name: str, value: object) -> Tensor:
 
 
 def _is_encoded(name: str, tensor: Tensor) -> bool:
-    return (
-        name.endswith("_extra_state") and tensor.dtype == torch.uint8 and bytes(tensor[:2].tolist()) == b"PK"
-    )
+    return name.endswith(EXTRA) and tensor.dtype == torch.uint8 and bytes(tensor[:2].tolist()) == b"PK"
 
 
 def _decoded(encoded: Tensor) -> object:

@@ -15,9 +15,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.models import listed, load_tensors, not_finite, state_of, state_tensors
+from pdsearch.models import listed, not_finite, state_of, state_tensors
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.networks import plain_views
+from pdsearch.pipeline.networks import packed, plain_views, unpacked
 from pdsearch.specs import Recipe
 from pdsearch.training import batches, evaluating
 
@@ -72,7 +72,13 @@ def check_weights(network: nn.Module, *, name: str, where: str, trained: bool) -
         ConfigError: One has no value, is sparse, expanded or not finite, or is complex and trained.
     """
     weights, state = dict(network.named_parameters()), state_of(network)
+    hooked = "changed by a hook on its gradient, which neither copies nor a network without its channels keep"
     kinds = (
+        (
+            hooked,
+            "scale the gradient in the forward pass, or by hooks of modules",
+            [*_where(weights, _is_hooked)],
+        ),
         ("built without values (device meta)", "build it on the CPU", [*_where(state, lambda t: t.is_meta)]),
         (
             "sparse, and cannot be stored",
@@ -98,6 +104,10 @@ def check_weights(network: nn.Module, *, name: str, where: str, trained: bool) -
 
 def _where(tensors: Mapping[str, Tensor], test: Callable[[Tensor], bool]) -> Iterator[str]:
     return (name for name, tensor in tensors.items() if test(tensor))
+
+
+def _is_hooked(weight: Tensor) -> bool:
+    return bool(weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None))
 
 
 def _overlaps(tensor: Tensor) -> bool:
@@ -131,7 +141,7 @@ def check_answers(network: nn.Module, few: Dataset, *, name: str, where: str) ->
     before = state_of(network).keys()
     for count in (FEW, 1):
         with told(name, where, on=_counted(count)), torch.no_grad():
-            answer = network(shown(few, count))
+            answer = _answered(network, shown(few, count), name, where)
         _check_logits(answer, count, few, name, where)
     if made := sorted(state_of(network).keys() - before):
         hint = (
@@ -160,7 +170,7 @@ def check_step(
         on = f"{_counted(count)} in training"
         network.train()
         with told(name, where, on=on, hint=larger):
-            answer = network(shown(few, count))
+            answer = _answered(network, shown(few, count), name, where)
         _check_logits(answer, count, few, name, where, " in training")
         if not answer.requires_grad:
             what = f"{name} cannot be trained: its logits do not depend on a parameter that is not frozen"
@@ -168,8 +178,14 @@ def check_step(
         with told(name, where, on=on, hint=larger):
             labels = torch.arange(count) % few.num_classes
             torch.autograd.backward(functional.cross_entropy(answer.float(), labels))
+    weights = dict(network.named_parameters())
+    if thin := [*_where(weights, lambda weight: weight.grad is not None and weight.grad.is_sparse)]:
+        what = (
+            f"{name} cannot be trained: the gradient of {thin[0]} is sparse, and no optimizer here reads that"
+        )
+        raise ConfigError(what, where=where, hint="build the embedding with sparse=False")
     with torch.no_grad():
-        for weight in network.parameters():
+        for weight in weights.values():
             if weight.grad is not None:
                 weight.sub_(weight.grad, alpha=STEP)
                 weight.grad = None
@@ -219,18 +235,21 @@ def check_stored(
         hint = "build a new network in the function, so that each trial has its own"
         raise ConfigError(f"{name} returns one network each time it is called", where=where, hint=hint)
     with told(name, where, on="being stored and loaded again"):
-        tensors = {key: value.detach().contiguous().clone() for key, value in state_tensors(network).items()}
-        save_file(tensors, path)
-        theirs = state_tensors(again)
+        stored = {key: value.detach().contiguous().clone() for key, value in packed(network).items()}
+        save_file(stored, path)
+        tensors, theirs = state_tensors(network), state_tensors(again)
     other = [key for key in tensors.keys() & theirs.keys() if tensors[key].shape != theirs[key].shape]
     other += tensors.keys() ^ theirs.keys()
     other = sorted(key for key in other if not key.endswith("_extra_state"))
     if other:
         what = f"{name} is another network each time it is built: {', '.join(other[:3])} differ"
-        hint = "its layers may depend on its options, the classes and the images, and on nothing else"
+        hint = (
+            "its layers may depend on its options, the classes and the images, and on nothing else; buffers that grow"
+            " in the forward pass, as those of quantisation's observers, need their shape in __init__"
+        )
         raise ConfigError(what, where=where, hint=hint)
     with told(name, where, on="being stored and loaded again"):
-        load_tensors(again, load_file(path))
+        unpacked(again, load_file(path))
         before, after = (answer_of(model, shown(few, FEW)) for model in (network, again))
     if not torch.allclose(before, after, rtol=1e-4, atol=1e-5, equal_nan=True):
         hint = "it computes with something that is not in its state_dict: make it a parameter or a buffer"
@@ -274,6 +293,18 @@ def told(name: str, where: str, *, on: str = "two images", hint: str | None = No
         what = f"{name} fails on {on}: {type(error).__name__}: {reason}"
         hint = hint or "nothing was trained; mend it, or choose another"
         raise ConfigError(what, where=where, hint=hint) from error
+
+
+def _answered(network: nn.Module, images: Tensor, name: str, where: str) -> Any:
+    """Return what a network answers; a batch may be shown to other networks, and again, and must stay as it is."""
+    before = images.clone()
+    answer = network(images)
+    if not torch.equal(images, before):
+        what = f"{name} changes the images that it is given, in place"
+        raise ConfigError(
+            what, where=where, hint="write x = x * 2 for x.mul_(2) or x *= 2, and no inplace=True there"
+        )
+    return answer
 
 
 def _counted(count: int) -> str:

@@ -62,7 +62,64 @@ buffers = base(lambda network: [network.register_buffer(f"b{n}", torch.ones(2, d
 transposed = base(lambda network: setattr(network.head[2], "weight", nn.Parameter(torch.randn(6, 10).t())))
 locked = base(lambda network: setattr(network, "lock", threading.Lock()))
 closure = base(lambda network: network.b.register_forward_hook(lambda *_: network.a.bias.sum() + _[2]) and None)
+hooked_weight = base(lambda network: network.a.weight.register_hook(torch.neg) and None)
 frozen_body = base(lambda network: network.a.requires_grad_(False) and None)
+
+
+@derived
+class Sized(Base):
+    # As quantised layers keep a type and a pair beside their tensors.
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "sizes"] = (6, 6)
+
+
+@derived
+class Observed(Base):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.register_buffer("lowest", torch.zeros(0))
+
+    def body(self, images):
+        self.lowest = images.amin()[None]
+        return super().body(images)
+
+
+@derived
+class Drawn(Base):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.register_buffer("scale", torch.rand(6, 1, 1), persistent=False)
+
+    def body(self, images):
+        return super().body(images) * self.scale
+
+
+@derived
+class Embedded(Base):
+    # The first name of the last layer's weight is that of an embedding, which is not pruned.
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.a.table = nn.Embedding(sizes[1], 6)
+        self.head[2].weight = self.a.table.weight
+
+
+@derived
+class InPlace(Base):
+    def body(self, images):
+        return super().body(images.mul_(2))
+
+
+@derived
+class Thin(nn.Sequential):
+    def __init__(self, channels, classes):
+        table = nn.Embedding(8, 6, sparse=True)
+        super().__init__(Index(), table, nn.Linear(6, classes))
+
+
+class Index(nn.Module):
+    def forward(self, images):
+        return (images.flatten(1).mean(1) > 0).long()
 
 
 def double_by_default(*, num_classes, channels, image_size):
@@ -194,6 +251,8 @@ THROUGH = (
     "Silent",
     "Hooked",
     "Noise",
+    "Drawn",
+    "Embedded",
 )
 
 REFUSED = {
@@ -202,6 +261,11 @@ REFUSED = {
     "expanded": r"b\.bias is expanded: several values are one place in memory",
     "unused_lazy": "its lazy layer never is not used by the forward pass",
     "closure": "a copy of .*, which would be pruned, computes with the weights of the original",
+    "hooked_weight": r"a\.weight is changed by a hook on its gradient",
+    "Sized": "sizes of the state dict is a tuple and no tensor",
+    "Observed": "is another network each time it is built: lowest differ",
+    "InPlace": "changes the images that it is given, in place",
+    "Thin": r"the gradient of 1\.weight is sparse",
     "Thing": "_extra_state, of class type, cannot be stored so that it is read without running code",
     "Late": r"makes weights in its forward pass: last\.bias, last\.weight",
     "Soft": "answers 2 images with probabilities, not with logits",
