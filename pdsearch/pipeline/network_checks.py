@@ -178,14 +178,14 @@ def check_step(
         with told(name, where, on=on, hint=larger):
             labels = torch.arange(count) % few.num_classes
             torch.autograd.backward(functional.cross_entropy(answer.float(), labels))
-    weights = dict(network.named_parameters())
-    if thin := [*_where(weights, lambda weight: weight.grad is not None and weight.grad.is_sparse)]:
+    trained = dict(network.named_parameters())
+    if thin := [*_where(trained, lambda weight: weight.grad is not None and weight.grad.is_sparse)]:
         what = (
             f"{name} cannot be trained: the gradient of {thin[0]} is sparse, and no optimizer here reads that"
         )
         raise ConfigError(what, where=where, hint="build the embedding with sparse=False")
     with torch.no_grad():
-        for weight in weights.values():
+        for weight in trained.values():
             if weight.grad is not None:
                 weight.sub_(weight.grad, alpha=STEP)
                 weight.grad = None
