@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.cli.scripted_run import show
 from tests.end_to_end.program import environment
 from tests.patient import PATIENCE_S
 from tests.pipeline.digits import DENSE, SPEC, job
+
+LONG = replace(SPEC.teacher, model="package.networks:a_large_network")
 
 
 def recording() -> Console:
@@ -69,14 +72,18 @@ def test_no_line_is_wider_and_all_is_no_higher_than_the_terminal(width: int, tri
     console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
     with Screen(console, "a study of photographs with a long name") as screen:
         show(screen)
+        screen.phase("topping up", 28, 7)
         for number in range(trials):
-            running = job(SPEC, id=f"search-{number:05d}")
+            running = job(replace(SPEC, teacher=LONG), id=f"search-{number:05d}")
             screen.started(running)
             screen.event(running, Progress("prune", "magnitude round 1 of 2", 3, 6, 0.25))
         lines = [
             "".join(part.text for part in line) for line in console.render_lines(screen._render(), pad=False)
         ]
         assert max(map(len, lines)) <= width
+        assert width < 80 or " 7/28" in lines[0]
+        jobs = [line for line in lines if "round 1 of 2" in line]
+        assert width < 80 or (jobs and all("3/6" in line and "25.00 %" in line for line in jobs))
         assert len(lines) < 24
         assert ("more:" in "".join(lines)) == (trials > 2)
     ended = [line for line in console.file.getvalue().splitlines() if "val 91.25 %" in line]  # type: ignore[attr-defined]

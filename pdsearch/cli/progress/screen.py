@@ -106,9 +106,10 @@ class Screen(Counting):
 
     def _head(self) -> RenderableType:
         tally = self.tally
-        row = Table.grid(padding=(0, 2))
-        for _ in range(2):
-            row.add_column(no_wrap=True, overflow="ellipsis", min_width=6)
+        wide = self._console.width >= _WIDE
+        row = Table.grid(padding=(0, 2), expand=not wide)
+        row.add_column(no_wrap=True, overflow="ellipsis", min_width=6)
+        row.add_column(no_wrap=True, overflow="ellipsis", ratio=None if wide else 1, min_width=6)
         row.add_column(no_wrap=True)
         row.add_column(no_wrap=True)
         row.add_column(no_wrap=True, overflow="ellipsis")
@@ -125,7 +126,7 @@ class Screen(Counting):
             ]
         left = tally.left_s()
         if left is not None:
-            cells.append(Text(f"about {about(left)} left in this phase", style="dim"))
+            cells.append(Text(f"about {about(left)} left{' in this phase' if wide else ''}", style="dim"))
         row.add_row(*cells)
         return row
 
@@ -142,21 +143,21 @@ class Screen(Counting):
     def _jobs(self, most: int) -> RenderableType:
         """Return a line for each running job, the longest running first, and one for those that find no place."""
         wide = self._console.width >= _WIDE
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=not wide)
         self._add_names(table)
-        table.add_column(no_wrap=True, overflow="ellipsis", min_width=8)
+        # What was tried gives way first: without a share of its own rich would cut epochs and accuracies alike.
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=None if wide else 1, min_width=8)
         table.add_column(no_wrap=True, overflow="ellipsis", min_width=7)
-        for _ in range(3):
+        for _ in range(3 if wide else 2):
             table.add_column(no_wrap=True)
         every = list(self._running.values())
         shown = every if len(every) <= most else every[: max(1, most - 1)]
         for running in shown:
-            bar = (
-                ProgressBar(running.epochs, running.epoch, width=16) if running.epochs and wide else Text("")
-            )
+            bar = ProgressBar(running.epochs, running.epoch, width=16) if running.epochs else Text("")
             value = "" if running.val_accuracy is None else f"{100 * running.val_accuracy:.2f} %"
             epochs = f"{running.epoch}/{running.epochs}" if running.epochs else ""
-            table.add_row(running.job.id, describe(running.job), running.stage, bar, epochs, value)
+            bars = [bar] if wide else []
+            table.add_row(running.job.id, describe(running.job), running.stage, *bars, epochs, value)
         rest = Counter("starting" if one.stage == "starting" else "at work" for one in every[len(shown) :])
         if not rest:
             return table
