@@ -63,7 +63,15 @@ SCHEDULES_WITH_ROUNDS = frozenset({"linear", "exponential"})
 
 
 def resolve(space: "Space", params: Mapping[str, object]) -> TrialSpec:
-    """See `Space.resolve`."""
+    """Return the spec of a trial; data.fingerprint is left empty, precision as the space has it.
+
+    Args:
+        space: The space.
+        params: A value for each active parameter, by dotted name, and nothing else.
+
+    Raises:
+        ConfigError: A value is missing, unknown, inactive or out of range.
+    """
     values = {**section_defaults(), **dict(space.fixed), **_checked(space, params)}
     try:
         return _spec(space, values)
@@ -193,7 +201,7 @@ def frozen(value: object) -> Any:
 
 
 def defaults(space: "Space") -> dict[str, Any]:
-    """See `Space.defaults`."""
+    """Return the middle of the space: first choices, centres of ranges, conditions respected."""
     values: dict[str, Any] = {}
     for parameter in space.parameters:
         if parameter.active(values):
@@ -215,7 +223,7 @@ def centre(parameter: "Parameter") -> Any:
 
 
 def unpruned(space: "Space") -> "Space":
-    """See `Space.unpruned`."""
+    """Return the same space with a dense teacher, without the parameters that only pruned teachers need."""
     kept: dict[str, Parameter] = {}
     for parameter in space.parameters:
         when = {name: values for name, values in parameter.when.items() if name != "prune.method"}
@@ -244,7 +252,7 @@ def unpruned(space: "Space") -> "Space":
 
 
 def by_student(space: "Space") -> "list[Space]":
-    """See `Space.by_student`."""
+    """Return the same space once for each student that it lists, with no other."""
     listed = [p for p in space.parameters if p.kind == "categorical" and p.name.startswith("student.")]
     return [
         dataclasses.replace(

@@ -29,7 +29,7 @@ ABSENT = "(absent)"
 
 
 def to_json(space: "Space") -> dict[str, Json]:
-    """See `Space.to_json`; `load` reads it back to an equal space."""
+    """Return the whole space in the form of a space file, every default written out."""
     document: dict[str, Any] = {"study": space.study}
     for name, value in space.fixed:
         *sections, field = _path(name)
@@ -54,7 +54,8 @@ def _known(part: "Search | Confirm | Resources") -> dict[str, Any]:
 
 
 def identity(space: "Space") -> dict[str, Json]:
-    """See `Space.identity`: all but names, paths and budgets; includes defaults of methods and losses."""
+    """Return the part of the space that may not change when a study is resumed."""
+    # All but names, paths and budgets, and with the defaults of methods and losses.
     document: dict[str, Any] = {key: value for key, value in to_json(space).items() if key not in RUNTIME}
     document["data"] = _without_neutral(_without_places(document["data"]), DataSpec)
     # A study depends on a checkpoint's content, not its path; its hash is stored beside the identity.

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from pdsearch.config import resolve
-from pdsearch.config import serialize as canonical
+from pdsearch.config import resolve as resolving
+from pdsearch.config import serialize
 from pdsearch.config.ledger_url import BESIDE
 from pdsearch.config.yaml_tree import Scalar
 from pdsearch.objectives import Aims, Constraint, Objective
-from pdsearch.specs import Json, Params, TrialSpec
+from pdsearch.specs import Params
 
 
 @dataclass(frozen=True)
@@ -159,33 +158,9 @@ class Space:
         """Whether search trials are compared: not without validation images, nor with a single trial that runs once."""
         return self.validated and bool(self.parameters or self.confirm)
 
-    def resolve(self, params: Mapping[str, object]) -> TrialSpec:
-        """Return the spec of a trial; data.fingerprint is left empty, precision as the space has it.
-
-        Args:
-            params: A value for each active parameter, by dotted name, and nothing else.
-
-        Raises:
-            ConfigError: A value is missing, unknown, inactive or out of range.
-        """
-        return resolve.resolve(self, params)
-
-    def defaults(self) -> dict[str, Any]:
-        """Return the middle of the space: first choices, centres of ranges, conditions respected."""
-        return resolve.defaults(self)
-
-    def unpruned(self) -> "Space":
-        """Return the same space with a dense teacher, without the parameters that only pruned teachers need."""
-        return resolve.unpruned(self)
-
-    def by_student(self) -> "list[Space]":
-        """Return the same space once for each student that it lists, with no other."""
-        return resolve.by_student(self)
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the whole space in the form of a space file, every default written out."""
-        return canonical.to_json(self)
-
-    def identity(self) -> dict[str, Json]:
-        """Return the part of the space that may not change when a study is resumed."""
-        return canonical.identity(self)
+    resolve = resolving.resolve
+    defaults = resolving.defaults
+    unpruned = resolving.unpruned
+    by_student = resolving.by_student
+    to_json = serialize.to_json
+    identity = serialize.identity
