@@ -272,7 +272,7 @@ MOST_CONFIGURATIONS = 1_000
 
 def points_of(parameters: Sequence["Parameter"], *, limit: int) -> list[dict[str, Any]] | None:
     """Return every point of a space, in order; None if it has more than the limit, or a continuous range."""
-    values = {parameter.name: _values(parameter) for parameter in parameters}
+    values = {parameter.name: _values(parameter, limit) for parameter in parameters}
     if None in values.values():
         return None
     points = [*islice(combinations(parameters, lambda parameter: values[parameter.name] or ()), limit + 1)]
@@ -302,13 +302,16 @@ def combinations(
         yield from combinations(rest, values, {**chosen, first.name: value})
 
 
-def _values(parameter: "Parameter") -> list[Any] | None:
+def _values(parameter: "Parameter", most: int) -> list[Any] | None:
+    """Return the values of a parameter; None for a continuous range, or for more of them than `most`."""
     if parameter.kind == "categorical":
         return list(parameter.choices)
     step = parameter.step or (1 if parameter.kind == "int" else None)
     if step is None or parameter.low is None or parameter.high is None:
         return None
     count = math.floor((parameter.high - parameter.low) / step + 1e-9) + 1
+    if count > most:
+        return None
     # In decimals, so that 0.2 + 2 * 0.2 is 0.6 and not slightly more.
     low, width = Decimal(str(parameter.low)), Decimal(str(step))
     values = [low + number * width for number in range(count)]

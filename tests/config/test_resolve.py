@@ -207,6 +207,8 @@ def test_a_continuous_range_has_no_list() -> None:
 
 
 def test_too_many_points_are_not_listed() -> None:
+    assert points_of([Parameter("teacher.seed", "int", low=0, high=2**62)], limit=10) is None
+    assert space({"teacher.seed": {"low": 0, "high": 10**9}}).parameters
     assert points_of([choice("a", 1, 2, 3), choice("b", 1, 2, 3)], limit=9) is not None
     assert points_of([choice("a", 1, 2, 3), choice("b", 1, 2, 3)], limit=8) is None
 
