@@ -173,6 +173,9 @@ def _compared(path: Path, whole: nn.Module, card: Card) -> float:
         except Exception as error:  # ONNX Runtime has no class of errors of its own.
             raise _refused(card, f"ONNX Runtime does not run it: {str(error).splitlines()[0]}") from error
         worst = max(worst, float((ours - theirs).abs().max() / ours.abs().max().clamp(min=1e-30)))
+    with torch.no_grad():
+        if not torch.equal(whole(images), ours):
+            raise _refused(card, "it answers otherwise each time: it draws at random, in evaluation too")
     if not worst <= _TOLERANCE:  # NaN as well
         raise PdsearchError(
             f"{card.model} computes something else as ONNX: logits differ by {worst:.1e} of the largest",

@@ -290,6 +290,10 @@ def told(name: str, where: str, *, on: str = "two images", hint: str | None = No
     except (Exception, SystemExit) as error:
         lines = [*map(str.strip, str(error).strip().splitlines()), "no reason given"]
         reason = " ".join(lines[: 1 + lines[0].endswith(":")])
+        if "view size is not compatible" in reason:
+            hint = (
+                "images are in channels_last order here: write x.flatten(1) or x.reshape(...) for x.view(...)"
+            )
         what = f"{name} fails on {on}: {type(error).__name__}: {reason}"
         hint = hint or "nothing was trained; mend it, or choose another"
         raise ConfigError(what, where=where, hint=hint) from error

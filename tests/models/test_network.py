@@ -89,6 +89,24 @@ def test_flops_of_attention_are_counted_though_torch_fuses_it() -> None:
     assert count_flops(layer, (8, 16)) >= projections
 
 
+class Asking(nn.Module):
+    """A layer that is given a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.layer = nn.Parameter(torch.ones(1, 1, 4)), nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.layer(self.query.expand(len(images), -1, -1))
+        return answer
+
+
+def test_flops_are_counted_of_layers_that_are_given_a_parameter() -> None:
+    model = Asking()
+    assert count_flops(model, (3, 8, 8)) == 2 * 4 * 2
+    assert model.query.requires_grad
+
+
 def test_flops_of_a_known_network() -> None:
     model = build("resnet56", num_classes=10, input_shape=(3, 32, 32), seed=0)
     # 125.49 million multiply-adds without shortcuts (He et al.'s form), 0.26 million in the two projections.
