@@ -62,6 +62,8 @@ BESIDE = (
 )
 """Names of plain containers and numbers that training scripts store; each is read as an empty `_Shell`."""
 
+LFS = b"version https://git-lfs"
+
 WRAPPING = re.compile(r"(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """Parts of names that torch.compile, FSDP and activation checkpointing insert at any place."""
 
@@ -95,11 +97,13 @@ def read_state_dicts(path: str | Path) -> StateDicts:
     where = str(path)
     try:
         check_regular(path)
-        content: Any = load_file(path) if Path(path).suffix == ".safetensors" else _load(path)
+        content: Any = load_file(path) if _is_safetensors(path) else _load(path)
     except pickle.UnpicklingError as error:
         raise _refused(error, where) from error
     except UnfitFileError as error:
         raise ConfigError(error.what, where=where, hint=HINT) from error
+    except IsADirectoryError as error:
+        raise ConfigError("is a folder", where=where, hint="name a file in it") from error
     except FileNotFoundError as error:
         raise ConfigError("there is no such file", where=where, hint=HINT) from error
     # torch raises whatever a wrong operand of a damaged or hostile pickle leads to.
@@ -116,9 +120,25 @@ def read_state_dicts(path: str | Path) -> StateDicts:
     return found
 
 
+def _is_safetensors(path: str | Path) -> bool:
+    """Return whether a file is of safetensors, whatever it is called; others are of torch.save.
+
+    Raises:
+        UnfitFileError: It is a page or a pointer that stands in place of weights.
+    """
+    with open_regular(path) as file:
+        begin = file.read(64)
+    if begin.lstrip().startswith((b"<", LFS)):
+        what = "a pointer of Git LFS" if begin.startswith(LFS) else "a page of the web"
+        raise UnfitFileError(f"is {what}, and no file of weights: fetch the file itself", where=str(path))
+    named = Path(path).suffix == ".safetensors" and not begin.startswith(b"PK")
+    return named or begin[8:9] == b"{"
+
+
 def _load(path: str | Path) -> Any:
-    with torch.serialization.safe_globals([(_Shell, name) for name in BESIDE]):
-        return torch.load(path, map_location="cpu", weights_only=True)
+    # An open file: torch.load reads one that is called .safetensors by another library.
+    with torch.serialization.safe_globals([(_Shell, name) for name in BESIDE]), open_regular(path) as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _refused(error: Exception, where: str) -> ConfigError:

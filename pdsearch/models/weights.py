@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
@@ -63,7 +64,8 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     """Load weights into a network; a missing `num_batches_tracked` stays zero.
 
     Raises:
-        ConfigError: Tensors are missing, unexpected or of another shape (the message lists all three), or not finite.
+        ConfigError: Tensors are missing, unexpected or of another shape (the message lists all three), are no real
+            numbers, or not finite.
     """
     ours = state_tensors(model)
     missing = [name for name in _needed(ours) if name not in weights]
@@ -83,11 +85,32 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
         if not (missing or unexpected):
             hint = "check the teacher's options; for other classes `head: fresh` trains a new last layer"
         raise ConfigError(what, where=where, hint=hint)
+    unfit = {name: _unfit(weights[name], tensor) for name, tensor in ours.items() if name in weights}
+    if odd := [f"{name} is {kind}" for name, kind in unfit.items() if kind]:
+        hint = "save the weights of the network before it is quantised or compressed, as numbers of float32 or float16"
+        raise ConfigError(
+            f"the checkpoint holds other than real numbers: {_listed(odd)}", where=where, hint=hint
+        )
     broken = not_finite(weights, but=was_not_finite(model))
     if broken:
         hint = "take one of an earlier epoch: the training that it comes from diverged"
         raise ConfigError(f"{listed(broken)} not finite in the checkpoint", where=where, hint=hint)
     load_tensors(model, {**ours, **weights})
+
+
+def _unfit(given: Tensor, ours: Tensor) -> str:
+    """Return what keeps a tensor of a file from being copied into one of a network; "" if nothing does."""
+    if given.is_quantized:
+        return "quantised"
+    if given.is_meta:
+        return "without values"
+    if given.layout != torch.strided:
+        return "sparse"
+    if (given.is_complex() and not ours.is_complex()) or (
+        ours.is_floating_point() and not given.is_floating_point()
+    ):
+        return str(given.dtype).removeprefix("torch.")
+    return ""
 
 
 def _near(name: str, names: list[str]) -> list[str]:

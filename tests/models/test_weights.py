@@ -2,6 +2,7 @@
 
 import os
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,47 @@ def test_a_broken_file_is_said_to_be_broken(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(DataError, match="is broken"):
         read_state_dicts(tmp_path / name)
+
+
+@pytest.mark.parametrize("torchs", [True, False])
+def test_a_file_is_known_by_its_content_whatever_it_is_called(torchs: bool, tmp_path: Path) -> None:
+    file = tmp_path / ("weights.safetensors" if torchs else "weights.pth")
+    torch.save(STATE, file) if torchs else save_file(STATE, file)
+    assert read_state_dicts(file)[""].keys() == STATE.keys()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n",
+            "a pointer of Git LFS, and no file",
+        ),
+        (b"\n<!DOCTYPE html><html>Not found</html>", "a page of the web, and no file"),
+        (None, "is a folder"),
+    ],
+)
+def test_what_stands_in_place_of_a_file_is_named(content: bytes | None, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_state_dicts(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda weight: (100 * weight).to(torch.int8), "int8"),
+        (lambda weight: weight > 0, "bool"),
+        (lambda weight: weight.to(torch.complex64), "complex64"),
+        (torch.Tensor.to_sparse, "sparse"),
+        (lambda weight: weight.to("meta"), "without values"),
+    ],
+)
+def test_weights_that_are_no_real_numbers_are_refused(change: Callable[[Tensor], Tensor], kind: str) -> None:
+    name = next(iter(STATE))
+    with pytest.raises(ConfigError, match=f"holds other than real numbers: {name} is {kind}"):
+        fit_weights(network(), {**STATE, name: change(STATE[name])}, where="file")
 
 
 @pytest.mark.parametrize("name", ["none.pth", "none.safetensors"])
