@@ -281,9 +281,8 @@ def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
             for item in error.errors(include_url=False):
                 data = document.get("data")
                 if item["loc"] == ("data", "source") and isinstance(data, dict) and catalog.sources:
-                    data["source"] = next(
-                        iter(catalog.sources)
-                    )  # The only field without which nothing is read.
+                    # The only field without which nothing is read.
+                    data["source"] = next(iter(catalog.sources))
                 elif not _dropped(document, item["loc"]):
                     return None
     return None

@@ -213,9 +213,8 @@ def _recovery_warnings(draft: Draft) -> list[str]:
     # A complete configuration, such as an export, also writes out the default, so that it is no request.
     asked = draft.fixed.get("prune.recovery", PruneSpec.recovery) != PruneSpec.recovery
     at = draft.possible("prune.at", "trained")
-    if (
-        not asked or "init" not in at or {*at} == {"init"}
-    ):  # Where it always is, that is told with all such values.
+    # Where it always is, that is told with all such values.
+    if not asked or "init" not in at or {*at} == {"init"}:
         return []
     return [
         "prune.recovery has no effect where prune.at is init: the teacher's own recipe follows the pruning"

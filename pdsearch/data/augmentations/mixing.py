@@ -129,9 +129,8 @@ def _beta(uniform: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
     # By the inverse distribution function: torch's Beta draws from the global generator.
     if alpha == 1:
         return uniform
-    from scipy.special import (
-        betaincinv,
-    )  # Importing it takes most of a second, and every driver and worker lists augmentations.
+    # Only now: importing it takes most of a second, and every driver and worker lists augmentations.
+    from scipy.special import betaincinv
 
     return np.asarray(betaincinv(alpha, alpha, uniform), dtype=np.float64)
 
