@@ -243,11 +243,13 @@ def _read(text: str) -> Constraint:
         raise ValueError(
             f"unknown metric {show(metric)}", f"{nearest(metric, METRICS)}known: {', '.join(METRICS)}"
         )
-    value = resolve_scalar(bound)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(
-            f"{show(bound)} is no number", "write `metric <= number`, e.g. student.params <= 15e6"
-        )
+    hint = "write `metric <= number`, e.g. student.params <= 15e6"
+    try:
+        value = resolve_scalar(bound)
+    except ValueError as error:  # Not finite, or too long.
+        raise ValueError(str(error), hint) from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{show(bound)} is no number", hint)
     return Constraint(metric, op, float(value))
 
 

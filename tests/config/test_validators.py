@@ -106,6 +106,23 @@ def test_other_comparisons_are_refused(op: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bound", "why"),
+    [
+        ("many", "'many' is no number"),
+        ("true", "'true' is no number"),
+        (".inf", ".inf is not a finite number"),
+        ("1e400", "1e400 is not a finite number"),
+        ("9" * 30, "does not fit 64 bits"),
+        ("9" * 60, "of this length"),
+    ],
+)
+def test_a_limit_is_a_number_that_can_be_kept(bound: str, why: str) -> None:
+    (problem,) = read(f"student.params <= {bound}")[1].found
+    assert why in problem.what
+    assert "15e6" in str(problem.advice)
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [("90s", 90), ("12h", 43_200), ("1h30m", 5_400), ("2d", 172_800), ("1d2h3m4s", 93_784)],
 )
