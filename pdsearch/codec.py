@@ -76,11 +76,20 @@ def encode(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
+def frozen(value: object) -> Any:
+    """Return a JSON value with tuples in place of its lists."""
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        return {name: frozen(item) for name, item in value.items()}
+    return value
+
+
 @cache
 def _decoder(hint: object) -> Decoder:
     """Return the function that checks and builds values of a type hint; cached per hint."""
     if hint is Any or hint is object:
-        return _frozen
+        return frozen
     if dataclasses.is_dataclass(hint):
         return _of_dataclass(cast("type[Any]", hint))
     if hint in _PLAIN:
@@ -172,14 +181,6 @@ def _at(step: str, decoder: Decoder, value: object) -> object:
         return decoder(value)
     except DecodeError as error:
         raise error.inside(step) from None
-
-
-def _frozen(value: object) -> object:
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, Mapping):
-        return {name: _frozen(item) for name, item in value.items()}
-    return value
 
 
 def _text(value: object) -> str:

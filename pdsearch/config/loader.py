@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pdsearch.codec import frozen
 from pdsearch.config.catalog import (
     NO_PRUNING,
     Catalog,
@@ -31,7 +32,7 @@ from pdsearch.config.checks.feasibility import check_sense
 from pdsearch.config.field_rules import is_later, part_params, section_defaults
 from pdsearch.config.parameters import check_conditions, read_space
 from pdsearch.config.problems import Problems, add_complaints, show
-from pdsearch.config.resolve import PRUNING_ONLY, frozen, in_order
+from pdsearch.config.resolve import PRUNING_ONLY, in_order
 from pdsearch.config.sections import File
 from pdsearch.config.serialize import without_retired
 from pdsearch.config.space import Confirm, Halving, Resources, Search, Space

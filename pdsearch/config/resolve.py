@@ -12,7 +12,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.codec import decode
+from pdsearch.codec import decode, frozen
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.problems import nearest, show
@@ -193,11 +193,6 @@ def _number(parameter: "Parameter", value: object) -> float:
     if not low <= value <= high:
         raise ConfigError(f"{parameter.name} cannot be {value}", hint=f"its range: {low} to {high}")
     return int(value) if parameter.kind == "int" else float(value)
-
-
-def frozen(value: object) -> Any:
-    """Convert lists to tuples, recursively."""
-    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def defaults(space: "Space") -> dict[str, Any]:

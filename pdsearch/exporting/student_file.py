@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.views import centre, normalise
 from pdsearch.data.readers.decode import FILTER, read_one
 from pdsearch.data.readers.deep import Largest
@@ -34,6 +35,10 @@ TEACHER_FILE = "teacher.safetensors"
 Array: TypeAlias = NDArray[np.generic]
 
 
+_LATER = ("sparsity", "stored", "seed", "largest")
+"""Fields of a card that are left out where they say nothing: they were added one by one."""
+
+
 @dataclass(frozen=True)
 class Card:
     """Metadata of a student's file, or a teacher's.
@@ -52,6 +57,8 @@ class Card:
         largest: Largest integer and floating-point value of images of more than 8 bits; None where there were none.
         seed: Seed that the network was built with; constants that no state dict holds may depend on it.
     """
+
+    extensible: ClassVar[bool] = True
 
     model: str
     options: Params
@@ -103,24 +110,13 @@ class Card:
 
     def as_json(self) -> dict[str, Json]:
         """Return its metadata as plain values; square images as before there were other inputs."""
-        inputs: dict[str, Json] = {"channels": self.channels, "image_size": self.image_size}
-        if not (self.inputs.is_image and self.inputs.is_square):
-            inputs = {"input_shape": list(self.inputs.shape), "input_dtype": self.inputs.dtype}
-        return {
-            "model": self.model,
-            "options": dict(self.options),
-            "classes": list(self.classes),
-            **inputs,
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "key": self.key,
-            "widths": dict(self.widths),
-            **({"sparsity": self.sparsity} if self.sparsity else {}),
-            **({"stored": list(self.stored)} if self.stored else {}),
-            **({"seed": self.seed} if self.seed else {}),
-            **({"largest": list(self.largest)} if self.largest else {}),
-            **({"filter": FILTER} if self.inputs.is_image and self.inputs.is_square else {}),
-        }
+        inputs: dict[str, Json] = {"input_shape": list(self.inputs.shape), "input_dtype": self.inputs.dtype}
+        if self.inputs.is_image and self.inputs.is_square:
+            inputs = {"channels": self.channels, "image_size": self.image_size, "filter": FILTER}
+        pairs = {"options": dict(self.options), "widths": dict(self.widths)}
+        form: dict[str, Json] = {**encode(self), **pairs, **inputs}
+        del form["inputs"]
+        return {name: value for name, value in form.items() if value or name not in _LATER}
 
 
 @dataclass(frozen=True)
@@ -310,27 +306,11 @@ def _open(path: Path) -> tuple[Card, dict[str, Tensor]]:
 
 
 def _card(about: Mapping[str, Any]) -> Card:
-    return Card(
-        model=str(about["model"]),
-        options=tuple(sorted((name, _frozen(value)) for name, value in about["options"].items())),
-        classes=tuple(map(str, about["classes"])),
-        inputs=_inputs(about),
-        mean=tuple(map(float, about["mean"])),
-        std=tuple(map(float, about["std"])),
-        key=str(about["key"]),
-        widths=tuple(sorted((str(name), int(width)) for name, width in about.get("widths", {}).items())),
-        sparsity=float(about.get("sparsity", 0.0)),
-        stored=(int(about["stored"][0]), int(about["stored"][1])) if "stored" in about else None,
-        seed=int(about.get("seed", 0)),
-        largest=(float(about["largest"][0]), float(about["largest"][1])) if "largest" in about else None,
-    )
+    pairs = {name: sorted(about.get(name, {}).items()) for name in ("options", "widths")}
+    return decode(Card, {**about, **pairs, "inputs": _inputs(about)})
 
 
-def _inputs(about: Mapping[str, Any]) -> InputSpec:
+def _inputs(about: Mapping[str, Any]) -> dict[str, Any]:
     if "input_shape" in about:
-        return InputSpec(tuple(map(int, about["input_shape"])), str(about["input_dtype"]))
-    return InputSpec((int(about["channels"]), int(about["image_size"]), int(about["image_size"])))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+        return {"shape": about["input_shape"], "dtype": about["input_dtype"]}
+    return {"shape": [about["channels"], about["image_size"], about["image_size"]]}

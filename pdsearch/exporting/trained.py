@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pdsearch.analysis import Row
 from pdsearch.artifacts import ArtifactStore, Entry
-from pdsearch.codec import decode
+from pdsearch.codec import decode, frozen
 from pdsearch.data.dataset.views import centre
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
@@ -118,15 +118,11 @@ def _card(
         inputs = InputSpec(tuple(shape), "uint8" if images.get_dtype() == "U8" else "float32")
     classes = entry.meta["classes"]
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
-    known = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
+    known = tuple(sorted((name, frozen(value)) for name, value in options.items()))
     largest: Any = entry.meta.get("largest")
     white = (float(largest[0]), float(largest[1])) if largest else None
     shape_of = tuple(sorted(widths.items()))
     return Card(model, known, names, inputs, mean, std, "", shape_of, stored=stored, largest=white)
-
-
-def _frozen(value: object) -> object:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _tensors(entry: Entry) -> dict[str, Tensor]:
