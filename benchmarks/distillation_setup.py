@@ -21,7 +21,9 @@ from pdsearch.pipeline.networks import Teacher, blank
 from pdsearch.pipeline.stage_training import Fitting
 from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.training import EpochReport, evaluating, towards
+from pdsearch.training.checkpoint import EpochReport
+from pdsearch.training.evaluate import evaluating
+from pdsearch.training.fit import towards
 
 MANY_EPOCHS = 100_000
 LR = 0.05

@@ -11,8 +11,7 @@ from benchmarks.distillation_setup import Scene, cifar_shaped, digits
 from benchmarks.harness import Result, Target, arguments, in_turns, show
 from benchmarks.own_process import apart
 from pdsearch.models import build, count_params, has_depthwise
-from pdsearch.training import keep_freed_memory
-from pdsearch.training.device import computes_bf16, why_fp32
+from pdsearch.training.device import computes_bf16, keep_freed_memory, why_fp32
 
 PAPER, LIVE, STORED, BY_HAND = "paper's style", "ours, teacher live", "ours, logits stored", "by hand"
 

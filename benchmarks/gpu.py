@@ -14,7 +14,8 @@ import torch
 
 from benchmarks.distillation_setup import Scene, cifar_shaped
 from benchmarks.harness import Result, arguments, in_turns, show
-from pdsearch.training import EpochReport, resolve_precision
+from pdsearch.training.checkpoint import EpochReport
+from pdsearch.training.device import resolve_precision
 
 CHAIN_EPOCHS, STUDENTS, STUDENT_EPOCHS = 1110, 60, 200
 """The paper's study: one magnitude chain (200 + 7 x 130 epochs) and 60 students of 200 epochs."""

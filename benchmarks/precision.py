@@ -9,7 +9,8 @@ from torch.nn import functional
 from benchmarks.harness import Result, arguments, in_turns, show
 from pdsearch.models import build, count_params
 from pdsearch.specs import Recipe
-from pdsearch.training import Engine, keep_freed_memory, make_optimizer
+from pdsearch.training.device import Engine, keep_freed_memory
+from pdsearch.training.optim import make_optimizer
 
 SIZES = {"convnet_s": 8, "convnet_m": 8}
 """Pixels of the digits; all others see 32."""

@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks import report_studies
 from benchmarks.hardware import hardware
-from pdsearch.analysis import read_study
 from pdsearch.analysis.report import as_html, describe
+from pdsearch.analysis.study_table import read_study
 
 CHECKS = Path(__file__).parent / "report_checks.js"
 WIDTHS = (400, 768, 1400)

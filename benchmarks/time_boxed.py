@@ -18,13 +18,16 @@ import torch
 
 from benchmarks.hardware import hardware, versions
 from pdsearch import serial
-from pdsearch.analysis import Estimate, Ranked, Row, rank_teachers, read_study
+from pdsearch.analysis.ranked import Ranked
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.statistics import Estimate
+from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import open_store
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.config import Space, load
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import Study, open_study
-from pdsearch.training import pick_device
+from pdsearch.training.device import pick_device
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 

@@ -24,9 +24,9 @@ from scipy.special import ndtr
 
 from benchmarks.hardware import hardware, versions
 from benchmarks.truth_model import POINT, Judged, Setting, Studies, draw, judge, ranked
-from pdsearch.analysis import Gain, Ranking
 from pdsearch.analysis.crossed import Floats, holm
-from pdsearch.analysis.statistics import CLAIM
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.statistics import CLAIM, Gain
 
 CHUNK_BYTES = 400_000_000
 CHECKED = 10

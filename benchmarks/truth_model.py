@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from pdsearch.analysis import Ranking, StudyTable, rank_teachers
 from pdsearch.analysis.crossed import Part, Source, combined, half_width, holm, moderated, p_value, spread
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import EQUAL, METHODS
-from pdsearch.analysis.study_table import Row, row_from_record
+from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
 from pdsearch.answers import pack
 from pdsearch.codec import encode
 from pdsearch.specs import (

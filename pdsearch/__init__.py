@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pdsearch.analysis import Ranked, Ranking
+    from pdsearch.analysis.ranked import Ranked, Ranking
     from pdsearch.api import StudyResults, export, load_space, open_study, run
     from pdsearch.config import Space
     from pdsearch.data.registry import (
@@ -105,7 +105,7 @@ __all__ = [
 ]
 
 _HOMES: dict[str, str] = {
-    "analysis": "Ranked Ranking",
+    "analysis.ranked": "Ranked Ranking",
     "api": "StudyResults export load_space open_study run",
     "config": "Space",
     "data.registry": "Augmentation Images Mixing RawData Source augmentation data_source",

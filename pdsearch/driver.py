@@ -101,7 +101,7 @@ def _serially(study: "Study", space: Space, stop: Stop) -> None:
     from pdsearch import serial
     from pdsearch.artifacts import open_store
     from pdsearch.pipeline.context import WorkerContext
-    from pdsearch.training import keep_freed_memory, pick_device
+    from pdsearch.training.device import keep_freed_memory, pick_device
 
     torch.set_num_threads(max(1, space.resources.cpu))
     keep_freed_memory()
@@ -146,7 +146,7 @@ def _session(
 def _on_ray(
     study: "Study", space: Space, stop: Stop, *, choice: Choice, workers: int | None, verbose: bool
 ) -> None:
-    from pdsearch.training import pick_device
+    from pdsearch.training.device import pick_device
 
     say = study.agenda.observer.say
     if choice.address is None:

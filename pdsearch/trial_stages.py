@@ -32,7 +32,7 @@ from pdsearch.pruning.registry import methods
 from pdsearch.registry import make_params, whole_params
 from pdsearch.search.resolved import Description
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.training import pick_device
+from pdsearch.training.device import pick_device
 from pdsearch.user_code import source_hash
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from pdsearch.models import build, count_flops, count_params
 from pdsearch.specs import Recipe
-from pdsearch.training import make_optimizer
+from pdsearch.training.optim import make_optimizer
 
 size = {"num_classes": 2, "input_shape": (1, 8, 8)}
 with torch.device("meta"):

@@ -7,17 +7,12 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pdsearch.analysis import (
-    Ranking,
-    StudyTable,
-    as_arrow,
-    epochs_as_arrow,
-    rank_teachers,
-    read_study,
-    shortfall,
-    write_parquet,
-)
+from pdsearch.analysis.footnotes import shortfall
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
+from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_parquet
+from pdsearch.analysis.study_table import StudyTable, read_study
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.progress.stats import Tally
 from pdsearch.cli.units import duration

@@ -20,7 +20,7 @@ from pdsearch.io import place as at
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Job, Outcome, refusal
-from pdsearch.training import keep_freed_memory, pick_device
+from pdsearch.training.device import keep_freed_memory, pick_device
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 

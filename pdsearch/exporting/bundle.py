@@ -9,16 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import (
-    Ranked,
-    Ranking,
-    Row,
-    as_plain,
-    line_of,
-    rank_teachers,
-    read_study,
-    shortfall,
-)
+from pdsearch.analysis.footnotes import shortfall
+from pdsearch.analysis.forms import as_plain
+from pdsearch.analysis.ranked import Ranked, Ranking
+from pdsearch.analysis.ranking import line_of, rank_teachers
+from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.codec import decode
 from pdsearch.errors import ConfigError, PdsearchError, StorageError

@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pdsearch.analysis import QUESTIONS, Ranked, Row, percent, show_estimate, show_gain
 from pdsearch.analysis.labels import of_what
+from pdsearch.analysis.ranked import QUESTIONS, Ranked
+from pdsearch.analysis.study_table import Row
+from pdsearch.analysis.tables import percent, show_estimate, show_gain
 from pdsearch.exporting.needs import Needs
 from pdsearch.exporting.student_file import Card
 from pdsearch.pipeline.networks import CONSTANT

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from pdsearch.analysis import Row
+from pdsearch.analysis.study_table import Row
 from pdsearch.artifacts import ArtifactStore, Entry
 from pdsearch.codec import decode, frozen
 from pdsearch.data.dataset.views import centre

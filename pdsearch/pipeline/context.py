@@ -14,7 +14,7 @@ import torch
 from pdsearch.artifacts import ArtifactStore
 from pdsearch.io import Place, read, replace
 from pdsearch.protocol import Use
-from pdsearch.training import Engine
+from pdsearch.training.device import Engine
 
 FILE = "account.json"
 

@@ -26,7 +26,8 @@ from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.protocol import Progress, Report
 from pdsearch.registry import make_params
 from pdsearch.specs import Json, TrialSpec, derive_seed, digest
-from pdsearch.training import Objective, evaluating
+from pdsearch.training.evaluate import evaluating
+from pdsearch.training.fit import Objective
 
 Answers = Callable[[Tensor, Tensor, int], Outputs]
 """answers(images, index, epoch) -> the teacher's outputs for a batch."""

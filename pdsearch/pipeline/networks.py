@@ -33,7 +33,7 @@ from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
-from pdsearch.training import check_answers, logits, right
+from pdsearch.training.evaluate import check_answers, logits, right
 
 MASK = "mask/"
 """Prefix of the names of masks among the tensors of an artifact."""

@@ -14,7 +14,8 @@ from pdsearch.pipeline.networks import validated
 from pdsearch.protocol import Progress
 from pdsearch.pruning import Mask
 from pdsearch.specs import Json, Recipe, TrialSpec, derive_seed
-from pdsearch.training import Checkpoint, EpochReport, Objective, fit, towards
+from pdsearch.training.checkpoint import Checkpoint, EpochReport
+from pdsearch.training.fit import Objective, fit, towards
 
 
 class Fitting:

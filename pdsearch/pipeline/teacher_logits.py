@@ -17,7 +17,7 @@ from pdsearch.pipeline.keys import outputs_key
 from pdsearch.pipeline.networks import Teacher, answering
 from pdsearch.protocol import Progress
 from pdsearch.specs import TrialSpec
-from pdsearch.training import check_answers, logits
+from pdsearch.training.evaluate import check_answers, logits
 
 _BLOCK_BYTES, _BLOCK_EPOCHS = 2**20, 8
 _BATCH_SIZE = 500

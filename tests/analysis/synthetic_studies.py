@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import Row, StudyTable
-from pdsearch.analysis.study_table import row_from_record
+from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
 from pdsearch.answers import pack
 from pdsearch.codec import decode, encode
 from pdsearch.io.record_files import write_once

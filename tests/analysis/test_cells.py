@@ -1,6 +1,7 @@
 """Numbers read the same wherever they are shown."""
 
-from pdsearch.analysis import Estimate, Gain, percent, show_estimate, show_gain
+from pdsearch.analysis.statistics import Estimate, Gain
+from pdsearch.analysis.tables import percent, show_estimate, show_gain
 
 
 def test_shares() -> None:

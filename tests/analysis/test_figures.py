@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis import StudyTable, rank_teachers
 from pdsearch.analysis.figures import Figure, compiled, drawn, result_figures, search_figures, trial_points
 from pdsearch.analysis.figures.search import spent
 from pdsearch.analysis.figures.style import evenly, searched, shown_range
 from pdsearch.analysis.importance import Importance, Importances
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import StudyTable
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_report import OBJECTIVES, RECORDS
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdsearch.analysis import rank_teachers, show_gain
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.tables import show_gain
 from pdsearch.io.record_files import BrokenRecord
 from tests.analysis.synthetic_studies import confirmed, record, study
 

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from pdsearch.analysis import Ranking, as_csv, as_json, as_markdown, as_table, rank_teachers
+from pdsearch.analysis.forms import as_csv, as_json, as_markdown
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.tables import as_table
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
 

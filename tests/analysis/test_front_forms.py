@@ -6,14 +6,9 @@ import json
 
 import pytest
 
-from pdsearch.analysis import (
-    Front,
-    front_as_csv,
-    front_as_json,
-    front_as_markdown,
-    front_as_table,
-    pareto_front,
-)
+from pdsearch.analysis.forms import front_as_csv, front_as_json, front_as_markdown
+from pdsearch.analysis.pareto import Front, pareto_front
+from pdsearch.analysis.tables import front_as_table
 from tests.analysis.synthetic_studies import confirmed, study
 from tests.analysis.test_pareto import OBJECTIVES, _trials
 

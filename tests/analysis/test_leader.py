@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis import Leader, as_json, as_table, rank_teachers
+from pdsearch.analysis.forms import as_json
+from pdsearch.analysis.ranked import Leader
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.tables import as_table
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 BASE = [0.60, 0.61, 0.63]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdsearch.analysis import pareto_front
+from pdsearch.analysis.pareto import pareto_front
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import front
 from tests.analysis.synthetic_studies import record, study

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis import Ranked, Ranking, as_table, by_student, rank_teachers
+from pdsearch.analysis.ranked import Ranked, Ranking
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report import describe
 from pdsearch.analysis.report.headline import headline
+from pdsearch.analysis.tables import as_table, by_student
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 # Students of three teachers and alone, seeds 0, 1, 2. The unpruned teacher's own best temperature is 8.

@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pdsearch.analysis import StudyTable, rank_teachers, show_estimate
 from pdsearch.analysis.figures import LIGHT
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report import as_html, as_markdown, compare, describe
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.report.html import DARK
+from pdsearch.analysis.study_table import StudyTable
+from pdsearch.analysis.tables import show_estimate
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 RECORDS = [

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from pdsearch.analysis import StudyTable, rank_teachers
 from pdsearch.analysis.footnotes import nearest_trial, shortfall
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import StudyTable
 from tests.analysis import synthetic_studies
 
 LIMITED = {"objectives": [], "constraints": ["student.val_accuracy >= 0.9"]}

@@ -9,8 +9,9 @@ import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
-from pdsearch.analysis import as_arrow, epochs_as_arrow, rank_teachers, read_study, write_parquet
-from pdsearch.analysis.results import EPOCH_COLUMNS, columns
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.results import EPOCH_COLUMNS, as_arrow, columns, epochs_as_arrow, write_parquet
+from pdsearch.analysis.study_table import read_study
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
 from tests.analysis.synthetic_studies import confirmed, record, study, write_study

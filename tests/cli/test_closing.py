@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
+from pdsearch.analysis.study_table import read_study
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.cli.progress.stats import Counting, Tally, describe, ending

@@ -18,7 +18,7 @@ from pdsearch.pipeline.keys import dense_key
 from pdsearch.search.planning import calibrate, simulate
 from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.study import described
-from pdsearch.training import Engine
+from pdsearch.training.device import Engine
 from tests.cli.conftest import SPACE
 from tests.own_code import Author
 

@@ -115,7 +115,7 @@ def test_a_serial_run_keeps_the_memory_that_a_step_frees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    monkeypatch.setattr("pdsearch.training.keep_freed_memory", lambda: done.append("kept"))
+    monkeypatch.setattr("pdsearch.training.device.keep_freed_memory", lambda: done.append("kept"))
     monkeypatch.setattr("pdsearch.serial.run", lambda _work, _site: done.append("run"))
     agenda = SimpleNamespace(interrupt=None, observer=SimpleNamespace(say=None))
     study = SimpleNamespace(

@@ -13,8 +13,8 @@ from torch import Tensor
 from pdsearch.data.registry import augmentations
 from pdsearch.distillation.registry import losses
 from pdsearch.specs import TrialSpec
-from pdsearch.training import Engine
 from pdsearch.training import cuda_graphs as captured
+from pdsearch.training.device import Engine
 from pdsearch.training.fit import Passes
 from tests.pipeline.digits import SPEC, distilled, run, site, stored
 from tests.training.replayed import CpuGraph

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from pdsearch import serial
-from pdsearch.analysis import Ranking, rank_teachers, read_study
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import read_study
 from pdsearch.artifacts import open_store
 from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import read_study
 from pdsearch.artifacts import Store
 from pdsearch.config import load, parse
 from pdsearch.errors import ConfigError, PdsearchError, StorageError

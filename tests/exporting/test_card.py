@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pdsearch.analysis import Ranking, rank_teachers
+from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.needs import Needs
 from pdsearch.exporting.student_file import Card

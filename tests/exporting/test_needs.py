@@ -14,7 +14,7 @@ import pytest
 import yaml
 from safetensors.torch import save_file
 
-from pdsearch.analysis import Row, read_study
+from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.config import load, parse
 from pdsearch.exporting.bundle import Exported, export_study
 from pdsearch.exporting.needs import Needs, from_anywhere, needs_of, storage_of

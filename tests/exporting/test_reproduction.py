@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.analysis import read_study
+from pdsearch.analysis.study_table import read_study
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.bundle import export_study
 from pdsearch.exporting.reproduction import Reproduction, beside, read_export, reproduce

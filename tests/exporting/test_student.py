@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
-from pdsearch.analysis import Row, read_study
+from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.views import centre, normalise
 from pdsearch.data.registry import sources

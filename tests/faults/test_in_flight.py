@@ -7,7 +7,7 @@ import pytest
 
 from pdsearch.pipeline import stage_training as fitting
 from pdsearch.protocol import Outcome
-from pdsearch.training import Checkpoint
+from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.fit import Epochs
 from tests.pipeline.digits import MOVING, run, site, stored
 

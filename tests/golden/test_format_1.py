@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import read_study
 from pdsearch.config import load
 from pdsearch.io.record_files import read_asked, read_finished
 from pdsearch.io.studies import description

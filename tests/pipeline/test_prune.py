@@ -18,7 +18,7 @@ from pdsearch.pipeline.prune import recipe_after, teacher
 from pdsearch.pruning import targets
 from pdsearch.pruning.select import SCOPES
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
-from pdsearch.training import fit, towards
+from pdsearch.training.fit import fit, towards
 from tests.pipeline.counting import counted
 from tests.pipeline.digits import DENSE, MOVING, RECIPE, SPEC, data, finish, pruned, site, stored
 

@@ -16,7 +16,7 @@ from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.pipeline.trial import run_trial
 from pdsearch.protocol import Progress, Report
 from pdsearch.specs import TrialSpec
-from pdsearch.training import Checkpoint
+from pdsearch.training.checkpoint import Checkpoint
 from tests.on_disk import on_disk
 from tests.pipeline.counting import counted
 from tests.pipeline.digits import ALONE, DENSE, RECIPE, data, distilled, finish, site, stored

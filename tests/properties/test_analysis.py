@@ -9,9 +9,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.analysis import QUESTIONS, as_csv, as_json, as_markdown, as_table, rank_teachers, show_gain
 from pdsearch.analysis.crossed import holm
+from pdsearch.analysis.forms import as_csv, as_json, as_markdown
+from pdsearch.analysis.ranked import QUESTIONS
+from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report import describe
+from pdsearch.analysis.tables import as_table, show_gain
 from pdsearch.objectives import VAL_ACCURACY, front
 from tests.analysis.synthetic_studies import confirmed, record, study
 

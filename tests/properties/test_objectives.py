@@ -6,8 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.analysis import StudyTable, pareto_front, rank_teachers, shortfall
-from pdsearch.analysis.study_table import measured
+from pdsearch.analysis.footnotes import shortfall
+from pdsearch.analysis.pareto import pareto_front
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import StudyTable, measured
 from pdsearch.objectives import Aims, Constraint, Objective, weighed
 from pdsearch.search.confirmation.finalists import finalists, leaders
 from pdsearch.trial_record import TrialRecord, read_record

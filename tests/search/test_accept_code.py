@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pdsearch import user_code
-from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import read_study
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis import rank_teachers, read_study
+from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.analysis.study_table import read_study
 from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.search.confirmation.fairness import lacking, leading_trials, most_trials, owed

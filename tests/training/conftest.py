@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Engine
+from pdsearch.training.device import Engine
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from pdsearch.training import Objective, towards
+from pdsearch.training.fit import Objective, towards
 
 
 def hard_labels(labels: Tensor, *, label_smoothing: float = 0.0) -> Objective:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, Engine, fit
 from pdsearch.training import cuda_graphs as captured
+from pdsearch.training.checkpoint import Checkpoint
+from pdsearch.training.device import Engine
+from pdsearch.training.fit import fit
 from tests.training.objectives import hard_labels
 from tests.training.replayed import CpuGraph, tensors
 

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Recipe
-from pdsearch.training import Checkpoint, Engine, EpochReport, checkpoint, fit
-from pdsearch.training.checkpoint import LONGEST_S, SHARE
+from pdsearch.training import checkpoint
+from pdsearch.training.checkpoint import LONGEST_S, SHARE, Checkpoint, EpochReport
+from pdsearch.training.device import Engine
+from pdsearch.training.fit import fit
 from tests.on_disk import on_disk
 from tests.training.objectives import hard_labels
 

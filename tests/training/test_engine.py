@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError, TrialError
-from pdsearch.training import Engine, evaluating, logits, pick_device, resolve_precision, right
 from pdsearch.training import device as engine
-from pdsearch.training.device import why_fp32
+from pdsearch.training.device import Engine, pick_device, resolve_precision, why_fp32
+from pdsearch.training.evaluate import evaluating, logits, right
 
 
 @pytest.mark.parametrize("precision", ["fp64", "auto", ""])
@@ -84,7 +84,7 @@ def test_pick_device(monkeypatch: pytest.MonkeyPatch) -> None:
 STEPS = """
 import resource
 import torch
-from pdsearch.training import keep_freed_memory
+from pdsearch.training.device import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

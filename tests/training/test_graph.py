@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import Engine, graph
+from pdsearch.training import graph
 from pdsearch.training.cuda_graphs import Moment, equal
+from pdsearch.training.device import Engine
 from pdsearch.training.graph import CudaGraph
 from pdsearch.training.state import TrainingState
 

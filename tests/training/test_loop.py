@@ -13,7 +13,10 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.specs import Recipe, derive_seed
-from pdsearch.training import Engine, EpochReport, fit, learning_rate, towards
+from pdsearch.training.checkpoint import EpochReport
+from pdsearch.training.device import Engine
+from pdsearch.training.fit import fit, towards
+from pdsearch.training.optim import learning_rate
 from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]

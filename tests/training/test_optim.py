@@ -11,8 +11,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Recipe
-from pdsearch.training import learning_rate, make_optimizer
-from pdsearch.training.optim import validate
+from pdsearch.training.optim import learning_rate, make_optimizer, validate
 
 RECIPE = Recipe(epochs=10, lr=0.8, milestones=(3, 6), gamma=0.5)
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.specs import Recipe
-from pdsearch.training import fit
 from pdsearch.training.device import Engine
+from pdsearch.training.fit import fit
 from pdsearch.training.state import Average, TrainingState
 from tests.training.objectives import hard_labels
 

@@ -172,7 +172,7 @@ class _Draft:
     def write(self, most_s: float) -> None:
         """Measure the networks, fit a budget into the seconds, write both files and say what they cost."""
         from pdsearch.search.planning.calibrate import Rates, busy
-        from pdsearch.training import Engine
+        from pdsearch.training.device import Engine
 
         device = "cuda" if self.gpu and _device() == "gpu" else "cpu"
         measured = Rates(self.found.shape, Engine(device, "bf16" if device == "cuda" else "fp32"))

@@ -12,7 +12,9 @@ from pdsearch.errors import ConfigError
 from pdsearch.io.durable import storage_errors
 
 if TYPE_CHECKING:
-    from pdsearch.analysis import Front, Ranking, Table
+    from pdsearch.analysis.pareto import Front
+    from pdsearch.analysis.ranked import Ranking
+    from pdsearch.analysis.tables import Table
 
 
 class Form(StrEnum):
@@ -37,14 +39,11 @@ def rank(
     ] = False,
 ) -> None:
     """Rank the teachers of a study by what their students achieve."""
-    from pdsearch.analysis import (
-        as_arrow,
-        front_as_table,
-        pareto_front,
-        rank_teachers,
-        read_study,
-        write_parquet,
-    )
+    from pdsearch.analysis.pareto import pareto_front
+    from pdsearch.analysis.ranking import rank_teachers
+    from pdsearch.analysis.results import as_arrow, write_parquet
+    from pdsearch.analysis.study_table import read_study
+    from pdsearch.analysis.tables import front_as_table
 
     if front and detail:
         raise ConfigError("--front shows trials, --detail is of a ranking", hint="leave one of them out")
@@ -67,7 +66,7 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
         ranking: What to print.
         detail: Include the columns that describe teachers and students.
     """
-    from pdsearch.analysis import by_student, front_as_table
+    from pdsearch.analysis.tables import by_student, front_as_table
 
     for table in by_student(ranking, detail=detail):
         _print(table, repeat=2)
@@ -76,13 +75,14 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
 
 
 def _text(shown: "Ranking | Front", form: Form) -> str:
-    from pdsearch import analysis
+    from pdsearch.analysis import forms
+    from pdsearch.analysis.pareto import Front
 
     # A table in a file is markdown: drawn lines would depend on the width of a terminal.
-    if isinstance(shown, analysis.Front):
-        fronts = {Form.JSON: analysis.front_as_json, Form.CSV: analysis.front_as_csv}
-        return fronts.get(form, analysis.front_as_markdown)(shown)
-    return {Form.JSON: analysis.as_json, Form.CSV: analysis.as_csv}.get(form, analysis.as_markdown)(shown)
+    if isinstance(shown, Front):
+        fronts = {Form.JSON: forms.front_as_json, Form.CSV: forms.front_as_csv}
+        return fronts.get(form, forms.front_as_markdown)(shown)
+    return {Form.JSON: forms.as_json, Form.CSV: forms.as_csv}.get(form, forms.as_markdown)(shown)
 
 
 def _write(text: str, out: Path | None) -> None:

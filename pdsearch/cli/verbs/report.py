@@ -49,8 +49,8 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace files of the same name.")] = False,
 ) -> None:
     """Write a study as one page: the verdict, the ranking, why, the search, what it cost, every trial."""
-    from pdsearch.analysis import read_study
     from pdsearch.analysis.report import compare, describe
+    from pdsearch.analysis.study_table import read_study
 
     studies = [read_study(folder) for folder in (study, *(beside or ()))]
     name = "_and_".join(found.name for found in studies)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdsearch.analysis import percent
+from pdsearch.analysis.tables import percent
 from pdsearch.cli.arguments import Overrides
 from pdsearch.cli.console import note, print_lines
 from pdsearch.cli.progress.lines import JsonLines, Lines

@@ -20,7 +20,7 @@ from pdsearch.pipeline.keys import needs_teacher, teacher_key
 from pdsearch.search.planning.disk import DataShape, listens, view_epochs
 from pdsearch.search.planning.simulate import Plan, unshaped
 from pdsearch.specs import Json, Params, digest
-from pdsearch.training import Engine
+from pdsearch.training.device import Engine
 from pdsearch.user_code import is_dotted, source_hash
 
 START_S = 25.0

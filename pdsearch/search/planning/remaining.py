@@ -15,7 +15,7 @@ from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.planning.simulate import Plan, PlannedArtifact
 from pdsearch.search.resolved import Description
 from pdsearch.search.study import described
-from pdsearch.training import Engine, pick_device, resolve_precision
+from pdsearch.training.device import Engine, pick_device, resolve_precision
 
 
 def without_stored(space: Space, planned: Plan) -> tuple[Plan, list[str]]:

@@ -16,7 +16,7 @@ from pdsearch.search.preflight.precision import AUTO, Precision, choose_precisio
 from pdsearch.search.preflight.resources import check_room, room
 from pdsearch.search.resolved import Description
 from pdsearch.specs import DataSpec
-from pdsearch.training import pick_device
+from pdsearch.training.device import pick_device
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER, PUBLISHED
 from pdsearch.models import count_params, has_depthwise
 from pdsearch.pipeline.rehearsal import Rehearsal
-from pdsearch.training import resolve_precision
-from pdsearch.training.device import computes_bf16, why_fp32
+from pdsearch.training.device import computes_bf16, resolve_precision, why_fp32
 
 AUTO = "auto"
 

@@ -15,7 +15,8 @@ from pdsearch.pruning import prunable, prune
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 from pdsearch.specs import PruneSpec, derive_seed
-from pdsearch.training import Engine, fit, towards
+from pdsearch.training.device import Engine
+from pdsearch.training.fit import fit, towards
 from tests.pipeline.digits import RECIPE, SPEC, data, finish, site
 
 CONTROL = PruneSpec(method="train_on", ratio=0.36, recipe=RECIPE)
