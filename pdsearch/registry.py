@@ -62,10 +62,14 @@ class Registry(Generic[T]):
     Args:
         kind: What an entry is called in messages, e.g. "pruning method".
         package: Dotted name of the package whose modules register entries when imported.
+        own: Returns the user's entry of a dotted path, `package.module:function`; None where there are no such entries.
+        function_of: Returns the function or class behind an entry.
     """
 
     kind: str
     package: str
+    own: Callable[[str], T] | None = None
+    function_of: Callable[[T], Any] = lambda entry: entry
     _entries: dict[str, T] = field(default_factory=dict)
     _discovered: bool = False
 
@@ -85,11 +89,14 @@ class Registry(Generic[T]):
         return decorate
 
     def get(self, name: str) -> T:
-        """Return the entry registered under a name.
+        """Return the entry registered under a name, or the user's of a dotted path.
 
         Raises:
-            ConfigError: No entry has the name; the message lists the known ones and the nearest.
+            ConfigError: No entry has the name, and the message lists the known ones and the nearest; or what a dotted
+                path names is no such entry.
         """
+        if self.own is not None and ":" in name:
+            return self.own(name)
         self._discover()
         if name not in self._entries:
             near = get_close_matches(name, self._entries, n=1)
@@ -98,7 +105,7 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def names(self) -> list[str]:
-        """Return all names, sorted."""
+        """Return all registered names, sorted."""
         self._discover()
         return sorted(self._entries)
 
@@ -118,16 +125,12 @@ class Registry(Generic[T]):
         module, qualified = function.__module__, function.__qualname__
         return None if module.partition(".")[0] == "pdsearch" else f"{module}:{qualified}"
 
-    def function_of(self, entry: T) -> Any:
-        """Return the function or class behind an entry."""
-        return entry
-
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
         self._discover()
-        return name in self._entries
+        return name in self._entries or (self.own is not None and ":" in str(name))
 
     def _discover(self) -> None:
         if self._discovered:

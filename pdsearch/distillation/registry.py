@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from torch import Generator, Tensor, nn
 
 from pdsearch.registry import NoParams, Registry
-from pdsearch.user_code import is_dotted, load_part
+from pdsearch.user_code import load_part
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,6 @@ class DistillationLoss:
     at_epoch: Callable[[object, int], object] | None = None
 
 
-class LossRegistry(Registry[DistillationLoss]):
-    """Built-in losses by name, the user's by dotted path; `names` lists the built-in ones."""
-
-    def get(self, name: str) -> DistillationLoss:
-        """Return the loss of a name.
-
-        Raises:
-            ConfigError: No loss has the name, or the object it names is no loss.
-        """
-        return _own(name) if is_dotted(name) else super().get(name)
-
-    def function_of(self, entry: DistillationLoss) -> Loss:
-        """Return the loss function."""
-        return entry.loss
-
-
 def _own(name: str) -> DistillationLoss:
     """Return the user's loss of a dotted path, with traits from the attributes of the function."""
     called_with = "the student's and the teacher's outputs, targets and parameters"
@@ -92,7 +76,9 @@ def _own(name: str) -> DistillationLoss:
     return DistillationLoss(name, loss, params, **declared)
 
 
-losses: Registry[DistillationLoss] = LossRegistry("distillation loss", "pdsearch.distillation.losses")
+losses: Registry[DistillationLoss] = Registry(
+    "distillation loss", "pdsearch.distillation.losses", own=_own, function_of=lambda entry: entry.loss
+)
 
 
 def distillation_loss(name: str, *, params: type[Any] = NoParams, **traits: Any) -> Callable[[Loss], Loss]:

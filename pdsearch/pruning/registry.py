@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams, Registry
-from pdsearch.user_code import is_dotted, load_part
+from pdsearch.user_code import load_part
 
 Batches: TypeAlias = Sequence[tuple[Tensor, Tensor]]
 """(images, labels) pairs: float32 (B, C, H, W), normalised, and int64 (B,)."""
@@ -59,25 +59,6 @@ WORDS = {"at": ("trained", "init"), "schedules": SCHEDULES, "scopes": ("global",
 """Allowed values of some of these attributes."""
 
 
-class MethodRegistry(Registry[PruningMethod]):
-    """Built-in methods by name, the user's by dotted path; `names` lists the built-in ones."""
-
-    def get(self, name: str) -> PruningMethod:
-        """Return the method of a name.
-
-        Raises:
-            ConfigError: No method has the name, or the object it names is no method.
-        """
-        return _own(name) if is_dotted(name) else super().get(name)
-
-    def __contains__(self, name: object) -> bool:
-        return is_dotted(str(name)) or super().__contains__(name)
-
-    def function_of(self, entry: PruningMethod) -> Score:
-        """Return the score function."""
-        return entry.score
-
-
 def _own(name: str) -> PruningMethod:
     """Return the user's method of a dotted path, with traits from the attributes of the function."""
     called_with = "a network, batches of images and labels, a generator and its parameters"
@@ -93,7 +74,9 @@ def _own(name: str) -> PruningMethod:
     return PruningMethod(name, score, params, **declared)
 
 
-methods: Registry[PruningMethod] = MethodRegistry("pruning method", "pdsearch.pruning.methods")
+methods: Registry[PruningMethod] = Registry(
+    "pruning method", "pdsearch.pruning.methods", own=_own, function_of=lambda entry: entry.score
+)
 
 
 def pruning_method(name: str, *, params: type[Any] = NoParams, **traits: Any) -> Callable[[Score], Score]:

@@ -18,31 +18,18 @@ from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
 from pdsearch.search.optuna_backend.convert import suggest
 from pdsearch.search.optuna_backend.outcome import silence
-from pdsearch.user_code import is_dotted, load_part
+from pdsearch.user_code import load_part
 
 Sampler: TypeAlias = Callable[[optuna.Study, int], BaseSampler]
 """sampler(study, seed) -> Optuna's sampler of the study's next point; called for every point, with another seed."""
 
 
-class SamplerRegistry(Registry[Sampler]):
-    """Registered samplers by name, the user's own by dotted path; `names` lists the registered ones."""
-
-    def get(self, name: str) -> Sampler:
-        """Return the sampler of a name.
-
-        Raises:
-            ConfigError: No sampler has the name, or what it names cannot be called as one.
-        """
-        if not is_dotted(name):
-            return super().get(name)
-        found, _ = load_part(name, noun="sampler", called_with="an Optuna study and a seed", arguments=2)
-        return cast("Sampler", found)
-
-    def __contains__(self, name: object) -> bool:
-        return is_dotted(str(name)) or super().__contains__(name)
+def _own(name: str) -> Sampler:
+    found, _ = load_part(name, noun="sampler", called_with="an Optuna study and a seed", arguments=2)
+    return cast("Sampler", found)
 
 
-samplers: Registry[Sampler] = SamplerRegistry("sampler", "pdsearch.search.optuna_backend.samplers")
+samplers: Registry[Sampler] = Registry("sampler", "pdsearch.search.optuna_backend.samplers", own=_own)
 
 sampler = samplers.add
 """Register the decorated function as a sampler under a name."""
