@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pdsearch.codec import encode
-from pdsearch.specs import AtInit, NoRecovery, Params, PruneSpec, Recipe, TrialSpec
+from pdsearch.specs import AtInit, NoRecovery, Params, TrialSpec
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ -]*")
 
@@ -36,7 +36,7 @@ def pinned_space(
         "teacher": _section(spec.teacher, drop=("recipe", "fingerprint", "code")),
         "student": _section(spec.student, drop=("code",)),
         "train": _recipes(spec),
-        "prune": {"method": "none"} if spec.prune is None else _prune(spec.prune),
+        "prune": {"method": "none"} if spec.prune is None else _section(spec.prune, drop=("recipe", "code")),
         "distill": {
             **_section(spec.distill, drop=("recipe", "params", "code", "replicas")),
             **_plain_pairs(spec.distill.params),
@@ -50,21 +50,13 @@ def pinned_space(
 
 
 def _recipes(spec: TrialSpec) -> dict[str, Any]:
-    recipes = {"distill": _recipe(spec.distill.recipe)}
+    recipes = {"distill": _section(spec.distill.recipe)}
     if spec.teacher.trained_here:
-        recipes = {"teacher": _recipe(spec.teacher.recipe), **recipes}
+        recipes = {"teacher": _section(spec.teacher.recipe), **recipes}
     # With `at: init` the teacher's recipe is used, with `recovery: none` none is: `train.recover` is not read.
     if spec.prune is not None and not isinstance(spec.prune.after_round, AtInit | NoRecovery):
-        recipes["recover"] = _recipe(spec.prune.recipe)
+        recipes["recover"] = _section(spec.prune.recipe)
     return recipes
-
-
-def _prune(prune: PruneSpec) -> dict[str, Any]:
-    return _section(prune, drop=("recipe", "code"))
-
-
-def _recipe(recipe: Recipe) -> dict[str, Any]:
-    return _section(recipe)
 
 
 def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def finalists(
     names = name_students(records)
     ranked = leaders(records, aims, names)
     found = [finalist_of(record, names[record.id]) for record in in_turns(ranked, names)]
-    chosen = [finalist for finalist in found if _is_pruned(finalist)][:teachers]
-    dense = [finalist for finalist in found if not _is_pruned(finalist)]
+    chosen = [finalist for finalist in found if finalist.spec.prune is not None][:teachers]
+    dense = [finalist for finalist in found if finalist.spec.prune is None]
     sources = {(_source(finalist), finalist.student) for finalist in chosen}
     leading = dense[: max(1, teachers - len(chosen))]
     beside = (one for one in dense if one in leading or (_source(one), one.student) in sources)
@@ -161,10 +161,6 @@ def _confirmed(finalist: Finalist) -> StudentSpec:
 def _seeded(finalist: Finalist, offset: int) -> TeacherSpec:
     teacher = finalist.spec.teacher
     return replace(teacher, seed=teacher.seed + offset)
-
-
-def _is_pruned(finalist: Finalist) -> bool:
-    return finalist.spec.prune is not None
 
 
 def finalist_of(record: TrialRecord, student: str = "") -> Finalist:

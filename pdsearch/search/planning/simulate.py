@@ -231,7 +231,8 @@ def plan(space: Space) -> Plan:
         agenda.finish(job, _outcome(job, space))
     trials, exact = agenda.search.finished, agenda.search.exhausted or not space.parameters
     if trials == drawn and not exact:
-        exact, trials = _all_there(agenda), space.search.trials
+        # Whether the search has visited every point of its space.
+        exact, trials = agenda.search.ask() is None, space.search.trials
     if trials > drawn:
         _extend(played, drawn, trials)
     return Plan(
@@ -308,11 +309,6 @@ def _outcome(job: Job, space: Space) -> Outcome:
         objective.metric: derive_seed("plan", of[objective.metric]) / 2**63 for objective in space.objectives
     }
     return Outcome("complete", values=values | {limit.metric: limit.bound for limit in space.constraints})
-
-
-def _all_there(agenda: Agenda) -> bool:
-    """Return whether the search has visited every point of its space."""
-    return agenda.search.ask() is None
 
 
 def _extend(played: _Played, drawn: int, trials: int) -> None:
