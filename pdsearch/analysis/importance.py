@@ -14,6 +14,7 @@ _LEAST = 20
 _FOLDS = 5
 _TREES = 100
 _SHUFFLES = 10
+_SEED = 0
 
 Matrix: TypeAlias = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ class Importances:
     reason: str | None = None
 
 
-def importances(rows: Sequence[Row], *, seed: int = 0) -> Importances:
+def importances(rows: Sequence[Row]) -> Importances:
     """Return the importance of each searched parameter for validation accuracy.
 
     A random forest (Breiman, 2001) is fitted to the complete search trials, and each parameter's values are shuffled
@@ -58,7 +59,6 @@ def importances(rows: Sequence[Row], *, seed: int = 0) -> Importances:
 
     Args:
         rows: Rows of a study.
-        seed: Seed of the forest and the shuffles.
     """
     used = [row for row in sorted(rows, key=lambda row: row.id) if _counts(row)]
     names, columns = _columns([json.loads(row.params) for row in used])
@@ -71,7 +71,7 @@ def importances(rows: Sequence[Row], *, seed: int = 0) -> Importances:
     values = np.array([row.val_accuracy for row in used])
     if float(values.std()) == 0.0:
         return Importances((), len(used), reason="all trials are equally good")
-    r2, losses = _held_out(columns, values, seed)
+    r2, losses = _held_out(columns, values)
     if r2 <= 0:
         return Importances(
             (), len(used), r2, "accuracies of unseen trials cannot be told from the parameters"
@@ -105,7 +105,7 @@ def _numbers(values: Sequence[Any]) -> Matrix:
     return np.array([[float(text == choice) for choice in sorted(set(texts))] for text in texts])
 
 
-def _held_out(columns: Sequence[Matrix], values: Matrix, seed: int) -> tuple[float, Matrix]:
+def _held_out(columns: Sequence[Matrix], values: Matrix) -> tuple[float, Matrix]:
     """Return R² on held-out trials, and its decrease by shuffling each parameter."""
     # Imported here because it takes seconds and rankings do not need it.
     from sklearn.ensemble import RandomForestRegressor
@@ -113,10 +113,10 @@ def _held_out(columns: Sequence[Matrix], values: Matrix, seed: int) -> tuple[flo
 
     inputs = np.concatenate(columns, axis=1)
     ends = np.cumsum([column.shape[1] for column in columns])
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     total, error, losses = float(((values - values.mean()) ** 2).sum()), 0.0, np.zeros(len(columns))
-    for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(inputs):
-        forest = RandomForestRegressor(_TREES, random_state=seed, min_samples_leaf=2).fit(
+    for train, test in KFold(_FOLDS, shuffle=True, random_state=_SEED).split(inputs):
+        forest = RandomForestRegressor(_TREES, random_state=_SEED, min_samples_leaf=2).fit(
             inputs[train], values[train]
         )
         unseen, truth = inputs[test], values[test]

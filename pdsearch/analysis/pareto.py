@@ -48,17 +48,16 @@ class Front:
     confirmed: Mapping[str, Confirmed] = field(default_factory=dict)
 
 
-def pareto_front(study: StudyTable, objectives: Sequence[tuple[str, str]] | None = None) -> Front:
+def pareto_front(study: StudyTable) -> Front:
     """Return the front of a study's complete search trials, without those that break a constraint.
 
     Args:
         study: See `read_study`.
-        objectives: (metric, goal) pairs; None takes the study's own.
 
     Raises:
         ConfigError: There are fewer than two objectives.
     """
-    chosen = tuple(objectives if objectives is not None else _own(study.aims))
+    chosen = tuple((objective.metric, objective.goal) for objective in study.aims.objectives)
     if len(chosen) < 2:
         hint = "search with several `objectives`; `pdsearch rank --rows FILE` writes all metrics of any study"
         raise ConfigError("a front needs two objectives or more", hint=hint)
@@ -92,7 +91,3 @@ def _confirmed(
 
 def _is_eligible(row: Row, aims: Aims) -> bool:
     return row.kind in ("search", "baseline") and row.state == "complete" and aims.feasible(measured(row))
-
-
-def _own(aims: Aims) -> list[tuple[str, str]]:
-    return [(objective.metric, objective.goal) for objective in aims.objectives]

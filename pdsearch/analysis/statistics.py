@@ -289,17 +289,18 @@ def _likeness(results: Mapping[Seeds, float]) -> tuple[float, float]:
     return (max(0.0, float((between - within) / whole)) if whole > EQUAL**2 else 0.0), each
 
 
-def smallest_gain(
-    sd: float, *, lines: int, columns: int, seeds: int, power: float = 0.8, image_variance: float = 0.0
-) -> float:
-    """Return the smallest true gain that is marked with a given probability, with the correction at its strictest.
+POWER = 0.8
+"""The probability with which the smallest gain is marked."""
+
+
+def smallest_gain(sd: float, *, lines: int, columns: int, seeds: int, image_variance: float = 0.0) -> float:
+    """Return the smallest true gain that is marked in four of five studies, with the correction at its strictest.
 
     Args:
         sd: Standard deviation of the paired differences over seeds, the same for all.
         lines: Number of teachers compared, among which variances are pooled.
         columns: Number of gains of each.
         seeds: Number of pairs.
-        power: The probability.
         image_variance: Variance of the gain over test images; 0 for these images only.
 
     Returns:
@@ -309,4 +310,4 @@ def smallest_gain(
         return math.inf
     df = float((seeds - 1) * max(1, lines))
     error = math.sqrt(sd**2 / seeds + image_variance)
-    return float(stdtrit(df, 1 - CLAIM / max(1, lines * columns) / 2) + stdtrit(df, power)) * error
+    return float(stdtrit(df, 1 - CLAIM / max(1, lines * columns) / 2) + stdtrit(df, POWER)) * error

@@ -38,10 +38,8 @@ def test_a_studys_own_objectives() -> None:
     assert [row.number for row in found.left_out] == [3]
 
 
-def test_named_objectives_and_their_order() -> None:
-    found = pareto_front(
-        study(_trials()), [("student.params", "minimize"), ("student.val_accuracy", "maximize")]
-    )
+def test_the_first_objective_orders_them() -> None:
+    found = pareto_front(study(_trials(), space={"objectives": OBJECTIVES[::-1]}))
     assert [row.number for row in found.rows] == [1, 0]
 
 

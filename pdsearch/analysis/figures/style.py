@@ -193,11 +193,11 @@ def method_of(row: Row) -> str:
     return row.prune_method or ("student alone" if row.teacher_config is None else "unpruned")
 
 
-def accuracy_axis(rows: Sequence[Row], title: str = ACCURACY, *, name: str = "y") -> Spec:
+def accuracy_axis(rows: Sequence[Row], title: str = ACCURACY) -> Spec:
     """Return the encoding of validation accuracies on the axis that all figures of the search share."""
     low, high = shown_range(rows)
     scale = {"domain": [round(low, 3), round(high, 3)], "nice": False, "zero": False, "clamp": True}
-    return {"field": name, "type": "quantitative", "title": title, "scale": scale}
+    return {"field": "y", "type": "quantitative", "title": title, "scale": scale}
 
 
 def dots(x: Spec, y: Spec, colour: Spec, shown: Sequence[str] = _STATES) -> Spec:
