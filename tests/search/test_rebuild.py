@@ -206,11 +206,3 @@ def test_every_epoch_is_accounted_for(stopped: list[Trace]) -> None:
         for ended, record in zip(trace.played, trace.records, strict=True):
             assert [report.epoch for report in record.reports] == list(range(1, ended.epochs + 1))
             assert ended.value == TABLE.curves[ended.row, ended.epochs - 1]
-
-
-def test_a_replay_is_the_same_again_and_workers_share_the_time() -> None:
-    way = Way("random", "random")
-    one, again, four = play(way, 0, 1), play(way, 0, 1), play(way, 0, 4)
-    assert one.played == again.played
-    assert one.played[-1].time == TRIALS * TABLE.epochs
-    assert four.played[-1].time == TRIALS * TABLE.epochs / 4

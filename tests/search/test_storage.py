@@ -114,14 +114,6 @@ def test_what_no_line_can_follow_is_cut_off(tmp_path: Path) -> None:
     assert journal.with_name("journal.log.torn").read_bytes() == rest + b"\n"
 
 
-def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
-    content = begun(tmp_path)
-    journal = tmp_path / "small" / "journal.log"
-    open_journal(journal)
-    assert journal.read_bytes() == content
-    assert not journal.with_name("journal.log.torn").exists()
-
-
 def test_a_lock_that_a_killed_driver_left_is_not_waited_for(tmp_path: Path) -> None:
     begun(tmp_path)
     lock = tmp_path / "small" / "journal.log.lock"
