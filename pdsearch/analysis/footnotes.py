@@ -75,6 +75,8 @@ def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
     students = _span(row.seeds // max(1, row.teacher_seeds) for row in confirmed)
     teachers = _span(iter(_teachers(confirmed)))
     yield f"Varied: {students} student seed(s) with their own streams of views, {teachers} teacher seed(s)."
+    if students == "1" and any(row.teacher_seeds >= METHODS for row in confirmed):
+        yield "One student seed: intervals are over teachers alone, with what this seed does to all students."
     if any(row.role == "teacher" and row.teacher_seeds < METHODS for row in confirmed):
         yield (
             "With fewer than three teacher seeds the claims are about these teachers, not about pruning methods: "

@@ -164,7 +164,7 @@ def _gain(
     question: str,
 ) -> tuple[Gain, Sample]:
     """Return a gain but for its interval, and what that is made of."""
-    sample = sample_of(differences(group.rows, partners, metric))
+    sample = _sampled(question, differences(group.rows, partners, metric))
     theirs = next(iter(partners.values()))
     chosen = question in ("unpruned_best", "alone_best")
     others_line = theirs.teacher_config, group.student
@@ -213,7 +213,16 @@ def _selected(
             elif question not in ("alone", "alone_best") and role_of(lead.first) == "unpruned":
                 found[seeds] = 0.0
         if found:
-            yield question, sample_of(_alike(found))
+            yield question, _sampled(question, _alike(found))
+
+
+def _sampled(question: str, results: Results) -> Sample:
+    """Return differences as a sample; those from one and the same student alone, of which its luck is part, as one."""
+    sample = sample_of(results)
+    if question not in ("alone", "alone_best") or len({student for _, student in results}) > 1:
+        return sample
+    whole = np.array([*results.values()], dtype=np.float64).mean(axis=0)
+    return replace(sample_of({next(iter(results)): whole}), cells=sample.cells)
 
 
 def _chosen(ranked: Sequence[Group], aims: Aims, seeds: Seeds, varied: tuple[bool, bool]) -> Group | None:

@@ -160,7 +160,8 @@ def _beside_alone(gain: Gain | None, in_table: Gain | None, doubt: str) -> str:
     if gain is None or in_table is None:
         return ""
     if _finding(gain) == "one_pair":
-        return f" From the same student alone, without any teacher, they differ by {_points(gain.estimate)}: one pair."
+        points = _points(gain.estimate)
+        return f" From one such student without any teacher they differ by {points}, which one student does not show."
     words = {"gain": "are better", "loss": "are worse"}.get(_finding(gain), "are not surely better")
     worse = max(gain.estimate.mean, in_table.estimate.mean) < 0
     better = " The student alone does better on average." if worse and not gain.mark else ""

@@ -1,5 +1,6 @@
 """The first teacher's line says what its students show against those of its unpruned self, whatever they show."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from pdsearch.analysis.ranked import Leader
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.tables import as_table
 from tests.analysis.synthetic_studies import confirmed, record, study
+from tests.architecture.tree import ROOT
 
 BASE = [0.60, 0.61, 0.63]
 ALIKE = "same student, temperature, seeds"
@@ -266,3 +268,38 @@ def test_nothing_is_said_where_no_teacher_is_confirmed(
     records: list[dict[str, Any]],
 ) -> None:
     assert led(records) is None
+
+
+def test_every_field_of_a_leader_is_documented() -> None:
+    text = (ROOT / "docs/space.md").read_text(encoding="utf-8")
+    assert [field.name for field in dataclasses.fields(Leader) if f"`{field.name}`" not in text] == []
+
+
+def test_one_student_alone_beside_several_teachers_shows_nothing() -> None:
+    """Its luck is in every pair, and no spread over teachers tells it."""
+    groups = [
+        confirmed(method, [value + place / 1000], teacher_seed=place)
+        for place in range(3)
+        for method, value in (("magnitude", 0.8), (None, 0.7 - place / 500))
+    ]
+    (lone,) = confirmed("alone", [0.6])
+    records = [one for group in groups for one in group]
+    for one in records:
+        one["baselines"]["alone"] = lone["config"]  # A real one does not depend on the teacher.
+    ranking = rank_teachers(study([*records, lone]))
+    assert ranking.leader is not None
+    gain, alone = ranking.leader.gain, ranking.leader.alone
+    assert gain is not None
+    assert gain.estimate.low is not None, "students of a seed are compared with those of its own teacher"
+    assert alone is not None
+    assert (alone.estimate.n, alone.estimate.low, alone.p, alone.mark, alone.unpaired) == (
+        1,
+        None,
+        None,
+        "",
+        0,
+    )
+    assert alone.estimate.mean == pytest.approx(0.201)
+    assert ranking.leader.against_alone == "one_pair"
+    assert "they differ by +20.10 points, which one student does not show." in ranking.leader.sentence
+    assert any("intervals are over teachers alone" in line for line in ranking.footer)
