@@ -20,7 +20,7 @@ from pdsearch.cluster.tune_scheduler import JobScheduler, Starts
 from pdsearch.cluster.tune_searcher import JobSearcher
 from pdsearch.cluster.worker import JobTrainable
 from pdsearch.config import Resources
-from pdsearch.io import Place
+from pdsearch.io import Place, beside
 from pdsearch.protocol import Work
 
 _tune: Any = importlib.import_module("ray.tune.tune")  # the attribute `ray.tune.tune` is a function
@@ -68,7 +68,7 @@ def run(
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)
-    with tune_folder(session.folder) as own:
+    with tune_folder(session.folder, beside(folder)) as own:
         tuner = tune.Tuner(
             tune.with_resources(trainable, _needs(resources)),
             tune_config=tune.TuneConfig(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pdsearch.artifacts import draft_name, is_orphan
 from pdsearch.cluster.connection.supervisor import OWNER, remove_folder
+from pdsearch.io import remove_tree
 
 _UNOWNED_S = 600.0
 """Age in seconds from which a folder without an owner is that of a process killed before it wrote the file."""
@@ -16,14 +17,16 @@ _SOCKET_LIMIT = 40  # Ray's sockets lie about 60 characters deeper, and a socket
 
 
 @contextmanager
-def tune_folder(session: Path | None) -> Iterator[Path]:
+def tune_folder(session: Path | None, study: Path) -> Iterator[Path]:
     """Yield a folder for Tune's own files (22 kB a trial), which are not needed after the run and are removed.
 
     Only the driver writes there, so other nodes need not see it.
 
     Args:
         session: Folder of a local Ray's session; None makes a folder, and removes those of processes killed here.
+        study: The study's folder, where earlier versions kept Tune's files; they are removed.
     """
+    remove_tree(study / "tune")
     folder = make_folder(sockets=False) if session is None else session
     try:
         yield folder / "tune"
