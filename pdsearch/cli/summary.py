@@ -135,14 +135,10 @@ def _next(study: Study, again: str, *, whole: bool) -> list[str]:
     front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
     return [
         "next:",
-        f"  pdsearch rank {folder}                  this ranking again; --format json, csv or markdown",
+        f"  pdsearch rank {folder}                  this ranking again",
         *([front] if len(space.objectives) > 1 else []),
-        f"  pdsearch report {folder}                the same as one page, with figures",
-        *(
-            [f"  pdsearch export {folder} --out best     the best configurations and students"]
-            if whole
-            else []
-        ),
+        f"  pdsearch report {folder}                the same with figures",
+        *([f"  pdsearch export {folder} --out best     the best students"] if whole else []),
         *_further(study, again),
     ]
 
