@@ -12,7 +12,7 @@ from pdsearch.training.device import Engine
 
 
 class Batches(Protocol):
-    """Protocol for images by epoch and index, such as `pdsearch.data.Views`."""
+    """Protocol for images by epoch and index, such as `pdsearch.data.dataset.views.Views`."""
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -94,7 +94,7 @@ def test_a_job_is_left_though_its_progress_cannot_be_saved(
     def refuse(*_: object, **__: object) -> None:
         raise StorageFullError("no space is left")
 
-    monkeypatch.setattr("pdsearch.training.Checkpoint.save", refuse)
+    monkeypatch.setattr("pdsearch.training.checkpoint.Checkpoint.save", refuse)
     assert worker.reset_config(config(tmp_path, None))
     assert unpacked(worker.step()) == []
 
