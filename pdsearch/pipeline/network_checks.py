@@ -73,6 +73,14 @@ def check_weights(network: nn.Module, *, name: str, where: str, trained: bool) -
         ConfigError: One has no value, is sparse, expanded or not finite, or is complex and trained.
     """
     weights, state = dict(network.named_parameters()), state_of(network)
+    held = {id(weight) for module in network.modules() for weight in module._parameters.values()} - {id(None)}
+    if any(
+        {id(weight) for weight in listing} != held for listing in (network.parameters(), weights.values())
+    ):
+        hint = "freeze what is not to be trained: requires_grad_(False)"
+        raise ConfigError(
+            f"{name} has a parameters() of its own, which leaves some out", where=where, hint=hint
+        )
     hooked = "changed by a hook on its gradient, which neither copies nor a network without its channels keep"
     kinds = (
         (

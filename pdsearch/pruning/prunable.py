@@ -105,7 +105,9 @@ def _percent(count: int, total: int) -> str:
 def _matrices(module: nn.Module) -> dict[str, Tensor]:
     """Return the prunable weights that a layer itself holds."""
     if isinstance(module, LAYERS):
-        return {"weight": module.weight}
+        # A filter that is no parameter, such as a blur, has channels, and no single weights to lose.
+        fixed = "weight" in module._buffers and not _every.get()
+        return {} if fixed else {"weight": module.weight}
     if _every.get() and isinstance(module, OTHERS):
         return {
             name: p

@@ -105,6 +105,12 @@ class Embedded(Base):
 
 
 @derived
+class Choosy(Base):
+    def parameters(self, recurse=True):
+        return self.head.parameters(recurse)
+
+
+@derived
 class InPlace(Base):
     def body(self, images):
         return super().body(images.mul_(2))
@@ -264,6 +270,7 @@ REFUSED = {
     "hooked_weight": r"a\.weight is changed by a hook on its gradient",
     "Sized": "sizes of the state dict is a tuple and no tensor",
     "Observed": "is another network each time it is built: lowest differ",
+    "Choosy": r"has a parameters\(\) of its own, which leaves some out",
     "InPlace": "changes the images that it is given, in place",
     "Thin": r"the gradient of 1\.weight is sparse",
     "Thing": "_extra_state, of class type, cannot be stored so that it is read without running code",

@@ -10,7 +10,7 @@ from torch import nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.pruning import Mask, PruningMethod, check, prunable, prune
-from pdsearch.pruning.prunable import shares
+from pdsearch.pruning.prunable import makers, shares
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams
@@ -33,6 +33,15 @@ def test_a_shared_weight_counts_once() -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     net[1].weight = net[0].weight
     assert list(prunable(net)) == ["0.weight"]
+
+
+def test_a_fixed_filter_has_channels_and_no_weights_to_prune() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    weight = net[1].weight.detach()
+    del net[1].weight
+    net[1].register_buffer("weight", weight)
+    assert list(prunable(net)) == ["0.weight"]
+    assert list(makers(net)) == ["0.weight", "1.weight"]
 
 
 def test_exclude_takes_globs(net: nn.Module) -> None:
