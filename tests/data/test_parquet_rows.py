@@ -169,7 +169,7 @@ CATEGORIES = pa.array(["b", "a"]).dictionary_encode()
         (pa.array([7, 0, 7]).dictionary_encode(), ("0", "7"), [1, 0, 1]),
         ([True, False], ("false", "true"), [1, 0]),
         ([1.0, 0.0, 2.0], ("0", "1", "2"), [1, 0, 2]),
-        (pa.array([1, 0], pa.float16()), ("0", "1"), [1, 0]),
+        (pa.array(np.array([1, 0], np.float16)), ("0", "1"), [1, 0]),
         ([Decimal("1.0"), Decimal("0.0")], ("0", "1"), [1, 0]),
         (pa.array([2, 0, 1], pa.uint64()), ("0", "1", "2"), [2, 0, 1]),
         ([0, 2, 3], ("0", "1", "2", "3"), [0, 2, 3]),

@@ -173,7 +173,7 @@ def test_known_containers_beside_the_weights_are_never_made(tmp_path: Path) -> N
     assert read_state_dicts(tmp_path / "a.pth").keys() == {"model"}
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
 def test_a_whole_network_is_refused(tmp_path: Path) -> None:
     torch.save(network(), tmp_path / "network.pth")
     torch.jit.script(network()).save(tmp_path / "program.pt")

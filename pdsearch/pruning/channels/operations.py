@@ -70,6 +70,11 @@ def _tensors(value: Any) -> list[Tensor]:
 
 @rule(
     "hardswish",
+    "hardtanh",  # In place, PyTorch before 2.15 calls this one and the next four pointwise no more than hardswish.
+    "hardsigmoid",
+    "elu",
+    "celu",
+    "selu",
     "dropout",
     "native_dropout",
     "clone",
