@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.own_code import Author
 from tests.s3_server import S3Server, environment
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Whatever cluster the person who runs them works with, tests start Rays of their own.
 os.environ.pop("RAY_ADDRESS", None)
+
+# On a busy machine any example may take long; pytest's timeout ends what hangs.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # nohup has SIGHUP ignored, also by the programs that tests start; a handler outlives the terminal and goes to none.
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:

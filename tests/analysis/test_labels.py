@@ -158,7 +158,7 @@ def test_a_teachers_name_says_in_which_field_it_differs(names: list[str]) -> Non
     _check_names(names)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(sorted(FIELDS)), min_size=2, unique=True))
 def test_a_teachers_name_is_never_a_hash(names: list[str]) -> None:
     _check_names(names)

@@ -29,14 +29,14 @@ def _records(values: dict[str | None, list[float]]) -> list[dict[str, Any]]:
     return [*found, *trials]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=students, data=st.data())
 def test_order_of_records_does_not_matter(values: dict[str | None, list[float]], data: st.DataObject) -> None:
     records = _records(values)
     assert rank_teachers(study(data.draw(st.permutations(records)))) == rank_teachers(study(records))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=st.lists(accuracies.filter(lambda a: a >= 0.1), min_size=1, max_size=5), worse=st.data())
 def test_a_dominated_teacher_never_stands_above(values: list[float], worse: st.DataObject) -> None:
     steps = worse.draw(st.lists(st.integers(1, 100), min_size=len(values), max_size=len(values)))
@@ -102,7 +102,7 @@ def studies(draw: st.DrawFn) -> Any:
     return study(records, space=space)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(found=studies())
 def test_all_forms_say_the_same_and_nothing_beyond_chance(found: Any) -> None:
     ranking, page = rank_teachers(found), describe(found)

@@ -69,7 +69,7 @@ def study(found: list[dict[str, Any]], wanted: Aims) -> StudyTable:
     return synthetic_studies.study(found, space=space)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(found=trials, wanted=aims)
 def test_nothing_infeasible_leads_is_confirmed_ranked_exported_or_on_a_front(
     found: list[Trial], wanted: Aims
@@ -90,7 +90,7 @@ def test_nothing_infeasible_leads_is_confirmed_ranked_exported_or_on_a_front(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(found=trials, wanted=aims)
 def test_confirmation_and_ranking_take_the_same_trial_first_and_no_feasible_one_is_better(
     found: list[Trial], wanted: Aims
@@ -106,7 +106,7 @@ def test_confirmation_and_ranking_take_the_same_trial_first_and_no_feasible_one_
     assert wanted.merit(leaders(typed(made), wanted)[0].values) == wanted.merit(measured(first[0].best))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(accuracies=st.lists(st.integers(0, 100).map(lambda n: n / 100), min_size=1, max_size=4))
 def test_a_confirmed_teacher_keeps_a_constraint_by_its_mean(accuracies: list[float]) -> None:
     wanted = Aims(constraints=(Constraint(ACCURACY, ">=", 0.5),))

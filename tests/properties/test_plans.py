@@ -200,4 +200,4 @@ class Driving(RuleBasedStateMachine):
 
 
 TestDriving = Driving.TestCase
-TestDriving.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestDriving.settings = settings(max_examples=25, stateful_step_count=20)

@@ -116,7 +116,7 @@ def mutated(data: st.DataObject, value: Any) -> Any:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_sampled_point_is_a_trial(data: st.DataObject) -> None:
     values = sampled(data, SPACE)
     spec = SPACE.resolve(values)
@@ -126,7 +126,7 @@ def test_every_sampled_point_is_a_trial(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_point_of_the_unpruned_space_is_one_of_the_space(data: st.DataObject) -> None:
     dense = SPACE.unpruned()
     values = sampled(data, dense)
@@ -134,7 +134,7 @@ def test_every_point_of_the_unpruned_space_is_one_of_the_space(data: st.DataObje
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_mutated_document_is_a_space_or_a_config_error(data: st.DataObject) -> None:
     changed = mutated(data, mutated(data, RICH))
     found: list[Space] = []
@@ -150,19 +150,19 @@ def test_a_mutated_document_is_a_space_or_a_config_error(data: st.DataObject) ->
 
 
 @given(st.text() | st.text(alphabet="ab:-[]{}&*!|>'\"#%@`?,\n \t\\0.~<", max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_is_a_document_or_a_config_error(text: str) -> None:
     assert refusal(lambda: read_yaml(text.encode("utf-8", "surrogatepass"), "f"))[:2] in ("", "f:")
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_are_a_document_or_a_config_error(content: bytes) -> None:
     assert refusal(lambda: read_yaml(content, "f"))[:2] in ("", "f:")
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_override_is_put_in_place_or_a_config_error(text: str) -> None:
     root = read_yaml(b"study: x\nsearch: {trials: 1}\n", "f")
     message = refusal(lambda: apply_overrides(root, [text, f"search.trials={text}"]))
@@ -170,7 +170,7 @@ def test_any_override_is_put_in_place_or_a_config_error(text: str) -> None:
 
 
 @given(nested(SCALARS.filter(lambda value: not isinstance(value, float) or math.isfinite(value))))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_finite_values_survive_the_way_through_yaml(value: Any) -> None:
     text = json.dumps({"a": value}, ensure_ascii=False).encode()
     found: list[object] = []

@@ -67,7 +67,7 @@ def test_a_mask_of_whole_channels_implies_just_those(name: str) -> None:
     assert implied_widths(model, IMAGE, mask) == {tie: len(channels) for tie, channels in kept.items()}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shares=SHARES, more=SHARES)
 def test_widths_lie_within_the_layers_and_do_not_shrink_where_more_remains(
     shares: list[float], more: list[float]
