@@ -195,6 +195,7 @@ class PruneSpec:
         code: Hash of the file of a method named by dotted path, filled in when a study opens.
         weights: What a method of single weights may remove: weights of "layers" (convolutions, linear layers), or all
             "matrices": also those of attention, recurrent, bilinear and transposed layers.
+        round_to: Of a method of channels: the channels that are left of each layer are a multiple of this.
     """
 
     method: str
@@ -210,6 +211,7 @@ class PruneSpec:
     rewind_epoch: int = later(0, neutral=0)
     code: str = later("", neutral="")
     weights: str = later("layers", neutral="layers")
+    round_to: int = later(1, neutral=1)
 
     @property
     def after_round(self) -> Recovery:

@@ -25,7 +25,7 @@ from pdsearch.analysis.study_table import Row, setting_of
 from pdsearch.objectives import Aims
 from pdsearch.specs import digest
 
-_CHOOSING = ("method", "params", "code", "scope", "exclude")
+_CHOOSING = ("method", "params", "code", "scope", "exclude", "weights", "round_to")
 """Fields of pruning that select the weights to remove, and do not affect how long the teacher is trained."""
 
 Families: TypeAlias = Mapping[str, Mapping[str, Gain]]

@@ -78,6 +78,7 @@ def registered() -> Catalog:
 
 TRAITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "removes weights": ("prune", lambda method: method.removes and not method.structured),
+    "removes channels": ("prune", lambda method: method.removes and method.structured),
     "removes": ("prune", lambda method: method.removes),
     "hears": ("distill", lambda loss: loss.needs_teacher),
     "compares features": ("distill", lambda loss: bool(loss.features)),

@@ -196,6 +196,9 @@ class PruneSection(Section):
         "layers",
         description="What single weights are removed of: convolutions and linear `layers`, or all `matrices`.",
     )
+    round_to: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        PruneSpec.round_to, description="Channels that are left of each layer are a multiple of this."
+    )
     params: Options = Field(default_factory=dict, description="Parameters of the method.")
 
 

@@ -136,6 +136,7 @@ def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str,
         "exclude": keyed(prune.exclude),
         **({"code": prune.code} if prune.code else {}),
         **({} if prune.weights == "layers" else {"weights": prune.weights}),
+        **({} if prune.round_to == 1 else {"round_to": prune.round_to}),
     }
     match prune.after_round:
         case AtInit():  # Only the last round trains, by the teacher's own recipe.

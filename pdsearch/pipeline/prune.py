@@ -235,6 +235,7 @@ class Pruning:
             within=within,
             exclude=asked.exclude,
             weights=asked.weights,
+            round_to=asked.round_to,
             validation=validation_batches(data, site) if asked.scope == "sensitivity" else (),
             whole=site.engine(spec.precision).place(self._whole()) if method.structured else None,
         )

@@ -31,6 +31,7 @@ def prune(
     whole: nn.Module | None = None,
     channels: Channels | None = None,
     weights: str = "layers",
+    round_to: int = 1,
     validation: Batches = (),
 ) -> Mask:
     """Return the mask of one round of pruning; the model is not changed (see `Mask.apply` and `shrink`).
@@ -50,6 +51,7 @@ def prune(
         whole: If structured: the network with all its channels, if earlier rounds removed some; its values are
             not used.
         weights: If not structured: "layers", the weights of convolutions and linear layers, or all "matrices".
+        round_to: If structured: as of `prune_channels`.
         validation: Images and labels on which sensitivity is measured, where that is the scope.
         channels: If structured: what `find_channels` found in that network; None means it is to be found.
 
@@ -71,6 +73,7 @@ def prune(
             within=within,
             exclude=exclude,
             channels=channels,
+            round_to=round_to,
             validation=validation,
         )
     with every_weight(weights == "matrices"):

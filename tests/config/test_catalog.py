@@ -149,6 +149,10 @@ IDLE: dict[str, tuple[dict[str, Any], str]] = {
         {"prune": {"method": "train_on", "ratio": 0.36, "scope": "layer", "exclude": ["a"]}},
         "prune.exclude, prune.scope have no effect: prune.method is train_on, and removes nothing",
     ),
+    "round_to": (
+        {"prune": {"method": "magnitude", "ratio": 0.36, "round_to": 8, "recovery": "none"}},
+        "prune.round_to has no effect: prune.method is magnitude",
+    ),
     "layers": (
         {"distill": {"teacher_layers": ["a"], "student_layers": ["b"]}},
         "distill.student_layers, distill.teacher_layers have no effect: distill.loss is kd, without features",

@@ -109,6 +109,7 @@ PRUNE_CHANGES: dict[str, dict[str, Any]] = {
     "at": {"at": "init"},
     "params": {"params": (("x", 1),)},
     "weights": {"weights": "matrices"},
+    "round_to": {"round_to": 8},
 }
 STUDENT_CHANGES: dict[str, Callable[[TrialSpec], TrialSpec]] = {
     "seed": lambda spec: distilled(spec, seed=1),

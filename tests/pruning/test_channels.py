@@ -86,6 +86,29 @@ def test_layers_without_scores_and_excluded_ones_stay_whole(net: nn.Module) -> N
     assert bool(mask["3.weight"].flatten(1).any(1).all())
 
 
+@pytest.mark.parametrize(
+    ("sparsity", "multiple", "expected"),
+    [(0.3, 3, [6, 6]), (0.5, 4, [6, 4]), (0.57, 4, [6, 4]), (0.75, 2, [2, 2]), (0.75, 100, [6, 8])],
+)
+def test_what_is_left_of_a_layer_is_a_multiple_or_all_of_it(
+    net: nn.Module, sparsity: float, multiple: int, expected: list[int]
+) -> None:
+    mask = run(net, RISING, sparsity, round_to=multiple)
+    assert [len(channels) for channels in kept(net, mask)] == expected
+    best = [tuple(range(size - count, size)) for size, count in zip((6, 8), expected, strict=True)]
+    assert kept(net, mask) == best
+
+
+def test_later_rounds_take_no_channel_back_to_make_a_multiple(net: nn.Module) -> None:
+    first = run(net, RISING, 0.3, round_to=3)
+    small, channels = copy.deepcopy(net), find_channels(net, IMAGE)
+    shrink(small, channels, kept=kept_channels(first, channels.ties))
+    fresh = {"0.weight": torch.arange(6.0), "3.weight": torch.arange(6.0) - 9}
+    second = run(small, fresh, 0.6, whole=net, within=first, round_to=3)
+    assert [len(channels) for channels in kept(net, second)] == [6, 3]
+    assert {*kept(net, second)[1]} < {*kept(net, first)[1]}
+
+
 class Added(nn.Module):
     """Two layers that make the same channels."""
 

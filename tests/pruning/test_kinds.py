@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pdsearch.pruning import prunable
+from pdsearch.pruning import kept_channels, prunable, prune
 from pdsearch.pruning.channels.finding import _failing as failing
 from pdsearch.pruning.channels.finding import find_channels
 from pdsearch.pruning.channels.remove import shrink
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import NoParams
 
 IMAGE = torch.zeros(1, 3, 8, 8)
 WIDTH = 8
@@ -225,6 +227,24 @@ def test_channels_heads_and_widths_are_found_and_go_in_two_rounds(kind: str) -> 
         torch.testing.assert_close(copy.deepcopy(once)(images), twice(images))
     assert sum(w.numel() for w in prunable(once).values()) < sum(w.numel() for w in prunable(net).values())
     once.train()(images).sum().backward()
+
+
+@pytest.mark.parametrize(("multiple", "heads"), [(4, 1), (8, 2), (16, 4)])
+def test_a_head_counts_as_many_channels_as_it_is_wide(multiple: int, heads: int) -> None:
+    net = copy.deepcopy(NETWORKS["encoder"][0]).eval()
+    mask = prune(
+        net,
+        method=methods.get("filter_l2"),
+        params=NoParams(),
+        batches=[(IMAGE, torch.zeros(1, dtype=torch.int64))],
+        generator=torch.Generator(),
+        sparsity=0.75,
+        scope="layer",
+        round_to=multiple,
+    )
+    kept = kept_channels(mask, find_channels(net, IMAGE).ties)
+    assert len(kept["body.layers.0.self_attn.in_proj_weight"]) == heads
+    assert len(kept["body.layers.0.linear1.weight"]) % multiple in (0, 24 % multiple)
 
 
 def test_what_the_code_of_a_layer_does_not_follow_stays_whole_and_the_rest_goes() -> None:

@@ -32,6 +32,10 @@ OF_STUDENT = {"student.init": True, "student.widths": False}
 """Whether a field is for from_teacher, or for the named architectures."""
 
 
+OF_REMOVAL = {"prune.weights": "removes weights", "prune.round_to": "removes channels"}
+"""What a method must do, as the catalog calls it, for a field of pruning to have an effect."""
+
+
 DISTILL_FIELDS = ("loss", "seed", "view_seed", "teacher_layers", "student_layers")
 """Fields of `distill` that are no parameter of a loss."""
 
@@ -153,8 +157,8 @@ class Reach:
             return []
         catalog, recovers = self.catalog, section == "train.recover"
         found: list[Decider] = [("prune.method", lambda v: v["prune.method"] == NO_PRUNING)]
-        if name == "prune.weights":
-            found.append(("prune.method", lambda v: not catalog.has("removes weights", v["prune.method"])))
+        if name in OF_REMOVAL:
+            found.append(("prune.method", lambda v: not catalog.has(OF_REMOVAL[name], v["prune.method"])))
         if section == "prune.params":
             found.append(("prune.method", lambda v: not _has(catalog.methods, v["prune.method"], field)))
         if recovers or name in ("prune.recovery", "prune.rewind_epoch"):

@@ -1,5 +1,6 @@
 """Selection of the channels to remove: the lowest scores, averaged over coupled layers."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,7 @@ def prune_channels(
     within: Mask | None = None,
     exclude: tuple[str, ...] = (),
     channels: Channels | None = None,
+    round_to: int = 1,
     validation: Batches = (),
 ) -> Mask:
     """Return the mask, over the unpruned network, of one round of channel pruning; the model is not changed.
@@ -52,6 +54,8 @@ def prune_channels(
         within: The mask after the rounds before this one.
         exclude: Glob patterns of parameter names that are not pruned.
         channels: What `find_channels` found in the unpruned network; None means it is to be found.
+        round_to: The outputs that are left of each layer are a multiple of this, or all that there were: the number of
+            channels is rounded up. A head of attention has as many outputs as it is wide.
         validation: Images and labels on which sensitivity is measured, where that is the scope.
 
     Raises:
@@ -80,6 +84,12 @@ def prune_channels(
         lifted, sparsity=sparsity, scope=scope if sparsity else "global", within=there, shares=shares
     )
     kept = {name: {*flags.nonzero().flatten().tolist(), best[name]} for name, flags in chosen.items()}
+    if round_to > 1:
+        kept = {
+            tie.name: _rounded(kept[tie.name], lifted[tie.name], there[tie.name], _unit(tie, round_to))
+            for tie in ties
+            if tie.name in kept
+        }
     return channel_mask({**before, **{name: tuple(sorted(c)) for name, c in kept.items()}}, ties, weights)
 
 
@@ -135,6 +145,19 @@ def _by_tie(ties: tuple[Tie, ...], scores: Mapping[str, Tensor]) -> dict[str, Te
         if bool(layers.all()):
             found[tie.name] = total / layers
     return found
+
+
+def _unit(tie: Tie, multiple: int) -> int:
+    """Return the number of channels that make a multiple of outputs in every layer of a tie."""
+    outputs = math.gcd(*(len(part.positions) // tie.size for part in tie.parts if part.axis == 0))
+    return multiple // math.gcd(multiple, outputs)
+
+
+def _rounded(kept: set[int], score: Tensor, there: Tensor, unit: int) -> set[int]:
+    """Add the best of those that were to go, until their number is a multiple."""
+    left = score.masked_fill(~there, -torch.inf).argsort(descending=True).tolist()[: int(there.sum())]
+    more = [channel for channel in left if channel not in kept]
+    return {*kept, *more[: -len(kept) % unit]}
 
 
 def _flags(channels: tuple[int, ...], like: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ PRUNING = (
     "prune.exclude",
     "prune.scope",
     "prune.weights",
+    "prune.round_to",
     "prune.at",
     "student.model",
     "student.init",
