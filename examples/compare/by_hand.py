@@ -51,12 +51,18 @@ def images() -> dict[str, TensorDataset]:
 
 
 def network(*widths: int) -> nn.Sequential:
-    """Return a stack of convolutions with pooling between them."""
+    """Return a stack of convolutions with pooling between them; its first weights are drawn as pdsearch's are."""
     layers: list[nn.Module] = []
     for before, after in zip((1, *widths), widths, strict=False):
         layers += [nn.MaxPool2d(2)] if layers else []
         layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 10))
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 10))
+    for layer in net:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    nn.init.normal_(net[-1].weight, 0.0, 0.01)
+    nn.init.zeros_(net[-1].bias)
+    return net
 
 
 def train(
