@@ -77,9 +77,8 @@ def _measured(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     model.eval()
-    for (
-        parameter
-    ) in trained:  # The counter follows what needs gradients, and fails where that is a module's input.
+    # The counter follows what needs gradients, and fails where that is a module's input.
+    for parameter in trained:
         parameter.requires_grad_(False)
     try:
         with torch.no_grad():

@@ -194,10 +194,8 @@ def masked_weights(model: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[n
     Raises:
         TrialError: The network has no parameter of this name and shape.
     """
-    parameters = dict(
-        model.named_parameters(remove_duplicate=False)
-    )  # The mask's name may be the second of two.
-    masked = []
+    # The mask's name of a shared weight may be its second one.
+    parameters, masked = dict(model.named_parameters(remove_duplicate=False)), []
     for name, keep in mask.items():
         if name not in parameters or parameters[name].shape != keep.shape:
             raise TrialError(f"the mask of {name!r} does not fit the network")

@@ -43,9 +43,8 @@ def test_a_folder_of_photographs_becomes_two_valid_spaces(
     data = full.resolve(full.defaults()).data
     assert (data.source, data.root, dict(data.options)) == ("image_folder", str(images), {"image_size": 48})
     assert (data.test_fraction, data.augment) == (0.2, "crop_flip")
-    assert (
-        full.resolve(full.defaults()).teacher.recipe.batch_size == 8
-    )  # an epoch of 24 images has several steps
+    # An epoch of 24 images has several steps.
+    assert full.resolve(full.defaults()).teacher.recipe.batch_size == 8
     shown = capsys.readouterr().out
     assert "colour images in 2 classes, 48x48 pixels, resized and cropped" in shown
     assert shown.count("images/s with") == 2  # each network's speed once
