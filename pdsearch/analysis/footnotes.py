@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
+from pdsearch.analysis.labels import several
 from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
 from pdsearch.analysis.study_table import Row, StudyTable, measured
@@ -73,8 +74,8 @@ def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
     if not confirmed:
         return
     students = _span(row.seeds // max(1, row.teacher_seeds) for row in confirmed)
-    teachers = _span(iter(_teachers(confirmed)))
-    yield f"Varied: {students} student seed(s) with their own streams of views, {teachers} teacher seed(s)."
+    teachers = several(_span(iter(_teachers(confirmed))), "teacher seed")
+    yield f"Varied: {several(students, 'student seed')} with their own streams of views, {teachers}."
     if students == "1" and any(row.teacher_seeds >= METHODS for row in confirmed):
         yield "One student seed: intervals are over teachers alone, with what this seed does to all students."
     if any(row.role == "teacher" and row.teacher_seeds < METHODS for row in confirmed):
@@ -169,7 +170,8 @@ def _unconfirmed(rows: Sequence[Ranked]) -> Iterator[str]:
     if count and count < len(rows):
         short = sum(not (row.confirmed or row.full_trials) for row in rows)
         early = f"; of {short} no trial was trained to its end" if short else ""
-        yield f"{count} teacher(s) are unconfirmed: the best of their search trials is no estimate{early}."
+        are, their = ("is", "its") if count == 1 else ("are", "their")
+        yield f"{several(count, 'teacher')} {are} unconfirmed: the best of {their} search trials is no estimate{early}."
 
 
 def _chance(study: StudyTable) -> Iterator[str]:
@@ -236,10 +238,11 @@ def _lost(study: StudyTable) -> Iterator[str]:
     infeasible = sum(row.state == "infeasible" for row in study.rows)
     for count, what in ((len(failed), "failed"), (infeasible, "broke a constraint")):
         if count:
-            yield f"{count} trial(s) {what}."
+            yield f"{several(count, 'trial')} {what}."
     if study.broken:
         names = "; ".join(f"{broken.path.name}: {broken.reason}" for broken in study.broken)
-        yield f"{len(study.broken)} file(s) are no records and were left out: {names}."
+        were = "is no record and was" if len(study.broken) == 1 else "are no records and were"
+        yield f"{several(len(study.broken), 'file')} {were} left out: {names}."
 
 
 def _job(row: Row) -> tuple[str, str]:

@@ -22,6 +22,11 @@ WORDS = {"prune.schedule", "prune.recovery", "prune.scope", "distill.loss", "stu
 """Fields whose values are shown without the field's name."""
 
 
+def several(count: int | str, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1."""
+    return f"{count} {noun}{'' if str(count) == '1' else 's'}"
+
+
 def label(row: Row) -> str:
     """Return a teacher's name, e.g. "vgg19_bn magnitude 59%", or "vgg19_bn train_on 4 rounds" for a control."""
     role = role_of(row)

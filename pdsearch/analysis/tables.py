@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from pdsearch.analysis.labels import several
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate, Gain
@@ -100,7 +101,7 @@ def _status(row: Ranked) -> str:
     if row.confirmed and row.teacher_seeds > 1:
         return f"{row.teacher_seeds} teachers x {row.seeds // row.teacher_seeds} seeds"
     if row.confirmed:
-        return f"{row.seeds} seed{'s' if row.seeds != 1 else ''}"
+        return several(row.seeds, "seed")
     return "unconfirmed"
 
 
@@ -269,4 +270,5 @@ def _front_notes(found: Front) -> Iterator[str]:
         yield f"{one}: none is confirmed."
     yield "pdsearch export STUDY --trial TRIAL writes any of them."
     if found.left_out:
-        yield f"{len(found.left_out)} complete trial(s) lack an objective and were left out."
+        lack = "lacks an objective and was" if len(found.left_out) == 1 else "lack an objective and were"
+        yield f"{several(len(found.left_out), 'complete trial')} {lack} left out."

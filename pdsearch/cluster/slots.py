@@ -97,7 +97,8 @@ class GrowingSlots(Slots):
                 f"no node of the cluster has room for a trial ({self._cpu} CPU{gpus}{self._kinds()});"
                 " waiting for one to join, or to be started by an autoscaler"
             )
-        return f"the cluster has room for {fit} trial(s) at once, on {nodes} node(s)"
+        trials, on = f"{fit} trial{'' if fit == 1 else 's'}", f"{nodes} node{'' if nodes == 1 else 's'}"
+        return f"the cluster has room for {trials} at once, on {on}"
 
     def nodes(self) -> list[Node]:
         """Return the nodes that are up and have room for a trial, as Ray describes them."""

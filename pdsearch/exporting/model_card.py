@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pdsearch.analysis.labels import of_what
+from pdsearch.analysis.labels import of_what, several
 from pdsearch.analysis.ranked import QUESTIONS, Ranked
 from pdsearch.analysis.study_table import Row
 from pdsearch.analysis.tables import percent, show_estimate, show_gain
@@ -125,6 +125,7 @@ def _numbers(row: Ranked, student: Built | None) -> Iterator[str]:
 
 def _teacher(row: Ranked) -> Iterator[str]:
     best = row.best
+    rounds = several(best.prune_rounds or 0, "round")
     yield "## Its teacher"
     yield ""
     if best.teacher_config is None:
@@ -132,12 +133,12 @@ def _teacher(row: Ranked) -> Iterator[str]:
     elif best.prune_method is None:
         yield f"`{best.teacher_model}`, unpruned{_teacher_accuracy(row)}."
     elif best.teacher_sparsity == 0:
-        yield f"`{best.teacher_model}`, whole, trained on for {best.prune_rounds} round(s) (`{best.prune_method}`),"
+        yield f"`{best.teacher_model}`, whole, trained on for {rounds} (`{best.prune_method}`),"
         yield f"recovery {best.prune_recovery}{_teacher_accuracy(row)}."
     else:
         yield f"`{best.teacher_model}` pruned by `{best.prune_method}` to {percent(best.teacher_sparsity)} % sparsity"
         yield f"(of {of_what(best.teacher_prunable, best.teacher_params)})"
-        how = f"in {best.prune_rounds} round(s), {best.prune_schedule}, recovery {best.prune_recovery}"
+        how = f"in {rounds}, {best.prune_schedule}, recovery {best.prune_recovery}"
         yield f"{how}{_teacher_accuracy(row)}."
     yield ""
 

@@ -23,7 +23,7 @@ def test_a_table_has_a_line_a_trial_and_counts_what_was_left_out(found: Front) -
     assert table.columns[1:3] == ("student.val_accuracy (maximize)", "student.params (minimize)")
     assert [row[:3] for row in table.rows] == [("search-00000", "0.9", "100"), ("search-00001", "0.8", "50")]
     assert table.footer[0].endswith(": none is confirmed.")
-    assert table.footer[-1] == "1 complete trial(s) lack an objective and were left out."
+    assert table.footer[-1] == "1 complete trial lacks an objective and was left out."
 
 
 def test_programs_get_the_same_trials(found: Front) -> None:
@@ -69,4 +69,4 @@ def test_markdown_is_the_table(found: Front) -> None:
     text = front_as_markdown(found)
     assert text.startswith("## Trials of ")
     assert "| search-00001 | 0.8 | 50 |" in text
-    assert "- 1 complete trial(s)" in text
+    assert "- 1 complete trial " in text

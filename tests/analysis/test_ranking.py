@@ -135,10 +135,10 @@ def test_unconfirmed_lines_show_the_best_at_the_highest_rung(ranking: Ranking) -
 
 def test_footer_says_what_varied_and_what_is_missing(ranking: Ranking) -> None:
     text = "\n".join(ranking.footer)
-    assert "3 student seed(s) with their own streams of views, 1 teacher seed(s)" in text
+    assert "3 student seeds with their own streams of views, 1 teacher seed" in text
     assert "about these teachers" in text
-    assert "2 teacher(s) are unconfirmed" in text
-    assert "1 trial(s) failed" in text
+    assert "2 teachers are unconfirmed" in text
+    assert "1 trial failed" in text
     assert "vgg19_bn unpruned stands with the one that its own trials chose of its 2 confirmed" in text
     assert "One value" not in text
 

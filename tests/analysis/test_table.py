@@ -78,7 +78,7 @@ def test_what_is_no_record_is_told(tmp_path: Path) -> None:
     }
     reasons = " ".join(broken.reason for broken in study.broken)
     assert f"format {FORMAT + 1} was written by a newer pdsearch" in reasons
-    assert "3 file(s) are no records" in "\n".join(rank_teachers(study).footer)
+    assert "3 files are no records" in "\n".join(rank_teachers(study).footer)
 
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:

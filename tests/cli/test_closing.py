@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pdsearch.analysis.labels import several
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.study_table import read_study
@@ -143,7 +144,7 @@ def test_what_an_older_version_called_complete_is_not_the_best_where_it_breaks_a
     sampled = [record for record in records if record.number is not None]
     kept = [record for record in sampled if record.values["student.val_accuracy"] >= 0.75]
     assert 0 < len(kept) < len(sampled)
-    assert f"{len(sampled) - len(kept)} trial(s) broke a constraint." in words
+    assert f"{several(len(sampled) - len(kept), 'trial')} broke a constraint." in words
     again = told(tmp_path, capsys, objectives=objectives, constraints=constraints)
     assert "nothing was trained" in again
     best = rank_teachers(read_study(tmp_path / "small")).top(1)[0]
@@ -181,7 +182,7 @@ def test_failed_confirmation_students_are_no_success_and_are_tried_once_more(
     )
     assert main(["retry", str(tmp_path / "small"), "--failed"]) == 0
     words = told(tmp_path, capsys)
-    assert "trial(s) failed" not in words
+    assert "failed." not in words
     assert "failed alike" not in words
 
 

@@ -69,5 +69,5 @@ def test_what_changes_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no node of the cluster has room for a trial (2 CPU and 1 GPU); waiting" in found.news()
     assert found.news() is None
     nodes.append(node(8, 2))
-    assert found.news() == "the cluster has room for 2 trial(s) at once, on 1 node(s)"
+    assert found.news() == "the cluster has room for 2 trials at once, on 1 node"
     assert found.news() is None

@@ -53,7 +53,7 @@ def test_the_teacher_is_described(ranking: Ranking, label: str, words: str) -> N
 def test_a_teacher_that_lost_nothing_is_whole(ranking: Ranking) -> None:
     (row,) = [row for row in ranking.rows if row.label == "vgg19_bn magnitude 59%"]
     whole = replace(row, best=replace(row.best, prune_method="train_on", teacher_sparsity=0.0))
-    told = f"`vgg19_bn`, whole, trained on for {row.best.prune_rounds} round(s) (`train_on`),"
+    told = f"`vgg19_bn`, whole, trained on for {row.best.prune_rounds} rounds (`train_on`),"
     assert told in model_card(whole, "made-up", student=Built(BUILT), needs=NEEDS)
 
 

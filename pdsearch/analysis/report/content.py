@@ -12,7 +12,7 @@ from pdsearch.analysis.figures import Figure, result_figures, search_figures, tr
 from pdsearch.analysis.figures.search import Spent, spent
 from pdsearch.analysis.figures.style import Points, method_of
 from pdsearch.analysis.importance import importances
-from pdsearch.analysis.labels import of_what
+from pdsearch.analysis.labels import of_what, several
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
@@ -162,7 +162,7 @@ def _configuration(best: Row) -> dict[str, Json]:
     if best.prune_method is not None:
         pruned = {
             "pruning": best.prune_method,
-            "sparsity achieved": f"{percent(best.teacher_sparsity)} % in {best.prune_rounds} round(s)",
+            "sparsity achieved": f"{percent(best.teacher_sparsity)} % in {several(best.prune_rounds or 0, 'round')}",
             "of what": of_what(best.teacher_prunable, best.teacher_params),
             "recovery": best.prune_recovery,
         }
