@@ -114,6 +114,31 @@ def test_a_forked_child_does_not_hold_or_release(path: Path) -> None:
     assert path.exists()
 
 
+def test_a_lease_is_never_seen_empty(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        assert read(path) == b"", "an owner that is killed now leaves nothing behind"
+        raise OSError("no space")
+
+    monkeypatch.setattr(os, "pwrite", killed)
+    with pytest.raises(StorageError):
+        Lease(path).try_acquire()
+    assert [*path.parent.iterdir()] == []
+
+
+def test_leases_work_without_hard_links(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object, __: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    first, second = Lease(path), Lease(path)
+    assert first.try_acquire()
+    assert not second.try_acquire()
+    assert first.held
+    first.release()
+    assert second.try_acquire()
+    second.release()
+
+
 def test_a_refusal_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file"):

@@ -41,11 +41,29 @@ def read(path: Path) -> bytes:
 
 
 def claim(path: Path, record: bytes) -> int | None:
-    """Create a lease file and return it open, or None if the path is taken; for a moment the file is empty."""
+    """Create a lease file and return it open, or None if the path is taken.
+
+    The file is linked in place when it is written: one that is empty, as its owner was killed before it wrote, names
+    nobody who could be seen to be dead, and would hold up its successor for the whole window.
+    """
+    draft = path.with_name(f".{draft_name()}")
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = _create(draft, record)
+        try:
+            os.link(draft, path)
+            return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            # Without hard links: exclusive creation is atomic too, but leaves the file empty for a moment.
+            return None if isinstance(error, FileExistsError) else _create(path, record)
     except FileExistsError:
         return None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _create(path: Path, record: bytes) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         os.pwrite(descriptor, record, 0)
     except OSError:
