@@ -18,7 +18,8 @@ EXAMPLES = ROOT / "examples"
 
 def ran(folder: Path, *words: str) -> str:
     """Run a command in a folder and return what it printed."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # A Ray that a script starts by itself writes a token into the home folder.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(folder)}
     done = subprocess.run(
         [sys.executable, *words],
         cwd=folder,
