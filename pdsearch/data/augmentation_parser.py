@@ -84,7 +84,8 @@ FIRST, BEFORE, AFTER = range(3)
 
 def _rank(entry: object) -> int:
     """Return where an augmentation may stand: first, before normalisation or after it."""
-    if isinstance(entry, Cropping):
+    # Not by isinstance: that may read the user's own `constant`, in an order that changes from process to process.
+    if hasattr(type(entry), "crop"):
         return FIRST
     return AFTER if getattr(entry, "after_normalising", False) else BEFORE
 
