@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain as flat
 from typing import Any
 
-from pdsearch.data.registry import AnyAugmentation, Augmentation, Cropping, Mixing, augmentations
+from pdsearch.data.registry import AnyAugmentation, Augmentation, Mixing, augmentations
 from pdsearch.errors import ConfigError
 from pdsearch.input_spec import APPLIES_TO, InputSpec
 from pdsearch.user_code import called
@@ -36,7 +36,7 @@ class Chain:
     @property
     def crops(self) -> bool:
         """Whether the first augmentation chooses the part of an image that is seen."""
-        return bool(self.changes) and isinstance(self.changes[0][1], Cropping)
+        return bool(self.changes) and _rank(self.changes[0][1]) == FIRST
 
     @property
     def constant(self) -> bool:
