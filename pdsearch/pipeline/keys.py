@@ -10,6 +10,7 @@ from pdsearch.artifacts import stage_key
 from pdsearch.data.options import keyed_options
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning import targets
+from pdsearch.pruning.registry import methods
 from pdsearch.specs import AtInit, DataSpec, Json, NoRecovery, PruneSpec, Rewind, TrialSpec, digest, keyed
 
 STAGE_VERSIONS = {
@@ -129,6 +130,7 @@ def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:
 
 
 def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str, Json]:
+    rounds_up = prune.round_to != 1 and methods.get(prune.method).structured
     fields: dict[str, Json] = {
         "method": prune.method,
         "params": keyed(prune.params),
@@ -136,7 +138,7 @@ def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str,
         "exclude": keyed(prune.exclude),
         **({"code": prune.code} if prune.code else {}),
         **({} if prune.weights == "layers" else {"weights": prune.weights}),
-        **({} if prune.round_to == 1 else {"round_to": prune.round_to}),
+        **({"round_to": prune.round_to} if rounds_up else {}),
     }
     match prune.after_round:
         case AtInit():  # Only the last round trains, by the teacher's own recipe.

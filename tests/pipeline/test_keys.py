@@ -64,6 +64,16 @@ def test_an_early_epoch_is_part_of_the_rounds_that_go_back_to_it() -> None:
     assert early_key(SPEC, 1) != early_key(SPEC, 2)
 
 
+def test_a_multiple_of_channels_is_in_the_key_where_channels_go() -> None:
+    def rounds(method: str, multiple: int) -> tuple[str, ...]:
+        return round_keys(pruned(method=method, round_to=multiple))
+
+    assert rounds("magnitude", 8) == rounds("magnitude", 1)
+    assert len({key for multiple in (1, 8, 16) for key in rounds("filter_l2", multiple)}) == 3 * len(
+        rounds("filter_l2", 1)
+    )
+
+
 def test_a_stage_s_version_is_raised_on_purpose() -> None:
     assert GOLDEN["versions"] == STAGE_VERSIONS
 
@@ -109,7 +119,6 @@ PRUNE_CHANGES: dict[str, dict[str, Any]] = {
     "at": {"at": "init"},
     "params": {"params": (("x", 1),)},
     "weights": {"weights": "matrices"},
-    "round_to": {"round_to": 8},
 }
 STUDENT_CHANGES: dict[str, Callable[[TrialSpec], TrialSpec]] = {
     "seed": lambda spec: distilled(spec, seed=1),
