@@ -20,8 +20,7 @@ from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import EQUAL, METHODS
 from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
-from pdsearch.answers import pack
-from pdsearch.codec import encode
+from pdsearch.codec import encode, pack
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,

@@ -1,8 +1,8 @@
-"""Errors meant for the user: what happened, where, what to do, and the exit code of each."""
+"""Errors meant for the user: what happened, where, what to do, and the exit code of each; no message holds a secret."""
 
+import os
+import re
 from typing import ClassVar
-
-from pdsearch.redaction import redacted
 
 __all__ = [
     "ClusterError",
@@ -20,7 +20,36 @@ __all__ = [
     "Terminated",
     "TrialError",
     "Warned",
+    "is_secret",
+    "redacted",
 ]
+
+
+_WORDS = "key|token|secret|passw"
+_OPTION = re.compile(f"{_WORDS}|signature|credential|^sig$|^sas$", re.IGNORECASE)
+_VARIABLE = re.compile(_WORDS, re.IGNORECASE)
+_SHORTEST = 6
+
+_USER = re.compile(r"\b((?:s3|gcs?|gs|abfss?|hdfs)://)[^/@\s'\"]*@")
+"""User part of an object storage's URL: a secret, or not worth showing."""
+
+_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+_PAIR = re.compile(r"([?&;])([\w.%-]+)=([^&;\s'\"]*)")
+
+
+def is_secret(option: str) -> bool:
+    """Return whether an option of a URL holds a secret, judged by its name."""
+    return bool(_OPTION.search(option))
+
+
+def redacted(text: str) -> str:
+    """Return a text without the secrets in URLs and without the values of environment variables that hold secrets."""
+    text = _PASSWORD.sub(r"\1:***@", _USER.sub(r"\1***@", text))
+    text = _PAIR.sub(lambda found: f"{found[1]}{found[2]}=***" if is_secret(found[2]) else found[0], text)
+    for name, value in os.environ.items():
+        if _VARIABLE.search(name) and len(value) >= _SHORTEST:
+            text = text.replace(value, "***")
+    return text
 
 
 class PdsearchError(Exception):

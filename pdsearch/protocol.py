@@ -80,7 +80,7 @@ class Outcome:
         reason: Why it is not complete.
         values: Metrics by name, e.g. student.val_accuracy.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
-        test_right: Which test images the student gets right (`pdsearch.answers`), where they were opened.
+        test_right: Which test images the student gets right (`codec.pack`), where they were opened.
         student: Key of the student's artifact.
         artifacts: All artifacts used.
         epochs: Epochs trained for this trial, by stage.

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from pdsearch.answers import unpack
-from pdsearch.codec import DecodeError, decode, encode
+from pdsearch.codec import DecodeError, decode, encode, unpack
 from pdsearch.protocol import Report, Use
 from pdsearch.specs import TrialSpec, canonical_json
 from pdsearch.students import Student
@@ -152,7 +151,7 @@ class TrialRecord:
         reports: One report for each epoch of distillation.
         values: Metrics by name.
         test: Test accuracies of student and teacher, where the trial was allowed to open the test set.
-        test_right: Which test images the student gets right (`pdsearch.answers`); None in records of earlier versions.
+        test_right: Which test images the student gets right (`codec.pack`); None in records of earlier versions.
         teacher: Its teacher; None where it has none, or none was ready yet.
         student: Its student; None where none was built yet.
         baselines: Configurations it is compared with, by role.

@@ -5,8 +5,7 @@ import copy
 import pytest
 
 from pdsearch import errors
-from pdsearch.errors import ConfigError, FailureLimitError, PdsearchError, TrialError
-from pdsearch.redaction import redacted
+from pdsearch.errors import ConfigError, FailureLimitError, PdsearchError, TrialError, redacted
 
 KINDS = [getattr(errors, name) for name in errors.__all__]
 

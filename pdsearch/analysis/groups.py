@@ -12,7 +12,7 @@ import numpy as np
 from pdsearch.analysis.crossed import Floats
 from pdsearch.analysis.statistics import Estimate, Sample, Seeds, estimates, sample_of
 from pdsearch.analysis.study_table import Row, measured
-from pdsearch.answers import unpack
+from pdsearch.codec import unpack
 from pdsearch.objectives import Aims
 from pdsearch.students import alike
 

@@ -1,12 +1,16 @@
-"""Entries of artifact stores, their names and their keys."""
+"""Entries of artifact stores: their names, their keys, and which of them go when storage is cleared out."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pdsearch.errors import StorageError
 from pdsearch.specs import Json, digest
+
+if TYPE_CHECKING:
+    from pdsearch.artifacts.object_store import ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Holding:
         key: Its key.
         size: Bytes of its files.
         published: Time of publication by the storage's clock, in seconds since 1970.
-        named: Whether a study's records name it; see `pdsearch.artifacts.gc.held`.
+        named: Whether a study's records name it; see `held`.
         building: Whether it, or an entry that depends on it, is being built: a worker holds its lease.
     """
 
@@ -89,3 +93,51 @@ def stage_key(stage: str, version: int, *, fields: Json, upstream: Mapping[str, 
         ValueError: A number is not finite.
     """
     return digest({"stage": stage, "version": version, "fields": fields, "upstream": dict(upstream)})
+
+
+def held(store: "ArtifactStore", named: Collection[tuple[str, str]]) -> Iterator[Holding]:
+    """Yield every entry of a store, with what it is used for.
+
+    Args:
+        store: The store.
+        named: (stage, key) of the entries that studies' records name.
+    """
+    building = store.building()
+    for item in store.holdings():
+        name = (item.stage, item.key)
+        yield replace(item, named=name in named, building=name in building)
+
+
+def candidates(entries: Collection[Holding], *, max_bytes: int | None, every: bool) -> list[Holding]:
+    """Return the entries to remove, oldest first.
+
+    Args:
+        entries: All entries of the store.
+        max_bytes: Stop as soon as no more than this is left; None removes all that may be removed.
+        every: Whether entries named by records may be removed as well; they are built again when needed.
+    """
+    free = [entry for entry in entries if not entry.building and (every or not entry.named)]
+    # Entries that no record names are removed first.
+    free.sort(key=lambda entry: (entry.named, entry.published, entry.key))
+    if max_bytes is None:
+        return free
+    left, chosen = total_bytes(entries), []
+    for entry in free:
+        if left <= max_bytes:
+            break
+        chosen.append(entry)
+        left -= entry.size
+    return chosen
+
+
+def collect(store: "ArtifactStore", chosen: Collection[Holding]) -> int:
+    """Remove entries; return the bytes freed. A reader that has a file open can still read it."""
+    freed = sum(entry.size for entry in chosen if store.remove(entry.stage, entry.key))
+    freed += store.empty_quarantine()
+    store.sweep()
+    return freed
+
+
+def total_bytes(entries: Collection[Holding]) -> int:
+    """Return the bytes of all entries."""
+    return sum(entry.size for entry in entries)

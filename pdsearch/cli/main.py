@@ -18,49 +18,26 @@ from pdsearch import __version__
 from pdsearch.cli.streams import prepare, unwritable
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 
-VERBS: dict[str, tuple[str, str]] = {
-    "init": ("pdsearch.cli.verbs.init:init", "Look at a data set and write a space file for it."),
-    "demo": ("pdsearch.cli.verbs.demo:demo", "Search the digits that come with pdsearch: minutes on a CPU."),
-    "run": ("pdsearch.cli.verbs.run:run", "Search a space, or go on with its study; then confirm and rank."),
-    "extend": (
-        "pdsearch.cli.verbs.extend:extend",
-        "Let a study go on with a wider space: choices added, ranges widened.",
-    ),
-    "check": (
-        "pdsearch.cli.verbs.check:check",
-        "Check a space file and say what it would search; start nothing.",
-    ),
-    "plan": (
-        "pdsearch.cli.verbs.plan:plan",
-        "Say what a search would cost: epochs with and without reuse, storage.",
-    ),
-    "show": (
-        "pdsearch.cli.verbs.show:show",
-        "Show a study while it runs, one of its trials, or a storage's studies.",
-    ),
-    "rank": ("pdsearch.cli.verbs.rank:rank", "Rank the teachers of a study by what their students achieve."),
-    "report": (
-        "pdsearch.cli.verbs.report:report",
-        "Write a study as one page: ranking, figures, what mattered.",
-    ),
-    "export": ("pdsearch.cli.verbs.export:export", "Write the best configurations and students of a study."),
-    "reproduce": (
-        "pdsearch.cli.verbs.reproduce:reproduce_export",
-        "Train an export again from nothing, and compare to the bit.",
-    ),
-    "verify": (
-        "pdsearch.cli.verbs.verify:verify",
-        "Check that nothing of a study is lost, repeated or damaged.",
-    ),
-    "retry": ("pdsearch.cli.verbs.retry:retry", "Have the next run try failed trials again."),
-    "cache": ("pdsearch.cli.verbs.cache:cache", "Look at, clear out or check a storage's artifacts."),
-    "list": (
-        "pdsearch.cli.verbs.list:list_parts",
-        "List methods, losses, models, sources and their parameters.",
-    ),
-    "doctor": ("pdsearch.cli.verbs.doctor:doctor", "Say what this machine has, and what to mend."),
-    "schema": ("pdsearch.cli.verbs.schema:schema", "Print the JSON Schema of space files, for editors."),
+_VERBS = {
+    "init": ("init", "Look at a data set and write a space file for it."),
+    "demo": ("demo", "Search the digits that come with pdsearch: minutes on a CPU."),
+    "run": ("run", "Search a space, or go on with its study; then confirm and rank."),
+    "extend": ("extend", "Let a study go on with a wider space: choices added, ranges widened."),
+    "check": ("check", "Check a space file and say what it would search; start nothing."),
+    "plan": ("plan", "Say what a search would cost: epochs with and without reuse, storage."),
+    "show": ("show", "Show a study while it runs, one of its trials, or a storage's studies."),
+    "rank": ("rank", "Rank the teachers of a study by what their students achieve."),
+    "report": ("report", "Write a study as one page: ranking, figures, what mattered."),
+    "export": ("export", "Write the best configurations and students of a study."),
+    "reproduce": ("reproduce_export", "Train an export again from nothing, and compare to the bit."),
+    "verify": ("verify", "Check that nothing of a study is lost, repeated or damaged."),
+    "retry": ("retry", "Have the next run try failed trials again."),
+    "cache": ("cache", "Look at, clear out or check a storage's artifacts."),
+    "list": ("list_parts", "List methods, losses, models, sources and their parameters."),
+    "doctor": ("doctor", "Say what this machine has, and what to mend."),
+    "schema": ("schema", "Print the JSON Schema of space files, for editors."),
 }
+VERBS = {verb: (f"pdsearch.cli.verbs.{verb}:{function}", line) for verb, (function, line) in _VERBS.items()}
 """Verb -> (module:function, its line in `pdsearch --help`)."""
 
 INTERRUPTED = 130

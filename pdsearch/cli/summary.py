@@ -13,9 +13,8 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_parquet
 from pdsearch.analysis.study_table import StudyTable, read_study
-from pdsearch.cli.console import print_lines
+from pdsearch.cli.console import duration, print_lines
 from pdsearch.cli.progress.stats import Tally
-from pdsearch.cli.units import duration
 from pdsearch.cli.verbs.rank import print_ranking
 from pdsearch.config import Space
 from pdsearch.config.resolve import points_of

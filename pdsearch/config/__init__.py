@@ -1,10 +1,9 @@
 """Loading of space files into a validated, frozen Space; every mistake becomes a ConfigError."""
 
 from pdsearch.config.catalog import Catalog, registered
-from pdsearch.config.extension import extension
 from pdsearch.config.json_schema import json_schema
 from pdsearch.config.loader import load, parse, with_position
-from pdsearch.config.serialize import diff
+from pdsearch.config.serialize import diff, extension
 from pdsearch.config.space import Confirm, Halving, Parameter, Resources, Search, Space
 from pdsearch.objectives import Constraint, Objective
 

@@ -15,7 +15,7 @@ from pdsearch.config.problems import Problems, nearest, show
 from pdsearch.config.yaml_reader import resolve_scalar
 from pdsearch.config.yaml_tree import Node
 from pdsearch.errors import ConfigError
-from pdsearch.io.url import flaw, is_url
+from pdsearch.io.place import flaw, is_url
 from pdsearch.objectives import VAL_ACCURACY, Constraint
 from pdsearch.specs import PruneSpec
 

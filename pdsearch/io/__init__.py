@@ -13,9 +13,8 @@ from pdsearch.io.files import (
     replace,
     subfolders,
 )
-from pdsearch.io.place import Place, Remote, beside, cache_folder, place, resolved
+from pdsearch.io.place import Place, Remote, beside, cache_folder, is_url, place, resolved
 from pdsearch.io.refusals import StorageAwayError, StorageDeniedError, telling
-from pdsearch.io.url import is_url
 
 __all__ = [
     "Place",

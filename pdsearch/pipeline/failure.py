@@ -9,10 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TypeVar
 
-from pdsearch.errors import PdsearchError
+from pdsearch.errors import PdsearchError, redacted
 from pdsearch.io import Place, replace
 from pdsearch.io.durable import storage_errors
-from pdsearch.redaction import redacted
 from pdsearch.user_code import place_of, user_lines
 
 HUNG = "hung: no sign of life for search.trial_timeout"

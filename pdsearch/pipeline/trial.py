@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from pdsearch.answers import pack
+from pdsearch.codec import pack
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError, beside

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
-from pdsearch.answers import pack
-from pdsearch.codec import decode, encode
+from pdsearch.codec import decode, encode, pack
 from pdsearch.io.record_files import write_once
 from pdsearch.specs import (
     DataSpec,

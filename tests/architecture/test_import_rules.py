@@ -27,7 +27,7 @@ BREACHES = {
     "store": {"artifacts/breach.py": "import pdsearch.through", "through.py": "import torch"},
     "storage": {"io/breach.py": "import pdsearch.through", "through.py": "import pdsearch.artifacts"},
     "invariants": {
-        "verify/breach.py": "import pdsearch.through",
+        "verify.py": "import pdsearch.through",
         "through.py": "import pdsearch.training",
     },
     "analysis": {"analysis/breach.py": "import pdsearch.through", "through.py": "import torch"},

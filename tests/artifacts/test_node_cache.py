@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Holding, Store, stage_key
-from pdsearch.artifacts.gc import candidates, collect
-from pdsearch.artifacts.gc import held as held_artifacts
+from pdsearch.artifacts.base import candidates, collect
+from pdsearch.artifacts.base import held as held_artifacts
 from pdsearch.artifacts.manifest import CorruptError, Manifest, describe
 from pdsearch.artifacts.node_cache import LIMIT_BYTES, NodeCache
 

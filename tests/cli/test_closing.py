@@ -13,11 +13,11 @@ from pdsearch.analysis.labels import several
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.study_table import read_study
+from pdsearch.cli.console import about, duration, parse_size
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.cli.progress.stats import Counting, Tally, describe, ending
 from pdsearch.cli.summary import closing_words, nothing_came
-from pdsearch.cli.units import about, duration, parse_size
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished
 from pdsearch.protocol import Event, Job, Outcome

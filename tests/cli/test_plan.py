@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from pdsearch.artifacts import building, open_store
+from pdsearch.cli.console import size
 from pdsearch.cli.main import main
-from pdsearch.cli.units import size
 from pdsearch.config import Space, load, parse
 from pdsearch.cores import cores
 from pdsearch.input_spec import InputSpec

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from pdsearch.cli.units import size
+from pdsearch.cli.console import size
 from pdsearch.config import Space, load
 from pdsearch.search.planning.disk import disk, known_images
 from pdsearch.search.planning.simulate import Plan, plan

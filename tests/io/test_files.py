@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, redacted
 from pdsearch.io import (
     Place,
     Remote,
@@ -22,8 +22,7 @@ from pdsearch.io import (
     resolved,
     subfolders,
 )
-from pdsearch.io.url import SCHEMES, flaw, is_url
-from pdsearch.redaction import redacted
+from pdsearch.io.place import SCHEMES, flaw, is_url
 
 
 @pytest.fixture(params=["folder", "s3"])

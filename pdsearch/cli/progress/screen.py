@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pdsearch.cli.console import about, duration
 from pdsearch.cli.progress.stats import PHASES, Counting, describe, ending
-from pdsearch.cli.units import about, duration
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 

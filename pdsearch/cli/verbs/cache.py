@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from pdsearch.artifacts import ArtifactStore, Holding, open_store
-from pdsearch.artifacts.gc import candidates, collect, held, total_bytes
-from pdsearch.cli.console import note, print_lines, print_table
-from pdsearch.cli.units import parse_size, size
+from pdsearch.artifacts.base import candidates, collect, held, total_bytes
+from pdsearch.cli.console import note, parse_size, print_lines, print_table, size
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.io import Place, check, resolved, subfolders
 

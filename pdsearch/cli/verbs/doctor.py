@@ -19,8 +19,7 @@ from typing import Annotated, Literal
 import typer
 
 from pdsearch import __version__
-from pdsearch.cli.console import note, print_lines, print_table
-from pdsearch.cli.units import size
+from pdsearch.cli.console import note, print_lines, print_table, size
 from pdsearch.errors import PdsearchError
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pyarrow", "typer")

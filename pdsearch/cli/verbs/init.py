@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from pdsearch.cli.console import note, print_error, print_lines
+from pdsearch.cli.console import about, note, print_error, print_lines
 from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, look, networks, written
-from pdsearch.cli.units import about
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import from_home, storage_errors
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
-from pdsearch.cli.console import print_lines, print_table
-from pdsearch.cli.units import about, size
+from pdsearch.cli.console import about, print_lines, print_table, size
 from pdsearch.cli.verbs.check import power
 
 if TYPE_CHECKING:

@@ -16,12 +16,11 @@ from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
 from pdsearch.config import Space, diff, load, with_position
 from pdsearch.driver import choose_ray, drive
-from pdsearch.errors import ConfigError, Interrupted, PdsearchError
+from pdsearch.errors import ConfigError, Interrupted, PdsearchError, redacted
 from pdsearch.io import is_url, resolved
 from pdsearch.io.durable import from_home
 from pdsearch.io.studies import Accept, begun
 from pdsearch.observer import Observer, Observers, load_observer
-from pdsearch.redaction import redacted
 from pdsearch.signals import stoppable
 
 AcceptCode: TypeAlias = Annotated[

@@ -13,9 +13,8 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from pdsearch.cli.console import note, print_lines, stdout
+from pdsearch.cli.console import duration, note, print_lines, stdout
 from pdsearch.cli.progress.stats import PHASES
-from pdsearch.cli.units import duration
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place, place, resolved
 from pdsearch.io.durable import storage_errors

@@ -1,4 +1,7 @@
-"""The rules of a study: records, ledger, temporary files and artifacts are checked, and nothing is changed."""
+"""Invariants of a study, which hold after any fault: checked by the fault tests and by `pdsearch verify`.
+
+Records, ledger, temporary files and artifacts are checked, and nothing is changed.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,24 @@ from pdsearch.search.records import Records
 from pdsearch.search.study import open_study
 from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
-from pdsearch.verify import check_invariants
-from pdsearch.verify.rules import StudyRecords, check_records, read_records
+from pdsearch.verify import StudyRecords, check_invariants, check_records, read_records
 from tests import trial_records
 from tests.faults import scripted_study
 from tests.trial_records import SPEC, asked, reports
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    scripted_study.run(scripted_study.space(folder))
+    return folder
+
+
+@pytest.fixture
+def study(made: Path, root: Path) -> Path:
+    """The folder of a finished study, its own copy."""
+    shutil.copytree(made, root / "runs")
+    return root / "runs" / "study"
 
 
 def test_a_finished_study_is_as_it_must_be(study: Path) -> None:
