@@ -20,8 +20,6 @@ __all__ = [
     "Terminated",
     "TrialError",
     "Warned",
-    "is_secret",
-    "redacted",
 ]
 
 

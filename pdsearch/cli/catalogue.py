@@ -2,15 +2,15 @@
 
 import dataclasses
 import functools
-import importlib
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pdsearch.config.catalog import registry
 from pdsearch.errors import ConfigError
-from pdsearch.registry import Registry
+from pdsearch.registry import AnyRegistry
 from pdsearch.specs import Json
 
 
@@ -65,15 +65,15 @@ def _joined(text: str) -> str:
     return " ".join(text.split())
 
 
-KINDS: dict[str, tuple[str, str]] = {
-    "methods": ("pdsearch.pruning.registry:methods", "prune.method"),
-    "losses": ("pdsearch.distillation.registry:losses", "distill.loss"),
-    "models": ("pdsearch.models.registry:models", "teacher.model, student.model"),
-    "sources": ("pdsearch.data.registry:sources", "data.source"),
-    "augmentations": ("pdsearch.data.registry:augmentations", "data.augment"),
-    "samplers": ("pdsearch.search.optuna_backend.sampler:samplers", "search.sampler"),
+KINDS = {
+    "methods": "prune.method",
+    "losses": "distill.loss",
+    "models": "teacher.model, student.model",
+    "sources": "data.source",
+    "augmentations": "data.augment",
+    "samplers": "search.sampler",
 }
-"""Kind -> (module:registry, the keys of a space file that name such a part)."""
+"""Kind -> the keys of a space file that name such a part."""
 
 
 @dataclass(frozen=True)
@@ -186,12 +186,10 @@ def with_layers(part: PartDescription) -> PartDescription:
     return dataclasses.replace(part, layers=tuple(layers))
 
 
-def _registry(kind: str) -> Registry[Any]:
+def _registry(kind: str) -> AnyRegistry:
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of part {kind!r}", hint=f"known: {', '.join(KINDS)}")
-    module, attribute = KINDS[kind][0].split(":")
-    registry: Registry[Any] = getattr(importlib.import_module(module), attribute)
-    return registry
+    return registry(KINDS[kind].partition(",")[0])
 
 
 def _parameters(params: type[Any] | None) -> tuple[ParameterInfo, ...]:

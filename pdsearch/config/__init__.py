@@ -1,6 +1,5 @@
 """Loading of space files into a validated, frozen Space; every mistake becomes a ConfigError."""
 
-from pdsearch.config.catalog import Catalog, registered
 from pdsearch.config.json_schema import json_schema
 from pdsearch.config.loader import load, parse, with_position
 from pdsearch.config.serialize import diff, extension
@@ -8,7 +7,6 @@ from pdsearch.config.space import Confirm, Halving, Parameter, Resources, Search
 from pdsearch.objectives import Constraint, Objective
 
 __all__ = [
-    "Catalog",
     "Confirm",
     "Constraint",
     "Halving",
@@ -22,6 +20,5 @@ __all__ = [
     "json_schema",
     "load",
     "parse",
-    "registered",
     "with_position",
 ]

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import typing
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
@@ -19,7 +19,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from pdsearch.config.catalog import Catalog, Selectable
+from pdsearch.config.catalog import Selectable, model_options, names, params_of
 from pdsearch.config.problems import show
 from pdsearch.config.sections import (
     OPTION_NAME,
@@ -47,14 +47,14 @@ class Rule:
     kind: str
     adapters: tuple[TypeAdapter[Any], ...]
 
-    def read(self, value: object, catalog: Catalog) -> Any:
+    def read(self, value: object) -> Any:
         """Return the value in its field's type.
 
         Raises:
             ValidationError: The value is invalid.
         """
         for adapter in self.adapters:
-            value = adapter.validate_python(value, context=catalog)
+            value = adapter.validate_python(value)
         return value
 
 
@@ -224,47 +224,54 @@ def once_per_study(name: str) -> bool:
     return name in ONCE_PER_STUDY or name.startswith("data.options")
 
 
-def searchable_names(catalog: Catalog, selectable: Selectable) -> list[str]:
+def searchable_names(selectable: Selectable) -> list[str]:
     """Return the dotted names allowed under `space`, for messages."""
-    names = [
+    found = [
         f"{prefix}.{field}"
         for prefix, section in SECTIONS.items()
         for field in section.model_fields
         if f"{prefix}.{field}" not in {*ONCE_PER_STUDY, *FREE_GROUPS}
     ]
-    names += [
-        f"prune.params.{p}"
-        for m in selectable.methods
-        if m in catalog.methods
-        for p in part_params(catalog.methods[m])
+    found += [
+        f"{prefix}.{name}"
+        for prefix in PART_GROUPS
+        for params in parts_of(prefix, selectable).values()
+        for name in part_params(params)
     ]
-    names += [
-        f"distill.{p}"
-        for x in selectable.losses
-        if x in catalog.losses
-        for p in part_params(catalog.losses[x])
-    ]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(found))
 
 
-def rule_of(name: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
+PART_GROUPS = {"prune.params": "prune.method", "distill": "distill.loss"}
+"""Section with the parameters of a part -> the field that selects the part."""
+
+
+def parts_of(prefix: str, selectable: Selectable) -> dict[str, type[Any]]:
+    """Return the parameter dataclass of each selectable method or loss, by name; none of another section."""
+    chosen = {"prune.params": selectable.methods, "distill": selectable.losses}.get(prefix, ())
+    found = ((name, params_of(PART_GROUPS[prefix], name)) for name in chosen)
+    return {name: params for name, params in found if params is not None}
+
+
+def owners(name: str, selectable: Selectable) -> list[str]:
+    """Return the methods or losses, registered or selectable, that have a parameter of this dotted name."""
+    prefix, _, field = name.rpartition(".")
+    if prefix not in PART_GROUPS:
+        return []
+    known = replace(selectable, methods=(*names("prune.method"), *selectable.methods))
+    known = replace(known, losses=(*names("distill.loss"), *selectable.losses))
+    return [part for part, params in parts_of(prefix, known).items() if field in part_params(params)]
+
+
+def rule_of(name: str, selectable: Selectable) -> Rule | None:
     """Return the rule of a dotted name of a trial; None if there is no such name."""
     prefix, _, field = name.rpartition(".")
     if prefix in FREE_GROUPS and prefix != "prune.params":
-        return _option_rule(prefix, field, catalog, selectable)
+        return _option_rule(prefix, field, selectable)
     if prefix in SECTIONS and name not in FREE_GROUPS and field in SECTIONS[prefix].model_fields:
         return _field_rule(prefix, field)
-    parts = [part_params(params)[field] for params in _holding(name, catalog, selectable).values()]
+    every = [part_params(params) for params in parts_of(prefix, selectable).values()]
+    parts = [rules[field] for rules in every if field in rules]
     return Rule(parts[0].kind, tuple(a for part in parts for a in part.adapters)) if parts else None
-
-
-def _holding(name: str, catalog: Catalog, selectable: Selectable) -> dict[str, type[Any]]:
-    prefix, _, field = name.rpartition(".")
-    known, chosen = {
-        "prune.params": (catalog.methods, selectable.methods),
-        "distill": (catalog.losses, selectable.losses),
-    }.get(prefix, ({}, ()))
-    return {part: known[part] for part in chosen if part in known and field in part_params(known[part])}
 
 
 @cache
@@ -273,27 +280,24 @@ def _field_rule(prefix: str, field: str) -> Rule:
     return field_rule(info.annotation, info.metadata)
 
 
-def _option_rule(prefix: str, option: str, catalog: Catalog, selectable: Selectable) -> Rule | None:
-    known = any(option in options for options in takers(prefix, catalog, selectable))
+def _option_rule(prefix: str, option: str, selectable: Selectable) -> Rule | None:
+    known = any(option in options for options in takers(prefix, selectable))
     if not known or not re.match(OPTION_NAME, option):
         return None
-    parts, chosen = (
-        (catalog.sources, selectable.sources)
-        if prefix == "data.options"
-        else (catalog.models, selectable.models.get(prefix.replace("options", "model"), ()))
-    )
-    types = [parts[part].types for part in chosen if part in parts]
-    return option_rule([declared[option] for declared in types if option in declared])
+    models = selectable.models.get(prefix.replace("options", "model"), ())
+    chosen = selectable.sources.values() if prefix == "data.options" else map(model_options, models)
+    return option_rule([options.types[option] for options in chosen if option in options.types])
 
 
-def takers(prefix: str, catalog: Catalog, selectable: Selectable) -> list[Options]:
+def takers(prefix: str, selectable: Selectable) -> list[Options]:
     """Return the options of the parts that may receive a section's options: the data source, or any model.
 
     All models count: an option of one that is not selected is reported elsewhere, as having no effect.
     """
     if prefix == "data.options":
-        return [catalog.sources[name] for name in selectable.sources]
-    return [*catalog.models.values()]
+        return [*selectable.sources.values()]
+    chosen = [name for models in selectable.models.values() for name in models]
+    return [model_options(name) for name in dict.fromkeys([*names("teacher.model"), *chosen])]
 
 
 @cache

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, PUBLISHED, Catalog, Selectable, registered
-from pdsearch.config.field_rules import SECTIONS, part_params, rule_of, searchable_names
+from pdsearch.config.catalog import PUBLISHED, Selectable, names
+from pdsearch.config.field_rules import SECTIONS, part_params, parts_of, rule_of, searchable_names
 from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.config.validators import METRICS
 
@@ -16,35 +16,32 @@ Schema = dict[str, Any]
 OWN_CODE: Schema = {"type": "string", "pattern": ":"}
 
 
-def json_schema(catalog: Catalog | None = None) -> Schema:
+def json_schema() -> Schema:
     """Return the JSON Schema (draft 2020-12) of space files.
 
-    It rejects unknown keys and wrong types; the further checks of `load` need the whole file.
-
-    Args:
-        catalog: The names to complete; None takes all registered ones.
+    It completes all registered names, and rejects unknown keys and wrong types; the further checks of `load` need the
+    whole file.
     """
-    names = registered() if catalog is None else catalog
     schema = _without_null(File.model_json_schema())
     sections = schema["$defs"]
     sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
-    for section, field, words in _words(names):
+    for section, field, words in _words():
         known: Schema = {"enum": sorted(words)}
         if field == "model":
             known = {"anyOf": [known, {"pattern": f"^({'|'.join(PUBLISHED)})"}, OWN_CODE]}
         if field in ("loss", "method", "sampler"):
             known = {"anyOf": [known, OWN_CODE]}
         sections[section]["properties"][field] |= known
-    sections["DataSection"]["properties"]["augment"] |= _augment(names.augmentations)
+    sections["DataSection"]["properties"]["augment"] |= _augment(names("data.augment"))
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
-    schema["allOf"] = _parts(names, sections)
-    schema["properties"]["space"] = _space(names, schema)
+    schema["allOf"] = _parts(sections)
+    schema["properties"]["space"] = _space(schema)
     return {"$schema": DIALECT, **schema, "title": "pdsearch space"}
 
 
-def _parts(names: Catalog, sections: Schema) -> list[Schema]:
+def _parts(sections: Schema) -> list[Schema]:
     """Allow any parameters of methods and losses, and return rules that forbid unknown ones without user code.
 
     Only the loader knows the parameters of a user's method or loss. So where a document names one, fixed or searched,
@@ -53,7 +50,7 @@ def _parts(names: Catalog, sections: Schema) -> list[Schema]:
     distill, params = sections["DistillSection"], sections["PruneSection"]["properties"]["params"]
     distill.pop("additionalProperties", None)
     params.pop("patternProperties", None)
-    losses, methods = _parameters(names.losses.values()), _parameters(names.methods.values())
+    losses, methods = (_parameters(parts_of(prefix, _everything())) for prefix in ("distill", "prune.params"))
     fields = [*distill["properties"], *losses]
     distill["properties"] |= _described(losses)
     params["properties"] = _described(methods)
@@ -61,7 +58,7 @@ def _parts(names: Catalog, sections: Schema) -> list[Schema]:
         _unless_own(
             "distill.loss",
             {"distill": {"properties": losses, "propertyNames": {"enum": sorted(fields)}}},
-            _under("distill.", fields, losses, names),
+            _under("distill.", fields, losses),
         ),
         _unless_own(
             "prune.method",
@@ -70,7 +67,7 @@ def _parts(names: Catalog, sections: Schema) -> list[Schema]:
                     "properties": {"params": {"properties": methods, "propertyNames": {"enum": [*methods]}}}
                 }
             },
-            _under("prune.params.", methods, methods, names),
+            _under("prune.params.", methods, methods),
         ),
     ]
 
@@ -100,41 +97,39 @@ def _unless_own(field: str, closed: Schema, space: Schema) -> Schema:
     return {"if": {"anyOf": [fixed, named]}, "else": {"properties": {**closed, "space": space}}}
 
 
-def _under(prefix: str, fields: Iterable[str], parameters: Iterable[str], names: Catalog) -> Schema:
+def _under(prefix: str, fields: Iterable[str], parameters: Iterable[str]) -> Schema:
     """Return the rule of entries of `space` with a prefix: known fields, and parts' parameters by their own rule."""
-    everything = _everything(names)
+    everything = _everything()
     known = sorted(f"{prefix}{field}" for field in fields)
     return {
-        "properties": {
-            f"{prefix}{name}": _entry(f"{prefix}{name}", names, everything) for name in parameters
-        },
+        "properties": {f"{prefix}{name}": _entry(f"{prefix}{name}", everything) for name in parameters},
         "propertyNames": {"anyOf": [{"enum": known}, {"not": {"pattern": f"^{re.escape(prefix)}"}}]},
     }
 
 
-def _everything(names: Catalog) -> Selectable:
-    return Selectable((NO_PRUNING, *names.methods), tuple(names.losses))
+def _everything() -> Selectable:
+    return Selectable(tuple(names("prune.method")), tuple(names("distill.loss")))
 
 
-def _words(names: Catalog) -> list[tuple[str, str, Iterable[str]]]:
+def _words() -> list[tuple[str, str, Iterable[str]]]:
     return [
-        ("DataSection", "source", names.sources),
-        ("TeacherSection", "model", names.models),
-        ("StudentSection", "model", [FROM_TEACHER, *names.models]),
-        ("PruneSection", "method", [NO_PRUNING, *names.methods]),
-        ("DistillSection", "loss", names.losses),
-        ("SearchSection", "sampler", names.samplers),
+        ("DataSection", "source", names("data.source")),
+        ("TeacherSection", "model", names("teacher.model")),
+        ("StudentSection", "model", names("student.model")),
+        ("PruneSection", "method", names("prune.method")),
+        ("DistillSection", "loss", names("distill.loss")),
+        ("SearchSection", "sampler", names("search.sampler")),
         ("ObjectiveSection", "metric", METRICS),
         ("StopSection", "metric", METRICS),
     ]
 
 
-def _augment(names: Iterable[str]) -> Schema:
+def _augment(known: Iterable[str]) -> Schema:
     """Return the forms of `data.augment`: a name to complete, several joined, or a list of them."""
-    one = rf"({'|'.join(sorted(names))})(\([0-9.]+\))?"
+    one = rf"({'|'.join(sorted(known))})(\([0-9.]+\))?"
     joined = {"type": "string", "pattern": rf"^{one}( *\+ *{one})*$"}
     listed = {"type": "array", "items": {"type": "string", "pattern": f"^{one}$"}, "minItems": 1}
-    return {"type": ["string", "array"], "anyOf": [{"enum": sorted(names)}, joined, listed]}
+    return {"type": ["string", "array"], "anyOf": [{"enum": sorted(known)}, joined, listed]}
 
 
 def _without_null(schema: object) -> Any:
@@ -153,9 +148,9 @@ def _without_null(schema: object) -> Any:
     return cleaned
 
 
-def _parameters(parts: Iterable[type[Any]]) -> Schema:
+def _parameters(parts: Mapping[str, type[Any]]) -> Schema:
     found: dict[str, list[Schema]] = {}
-    for part in parts:
+    for part in parts.values():
         for name, rule in part_params(part).items():
             help_text = part.__dataclass_fields__[name].metadata.get("help", "")
             found.setdefault(name, []).append({**rule.adapters[0].json_schema(), "description": help_text})
@@ -167,17 +162,15 @@ def _any_of(kinds: list[Schema]) -> Schema:
     return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
 
 
-def _space(names: Catalog, schema: Mapping[str, Any]) -> Schema:
+def _space(schema: Mapping[str, Any]) -> Schema:
     # Parameters of methods and losses are left to `_parts`: their rules apply only where no user code is named.
-    fields, everything = searchable_names(names, Selectable((), ())), _everything(names)
+    fields, everything = searchable_names(Selectable((), ())), _everything()
     options = r"teacher\.options|student\.options"
     return {
         "type": "object",
         "description": schema["properties"]["space"]["description"],
         "properties": {
-            name: _word_forms(words)
-            if (words := _words_of(name, schema))
-            else _entry(name, names, everything)
+            name: _word_forms(words) if (words := _words_of(name, schema)) else _entry(name, everything)
             for name in fields
         },
         "patternProperties": {
@@ -195,8 +188,8 @@ def _words_of(name: str, schema: Mapping[str, Any]) -> Schema:
     return {key: known[key] for key in ("enum", "anyOf") if key in known}
 
 
-def _entry(name: str, names: Catalog, everything: Selectable) -> Schema:
-    rule = rule_of(name, names, everything)
+def _entry(name: str, everything: Selectable) -> Schema:
+    rule = rule_of(name, everything)
     kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array"}
     return _forms({"type": kinds[rule.kind]} if rule is not None and rule.kind in kinds else {})
 

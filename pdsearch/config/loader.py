@@ -11,15 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pdsearch.codec import frozen
-from pdsearch.config.catalog import (
-    NO_PRUNING,
-    Catalog,
-    Selectable,
-    registered,
-    selectable_in,
-    with_own_code,
-    with_published,
-)
+from pdsearch.config.catalog import NO_PRUNING, Selectable, names, selectable_in
 from pdsearch.config.checks.consistency import (
     check_conflicts,
     check_part_values,
@@ -29,7 +21,7 @@ from pdsearch.config.checks.consistency import (
 )
 from pdsearch.config.checks.draft import Draft, given_in, path_of
 from pdsearch.config.checks.feasibility import check_sense
-from pdsearch.config.field_rules import is_later, part_params, section_defaults
+from pdsearch.config.field_rules import is_later, part_params, parts_of, section_defaults
 from pdsearch.config.parameters import check_conditions, read_space
 from pdsearch.config.problems import Problems, add_complaints, show
 from pdsearch.config.resolve import PRUNING_ONLY, in_order
@@ -73,8 +65,8 @@ def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint
         study=file.study or study,
         fixed=_fixed(draft, selectable),
         parameters=in_order(draft.parameters),
-        part_defaults=_parts(draft, selectable, later=False),
-        part_laters=_parts(draft, selectable, later=True),
+        part_defaults=_parts(selectable, later=False),
+        part_laters=_parts(selectable, later=True),
         search=_search(draft),
         objectives=_objectives(draft),
         constraints=constraints,
@@ -98,11 +90,10 @@ def _fixed(draft: Draft, selectable: Selectable) -> Params:
     )
 
 
-def _parts(draft: Draft, selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], ...]:
+def _parts(selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], ...]:
     """Return the defaults of the selectable parts: of their original parameters, or of those added later."""
-    catalog = draft.catalog
-    parts = {f"distill.{loss}": catalog.losses[loss] for loss in selectable.losses}
-    parts |= {f"prune.{m}": catalog.methods[m] for m in selectable.methods if m != NO_PRUNING}
+    parts = {f"distill.{name}": params for name, params in parts_of("distill", selectable).items()}
+    parts |= {f"prune.{name}": params for name, params in parts_of("prune.params", selectable).items()}
     found = {part: _defaults(params, later=later) for part, params in parts.items()}
     return tuple((part, values) for part, values in sorted(found.items()) if values or not later)
 
@@ -147,19 +138,18 @@ MOST_TRIES = 4
 """Removing a wrong value can leave its section without a required one; then that is removed, and so on."""
 
 
-def load(path: str | FilePath, overrides: Sequence[str] = (), *, catalog: Catalog | None = None) -> Space:
+def load(path: str | FilePath, overrides: Sequence[str] = ()) -> Space:
     """Read and validate a space file.
 
     Args:
         path: The YAML file, at most 1 MB.
         overrides: `dotted=value` strings that replace or add values before validation.
-        catalog: The known names; None takes all registered ones.
 
     Raises:
         ConfigError: It has mistakes: each is listed with line, column, key and what to do.
     """
     root = read_yaml(_content(FilePath(path)), str(path))
-    return _space(root, str(path), FilePath(path).stem, overrides, catalog)
+    return _space(root, str(path), FilePath(path).stem, overrides)
 
 
 @contextmanager
@@ -187,7 +177,6 @@ def parse(
     overrides: Sequence[str] = (),
     *,
     source: str = "space",
-    catalog: Catalog | None = None,
 ) -> Space:
     """Validate a space given as plain values, such as those that `Space.to_json` returns.
 
@@ -195,12 +184,11 @@ def parse(
         document: The sections.
         overrides: As in `load`.
         source: Name of the document in messages.
-        catalog: As in `load`.
 
     Raises:
         ConfigError: As in `load`, without lines.
     """
-    return _space(from_plain(document, Mark(source)), source, "study", overrides, catalog)
+    return _space(from_plain(document, Mark(source)), source, "study", overrides)
 
 
 def _content(path: FilePath) -> bytes:
@@ -232,7 +220,7 @@ def _nearby(path: FilePath) -> str:
     return "`pdsearch init` writes one for your data, `pdsearch demo` an example"
 
 
-def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalog: Catalog | None) -> Space:
+def _space(root: Node, source: str, study: str, overrides: Sequence[str]) -> Space:
     root, notes = without_retired(apply_overrides(root, overrides))
     problems = Problems(source)
     if not isinstance(root.value, dict):
@@ -243,11 +231,9 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     for path, node in every_node(root):
         if node.value is None:  # No field of a space file can be null.
             problems.add("no value", node.mark, key=dotted(path), hint="give it one, or remove the key")
-    names = with_published(registered(), root) if catalog is None else catalog
-    names = with_own_code(names, root, problems)
-    selectable = selectable_in(root, names)
-    file = _sections(root, problems, names)
-    declared = read_space(root, problems, names, selectable)
+    selectable = selectable_in(root, problems)
+    file = _sections(root, problems)
+    declared = read_space(root, problems, selectable)
     if len(declared.parameters) > MOST_PARAMETERS:
         what = f"{len(declared.parameters)} searched parameters"
         hint = f"search {MOST_PARAMETERS} at most, and fix the others"
@@ -257,7 +243,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     if file is None:
         problems.check()
         raise ConfigError("not a space file", where=source)
-    draft = Draft(root, file, declared, given_in(file), names, problems)
+    draft = Draft(root, file, declared, given_in(file), problems)
     check_conflicts(draft)
     if selectable.sure_methods and selectable.sure_losses and selectable.sources:
         check_part_values(draft, selectable)
@@ -271,19 +257,19 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str], catalo
     return space
 
 
-def _sections(root: Node, problems: Problems, catalog: Catalog) -> File | None:
+def _sections(root: Node, problems: Problems) -> File | None:
     """Return the validated sections, without the values that are wrong; None where none can be read without them."""
     document: Any = to_plain(root)
     for _ in range(MOST_TRIES):
         try:
-            return File.model_validate(document, context=catalog)
+            return File.model_validate(document)
         except ValidationError as error:
             add_complaints(error, File, root, problems)
             for item in error.errors(include_url=False):
                 data = document.get("data")
-                if item["loc"] == ("data", "source") and isinstance(data, dict) and catalog.sources:
+                if item["loc"] == ("data", "source") and isinstance(data, dict):
                     # The only field without which nothing is read.
-                    data["source"] = next(iter(catalog.sources))
+                    data["source"] = names("data.source")[0]
                 elif not _dropped(document, item["loc"]):
                     return None
     return None

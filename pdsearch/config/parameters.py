@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pdsearch.config.catalog import Catalog, Selectable, listed, narrowed
+from pdsearch.config.catalog import Selectable, listed, narrowed
 from pdsearch.config.field_rules import (
     FREE_GROUPS,
     Rule,
     once_per_study,
-    part_params,
+    owners,
     rule_of,
     searchable_names,
 )
@@ -39,55 +39,48 @@ class Declarations:
     broken: set[str] = field(default_factory=set)
 
 
-def read_space(root: Node, problems: Problems, catalog: Catalog, selectable: Selectable) -> Declarations:
+def read_space(root: Node, problems: Problems, selectable: Selectable) -> Declarations:
     """Read every entry of `space`, reporting mistakes."""
     found = Declarations()
     section = node_at(root, ("space",))
     if section is None or not isinstance(section.value, dict):
         return found
     for name, node in section.value.items():
-        rule = rule_of(name, catalog, narrowed(node, selectable))
+        rule = rule_of(name, narrowed(node, selectable))
         known = selectable.sure_losses if name.startswith("distill.") else selectable.sure_methods
-        if not known and _owners(name, catalog):
+        if not known and owners(name, selectable):
             # An unknown method or loss is reported as such; its parameters cannot be known.
             found.broken.add(name)
             continue
         if once_per_study(name) or rule is None:
-            _add_unknown(name, section.keys[name], problems, catalog, selectable)
+            _add_unknown(name, section.keys[name], problems, selectable)
             found.broken.add(name)
             continue
         found.marks[name] = section.keys[name]
-        _Reader(root, problems, catalog, name, rule).read(node, found)
+        _Reader(root, problems, name, rule).read(node, found)
     return found
 
 
-def _add_unknown(name: str, mark: Mark, problems: Problems, catalog: Catalog, selectable: Selectable) -> None:
+def _add_unknown(name: str, mark: Mark, problems: Problems, selectable: Selectable) -> None:
     what, hint = f"nothing is called {show(name)}", "see the space reference for the names"
-    owners = _owners(name, catalog)
+    having = owners(name, selectable)
     if once_per_study(name):
         what, hint = f"{name} cannot be searched", "every trial must see the same images; fix it under data"
     elif name in FREE_GROUPS:
         what, hint = f"{name} cannot be searched as a whole", f"search one of them: {name}.NAME"
-    elif owners:
+    elif having:
         what = f"no selectable {'method' if name.startswith('prune.') else 'loss'} has {name}"
-        hint = f"make one selectable that has it ({', '.join(owners)}), or remove it"
+        hint = f"make one selectable that has it ({', '.join(having)}), or remove it"
     advice: str | Callable[[], str] = hint
     if what.startswith("nothing"):
-        advice = lambda: nearest(name, searchable_names(catalog, selectable)) + hint  # noqa: E731
+        advice = lambda: nearest(name, searchable_names(selectable)) + hint  # noqa: E731
     problems.add(what, mark, key=dotted(("space", name)), hint=advice)
-
-
-def _owners(name: str, catalog: Catalog) -> list[str]:
-    section, _, field = name.rpartition(".")
-    parts = {"distill": catalog.losses, "prune.params": catalog.methods}.get(section, {})
-    return [part for part, params in parts.items() if field in part_params(params)]
 
 
 @dataclass
 class _Reader:
     root: Node
     problems: Problems
-    catalog: Catalog
     name: str
     rule: Rule
 
@@ -109,7 +102,7 @@ class _Reader:
     def form(self, node: Node) -> Parameter | None:
         before = len(self.problems.found)
         try:
-            form = ParameterForm.model_validate(to_plain(node), context=self.catalog)
+            form = ParameterForm.model_validate(to_plain(node))
         except ValidationError as error:
             add_complaints(error, ParameterForm, self.root, self.problems, at=("space", self.name))
             return None
@@ -133,7 +126,7 @@ class _Reader:
 
     def value(self, value: object, inside: tuple[str | int, ...]) -> Any:
         try:
-            return self.rule.read(value, self.catalog)
+            return self.rule.read(value)
         except ValidationError as error:
             path = ("space", self.name, *inside)
             add_complaints(error, None, self.root, self.problems, at=path)

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from pdsearch.codec import decode
-from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
+from pdsearch.config.catalog import PUBLISHED, names, registry
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
 from pdsearch.config.problems import Problems, nearest, show
 from pdsearch.config.yaml_reader import resolve_scalar
@@ -18,6 +18,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.io.place import flaw, is_url
 from pdsearch.objectives import VAL_ACCURACY, Constraint
 from pdsearch.specs import PruneSpec
+from pdsearch.user_code import is_dotted
 
 DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
 SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -65,35 +66,40 @@ def complaint(what: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError("complaint", "{what}", {"what": what, "hint": hint})
 
 
-def _known(
-    noun: str, names_in: Callable[[Catalog], Iterable[str]], others: str = ""
-) -> Callable[[str, ValidationInfo], str]:
-    """Return a check that a word is a known name; others are the forms of names that are not listed."""
-
-    def check(word: str, info: ValidationInfo) -> str:
-        catalog = info.context or Catalog()
-        names = sorted(names_in(catalog))
-        if word in names:
-            return word
-        if word in catalog.refused:
-            error = catalog.refused[word]
-            raise complaint(error.what, error.hint or "name another")
-        raise complaint(
-            f"unknown {noun} {show(word)}", f"{nearest(word, names)}known: {', '.join(names)}{others}"
-        )
-
-    return check
+def _known(field: str, word: str, others: str = "") -> str:
+    """Check that a word is a part that a field may name; others are the forms of names that are not listed."""
+    known = names(field)
+    if word in known:
+        return word
+    if is_dotted(word) or word.startswith(PUBLISHED):
+        try:
+            registry(field).get(word)
+        except ConfigError as error:
+            raise complaint(error.what, error.hint or "name another") from None
+        return word
+    raise _unknown(registry(field).kind, word, known, others)
 
 
-PUBLISHED_FORMS = "; torchvision/NAME, timm/NAME, package.module:function"
-source = _known("data source", lambda catalog: catalog.sources)
-model = _known("model", lambda catalog: catalog.models, PUBLISHED_FORMS)
-student_model = _known("model", lambda catalog: {FROM_TEACHER, *catalog.models}, PUBLISHED_FORMS)
-method = _known("pruning method", lambda catalog: {NO_PRUNING, *catalog.methods})
-loss = _known("distillation loss", lambda catalog: catalog.losses)
-sampler = _known("sampler", lambda catalog: catalog.samplers)
-metric = _known("metric", lambda _: METRICS)
-_augmentation = _known("augmentation", lambda catalog: catalog.augmentations)
+def _unknown(noun: str, word: str, known: Sequence[str], others: str = "") -> PydanticCustomError:
+    return complaint(
+        f"unknown {noun} {show(word)}", f"{nearest(word, known)}known: {', '.join(known)}{others}"
+    )
+
+
+_FORMS = "; torchvision/NAME, timm/NAME, package.module:function"
+source = partial(_known, "data.source")
+model = partial(_known, "teacher.model", others=_FORMS)
+student_model = partial(_known, "student.model", others=_FORMS)
+method = partial(_known, "prune.method")
+loss = partial(_known, "distill.loss")
+sampler = partial(_known, "search.sampler")
+
+
+def metric(word: str) -> str:
+    """Check that a word is a metric."""
+    if word not in METRICS:
+        raise _unknown("metric", word, sorted(METRICS))
+    return word
 
 
 def width(value: object) -> tuple[str, int]:
@@ -122,12 +128,14 @@ def augmentations(value: object) -> object:
     return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
 
-def augmentation(word: str, info: ValidationInfo) -> str:
+def augmentation(word: str) -> str:
     """Validate augmentations joined by `+` and return their canonical form."""
+    from pdsearch.data.augmentation_parser import canonical  # loads NumPy
+
     for part in word.split("+"):
-        _augmentation(part.partition("(")[0].strip(), info)
+        _known("data.augment", part.partition("(")[0].strip())
     try:
-        return (info.context or Catalog()).canonical_augment(word)
+        return canonical(word)
     except ConfigError as error:
         raise complaint(error.what, error.hint or "name another") from None
 

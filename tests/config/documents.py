@@ -4,7 +4,6 @@ import copy
 from typing import Any
 
 from pdsearch.config import Space, parse
-from tests.config.parts import CATALOG
 
 RECIPES: dict[str, Any] = {
     "teacher": {"epochs": 20, "lr": 0.1, "milestones": [10, 15]},
@@ -34,4 +33,4 @@ def document(searched: dict[str, Any] | None = None, **sections: Any) -> dict[st
 
 def space(searched: dict[str, Any] | None = None, *overrides: str, **sections: Any) -> Space:
     """Return the space of `document`."""
-    return parse(document(searched, **sections), overrides, catalog=CATALOG)
+    return parse(document(searched, **sections), overrides)

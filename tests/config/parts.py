@@ -1,18 +1,10 @@
-"""A catalog for the tests of the room: they neither load torch nor depend on what is registered."""
+"""Parts of the tests of the room beside the registered ones: their parameters are of every kind and never change."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pdsearch.config import Catalog
-from pdsearch.registry import NoParams, parameter
-from pdsearch.user_code import Options
-
-
-@dataclass(frozen=True)
-class KdParams:
-    temperature: float = parameter(4.0, help="softens", low=0.1, high=100.0, log=True)
-    alpha: float = parameter(0.9, help="weight of the soft term", low=0.0, high=1.0)
-    standardise: bool = parameter(False, help="standardise logits", choices=(False, True))
+from pdsearch.distillation.registry import losses as registered_losses
+from pdsearch.pruning.registry import methods as registered_methods
+from pdsearch.registry import parameter
 
 
 @dataclass(frozen=True)
@@ -27,16 +19,12 @@ class TaylorParams:
     layers: tuple[int, ...] = parameter((1, 2), help="layers to look at")
 
 
-CATALOG = Catalog(
-    sources={"digits": Options(), "parquet": Options({"label": str, "test": str})},
-    augmentations=("none", "crop", "crop_flip"),
-    samplers=("random", "tpe"),
-    models={
-        "convnet_s": Options({"widths": Sequence[int]}),
-        "convnet_l": Options({"widths": Sequence[int]}),
-        "resnet8": Options(),
-        "resnet20": Options(),
-    },
-    methods={"magnitude": NoParams, "random": NoParams, "taylor": TaylorParams},
-    losses={"kd": KdParams, "ce": NoParams, "margin": MarginParams},
+taylor, kd = registered_methods.get("taylor"), registered_losses.get("kd")
+methods = replace(
+    registered_methods,
+    _entries={**registered_methods._entries, "taylor": replace(taylor, params=TaylorParams)},
+)
+losses = replace(
+    registered_losses,
+    _entries={**registered_losses._entries, "margin": replace(kd, name="margin", params=MarginParams)},
 )

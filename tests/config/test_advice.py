@@ -1,6 +1,5 @@
 """Advice on a valid space: what costs much, what makes no difference, what is missing without validation images."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +7,7 @@ import pytest
 from pdsearch.config import Space, load, parse
 from pdsearch.config.checks.feasibility import corners, networks, prunings
 from pdsearch.errors import ConfigError
-from pdsearch.specs import Params, PruneSpec
-from pdsearch.user_code import Options
 from tests.config.documents import RECIPES, SEARCHED, document, space
-from tests.config.parts import CATALOG
 from tests.config.test_schema import SHIPPED
 
 PRUNE = {"method": "taylor"}
@@ -115,20 +111,6 @@ def test_values_without_effect_are_told(
     assert [warning] == [warning for text in found if warning in text] if warning else found == ()
 
 
-def refuse_taylor_by_layer(spec: PruneSpec) -> list[ConfigError]:
-    if (spec.method, spec.scope) == ("taylor", "layer"):
-        return [ConfigError("taylor makes no sense by layer", hint="use global")]
-    return []
-
-
-def refuse_narrow(model: str, options: Params) -> None:
-    if model == "convnet_s" and min(dict(options)["widths"]) < 4:
-        raise ConfigError("too narrow")
-    if model == "resnet8":
-        raise ConfigError(f"not with {options}", where="options.depth", hint="another depth")
-
-
-STRICT = replace(CATALOG, check_pruning=refuse_taylor_by_layer)
 PRUNED = ["magnitude", "taylor"]
 
 
@@ -166,36 +148,38 @@ def test_all_networks_with_options_are_seen_once() -> None:
 @pytest.mark.parametrize(
     ("searched", "student", "where"),
     [
-        ({}, {"model": "convnet_s", "options": {"widths": [3]}}, "student.options.widths"),
-        ({"student.options.widths": [[4], [3]]}, {"model": "convnet_s"}, "space.student.options.widths"),
-        ({}, {"model": "resnet8", "options": {"depth": 3, "inner": 4}}, "student.options.depth"),
-        ({"student.options.depth": [3]}, {"model": "resnet8"}, "space.student.options.depth"),
-        ({}, {"model": "resnet8", "options": {"width": 3, "inner": 4}}, "student.options"),
+        ({}, {"model": "convnet_s", "options": {"widths": [0]}}, "student.options.widths"),
+        ({"student.options.widths": [[4], [0]]}, {"model": "convnet_s"}, "space.student.options.widths"),
+        ({}, {"model": "resnet8", "options": {"depth": 9, "inner": [4]}}, "student.options.depth"),
+        ({"student.options.depth": [9]}, {"model": "resnet8"}, "space.student.options.depth"),
     ],
 )
 def test_a_model_that_cannot_be_built_so_is_refused_once(
     searched: dict[str, Any], student: dict[str, Any], where: str
 ) -> None:
-    models = {**CATALOG.models, "resnet8": Options(others=True)}
-    strict = replace(CATALOG, models=models, check_options=refuse_narrow)
-    with pytest.raises(ConfigError, match=r"too narrow|not with") as caught:
-        parse(document(searched, student=student), catalog=strict)
+    with pytest.raises(ConfigError, match=r"0 channels|no network has depth 9") as caught:
+        parse(document(searched, student=student))
     assert caught.value.where == f"space key {where}"
     assert caught.value.hint
 
 
-def test_a_method_that_does_not_go_with_the_rest_is_refused_once() -> None:
-    scope = {"prune.scope": {"choices": ["global", "layer"], "when": {"prune.method": PRUNED}}}
+def test_a_method_that_does_not_go_with_the_rest_is_refused_once_where_a_choice_reaches_it() -> None:
+    def searched(*reached: str) -> dict[str, Any]:
+        when = {"prune.method": ["magnitude", "filter_l1"]}
+        return {
+            **SEARCHED,
+            "prune.method": ["none", "magnitude", "filter_l1"],
+            "prune.ratio": {"choices": [0.36, 0.59], "when": when},
+            "prune.scope": {"choices": ["erk"], "when": {"prune.method": [*reached]}},
+        }
+
     with pytest.raises(ConfigError) as caught:
-        parse(document({**SEARCHED, **scope}), catalog=STRICT)
+        parse(document(searched("magnitude", "filter_l1")))
     assert str(caught.value) == (
-        "space key space.prune.method: taylor makes no sense by layer\n  -> use global"
+        "space key space.prune.method: filter_l1 makes no sense with prune.scope: erk\n"
+        "  -> use prune.scope: global or layer or sensitivity"
     )
-
-
-def test_what_no_choice_reaches_is_not_refused() -> None:
-    scope = {"prune.scope": {"choices": ["layer"], "when": {"prune.method": ["magnitude"]}}}
-    assert len(parse(document({**SEARCHED, **scope}), catalog=STRICT).parameters) == 4
+    assert len(parse(document(searched("magnitude"))).parameters) == 4
 
 
 def test_registered_methods_are_asked() -> None:

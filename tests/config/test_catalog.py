@@ -1,53 +1,13 @@
-from functools import partial
 from typing import Any
 
 import pytest
-from torch import nn
 
 from pdsearch.config import Space, parse
-from pdsearch.config.catalog import (
-    Catalog,
-    Selectable,
-    choices_of,
-    narrowed,
-    options_in,
-    registered,
-    selectable_in,
-)
+from pdsearch.config.catalog import Selectable, choices_of, narrowed, selectable_in
+from pdsearch.config.problems import Problems
 from pdsearch.config.yaml_tree import Mark, Node, from_plain
 from pdsearch.errors import ConfigError
-from pdsearch.registry import Registry
-from pdsearch.user_code import Options
 from tests.config.documents import document
-from tests.config.parts import CATALOG
-
-
-def builder(*, num_classes: int, channels: int, image_size: int, depth: int = 1) -> nn.Module:
-    return nn.Linear(channels * image_size * depth, num_classes)
-
-
-def anything(**options: Any) -> nn.Module:
-    return builder(**options)
-
-
-def test_options_are_what_a_builder_takes_beyond_the_data() -> None:
-    assert options_in(builder) == Options({"depth": int})
-    assert options_in(partial(builder, depth=2)) == Options({"depth": int})
-    assert options_in(anything) == Options(others=True)
-
-
-def test_the_catalog_holds_what_is_registered() -> None:
-    from pdsearch.models.registry import models
-
-    found = registered()
-    assert isinstance(models, Registry)
-    assert isinstance(found, Catalog)
-    assert sorted(found.models) == models.names()
-    assert {"magnitude", "random"} <= found.methods.keys()
-    assert {"kd", "ce"} <= found.losses.keys()
-    assert found.sources["digits"] == Options()
-    assert found.sources["parquet"].types.items() >= {"label": str, "test": str}.items()
-    assert "none" in found.augmentations
 
 
 def tree(value: object) -> Node:
@@ -71,15 +31,15 @@ def tree(value: object) -> Node:
 def test_what_a_field_can_be_is_read_off_any_document(given: Any, searched: Any, found: list[str]) -> None:
     sections = {"distill": {"loss": given}, "space": {"distill.loss": searched}}
     root = tree({section: said for section, said in sections.items() if None not in said.values()})
-    assert choices_of(root, "distill", "loss", "kd") == found
+    assert choices_of(root, "distill.loss", "kd") == found
 
 
 def test_only_known_names_can_be_chosen() -> None:
     searched = {"prune.method": ["none", "taylor"], "student.model": ["resnet8", "unheard"]}
-    found = selectable_in(tree(document(searched, student=None)), CATALOG)
+    found = selectable_in(tree(document(searched, student=None)), Problems("f"))
     assert (found.methods, found.losses, found.sure_losses) == (("none", "taylor"), ("kd",), True)
     assert found.models == {"teacher.model": ("convnet_l",), "student.model": ("resnet8",)}
-    found = selectable_in(tree({"distill": {"loss": "unheard"}}), CATALOG)
+    found = selectable_in(tree({"distill": {"loss": "unheard"}}), Problems("f"))
     assert (found.sure_losses, found.sure_methods) == (False, True)
 
 

@@ -10,7 +10,6 @@ from pdsearch.config.checks.draft import given_in, path_of
 from pdsearch.config.sections import File
 from pdsearch.errors import ConfigError
 from tests.config.documents import RECIPES, SEARCHED, document, space
-from tests.config.parts import CATALOG
 
 DENSE = {"distill.temperature": [1, 4]}
 
@@ -219,7 +218,7 @@ def test_only_what_is_named_is_given() -> None:
     sections = document(
         {}, distill={"alpha": 0.5}, prune={"params": {"batches": 2}}, train={"teacher": {"lr": 1.0}}
     )
-    given = given_in(File.model_validate(sections, context=CATALOG))
+    given = given_in(File.model_validate(sections))
     assert given == {
         "data.source": "digits",
         "teacher.model": "convnet_l",
@@ -268,7 +267,7 @@ def test_whoever_overrides_a_searched_field_by_its_plain_name_is_told_the_other(
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(document({"distill.temperature": [1, 4]}, search={"trials": 2})))
     with pytest.raises(ConfigError, match=r"--set distill\.temperature=2 and line \d+") as caught:
-        load(path, ["distill.temperature=2"], catalog=CATALOG)
+        load(path, ["distill.temperature=2"])
     assert caught.value.hint == "to fix what is searched: --set space.distill.temperature=VALUE"
 
 
@@ -277,7 +276,7 @@ PRUNED = ("magnitude", "taylor")
 
 
 def reach(*parameters: Parameter, **fixed: Any) -> Reach:
-    return Reach({p.name: p for p in parameters}, {k.replace("_", "."): v for k, v in fixed.items()}, CATALOG)
+    return Reach({p.name: p for p in parameters}, {k.replace("_", "."): v for k, v in fixed.items()})
 
 
 def ratio(*methods: str) -> Parameter:

@@ -10,7 +10,6 @@ from pdsearch.config.yaml_reader import apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
 from tests.config.documents import document, space
-from tests.config.parts import CATALOG
 
 GOOD = """
 data: {source: digits}
@@ -28,20 +27,20 @@ search: {stop: off}
 def test_a_file_is_a_study_of_its_name(tmp_path: Path) -> None:
     path = tmp_path / "my-space.v2.yaml"
     path.write_text(GOOD, encoding="utf-8")
-    found = load(path, catalog=CATALOG)
+    found = load(path)
     assert found.study == "my-space.v2"
     assert (found.confirm, found.search.stop) == (None, None)
     assert found.resolve({}).teacher.recipe.weight_decay == 5e-4
-    assert load(str(path), ["study=other"], catalog=CATALOG).study == "other"
+    assert load(str(path), ["study=other"]).study == "other"
 
 
 def test_a_file_whose_name_is_no_study_needs_one(tmp_path: Path) -> None:
     path = tmp_path / "my space.yaml"
     path.write_text(GOOD, encoding="utf-8")
     with pytest.raises(ConfigError, match="'my space' is no name"):
-        load(path, catalog=CATALOG)
+        load(path)
     path.write_text(f"study: mine\n{GOOD}", encoding="utf-8")
-    assert load(path, catalog=CATALOG).study == "mine"
+    assert load(path).study == "mine"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -55,16 +54,16 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_document_is_left_as_it_was() -> None:
     given = document()
-    parse(given, ["search.trials=3"], catalog=CATALOG)
+    parse(given, ["search.trials=3"])
     assert given == document()
 
 
 def test_whatever_stands_in_a_document_is_refused_in_words() -> None:
     for value in (object(), float("nan"), b"bytes", {1: 2}, None, 10**30, ()):
         with pytest.raises(ConfigError, match="space key"):
-            parse(document(search={"trials": value}), catalog=CATALOG)
+            parse(document(search={"trials": value}))
     with pytest.raises(ConfigError, match="space key space"):
-        parse(document({"teacher.seed": float("inf")}), catalog=CATALOG)
+        parse(document({"teacher.seed": float("inf")}))
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
@@ -215,7 +214,7 @@ def test_what_cannot_be_put_in_place_names_its_key_and_that_it_was_set(
 )
 def test_a_wrong_value_is_blamed_on_its_override(text: str, what: str, key: str) -> None:
     with pytest.raises(ConfigError, match=what) as caught:
-        parse(document(), [text], catalog=CATALOG)
+        parse(document(), [text])
     assert caught.value.where == f"--set {text} key {key}"
     assert caught.value.hint
 
@@ -224,6 +223,6 @@ def test_a_value_that_does_not_fit_the_rest_is_blamed_on_its_override(tmp_path: 
     file = tmp_path / "mine.yaml"
     file.write_text(json.dumps(document(search={"trials": 2, "stop": {"halving": {"min_epochs": 1}}})))
     with pytest.raises(ConfigError, match="the first rung, 999, is never reached") as caught:
-        load(file, ["search.stop.halving.min_epochs=999"], catalog=CATALOG)
+        load(file, ["search.stop.halving.min_epochs=999"])
     where = "search.stop.halving.min_epochs"
     assert caught.value.where == f"--set {where}=999 key {where}"

@@ -7,11 +7,11 @@ from typing import Annotated, Any, List, Literal, Optional, Tuple, Union  # noqa
 import pytest
 from pydantic import ValidationError
 
-from pdsearch.config import parse, registered
+from pdsearch.config import parse
+from pdsearch.config.catalog import model_options, names, part
 from pdsearch.config.field_rules import option_rule
 from pdsearch.errors import ConfigError
 from tests.config.documents import document
-from tests.config.parts import CATALOG
 from tests.own_code import Author
 
 NUMBERS = [3, 0.5, -1]
@@ -50,11 +50,11 @@ def test_an_annotation_says_what_an_option_may_be(
     rule = option_rule([annotation])
     assert rule.kind == kind
     for value in good:
-        read = rule.read(value, CATALOG)
+        read = rule.read(value)
         assert (read, repr(read)) == (value, repr(value))  # As written: a float would be another key.
     for value in bad:
         with pytest.raises(ValidationError):
-            rule.read(value, CATALOG)
+            rule.read(value)
 
 
 @pytest.mark.parametrize(
@@ -65,51 +65,50 @@ def test_what_an_annotation_does_not_tell_is_anything_an_option_can_be(annotatio
     rule = option_rule([annotation])
     assert rule.kind == "any"
     for value in (1, 0.5, "a", True, [1, "a"]):
-        assert rule.read(value, CATALOG) == value
+        assert rule.read(value) == value
     nothing: list[Any] = [None, {}, [], [None]]
     for value in nothing:
         with pytest.raises(ValidationError):
-            rule.read(value, CATALOG)
+            rule.read(value)
 
 
 def test_a_value_must_suit_every_model_that_can_be_chosen() -> None:
     assert option_rule([]).kind == option_rule([Any]).kind == "any"
     both = option_rule([float, int])
     assert both.kind == "int"
-    assert both.read(3, CATALOG) == 3
+    assert both.read(3) == 3
     with pytest.raises(ValidationError):
-        both.read(0.5, CATALOG)
+        both.read(0.5)
 
 
 WRONG = {"int": "x", "float": "x", "list": 16, "str": 3, "bool": 3}
 
 
 def test_every_option_of_every_registered_model_is_judged() -> None:
-    found = registered()
-    for model, options in found.models.items():
+    for model in names("teacher.model"):
+        options = model_options(model)
         assert not options.others
         for name, annotation in options.types.items():
             wrong = {"model": model, "options": {name: WRONG[option_rule([annotation]).kind]}}
             for section in ("teacher", "student"):
                 with pytest.raises(ConfigError, match=r"expected .*, got ") as caught:
-                    parse(document({}, search=None, **{section: wrong}), catalog=found)
+                    parse(document({}, search=None, **{section: wrong}))
                 assert caught.value.where == f"space key {section}.options.{name}"
 
 
 def test_every_option_of_every_registered_source_is_judged() -> None:
-    found = registered()
     judged = 0
-    for source, options in found.sources.items():
-        for name, annotation in options.types.items():
+    for source in names("data.source"):
+        for name, annotation in part("data.source", source).options.types.items():
             rule = option_rule([annotation])
             if rule.kind == "any":
                 continue  # The version of one's own data: any word or number.
             wrong = {"source": source, "root": "birds", "options": {name: WRONG[rule.kind]}}
             with pytest.raises(ConfigError, match=r"expected .*, got ") as caught:
-                parse(document({}, search=None, data=wrong), catalog=found)
+                parse(document({}, search=None, data=wrong))
             assert caught.value.where == f"space key data.options.{name}"
             judged += 1
-    assert judged > len(found.sources)
+    assert judged > len(names("data.source"))
 
 
 SEARCHED = "student.options.widths"

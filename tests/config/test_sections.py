@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from pdsearch.config import Parameter, Space, json_schema, load, parse
-from pdsearch.config.catalog import registered
 from pdsearch.errors import ConfigError
 from tests.config.documents import document, space
-from tests.config.parts import CATALOG as FIXED_CATALOG
 from tests.own_code import Author
 
-CATALOG = registered()
 Draft202012Validator: Any = import_module("jsonschema").Draft202012Validator  # it ships no types
-VALIDATOR = Draft202012Validator(json_schema(CATALOG))
+VALIDATOR = Draft202012Validator(json_schema())
 
 
 def written(augment: object) -> dict[str, Any]:
@@ -32,17 +29,17 @@ def written(augment: object) -> dict[str, Any]:
 )
 def test_it_is_one_word_in_a_trial(augment: object, expected: str) -> None:
     VALIDATOR.validate(written(augment))
-    found = parse(written(augment), catalog=CATALOG)
+    found = parse(written(augment))
     assert found.resolve(found.defaults()).data.augment == expected
     again = found.to_json()
     VALIDATOR.validate(again)
-    assert parse(again, catalog=CATALOG) == found
+    assert parse(again) == found
 
 
 def test_combinations_can_be_searched() -> None:
     searched = {"data.augment": ["none", "crop_flip + cutmix(1.0)"]}
     VALIDATOR.validate(document(searched))
-    found = parse(document(searched), catalog=CATALOG)
+    found = parse(document(searched))
     assert found.parameters[0].choices == ("none", "crop_flip+cutmix")
 
 
@@ -57,7 +54,7 @@ def test_combinations_can_be_searched() -> None:
 )
 def test_what_makes_no_sense_is_refused_with_its_place(augment: object, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
-        parse(written(augment), catalog=CATALOG)
+        parse(written(augment))
 
 
 @pytest.mark.parametrize("augment", ["cropflip", ["crop", "mixpu"], [1], "crop+"])
@@ -67,7 +64,7 @@ def test_the_schema_refuses_unknown_names(augment: object) -> None:
 
 def test_where_a_set_comes_from_may_change() -> None:
     def identity(**fields: object) -> dict[str, Any]:
-        return parse(document(data={"source": "cifar10", **fields}), catalog=CATALOG).identity()
+        return parse(document(data={"source": "cifar10", **fields})).identity()
 
     assert identity(root="a") == identity(root="b", options={"download": False})
     labelled = (identity(source="parquet", options={"label": label}) for label in "xy")
@@ -154,7 +151,7 @@ def test_condition_values_take_the_type_of_the_choices() -> None:
 
 
 def parsed(searched: dict[str, Any] | None = None, **sections: Any) -> Space:
-    return parse(document(searched or {}, **sections), catalog=FIXED_CATALOG)
+    return parse(document(searched or {}, **sections))
 
 
 def test_they_stand_where_ours_do_with_their_options_and_parameters(author: Author) -> None:
@@ -182,7 +179,7 @@ def test_a_method_is_searched_beside_ours(author: Author) -> None:
     spec = found.resolve({"prune.method": name, "prune.ratio": 0.36, "prune.params.power": 2.0})
     assert spec.prune is not None
     assert (spec.prune.method, spec.prune.params) == (name, (("power", 2.0),))
-    assert parse(found.to_json(), catalog=FIXED_CATALOG) == found
+    assert parse(found.to_json()) == found
 
 
 def test_they_are_searched_beside_ours(author: Author) -> None:
@@ -196,7 +193,7 @@ def test_they_are_searched_beside_ours(author: Author) -> None:
     spec = found.resolve({"distill.loss": name, "distill.weight": 3.0})
     assert (spec.distill.loss, spec.distill.params) == (name, (("weight", 3.0),))
     assert found.resolve({"distill.loss": "kd"}).distill.loss == "kd"
-    assert parse(found.to_json(), catalog=FIXED_CATALOG) == found
+    assert parse(found.to_json()) == found
 
 
 @pytest.mark.parametrize(
@@ -241,4 +238,4 @@ def test_the_line_is_said(tmp_path: Path) -> None:
         "train: {teacher: {epochs: 2, lr: 0.1}, distill: {epochs: 2, lr: 0.1}}\n"
     )
     with pytest.raises(ConfigError, match=r"mine\.yaml:4:10 key student\.model: cannot import nowhere"):
-        load(path, catalog=FIXED_CATALOG)
+        load(path)

@@ -8,7 +8,6 @@ import pytest
 from pdsearch.config import Space, diff, extension, parse
 from pdsearch.specs import Json
 from tests.config.documents import SEARCHED, document, space
-from tests.config.parts import CATALOG
 
 FULL: dict[str, Any] = {
     "study": "everything",
@@ -35,8 +34,8 @@ FULL: dict[str, Any] = {
     "sections", [{}, FULL, {"space": {}}, {"space": {"train.distill.milestones": [[5], [6, 7]]}}]
 )
 def test_the_canonical_form_is_a_space_file_of_the_same_space(sections: dict[str, Any]) -> None:
-    found = parse(document(**sections), catalog=CATALOG)
-    again = parse(json.loads(json.dumps(found.to_json())), catalog=CATALOG)
+    found = parse(document(**sections))
+    again = parse(json.loads(json.dumps(found.to_json())))
     assert again == found
     assert again.to_json() == found.to_json()
 
@@ -79,7 +78,7 @@ def test_all_else_is(override: str) -> None:
 
 def test_a_new_default_of_a_loss_is_another_identity() -> None:
     assert space().identity()["defaults"] == {
-        "distill.kd": {"alpha": 0.9, "standardise": False, "temperature": 4.0},
+        "distill.kd": {"alpha": 0.95, "standardise": False, "temperature": 10.0},
         "prune.magnitude": {},
         "prune.taylor": {"batches": 4, "layers": [1, 2]},
     }

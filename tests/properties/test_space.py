@@ -18,24 +18,23 @@ from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
 from pdsearch.specs import TrialSpec, digest, keyed
 from tests.config.documents import document
-from tests.config.parts import CATALOG
 
 RICH: dict[str, Any] = document(
     {
         "prune.method": ["none", "magnitude", "taylor"],
         "prune.ratio": {"choices": [0.36, 0.59], "when": {"prune.method": ["magnitude", "taylor"]}},
-        "prune.params.batches": {"low": 1, "high": 9, "step": 2, "when": {"prune.method": ["taylor"]}},
+        "distill.warmup_epochs": {"low": 1, "high": 9, "step": 2, "when": {"distill.loss": ["dkd"]}},
         "prune.schedule": {
             "choices": ["geometric", "linear"],
             "when": {"prune.method": ["magnitude", "taylor"]},
         },
         "prune.rounds": {"low": 1, "high": 4, "when": {"prune.schedule": ["linear"]}},
-        "distill.loss": ["kd", "margin", "ce"],
+        "distill.loss": ["kd", "dkd", "ce"],
         "distill.temperature": {
             "low": 1,
             "high": 10,
             "log": True,
-            "when": {"distill.loss": ["kd", "margin"]},
+            "when": {"distill.loss": ["kd", "dkd"]},
         },
         "train.distill.milestones": [[5], [6, 9]],
         "train.distill.batch_size": {"low": 16, "high": 256, "log": True},
@@ -47,7 +46,7 @@ RICH: dict[str, Any] = document(
     search={"trials": 9, "timeout": "1h", "stop": {"halving": {"min_epochs": 3}}},
     constraints=["student.params <= 15e6"],
 )
-SPACE = parse(RICH, catalog=CATALOG)
+SPACE = parse(RICH)
 
 SCALARS = (
     st.none()
@@ -138,12 +137,12 @@ def test_every_point_of_the_unpruned_space_is_one_of_the_space(data: st.DataObje
 def test_a_mutated_document_is_a_space_or_a_config_error(data: st.DataObject) -> None:
     changed = mutated(data, mutated(data, RICH))
     found: list[Space] = []
-    message = refusal(lambda: found.append(parse(changed, catalog=CATALOG)))
+    message = refusal(lambda: found.append(parse(changed)))
     if not found:
         assert message.startswith("space")
         return
     space = found[0]
-    assert parse(json.loads(json.dumps(space.to_json())), catalog=CATALOG) == space
+    assert parse(json.loads(json.dumps(space.to_json()))) == space
     space.resolve(space.defaults())
     space.resolve(sampled(data, space))
     space.unpruned().resolve(space.unpruned().defaults())
@@ -189,8 +188,8 @@ def test_a_file_of_nearly_a_space_is_refused_in_one_error(tmp_path: Any) -> None
     path = tmp_path / "f.yaml"
     for i in range(len(lines)):
         path.write_text("".join([*lines[:i], *lines[i + 1 :]]), encoding="utf-8")
-        assert refusal(lambda: load(path, catalog=CATALOG))[: len(str(path))] in ("", str(path))
+        assert refusal(lambda: load(path))[: len(str(path))] in ("", str(path))
     path.write_text("".join(lines), encoding="utf-8")
-    assert load(path, ["study=study"], catalog=CATALOG) == SPACE
+    assert load(path, ["study=study"]) == SPACE
     with pytest.raises(ConfigError):
-        load(path, ["search.trials=0"], catalog=CATALOG)
+        load(path, ["search.trials=0"])

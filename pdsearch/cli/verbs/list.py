@@ -40,7 +40,7 @@ def _told(part: PartDescription) -> str:
 
 def _show(part: PartDescription) -> None:
     titled = (("When", part.when), ("Cost", part.cost), ("Source", part.source))
-    lines = [f"{part.name} ({KINDS[part.kind][1]}: {part.name})", _told(part)]
+    lines = [f"{part.name} ({KINDS[part.kind]}: {part.name})", _told(part)]
     lines += [*part.details.split("\n\n")] if part.details else []
     print_lines([*lines, *(f"{title}: {text}" for title, text in titled if text)])
     if part.parameters:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has
 from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.checks.draft import Draft
 from pdsearch.config.field_rules import section_defaults
@@ -60,7 +60,7 @@ NEEDED = {"gamma": "milestones", "decay_norms": "weight_decay", "nesterov": "mom
 def _idle_warnings(draft: Draft) -> list[str]:
     """Return a warning for every value that was given, differs from its default and has no effect in any trial."""
     found: dict[tuple[str, str], list[str]] = {}
-    reach = Reach(draft.parameters, draft.fixed, draft.catalog)
+    reach = Reach(draft.parameters, draft.fixed)
     for name, value in {**draft.given, **draft.parameters, **_given_beside(draft)}.items():
         section, _, field = name.rpartition(".")
         if value == _plain(section_defaults().get(name)):
@@ -109,19 +109,19 @@ def _idle_elsewhere(draft: Draft) -> dict[str, str]:
     seeds = possible("distill.view_seed", 0) == possible("distill.seed", 0)  # as an export writes both
     if {*possible("data.augment", "none")} == {"none"} and not seeds:
         found["distill.view_seed"] = "data.augment is none"
-    if not _any(draft, "compares features", losses):
+    if not _any("compares features", losses):
         why = f"distill.loss is {' or '.join(losses)}, without features"
         found |= {"distill.teacher_layers": why, "distill.student_layers": why}
-    if not _any(draft, "removes", methods) and {*methods} != {NO_PRUNING}:
+    if not _any("removes", methods) and {*methods} != {NO_PRUNING}:
         why = f"prune.method is {' or '.join(methods)}, and removes nothing"
         found |= {"prune.scope": why, "prune.exclude": why}
-    if not _any(draft, "hears", losses) and FROM_TEACHER not in possible("student.model"):
+    if not _any("hears", losses) and FROM_TEACHER not in possible("student.model"):
         found["prune.method"] = f"distill.loss is {' or '.join(losses)}, without a teacher"
     return found
 
 
-def _any(draft: Draft, trait: str, parts: list[Any]) -> bool:
-    return any(part != NO_PRUNING and draft.catalog.has(trait, str(part)) for part in parts)
+def _any(trait: str, parts: list[Any]) -> bool:
+    return any(part != NO_PRUNING and has(trait, str(part)) for part in parts)
 
 
 def _idle_in_recipe(draft: Draft, section: str, field: str) -> str:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
-from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Catalog
+from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has, model_options, params_of
 from pdsearch.config.problems import show
 from pdsearch.config.resolve import SCHEDULES_WITH_ROUNDS, combinations, in_order
 from pdsearch.config.space import Parameter
-from pdsearch.user_code import Options
 
 MOST_SITUATIONS = 1_000
 DECIDERS: Mapping[str, str] = {
@@ -59,12 +58,10 @@ class Reach:
     Args:
         parameters: Searched parameters, their conditions already checked.
         fixed: Fixed values.
-        catalog: The parameters of each part.
     """
 
     parameters: Mapping[str, Parameter]
     fixed: Mapping[str, Any]
-    catalog: Catalog
 
     def situations(self, name: str) -> Iterator[Situation]:
         """Yield the combinations of the deciders and of the parameters a field depends on, 1,000 at most."""
@@ -137,12 +134,11 @@ class Reach:
     def deciders(self, name: str) -> list[Decider]:
         """Return what may leave a field without effect, in order, each with whether the deciders' values do."""
         section, _, field = name.rpartition(".")
-        catalog = self.catalog
         if section == "distill" and field not in DISTILL_FIELDS:
-            return [("distill.loss", lambda v: not _has(catalog.losses, v["distill.loss"], field))]
+            return [("distill.loss", lambda v: not _takes("distill.loss", v, field))]
         if section in ("teacher.options", "student.options"):
             model = f"{section.removesuffix('.options')}.model"
-            return [(model, lambda v: field not in catalog.models.get(v[model], Options()))]
+            return [(model, lambda v: field not in model_options(v[model]))]
         if name in OF_STUDENT:
             return [("student.model", lambda v: (v["student.model"] == FROM_TEACHER) is not OF_STUDENT[name])]
         if section == "train.teacher":
@@ -155,12 +151,12 @@ class Reach:
     def _deciders_of_pruning(self, name: str, section: str, field: str) -> list[Decider]:
         if section not in ("prune", "prune.params", "train.recover") or name == "prune.method":
             return []
-        catalog, recovers = self.catalog, section == "train.recover"
+        recovers = section == "train.recover"
         found: list[Decider] = [("prune.method", lambda v: v["prune.method"] == NO_PRUNING)]
         if name in OF_REMOVAL:
-            found.append(("prune.method", lambda v: not catalog.has(OF_REMOVAL[name], v["prune.method"])))
+            found.append(("prune.method", lambda v: not has(OF_REMOVAL[name], v["prune.method"])))
         if section == "prune.params":
-            found.append(("prune.method", lambda v: not _has(catalog.methods, v["prune.method"], field)))
+            found.append(("prune.method", lambda v: not _takes("prune.method", v, field)))
         if recovers or name in ("prune.recovery", "prune.rewind_epoch"):
             found.append(("prune.at", lambda v: v["prune.at"] == "init"))
         if recovers:
@@ -172,5 +168,6 @@ class Reach:
         return found
 
 
-def _has(parts: Mapping[str, type[Any]], part: object, field: str) -> bool:
-    return isinstance(part, str) and part in parts and field in parts[part].__dataclass_fields__
+def _takes(selected_by: str, deciders: Mapping[str, Any], field: str) -> bool:
+    params = params_of(selected_by, str(deciders[selected_by]))
+    return params is not None and field in params.__dataclass_fields__

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Selectable
 from pdsearch.config.checks.applicability import DECIDERS, DISTILL_FIELDS, Reach
 from pdsearch.config.checks.draft import Draft, path_of
-from pdsearch.config.field_rules import rule_of, takers
+from pdsearch.config.field_rules import PART_GROUPS, part_params, parts_of, rule_of, takers
 from pdsearch.config.problems import add_complaints, nearest, show
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.validators import METRICS
@@ -41,30 +41,27 @@ def _place(mark: Mark) -> str:
 def check_part_values(draft: Draft, selectable: Selectable) -> None:
     """Check the parameters of losses and methods, and options of models and of the data, given in sections."""
     for name, value in list(draft.given.items()):
-        rule = rule_of(name, draft.catalog, selectable)
+        rule = rule_of(name, selectable)
         if rule is None:
             _refuse(draft, name, selectable)
             continue
         try:
-            draft.given[name] = rule.read(value, draft.catalog)
+            draft.given[name] = rule.read(value)
         except ValidationError as error:
             add_complaints(error, None, draft.root, draft.problems, at=path_of(name))
 
 
 def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
     section, _, field = name.rpartition(".")
-    losses = [f for x in selectable.losses for f in draft.catalog.losses[x].__dataclass_fields__]
-    methods = [
-        f
-        for m in selectable.methods
-        if m != NO_PRUNING
-        for f in draft.catalog.methods[m].__dataclass_fields__
-    ]
-    options = [o for known in takers(section, draft.catalog, selectable) for o in known.types]
-    known = {"distill": [*DISTILL_FIELDS, *losses], "prune.params": methods}.get(section, options)
-    known = sorted(set(known))
+    known = {*DISTILL_FIELDS} if section == "distill" else set()
+    if section in PART_GROUPS:
+        known |= {f for params in parts_of(section, selectable).values() for f in part_params(params)}
+    else:
+        known |= {option for options in takers(section, selectable) for option in options.types}
     draft.complain(
-        f"unknown key {show(field)}", name, f"{nearest(field, known)}known: {', '.join(known) or 'none'}"
+        f"unknown key {show(field)}",
+        name,
+        f"{nearest(field, sorted(known))}known: {', '.join(sorted(known)) or 'none'}",
     )
 
 
@@ -165,7 +162,7 @@ def check_whole(draft: Draft) -> None:
 
 
 def _check_effects(draft: Draft) -> None:
-    reach = Reach(draft.parameters, draft.fixed, draft.catalog)
+    reach = Reach(draft.parameters, draft.fixed)
     options = [name for name in draft.fixed if name.startswith(("teacher.options.", "student.options."))]
     for name in (*draft.parameters, *options):
         _check_effect(draft, reach, name)

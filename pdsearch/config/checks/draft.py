@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pdsearch.config.catalog import Catalog
 from pdsearch.config.field_rules import FREE_GROUPS, SECTIONS
 from pdsearch.config.parameters import Declarations
 from pdsearch.config.problems import Problems
@@ -24,7 +23,6 @@ class Draft:
         file: The validated sections.
         declared: The validated entries of `space`.
         given: Values given in sections, by dotted name.
-        catalog: The known names.
         problems: The mistakes found so far.
     """
 
@@ -32,7 +30,6 @@ class Draft:
     file: File
     declared: Declarations
     given: dict[str, Any]
-    catalog: Catalog
     problems: Problems
 
     @property

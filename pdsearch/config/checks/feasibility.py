@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+from pdsearch.config.catalog import part
 from pdsearch.config.checks.draft import Draft
 from pdsearch.config.resolve import centre, combinations
 from pdsearch.config.space import Parameter, Space
@@ -16,15 +17,19 @@ MOST_POINTS = 2_000
 def check_sense(draft: Draft, space: Space) -> None:
     """Report every model that does not fit its options, and every method that does not fit the rest of its pruning."""
     _check_networks(draft, space)
-    check = draft.catalog.check_pruning
-    errors = dict.fromkeys((e.what, e.hint) for pruning in prunings(space) for e in check(pruning))
+    from pdsearch.pruning.spec_check import refusals  # loads torch
+
+    found = (error for spec in prunings(space) for error in refusals(spec, part("prune.method", spec.method)))
+    errors = dict.fromkeys((error.what, error.hint) for error in found)
     draft.complain_of("prune.method", [(what, hint or "choose another method") for what, hint in errors])
 
 
 def _check_networks(draft: Draft, space: Space) -> None:
+    from pdsearch.models.registry import try_options  # loads torch
+
     for section, model, options in networks(space):
         try:
-            draft.catalog.check_options(model, options)
+            try_options(model, options)
         except ConfigError as error:
             name = f"{section}.{_blamed(error, options)}"
             hint = error.hint or f"`pdsearch list models {model}` says what they mean"
