@@ -160,6 +160,7 @@ def digits(folder: Path, precision: str, *, student: str, augment: str) -> Scene
     spec = _spec(data, "convnet_l", student, precision)
     padding = 1 if augment == "crop" else 0
     raw, file = sources.get("digits").read(data), folder / "digits.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
     store(raw, data, file)
     return Scene(from_tensors(load_file(file), to_meta(raw.classes)), spec, padding, False, folder)
 
