@@ -31,14 +31,14 @@ def told(records: list[TrialRecord]) -> Iterator[tuple[float, float | None, floa
     moments = [(_seconds(record.started_at), 0, record) for record in records]
     moments += [(_seconds(record.finished_at), 1, record) for record in records]
     last, tally, ended = max(moment for moment, _, _ in moments), Tally(), 0
-    tally.begin("search", len(records), 0)
+    tally.phase("search", len(records), 0)
     for moment, is_end, record in sorted(moments, key=lambda found: found[:2]):
         job = Job(record.id, record.kind, record.spec, record.key)
         with patch.object(time, "monotonic", return_value=moment):
             if not is_end:
-                tally.start(job)
+                tally.started(job)
                 continue
-            tally.end(job, Outcome("complete"), replace(record, state="complete"))
+            tally.ended(job, Outcome("complete"), replace(record, state="complete"))
             ended += 1
             if ended in {round(share * len(records)) for share in _AT}:
                 yield ended / len(records), tally.left_s(), last - moment

@@ -16,7 +16,7 @@ from pdsearch.analysis.study_table import read_study
 from pdsearch.cli.console import about, duration, parse_size
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import Lines
-from pdsearch.cli.progress.stats import Counting, Tally, describe, ending
+from pdsearch.cli.progress.stats import Tally, describe, ending
 from pdsearch.cli.summary import closing_words, nothing_came
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished
@@ -34,7 +34,7 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = w
     with Lines(io.StringIO()) as lines, open_study(space(folder, **sections), lines) as study:
         if not study.agenda.idle():
             play(study.agenda, script)
-        closing_words(study, lines.tally, "pdsearch run small.yaml --serial")
+        closing_words(study, lines, "pdsearch run small.yaml --serial")
     return capsys.readouterr().out
 
 
@@ -231,9 +231,9 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 @pytest.fixture
 def tally() -> Tally:
-    counting = Counting()
-    show(counting)
-    return counting.tally
+    found = Tally()
+    show(found)
+    return found
 
 
 def test_a_run_is_counted(tally: Tally) -> None:
@@ -255,10 +255,10 @@ def test_a_run_is_counted(tally: Tally) -> None:
 
 def test_a_failed_search_trial_does_not_count_towards_the_total() -> None:
     tally, trial = Tally(), job(SPEC)
-    tally.begin("search", 4, 1)
-    tally.end(trial, Outcome("failed"), record("failed", "x", None, 0))
+    tally.phase("search", 4, 1)
+    tally.ended(trial, Outcome("failed"), record("failed", "x", None, 0))
     assert tally.done == 1
-    tally.end(trial, Outcome("stopped"), record("stopped", None, 0.5, 1))
+    tally.ended(trial, Outcome("stopped"), record("stopped", None, 0.5, 1))
     assert tally.done == 2
 
 
@@ -266,8 +266,8 @@ def test_the_best_is_that_of_all_runs_and_never_a_stopped_trial() -> None:
     tally = Tally()
     tally.opened([record("complete", None, 0.9, 2), record("stopped", None, 0.99, 1)])
     assert tally.best == (0.9, "search-00000")
-    tally.end(job(SPEC), Outcome("stopped"), record("stopped", None, 0.98, 1))
-    tally.end(job(SPEC), Outcome("complete"), record("complete", None, 0.8, 2))
+    tally.ended(job(SPEC), Outcome("stopped"), record("stopped", None, 0.98, 1))
+    tally.ended(job(SPEC), Outcome("complete"), record("complete", None, 0.8, 2))
     assert tally.best == (0.9, "search-00000")
     assert tally.states.total() == 2
 
@@ -278,25 +278,25 @@ def test_the_time_left_is_told_from_what_remains_once_enough_was_seen(
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     tally = Tally()
-    tally.begin("search", 10, 0)
+    tally.phase("search", 10, 0)
     for number in range(0, 6, 2):
         pair = [job(SPEC, id=f"search-{number + place:05d}") for place in (0, 1)]
         assert tally.left_s() is None or number > 2
         for one in pair:
-            tally.start(one)
+            tally.started(one)
         now[0] += 30
         for one in pair:
-            tally.end(one, Outcome("complete"), record("complete", None, 0.5, 2))
+            tally.ended(one, Outcome("complete"), record("complete", None, 0.5, 2))
     assert tally.left_s() == 4 * 30 / 2
     last = [job(SPEC, id=f"search-{number:05d}") for number in range(6, 10)]
     for one in last[:2]:
-        tally.start(one)
+        tally.started(one)
     now[0] += 10
     assert tally.left_s() == (2 * 30 + 2 * 20) / 2
     tally.done = 8  # Two trials are at work, longer than any before: never "0 s left".
     now[0] += 500
     assert tally.left_s() == 3
-    tally.begin("confirmation", 5, 0)
+    tally.phase("confirmation", 5, 0)
     assert tally.left_s() is None
 
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import IO, Any
 
-from pdsearch.cli.progress.stats import PHASES, Counting, describe, ending
+from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
 from pdsearch.trial_record import TrialRecord
 
@@ -12,13 +12,12 @@ SILENCE_S = 60
 """Seconds without output after which a running job's progress is printed."""
 
 
-class Lines(Counting):
+class Lines(Tally):
     """Prints one plain line a job, and one a minute while none ends: for a log, a pipe, a job without a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
-        self._stream, self._began = stream, time.monotonic()
-        self._said = self._began
+        self._stream, self._said = stream, self.began
 
     def phase(self, name: str, total: int, done: int) -> None:
         """Print which phase begins."""
@@ -34,16 +33,16 @@ class Lines(Counting):
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Print how a job ended."""
         super().ended(job, outcome, record)
-        of = f"/{self.tally.total}" if self.tally.total else ""
+        of = f"/{self.total}" if self.total else ""
         # The search's best is no result of a confirmation job, and would look like one in its line.
-        shown = self.tally.best if job.kind == "search" else None
+        shown = self.best if job.kind == "search" else None
         best = f"  best {100 * shown[0]:.2f} %" if shown else ""
-        self.say(f"{self.tally.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
+        self.say(f"{self.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
 
     def say(self, text: str) -> None:
         """Print a message."""
         self._said = time.monotonic()
-        print(f"[{time.monotonic() - self._began:7.1f} s] {text}", file=self._stream, flush=True)
+        print(f"[{time.monotonic() - self.began:7.1f} s] {text}", file=self._stream, flush=True)
 
 
 def _far(event: Progress | Report) -> str:
@@ -53,7 +52,7 @@ def _far(event: Progress | Report) -> str:
     return f"{doing}{epochs}{value}"
 
 
-class JsonLines(Counting):
+class JsonLines(Tally):
     """Prints one JSON object an event, for programs."""
 
     def __init__(self, stream: IO[str]) -> None:

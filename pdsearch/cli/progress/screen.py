@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pdsearch.cli.console import about, duration
-from pdsearch.cli.progress.stats import PHASES, Counting, describe, ending
+from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 
@@ -39,12 +39,12 @@ class _Running:
     began: float = field(default_factory=time.monotonic)
 
 
-class Screen(Counting):
+class Screen(Tally):
     """A live screen; use it as a context manager, and as the observer of an agenda."""
 
     def __init__(self, console: Console, title: str) -> None:
         super().__init__()
-        self._console, self._title, self._began = console, title, time.monotonic()
+        self._console, self._title = console, title
         self._running: dict[str, _Running] = {}
         self._drawn: tuple[int, list[int]] = (console.width, [])
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
@@ -105,7 +105,6 @@ class Screen(Counting):
         self._drawn = now, [sum(segment.cell_length for segment in line) for line in lines]
 
     def _head(self) -> RenderableType:
-        tally = self.tally
         wide = self._console.width >= _WIDE
         row = Table.grid(padding=(0, 2), expand=not wide)
         row.add_column(no_wrap=True, overflow="ellipsis", min_width=6)
@@ -115,16 +114,14 @@ class Screen(Counting):
         row.add_column(no_wrap=True, overflow="ellipsis")
         cells: list[RenderableType] = [
             Text(self._title, style="bold"),
-            Text(PHASES.get(tally.phase, "starting the workers")),
+            Text(PHASES.get(self.current, "starting the workers")),
         ]
-        if tally.total:
+        if self.total:
             cells += [
-                ProgressBar(
-                    tally.total, min(tally.done, tally.total), width=min(30, self._console.width // 6)
-                ),
-                Text(f"{tally.done}/{tally.total}"),
+                ProgressBar(self.total, min(self.done, self.total), width=min(30, self._console.width // 6)),
+                Text(f"{self.done}/{self.total}"),
             ]
-        left = tally.left_s()
+        left = self.left_s()
         if left is not None:
             cells.append(Text(f"about {about(left)} left{' in this phase' if wide else ''}", style="dim"))
         row.add_row(*cells)
@@ -167,14 +164,9 @@ class Screen(Counting):
         )
 
     def _foot(self) -> RenderableType:
-        tally = self.tally
-        best = (
-            f"best {100 * tally.best[0]:.2f} % ({tally.best[1]})" if tally.best else "no complete trial yet"
-        )
-        parts = [duration(time.monotonic() - self._began), best]
-        if tally.hits + tally.built:
-            parts.append(
-                f"{tally.hits} artifacts reused ({duration(tally.saved_s)} saved), {tally.built} made"
-            )
-        lines = ["  ".join(parts), *([f"this run: {tally.kinds()}"] if tally.states else [])]
+        best = f"best {100 * self.best[0]:.2f} % ({self.best[1]})" if self.best else "no complete trial yet"
+        parts = [duration(time.monotonic() - self.began), best]
+        if self.hits + self.built:
+            parts.append(f"{self.hits} artifacts reused ({duration(self.saved_s)} saved), {self.built} made")
+        lines = ["  ".join(parts), *([f"this run: {self.kinds()}"] if self.states else [])]
         return Group(*(Text(line, style="cyan", no_wrap=True, overflow="ellipsis") for line in lines))

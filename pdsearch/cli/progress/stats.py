@@ -3,7 +3,6 @@
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -37,12 +36,11 @@ _REST = 0.1
 """Share of a usual duration that a job is taken to need that runs for longer than that already."""
 
 
-@dataclass
-class Tally:
-    """Counts of what this run has done, and the best trial of all runs.
+class Tally(Observer):
+    """Counts of what this run has done, and the best trial of all runs; every way of showing a run derives from it.
 
-    Args:
-        phase: Name of the current phase.
+    Attributes:
+        current: Name of the current phase.
         total: Its jobs; 0 where it has none.
         done: Those of them that are done, in earlier runs too.
         states: Jobs that ended in this run, by (kind, state).
@@ -54,36 +52,38 @@ class Tally:
         began: When this run began, by the monotonic clock.
     """
 
-    phase: str = ""
-    total: int = 0
-    done: int = 0
-    states: Counter[tuple[str, str]] = field(default_factory=Counter)
-    hits: int = 0
-    built: int = 0
-    saved_s: float = 0.0
-    trained: int = 0
-    best: tuple[float, str] | None = None
-    began: float = field(default_factory=time.monotonic)
-    _running: dict[str, float] = field(default_factory=dict)
-    _at_once: int = 0
-    _took: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    def __init__(self) -> None:
+        self.current, self.total, self.done = "", 0, 0
+        self.states: Counter[tuple[str, str]] = Counter()
+        self.hits, self.built, self.saved_s, self.trained = 0, 0, 0.0, 0
+        self.best: tuple[float, str] | None = None
+        self.began = time.monotonic()
+        self._started_at: dict[str, float] = {}
+        self._at_once = 0
+        self._took: deque[float] = deque(maxlen=_RECENT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release what shows the run."""
 
     def opened(self, finished: Iterable[TrialRecord]) -> None:
         """Take over the best trial of earlier runs."""
         for record in finished:
             self._note_best(record.kind, record.id, record)
 
-    def begin(self, name: str, total: int, done: int) -> None:
+    def phase(self, name: str, total: int, done: int) -> None:
         """Enter a phase; its jobs take other times than those before."""
-        self.phase, self.total, self.done, self._at_once = name, total, done, 0
+        self.current, self.total, self.done, self._at_once = name, total, done, 0
         self._took.clear()
 
-    def start(self, job: Job) -> None:
+    def started(self, job: Job) -> None:
         """Note when a job started."""
-        self._running[job.id] = time.monotonic()
-        self._at_once = max(self._at_once, len(self._running))
+        self._started_at[job.id] = time.monotonic()
+        self._at_once = max(self._at_once, len(self._started_at))
 
-    def end(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
+    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Count a job that ended."""
         self.states[job.kind, outcome.state if record is None else record.state] += 1
         uses = outcome.artifacts if record is None else record.artifacts
@@ -91,8 +91,9 @@ class Tally:
         self.built += sum(not use.hit for use in uses)
         self.saved_s += sum(use.seconds for use in uses if use.hit and use.stage != "student")
         self.trained += sum(outcome.epochs.values())
-        began = self._running.pop(job.id, None)
-        if self.counts(job, record):
+        began = self._started_at.pop(job.id, None)
+        # A failed search trial does not count towards the phase's total.
+        if job.kind != "search" or (record is not None and counts(record.state)):
             self.done += 1
             if began is not None:
                 self._took.append(time.monotonic() - began)
@@ -107,10 +108,6 @@ class Tally:
         if self.best is None or value > self.best[0]:
             self.best = (value, name)
 
-    def counts(self, job: Job, record: TrialRecord | None) -> bool:
-        """Return whether a job counts towards the phase's total."""
-        return job.kind != "search" or (record is not None and counts(record.state))
-
     def left_s(self) -> float | None:
         """Return an estimate of the seconds left in the phase; None as long as too little of it has been seen.
 
@@ -120,7 +117,7 @@ class Tally:
         if not self.total or len(self._took) < max(_FEWEST, self._at_once):
             return None
         each, moment = sum(self._took) / len(self._took), time.monotonic()
-        rests = [max(each - (moment - began), _REST * each) for began in self._running.values()]
+        rests = [max(each - (moment - began), _REST * each) for began in self._started_at.values()]
         waiting = max(0, self.total - self.done - len(rests))
         return max((waiting * each + sum(rests)) / max(1, self._at_once), *rests, 0.0)
 
@@ -135,35 +132,6 @@ class Tally:
             told = ", ".join(f"{count} {state}" for state, count in found.items() if state != "complete")
             parts.append(f"{total} {one if total == 1 else more}" + (f" ({told})" if told else ""))
         return ", ".join(parts)
-
-
-class Counting(Observer):
-    """What the three ways of showing a run have in common: its counts, and a `with` statement."""
-
-    def __init__(self) -> None:
-        self.tally = Tally()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Release what shows the run."""
-
-    def opened(self, finished: Iterable[TrialRecord]) -> None:
-        """Take over what earlier runs found."""
-        self.tally.opened(finished)
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        """Count the jobs of a phase."""
-        self.tally.begin(name, total, done)
-
-    def started(self, job: Job) -> None:
-        """Note when a job started."""
-        self.tally.start(job)
-
-    def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
-        """Count a job that ended."""
-        self.tally.end(job, outcome, record)
 
 
 def describe(job: Job) -> str:

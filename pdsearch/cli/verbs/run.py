@@ -148,7 +148,7 @@ def _options(
 def _close(study: Any, observer: Any, again: str) -> None:
     from pdsearch.cli.summary import closing_words  # loads SciPy, for a second, when no trial waits for it
 
-    closing_words(study, observer.tally, again)
+    closing_words(study, observer, again)
 
 
 def _others(names: Sequence[str], space: Space) -> list[Observer]:
