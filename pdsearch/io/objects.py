@@ -6,6 +6,7 @@ survive a fork.
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +20,13 @@ from pdsearch.io.place import Remote
 from pdsearch.io.refusals import StorageAwayError, judged, waiting
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 Files: TypeAlias = Any
 """A file system of pyarrow.fs, which carries no types."""
+
+Call: TypeAlias = Callable[[Files, str], T]
+"""One call to it: takes the file system and the name of the bucket in it."""
 
 PATIENCE_S = 60.0
 """Seconds for which calls to a storage that does not answer are retried."""
@@ -61,13 +66,7 @@ class Objects:
         StorageAwayError: The storage has not answered for a minute.
     """
 
-    def __init__(
-        self,
-        bucket: str,
-        query: str,
-        *,
-        patience_s: float | None = None,
-    ) -> None:
+    def __init__(self, bucket: str, query: str, *, patience_s: float | None = None) -> None:
         self._root = Remote(bucket, "", query)
         self._patience = PATIENCE_S if patience_s is None else patience_s
         self._made: tuple[Files, str] | None = None
@@ -75,14 +74,11 @@ class Objects:
     def get(self, path: str) -> bytes | None:
         """Return an object's content, or None if it does not exist."""
 
-        def call(files: Files, base: str) -> bytes | None:
-            try:
-                with files.open_input_stream(f"{base}/{path}") as stream:
-                    return bytes(stream.read())
-            except FileNotFoundError:
-                return None
+        def call(files: Files, base: str) -> bytes:
+            with files.open_input_stream(f"{base}/{path}") as stream:
+                return bytes(stream.read())
 
-        return self._try(path, call)
+        return self._try(path, _or(None, call))
 
     def size(self, path: str) -> int | None:
         """Return an object's size in bytes; None if it does not exist."""
@@ -96,18 +92,12 @@ class Objects:
     def checksum(self, path: str) -> str | None:
         """Return the SHA-256 of an object in hex, read in chunks; None if it does not exist."""
 
-        def call(files: Files, base: str) -> str | None:
-            try:
-                stream = files.open_input_stream(f"{base}/{path}")
-            except FileNotFoundError:
-                return None
-            found = hashlib.sha256()
-            with stream:
-                while chunk := stream.read(_CHUNK):
-                    found.update(chunk)
-            return found.hexdigest()
+        def call(files: Files, base: str) -> str:
+            # A read of S3 is a request, and the digest reads in small pieces.
+            with files.open_input_stream(f"{base}/{path}", buffer_size=_CHUNK) as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
 
-        return self._try(path, call)
+        return self._try(path, _or(None, call))
 
     def get_all(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield (path, content) of many objects in order, fetched concurrently."""
@@ -128,8 +118,7 @@ class Objects:
 
         def call(files: Files, base: str) -> None:
             with file.open("rb") as source, files.open_output_stream(f"{base}/{path}") as stream:
-                while chunk := source.read(_CHUNK):
-                    stream.write(chunk)
+                shutil.copyfileobj(source, stream, _CHUNK)
 
         self._try(path, call)
 
@@ -137,16 +126,11 @@ class Objects:
         """Write an object to a file; False if it does not exist."""
 
         def call(files: Files, base: str) -> bool:
-            try:
-                stream = files.open_input_stream(f"{base}/{path}")
-            except FileNotFoundError:
-                return False
-            with stream, file.open("wb") as target:
-                while chunk := stream.read(_CHUNK):
-                    target.write(chunk)
+            with files.open_input_stream(f"{base}/{path}") as stream, file.open("wb") as target:
+                shutil.copyfileobj(stream, target, _CHUNK)
             return True
 
-        return self._try(path, call)
+        return self._try(path, _or(False, call))
 
     def below(self, path: str, *, deep: bool = False) -> list[Listed]:
         """Return the entries below a prefix, sorted by name; with `deep` all objects, else only one level."""
@@ -165,33 +149,18 @@ class Objects:
         """Remove an object; False if it did not exist."""
 
         def call(files: Files, base: str) -> bool:
-            try:
-                files.delete_file(f"{base}/{path}")
-            except FileNotFoundError:
-                return False
+            files.delete_file(f"{base}/{path}")
             return True
 
-        return self._try(path, call)
+        return self._try(path, _or(False, call))
 
-    def delete_below(self, path: str) -> bool:
-        """Remove everything below a prefix; False if there was nothing."""
-
-        def call(files: Files, base: str) -> bool:
-            try:
-                files.delete_dir(f"{base}/{path}")
-            except FileNotFoundError:
-                return False
-            return True
-
-        return self._try(path, call)
+    def delete_below(self, path: str) -> None:
+        """Remove everything below a prefix, if there is anything."""
+        self._try(path, _or(None, lambda files, base: files.delete_dir(f"{base}/{path}")))
 
     def copy(self, path: str, to: str) -> None:
         """Copy an object within the storage."""
-
-        def call(files: Files, base: str) -> None:
-            files.copy_file(f"{base}/{path}", f"{base}/{to}")
-
-        self._try(path, call)
+        self._try(path, lambda files, base: files.copy_file(f"{base}/{path}", f"{base}/{to}"))
 
     def hasty(self) -> "Objects":
         """Return the same objects without retries, for operations that are optional."""
@@ -199,7 +168,7 @@ class Objects:
         other._made = self._made
         return other
 
-    def _try(self, path: str, call: Callable[[object, str], T]) -> T:
+    def _try(self, path: str, call: "Call[T]") -> T:
         began, pause = time.monotonic(), _FIRST_PAUSE_S
         while True:
             try:
@@ -217,10 +186,22 @@ class Objects:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
-    def _built(self) -> tuple[object, str]:
+    def _built(self) -> tuple[Files, str]:
         if self._made is None:
             self._made = connect(self._root)
         return self._made
+
+
+def _or(absent: U, call: Call[T]) -> "Call[T | U]":
+    """Return a call that gives a value of its own where there is no such object."""
+
+    def tried(files: Files, base: str) -> T | U:
+        try:
+            return call(files, base)
+        except FileNotFoundError:
+            return absent
+
+    return tried
 
 
 def objects_at(place: Remote) -> Objects:
