@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -20,7 +19,7 @@ from pydantic import (
 )
 
 from pdsearch.config.catalog import Selectable, model_options, names, params_of
-from pdsearch.config.problems import show
+from pdsearch.config.problems import EXPECTED, show
 from pdsearch.config.sections import (
     OPTION_NAME,
     DataSection,
@@ -36,7 +35,6 @@ from pdsearch.user_code import Options
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 LISTS = (list, tuple, Sequence, Collection, Iterable)
-WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", list: "a list"}
 KINDS = {int: "int", float: "float", str: "str", bool: "bool", list: "list", tuple: "list"}
 
 
@@ -120,80 +118,46 @@ def _rule(annotation: object) -> Rule:
 
 
 def _as_given(value: object, check: Callable[[Any], Any]) -> Any:
-    check(value)
+    try:
+        check(value)
+    except ValidationError as error:
+        items = error.errors(include_url=False)
+        if not any(isinstance(step, str) for item in items for step in item["loc"]):
+            raise
+        # Of a union pydantic tells what each member expects; of a list, what its items would be.
+        told = [
+            item["ctx"]["expected"]
+            if item["type"] == "literal_error"
+            else EXPECTED["list_type" if item["loc"][1:] else item["type"]][0]
+            for item in items
+        ]
+        raise complaint(
+            f"expected {' or '.join(dict.fromkeys(told))}, got {show(value)}", "write one"
+        ) from None
     return value
 
 
 def _form(annotation: object) -> Any:
     """Return the type by which pydantic can validate an annotation; `Any` where its YAML form is unknown."""
-    origin, inside = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
     if annotation in (int, float, str, bool) or origin is Literal:
         return annotation
     if origin is Annotated:
-        return _form(inside[0])
+        return _form(get_args(annotation)[0])
+    # A space file has no null values, so None is never given.
+    parts = [_form(part) for part in get_args(annotation) if part not in (NoneType, Ellipsis)]
+    either: Any = Any if not parts or Any in parts else Union[tuple(parts)]  # noqa: UP007
     if origin in (Union, UnionType):
-        # A space file has no null values, so None is never given.
-        return _either([_form(part) for part in inside if part is not NoneType])
-    if annotation in LISTS or origin in LISTS:
-        return _list(origin is tuple, inside)
-    return Any
-
-
-def _list(fixed: bool, inside: Sequence[object]) -> Any:
-    """Return the type of a list, of fixed length where the annotation is e.g. `tuple[int, int]`."""
-    parts = [_form(part) for part in inside if part is not Ellipsis]
-    form: Any = list[_either(parts)] if parts else list[Any]  # type: ignore[misc]
-    if not (fixed and parts) or Ellipsis in inside:
-        return form
-
-    def check(value: object) -> Any:
-        if isinstance(value, list | tuple) and len(value) != len(parts):
-            raise complaint(f"a list of {len(value)}, {len(parts)} needed", f"write {len(parts)} values")
-        return value
-
-    return Annotated[form, BeforeValidator(check)]
-
-
-def _either(forms: Sequence[Any]) -> Any:
-    """Return a type that accepts values of any of the given ones, with one message if none fits."""
-    distinct = list(dict.fromkeys(forms))
-    if len(distinct) == 1:
-        return distinct[0]
-    if Any in map(_plain, distinct):
-        return Any
-    adapters = [TypeAdapter(form, config=STRICT) for form in distinct]
-
-    def check(value: object) -> Any:
-        if not any(_fits(adapter, value) for adapter in adapters):
-            words = " or ".join(dict.fromkeys(map(_in_words, distinct)))
-            raise complaint(f"expected {words}, got {show(value)}", "write one of them")
-        return value
-
-    return Annotated[Any, BeforeValidator(check)]
-
-
-def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
-    try:
-        adapter.validate_python(value)
-    except ValidationError:
-        return False
-    return True
+        return either
+    return list[either] if annotation in LISTS or origin in LISTS else Any
 
 
 def _plain(form: object) -> Any:
     """Return the single Python type of a form's values; `Any` where there are several."""
-    if get_origin(form) is Annotated:
-        return _plain(get_args(form)[0])
     if get_origin(form) is Literal:
         kinds = {type(word) for word in get_args(form)}
         return kinds.pop() if len(kinds) == 1 else Any
     return get_origin(form) or form
-
-
-def _in_words(form: object) -> str:
-    if get_origin(form) is Literal:
-        return " or ".join(map(show, get_args(form)))
-    return WORDS[_plain(form)]
 
 
 ANY_OPTION = field_rule(OptionValue)
