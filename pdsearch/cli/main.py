@@ -1,6 +1,12 @@
-"""Entry point of the command line: loads the module of the called verb alone, turns errors into exit codes."""
+"""Entry point of the command line: loads the module of the called verb alone, turns errors into exit codes.
 
+Stdout and stderr may be closed, full, gone, or in an encoding that lacks a character: that ends no run.
+"""
+
+import codecs
+import errno
 import importlib
+import io
 import os
 import re
 import shlex
@@ -15,7 +21,6 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from pdsearch import __version__
-from pdsearch.cli.streams import prepare, unwritable
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 
 _VERBS = {
@@ -74,7 +79,7 @@ def main(args: Sequence[str] | None = None) -> int:
         _drop_output()  # The reader has closed the pipe.
         return BROKEN_PIPE
     except OSError as error:
-        if not unwritable(error):
+        if not _unwritable(error):
             raise
         _drop_output()
         print(f"pdsearch: the output cannot be written: {error.strerror}", file=sys.stderr)
@@ -199,3 +204,57 @@ def _options(
     ] = False,
 ) -> None:
     """Find the teacher a student learns best from: prune, distill, rank, export."""
+
+
+_PLAIN = {"±": "+/-", "²": "^2", "…": "..."}
+_GONE = (errno.EIO, errno.EBADF, errno.ENOSPC, errno.ENXIO, errno.EDQUOT)
+
+
+def prepare() -> None:
+    """Make both streams accept any text: stderr drops what it cannot write, missing characters are spelled in ASCII."""
+    # Otherwise the next file that is opened would get the descriptor, and output would be written into it.
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    codecs.register_error("pdsearch.plain", _plain)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _forgiving(sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="pdsearch.plain")
+
+
+def _unwritable(error: OSError) -> bool:
+    """Return whether an error is that of an output stream that cannot be written: it names no file."""
+    return error.filename is None and error.errno in _GONE
+
+
+class _Forgiving(io.FileIO):
+    """A terminal or a log file that may be gone or full, which must not end the run."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno not in (*_GONE, errno.EPIPE):
+                raise
+            return len(data)
+
+
+def _forgiving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    # A descriptor of its own, so that Ray's core, which writes to 2 directly, can be silenced alone.
+    raw = _Forgiving(os.dup(stream.fileno()), "w")
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=stream.encoding, line_buffering=True, write_through=True
+    )
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII for characters that an encoding lacks; an error handler for Python's codecs."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "?") for sign in lacking), error.end

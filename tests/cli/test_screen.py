@@ -222,7 +222,7 @@ def test_results_that_cannot_be_written_are_a_message(tmp_path: Path) -> None:
 
 
 def test_what_is_closed_is_not_what_the_next_file_gets(tmp_path: Path) -> None:
-    script = "import os; from pdsearch.cli.streams import prepare; prepare(); print(os.open('x', os.O_CREAT))"
+    script = "import os; from pdsearch.cli.main import prepare; prepare(); print(os.open('x', os.O_CREAT))"
     done = subprocess.run(
         ["sh", "-c", '"$0" -c "$1" <&- 2>&-', sys.executable, script],
         cwd=tmp_path,
@@ -244,7 +244,9 @@ def test_a_sign_that_an_encoding_lacks_is_spelled(encoding: str, tmp_path: Path)
 
 def test_a_terminal_that_is_gone_is_no_error(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
-    script = "from pdsearch.cli.streams import prepare; prepare(); input(); import sys; print('x', file=sys.stderr)"
+    script = (
+        "from pdsearch.cli.main import prepare; prepare(); input(); import sys; print('x', file=sys.stderr)"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=tmp_path,
