@@ -5,7 +5,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from pdsearch.cli.catalogue import describe, names
+from pdsearch.cli.verbs.list import describe, names
 from pdsearch.data.registry import sources
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pdsearch.cli.catalogue import PartDescription, describe, names
+from pdsearch.cli.verbs.list import PartDescription, describe, names
 from pdsearch.distillation.registry import losses
 from pdsearch.pruning.registry import PruningMethod, methods
 

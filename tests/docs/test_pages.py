@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 import pdsearch
-from pdsearch.cli.catalogue import describe, names
+from pdsearch.cli.verbs.list import describe, names
 from pdsearch.data.augmentation_parser import canonical
 from pdsearch.data.registry import augmentations, sources
 from tests.analysis.synthetic_studies import confirmed, write_study
