@@ -20,13 +20,6 @@ def test_a_plan_says_what_would_be_searched(file: Path, capsys: pytest.CaptureFi
     assert "distill.temperature\t1 to 20, log\t\n" in text
 
 
-def test_values_can_be_replaced(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(file), "--set", "search.trials=9", "--set", "study=other"]) == 0
-    text = capsys.readouterr().out
-    assert "study other" in text
-    assert "9 trials" in text
-
-
 def test_json_is_the_whole_space(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(file), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -41,16 +34,6 @@ def test_a_warning_stands_beside_the_plan(file: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     assert captured.err.startswith("warning: ")
     assert "warning" not in captured.out
-
-
-@pytest.mark.parametrize("verb", ["check", "plan", "run"])
-def test_an_option_of_the_wrong_type_ends_every_command_with_its_line(
-    file: Path, verb: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file.write_text(SPACE.replace("model: convnet_s", "model: wrn_16_2, options: {widths: 16}"))
-    assert main([verb, str(file)]) == 2
-    said = f"{file}:4:46 key student.options.widths: expected a list, got 16\n  -> write [a, b]\n"
-    assert capsys.readouterr().err == f"pdsearch: {said}"
 
 
 def test_the_data_are_read_and_described(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,11 +73,6 @@ def test_the_front_is_written_in_the_form_and_to_the_file_that_are_asked_for(
     assert "leave one of them out" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_study_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rank", str(tmp_path)]) == 2
-    assert str(tmp_path) in capsys.readouterr().err
-
-
 def test_a_file_that_cannot_be_written_is_one_message(
     study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

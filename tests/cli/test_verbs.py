@@ -50,11 +50,6 @@ def test_failed_trials_are_named(root: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "no trial has failed\n"
 
 
-def test_which_ones_has_to_be_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["retry", str(root)]) == 2
-    assert "add --failed" in capsys.readouterr().err
-
-
 def test_a_study_at_rest_and_while_it_is_driven(
     study_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,16 +101,6 @@ def test_the_best_teachers_are_written_best_first(
     assert [folder.name[0] for folder in folders] == ["1", "2"]
     assert "magnitude" in (folders[0] / "config.yaml").read_text()
     assert f"pdsearch run {folders[0] / 'config.yaml'}" in captured.err
-
-
-def test_an_existing_folder_is_replaced_on_request_only(
-    study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["export", str(study_folder), "--out", str(tmp_path / "best")]
-    assert main(words) == 0
-    assert main(words) == 2
-    assert "--force" in capsys.readouterr().err
-    assert main([*words, "--force"]) == 0
 
 
 @pytest.fixture
@@ -186,14 +171,6 @@ def test_studies_are_set_side_by_side(study_folder: Path, tmp_path: Path) -> Non
     out = tmp_path / "both.html"
     assert main(["report", str(study_folder), "--compare", str(study_folder), "--out", str(out)]) == 0
     assert "2 studies side by side" in out.read_text()
-
-
-@pytest.mark.parametrize("verb", ["export", "rank", "report", "verify"])
-def test_a_folder_without_a_study_is_one_message(
-    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([verb, str(tmp_path)]) == 2
-    assert f"{tmp_path}: there is no study here" in capsys.readouterr().err
 
 
 def test_a_page_that_cannot_be_written_is_one_message(
