@@ -161,7 +161,8 @@ class Work(Protocol):
     """Source of jobs for a runner of any kind: hands out jobs, receives their events and outcomes.
 
     A runner calls `next` whenever it has a free slot; None means that there is no job at the moment, and `done` whether
-    there will be none at all. For every job it calls `tell` with each event in order, then `finish` exactly once.
+    there will be none at all. For every job it calls `busy` when a worker begins, `tell` with each event in order, then
+    `finish` exactly once.
     """
 
     @property
@@ -174,6 +175,9 @@ class Work(Protocol):
 
     def next(self) -> Job | None:
         """Return the next job, or None."""
+
+    def busy(self, job: Job, is_busy: bool) -> None:
+        """Note that a worker begins with a job, or that the job has lost it."""
 
     def tell(self, job: Job, event: Event) -> bool:
         """Process an event of a running job; True asks the runner to close the job."""

@@ -10,6 +10,7 @@ from pdsearch.protocol import Job, Outcome, Work
 def run(work: Work, site: WorkerContext) -> None:
     """Run all of a study's work, one job after another."""
     while (job := work.next()) is not None:
+        work.busy(job, True)
         work.finish(job, _outcome(job, work, site))
 
 

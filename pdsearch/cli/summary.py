@@ -1,6 +1,7 @@
 """The end of a run: ranking, best configuration, what to do next; and the error of one whose study lacks results."""
 
 import json
+import math
 import shlex
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -18,6 +19,7 @@ from pdsearch.cli.progress.stats import Tally
 from pdsearch.cli.verbs.rank import print_ranking
 from pdsearch.config import Space
 from pdsearch.config.resolve import points_of
+from pdsearch.config.validators import format_duration
 from pdsearch.errors import FailureLimitError, IncompleteError, PdsearchError, TrialError
 from pdsearch.io import Place, Remote, replace
 from pdsearch.io.studies import shown
@@ -149,11 +151,21 @@ def _further(study: Study, again: str) -> list[str]:
         return []
     if _is_searched_through(study):
         return ["the space holds no further configuration"]
-    spent = study.agenda.phases.spent()
-    if spent and study.agenda.search.finished < space.search.trials:
-        raised = {"search.timeout": "12h", "search.gpu_hours": "10"}[spent]
+    spent = study.agenda.phases.cut_by()
+    if spent:
+        raised = _raised(study, spent)
         return [f"  {again} --set {spent}={raised}   {spent} is used up; this is how to search on"]
     return [f"  {again} --set search.trials={2 * max(1, space.search.trials)}   go on searching"]
+
+
+def _raised(study: Study, limit: str) -> str:
+    """Return a limit with which a study searches on for as long as the limit allowed it at first."""
+    phases, search = study.agenda.phases, study.agenda.space.search
+    if limit == "search.gpu_hours":
+        return f"{math.ceil(10 * (phases.gpu_seconds() / 3600 + (search.gpu_hours or 0))) / 10:g}"
+    seconds = phases.elapsed() + (search.timeout or 0)
+    unit = 60 if seconds < 7200 else 3600
+    return format_duration(unit * math.ceil(seconds / unit))
 
 
 def _is_searched_through(study: Study) -> bool:

@@ -42,6 +42,14 @@ class Guarded:
                 self.error = error
         return None
 
+    def busy(self, job: Job, is_busy: bool) -> None:
+        """Pass on that a worker begins with a job, or that the job has lost it."""
+        if self.error is None:
+            try:
+                self._work.busy(job, is_busy)
+            except Exception as error:
+                self.error = error
+
     def tell(self, job: Job, event: Event) -> bool:
         """Pass on an event of a running job; True asks the runner to close it."""
         if self.error is None:

@@ -59,7 +59,7 @@ class Starts(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:  # noqa: ARG002 - Tune's
         """Record that a worker starts a trial."""
-        self._searcher.workers.start(trial.trial_id)
+        self._searcher.start(trial.trial_id)
 
 
 def reason_of(trial: Trial) -> str:

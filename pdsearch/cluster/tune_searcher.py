@@ -78,6 +78,12 @@ class JobSearcher(Searcher):
         self.workers.begin(trial_id, job)
         return {"job": json.dumps(encode(job)) if job else None, "place": self.place}
 
+    def start(self, trial_id: str) -> None:
+        """Record that a worker has been set up for a trial and starts it."""
+        self.workers.start(trial_id)
+        if trial_id in self.jobs:
+            self.work.busy(self.jobs[trial_id], True)
+
     def rest(self, trial_id: str) -> bool:
         """Record a report of a resting worker; True ends its trial: there is a job, or no use for its slot."""
         self.workers.hear(trial_id)
@@ -122,6 +128,7 @@ class JobSearcher(Searcher):
             self._in_vain(reason, job)
         if job is None:
             return
+        self.work.busy(job, False)
         if trial_id in self.stopped:
             self._finish(job, Outcome("stopped"))
             return

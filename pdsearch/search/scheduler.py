@@ -62,8 +62,7 @@ class Phases:
         """Yield the phases in order; each is made when it is reached, from the results of those before it."""
         space = self.listed.space
         yield self._groundwork()
-        # Without validation images all configurations are confirmed, and none are searched.
-        if space.validated or space.confirm is None:
+        if self._is_searched:
             yield self._searching()
         if space.compared:
             yield self._comparing()
@@ -72,10 +71,15 @@ class Phases:
             yield self._left("confirmation teachers", self._missing(self.listed.teachers_to_confirm()))
         yield self._left("confirmation", self.listed.confirming())
 
+    @property
+    def _is_searched(self) -> bool:
+        """Whether there is a search: without validation images all configurations are confirmed instead."""
+        return self.listed.space.validated or self.listed.space.confirm is None
+
     def idle(self) -> bool:
         """Return whether everything is done already, so that no worker need be started; samples nothing."""
         space, listed = self.listed.space, self.listed
-        if not space.validated and space.confirm is not None:
+        if not self._is_searched:
             return not listed.missing(listed.confirming())
         enough = self.search.finished >= space.search.trials or self.search.exhausted
         searched = enough and not self.search.owed
@@ -112,6 +116,11 @@ class Phases:
         if search.gpu_hours is not None and self.gpu_seconds() >= 3600 * search.gpu_hours:
             return "search.gpu_hours"
         return None
+
+    def cut_by(self) -> str | None:
+        """Return which limit ended the search before it had all its trials; None where none did."""
+        complete = self.search.finished >= self.listed.space.search.trials or self.search.exhausted
+        return None if complete or not self._is_searched else self.spent()
 
     def _comparing(self) -> Phase:
         """Return the phase that gives the unpruned teacher as many trials of its own as a leading one had."""
@@ -203,6 +212,10 @@ class Agenda:
                 return None
             self._advance()
         return None
+
+    def busy(self, job: Job, is_busy: bool) -> None:
+        """Note that a worker begins with a job, or that the job has lost it."""
+        self._busy(job.id, is_busy)
 
     def tell(self, job: Job, event: Event) -> bool:
         """Record an event of a running job; True asks the runner to close it."""

@@ -83,7 +83,7 @@ class Clock:
             self._running.setdefault(job, time.monotonic())
         elif job in self._running:
             self._ended += self._gpu * (time.monotonic() - self._running.pop(job))
-            self.seconds()
+        self.seconds()
 
     def save(self) -> None:
         """Write the seconds so far."""

@@ -31,7 +31,10 @@ from tests.trial_records import finished
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = whole, **sections: Any) -> str:
-    with Lines(io.StringIO()) as lines, open_study(space(folder, **sections), lines) as study:
+    with (
+        Lines(io.StringIO()) as lines,
+        open_study(space(folder, **sections), lines, ask_workers=lambda: False) as study,
+    ):
         if not study.agenda.idle():
             play(study.agenda, script)
         closing_words(study, lines, "pdsearch run small.yaml --serial")
@@ -106,6 +109,21 @@ def test_a_space_that_was_tried_whole_is_not_searched_on(
     )
     assert "the space holds no further configuration" in words
     assert "go on searching" not in words
+
+
+@pytest.mark.parametrize(
+    ("limit", "more"),
+    [({"timeout": "1h"}, "search.timeout=4h"), ({"gpu_hours": 0.5}, "search.gpu_hours=1.6")],
+)
+def test_a_search_cut_off_by_a_limit_names_one_that_lets_it_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: dict[str, Any], more: str
+) -> None:
+    """It named a constant, which a study with a higher limit, or a longer confirmation, had used up already."""
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 9000, "gpu_seconds": 3700}')
+    gpu = {"gpu": 1} if "gpu_hours" in limit else {}
+    words = told(tmp_path, capsys, search={"trials": 6, **limit}, resources={"cpu": 1, **gpu})
+    assert f"--set {more}   " in words
 
 
 def test_of_several_objectives_the_front_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

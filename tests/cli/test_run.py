@@ -53,7 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
 
     def search(given: Space, _observer: Any, _stop: Stop, **how: Any) -> SimpleNamespace:
         found.append((given, "", how))
-        phases = SimpleNamespace(spent=lambda: None)
+        phases = SimpleNamespace(cut_by=lambda: None)
         return SimpleNamespace(agenda=SimpleNamespace(phases=phases))
 
     def close(_study: Any, _observer: Any, again: str) -> None:
@@ -208,7 +208,7 @@ def test_a_command_is_told_how_a_run_ended(
     def search(_given: Space, *_: Any, **__: Any) -> SimpleNamespace:
         if error is not None:
             raise error
-        phases = SimpleNamespace(spent=lambda: limit)
+        phases = SimpleNamespace(cut_by=lambda: limit)
         return SimpleNamespace(agenda=SimpleNamespace(phases=phases))
 
     monkeypatch.setattr("pdsearch.cli.verbs.run.drive", search)

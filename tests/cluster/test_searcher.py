@@ -115,7 +115,7 @@ def test_a_job_the_agenda_stops_is_stopped() -> None:
 def started(found: Any, trial_id: str) -> str:
     """Give a trial the next job, and let its worker start it; return the job's name."""
     asked = found.suggest(trial_id)
-    found.workers.start(trial_id)
+    found.start(trial_id)
     return decode(Job, json.loads(asked["job"])).id
 
 
@@ -127,7 +127,9 @@ def test_a_job_that_loses_each_worker_failed_and_says_what_ray_said_last() -> No
     for name in "stuv":
         assert work.outcomes == {}
         assert started(found, name) == "job-0", "it goes on before another begins"
+        assert work.working == {"job-0"}
         lose(found, name, f"{name} was killed")
+        assert not work.working, "no GPU is busy with it"
     reason = "it lost 4 workers in a row, without a step ahead: v was killed"
     assert work.outcomes == {"job-0": Outcome("failed", reason)}
     assert started(found, "w") == "job-1"

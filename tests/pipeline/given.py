@@ -21,6 +21,7 @@ class Given:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     told: dict[str, list[Event]] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
+    working: set[str] = field(default_factory=set)
     closing: bool = False
 
     @property
@@ -34,6 +35,10 @@ class Given:
         self.running.add(job.id)
         return job
 
+    def busy(self, job: Job, is_busy: bool) -> None:
+        assert job.id in self.running
+        self.working.add(job.id) if is_busy else self.working.discard(job.id)
+
     def tell(self, job: Job, event: Event) -> bool:
         assert job.id in self.running
         self.told.setdefault(job.id, []).append(event)
@@ -41,5 +46,6 @@ class Given:
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         self.running.remove(job.id)
+        self.working.discard(job.id)
         assert job.id not in self.outcomes
         self.outcomes[job.id] = outcome

@@ -240,11 +240,14 @@ def test_used_up_gpu_hours_end_the_search_and_lead_to_confirmation(tmp_path: Pat
     limited = space(tmp_path, search=searching(gpu_hours=2.0), resources={"gpu": 1})
     with open_study(limited, Watching(), ask_workers=lambda: False) as study:
         play(study.agenda)
-        assert (study.agenda.search.finished, study.agenda.phases.spent()) == (0, "search.gpu_hours")
+        assert (study.agenda.search.finished, study.agenda.phases.cut_by()) == (0, "search.gpu_hours")
     more = space(tmp_path, search=searching(gpu_hours=2.5), resources={"gpu": 1})
     with open_study(more, Watching(), ask_workers=lambda: False) as study:
         play(study.agenda)
-        assert (study.agenda.search.finished, study.agenda.phases.spent()) == (6, None)
+        assert (study.agenda.search.finished, study.agenda.phases.cut_by()) == (6, None)
+    (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 9001}')
+    with open_study(more, Watching(), ask_workers=lambda: False) as study:
+        assert study.agenda.phases.cut_by() is None, "all trials were there before it was used up"
 
 
 def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

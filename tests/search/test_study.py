@@ -163,11 +163,14 @@ def test_seconds_add_up_over_runs(tmp_path: Path, moment: list[float]) -> None:
 
 
 def test_a_killed_driver_loses_seconds_not_hours(tmp_path: Path, moment: list[float]) -> None:
-    killed = Clock(tmp_path / "elapsed.json")
+    """Of GPUs, too, whether or not there is a timeout, in every phase."""
+    killed = Clock(tmp_path / "elapsed.json", gpu=2.0)
     for _ in range(3600):
+        killed.busy("a", True)
         moment[0] += 1
-        killed.seconds()
-    assert 3590 <= Clock(tmp_path / "elapsed.json").seconds() <= 3600
+    after = Clock(tmp_path / "elapsed.json")
+    assert 3590 <= after.seconds() <= 3600
+    assert after.gpu_seconds() == 2 * after.seconds()
 
 
 @pytest.mark.parametrize(
