@@ -28,7 +28,8 @@ def told_at_end(command: str | None, study: str) -> Iterator[Ending]:
     """Run a command when the block ends, without a shell; its failure changes nothing but a note.
 
     It gets PDSEARCH_STATE (finished, limit, failed or stopped), PDSEARCH_STUDY, PDSEARCH_FOLDER, PDSEARCH_EXIT_CODE and
-    PDSEARCH_MESSAGE. After 10 seconds it is left running, for a signal's sender may kill soon.
+    PDSEARCH_MESSAGE. What it prints goes to standard error, for standard output may be read by a program. After 10 seconds
+    it is left running, for a signal's sender may kill soon.
 
     Args:
         command: Words as for a shell; None runs nothing.
@@ -63,7 +64,7 @@ def _words(command: str | None) -> list[str]:
     except ValueError as error:
         raise ConfigError(f"no command: {error}", where="--on-end", hint="quote it as for a shell") from None
     if command is not None and (not words or shutil.which(words[0]) is None):
-        hint = "name a program, and its arguments; for a shell: --on-end 'sh -c \"...\"'"
+        hint = "name a program that may be executed, and its arguments; for a shell: --on-end 'sh -c \"...\"'"
         raise ConfigError(
             f"there is no program {words[0] if words else command!r}", where="--on-end", hint=hint
         )
@@ -73,7 +74,11 @@ def _words(command: str | None) -> list[str]:
 def _run(words: list[str], variables: dict[str, str]) -> None:
     try:
         process = subprocess.Popen(
-            words, env={**os.environ, **variables}, stdin=subprocess.DEVNULL, start_new_session=True
+            words,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # Of the process, not what may stand for it in this one.
+            start_new_session=True,
         )
         code = process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -151,11 +151,12 @@ def _further(study: Study, again: str) -> list[str]:
         return []
     if _is_searched_through(study):
         return ["the space holds no further configuration"]
-    spent = study.agenda.phases.cut_by()
-    if spent:
-        raised = _raised(study, spent)
-        return [f"  {again} --set {spent}={raised}   {spent} is used up; this is how to search on"]
-    return [f"  {again} --set search.trials={2 * max(1, space.search.trials)}   go on searching"]
+    spent = study.agenda.phases.spent()
+    raised = [f"{spent}={_raised(study, spent)}"] if spent else []
+    if not spent or study.agenda.search.finished >= space.search.trials:
+        raised.append(f"search.trials={2 * max(1, space.search.trials)}")
+    why = f"{spent} is used up; this is how to search on" if spent else "go on searching"
+    return [f"  {' '.join([again, *(f'--set {one}' for one in raised)])}   {why}"]
 
 
 def _raised(study: Study, limit: str) -> str:

@@ -221,7 +221,7 @@ def test_a_command_is_told_how_a_run_ended(
 @pytest.mark.parametrize(
     ("command", "note"),
     [
-        ("false", "false ended with exit code 1; the study is not affected"),
+        ("sh -c 'echo loud; exit 1'", "sh ended with exit code 1; the study is not affected"),
         ("sleep 0.3", "sleep still runs after"),
     ],
 )
@@ -229,14 +229,16 @@ def test_a_command_s_failure_does_not_harm_the_run(
     tmp_path: Path,
     asked: Any,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     command: str,
     note: str,
 ) -> None:
-    monkeypatch.setattr(on_end, "PATIENCE_S", 30.0 if command == "false" else 0.05)
+    monkeypatch.setattr(on_end, "PATIENCE_S", 0.05 if "sleep" in command else 30.0)
     assert started(tmp_path, "--on-end", command) == 0
     assert asked
-    assert note in capsys.readouterr().err
+    said = capfd.readouterr()
+    assert note in said.err
+    assert "loud" not in said.out, "JSON lines may go there"
 
 
 @pytest.mark.parametrize("command", ["no-such-program x", "", "'unclosed"])
