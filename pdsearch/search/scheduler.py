@@ -48,6 +48,7 @@ class Phases:
         built: Whether a dense teacher exists already.
         elapsed: Seconds the study has run in all, earlier runs included.
         gpu_seconds: Seconds its jobs have used of GPUs, likewise.
+        say: Shows a message to the user.
     """
 
     listed: DerivedJobs
@@ -57,6 +58,7 @@ class Phases:
     built: Callable[[Job], bool]
     elapsed: Callable[[], float]
     gpu_seconds: Callable[[], float] = lambda: 0.0
+    say: Callable[[str], None] = lambda _text: None
 
     def ahead(self) -> Iterator[Phase]:
         """Yield the phases in order; each is made when it is reached, from the results of those before it."""
@@ -64,6 +66,8 @@ class Phases:
         yield self._groundwork()
         if self._is_searched:
             yield self._searching()
+            if cut := self.cut_by():
+                self.say(f"{cut} is used up: no further trial is begun")
         if space.compared:
             yield self._comparing()
             yield self._left("topping up", self.listed.topping_up())

@@ -290,6 +290,7 @@ def _agenda(
         built=lambda job: site.store.find("teacher", job.key) is not None,
         elapsed=clock.seconds,
         gpu_seconds=clock.gpu_seconds,
+        say=observer.say,
     )
     return Agenda(
         phases,

@@ -238,8 +238,10 @@ def test_used_up_gpu_hours_end_the_search_and_lead_to_confirmation(tmp_path: Pat
     (tmp_path / "small").mkdir(parents=True)
     (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 7200}')
     limited = space(tmp_path, search=searching(gpu_hours=2.0), resources={"gpu": 1})
-    with open_study(limited, Watching(), ask_workers=lambda: False) as study:
+    watching = Watching()
+    with open_study(limited, watching, ask_workers=lambda: False) as study:
         play(study.agenda)
+        assert "search.gpu_hours is used up: no further trial is begun" in watching.said
         assert (study.agenda.search.finished, study.agenda.phases.cut_by()) == (0, "search.gpu_hours")
     more = space(tmp_path, search=searching(gpu_hours=2.5), resources={"gpu": 1})
     with open_study(more, Watching(), ask_workers=lambda: False) as study:
