@@ -28,8 +28,8 @@ def told_at_end(command: str | None, study: str) -> Iterator[Ending]:
     """Run a command when the block ends, without a shell; its failure changes nothing but a note.
 
     It gets PDSEARCH_STATE (finished, limit, failed or stopped), PDSEARCH_STUDY, PDSEARCH_FOLDER, PDSEARCH_EXIT_CODE and
-    PDSEARCH_MESSAGE. What it prints goes to standard error, for standard output may be read by a program. After 10 seconds
-    it is left running, for a signal's sender may kill soon.
+    PDSEARCH_MESSAGE. What it prints goes to standard error, for standard output may be read by a program. After 10
+    seconds it is left running, for a signal's sender may kill soon.
 
     Args:
         command: Words as for a shell; None runs nothing.

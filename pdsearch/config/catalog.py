@@ -146,7 +146,7 @@ def choices_of(root: Node, field: str, default: str) -> list[str]:
     )
 
 
-_READER, _FUNCTION = "callable", ("data", "options", "function")
+READER, _FUNCTION = "callable", ("data", "options", "function")
 """The data source that calls user code, and the option that names the function."""
 
 
@@ -156,7 +156,7 @@ def _sources(root: Node, problems: Problems) -> dict[str, Options]:
     found = {name: source.options for name in named if (source := part("data.source", name))}
     node = node_at(root, _FUNCTION)
     function = node and to_plain(node)
-    if _READER not in found or not isinstance(function, str):
+    if READER not in found or not isinstance(function, str):
         return found
     try:
         reader = load_dotted(function)
@@ -166,7 +166,7 @@ def _sources(root: Node, problems: Problems) -> dict[str, Options]:
     except (TypeError, ValueError):
         pass  # Without a signature (written in C) it may accept anything.
     else:
-        found[_READER] = Options({**declared, **found[_READER].types}, takes_others(reader))
+        found[READER] = Options({**declared, **found[READER].types}, takes_others(reader))
     return found
 
 

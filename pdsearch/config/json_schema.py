@@ -1,19 +1,36 @@
 """The JSON Schema of space files, generated from the sections and the registered parts, for editors."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pdsearch.config.catalog import PUBLISHED, Selectable, names
-from pdsearch.config.field_rules import SECTIONS, part_params, parts_of, rule_of, searchable_names
+from pdsearch.config.catalog import PUBLISHED, READER, Selectable, model_options, names, registry
+from pdsearch.config.field_rules import (
+    SECTIONS,
+    Rule,
+    option_rule,
+    part_params,
+    parts_of,
+    rule_of,
+    searchable_names,
+)
 from pdsearch.config.sections import OPTION_NAME, File, ParameterForm
 from pdsearch.config.validators import METRICS
+from pdsearch.user_code import Options
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
 OWN_CODE: Schema = {"type": "string", "pattern": ":"}
+
+_LISTED: Schema = {
+    "required": ["choices"],
+    "properties": dict.fromkeys(("low", "high", "step", "log"), False),
+}
+_RANGE: Schema = {"required": ["low", "high"], "properties": {"choices": False}}
+"""The two kinds of a `ParameterForm`."""
 
 
 def json_schema() -> Schema:
@@ -24,7 +41,10 @@ def json_schema() -> Schema:
     """
     schema = _without_null(File.model_json_schema())
     sections = schema["$defs"]
-    sections["ParameterForm"] = _without_null(ParameterForm.model_json_schema())
+    sections["ParameterForm"] = {
+        **_without_null(ParameterForm.model_json_schema()),
+        "oneOf": [_LISTED, _RANGE],
+    }
     for section, field, words in _words():
         known: Schema = {"enum": sorted(words)}
         if field == "model":
@@ -32,13 +52,48 @@ def json_schema() -> Schema:
         if field in ("loss", "method", "sampler"):
             known = {"anyOf": [known, OWN_CODE]}
         sections[section]["properties"][field] |= known
+    limit = rf"^\s*({'|'.join(map(re.escape, METRICS))})\s*(<=|>=)\s*\S{{1,64}}\s*$"
+    schema["properties"]["constraints"]["items"]["pattern"] = limit
     sections["DataSection"]["properties"]["augment"] |= _augment(names("data.augment"))
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
+    sources = registry("data.source")
+    sections["DataSection"]["allOf"] = _options("data.source", lambda name: sources.get(name).options)
+    for section in ("Teacher", "Student"):
+        sections[f"{section}Section"]["allOf"] = _options("teacher.model", model_options)
     schema["allOf"] = _parts(sections)
     schema["properties"]["space"] = _space(schema)
+    sections["ParameterForm"]["properties"]["when"] |= _when(schema)
     return {"$schema": DIALECT, **schema, "title": "pdsearch space"}
+
+
+def _options(field: str, of: Callable[[str], Options]) -> list[Schema]:
+    """Return rules that allow a section the options of the part that it names, where it names a registered one.
+
+    Args:
+        field: Dotted name of the field that names the part.
+        of: Returns a part's options.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in registry(field).names():
+        options = of(name)
+        if not options.others and name != READER:  # It passes further ones to the user's function.
+            known = {
+                option: option_rule([kind]).adapters[-1].json_schema()
+                for option, kind in options.types.items()
+            }
+            alike.setdefault(json.dumps(known, sort_keys=True), []).append(name)
+    named = field.rpartition(".")[2]
+    return [
+        {
+            "if": {"properties": {named: {"enum": some}}, "required": [named]},
+            "then": {
+                "properties": {"options": {"properties": json.loads(known), "additionalProperties": False}}
+            },
+        }
+        for known, some in alike.items()
+    ]
 
 
 def _parts(sections: Schema) -> list[Schema]:
@@ -153,7 +208,7 @@ def _parameters(parts: Mapping[str, type[Any]]) -> Schema:
     for part in parts.values():
         for name, rule in part_params(part).items():
             help_text = part.__dataclass_fields__[name].metadata.get("help", "")
-            found.setdefault(name, []).append({**rule.adapters[0].json_schema(), "description": help_text})
+            found.setdefault(name, []).append({**_value(rule), "description": help_text})
     return {name: _any_of(kinds) for name, kinds in sorted(found.items())}
 
 
@@ -170,7 +225,9 @@ def _space(schema: Mapping[str, Any]) -> Schema:
         "type": "object",
         "description": schema["properties"]["space"]["description"],
         "properties": {
-            name: _word_forms(words) if (words := _words_of(name, schema)) else _entry(name, everything)
+            name: _forms({"type": "string", **words})
+            if (words := _words_of(name, schema))
+            else _entry(name, everything)
             for name in fields
         },
         "patternProperties": {
@@ -190,17 +247,33 @@ def _words_of(name: str, schema: Mapping[str, Any]) -> Schema:
 
 def _entry(name: str, everything: Selectable) -> Schema:
     rule = rule_of(name, everything)
-    kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array"}
-    return _forms({"type": kinds[rule.kind]} if rule is not None and rule.kind in kinds else {})
+    return _forms(_value(rule) if rule is not None and rule.kind != "any" else {})
+
+
+def _value(rule: Rule) -> Schema:
+    return _any_of([adapter.json_schema() for adapter in rule.adapters])
 
 
 def _forms(value: Schema) -> Schema:
+    """Return the forms of an entry of `space`: one value, several, or a form with several or with a range of them."""
     fixed = value or {"type": ["boolean", "number", "string"]}
     choices = {"type": "array", "items": value, "minItems": 1}
-    return {"anyOf": [fixed, choices, {"$ref": "#/$defs/ParameterForm"}]}
+    within = {"properties": {"choices": choices, "low": value, "high": value}}
+    return {"anyOf": [fixed, choices, {"allOf": [{"$ref": "#/$defs/ParameterForm"}, within]}]}
 
 
-def _word_forms(words: Schema) -> Schema:
-    """Return the forms of a choice between words, which are checked within a form, too."""
-    fixed, choices, form = _forms({"type": "string", **words})["anyOf"]
-    return {"anyOf": [fixed, choices, {"allOf": [form, {"properties": {"choices": choices}}]}]}
+def _when(schema: Mapping[str, Any]) -> Schema:
+    """Return the rule of `when`: what may be searched, and of words those that there are."""
+    space = schema["properties"]["space"]
+    words = {name: found for name in space["properties"] if (found := _words_of(name, schema))}
+    return {
+        "properties": {
+            name: {"anyOf": [one, {"type": "array", "items": one}]}
+            for name, found in words.items()
+            for one in ({"type": "string", **found},)
+        },
+        "propertyNames": {
+            "anyOf": [{"enum": [*space["properties"]]}, *({"pattern": p} for p in space["patternProperties"])]
+        },
+        "minProperties": 1,
+    }

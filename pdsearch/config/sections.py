@@ -248,7 +248,7 @@ class SearchSection(Section):
         "tpe", description="What proposes the next trial: a registered sampler, or package.module:function."
     )
     seed: Seed = Field(0, description="Seed of the sampler.")
-    timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] | None = (
+    timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema(words.DURATION_SCHEMA)] | None = (
         unset("Total time, across resumes, as 90s, 12h or 1h30m.")
     )
     gpu_hours: Annotated[float, Field(gt=0)] | None = unset(
@@ -257,7 +257,7 @@ class SearchSection(Section):
     stop: Annotated[StopSection | None, BeforeValidator(words.switch)] = Field(
         None, description="Early stopping, or off."
     )
-    trial_timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema({"type": "string"})] = (
+    trial_timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema(words.DURATION_SCHEMA)] = (
         Field(
             6 * 3600,
             description="Time without a finished epoch after which a trial counts as hung.",
@@ -302,7 +302,7 @@ class ResourcesSection(Section):
     """What one trial uses."""
 
     cpu: Annotated[int, Field(ge=1, le=1_024)] = Field(1, description="CPU cores.")
-    gpu: Annotated[float, BeforeValidator(words.gpu), Field(ge=0, le=1)] = Field(
+    gpu: Annotated[float, Field(ge=0, le=1), BeforeValidator(words.gpu)] = Field(
         0.0, description="The share of a GPU: 1 is a whole one, 0.5 lets two trials share one, 0 is none."
     )
     accelerator: Annotated[str, Field(pattern=STUDY_NAME)] | None = unset(

@@ -21,6 +21,7 @@ from pdsearch.specs import PruneSpec
 from pdsearch.user_code import is_dotted
 
 DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
+DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^(?=.){DURATION.pattern}$"}
 SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 

@@ -180,6 +180,18 @@ def test_typos_beside_code_of_one_s_own_are_seen(sections: dict[str, Any]) -> No
         {"space": {"data.val_fraction": [0.1]}},
         {"space": {"data.options.label": ["fine"]}},
         {"space": {"distill.temperature": {"low": 1, "hihg": 2}}},
+        {"space": {"distill.temperature": {"low": 1}}},
+        {"space": {"distill.temperature": {"low": 1, "high": 2, "choices": [1]}}},
+        {"space": {"distill.temperature": {"choices": [1, 2], "log": True}}},
+        {"space": {"distill.alpha": {"low": 0.1, "high": 2.0}}},
+        {"space": {"distill.alpha": [0.5, 2.0]}},
+        {"space": {"prune.scope": {"low": "global", "high": "layer"}}},
+        {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.method": ["magnitud"]}}}},
+        {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.method": "magnitud"}}}},
+        {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.methd": ["magnitude"]}}}},
+        {"constraints": ["student.parms <= 1e6"]},
+        {"search": {"timeout": "2 hours"}},
+        {"resources": {"gpu": -1}},
         {"search": {"stop": None}},
         {"confirm": False},
         {"study": "a/b"},
@@ -188,6 +200,21 @@ def test_typos_beside_code_of_one_s_own_are_seen(sections: dict[str, Any]) -> No
 )
 def test_it_refuses_what_load_refuses(sections: dict[str, Any]) -> None:
     assert not validator().is_valid({**document(), **sections})
+
+
+@pytest.mark.parametrize(
+    ("sections", "right"),
+    [
+        ({"data": {"source": "image_folder", "root": "x", "options": {"image_size": 32}}}, True),
+        ({"data": {"source": "image_folder", "root": "x", "options": {"image_sise": 32}}}, False),
+        ({"data": {"source": "image_folder", "root": "x", "options": {"image_size": "large"}}}, False),
+        ({"data": {"source": "callable", "options": {"function": "mine:read", "of_its_own": 1}}}, True),
+        ({"teacher": {"model": "convnet_l", "options": {"widht": [4]}}}, False),
+        ({"teacher": {"model": "mine:large", "options": {"widths": 3}}}, True),
+    ],
+)
+def test_options_are_those_of_the_part_that_is_named(sections: dict[str, Any], right: bool) -> None:
+    assert validator().is_valid({**document(), **sections}) == right
 
 
 def test_it_helps_to_complete() -> None:
