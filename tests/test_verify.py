@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pdsearch.artifacts import draft_name, hold
-from pdsearch.errors import ConfigError
 from pdsearch.observer import Observer
 from pdsearch.search.records import Records
 from pdsearch.search.study import open_study
@@ -39,11 +38,6 @@ def study(made: Path, root: Path) -> Path:
 
 def test_a_finished_study_is_as_it_must_be(study: Path) -> None:
     assert check_invariants(study, deep=True) == []
-
-
-def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no study here"):
-        check_invariants(tmp_path)
 
 
 def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.config import Parameter, Search, parse
+from pdsearch.config import Parameter, parse
 from pdsearch.config.resolve import NO_RECOVERY, in_order, points_of
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
@@ -246,11 +246,3 @@ def test_a_space_is_frozen_hashable_and_travels() -> None:
         found.study = "other"  # type: ignore[misc]
     assert hash(copy.deepcopy(found)) == hash(found)
     assert pickle.loads(pickle.dumps(found)) == found
-
-
-def test_what_is_left_out_has_its_default() -> None:
-    found = space()
-    assert found.search == Search(24, "tpe", 0, None, None, 10, None)
-    assert [(o.metric, o.goal) for o in found.objectives] == [("student.val_accuracy", "maximize")]
-    assert (found.confirm, found.precision, found.storage, found.constraints) == (None, "auto", "runs/", ())
-    assert (found.resources.cpu, found.resources.gpu) == (1, 0.0)
