@@ -2,8 +2,9 @@
 
 from pdsearch.config.json_schema import json_schema
 from pdsearch.config.loader import load, parse, with_position
+from pdsearch.config.sections import Confirm, Resources
 from pdsearch.config.serialize import diff, extension
-from pdsearch.config.space import Confirm, Halving, Parameter, Resources, Search, Space
+from pdsearch.config.space import Halving, Parameter, Search, Space
 from pdsearch.objectives import Constraint, Objective
 
 __all__ = [

@@ -25,9 +25,9 @@ from pdsearch.config.field_rules import is_later, part_params, parts_of, section
 from pdsearch.config.parameters import check_conditions, read_space
 from pdsearch.config.problems import Problems, add_complaints, show
 from pdsearch.config.resolve import PRUNING_ONLY, in_order
-from pdsearch.config.sections import File
+from pdsearch.config.sections import Confirm, File
 from pdsearch.config.serialize import without_retired
-from pdsearch.config.space import Confirm, Halving, Resources, Search, Space
+from pdsearch.config.space import Halving, Search, Space
 from pdsearch.config.validators import METRICS, read_constraints
 from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import (
@@ -71,7 +71,7 @@ def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint
         objectives=_objectives(draft),
         constraints=constraints,
         confirm=_confirm(draft),
-        resources=Resources(**file.resources.model_dump()),
+        resources=file.resources,
         precision=file.precision,
         storage=file.storage,
         warnings=warnings_on(draft),
@@ -117,9 +117,9 @@ def _confirm(draft: Draft) -> Confirm | None:
     confirm = draft.file.confirm
     if confirm is None:
         return None
-    found = Confirm(**confirm.model_dump())
     # Without validation images teachers have no order, so all are confirmed.
-    return found if is_validated(draft) else replace(found, teachers=configurations(draft) or 1)
+    every = {} if is_validated(draft) else {"teachers": configurations(draft) or 1}
+    return confirm.model_copy(update=every)
 
 
 def _objectives(draft: Draft) -> tuple[Objective, ...]:

@@ -284,7 +284,7 @@ class ObjectiveSection(Section):
     )
 
 
-class ConfirmSection(Section):
+class Confirm(Section):
     """The finalists, trained again with fresh seeds."""
 
     teachers: Annotated[int, Field(ge=1, le=1_000)] = Field(5, description="Leading teachers to confirm.")
@@ -298,7 +298,7 @@ class ConfirmSection(Section):
     )
 
 
-class ResourcesSection(Section):
+class Resources(Section):
     """What one trial uses."""
 
     cpu: Annotated[int, Field(ge=1, le=1_024)] = Field(1, description="CPU cores.")
@@ -346,10 +346,10 @@ class File(Section):
     constraints: Annotated[list[str], Field(max_length=20)] = Field(
         default_factory=list, description="Limits such as 'student.params <= 15e6'."
     )
-    confirm: Annotated[ConfirmSection | None, BeforeValidator(words.switch)] = Field(
+    confirm: Annotated[Confirm | None, BeforeValidator(words.switch)] = Field(
         None, description="Confirmation of the finalists, or off."
     )
-    resources: ResourcesSection = nested(ResourcesSection, "What one trial uses.")
+    resources: Resources = nested(Resources, "What one trial uses.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="Precision of training.")
     storage: Annotated[str, AfterValidator(words.storage)] = Field(
         "runs/", description="Folder of results and artifacts, or s3://bucket/prefix."

@@ -15,7 +15,7 @@ from pdsearch.config.yaml_tree import Node
 from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
-    from pdsearch.config.space import Confirm, Parameter, Resources, Search, Space
+    from pdsearch.config.space import Parameter, Search, Space
 
 RUNTIME = ("study", "resources", "confirm", "storage")
 RUNTIME_OF_SEARCH = (
@@ -44,15 +44,11 @@ def to_json(space: "Space") -> dict[str, Json]:
         "search": _search(space.search),
         "objectives": [asdict(objective) for objective in space.objectives],
         "constraints": [str(constraint) for constraint in space.constraints],
-        "confirm": _known(space.confirm) if space.confirm else "off",
-        "resources": _known(space.resources),
+        "confirm": space.confirm.model_dump(exclude_none=True) if space.confirm else "off",
+        "resources": space.resources.model_dump(exclude_none=True),
         "precision": space.precision,
         "storage": space.storage,
     }
-
-
-def _known(part: "Search | Confirm | Resources") -> dict[str, Any]:
-    return {name: value for name, value in asdict(part).items() if value is not None}
 
 
 def identity(space: "Space") -> dict[str, Json]:
@@ -139,7 +135,7 @@ def _form(parameter: "Parameter") -> dict[str, Json]:
 
 
 def _search(search: "Search") -> dict[str, Json]:
-    document = _known(search)
+    document: dict[str, Any] = {name: value for name, value in asdict(search).items() if value is not None}
     document["trial_timeout"] = format_duration(search.trial_timeout)
     if search.timeout is not None:
         document["timeout"] = format_duration(search.timeout)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pdsearch.config import resolve as resolving
 from pdsearch.config import serialize
 from pdsearch.config.ledger_url import BESIDE
+from pdsearch.config.sections import Confirm, Resources
 from pdsearch.config.yaml_tree import Scalar
 from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.specs import Params
@@ -70,41 +71,6 @@ class Search:
     trial_timeout: int = 6 * 3600
     ledger: str = BESIDE
     gpu_hours: float | None = None
-
-
-@dataclass(frozen=True)
-class Confirm:
-    """The finalists.
-
-    Args:
-        teachers: How many leading teachers.
-        seeds: Fresh student seeds of each.
-        teacher_seeds: Teacher seeds of each.
-        front: How many members of the front of several objectives; None takes those that tell most of it, at most as
-            many as teachers.
-    """
-
-    teachers: int
-    seeds: int
-    teacher_seeds: int = 1
-    front: int | None = None
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one trial uses.
-
-    Args:
-        cpu: Cores, at least 1.
-        gpu: Share of one GPU, in [0, 1], a whole number of ten-thousandths.
-        cuda_graphs: Whether training steps on a GPU may be captured as CUDA graphs.
-        accelerator: Kind of GPU, as Ray names it; None takes any.
-    """
-
-    cpu: int
-    gpu: float
-    cuda_graphs: bool = True
-    accelerator: str | None = None
 
 
 @dataclass(frozen=True)

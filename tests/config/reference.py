@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.config.sections import (
-    ConfirmSection,
+    Confirm,
     DataSection,
     DistillSection,
     File,
@@ -15,7 +15,7 @@ from pdsearch.config.sections import (
     ParameterForm,
     PruneSection,
     RecipeSection,
-    ResourcesSection,
+    Resources,
     SearchSection,
     Section,
     StopSection,
@@ -37,8 +37,8 @@ SECTIONS: dict[str, type[Section]] = {
     "stop": StopSection,
     "halving": HalvingSection,
     "objectives": ObjectiveSection,
-    "confirm": ConfirmSection,
-    "resources": ResourcesSection,
+    "confirm": Confirm,
+    "resources": Resources,
 }
 
 
