@@ -154,6 +154,8 @@ def _form(annotation: object) -> Any:
 
 def _plain(form: object) -> Any:
     """Return the single Python type of a form's values; `Any` where there are several."""
+    if get_origin(form) is Annotated:  # A field that may be left out keeps its bounds inside.
+        return _plain(get_args(form)[0])
     if get_origin(form) is Literal:
         kinds = {type(word) for word in get_args(form)}
         return kinds.pop() if len(kinds) == 1 else Any

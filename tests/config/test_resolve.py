@@ -8,7 +8,7 @@ from pdsearch.config import Parameter, parse
 from pdsearch.config.resolve import NO_RECOVERY, in_order, points_of
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from tests.config.documents import SEARCHED, space
+from tests.config.documents import RECIPES, SEARCHED, space
 
 TEACHER = Recipe(epochs=20, lr=0.1, milestones=(10, 15))
 RECOVER = Recipe(epochs=6, lr=0.05)
@@ -199,6 +199,13 @@ def test_steps_reach_the_end_of_their_range_and_keep_their_type() -> None:
         {"epochs": 3},
         {"epochs": 5},
     ]
+
+
+def test_a_range_is_of_its_field_s_kind_however_its_ends_are_written() -> None:
+    """`lr: {low: 1, high: 3}` was searched in whole numbers."""
+    train = {**RECIPES, "distill": {"epochs": 6}}
+    found = space({"train.distill.lr": {"low": 1, "high": 3}}, train=train, prune=None)
+    assert [p.kind for p in found.parameters] == ["float"]
 
 
 def test_a_continuous_range_has_no_list() -> None:

@@ -189,6 +189,8 @@ def test_typos_beside_code_of_one_s_own_are_seen(sections: dict[str, Any]) -> No
         {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.method": ["magnitud"]}}}},
         {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.method": "magnitud"}}}},
         {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.methd": ["magnitude"]}}}},
+        {"space": {"prune.ratio": [1.2]}},
+        {"space": {"train.distill.epochs": {"low": 0, "high": 5}}},
         {"constraints": ["student.parms <= 1e6"]},
         {"search": {"timeout": "2 hours"}},
         {"resources": {"gpu": -1}},
