@@ -45,6 +45,7 @@ def space(root: Path, **search: Any) -> Space:
             },
             "constraints": ["student.params <= 1000"],
             "confirm": {"teachers": 1, "seeds": 1},
+            "precision": "fp32",
             "storage": str(root),
         }
     )

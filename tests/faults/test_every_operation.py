@@ -1,86 +1,118 @@
 """Wherever the storage refuses or the process dies, the next run ends the study as if nothing had happened."""
 
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pdsearch.config import Space
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
-from tests.faults.operations import DIE, DIED, FAIL, FULL, TEAR, Hazard, in_child
+from tests.faults.operations import FAIL, FULL, Hazard, Operations, Recorder, in_child
 
 OK, REFUSED, NO_SPACE = 0, 74, 75
 
 
+class Whole:
+    """A study that nothing happened to, and what the next run makes of one that something did.
+
+    That run is tried once for all that left files of the same names and sizes.
+    """
+
+    def __init__(self, where: Space, copies: Path) -> None:
+        self.where, self.folder, self.copies = where, Path(where.storage), copies
+        code, self.kinds = self.run(Recorder(self.folder, copies))
+        assert code == OK
+        self.count = sum(map(len, self.kinds))
+        self.expected = self.results()
+        self.seen: set[tuple[tuple[str, int], ...]] = set()
+
+    def run(self, operations: Operations) -> tuple[int, Any]:
+        """Run the study anew in a process of its own."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return in_child(lambda: scripted_study.run(self.where), operations)
+
+    def died(self) -> Iterator[str]:
+        """Lay out what a death at any operation leaves, one after another."""
+        for copy in sorted(self.copies.iterdir()):
+            shutil.rmtree(self.folder)
+            copy.rename(self.folder)
+            yield f"{copy.name} of {self.count}"
+
+    def results(self) -> set[tuple[str, str, str]]:
+        """What the study found, trial by trial, whatever their numbers."""
+        found = scripted_study.read(self.folder).values()
+        return {(record["kind"], record["key"], str(record["values"])) for record in found}
+
+    def left(self) -> tuple[tuple[str, int], ...]:
+        """Names of files but for numbers in them, and sizes but of those that hold a time."""
+        timed = {"elapsed.json", "journal.log"}
+        sizes = {path: path.stat().st_size for path in self.folder.rglob("*") if path.is_file()}
+        found = ((path, min(size, 1) if path.name in timed else size) for path, size in sizes.items())
+        return tuple(sorted((re.sub(r"\d+", "N", str(path)), size) for path, size in found))
+
+    def goes_on(self, what: str) -> None:
+        """Run again, and compare."""
+        left = self.left()
+        if left in self.seen:
+            return
+        self.seen.add(left)
+        before = scripted_study.records(self.folder)
+        worker = scripted_study.run(self.where)
+        after = scripted_study.records(self.folder)
+        assert {name: after[name] for name in before} == before, f"{what}: a finished record changed"
+        assert check_invariants(self.folder / "study", deep=True) == [], what
+        assert self.results() == self.expected, what
+        assert len(worker.built) == len(set(worker.built)), f"{what}: something was built twice"
+
+
 @pytest.fixture
-def where(root: Path, monkeypatch: pytest.MonkeyPatch) -> Space:
-    """A small space."""
+def whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> Whole:
+    """A small study."""
     scripted_study.begin_quickly(monkeypatch)
-    return scripted_study.space(root / "runs", trials=2)
-
-
-def run_with(where: Space, at: int, mode: str) -> tuple[int, int, list[int]]:
-    folder = Path(where.storage)
-    shutil.rmtree(folder, ignore_errors=True)
-    return in_child(lambda: scripted_study.run(where), Hazard(folder, at, mode))
-
-
-def results(where: Space) -> set[tuple[str, str, str]]:
-    """What the study found, trial by trial, whatever their numbers."""
-    found = scripted_study.read(Path(where.storage)).values()
-    return {(record["kind"], record["key"], str(record["values"])) for record in found}
-
-
-def go_on(where: Space, expected: set[tuple[str, str, str]], what: str) -> None:
-    """Run again, and compare with a study that nothing happened to."""
-    folder = Path(where.storage)
-    before = scripted_study.records(folder)
-    worker = scripted_study.run(where)
-    after = scripted_study.records(folder)
-    assert {name: after[name] for name in before} == before, f"{what}: a finished record changed"
-    assert check_invariants(folder / "study", deep=True) == [], what
-    assert results(where) == expected, what
-    assert len(worker.built) == len(set(worker.built)), f"{what}: something was built twice"
+    return Whole(scripted_study.space(root / "runs", trials=2), root / "copies")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [DIE, FAIL, TEAR])
-def test_every_operation_may_fail_or_be_the_last(where: Space, mode: str) -> None:
-    code, operations, syncs = run_with(where, 0, mode)
-    assert code == OK
-    expected = results(where)
-    struck = syncs if mode == TEAR else list(range(1, operations + 1))
-    codes = [0]
-    for at in struck:
-        code, _, _ = run_with(where, at, mode)
-        assert code in ((OK, REFUSED) if mode == FAIL else (DIED,)), f"{mode} at {at} of {operations}"
-        codes.append(code)
-        go_on(where, expected, f"{mode} at operation {at} of {operations}")
-    print(f"{mode}: {len(struck)} of {operations} operations")
-    assert len(struck) > (40 if mode == TEAR else 300)
-    assert mode != FAIL or codes.count(REFUSED) > len(codes) / 2
+def test_a_process_may_die_at_every_operation_and_its_machine_too(whole: Whole) -> None:
+    for what in whole.died():
+        whole.goes_on(f"died at {what}")
+    assert len(whole.seen) > 150
 
 
-def test_the_journal_may_be_lost_as_well(where: Space) -> None:
-    code, operations, _ = run_with(where, 0, DIE)
-    assert code == OK
-    expected = results(where)
-    for at in range(1, operations + 1, 7):
-        run_with(where, at, DIE)
-        (Path(where.storage) / "study" / "journal.log").unlink(missing_ok=True)
-        go_on(where, expected, f"died at operation {at} of {operations}, its journal lost")
+def test_the_journal_may_be_lost_as_well(whole: Whole) -> None:
+    for number, what in enumerate(whole.died()):
+        if number % 7 == 0:
+            (whole.folder / "study" / "journal.log").unlink(missing_ok=True)
+            whole.goes_on(f"died at {what}, its journal lost")
+    assert len(whole.seen) > 30
 
 
-def test_the_disk_may_be_full_from_any_operation_on(where: Space) -> None:
-    code, operations, _ = run_with(where, 0, FULL)
-    assert code == OK
-    expected = results(where)
+@pytest.mark.slow
+def test_every_operation_may_fail(whole: Whole) -> None:
+    """One of each kind: code that does the same to another trial's file fails alike."""
     codes = []
-    for at in range(1, operations + 1, 11):
-        code, _, _ = run_with(where, at, FULL)
-        assert code in (OK, NO_SPACE), f"full from {at} of {operations}"
-        assert code == NO_SPACE or results(where) == expected, "what says nothing has lost nothing"
+    for at in (numbers[len(numbers) // 2] for numbers in whole.kinds):
+        what = f"failed at operation {at} of {whole.count}"
+        code, _ = whole.run(Hazard(whole.folder, at, FAIL))
+        assert code in (OK, REFUSED), what
+        assert code == REFUSED or whole.results() == whole.expected, what
         codes.append(code)
-        go_on(where, expected, f"full from operation {at} of {operations}")
+        whole.goes_on(what)
+    assert len(codes) > 100
+    assert codes.count(REFUSED) > len(codes) / 2
+
+
+def test_the_disk_may_be_full_from_any_operation_on(whole: Whole) -> None:
+    codes = []
+    for at in range(1, whole.count + 1, 11):
+        what = f"full from operation {at} of {whole.count}"
+        code, _ = whole.run(Hazard(whole.folder, at, FULL))
+        assert code in (OK, NO_SPACE), what
+        assert code == NO_SPACE or whole.results() == whole.expected, "what says nothing has lost nothing"
+        codes.append(code)
+        whole.goes_on(what)
     assert codes.count(NO_SPACE) > 0.9 * len(codes)
