@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import ObjectLease, ObjectStore, stage_key
-from pdsearch.artifacts.leases.file_lease import parse, record
+from pdsearch.artifacts.leases.file_lease import record
 from pdsearch.artifacts.leases.object_lease import discard_object_if_dead
 from pdsearch.artifacts.leases.owner import Owner, this_owner
 from pdsearch.artifacts.manifest import MANIFEST
 from pdsearch.io import Remote, place, read, replace
 from pdsearch.io.objects import Objects, objects_at
-from tests.patient import until
 from tests.s3_server import S3Server
 
 KEY = stage_key("teacher", 1, fields=None, upstream={})
@@ -166,15 +165,6 @@ def test_a_beating_owner_is_alive(where: Remote, monkeypatch: pytest.MonkeyPatch
     assert other.try_acquire()
     other.release()
     assert read(where) is None
-
-
-def test_who_is_written_over_learns_of_it_and_leaves_its_successor_alone(where: Remote) -> None:
-    ours = ObjectLease(where, beat_s=0.05)
-    assert ours.try_acquire()
-    replace(where, record(ELSEWHERE, 0))
-    until(lambda: not ours.held)
-    ours.release()
-    assert parse(read(where) or b"") == ELSEWHERE
 
 
 def test_who_is_written_over_while_it_reads_back_does_not_get_it(

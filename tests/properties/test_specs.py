@@ -1,8 +1,9 @@
 """What holds for every spec: it comes back whole, and its key is the key of what counts in it."""
 
 import json
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from pdsearch.codec import decode, encode
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
+    Params,
     PruneSpec,
     Recipe,
     StudentSpec,
@@ -30,54 +32,23 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
 )
 PARAMS = st.dictionaries(TEXT, VALUE, max_size=3).map(lambda given: tuple(sorted(given.items())))
-RECIPE = st.builds(
-    Recipe,
-    epochs=SEED,
-    lr=NUMBER,
-    optimizer=TEXT,
-    nesterov=st.booleans(),
-    milestones=st.lists(SEED, max_size=3).map(tuple),
-    label_smoothing=NUMBER,
-    ema=NUMBER,
-    decay_norms=st.booleans(),
-)
-DATA = st.builds(
-    DataSpec,
-    source=TEXT,
-    fingerprint=TEXT,
-    root=st.none() | TEXT,
-    val_fraction=NUMBER,
-    subset=st.none() | SEED,
-    options=PARAMS,
-)
-PRUNE = st.builds(
-    PruneSpec,
-    method=TEXT,
-    ratio=NUMBER,
-    recipe=RECIPE,
-    rounds=SEED,
-    exclude=st.lists(TEXT, max_size=3).map(tuple),
-    params=PARAMS,
-)
-TEACHER = st.builds(
-    TeacherSpec,
-    model=TEXT,
-    seed=SEED,
-    recipe=RECIPE,
-    options=PARAMS,
-    checkpoint=st.none() | TEXT,
-    fingerprint=TEXT,
-    code=TEXT,
-)
-TRIAL = st.builds(
-    TrialSpec,
-    data=DATA,
-    teacher=TEACHER,
-    student=st.builds(StudentSpec, model=TEXT, options=PARAMS),
-    distill=st.builds(DistillSpec, recipe=RECIPE, loss=TEXT, params=PARAMS, seed=SEED, view_seed=SEED),
-    prune=st.none() | PRUNE,
-    precision=TEXT,
-)
+PLAIN = {int: SEED, float: NUMBER, str: TEXT, bool: st.booleans(), NoneType: st.none(), Params: PARAMS}
+
+
+def drawn(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of a type hint; of a spec, with every field drawn."""
+    if is_dataclass(hint):
+        kind: Any = hint
+        return st.builds(kind, **{name: drawn(inner) for name, inner in get_type_hints(hint).items()})
+    if get_origin(hint) is tuple and hint != Params:
+        first, *rest = get_args(hint)
+        if rest == [...]:
+            return st.lists(drawn(first), max_size=3).map(tuple)
+        return st.tuples(*map(drawn, (first, *rest)))
+    return PLAIN[hint] if hint in PLAIN else st.one_of(*map(drawn, get_args(hint)))
+
+
+TRIAL = drawn(TrialSpec)
 
 
 @settings(max_examples=50)
