@@ -150,7 +150,7 @@ def number(value: object) -> object:
 
 def gpu(value: object) -> object:
     """Accept a share of one GPU, rounded down to Ray's units; other values are left to the field's own rules."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         return value
     if value > 1:
         raise complaint(
