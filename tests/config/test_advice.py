@@ -7,7 +7,7 @@ import pytest
 from pdsearch.config import Space, load, parse
 from pdsearch.config.checks.feasibility import corners, networks, prunings
 from pdsearch.errors import ConfigError
-from tests.config.documents import RECIPES, SEARCHED, document, space
+from tests.config.documents import SEARCHED, document, space
 from tests.config.test_schema import SHIPPED
 
 PRUNE = {"method": "taylor"}
@@ -249,26 +249,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         {"space": LISTED, "confirm": {"seeds": 3, "teachers": 2}},
         "all 10 configurations are",
         "confirm.teachers",
-    ),
-    "an objective": (
-        {"space": {}, "objectives": [{"metric": "student.val_accuracy"}]},
-        "no validation images to measure it on",
-        "objectives[0].metric",
-    ),
-    "stopping": (
-        {"space": {}, "search": {"stop": {"halving": {"min_epochs": 2}}}},
-        "stopping compares trials on validation images",
-        "search.stop",
-    ),
-    "constraints": (
-        {"space": {}, "constraints": ["student.params <= 1e6"]},
-        "constraints choose among trials",
-        "constraints",
-    ),
-    "the best epoch": (
-        {"space": {}, "train": {**RECIPES, "distill": {"epochs": 3, "lr": 0.1, "select": "best_val"}}},
-        "best_val selects on validation images",
-        "train.distill.select",
     ),
     "a student without a shape": (
         {"space": {}, "student": {"model": "from_teacher"}, "confirm": {"seeds": 2}},

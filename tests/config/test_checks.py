@@ -1,10 +1,8 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from pdsearch.config import Halving, Parameter, load
+from pdsearch.config import Halving, Parameter
 from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.checks.draft import given_in, path_of
 from pdsearch.config.sections import File
@@ -57,11 +55,6 @@ def test_every_choice_of_milestones_is_judged() -> None:
             {"train.teacher.milestones": [[5, 10], [5, 25]]},
             train=train() | {"teacher": {"epochs": 20, "lr": 1}},
         )
-
-
-def test_milestones_ascend_strictly() -> None:
-    with pytest.raises(ConfigError, match=r"\[10, 10\] do not ascend"):
-        space(train=train(teacher={"milestones": [10, 10]}))
 
 
 def test_stopping_with_several_objectives_names_its_metric() -> None:
@@ -241,7 +234,6 @@ def test_every_dotted_name_has_its_place() -> None:
     ("sections", "what", "where"),
     [
         ({"distill": {"alpha": 7}}, "7 is out of range", "distill.alpha"),
-        ({"distill": {"margin": 1}}, "unknown key 'margin'", "distill.margin"),
         (
             {"prune": {"method": "taylor", "ratio": 0.5, "params": {"batches": 0.5}}},
             "a whole number, got 0.5",
@@ -252,8 +244,6 @@ def test_every_dotted_name_has_its_place() -> None:
             "unknown key 'batches'",
             "prune.params.batches",
         ),
-        ({"student": {"model": "convnet_s", "options": {"widht": 8}}}, "'widht'", "student.options.widht"),
-        ({"student": {"model": "convnet_s", "options": {"widths": 8}}}, "a list", "student.options.widths"),
     ],
 )
 def test_a_chosen_part_judges_what_it_is_given(sections: dict[str, Any], what: str, where: str) -> None:
@@ -261,14 +251,6 @@ def test_a_chosen_part_judges_what_it_is_given(sections: dict[str, Any], what: s
         space({}, **sections)
     assert caught.value.where == f"space key {where}"
     assert caught.value.hint
-
-
-def test_whoever_overrides_a_searched_field_by_its_plain_name_is_told_the_other(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(document({"distill.temperature": [1, 4]}, search={"trials": 2})))
-    with pytest.raises(ConfigError, match=r"--set distill\.temperature=2 and line \d+") as caught:
-        load(path, ["distill.temperature=2"])
-    assert caught.value.hint == "to fix what is searched: --set space.distill.temperature=VALUE"
 
 
 METHOD = Parameter("prune.method", "categorical", choices=("none", "magnitude", "taylor"))
@@ -279,51 +261,11 @@ def reach(*parameters: Parameter, **fixed: Any) -> Reach:
     return Reach({p.name: p for p in parameters}, {k.replace("_", "."): v for k, v in fixed.items()})
 
 
-def ratio(*methods: str) -> Parameter:
-    return Parameter(
-        "prune.ratio", "float", low=0.1, high=0.9, when={"prune.method": methods} if methods else {}
-    )
-
-
-def test_a_ratio_counts_where_something_is_pruned() -> None:
-    assert reach(METHOD, ratio()).without_effect("prune.ratio") == ("prune.method", ("none",), PRUNED)
-    assert reach(METHOD, ratio(*PRUNED)).without_effect("prune.ratio") is None
-    assert reach(METHOD, ratio(*PRUNED)).missing("prune.ratio") is None
-    assert reach(METHOD, ratio("taylor")).missing("prune.ratio") == "prune.method is 'magnitude'"
-    assert reach(METHOD).missing("prune.ratio") == ""
-    assert reach().missing("prune.ratio") is None
-
-
-def test_a_parameter_counts_for_those_that_have_it() -> None:
-    batches = Parameter("prune.params.batches", "int", low=1, high=4)
-    assert reach(METHOD, batches).without_effect(batches.name) == (
-        "prune.method",
-        ("none", "magnitude"),
-        ("taylor",),
-    )
-    margin = Parameter("distill.margin", "float", low=0.0, high=1.0)
-    assert reach(margin, distill_loss="margin").without_effect("distill.margin") is None
-    assert reach(margin).without_effect("distill.margin") == ("distill.loss", ("kd",), ())
-
-
 def test_conditions_hold_along_chains() -> None:
     at = Parameter("prune.at", "categorical", choices=("trained", "init"), when={"prune.method": PRUNED})
     lr = Parameter("train.recover.lr", "float", low=0.1, high=1.0, when={"prune.at": ("trained",)})
     assert reach(METHOD, at, lr).without_effect(lr.name) is None
     assert reach(METHOD, at, lr).missing(lr.name) is None
-
-
-def test_nothing_recovers_at_init_or_without_recovery() -> None:
-    lr = Parameter("train.recover.lr", "float", low=0.1, high=1.0)
-    assert reach(lr, prune_method="taylor", prune_at="init").without_effect(lr.name) == (
-        "prune.at",
-        ("init",),
-        (),
-    )
-    found = reach(lr, prune_method="taylor", prune_recovery="none").without_effect(lr.name)
-    assert found == ("prune.recovery", ("none",), ())
-    assert reach(prune_method="taylor", prune_recovery="none").missing("train.recover.lr") is None
-    assert reach(prune_method="taylor").missing("train.recover.lr") == ""
 
 
 def test_the_number_of_combinations_is_bounded() -> None:

@@ -90,10 +90,6 @@ def complaint(document: dict[str, object]) -> str:
     ("document", "message"),
     [
         (
-            {"search": {"trails": 1}},
-            "f key search.trails: unknown key 'trails'\n  -> did you mean 'trials'? ",
-        ),
-        (
             {"search": {"stop": {"halving": {"factr": 2, "min_epochs": 1}}}},
             "unknown key 'factr'\n  -> did you mean 'factor'?",
         ),
@@ -112,25 +108,13 @@ def complaint(document: dict[str, object]) -> str:
         ({"resources": {"gpu": math.nan}}, "f key resources.gpu: expected a finite number, got nan"),
         ({"resources": {"gpu": math.inf}}, "f key resources.gpu: expected a finite number, got inf"),
         ({"resources": {"gpu": True}}, "f key resources.gpu: expected a number, got true"),
-        ({"resources": {"cpu": 0}}, "f key resources.cpu: 0 is out of range\n  -> must be at least 1"),
         ({"resources": {"cpu": 1_000_000}}, "1000000 is out of range\n  -> must be at most 1024"),
         ({"resources": {"cpu": 0.5}}, "f key resources.cpu: expected a whole number, got 0.5"),
         ({"resources": {"cpu": math.nan}}, "f key resources.cpu: expected a whole number, got nan"),
         ({"resources": {"accelerator": "A100 80GB"}}, "f key resources.accelerator: 'A100 80GB' is no name"),
-        ({"search": {"trials": 2**40}}, "is out of range\n  -> must be at most 1000000"),
-        (
-            {"data": {"source": "digits", "val_fraction": 1.5}},
-            "1.5 is out of range\n  -> must be less than 1",
-        ),
-        (
-            {"prune": {"scope": "globl"}},
-            "unknown word 'globl'\n  -> did you mean 'global'? known: global, layer",
-        ),
         ({"prune": {"exclude": [""]}}, "f key prune.exclude[0]: expected a word, got nothing"),
         ({"prune": {"params": {"a b": 1}}}, "f key prune.params.a b: 'a b' is no name"),
         ({"constraints": ["x"] * 21}, "f key constraints: 21 entries\n  -> give at most 20"),
-        ({"train": {"teacher": {"lr": True}}}, "expected a number, got true"),
-        ({"study": 5}, "f key study: expected a word, got 5"),
     ],
 )
 def test_messages(document: dict[str, object], message: str) -> None:
@@ -217,11 +201,6 @@ RUNGS = {"halving": {"min_epochs": 3}}
         (
             {"search": {"trials": 2, "stop": RUNGS}, "objectives": [{"metric": "student.params"}]},
             "search.stop",
-            "the same in every epoch",
-        ),
-        (
-            {"search": {"trials": 2, "stop": {**RUNGS, "metric": "student.params"}}},
-            "search.stop.metric",
             "the same in every epoch",
         ),
         ({"resources": {"accelerator": "A100"}}, "resources.accelerator", "no GPU is asked for"),

@@ -50,14 +50,6 @@ def test_a_study_is_no_folder_of_the_storage_s_own(value: str) -> None:
         parse(document(study=value))
 
 
-def test_off_is_a_word() -> None:
-    assert words.switch("off") is None
-    assert words.switch({"a": 1}) == {"a": 1}
-    for value in (None, False, True):
-        with pytest.raises(PydanticCustomError):
-            words.switch(value)
-
-
 @pytest.mark.parametrize("value", [1, 2.5, True, "a", [1, [2, "b"]]])
 def test_options_are_scalars_and_lists(value: Any) -> None:
     assert words.option(value) == value
@@ -67,20 +59,6 @@ def test_options_are_scalars_and_lists(value: Any) -> None:
 def test_options_are_nothing_else(value: Any) -> None:
     with pytest.raises(PydanticCustomError):
         words.option(value)
-
-
-@pytest.mark.parametrize("value", [3600, None, "soon", ["1h"]])
-def test_times_have_units(value: Any) -> None:
-    assert words.duration("1h") == 3600
-    with pytest.raises(PydanticCustomError):
-        words.duration(value)
-
-
-@pytest.mark.parametrize("value", [True, "1", None])
-def test_numbers_are_numbers(value: Any) -> None:
-    assert (words.number(1), words.number(0.5)) == (1, 0.5)
-    with pytest.raises(PydanticCustomError):
-        words.number(value)
 
 
 def read(text: str) -> tuple[tuple[Constraint, ...], Problems]:

@@ -86,13 +86,6 @@ def test_keys_are_words() -> None:
             read_yaml(text, "f")
 
 
-def test_all_duplicates_are_named() -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_yaml(b"a: 1\na: 2\nb: 1\nb: 2\n", "f")
-    assert "first on line 1, again on line 2" in str(caught.value)
-    assert "first on line 3, again on line 4" in str(caught.value)
-
-
 def test_an_anchor_stands_once() -> None:
     with pytest.raises(ConfigError, match="&x stands twice") as caught:
         read_yaml(b"a: &x 1\nb: &x 2\n", "f")
