@@ -226,11 +226,13 @@ class Records:
 
 
 class UnwrittenRecords(Records):
-    """The records of a simulated study, in memory alone."""
+    """The records of a simulated study, in memory alone; those it begins with are not changed."""
 
-    def __init__(self) -> None:
-        self.asked, self.finished, self.retries, self.broken = {}, {}, set(), ()
-        self._by_key = {}
+    def __init__(self, begins: Records | None = None) -> None:
+        self.asked = dict(begins.asked) if begins else {}
+        self.finished = dict(begins.finished) if begins else {}
+        self.retries, self.broken = set(begins.retries) if begins else set(), ()
+        self._by_key = dict(begins._by_key) if begins else {}
 
     def _write(self, name: str, record: AskedRecord | TrialRecord | RetryRecord) -> None: ...
 

@@ -14,6 +14,7 @@ from pdsearch.config import parse
 from pdsearch.pipeline.context import Account, WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.search.planning import simulate as module
+from pdsearch.search.planning.remaining import Forecast, forecast
 from pdsearch.search.planning.simulate import Phase, Plan, dense, needs, plan, teacher_epochs
 from pdsearch.search.study import open_study
 from tests.pipeline.digits import ALONE, DENSE, SPEC, pruned
@@ -118,7 +119,7 @@ def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one() -> None:
     methods = ["none", "magnitude", "random", "taylor"]
     ratio = {"choices": [0.36, 0.59, 0.79], "when": {"prune.method": methods[1:]}}
     searched = {**PAPER["space"], "prune.method": methods, "prune.ratio": ratio}
-    found = planned(prune={}, space=searched, search={"trials": 80})
+    found = planned(prune={}, space=searched, search={"trials": 80, "sampler": "random"})
     assert "comparison" not in [p.name for p in found.phases]
 
 
@@ -130,11 +131,11 @@ def test_the_unpruned_teacher_has_no_more_trials_than_there_are() -> None:
 @pytest.mark.parametrize(
     ("sections", "students"),
     [
-        # Of three finalists two have the same student, loss and recipe, and share a baseline.
-        ({}, 5 * (3 + 1 + 2 + 1)),
+        ({}, 5 * (3 + 1 + 3 + 1)),
         ({"confirm": {"teachers": 2, "seeds": 3}}, 3 * (2 + 1 + 2 + 1)),
+        # All have the same loss and recipe, and share their baselines.
         ({"space": {"prune.ratio": [0.36, 0.59, 0.79]}}, 5 * (3 + 1 + 0 + 1)),
-        ({"space": {**PAPER["space"], "train.distill.momentum": [0.5, 0.9]}}, 5 * (3 + 1 + 2 + 2)),
+        ({"space": {**PAPER["space"], "train.distill.momentum": [0.5, 0.9]}}, 5 * (3 + 1 + 3 + 2)),
         ({"student": {"model": "from_teacher"}}, 5 * (3 + 1 + 4 + 4)),
     ],
 )
@@ -209,6 +210,40 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     assert found.exact
     assert trained == expected
     assert found.with_reuse == sum(trained.values())
+
+
+def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Path) -> None:
+    """Its teachers are stored, its trials done, and the next ones those that its sampler will choose."""
+    sections = {
+        "data": {"source": "digits", "subset": 60},
+        "teacher": {"model": "convnet_s"},
+        "train": {
+            name: {"epochs": 2, "lr": 0.05, "batch_size": 32} for name in ("teacher", "recover", "distill")
+        },
+        "prune": {},
+        "space": {
+            "prune.method": ["none", "magnitude"],
+            "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
+            "distill.temperature": [1, 4],
+        },
+        "storage": str(tmp_path),
+    }
+
+    def run(trials: int) -> list[str]:
+        space = parse({**PAPER, **sections, "search": {"trials": trials}})
+        with open_study(space, watching := Watching()) as study:
+            serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
+        return [name for name in watching.ids if not name.startswith("teacher")]
+
+    def told(trials: int, **more: Any) -> Forecast:
+        return forecast(parse({**PAPER, **sections, "search": {"trials": trials}, **more}))
+
+    run(3)
+    found = told(6)
+    assert (found.plan.done, found.plan.trials, len(found.draws)) == (3, 6, 5)
+    assert sum(phase.students for phase in found.plan.phases) == len(run(6))
+    assert (told(6).plan.phases, told(6).plan.with_reuse) == ((), 0)
+    assert told(6, precision="bf16").other
 
 
 def test_without_validation_the_plan_is_the_list_of_what_is_confirmed() -> None:

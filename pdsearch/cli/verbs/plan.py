@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pdsearch.config import Space
     from pdsearch.search.planning.calibrate import Measured
     from pdsearch.search.planning.disk import Disk
-    from pdsearch.search.planning.remaining import Hours
+    from pdsearch.search.planning.remaining import Forecast, Hours
     from pdsearch.search.planning.simulate import Plan, PlannedArtifact
 
 MOST_ROWS = 40
@@ -29,41 +29,43 @@ def plan(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure, for programs.")] = False,
 ) -> None:
-    """Say what a search would cost in trainings, epochs and storage, and what is stored already; start nothing."""
+    """Say what is left to compute of a search: trainings, epochs and storage, and what is stored; start nothing."""
     from pdsearch.config import load
     from pdsearch.search.planning.disk import disk, known_images, look_at
-    from pdsearch.search.planning.remaining import hours, without_stored
-    from pdsearch.search.planning.simulate import plan as planned_of  # loads torch
+    from pdsearch.search.planning.remaining import forecast, hours
 
     loaded = load(space, overrides or [])
-    whole = planned_of(loaded)
+    found = forecast(loaded)
     data = loaded.resolve(loaded.defaults()).data
     images = known_images(data) or (look_at(data) if calibrate else None)
-    stored = disk(loaded, whole, images) if images else None
-    planned, there = without_stored(loaded, whole)
-    told = hours(loaded, planned, images) if calibrate and images else None
+    stored = disk(loaded, found.plan, images) if images else None
+    told = hours(loaded, found.plan, images) if calibrate and images else None
     if as_json:
-        print(json.dumps(_as_json(planned, stored, there, told), indent=2))
+        print(json.dumps(_as_json(found, stored, told), indent=2))
         return
-    _show(loaded, planned, stored)
-    print_lines([*_stored(planned, there), *_time(told)])
+    _show(loaded, found, stored)
+    print_lines([*_stored(found), *_time(told, found)])
 
 
-def _stored(planned: "Plan", there: list[str]) -> list[str]:
-    if not there:
+def _stored(found: "Forecast") -> list[str]:
+    if not found.stored:
         return []
-    what = f"{len(there)} of {len(planned.artifacts)} teachers and rounds are stored already"
-    return [f"{what}: {_count(planned.spared)} epochs that are not trained again"]
+    what = f"{len(found.stored)} of {len(found.plan.artifacts)} teachers and rounds are stored already"
+    return [f"{what}: {_count(found.plan.spared)} epochs that are not trained again"]
 
 
-def _time(told: "Hours | None") -> list[str]:
+def _time(told: "Hours | None", found: "Forecast") -> list[str]:
     if told is None:
         return ["hours: add --calibrate"]
     lines = [f"{_network(one)}: {one.images_per_s:,.0f} images/s" for one in told.measured]
     if told.left_out:
         lines.append(f"{told.left_out} more of fewer epochs count as the slowest of these")
     on = "cores" if told.device == "cpu" else "GPUs"
-    lines.append(f"about {about(told.seconds)} with all {on} of this machine; {_when(told)}")
+    least, most = (
+        told.at(draw.with_reuse, found.plan.with_reuse) for draw in (found.draws[0], found.draws[-1])
+    )
+    between = f" ({about(least)} to {about(most)})" if about(least) != about(most) else ""
+    lines.append(f"about {about(told.seconds)}{between} with all {on} of this machine; {_when(told)}")
     return [*lines, *([told.busy] if told.busy else [])]
 
 
@@ -81,21 +83,30 @@ def _when(told: "Hours") -> str:
     )
 
 
-def _as_json(
-    planned: "Plan", stored: "Disk | None", there: list[str], told: "Hours | None"
-) -> dict[str, Any]:
+def _as_json(found: "Forecast", stored: "Disk | None", told: "Hours | None") -> dict[str, Any]:
+    planned, all_students = found.plan, sorted(_students(draw) for draw in found.draws)
     return {
-        "stored": {"artifacts": there, "epochs": planned.spared},
+        "stored": {"artifacts": found.stored, "epochs": planned.spared},
         "hours": None if told is None else dataclasses.asdict(told),
         "study": planned.study,
         "trials": planned.trials,
+        "done": planned.done,
         "exact": planned.exact,
         "artifacts": [_artifact(artifact) for artifact in planned.artifacts],
         "phases": [dataclasses.asdict(phase) for phase in planned.phases],
         "without_reuse": planned.without_reuse,
         "with_reuse": planned.with_reuse,
+        "range": {
+            "draws": len(found.draws),
+            "students": [all_students[0], all_students[-1]],
+            "with_reuse": [found.draws[0].with_reuse, found.draws[-1].with_reuse],
+        },
         "disk": None if stored is None else {**dataclasses.asdict(stored), "total": stored.total},
     }
+
+
+def _students(planned: "Plan") -> float:
+    return sum(phase.students for phase in planned.phases)
 
 
 def _artifact(artifact: "PlannedArtifact") -> dict[str, Any]:
@@ -112,12 +123,18 @@ def _artifact(artifact: "PlannedArtifact") -> dict[str, Any]:
     }
 
 
-def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
-    kind = "every trial of the space" if planned.exact else "as drawn at random, always the same"
+def _show(space: "Space", found: "Forecast", stored: "Disk | None") -> None:
+    planned = found.plan
+    kind = "every trial of the space" if planned.exact else "drawn as by its sampler"
     searched = f"{planned.trials} search trials; {kind}"
+    if planned.done:
+        searched = f"{planned.done} of {planned.trials} search trials are done; what is left"
     if not planned.trials:
         searched = f"nothing is searched, {space.search.trials} configurations are confirmed"
-    print_lines([f"study {planned.study}: {searched}"])
+    print_lines([*([found.other] if found.other else []), f"study {planned.study}: {searched}"])
+    if not planned.phases:
+        print_lines(["nothing is left to do"])
+        return
     artifacts = [
         (a.label, _count(a.epochs), _count(a.built), _count(a.uses)) for a in planned.artifacts[:MOST_ROWS]
     ]
@@ -130,11 +147,24 @@ def _show(space: "Space", planned: "Plan", stored: "Disk | None") -> None:
         (phase.name, _count(phase.students), _count(phase.without_reuse), _count(phase.with_reuse))
         for phase in planned.phases
     ]
-    total = sum(phase.students for phase in planned.phases)
-    phases.append(("total", _count(total), _count(planned.without_reuse), _count(planned.with_reuse)))
+    phases.append(
+        ("total", _count(_students(planned)), _count(planned.without_reuse), _count(planned.with_reuse))
+    )
     columns = ("phase", "students", "epochs without reuse", "epochs with reuse")
     print_table(columns, phases, numeric=(False, True, True, True))
-    print_lines(_remarks(space, planned, stored))
+    print_lines([*_range(found), *_remarks(space, planned, stored)])
+
+
+def _range(found: "Forecast") -> list[str]:
+    """Say between what a study's cost varies from draw to draw, if it does."""
+    students = [_count(number) for number in sorted(map(_students, found.draws))]
+    epochs = [_count(draw.with_reuse) for draw in (found.draws[0], found.draws[-1])]
+    if epochs[0] == epochs[1]:
+        return []
+    return [
+        f"the middle of {len(found.draws)} draws; in all of them {students[0]} to {students[-1]} students,"
+        f" {epochs[0]} to {epochs[1]} epochs with reuse: which teachers lead is known once they have been tried"
+    ]
 
 
 def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str]:
@@ -144,9 +174,8 @@ def _remarks(space: "Space", planned: "Plan", stored: "Disk | None") -> list[str
     if planned.with_reuse:
         lines.append(f"reuse makes it {planned.without_reuse / planned.with_reuse:.1f} times cheaper")
     if space.search.stop:
-        lines.append("trials that are stopped early cost less")
+        lines.append("some trials are stopped early, as drawn")
     if space.confirm:
-        lines.append("which teachers are confirmed is drawn at random, too")
         lines += power(space)
     if stored is None:
         return [*lines, "storage: not known before the images are read, which --calibrate does"]

@@ -20,6 +20,7 @@ from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, distribution
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED
+from pdsearch.search.optuna_backend.sampler import empty_study
 from pdsearch.search.optuna_backend.storage import StudyStorage
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import same_trial
@@ -68,6 +69,13 @@ def _begin(home: StudyStorage, kinds: Mapping[str, Space]) -> dict[str, Study]:
     except Exception as error:  # For example a database that was emptied in part.
         hint = "name another search.ledger: the study is written there anew, from its records"
         raise StorageError(f"no study can be begun there: {error}", where=str(home), hint=hint) from error
+
+
+def retold(space: Space, records: Records, kind: str) -> Study:
+    """Return an Optuna study in memory with the trials that the records tell of."""
+    study = empty_study(space)
+    study.add_trials(_retold(space, records, kind))
+    return study
 
 
 def differences(study: Study, space: Space, records: Records, kind: str) -> list[str]:

@@ -18,7 +18,8 @@ from pdsearch.io import Place, read, replace
 from pdsearch.models import build, without_weights
 from pdsearch.pipeline.keys import needs_teacher, teacher_key
 from pdsearch.search.planning.disk import DataShape, listens, view_epochs
-from pdsearch.search.planning.simulate import Plan, unshaped
+from pdsearch.search.planning.outcomes import unshaped
+from pdsearch.search.planning.simulate import Plan
 from pdsearch.specs import Json, Params, digest
 from pdsearch.training.device import Engine
 from pdsearch.user_code import is_dotted, source_hash

@@ -13,7 +13,8 @@ from pdsearch.input_spec import InputSpec
 from pdsearch.models import build_on_meta, count_params, without_weights
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import teacher_key
-from pdsearch.search.planning.simulate import Plan, unshaped
+from pdsearch.search.planning.outcomes import unshaped
+from pdsearch.search.planning.simulate import Plan
 from pdsearch.specs import DataSpec, Params, TrialSpec
 
 WEIGHT, KEPT = 4, 1

@@ -4,8 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pdsearch.config import Space
-from pdsearch.config.catalog import FROM_TEACHER
-from pdsearch.objectives import VAL_ACCURACY
+from pdsearch.objectives import counts
 from pdsearch.observer import Observer
 from pdsearch.pipeline.keys import (
     dense_key,
@@ -13,21 +12,21 @@ from pdsearch.pipeline.keys import (
     needs_teacher,
     round_keys,
     starting,
-    teacher_config,
-    teacher_key,
 )
 from pdsearch.pipeline.prune import kept_rounds, recipe_after
-from pdsearch.protocol import Job, Outcome, Ready
+from pdsearch.protocol import Job, Outcome
 from pdsearch.pruning import targets
 from pdsearch.pruning.registry import methods
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.optuna_backend.ledger import Ledger
-from pdsearch.search.optuna_backend.sampler import empty_study
+from pdsearch.search.optuna_backend.rebuild import retold
+from pdsearch.search.planning.outcomes import Outcomes
 from pdsearch.search.preflight.dry_run import teacher_jobs
-from pdsearch.search.records import UnwrittenRecords
+from pdsearch.search.records import Records, UnwrittenRecords
 from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Agenda, Phases
-from pdsearch.specs import AtInit, Json, Params, StudentSpec, TrialSpec, derive_seed
+from pdsearch.specs import AtInit, TrialSpec
+from pdsearch.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,8 @@ def _rounds(spec: TrialSpec) -> list[Need]:
     return found
 
 
-LIKE, LEFT = "like", "left"
-"""Options in place of the widths of a student shaped by its teacher: the teacher's key, its share of weights left."""
 MOST_DRAWN = 200
-"""Most search trials that are drawn; any others are assumed to be like these."""
+"""Most search trials that are drawn beyond those that have finished; any others are assumed to be like these."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +135,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a study, without early stopping.
+    """The cost of a study, or of what is left of one that has begun.
 
     Args:
         study: Its name.
-        trials: Search trials; 0 where every configuration is confirmed at once.
+        trials: Search trials, finished ones included; 0 where every configuration is confirmed at once.
+        done: Search trials that have finished.
         exact: The search visits every point of the space, so that its cost does not depend on what is drawn.
-        drawn: Search trials that were drawn, all of them unless they are many.
+        drawn: Search trials that finished or were drawn, all of them unless they are many.
         artifacts: Dense teachers, then pruning rounds; of the search, those of the drawn trials.
         phases: Those of a study, in their order.
         students: The trial of every student; of the search, the drawn ones.
@@ -153,6 +151,7 @@ class Plan:
 
     study: str
     trials: int
+    done: int
     exact: bool
     drawn: int
     artifacts: tuple[PlannedArtifact, ...]
@@ -196,18 +195,18 @@ class _Played(Observer):
     def phase(self, name: str, _total: int, _done: int) -> None:
         self.phases.append(Phase(name))
 
-    def started(self, job: Job) -> None:
+    def ended(self, job: Job, _outcome: Outcome, record: TrialRecord | None) -> None:
         """Count the epochs of a job and of what must be there before it."""
-        now, teaches = self.phases[-1], job.kind == "teacher"
-        wanted = (dense(job.spec),) if teaches else needs(job.spec)
+        now = self.phases[-1]
+        wanted = needs(job.spec) if record else (dense(job.spec),)
         now.with_reuse += sum(need.epochs for need in wanted if need.key not in self.built)
         for need in wanted:
             self.built.setdefault(need.key, (need, job.spec))
             self.stored |= {need.key} if need.stored else set()
             self.uses[need.key] += job.kind == "search"
-        if teaches:
+        if record is None:
             return
-        student = job.spec.distill.recipe.epochs
+        student = len(record.reports)
         self.searched += student if job.kind == "search" else 0
         now.students += 1
         now.with_reuse += student
@@ -215,43 +214,61 @@ class _Played(Observer):
         self.students.append(job.spec)
 
 
-def plan(space: Space) -> Plan:
+@dataclass(frozen=True)
+class Begun:
+    """A study so far: its records, and what it resolved when it began."""
+
+    records: Records
+    describe: Description
+
+
+def plan(space: Space, begun: Begun | None = None, *, draw: int = 0) -> Plan:
     """Return the cost of a study of a space, in epochs.
 
-    Points and values are random with a fixed seed; a search that visits every point of its space costs the same
-    whatever is drawn.
+    Its phases are played with its own sampler and early stopping. Accuracies are drawn at random, like those that have
+    finished: which teachers lead, and how often a sampler that learns tries each, differs from draw to draw.
+
+    Args:
+        space: What is searched.
+        begun: What is there of the study; None plans a new one.
+        draw: Number of the draw; the same one always gives the same plan.
+
+    Raises:
+        PdsearchError: A sampler of the user's own fails.
     """
-    drawn = min(space.search.trials, MOST_DRAWN)
-    unstopped = replace(space.search, trials=drawn, sampler="random", stop=None, timeout=None)
-    searched = replace(space, search=unstopped)
-    played = _Played()
-    agenda = _agenda(searched, played)
-    while (job := agenda.next()) is not None:
-        agenda.tell(job, _ready(job.spec))
-        agenda.finish(job, _outcome(job, space))
+    played, records = _Played(), UnwrittenRecords(begun.records if begun else None)
+    done = sum(record.kind == "search" and counts(record.state) for record in records.finished.values())
+    drawn = max(done, min(space.search.trials, done + MOST_DRAWN))
+    limited = replace(space, search=replace(space.search, trials=drawn, timeout=None, gpu_hours=None))
+    outcomes = Outcomes(space, records.finished.values(), draw)
+    agenda = _agenda(limited, played, records, begun)
+    while not (begun and agenda.idle()) and (job := agenda.next()) is not None:
+        agenda.finish(job, _outcome(job, agenda, outcomes))
     trials, exact = agenda.search.finished, agenda.search.exhausted or not space.parameters
     if trials == drawn and not exact:
         # Whether the search has visited every point of its space.
-        exact, trials = agenda.search.ask() is None, space.search.trials
+        exact, trials = agenda.search.ask() is None, max(drawn, space.search.trials)
     if trials > drawn:
-        _extend(played, drawn, trials)
+        _extend(played, drawn - done, trials - done)
     return Plan(
         study=space.study,
         trials=trials,
+        done=done,
         exact=exact or not trials,
         drawn=min(trials, drawn),
-        artifacts=_artifacts(played, trials / drawn if trials > drawn else 1.0),
+        artifacts=_artifacts(played, (trials - done) / (drawn - done) if trials > drawn else 1.0),
         phases=tuple(phase for phase in played.phases if phase.students or phase.with_reuse),
         students=tuple(played.students),
     )
 
 
-def _agenda(space: Space, observer: _Played) -> Agenda:
-    describe = Description("", space.precision, versions={}, checkpoints=_ByName(), code=_ByName())
-    records = UnwrittenRecords()
+def _agenda(space: Space, observer: _Played, records: Records, begun: Begun | None) -> Agenda:
+    # Of a new study no file is read: names stand for their hashes.
+    new = Description("", space.precision, versions={}, checkpoints=_ByName(), code=_ByName())
+    describe = begun.describe if begun else new
 
     def ledger(kind: str, space: Space) -> Ledger:
-        study = empty_study(space)
+        study = retold(space, records, kind)
         return Ledger(study, space, records, kind=kind, describe=describe, single=False)
 
     phases = Phases(
@@ -265,50 +282,16 @@ def _agenda(space: Space, observer: _Played) -> Agenda:
     return Agenda(phases, observer=observer, forget=lambda _key: None)
 
 
-def _ready(spec: TrialSpec) -> Ready:
-    teacher: dict[str, Json] = {
-        "key": teacher_key(spec),
-        "config": teacher_config(spec),
-        "model": spec.teacher.model,
-        "method": spec.prune.method if spec.prune else None,
-        "ratio": spec.prune.ratio if spec.prune else None,
-    }
-    shape = _shape(spec)
-    options = dict(shape.options)
-    student: dict[str, Json] = {"model": shape.model, "options": options}
-    if LEFT in options:  # Only their ratio counts: students of about one size are ranked together.
-        student["params"] = round(1_000_000 * options[LEFT])
-    return Ready(teacher if needs_teacher(spec) else None, student)
-
-
-def _shape(spec: TrialSpec) -> StudentSpec:
-    """Return a student as it would be built; one shaped by its teacher has `LIKE` and `LEFT` for widths."""
-    if spec.student.model != FROM_TEACHER:
-        return spec.student
-    spec = starting(spec)
-    removed = spec.prune.ratio if spec.prune and methods.get(spec.prune.method).removes else 0.0
-    shape = ((LIKE, teacher_key(spec)), (LEFT, 1 - removed))
-    return StudentSpec(spec.teacher.model, (*spec.teacher.options, *shape))
-
-
-def unshaped(spec: TrialSpec) -> tuple[str, Params, float]:
-    """Return the model and the options that determine a student's size, and the share of weights left."""
-    shape = _shape(spec)
-    options = dict(shape.options)
-    left = options.pop(LEFT, 1.0)
-    options.pop(LIKE, None)
-    return shape.model, tuple(options.items()), left
-
-
-def _outcome(job: Job, space: Space) -> Outcome:
-    """Return the outcome of a trial that keeps the constraints: accuracies derived from keys, sizes from shapes."""
-    of = {objective.metric: repr(_shape(job.spec)) for objective in space.objectives} | {
-        VAL_ACCURACY: job.key
-    }
-    values = {
-        objective.metric: derive_seed("plan", of[objective.metric]) / 2**63 for objective in space.objectives
-    }
-    return Outcome("complete", values=values | {limit.metric: limit.bound for limit in space.constraints})
+def _outcome(job: Job, agenda: Agenda, outcomes: Outcomes) -> Outcome:
+    """Report a job to its study, epoch by epoch, and return how it ends."""
+    if job.kind == "teacher":
+        return Outcome("complete")
+    agenda.tell(job, outcomes.ready(job))
+    reports = outcomes.reports(job)
+    for report in reports:
+        if agenda.tell(job, report):
+            return Outcome("stopped")
+    return outcomes.outcome(job, reports)
 
 
 def _extend(played: _Played, drawn: int, trials: int) -> None:
@@ -319,6 +302,14 @@ def _extend(played: _Played, drawn: int, trials: int) -> None:
     search.with_reuse += more * (played.searched + alone)
     search.without_reuse += more * search.without_reuse
     search.students = trials
+    for phase in played.phases:
+        if phase.name in (
+            "comparison",
+            "topping up",
+        ):  # Their trials follow from how many of the search a teacher had.
+            phase.students *= 1 + more
+            phase.with_reuse *= 1 + more
+            phase.without_reuse *= 1 + more
 
 
 def _artifacts(played: _Played, times: float) -> tuple[PlannedArtifact, ...]:
