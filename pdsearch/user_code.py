@@ -21,6 +21,9 @@ from typing import Any
 from pdsearch.errors import ConfigError, PdsearchError, TrialError
 from pdsearch.registry import NoParams
 
+_places: list[str] = []
+"""Folders beside the current one in which own code may lie: those of space files."""
+
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -29,10 +32,21 @@ def is_dotted(name: str) -> bool:
     return ":" in name
 
 
+def look_in(*folders: str | Path) -> None:
+    """Let own code be found in some folders too, after everything else."""
+    _places.extend(path for path in map(os.path.abspath, folders) if path not in _places)
+
+
+def places() -> list[str]:
+    """Return the folders given to `look_in` for another process, also as seen from the current folder."""
+    return [*_places, *map(os.path.relpath, _places)]
+
+
 def load_dotted(name: str) -> Callable[..., Any]:
     """Import the callable that a dotted name refers to; the module runs once in each process.
 
-    The folder in which the process was started is searched as well, after all installed packages.
+    The folder in which the process was started, and that of the space file, are searched as well, after all installed
+    packages.
 
     Args:
         name: `package.module:function`.
@@ -120,12 +134,13 @@ def _module(path: str) -> object:
     # At the end, so that no file here hides an installed module.
     if not {"", os.getcwd()} & {*sys.path}:
         sys.path.append(os.getcwd())
+    sys.path.extend(folder for folder in _places if folder not in sys.path)
     importlib.invalidate_caches()
     try:
         return importlib.import_module(path)
     except (Exception, SystemExit) as error:  # The user's module may raise anything.
         if isinstance(error, ModuleNotFoundError) and path.startswith(error.name or "?"):
-            hint = "it must be installed, or lie where pdsearch is started"
+            hint = "it must be installed, or lie beside the space file, or where pdsearch is started"
             raise ConfigError(f"cannot import {path}: there is no such module", hint=hint) from None
         what, place = str(error), place_of(error)
         if isinstance(error, SyntaxError) and error.filename:
@@ -137,12 +152,27 @@ def _module(path: str) -> object:
         raise ConfigError(f"cannot import {path}: {type(error).__name__}: {what}{place}", hint=hint) from None
 
 
-def _hash(found: Callable[..., object], name: str) -> str:
+def source_file(name: str) -> str:
+    """Return the path of the source file behind a dotted name; "" where it has none.
+
+    Raises:
+        ConfigError: As `load_dotted`.
+    """
+    try:
+        return os.path.abspath(_file(load_dotted(name)))
+    except TypeError:
+        return ""
+
+
+def _file(found: Callable[..., object]) -> str:
     while isinstance(found, functools.partial):
         found = found.func
+    return inspect.getsourcefile(inspect.unwrap(found)) or ""
+
+
+def _hash(found: Callable[..., object], name: str) -> str:
     try:
-        file = inspect.getsourcefile(inspect.unwrap(found))
-        content = Path(file or "").read_bytes()
+        content = Path(_file(found)).read_bytes()
     except (TypeError, OSError) as error:
         hint = "name a function or class that is written in a Python file"
         raise ConfigError(f"{name} has no source file to know it by", hint=hint) from error
@@ -232,16 +262,22 @@ LIBRARIES = {"site-packages", "dist-packages"}
 MOST_LINES = 5
 
 
+def causes(error: BaseException) -> list[BaseException]:
+    """Return an error and, of one of pdsearch's, those that it was raised from, the first cause last."""
+    found = [error]  # An error raised from one that it caused makes the chain a circle.
+    while isinstance(error, PdsearchError) and error.__cause__ is not None and error.__cause__ not in found:
+        error = error.__cause__
+        found.append(error)
+    return found
+
+
 def user_lines(error: BaseException) -> list[str]:
     """Return where an error passed through the user's own code, innermost frame last, as `FILE:LINE, in NAME: CODE`.
 
     Args:
         error: An error, or one of pdsearch's that was raised from it.
     """
-    seen: list[BaseException] = []  # An error raised from one that it caused makes the chain a circle.
-    while isinstance(error, PdsearchError) and error.__cause__ is not None and error not in seen:
-        seen.append(error)
-        error = error.__cause__
+    error = causes(error)[-1]
     if isinstance(error, PdsearchError):  # Its message was written for the user.
         return []
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]

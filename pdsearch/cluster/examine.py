@@ -26,6 +26,7 @@ class Asked(TypedDict):
         marker: A file in it that the driver wrote; None where the storage is not looked at.
         token: The content of that file.
         code: Hash of each piece of the user's own code, by dotted name.
+        places: Folders in which it may lie, beside the usual ones.
         files: Paths that must exist.
         gpu: Share of a GPU that a trial trains on.
         bf16: Whether its device has to compute in bf16.
@@ -36,6 +37,7 @@ class Asked(TypedDict):
     marker: str | None
     token: str
     code: dict[str, str]
+    places: list[str]
     files: list[str]
     gpu: float
     bf16: bool
@@ -173,6 +175,7 @@ def _own_code(asked: Asked) -> Wrong | None:
     if not asked["code"]:
         return None
     dotted = importlib.import_module("pdsearch.user_code")
+    dotted.look_in(*asked["places"])
     hint = "install it on every node, or give its folder as --working-dir of ray job submit"
     for name, known in asked["code"].items():
         try:

@@ -14,6 +14,7 @@ from pdsearch.cluster.examine import Asked, computes_bf16, examine, present, ver
 from pdsearch.cluster.slots import GrowingSlots, Node
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, remove, replace
+from pdsearch.user_code import places
 
 _ANSWER_WITHIN_S = 300.0
 _LOOK_EVERY_S = 1.0
@@ -48,6 +49,7 @@ def expected(
             "marker": str(marker),
             "token": token,
             "code": code,
+            "places": places(),
             "files": files,
             "gpu": gpu,
             "bf16": bf16,
@@ -85,7 +87,15 @@ def workers_compute_bf16(slots: GrowingSlots, say: Callable[[str], None]) -> boo
         ConfigError: A node has other versions than the driver, or lacks the GPU that Ray gives trials there.
     """
     asked = Asked(
-        versions=versions_here(), root="", marker=None, token="", code={}, files=[], gpu=slots.gpu, bf16=False
+        versions=versions_here(),
+        root="",
+        marker=None,
+        token="",
+        code={},
+        places=[],
+        files=[],
+        gpu=slots.gpu,
+        bf16=False,
     )
     while True:
         if not slots.nodes():

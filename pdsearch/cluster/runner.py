@@ -22,6 +22,7 @@ from pdsearch.cluster.worker import JobTrainable
 from pdsearch.config import Resources
 from pdsearch.io import Place, beside
 from pdsearch.protocol import Work
+from pdsearch.user_code import places
 
 _tune: Any = importlib.import_module("ray.tune.tune")  # the attribute `ray.tune.tune` is a function
 
@@ -65,6 +66,7 @@ def run(
         "logs": str(folder / "trials"),
         "patience_s": patience_s,
         "node": node,
+        "code": places(),
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)

@@ -21,6 +21,7 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Job, Outcome, refusal
 from pdsearch.training.device import keep_freed_memory, pick_device
+from pdsearch.user_code import look_in
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
 
@@ -39,6 +40,7 @@ class JobTrainable(tune.Trainable):
         """Set up the site, once per actor, and begin the first job."""
         place = config["place"]
         self._pause: float = _FIRST_PAUSE_S
+        look_in(*place.get("code", ()))
         self._refusal = refusal_of(place.get("node"))
         torch.set_num_threads(place["threads"])
         keep_freed_memory()

@@ -40,10 +40,11 @@ from pdsearch.config.yaml_tree import (
     node_at,
     to_plain,
 )
-from pdsearch.errors import ConfigError, DataError
+from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import UnfitFileError, open_regular
 from pdsearch.objectives import Constraint, Objective, better_goal
 from pdsearch.specs import Params
+from pdsearch.user_code import look_in
 
 
 def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint, ...], study: str) -> Space:
@@ -149,6 +150,7 @@ def load(path: str | FilePath, overrides: Sequence[str] = ()) -> Space:
         ConfigError: It has mistakes: each is listed with line, column, key and what to do.
     """
     root = read_yaml(_content(FilePath(path)), str(path))
+    look_in(FilePath(path).parent)
     return _space(root, str(path), FilePath(path).stem, overrides)
 
 
@@ -162,7 +164,7 @@ def with_position(path: str | FilePath, overrides: Sequence[str] = ()) -> Iterat
     """
     try:
         yield
-    except (ConfigError, DataError) as error:
+    except PdsearchError as error:
         root, _ = without_retired(apply_overrides(read_yaml(_content(FilePath(path)), str(path)), overrides))
         key = error.where or ""
         for place in (path_of(key), ("space", key)) if KEY.fullmatch(key) else ():
@@ -251,10 +253,18 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str]) -> Spa
     check_whole(draft)
     problems.check()
     space = assemble(draft, selectable, constraints, study)
-    space = replace(space, notes=(*notes, *space.notes))
+    space = replace(space, notes=(*notes, *space.notes), places=dict(_places(root, source)))
     check_sense(draft, space)
     problems.check()
     return space
+
+
+def _places(root: Node, source: str) -> Iterator[tuple[str, str]]:
+    """Yield every key of a file or an option, without "space." before those that are searched, and where it is."""
+    for path, _ in every_node(root):
+        mark = mark_of(root, path, key=True)
+        if path and (mark.line or mark.source != source):
+            yield dotted(path).removeprefix("space."), str(mark)
 
 
 def _sections(root: Node, problems: Problems) -> File | None:

@@ -92,6 +92,7 @@ class Space:
         part_laters: The same for parameters added to a part later; at these values they are left out of a trial.
         warnings: Settings that are legal but costly or doubtful, one sentence each.
         notes: Information for the user, e.g. the rounds that geometric ratios amount to.
+        places: Where each key is in its file, by its name, as FILE:LINE:COLUMN.
     """
 
     study: str
@@ -108,6 +109,7 @@ class Space:
     part_laters: tuple[tuple[str, Params], ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def validated(self) -> bool:
@@ -123,6 +125,11 @@ class Space:
     def compared(self) -> bool:
         """Whether search trials are compared: not without validation images, nor with a single trial that runs once."""
         return self.validated and bool(self.parameters or self.confirm)
+
+    def located(self, reason: str | None) -> str | None:
+        """Return the reason of a failure with the place of the key that it begins with, if there is one in a file."""
+        key = (reason or "").partition(": ")[0]
+        return f"{self.places[key]} key {reason}" if "." in key and key in self.places else reason
 
     resolve = resolving.resolve
     defaults = resolving.defaults

@@ -35,6 +35,7 @@ from pdsearch.io.record_files import BrokenRecord
 from pdsearch.models import constants_of
 from pdsearch.specs import TrialSpec
 from pdsearch.study_record import StudyRecord
+from pdsearch.user_code import look_in
 
 _FAR = 0.1
 """Difference of accuracy that neither another precision nor another machine explains."""
@@ -110,6 +111,7 @@ def export_study(
         require_onnx()
     study = read_study(folder)
     left_out(study.broken)
+    look_in(*study.about.code_folders.values())
     ranking = rank_teachers(study)
     named = [*dict.fromkeys(trials)]
     chosen = [line_of(study, ranking, trial) for trial in named] or ranking.top(top)

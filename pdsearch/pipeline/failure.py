@@ -12,6 +12,8 @@ from typing import IO, TypeVar
 from pdsearch.errors import PdsearchError, redacted
 from pdsearch.io import Place, replace
 from pdsearch.io.durable import storage_errors
+from pdsearch.pipeline.own_code import blamed
+from pdsearch.specs import TrialSpec
 from pdsearch.user_code import place_of, user_lines
 
 HUNG = "hung: no sign of life for search.trial_timeout"
@@ -30,7 +32,7 @@ _OF_MACHINES = (
     errno.EDQUOT,
 )
 _INFRASTRUCTURE = re.compile(
-    r"([\w.]+: \S+ fails: )?("  # A part of the user's that met it.
+    r"((\S.* key )?[\w.]+: \S+( or [\w.]+: \S+)* fails: )?("  # A part of the user's that met it.
     r"it lost \d+ workers|its worker was lost|hung: |out of memory|out of GPU memory"
     r"|(Connection\w*|Timeout|BrokenPipe)Error: "
     rf"|\w+: \[Errno ({'|'.join(map(str, _OF_MACHINES))})\]"
@@ -71,19 +73,36 @@ def is_out_of_gpu_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError)
 
 
-def reason(error: BaseException, log: Place | None) -> str:
+def reason(error: BaseException, log: Place | None, spec: TrialSpec) -> str:
     """Return the reason of a failure, and write the traceback to the trial's log, unless the message says it all.
 
     Args:
         error: The error raised.
         log: The trial's log file; None discards the traceback.
+        spec: The trial: own code of it that fails is named with its field.
     """
     if isinstance(error, PdsearchError) and not user_lines(error):
-        return str(error)
+        return _blaming(error, str(error), spec)
     if log is not None:
         write_log(log, "".join(traceback.format_exception(error)))
     where = f" (traceback in {log.parent.name}/{log.name})" if log else ""
-    return f"{redacted(_words(error))}{where}"
+    return f"{redacted(_blaming(error, _words(error), spec))}{where}"
+
+
+def _blaming(error: BaseException, words: str, spec: TrialSpec) -> str:
+    """Return the words with the own code that fails in front, unless they name a field already, or the machine did."""
+    named = isinstance(error, PdsearchError) and "." in (error.where or "")  # A section alone names no part.
+    if named or (is_infrastructure(words) and not user_lines(error)):
+        return words
+    part = blamed(error, spec)
+    field, _, value = part.partition(": ")
+    return (
+        f"{field}: {words}"
+        if part and words.startswith(value)
+        else f"{part} fails: {words}"
+        if part
+        else words
+    )
 
 
 def write_log(log: Place, text: str) -> None:

@@ -6,7 +6,7 @@ The agenda is a runner's only interface to a study.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from pdsearch.errors import FailureLimitError, PdsearchError
@@ -243,6 +243,7 @@ class Agenda:
         """
         self._busy(job.id, False)
         self._fence()
+        outcome = replace(outcome, reason=self.space.located(outcome.reason))
         live, ledger = self._live.pop(job.id), self._ledger(job)
         refused = refused_by(outcome)
         if refused is not None:

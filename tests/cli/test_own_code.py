@@ -66,6 +66,23 @@ def late(student, teacher, targets, params):
     return fail() if len(targets) > 5 else student.logits.sum()  # late
 
 
+def vector(student, teacher, targets, params):
+    return student.logits.sum(1) if len(targets) > 5 else student.logits.sum()
+
+
+def infinite(student, teacher, targets, params):
+    return student.logits.sum() * (float("nan") if len(targets) > 5 else 1)
+
+
+class Slow(Net):
+    def forward(self, images):
+        return fail() if len(images) > 5 else self.last(images.flatten(1))  # late_forward
+
+
+def slow(num_classes, input_shape):
+    return Slow()
+
+
 def method(model, batches, generator, params):
     fail()  # method
 
@@ -210,11 +227,21 @@ def parts(author: Author) -> Iterator[str]:
         ("teacher.model=M:net", 2, "teacher.model: M:net fails on two images in training", "forward"),
         ("distill.loss=M:loss", 2, "distill.loss: M:loss fails on 5 images", "loss"),
         ("distill.loss=M:adapted", 2, "distill.loss: M:adapted fails on 5 images", "adapter"),
-        ("distill.loss=M:late", 3, "search-0000", "late"),
+        ("distill.loss=M:late", 3, "key distill.loss: M:late fails", "late"),
+        ("distill.loss=M:vector", 3, "key distill.loss: M:vector returns (80,), not a scalar", None),
+        ("distill.loss=M:infinite", 3, "key distill.loss: M:infinite fails: student: diverged", None),
+        # One file holds them all: which one was called decides.
+        (
+            "student.model=M:slow distill.loss=M:infinite",
+            3,
+            "key student.model: M:slow fails",
+            "late_forward",
+        ),
+        ("teacher.model=M:slow", 3, "key teacher.model: M:slow fails", "late_forward"),
         ("prune.method=M:method prune.ratio=0.5", 2, "prune.method: M:method fails on convnet_s", "method"),
-        ("data.options.function=M:data", 2, "M:data: the function failed", "data"),
-        ("data.options.function=M:lazy", 2, "M:lazy: indexing its inputs fails", "images"),
-        ("search.sampler=M:sampler", 1, "search.sampler: M:sampler fails", "sampler"),
+        ("data.options.function=M:data", 2, "data.options.function: M:data: the function failed", "data"),
+        ("data.options.function=M:lazy", 2, "data.options.function: M:lazy: indexing its inputs", "images"),
+        ("search.sampler=M:sampler", 1, "key search.sampler: M:sampler fails", "sampler"),
         ("data.augment=own_apply", 2, "data.augment: own_apply fails", "apply"),
         ("data.augment=own_apply prune.method=random prune.ratio=0.5", 2, "data.augment: own_apply", "apply"),
         ("data.augment=own_draw", 2, "data.augment: own_draw fails", "draw"),
@@ -222,7 +249,7 @@ def parts(author: Author) -> Iterator[str]:
         ("data.augment=own_crop", 2, "data.augment: own_crop fails", "crop"),
         ("data.augment=own_mix", 2, "data.augment: own_mix fails", "mix"),
         ("data.augment=own_share", 2, "data.augment: own_share fails", "share"),
-        ("data.augment=own_late", 3, "data.augment: own_late fails", "late_apply"),
+        ("data.augment=own_late", 3, "key data.augment: own_late fails", "late_apply"),
         ("data.augment=own_half", 2, r"own_half returns torch.uint8 (5, 1, 8, 4) of images", None),
         ("data.augment=own_nothing", 2, "data.augment: own_nothing draws NoneType", None),
         ("--observer M:observer", 2, "M:observer failed", "observer"),
@@ -242,3 +269,14 @@ def test_a_part_that_raises_is_named_with_its_line(
         place = 1 + PARTS.splitlines().index(next(t for t in PARTS.splitlines() if t.endswith(f"# {line}")))
         assert "OSError: it is broken" in said
         assert re.search(rf"{parts}\.py:{place}, in \w+: .*# {line}\b", said)
+
+
+def test_what_fails_late_names_its_line_of_the_file_in_record_and_message(
+    parts: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own.yaml").write_text(SPACE + f"distill:\n  loss: {parts}:late\n")
+    assert main(["run", "own.yaml", "--serial", "--set", "search.max_failures=0"]) == 3
+    reason = f"own.yaml:10:3 key distill.loss: {parts}:late fails: OSError: it is broken"
+    assert reason in capsys.readouterr().err
+    assert main(["show", "runs/own", "0"]) == 0
+    assert reason in capsys.readouterr().out

@@ -29,6 +29,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
         "marker": str(marker),
         "token": "token",
         "code": {},
+        "places": [],
         "files": [str(tmp_path)],
         "gpu": 0,
         "bf16": False,

@@ -47,8 +47,16 @@ class FromCallable:
 
     def read(self, spec: DataSpec) -> RawData:
         """Call the function and check what it returns, also whether that has the fingerprint of the spec, if any."""
+        name = _name(dict(spec.options))
+        try:
+            return self._read(spec, name)
+        except (ConfigError, DataError) as error:
+            if error.where and error.where.startswith(name):
+                raise type(error)(f"{error.where}: {error.what}", where=WHERE, hint=error.hint) from error
+            raise
+
+    def _read(self, spec: DataSpec, name: str) -> RawData:
         options = dict(spec.options)
-        name = _name(options)
         arguments = {key: value for key, value in options.items() if key not in (OPTION, VERSION)}
         if spec.root is not None:
             arguments["root"] = spec.root
@@ -100,6 +108,7 @@ def _as_raw(found: Any, name: str) -> RawData:
 
 def _inputs(found: Any, name: str) -> Any:
     """Return inputs that are a list or a tensor as an array, and any that are read when indexed with their name."""
+    _check_unmasked(found)
     lazy = hasattr(found, "shape") and not hasattr(found, "numpy") and not isinstance(found, np.ndarray)
     return _Lazy(found, name) if lazy else np.asanyarray(found)
 
@@ -120,20 +129,31 @@ class _Lazy:
         return len(self.images)
 
     def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[Any]:
-        with called("indexing its inputs", self.name, DataError):
-            found = np.asarray(self.images[index])
+        with called(f"{self.name}: indexing its inputs", WHERE, DataError):
+            found = self.images[index]
+            _check_unmasked(found)
+            found = np.asarray(found)
         stated = (len(index), *self.images.shape[1:]), np.dtype(getattr(self.images, "dtype", np.uint8))
         if (found.shape, found.dtype) != stated:
-            what = f"its inputs are {found.dtype} {found.shape}, and state {stated[1]} {stated[0]}"
+            what = (
+                f"{self.name}: its inputs are {found.dtype} {found.shape}, and state {stated[1]} {stated[0]}"
+            )
             hint = "index them with an int64 array (B,) for the inputs there, of the shape and type that they state"
-            raise DataError(what, where=self.name, hint=hint)
+            raise DataError(what, where=WHERE, hint=hint)
         return found
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.images, attribute)
 
 
+def _check_unmasked(found: Any) -> None:
+    """Refuse an array with masked values, whose mask nothing here keeps."""
+    if np.ma.is_masked(found):
+        raise ValueError("values are masked: fill them (array.filled(0)), or leave these inputs out")
+
+
 def _labels(found: Any) -> NDArray[Any]:
+    _check_unmasked(found)
     labels = np.atleast_1d(np.asarray(found))
     return labels.astype(np.int64) if labels.dtype.kind in "iu" or not labels.size else labels
 

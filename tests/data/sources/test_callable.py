@@ -36,6 +36,14 @@ def floats() -> tuple[Any, ...]:
     return pixels(4, 1, 8) / 255, *plain()[1:]
 
 
+def masked() -> tuple[Any, ...]:
+    return np.ma.masked_less(pixels(4, 1, 8), 128), *plain()[1:]
+
+
+def masked_labels() -> tuple[Any, ...]:
+    return plain()[0], np.ma.masked_equal([0, 1, 0, 1], 1), *plain()[2:]
+
+
 def listed() -> tuple[Any, ...]:
     train, labels, test, *_ = plain()
     return torch.from_numpy(train), labels.tolist(), test, torch.tensor([0, 1]), ["a", "b"]
@@ -155,6 +163,8 @@ def test_it_may_return_no_test_images() -> None:
         ("forgetful", {}, "returned no data set"),
         ("ragged", {}, "returned no data set: .*inhomogeneous"),
         ("by_name", {}, "returned no data set: it is a dict"),
+        ("masked", {}, "values are masked: fill them"),
+        ("masked_labels", {}, "values are masked: fill them"),
         ("floats", {}, "train: inputs of type float64"),
         ("leaving", {}, "the function failed: SystemExit: 0"),
         ("failing", {}, r"the function failed: KeyError.*\n  -> .*--debug shows"),
@@ -170,7 +180,8 @@ def test_it_may_return_no_test_images() -> None:
 def test_what_it_does_wrong_is_said(name: str, options: dict[str, Any], why: str) -> None:
     with pytest.raises(DataError, match=why) as caught:
         SOURCE.fingerprint(spec(name, **options))
-    assert caught.value.where == f"{HERE}:{name}"
+    assert caught.value.where == "data.options.function"
+    assert caught.value.what.startswith(f"{HERE}:{name}")
 
 
 def test_a_class_whose_name_no_file_can_hold_is_refused() -> None:
