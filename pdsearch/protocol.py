@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.objectives import Aims, Constraint
 from pdsearch.specs import Json, TrialSpec
+from pdsearch.students import Student
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ class Job:
         decide_at: Epochs after which the driver decides whether it continues; none for a job that is never stopped.
         test: It may open the test set, once, at its end.
         baselines: Configurations to compare with, by role ("unpruned", "alone").
+        student: The student that its teacher left when it was searched, where its teacher shapes it; another one fails.
     """
 
     id: str
@@ -155,6 +157,7 @@ class Job:
     decide_at: tuple[int, ...] = ()
     test: bool = False
     baselines: Mapping[str, str] = field(default_factory=dict)
+    student: Student | None = None
 
 
 class Work(Protocol):

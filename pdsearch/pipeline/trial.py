@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from pdsearch.codec import pack
+from pdsearch.codec import decode, pack
 from pdsearch.data.dataset.dataset import Dataset
-from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.errors import StorageError, StorageFullError, TrialError
 from pdsearch.io import StorageAwayError, StorageDeniedError, beside
 from pdsearch.io.durable import PAUSES_S
 from pdsearch.models import count_params
@@ -25,6 +25,8 @@ from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
 from pdsearch.specs import Json, TrialSpec
+from pdsearch.students import Student as Built
+from pdsearch.trial_record import StudentFacts
 
 _PARTS = (1, 2, 4)
 """Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""
@@ -37,6 +39,7 @@ def run_trial(
     limits: tuple[Constraint, ...] = (),
     measures: tuple[str, ...] = (),
     test: bool = False,
+    expected: Built | None = None,
 ) -> Generator[Event, None, Outcome]:
     """Run one trial; yield its events, return its outcome.
 
@@ -46,12 +49,18 @@ def run_trial(
         limits: Constraints; those on metrics known before distillation are checked then.
         measures: Metrics to measure beside those that are always known.
         test: Whether to evaluate on the test set at the end.
+        expected: The student that its teacher must leave.
+
+    Raises:
+        TrialError: The teacher leaves another one.
     """
     data = yield from dataset(spec.data, site)
     teacher = (yield from teacher_of(spec, data, site)) if keys.needs_teacher(spec) else None
     begins = keys.starting(spec)
     start = (yield from teacher_of(begins, data, site)) if spec.student.is_kept else teacher
     student = student_of(begins, data, start, site)
+    if expected is not None:
+        _check_shape(student, expected)
     facts = _teacher_facts(spec, teacher), student.facts()
     yield Ready(*facts, tuple(site.account.uses), dict(site.account.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
@@ -107,7 +116,7 @@ def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
                     site.release()
                     site.account.again()
                     continue
-                return Outcome("failed", reason(error, site.log(job.id)))
+                return Outcome("failed", reason(error, site.log(job.id), job.spec))
             return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))
     finally:
         site.graphs, site.parts = before, 1
@@ -118,7 +127,10 @@ def _perform(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
     check_own_code(job.spec)
     if job.kind == "teacher":
         return (yield from _teacher_only(job.spec, site))
-    return (yield from run_trial(job.spec, site, limits=job.limits, measures=job.measures, test=job.test))
+    trial = run_trial(
+        job.spec, site, limits=job.limits, measures=job.measures, test=job.test, expected=job.student
+    )
+    return (yield from trial)
 
 
 def _in_parts(parts: int) -> str:
@@ -162,6 +174,19 @@ def _teacher_facts(spec: TrialSpec, teacher: Teacher | None) -> dict[str, Json] 
     prune = spec.prune
     names = ("method", "ratio", "schedule", "recovery", "scope", "at")
     return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+
+
+def _check_shape(student: Student, expected: Built) -> None:
+    """Refuse a student of another shape than the trial's that it confirms.
+
+    A pruned teacher that was removed is built again under its key, and another version, or the last bits of another
+    machine, may leave other channels of it.
+    """
+    if decode(StudentFacts, student.facts()).built != expected:
+        what = f"its teacher was pruned again and leaves a student of {student.params:,} weights, not the one"
+        hint = "give the space another study: name, where it is searched with the teachers that there are now"
+        params = "" if expected.params is None else f" of {expected.params:,}"
+        raise TrialError(f"{what}{params} that was searched", where="student.model", hint=hint)
 
 
 def _tested(

@@ -153,6 +153,14 @@ def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: WorkerCont
     again, outcome = run(replace(DENSE, student=shape), here)
     assert outcome.state == "complete"
     assert facts(again).student == student
+    built = decode(StudentFacts, student).built
+    assert run(spec, here, student=built)[1].state == "complete"
+    # As of a teacher that was pruned again, by another version or with other last bits.
+    _, refused = run(spec, here, student=replace(built, params=7))
+    assert refused.state == "failed"
+    assert str(refused.reason).startswith(
+        "student.model: its teacher was pruned again and leaves a student of"
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("a\nb"), RuntimeError("no memory")])

@@ -14,7 +14,7 @@ from pdsearch.config.resolve import MOST_CONFIGURATIONS, points_of
 from pdsearch.objectives import Aims, telling
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.students import alike
+from pdsearch.students import Student, alike
 from pdsearch.trial_record import TrialRecord
 
 
@@ -26,11 +26,13 @@ class Finalist:
         spec: Its specification.
         shape: Its student as it was built.
         student: Name of the students that its own are compared with (`students.alike`).
+        built: Its student as it was recorded; None where none was built yet.
     """
 
     spec: TrialSpec
     shape: StudentSpec
     student: str = ""
+    built: Student | None = None
 
 
 def name_students(records: Iterable[TrialRecord]) -> dict[str, str]:
@@ -147,7 +149,11 @@ def with_teachers(found: list[Finalist], teacher_seeds: int) -> list[Finalist]:
     if teacher_seeds == 1:
         return found
     return [
-        replace(one, spec=replace(one.spec, student=_confirmed(one), teacher=_seeded(one, offset)))
+        replace(
+            one,
+            spec=replace(one.spec, student=_confirmed(one), teacher=_seeded(one, offset)),
+            built=None if offset else one.built,
+        )
         for offset in range(teacher_seeds)
         for one in found
     ]
@@ -168,10 +174,10 @@ def finalist_of(record: TrialRecord, student: str = "") -> Finalist:
     spec, shape = record.spec, record.student
     assert shape is not None, "a trial with an epoch has a student"
     if spec.student.is_kept:  # Its baselines start from the same weights.
-        return Finalist(spec, replace(spec.student, start=spec.prune), student)
+        return Finalist(spec, replace(spec.student, start=spec.prune), student, shape.built)
     # A student shaped by its teacher uses the teacher's code.
     source = spec.student if shape.model == spec.student.model else spec.teacher
     options = tuple(sorted(shape.options.items()))
     widths = tuple(sorted((name, width) for name, (width, _) in shape.widths.items()))
     built = StudentSpec(model=shape.model, options=options, code=source.code, widths=widths)
-    return Finalist(spec, built, student)
+    return Finalist(spec, built, student, shape.built)

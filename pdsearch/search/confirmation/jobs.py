@@ -26,6 +26,7 @@ from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.specs import StudentSpec, TrialSpec
+from pdsearch.students import Student
 from pdsearch.trial_record import TrialRecord
 
 
@@ -86,9 +87,13 @@ def confirmations(
     for first in range(0, len(taught), len(found) or 1):
         for offset in range(1, seeds + 1):
             own = [with_seed(spec, spec.distill.seed + offset) for spec in lone]
-            fresh = _fresh(taught[first : first + len(found)], offset)
+            part = taught[first : first + len(found)]
+            fresh = _fresh(part, offset)
             for job in chain(
-                (_job(spec, beside, unpruned=dense, alone=hard) for spec, dense, hard in fresh),
+                (
+                    replace(_job(spec, beside, unpruned=dense, alone=hard), student=_left(one))
+                    for one, (spec, dense, hard) in zip(part, fresh, strict=True)
+                ),
                 (_job(spec, beside, alone=spec) for spec in own),
                 # The unpruned teacher may be ranked with this configuration, and is compared with the student alone.
                 chain.from_iterable(
@@ -107,6 +112,11 @@ def _job(spec: TrialSpec, recorded: Replicas, **baselines: TrialSpec) -> Job:
     spec = replace(spec, distill=replace(spec.distill, replicas=beside))
     key = student_key(spec)
     return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=configs)
+
+
+def _left(finalist: Finalist) -> Student | None:
+    """Return the student that a finalist's teacher must leave again: what is paired with it was shaped by that one."""
+    return finalist.built if finalist.spec.student.model == FROM_TEACHER else None
 
 
 def _fresh(taught: list[Finalist], offset: int) -> list[tuple[TrialSpec, TrialSpec, TrialSpec]]:
