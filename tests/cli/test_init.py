@@ -110,6 +110,16 @@ def test_what_cannot_be_is_one_message_and_nothing_is_written(
     assert files == (["mine"] if before is there else [])
 
 
+def test_broken_images_are_refused_before_anything_is_asked(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken(images)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: pytest.fail("asked"))
+    assert main(["init", "--data", "my photos"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
 def test_a_terminal_is_asked_and_asked_again(
     images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,8 +48,12 @@ def init(
     data = data or _answer(
         "data (a folder of images, a Parquet file, the name of a set)", None, str, asks, "--data"
     )
-    gpu = _is_gpu(device or _answer("train on cpu or gpu", _device(), _device_name, asks, "--device"))
-    found = look(data, image_size, gpu=gpu)
+    expected = _device_name(device) if device else _device()
+    found = look(data, image_size, gpu=expected == "gpu")
+    chosen = device or _answer("train on cpu or gpu", expected, _device_name, asks, "--device")
+    gpu = _is_gpu(chosen)
+    if chosen != expected:
+        found = look(data, image_size, gpu=gpu)
     print_lines(_shown(found))
     proposed = networks(found.shape.inputs, gpu=gpu)
     fits = partial(_check_network, found)
