@@ -155,7 +155,8 @@ def means_of(groups: Iterable[Group], metric: Metric) -> dict[str, Estimate]:
     samples = {group.setting: group.sample(metric) for group in groups}
     known = {setting: sample for setting, sample in samples.items() if sample is not None}
     return {
-        setting: estimate for setting, (estimate, _) in zip(known, estimates([*known.values()]), strict=True)
+        setting: estimate.as_share()
+        for setting, (estimate, _) in zip(known, estimates([*known.values()]), strict=True)
     }
 
 

@@ -67,6 +67,17 @@ class Estimate:
         return self.n > 1 and self.low is None
 
     @property
+    def one_sided(self) -> bool:
+        """Whether an end of the interval is closer to the mean than the other, as that of a share at its bound is."""
+        return None not in (self.low, self.high) and abs(self.low + self.high - 2 * self.mean) > EQUAL  # type: ignore[operator]
+
+    def as_share(self) -> "Estimate":
+        """Return the estimate of a share, whose interval ends where shares do: outside [0, 1] no truth is left out."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(0.0, self.low), high=min(1.0, self.high))
+
+    @property
     def half_width(self) -> float | None:
         """Half the width of the interval, if there is one."""
         return None if self.high is None else self.high - self.mean

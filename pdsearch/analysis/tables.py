@@ -20,10 +20,15 @@ def percent(value: float | None, *, signed: bool = False) -> str:
 
 
 def show_estimate(estimate: Estimate | None) -> str:
-    """Return a mean in per cent, with half its interval where there is one: "72.00 ± 4.97", "10.00 (all equal)"."""
+    """Return a mean in per cent, with half its interval where there is one: "72.00 ± 4.97", "10.00 (all equal)".
+
+    One whose interval ends at 0 or 100 is shown with both ends: "99.50 [96.10, 100.00]".
+    """
     if estimate is None:
         return "-"
     half = estimate.half_width
+    if estimate.one_sided:
+        return f"{percent(estimate.mean)} [{percent(estimate.low)}, {percent(estimate.high)}]"
     if half is None:
         return percent(estimate.mean) + _equal(estimate)
     return f"{percent(estimate.mean)} ± {percent(half) if half >= SMALLEST else '<0.01'}"

@@ -327,4 +327,5 @@ def beside(
     n = len(values)
     half = float(stdtrit(n - 1, 0.975)) * stdev(values) * math.sqrt(1 / n + 1 / record_seeds)
     mean = fmean(values)
-    return Fresh(metric, seeds, values, record, record_seeds, mean - half - 1e-9, mean + half + 1e-9)
+    low, high = max(0.0, mean - half - 1e-9), min(1.0, mean + half + 1e-9)
+    return Fresh(metric, seeds, values, record, record_seeds, low, high)

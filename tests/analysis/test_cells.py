@@ -13,6 +13,8 @@ def test_estimates() -> None:
     assert show_estimate(Estimate(1, 0.5)) == "50.00"
     assert show_estimate(Estimate(3, 0.5, 0.4, 0.6)) == "50.00 ± 10.00"
     assert show_estimate(Estimate(3, 0.5, 0.49999, 0.50001)) == "50.00 ± <0.01"
+    assert show_estimate(Estimate(2, 0.99, 0.95, 1.03).as_share()) == "99.00 [95.00, 100.00]"
+    assert show_estimate(Estimate(2, 0.01, -0.02, 0.04).as_share()) == "1.00 [0.00, 4.00]"
 
 
 def test_equal_values_are_not_certain() -> None:
