@@ -68,13 +68,17 @@ def _quietly() -> Iterator[None]:
 
 
 @_quietly()
-def mode_of(data: bytes, where: str) -> str:
-    """Return Pillow's mode of an image; reads its header only.
+def mode_of(data: bytes, where: str) -> tuple[str, bool]:
+    """Return Pillow's mode of an image, and whether its file has several pages or frames; reads its headers only.
 
     Raises:
         DataError: It is no image, or of a mode that cannot be converted to 8 bits a channel.
     """
-    return _open(data, where).mode
+    image = _open(data, where)
+    try:  # The further images of a camera's MPO file are the first one in other sizes.
+        return image.mode, image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except BROKEN as error:
+        raise _broken(where, error) from error
 
 
 @_quietly()

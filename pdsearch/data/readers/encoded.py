@@ -50,6 +50,7 @@ class EncodedImages:
         crop: Whether images are resized and cropped to that size; otherwise they must have it.
         largest: The largest values of the whole set's images of more than 8 bits a channel.
         whole: All images of the set: if one is broken, all broken ones are reported.
+        paged: Those of the set whose files have several pages or frames: how many, and the first one's location.
     """
 
     fetch: Fetch
@@ -59,6 +60,7 @@ class EncodedImages:
     crop: bool = False
     largest: Largest = NONE
     whole: tuple["Counted", ...] = ()
+    paged: tuple[int, str] = (0, "")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,7 +70,11 @@ class EncodedImages:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user on how they are decoded."""
-        return tuple(self.largest.notes())
+        count, first = self.paged
+        several = f"{count:,} files have several pages or frames, of which the first is read, such as {first}"
+        one = f"{first} has several pages or frames, of which the first is read"
+        paged = {0: (), 1: (one,)}.get(count, (several,))
+        return (*self.largest.notes(), *paged)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -103,9 +109,10 @@ def pair(train: Counted, test: Counted, *, side: int | None) -> tuple[EncodedIma
     parts = tuple((fetch, count) for fetch, count in (train, test) if count)
     try:
         sizes = [(side, side) if side else size_of(*fetch(FIRST)[0]) for fetch, _ in parts]
-        grey, largest = True, NONE
+        grey, largest, paged = True, NONE, list[str]()
         for data, where in _each(parts):
-            mode = mode_of(data, where)
+            mode, several = mode_of(data, where)
+            paged += [where] * several
             grey = grey and mode in GREY
             largest = with_largest(data, where, largest) if mode in DEEP else largest
     except DataError as error:
@@ -116,8 +123,9 @@ def pair(train: Counted, test: Counted, *, side: int | None) -> tuple[EncodedIma
         raise DataError(
             f"training and test images differ in size: {shown}", where=train[0](FIRST)[0][1], hint=RESIZE
         )
+    pages = len(paged), next(iter(paged), "")
     ours, theirs = (
-        EncodedImages(fetch, count, grey, sizes[0], side is not None, largest, parts)
+        EncodedImages(fetch, count, grey, sizes[0], side is not None, largest, parts, pages)
         for fetch, count in (train, test)
     )
     return ours, theirs

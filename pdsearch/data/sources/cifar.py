@@ -65,8 +65,11 @@ class Cifar:
         )
         counts = (len(train), len(test))
         whole = f"{PUBLISHED[0]:,} training and {PUBLISHED[1]:,} test images"
-        notes = () if counts == PUBLISHED else (f"the set is not whole: as published it has {whole}",)
-        return RawData(train, train_labels, test, test_labels, classes, notes)
+        notes = [] if counts == PUBLISHED else [f"the set is not whole: as published it has {whole}"]
+        if [*classes] != sorted(classes):
+            order = "labels are read as positions in it, and those of the published images are in alphabetical order"
+            notes.append(f"{self.names} lists the classes in another order than the published one: {order}")
+        return RawData(train, train_labels, test, test_labels, classes, tuple(notes))
 
     def _files(self, spec: DataSpec) -> dict[str, bytes]:
         download, root = may_download(spec), root_of(spec)

@@ -86,6 +86,16 @@ def test_images_of_other_formats_are_read(root: Path) -> None:
     assert len(whole(read(root).train_images)) == 10
 
 
+def test_pages_that_are_not_read_are_noted(root: Path) -> None:
+    pages = [Image.fromarray(pixels(1, 3, 8)[0].transpose(1, 2, 0)) for _ in range(2)]
+    for name in ("a.tif", "b.gif"):
+        pages[0].save(root / "train/cat" / name, save_all=True, append_images=[pages[1].rotate(90)])
+        first, *others = read(root).notes
+        assert "several pages or frames, of which the first is read" in first
+        assert f"train/cat/{name}" in first or "2 files have" in first
+        assert not others
+
+
 def test_an_empty_folder_is_a_class_without_an_image(root: Path) -> None:
     before = sources.get("image_folder").fingerprint(DataSpec("image_folder", root=str(root)))
     (root / "train/owl").mkdir()

@@ -106,6 +106,15 @@ def test_a_label_without_a_class_is_refused(tmp_path: Path) -> None:
         source.read(DataSpec("cifar10", root=str(tmp_path)))
 
 
+def test_names_of_cifar_in_another_order_are_noted(tmp_path: Path) -> None:
+    source = sources.get("cifar10")
+    assert isinstance(source, Cifar)
+    files = {f"{source.folder}/{name}": bytes(3073) for name in (*source.train, *source.test)}
+    tar(tmp_path / source.archive.name, {**files, f"{source.folder}/batches.meta.txt": b"dog\ncat\n"})
+    *_, note = source.read(DataSpec("cifar10", root=str(tmp_path))).notes
+    assert note.startswith("batches.meta.txt lists the classes in another order than the published one")
+
+
 @pytest.mark.parametrize(
     "content",
     [
