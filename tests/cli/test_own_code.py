@@ -1,6 +1,8 @@
 """Code of the user's own that raises, of whatever kind, is named as what it is, with its file and line."""
 
 import re
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pdsearch.data.registry import augmentations
 from pdsearch.user_code import load_dotted
 from tests.own_code import Author
 
+ROOT = Path(__file__).parents[2]
 SPACE = """\
 study: own
 data: {source: digits, val_fraction: 0.2, subset: 100}
@@ -280,3 +283,13 @@ def test_what_fails_late_names_its_line_of_the_file_in_record_and_message(
     assert reason in capsys.readouterr().err
     assert main(["show", "runs/own", "0"]) == 0
     assert reason in capsys.readouterr().out
+
+
+def test_shipped_spaces_find_their_code_beside_them_wherever_they_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "search_spaces", tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(ROOT))])
+    for path in sorted(Path("mine").glob("*.yaml")):
+        assert main(["check", str(path), "--set", "data.root=."]) == 0, capsys.readouterr().err

@@ -180,7 +180,10 @@ def test_a_folder_that_was_removed_and_is_there_anew_is_gone_back_to(
     monkeypatch.setenv("PWD", str(folder))
     folder.rmdir()
     folder.mkdir()
-    examine(Asked(versions={}, root="", marker=None, token="", code={}, files=[], gpu=0, bf16=False))
+    asked = Asked(
+        versions={}, root="", marker=None, token="", code={}, places=[], files=[], gpu=0, bf16=False
+    )
+    examine(asked)
     assert Path.cwd() == folder
 
 
