@@ -93,8 +93,6 @@ def run(
             ),
         )
         _fit(tuner, guarded)
-    if guarded.error is not None:
-        raise guarded.error
 
 
 def _needs(resources: Resources) -> dict[str, float]:
@@ -119,6 +117,8 @@ def _fit(tuner: tune.Tuner, guarded: Guarded) -> None:
             raise
     finally:
         _tune._setup_signal_catching = takes
+    if guarded.error is not None:
+        raise guarded.error
 
 
 @contextmanager
