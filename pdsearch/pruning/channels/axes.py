@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from pdsearch.eager import leave_alone
+
 Labels: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 """One label a position. FIXED: it stays. FREE: it goes along with whatever it meets, as in an axis of size 1."""
 
@@ -185,6 +187,9 @@ class Recorder(TorchDispatchMode):
         self._axes.step += 1
         self._rule(self._axes, func, given, result)
         return result
+
+
+leave_alone(Recorder.__torch_dispatch__)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pdsearch.eager import leave_alone
 from pdsearch.errors import ConfigError
 from pdsearch.models import copied
 from pdsearch.models.bounded import BoundError, bounded
@@ -267,6 +268,9 @@ class _OfThoseLeft(TorchDispatchMode):
         weight, bias = (p.index_select(0, left) for p in (weight, bias))
         full[:, left] = func(inner, weight, bias, images, len(left), space, groups, eps)[0]
         return (full, *func(*args)[1:])
+
+
+leave_alone(_OfThoseLeft.__torch_dispatch__)
 
 
 def _uneven(model: nn.Module) -> nn.Module:
