@@ -119,19 +119,21 @@ def rebuild(model: nn.Module, image: Tensor, *, kept: Kept, exclude: tuple[str, 
 def _failing(model: nn.Module, image: Tensor, channels: Channels) -> dict[str, str]:
     """Return the ties without some of whose channels the network cannot be run or computes others, and why.
 
-    What cannot be run is found by shapes alone, without computing anything, where the network allows that.
+    Which ties keep it from running is found by shapes alone, without computing anything, where the network allows that.
+    Only then: for shapes torch imports its compiler, 1.5 s in every fork.
     """
     kept = _some(channels.ties)
-    shapes = probe(model).to("meta")
 
     def runs(ties: tuple[Tie, ...]) -> str:
-        twin = copied(shapes)
-        return _error(twin, image.to("meta"), channels, {tie.name: kept[tie.name] for tie in ties})
+        return _error(copied(shapes), image.to("meta"), channels, {tie.name: kept[tie.name] for tie in ties})
 
     def same(ties: tuple[Tie, ...]) -> str:
         return difference(model, image, channels, {tie.name: kept[tie.name] for tie in ties})
 
-    found = {} if runs(()) else _blamed(channels.ties, runs)
+    found: dict[str, str] = {}
+    if _error(probe(model), image, channels, kept):
+        shapes = probe(model).to("meta")
+        found = {} if runs(()) else _blamed(channels.ties, runs)
     return found | _blamed(tuple(tie for tie in channels.ties if tie.name not in found), same)
 
 
