@@ -19,8 +19,8 @@ from pdsearch.models import listed, not_finite, state_of, state_tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import packed, plain_views, unpacked
 from pdsearch.specs import Recipe
-from pdsearch.training.batches import batches
 from pdsearch.training.evaluate import evaluating
+from pdsearch.training.fit import batches
 
 SEVERAL, FEW, LONE = 5, 2, 1
 """Training images of a rehearsal: SEVERAL in batches of FEW, the last of which is another size; LONE is the batch size

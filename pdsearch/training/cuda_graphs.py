@@ -9,15 +9,99 @@ every training run determines it anew.
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from pdsearch.training.checkpoint import random_states, restore_random
-from pdsearch.training.graph import Graph
+from pdsearch.training.device import Engine
 from pdsearch.training.state import TrainingState
+
+ROOM = 1.25
+"""Free memory required for a first capture, as a multiple of the peak memory of earlier steps."""
+
+
+class CudaGraph:
+    """One captured function: its kernels, and the memory reserved for them until `clear`.
+
+    For a small network, Python needs longer to launch the hundreds of kernels of a step than the GPU needs to run them.
+
+    Args:
+        device: "cuda" or "cuda:N".
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = torch.device(device)
+        self._stream = torch.cuda.Stream(self._device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Warm up on the stream that will be captured, before the capture: libraries initialise.
+
+        Raises:
+            RuntimeError: In the block: the work synchronises with the device and cannot be captured.
+        """
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        mode = torch.cuda.get_sync_debug_mode()
+        try:
+            # A synchronisation found now is a harmless error; one found during the capture would abort it half-way.
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # Says: a prototype.
+                torch.cuda.set_sync_debug_mode("error")
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
+            self.wait()
+
+    def capture(self, work: Callable[[], None]) -> None:
+        """Capture work in place of the former capture, without computing it; other threads may use CUDA meanwhile.
+
+        Raises:
+            RuntimeError: It cannot be captured, or there is too little memory.
+        """
+        if self._graph is None:
+            self._check_room()
+        graph = torch.cuda.CUDAGraph()
+        # Reuse the former graph's memory pool, free but for its outputs; a pool lives as long as a graph holds it.
+        pool = torch.cuda.graph_pool_handle() if self._graph is None else self._graph.pool()
+        self.wait()
+        # Not torch.cuda.graph: it releases cached memory, which the rest of every epoch would have to allocate again.
+        with torch.cuda.stream(self._stream):
+            graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+            try:
+                work()
+            finally:
+                graph.capture_end()
+        self.clear()
+        self._graph = graph
+
+    def replay(self) -> None:
+        """Launch the captured work, on what its tensors hold now, without waiting for it."""
+        assert self._graph is not None
+        self._graph.replay()
+
+    def wait(self) -> None:
+        """Wait for all launched work."""
+        torch.cuda.synchronize(self._device)
+
+    def clear(self) -> None:
+        """Release the capture and its memory."""
+        if self._graph is not None:
+            self.wait()  # Running kernels still use its memory.
+            self._graph.reset()
+            self._graph = None
+
+    def _check_room(self) -> None:
+        torch.cuda.empty_cache()
+        needed = torch.cuda.max_memory_allocated(self._device) - torch.cuda.memory_allocated(self._device)
+        free = torch.cuda.mem_get_info(self._device)[0]
+        if free < ROOM * needed:
+            raise RuntimeError(f"{free / 1e9:.1f} GB are free, a step needs {needed / 1e9:.1f}")
 
 
 class Moment:
@@ -78,7 +162,7 @@ class Captured:
         device: Device of the training.
     """
 
-    def __init__(self, graph: Graph, state: TrainingState, device: str) -> None:
+    def __init__(self, graph: CudaGraph, state: TrainingState, device: str) -> None:
         self._graph, self._state, self._device = graph, state, device
         self._held: tuple[Tensor, Tensor] | None = None
         self._gradients: list[Tensor | None] = []
@@ -86,6 +170,13 @@ class Captured:
         self._replayed: list[float] = []
         self.ratio: float | None = None
         """Speed-up of a replayed step; 0 if it cannot be replayed; None before it is measured."""
+
+    @classmethod
+    def of(cls, state: TrainingState, engine: Engine) -> "Captured | None":
+        """Return what runs a training's steps on a GPU; None on a CPU, or for batches split into parts."""
+        if engine.kind != "cuda" or not engine.graphs or engine.parts > 1:
+            return None
+        return cls(CudaGraph(engine.device), state, engine.device)
 
     def epoch(self, work: Work, total: Tensor, *, size: int, steps: int) -> Work:
         """Return the function that runs the steps of an epoch.
@@ -109,22 +200,19 @@ class Captured:
     def _run(self, images: Tensor, index: Tensor) -> None:
         full = len(index) == self._size
         if not full or self._done == 0 or self._pays is False:
-            self._plainly(images, index)
+            if self._pays is False and self._held is not None:
+                self._let_go()
+            self._work(images, index)
         elif self._pays is None:
             self._try(images, index)
         else:
             self._replay_on(images, index)
         self._done += full
 
-    def _plainly(self, images: Tensor, index: Tensor) -> None:
-        if self._pays is False and self._held is not None:
-            self._let_go()
-        self._work(images, index)
-
     def _try(self, images: Tensor, index: Tensor) -> None:
         """Run a step of the epoch that measures whether replaying is faster."""
         if self._done < READY:
-            self._get_ready(images, index)
+            self._before(self._warm_up, images, index)
         elif len(self._plain) < TIMED:
             self._plain.append(self._seconds(self._work, images, index))
         elif self._held is None:
@@ -136,33 +224,31 @@ class Captured:
 
     def _replay_on(self, images: Tensor, index: Tensor) -> None:
         if self._held is None:
-            before = self._moment()
-            try:
-                self._capture(images, index)
-            except RuntimeError:  # E.g. less memory is free than in an earlier epoch.
-                self._refuse(before)
-                self._work(images, index)
+            before = self._before(self._capture, images, index)
+            if before is None:
                 return
             before.restore()
         self._replay(images, index)
 
-    def _get_ready(self, images: Tensor, index: Tensor) -> None:
+    def _warm_up(self, images: Tensor, index: Tensor) -> None:
+        with self._graph.ready():
+            self._work(images, index)
+
+    def _before(self, run: Work, images: Tensor, index: Tensor) -> Moment | None:
+        """Run a step and return the moment before; None where that fails: it and all later steps run eagerly."""
         before = self._moment()
         try:
-            with self._graph.ready():
-                self._work(images, index)
-        except RuntimeError:
+            run(images, index)
+        except RuntimeError:  # E.g. less memory is free than in an earlier epoch.
             self._refuse(before)
             self._work(images, index)
+            return None
+        return before
 
     def _compare(self, images: Tensor, index: Tensor) -> None:
         """Run a step eagerly and captured; keep the eager result in any case."""
-        before = self._moment()
-        try:
-            self._capture(images, index)
-        except RuntimeError:
-            self._refuse(before)
-            self._work(images, index)
+        before = self._before(self._capture, images, index)
+        if before is None:
             return
         # Random numbers drawn on the CPU are frozen into a capture; those of the GPU are drawn anew at each replay.
         frozen = self._device != "cpu" and before.drew("cpu")

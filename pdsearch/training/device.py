@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.training.graph import CudaGraph, Graph
 
 TINY_WEIGHTS = 30_000
 """Below so many weights, casting takes longer than bf16 saves on a CPU (benchmarks/precision.py): convnet_m,
@@ -82,10 +81,6 @@ class Engine:
     def ahead_bytes(self) -> int:
         """Bytes of views to compute at once: a GPU finishes the views of one step before Python issues the next."""
         return AHEAD_BYTES if self.kind == "cuda" else 0
-
-    def graph(self) -> Graph | None:
-        """Return a new CUDA graph for the training steps; None on a CPU or for batches split into parts."""
-        return CudaGraph(self.device) if self.kind == "cuda" and self.graphs and self.parts == 1 else None
 
     def scaler(self) -> torch.amp.GradScaler | None:
         """Return a new loss scaler for fp16 on a GPU, else None."""

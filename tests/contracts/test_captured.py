@@ -16,6 +16,7 @@ from pdsearch.specs import TrialSpec
 from pdsearch.training import cuda_graphs as captured
 from pdsearch.training.device import Engine
 from pdsearch.training.fit import Passes
+from pdsearch.training.state import TrainingState
 from tests.pipeline.digits import SPEC, distilled, run, site, stored
 from tests.training.replayed import CpuGraph
 
@@ -33,13 +34,13 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[CpuGraph]:
     """Every training gets a graph, and replays it whatever it gains; returns the graphs."""
     made: list[CpuGraph] = []
 
-    def graph(_engine: Engine) -> CpuGraph:
+    def of(state: TrainingState, engine: Engine) -> captured.Captured:
         made.append(CpuGraph())
-        return made[-1]
+        return captured.Captured(made[-1], state, engine.device)  # type: ignore[arg-type]
 
     for name, value in {"PAYS": 1e-9, "TIMED": 3, "LEAST": 12}.items():
         monkeypatch.setattr(captured, name, value)
-    monkeypatch.setattr(Engine, "graph", graph)
+    monkeypatch.setattr(captured.Captured, "of", of)
     return made
 
 
@@ -48,7 +49,7 @@ def plain_and_replayed(
 ) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """All artifacts of a trial, without and with the graphs that are patched in."""
     assert run(spec, site(folder / "replayed"))[1].state == "complete"
-    monkeypatch.setattr(Engine, "graph", lambda _engine: None)
+    monkeypatch.setattr(captured.Captured, "of", lambda *_: None)
     assert run(spec, site(folder / "plain"))[1].state == "complete"
     return stored(folder / "plain"), stored(folder / "replayed")
 
