@@ -1,15 +1,13 @@
 """Distillation losses and the outputs they compare. The registry is `pdsearch.distillation.registry.losses`."""
 
-from pdsearch.distillation.apply import make_adapter, teach
 from pdsearch.distillation.features import wanted
-from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, Outputs, distillation_loss
+from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, Outputs, distillation_loss, teach
 
 __all__ = [
     "DistillationLoss",
     "FeatureShapes",
     "Outputs",
     "distillation_loss",
-    "make_adapter",
     "teach",
     "wanted",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pdsearch.artifacts import Entry
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.dataset.views import Views, one_hot
-from pdsearch.distillation import Outputs, make_adapter, teach
+from pdsearch.distillation import Outputs, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
 from pdsearch.pipeline.cache import Made, obtain, tensors
@@ -68,9 +68,11 @@ def pupil(
     image = an_image(data).to(site.device)
     random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
     networks = ((student, spec.distill.student_layers), (teacher.model, spec.distill.teacher_layers))
-    shown = [shapes(_live(network, image, entry.features, layers)) for network, layers in networks]
-    adapter = make_adapter(entry, *shown, images=len(data.train), generator=random, params=params)
-    return StudentWithAdapter(student, None if adapter is None else adapter.to(site.device))
+    taught, taught_by = (
+        shapes(_live(network, image, entry.features, layers)) for network, layers in networks
+    )
+    adapter = entry.adapter(taught, taught_by, len(data.train), random, params)
+    return StudentWithAdapter(student, adapter.to(site.device))
 
 
 def lesson(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdsearch.distillation import DistillationLoss, Outputs, make_adapter, teach, wanted
+from pdsearch.distillation import DistillationLoss, Outputs, teach, wanted
 from pdsearch.distillation.features import check_shows_features, pooled_pair, same_size, stage_pairs
 from pdsearch.distillation.registry import losses
 from pdsearch.distillation.softmax import divergence, log_softened, logit_pair, standardised
@@ -156,8 +156,7 @@ def gap(student: Outputs, teacher: Outputs, _targets: Tensor, _params: NoParams)
 
 def test_the_loss_sees_what_the_adapter_returns() -> None:
     entry = DistillationLoss("gap", gap, NoParams, adapter=lambda *_: Doubled())
-    adapter = make_adapter(entry, {}, {}, images=9, generator=torch.Generator(), params=NoParams())
-    value = teach(entry, OURS, THEIRS, LABEL, params=NoParams(), adapter=adapter, index=INDEX)
+    value = teach(entry, OURS, THEIRS, LABEL, params=NoParams(), adapter=Doubled(), index=INDEX)
     assert float(value) == (3 - 9) + (5 - 11)
 
 

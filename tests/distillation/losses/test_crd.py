@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from pdsearch.distillation import Outputs, make_adapter, teach
+from pdsearch.distillation import Outputs, teach
 from pdsearch.distillation.losses.crd import CrdParams, Memory
 from pdsearch.distillation.registry import losses
 
@@ -20,16 +20,7 @@ def shown(seed: int, width: int) -> Outputs:
 
 
 def memory(seed: int = 0) -> Memory:
-    made = make_adapter(
-        ENTRY,
-        {"pooled": (6,)},
-        {"pooled": (7,)},
-        images=IMAGES,
-        generator=Generator().manual_seed(seed),
-        params=PARAMS,
-    )
-    assert isinstance(made, Memory)
-    return made.double()
+    return Memory((6, 7), IMAGES, Generator().manual_seed(seed), PARAMS).double()
 
 
 def run(adapter: Memory, student: Outputs, teacher: Outputs) -> Tensor:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pdsearch.distillation import Outputs, make_adapter, teach
+from pdsearch.distillation import FeatureShapes, Outputs, teach
 from pdsearch.distillation.losses.fitnet import FitnetParams, Regressor, at_epoch, fitnet_loss
 from pdsearch.distillation.losses.kd import KdParams, kd_loss
 from pdsearch.distillation.registry import losses
@@ -10,17 +10,22 @@ from pdsearch.errors import ConfigError, TrialError
 ENTRY = losses.get("fitnet")
 
 
+def made(
+    student: FeatureShapes, teacher: FeatureShapes, generator: torch.Generator, params: FitnetParams
+) -> Regressor:
+    assert ENTRY.adapter is not None
+    adapter = ENTRY.adapter(student, teacher, 2, generator, params)
+    assert isinstance(adapter, Regressor)
+    return adapter
+
+
 def test_equals_the_definition_gradients_of_the_regressor_included() -> None:
     generator = torch.Generator().manual_seed(0)
     student = torch.randn(2, 3, 2, 2, generator=generator, dtype=torch.float64, requires_grad=True)
     teacher = torch.randn(2, 4, 2, 2, generator=generator, dtype=torch.float64)
     logits, labels = torch.randn(2, 5, generator=generator, dtype=torch.float64), torch.tensor([1, 4])
     params = FitnetParams(stage=1, hint_weight=7.0, hard_weight=0.5)
-    adapter = make_adapter(
-        ENTRY, {"stage1": (3, 2, 2)}, {"stage1": (4, 2, 2)}, images=2, generator=generator, params=params
-    )
-    assert isinstance(adapter, Regressor)
-    adapter = adapter.double()
+    adapter = made({"stage1": (3, 2, 2)}, {"stage1": (4, 2, 2)}, generator, params).double()
     ours, theirs = Outputs(logits, {"stage1": student}), Outputs(logits, {"stage1": teacher})
     value = teach(ENTRY, ours, theirs, labels, params=params, adapter=adapter, index=torch.arange(2))
     hint, slope = torch.zeros((), dtype=torch.float64), torch.zeros(4, 3, dtype=torch.float64)
@@ -40,8 +45,7 @@ def test_the_authors_regressor_leaves_the_size_of_the_teacher_s_map() -> None:
     generator = torch.Generator().manual_seed(0)
     params = FitnetParams(stage=1, regressor="authors", hint_weight=2.0, hard_weight=0.0)
     shapes = {"stage1": (3, 5, 4)}, {"stage1": (2, 3, 4)}
-    adapter = make_adapter(ENTRY, *shapes, images=2, generator=generator, params=params)
-    assert isinstance(adapter, Regressor)
+    adapter = made(*shapes, generator, params)
     assert adapter.weight.shape == (2, 3, 3, 1)
     adapter = adapter.double()
     student, teacher = (
@@ -63,7 +67,7 @@ def test_the_authors_regressor_leaves_the_size_of_the_teacher_s_map() -> None:
                 hint += float(gap.square().sum()) / (2 * 2 * 3 * 4)
     assert value.item() == pytest.approx(2 * hint, rel=1e-6)
     with pytest.raises(ConfigError, match="the student's stage1 is smaller"):
-        make_adapter(ENTRY, *reversed(shapes), images=2, generator=generator, params=params)
+        made(shapes[1], shapes[0], generator, params)
 
 
 def test_the_hint_s_stage_comes_first_and_trains_nothing_else() -> None:
@@ -98,9 +102,7 @@ def test_the_hint_s_stage_comes_first_and_trains_nothing_else() -> None:
 def test_a_stage_that_a_network_lacks_is_refused_before_training() -> None:
     shapes = {"stage1": (3, 2, 2), "stage2": (3, 1, 1), "pooled": (3,)}
     with pytest.raises(ConfigError, match=r"a network has no stage5") as caught:
-        make_adapter(
-            ENTRY, shapes, shapes, images=2, generator=torch.Generator(), params=FitnetParams(stage=5)
-        )
+        made(shapes, shapes, torch.Generator(), FitnetParams(stage=5))
     assert "both have: stage1, stage2" in str(caught.value)
 
 

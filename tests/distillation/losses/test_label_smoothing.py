@@ -4,10 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdsearch.distillation import Outputs
-from pdsearch.distillation.losses.ce import ce_loss
 from pdsearch.distillation.losses.label_smoothing import LabelSmoothingParams, label_smoothing_loss
-from pdsearch.registry import NoParams
 
 
 def definition(smoothing: float) -> Any:
@@ -25,11 +22,3 @@ def definition(smoothing: float) -> Any:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
 def test_equals_the_definition(agrees: Any, smoothing: float) -> None:
     agrees(label_smoothing_loss, LabelSmoothingParams(smoothing), definition(smoothing))
-
-
-def test_no_smoothing_is_cross_entropy(case: tuple[Tensor, Tensor, Tensor]) -> None:
-    outputs, targets = Outputs(case[0]), case[2]
-    assert torch.equal(
-        label_smoothing_loss(outputs, outputs, targets, LabelSmoothingParams(0.0)),
-        ce_loss(outputs, outputs, targets, NoParams()),
-    )

@@ -43,12 +43,3 @@ def test_equals_the_definition_and_its_slope() -> None:
             moved.features["stage2"][index] += steps * 1e-4
             slope += weight * definition(moved, teacher, params) / (12 * 1e-4)
         assert float(gradient[index]) == pytest.approx(slope, rel=1e-6, abs=1e-5)
-
-
-def test_maps_of_the_same_likeness_cost_nothing_whatever_their_width() -> None:
-    student = shown(0, 2)
-    wider = torch.cat([student.features["stage2"]] * 3, dim=1)
-    value = similarity_loss(
-        student, Outputs(student.logits, {"stage2": wider}), LABELS, SimilarityParams(hard_weight=0.0)
-    )
-    assert value.item() == pytest.approx(0.0, abs=1e-12)
