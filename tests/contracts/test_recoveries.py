@@ -11,10 +11,9 @@ from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import prunable, targets
-from pdsearch.pruning.registry import methods
+from pdsearch.pruning.registry import KNOWN, check, methods
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.pruning.select import removed_count
-from pdsearch.pruning.spec_check import KNOWN, check
 from pdsearch.specs import PruneSpec, TrialSpec
 from tests.pipeline.digits import SPEC, data, finish, site
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.pruning import prune, select
-from pdsearch.pruning.allocation import counts, erk, sensitivity
 from pdsearch.pruning.registry import methods
-from pdsearch.pruning.select import removed_count
+from pdsearch.pruning.select import counts, erk, removed_count, sensitivity
 from pdsearch.registry import NoParams
 from tests.pruning.kept import kept_in
 

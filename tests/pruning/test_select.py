@@ -11,13 +11,13 @@ from torch.nn.utils import prune as torch_prune
 
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.pruning import prunable, select
-from pdsearch.pruning.channels.channel_selection import grouped
 from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.channels.finding import _failing as failing
 from pdsearch.pruning.channels.finding import find_channels, rebuild
 from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.select import removed_count
+from pdsearch.pruning.single_round import grouped
 from tests.pruning.kept import kept_in
 
 
@@ -62,13 +62,6 @@ def test_agrees_with_torch_on_which_filters_are_lowest(net: nn.Module, method: s
         torch_prune.ln_structured(layer, "weight", amount=lowest, n=power, dim=0)
         gone = ~net.get_buffer(f"{name}_mask").bool().flatten(1).any(dim=1)
         assert set(scores[name].argsort()[:lowest].tolist()) == set(gone.nonzero().flatten().tolist())
-
-
-def test_the_lowest_scores_go_wherever_they_lie() -> None:
-    scores = {"a": torch.tensor([0.1, 9.0]), "b": torch.tensor([0.2, 0.3])}
-    mask = select(scores, sparsity=0.5)
-    assert mask["a"].tolist() == [False, True]
-    assert mask["b"].tolist() == [False, True]
 
 
 def test_in_layer_scope_each_parameter_has_the_share() -> None:
@@ -123,10 +116,6 @@ def test_illegal_sparsity_is_refused(sparsity: float) -> None:
 def test_unknown_scope_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"unknown prune.scope 'channel'"):
         select(scores_of(), sparsity=0.5, scope="channel")
-
-
-def test_nearly_equal_singles_are_told_apart() -> None:
-    assert select({"a": torch.tensor([1.0 + 1e-6, 1.0])}, sparsity=0.5)["a"].tolist() == [True, False]
 
 
 def test_half_precision_scores_are_taken_as_they_are() -> None:
@@ -188,11 +177,6 @@ def test_a_mask_loses_what_makes_and_what_reads_a_channel(net: nn.Module) -> Non
     assert mask["3.weight"].sum().item() == 6 * 3 * 9
     assert mask["7.weight"].sum(1).tolist() == [6] * 4
     assert kept_channels(mask, ties) == KEPT
-
-
-def test_ties_without_a_word_are_whole(net: nn.Module) -> None:
-    mask = channel_mask({}, find_channels(net, IMAGE).ties, prunable(net))
-    assert mask.sparsity == 0
 
 
 def test_a_network_shrunk_twice_is_the_one_shrunk_once(net: nn.Module, image: Tensor) -> None:

@@ -17,7 +17,7 @@ MOST_POINTS = 2_000
 def check_sense(draft: Draft, space: Space) -> None:
     """Report every model that does not fit its options, and every method that does not fit the rest of its pruning."""
     _check_networks(draft, space)
-    from pdsearch.pruning.spec_check import refusals  # loads torch
+    from pdsearch.pruning.registry import refusals  # loads torch
 
     found = (error for spec in prunings(space) for error in refusals(spec, part("prune.method", spec.method)))
     errors = dict.fromkeys((error.what, error.hint) for error in found)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.channels.channel_selection import grouped
 from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.pruning.single_round import grouped
 from pdsearch.registry import parameter
 
 

@@ -4,10 +4,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning.channels.channel_selection import grouped
 from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.gradients import loss_gradients, probe
 from pdsearch.pruning.registry import Batches, pruning_method
+from pdsearch.pruning.single_round import grouped
 from pdsearch.registry import NoParams
 
 
