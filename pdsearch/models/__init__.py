@@ -1,8 +1,7 @@
 """Networks: their registry, their sizes, and students sized after a pruned teacher."""
 
 from pdsearch.models.checkpoint_file import file_hash
-from pdsearch.models.copies import copied, copied_whole, with_plain_weights
-from pdsearch.models.inference import folded
+from pdsearch.models.copies import copied, copied_whole, folded, with_plain_weights
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.registry import Builder, build, build_on_meta, lasting, models, without_weights

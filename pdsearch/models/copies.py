@@ -1,14 +1,17 @@
-"""Copies of a network, and networks whose weights are parameters rather than computed from others."""
+"""Copies of a network, with weights as parameters rather than computed from others, or normalisation folded in."""
 
 import copy
 import inspect
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 from types import FunctionType, MethodType
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -142,3 +145,29 @@ def _inside(item: object) -> Iterator[object]:
         yield from item
     else:
         yield from getattr(item, "__dict__", {}).values()
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """Return a copy, in evaluation mode, with batch normalisation folded into the convolutions before it.
+
+    In float32 its outputs and features agree with the network's to about 1e-4 of their size. Only neighbours in an
+    `nn.Sequential` are folded, where the order is certain; all others are unchanged. Weights computed from others
+    (weight norm, spectral norm) are computed once.
+
+    Args:
+        model: Any network; not changed.
+    """
+    twin = with_plain_weights(copied(model).eval())
+    with torch.no_grad():
+        for run in [module for module in twin.modules() if type(module) is nn.Sequential]:
+            _fold_neighbours(run)
+    return twin
+
+
+def _fold_neighbours(run: nn.Sequential) -> None:
+    for number, (first, second) in enumerate(pairwise(list(run))):
+        if not isinstance(first, nn.Conv2d) or not isinstance(second, nn.BatchNorm2d):
+            continue
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in (first, second))
+        if second.track_running_stats and not second.training and not hooked:
+            run[number], run[number + 1] = fuse_conv_bn_eval(first, second), nn.Identity()

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.blocks import pool
 from pdsearch.models.features import as_map, outputs_of
-from pdsearch.models.network import Network
+from pdsearch.models.network import Network, pool
 
 
 class PublishedNetwork(Network):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.blocks import BasicBlock, Bottleneck, conv_bn, he_init, pool, refuse_small, shortcut_of
+from pdsearch.models.network import BasicBlock, Bottleneck, conv_bn, he_init, pool, refuse_small, shortcut_of
 
 
 @pytest.mark.parametrize(
@@ -24,17 +24,6 @@ def test_convolution_has_no_bias_and_may_be_grouped() -> None:
     assert (conv.bias, conv.weight.shape) == (None, (8, 1, 3, 3))
     assert isinstance(norm, nn.BatchNorm2d)
     assert isinstance(relu, nn.ReLU)
-
-
-def test_relu_can_be_left_out() -> None:
-    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert (conv_bn(3, 4)(images) >= 0).all()
-    assert (conv_bn(3, 4, relu=False)(images) < 0).any()
-
-
-def test_pool_is_the_mean_over_positions() -> None:
-    maps = torch.arange(24.0).reshape(1, 2, 3, 4)
-    assert pool(maps).tolist() == [[5.5, 17.5]]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 7), (8, 8), (13, 5)])

@@ -11,12 +11,6 @@ from pdsearch.models.registry import try_options
 from pdsearch.specs import Params
 from tests.own_code import NETS, Author
 
-
-def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'shufflenetv2'"):
-        build("shuflenetv2", num_classes=2, input_shape=(3, 32, 32), seed=0)
-
-
 LAZY = """
 from torch import nn
 
@@ -49,17 +43,6 @@ def test_torchvision_networks_that_do_not_fit_are_refused(name: str) -> None:
     assert f"torchvision/{name}" not in models
     with pytest.raises(ConfigError, match=name):
         build(f"torchvision/{name}", num_classes=7, input_shape=(3, 64, 64), seed=0)
-
-
-def test_torchvision_networks_take_colour_images() -> None:
-    with pytest.raises(ConfigError, match="takes 3 channels, the images have 1"):
-        build("torchvision/resnet18", num_classes=7, input_shape=(1, 64, 64), seed=0)
-
-
-def test_names_are_known() -> None:
-    assert "torchvision/resnet18" in models
-    assert "resnet20" in models
-    assert "torchvision" not in models
 
 
 def test_a_callable_of_one_s_own_is_built_from_the_seed(author: Author) -> None:

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from pdsearch.models.blocks import conv_bn, he_init, refuse_small
-from pdsearch.models.network import StagedNetwork
+from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
 from pdsearch.models.registry import models
 
 WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8, 16)}

@@ -6,8 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.blocks import BasicBlock, Bottleneck, conv_bn, he_init, refuse_small
-from pdsearch.models.network import StagedNetwork
+from pdsearch.models.network import BasicBlock, Bottleneck, StagedNetwork, conv_bn, he_init, refuse_small
 from pdsearch.models.registry import models
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}

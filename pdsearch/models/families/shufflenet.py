@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, cat, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.blocks import conv_bn, he_init, refuse_small
-from pdsearch.models.network import StagedNetwork
+from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
 from pdsearch.models.registry import models
 
 BLOCKS = (4, 8, 4)

@@ -6,8 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.blocks import conv_bn, he_init, refuse_small
-from pdsearch.models.network import StagedNetwork
+from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
 from pdsearch.models.registry import models
 
 DEPTHS = {

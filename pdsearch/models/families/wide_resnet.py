@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.blocks import he_init, refuse_small
-from pdsearch.models.network import StagedNetwork
+from pdsearch.models.network import StagedNetwork, he_init, refuse_small
 from pdsearch.models.registry import models
 
 SIZES = ((16, 1), (16, 2), (16, 4), (16, 8), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
