@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.views import centre, normalise
-from pdsearch.data.readers.decode import FILTER, read_one
-from pdsearch.data.readers.deep import Largest
+from pdsearch.data.readers.decode import FILTER, Largest, read_one
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import check_regular, storage_errors

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 
 from pdsearch.data.dataset.dataset import Dataset, from_tensors, store, to_meta
 from pdsearch.data.dataset.views import Views
-from pdsearch.data.readers.deep import Largest
+from pdsearch.data.readers.decode import Largest
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.cache import Made, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext

@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pdsearch.data.readers.decode import GREY, JPEG, PNG, Encoded, decode, is_turned, mode_of, size_of
-from pdsearch.data.readers.deep import Largest
+from pdsearch.data.readers.decode import (
+    GREY,
+    JPEG,
+    PNG,
+    Encoded,
+    Largest,
+    decode,
+    is_turned,
+    mode_of,
+    size_of,
+)
 from pdsearch.data.readers.encoded import Fetch, any_turned, files_read, pair
 from pdsearch.errors import DataError
 from tests.data.layouts import pixels, whole

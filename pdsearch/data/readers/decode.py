@@ -1,18 +1,23 @@
-"""Decode images one by one into one array: upright, 8 bits a channel, of one size (cropped if requested)."""
+"""Decode images one by one into one array: upright, 8 bits a channel, of one size (cropped if requested).
+
+Files of 16 bits often use fewer (cameras 12, instruments 10), or hold values that fit 8 bits. So the largest value of
+the whole set determines its number of bits, and 0 to 2^bits - 1 is mapped to 0 to 255. Floating-point images with
+values up to 1 have their white at 1.
+"""
 
 import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pdsearch.data.readers.deep import DEEP, Largest, to_8_bits
 from pdsearch.errors import DataError
 
 Encoded = tuple[bytes, str]
@@ -23,6 +28,12 @@ Size = tuple[int, int]
 
 FILTER = "bilinear"
 """Name of the filter that images are resized with, Pillow's, which takes means where it makes smaller."""
+
+DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+"""Pillow's modes with one channel and more than 8 bits."""
+
+BITS = (8, 10, 12, 14, 16)
+HINT = "store 8 or 16 bits a channel, counted from 0"
 
 GREY = frozenset({"1", "L", *DEEP})
 COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr"})
@@ -58,6 +69,47 @@ APP1, START_OF_SCAN = 0xE1, 0xDA
 
 PNG_NOTES = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
 """PNG chunks that can hold EXIF or XMP."""
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest values of a set's images with more than 8 bits; 0 if there are none.
+
+    Args:
+        whole: Largest value of the integer images.
+        real: Largest value of the floating-point images.
+    """
+
+    whole: float = 0
+    real: float = 0
+
+    def with_image(self, image: Image.Image, where: str) -> "Largest":
+        """Return the largest values with one more image included.
+
+        Raises:
+            DataError: Its values are not those of an image of 8 or 16 bits.
+        """
+        values = np.asarray(image)
+        low, high = float(values.min()), float(values.max())
+        if not 0 <= low <= high < 1 << BITS[-1]:
+            raise DataError(f"the image has values from {low:g} to {high:g}", where=where, hint=HINT)
+        if image.mode == "F":
+            return replace(self, real=max(self.real, high))
+        return replace(self, whole=max(self.whole, high))
+
+    def white(self, mode: str) -> float:
+        """Return the value that is mapped to 255."""
+        if mode == "F" and self.real <= 1:
+            return 1
+        return 2.0 ** _bits(self.real if mode == "F" else self.whole) - 1
+
+    def notes(self) -> Iterable[str]:
+        """Yield notes on the scale to 8 bits where it differs from the range of the file type."""
+        if self.whole and _bits(self.whole) < BITS[-1]:
+            bits = _bits(self.whole)
+            yield f"images of 16 bits use {bits} of them (values up to {self.whole:g}): {2**bits - 1} is white"
+        if self.real:
+            yield f"images of floating-point numbers go up to {self.real:g}: {self.white('F'):g} is white"
 
 
 @contextmanager
@@ -238,7 +290,8 @@ def _converted(image: Image.Image, where: str, grey: bool, largest: Largest | No
     image.load()
     turn = TURNS.get(_orientation(image))  # TIFF has none left here: Pillow has already applied it.
     if image.mode in DEEP:
-        image = to_8_bits(image, largest or Largest().with_image(image, where))
+        scale = 255 / (largest or Largest().with_image(image, where)).white(image.mode)
+        image = Image.fromarray(np.rint(np.asarray(image, dtype=np.float64) * scale).astype(np.uint8))
     image = image.convert("L" if grey else "RGB")
     return image if turn is None else image.transpose(turn)
 
@@ -282,3 +335,7 @@ def _broken(where: str, error: Exception) -> DataError:
     # Pillow's message names a stream object by its address, which is of no use to the user.
     reason = str(error).partition(" <_io")[0]
     return DataError(f"the image cannot be decoded: {reason}", where=where, hint="replace or remove it")
+
+
+def _bits(value: float) -> int:
+    return next(bits for bits in BITS if value < 1 << bits)

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdsearch.data.readers.decode import (
+    DEEP,
     GREY,
     RESIZE,
     Encoded,
+    Largest,
     Size,
     decode,
     is_turned,
@@ -18,7 +20,6 @@ from pdsearch.data.readers.decode import (
     size_of,
     with_largest,
 )
-from pdsearch.data.readers.deep import DEEP, Largest
 from pdsearch.errors import DataError
 from pdsearch.io.durable import UnfitFileError, read_regular
 
