@@ -27,6 +27,26 @@ def test_is_the_weight_times_hessian_times_gradient() -> None:
     )
 
 
+def test_removing_the_lowest_weakens_the_gradient_least() -> None:
+    """The score predicts the change of half the squared norm when the weight shrinks a little."""
+    torch.manual_seed(1)
+    net = nn.Linear(4, 3, bias=False).double()
+    images, labels = torch.randn(20, 4, dtype=torch.float64), torch.randint(3, (20,))
+
+    def half_flow(weight: Tensor) -> float:
+        leaf = weight.detach().clone().requires_grad_()
+        loss = functional.cross_entropy(images @ leaf.T, labels)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        return float(gradient.square().sum()) / 2
+
+    scores = score_grasp(net, [(images, labels)], Generator(), GraspParams(temperature=1.0))["weight"]
+    for index in ((0, 0), (1, 3), (2, 1)):
+        shrunk = net.weight.detach().clone()
+        shrunk[index] *= 1 - 1e-6
+        lost = (half_flow(net.weight) - half_flow(shrunk)) / 1e-6
+        torch.testing.assert_close(lost, float(scores[index]), rtol=1e-4, atol=1e-9)
+
+
 def test_running_statistics_know_nothing_yet_and_do_not_count() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))

@@ -45,6 +45,13 @@ def test_on_a_trained_network_paths_pass_through_what_its_normalisation_learned(
             assert float(scores["0.weight"][i, j]) == pytest.approx(sum(paths), rel=1e-6)
 
 
+def test_flow_is_conserved_from_layer_to_layer() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(*(nn.Linear(5, 5, bias=False) for _ in range(4)))
+    sums = [float(s.sum()) for s in score(net, torch.randn(1, 5)).values()]
+    assert sums == pytest.approx([sums[0]] * 4)
+
+
 def test_the_content_of_the_images_does_not_count(net: nn.Module) -> None:
     first, second = score(net, torch.randn(3, 3, 6, 6)), score(net, torch.full((1, 3, 6, 6), torch.nan))
     assert all(torch.equal(first[name], second[name]) for name in first)
