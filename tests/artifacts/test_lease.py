@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Lease, check_held, hold, lease_at
-from pdsearch.artifacts.leases.file_lease import Watch, claim, discard_if_dead, parse, read, record, remove
+from pdsearch.artifacts.leases.file_lease import Watch, discard_if_dead, read, record, remove
 from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, is_orphan, this_owner
 from pdsearch.errors import StorageError, StudyHeldError
 from pdsearch.io import Place, place, replace
@@ -145,22 +145,6 @@ def test_a_refusal_is_a_storage_error(tmp_path: Path) -> None:
         Lease(tmp_path / "file" / "lease.json").try_acquire()
 
 
-def test_a_record_comes_back() -> None:
-    owner = this_owner()
-    assert parse(record(owner, 7)) == owner
-    assert len(record(owner, 0)) == len(record(owner, 10**9))
-
-
-def test_a_taken_path_is_not_claimed(tmp_path: Path) -> None:
-    path, first, second = tmp_path / "lease", record(this_owner(), 0), record(this_owner(), 0)
-    descriptor = claim(path, first)
-    assert descriptor is not None
-    assert claim(path, second) is None
-    assert read(path) == os.pread(descriptor, 4096, 0) == first
-    assert os.listdir(tmp_path) == ["lease"]
-    os.close(descriptor)
-
-
 def test_only_the_judged_owner_is_removed(tmp_path: Path) -> None:
     path, dead, heir = tmp_path / "lease", record(this_owner(), 3), record(this_owner(), 0)
     path.write_bytes(heir)
@@ -170,12 +154,6 @@ def test_only_the_judged_owner_is_removed(tmp_path: Path) -> None:
     assert read(path) == b""
     remove(path, heir)
     assert os.listdir(tmp_path) == []
-
-
-def test_an_empty_file_is_not_a_missing_one(tmp_path: Path) -> None:
-    (tmp_path / "lease").touch()
-    assert read(tmp_path / "lease") != read(tmp_path / "none") == b""
-    assert parse(read(tmp_path / "lease")) is None
 
 
 def test_a_process_that_ended_is_dead_before_and_after_it_is_reaped() -> None:
@@ -201,30 +179,12 @@ def test_other_machines_are_not_judged(change: dict[str, str]) -> None:
 ELSEWHERE = Owner("elsewhere", "another machine", 1, "1")
 
 
-def test_an_owner_elsewhere_is_gone_after_the_window(clock: list[float]) -> None:
-    watch = Watch(30.0)
-    assert not watch.gone(record(ELSEWHERE, 1))
-    clock[0] += 29
-    assert not watch.gone(record(ELSEWHERE, 1))
-    assert not watch.moved(record(ELSEWHERE, 1))
-    assert watch.moved(record(ELSEWHERE, 2))
-    assert not watch.gone(record(ELSEWHERE, 2))
-    clock[0] += 30
-    assert watch.gone(record(ELSEWHERE, 2))
-
-
 def test_time_in_which_nothing_could_be_seen_does_not_count(clock: list[float]) -> None:
     watch = Watch(30.0)
     assert not watch.gone(record(ELSEWHERE, 1))
     clock[0] += 60
     watch.forget()
     assert not watch.gone(record(ELSEWHERE, 1))
-
-
-def test_an_owner_here_is_gone_with_its_process() -> None:
-    assert not Watch(30.0).gone(record(this_owner(), 1))
-    dead = {**dataclasses.asdict(this_owner()), "born": "1", "counter": "0"}
-    assert Watch(30.0).gone(json.dumps(dead).encode())
 
 
 FORK = multiprocessing.get_context("fork")

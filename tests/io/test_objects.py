@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import threading
 import time
 from pathlib import Path
@@ -70,17 +69,6 @@ def test_a_server_that_pauses_is_waited_for() -> None:
             assert objects.get("x") == b"kept"
             assert time.monotonic() - began > 1
             timer.join()
-
-
-def test_a_server_whose_port_was_taken_meanwhile_takes_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as taken, socket.socket() as free:
-        for found in (taken, free):
-            found.bind(("127.0.0.1", 0))
-        ports = [taken.getsockname()[1], free.getsockname()[1]]
-        free.close()
-        monkeypatch.setattr("tests.s3_server._free_port", iter(ports).__next__)
-        with S3Server() as server:
-            assert server.port == ports[1]
 
 
 def test_a_server_that_is_gone_ends_in_an_error_that_names_it() -> None:
