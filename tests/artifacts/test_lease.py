@@ -230,7 +230,7 @@ def test_a_lease_is_discarded_only_when_its_owner_has_ended(tmp_path: Path) -> N
 def where(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "folder":
         return tmp_path / "study" / "driver.lease"
-    monkeypatch.setattr("pdsearch.artifacts.leases.study_lock._SETTLE_S", 0.01)
+    monkeypatch.setattr("pdsearch.artifacts.leases.object_lease._SETTLE_S", 0.01)
     bucket, server = request.getfixturevalue("bucket"), request.getfixturevalue("s3")
     return place(server.url(f"{bucket}/study/driver.lease"))
 

@@ -12,7 +12,7 @@ from pdsearch.artifacts import Holding, Store, stage_key
 from pdsearch.artifacts.base import candidates, collect
 from pdsearch.artifacts.base import held as held_artifacts
 from pdsearch.artifacts.manifest import CorruptError, Manifest, describe
-from pdsearch.artifacts.node_cache import LIMIT_BYTES, NodeCache
+from pdsearch.artifacts.object_store import LIMIT_BYTES, NodeCache
 
 KEYS = [stage_key("outputs", version, fields=None, upstream={}) for version in range(4)]
 SIZE = 1000
@@ -95,7 +95,7 @@ def test_two_processes_fetch_once(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
         "from pdsearch.artifacts.manifest import describe\n"
-        "from pdsearch.artifacts.node_cache import NodeCache\n"
+        "from pdsearch.artifacts.object_store import NodeCache\n"
         "def payload(folder): (folder / 'x').write_bytes(bytes(1000))\n"
         "def fetch(folder): print('fetched'); time.sleep(0.5); payload(folder)\n"
         "source = Path(sys.argv[1]) / sys.argv[2]; source.mkdir(); payload(source)\n"

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from pdsearch.cli import on_end
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
+from pdsearch.cli.verbs import run as running
 from pdsearch.cli.verbs.run import _observer
 from pdsearch.cluster.connection.choice import Choice
 from pdsearch.config import Space
@@ -233,7 +233,7 @@ def test_a_command_s_failure_does_not_harm_the_run(
     command: str,
     note: str,
 ) -> None:
-    monkeypatch.setattr(on_end, "PATIENCE_S", 0.05 if "sleep" in command else 30.0)
+    monkeypatch.setattr(running, "PATIENCE_S", 0.05 if "sleep" in command else 30.0)
     assert started(tmp_path, "--on-end", command) == 0
     assert asked
     said = capfd.readouterr()

@@ -3,17 +3,21 @@
 A process that finds no live owner writes its own name and reads it back: of two writers, the last one continues. If the
 second writes only after the first has read back, there are two owners until the first one's next heartbeat. Building an
 entry twice only costs time. A driver that has lost its study is stopped before it writes again.
+
+The lease of a study, of either kind, is held by its only driver while it runs.
 """
 
 import os
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeAlias
 
-from pdsearch.artifacts.leases.file_lease import Watch, parse, record
+from pdsearch.artifacts.leases.file_lease import Lease, Watch, parse, record
 from pdsearch.artifacts.leases.owner import Owner, is_dead, this_owner
-from pdsearch.errors import StorageError
-from pdsearch.io import Remote
+from pdsearch.errors import StorageError, StudyHeldError
+from pdsearch.io import Place, Remote
 from pdsearch.io.objects import objects_at
 
 
@@ -108,3 +112,60 @@ def discard_object_if_dead(place: Remote) -> bool:
     objects = objects_at(place)
     owner = parse(objects.get(place.path) or b"")
     return owner is not None and is_dead(owner) and objects.delete(place.path)
+
+
+AnyLease: TypeAlias = Lease | ObjectLease
+
+_SETTLE_S = 1.0
+"""Of two drivers that start within this time on an object storage, one notices the other."""
+
+
+def lease_at(place: Place, **times: float) -> AnyLease:
+    """Return the lease of a study's driver.
+
+    Args:
+        place: The lease's file or object.
+        times: `beat_s` and `window_s` of `Lease`, where they are not the usual ones.
+    """
+    if isinstance(place, Remote):
+        return ObjectLease(place, settle_s=_SETTLE_S, **times)
+    return Lease(place, **times)
+
+
+@contextmanager
+def hold(place: Place, *, poll_s: float = 0.2, **times: float) -> Iterator[AnyLease]:
+    """Hold a lease while the block runs, e.g. as the only driver of a study.
+
+    An owner that died on this machine is replaced at once; one on another machine after `window_s` without heartbeat.
+
+    Raises:
+        StudyHeldError: Its owner is alive.
+        StorageError: The storage cannot be written.
+    """
+    lease = lease_at(place, **times)
+    while not lease.try_acquire():
+        time.sleep(poll_s)
+        if lease.moved() and lease.owner() is not None:
+            raise StudyHeldError(
+                f"held by {lease.owner()}",
+                where=str(place),
+                hint="wait for it to end, or stop it, then run again",
+            )
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def check_held(lease: AnyLease, where: Place) -> None:
+    """Stop this driver if another has taken over: its heartbeat stopped too long, or the storage admitted both.
+
+    Raises:
+        StudyHeldError: The lease names another owner.
+    """
+    if not lease.held:
+        raise StudyHeldError(
+            "another run took the study over while this one was silent",
+            where=str(where),
+            hint="leave it to that run; nothing finished is lost",
+        )
