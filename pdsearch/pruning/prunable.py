@@ -65,6 +65,27 @@ def prunable(model: nn.Module, exclude: tuple[str, ...] = ()) -> dict[str, Tenso
     return kept
 
 
+def check_held(model: nn.Module, exclude: tuple[str, ...] = ()) -> None:
+    """Refuse a network with weights to prune that a layer does not hold, but makes at every pass.
+
+    Args:
+        model: A network whose weights that torch's own tools make are settled (`with_plain_weights`).
+        exclude: As in `prunable`.
+
+    Raises:
+        ConfigError: There is such a weight.
+    """
+    for prefix, module in model.named_modules():
+        if isinstance(module, LAYERS) and not {"weight"} & {*module._parameters, *module._buffers}:
+            name, own = f"{prefix}.weight".removeprefix("."), [f"{prefix}.{p}" for p in module._parameters]
+            if any(fnmatchcase(name, pattern) for pattern in exclude):
+                continue
+            hook = "a hook before its pass" if module._forward_pre_hooks else "its own code"
+            what = f"{name} is no parameter: {hook} makes it anew from {', '.join(own)}, and what is removed comes back"
+            hint = "make it by torch.nn.utils.parametrize, which pruning knows; single weights can be pruned around it"
+            raise ConfigError(what, where="teacher.model", hint=f"{hint}: prune.exclude: [{name}]")
+
+
 def shares(model: nn.Module, exclude: tuple[str, ...] = (), *, weights: str = "layers") -> str:
     """Return in words what share of a network's weights is prunable, and what the others are.
 

@@ -16,7 +16,7 @@ from pdsearch.pruning.channels.finding import find_channels
 from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
 from pdsearch.pruning.gradients import mean_loss, probe
 from pdsearch.pruning.mask import Mask
-from pdsearch.pruning.prunable import every_weight, makers, prunable
+from pdsearch.pruning.prunable import check_held, every_weight, makers, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import removed_from, select, sensitivity
 
@@ -67,6 +67,7 @@ def prune(
         ConfigError: sparsity, scope or exclude is invalid, or the network cannot be traced.
         TrialError: There is no image or no channel, or a score is missing, has a wrong shape or is not finite.
     """
+    check_held(model, () if method.structured else exclude)
     sparsity, whole = sparsity if method.removes else 0.0, whole or model
     if method.structured:
         if not batches:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.errors import TrialError
+from pdsearch.errors import ConfigError, TrialError
 from pdsearch.pruning import Mask, PruningMethod, prune
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
@@ -41,6 +41,18 @@ def test_excluded_weights_do_not_count(net: nn.Module) -> None:
     mask = run(net, methods.get("magnitude"), 0.5, exclude=("7.*",))
     assert list(mask) == ["0.weight", "3.weight"]
     assert mask.sparsity == 0.5
+
+
+@pytest.mark.parametrize("method", ["magnitude", "filter_l2"])
+def test_a_weight_that_a_hook_makes_is_named(net: nn.Module, method: str) -> None:
+    layer = net.get_submodule("3")
+    raw = layer._parameters.pop("weight")
+    layer.register_parameter("raw", raw)
+    layer.register_forward_pre_hook(lambda module, _: setattr(module, "weight", module.raw * 2))
+    layer.weight = raw * 2  # type: ignore[operator,assignment]
+    with pytest.raises(ConfigError, match=r"3\.weight is no parameter: a hook .* from 3\.bias, 3\.raw"):
+        run(net, methods.get(method), 0.5)
+    assert "3.weight" not in run(net, methods.get("magnitude"), 0.5, exclude=("3.*",))
 
 
 @pytest.mark.parametrize("bad", [{}, {"0.weight": torch.ones(2)}])
