@@ -307,7 +307,7 @@ def ranked(setting: Setting, studies: Studies, number: int) -> Ranking:
                     unpruned_config=f"{row.unpruned_config}, {teacher}",
                     student_seed=seed,
                     val_accuracy=val,
-                    values=f'{{"student.val_accuracy": {val!r}}}',
+                    record=replace(row.record, values={"student.val_accuracy": val}),
                     test_accuracy=float(np.mean(answers)),
                     test_right=pack(list(answers > 0)) if setting.images else None,
                 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pdsearch.analysis.labels import several
 from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
-from pdsearch.analysis.study_table import Row, StudyTable, measured
+from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.analysis.verdict import measure
 from pdsearch.specs import own_code
 
@@ -207,11 +207,7 @@ def never_tried(study: StudyTable) -> tuple[str, ...]:
             for point in points
             for choice in parameter.choices
         ]
-    tried = [
-        json.loads(row.params)
-        for row in study.rows
-        if row.kind in ("search", "baseline") and row.teacher_config
-    ]
+    tried = (row.record.params for row in study.rows if row.kind != "confirm" and row.teacher_config)
     made = {json.dumps({n: v for n, v in params.items() if n in making}, sort_keys=True) for params in tried}
     fresh = {json.dumps(point, sort_keys=True) for point in points} - made
     return (
@@ -255,7 +251,7 @@ _CODE = re.compile(r'"code": ?"\w*"')
 
 def _earlier_code(study: StudyTable) -> Iterator[str]:
     present = set(study.about.code.values())
-    counting = [record for record in study.records if record.state != "failed"]
+    counting = [row.record for row in study.rows if row.state != "failed"]
     earlier = sum(not own_code(record.spec) <= present for record in counting)
     if present and earlier:
         yield f"{earlier} of {len(counting)} results are of an earlier version of own code."
@@ -284,15 +280,15 @@ def nearest_trial(study: StudyTable) -> str | None:
         if row.number is not None and row.state in ("complete", "stopped", "infeasible")
     ]
     if not (rows and aims.constraints) or any(
-        row.state != "infeasible" and aims.feasible(measured(row)) for row in rows
+        row.state != "infeasible" and aims.feasible(row.record.values) for row in rows
     ):
         return None
 
     def place(row: Row) -> tuple[object, ...]:
-        return row.epochs < row.epochs_planned, *aims.distance(measured(row)), row.id
+        return row.epochs < row.epochs_planned, *aims.distance(row.record.values), row.id
 
     nearest = min(rows, key=place)
-    values = measured(nearest)
+    values = nearest.record.values
     told = [
         f"{c.complaint(values[c.metric])} ({c.excess(values[c.metric]):.6g} off)" for c in aims.broken(values)
     ]

@@ -12,6 +12,7 @@ from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row
 from pdsearch.analysis.tables import by_student, front_as_table, markdown
+from pdsearch.codec import encode
 
 
 def as_markdown(ranking: Ranking) -> str:
@@ -27,8 +28,8 @@ def as_json(ranking: Ranking) -> str:
         "study": ranking.study,
         "questions": dict(QUESTIONS),
         "rows": [as_plain(row) for row in ranking.rows],
-        "leader": dataclasses.asdict(ranking.leader) if ranking.leader else None,
-        "leaders": [dataclasses.asdict(leader) for leader in ranking.leaders],
+        "leader": encode(ranking.leader),
+        "leaders": encode(ranking.leaders),
         "front": _front_plain(ranking.front) if ranking.front else None,
         "footer": list(ranking.footer),
     }
@@ -37,12 +38,15 @@ def as_json(ranking: Ranking) -> str:
 
 def as_plain(row: Ranked) -> dict[str, object]:
     """Return one line of a ranking as plain JSON values."""
-    value = dataclasses.asdict(row)
-    best = value.pop("best")
-    best.pop("test_right")
-    for name in ("params", "values", "spec"):
-        best[name] = json.loads(best[name])
-    return {"rank": value.pop("rank"), "confirmed": row.confirmed, **value, "best": best}
+    best = row.best.cells()
+    del best["test_right"]
+    best |= {name: json.loads(best[name]) for name in ("params", "values", "spec")}
+    own = {
+        f.name: encode(getattr(row, f.name))
+        for f in dataclasses.fields(row)
+        if f.name not in ("rank", "best")
+    }
+    return {"rank": row.rank, "confirmed": row.confirmed, **own, "best": best}
 
 
 def _flat_estimate(name: str, estimate: Estimate | None) -> dict[str, object]:
@@ -60,7 +64,11 @@ def _front_plain(found: Front) -> dict[str, object]:
         "study": found.study,
         "objectives": [{"metric": metric, "goal": goal} for metric, goal in found.objectives],
         "rows": [
-            {**_plain(found, row), "params": json.loads(row.params), "confirmed": _fresh(found, row)}
+            {
+                **_plain(found, row),
+                "params": json.loads(row.params),
+                "confirmed": encode(found.confirmed.get(row.id)),
+            }
             for row in found.rows
         ],
         "left_out": [row.id for row in found.left_out],
@@ -73,13 +81,9 @@ def front_as_json(found: Front) -> str:
     return _dumped(value)
 
 
-def _fresh(found: Front, row: Row) -> dict[str, Any] | None:
-    return dataclasses.asdict(found.confirmed[row.id]) if row.id in found.confirmed else None
-
-
 def _plain(found: Front, row: Row) -> dict[str, Any]:
-    values = json.loads(row.values)
-    return {"trial": row.id, "key": row.key, **{metric: values[metric] for metric, _ in found.objectives}}
+    reached = {metric: row.record.values[metric] for metric, _ in found.objectives}
+    return {"trial": row.id, "key": row.key, **reached}
 
 
 def as_csv(ranking: Ranking) -> str:

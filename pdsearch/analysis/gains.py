@@ -1,6 +1,5 @@
 """Gains of students over the baselines, paired by seed; those of the leader corrected for its selection."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -22,6 +21,7 @@ from pdsearch.analysis.statistics import (
     sample_of,
 )
 from pdsearch.analysis.study_table import Row, setting_of
+from pdsearch.codec import encode
 from pdsearch.objectives import Aims
 from pdsearch.specs import digest
 
@@ -144,14 +144,14 @@ def _trained_as_long(group: Group, controls: Mapping[str, Group]) -> Mapping[See
 
 def _as_long(group: Group) -> str:
     """Return the hash of a configuration without seeds and without the fields that select the weights to remove."""
-    spec = json.loads(group.first.spec)
+    spec = encode(group.first.record.spec)
     prune = {name: value for name, value in spec["prune"].items() if name not in _CHOOSING}
     return setting_of({**spec, "prune": prune})
 
 
 def _dense(group: Group) -> str:
     """Return the hash of a dense teacher without its seed; includes augmentation, since it is trained on views."""
-    spec = json.loads(group.first.spec)
+    spec = encode(group.first.record.spec)
     teacher = {name: value for name, value in spec["teacher"].items() if name != "seed"}
     return digest({**teacher, "augment": spec["data"].get("augment", "none")})
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pdsearch.analysis.crossed import Floats
 from pdsearch.analysis.statistics import Estimate, Sample, Seeds, estimates, sample_of
-from pdsearch.analysis.study_table import Row, measured
+from pdsearch.analysis.study_table import Row
 from pdsearch.codec import unpack
 from pdsearch.objectives import Aims
 from pdsearch.students import alike
@@ -84,7 +84,7 @@ class Group:
 
     @cached_property
     def _measured(self) -> Mapping[Seeds, Mapping[str, float]]:
-        return {seeds: measured(row) for seeds, row in self.rows.items()}
+        return {seeds: row.record.values for seeds, row in self.rows.items()}
 
     def values(self, metric: Metric) -> dict[Seeds, float]:
         """Return a metric by seeds, where it was measured."""
@@ -165,7 +165,7 @@ def search_trials(rows: Sequence[Row], aims: Aims) -> dict[Line, list[Row]]:
     likes = alike(row.student for row in rows)
     found: dict[Line, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id):
-        ended = row.state in ("complete", "stopped") and _measured(row) and aims.feasible(measured(row))
+        ended = row.state in ("complete", "stopped") and _measured(row) and aims.feasible(row.record.values)
         if row.kind in ("search", "baseline") and ended and row.teacher_config:
             found[row.teacher_config, likes[row.student]].append(row)
     return dict(found)

@@ -61,7 +61,7 @@ def importances(rows: Sequence[Row]) -> Importances:
         rows: Rows of a study.
     """
     used = [row for row in sorted(rows, key=lambda row: row.id) if _counts(row)]
-    names, columns = _columns([json.loads(row.params) for row in used])
+    names, columns = _columns([row.record.params for row in used])
     if len(used) < _LEAST:
         return Importances(
             (), len(used), reason=f"{len(used)} complete trials are too few: {_LEAST} or more can tell"

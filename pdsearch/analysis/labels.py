@@ -1,6 +1,5 @@
 """Short, unique labels of teachers."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.study_table import Row
+from pdsearch.codec import encode
 
 MOST = 4
 """Most differences a label shows; of more, words such as a loss first, and only as many as tell the lines apart."""
@@ -56,7 +56,7 @@ def of_what(prunable: int | None, params: int | None) -> str:
 
 def _teacher(row: Row) -> str:
     """Return the model's name, and the file that its weights are from, if they are from one."""
-    file = json.loads(row.spec)["teacher"].get("checkpoint")
+    file = row.record.spec.teacher.checkpoint
     return f"{row.teacher_model} ({PurePath(file).name})" if file else str(row.teacher_model)
 
 
@@ -108,7 +108,7 @@ def _differences(rows: Sequence[Row]) -> list[str]:
 
 def _fields(row: Row) -> dict[str, Any]:
     """Return the fields that identify a line: those of the teacher; also of the student where nothing was selected."""
-    spec = json.loads(row.spec)
+    spec = encode(row.record.spec)
     sections = ["teacher", "prune", *([] if row.val_accuracy is not None else ["student", "distill"])]
     # A teacher is trained on augmented views, so another augmentation makes another teacher.
     found: dict[str, Any] = {"data.augment": spec["data"].get("augment", "none")}

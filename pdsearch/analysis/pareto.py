@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from pdsearch.analysis.groups import confirmed_groups, means_of
 from pdsearch.analysis.statistics import Estimate
-from pdsearch.analysis.study_table import Row, StudyTable, measured
+from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import Aims, front, weighed
 
@@ -62,7 +62,7 @@ def pareto_front(study: StudyTable) -> Front:
         hint = "search with several `objectives`; `pdsearch rank --rows FILE` writes all metrics of any study"
         raise ConfigError("a front needs two objectives or more", hint=hint)
     rows = sorted((row for row in study.rows if _is_eligible(row, study.aims)), key=lambda row: row.id)
-    metrics = [measured(row) for row in rows]
+    metrics = [row.record.values for row in rows]
     whole = [place for place, found in enumerate(metrics) if all(metric in found for metric, _ in chosen)]
     points = [[metrics[place][metric] for metric, _ in chosen] for place in whole]
     kept = [whole[place] for place in front(points, [goal for _, goal in chosen])]
@@ -90,4 +90,4 @@ def _confirmed(
 
 
 def _is_eligible(row: Row, aims: Aims) -> bool:
-    return row.kind in ("search", "baseline") and row.state == "complete" and aims.feasible(measured(row))
+    return row.kind in ("search", "baseline") and row.state == "complete" and aims.feasible(row.record.values)

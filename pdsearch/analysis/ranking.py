@@ -22,7 +22,7 @@ from pdsearch.analysis.groups import (
 from pdsearch.analysis.labels import unique_labels
 from pdsearch.analysis.pareto import pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
-from pdsearch.analysis.study_table import Row, StudyTable, measured
+from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.analysis.verdict import verdict
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import VAL_ACCURACY, Aims
@@ -73,7 +73,7 @@ def rank_teachers(study: StudyTable) -> Ranking:
     ]
     seen = {group.line for group in best}
     waiting = [_unconfirmed(rows, aims, line[1]) for line, rows in trials.items() if line not in seen]
-    waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(measured(row.best))), row.best.id))
+    waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(row.best.record.values)), row.best.id))
     lines = [*confirmed, *waiting]
     rows = unique_labels(lines, several=len({line.student for line in lines}) > 1)
     corrected = {metric: found for metric, (_, found) in gains.items()}
@@ -98,7 +98,7 @@ def line_of(study: StudyTable, ranking: Ranking, trial: str) -> Ranked:
         near = get_close_matches(trial, [row.id for row in study.rows], n=1)
         hint = f"did you mean {near[0]}?" if near else f"pdsearch show {study.name} lists them"
         raise ConfigError("no such trial has ended", where=trial, hint=hint)
-    state, reason = study.aims.verdict(row.state, measured(row))
+    state, reason = study.aims.verdict(row.state, row.record.values)
     if state != "complete":
         why = f": {reason or row.reason}" if reason or row.reason else ""
         raise ConfigError(
@@ -132,7 +132,7 @@ def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
     known |= {VAL_ACCURACY: math.fsum(accuracies) / len(accuracies)} if accuracies else {}
     for row in rows:
         if row.number is not None and row.setting == group.setting and row.state == "complete":
-            known = {**measured(row), **known}
+            known = {**row.record.values, **known}
     return known
 
 
@@ -162,7 +162,7 @@ def _leading(trials: Iterable[Row], aims: Aims) -> Row:
     """Return the best trial of those that reached most epochs, as the finalists are chosen; the first of equals."""
     return max(
         sorted(trials, key=lambda row: (row.kind != "search", row.id)),
-        key=lambda row: (row.epochs, aims.merit(measured(row))),
+        key=lambda row: (row.epochs, aims.merit(row.record.values)),
     )
 
 

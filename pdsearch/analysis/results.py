@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.analysis.study_table import COLUMNS, Row, StudyTable
 from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json
 from pdsearch.study_record import SearchedParameter
@@ -74,7 +74,7 @@ def as_arrow(study: StudyTable) -> "pyarrow.Table":
         for name, kind, nullable, _ in [*columns(), *((n, _type(p), True, "") for n, p in searched.items())]
     ]
     texts = {name for name, parameter in searched.items() if _type(parameter) == "str"}
-    rows = [dataclasses.asdict(row) | _typed(searched_values(row, searched), texts) for row in study.rows]
+    rows = [row.cells() | _typed(searched_values(row, searched), texts) for row in study.rows]
     return pyarrow.Table.from_pylist(rows, pyarrow.schema(fields))
 
 
@@ -114,9 +114,9 @@ def epochs_as_arrow(study: StudyTable) -> "pyarrow.Table":
 
     fields = [pyarrow.field(name, _types()[kind], null) for name, (kind, null, _) in EPOCH_COLUMNS.items()]
     rows = [
-        {"id": record.id, "kind": record.kind, **dataclasses.asdict(report)}
-        for record in study.records
-        for report in record.reports
+        {"id": row.id, "kind": row.kind, **dataclasses.asdict(report)}
+        for row in study.rows
+        for report in row.record.reports
     ]
     return pyarrow.Table.from_pylist(rows, pyarrow.schema(fields))
 
@@ -142,7 +142,7 @@ def columns() -> list[tuple[str, str, bool, str]]:
     """Return (name, type, nullable, description) of every column of `Row`."""
     hints = get_type_hints(Row)
     found = []
-    for item in dataclasses.fields(Row):
-        kinds = [kind.__name__ for kind in getattr(hints[item.name], "__args__", (hints[item.name],))]
-        found.append((item.name, kinds[0], "NoneType" in kinds, item.metadata["doc"]))
+    for name, about in COLUMNS.items():
+        kinds = [kind.__name__ for kind in getattr(hints[name], "__args__", (hints[name],))]
+        found.append((name, kinds[0], "NoneType" in kinds, about["doc"]))
     return found

@@ -1,10 +1,9 @@
 """Table of a study's finished trials: rows from its records."""
 
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from pdsearch.codec import encode
 from pdsearch.io import Place, place
@@ -40,15 +39,36 @@ _NEUTRAL = {
 }
 
 
-def column(doc: str) -> Any:
-    """Declare a column with its description."""
-    return field(metadata={"doc": doc})
+Source: TypeAlias = str | Callable[[TrialRecord], object]
+"""Where a record holds the value of a column: a dotted path, or a function of the record."""
+
+
+_FACTS = {"teacher": "teacher", "prune": "teacher", "student": "student"}
+"""Prefix of a column -> the part of a record that has a field of the rest of its name."""
+
+
+def column(doc: str, of: Source | None = None) -> Any:
+    """Declare a column with its description and source, where its name does not tell that (`_FACTS`)."""
+    return field(metadata={"doc": doc, "of": of})
+
+
+def _json(value: object) -> str:
+    return canonical_json(encode(value))
+
+
+def _val_accuracy(record: TrialRecord) -> float | None:
+    last = record.reports[-1].val_accuracy if record.reports else None
+    return record.values.get("student.val_accuracy", last)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One finished trial; None where a value does not exist."""
+    """One finished trial as a line of tables that are written; None where a value does not exist.
 
+    Whatever reads more of a trial than its columns reads its `record`.
+    """
+
+    record: TrialRecord = field(repr=False)
     id: str = column("Name of the record.")
     kind: str = column("`search`, `baseline`, `confirm` or `teacher`.")
     number: int | None = column("Number of the trial in the search.")
@@ -56,13 +76,18 @@ class Row:
     config: str = column(
         "Hash of the configuration without the student's seeds: what baselines are paired by."
     )
-    setting: str = column("Hash of the configuration without any seed: what is averaged over seeds.")
+    setting: str = column(
+        "Hash of the configuration without any seed: what is averaged over seeds.",
+        lambda r: setting_of(encode(r.spec)),
+    )
     state: str = column("`complete`, `stopped` (early), `infeasible` (it broke a constraint) or `failed`.")
     reason: str | None = column("Why the trial is not complete.")
     teacher_config: str | None = column("Hash of the pruned teacher's configuration without its seed.")
     teacher_key: str | None = column("Key of the pruned teacher's artifact.")
     teacher_model: str | None = column("Architecture of the teacher; none for the student alone.")
-    teacher_seed: int | None = column("Seed of the teacher.")
+    teacher_seed: int | None = column(
+        "Seed of the teacher.", lambda r: r.spec.teacher.seed if r.teacher else None
+    )
     prune_method: str | None = column("Pruning method; none for an unpruned teacher.")
     prune_ratio: float | None = column("Share of weights asked to be pruned, in (0, 1).")
     prune_schedule: str | None = column("How the ratio is approached over rounds.")
@@ -77,54 +102,83 @@ class Row:
     teacher_remaining: int | None = column("Prunable weights left after pruning.")
     teacher_val_accuracy: float | None = column("Validation accuracy of the teacher, in [0, 1].")
     teacher_test_accuracy: float | None = column(
-        "Test accuracy of the teacher, in [0, 1]; confirmation only."
+        "Test accuracy of the teacher, in [0, 1]; confirmation only.",
+        lambda r: (r.test or {}).get("teacher.accuracy"),
     )
     student_model: str | None = column("Architecture of the student.")
-    student_options: str = column("Options of its architecture, as JSON.")
-    student_widths: str = column("Channels of its narrowed layers and of the whole ones, as JSON.")
+    student_options: str = column(
+        "Options of its architecture, as JSON.", lambda r: _json(r.student.options if r.student else {})
+    )
+    student_widths: str = column(
+        "Channels of its narrowed layers and of the whole ones, as JSON.",
+        lambda r: _json(r.student.widths if r.student else {}),
+    )
     student_params: int | None = column("Weights of the student.")
     student_flops: int | None = column("Floating-point operations of the student for one image.")
     student_artifact: str | None = column("Key of the student's artifact.")
-    loss: str = column("Distillation loss; `ce` is the student alone.")
-    student_seed: int = column("Seed of the student's initialisation and order of images.")
-    view_seed: int = column("Stream of augmented views.")
-    epochs: int = column("Epochs of distillation done, the rung a stopped trial reached.")
-    epochs_planned: int = column("Epochs of distillation asked for.")
-    val_accuracy: float | None = column("Validation accuracy of the student, in [0, 1].")
-    test_accuracy: float | None = column("Test accuracy of the student, in [0, 1]; confirmation only.")
+    loss: str = column("Distillation loss; `ce` is the student alone.", "spec.distill.loss")
+    student_seed: int = column(
+        "Seed of the student's initialisation and order of images.", "spec.distill.seed"
+    )
+    view_seed: int = column("Stream of augmented views.", "spec.distill.view_seed")
+    epochs: int = column(
+        "Epochs of distillation done, the rung a stopped trial reached.",
+        lambda r: r.reports[-1].epoch if r.reports else 0,
+    )
+    epochs_planned: int = column("Epochs of distillation asked for.", "spec.distill.recipe.epochs")
+    val_accuracy: float | None = column("Validation accuracy of the student, in [0, 1].", _val_accuracy)
+    test_accuracy: float | None = column(
+        "Test accuracy of the student, in [0, 1]; confirmation only.",
+        lambda r: (r.test or {}).get("student.accuracy"),
+    )
     test_right: str | None = column(
         "Which test images the student gets right, as in the record; confirmation only."
     )
-    unpruned_config: str | None = column("`config` of the same trial with the unpruned teacher.")
-    alone_config: str | None = column("`config` of the same student without a teacher.")
-    seconds: float = column("Wall time of the trial.")
-    epochs_teacher: int = column("Epochs trained for the dense teacher in this trial; 0 if it was there.")
-    epochs_prune: int = column("Epochs of recovery trained in this trial; 0 if the rounds were there.")
-    epochs_distill: int = column("Epochs of distillation trained in this trial; 0 if the student was there.")
-    artifacts_hit: int = column("Artifacts used that were there already.")
-    artifacts_built: int = column("Artifacts built by this trial.")
+    unpruned_config: str | None = column(
+        "`config` of the same trial with the unpruned teacher.", lambda r: r.baselines.get("unpruned")
+    )
+    alone_config: str | None = column(
+        "`config` of the same student without a teacher.", lambda r: r.baselines.get("alone")
+    )
+    seconds: float = column("Wall time of the trial.", lambda r: float(r.cost.seconds))
+    epochs_teacher: int = column(
+        "Epochs trained for the dense teacher in this trial; 0 if it was there.",
+        lambda r: r.cost.epochs.get("teacher", 0),
+    )
+    epochs_prune: int = column(
+        "Epochs of recovery trained in this trial; 0 if the rounds were there.",
+        lambda r: r.cost.epochs.get("prune", 0),
+    )
+    epochs_distill: int = column(
+        "Epochs of distillation trained in this trial; 0 if the student was there.",
+        lambda r: r.cost.epochs.get("distill", 0),
+    )
+    artifacts_hit: int = column(
+        "Artifacts used that were there already.", lambda r: sum(use.hit for use in r.artifacts)
+    )
+    artifacts_built: int = column(
+        "Artifacts built by this trial.", lambda r: sum(not use.hit for use in r.artifacts)
+    )
     host: str | None = column("Where it ran.")
     device: str | None = column("On what.")
     started_at: str | None = column("ISO 8601 time.")
     finished_at: str | None = column("ISO 8601 time.")
-    params: str = column("Sampled parameters by dotted name, as JSON.")
-    values: str = column("All metrics by name, as JSON.")
-    spec: str = column("The whole configuration, as JSON.")
+    params: str = column("Sampled parameters by dotted name, as JSON.", lambda r: _json(r.params))
+    values: str = column("All metrics by name, as JSON.", lambda r: _json(r.values))
+    spec: str = column("The whole configuration, as JSON.", lambda r: _json(r.spec))
 
     @property
     def student(self) -> Student | None:
         """What decides with which other students its student is compared; None where none was built."""
-        if self.student_model is None:
-            return None
-        return Student(
-            self.student_model, self.student_params, f"[{self.student_options},{self.student_widths}]"
-        )
+        return self.record.student.built if self.record.student else None
+
+    def cells(self) -> dict[str, Any]:
+        """Return the values of its columns by name."""
+        return {name: getattr(self, name) for name in COLUMNS}
 
 
-def measured(row: Row) -> dict[str, float]:
-    """Return a trial's metrics by name."""
-    values: dict[str, float] = json.loads(row.values)
-    return values
+COLUMNS = {item.name: item.metadata for item in dataclasses.fields(Row) if item.metadata}
+"""Name of a column -> its description and source, in the order in which they are written."""
 
 
 def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
@@ -135,12 +189,25 @@ def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
         aims: The study's objectives and constraints: a sampled trial that breaks a constraint is infeasible, also where
             an older version called it complete.
     """
-    parts = (_identity, _teacher, _student, _cost)
-    row = Row(**{name: value for part in parts for name, value in part(record).items()})
+    row = Row(record, *(_value(record, about["of"] or _source(name)) for name, about in COLUMNS.items()))
     if record.number is None:
         return row
     state, reason = aims.verdict(record.state, record.values, record.reason)
     return replace(row, state=state, reason=reason)
+
+
+def _source(column: str) -> str:
+    prefix, _, rest = column.partition("_")
+    return f"{_FACTS[prefix]}.{rest}" if prefix in _FACTS else column
+
+
+def _value(record: TrialRecord, of: Source) -> Any:
+    if callable(of):
+        return of(record)
+    found: Any = record
+    for name in of.split("."):
+        found = None if found is None else getattr(found, name)
+    return found
 
 
 def setting_of(spec: Mapping[str, Any]) -> str:
@@ -159,63 +226,6 @@ def setting_of(spec: Mapping[str, Any]) -> str:
     return digest(kept)
 
 
-def _identity(record: TrialRecord) -> dict[str, Any]:
-    names = ("id", "kind", "number", "key", "config", "state", "reason", "host", "device", "started_at")
-    spec = encode(record.spec)
-    return {
-        **{name: getattr(record, name) for name in (*names, "finished_at")},
-        "params": canonical_json(encode(record.params)),
-        "values": canonical_json(encode(record.values)),
-        "spec": canonical_json(spec),
-        "setting": setting_of(spec),
-        "unpruned_config": record.baselines.get("unpruned"),
-        "alone_config": record.baselines.get("alone"),
-    }
-
-
-def _teacher(record: TrialRecord) -> dict[str, Any]:
-    teacher = record.teacher
-    same = ("config", "key", "model", "sparsity", "params", "prunable", "remaining", "val_accuracy")
-    prune = ("method", "ratio", "schedule", "recovery", "scope", "rounds")
-    return {
-        **{f"teacher_{name}": getattr(teacher, name, None) for name in same},
-        **{f"prune_{name}": getattr(teacher, name, None) for name in prune},
-        "teacher_seed": record.spec.teacher.seed if teacher else None,
-        "teacher_test_accuracy": (record.test or {}).get("teacher.accuracy"),
-    }
-
-
-def _student(record: TrialRecord) -> dict[str, Any]:
-    distill, student = record.spec.distill, record.student
-    last = record.reports[-1] if record.reports else None
-    return {
-        **{
-            f"student_{name}": getattr(student, name, None)
-            for name in ("model", "params", "flops", "artifact")
-        },
-        "student_options": canonical_json(encode(student.options) if student else {}),
-        "student_widths": canonical_json(encode(student.widths) if student else {}),
-        "loss": distill.loss,
-        "student_seed": distill.seed,
-        "view_seed": distill.view_seed,
-        "epochs": last.epoch if last else 0,
-        "epochs_planned": distill.recipe.epochs,
-        "val_accuracy": record.values.get("student.val_accuracy", last.val_accuracy if last else None),
-        "test_accuracy": (record.test or {}).get("student.accuracy"),
-        "test_right": record.test_right,
-    }
-
-
-def _cost(record: TrialRecord) -> dict[str, Any]:
-    hits = sum(use.hit for use in record.artifacts)
-    return {
-        "seconds": float(record.cost.seconds),
-        **{f"epochs_{stage}": record.cost.epochs.get(stage, 0) for stage in ("teacher", "prune", "distill")},
-        "artifacts_hit": hits,
-        "artifacts_built": len(record.artifacts) - hits,
-    }
-
-
 @dataclass(frozen=True)
 class StudyTable:
     """A study as read from its folder.
@@ -225,14 +235,12 @@ class StudyTable:
         about: What the study is: the space, the data, versions.
         rows: One per finished trial, sorted by id.
         broken: Files that are no valid records; always reported.
-        records: What the rows were made from, in their order.
     """
 
     name: str
     about: StudyRecord
     rows: tuple[Row, ...]
     broken: tuple[BrokenRecord, ...] = ()
-    records: tuple[TrialRecord, ...] = ()
 
     @property
     def aims(self) -> Aims:
@@ -251,6 +259,6 @@ def read_study(folder: str | Place) -> StudyTable:
     about = description(folder)
     read = read_finished(folder / "trials", about.space)
     again = read_retries(folder / "trials").found
-    records = tuple(sorted(counted(read.found, again).values(), key=lambda record: record.id))
+    records = sorted(counted(read.found, again).values(), key=lambda record: record.id)
     rows = tuple(row_from_record(record, about.space.aims) for record in records)
-    return StudyTable(about.study, about, rows, read.broken, records)
+    return StudyTable(about.study, about, rows, read.broken)

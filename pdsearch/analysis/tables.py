@@ -244,7 +244,7 @@ def front_as_table(found: Front) -> Table:
     columns = ("trial", *(f"{metric} ({goal})" for metric, goal in found.objectives))
     rows = []
     for row in found.rows:
-        values, fresh = json.loads(row.values), found.confirmed.get(row.id)
+        values, fresh = row.record.values, found.confirmed.get(row.id)
         cells = (
             [str(fresh.seeds), show_estimate(fresh.val), show_estimate(fresh.test)] if fresh else ["-"] * 3
         )

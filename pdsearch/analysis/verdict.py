@@ -1,6 +1,5 @@
 """The verdict of a study in words: whether the leader's students gain by its pruning, and by a teacher at all."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -182,6 +181,6 @@ def _accuracy(metric: Metric, aims: Aims) -> str:
 
 
 def _alike(row: Ranked) -> str:
-    params = dict(json.loads(row.best.spec)["distill"].get("params") or {})
-    numbers = [name for name, value in params.items() if not isinstance(value, bool)]
+    params = row.best.record.spec.distill.params
+    numbers = [name for name, value in params if not isinstance(value, bool)]
     return f"same {', '.join(['student', *numbers, 'seeds'])}"

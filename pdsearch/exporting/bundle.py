@@ -5,7 +5,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.ranking import line_of, rank_teachers
 from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import ArtifactStore, open_store
-from pdsearch.codec import decode
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
@@ -50,14 +49,12 @@ class Origin:
         store: Its artifacts.
         storage: Storage in which exported configurations run again.
         about: What the study is.
-        versions: Versions of the software that each trial was trained with, by the trial's id.
     """
 
     ranking: Ranking
     store: ArtifactStore
     storage: str
     about: StudyRecord
-    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,7 @@ def export_study(
             "of a copied study, name its storage's: --artifacts runs/artifacts; are they gone, run it again"
         )
         raise StorageError("no artifacts lie here", where=str(kept), hint=hint)
-    versions = {record.id: record.versions for record in study.records}
-    origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about, versions)
+    origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about)
     return [
         export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx, teacher=teacher)
         for place, row in zip(named or map(str, range(1, len(chosen) + 1)), chosen, strict=True)
@@ -174,8 +170,8 @@ def export_ranked(
 
 def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bool) -> Needs:
     ranking = origin.ranking
-    versions: dict[str, Any] = dict(origin.versions.get(row.best.id, {}))
-    spec = from_anywhere(decode(TrialSpec, json.loads(row.best.spec)))
+    versions = dict(row.best.record.versions)
+    spec = from_anywhere(row.best.record.spec)
     needs = needs_of(spec, origin.storage, origin.about)
     built: dict[str, Built] = {}
     networks = {STUDENT_FILE: trained_student(row.best, origin.store)}

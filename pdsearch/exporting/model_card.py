@@ -76,8 +76,8 @@ def _head(row: Ranked, study: str) -> Iterator[str]:
 
 
 def _student(best: Row) -> Iterator[str]:
-    spec = json.loads(best.spec)
-    data = spec["data"]
+    spec = best.record.spec
+    data = spec.data
     yield f"- Student: `{best.student_model}`, {_count(best.student_params)} weights."
     shape = json.loads(best.student_options) | {
         name: f"{kept} of {whole}" for name, (kept, whole) in json.loads(best.student_widths).items()
@@ -85,9 +85,9 @@ def _student(best: Row) -> Iterator[str]:
     if shape:
         yield f"- Shape: {', '.join(f'`{name}` {value}' for name, value in shape.items())}."
     yield f"- Cost: {_count(best.student_flops)} floating-point operations an image (a multiply-add is two)."
-    yield f"- Data: `{data['source']}`, validation share {data['val_fraction']}."
-    yield f"- Fingerprint of the data: `{data['fingerprint']}`."
-    yield f"- Precision: trained in {spec['precision']}; its files compute in fp32."
+    yield f"- Data: `{data.source}`, validation share {data.val_fraction}."
+    yield f"- Fingerprint of the data: `{data.fingerprint}`."
+    yield f"- Precision: trained in {spec.precision}; its files compute in fp32."
     yield f"- Seeds of this student: {best.student_seed} (initialisation, order), {best.view_seed} (views)."
     yield ""
 
@@ -103,9 +103,8 @@ def _numbers(row: Ranked, student: Built | None) -> Iterator[str]:
     yield "| --- | ---: | ---: |"
     for name, share in (student.accuracy if student else {}).items():
         yield f"| `{name}`, measured in fp32 | {percent(share.get('val'))} | {percent(share.get('test'))} |"
-    precision = json.loads(row.best.spec)["precision"]
     best = f"{percent(row.best.val_accuracy)} | {percent(row.best.test_accuracy)}"
-    yield f"| this student when it was trained, in {precision} | {best} |"
+    yield f"| this student when it was trained, in {row.best.record.spec.precision} | {best} |"
     if row.confirmed:
         yield f"| mean of {row.seeds} such students | {show_estimate(row.val)} | {show_estimate(row.test)} |"
     for question, words in QUESTIONS.items():
@@ -177,7 +176,7 @@ def _own_code(best: Row, student: Built) -> Iterator[str]:
     built = student.card
     module, _, name = built.model.partition(":")
     options = "".join(f", {option}={value!r}" for option, value in built.options)
-    code = json.loads(best.spec)["student"].get("code") or json.loads(best.spec)["teacher"].get("code")
+    code = best.record.spec.student.code or best.record.spec.teacher.code
     yield f"Its architecture is code of the user's own: `{module}` must be importable where the student is loaded,"
     if built.widths:
         yield f"from a file of SHA-256 `{code}`. Its narrowed layers are cut by `load_student`, which needs pdsearch."

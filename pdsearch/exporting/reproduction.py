@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from scipy.special import stdtrit
 from torch import Tensor
 
-from pdsearch.analysis.study_table import Row, read_study, row_from_record
+from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import open_store
 from pdsearch.codec import decode, encode
 from pdsearch.config import Space, load
@@ -182,15 +182,14 @@ def reproduce(
     """
     with _storage(storage) as place:
         train = _Trainer(export, observer, stop, place, tuple(overrides))
-        record, same = train.again()
-        new = row_from_record(record)
+        new, same = train.again()
         accuracies = {
             name: (export.best[name], getattr(new, name))
             for name in _ACCURACIES
             if export.best.get(name) is not None and getattr(new, name) is not None
         }
         fresh = _fresh(export, train.student, seeds) if seeds else None
-    return Reproduction(same, tuple(_differences(export, record)), accuracies, tolerance, fresh)
+    return Reproduction(same, tuple(_differences(export, new.record)), accuracies, tolerance, fresh)
 
 
 @contextmanager
@@ -223,17 +222,17 @@ class _Trainer:
     storage: Path
     overrides: tuple[str, ...]
 
-    def again(self) -> tuple[TrialRecord, bool]:
-        """Train the exported student; return its record, and whether its weights are the exported ones."""
+    def again(self) -> tuple[Row, bool]:
+        """Train the exported student; return its results, and whether its weights are the exported ones."""
         self._must_be_the_exported(self._space(""))
-        record, row = self._run("")
+        row = self._run("")
         trained = trained_student(row, open_store(self.storage / "artifacts"))
         assert trained is not None
-        return record, _same_bits(trained[0], self.export.folder / STUDENT_FILE)
+        return row, _same_bits(trained[0], self.export.folder / STUDENT_FILE)
 
     def student(self, seed: int) -> Row:
         """Train a student with another seed and return its results."""
-        return self._run(f"-seed{seed}", f"distill.seed={seed}", f"distill.view_seed={seed}")[1]
+        return self._run(f"-seed{seed}", f"distill.seed={seed}", f"distill.view_seed={seed}")
 
     def _space(self, suffix: str, *seeds: str) -> Space:
         name = f"study=reproduce-{self.export.best['key'][:12]}{suffix}"
@@ -257,16 +256,15 @@ class _Trainer:
                 hint="give it the data, weights and code that it was trained with (card.md lists them)",
             )
 
-    def _run(self, suffix: str, *seeds: str) -> tuple[TrialRecord, Row]:
+    def _run(self, suffix: str, *seeds: str) -> Row:
         space = self._space(suffix, *seeds)
         choice = choose_ray(space, None, serial=True)
         study = drive(space, self.observer, self.stop, choice=choice, serial=True)
-        (record,) = (one for one in read_study(study.folder).records if one.kind == "search")
-        if record.state != "complete":
-            raise TrialError(
-                f"the trial {record.state}: {record.reason}", hint="mend the cause and try again"
-            )
-        return record, row_from_record(record)
+        (row,) = (one for one in read_study(study.folder).rows if one.kind == "search")
+        if row.record.state != "complete":
+            what = f"the trial {row.record.state}: {row.record.reason}"
+            raise TrialError(what, hint="mend the cause and try again")
+        return row
 
 
 def _same_bits(weights: Mapping[str, Tensor], exported: Path) -> bool:

@@ -1,6 +1,5 @@
 """Load a trained student, or its teacher, from the artifacts of its study, with the metadata of its images."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from pdsearch.analysis.study_table import Row
 from pdsearch.artifacts import ArtifactStore, Entry
-from pdsearch.codec import decode, frozen
+from pdsearch.codec import frozen
 from pdsearch.data.dataset.views import centre
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
@@ -20,7 +19,6 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.models import without_weights
 from pdsearch.pipeline.keys import data_key
 from pdsearch.pipeline.networks import MASK
-from pdsearch.specs import TrialSpec
 
 _TENSORS = "tensors.safetensors"
 _BATCH = 64
@@ -39,11 +37,12 @@ def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     Raises:
         StorageError: An artifact is missing or broken.
     """
-    if row.student_artifact is None or row.student_model is None:
+    facts = row.record.student
+    if row.student_artifact is None or facts is None:
         return None
     student = _found(store, "student", row.student_artifact, row.id)
-    widths = {name: kept for name, (kept, _) in json.loads(row.student_widths).items()}
-    card = _card(row, row.student_model, json.loads(row.student_options), widths, store)
+    widths = {name: kept for name, (kept, _) in facts.widths.items()}
+    card = _card(row, facts.model, facts.options, widths, store)
     return _tensors(student), replace(card, key=row.key, seed=row.student_seed)
 
 
@@ -60,7 +59,7 @@ def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     """
     if row.teacher_key is None:
         raise ConfigError(f"{row.id} has no teacher to export", where="--teacher", hint="leave it out")
-    spec = decode(TrialSpec, json.loads(row.spec))
+    spec = row.record.spec
     stage = "teacher" if spec.prune is None else "prune"
     teacher = _found(store, stage, row.teacher_key, row.id)
     kept = teacher.meta.get("kept")
@@ -86,9 +85,7 @@ def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict
         StorageError: An artifact is missing or broken.
     """
     known = {"val": row.val_accuracy, "test": row.test_accuracy}
-    path = _found(store, "data", data_key(decode(TrialSpec, json.loads(row.spec)).data), row.id).path(
-        _TENSORS
-    )
+    path = _found(store, "data", data_key(row.record.spec.data), row.id).path(_TENSORS)
     shares: dict[str, float] = {}
     with storage_errors(path), safe_open(path, framework="pt") as file, torch.inference_mode():
         for part in (part for part, share in known.items() if share is not None):
@@ -105,7 +102,7 @@ def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict
 def _card(
     row: Row, model: str, options: Mapping[str, object], widths: Mapping[str, int], store: ArtifactStore
 ) -> Card:
-    data = decode(TrialSpec, json.loads(row.spec)).data
+    data = row.record.spec.data
     entry = _found(store, "data", data_key(data), row.id)
     path = entry.path(_TENSORS)
     # The images may be gigabytes, so only their shape and statistics are read.

@@ -161,9 +161,8 @@ def row_of(record: dict[str, Any]) -> Row:
 def study(records: Iterable[dict[str, Any]], **about: Any) -> StudyTable:
     """Return a study that found these records."""
     whole = decode(StudyRecord, {"study": "made-up", "space": {}, **about})
-    found = tuple(read_record(TrialRecord, item) for item in records)
-    rows: tuple[Row, ...] = tuple(row_from_record(item, whole.space.aims) for item in found)
-    return StudyTable("made-up", whole, rows, (), found)
+    found = (read_record(TrialRecord, item) for item in records)
+    return StudyTable("made-up", whole, tuple(row_from_record(item, whole.space.aims) for item in found))
 
 
 def write_study(folder: Path, records: Iterable[dict[str, Any]], **about: Any) -> None:

@@ -1,6 +1,5 @@
 """A folder of records becomes rows, wherever it lies; what is no record is told; the schema is documented."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -109,7 +108,7 @@ def test_parquet_holds_every_row(tmp_path: Path) -> None:
     for _ in range(2):
         write_parquet(as_arrow(found), tmp_path / "results.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
-    assert table.to_pylist() == [dataclasses.asdict(row) for row in found.rows]
+    assert table.to_pylist() == [row.cells() for row in found.rows]
     assert table.schema.names == [name for name, *_ in columns()]
 
 

@@ -112,7 +112,7 @@ def test_nothing_is_taken_from_other_studies(exported: Path, study: Path) -> Non
 
 
 def test_a_configuration_asks_for_the_threads_it_was_trained_with(study: Path, exported: Path) -> None:
-    assert {record.versions["threads"] for record in read_study(study).records} == {1}
+    assert {row.record.versions["threads"] for row in read_study(study).rows} == {1}
     assert json.loads((exported / "result.json").read_text())["versions"]["threads"] == 1
 
 

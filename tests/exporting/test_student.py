@@ -252,12 +252,8 @@ def test_a_student_that_nobody_taught_has_no_teacher_to_export(study: Path, row:
 
 @pytest.mark.parametrize("change", ["student", "data"])
 def test_a_missing_artifact_is_named(study: Path, row: Row, change: str) -> None:
-    spec = json.loads(row.spec)
-    spec["data"]["split_seed"] = 99
-    lost = (
-        replace(row, student_artifact="0" * 64)
-        if change == "student"
-        else replace(row, spec=json.dumps(spec))
-    )
+    spec = row.record.spec
+    other = replace(row.record, spec=replace(spec, data=replace(spec.data, split_seed=99)))
+    lost = replace(row, student_artifact="0" * 64) if change == "student" else replace(row, record=other)
     with pytest.raises(StorageError, match=f"the {change} artifact"):
         trained_student(lost, Store(study.parent / "artifacts"))

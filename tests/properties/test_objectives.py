@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pdsearch.analysis.footnotes import shortfall
 from pdsearch.analysis.pareto import pareto_front
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.study_table import StudyTable, measured
+from pdsearch.analysis.study_table import StudyTable
 from pdsearch.objectives import Aims, Constraint, Objective, weighed
 from pdsearch.search.confirmation.finalists import finalists, leaders
 from pdsearch.trial_record import TrialRecord, read_record
@@ -79,9 +79,9 @@ def test_nothing_infeasible_leads_is_confirmed_ranked_exported_or_on_a_front(
     assert seen.aims == wanted
     chosen: list[Mapping[str, float]] = [one.values for one in leaders(typed(made), wanted)]
     ranking = rank_teachers(seen)
-    chosen += [measured(row.best) for row in ranking.rows]
+    chosen += [row.best.record.values for row in ranking.rows]
     if len(wanted.objectives) > 1:
-        chosen += [measured(row) for row in pareto_front(seen).rows]
+        chosen += [row.record.values for row in pareto_front(seen).rows]
     assert all(limit.holds(values[limit.metric]) for values in chosen for limit in wanted.constraints)
     pruned, dense = finalists(typed(made), teachers=2, aims=wanted)
     assert bool(ranking.top(1)) == bool(pruned or dense) == bool(chosen)
@@ -102,8 +102,8 @@ def test_confirmation_and_ranking_take_the_same_trial_first_and_no_feasible_one_
     goal = wanted.objectives[0]
     ended = [one["values"] for one in made if one["state"] in ("complete", "stopped")]
     values = [weighed(one[goal.metric], goal.goal) for one in ended if wanted.feasible(one)]
-    assert weighed(measured(first[0].best)[goal.metric], goal.goal) == max(values)
-    assert wanted.merit(leaders(typed(made), wanted)[0].values) == wanted.merit(measured(first[0].best))
+    assert weighed(first[0].best.record.values[goal.metric], goal.goal) == max(values)
+    assert wanted.merit(leaders(typed(made), wanted)[0].values) == wanted.merit(first[0].best.record.values)
 
 
 @settings(max_examples=40)

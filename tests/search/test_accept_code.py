@@ -165,9 +165,7 @@ def test_what_finished_is_asked_again_where_that_is_wanted(author: Author, tmp_p
     jobs, agenda, _ = run(wanted)
     assert (jobs, agenda.search.finished) == ([], wanted.search.trials)
     ranking = rank_teachers(read_study(tmp_path / "small"))
-    assert {json.loads(row.best.spec)["distill"]["code"] for row in ranking.rows if row.role != "alone"} == {
-        new
-    }
+    assert {row.best.record.spec.distill.code for row in ranking.rows if row.role != "alone"} == {new}
     assert check_invariants(tmp_path / "small") == []
 
 

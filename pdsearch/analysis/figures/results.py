@@ -7,7 +7,7 @@ from pdsearch.analysis.figures.style import Figure, Points, Spec, axis_title, by
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
-from pdsearch.analysis.study_table import Row, StudyTable, measured
+from pdsearch.analysis.study_table import Row, StudyTable
 
 
 def result_figures(study: StudyTable, ranking: Ranking) -> Iterator[Figure]:
@@ -192,7 +192,7 @@ def _reached(front: Front, rows: Sequence[Row], x: str, y: str) -> Points:
         }
         for row in rows
         if row.kind in ("search", "baseline") and row.state == "complete"
-        for values in [measured(row)]
+        for values in [row.record.values]
         if x in values and y in values
     ]
 

@@ -166,19 +166,18 @@ def _history(rows: Sequence[Row], points: Points, states: Sequence[str]) -> Figu
 
 
 def _curves(study: StudyTable) -> Iterator[Figure]:
-    chosen = {row.id: row for row in searched(study.rows)}
-    records = [record for record in study.records if record.id in chosen and len(record.reports) > 1]
-    records.sort(key=lambda record: (record.state != "complete", -(chosen[record.id].val_accuracy or 0.0)))
+    rows = [row for row in searched(study.rows) if len(row.record.reports) > 1]
+    rows.sort(key=lambda row: (row.record.state != "complete", -(row.val_accuracy or 0.0)))
     values: Points = [
         {
-            "id": record.id,
+            "id": row.id,
             "epoch": report.epoch,
             "y": round(100 * report.val_accuracy, 3),
-            "method": method_of(chosen[record.id]),
-            "state": "stopped early" if record.state == "stopped" else "trained whole",
+            "method": method_of(row),
+            "state": "stopped early" if row.state == "stopped" else "trained whole",
         }
-        for record in evenly(records, _MOST_CURVES)
-        for report in record.reports
+        for row in evenly(rows, _MOST_CURVES)
+        for report in row.record.reports
         if report.val_accuracy is not None
     ]
     if not values:
@@ -205,11 +204,9 @@ def _curves(study: StudyTable) -> Iterator[Figure]:
             "tooltip": [{"field": "id", "title": "trial"}],
         },
     }
-    drawn = min(len(records), _MOST_CURVES)
+    drawn = min(len(rows), _MOST_CURVES)
     which = (
-        f"{drawn} of {len(records)} trials, the best among them"
-        if drawn < len(records)
-        else f"All {drawn} trials"
+        f"{drawn} of {len(rows)} trials, the best among them" if drawn < len(rows) else f"All {drawn} trials"
     )
     caption = (
         f"{which}; the pale ones were stopped early. The lowest fifth of the accuracies lies below the axis."
@@ -253,8 +250,8 @@ _STAGES = {
 def spent(study: StudyTable) -> list[Spent]:
     """Return what each stage cost over all trials, and what reuse saved; stages without seconds are left out."""
     uses: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for record in study.records:
-        for use in record.artifacts:
+    for row in study.rows:
+        for use in row.record.artifacts:
             uses[use.stage][use.key].append(use.seconds)
     found = []
     for stage, keys in sorted(uses.items(), key=lambda item: [*_STAGES, item[0]].index(item[0])):

@@ -157,7 +157,6 @@ def _best(ranking: Ranking) -> Iterator[Block]:
 
 
 def _configuration(best: Row) -> dict[str, Json]:
-    spec = json.loads(best.spec)
     pruned: dict[str, Json] = {"pruning": "none"}
     if best.prune_method is not None:
         pruned = {
@@ -166,7 +165,7 @@ def _configuration(best: Row) -> dict[str, Json]:
             "of what": of_what(best.teacher_prunable, best.teacher_params),
             "recovery": best.prune_recovery,
         }
-    loss = {f"{best.loss}, {name}": value for name, value in spec["distill"]["params"]}
+    loss = {f"{best.loss}, {name}": value for name, value in best.record.spec.distill.params}
     return {"teacher": best.teacher_model, **pruned, "student": best.student_model, "loss": best.loss, **loss}
 
 
