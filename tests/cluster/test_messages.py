@@ -5,8 +5,8 @@ from collections.abc import Generator
 
 import pytest
 
-from pdsearch.cluster.guarded import Guarded
-from pdsearch.cluster.messages import batch, packed, unpacked
+from pdsearch.cluster.arrival import Guarded
+from pdsearch.cluster.worker import batch, packed, unpacked
 from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.pipeline.digits import ALONE, distilled, job
