@@ -16,10 +16,9 @@ from pdsearch.data.dataset.views import normalise
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
-from pdsearch.pipeline.distill import lesson, pupil
+from pdsearch.pipeline.distill import TeacherLogits, lesson, pupil
 from pdsearch.pipeline.networks import Teacher, blank
 from pdsearch.pipeline.stage_training import Fitting
-from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.training.checkpoint import EpochReport
 from pdsearch.training.evaluate import evaluating

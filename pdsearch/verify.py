@@ -11,10 +11,9 @@ from pdsearch.io import Place, Remote, place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
 from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
-from pdsearch.search.optuna_backend.inspect import Seen, look
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
-from pdsearch.search.optuna_backend.storage import JournalStudyStorage, StudyStorage, last_home
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, Seen, StudyStorage, last_home, look
 from pdsearch.specs import own_code
 from pdsearch.study_record import StudyRecord, StudySpace
 from pdsearch.trial_record import AskedRecord, TrialRecord, counted

@@ -16,10 +16,17 @@ from pdsearch.analysis.ranking import line_of, rank_teachers
 from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import ArtifactStore, open_store
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
+from pdsearch.exporting.config_file import (
+    CONFIG,
+    Needs,
+    from_anywhere,
+    needs_of,
+    pinned_space,
+    storage_of,
+    to_yaml,
+)
 from pdsearch.exporting.model_card import Built, model_card
-from pdsearch.exporting.needs import CONFIG, Needs, from_anywhere, needs_of, storage_of
 from pdsearch.exporting.onnx_file import onnx_answer, require_onnx, save_onnx
-from pdsearch.exporting.pinned import pinned_space, to_yaml
 from pdsearch.exporting.student_file import (
     STUDENT_FILE,
     TEACHER_FILE,

@@ -8,7 +8,7 @@ from pdsearch.analysis.labels import of_what, several
 from pdsearch.analysis.ranked import QUESTIONS, Ranked
 from pdsearch.analysis.study_table import Row
 from pdsearch.analysis.tables import percent, show_estimate, show_gain
-from pdsearch.exporting.needs import Needs
+from pdsearch.exporting.config_file import Needs
 from pdsearch.exporting.student_file import Card
 from pdsearch.pipeline.networks import CONSTANT
 from pdsearch.user_code import is_dotted

@@ -61,7 +61,6 @@ CALLS = {
     "pruning/": (METHOD,),
     "pipeline/distill.py _live": (TEACHER,),
     "pipeline/distill.py": (LOSS, STUDENT),
-    "pipeline/teacher_logits.py": (TEACHER,),
     "pipeline/student.py": (STUDENT,),
     "pipeline/prune.py": (TEACHER,),
     "pipeline/teacher.py": (TEACHER,),

@@ -30,7 +30,7 @@ from pdsearch.search.preflight.dry_run import (
     teacher_jobs,
 )
 from pdsearch.search.preflight.opening import Preflight
-from pdsearch.search.preflight.precision import Precision
+from pdsearch.search.preflight.resources import Precision
 from pdsearch.search.records import Records, now
 from pdsearch.search.resolved import Description, own_code
 from pdsearch.search.scheduler import Agenda, Phases

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
+from pdsearch.exporting.config_file import Needs
 from pdsearch.exporting.model_card import Built, model_card
-from pdsearch.exporting.needs import Needs
 from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build

@@ -17,8 +17,7 @@ from safetensors.torch import save_file
 from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.config import load, parse
 from pdsearch.exporting.bundle import Exported, export_study
-from pdsearch.exporting.needs import Needs, from_anywhere, needs_of, storage_of
-from pdsearch.exporting.pinned import pinned_space, to_yaml
+from pdsearch.exporting.config_file import Needs, from_anywhere, needs_of, pinned_space, storage_of, to_yaml
 from pdsearch.exporting.student_file import read_card
 from pdsearch.io import place
 from pdsearch.models import build

@@ -10,9 +10,9 @@ from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
+from pdsearch.pipeline.distill import TeacherLogits
 from pdsearch.pipeline.networks import answering, blank, load, measure, outputs, packed, shapes
 from pdsearch.pipeline.prune import teacher
-from pdsearch.pipeline.teacher_logits import TeacherLogits
 from pdsearch.pruning import Mask
 from pdsearch.specs import TrialSpec
 from tests.pipeline.digits import MOVING, RECIPE, SPEC, data, finish, site
@@ -157,7 +157,7 @@ def test_another_worker_finds_them(
     def asked_again(*_: object) -> None:
         raise AssertionError("the teacher was asked again")
 
-    monkeypatch.setattr("pdsearch.pipeline.teacher_logits.logits", asked_again)
+    monkeypatch.setattr("pdsearch.pipeline.distill.logits", asked_again)
     assert torch.equal(other.rows(2, EVERY), expected)
 
 

@@ -18,10 +18,9 @@ from pdsearch.errors import StorageError
 from pdsearch.objectives import Objective
 from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, suggest
-from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
 from pdsearch.search.optuna_backend.pruners import Stopper, goes_on, rungs
-from pdsearch.search.optuna_backend.storage import JournalStudyStorage
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, look
 from pdsearch.search.study import open_study
 from pdsearch.specs import DistillSpec, Recipe
 from pdsearch.trial_record import State, TrialRecord

@@ -14,8 +14,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.models import build
 from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
 from pdsearch.search.preflight import opening
-from pdsearch.search.preflight.precision import Precision, choose_precision, kept_precision
-from pdsearch.search.preflight.resources import room
+from pdsearch.search.preflight.resources import Precision, choose_precision, kept_precision, room
 from pdsearch.search.study import open_study
 from pdsearch.training import device as engine
 from tests.own_code import Author

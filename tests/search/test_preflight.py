@@ -19,8 +19,7 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.planning.disk import DataShape, Disk, disk, known_images
 from pdsearch.search.planning.simulate import plan
 from pdsearch.search.preflight import resources as preflight
-from pdsearch.search.preflight.precision import Precision
-from pdsearch.search.preflight.resources import choices, crowd, room
+from pdsearch.search.preflight.resources import Precision, choices, crowd, room
 from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
 from tests.faults import scripted_study

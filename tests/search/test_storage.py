@@ -16,9 +16,8 @@ from pdsearch.errors import ConfigError, StorageError, StorageFullError, StudyHe
 from pdsearch.observer import Observer
 from pdsearch.search.maintenance import retry_failed
 from pdsearch.search.optuna_backend.database import Database
-from pdsearch.search.optuna_backend.inspect import look
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal
-from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home, look
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study

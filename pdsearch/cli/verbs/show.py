@@ -211,7 +211,7 @@ def _curve(record: TrialRecord) -> Iterator[str]:
 
 def _write_config(folder: Place, record: AskedRecord | TrialRecord, target: Path) -> None:
     from pdsearch.exporting.bundle import config_text  # loads torch
-    from pdsearch.exporting.needs import from_anywhere, needs_of
+    from pdsearch.exporting.config_file import from_anywhere, needs_of
 
     if target.exists():
         raise ConfigError("is there already", where=str(target), hint="name another file")

@@ -1,4 +1,4 @@
-"""Storage of Optuna studies, a journal or a database, behind one interface.
+"""Storage of Optuna studies, a journal or a database, behind one interface; its trials as plain values.
 
 Everything in it was written to the records first, so that any of it may be abandoned and rebuilt.
 """
@@ -8,19 +8,20 @@ import json
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from pdsearch.artifacts import hold
 from pdsearch.config.ledger_url import BESIDE, read_ledger_url
-from pdsearch.errors import ConfigError, StorageError
+from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.io import Place, beside, exists, read, replace
 from pdsearch.io.durable import read_regular, storage_errors
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal, set_aside, whole_lines
-from pdsearch.search.optuna_backend.outcome import NAMES
+from pdsearch.search.optuna_backend.outcome import NAMES, silence
 
 JOURNAL, NOTE = "journal.log", "ledger.json"
 
@@ -146,3 +147,61 @@ def _home(folder: Place, text: str) -> StudyStorage:
     from pdsearch.search.optuna_backend.database import Database  # loads SQLAlchemy
 
     return Database(url, label)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A trial as the Optuna study has it.
+
+    Args:
+        id: Its name in the records.
+        state: "complete", "pruned", "fail", "running" or "waiting".
+        values: By objective, or None.
+        params: What was sampled.
+        reports: The value at each epoch.
+        reason: Why it failed, if that was recorded.
+    """
+
+    id: str
+    state: str
+    values: list[float] | None
+    params: dict[str, Any]
+    reports: dict[int, float]
+    reason: str | None
+
+
+def look(home: StudyStorage) -> dict[str, list[Seen]]:
+    """Return the trials by kind, none where there is no study; a driver may be running.
+
+    Raises:
+        ValueError: The content is inconsistent.
+        StorageError: It cannot be read.
+    """
+    silence()
+    try:
+        with home.glance() as storage:
+            return {} if storage is None else _trials(home, storage)
+    except (OSError, PdsearchError):
+        raise
+    except Exception as error:  # On inconsistent content Optuna may raise anything.
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _trials(home: StudyStorage, storage: BaseStorage) -> dict[str, list[Seen]]:
+    studies = {study.study_name: study._study_id for study in storage.get_all_studies()}
+    return {
+        kind: [_seen(kind, trial) for trial in storage.get_all_trials(studies[name])]
+        for kind, name in home.names(studies).items()
+        if name in studies
+    }
+
+
+def _seen(kind: str, trial: Any) -> Seen:
+    return Seen(
+        id=f"{kind}-{trial.number:05d}",
+        state=trial.state.name.lower(),
+        values=trial.values,
+        params=dict(trial.params),
+        reports=dict(trial.intermediate_values),
+        reason=trial.user_attrs.get("reason"),
+    )

@@ -12,8 +12,14 @@ from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
 from pdsearch.search.planning.disk import shape_of
 from pdsearch.search.planning.prunable_share import prunable_lines
 from pdsearch.search.preflight.dry_run import check_outside, check_trials, prepare_images, say_contents
-from pdsearch.search.preflight.precision import AUTO, Precision, choose_precision, kept_precision
-from pdsearch.search.preflight.resources import check_room, room
+from pdsearch.search.preflight.resources import (
+    AUTO,
+    Precision,
+    check_room,
+    choose_precision,
+    kept_precision,
+    room,
+)
 from pdsearch.search.resolved import Description
 from pdsearch.specs import DataSpec
 from pdsearch.training.device import pick_device
