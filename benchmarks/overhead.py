@@ -1,6 +1,6 @@
 """The search's overhead beside the work of trials: trivial jobs through our runner, and through Tune alone.
 
-Ours is the whole path: TPE, journal and records on disk, the agenda, Ray, a warm worker. Tune's is a function
+Ours is the whole path: TPE, journal and records on disk, the scheduler, Ray, a warm worker. Tune's is a function
 trainable with everything at its default, as its own examples have it, and random numbers for a search.
 """
 
@@ -55,7 +55,7 @@ def ours(trials: int, reports: int) -> dict[str, float]:
             from pdsearch.cluster import runner
 
             runner.run(
-                study.agenda,
+                study.scheduler,
                 here,
                 resources=searched.resources,
                 artifacts=study.artifacts,

@@ -95,7 +95,7 @@ def play(work: Work, pause_s: float) -> None:
 def study(file: Path, pause_s: float = 0.0) -> None:
     """Run a study to its end."""
     with open_study(load(file), Observer()) as opened:
-        play(opened.agenda, pause_s)
+        play(opened.scheduler, pause_s)
 
 
 def write(folder: Path, ledger: str, trials: int) -> Path:

@@ -35,9 +35,9 @@ def grow(folder: Path, trials: int) -> None:
     from pdsearch.search.study import open_study
 
     with open_study(space(folder, trials=10**6, sampler="tpe"), Observer()) as study:
-        drive(study.agenda.search, trials, slots=2)
+        drive(study.scheduler.search, trials, slots=2)
         for _ in range(2):
-            study.agenda.search.ask()
+            study.scheduler.search.ask()
         print("grown", flush=True)
         time.sleep(10**6)
 
@@ -56,7 +56,7 @@ def go_on(folder: Path) -> None:
         from pdsearch.cluster import runner
 
         runner.run(
-            study.agenda,
+            study.scheduler,
             here,
             resources=searched.resources,
             artifacts=study.artifacts,

@@ -25,7 +25,7 @@ def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> l
     busy: dict[str, list[float]] = {}
     notes: dict[str, float] = {}
     with open_study(short, Observer()) as study:
-        ledger = study.agenda.search
+        ledger = study.scheduler.search
         for length in lengths:
             ledger.space = short
             drive(ledger, length - ledger.finished, slots=slots)

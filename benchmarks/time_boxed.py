@@ -76,10 +76,10 @@ def run(experiment: Experiment, asked: argparse.Namespace) -> dict[str, Any]:
     space = load(SPACES / experiment.space, _overrides(experiment, asked))
     torch.set_num_threads(max(1, torch.get_num_threads() if space.resources.gpu else space.resources.cpu))
     with Lines(sys.stderr) as lines, open_study(space, lines) as study, _box(study, 60 * asked.minutes):
-        serial.run(study.agenda, _site(study, space))
+        serial.run(study.scheduler, _site(study, space))
         result = _result(experiment, space, study, asked)
-        if study.agenda.failure:
-            raise study.agenda.failure
+        if study.scheduler.failure:
+            raise study.scheduler.failure
     text = json.dumps(result, indent=1)
     print(text)
     if asked.json:
@@ -130,7 +130,7 @@ def _site(study: Study, space: Space) -> WorkerContext:
 @contextmanager
 def _box(study: Study, seconds: float) -> Iterator[None]:
     """Close what runs when the time is over, so that the next call goes on from its checkpoint."""
-    timer = threading.Timer(seconds, study.agenda.interrupt)
+    timer = threading.Timer(seconds, study.scheduler.interrupt)
     timer.daemon = True
     timer.start()
     try:
@@ -146,7 +146,7 @@ def _result(experiment: Experiment, space: Space, study: Study, asked: argparse.
     return {
         "experiment": experiment.name,
         "command": f"python -m benchmarks.{experiment.name}",
-        "complete": study.agenda.idle(),
+        "complete": study.scheduler.idle(),
         "students": sum(row.kind == "confirm" for row in found.rows),
         "lines": [_line(row, found.rows) for row in rows],
         "published": dict(experiment.published),

@@ -1,6 +1,6 @@
 """Trials an hour by the number of workers, with trials that wait: what the driver and Ray take away from them.
 
-The whole path of a search but its trainings: sampler, journal, records, agenda, Ray, warm workers. A trial waits a
+The whole path of a search but its trainings: sampler, journal, records, scheduler, Ray, warm workers. A trial waits a
 second an epoch, as a worker would whose GPU computes, so that many workers fit on a few cores.
 """
 
@@ -60,7 +60,7 @@ def search(searched: Space, *, address: str | None, workers: int | None) -> Outc
         from pdsearch.cluster import runner
 
         runner.run(
-            study.agenda,
+            study.scheduler,
             here,
             resources=resources,
             artifacts=study.artifacts,

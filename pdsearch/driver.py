@@ -79,7 +79,7 @@ def drive(
         telling(observer.say),
         open_study(space, observer, ask_workers=ask, accept=accept) as study,
     ):
-        if not study.agenda.idle():
+        if not study.scheduler.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1
             if choice.address is None and (warning := crowd(space, at_once)):
                 observer.say(f"note: {warning}")
@@ -90,8 +90,8 @@ def drive(
                 _serially(study, space, stop)
             else:
                 _on_ray(study, space, stop, choice=choice, workers=workers, verbose=verbose)
-        if study.agenda.failure:
-            raise study.agenda.failure
+        if study.scheduler.failure:
+            raise study.scheduler.failure
         return study
 
 
@@ -113,8 +113,8 @@ def _serially(study: "Study", space: Space, stop: Stop) -> None:
         patience_s=space.search.trial_timeout,
         graphs=space.resources.cuda_graphs,
     )
-    with stop.draining(study.agenda.interrupt, study.agenda.observer.say):
-        serial.run(study.agenda, site)
+    with stop.draining(study.scheduler.interrupt, study.scheduler.observer.say):
+        serial.run(study.scheduler, site)
 
 
 def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, verbose: bool) -> bool:
@@ -148,7 +148,7 @@ def _on_ray(
 ) -> None:
     from pdsearch.training.device import pick_device
 
-    say = study.agenda.observer.say
+    say = study.scheduler.observer.say
     if choice.address is None:
         pick_device(space.resources.gpu)  # Torch may see fewer GPUs than Ray.
     with _session(space, say, choice=choice, workers=workers, verbose=verbose) as ray_session:
@@ -156,9 +156,9 @@ def _on_ray(
         from pdsearch.cluster import runner  # ray.tune reads its environment when it is imported
 
         examined = _examined(study, space, ray_session) if choice.address else nullcontext()
-        with examined as node, stop.draining(study.agenda.interrupt, say):
+        with examined as node, stop.draining(study.scheduler.interrupt, say):
             runner.run(
-                study.agenda,
+                study.scheduler,
                 ray_session,
                 resources=space.resources,
                 artifacts=study.artifacts,

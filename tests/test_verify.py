@@ -44,10 +44,10 @@ def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
     with open_study(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         for _ in range(3):
-            job = study.agenda.next()
+            job = study.scheduler.next()
             assert job is not None
-            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
-        assert study.agenda.next() is not None
+            study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
+        assert study.scheduler.next() is not None
         assert check_invariants(study.folder) == []
     assert check_invariants(root / "study") == [], (
         "a trial that was cut off is no fault: the next run goes on"

@@ -44,10 +44,10 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
     print_lines([""])
     ranking = rank_teachers(found)
     print_ranking(ranking)
-    finished, space = study.agenda.records.finished, study.agenda.space
+    finished, space = study.scheduler.records.finished, study.scheduler.space
     missed = shortfall(found, ranking)
     if not (space.parameters and space.validated):
-        last = {*failed(study.agenda.records)}  # Not those that were tried again.
+        last = {*failed(study.scheduler.records)}  # Not those that were tried again.
         best = _only(r for name, r in finished.items() if r.state != "failed" or name in last)
     else:
         best = ["no configuration keeps the constraints"] if missed else _best(ranking)
@@ -61,7 +61,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
 
 def _failures(study: Study) -> list[str]:
     """Return a line on the failed jobs that the next run retries, and one on those that it does not."""
-    records = study.agenda.records
+    records = study.scheduler.records
     final = set(stays_failed(records))
     again = [name for name in failed(records) if name not in final]
     lines = [f"{len(again)} failed: the same command tries {_them(again)} once more"] if again else []
@@ -132,7 +132,7 @@ def _where(study: Study) -> list[str]:
 
 def _next(study: Study, again: str, *, whole: bool) -> list[str]:
     """Return lines on what can be done with the results."""
-    folder, space = _short(study.folder), study.agenda.space
+    folder, space = _short(study.folder), study.scheduler.space
     front = f"  pdsearch rank {folder} --front          the trials that none beats in all objectives"
     return [
         "next:",
@@ -146,14 +146,14 @@ def _next(study: Study, again: str, *, whole: bool) -> list[str]:
 
 def _further(study: Study, again: str) -> list[str]:
     """Return how to go on searching; nothing for a space that was listed and not searched."""
-    space = study.agenda.space
+    space = study.scheduler.space
     if not space.validated:
         return []
     if _is_searched_through(study):
         return ["the space holds no further configuration"]
-    spent = study.agenda.phases.spent()
+    spent = study.scheduler.phases.spent()
     raised = [f"{spent}={_raised(study, spent)}"] if spent else []
-    if not spent or study.agenda.search.finished >= space.search.trials:
+    if not spent or study.scheduler.search.finished >= space.search.trials:
         raised.append(f"search.trials={2 * max(1, space.search.trials)}")
     why = f"{spent} is used up; this is how to search on" if spent else "go on searching"
     return [f"  {' '.join([again, *(f'--set {one}' for one in raised)])}   {why}"]
@@ -161,10 +161,10 @@ def _further(study: Study, again: str) -> list[str]:
 
 def _raised(study: Study, limit: str) -> str:
     """Return a limit with which a study searches on for as long as the limit allowed it at first."""
-    phases, search = study.agenda.phases, study.agenda.space.search
+    phases, search = study.scheduler.phases, study.scheduler.space.search
     if limit == "search.gpu_hours":
-        return f"{math.ceil(10 * (phases.gpu_seconds() / 3600 + (search.gpu_hours or 0))) / 10:g}"
-    seconds = phases.elapsed() + (search.timeout or 0)
+        return f"{math.ceil(10 * (phases.clock.gpu_seconds() / 3600 + (search.gpu_hours or 0))) / 10:g}"
+    seconds = phases.clock.seconds() + (search.timeout or 0)
     unit = 60 if seconds < 7200 else 3600
     return format_duration(unit * math.ceil(seconds / unit))
 
@@ -173,11 +173,11 @@ def _is_searched_through(study: Study) -> bool:
     """Return whether every configuration of a finite space was tried."""
     tried = [
         record
-        for record in study.agenda.records.finished.values()
+        for record in study.scheduler.records.finished.values()
         if record.kind == "search" and record.state != "failed"
     ]
-    points = points_of(study.agenda.space.parameters, limit=len(tried))
-    return study.agenda.search.exhausted or points is not None
+    points = points_of(study.scheduler.space.parameters, limit=len(tried))
+    return study.scheduler.search.exhausted or points is not None
 
 
 def _write_tables(study: Study, found: StudyTable) -> None:
@@ -203,14 +203,14 @@ def lacking(study: Study, missed: str | None) -> PdsearchError | None:
         study: What was run.
         missed: How far the trials are from keeping the constraints, where none does.
     """
-    records, space = study.agenda.records, study.agenda.space
+    records, space = study.scheduler.records, study.scheduler.space
     error = nothing_came(records.finished.values(), space, lambda name: how_again(records, name))
     if error is not None:
         return error
     if missed:
-        on = "" if study.agenda.search.exhausted else "search on with a larger search.trials, or "
+        on = "" if study.scheduler.search.exhausted else "search on with a larger search.trials, or "
         return IncompleteError(missed, hint=f"{on}loosen the constraint in a study of another name")
-    jobs = [job.id for job in study.agenda.phases.listed.confirming()]
+    jobs = [job.id for job in study.scheduler.phases.listed.confirming()]
     ended = (records.finished[name] for name in jobs if name in records.finished)
     lost = [record for record in ended if record.state == "failed"]
     if not lost:

@@ -1,4 +1,4 @@
-"""Ends of a run on Tune: an error of the agenda, hidden from Tune; no work left; no worker that starts in time."""
+"""Ends of a run on Tune: an error that Tune must not see; no work left; no worker that starts in time."""
 
 import json
 import re
@@ -38,7 +38,7 @@ class Guarded:
     Tune would wrap an error in its own, or go on with trials whose results are lost.
 
     Args:
-        work: The agenda.
+        work: The study's scheduler.
 
     Attributes:
         error: The first error, for the caller to raise when Tune has ended.
@@ -93,7 +93,7 @@ class Arrival(Stopper):
     Invariant: the timeout counts from when the last worker was up.
 
     Args:
-        work: The agenda; at the timeout it ends with an error.
+        work: The study's scheduler; at the timeout it ends with an error.
         workers: Tells whether any trial has a worker.
         folder: Session folder of a local Ray; None on a cluster.
         say: Tells the user what is being waited for.

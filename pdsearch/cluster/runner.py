@@ -1,4 +1,4 @@
-"""Running a study on Ray Tune: one Tuner over the agenda, with warm actors, no snapshots and no restore."""
+"""Running a study on Ray Tune: one Tuner over the study's scheduler, with warm actors, no snapshots and no restore."""
 
 import importlib
 import threading
@@ -42,7 +42,7 @@ def run(
     """Run all of a study's work on a Ray session.
 
     Args:
-        work: The agenda.
+        work: The study's scheduler.
         session: The Ray to run on.
         resources: What one trial uses.
         artifacts: Folder of the store, seen by every node.

@@ -14,7 +14,7 @@ _LONGEST_REASON = 400
 
 
 class JobScheduler(FIFOScheduler):
-    """Passes results to the agenda and stops the trials that it wants stopped."""
+    """Passes results to the study's scheduler and stops the trials that it wants stopped."""
 
     def __init__(self, searcher: JobSearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here

@@ -1,4 +1,4 @@
-"""Tune searcher that gets trials from the agenda and passes their results back; it keeps no other state.
+"""Tune searcher that gets trials from the study's scheduler and passes their results back; it keeps no other state.
 
 A slot without a job holds a *resting* trial, which keeps its actor until there is a job for it. Where jobs are short,
 an actor that is still starting would otherwise never come up, and at the end of a phase all but one would be dropped.
@@ -31,12 +31,12 @@ _IDLE_S = 60.0
 
 
 class JobSearcher(Searcher):
-    """Gets jobs from the agenda and reports how they end.
+    """Gets jobs from the study's scheduler and reports how they end.
 
-    Invariant: every job that the agenda gave and that has not ended is in `jobs`, by its Tune trial, or in `_ready`.
+    Invariant: every job that the scheduler gave and that has not ended is in `jobs`, by its Tune trial, or in `_ready`.
 
     Args:
-        work: The agenda.
+        work: The study's scheduler.
         place: Settings of every worker: storage folders, threads, GPU share, node checks.
         slots: How many trials fit.
         say: Shows a message to the user.
@@ -96,7 +96,7 @@ class JobSearcher(Searcher):
         self.workers.where[trial_id] = node
 
     def tell(self, trial_id: str, events: list[Event]) -> bool:
-        """Pass a job's events on; True when the agenda wants it stopped."""
+        """Pass a job's events on; True when the study's scheduler wants it stopped."""
         self.workers.hear(trial_id)
         job = self.jobs.get(trial_id)
         if job is not None:

@@ -2,21 +2,90 @@
 
 Every phase can be entered again at any time: finished jobs are not asked again, so resuming is the same as running.
 
-The agenda is a runner's only interface to a study.
+The scheduler is a runner's only interface to a study (`pdsearch.protocol.Work`).
 """
 
+import json
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pdsearch.errors import FailureLimitError, PdsearchError
+from pdsearch.codec import encode
+from pdsearch.errors import FailureLimitError, PdsearchError, StorageError
+from pdsearch.io import Place, Remote
+from pdsearch.io import replace as replace_file
+from pdsearch.io.studies import Elapsed, elapsed
+from pdsearch.io.studies import Phase as CurrentPhase
 from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, refused_by
 from pdsearch.search.confirmation.fairness import owed
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.maintenance import how_again
 from pdsearch.search.optuna_backend.ledger import Ledger
-from pdsearch.search.records import Live
+from pdsearch.search.records import Live, now
+
+_SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
+
+
+class Clock:
+    """Total running time of a study's drivers and of its jobs' GPUs, and the phase it is in.
+
+    A killed driver loses what followed its last save.
+
+    Args:
+        path: Of its file; None keeps none.
+        gpu: The share of a GPU that a job has.
+    """
+
+    def __init__(self, path: Place | None = None, gpu: float = 0.0) -> None:
+        self._path, self._gpu = path, gpu
+        self._every = _STORE_EVERY_S if isinstance(path, Remote) else _SAVE_EVERY_S
+        before = elapsed(path) if path else Elapsed()
+        self._before, self._ended = before.seconds, before.gpu_seconds
+        self._start = self._saved = time.monotonic()
+        self._running: dict[str, float] = {}
+        self._phase = CurrentPhase()
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        """Note which phase begins, for `pdsearch show`: its jobs in all, and those done before."""
+        self._phase = CurrentPhase(name, total, done, now())
+        self.save()
+
+    def seconds(self) -> float:
+        """Return the seconds so far, saving them periodically."""
+        moment = time.monotonic()
+        total = self._before + moment - self._start
+        if moment - self._saved >= self._every:
+            self._saved = moment
+            self.save()
+        return total
+
+    def gpu_seconds(self) -> float:
+        """Return the GPU seconds of all jobs so far, running ones included."""
+        moment = time.monotonic()
+        return self._ended + self._gpu * sum(moment - began for began in self._running.values())
+
+    def busy(self, job: str, is_busy: bool) -> None:
+        """Note that a worker is at a job, or no longer."""
+        if is_busy:
+            self._running.setdefault(job, time.monotonic())
+        elif job in self._running:
+            self._ended += self._gpu * (time.monotonic() - self._running.pop(job))
+        self.seconds()
+
+    def save(self, *, hasty: bool = False) -> None:
+        """Write the seconds so far."""
+        if self._path is not None:
+            total = self._before + time.monotonic() - self._start
+            state = Elapsed(round(total, 3), round(self.gpu_seconds(), 3), self._phase)
+            replace_file(self._path, json.dumps(encode(state)).encode(), hasty=hasty)
+
+    def close(self) -> None:
+        """Write them without waiting for a storage that does not answer: the run is ending, and a few may be lost."""
+        with suppress(StorageError):
+            self.save(hasty=True)
 
 
 @dataclass(frozen=True)
@@ -46,8 +115,7 @@ class Phases:
         fair: Ledger of the unpruned teacher's own trials.
         teachers: Returns the jobs that build the dense teachers; called when the first phase begins.
         built: Whether a dense teacher exists already.
-        elapsed: Seconds the study has run in all, earlier runs included.
-        gpu_seconds: Seconds its jobs have used of GPUs, likewise.
+        clock: Time that the study has run, earlier runs included.
         say: Shows a message to the user.
     """
 
@@ -56,8 +124,7 @@ class Phases:
     fair: Ledger
     teachers: Callable[[], Iterable[Job]]
     built: Callable[[Job], bool]
-    elapsed: Callable[[], float]
-    gpu_seconds: Callable[[], float] = lambda: 0.0
+    clock: Clock
     say: Callable[[str], None] = lambda _text: None
 
     def ahead(self) -> Iterator[Phase]:
@@ -115,9 +182,9 @@ class Phases:
     def spent(self) -> str | None:
         """Return which limit of the search is used up, as the key of the space file; None while none is."""
         search = self.listed.space.search
-        if search.timeout is not None and self.elapsed() >= search.timeout:
+        if search.timeout is not None and self.clock.seconds() >= search.timeout:
             return "search.timeout"
-        if search.gpu_hours is not None and self.gpu_seconds() >= 3600 * search.gpu_hours:
+        if search.gpu_hours is not None and self.clock.gpu_seconds() >= 3600 * search.gpu_hours:
             return "search.gpu_hours"
         return None
 
@@ -152,7 +219,7 @@ def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[J
             yield job
 
 
-class Agenda:
+class Scheduler:
     """The work of one study, phase by phase; see `pdsearch.protocol.Work` for how a runner drives it.
 
     Args:
@@ -160,8 +227,6 @@ class Agenda:
         observer: Receives what happens.
         forget: Removes the checkpoint of a key that will not be resumed.
         fence: Raises where another driver has taken the study over; called before anything is written.
-        busy: Receives the id of a job and whether a worker is at it, when that changes.
-        standing: Receives a phase that begins, as the observer does, for those who look at the study from outside.
     """
 
     def __init__(
@@ -171,14 +236,12 @@ class Agenda:
         observer: Observer,
         forget: Callable[[str], None],
         fence: Callable[[], None] = lambda: None,
-        busy: Callable[[str, bool], None] = lambda _id, _is: None,
-        standing: Callable[[str, int, int], None] = lambda _name, _total, _done: None,
     ) -> None:
         listed = phases.listed
         self.space, self.describe, self.records = listed.space, listed.describe, listed.records
         self.search, self.fair, self.observer = phases.search, phases.fair, observer
         self.phases, self.forget, self._fence = phases, forget, fence
-        self._busy, self._standing = busy, standing
+        self._clock = phases.clock
         self._live: dict[str, Live] = {}
         self._ahead = phases.ahead()
         self._jobs: Iterator[Job | None] = iter(())
@@ -219,11 +282,11 @@ class Agenda:
 
     def busy(self, job: Job, is_busy: bool) -> None:
         """Note that a worker begins with a job, or that the job has lost it."""
-        self._busy(job.id, is_busy)
+        self._clock.busy(job.id, is_busy)
 
     def tell(self, job: Job, event: Event) -> bool:
         """Record an event of a running job; True asks the runner to close it."""
-        self._busy(job.id, True)
+        self._clock.busy(job.id, True)
         self.observer.event(job, event)
         if self.interrupted:
             return True
@@ -241,7 +304,7 @@ class Agenda:
         Raises:
             StudyHeldError: As in `next`; nothing is written.
         """
-        self._busy(job.id, False)
+        self._clock.busy(job.id, False)
         self._fence()
         outcome = replace(outcome, reason=self.space.located(outcome.reason))
         live, ledger = self._live.pop(job.id), self._ledger(job)
@@ -277,7 +340,7 @@ class Agenda:
             self._open = False
             return
         self._jobs = phase.jobs
-        self._standing(phase.name, phase.total, phase.done)
+        self._clock.phase(phase.name, phase.total, phase.done)
         self.observer.phase(phase.name, phase.total, phase.done)
 
     def _ledger(self, job: Job) -> Ledger | None:

@@ -1,21 +1,17 @@
 """Opening a study as its only driver: its identity, its records, its Optuna study, its schedule, its running time."""
 
-import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from pdsearch.artifacts import AnyLease, ArtifactStore, check_held, hold, is_orphan, open_store
-from pdsearch.codec import decode, encode
+from pdsearch.codec import decode
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
-from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, check, remove_tree, resolved, subfolders
-from pdsearch.io import replace as replace_file
 from pdsearch.io.durable import storage_errors
-from pdsearch.io.studies import Accept, Elapsed, Phase, begun, elapsed, shown
+from pdsearch.io.studies import Accept, begun, shown
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.confirmation.jobs import DerivedJobs
@@ -31,73 +27,10 @@ from pdsearch.search.preflight.dry_run import (
 )
 from pdsearch.search.preflight.opening import Preflight
 from pdsearch.search.preflight.resources import Precision
-from pdsearch.search.records import Records, now
+from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description, own_code
-from pdsearch.search.scheduler import Agenda, Phases
+from pdsearch.search.scheduler import Clock, Phases, Scheduler
 from pdsearch.study_record import StudySpace
-
-_SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
-
-
-class Clock:
-    """Total running time of a study's drivers and of its jobs' GPUs, and the phase it is in.
-
-    A killed driver loses what followed its last save.
-
-    Args:
-        path: Of its file.
-        gpu: The share of a GPU that a job has.
-    """
-
-    def __init__(self, path: Place, gpu: float = 0.0) -> None:
-        self._path, self._gpu = path, gpu
-        self._every = _STORE_EVERY_S if isinstance(path, Remote) else _SAVE_EVERY_S
-        before = elapsed(path)
-        self._before, self._ended = before.seconds, before.gpu_seconds
-        self._start = self._saved = time.monotonic()
-        self._running: dict[str, float] = {}
-        self._phase = Phase()
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        """Note which phase begins, for `pdsearch show`: its jobs in all, and those done before."""
-        self._phase = Phase(name, total, done, now())
-        self.save()
-
-    def seconds(self) -> float:
-        """Return the seconds so far, saving them periodically."""
-        moment = time.monotonic()
-        total = self._before + moment - self._start
-        if moment - self._saved >= self._every:
-            self._saved = moment
-            self.save()
-        return total
-
-    def gpu_seconds(self) -> float:
-        """Return the GPU seconds of all jobs so far, running ones included."""
-        moment = time.monotonic()
-        return self._ended + self._gpu * sum(moment - began for began in self._running.values())
-
-    def busy(self, job: str, is_busy: bool) -> None:
-        """Note that a worker is at a job, or no longer."""
-        if is_busy:
-            self._running.setdefault(job, time.monotonic())
-        elif job in self._running:
-            self._ended += self._gpu * (time.monotonic() - self._running.pop(job))
-        self.seconds()
-
-    def save(self) -> None:
-        """Write the seconds so far."""
-        replace_file(self._path, self._content())
-
-    def close(self) -> None:
-        """Write them without waiting for a storage that does not answer: the run is ending, and a few may be lost."""
-        with suppress(StorageError):
-            replace_file(self._path, self._content(), hasty=True)
-
-    def _content(self) -> bytes:
-        total = self._before + time.monotonic() - self._start
-        state = Elapsed(round(total, 3), round(self.gpu_seconds(), 3), self._phase)
-        return json.dumps(encode(state)).encode()
 
 
 @dataclass(frozen=True)
@@ -107,7 +40,7 @@ class Study:
     Args:
         folder: Its records, and on a disk its journal.
         root: The storage it lies in, with the artifacts of all studies.
-        agenda: What a runner drives.
+        scheduler: What a runner drives.
         describe: What was resolved when the study began.
         precision: What it computes in, and why.
         resumed: Whether it existed before.
@@ -115,7 +48,7 @@ class Study:
 
     folder: Place
     root: Place
-    agenda: Agenda
+    scheduler: Scheduler
     describe: Description
     precision: Precision
     resumed: bool
@@ -201,25 +134,25 @@ def open_study(
                 records = Records(folder / "trials", decode(StudySpace, space.identity()))
                 records.mend(observer.say)
                 _ask_again(records, found, observer, earlier=accept.redo)
-                agenda = _agenda(space, records, site, home, found, observer, clock, lease)
-                observer.say(_standing(folder, agenda, new=began is None))
+                scheduler = _scheduler(space, records, site, home, found, observer, clock, lease)
+                observer.say(_standing(folder, scheduler, new=began is None))
                 observer.opened(records.finished.values())
-                if began is not None and not agenda.idle():
+                if began is not None and not scheduler.idle():
                     preflight.check_rest()
-                yield Study(folder, root, agenda, found, precision, began is not None)
+                yield Study(folder, root, scheduler, found, precision, began is not None)
         finally:
             clock.close()
-        _clear(agenda.records, root / "progress")
+        _clear(scheduler.records, root / "progress")
 
 
-def _standing(folder: Place, agenda: Agenda, *, new: bool) -> str:
+def _standing(folder: Place, scheduler: Scheduler, *, new: bool) -> str:
     """Return a line that says which study is run and how much of it is there."""
     if new:
         return f"new study in {shown(folder)}"
-    if agenda.idle():
+    if scheduler.idle():
         return f"all is done already in {shown(folder)}"
-    space, search = agenda.space, agenda.search
-    finals = sum(record.kind == "confirm" for record in agenda.records.finished.values())
+    space, search = scheduler.space, scheduler.search
+    finals = sum(record.kind == "confirm" for record in scheduler.records.finished.values())
     confirmed = f", {finals} confirmation students" if finals else ""
     return f"going on in {shown(folder)}: {search.finished} of {space.search.trials} trials done{confirmed}"
 
@@ -264,7 +197,7 @@ def _sweep(folder: Place, store: ArtifactStore) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _agenda(
+def _scheduler(
     space: Space,
     records: Records,
     site: WorkerContext,
@@ -273,7 +206,7 @@ def _agenda(
     observer: Observer,
     clock: Clock,
     lease: AnyLease,
-) -> Agenda:
+) -> Scheduler:
     single = not space.parameters
     kinds = {"search": space, "baseline": space.unpruned()}
     studies = open_studies(home, kinds, records)
@@ -288,15 +221,12 @@ def _agenda(
         fair=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
-        elapsed=clock.seconds,
-        gpu_seconds=clock.gpu_seconds,
+        clock=clock,
         say=observer.say,
     )
-    return Agenda(
+    return Scheduler(
         phases,
         observer=observer,
         forget=lambda key: remove_tree(site.progress / key),
         fence=partial(check_held, lease, records.folder.parent),
-        busy=clock.busy,
-        standing=clock.phase,
     )

@@ -35,8 +35,8 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = w
         Lines(io.StringIO()) as lines,
         open_study(space(folder, **sections), lines, ask_workers=lambda: False) as study,
     ):
-        if not study.agenda.idle():
-            play(study.agenda, script)
+        if not study.scheduler.idle():
+            play(study.scheduler, script)
         closing_words(study, lines, "pdsearch run small.yaml --serial")
     return capsys.readouterr().out
 

@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Space, str, dict[str, A
     def search(given: Space, _observer: Any, _stop: Stop, **how: Any) -> SimpleNamespace:
         found.append((given, "", how))
         phases = SimpleNamespace(cut_by=lambda: None)
-        return SimpleNamespace(agenda=SimpleNamespace(phases=phases))
+        return SimpleNamespace(scheduler=SimpleNamespace(phases=phases))
 
     def close(_study: Any, _observer: Any, again: str) -> None:
         found[-1] = (found[-1][0], again, found[-1][2])
@@ -117,9 +117,9 @@ def test_a_serial_run_keeps_the_memory_that_a_step_frees(
     done: list[str] = []
     monkeypatch.setattr("pdsearch.training.device.keep_freed_memory", lambda: done.append("kept"))
     monkeypatch.setattr("pdsearch.serial.run", lambda _work, _site: done.append("run"))
-    agenda = SimpleNamespace(interrupt=None, observer=SimpleNamespace(say=None))
+    scheduler = SimpleNamespace(interrupt=None, observer=SimpleNamespace(say=None))
     study = SimpleNamespace(
-        artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, agenda=agenda
+        artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, scheduler=scheduler
     )
     _serially(cast("Any", study), space(tmp_path), Stop(print))
     assert done == ["kept", "run"]
@@ -209,7 +209,7 @@ def test_a_command_is_told_how_a_run_ended(
         if error is not None:
             raise error
         phases = SimpleNamespace(cut_by=lambda: limit)
-        return SimpleNamespace(agenda=SimpleNamespace(phases=phases))
+        return SimpleNamespace(scheduler=SimpleNamespace(phases=phases))
 
     monkeypatch.setattr("pdsearch.cli.verbs.run.drive", search)
     monkeypatch.setattr("pdsearch.cli.verbs.run._close", lambda *_: None)

@@ -92,7 +92,7 @@ def test_a_run_that_is_asked_to_stop_waits_for_no_worker() -> None:
     assert not world.arrival("t", {"done": True})
 
 
-def test_the_run_ends_with_the_agenda_whatever_waits() -> None:
+def test_the_run_ends_with_the_scheduler_whatever_waits() -> None:
     world = World()
     world.study.done = True
     assert world.after(0)

@@ -74,14 +74,14 @@ def test_tunes_own_files_go_with_a_run_on_a_cluster_and_what_earlier_ones_left_t
     joined = Session(None, ray_session.slots)
     with open_study(space(tmp_path / "ray"), Watching()) as study:
         seen: list[Path] = []
-        finish = study.agenda.finish
+        finish = study.scheduler.finish
 
         def looked_at(job: Job, outcome: Outcome) -> None:
             seen.extend(temporary.rglob("job-*"))
             finish(job, outcome)
 
-        monkeypatch.setattr(study.agenda, "finish", looked_at)
-        on_ray(study.agenda, joined, tmp_path / "ray" / "both")
+        monkeypatch.setattr(study.scheduler, "finish", looked_at)
+        on_ray(study.scheduler, joined, tmp_path / "ray" / "both")
     assert seen, "Tune wrote elsewhere"
     assert list(temporary.iterdir()) == []
     assert not grown.parents[1].exists()
@@ -89,13 +89,13 @@ def test_tunes_own_files_go_with_a_run_on_a_cluster_and_what_earlier_ones_left_t
 
 def test_a_search_on_ray_is_the_search_in_one_process(ray_session: Session, tmp_path: Path) -> None:
     with open_study(space(tmp_path / "serial"), Watching()) as study:
-        serial.run(study.agenda, site(tmp_path / "serial"))
-        expected = {name: told(record) for name, record in study.agenda.records.finished.items()}
+        serial.run(study.scheduler, site(tmp_path / "serial"))
+        expected = {name: told(record) for name, record in study.scheduler.records.finished.items()}
     watching = Watching()
     with open_study(space(tmp_path / "ray"), watching) as study:
-        on_ray(study.agenda, ray_session, tmp_path / "ray")
-        assert study.agenda.done
-        found = {name: told(record) for name, record in study.agenda.records.finished.items()}
+        on_ray(study.scheduler, ray_session, tmp_path / "ray")
+        assert study.scheduler.done
+        found = {name: told(record) for name, record in study.scheduler.records.finished.items()}
     assert found == expected
     assert stored(tmp_path / "ray") == stored(tmp_path / "serial")
     assert {"complete", "stopped"} <= set(watching.states)

@@ -1,4 +1,4 @@
-"""Tune starts what the searcher gave it wherever a worker is free, and ends with the agenda."""
+"""Tune starts what the searcher gave it wherever a worker is free, and ends with the scheduler."""
 
 from pathlib import Path
 from types import SimpleNamespace

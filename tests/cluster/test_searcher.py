@@ -1,4 +1,4 @@
-"""Tune gets every job once, and the agenda hears of its end once."""
+"""Tune gets every job once, and the scheduler hears of its end once."""
 
 import json
 from types import SimpleNamespace
@@ -101,7 +101,7 @@ def test_events_are_told_in_order_and_the_outcome_ends_the_job_once() -> None:
     assert work.outcomes == {"job-0": END}
 
 
-def test_a_job_the_agenda_stops_is_stopped() -> None:
+def test_a_job_the_scheduler_stops_is_stopped() -> None:
     work = given(1, stops=lambda _job, event: event == REPORT)
     found = searcher(work)
     warm(found, "a")

@@ -32,8 +32,8 @@ def ranked(folder: Path, **sections: Any) -> tuple[Ranking, Watching]:
     """Run a study to its end and rank it."""
     watching = Watching()
     with open_study(space(folder, **{**PARTS, **sections}), watching) as study:
-        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
-        assert study.agenda.failure is None
+        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+        assert study.scheduler.failure is None
         return rank_teachers(read_study(study.folder)), watching
 
 

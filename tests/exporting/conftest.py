@@ -21,7 +21,7 @@ def run(space: Space) -> Path:
     """Run a space to its end, here and now; return the study's folder."""
     torch.set_num_threads(1)
     with open_study(space, Observer()) as study:
-        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
+        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return on_disk(study.folder)
 
 

@@ -119,8 +119,8 @@ class Worker:
 
 def drive(study: Study, worker: Worker) -> None:
     """Run all of a study's work, as the serial runner does."""
-    while (job := study.agenda.next()) is not None:
-        study.agenda.finish(job, outcome(study, job, worker))
+    while (job := study.scheduler.next()) is not None:
+        study.scheduler.finish(job, outcome(study, job, worker))
 
 
 def run(where: Space) -> Worker:
@@ -128,8 +128,8 @@ def run(where: Space) -> Worker:
     with open_study(where, Observer()) as study:
         worker = Worker(study)
         drive(study, worker)
-        if study.agenda.failure:
-            raise study.agenda.failure
+        if study.scheduler.failure:
+            raise study.scheduler.failure
         return worker
 
 
@@ -143,7 +143,7 @@ def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
         for event in events:
             if isinstance(event, Outcome):
                 return event
-            if study.agenda.tell(job, event):
+            if study.scheduler.tell(job, event):
                 break
     return Outcome("stopped")
 

@@ -57,7 +57,7 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.study is not None and len(self.running) < 3)
     def ask(self) -> None:
         assert self.study is not None
-        job = self.study.agenda.next()
+        job = self.study.scheduler.next()
         if job is not None:
             assert f"{job.id}.finished.json" not in self.finished
             self.running[job.id] = (job, self.worker.run(job))
@@ -139,21 +139,21 @@ class History(RuleBasedStateMachine):
 
     def _idle(self) -> bool:
         assert self.study is not None
-        return self.study.agenda.done
+        return self.study.scheduler.done
 
     def _step(self, name: str) -> None:
         job, events = self.running[name]
         event = next(events)
         if isinstance(event, Outcome):
             self._finish(name, event)
-        elif self.study is not None and self.study.agenda.tell(job, event):
+        elif self.study is not None and self.study.scheduler.tell(job, event):
             self._finish(name, Outcome("stopped"))
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         assert self.study is not None
         job, events = self.running.pop(name)
         events.close()
-        self.study.agenda.finish(job, outcome)
+        self.study.scheduler.finish(job, outcome)
         self._compare()
 
     def _crash(self) -> None:

@@ -155,14 +155,14 @@ def test_a_refusal_travels_as_an_outcome_and_says_once_what_to_do(error: Storage
 def test_a_storage_that_refuses_stops_the_run_and_no_trial_fails(root: Path) -> None:
     where = scripted_study.space(root)
     with open_study(where, Observer()) as study:
-        worker, agenda = scripted_study.Worker(study), study.agenda
-        while (one := agenda.next()) is not None and one.kind != "search":
-            agenda.finish(one, scripted_study.outcome(study, one, worker))
+        worker, scheduler = scripted_study.Worker(study), study.scheduler
+        while (one := scheduler.next()) is not None and one.kind != "search":
+            scheduler.finish(one, scripted_study.outcome(study, one, worker))
         assert one is not None
-        agenda.finish(one, Outcome("full", "no space is left"))
-        assert agenda.next() is None
-        assert agenda.done
-        assert isinstance(agenda.failure, StorageFullError)
+        scheduler.finish(one, Outcome("full", "no space is left"))
+        assert scheduler.next() is None
+        assert scheduler.done
+        assert isinstance(scheduler.failure, StorageFullError)
     assert not any(name.startswith("search") for name in scripted_study.records(root))
     scripted_study.run(where)
     assert sum(record["params"] != {} for record in scripted_study.read(root).values()) >= 4

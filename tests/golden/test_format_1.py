@@ -57,7 +57,9 @@ def test_the_same_space_goes_on_with_it(study: Path) -> None:
     space = load(study / "space.yaml", [f"storage={study.parent}"])
     with open_study(space, Observer()) as opened:
         assert opened.resumed
-        assert opened.agenda.search.finished == 3
-        assert set(opened.agenda.records.finished) == {n.split(".")[0] for n in before if ".finished." in n}
+        assert opened.scheduler.search.finished == 3
+        assert set(opened.scheduler.records.finished) == {
+            n.split(".")[0] for n in before if ".finished." in n
+        }
     after = {path.name: path.read_bytes() for path in (study / "trials").iterdir()}
     assert before.items() <= after.items(), "a record of an older format is left as it was written"

@@ -17,7 +17,7 @@ from pdsearch.search.optuna_backend.journal import open_journal
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
-from pdsearch.search.scheduler import Agenda
+from pdsearch.search.scheduler import Scheduler
 from pdsearch.search.study import open_study
 from pdsearch.specs import Json
 from pdsearch.trial_record import TrialRecord
@@ -168,12 +168,12 @@ class Watching(Observer):
         self.said.append(text)
 
 
-def run(folder: Path, script: Script = whole, **sections: Any) -> tuple[Watching, Agenda]:
+def run(folder: Path, script: Script = whole, **sections: Any) -> tuple[Watching, Scheduler]:
     """Play the small study, with some sections replaced, in a folder."""
     watching = Watching()
     with open_study(space(folder, **sections), watching) as study:
-        play(study.agenda, script)
-        return watching, study.agenda
+        play(study.scheduler, script)
+        return watching, study.scheduler
 
 
 def ledger(searched: Space, *, kind: str = "search", single: bool = False) -> Ledger:

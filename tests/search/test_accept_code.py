@@ -18,7 +18,7 @@ from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search.maintenance import failed, stays_failed
 from pdsearch.search.overview import overview
 from pdsearch.search.preflight import opening
-from pdsearch.search.scheduler import Agenda
+from pdsearch.search.scheduler import Scheduler
 from pdsearch.search.study import open_study
 from pdsearch.trial_record import REDONE, TrialRecord
 from pdsearch.user_code import source_hash
@@ -67,11 +67,15 @@ def broken(job: Job) -> Generator[Event, None, None]:
         yield from whole(job)
 
 
-def run(wanted: Space, script: Any = whole, accept: Accept = Accept()) -> tuple[list[Job], Agenda, Watching]:  # noqa: B008
+def run(
+    wanted: Space,
+    script: Any = whole,
+    accept: Accept = Accept(),  # noqa: B008
+) -> tuple[list[Job], Scheduler, Watching]:
     watching = Watching()
     with open_study(wanted, watching, accept=accept) as study:
-        jobs = [job for job in play(study.agenda, script) if job.kind != "teacher"]
-        return jobs, study.agenda, watching
+        jobs = [job for job in play(study.scheduler, script) if job.kind != "teacher"]
+        return jobs, study.scheduler, watching
 
 
 def codes(records: list[TrialRecord]) -> set[str]:
@@ -87,9 +91,9 @@ def test_mended_code_is_refused_until_it_is_accepted(author: Author, tmp_path: P
         run(wanted)
     assert "--accept-code" in str(error.value.hint)
     assert "--redo" in str(error.value.hint)
-    jobs, agenda, watching = run(wanted, accept=CODE)
+    jobs, scheduler, watching = run(wanted, accept=CODE)
     assert jobs == [], "what finished stays"
-    assert agenda.idle()
+    assert scheduler.idle()
     assert f"accepted: {module}:squared: {old[:8]} -> {new[:8]}" in watching.said
     about = description(tmp_path / "small")
     assert about.code == {f"{module}:squared": new}
@@ -104,25 +108,27 @@ def test_what_failed_alike_is_tried_with_the_mended_code_and_what_finished_stays
 ) -> None:
     wanted, module = own(tmp_path, author)
     for _ in range(3):
-        _, agenda, _ = run(wanted, broken)
-    assert stays_failed(agenda.records) != []
-    before = {name: record for name, record in agenda.records.finished.items() if record.state != "failed"}
+        _, scheduler, _ = run(wanted, broken)
+    assert stays_failed(scheduler.records) != []
+    before = {name: record for name, record in scheduler.records.finished.items() if record.state != "failed"}
     old, new = source_hash(f"{module}:squared"), mend(author, module)
-    jobs, agenda, watching = run(wanted, accept=CODE)
+    jobs, scheduler, watching = run(wanted, accept=CODE)
     assert any(text.startswith("retrying ") for text in watching.said)
     searched = [job for job in jobs if job.kind == "search"]
     assert searched
     assert all(job.spec.distill.code == new for job in jobs if job.spec.distill.loss != "ce")
-    assert before.items() <= agenda.records.finished.items()
-    assert failed(agenda.records) == []
+    assert before.items() <= scheduler.records.finished.items()
+    assert failed(scheduler.records) == []
     assert overview(tmp_path / "small").running == (), "what earlier code left is not gone on with"
-    assert codes([*agenda.records.finished.values()]) == {old, new}
-    confirmed = [r for r in agenda.records.finished.values() if r.kind == "confirm" and r.state == "complete"]
+    assert codes([*scheduler.records.finished.values()]) == {old, new}
+    confirmed = [
+        r for r in scheduler.records.finished.values() if r.kind == "confirm" and r.state == "complete"
+    ]
     assert codes(confirmed) == {new}, "one code for each confirmation"
-    tried = len(agenda.records.finished)
+    tried = len(scheduler.records.finished)
     (tmp_path / "small" / "journal.log").unlink()
-    jobs, agenda, _ = run(wanted)
-    assert (jobs, agenda.search.failed, len(agenda.records.finished)) == ([], 0, tried)
+    jobs, scheduler, _ = run(wanted)
+    assert (jobs, scheduler.search.failed, len(scheduler.records.finished)) == ([], 0, tried)
     assert check_invariants(tmp_path / "small") == []
 
 
@@ -138,32 +144,32 @@ def test_a_finalist_that_had_failed_before_its_student_was_built_is_confirmed(
     wanted, module = own(tmp_path, author, max_failures=100)
     run(wanted, pruned_fail)
     new = mend(author, module)
-    jobs, agenda, _ = run(wanted, accept=CODE)
+    jobs, scheduler, _ = run(wanted, accept=CODE)
     confirmed = [job for job in jobs if job.kind == "confirm" and job.spec.prune is not None]
     assert confirmed
     assert {job.spec.distill.code for job in confirmed} == {new}
-    assert failed(agenda.records) == []
+    assert failed(scheduler.records) == []
 
 
 def test_what_finished_is_asked_again_where_that_is_wanted(author: Author, tmp_path: Path) -> None:
     wanted, module = own(tmp_path, author)
     first, _, _ = run(wanted)
     new = mend(author, module)
-    jobs, agenda, watching = run(wanted, accept=AGAIN)
+    jobs, scheduler, watching = run(wanted, accept=AGAIN)
     own_loss = [job for job in first if job.spec.distill.loss != "ce" and job.kind in ("search", "confirm")]
     assert any(text.startswith(f"asking again {len(own_loss)}") for text in watching.said)
     params = [job.params for job in first if job.kind == "search"]
     assert [job.params for job in jobs if job.kind == "search"] == params
-    counting = [record for record in agenda.records.finished.values() if record.state != "failed"]
+    counting = [record for record in scheduler.records.finished.values() if record.state != "failed"]
     assert codes(counting) == {new}
-    assert agenda.search.finished == wanted.search.trials
-    assert [r.reason for r in agenda.records.finished.values() if r.state == "failed"] == [REDONE] * len(
+    assert scheduler.search.finished == wanted.search.trials
+    assert [r.reason for r in scheduler.records.finished.values() if r.state == "failed"] == [REDONE] * len(
         params
     )
-    assert failed(agenda.records) == []
+    assert failed(scheduler.records) == []
     (tmp_path / "small" / "journal.log").unlink()
-    jobs, agenda, _ = run(wanted)
-    assert (jobs, agenda.search.finished) == ([], wanted.search.trials)
+    jobs, scheduler, _ = run(wanted)
+    assert (jobs, scheduler.search.finished) == ([], wanted.search.trials)
     ranking = rank_teachers(read_study(tmp_path / "small"))
     assert {row.best.record.spec.distill.code for row in ranking.rows if row.role != "alone"} == {new}
     assert check_invariants(tmp_path / "small") == []
@@ -174,12 +180,12 @@ def test_a_run_that_is_cut_off_while_it_asks_again_goes_on(author: Author, tmp_p
     run(wanted)
     new = mend(author, module)
     with open_study(wanted, Watching(), accept=AGAIN) as study:
-        job = study.agenda.next()
+        job = study.scheduler.next()
         assert job is not None
-    _, agenda, _ = run(wanted)
-    counting = [record for record in agenda.records.finished.values() if record.state != "failed"]
+    _, scheduler, _ = run(wanted)
+    counting = [record for record in scheduler.records.finished.values() if record.state != "failed"]
     assert codes(counting) == {new}
-    assert agenda.search.finished == wanted.search.trials
+    assert scheduler.search.finished == wanted.search.trials
     assert check_invariants(tmp_path / "small") == []
 
 
@@ -193,11 +199,11 @@ def test_teachers_of_two_codes_never_mix_and_are_told_apart(author: Author, tmp_
         space={"prune.ratio": [0.2, 0.36, 0.5]},
         search=searching(trials=3),
     )
-    jobs, agenda, _ = run(wider, accept=CODE)
+    jobs, scheduler, _ = run(wider, accept=CODE)
     assert {job.spec.prune.code for job in jobs if job.spec.prune} == {new}
     keys = {
         r.teacher.key: r.spec.prune.code
-        for r in agenda.records.finished.values()
+        for r in scheduler.records.finished.values()
         if r.teacher and r.spec.prune
     }
     assert {*keys.values()} <= {old, new}

@@ -143,8 +143,8 @@ def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path
     journal = root / "study" / "journal.log"
     with open_study(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
-        while (job := study.agenda.next()) is not None and job.kind != "search":
-            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
+        while (job := study.scheduler.next()) is not None and job.kind != "search":
+            study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
         with journal.open("ab") as file:
             file.write(b'{"op_code":')
         before = journal.read_bytes()

@@ -70,14 +70,14 @@ def test_a_sound_set_is_decoded_once_and_not_at_all_when_all_is_done(
     monkeypatch.setattr(type(digits), "read", counted)
     for _ in range(2):
         with open_study(space(tmp_path), Watching()) as study:
-            assert not study.agenda.idle()
+            assert not study.scheduler.idle()
     assert reads == ["read"]
     with open_study(space(tmp_path), Watching()) as study:
-        play(study.agenda, whole)
+        play(study.scheduler, whole)
     for file in (tmp_path / "artifacts").glob("data/*/*/*"):
         file.unlink()
     with open_study(space(tmp_path), Watching()) as study:
-        assert study.agenda.idle()
+        assert study.scheduler.idle()
     assert reads == ["read"]
 
 
@@ -206,7 +206,7 @@ def test_a_study_stays_with_the_weights_it_began_with(tmp_path: Path) -> None:
                 pass
             break
         with open_study(small, Watching()) as study:
-            play(study.agenda)
+            play(study.scheduler)
 
 
 class Sorting(nn.Module):

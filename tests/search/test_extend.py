@@ -33,8 +33,8 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, accept: Accept = Accept(), **sections: Any) -> Any:  # noqa: B008
     with open_study(space(folder, **sections), Watching(), accept=accept) as study:
-        play(study.agenda)
-        return study.agenda
+        play(study.scheduler)
+        return study.scheduler
 
 
 def test_a_wider_space_goes_on_with_all_that_finished(tmp_path: Path) -> None:
@@ -46,16 +46,16 @@ def test_a_wider_space_goes_on_with_all_that_finished(tmp_path: Path) -> None:
         run(tmp_path, **MORE)
     assert "pdsearch extend" in str(error.value.hint)
     with open_study(space(tmp_path, **MORE), Watching(), accept=WIDER) as study:
-        trials = study.agenda.search.study.get_trials()
-        assert study.agenda.search.finished == 6
+        trials = study.scheduler.search.study.get_trials()
+        assert study.scheduler.search.finished == 6
         assert {str(t.distributions["distill.temperature"]) for t in trials if t.params} == {
             "FloatDistribution(high=40.0, log=True, low=1.0, step=None)"
         }
         assert [t.values for t in trials] == [t.values for t in first.search.study.get_trials()]
-    agenda = run(tmp_path, **MORE)
-    assert agenda.search.finished == 14
-    assert before.items() <= agenda.records.finished.items()
-    new = [r for name, r in agenda.records.finished.items() if name not in before and r.kind == "search"]
+    scheduler = run(tmp_path, **MORE)
+    assert scheduler.search.finished == 14
+    assert before.items() <= scheduler.records.finished.items()
+    new = [r for name, r in scheduler.records.finished.items() if name not in before and r.kind == "search"]
     assert any(r.params["prune.method"] == "taylor" or r.params["distill.temperature"] > 20 for r in new)
     (change,) = description(tmp_path / "small").changes
     assert "space.distill.temperature.high: 20.0 -> 40.0" in change.lines
@@ -78,16 +78,16 @@ def test_an_extension_that_is_cut_off_is_gone_on_with(
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, WIDER, **MORE)
     with open_study(space(tmp_path, **MORE), Watching()) as study:
-        assert study.agenda.search.finished == 6
-        assert len(study.agenda.records.finished) == finished
+        assert study.scheduler.search.finished == 6
+        assert len(study.scheduler.records.finished) == finished
     assert check_invariants(tmp_path / "small") == []
 
 
 def test_a_space_that_was_searched_through_goes_on_with_a_new_choice(tmp_path: Path) -> None:
     few: dict[str, Any] = {"space": {"distill.temperature": [1.0, 4.0]}, "prune": {"method": "none"}}
     assert run(tmp_path, **few).search.exhausted
-    agenda = run(tmp_path, WIDER, **{**few, "space": {"distill.temperature": [1.0, 4.0, 8.0]}})
-    assert agenda.search.finished == 3
+    scheduler = run(tmp_path, WIDER, **{**few, "space": {"distill.temperature": [1.0, 4.0, 8.0]}})
+    assert scheduler.search.finished == 3
 
 
 def test_a_value_that_moves_under_trials_so_far_is_refused(tmp_path: Path) -> None:

@@ -108,31 +108,31 @@ def test_a_study_tops_up_once_and_chooses_among_as_many(tmp_path: Path, sampler:
         "search": searching(trials=9, sampler=sampler),
         "confirm": {"teachers": 2, "seeds": 2},
     }
-    watching, agenda = run(tmp_path, **sections)
+    watching, scheduler = run(tmp_path, **sections)
     assert _kinds(watching.ids)
-    taught = [r for r in agenda.records.finished.values() if r.kind != "confirm" and r.teacher is not None]
+    taught = [r for r in scheduler.records.finished.values() if r.kind != "confirm" and r.teacher is not None]
     counts = dict.fromkeys({r.teacher.config for r in taught if r.teacher}, 0)
     for record in taught:
         assert record.teacher is not None
         counts[record.teacher.config] += record.state == "complete"
     assert len(set(counts.values())) == 1, counts
-    again, agenda = run(tmp_path, **sections)
+    again, scheduler = run(tmp_path, **sections)
     assert _kinds(again.ids) == []
-    assert agenda.idle()
+    assert scheduler.idle()
 
 
 def test_the_student_alone_is_tried_with_the_recipes_that_were_searched(tmp_path: Path) -> None:
     recipes = {"train.distill.lr": [0.1, 0.05, 0.02], "prune.ratio": [0.2, 0.36]}
     train = {**DOCUMENT["train"], "distill": {"epochs": 4}}
-    _, agenda = run(
+    _, scheduler = run(
         tmp_path, space=recipes, train=train, prune={"method": "magnitude"}, search=searching(trials=6)
     )
-    alone = [r for r in agenda.records.finished.values() if r.id.startswith("baseline-alone")]
+    alone = [r for r in scheduler.records.finished.values() if r.id.startswith("baseline-alone")]
     assert {record.spec.distill.recipe.lr for record in alone} == {0.1, 0.05, 0.02}
     best = max(alone, key=lambda record: record.values[VAL_ACCURACY])
     own = [
         r
-        for r in agenda.records.finished.values()
+        for r in scheduler.records.finished.values()
         if r.kind == "confirm" and r.teacher is None and r.baselines.get("alone") == r.config
     ]
     assert {record.spec.distill.recipe.lr for record in own} == {best.spec.distill.recipe.lr}
@@ -157,8 +157,8 @@ def test_each_student_is_compared_with_its_like_and_alone(tmp_path: Path) -> Non
         "search": searching(trials=14, sampler="random"),
         "confirm": {"teachers": 2, "seeds": 2},
     }
-    watching, agenda = run(tmp_path, **sections)
-    found = agenda.records.finished.values()
+    watching, scheduler = run(tmp_path, **sections)
+    found = scheduler.records.finished.values()
     alone = {r.spec.student.model for r in found if r.id.startswith("baseline-alone")}
     assert alone == {"convnet_s", "resnet8"}
     confirmed = {
@@ -177,7 +177,7 @@ def test_each_student_is_compared_with_its_like_and_alone(tmp_path: Path) -> Non
     }
     assert len(leading) == 4
     assert len({counts[pair] for pair in leading}) == 1, counts
-    assert agenda.idle()
+    assert scheduler.idle()
     ranking = rank_teachers(read_study(tmp_path / "small"))
     assert sorted({row.student for row in ranking.rows}) == ["convnet_s", "resnet8"]
     assert [row.rank for row in ranking.rows if row.confirmed].count(1) == 2

@@ -204,8 +204,8 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     monkeypatch.setattr(Account, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_study(space, Watching()) as study:
         trained.clear()  # Of what is tried in small.
-        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
-        assert study.agenda.failure is None
+        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+        assert study.scheduler.failure is None
     found = plan(space)
     assert found.exact
     assert trained == expected
@@ -232,7 +232,7 @@ def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Pat
     def run(trials: int) -> list[str]:
         space = parse({**PAPER, **sections, "search": {"trials": trials}})
         with open_study(space, watching := Watching()) as study:
-            serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
+            serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return [name for name in watching.ids if not name.startswith("teacher")]
 
     def told(trials: int, **more: Any) -> Forecast:

@@ -197,7 +197,7 @@ def test_opening_a_study_builds_a_network_once_to_use_it_and_once_to_compare_it(
         student={"model": f"{module}:flat", "options": {"width": 3}},
     )
     with open_study(space, Watching()) as study:
-        study.agenda.next()
+        study.scheduler.next()
     assert looked_at.called
     assert built == [3, 4, 4, 3]
 
@@ -213,7 +213,7 @@ def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, 
         assert study.precision == kept_precision(space, "bf16")
         assert (study.precision.name, study.precision.reason) == ("bf16", "auto: as when the study began")
         assert study.describe.complete(space.resolve(space.defaults())).precision == "bf16"
-        job = study.agenda.next()
+        job = study.scheduler.next()
         assert job is not None
         assert job.spec.precision == "bf16"
 

@@ -194,6 +194,6 @@ def test_a_study_stores_about_what_is_said(tmp_path: Path) -> None:
         storage=str(tmp_path),
     )
     with open_study(space, Watching()) as study:
-        serial.run(study.agenda, WorkerContext(open_store(study.artifacts), study.progress))
+        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
     found = sum(path.stat().st_size for path in (tmp_path / "artifacts").rglob("*.safetensors"))
     assert stored(space).total == pytest.approx(found, rel=0.15)

@@ -23,7 +23,7 @@ from tests.faults import scripted_study
 
 def opened(where: Space) -> dict[str, Study]:
     with open_study(where, Observer()) as study:
-        return {"search": study.agenda.search.study, "baseline": study.agenda.fair.study}
+        return {"search": study.scheduler.search.study, "baseline": study.scheduler.fair.study}
 
 
 def told(studies: dict[str, Study]) -> list[Any]:
@@ -57,8 +57,8 @@ def cut_off(root: Path) -> Space:
     where = scripted_study.space(root)
     with open_study(where, Observer()) as study:
         worker = scripted_study.Worker(study)
-        while (job := study.agenda.next()) is not None and job.id != "search-00002":
-            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
+        while (job := study.scheduler.next()) is not None and job.id != "search-00002":
+            study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
     return where
 
 
@@ -97,9 +97,9 @@ def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_of
     for kept in range(len(lines)):
         journal.write_bytes(b"".join(lines[:kept]))
         with open_study(cut_off, Observer()) as study:
-            (waiting,) = study.agenda.search.study.get_trials(states=(TrialState.WAITING,))
+            (waiting,) = study.scheduler.search.study.get_trials(states=(TrialState.WAITING,))
             assert waiting.system_attrs["fixed_params"] == asked.params
-            assert study.agenda.search.finished == 2
+            assert study.scheduler.search.finished == 2
 
 
 def test_a_study_cut_off_and_robbed_of_its_journal_ends_as_it_would_have(root: Path, cut_off: Space) -> None:

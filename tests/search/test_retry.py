@@ -32,12 +32,12 @@ def run_failing(where: Any, kind: str, times: int) -> list[str]:
     failed: list[str] = []
     with open_study(where, Observer()) as study:
         worker = scripted_study.Worker(study)
-        while (job := study.agenda.next()) is not None:
+        while (job := study.scheduler.next()) is not None:
             if job.kind == kind and len(failed) < times:
                 failed.append(job.id)
-                study.agenda.finish(job, Outcome("failed", "ValueError: a bug since mended"))
+                study.scheduler.finish(job, Outcome("failed", "ValueError: a bug since mended"))
             else:
-                study.agenda.finish(job, scripted_study.outcome(study, job, worker))
+                study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
     return failed
 
 
@@ -71,8 +71,8 @@ def test_what_is_wanted_again_outlives_the_journal(root: Path) -> None:
         good = {record["key"] for record in scripted_study.read(root).values() if record["state"] != "failed"}
         assert set(keys(root, *failed)) <= good
         with open_study(where, Observer()) as study:
-            assert study.agenda.search.failed == 0
-            assert not study.agenda.search.owed
+            assert study.scheduler.search.failed == 0
+            assert not study.scheduler.search.owed
         tried.add(len(scripted_study.records(root)))
     assert len(tried) == 1, "tried again a second time"
     assert check_invariants(root / "study") == []
@@ -83,13 +83,13 @@ def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted
     (failed,) = run_failing(where, "search", 1)
     retry_failed(root / "study")
     with open_study(where, Observer()) as study:
-        while (job := study.agenda.next()) is not None and job.kind != "search":
-            study.agenda.finish(job, scripted_study.outcome(study, job, scripted_study.Worker(study)))
+        while (job := study.scheduler.next()) is not None and job.kind != "search":
+            study.scheduler.finish(job, scripted_study.outcome(study, job, scripted_study.Worker(study)))
         assert job is not None
         assert job.key == keys(root, failed)[0]
     with open_study(where, Observer()) as study:
-        assert study.agenda.search.owed
-        assert not study.agenda.idle()
+        assert study.scheduler.search.owed
+        assert not study.scheduler.idle()
     scripted_study.run(where)
     assert check_invariants(root / "study") == []
 
@@ -138,10 +138,10 @@ def run_again(where: Any, reason: str | None = None) -> tuple[list[str], list[st
     known = {record.key for record in was if record.state == "failed"}
     with open_study(where, hearing) as study:
         worker = scripted_study.Worker(study)
-        while (job := study.agenda.next()) is not None:
+        while (job := study.scheduler.next()) is not None:
             retried += [job.key] if job.key in known else []
             end = Outcome("failed", reason) if job.key in known and reason else None
-            study.agenda.finish(job, end or scripted_study.outcome(study, job, worker))
+            study.scheduler.finish(job, end or scripted_study.outcome(study, job, worker))
     return [text for text in hearing.said if "retrying" in text], retried
 
 
@@ -164,11 +164,11 @@ def test_what_fails_alike_again_stays_failed_until_a_person_asks(root: Path, kin
     assert len(run_again(where, f"{alike} (traceback in trials/other.log)")[1]) == 1
     assert run_again(where, alike) == ([], [])
     with open_study(where, Observer()) as study:
-        assert stays_failed(study.agenda.records) == still_failed(study.agenda.records) != []
+        assert stays_failed(study.scheduler.records) == still_failed(study.scheduler.records) != []
     assert len(retry_failed(root / "study")) == 1
     run_again(where)
     with open_study(where, Observer()) as study:
-        assert still_failed(study.agenda.records) == []
+        assert still_failed(study.scheduler.records) == []
 
 
 def test_what_machines_did_is_tried_again_by_every_run_within_bounds(root: Path) -> None:
@@ -211,26 +211,26 @@ def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path
     where = finite(tmp_path)
     assert run_failing(where, "search", 1)
     with open_study(where, Observer()) as study:
-        assert "search" in {job.kind for job in play(study.agenda)}
-        assert study.agenda.search.failed == 0
-        assert study.agenda.search.exhausted
-        assert study.agenda.idle()
+        assert "search" in {job.kind for job in play(study.scheduler)}
+        assert study.scheduler.search.failed == 0
+        assert study.scheduler.search.exhausted
+        assert study.scheduler.idle()
 
 
 def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp_path: Path) -> None:
     where = finite(tmp_path)
     with open_study(where, Observer()) as study:
         cut_off = set()
-        while (job := study.agenda.next()) is not None:
+        while (job := study.scheduler.next()) is not None:
             if job.kind == "search":
                 cut_off.add(job.key)
             else:
-                play_one(study.agenda, job)
-        assert study.agenda.search.exhausted
+                play_one(study.scheduler, job)
+        assert study.scheduler.search.exhausted
         assert len(cut_off) == 2
     with open_study(where, Observer()) as study:
-        assert {job.key for job in play(study.agenda) if job.kind == "search"} == cut_off
-        assert study.agenda.idle()
+        assert {job.key for job in play(study.scheduler) if job.kind == "search"} == cut_off
+        assert study.scheduler.idle()
 
 
 def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
@@ -241,8 +241,8 @@ def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
 def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
     with open_study(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
-        while (job := study.agenda.next()) is not None and job.kind != "search":
-            study.agenda.finish(job, scripted_study.outcome(study, job, worker))
+        while (job := study.scheduler.next()) is not None and job.kind != "search":
+            study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
         assert job is not None
         assert ("teacher", stage_keys.dense_key(job.spec)) in used(root).artifacts
         assert {("prune", key) for key in stage_keys.round_keys(job.spec)} <= used(root).artifacts

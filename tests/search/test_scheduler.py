@@ -40,11 +40,11 @@ def test_baselines_and_confirmation_are_never_stopped(tmp_path: Path) -> None:
 
 
 def test_too_many_failures_end_the_search_with_the_reason(tmp_path: Path) -> None:
-    watching, agenda = run(tmp_path, failing, search=searching(max_failures=2))
+    watching, scheduler = run(tmp_path, failing, search=searching(max_failures=2))
     assert watching.states.count("failed") == 3
-    assert agenda.done
-    assert "it broke" in str(agenda.failure)
-    assert "search.max_failures" in str(agenda.failure)
+    assert scheduler.done
+    assert "it broke" in str(scheduler.failure)
+    assert "search.max_failures" in str(scheduler.failure)
     assert not [name for name in watching.ids if name.startswith("confirm")]
 
 
@@ -58,48 +58,48 @@ def test_some_failures_are_made_up_for(tmp_path: Path) -> None:
         else:
             yield from whole(job)
 
-    watching, agenda = run(tmp_path, once)
-    assert agenda.failure is None
+    watching, scheduler = run(tmp_path, once)
+    assert scheduler.failure is None
     assert watching.states.count("failed") == 2
-    assert agenda.search.finished == 6
+    assert scheduler.search.finished == 6
 
 
 def test_an_interruption_closes_what_runs_and_starts_nothing(tmp_path: Path) -> None:
     watching = Watching()
     with open_study(space(tmp_path), watching) as study:
-        agenda = study.agenda
+        scheduler = study.scheduler
 
         def interrupted(job: Job) -> Generator[Event, None, None]:
             if job.id == "search-00002":
                 yield ready(job)
                 yield reports(job)[0]
-                agenda.interrupt()
+                scheduler.interrupt()
             yield from whole(job)
 
-        play(agenda, interrupted)
-        assert agenda.done
+        play(scheduler, interrupted)
+        assert scheduler.done
         assert watching.ids[-1] == "search-00002"
-        assert "search-00002" not in agenda.records.finished
-    resumed, agenda = run(tmp_path)
+        assert "search-00002" not in scheduler.records.finished
+    resumed, scheduler = run(tmp_path)
     assert next(name for name in resumed.ids if not name.startswith("teacher")) == "search-00003"
-    assert agenda.search.study.trials[3].params == agenda.search.study.trials[2].params
-    assert agenda.search.finished == 6
+    assert scheduler.search.study.trials[3].params == scheduler.search.study.trials[2].params
+    assert scheduler.search.finished == 6
 
 
 def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
     with open_study(space(tmp_path, search=searching(trials=2)), Watching()) as study:
-        agenda = study.agenda
-        while (job := agenda.next()) is not None and job.kind != "search":
-            agenda.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
-        second = agenda.next()
+        scheduler = study.scheduler
+        while (job := scheduler.next()) is not None and job.kind != "search":
+            scheduler.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
+        second = scheduler.next()
         assert job is not None
         assert second is not None
-        assert agenda.next() is None
-        assert not agenda.done
+        assert scheduler.next() is None
+        assert not scheduler.done
         for running in (job, second):
-            agenda.tell(running, ready(running))
-            agenda.finish(running, Outcome("failed", "why"))
-        assert agenda.next() is not None
+            scheduler.tell(running, ready(running))
+            scheduler.finish(running, Outcome("failed", "why"))
+        assert scheduler.next() is not None
 
 
 def test_progress_of_an_ended_job_is_forgotten(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_i
     tmp_path: Path,
 ) -> None:
     with open_study(space(tmp_path), Watching()) as study:
-        jobs = play(study.agenda)
+        jobs = play(study.scheduler)
         for job in jobs:
             (tmp_path / "progress" / job.key).mkdir(parents=True)
         (tmp_path / "progress" / ("f" * 64)).mkdir()
@@ -127,7 +127,7 @@ def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_i
 
 def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
-        job = study.agenda.next()
+        job = study.scheduler.next()
         assert job is not None
         folder = Path(str(study.folder))
         lease = folder / "driver.lease"
@@ -136,9 +136,9 @@ def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) ->
         lease.write_bytes(content)  # Another run's, as far as this one can tell.
         before = sorted(folder.rglob("*"))
         with pytest.raises(StudyHeldError, match="took the study over"):
-            study.agenda.next()
+            study.scheduler.next()
         with pytest.raises(StudyHeldError):
-            study.agenda.finish(job, Outcome("complete"))
+            study.scheduler.finish(job, Outcome("complete"))
         assert sorted(folder.rglob("*")) == before
 
 
@@ -149,15 +149,15 @@ def kinds(watching: Watching) -> list[str]:
 
 def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
-        first, second = study.agenda.next(), study.agenda.next()
+        first, second = study.scheduler.next(), study.scheduler.next()
         assert first is not None
         assert second is not None
         assert [first.kind, second.kind] == ["teacher", "baseline"]
-        assert study.agenda.next() is None  # The search waits for the teacher.
+        assert study.scheduler.next() is None  # The search waits for the teacher.
 
 
 def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
-    watching, agenda = run(tmp_path)
+    watching, scheduler = run(tmp_path)
     assert [name for name, _, _ in watching.phases] == [
         "groundwork",
         "search",
@@ -172,19 +172,19 @@ def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
         "baseline-fair",
         "confirm",
     ]
-    assert agenda.done
-    assert agenda.search.finished == 6
+    assert scheduler.done
+    assert scheduler.search.finished == 6
     assert set(watching.states) == {"complete"}
 
 
 def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path: Path) -> None:
     confirm = {"teachers": 1, "seeds": 2}
     run(tmp_path, confirm=confirm)
-    watching, agenda = run(tmp_path, confirm={**confirm, "teacher_seeds": 3})
+    watching, scheduler = run(tmp_path, confirm={**confirm, "teacher_seeds": 3})
     assert [name for name, _, _ in watching.phases[-2:]] == ["confirmation teachers", "confirmation"]
     # Nothing is built in this play, so the searched teacher is asked for as well.
     assert kinds(watching) == ["teacher", "confirm"]
-    seeds = {record.spec.teacher.seed for record in agenda.records.finished.values()}
+    seeds = {record.spec.teacher.seed for record in scheduler.records.finished.values()}
     assert seeds == {0, 1, 2}
 
 
@@ -192,10 +192,10 @@ def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
     run(tmp_path)
     before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
     with open_study(space(tmp_path), Watching()) as study:
-        assert study.agenda.idle()
+        assert study.scheduler.idle()
         assert study.resumed
-        assert [job for job in play(study.agenda) if job.kind != "teacher"] == []
-        assert study.agenda.done
+        assert [job for job in play(study.scheduler) if job.kind != "teacher"] == []
+        assert study.scheduler.done
     assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
 
 
@@ -206,18 +206,18 @@ def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one(tmp_path: Pat
     }
     sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
     confirm = {"teachers": 2, "seeds": 1}
-    watching, agenda = run(
+    watching, scheduler = run(
         tmp_path, **sections, confirm=confirm, search=searching(trials=7, sampler="random")
     )
     per_teacher = [
         sum(
             r.teacher is not None and r.teacher.ratio == ratio
-            for r in agenda.records.finished.values()
+            for r in scheduler.records.finished.values()
             if r.kind == "search"
         )
         for ratio in (0.2, 0.36)
     ]
-    fair = [r for r in agenda.records.finished.values() if r.id.startswith("baseline-0")]
+    fair = [r for r in scheduler.records.finished.values() if r.id.startswith("baseline-0")]
     assert sum(per_teacher) == 7
     assert len(fair) == max(per_teacher)
     assert all(record.teacher is not None and record.teacher.method is None for record in fair)
@@ -227,10 +227,10 @@ def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one(tmp_path: Pat
 def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir(parents=True)
     (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 3600}')
-    watching, agenda = run(tmp_path, search=searching(timeout="1h"))
-    assert agenda.search.finished == 0
-    watching, agenda = run(tmp_path, search=searching(timeout="2h"))
-    assert agenda.search.finished == 6
+    watching, scheduler = run(tmp_path, search=searching(timeout="1h"))
+    assert scheduler.search.finished == 0
+    watching, scheduler = run(tmp_path, search=searching(timeout="2h"))
+    assert scheduler.search.finished == 6
     assert "confirm" in kinds(watching)
 
 
@@ -240,26 +240,26 @@ def test_used_up_gpu_hours_end_the_search_and_lead_to_confirmation(tmp_path: Pat
     limited = space(tmp_path, search=searching(gpu_hours=2.0), resources={"gpu": 1})
     watching = Watching()
     with open_study(limited, watching, ask_workers=lambda: False) as study:
-        play(study.agenda)
+        play(study.scheduler)
         assert "search.gpu_hours is used up: no further trial is begun" in watching.said
-        assert (study.agenda.search.finished, study.agenda.phases.cut_by()) == (0, "search.gpu_hours")
+        assert (study.scheduler.search.finished, study.scheduler.phases.cut_by()) == (0, "search.gpu_hours")
     more = space(tmp_path, search=searching(gpu_hours=2.5), resources={"gpu": 1})
     with open_study(more, Watching(), ask_workers=lambda: False) as study:
-        play(study.agenda)
-        assert (study.agenda.search.finished, study.agenda.phases.cut_by()) == (6, None)
+        play(study.scheduler)
+        assert (study.scheduler.search.finished, study.scheduler.phases.cut_by()) == (6, None)
     (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 9001}')
     with open_study(more, Watching(), ask_workers=lambda: False) as study:
-        assert study.agenda.phases.cut_by() is None, "all trials were there before it was used up"
+        assert study.scheduler.phases.cut_by() is None, "all trials were there before it was used up"
 
 
 def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first, second, third = Watching(), Watching(), Watching()
     with open_study(space(tmp_path), first) as study:
-        while (job := study.agenda.next()) is not None and job.id != "search-00004":
-            play_one(study.agenda, job)
+        while (job := study.scheduler.next()) is not None and job.id != "search-00004":
+            play_one(study.scheduler, job)
     with open_study(space(tmp_path), second) as study:
-        play(study.agenda)
+        play(study.scheduler)
     with open_study(space(tmp_path), third):
         pass
     assert "new study in small" in first.said
@@ -270,15 +270,15 @@ def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: 
 
 def test_fewer_trials_than_have_finished_leave_nothing_to_do(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
-        while (job := study.agenda.next()) is not None and job.id != "search-00004":
-            play_one(study.agenda, job)
+        while (job := study.scheduler.next()) is not None and job.id != "search-00004":
+            play_one(study.scheduler, job)
     fewer = space(tmp_path, search=searching(trials=3), confirm="off")
     with open_study(fewer, Watching()) as study:
-        play(study.agenda)
+        play(study.scheduler)
     with open_study(fewer, Watching()) as study:
-        assert study.agenda.search.waiting == 1
-        assert study.agenda.idle()
-        assert play(study.agenda) == [] or {job.kind for job in play(study.agenda)} <= {"teacher"}
+        assert study.scheduler.search.waiting == 1
+        assert study.scheduler.idle()
+        assert play(study.scheduler) == [] or {job.kind for job in play(study.scheduler)} <= {"teacher"}
 
 
 def test_without_validation_every_configuration_is_confirmed_and_nothing_searched(tmp_path: Path) -> None:
@@ -290,14 +290,14 @@ def test_without_validation_every_configuration_is_confirmed_and_nothing_searche
         "search": {},
         "confirm": {"seeds": 2},
     }
-    watching, agenda = run(tmp_path, unmeasured, **sections)
+    watching, scheduler = run(tmp_path, unmeasured, **sections)
     assert [name for name, _, _ in watching.phases] == ["groundwork", "confirmation"]
-    records = list(agenda.records.finished.values())
+    records = list(scheduler.records.finished.values())
     # Four configurations and the student alone; the unpruned teacher's are the pruned ones' partners.
     assert len(records) == 2 * (4 + 1)
     assert {record.kind for record in records} == {"confirm"}
     assert all(record.test is not None for record in records)
-    assert agenda.idle()
+    assert scheduler.idle()
     again, _ = run(tmp_path, unmeasured, **{**sections, "confirm": {"seeds": 3}})
     assert len([name for name in again.ids if name.startswith("confirm")]) == 5
 
@@ -309,12 +309,12 @@ def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_pat
         "search": {},
         "confirm": "off",
     }
-    watching, agenda = run(tmp_path, unmeasured, **sections)
+    watching, scheduler = run(tmp_path, unmeasured, **sections)
     assert kinds(watching) == ["teacher", "search"]
-    (record,) = agenda.records.finished.values()
+    (record,) = scheduler.records.finished.values()
     assert "student.val_accuracy" not in record.values
     assert record.test is not None
-    assert agenda.idle()
+    assert scheduler.idle()
 
 
 def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tmp_path: Path) -> None:
@@ -326,5 +326,5 @@ def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tm
         confirm="off",
     )
     with open_study(where, Watching()) as study:
-        assert [job.kind for job in play(study.agenda)] == ["teacher", "search"]
-        assert study.agenda.idle()
+        assert [job.kind for job in play(study.scheduler)] == ["teacher", "search"]
+        assert study.scheduler.idle()

@@ -50,7 +50,7 @@ def test_failed_trials_are_tried_again_wherever_they_live(root: Path, url: str) 
     assert retry_failed(root / "study") == failed
     scripted_study.run(where)
     with open_study(where, Observer()) as study:
-        assert study.agenda.search.failed == 0
+        assert study.scheduler.search.failed == 0
     assert check_invariants(root / "study") == []
 
 
@@ -129,7 +129,7 @@ def space_of(root: Path, **search: object) -> Space:
 
 def opened(where: Space) -> list[object]:
     with open_study(where, Observer()) as study:
-        return told({"search": study.agenda.search.study, "baseline": study.agenda.fair.study})
+        return told({"search": study.scheduler.search.study, "baseline": study.scheduler.fair.study})
 
 
 def names(root: Path) -> list[str]:

@@ -14,7 +14,8 @@ from pdsearch.artifacts import hold
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.io.studies import elapsed
-from pdsearch.search.study import Clock, open_study
+from pdsearch.search.scheduler import Clock
+from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
 from tests.search.scripted_trials import DOCUMENT, Watching, play, searching, space
 
@@ -68,7 +69,7 @@ def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
 
 def test_budgets_may_change_and_the_study_goes_on(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
-        play(study.agenda)
+        play(study.scheduler)
     before = records(tmp_path)
     more: dict[str, Any] = {
         "search": searching(trials=9, timeout="10h", max_failures=7),
@@ -76,9 +77,9 @@ def test_budgets_may_change_and_the_study_goes_on(tmp_path: Path) -> None:
         "resources": {"cpu": 2, "gpu": 0},
     }
     with open_study(space(tmp_path, **more), Watching()) as study:
-        assert not study.agenda.idle()
-        play(study.agenda)
-        assert study.agenda.search.finished == 9
+        assert not study.scheduler.idle()
+        play(study.scheduler)
+        assert study.scheduler.search.finished == 9
     after = records(tmp_path)
     assert before.items() < after.items()
     assert sum(name.startswith("search-") for name in after) == 9
@@ -98,8 +99,8 @@ def test_a_second_driver_is_refused_and_the_first_goes_on(
     with open_study(space(tmp_path), Watching()) as study:
         with pytest.raises(StudyHeldError):
             begin(tmp_path)
-        play(study.agenda)
-        assert study.agenda.done
+        play(study.scheduler)
+        assert study.scheduler.done
     begin(tmp_path)
 
 
@@ -132,7 +133,7 @@ def test_every_dense_teacher_that_the_space_names_is_built_first(
     }
     train = without(DOCUMENT["train"], parameters)
     with open_study(space(tmp_path, space=sections, teacher=fixed, train=train), watching) as study:
-        assert study.agenda.next() is not None
+        assert study.scheduler.next() is not None
     assert watching.phases == [("groundwork", teachers + 1, 0)]  # And the student alone.
 
 

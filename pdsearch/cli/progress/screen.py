@@ -40,7 +40,7 @@ class _Running:
 
 
 class Screen(Tally):
-    """A live screen; use it as a context manager, and as the observer of an agenda."""
+    """A live screen; use it as a context manager, and as the observer of a scheduler."""
 
     def __init__(self, console: Console, title: str) -> None:
         super().__init__()

@@ -96,7 +96,7 @@ def run(
                 verbose=verbose,
                 accept=Accept(code=accept_code, redo=redo),
             )
-        ending.limit = study.agenda.phases.cut_by()
+        ending.limit = study.scheduler.phases.cut_by()
         # With JSON lines, nothing else goes to stdout.
         with redirect_stdout(sys.stderr) if progress == "json" else nullcontext():
             kept = [text for text in overrides or () if text.partition("=")[0].strip() != "search.trials"]

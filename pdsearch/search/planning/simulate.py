@@ -24,7 +24,7 @@ from pdsearch.search.planning.outcomes import Outcomes
 from pdsearch.search.preflight.dry_run import teacher_jobs
 from pdsearch.search.records import Records, UnwrittenRecords
 from pdsearch.search.resolved import Description
-from pdsearch.search.scheduler import Agenda, Phases
+from pdsearch.search.scheduler import Clock, Phases, Scheduler
 from pdsearch.specs import AtInit, TrialSpec
 from pdsearch.trial_record import TrialRecord
 
@@ -241,13 +241,13 @@ def plan(space: Space, begun: Begun | None = None, *, draw: int = 0) -> Plan:
     drawn = max(done, min(space.search.trials, done + MOST_DRAWN))
     limited = replace(space, search=replace(space.search, trials=drawn, timeout=None, gpu_hours=None))
     outcomes = Outcomes(space, records.finished.values(), draw)
-    agenda = _agenda(limited, played, records, begun)
-    while not (begun and agenda.idle()) and (job := agenda.next()) is not None:
-        agenda.finish(job, _outcome(job, agenda, outcomes))
-    trials, exact = agenda.search.finished, agenda.search.exhausted or not space.parameters
+    scheduler = _scheduler(limited, played, records, begun)
+    while not (begun and scheduler.idle()) and (job := scheduler.next()) is not None:
+        scheduler.finish(job, _outcome(job, scheduler, outcomes))
+    trials, exact = scheduler.search.finished, scheduler.search.exhausted or not space.parameters
     if trials == drawn and not exact:
         # Whether the search has visited every point of its space.
-        exact, trials = agenda.search.ask() is None, max(drawn, space.search.trials)
+        exact, trials = scheduler.search.ask() is None, max(drawn, space.search.trials)
     if trials > drawn:
         _extend(played, drawn - done, trials - done)
     return Plan(
@@ -262,7 +262,7 @@ def plan(space: Space, begun: Begun | None = None, *, draw: int = 0) -> Plan:
     )
 
 
-def _agenda(space: Space, observer: _Played, records: Records, begun: Begun | None) -> Agenda:
+def _scheduler(space: Space, observer: _Played, records: Records, begun: Begun | None) -> Scheduler:
     # Of a new study no file is read: names stand for their hashes.
     new = Description("", space.precision, versions={}, checkpoints=_ByName(), code=_ByName())
     describe = begun.describe if begun else new
@@ -277,19 +277,19 @@ def _agenda(space: Space, observer: _Played, records: Records, begun: Begun | No
         fair=ledger("baseline", space.unpruned()),
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: job.key in observer.built,
-        elapsed=lambda: 0.0,
+        clock=Clock(),
     )
-    return Agenda(phases, observer=observer, forget=lambda _key: None)
+    return Scheduler(phases, observer=observer, forget=lambda _key: None)
 
 
-def _outcome(job: Job, agenda: Agenda, outcomes: Outcomes) -> Outcome:
+def _outcome(job: Job, scheduler: Scheduler, outcomes: Outcomes) -> Outcome:
     """Report a job to its study, epoch by epoch, and return how it ends."""
     if job.kind == "teacher":
         return Outcome("complete")
-    agenda.tell(job, outcomes.ready(job))
+    scheduler.tell(job, outcomes.ready(job))
     reports = outcomes.reports(job)
     for report in reports:
-        if agenda.tell(job, report):
+        if scheduler.tell(job, report):
             return Outcome("stopped")
     return outcomes.outcome(job, reports)
 
