@@ -16,7 +16,7 @@ from pdsearch.data.dataset.views import normalise
 from pdsearch.data.registry import sources
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
-from pdsearch.pipeline.distill import TeacherLogits, lesson, pupil
+from pdsearch.pipeline.distill import TeacherLogits, distillation_objective, student_with_adapter
 from pdsearch.pipeline.networks import Teacher, blank
 from pdsearch.pipeline.stage_training import Fitting
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
@@ -65,9 +65,9 @@ class Scene:
         teacher = self.network(site)
         name = f"{key if key is not None else 0 if limit else 1:064d}"
         yield from Fitting(self.spec, self.data, site, stage="distill", key=name).run(
-            pupil(self.spec, self.data, teacher, student, site),
+            student_with_adapter(self.spec, self.data, teacher, student, site),
             seen=seen,
-            objective=lesson(self.spec, self.data, teacher, seen, site),
+            objective=distillation_objective(self.spec, self.data, teacher, seen, site),
             recipe=self.spec.distill.recipe,
             seed=0,
         )

@@ -12,8 +12,14 @@ from pdsearch.io.record_files import read_asked, read_finished, read_retries
 from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
 from pdsearch.search.optuna_backend.journal import DamagedError
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
-from pdsearch.search.optuna_backend.storage import JournalStudyStorage, Seen, StudyStorage, last_home, look
+from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
+from pdsearch.search.optuna_backend.storage import (
+    JournalStudyStorage,
+    StoredTrial,
+    StudyStorage,
+    last_home,
+    read_trials,
+)
 from pdsearch.specs import own_code
 from pdsearch.study_record import StudyRecord, StudySpace
 from pdsearch.trial_record import AskedRecord, TrialRecord, counted
@@ -126,7 +132,7 @@ def _in_study(
     home: StudyStorage, found: StudyRecords, metrics: Sequence[str], goal: str, live: bool
 ) -> Iterator[Breach]:
     try:
-        kinds = look(home)
+        kinds = read_trials(home)
     except (DamagedError, ValueError) as error:
         yield Breach("ledger", f"cannot be read: {error}", str(home), mended=True)
         return
@@ -140,16 +146,16 @@ def _in_study(
         yield from _best(seen, found, metrics[0], goal)
 
 
-def _ended(trial: Seen) -> bool:
+def _ended(trial: StoredTrial) -> bool:
     told_of = trial.reason not in (None, INTERRUPTED)
     return trial.state in ("complete", "pruned") or (trial.state == "fail" and told_of)
 
 
-def _same(seen: Mapping[str, Seen], found: StudyRecords, metrics: Sequence[str]) -> Iterator[Breach]:
+def _same(seen: Mapping[str, StoredTrial], found: StudyRecords, metrics: Sequence[str]) -> Iterator[Breach]:
     for name, record in found.finished.items():
         if record.number is None:
             continue
-        trial, expected = seen.get(name), told(record, metrics)
+        trial, expected = seen.get(name), optuna_result(record, metrics)
         if trial is None:
             yield Breach("ledger", "has a record and is not in the study", name, mended=True)
             continue
@@ -158,10 +164,12 @@ def _same(seen: Mapping[str, Seen], found: StudyRecords, metrics: Sequence[str])
             yield Breach("ledger", "the study says otherwise than the record", name, mended=True)
 
 
-def _best(seen: Mapping[str, Seen], found: StudyRecords, metric: str, goal: str) -> Iterator[Breach]:
+def _best(seen: Mapping[str, StoredTrial], found: StudyRecords, metric: str, goal: str) -> Iterator[Breach]:
     best = max if goal == "maximize" else min
     ours = best((t.values[0] for t in seen.values() if t.state == "complete" and t.values), default=None)
-    ended = [told(record, [metric]) for record in found.finished.values() if record.number is not None]
+    ended = [
+        optuna_result(record, [metric]) for record in found.finished.values() if record.number is not None
+    ]
     theirs = best(
         (one.values[0] for one in ended if one.state.name == "COMPLETE" and one.values), default=None
     )

@@ -32,7 +32,7 @@ def forecast(teachers: int, seeds: int, teacher_seeds: int, images: int | None) 
     return smallest_gain(sd, lines=teachers, columns=COLUMNS, seeds=units, image_variance=image_variance)
 
 
-def told(teachers: int, seeds: int, teacher_seeds: int, images: int | None) -> Iterator[str]:
+def forecast_lines(teachers: int, seeds: int, teacher_seeds: int, images: int | None) -> Iterator[str]:
     """Yield the sentences that say so, and what would do for a gain of one point."""
     gain = forecast(teachers, seeds, teacher_seeds, images)
     if math.isinf(gain):

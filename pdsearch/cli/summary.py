@@ -210,7 +210,7 @@ def lacking(study: Study, missed: str | None) -> PdsearchError | None:
     if missed:
         on = "" if study.scheduler.search.exhausted else "search on with a larger search.trials, or "
         return IncompleteError(missed, hint=f"{on}loosen the constraint in a study of another name")
-    jobs = [job.id for job in study.scheduler.phases.listed.confirming()]
+    jobs = [job.id for job in study.scheduler.phases.derived.confirming()]
     ended = (records.finished[name] for name in jobs if name in records.finished)
     lost = [record for record in ended if record.state == "failed"]
     if not lost:

@@ -180,14 +180,14 @@ class WorkerContext:
     parts: int = 1
     kept: MemoryCache = field(default_factory=MemoryCache)
     account: Account = field(default_factory=Account)
-    _shelf: LogitsLimit | None = None
+    _logits_limit: LogitsLimit | None = None
 
     @property
-    def shelf(self) -> LogitsLimit:
+    def logits_limit(self) -> LogitsLimit:
         """The limit on stored teacher outputs."""
-        if self._shelf is None:
-            self._shelf = LogitsLimit(self.store, self.outputs_limit_bytes)
-        return self._shelf
+        if self._logits_limit is None:
+            self._logits_limit = LogitsLimit(self.store, self.outputs_limit_bytes)
+        return self._logits_limit
 
     def begin(self, job: str | None = None) -> None:
         """Start a trial: reset the account of the last one, keep what it loaded.

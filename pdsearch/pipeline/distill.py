@@ -55,7 +55,7 @@ class StudentWithAdapter(nn.Module):
         return logits
 
 
-def pupil(
+def student_with_adapter(
     spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: nn.Module, site: WorkerContext
 ) -> StudentWithAdapter:
     """Return the student with the adapter that the trial's loss needs."""
@@ -77,7 +77,7 @@ def pupil(
     return StudentWithAdapter(student, adapter.to(site.device))
 
 
-def lesson(
+def distillation_objective(
     spec: TrialSpec, data: Dataset, teacher: Teacher | None, seen: Views, site: WorkerContext
 ) -> Objective:
     """Return the trial's training objective, to be called with a `StudentWithAdapter`."""
@@ -179,9 +179,9 @@ def _training(
     seen = views(data, augment=spec.data.augment, stream=spec.distill.view_seed, site=site)
     fitting = Fitting(spec, data, site, stage="distill", key=key)
     training = fitting.run(
-        pupil(spec, data, teacher, student.model, site),
+        student_with_adapter(spec, data, teacher, student.model, site),
         seen=seen,
-        objective=lesson(spec, data, teacher, seen, site),
+        objective=distillation_objective(spec, data, teacher, seen, site),
         recipe=spec.distill.recipe,
         seed=derive_seed(spec.distill.seed, "student"),
     )
@@ -249,7 +249,7 @@ class TeacherLogits:
 
     def _has_a_place(self, key: str) -> bool:
         there = self.site.store.find("outputs", key) is not None
-        return there or self.site.shelf.take(self._epoch_bytes * self._epochs_per_block)
+        return there or self.site.logits_limit.take(self._epoch_bytes * self._epochs_per_block)
 
     def _live(self, epoch: int) -> Tensor:
         """Return the teacher's logits for all views of an epoch, (N, classes), in the precision it computes in."""

@@ -149,7 +149,7 @@ def check_answers(network: nn.Module, few: Dataset, *, name: str, where: str) ->
     """Refuse a network in evaluation mode whose output for two images or for one is not one logit per class."""
     before = state_of(network).keys()
     for count in (FEW, 1):
-        with told(name, where, on=_counted(count)), torch.no_grad():
+        with named_errors(name, where, on=_counted(count)), torch.no_grad():
             answer = _answered(network, shown(few, count), name, where)
         _check_logits(answer, count, few, name, where)
     if made := sorted(state_of(network).keys() - before):
@@ -178,13 +178,13 @@ def check_step(
     for count in sorted(sizes(recipe, few)):
         on = f"{_counted(count)} in training"
         network.train()
-        with told(name, where, on=on, hint=larger):
+        with named_errors(name, where, on=on, hint=larger):
             answer = _answered(network, shown(few, count), name, where)
         _check_logits(answer, count, few, name, where, " in training")
         if not answer.requires_grad:
             what = f"{name} cannot be trained: its logits do not depend on a parameter that is not frozen"
             raise ConfigError(what, where=where, hint="compute them undetached")
-        with told(name, where, on=on, hint=larger):
+        with named_errors(name, where, on=on, hint=larger):
             labels = torch.arange(count) % few.num_classes
             torch.autograd.backward(functional.cross_entropy(answer.float(), labels))
     trained = dict(network.named_parameters())
@@ -243,7 +243,7 @@ def check_stored(
     if ours.intersection(id(tensor) for tensor in state_of(again).values()):
         hint = "build a new network in the function, so that each trial has its own"
         raise ConfigError(f"{name} returns one network each time it is called", where=where, hint=hint)
-    with told(name, where, on="being stored and loaded again"):
+    with named_errors(name, where, on="being stored and loaded again"):
         stored = {key: value.detach().contiguous().clone() for key, value in packed(network).items()}
         save_file(stored, path)
         tensors, theirs = state_tensors(network), state_tensors(again)
@@ -257,7 +257,7 @@ def check_stored(
             " in the forward pass, as those of quantisation's observers, need their shape in __init__"
         )
         raise ConfigError(what, where=where, hint=hint)
-    with told(name, where, on="being stored and loaded again"):
+    with named_errors(name, where, on="being stored and loaded again"):
         unpacked(again, load_file(path))
         before, after = (answer_of(model, shown(few, FEW)) for model in (network, again))
     if not torch.allclose(before, after, rtol=1e-4, atol=1e-5, equal_nan=True):
@@ -284,7 +284,7 @@ def restored(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def told(name: str, where: str, *, on: str = "two images", hint: str | None = None) -> Iterator[None]:
+def named_errors(name: str, where: str, *, on: str = "two images", hint: str | None = None) -> Iterator[None]:
     """Convert any error of a network or a loss to one message that names it."""
     try:
         yield

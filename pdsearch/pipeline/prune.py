@@ -150,7 +150,7 @@ class Pruning:
         assert before is not None
         return before
 
-    def cut(self, model: nn.Module, mask: Mask, within: Mask | None = None) -> None:
+    def apply_mask(self, model: nn.Module, mask: Mask, within: Mask | None = None) -> None:
         """Prune a network in place by a mask of the dense network.
 
         Args:
@@ -165,7 +165,7 @@ class Pruning:
         before = None if within is None else kept_channels(within, channels.ties)
         shrink(model, channels, kept=kept_channels(mask, channels.ties), before=before)
 
-    def cut_out(self, mask: Mask) -> tuple[dict[str, Json], Mask | None]:
+    def mask_facts(self, mask: Mask) -> tuple[dict[str, Json], Mask | None]:
         """Return a mask's metadata for the artifact, and the mask to store: None if whole channels were removed."""
         counts: dict[str, Json] = {
             "sparsity": mask.sparsity,
@@ -198,7 +198,7 @@ class Pruning:
                 if origin is not None:
                     self._rewind(model, origin, mask)
             assert mask is not None
-            about, zeros = self.cut_out(mask)
+            about, zeros = self.mask_facts(mask)
             meta = yield from self._recovered(model, zeros, last, key)
             return Made(packed(model, zeros), {**meta, **about, "round": last})
 
@@ -239,7 +239,7 @@ class Pruning:
             validation=validation_batches(data, site) if asked.scope == "sensitivity" else (),
             whole=site.engine(spec.precision).place(self._whole()) if method.structured else None,
         )
-        self.cut(model, mask, within)
+        self.apply_mask(model, mask, within)
         return mask
 
     def _origin(self) -> Generator[Progress, None, nn.Module | None]:
@@ -254,7 +254,7 @@ class Pruning:
     def _rewind(self, model: nn.Module, origin: nn.Module, mask: Mask) -> None:
         """Restore the remaining weights of a pruned network to those of its origin."""
         earlier = with_plain_weights(copied(origin))
-        self.cut(earlier, mask)
+        self.apply_mask(earlier, mask)
         load_tensors(model, state_tensors(earlier))
 
     def _initial(self) -> Generator[Progress, None, nn.Module]:

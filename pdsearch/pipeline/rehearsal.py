@@ -36,10 +36,10 @@ from pdsearch.pipeline.network_checks import (
     check_stored,
     check_weights,
     few_of,
+    named_errors,
     restored,
     shown,
     sizes,
-    told,
 )
 from pdsearch.pipeline.networks import Teacher, answering, blank, measure, untrained
 from pdsearch.pipeline.prune import smallest_batch, teacher
@@ -114,7 +114,7 @@ class Rehearsal:
         Raises:
             ConfigError: It cannot be built.
         """
-        with told(name, where):
+        with named_errors(name, where):
             options = without_weights(name, options)
             network = untrained(name, options, self.data, seed, self._site)
             network.eval()
@@ -177,10 +177,10 @@ class Rehearsal:
         if spec.prune is not None:
             found = self._pruned(spec, few, network)
         if spec.prune is None or spec.student.model == FROM_TEACHER or _is_smaller(found, network):
-            self._lesson(spec, few, found)
+            self._distilled(spec, few, found)
 
     def _dense(self, spec: TrialSpec, few: Dataset) -> Teacher:
-        with told(spec.teacher.model, "teacher.model", on="a first epoch of training"):
+        with named_errors(spec.teacher.model, "teacher.model", on="a first epoch of training"):
             found = drain(dense_teacher(spec, few, self._site))
         self._check_copy(found, few, spec)
         return found
@@ -191,21 +191,23 @@ class Rehearsal:
         if recovery is not None:
             self._check(network, recovery, few, spec, section="teacher", field="train.recover")
         self._check_apart(network, few, spec.teacher.model)
-        with told(spec.prune.method, "prune.method", on=f"{spec.teacher.model} and {len(few.train)} images"):
+        with named_errors(
+            spec.prune.method, "prune.method", on=f"{spec.teacher.model} and {len(few.train)} images"
+        ):
             with every_weight(spec.prune.weights == "matrices"):
                 prunable(network, spec.prune.exclude)
             found = drain(teacher(spec, few, self._site))
         self._check_copy(found, few, spec)
         return found
 
-    def _lesson(self, spec: TrialSpec, few: Dataset, found: Teacher) -> None:
+    def _distilled(self, spec: TrialSpec, few: Dataset, found: Teacher) -> None:
         begins, site = keys.starting(spec), self._site
         given = found if keys.needs_teacher(spec) else None
         where, named = "student.model", spec.student
         if named.model != FROM_TEACHER:
             network = self.network(named.model, named.options, spec.distill.seed, where=where)
             self._check(network, spec.distill.recipe, few, spec, section="student")
-        with told(spec.student.model, where):
+        with named_errors(spec.student.model, where):
             start = drain(teacher(begins, few, site)) if spec.student.is_kept else found
             made = student(begins, few, start, site)
         if named.model == FROM_TEACHER:
@@ -216,9 +218,9 @@ class Rehearsal:
             ("teacher", found.model, spec.distill.teacher_layers),
         )
         for section, network, layers in pair if entry.features else ():
-            with told(entry.name, f"distill.{section}_layers"):
+            with named_errors(entry.name, f"distill.{section}_layers"):
                 find_layers(network, layers)
-        with told(spec.distill.loss, "distill.loss", on=f"{len(few.train)} images"):
+        with named_errors(spec.distill.loss, "distill.loss", on=f"{len(few.train)} images"):
             for _ in distill(spec, few, given, made, site):
                 pass
             measure(made.model, few, "test", site, spec.precision)
@@ -259,7 +261,7 @@ class Rehearsal:
         name, where = which.model, f"{section}.model"
         again, options = None, without_weights(name, which.options)
         if field is None:
-            with told(name, where, on="being built again"):
+            with named_errors(name, where, on="being built again"):
                 # A student is exported by its weights: another seed draws others, and they make no difference.
                 again = blank(name, options, self.data, seed + (section == "student"))
             # As it was built: a copy has memory of its own for every weight.
@@ -297,7 +299,7 @@ class Rehearsal:
             return
         name, where = spec.teacher.model, "teacher.model"
         images = shown(few, FEW)
-        with told(name, where, on="being copied"):
+        with named_errors(name, where, on="being copied"):
             twin = answering(found, self._site, spec.precision)
             ours, theirs = (answer_of(model, images) for model in (found.model, twin))
         scale = float(ours.abs().max())

@@ -139,7 +139,7 @@ def _again(records: Records, names: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Used:
+class UsedArtifacts:
     """What the studies of a storage use.
 
     Args:
@@ -159,7 +159,7 @@ def drivers(root: Place) -> Iterator[tuple[Place, Owner]]:
             yield folder, owner
 
 
-def used(root: Place) -> Used:
+def used_artifacts(root: Place) -> UsedArtifacts:
     """Return the artifacts that the studies' records name, and those that interrupted trials will need."""
     from pdsearch.pipeline import keys  # loads the registries
 
@@ -185,7 +185,7 @@ def used(root: Place) -> Used:
             match spec.prune.after_round if spec.prune else None:
                 case Rewind(epoch=epoch) if epoch:
                     found.add(("early", keys.early_key(spec, epoch)))
-    return Used(frozenset(found), tuple(torn))
+    return UsedArtifacts(frozenset(found), tuple(torn))
 
 
 def _space(folder: Place) -> StudySpace:

@@ -22,7 +22,7 @@ _KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline"
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunningTrial:
     """A trial that was started and has not ended: its id, and the seconds since it was asked."""
 
     id: str
@@ -68,7 +68,7 @@ class Overview:
     left_s: float | None
     elapsed_s: float
     states: Mapping[str, Mapping[str, int]]
-    running: tuple[Standing, ...]
+    running: tuple[RunningTrial, ...]
     failures: tuple[Failure, ...]
     best: tuple[float, str] | None
     best_of: Mapping[str, tuple[float, str]]
@@ -106,7 +106,7 @@ def overview(folder: Place) -> Overview:
         left_s=left,
         elapsed_s=clock.seconds,
         states={kind: dict(found) for kind, found in states.items()},
-        running=tuple(_standing(records, {*about.code.values()})),
+        running=tuple(_running(records, {*about.code.values()})),
         failures=tuple(
             Failure(name, records.finished[name].reason or "", how_again(records, name))
             for name in failed(records)
@@ -146,10 +146,10 @@ def _seconds(since: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
 
 
-def _standing(records: Records, code: AbstractSet[str]) -> list[Standing]:
+def _running(records: Records, code: AbstractSet[str]) -> list[RunningTrial]:
     # With mended code, a listed job is another one, and that of the earlier code is never gone on with.
     return [
-        Standing(record.id, _seconds(record.asked_at) if record.asked_at else 0.0)
+        RunningTrial(record.id, _seconds(record.asked_at) if record.asked_at else 0.0)
         for name, record in records.asked.items()
         if name not in records.finished and own_code(record.spec) <= code
     ]

@@ -110,26 +110,26 @@ class Phases:
     """All phases of a study.
 
     Args:
-        listed: The jobs that are not sampled, and the space and the records they follow from.
+        derived: The jobs that are not sampled, and the space and the records they follow from.
         search: Ledger of the search trials.
-        fair: Ledger of the unpruned teacher's own trials.
+        unpruned: Ledger of the unpruned teacher's own trials.
         teachers: Returns the jobs that build the dense teachers; called when the first phase begins.
         built: Whether a dense teacher exists already.
         clock: Time that the study has run, earlier runs included.
         say: Shows a message to the user.
     """
 
-    listed: DerivedJobs
+    derived: DerivedJobs
     search: Ledger
-    fair: Ledger
+    unpruned: Ledger
     teachers: Callable[[], Iterable[Job]]
     built: Callable[[Job], bool]
     clock: Clock
     say: Callable[[str], None] = lambda _text: None
 
-    def ahead(self) -> Iterator[Phase]:
+    def in_order(self) -> Iterator[Phase]:
         """Yield the phases in order; each is made when it is reached, from the results of those before it."""
-        space = self.listed.space
+        space = self.derived.space
         yield self._groundwork()
         if self._is_searched:
             yield self._searching()
@@ -137,33 +137,33 @@ class Phases:
                 self.say(f"{cut} is used up: no further trial is begun")
         if space.compared:
             yield self._comparing()
-            yield self._left("topping up", self.listed.topping_up())
+            yield self._left("topping up", self.derived.topping_up())
         if space.confirm is not None and space.confirm.teacher_seeds > 1:
-            yield self._left("confirmation teachers", self._missing(self.listed.teachers_to_confirm()))
-        yield self._left("confirmation", self.listed.confirming())
+            yield self._left("confirmation teachers", self._missing(self.derived.teachers_to_confirm()))
+        yield self._left("confirmation", self.derived.confirming())
 
     @property
     def _is_searched(self) -> bool:
         """Whether there is a search: without validation images all configurations are confirmed instead."""
-        return self.listed.space.validated or self.listed.space.confirm is None
+        return self.derived.space.validated or self.derived.space.confirm is None
 
     def idle(self) -> bool:
         """Return whether everything is done already, so that no worker need be started; samples nothing."""
-        space, listed = self.listed.space, self.listed
+        space, derived = self.derived.space, self.derived
         if not self._is_searched:
-            return not listed.missing(listed.confirming())
+            return not derived.missing(derived.confirming())
         enough = self.search.finished >= space.search.trials or self.search.exhausted
         searched = enough and not self.search.owed
         if not space.compared:
             return searched
-        fair = self.fair.finished >= self._owed() and not self.fair.owed
-        jobs = chain(listed.student_alone(), listed.topping_up(), listed.confirming())
-        return searched and fair and not listed.missing(jobs)
+        compared = self.unpruned.finished >= self._owed() and not self.unpruned.owed
+        jobs = chain(derived.student_alone(), derived.topping_up(), derived.confirming())
+        return searched and compared and not derived.missing(jobs)
 
     def _left(self, name: str, jobs: Iterable[Job]) -> Phase:
         """Return a phase of those jobs that have no finished record yet."""
         every = list(jobs)
-        missing = self.listed.missing(every)
+        missing = self.derived.missing(every)
         return Phase(name, len(every), len(every) - len(missing), iter(missing))
 
     def _missing(self, teachers: Iterable[Job]) -> list[Job]:
@@ -171,17 +171,17 @@ class Phases:
 
     def _groundwork(self) -> Phase:
         """Return the phase of the dense teachers, with the student alone beside them, so that no worker is idle."""
-        alone = self.listed.student_alone() if self.listed.space.compared else ()
+        alone = self.derived.student_alone() if self.derived.space.compared else ()
         return self._left("groundwork", [*self._missing(self.teachers()), *alone])
 
     def _searching(self) -> Phase:
-        wanted = self.listed.space.search.trials
+        wanted = self.derived.space.search.trials
         asked = _asking(self.search, wanted, lambda: self.spent() is not None)
         return Phase("search", wanted, self.search.finished, asked)
 
     def spent(self) -> str | None:
         """Return which limit of the search is used up, as the key of the space file; None while none is."""
-        search = self.listed.space.search
+        search = self.derived.space.search
         if search.timeout is not None and self.clock.seconds() >= search.timeout:
             return "search.timeout"
         if search.gpu_hours is not None and self.clock.gpu_seconds() >= 3600 * search.gpu_hours:
@@ -190,19 +190,19 @@ class Phases:
 
     def cut_by(self) -> str | None:
         """Return which limit ended the search before it had all its trials; None where none did."""
-        complete = self.search.finished >= self.listed.space.search.trials or self.search.exhausted
+        complete = self.search.finished >= self.derived.space.search.trials or self.search.exhausted
         return None if complete or not self._is_searched else self.spent()
 
     def _comparing(self) -> Phase:
         """Return the phase that gives the unpruned teacher as many trials of its own as a leading one had."""
         wanted = self._owed()
-        done = min(wanted, self.fair.finished)
-        return Phase("comparison", wanted, done, _asking(self.fair, wanted, lambda: False))
+        done = min(wanted, self.unpruned.finished)
+        return Phase("comparison", wanted, done, _asking(self.unpruned, wanted, lambda: False))
 
     def _owed(self) -> int:
-        space = self.listed.space
+        space = self.derived.space
         teachers = space.confirm.teachers if space.confirm else 1
-        return owed(self.listed.counting(), teachers=teachers, aims=space.aims)
+        return owed(self.derived.counting(), teachers=teachers, aims=space.aims)
 
 
 def _asking(ledger: Ledger, wanted: int, late: Callable[[], bool]) -> Iterator[Job | None]:
@@ -237,13 +237,13 @@ class Scheduler:
         forget: Callable[[str], None],
         fence: Callable[[], None] = lambda: None,
     ) -> None:
-        listed = phases.listed
-        self.space, self.describe, self.records = listed.space, listed.describe, listed.records
-        self.search, self.fair, self.observer = phases.search, phases.fair, observer
+        derived = phases.derived
+        self.space, self.describe, self.records = derived.space, derived.describe, derived.records
+        self.search, self.unpruned, self.observer = phases.search, phases.unpruned, observer
         self.phases, self.forget, self._fence = phases, forget, fence
         self._clock = phases.clock
         self._live: dict[str, Live] = {}
-        self._ahead = phases.ahead()
+        self._next_phases = phases.in_order()
         self._jobs: Iterator[Job | None] = iter(())
         self._open = True
         self.interrupted = False
@@ -335,7 +335,7 @@ class Scheduler:
         self.observer.started(job)
 
     def _advance(self) -> None:
-        phase = next(self._ahead, None)
+        phase = next(self._next_phases, None)
         if phase is None:
             self._open = False
             return
@@ -344,11 +344,11 @@ class Scheduler:
         self.observer.phase(phase.name, phase.total, phase.done)
 
     def _ledger(self, job: Job) -> Ledger | None:
-        """Return the ledger that asked for a running job; None where it was listed."""
-        return next((ledger for ledger in (self.search, self.fair) if job.id in ledger.live), None)
+        """Return the ledger that asked for a running job; None where it was derived."""
+        return next((ledger for ledger in (self.search, self.unpruned) if job.id in ledger.live), None)
 
     def _check_failures(self, job: Job, outcome: Outcome) -> None:
-        allowed, failed = self.space.search.max_failures, self.search.failed + self.fair.failed
+        allowed, failed = self.space.search.max_failures, self.search.failed + self.unpruned.failed
         if outcome.state == "failed" and failed > allowed:
             self._open = False
             self.failure = FailureLimitError(

@@ -135,7 +135,7 @@ def open_study(
                 records.mend(observer.say)
                 _ask_again(records, found, observer, earlier=accept.redo)
                 scheduler = _scheduler(space, records, site, home, found, observer, clock, lease)
-                observer.say(_standing(folder, scheduler, new=began is None))
+                observer.say(_status(folder, scheduler, new=began is None))
                 observer.opened(records.finished.values())
                 if began is not None and not scheduler.idle():
                     preflight.check_rest()
@@ -145,7 +145,7 @@ def open_study(
         _clear(scheduler.records, root / "progress")
 
 
-def _standing(folder: Place, scheduler: Scheduler, *, new: bool) -> str:
+def _status(folder: Place, scheduler: Scheduler, *, new: bool) -> str:
     """Return a line that says which study is run and how much of it is there."""
     if new:
         return f"new study in {shown(folder)}"
@@ -218,7 +218,7 @@ def _scheduler(
     phases = Phases(
         DerivedJobs(space, describe, records),
         search=ledger("search"),
-        fair=ledger("baseline"),
+        unpruned=ledger("baseline"),
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
         clock=clock,

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.truth import measure
 from benchmarks.truth_model import Setting
-from pdsearch.analysis.power import forecast, told
+from pdsearch.analysis.power import forecast, forecast_lines
 
 
 def test_more_seeds_show_less_and_few_images_set_a_limit() -> None:
@@ -19,15 +19,15 @@ def test_more_seeds_show_less_and_few_images_set_a_limit() -> None:
 
 
 def test_it_is_said_what_would_do() -> None:
-    first, second = told(6, 5, 1, 10_000)
+    first, second = forecast_lines(6, 5, 1, 10_000)
     assert "for these teachers (†), on new images like these 10,000" in first
     seeds = int(second.removeprefix("a gain of one point needs confirm.seeds: "))
     assert forecast(6, seeds, 1, 10_000) <= 0.01 < forecast(6, seeds - 1, 1, 10_000)
-    assert list(told(6, 1, 1, None)) == [
+    assert list(forecast_lines(6, 1, 1, None)) == [
         "one seed marks no gain, however great: confirm with three seeds or more"
     ]
-    assert "no number of seeds" in list(told(6, 5, 1, 30))[1]
-    assert "confirm.teacher_seeds: " in list(told(6, 3, 3, None))[1]
+    assert "no number of seeds" in list(forecast_lines(6, 5, 1, 30))[1]
+    assert "confirm.teacher_seeds: " in list(forecast_lines(6, 3, 3, None))[1]
 
 
 @pytest.mark.parametrize("seeds", [5, 10])

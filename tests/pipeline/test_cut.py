@@ -60,7 +60,7 @@ def test_rewound_channels_have_their_first_weights(here: WorkerContext) -> None:
     mask = finish(teacher(pruned(CHANNELS, recovery="none"), images, here))[1].mask
     assert mask is not None
     model, whole = (blank("convnet_m", (), images, 0) for _ in range(2))
-    pruning(spec, images, here).cut(model, mask)
+    pruning(spec, images, here).apply_mask(model, mask)
     mask.apply(whole)
     seen = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model.eval()(seen), whole.eval()(seen))
@@ -71,9 +71,9 @@ def test_an_artifact_names_the_channels_or_holds_the_zeros(here: WorkerContext) 
     weights, channels = (finish(teacher(spec, images, here))[1].mask for spec in (SPEC, CHANNELS))
     assert weights is not None
     assert channels is not None
-    about, zeros = pruning(SPEC, images, here).cut_out(weights)
+    about, zeros = pruning(SPEC, images, here).mask_facts(weights)
     assert (zeros, "kept" in about) == (weights, False)
-    about, none = pruning(CHANNELS, images, here).cut_out(channels)
+    about, none = pruning(CHANNELS, images, here).mask_facts(channels)
     assert none is None
     kept = about["kept"]
     assert isinstance(kept, dict)

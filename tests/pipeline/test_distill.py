@@ -10,7 +10,7 @@ import torch
 from pdsearch.distillation.registry import losses
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
-from pdsearch.pipeline.distill import Taught, _smoothed, distill, lesson, pupil
+from pdsearch.pipeline.distill import Taught, _smoothed, distill, distillation_objective, student_with_adapter
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.networks import measure
 from pdsearch.pipeline.prune import teacher
@@ -159,9 +159,9 @@ def heard(spec: TrialSpec, at: WorkerContext) -> tuple[Any, torch.Tensor]:
     network = finish(teacher(spec, images, at))[1] if spec.distill.loss != "ce" else None
     model = student(spec, images, network, at).model
     seen = views(images, augment="none", stream=0, site=at)
-    taught = pupil(spec, images, network, model, at)
+    taught = student_with_adapter(spec, images, network, model, at)
     taught.train()
-    objective = lesson(spec, images, network, seen, at)
+    objective = distillation_objective(spec, images, network, seen, at)
     return taught, objective(taught, seen.batch(0, INDEX), INDEX, 0)
 
 
@@ -202,7 +202,7 @@ def test_smoothed_labels_are_probabilities(here: WorkerContext) -> None:
     images = data(ALONE, here)
     seen = views(images, augment="none", stream=0, site=here)
     batch = seen.batch(0, INDEX)
-    value = lesson(smooth, images, None, seen, here)(model, batch, INDEX, 0)
+    value = distillation_objective(smooth, images, None, seen, here)(model, batch, INDEX, 0)
     expected = torch.nn.functional.cross_entropy(model(batch), seen.labels[INDEX], label_smoothing=0.2)
     assert torch.allclose(value, expected)
 
@@ -215,8 +215,8 @@ def test_soft_terms_that_grow_follow_the_epoch(here: WorkerContext) -> None:
     network = finish(teacher(spec, images, here))[1]
     model = student(spec, images, network, here).model.eval()
     seen = views(images, augment="none", stream=0, site=here)
-    objective = lesson(spec, images, network, seen, here)
-    taught = pupil(spec, images, network, model, here).eval()
+    objective = distillation_objective(spec, images, network, seen, here)
+    taught = student_with_adapter(spec, images, network, model, here).eval()
     losses_by_epoch = [
         float(objective(taught, seen.batch(0, INDEX), INDEX, epoch).detach()) for epoch in range(6)
     ]

@@ -18,9 +18,9 @@ from pdsearch.errors import StorageError
 from pdsearch.objectives import Objective
 from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, suggest
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
+from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
 from pdsearch.search.optuna_backend.pruners import Stopper, goes_on, rungs
-from pdsearch.search.optuna_backend.storage import JournalStudyStorage, look
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, read_trials
 from pdsearch.search.study import open_study
 from pdsearch.specs import DistillSpec, Recipe
 from pdsearch.trial_record import State, TrialRecord
@@ -105,7 +105,10 @@ def record_of_told(state: str) -> TrialRecord:
 
 @pytest.mark.parametrize("metrics", [["b"], [ACCURACY, "b"]])
 def test_a_study_is_told_accuracies_only_where_they_are_what_it_improves(metrics: list[str]) -> None:
-    whole, stopped = told(record_of_told("complete"), metrics), told(record_of_told("stopped"), metrics)
+    whole, stopped = (
+        optuna_result(record_of_told("complete"), metrics),
+        optuna_result(record_of_told("stopped"), metrics),
+    )
     assert whole.values == [{ACCURACY: 0.5, "b": 7.0}[metric] for metric in metrics]
     assert whole.reports == stopped.reports == {}
     assert (stopped.state, stopped.values) == (TrialState.PRUNED, None)
@@ -148,7 +151,7 @@ def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path
         with journal.open("ab") as file:
             file.write(b'{"op_code":')
         before = journal.read_bytes()
-        (trial,) = look(JournalStudyStorage(journal))["search"]
+        (trial,) = read_trials(JournalStudyStorage(journal))["search"]
         assert (trial.id, trial.state, trial.values) == ("search-00000", "running", None)
         assert trial.params
         assert journal.read_bytes() == before
@@ -159,12 +162,12 @@ def test_lines_without_sense_are_a_value_error(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     journal.write_text('{"op_code": 4}\n')
     with pytest.raises(ValueError, match="KeyError"):
-        look(JournalStudyStorage(journal))
+        read_trials(JournalStudyStorage(journal))
 
 
 def test_a_journal_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
-        look(JournalStudyStorage(tmp_path))
+        read_trials(JournalStudyStorage(tmp_path))
 
 
 HALVING = Halving("student.val_accuracy", min_epochs=2, factor=3)

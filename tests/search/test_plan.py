@@ -15,7 +15,7 @@ from pdsearch.pipeline.context import Account, WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.search.planning import simulate as module
 from pdsearch.search.planning.remaining import Forecast, forecast
-from pdsearch.search.planning.simulate import Phase, Plan, dense, needs, plan, teacher_epochs
+from pdsearch.search.planning.simulate import PhaseCost, Plan, dense, needs, plan, teacher_epochs
 from pdsearch.search.study import open_study
 from tests.pipeline.digits import ALONE, DENSE, SPEC, pruned
 from tests.search.scripted_trials import Watching
@@ -53,7 +53,7 @@ def paper() -> Plan:
     return planned(space=GRID)
 
 
-def phase(found: Plan, name: str) -> Phase:
+def phase(found: Plan, name: str) -> PhaseCost:
     return next(p for p in found.phases if p.name == name)
 
 
@@ -115,7 +115,7 @@ def test_a_teacher_from_a_file_costs_nothing() -> None:
 
 def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one() -> None:
     """60 trials, 20 at each ratio; where the unpruned teacher is searched as well, it has more than the median."""
-    assert phase(paper(), "comparison") == Phase("comparison", 20, 8_000, 4_000)
+    assert phase(paper(), "comparison") == PhaseCost("comparison", 20, 8_000, 4_000)
     methods = ["none", "magnitude", "random", "taylor"]
     ratio = {"choices": [0.36, 0.59, 0.79], "when": {"prune.method": methods[1:]}}
     searched = {**PAPER["space"], "prune.method": methods, "prune.ratio": ratio}

@@ -23,7 +23,7 @@ from tests.faults import scripted_study
 
 def opened(where: Space) -> dict[str, Study]:
     with open_study(where, Observer()) as study:
-        return {"search": study.scheduler.search.study, "baseline": study.scheduler.fair.study}
+        return {"search": study.scheduler.search.study, "baseline": study.scheduler.unpruned.study}
 
 
 def told(studies: dict[str, Study]) -> list[Any]:

@@ -18,7 +18,7 @@ from pdsearch.search.maintenance import (
     drivers,
     retry_failed,
     stays_failed,
-    used,
+    used_artifacts,
 )
 from pdsearch.search.maintenance import failed as still_failed
 from pdsearch.search.study import open_study
@@ -235,7 +235,7 @@ def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp
 
 def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
     scripted_study.run(scripted_study.space(root))
-    assert set(Store(root / "artifacts").entries()) <= used(root).artifacts
+    assert set(Store(root / "artifacts").entries()) <= used_artifacts(root).artifacts
 
 
 def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
@@ -244,18 +244,18 @@ def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
         while (job := study.scheduler.next()) is not None and job.kind != "search":
             study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
         assert job is not None
-        assert ("teacher", stage_keys.dense_key(job.spec)) in used(root).artifacts
-        assert {("prune", key) for key in stage_keys.round_keys(job.spec)} <= used(root).artifacts
+        assert ("teacher", stage_keys.dense_key(job.spec)) in used_artifacts(root).artifacts
+        assert {("prune", key) for key in stage_keys.round_keys(job.spec)} <= used_artifacts(root).artifacts
 
 
 @pytest.mark.parametrize("kind", ["asked", "finished"])
 def test_a_record_that_names_nobody_knows_what_is_told(root: Path, kind: str) -> None:
     scripted_study.run(scripted_study.space(root, trials=1))
-    assert used(root).torn == ()
+    assert used_artifacts(root).torn == ()
     torn = root / "study" / "trials" / f"search-00000.{kind}.json"
     torn.chmod(0o644)
     torn.write_text("{}")
-    assert [broken.path for broken in used(root).torn] == [torn]
+    assert [broken.path for broken in used_artifacts(root).torn] == [torn]
 
 
 def test_a_driver_at_work_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

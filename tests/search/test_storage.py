@@ -17,7 +17,7 @@ from pdsearch.observer import Observer
 from pdsearch.search.maintenance import retry_failed
 from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal
-from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home, look
+from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home, read_trials
 from pdsearch.search.study import open_study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
@@ -31,7 +31,9 @@ def test_a_study_moves_from_home_to_home_and_back(root: Path) -> None:
     for trials, url in enumerate(homes, 1):
         scripted_study.run(scripted_study.space(root, trials=trials, ledger=url))
         assert check_invariants(root / "study") == []
-        assert len([t for t in look(last_home(root / "study"))["search"] if t.state != "fail"]) == trials
+        assert (
+            len([t for t in read_trials(last_home(root / "study"))["search"] if t.state != "fail"]) == trials
+        )
     assert last_home(root / "study").__str__() == str(root / "study" / "journal.log")
 
 
@@ -72,7 +74,7 @@ def test_a_note_that_cannot_be_read_is_a_storage_error(root: Path) -> None:
 
 
 def test_nothing_lives_where_there_is_no_file(tmp_path: Path) -> None:
-    assert look(JournalStudyStorage(tmp_path / "journal.log")) == {}
+    assert read_trials(JournalStudyStorage(tmp_path / "journal.log")) == {}
 
 
 LINES = 2
@@ -129,7 +131,7 @@ def space_of(root: Path, **search: object) -> Space:
 
 def opened(where: Space) -> list[object]:
     with open_study(where, Observer()) as study:
-        return told({"search": study.scheduler.search.study, "baseline": study.scheduler.fair.study})
+        return told({"search": study.scheduler.search.study, "baseline": study.scheduler.unpruned.study})
 
 
 def names(root: Path) -> list[str]:

@@ -46,9 +46,9 @@ def cache(
     if action is Action.VERIFY:
         _verify(store, as_json)
         return
-    from pdsearch.search.maintenance import used
+    from pdsearch.search.maintenance import used_artifacts
 
-    known = used(root)
+    known = used_artifacts(root)
     entries = list(held(store, known.artifacts))
     if action is Action.LS:
         for broken in known.torn:

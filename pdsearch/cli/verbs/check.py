@@ -36,10 +36,10 @@ def check(
     print_lines(loaded.notes)
     print_lines(prunable_lines_unread(loaded))
     if data:
-        from pdsearch.search.preflight.dry_run import look_at_data  # loads what a study is run with
+        from pdsearch.search.preflight.dry_run import check_data  # loads what a study is run with
 
         with with_position(space, overrides or ()):
-            look_at_data(loaded, lambda line: print_lines([line]))
+            check_data(loaded, lambda line: print_lines([line]))
     for warning in loaded.warnings:
         note(f"warning: {warning}")
 
@@ -85,13 +85,17 @@ def _plan(space: "Space") -> list[str]:
 
 def power(space: "Space") -> list[str]:
     """Return what gain the confirmation of a space can show."""
-    from pdsearch.analysis.power import told
+    from pdsearch.analysis.power import forecast_lines
     from pdsearch.search.planning.disk import known_images
 
     if space.confirm is None:
         return []
     images, confirm = known_images(space.resolve(space.defaults()).data), space.confirm
-    return [*told(confirm.teachers, confirm.seeds, confirm.teacher_seeds, images.test if images else None)]
+    return [
+        *forecast_lines(
+            confirm.teachers, confirm.seeds, confirm.teacher_seeds, images.test if images else None
+        )
+    ]
 
 
 def _unselected(space: "Space") -> list[str]:

@@ -31,13 +31,13 @@ def plan(
 ) -> None:
     """Say what is left to compute of a search: trainings, epochs and storage, and what is stored; start nothing."""
     from pdsearch.config import load
-    from pdsearch.search.planning.disk import disk, known_images, look_at
+    from pdsearch.search.planning.disk import disk, known_images, read_shape
     from pdsearch.search.planning.remaining import forecast, hours
 
     loaded = load(space, overrides or [])
     found = forecast(loaded)
     data = loaded.resolve(loaded.defaults()).data
-    images = known_images(data) or (look_at(data) if calibrate else None)
+    images = known_images(data) or (read_shape(data) if calibrate else None)
     stored = disk(loaded, found.plan, images) if images else None
     told = hours(loaded, found.plan, images) if calibrate and images else None
     if as_json:

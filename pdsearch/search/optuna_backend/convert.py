@@ -13,13 +13,13 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pdsearch.config import Parameter, Space
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED, told
+from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 
 def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:
     """Return the Optuna trial of a finished record."""
-    said = told(record, [objective.metric for objective in space.objectives])
+    said = optuna_result(record, [objective.metric for objective in space.objectives])
     attributes = {"key": record.key}
     if said.state is TrialState.FAIL:
         attributes["reason"] = record.reason or "unknown"

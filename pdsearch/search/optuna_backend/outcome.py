@@ -22,7 +22,7 @@ def reported(metrics: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Told:
+class OptunaResult:
     """A finished record for Optuna: the state, values by objective or None, the objective at each epoch."""
 
     state: TrialState
@@ -30,7 +30,7 @@ class Told:
     reports: dict[int, float]
 
 
-def told(record: TrialRecord, metrics: Sequence[str]) -> Told:
+def optuna_result(record: TrialRecord, metrics: Sequence[str]) -> OptunaResult:
     """Return a finished record's state, values and reports for a study of these objectives."""
     state = _state(record, metrics)
     # Optuna takes a report for the only objective's value, and in the study's direction.
@@ -44,7 +44,7 @@ def told(record: TrialRecord, metrics: Sequence[str]) -> Told:
         values = [float(record.values[metric]) for metric in metrics]
     elif state is TrialState.PRUNED and reports:
         values = [reports[max(reports)]]
-    return Told(state, values, reports)
+    return OptunaResult(state, values, reports)
 
 
 def _state(record: TrialRecord, metrics: Sequence[str]) -> TrialState:

@@ -150,7 +150,7 @@ def _home(folder: Place, text: str) -> StudyStorage:
 
 
 @dataclass(frozen=True)
-class Seen:
+class StoredTrial:
     """A trial as the Optuna study has it.
 
     Args:
@@ -170,7 +170,7 @@ class Seen:
     reason: str | None
 
 
-def look(home: StudyStorage) -> dict[str, list[Seen]]:
+def read_trials(home: StudyStorage) -> dict[str, list[StoredTrial]]:
     """Return the trials by kind, none where there is no study; a driver may be running.
 
     Raises:
@@ -187,17 +187,17 @@ def look(home: StudyStorage) -> dict[str, list[Seen]]:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _trials(home: StudyStorage, storage: BaseStorage) -> dict[str, list[Seen]]:
+def _trials(home: StudyStorage, storage: BaseStorage) -> dict[str, list[StoredTrial]]:
     studies = {study.study_name: study._study_id for study in storage.get_all_studies()}
     return {
-        kind: [_seen(kind, trial) for trial in storage.get_all_trials(studies[name])]
+        kind: [_stored(kind, trial) for trial in storage.get_all_trials(studies[name])]
         for kind, name in home.names(studies).items()
         if name in studies
     }
 
 
-def _seen(kind: str, trial: Any) -> Seen:
-    return Seen(
+def _stored(kind: str, trial: Any) -> StoredTrial:
+    return StoredTrial(
         id=f"{kind}-{trial.number:05d}",
         state=trial.state.name.lower(),
         values=trial.values,

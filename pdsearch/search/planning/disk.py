@@ -101,7 +101,7 @@ def _built(planned: Plan, stage: str, sizes: "_Sizes") -> float:
     return sum(a.built * sizes.of(a.spec.teacher.model, a.spec.teacher.options) for a in stay)
 
 
-def look_at(data: DataSpec) -> DataShape:
+def read_shape(data: DataSpec) -> DataShape:
     """Return what a data set's files hold; images are not decoded.
 
     Raises:

@@ -124,7 +124,7 @@ class PlannedArtifact:
 
 
 @dataclass
-class Phase:
+class PhaseCost:
     """A part of a study: its students, and its epochs (teachers, rounds and students) without and with reuse."""
 
     name: str
@@ -155,7 +155,7 @@ class Plan:
     exact: bool
     drawn: int
     artifacts: tuple[PlannedArtifact, ...]
-    phases: tuple[Phase, ...]
+    phases: tuple[PhaseCost, ...]
     students: tuple[TrialSpec, ...]
     spared: float = 0.0
 
@@ -185,7 +185,7 @@ class _ByName(dict[str, str]):
 class _Played(Observer):
     """An observer that counts what the jobs of a study train."""
 
-    phases: list[Phase] = field(default_factory=list)
+    phases: list[PhaseCost] = field(default_factory=list)
     built: dict[str, tuple[Need, TrialSpec]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
     uses: Counter[str] = field(default_factory=Counter)
@@ -193,7 +193,7 @@ class _Played(Observer):
     searched: int = 0
 
     def phase(self, name: str, _total: int, _done: int) -> None:
-        self.phases.append(Phase(name))
+        self.phases.append(PhaseCost(name))
 
     def ended(self, job: Job, _outcome: Outcome, record: TrialRecord | None) -> None:
         """Count the epochs of a job and of what must be there before it."""
@@ -274,7 +274,7 @@ def _scheduler(space: Space, observer: _Played, records: Records, begun: Begun |
     phases = Phases(
         DerivedJobs(space, describe, records),
         search=ledger("search", space),
-        fair=ledger("baseline", space.unpruned()),
+        unpruned=ledger("baseline", space.unpruned()),
         teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: job.key in observer.built,
         clock=Clock(),

@@ -46,7 +46,7 @@ PRUNING = (
     "student.model",
     "student.init",
 )
-LESSON = (
+DISTILLING = (
     *TEACHER,
     "train.teacher.batch_size",
     "train.distill.batch_size",
@@ -68,7 +68,7 @@ def check_trials(space: Space, describe: Description, rehearsal: Rehearsal) -> N
         ConfigError: One of them fails; the message says which part and why.
     """
     seen: set[TrialSpec] = set()
-    for fields in (LESSON, PRUNING):
+    for fields in (DISTILLING, PRUNING):
         for found in corners(space, partial(_decisive, fields)):
             spec = describe.complete(found if fields is PRUNING else replace(found, prune=None))
             small = in_small(spec, rehearsal.data)
@@ -212,7 +212,7 @@ def _large_batches(space: Space, data: Dataset) -> Iterator[str]:
                 yield f"{name}.batch_size {size} is larger than the training split: an epoch is one step"
 
 
-def look_at_data(space: Space, say: Callable[[str], None]) -> None:
+def check_data(space: Space, say: Callable[[str], None]) -> None:
     """Read a space's data set as a run would, in a temporary folder, and report what it holds.
 
     Args:
