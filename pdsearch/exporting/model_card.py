@@ -36,7 +36,7 @@ class Built:
 def model_card(
     row: Ranked, study: str, *, student: Built | None, needs: Needs, teacher: Built | None = None
 ) -> str:
-    """Return card.md of one exported configuration.
+    """Return card.md of one exported configuration; its lines are yielded, a paragraph's last with its line break.
 
     Args:
         row: Its line of the ranking.
@@ -62,8 +62,7 @@ def model_card(
 
 def _head(row: Ranked, study: str) -> Iterator[str]:
     place = f"rank {row.rank}" if row.rank else "confirmed" if row.confirmed else "unconfirmed"
-    yield f"# {row.best.student_model}, taught by {row.label}"
-    yield ""
+    yield f"# {row.best.student_model}, taught by {row.label}\n"
     yield f"From the study `{study}`, {place} among the teachers of such students. Written by `pdsearch export`."
     if not row.confirmed:
         yield ""
@@ -88,8 +87,7 @@ def _student(best: Row) -> Iterator[str]:
     yield f"- Data: `{data.source}`, validation share {data.val_fraction}."
     yield f"- Fingerprint of the data: `{data.fingerprint}`."
     yield f"- Precision: trained in {spec.precision}; its files compute in fp32."
-    yield f"- Seeds of this student: {best.student_seed} (initialisation, order), {best.view_seed} (views)."
-    yield ""
+    yield f"- Seeds of this student: {best.student_seed} (initialisation, order), {best.view_seed} (views).\n"
 
 
 def _count(number: int | None) -> str:
@@ -97,8 +95,7 @@ def _count(number: int | None) -> str:
 
 
 def _numbers(row: Ranked, student: Built | None) -> Iterator[str]:
-    yield "## How good"
-    yield ""
+    yield "## How good\n"
     yield "| | validation % | test % |"
     yield "| --- | ---: | ---: |"
     for name, share in (student.accuracy if student else {}).items():
@@ -125,8 +122,7 @@ def _numbers(row: Ranked, student: Built | None) -> Iterator[str]:
 def _teacher(row: Ranked) -> Iterator[str]:
     best = row.best
     rounds = several(best.prune_rounds or 0, "round")
-    yield "## Its teacher"
-    yield ""
+    yield "## Its teacher\n"
     if best.teacher_config is None:
         yield "None: trained on labels alone."
     elif best.prune_method is None:
@@ -149,26 +145,20 @@ def _teacher_accuracy(row: Ranked) -> str:
 
 def _use(built: Card | None) -> Iterator[str]:
     if built is None:
-        yield "No trained student lies here: its trial was stopped early. Run `pdsearch run config.yaml`."
-        yield ""
+        yield "No trained student lies here: its trial was stopped early. Run `pdsearch run config.yaml`.\n"
         return
-    yield "## Use"
-    yield ""
+    yield "## Use\n"
     yield "```python"
-    yield "from pdsearch import load_student, read_card"
-    yield ""
+    yield "from pdsearch import load_student, read_card\n"
     yield 'student = load_student(".")'
     yield f"logits = student(student.preprocess({built.noun}))  # {built.noun}: {_images(built)}"
     yield 'names = [read_card(".").classes[i] for i in logits.argmax(1)]'
-    yield "```"
-    yield ""
+    yield "```\n"
     if built.inputs.is_image:
         yield "`student.preprocess` also takes one image, as its path, a Pillow image, or an array (H, W, C), brought"
-        yield f"to that shape as the training images were: {built.reading()}."
-        yield ""
+        yield f"to that shape as the training images were: {built.reading()}.\n"
     yield f"It knows the classes and the kind of {built.noun} it was trained on and nothing else; its errors on"
-    yield f"other {built.noun} were not measured."
-    yield ""
+    yield f"other {built.noun} were not measured.\n"
 
 
 def _own_code(best: Row, student: Built) -> Iterator[str]:
@@ -179,15 +169,12 @@ def _own_code(best: Row, student: Built) -> Iterator[str]:
     code = best.record.spec.student.code or best.record.spec.teacher.code
     yield f"Its architecture is code of the user's own: `{module}` must be importable where the student is loaded,"
     if built.widths:
-        yield f"from a file of SHA-256 `{code}`. Its narrowed layers are cut by `load_student`, which needs pdsearch."
-        yield ""
+        yield f"from a file of SHA-256 `{code}`. Its narrowed layers are cut by `load_student`, which needs pdsearch.\n"
         return
-    yield f"from a file of SHA-256 `{code}`. pdsearch is not needed:"
-    yield ""
+    yield f"from a file of SHA-256 `{code}`. pdsearch is not needed:\n"
     yield "```python"
     yield f"from {module} import {name}"
-    yield "from safetensors.torch import load_file"
-    yield ""
+    yield "from safetensors.torch import load_file\n"
     sizes = ", ".join(f"{name}={value}" for name, value in built.build_arguments().items())
     yield f"student = {name}({sizes}{options})"
     if student.constants:
@@ -200,8 +187,7 @@ def _own_code(best: Row, student: Built) -> Iterator[str]:
         yield 'student.load_state_dict(load_file("student.safetensors"))'
     unit = ", 0 to 255" if built.inputs.is_image else ""
     yield f"mean, std = {list(built.mean)}, {list(built.std)}  # of each channel{unit}"
-    yield "```"
-    yield ""
+    yield "```\n"
 
 
 def _images(built: Card) -> str:
@@ -212,8 +198,7 @@ def _images(built: Card) -> str:
 def _exported_teacher(best: Row, teacher: Built) -> Iterator[str]:
     """Yield what teacher.safetensors holds, and how to use it."""
     card = teacher.card
-    yield "## The teacher itself"
-    yield ""
+    yield "## The teacher itself\n"
     yield f"`teacher.safetensors` holds `{card.model}` as it taught: {_count(best.teacher_params)} weights,"
     yield f"{_left(card)}."
     if card.widths:
@@ -223,16 +208,13 @@ def _exported_teacher(best: Row, teacher: Built) -> Iterator[str]:
         yield f"`{name}`, measured in fp32, has {shown} right."
     yield ""
     yield "```python"
-    yield "from pdsearch import load_teacher"
-    yield ""
+    yield "from pdsearch import load_teacher\n"
     yield 'teacher = load_teacher(".")'
     yield f"logits = teacher(teacher.preprocess({card.noun}))"
-    yield "```"
-    yield ""
+    yield "```\n"
     if teacher.onnx_deviation is not None:
         yield "`teacher.onnx` is used as `student.onnx` is, its metadata is under `teacher`. Its logits differed from"
-        yield f"PyTorch's by at most {teacher.onnx_deviation:.0e} of the largest one."
-        yield ""
+        yield f"PyTorch's by at most {teacher.onnx_deviation:.0e} of the largest one.\n"
 
 
 def _left(card: Card) -> str:
@@ -246,34 +228,27 @@ def _without_torch(student: Built | None) -> Iterator[str]:
     if student is None or student.onnx_deviation is None:
         return
     built, onnx_deviation = student.card, student.onnx_deviation
-    yield "## Use without PyTorch"
-    yield ""
+    yield "## Use without PyTorch\n"
     yield f"`student.onnx` takes the same {built.noun}, preprocessing included, any number at once, in float32. Its"
     yield f"metadata holds the classes. On random {built.noun} its logits differed from PyTorch's by at most"
-    yield f"{onnx_deviation:.0e} of the largest one."
-    yield ""
+    yield f"{onnx_deviation:.0e} of the largest one.\n"
     yield "```python"
-    yield "import json, onnxruntime"
-    yield ""
+    yield "import json, onnxruntime\n"
     yield 'session = onnxruntime.InferenceSession("student.onnx", providers=["CPUExecutionProvider"])'
     yield 'classes = json.loads(session.get_modelmeta().custom_metadata_map["student"])["classes"]'
     yield f'(logits,) = session.run(["logits"], {{"{built.noun}": {built.noun}}})  # {built.noun}: {_images(built)}'
     yield "names = [classes[i] for i in logits.argmax(1)]"
-    yield "```"
-    yield ""
+    yield "```\n"
 
 
 def _again(best: Row, needs: Needs) -> Iterator[str]:
-    yield "## Again"
-    yield ""
+    yield "## Again\n"
     yield f"`{needs.command()}`, from any folder, trains the teacher, prunes it and teaches this student, same seeds;"
-    yield "what its storage still holds of them is taken, not computed again. It needs"
-    yield ""
+    yield "what its storage still holds of them is taken, not computed again. It needs\n"
     for line in needs.lines():
         yield f"- {line}."
     yield ""
     yield f"Elsewhere, say where they lie: `{needs.elsewhere}`. Paths are no part of what a trial is: equal images,"
-    yield "weights and code make the same one."
-    yield ""
+    yield "weights and code make the same one.\n"
     yield f"Key of the trial: `{best.key}`. Equal bits need the same"
     yield "machine type, versions and thread count."
