@@ -9,13 +9,14 @@ from pdsearch.analysis.figures.style import (
     PADDED,
     Figure,
     Points,
-    Spec,
     accuracy_axis,
     by_name,
+    channel,
     dots,
     evenly,
     searched,
     shown_range,
+    tips,
     trial_points,
 )
 from pdsearch.analysis.importance import Importances
@@ -48,13 +49,13 @@ def parameter_figures(study: StudyTable, found: Importances) -> Iterator[Figure]
 
 def _importance(found: Importances) -> Figure:
     values = [{"parameter": item.parameter, "share": 100 * item.share} for item in found.found]
-    y = {"field": "parameter", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 200}}
-    share = {"field": "share", "type": "quantitative", "title": "share, %"}
+    axis = {"labelLimit": 200, "labelColor": "var(--ink)"}
+    y = channel("parameter", "nominal", sort=None, title=None, axis=axis)
     spec = {
         "data": {"values": values},
         "height": {"step": 30},
         "mark": {"type": "bar", "color": "var(--c0)"},
-        "encoding": {"x": share, "y": {**y, "axis": {"labelLimit": 200, "labelColor": "var(--ink)"}}},
+        "encoding": {"x": channel("share", title="share, %"), "y": y},
     }
     caption = (
         f"From {found.trials} complete search trials: what shuffling a parameter takes from a random forest's fit to "
@@ -95,33 +96,23 @@ def _parallel(study: StudyTable, rows: Sequence[Row]) -> Iterator[Figure]:
 
 def _parallel_axes(order: Sequence[str]) -> dict[str, Any]:
     """Return the encoding that gives each parameter an upright axis of its own."""
-    return {
-        "field": "axis",
-        "type": "nominal",
-        "sort": list(order),
-        "scale": {"type": "point", "padding": 0.4},
-        "axis": {
-            "title": None,
-            "labelExpr": "split(datum.label, '.')",
-            "labelAngle": 0,
-            "grid": True,
-            "gridColor": "var(--soft)",
-            "domain": False,
-            "ticks": False,
-            "labelColor": "var(--ink)",
-            "labelOverlap": False,
-        },
+    axis = {
+        "title": None,
+        "labelExpr": "split(datum.label, '.')",
+        "labelAngle": 0,
+        "grid": True,
+        "gridColor": "var(--soft)",
+        "domain": False,
+        "ticks": False,
+        "labelColor": "var(--ink)",
+        "labelOverlap": False,
     }
+    return channel("axis", "nominal", sort=list(order), scale={"type": "point", "padding": 0.4}, axis=axis)
 
 
 def _parallel_figure(lines: Points, ticks: Points, order: Sequence[str], trials: int) -> Figure:
     x = _parallel_axes(order)
-    y = {
-        "field": "y",
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"domain": [-0.03, 1.03], "nice": False},
-    }
+    y = channel("y", axis=None, scale={"domain": [-0.03, 1.03], "nice": False})
     classes = list(_CLASSES)
     colour = {"domain": classes, "range": [_CLASSES[name][0] for name in classes]}
     faint = [{"test": f"datum.class === '{name}'", "value": _CLASSES[name][1]} for name in classes]
@@ -132,29 +123,20 @@ def _parallel_figure(lines: Points, ticks: Points, order: Sequence[str], trials:
             "x": x,
             "y": y,
             "detail": {"field": "id"},
-            "color": {"field": "class", "type": "nominal", "scale": colour},
+            "color": channel("class", "nominal", scale=colour),
             "opacity": {"condition": faint, "value": 1},
-            "tooltip": [{"field": "id", "title": "trial"}],
+            "tooltip": tips(id="trial"),
         },
     }
     text = {
         "data": {"values": ticks},
-        "mark": {
-            "type": "text",
-            "align": "left",
-            "dx": 4,
-            "fontSize": 11,
-            "fill": "var(--ink)",
-        },
+        "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 11, "fill": "var(--ink)"},
         "encoding": {"x": x, "y": y, "text": {"field": "text"}},
     }
     shown = len({line["id"] for line in lines})
-    which = (
-        f"{shown} of {trials} fully trained trials, the best among them"
-        if shown < trials
-        else f"All {trials} fully trained trials"
-    )
-    caption = f"{which}: a line a trial, coloured by its rank."
+    which = f"{shown} of {trials}" if shown < trials else f"All {trials}"
+    best = ", the best among them" if shown < trials else ""
+    caption = f"{which} fully trained trials{best}: a line a trial, coloured by its rank."
     return Figure("parallel", "parameters", "All parameters at once", caption, {"layer": [line, text]})
 
 
@@ -211,11 +193,10 @@ def _slices(
         if len({repr(value) for value in values}) < 2:
             continue
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        x: Spec = {"field": field, "title": None, "type": "nominal", "axis": {"labelAngle": -30}}
+        x = channel(field, "nominal", title=None, axis={"labelAngle": -30})
         if numeric:
             log = parameter.log and min(values) > 0
-            scale = {"type": "log", "nice": False} if log else PADDED
-            x = {"field": field, "title": None, "type": "quantitative", "scale": scale}
+            x = channel(field, title=None, scale={"type": "log", "nice": False} if log else PADDED)
         layer = dots(x, y, colour, states)
         layer["encoding"]["shape"]["legend"] = None
         spec = {"data": {"name": "trials"}, "layer": [layer]}

@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pdsearch.analysis.figures.style import Figure, Points, Spec, axis_title, by_name, scale_of, unit
+from pdsearch.analysis.figures.style import (
+    Figure,
+    Points,
+    Spec,
+    axis_title,
+    by_name,
+    channel,
+    scale_of,
+    tips,
+    unit,
+)
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
@@ -32,19 +42,9 @@ def _short(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _lines(labels: Sequence[str]) -> Spec:
-    return {
-        "field": "label",
-        "type": "nominal",
-        "sort": list(labels),
-        "title": None,
-        "axis": {
-            "labelLimit": 170,
-            "labelExpr": "split(datum.label, ' -> ')",
-            "ticks": False,
-            "domain": False,
-            "labelColor": "var(--ink)",
-        },
-    }
+    axis = {"labelLimit": 170, "labelExpr": "split(datum.label, ' -> ')", "ticks": False, "domain": False}
+    axis["labelColor"] = "var(--ink)"
+    return channel("label", "nominal", sort=list(labels), title=None, axis=axis)
 
 
 def _accuracies(ranking: Ranking, rows: Sequence[Row]) -> Iterator[Figure]:
@@ -67,12 +67,7 @@ def _accuracies(ranking: Ranking, rows: Sequence[Row]) -> Iterator[Figure]:
     if not means:
         return
     colour = by_name((str(item["images"]) for item in means), "images")
-    x = {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"zero": False},
-        "title": "accuracy of the students, %",
-    }
+    x = channel("x", scale={"zero": False}, title="accuracy of the students, %")
     shared = {"y": _lines(list(short.values())), "yOffset": {"field": "images"}}
     spec = {
         "height": {"step": 17},
@@ -97,11 +92,9 @@ def _interval(estimate: Estimate) -> dict[str, float]:
 
 def _marks(values: Points, shared: Spec, colour: Spec, title: object) -> list[Spec]:
     """Return the layers of means with their intervals."""
-    x = {"field": "x", "type": "quantitative", "scale": {"zero": False}, "title": title}
-    tip = [
-        {"field": name, "type": "quantitative", "format": ".2f", "title": told}
-        for name, told in (("x", "mean"), ("low", "from"), ("high", "to"))
-    ]
+    x = channel("x", scale={"zero": False}, title=title)
+    ends = (("x", "mean"), ("low", "from"), ("high", "to"))
+    tip = [channel(name, format=".2f", title=end) for name, end in ends]
     data, lower = {"values": values}, {**x, "field": "low"}
     return [
         {
@@ -175,7 +168,7 @@ def gains_figure(
     zero = {
         "data": {"values": [{"zero": 0}]},
         "mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [4, 3]},
-        "encoding": {"x": {"field": "zero", "type": "quantitative"}},
+        "encoding": {"x": channel("zero")},
     }
     spec = {"height": {"step": 17}, "layer": [zero, *_marks(values, shared, colour, title)]}
     yield replace(empty, spec=spec)
@@ -200,15 +193,10 @@ def _reached(front: Front, rows: Sequence[Row], x: str, y: str) -> Points:
 def _front(front: Front, rows: Sequence[Row]) -> Figure:
     (x, _), (y, _) = front.objectives[1], front.objectives[0]
     points = _reached(front, rows, x, y)
-    axes = {
-        place: {"field": place, "type": "quantitative", "title": title, "scale": scale_of(points, place)}
-        for place, title in (("x", axis_title(x)), ("y", axis_title(y)))
-    }
-    colour = {
-        "field": "on",
-        "type": "nominal",
-        "scale": {"domain": ["beaten by none", "beaten"], "range": ["var(--c1)", "var(--c6)"]},
-    }
+    titles = {"x": axis_title(x), "y": axis_title(y)}
+    axes = {at: channel(at, title=title, scale=scale_of(points, at)) for at, title in titles.items()}
+    scale = {"domain": ["beaten by none", "beaten"], "range": ["var(--c1)", "var(--c6)"]}
+    colour = channel("on", "nominal", scale=scale)
     line = {
         "transform": [{"filter": "datum.on === 'beaten by none'"}],
         "mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": "var(--c1)"},
@@ -219,7 +207,7 @@ def _front(front: Front, rows: Sequence[Row]) -> Figure:
         for name, one in front.confirmed.items()
         if x in one.means and y in one.means
     ]
-    tip = [{"field": "id", "title": "trial"}, {"field": "x", "title": x}, {"field": "y", "title": y}]
+    tip = tips(id="trial", x=x, y=y)
     means = {
         "data": {"values": fresh},
         "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 90, "color": "var(--ink)"},
@@ -229,11 +217,7 @@ def _front(front: Front, rows: Sequence[Row]) -> Figure:
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 0.8},
         "encoding": {**axes, "color": colour, "tooltip": tip},
     }
-    which = (
-        "complete search trials; diamonds are the means of their confirmed students"
-        if fresh
-        else ("complete search trials, none confirmed")
-    )
-    caption = f"The first two of {len(front.objectives)} objectives; {which}."
+    which = "; diamonds are the means of their confirmed students" if fresh else ", none confirmed"
+    caption = f"The first two of {len(front.objectives)} objectives; complete search trials{which}."
     spec = {"data": {"values": points}, "layer": [line, spots, *([means] if fresh else [])]}
     return Figure("front", "front", f"{axis_title(y)} against {axis_title(x)}", caption, spec)

@@ -16,10 +16,12 @@ from pdsearch.analysis.figures.style import (
     Spec,
     accuracy_axis,
     by_name,
+    channel,
     dots,
     evenly,
     method_of,
     searched,
+    tips,
     trial_points,
 )
 from pdsearch.analysis.importance import Importances
@@ -27,6 +29,7 @@ from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.study_table import Row, StudyTable
 
 _MOST_CURVES = 60
+_WHOLE_NUMBERS: Spec = {"tickMinStep": 1, "format": "d"}
 _HOLLOW = (
     "Hollow dots were stopped early: theirs is the accuracy after fewer epochs. Triangles lie below the axis. "
     "Search trials are no estimates."
@@ -62,12 +65,7 @@ def search_figures(study: StudyTable, ranking: Ranking, found: Importances) -> I
 def _by_sparsity(rows: Sequence[Row], points: Points, states: Sequence[str]) -> Iterator[Figure]:
     if len({point["sparsity"] for point in points} - {None}) < 2:
         return
-    x = {
-        "field": "sparsity",
-        "type": "quantitative",
-        "title": "sparsity of the teacher, %",
-        "scale": PADDED,
-    }
+    x = channel("sparsity", title="sparsity of the teacher, %", scale=PADDED)
     colour, y = by_name(sorted(point["method"] for point in points)), accuracy_axis(rows)
     median = {
         "transform": [{"filter": "datum.state === 'complete'"}],
@@ -98,15 +96,11 @@ def _by_teacher(lines: Sequence[Ranked]) -> Iterator[Figure]:
     ]
     if len({value["x"] for value in values}) < 2:
         return
-    axes: Spec = {
-        name: {"field": name, "type": "quantitative", "title": title, "scale": PADDED}
-        for name, title in (("x", "teacher's validation accuracy, %"), ("y", ACCURACY))
-    }
+    titles = {"x": "teacher's validation accuracy, %", "y": ACCURACY}
+    axes = {name: channel(name, title=title, scale=PADDED) for name, title in titles.items()}
     colour = by_name(sorted(value["method"] for value in values))
     whole = {"condition": {"test": "datum.confirmed === 'confirmed'", "value": 0.8}, "value": 0}
-    tip = [
-        {"field": name, "title": title} for name, title in (("label", "teacher"), ("confirmed", "students"))
-    ]
+    tip = tips(label="teacher", confirmed="students")
     layer = {
         "mark": {"type": "point", "size": 80, "strokeWidth": 1.5},
         "encoding": {**axes, "stroke": colour, "fill": colour, "fillOpacity": whole, "tooltip": tip},
@@ -144,13 +138,7 @@ def _correlation(values: Points) -> str:
 
 
 def _history(rows: Sequence[Row], points: Points, states: Sequence[str]) -> Figure:
-    x = {
-        "field": "number",
-        "type": "quantitative",
-        "title": "trial",
-        "axis": {"tickMinStep": 1, "format": "d"},
-        "scale": PADDED,
-    }
+    x = channel("number", title="trial", axis=_WHOLE_NUMBERS, scale=PADDED)
     y, colour = accuracy_axis(rows), by_name(sorted(point["method"] for point in points))
     best = {
         "transform": [
@@ -182,35 +170,25 @@ def _curves(study: StudyTable) -> Iterator[Figure]:
     ]
     if not values:
         return
+    opacity = {"domain": ["trained whole", "stopped early"], "range": [0.8, 0.3]}
     spec = {
         "data": {"values": values},
         "mark": {"type": "line", "strokeWidth": 1.2, "clip": True},
         "encoding": {
-            "x": {
-                "field": "epoch",
-                "type": "quantitative",
-                "axis": {"tickMinStep": 1, "format": "d"},
-                "scale": {"zero": False, "nice": False},
-            },
-            "y": {"field": "y", "type": "quantitative", "title": ACCURACY, "scale": _upper(values)},
+            "x": channel("epoch", axis=_WHOLE_NUMBERS, scale={"zero": False, "nice": False}),
+            "y": channel("y", title=ACCURACY, scale=_upper(values)),
             "detail": {"field": "id"},
             "color": by_name(sorted(value["method"] for value in values)),
-            "opacity": {
-                "field": "state",
-                "type": "nominal",
-                "scale": {"domain": ["trained whole", "stopped early"], "range": [0.8, 0.3]},
-                "legend": None,
-            },
-            "tooltip": [{"field": "id", "title": "trial"}],
+            "opacity": channel("state", "nominal", scale=opacity, legend=None),
+            "tooltip": tips(id="trial"),
         },
     }
     drawn = min(len(rows), _MOST_CURVES)
     which = (
         f"{drawn} of {len(rows)} trials, the best among them" if drawn < len(rows) else f"All {drawn} trials"
     )
-    caption = (
-        f"{which}; the pale ones were stopped early. The lowest fifth of the accuracies lies below the axis."
-    )
+    below = "The lowest fifth of the accuracies lies below the axis."
+    caption = f"{which}; the pale ones were stopped early. {below}"
     yield Figure("curves", "search", "Learning curves", caption, spec)
 
 
@@ -275,25 +253,17 @@ def _costs(study: StudyTable) -> Iterator[Figure]:
         for place, (what, seconds) in enumerate((("spent", item.seconds), ("saved by reuse", item.saved)))
     ]
     kinds = {"domain": ["spent", "saved by reuse"], "range": ["var(--c0)", "var(--c2)"]}
+    axis = {"labelLimit": 170, "labelColor": "var(--ink)"}
     spec = {
         "data": {"values": values},
         "height": {"step": 34},
         "mark": {"type": "bar"},
         "encoding": {
-            "x": {"field": "time", "type": "quantitative", "title": unit},
-            "y": {
-                "field": "stage",
-                "type": "nominal",
-                "sort": [item.stage for item in stages],
-                "title": None,
-                "axis": {"labelLimit": 170, "labelColor": "var(--ink)"},
-            },
-            "color": {"field": "what", "type": "nominal", "scale": kinds},
+            "x": channel("time", title=unit),
+            "y": channel("stage", "nominal", sort=[item.stage for item in stages], title=None, axis=axis),
+            "color": channel("what", "nominal", scale=kinds),
             "order": {"field": "order"},
-            "tooltip": [
-                {"field": "what"},
-                {"field": "time", "type": "quantitative", "format": ".3g", "title": unit},
-            ],
+            "tooltip": [{"field": "what"}, channel("time", format=".3g", title=unit)],
         },
     }
     caption = "Every result is made once and serves all trials; without that each would have made its own."

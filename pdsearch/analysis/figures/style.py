@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, TypeAlias
 
 from pdsearch.analysis.results import searched_values
@@ -193,11 +192,21 @@ def method_of(row: Row) -> str:
     return row.prune_method or ("student alone" if row.teacher_config is None else "unpruned")
 
 
+def channel(name: str, kind: str = "quantitative", **more: Any) -> Spec:
+    """Return the definition of an encoding channel: the field it shows, its type, and more."""
+    return {"field": name, "type": kind, **more}
+
+
+def tips(**titles: str) -> list[Spec]:
+    """Return a tooltip of fields without a type, each with its title."""
+    return [{"field": name, "title": title} for name, title in titles.items()]
+
+
 def accuracy_axis(rows: Sequence[Row], title: str = ACCURACY) -> Spec:
     """Return the encoding of validation accuracies on the axis that all figures of the search share."""
     low, high = shown_range(rows)
     scale = {"domain": [round(low, 3), round(high, 3)], "nice": False, "zero": False, "clamp": True}
-    return {"field": "y", "type": "quantitative", "title": title, "scale": scale}
+    return channel("y", title=title, scale=scale)
 
 
 def dots(x: Spec, y: Spec, colour: Spec, shown: Sequence[str] = _STATES) -> Spec:
@@ -220,17 +229,14 @@ def dots(x: Spec, y: Spec, colour: Spec, shown: Sequence[str] = _STATES) -> Spec
             "stroke": colour,
             "fill": colour,
             "fillOpacity": whole,
-            "shape": {"field": "state", "type": "nominal", "scale": shapes, "legend": _states_legend(shown)},
+            "shape": channel("state", "nominal", scale=shapes, legend=_states_legend(shown)),
             "tooltip": [
-                {"field": name, "type": kind, "title": title}
-                for name, kind, title in (
-                    ("id", "nominal", "trial"),
-                    ("val", "quantitative", "validation accuracy, %"),
-                    ("method", "nominal", "method"),
-                    ("sparsity", "quantitative", "sparsity, %"),
-                    ("epochs", "nominal", "epochs"),
-                    ("state", "nominal", "state"),
-                )
+                channel("id", "nominal", title="trial"),
+                channel("val", title="validation accuracy, %"),
+                channel("method", "nominal", title="method"),
+                channel("sparsity", title="sparsity, %"),
+                channel("epochs", "nominal", title="epochs"),
+                channel("state", "nominal", title="state"),
             ],
         },
     }
@@ -245,12 +251,8 @@ def by_name(names: Iterable[str], field: str = "method") -> Spec:
     domain = list(dict.fromkeys(names))
     colours = [_COLOURS[place % len(_COLOURS)] for place in range(len(domain))]
     legend: Spec = {"columns": {"expr": "width < 480 ? 2 : 6"}}
-    return {
-        "field": field,
-        "type": "nominal",
-        "scale": {"domain": domain, "range": colours},
-        "legend": legend if len(domain) > 1 else None,
-    }
+    scale = {"domain": domain, "range": colours}
+    return channel(field, "nominal", scale=scale, legend=legend if len(domain) > 1 else None)
 
 
 def unit(value: float, metric: str) -> float:
@@ -276,4 +278,4 @@ def evenly(items: Sequence[Any], most: int) -> list[Any]:
         return list(items)
     first, rest = items[: most // 2], items[most // 2 :]
     step = len(rest) / (most - len(first))
-    return [*chain(first, (rest[int(place * step)] for place in range(most - len(first))))]
+    return [*first, *(rest[int(place * step)] for place in range(most - len(first)))]
