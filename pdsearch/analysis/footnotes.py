@@ -31,17 +31,14 @@ def footer(study: StudyTable, rows: Sequence[Ranked], leaders: Sequence[Leader])
         _varied(confirmed),
         _intervals(confirmed),
         _baselines(confirmed),
+        _infeasible(confirmed),
+        _unconfirmed(rows),
+        _chance(study),
+        _never_tried(study),
+        _earlier_code(study),
+        _lost(study),
     )
-    sentences = [sentence for part in parts for sentence in part]
-    return (
-        *sentences,
-        *_infeasible(confirmed),
-        *_unconfirmed(rows),
-        *_chance(study),
-        *_never_tried(study),
-        *_earlier_code(study),
-        *_lost(study),
-    )
+    return tuple(sentence for part in parts for sentence in part)
 
 
 def _order(study: StudyTable, rows: Sequence[Ranked], confirmed: Sequence[Ranked]) -> Iterator[str]:
@@ -83,10 +80,7 @@ def _varied(confirmed: Sequence[Ranked]) -> Iterator[str]:
             "With fewer than three teacher seeds the claims are about these teachers, not about pruning methods: "
             "a teacher pruned alike from another seed may teach otherwise."
         )
-    if (
-        len({row.seeds // max(1, row.teacher_seeds) for row in confirmed}) > 1
-        or len(_teachers(confirmed)) > 1
-    ):
+    if " to " in students or len(_teachers(confirmed)) > 1:
         yield "The lines rest on different numbers of students: compare them with care."
 
 
@@ -210,9 +204,8 @@ def never_tried(study: StudyTable) -> tuple[str, ...]:
     tried = (row.record.params for row in study.rows if row.kind != "confirm" and row.teacher_config)
     made = {json.dumps({n: v for n, v in params.items() if n in making}, sort_keys=True) for params in tried}
     fresh = {json.dumps(point, sort_keys=True) for point in points} - made
-    return (
-        tuple(sorted(" ".join(str(v) for v in json.loads(text).values()) for text in fresh)) if making else ()
-    )
+    named = (" ".join(str(v) for v in json.loads(text).values()) for text in fresh)
+    return tuple(sorted(named)) if making else ()
 
 
 _MOST_TEACHERS = 1_000

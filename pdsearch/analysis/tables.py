@@ -1,9 +1,9 @@
 """Rankings and fronts as tables of text, for screens, pages and Markdown."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pdsearch.analysis.labels import several
 from pdsearch.analysis.pareto import Front
@@ -79,6 +79,18 @@ class Table:
     footer: tuple[str, ...]
 
 
+T = TypeVar("T")
+Cells: TypeAlias = Sequence[tuple[str, bool, Callable[[T], str]]]
+"""Of each column: its heading, whether it is numeric, and the text of an item."""
+
+
+def tabulate(title: str, cells: Cells[T], items: Iterable[T], footer: Iterable[str] = ()) -> Table:
+    """Return a table of items, a line each."""
+    names, numeric, texts = zip(*cells, strict=True)
+    rows = tuple(tuple(text(item) for text in texts) for item in items)
+    return Table(title, names, numeric, rows, tuple(footer))
+
+
 def split(table: Table, counts: Sequence[int]) -> list[Table]:
     """Return a table in parts, each with the first two columns and the next so many of the others.
 
@@ -128,9 +140,7 @@ def _trials(row: Ranked) -> str:
     )
 
 
-_Cells: TypeAlias = tuple[tuple[str, bool, Callable[[Ranked], str]], ...]
-
-_MAIN: _Cells = (
+_MAIN: Cells[Ranked] = (
     ("rank", True, lambda row: str(row.rank or "-")),
     ("teacher", False, lambda row: row.label),
     ("vs unpruned, same", True, _gain("unpruned_same")),
@@ -140,7 +150,7 @@ _MAIN: _Cells = (
     ("vs unpruned, its best", True, _gain("unpruned_best")),
     ("vs alone", True, _gain("alone")),
 )
-_ABOUT: _Cells = (
+_ABOUT: Cells[Ranked] = (
     ("teacher val/test %", True, lambda row: f"{percent(row.teacher_val)}/{percent(row.teacher_test)}"),
     ("trials, full (epochs)", True, _trials),
 )
@@ -150,7 +160,7 @@ _FURTHER: tuple[tuple[str, str], ...] = (
 )
 """Questions whose columns are shown if any line answers them: a control, or the student alone's own recipe."""
 
-_DETAIL: _Cells = (
+_DETAIL: Cells[Ranked] = (
     ("better than unpruned, same %", True, lambda row: chance(row.gain("unpruned_same"))),
     ("better than alone %", True, lambda row: chance(row.gain("alone"))),
     ("sparsity %", True, lambda row: percent(row.best.teacher_sparsity)),
@@ -172,16 +182,14 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
         ranking: The ranking.
         detail: Whether to add columns that describe teachers and students, too wide for most screens.
     """
-    further: _Cells = tuple(
+    further = (
         (name, True, _gain(question))
         for question, name in _FURTHER
         if any(row.gain(question) for row in ranking.rows)
     )
-    shown = _MAIN + further + _ABOUT + (_DETAIL if detail else ())
-    names, numeric, cells = zip(*shown, strict=True)
-    rows = tuple(tuple(cell(row) for cell in cells) for row in ranking.rows)
+    shown = (*_MAIN, *further, *_ABOUT, *(_DETAIL if detail else ()))
     footer = (*ranking.footer, *_gain_note(ranking))
-    return Table(f"Teachers of {ranking.study}, by their students", names, numeric, rows, footer)
+    return tabulate(f"Teachers of {ranking.study}, by their students", shown, ranking.rows, footer)
 
 
 def by_student(ranking: Ranking, *, detail: bool = False) -> list[Table]:

@@ -36,32 +36,26 @@ def verdict(
         return None
     chosen_from = sum(row.rank is not None for row in rows)
     alone, metric, doubt = _shown("alone", first, corrected, chosen_from)
-    against, beside = _finding(alone), _beside_alone(alone, first.gain("alone"), doubt)
-    if first.role == "unpruned":
-        if all(row.role != "teacher" for row in rows) and alone is None:
-            return None
-        sentence = f"{_unpruned(first, rows, aims)}{beside}"
-        pairs = 0 if alone is None else first.seeds - alone.unpaired
-        told = None if alone is None else metric
-        return Leader(
-            first.label, student, "unpruned", sentence, told, pairs, None, alone, against, chosen_from
-        )
-    gain, metric, doubt = _shown("unpruned_same", first, corrected, chosen_from)
-    finding = _finding(gain)
-    pairs = 0 if gain is None else first.seeds - gain.unpaired
-    sentence = f"{_pruned(first, gain, finding, _accuracy(metric, aims), doubt)}{beside}"
-    told = None if gain is None else metric
+    beside, shown = _beside_alone(alone, first.gain("alone"), doubt), alone
+    if first.role != "unpruned":
+        gain, metric, doubt = _shown("unpruned_same", first, corrected, chosen_from)
+        finding, shown = _finding(gain), gain
+        sentence = _pruned(first, gain, finding, _accuracy(metric, aims), doubt)
+    elif alone is None and all(row.role != "teacher" for row in rows):
+        return None
+    else:
+        gain, finding, sentence = None, "unpruned", _unpruned(first, rows, aims)
     return Leader(
         first.label,
         student,
         finding,
-        sentence,
-        told,
-        pairs,
-        gain,
-        alone,
-        against,
-        chosen_from,
+        sentence + beside,
+        metric=None if shown is None else metric,
+        pairs=0 if shown is None else first.seeds - shown.unpaired,
+        gain=gain,
+        alone=alone,
+        against_alone=_finding(alone),
+        chosen_from=chosen_from,
         control=_is_control(first),
     )
 

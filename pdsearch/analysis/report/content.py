@@ -19,7 +19,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.results import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
-from pdsearch.analysis.tables import Table, by_student, front_as_table, percent, split
+from pdsearch.analysis.tables import Cells, Table, by_student, front_as_table, percent, split, tabulate
 from pdsearch.specs import Json
 
 
@@ -196,29 +196,20 @@ def _cost(study: StudyTable) -> Iterator[Block]:
 
 
 def _stages(stages: Sequence[Spent]) -> Table:
-    rows = [
-        (
-            item.stage,
-            str(item.made),
-            str(item.uses),
-            f"{item.seconds:,.1f}",
-            f"{item.saved:,.1f}",
-            f"{(item.seconds + item.saved) / item.seconds:.1f}" if item.seconds else "-",
-        )
-        for item in stages
-    ]
     once, saved = (sum(getattr(item, name) for item in stages) for name in ("seconds", "saved"))
-    times = f"{(once + saved) / once:.1f}" if once else "-"
-    rows.append(("all", "", "", f"{once:,.1f}", f"{saved:,.1f}", times))
-    names = (
-        "stage",
-        "different results",
-        "uses",
-        "seconds spent",
-        "seconds saved",
-        "times as long without reuse",
+    cells: Cells[Spent] = (
+        ("stage", False, lambda item: item.stage),
+        ("different results", True, lambda item: str(item.made or "")),
+        ("uses", True, lambda item: str(item.uses or "")),
+        ("seconds spent", True, lambda item: f"{item.seconds:,.1f}"),
+        ("seconds saved", True, lambda item: f"{item.saved:,.1f}"),
+        ("times as long without reuse", True, _times_as_long),
     )
-    return Table("", names, (False, *(True,) * 5), tuple(rows), ())
+    return tabulate("", cells, [*stages, Spent("all", 0, 0, once, saved)])
+
+
+def _times_as_long(item: Spent) -> str:
+    return f"{(item.seconds + item.saved) / item.seconds:.1f}" if item.seconds else "-"
 
 
 def _front(front: Front | None) -> Iterator[Block]:
@@ -235,38 +226,19 @@ def _trials(study: StudyTable) -> Iterator[Block]:
     names = study.about.space.searched
     # What the other columns show of teacher and pruning is not repeated.
     shown = [name for name in names if name not in ("prune.method", "teacher.model")]
-    columns = (
-        "trial",
-        "kind",
-        "state",
-        "val %",
-        "test %",
-        "teacher",
-        "sparsity %",
-        "epochs",
-        *shown,
-        "seconds",
+    cells: Cells[tuple[Row, Mapping[str, Json]]] = (
+        ("trial", False, lambda one: one[0].id),
+        ("kind", False, lambda one: one[0].kind),
+        ("state", False, lambda one: one[0].state),
+        ("val %", True, lambda one: percent(one[0].val_accuracy)),
+        ("test %", True, lambda one: percent(one[0].test_accuracy)),
+        ("teacher", False, lambda one: " ".join(filter(None, (one[0].teacher_model, method_of(one[0]))))),
+        ("sparsity %", True, lambda one: percent(one[0].teacher_sparsity)),
+        ("epochs", True, lambda one: str(one[0].epochs)),
+        *((name, True, lambda one, name=name: _cell(one[1][name])) for name in shown),
+        ("seconds", True, lambda one: f"{one[0].seconds:.1f}"),
     )
-    numeric = (False, False, False, True, True, False, True, True, *(True for _ in shown), True)
-    rows = []
-    for row in study.rows:
-        values = searched_values(row, names)
-        teacher = method_of(row) if row.teacher_model is None else f"{row.teacher_model} {method_of(row)}"
-        rows.append(
-            (
-                row.id,
-                row.kind,
-                row.state,
-                percent(row.val_accuracy),
-                percent(row.test_accuracy),
-                teacher,
-                percent(row.teacher_sparsity),
-                str(row.epochs),
-                *(_cell(values[name]) for name in shown),
-                f"{row.seconds:.1f}",
-            )
-        )
-    yield Trials(Table("", columns, numeric, tuple(rows), ()))
+    yield Trials(tabulate("", cells, [(row, searched_values(row, names)) for row in study.rows]))
 
 
 def _cell(value: Json) -> str:
@@ -324,16 +296,11 @@ def _facts(study: StudyTable) -> Iterator[tuple[str, Json]]:
     ):
         if name in about.space.section(section):
             yield f"{section}.{name}", about.space.section(section)[name]
-    yield (
-        "seeds of confirmation",
-        ", ".join(map(str, sorted({row.student_seed for row in study.rows if row.kind == "confirm"})))
-        or "none",
-    )
+    seeds = sorted({row.student_seed for row in study.rows if row.kind == "confirm"})
+    yield "seeds of confirmation", ", ".join(map(str, seeds)) or "none"
     yield "study created", about.created_at or "not recorded"
-    yield (
-        "versions",
-        ", ".join(f"{name} {version}" for name, version in about.versions.items()) or "not recorded",
-    )
+    versions = (f"{name} {version}" for name, version in about.versions.items())
+    yield "versions", ", ".join(versions) or "not recorded"
 
 
 def _recipes(recipes: Mapping[str, Mapping[str, Json]]) -> Table:
