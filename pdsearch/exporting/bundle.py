@@ -19,11 +19,8 @@ from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.exporting.config_file import (
     CONFIG,
     Needs,
-    from_anywhere,
-    needs_of,
-    pinned_space,
+    config_of,
     storage_of,
-    to_yaml,
 )
 from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.onnx_file import onnx_answer, require_onnx, save_onnx
@@ -39,7 +36,6 @@ from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
 from pdsearch.models import constants_of
-from pdsearch.specs import TrialSpec
 from pdsearch.study_record import StudyRecord
 from pdsearch.user_code import look_in
 
@@ -48,20 +44,15 @@ _FAR = 0.1
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The study to export.
-
-    Args:
-        ranking: Ranking of the study.
-        store: Its artifacts.
-        storage: Storage in which exported configurations run again.
-        about: What the study is.
-    """
+class _Origin:
+    """The study to export, and what of it: `storage` is where exported configurations run again."""
 
     ranking: Ranking
+    about: StudyRecord
     store: ArtifactStore
     storage: str
-    about: StudyRecord
+    onnx: bool
+    teacher: bool
 
 
 @dataclass(frozen=True)
@@ -129,37 +120,16 @@ def export_study(
             "of a copied study, name its storage's: --artifacts runs/artifacts; are they gone, run it again"
         )
         raise StorageError("no artifacts lie here", where=str(kept), hint=hint)
-    origin = Origin(ranking, open_store(kept), storage_of(resolved(folder), kept), study.about)
+    storage = storage_of(resolved(folder), kept)
+    origin = _Origin(ranking, study.about, open_store(kept), storage, onnx, teacher)
     return [
-        export_ranked(row, origin, Path(out) / _name(place, row), force=force, onnx=onnx, teacher=teacher)
+        _export(row, origin, Path(out) / _name(place, row), force=force)
         for place, row in zip(named or map(str, range(1, len(chosen) + 1)), chosen, strict=True)
     ]
 
 
-def export_ranked(
-    row: Ranked,
-    origin: Origin,
-    target: Path,
-    *,
-    force: bool = False,
-    onnx: bool = False,
-    teacher: bool = False,
-) -> Exported:
-    """Write one exported folder atomically: under a temporary name, then renamed.
-
-    Args:
-        row: A line of a ranking.
-        origin: The study.
-        target: The folder to write.
-        force: Replace an existing folder.
-        onnx: Write its networks as ONNX too.
-        teacher: Write the teacher too; the line has one.
-
-    Raises:
-        ConfigError: The folder exists.
-        PdsearchError: A network cannot be written as ONNX.
-        StorageError: An artifact is missing, or it cannot be written.
-    """
+def _export(row: Ranked, origin: _Origin, target: Path, *, force: bool) -> Exported:
+    """Write one exported folder atomically: under a temporary name, then renamed."""
     if target.exists() and not force:
         raise ConfigError(
             "is there already", where=str(target), hint="export with --force, or to another folder"
@@ -168,44 +138,35 @@ def export_ranked(
     with storage_errors(target):
         try:
             draft.mkdir(parents=True)
-            needs = _write(draft, row, origin, onnx=onnx, teacher=teacher)
+            needs = _write(draft, row, origin)
             _replace(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return Exported(target, needs.command(str(target / CONFIG)))
 
 
-def _write(folder: Path, row: Ranked, origin: Origin, *, onnx: bool, teacher: bool) -> Needs:
-    ranking = origin.ranking
-    versions = dict(row.best.record.versions)
-    spec = from_anywhere(row.best.record.spec)
-    needs = needs_of(spec, origin.storage, origin.about)
+def _write(folder: Path, row: Ranked, origin: _Origin) -> Needs:
+    ranking, record = origin.ranking, row.best.record
+    config, needs = config_of(record, origin.storage, origin.about)
     built: dict[str, Built] = {}
     networks = {STUDENT_FILE: trained_student(row.best, origin.store)}
-    if teacher:
+    if origin.teacher:
         networks[TEACHER_FILE] = trained_teacher(row.best, origin.store)
     for name, found in networks.items():
         if found is not None:
             path = folder / name
             save_network(path, *found)
-            built[path.stem] = _built(path, row.best, origin.store, onnx=onnx)
+            built[path.stem] = _built(path, row.best, origin.store, onnx=origin.onnx)
     result: dict[str, Any] = {
         "format": 1,
         "study": ranking.study,
         **as_plain(row),
         "exported": {name: dict(form) for made in built.values() for name, form in made.accuracy.items()},
-        "versions": versions,
+        "versions": dict(record.versions),
         "footer": list(ranking.footer),
     }
     texts = {
-        CONFIG: config_text(
-            spec,
-            row.best.key,
-            ranking.study,
-            needs,
-            device=row.best.device,
-            threads=int(versions.get("threads", 1)),
-        ),
+        CONFIG: config,
         "card.md": model_card(
             row, ranking.study, student=built.get("student"), teacher=built.get("teacher"), needs=needs
         ),
@@ -241,31 +202,6 @@ def _check(accuracy: Mapping[str, float], row: Row, role: str) -> None:
         what = f"the {role} of {row.id}, rebuilt from its file, has {100 * now:.2f} % of the validation images right"
         hint = "what training changes beside parameters and buffers is lost: keep it in register_buffer"
         raise PdsearchError(f"{what}, and had {100 * recorded:.2f} % when it was trained", hint=hint)
-
-
-def config_text(
-    spec: TrialSpec, key: str, study: str, needs: Needs, *, device: str | None = None, threads: int = 1
-) -> str:
-    """Return the space file that runs one trial again.
-
-    Args:
-        spec: The trial, from `from_anywhere`.
-        key: Its key.
-        study: Name of the study it comes from.
-        needs: See `needs_of`.
-        device: Where it ran, if it did.
-        threads: Number of threads that it ran with.
-    """
-    gpu = 1 if (device or "").startswith("cuda") else 0
-    name = f"{study[:40]}-{key[:12]}"
-    document = pinned_space(spec, study=name, storage=needs.storage, resources={"cpu": threads, "gpu": gpu})
-    head = (
-        f"# A trial of the study {study}, every parameter fixed. This runs it again, from any folder:",
-        f"#     {needs.command()}",
-        "# and this on another machine, with what card.md lists in place of FOLDER and FILE:",
-        f"#     {needs.elsewhere}",
-    )
-    return "\n".join((*head, to_yaml(document)))
 
 
 def _replace(draft: Path, target: Path) -> None:

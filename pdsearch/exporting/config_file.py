@@ -15,6 +15,7 @@ from pdsearch.data.options import lasting_root
 from pdsearch.io import Place
 from pdsearch.specs import AtInit, DataSpec, NoRecovery, Params, TrialSpec
 from pdsearch.study_record import StudyRecord
+from pdsearch.trial_record import AskedRecord, TrialRecord
 from pdsearch.user_code import is_dotted
 
 CONFIG = "config.yaml"
@@ -68,6 +69,29 @@ class Needs:
 def _run(code: Sequence[str], config: str) -> str:
     start = f"PYTHONPATH={shlex.quote(':'.join(code))} " if code else ""
     return f"{start}pdsearch run {shlex.quote(config)}"
+
+
+def config_of(record: AskedRecord | TrialRecord, storage: str, about: StudyRecord) -> tuple[str, Needs]:
+    """Return the space file that runs one trial again, and what it needs.
+
+    Args:
+        record: The trial's.
+        storage: Storage in which it runs.
+        about: What its study is.
+    """
+    ran = record if isinstance(record, TrialRecord) else None
+    gpu = 1 if ran and (ran.device or "").startswith("cuda") else 0
+    threads = int(ran.versions.get("threads", 1)) if ran else 1
+    spec, name = from_anywhere(record.spec), f"{about.study[:40]}-{record.key[:12]}"
+    needs = needs_of(spec, storage, about)
+    document = pinned_space(spec, study=name, storage=storage, resources={"cpu": threads, "gpu": gpu})
+    head = (
+        f"# A trial of the study {about.study}, every parameter fixed. This runs it again, from any folder:",
+        f"#     {needs.command()}",
+        "# and this on another machine, with what card.md lists in place of FOLDER and FILE:",
+        f"#     {needs.elsewhere}",
+    )
+    return "\n".join((*head, to_yaml(document))), needs
 
 
 def from_anywhere(spec: TrialSpec) -> TrialSpec:

@@ -210,16 +210,11 @@ def _curve(record: TrialRecord) -> Iterator[str]:
 
 
 def _write_config(folder: Place, record: AskedRecord | TrialRecord, target: Path) -> None:
-    from pdsearch.exporting.bundle import config_text  # loads torch
-    from pdsearch.exporting.config_file import from_anywhere, needs_of
+    from pdsearch.exporting.config_file import config_of
 
     if target.exists():
         raise ConfigError("is there already", where=str(target), hint="name another file")
-    about, spec = description(folder), from_anywhere(record.spec)
-    needs = needs_of(spec, str(resolved(folder).parent), about)
-    device, versions = (record.device, record.versions) if isinstance(record, TrialRecord) else (None, {})
-    threads = int(versions.get("threads", 1))
-    text = config_text(spec, record.key, about.study, needs, device=device, threads=threads)
+    text, _ = config_of(record, str(resolved(folder).parent), description(folder))
     with storage_errors(target):
         target.write_text(text, encoding="utf-8")
     note(f"wrote {target}")
