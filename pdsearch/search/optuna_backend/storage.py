@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -23,26 +23,10 @@ from pdsearch.io.durable import read_regular, storage_errors
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal, set_aside, whole_lines
 from pdsearch.search.optuna_backend.outcome import NAMES, silence
 
+if TYPE_CHECKING:
+    from pdsearch.search.optuna_backend.database import Database
+
 JOURNAL, NOTE = "journal.log", "ledger.json"
-
-
-class StudyStorage(Protocol):
-    """Storage of the Optuna studies of one pdsearch study."""
-
-    def kept(self) -> AbstractContextManager[object]:
-        """Exclude other drivers where the study's own lease does not, and close what was opened."""
-
-    def open(self) -> BaseStorage:
-        """Open it as its only writer; create it if it is missing."""
-
-    def glance(self) -> AbstractContextManager[BaseStorage | None]:
-        """Open it for reading only, while a driver may be running; None where there is nothing."""
-
-    def names(self, known: Collection[str]) -> Mapping[str, str]:
-        """Return the names of the Optuna studies by kind, given all names that were found there."""
-
-    def give_up(self) -> None:
-        """Set the content aside, so that the study can be rebuilt; it is kept for inspection."""
 
 
 class JournalStudyStorage:
@@ -57,7 +41,7 @@ class JournalStudyStorage:
         self.path, self.label = path, label
 
     def kept(self) -> AbstractContextManager[object]:
-        """Hold a lease beside a journal that the study's lease does not guard."""
+        """Hold a lease beside a journal that the study's own lease does not guard."""
         return hold(self.path.with_name(f"{self.path.name}.lease")) if self.label else nullcontext()
 
     def __str__(self) -> str:
@@ -81,7 +65,7 @@ class JournalStudyStorage:
             yield JournalStorage(JournalFileBackend(str(copy)))
 
     def names(self, known: Collection[str]) -> Mapping[str, str]:
-        """Return the names, which never change.
+        """Return the names of the Optuna studies by kind, which never change, given all names found there.
 
         Raises:
             ConfigError: It holds another study: a journal has one writer.
@@ -96,8 +80,12 @@ class JournalStudyStorage:
         return names
 
     def give_up(self) -> None:
-        """Move the file aside."""
+        """Move the file aside, so that the study can be rebuilt; it is kept for inspection."""
         set_aside(self.path)
+
+
+StudyStorage: TypeAlias = "JournalStudyStorage | Database"
+"""Storage of the Optuna studies of one pdsearch study."""
 
 
 def home_of(folder: Place, url: str) -> StudyStorage:
