@@ -98,28 +98,20 @@ MOST_DRAWN = 200
 """Most search trials that are drawn beyond those that have finished; any others are assumed to be like these."""
 
 
-@dataclass(frozen=True)
-class PlannedArtifact:
-    """A dense teacher or a pruning round.
+@dataclass(frozen=True, kw_only=True)
+class PlannedArtifact(Need):
+    """A dense teacher or a pruning round, as often as a study computes and uses it.
 
     Args:
-        label: Its name for the user.
-        stage: "teacher" or "prune".
-        epochs: Of its own training.
         built: How often it is computed: once, or more where trials that were not drawn do not share it.
         uses: Search trials that need it, of those that were drawn.
         spec: A trial that needs it.
-        stored: Whether it stays in the storage.
         number: Of the round, from 0; None for a dense teacher, or its early weights.
     """
 
-    label: str
-    stage: str
-    epochs: int
     built: float
     uses: int
     spec: TrialSpec
-    stored: bool
     number: int | None = None
 
 
@@ -316,13 +308,10 @@ def _artifacts(played: _Played, times: float) -> tuple[PlannedArtifact, ...]:
     """Return dense teachers, then pruning rounds, as they build on one another."""
     found = (
         PlannedArtifact(
-            label=need.label,
-            stage=need.stage,
-            epochs=need.epochs,
+            **vars(replace(need, stored=key in played.stored)),
             built=times if played.uses[key] == 1 else 1.0,
             uses=played.uses[key],
             spec=spec,
-            stored=key in played.stored,
             number=round_keys(spec).index(key) if need.stage == "prune" else None,
         )
         for key, (need, spec) in played.built.items()
