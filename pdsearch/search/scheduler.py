@@ -24,6 +24,7 @@ from pdsearch.search.confirmation.fairness import owed
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.maintenance import how_again
 from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.preflight.dry_run import teacher_jobs
 from pdsearch.search.records import Live, now
 
 _SAVE_EVERY_S, _STORE_EVERY_S = 5.0, 30.0
@@ -113,7 +114,6 @@ class Phases:
         derived: The jobs that are not sampled, and the space and the records they follow from.
         search: Ledger of the search trials.
         unpruned: Ledger of the unpruned teacher's own trials.
-        teachers: Returns the jobs that build the dense teachers; called when the first phase begins.
         built: Whether a dense teacher exists already.
         clock: Time that the study has run, earlier runs included.
         say: Shows a message to the user.
@@ -122,7 +122,6 @@ class Phases:
     derived: DerivedJobs
     search: Ledger
     unpruned: Ledger
-    teachers: Callable[[], Iterable[Job]]
     built: Callable[[Job], bool]
     clock: Clock
     say: Callable[[str], None] = lambda _text: None
@@ -171,8 +170,9 @@ class Phases:
 
     def _groundwork(self) -> Phase:
         """Return the phase of the dense teachers, with the student alone beside them, so that no worker is idle."""
+        teachers = teacher_jobs(self.derived.space, self.derived.describe)
         alone = self.derived.student_alone() if self.derived.space.compared else ()
-        return self._left("groundwork", [*self._missing(self.teachers()), *alone])
+        return self._left("groundwork", [*self._missing(teachers), *alone])
 
     def _searching(self) -> Phase:
         wanted = self.derived.space.search.trials

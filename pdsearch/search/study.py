@@ -21,10 +21,7 @@ from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import open_studies
 from pdsearch.search.optuna_backend.sampler import check_sampler
 from pdsearch.search.optuna_backend.storage import StudyStorage, home_of
-from pdsearch.search.preflight.dry_run import (
-    checkpoints,
-    teacher_jobs,
-)
+from pdsearch.search.preflight.dry_run import checkpoints
 from pdsearch.search.preflight.opening import Preflight
 from pdsearch.search.preflight.resources import Precision
 from pdsearch.search.records import Records
@@ -219,7 +216,6 @@ def _scheduler(
         DerivedJobs(space, describe, records),
         search=ledger("search"),
         unpruned=ledger("baseline"),
-        teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: site.store.find("teacher", job.key) is not None,
         clock=clock,
         say=observer.say,

@@ -21,7 +21,6 @@ from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import retold
 from pdsearch.search.planning.outcomes import Outcomes
-from pdsearch.search.preflight.dry_run import teacher_jobs
 from pdsearch.search.records import Records, UnwrittenRecords
 from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Clock, Phases, Scheduler
@@ -267,7 +266,6 @@ def _scheduler(space: Space, observer: _Played, records: Records, begun: Begun |
         DerivedJobs(space, describe, records),
         search=ledger("search", space),
         unpruned=ledger("baseline", space.unpruned()),
-        teachers=lambda: teacher_jobs(space, describe),
         built=lambda job: job.key in observer.built,
         clock=Clock(),
     )
