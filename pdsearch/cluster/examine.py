@@ -96,18 +96,10 @@ def _stand() -> None:
 
 def _versions(asked: Asked) -> Wrong | None:
     here = versions_here()
-    differ = [
-        f"{name} {here[name]}, not {there}"
-        for name, there in asked["versions"].items()
-        if here[name] != there
-    ]
-    if not differ:
-        return None
-    return (
-        "node",
-        f"it has {'; '.join(differ)}",
-        "install the same versions on every node, with constraints.txt",
-    )
+    wanted = asked["versions"].items()
+    differ = [f"{name} {here[name]}, not {there}" for name, there in wanted if here[name] != there]
+    hint = "install the same versions on every node, with constraints.txt"
+    return ("node", f"it has {'; '.join(differ)}", hint) if differ else None
 
 
 def _storage(asked: Asked) -> Wrong | None:
@@ -124,11 +116,8 @@ def _storage(asked: Asked) -> Wrong | None:
             break
         except OSError as error:
             if time.monotonic() >= until or not root.is_dir():
-                seen = (
-                    "is not there"
-                    if not root.is_dir()
-                    else f"is not the driver's: {error.strerror} for {marker.name}"
-                )
+                seen = f"is not the driver's: {error.strerror} for {marker.name}"
+                seen = seen if root.is_dir() else "is not there"
                 return "storage", f"its storage {root} {seen}", hint
             time.sleep(0.5)
     if content != asked["token"]:
@@ -162,13 +151,8 @@ def _objects(asked: Asked) -> Wrong | None:
 
 def _files(asked: Asked) -> Wrong | None:
     missing = [path for path in asked["files"] if not Path(path).exists()]
-    if not missing:
-        return None
-    return (
-        "node",
-        f"it has no {', '.join(missing)}",
-        "put the data on the shared storage, or at this path on every node",
-    )
+    hint = "put the data on the shared storage, or at this path on every node"
+    return ("node", f"it has no {', '.join(missing)}", hint) if missing else None
 
 
 def _own_code(asked: Asked) -> Wrong | None:
@@ -189,21 +173,15 @@ def _own_code(asked: Asked) -> Wrong | None:
 def _gpu(asked: Asked) -> Wrong | None:
     if not asked["gpu"] or importlib.import_module("torch").cuda.is_available():
         return None
-    return (
-        "node",
-        "Ray gives trials a GPU there, but torch sees none",
-        "install a driver that fits its torch, or start its Ray with --num-gpus=0",
-    )
+    hint = "install a driver that fits its torch, or start its Ray with --num-gpus=0"
+    return "node", "Ray gives trials a GPU there, but torch sees none", hint
 
 
 def _bf16(asked: Asked) -> Wrong | None:
     if not asked["bf16"] or _has_bf16(asked["gpu"]):
         return None
-    return (
-        "node",
-        "it would have to emulate bf16, in which this study computes (`precision: auto`)",
-        "take it out of the cluster, or name a kind of GPU that has bf16 in resources.accelerator",
-    )
+    hint = "take it out of the cluster, or name a kind of GPU that has bf16 in resources.accelerator"
+    return "node", "it would have to emulate bf16, in which this study computes (`precision: auto`)", hint
 
 
 def _has_bf16(gpu: float) -> bool:
