@@ -12,6 +12,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.tables import as_table
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.architecture.tree import ROOT
+from tests.some import some
 
 BASE = [0.60, 0.61, 0.63]
 ALIKE = "same student, temperature, seeds"
@@ -62,8 +63,7 @@ def test_the_finding_is_the_interval_s_of_test_accuracy(
 ) -> None:
     # By validation accuracy the pruned teacher leads in all three.
     pruned = on_test(confirmed("magnitude", [0.8, 0.81, 0.85]), *shifted(*steps))
-    found = led(pruned, confirmed(None, BASE))
-    assert found is not None
+    found = some(led(pruned, confirmed(None, BASE)))
     assert (found.finding, found.metric, found.pairs) == (finding, "test_accuracy", 3)
     assert found.sentence == (
         f"vgg19_bn magnitude 59% leads: this teacher's students {words} of test accuracy ({ALIKE}; 3 pairs), "
@@ -78,8 +78,7 @@ def test_a_gain_that_does_not_stand_holm_s_correction_is_none() -> None:
         for method in ("taylor", "snip", "random")
     ]
     pruned = on_test(confirmed("magnitude", [0.8, 0.8, 0.8]), *shifted(0.04, 0.05, 0.06))
-    found = led(pruned, confirmed(None, BASE), *others)
-    assert found is not None
+    found = some(led(pruned, confirmed(None, BASE), *others))
     assert found.finding == "no_gain"
     assert found.gain is not None
     assert (found.gain.estimate.low or 0) > 0
@@ -90,8 +89,7 @@ def test_parameters_of_the_loss_are_named_and_switches_are_not() -> None:
     records = [*confirmed("magnitude", shifted(0.04, 0.05, 0.06)), *confirmed(None, BASE)]
     for item in records:
         item["spec"]["distill"]["params"] = [["alpha", 0.9], ["standardise", False], ["temperature", 4.0]]
-    found = led(records)
-    assert found is not None
+    found = some(led(records))
     assert "(same student, alpha, temperature, seeds; 3 pairs)" in found.sentence
 
 
@@ -99,15 +97,13 @@ def test_without_test_accuracies_it_says_that_validation_chose() -> None:
     records = [*confirmed("magnitude", shifted(0.04, 0.05, 0.06)), *confirmed(None, BASE)]
     for item in records:
         item["test"] = None
-    found = led(records)
-    assert found is not None
+    found = some(led(records))
     assert (found.finding, found.metric) == ("gain", "val_accuracy")
     assert "of validation accuracy, by which it was chosen (" in found.sentence
 
 
 def test_equal_pairs_show_no_gain() -> None:
-    found = led(confirmed("magnitude", shifted(0.1, 0.1, 0.1)), confirmed(None, BASE))
-    assert found is not None
+    found = some(led(confirmed("magnitude", shifted(0.1, 0.1, 0.1)), confirmed(None, BASE)))
     assert found.finding == "no_gain"
     assert "show no sure gain over" in found.sentence
     assert "+10.00 points of test accuracy" in found.sentence
@@ -122,8 +118,7 @@ def test_equal_pairs_show_no_gain() -> None:
     ],
 )
 def test_one_pair_or_none_shows_nothing(others: list[dict[str, Any]], finding: str, why: str) -> None:
-    found = led(confirmed("magnitude", shifted(0.1, 0.2, 0.3)), others)
-    assert found is not None
+    found = some(led(confirmed("magnitude", shifted(0.1, 0.2, 0.3)), others))
     assert found.finding == finding
     assert found.sentence == (
         "vgg19_bn magnitude 59% leads, but whether this teacher's students gain over those of its unpruned self is "
@@ -137,8 +132,7 @@ def test_two_teachers_with_one_student_seed_are_not_called_one_pair() -> None:
         for s in (0, 1)
         for m, v in (("magnitude", 0.7 + s / 10), (None, 0.6))
     ]
-    found = led(*groups)
-    assert found is not None
+    found = some(led(*groups))
     assert (found.finding, found.pairs) == ("one_pair", 2)
     assert "these teachers' students gain over those of their unpruned selves" in found.sentence
     assert found.sentence.endswith("pairs of one student seed show nothing.")
@@ -150,8 +144,7 @@ def test_three_teachers_speak_of_more_than_themselves() -> None:
         for seed, step in enumerate([0.04, 0.05, 0.06])
         for method in ("magnitude", None)
     ]
-    found = led(*groups)
-    assert found is not None
+    found = some(led(*groups))
     assert (found.finding, found.pairs) == ("gain", 9)
     assert (
         "students of teachers made like it (3 teacher seeds) gain over those of their unpruned selves"
@@ -161,22 +154,19 @@ def test_three_teachers_speak_of_more_than_themselves() -> None:
 
 def test_pairs_of_fewer_teachers_than_the_line_has_speak_of_these() -> None:
     pruned = [confirmed("magnitude", shifted(0.04, 0.05, 0.06), teacher_seed=seed) for seed in range(3)]
-    found = led(*pruned, confirmed(None, BASE))
-    assert found is not None
+    found = some(led(*pruned, confirmed(None, BASE)))
     assert (found.finding, found.pairs) == ("gain", 3)
     assert found.sentence.startswith("vgg19_bn magnitude 59% leads: these teachers' students gain over")
 
 
 def test_an_unpruned_teacher_that_leads_is_said_to() -> None:
-    found = led(confirmed("magnitude", BASE), confirmed(None, shifted(0.1, 0.1, 0.1)))
-    assert found is not None
+    found = some(led(confirmed("magnitude", BASE), confirmed(None, shifted(0.1, 0.1, 0.1))))
     assert (found.finding, found.gain) == ("unpruned", None)
     assert found.sentence == (
         "The unpruned teacher leads (vgg19_bn unpruned): no confirmed pruned teacher's students have a higher mean "
         "validation accuracy."
     )
-    alone = led(confirmed(None, BASE), [record("magnitude", 0.9, kind="search")])
-    assert alone is not None
+    alone = some(led(confirmed(None, BASE), [record("magnitude", 0.9, kind="search")]))
     assert alone.sentence.endswith("no pruned teacher is confirmed.")
 
 
@@ -200,8 +190,7 @@ def test_why_an_unpruned_teacher_leads_is_said_as_it_was_decided(
     space: dict[str, Any], accuracy: float, words: str
 ) -> None:
     pruned = confirmed("magnitude", [accuracy, accuracy + 0.01])
-    found = led(pruned, confirmed(None, [0.70, 0.71]), confirmed("alone", [0.60, 0.62]), space=space)
-    assert found is not None
+    found = some(led(pruned, confirmed(None, [0.70, 0.71]), confirmed("alone", [0.60, 0.62]), space=space))
     assert found.sentence.startswith(f"The unpruned teacher leads (vgg19_bn unpruned): {words}")
 
 
@@ -223,8 +212,7 @@ def test_each_seed_tests_the_teacher_that_the_others_choose(by_teacher: bool, si
         for place, accuracy in enumerate(accuracies)
     ]
     # A teacher with one student is chosen by no seed of its own, and keeps none of the others from being tested.
-    found = led(records, confirmed("snip", [0.1]) if single else [])
-    assert found is not None
+    found = some(led(records, confirmed("snip", [0.1]) if single else []))
     assert found.gain is not None
     assert found.gain.estimate.mean == pytest.approx((0.05 + 0.10 + 0.11) / 3)
     assert f"corrected for being the best of {3 + single}" in found.sentence
@@ -240,8 +228,7 @@ def test_a_gain_that_no_seed_tests_is_marked_by_none() -> None:
         )
         for t in range(4)
     ]
-    found = led([one for some in pairs for one in some])
-    assert found is not None
+    found = some(led([one for some in pairs for one in some]))
     assert found.gain is not None
     assert (found.finding, found.gain.mark) == ("no_gain", "")
     assert "not corrected for being the best of 3" in found.sentence
@@ -251,8 +238,7 @@ def test_a_control_is_compared_with_the_teacher_that_was_not_trained_on() -> Non
     control = confirmed("train_on", shifted(0.04, 0.05, 0.06))
     for item in control:
         item["teacher"]["sparsity"] = 0.0
-    found = led(control, confirmed(None, BASE))
-    assert found is not None
+    found = some(led(control, confirmed(None, BASE)))
     assert "gain over those of the same teacher not trained on, +5.00" in found.sentence
 
 

@@ -12,6 +12,7 @@ from pdsearch.analysis.report import describe
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.tables import as_table, by_student
 from tests.analysis.synthetic_studies import confirmed, record, study
+from tests.some import some
 
 # Students of three teachers and alone, seeds 0, 1, 2. The unpruned teacher's own best temperature is 8.
 RECORDS = [
@@ -77,8 +78,7 @@ def test_gains_by_hand(ranking: Ranking) -> None:
         "alone": [0.10, 0.11, 0.12],
     }
     for question, differences in expected.items():
-        gain = gains[question]
-        assert gain is not None
+        gain = some(gains[question])
         assert gain.estimate.mean == pytest.approx(sum(differences) / 3)
         assert (gain.estimate.n, gain.unpaired) == (3, 0)
 
@@ -170,8 +170,7 @@ def test_seeds_that_agree_give_no_interval_and_say_so() -> None:
 
 def test_a_missing_partner_is_left_out_of_the_gain_and_told() -> None:
     ranking = rank_teachers(study([*confirmed("magnitude", [0.7, 0.8, 0.9]), *confirmed(None, [0.6, 0.7])]))
-    gain = ranking.rows[0].gains_val["unpruned_same"]
-    assert gain is not None
+    gain = some(ranking.rows[0].gains_val["unpruned_same"])
     assert (gain.estimate.n, gain.unpaired) == (2, 1)
     assert gain.estimate.mean == pytest.approx(0.1)
     text = "\n".join(ranking.footer)
@@ -196,8 +195,7 @@ def test_three_teacher_seeds_make_the_teacher_the_unit() -> None:
 def test_two_teacher_seeds_leave_the_student_seed_as_unit() -> None:
     records = [*confirmed("magnitude", [0.6, 0.7]), *confirmed("magnitude", [0.8, 0.9], teacher_seed=1)]
     ranking = rank_teachers(study(records))
-    val = ranking.rows[0].val
-    assert val is not None
+    val = some(ranking.rows[0].val)
     assert val.n == 2
     assert val.mean == pytest.approx(0.75)
     assert val.half_width == pytest.approx(12.706204736 * 0.1 / 2)
@@ -260,8 +258,7 @@ def controlled(values: list[float], **student: int) -> list[dict[str, Any]]:
 
 def test_a_pruned_teacher_is_compared_with_one_that_was_trained_as_long() -> None:
     found = rank_teachers(study([*confirmed("magnitude", [0.7, 0.73, 0.74]), *controlled([0.7, 0.71, 0.71])]))
-    gain = line(found, "vgg19_bn magnitude 59%").gains_val["control"]
-    assert gain is not None
+    gain = some(line(found, "vgg19_bn magnitude 59%").gains_val["control"])
     assert gain.estimate.mean == pytest.approx(0.05 / 3)
     assert gain.estimate.n == 3
     assert line(found, "vgg19_bn train_on 4 rounds").gains_val["control"] is None
@@ -323,11 +320,9 @@ def test_students_of_different_size_are_ranked_with_their_like() -> None:
     ]
     assert [leader.student for leader in found.leaders] == ["vgg11_bn", "vgg8"]
     assert [leader.chosen_from for leader in found.leaders] == [3, 3]
-    lone = found.rows[5].gain("alone")
-    assert lone is not None
+    lone = some(found.rows[5].gain("alone"))
     assert lone.estimate.mean == pytest.approx(-0.4 / 6), "beside its own student alone"
-    best = found.rows[5].gain("unpruned_best")
-    assert best is not None
+    best = some(found.rows[5].gain("unpruned_best"))
     assert best.estimate.mean == pytest.approx((0.04 + 0.03 + 0.06) / 3), (
         "not beside what teaches the other student"
     )

@@ -15,6 +15,7 @@ from pdsearch.analysis.statistics import (
     sample_of,
     smallest_gain,
 )
+from tests.some import some
 
 VALUES = [0.912, 0.918, 0.905, 0.921, 0.911]
 OTHERS = [0.910, 0.909, 0.907, 0.915, 0.908]
@@ -151,8 +152,7 @@ def test_a_mark_tells_of_whom_a_claim_holds() -> None:
 
 
 def test_probability_of_improvement_is_mann_whitneys() -> None:
-    found = improvement(seeds(VALUES), seeds(OTHERS))
-    assert found is not None
+    found = some(improvement(seeds(VALUES), seeds(OTHERS)))
     assert found.mean == pytest.approx(stats.mannwhitneyu(VALUES, OTHERS).statistic / 25)
     assert found.low is not None
     assert found.high is not None
@@ -161,8 +161,7 @@ def test_probability_of_improvement_is_mann_whitneys() -> None:
 
 
 def test_the_score_interval_solves_newcombes_equation() -> None:
-    found = improvement(seeds(VALUES), seeds(OTHERS))
-    assert found is not None
+    found = some(improvement(seeds(VALUES), seeds(OTHERS)))
     for end in (found.low, found.high):
         assert end is not None
         spread_there = end * (1 - end) * (1 + 4 * ((1 - end) / (2 - end) + end / (1 + end))) / 25
@@ -170,8 +169,7 @@ def test_the_score_interval_solves_newcombes_equation() -> None:
 
 
 def test_students_that_are_all_better_are_not_certain_to_be() -> None:
-    found = improvement(seeds([0.9, 0.91, 0.92]), seeds([0.8, 0.81, 0.8]))
-    assert found is not None
+    found = some(improvement(seeds([0.9, 0.91, 0.92]), seeds([0.8, 0.81, 0.8])))
     assert (found.mean, found.high) == (1.0, 1.0)
     assert found.low is not None
     assert 0.4 < found.low < 0.75
@@ -182,8 +180,7 @@ def test_students_of_one_teacher_count_by_their_likeness() -> None:
     ratio = stats.f_oneway(*grid).statistic
     count = 9 / (1 + 2 * (ratio - 1) / (ratio + 2))  # By the intraclass correlation of three groups of three.
     ours = {(t, s): float(grid[t, s]) for t, s in np.ndindex(grid.shape)}
-    found = improvement(ours, dict.fromkeys(ours, 0.9))
-    assert found is not None
+    found = some(improvement(ours, dict.fromkeys(ours, 0.9)))
     assert found.low is not None
     end = found.low
     variance = end * (1 - end) * (1 + (count - 1) * ((1 - end) / (2 - end) + end / (1 + end))) / count**2
@@ -204,8 +201,7 @@ def test_the_interval_of_improvement_holds_the_truth_for_further_teachers() -> N
         grids = 0.9 + 0.010 * random.standard_normal((2, 3, 1)) + 0.008 * random.standard_normal((2, 3, 5))
         grids[0] += 0.01
         ours, theirs = ({(t, s): grid[t, s] for t, s in np.ndindex(grid.shape)} for grid in grids)
-        found = improvement(ours, theirs)
-        assert found is not None
+        found = some(improvement(ours, theirs))
         assert found.low is not None
         assert found.high is not None
         inside += found.low <= true <= found.high

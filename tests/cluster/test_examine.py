@@ -13,6 +13,7 @@ from pdsearch.cluster.examine import Asked, computes_bf16, examine, versions_her
 from pdsearch.io import StorageDeniedError, names, place, remove, replace
 from pdsearch.user_code import source_hash
 from tests.s3_server import SECRET, S3Server
+from tests.some import some
 
 CODE = "pdsearch.user_code:is_dotted"
 
@@ -44,8 +45,7 @@ def test_a_node_that_has_all_of_it_is_fit_and_keeps_nothing(asked: Asked, tmp_pa
 @pytest.mark.parametrize("name", ["python", "pdsearch", "ray", "torch"])
 def test_another_version_is_named(asked: Asked, name: str) -> None:
     asked["versions"] = {**asked["versions"], name: "0.1"}
-    wrong = examine(asked)
-    assert wrong is not None
+    wrong = some(examine(asked))
     assert wrong["kind"] == "node"
     assert f"{name} {versions_here()[name]}, not 0.1" in wrong["what"]
 
@@ -69,8 +69,7 @@ def test_a_storage_that_is_another_or_none_is_refused(asked: Asked, tmp_path: Pa
         ({"marker": str(tmp_path / "study" / "gone")}, "is not the driver's"),
         ({"root": str(tmp_path / "gone"), "marker": str(tmp_path / "gone" / "x")}, "is not there"),
     ):
-        wrong = examine(cast("Asked", {**asked, **change}))
-        assert wrong is not None
+        wrong = some(examine(cast("Asked", {**asked, **change})))
         assert wrong["kind"] == "storage"
         assert words in wrong["what"]
 
@@ -80,21 +79,17 @@ def test_a_storage_that_cannot_be_written_is_refused(asked: Asked, monkeypatch: 
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    wrong = examine(asked)
-    assert wrong is not None
+    wrong = some(examine(asked))
     assert (wrong["kind"], "cannot be written" in wrong["what"]) == ("storage", True)
 
 
 def test_missing_data_and_code_are_named(asked: Asked, tmp_path: Path) -> None:
-    wrong = examine({**asked, "files": [str(tmp_path / "images")]})
-    assert wrong is not None
+    wrong = some(examine({**asked, "files": [str(tmp_path / "images")]}))
     assert str(tmp_path / "images") in wrong["what"]
-    wrong = examine({**asked, "code": {"nowhere.at_all:model": "0"}})
-    assert wrong is not None
+    wrong = some(examine({**asked, "code": {"nowhere.at_all:model": "0"}}))
     assert "nowhere.at_all:model cannot be imported" in wrong["what"]
     assert examine({**asked, "code": {CODE: source_hash(CODE)}}) is None
-    wrong = examine({**asked, "code": {CODE: "0"}})
-    assert wrong is not None
+    wrong = some(examine({**asked, "code": {CODE: "0"}}))
     assert "is not the code the driver has" in wrong["what"]
 
 
@@ -103,8 +98,7 @@ def test_a_node_whose_gpu_torch_does_not_see_is_named(asked: Asked, monkeypatch:
     assert examine({**asked, "gpu": 0.5}) is None
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert examine(asked) is None
-    wrong = examine({**asked, "gpu": 0.5})
-    assert wrong is not None
+    wrong = some(examine({**asked, "gpu": 0.5}))
     assert (wrong["kind"], "torch sees none" in wrong["what"]) == ("node", True)
     assert "--num-gpus=0" in wrong["hint"]
 
@@ -136,8 +130,7 @@ def test_a_bucket_that_is_not_the_driver_s_is_refused(in_a_bucket: Asked, mark: 
         remove(marker)
     else:
         replace(marker, mark)
-    wrong = examine(in_a_bucket)
-    assert wrong is not None
+    wrong = some(examine(in_a_bucket))
     assert wrong["kind"] == "storage"
     assert "is not the driver's" in wrong["what"]
     assert "instance role" in wrong["hint"]
@@ -166,8 +159,7 @@ def test_a_node_whose_rights_do_not_reach_is_refused(
         raise StorageDeniedError("no permission: PutObject", where="s3://x")
 
     monkeypatch.setattr("pdsearch.io.replace", refuse)
-    wrong = examine(in_a_bucket)
-    assert wrong is not None
+    wrong = some(examine(in_a_bucket))
     assert "no permission: PutObject" in wrong["what"]
 
 

@@ -11,6 +11,7 @@ from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.pipeline.digits import ALONE, distilled, job
 from tests.pipeline.given import Given
+from tests.some import some
 
 END = Outcome("complete", values={"student.val_accuracy": 0.5})
 
@@ -75,8 +76,7 @@ def test_an_error_is_kept_and_ends_the_work(
         raise error
 
     guarded = Guarded(Given(list(JOBS)))
-    first = guarded.next()
-    assert first is not None
+    first = some(guarded.next())
     assert not guarded.done
     monkeypatch.setattr(Given, method, refuse)
     guarded.tell(first, Report(1, 2, 0.5, 1.0))

@@ -28,6 +28,7 @@ from pdsearch.models import build
 from tests.analysis.synthetic_studies import record, write_study
 from tests.exporting.conftest import run, small
 from tests.own_code import Author
+from tests.some import some
 
 NAMES = ["card.md", "config.yaml", "result.json", STUDENT_FILE]
 
@@ -53,8 +54,7 @@ def test_the_result_is_the_rankings_best(study: Path, exported: Path) -> None:
 def test_the_student_reaches_its_test_accuracy(study: Path, exported: Path) -> None:
     store = Store(study.parent / "artifacts")
     ((_, key),) = store.entries("data")
-    entry = store.find("data", key)
-    assert entry is not None
+    entry = some(store.find("data", key))
     data = load_file(entry.path("tensors.safetensors"))
     student, preprocess = load_student(exported), load_preprocess(exported)
     with torch.no_grad():
@@ -73,8 +73,7 @@ def test_the_configuration_runs_again_to_the_same_bits(exported: Path, tmp_path:
     folder = run(load(exported / "config.yaml", [f"storage={tmp_path}"]))
     (row,) = [row for row in read_study(folder).rows if row.kind == "search"]
     assert row.key == read_card(exported).key
-    entry = Store(tmp_path / "artifacts").find("student", row.key)
-    assert entry is not None
+    entry = some(Store(tmp_path / "artifacts").find("student", row.key))
     again, ours = load_file(entry.path("tensors.safetensors")), load_file(exported / STUDENT_FILE)
     assert again.keys() == ours.keys()
     assert all(torch.equal(again[name], ours[name]) for name in ours)
@@ -92,8 +91,7 @@ def test_the_teacher_is_exported_as_it_taught(study: Path, tmp_path: Path, metho
         (r.best, e) for r, e in zip(rows, exported, strict=True) if r.best.prune_method == method
     )
     assert best.teacher_key is not None
-    entry = Store(folder.parent / "artifacts").find("prune", best.teacher_key)
-    assert entry is not None
+    entry = some(Store(folder.parent / "artifacts").find("prune", best.teacher_key))
     stored = load_file(entry.path("tensors.safetensors"))
     teacher = load_teacher(one.folder)
     own = {name: value for name, value in stored.items() if not name.startswith("mask/")}
@@ -138,8 +136,7 @@ def test_constants_that_no_state_dict_holds_are_those_of_the_channels_left(autho
     (one,) = export_study(folder, author.folder / "out", teacher=True)
     store = Store(folder.parent / "artifacts")
     ((_, key),) = store.entries("prune")
-    entry = store.find("prune", key)
-    assert entry is not None
+    entry = some(store.find("prune", key))
     kept: Any = entry.meta["kept"]
     whole = build(model, num_classes=10, input_shape=(1, 8, 8), seed=3)
     left = whole.get_buffer("scale")[:, kept["first.weight"]]

@@ -33,6 +33,7 @@ from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.specs import DataSpec
+from tests.some import some
 
 CARD = Card(
     "convnet_s", (("widths", (2, 4)),), ("a", "b", "c"), InputSpec((1, 8, 8)), (70.1,), (33.3,), "0" * 64
@@ -125,8 +126,7 @@ def test_images_of_more_than_8_bits_have_the_scale_of_their_set(tmp_path: Path) 
     store = Store(tmp_path / "store")
     list(dataset(spec, WorkerContext(store, tmp_path / "progress")))
     ((_, key),) = store.entries("data")
-    entry = store.find("data", key)
-    assert entry is not None
+    entry = some(store.find("data", key))
     assert entry.meta["largest"] == [4095.0, 0.0]
     read = Preprocess(InputSpec((1, 2, 2)), torch.zeros(1), torch.ones(1), largest=(4095.0, 0.0))
     assert read(tmp_path / "b" / "0.png").flatten().tolist() == [0, 0, 8, 16]
@@ -228,14 +228,12 @@ def row(study: Path) -> Row:
 
 def test_what_the_file_will_say(study: Path, row: Row) -> None:
     store = Store(study.parent / "artifacts")
-    found = trained_student(row, store)
-    assert found is not None
+    found = some(trained_student(row, store))
     weights, card = found
     assert (card.model, card.options, card.key) == ("convnet_s", (("widths", (4, 4)),), row.key)
     assert (card.channels, card.image_size, len(card.classes)) == (1, 8, 10)
     ((_, key),) = store.entries("data")
-    entry = store.find("data", key)
-    assert entry is not None
+    entry = some(store.find("data", key))
     data = load_file(entry.path("tensors.safetensors"))
     assert (list(card.mean), list(card.std)) == (data["mean"].tolist(), data["std"].tolist())
     assert weights["classifier.weight"].shape == (10, 4)

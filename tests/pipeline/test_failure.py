@@ -29,6 +29,7 @@ from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.patient import PATIENCE_S
 from tests.pipeline.digits import ALONE, job, site
+from tests.some import some
 
 
 @pytest.mark.parametrize(
@@ -131,8 +132,7 @@ def test_a_trial_that_hangs_ends_its_process_and_leaves_its_stacks(tmp_path: Pat
     # The stacks are walked without the interpreter's lock, and that may end the process by itself (watchdog.py).
     assert process.exitcode in (1, -signal.SIGSEGV)
     watchdog = Watchdog(path, None)
-    stacks = watchdog.verdict()
-    assert stacks is not None
+    stacks = some(watchdog.verdict())
     assert "test_failure.py" in stacks
     assert watchdog.verdict() is None
 

@@ -16,14 +16,14 @@ from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import Mask
 from pdsearch.specs import TrialSpec
 from tests.pipeline.digits import MOVING, RECIPE, SPEC, data, finish, site
+from tests.some import some
 
 
 def test_weights_and_mask_are_packed_and_loaded(here: WorkerContext) -> None:
     images = data(SPEC, here)
     model, other = blank("convnet_s", (), images, 0), blank("convnet_s", (), images, 1)
     masks = {name: p.detach() > 0 for name, p in model.named_parameters() if p.dim() > 1}
-    found = load(other, packed(model, Mask(masks)))
-    assert found is not None
+    found = some(load(other, packed(model, Mask(masks))))
     assert {name: mask.tolist() for name, mask in found.items()} == {n: m.tolist() for n, m in masks.items()}
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])

@@ -21,6 +21,7 @@ from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.training.fit import fit, towards
 from tests.pipeline.counting import counted
 from tests.pipeline.digits import DENSE, MOVING, RECIPE, SPEC, data, finish, pruned, site, stored
+from tests.some import some
 
 
 def built(spec: TrialSpec, at: WorkerContext) -> Teacher:
@@ -60,8 +61,7 @@ def test_the_last_round_at_hand_is_all_that_is_loaded(here: WorkerContext, tmp_p
 def test_recovery_keeps_the_sparsity_to_the_weight(here: WorkerContext, recovery: str, scope: str) -> None:
     spec = pruned(recovery=recovery, scope=scope)
     network = built(spec, here)
-    mask = network.mask
-    assert mask is not None
+    mask = some(network.mask)
     assert zeros(network) == mask.total - mask.remaining
     assert network.meta["remaining"] == mask.remaining
     assert network.meta["sparsity"] == mask.sparsity
@@ -242,7 +242,6 @@ def test_fine_tuning_takes_the_last_rate_of_therecipe_after(fields: dict[str, An
     recipe = replace(SPEC.prune.recipe, **fields)
     spec = pruned(recovery="finetune", recipe=recipe)
     assert spec.prune is not None
-    found = recipe_after(spec, spec.prune, 1)
-    assert found is not None
+    found = some(recipe_after(spec, spec.prune, 1))
     expected = lr * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
     assert (found.lr, found.schedule, found.milestones, found.warmup_epochs) == (expected, "step", (), 0)

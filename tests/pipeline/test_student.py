@@ -17,6 +17,7 @@ from pdsearch.search.confirmation.jobs import alone, unpruned
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
 from tests.own_code import Author
 from tests.pipeline.digits import ALONE, DENSE, SPEC, data, distilled, finish, pruned, run
+from tests.some import some
 
 SHAPED = StudentSpec("from_teacher")
 
@@ -120,8 +121,7 @@ def test_a_stored_student_of_another_shape_is_not_taken_for_it(
     assert now.state == "complete", now.reason
     assert now.values["student.params"] == ready.student["params"] != before.values["student.params"]
     assert now.student != before.student
-    held = here.store.find("student", before.student)
-    assert held is not None
+    held = some(here.store.find("student", before.student))
     assert held.meta["params"] == before.values["student.params"], "earlier records keep theirs"
     assert run(spec, here)[1].student == now.student
 

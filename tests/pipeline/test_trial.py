@@ -33,6 +33,7 @@ from tests.pipeline.digits import (
     site,
     stored,
 )
+from tests.some import some
 from tests.trial_records import finished
 
 
@@ -111,8 +112,7 @@ def test_a_student_alone_trains_no_teacher(here: WorkerContext) -> None:
 
 
 def test_an_unpruned_teacher_s_facts_have_no_pruning(here: WorkerContext) -> None:
-    teacher = facts(run(DENSE, here)[0]).teacher
-    assert teacher is not None
+    teacher = some(facts(run(DENSE, here)[0]).teacher)
     assert [teacher[name] for name in ("method", "ratio", "schedule", "rounds", "sparsity")] == [
         *[None] * 3,
         0,
@@ -122,11 +122,9 @@ def test_an_unpruned_teacher_s_facts_have_no_pruning(here: WorkerContext) -> Non
 
 def test_the_test_set_is_opened_only_where_it_may_be(here: WorkerContext) -> None:
     assert run(SPEC, here)[1].test is None
-    opened = run(SPEC, here, test=True)[1].test
-    assert opened is not None
+    opened = some(run(SPEC, here, test=True)[1].test)
     assert set(opened) == {"student.accuracy", "teacher.accuracy"}
-    alone = run(ALONE, here, test=True)[1].test
-    assert alone is not None
+    alone = some(run(ALONE, here, test=True)[1].test)
     assert set(alone) == {"student.accuracy"}
 
 

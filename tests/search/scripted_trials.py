@@ -21,6 +21,7 @@ from pdsearch.search.scheduler import Scheduler
 from pdsearch.search.study import open_study
 from pdsearch.specs import Json
 from pdsearch.trial_record import TrialRecord
+from tests.some import some
 
 DESCRIBE = Description("f" * 64, "fp32", versions={})
 RECIPE = {"epochs": 4, "lr": 0.1}
@@ -190,8 +191,7 @@ def ledger(searched: Space, *, kind: str = "search", single: bool = False) -> Le
 
 def run_one(kept: Ledger, script: Script = whole) -> TrialRecord:
     """Ask a ledger for a job, play it and return its record."""
-    job = kept.ask()
-    assert job is not None
+    job = some(kept.ask())
     for event in script(job):
         if isinstance(event, Outcome):
             return kept.finish(job, event)

@@ -25,6 +25,7 @@ from pdsearch.user_code import source_hash
 from pdsearch.verify import check_invariants
 from tests.own_code import Author
 from tests.search.scripted_trials import Watching, play, searching, space, whole
+from tests.some import some
 
 CODE = Accept(code=True)
 AGAIN = Accept(code=True, redo=True)
@@ -180,8 +181,7 @@ def test_a_run_that_is_cut_off_while_it_asks_again_goes_on(author: Author, tmp_p
     run(wanted)
     new = mend(author, module)
     with open_study(wanted, Watching(), accept=AGAIN) as study:
-        job = study.scheduler.next()
-        assert job is not None
+        some(study.scheduler.next())
     _, scheduler, _ = run(wanted)
     counting = [record for record in scheduler.records.finished.values() if record.state != "failed"]
     assert codes(counting) == {new}

@@ -30,6 +30,7 @@ from tests.search.scripted_trials import (
     space,
     whole,
 )
+from tests.some import some
 
 ACCURACY = {"metric": "student.val_accuracy", "goal": "maximize"}
 SIZE = {"metric": "student.params", "goal": "minimize"}
@@ -40,9 +41,7 @@ def states(kept: Ledger) -> list[str]:
 
 
 def asked(kept: Ledger) -> Job:
-    job = kept.ask()
-    assert job is not None
-    return job
+    return some(kept.ask())
 
 
 def on_disk(folder: Path, name: str) -> dict[str, Any]:
@@ -246,8 +245,7 @@ def test_seeds_of_baselines_differ_from_those_of_the_search(tmp_path: Path) -> N
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    asked = ledger(space(tmp_path / "study")).ask()
-    assert asked is not None
+    asked = some(ledger(space(tmp_path / "study")).ask())
     return replace(asked, baselines={"alone": "a" * 64})
 
 

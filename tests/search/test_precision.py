@@ -19,6 +19,7 @@ from pdsearch.search.study import open_study
 from pdsearch.training import device as engine
 from tests.own_code import Author
 from tests.search.scripted_trials import DOCUMENT, Watching
+from tests.some import some
 
 WHOLE = """
 from torch import nn
@@ -213,8 +214,7 @@ def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, 
         assert study.precision == kept_precision(space, "bf16")
         assert (study.precision.name, study.precision.reason) == ("bf16", "auto: as when the study began")
         assert study.describe.complete(space.resolve(space.defaults())).precision == "bf16"
-        job = study.scheduler.next()
-        assert job is not None
+        job = some(study.scheduler.next())
         assert job.spec.precision == "bf16"
 
 

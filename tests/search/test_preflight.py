@@ -24,6 +24,7 @@ from pdsearch.search.study import open_study
 from pdsearch.specs import DataSpec
 from tests.faults import scripted_study
 from tests.search.scripted_trials import DOCUMENT, Watching
+from tests.some import some
 
 
 def free(monkeypatch: pytest.MonkeyPatch, count: float) -> None:
@@ -31,8 +32,7 @@ def free(monkeypatch: pytest.MonkeyPatch, count: float) -> None:
 
 
 def said(folder: Path, below: str = "") -> str | None:
-    images = known_images(DataSpec("digits"))
-    assert images is not None
+    images = some(known_images(DataSpec("digits")))
     return room(scripted_study.space(folder), folder / below, images, {})
 
 
@@ -67,8 +67,7 @@ def test_more_cores_than_there_are_is_said_and_no_more(
 ) -> None:
     monkeypatch.setattr(preflight, "cores", lambda: 2)
     assert crowd(scripted_study.space(tmp_path), 2) is None
-    warning = crowd(scripted_study.space(tmp_path), 50)
-    assert warning is not None
+    warning = some(crowd(scripted_study.space(tmp_path), 50))
     assert "50 trials at once with 1 cores each want 50 of 2 cores" in warning
 
 

@@ -22,6 +22,7 @@ from tests.search.scripted_trials import (
     unmeasured,
     whole,
 )
+from tests.some import some
 
 
 def test_baselines_and_confirmation_are_never_stopped(tmp_path: Path) -> None:
@@ -91,9 +92,8 @@ def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
         scheduler = study.scheduler
         while (job := scheduler.next()) is not None and job.kind != "search":
             scheduler.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
-        second = scheduler.next()
+        second = some(scheduler.next())
         assert job is not None
-        assert second is not None
         assert scheduler.next() is None
         assert not scheduler.done
         for running in (job, second):
@@ -127,8 +127,7 @@ def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_i
 
 def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
     with open_study(space(tmp_path), Watching()) as study:
-        job = study.scheduler.next()
-        assert job is not None
+        job = some(study.scheduler.next())
         folder = Path(str(study.folder))
         lease = folder / "driver.lease"
         content = lease.read_bytes()
