@@ -1,19 +1,18 @@
-"""Ends of a run on Tune: an error that Tune must not see; no work left; no worker that starts in time."""
+"""Tune's stopper: it ends a run that is done, or for which no worker starts in time, with the reason that Ray gives."""
 
 import json
 import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ray.tune import Stopper
 
+from pdsearch.cluster.messages import Guarded
 from pdsearch.cluster.slots import Workers
 from pdsearch.errors import ClusterError
-from pdsearch.protocol import Event, Job, Outcome, Work
 
 NODE_WITHIN_S = 3600.0
 """Timeout in seconds for a node that fits a trial to join: an autoscaler may be waiting for a machine."""
@@ -28,63 +27,6 @@ _SAY_AFTER_S = 10.0
 _MOST_WORDS = 400
 _SERIOUS = re.compile(r" [EFW] \d+ \d+\] (?:\([^)]*\) )?(?:[\w.]+:\d+: )?(.+)")
 """An error or warning in a log of Ray's core: [date E process thread] (name) file:line: message."""
-
-T = TypeVar("T")
-
-
-class Guarded:
-    """Work that never raises: after an error it has no more jobs and closes the running ones.
-
-    Tune would wrap an error in its own, or go on with trials whose results are lost.
-
-    Args:
-        work: The study's scheduler.
-
-    Attributes:
-        error: The first error, for the caller to raise when Tune has ended.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self.error: Exception | None = None
-
-    def give_up(self, error: Exception) -> None:
-        """End the run with an error; the first one counts."""
-        self.error = self.error or error
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to start and nothing is running, or an error ended the run."""
-        return self.error is not None or self._work.done
-
-    @property
-    def closing(self) -> bool:
-        """Whether running jobs are to be closed."""
-        return self.error is not None or self._work.closing
-
-    def next(self) -> Job | None:
-        """Return the next job, or None."""
-        return self._unless_failed(self._work.next, None)
-
-    def busy(self, job: Job, is_busy: bool) -> None:
-        """Pass on that a worker begins with a job, or that the job has lost it."""
-        self._unless_failed(partial(self._work.busy, job, is_busy), None)
-
-    def tell(self, job: Job, event: Event) -> bool:
-        """Pass on an event of a running job; True asks the runner to close it."""
-        return self._unless_failed(partial(self._work.tell, job, event), True)
-
-    def finish(self, job: Job, outcome: Outcome) -> None:
-        """Pass on a job's outcome; after an error it is dropped, as if the run had been killed then."""
-        self._unless_failed(partial(self._work.finish, job, outcome), None)
-
-    def _unless_failed(self, call: Callable[[], T], otherwise: T) -> T:
-        if self.error is None:
-            try:
-                return call()
-            except Exception as error:
-                self.error = error
-        return otherwise
 
 
 class Arrival(Stopper):

@@ -10,10 +10,11 @@ from ray import tune
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError, RayTaskError
 
-from pdsearch.cluster.arrival import Arrival, Guarded
+from pdsearch.cluster.arrival import Arrival
 from pdsearch.cluster.connection.session import Session
 from pdsearch.cluster.connection.temporary import tune_folder
 from pdsearch.cluster.examine import Asked
+from pdsearch.cluster.messages import Guarded
 from pdsearch.cluster.slots import ACCELERATOR_SHARE, accelerator_resource
 from pdsearch.cluster.tune_scheduler import JobScheduler, Starts
 from pdsearch.cluster.tune_searcher import JobSearcher

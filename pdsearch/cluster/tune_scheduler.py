@@ -7,8 +7,8 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from pdsearch.cluster.messages import REFUSAL, unpacked
 from pdsearch.cluster.tune_searcher import JobSearcher
-from pdsearch.cluster.worker import REFUSAL, unpacked
 
 _LONGEST_REASON = 400
 

@@ -18,9 +18,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from pdsearch.cluster.arrival import Guarded
+from pdsearch.cluster.messages import Guarded, unpacked
 from pdsearch.cluster.slots import MOST_IN_A_ROW, Slots, Workers
-from pdsearch.cluster.worker import unpacked
 from pdsearch.codec import encode
 from pdsearch.errors import ClusterError
 from pdsearch.pipeline.failure import lost_workers

@@ -1,7 +1,4 @@
-"""The Tune trainable of a worker, which runs one job after another in a warm actor, and the results it sends.
-
-Events are sent in batches, each one JSON text, since Tune flattens nested values.
-"""
+"""The Tune trainable of a worker, which runs one job after another in a warm actor."""
 
 import json
 import time
@@ -14,6 +11,7 @@ import torch
 from ray import tune
 
 from pdsearch.artifacts import open_store
+from pdsearch.cluster.messages import batch, packed, refused
 from pdsearch.cluster.node_checks import refusal_of
 from pdsearch.cluster.own_folder import OwnFolder
 from pdsearch.codec import decode
@@ -21,14 +19,11 @@ from pdsearch.errors import StorageError
 from pdsearch.io import place as at
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import patiently
-from pdsearch.protocol import Event, Job, Outcome, Report, event_from_json, event_to_json, refusal
+from pdsearch.protocol import Event, Job, Outcome, refusal
 from pdsearch.training.device import keep_freed_memory, pick_device
 from pdsearch.user_code import look_in
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.32
-PAYLOAD, REFUSAL = "events", "refusal"
-FLUSH_S = 0.25
-"""Seconds for which a worker collects events before it reports them: each report costs the driver some milliseconds."""
 
 
 class JobTrainable(tune.Trainable):
@@ -104,31 +99,3 @@ class JobTrainable(tune.Trainable):
 
 def _nothing() -> Generator[Event, None, None]:
     yield from ()
-
-
-def batch(events: Generator[Event, None, None], decide_at: tuple[int, ...]) -> list[Event]:
-    """Return the next events: up to an epoch at which the driver decides, the outcome, or for a quarter second."""
-    since = time.monotonic()
-    gathered: list[Event] = []
-    for event in events:
-        gathered.append(event)
-        decides = isinstance(event, Report) and event.epoch in decide_at
-        if decides or isinstance(event, Outcome) or time.monotonic() - since >= FLUSH_S:
-            break
-    return gathered
-
-
-def packed(events: list[Event]) -> dict[str, object]:
-    """Return events as a Tune result; an outcome ends the Tune trial."""
-    done = any(isinstance(event, Outcome) for event in events)
-    return {PAYLOAD: json.dumps([event_to_json(event) for event in events]), "done": done}
-
-
-def refused(reason: str) -> dict[str, object]:
-    """Return a Tune result that says why the worker's node is not fit for trials."""
-    return {**packed([]), REFUSAL: reason}
-
-
-def unpacked(result: dict[str, Any] | None) -> list[Event]:
-    """Return the events of a Tune result."""
-    return [event_from_json(value) for value in json.loads((result or {}).get(PAYLOAD, "[]"))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.cluster.arrival import Guarded
+from pdsearch.cluster.messages import Guarded
 from pdsearch.errors import ClusterError
 
 pytestmark = pytest.mark.usefixtures("ray_session")

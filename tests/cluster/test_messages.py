@@ -5,8 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pdsearch.cluster.arrival import Guarded
-from pdsearch.cluster.worker import batch, packed, unpacked
+from pdsearch.cluster.messages import Guarded, batch, packed, unpacked
 from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.pipeline.digits import ALONE, distilled, job

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pdsearch.cluster.worker import packed
+from pdsearch.cluster.messages import packed
 from pdsearch.protocol import Report
 from tests.cluster.test_searcher import given, lose, searcher, started, warm
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.cluster.arrival import Guarded
-from pdsearch.cluster.worker import packed
+from pdsearch.cluster.messages import Guarded, packed
 from pdsearch.codec import decode
 from pdsearch.protocol import Event, Job, Outcome, Report
 from tests.pipeline.digits import ALONE, distilled, job
@@ -345,8 +344,8 @@ def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_bac
 
 
 def refuse(found: Any, trial_id: str) -> str:
+    from pdsearch.cluster.messages import refused
     from pdsearch.cluster.tune_scheduler import JobScheduler
-    from pdsearch.cluster.worker import refused
 
     answer = {**refused("its storage is another"), "node_ip": "10.0.0.3"}
     return JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id=trial_id), answer)  # type: ignore[arg-type]

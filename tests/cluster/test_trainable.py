@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.cluster.worker import unpacked
+from pdsearch.cluster.messages import unpacked
 from pdsearch.codec import encode
 from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Job, Outcome, Report
