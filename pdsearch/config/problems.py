@@ -131,6 +131,10 @@ EXPECTED = {
     "model_type": ("a mapping", "write `key: value` pairs"),
     "finite_number": ("a finite number", "write a finite number"),
 }
+EMPTY = {
+    "string_too_short": ("expected a word, got nothing", "write a word"),
+    "too_short": ("an empty list", "give at least one, or remove the key"),
+}
 BOUNDS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -183,22 +187,14 @@ def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
         known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         near = nearest(value, known) if isinstance(value, str) else ""
         return f"unknown word {show(value)}", f"{near}known: {', '.join(known)}"
-    return _rest(kind, value, context, item["msg"])
-
-
-def _rest(kind: str, value: object, context: Mapping[str, Any], message: str) -> tuple[str, str]:
     if kind == "string_pattern_mismatch":
         return (
             f"{show(value)} is no name",
             "1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first",
         )
-    if kind == "string_too_short":
-        return "expected a word, got nothing", "write a word"
-    if kind == "too_short":
-        return "an empty list", "give at least one, or remove the key"
     if kind == "too_long":
         return f"{context['actual_length'] or 'too many'} entries", f"give at most {context['max_length']}"
-    return message, "see the space reference"
+    return EMPTY.get(kind, (item["msg"], "see the space reference"))
 
 
 def _known_keys(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> str:

@@ -8,10 +8,11 @@ Fields that only files of earlier versions hold are read with a note and have no
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from pdsearch.codec import encode
 from pdsearch.config.validators import format_duration
-from pdsearch.config.yaml_tree import Node
+from pdsearch.config.yaml_tree import Node, node_at
 from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def to_json(space: "Space") -> dict[str, Json]:
         place = document
         for section in sections:
             place = place.setdefault(section, {})
-        place[field] = _plain(value)
+        place[field] = encode(value)
     return document | {
         "space": {parameter.name: _form(parameter) for parameter in space.parameters},
         "search": _search(space.search),
@@ -69,7 +70,7 @@ def identity(space: "Space") -> dict[str, Json]:
         name: _without_neutral(recipe, Recipe) for name, recipe in document.get("train", {}).items()
     }
     document["defaults"] = {
-        part: {name: _plain(v) for name, v in params} for part, params in space.part_defaults
+        part: {name: encode(v) for name, v in params} for part, params in space.part_defaults
     }
     return document
 
@@ -85,7 +86,7 @@ def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_neutral(section: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
     """Remove fields at their neutral value, so that studies from before such a field existed stay equal."""
-    neutral = {f.name: _plain(f.metadata["neutral"]) for f in fields(kind) if "neutral" in f.metadata}
+    neutral = {f.name: encode(f.metadata["neutral"]) for f in fields(kind) if "neutral" in f.metadata}
     return {name: value for name, value in section.items() if name not in neutral or value != neutral[name]}
 
 
@@ -122,7 +123,6 @@ def _path(name: str) -> list[str]:
 
 
 def _form(parameter: "Parameter") -> dict[str, Json]:
-
     form: dict[str, Any] = {}
     if parameter.kind == "categorical":
         form["choices"] = [json.loads(str(c)) if parameter.lists else c for c in parameter.choices]
@@ -145,10 +145,6 @@ def _search(search: "Search") -> dict[str, Json]:
     return document | {"stop": {"metric": search.stop.metric, "halving": halving}}
 
 
-def _plain(value: object) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
 _ONE_BY_ONE = "students that differ in their seed are trained one by one"
 RETIRED = {"confirm.together": _ONE_BY_ONE, "distill.replicas": _ONE_BY_ONE}
 """Dotted name -> what happens instead."""
@@ -159,15 +155,11 @@ def without_retired(root: Node) -> tuple[Node, tuple[str, ...]]:
     notes: list[str] = []
     for name, instead in RETIRED.items():
         section, field = name.split(".")
-        node = root.value.get(section) if isinstance(root.value, dict) else None
-        if (
-            isinstance(root.value, dict)
-            and node is not None
-            and isinstance(node.value, dict)
-            and field in node.value
-        ):
+        node = node_at(root, (section,))
+        if node is not None and isinstance(node.value, dict) and field in node.value:
             kept = {key: child for key, child in node.value.items() if key != field}
-            root = Node(root.mark, {**root.value, section: Node(node.mark, kept, node.keys)}, root.keys)
+            sections = {**cast("dict[str, Node]", root.value), section: Node(node.mark, kept, node.keys)}
+            root = Node(root.mark, sections, root.keys)
             notes.append(f"{name} has no effect any more: {instead}")
     return root, tuple(notes)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pdsearch.codec import frozen
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has
 from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.checks.draft import Draft
@@ -63,7 +64,7 @@ def _idle_warnings(draft: Draft) -> list[str]:
     reach = Reach(draft.parameters, draft.fixed)
     for name, value in {**draft.given, **draft.parameters, **_given_beside(draft)}.items():
         section, _, field = name.rpartition(".")
-        if value == _plain(section_defaults().get(name)):
+        if frozen(value) == section_defaults().get(name):
             continue  # A complete configuration, such as an export, also writes out the defaults.
         cause = (
             _idle_in_recipe(draft, section, field)
@@ -142,10 +143,6 @@ def _idle_in_recipe(draft: Draft, section: str, field: str) -> str:
 def _idle_in_space(reach: Reach, name: str) -> str:
     vain = {} if name in reach.parameters else reach.never(name)
     return ", or ".join(f"{decider} is {' or '.join(map(str, values))}" for decider, values in vain.items())
-
-
-def _plain(value: object) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _prunes(draft: Draft) -> bool:
