@@ -4,10 +4,8 @@ import pytest
 
 from pdsearch.config import Halving, Parameter
 from pdsearch.config.checks.applicability import Reach
-from pdsearch.config.checks.draft import given_in, path_of
-from pdsearch.config.sections import File
 from pdsearch.errors import ConfigError
-from tests.config.documents import RECIPES, SEARCHED, document, space
+from tests.config.documents import RECIPES, SEARCHED, space
 
 DENSE = {"distill.temperature": [1, 4]}
 
@@ -198,36 +196,6 @@ def test_an_early_epoch_belongs_to_rewinding() -> None:
         space({**methods, **searched})
     when = {"choices": [0, 3], "when": {"prune.recovery": ["rewind"]}}
     assert space({**methods, **searched, "prune.rewind_epoch": when}).parameters
-
-
-def test_a_study_from_before_early_epochs_is_gone_on_with() -> None:
-    methods = {**SEARCHED, "prune.method": ["magnitude", "taylor"]}
-    pruning = space(methods).identity()["prune"]
-    assert isinstance(pruning, dict)
-    assert "rewind_epoch" not in pruning
-
-
-def test_only_what_is_named_is_given() -> None:
-    sections = document(
-        {}, distill={"alpha": 0.5}, prune={"params": {"batches": 2}}, train={"teacher": {"lr": 1.0}}
-    )
-    given = given_in(File.model_validate(sections))
-    assert given == {
-        "data.source": "digits",
-        "teacher.model": "convnet_l",
-        "student.model": "convnet_s",
-        "train.teacher.lr": 1.0,
-        "prune.params.batches": 2,
-        "distill.alpha": 0.5,
-    }
-
-
-def test_every_dotted_name_has_its_place() -> None:
-    assert path_of("train.teacher.lr") == ("train", "teacher", "lr")
-    assert path_of("student.options.widths") == ("student", "options", "widths")
-    assert path_of("prune.params.batches") == ("prune", "params", "batches")
-    assert path_of("distill.alpha") == ("distill", "alpha")
-    assert path_of("search.trials") == ("search", "trials")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -20,7 +19,7 @@ from pdsearch.config.field_rules import (
     searchable_names,
     section_defaults,
 )
-from pdsearch.config.ledger_url import ledger_hint, read_ledger_url
+from pdsearch.config.ledger_url import read_ledger_url
 from pdsearch.config.problems import Problems
 from pdsearch.config.validators import format_duration, parse_duration, read_constraints
 from pdsearch.config.yaml_tree import Mark, from_plain
@@ -48,17 +47,6 @@ def test_a_study_is_no_folder_of_the_storage_s_own(value: str) -> None:
     assert words.study(f"{value}-2") == f"{value}-2"
     with pytest.raises(ConfigError, match=rf"key study: a storage has a folder {value} of its own"):
         parse(document(study=value))
-
-
-@pytest.mark.parametrize("value", [1, 2.5, True, "a", [1, [2, "b"]]])
-def test_options_are_scalars_and_lists(value: Any) -> None:
-    assert words.option(value) == value
-
-
-@pytest.mark.parametrize("value", [None, {}, [], [None], {"a": 1}])
-def test_options_are_nothing_else(value: Any) -> None:
-    with pytest.raises(PydanticCustomError):
-        words.option(value)
 
 
 def read(text: str) -> tuple[tuple[Constraint, ...], Problems]:
@@ -160,10 +148,6 @@ def test_a_password_is_refused_and_not_repeated(text: str) -> None:
         parse(document(search={"ledger": text, "trials": 3}))
     assert "hush" not in str(caught.value)
     assert "~/.pgpass" in str(caught.value)
-
-
-def test_the_hint_shows_how() -> None:
-    assert "sqlite:///FILE" in ledger_hint("names no file")
 
 
 def test_where_a_study_lives_may_change_and_is_written_down() -> None:
