@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pdsearch.analysis.footnotes import shortfall
+from pdsearch.analysis.labels import several
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
@@ -118,7 +119,8 @@ def _spent(tally: Tally) -> list[str]:
         return ["everything was finished before: nothing was trained"]
     return [
         f"this run: {tally.kinds()} in {duration(time.monotonic() - tally.began)};"
-        f" {tally.trained} epochs trained, {tally.hits} artifacts reused ({duration(tally.saved_s)} of training saved)",
+        f" {several(tally.trained, 'epoch')} trained, {several(tally.hits, 'artifact')} reused"
+        f" ({duration(tally.saved_s)} of training saved)",
     ]
 
 

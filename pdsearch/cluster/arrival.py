@@ -82,7 +82,7 @@ class Arrival(Stopper):
         elif now - self._since >= _SAY_AFTER_S and not self._said:
             self._said = True
             what = "a worker to start" if room else "a node with room for a trial"
-            self._say(f"waiting for {what}, up to {within / 60:.0f} min; then the run ends")
+            self._say(f"waiting for {what}; without one within {within / 60:.0f} min the run ends")
 
     def _within(self, room: bool) -> float:
         if not room:

@@ -48,7 +48,7 @@ def test_a_worker_that_does_not_start_ends_the_run_with_what_ray_says(tmp_path: 
     assert world.said == []
     assert not world.after(2)
     assert not world.after(288)
-    assert world.said == ["waiting for a worker to start, up to 5 min; then the run ends"]
+    assert world.said == ["waiting for a worker to start; without one within 5 min the run ends"]
     assert world.after(2)
     assert isinstance(world.work.error, ClusterError)
     assert "no worker started within 5 min: Some workers have not registered" in str(world.work.error)
@@ -64,8 +64,8 @@ def test_a_node_is_waited_for_longer_and_each_wait_has_its_line(monkeypatch: pyt
     for _ in range(3):
         assert not world.after(299)
     assert world.said == [
-        "waiting for a node with room for a trial, up to 60 min; then the run ends",
-        "waiting for a worker to start, up to 15 min; then the run ends",
+        "waiting for a node with room for a trial; without one within 60 min the run ends",
+        "waiting for a worker to start; without one within 15 min the run ends",
     ]
     assert not world.after(0)
     assert world.after(303)

@@ -167,6 +167,7 @@ class Screen(Tally):
         best = f"best {100 * self.best[0]:.2f} % ({self.best[1]})" if self.best else "no complete trial yet"
         parts = [duration(time.monotonic() - self.began), best]
         if self.hits + self.built:
-            parts.append(f"{self.hits} artifacts reused ({duration(self.saved_s)} saved), {self.built} made")
+            reused = f"{self.hits} artifact{'' if self.hits == 1 else 's'} reused"
+            parts.append(f"{reused} ({duration(self.saved_s)} saved), {self.built} made")
         lines = ["  ".join(parts), *([f"this run: {self.kinds()}"] if self.states else [])]
         return Group(*(Text(line, style="cyan", no_wrap=True, overflow="ellipsis") for line in lines))
