@@ -111,12 +111,8 @@ def _torch() -> Iterator[Finding]:
         import torch
         import torchvision  # noqa: F401 - a release that does not fit torch's fails here
     except Exception as error:  # Broken binaries raise anything.
-        yield Finding(
-            "torch",
-            "broken",
-            f"{type(error).__name__}: {error}",
-            "install torch and torchvision of one release",
-        )
+        said = f"{type(error).__name__}: {error}"
+        yield Finding("torch", "broken", said, "install torch and torchvision of one release")
         return
     from pdsearch.training.device import computes_bf16
 
@@ -124,21 +120,12 @@ def _torch() -> Iterator[Finding]:
     for index in range(count):
         about = torch.cuda.get_device_properties(index)
         bits = "bf16" if computes_bf16(f"cuda:{index}") else "fp16"
-        yield Finding(
-            f"GPU {index}", "ok", f"{about.name}, {size(about.total_memory)}, precision auto is {bits}"
-        )
+        what = f"{about.name}, {size(about.total_memory)}, precision auto is {bits}"
+        yield Finding(f"GPU {index}", "ok", what)
     if not count and shutil.which("nvidia-smi"):
-        built = (
-            f"torch is built for CUDA {torch.version.cuda}"
-            if torch.version.cuda
-            else "torch is built without CUDA"
-        )
-        yield Finding(
-            "GPU",
-            "broken",
-            f"there is a driver, but torch sees no GPU; {built}",
-            "install a torch for the driver",
-        )
+        built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+        what = f"there is a driver, but torch sees no GPU; torch is built {built}"
+        yield Finding("GPU", "broken", what, "install a torch for the driver")
     elif not count:
         yield Finding("GPU", "note", "none: resources.gpu must be 0")
     cpu = "bf16 where it pays" if computes_bf16("cpu") else "fp32: no instructions for bf16"
@@ -154,22 +141,22 @@ def _cores() -> Iterator[Finding]:
         yield Finding("OMP_NUM_THREADS", "note", f"{threads}: trials set their own threads by resources.cpu")
 
 
+def _noted(name: str, value: str, mend: str) -> Finding:
+    return Finding(name, "note" if mend else "ok", value, mend)
+
+
 def _memory() -> Iterator[Finding]:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     small = "a trial takes about 1 GB and its images: use fewer --workers" if total < 4e9 else ""
-    yield Finding("memory", "note" if small else "ok", size(total), small)
+    yield _noted("memory", size(total), small)
     shm = Path("/dev/shm")
     if shm.is_dir():
         free = shutil.disk_usage(shm).free
-        mend = (
-            "Ray keeps its objects there: docker run --shm-size=2g; or use --serial"
-            if free < SHM_BYTES
-            else ""
-        )
-        yield Finding("/dev/shm", "note" if mend else "ok", f"{size(free)} free", mend)
+        mend = "Ray keeps its objects there: docker run --shm-size=2g; or use --serial"
+        yield _noted("/dev/shm", f"{size(free)} free", mend if free < SHM_BYTES else "")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     few = "Ray opens many files: ulimit -n 65536" if soft < FILES else ""
-    yield Finding("open files", "note" if few else "ok", f"{soft} (at most {hard})", few)
+    yield _noted("open files", f"{soft} (at most {hard})", few)
 
 
 def _disk(storage: Path) -> Iterator[Finding]:
@@ -182,21 +169,13 @@ def _disk(storage: Path) -> Iterator[Finding]:
         free = shutil.disk_usage(there).free
         value = f"{size(free)} free in {folder}"
         if not os.access(there, os.W_OK):
-            yield Finding(
-                name,
-                "broken",
-                f"{folder} cannot be written",
-                f"grant write access to {there}, or name another",
-            )
+            mend = f"grant write access to {there}, or name another"
+            yield Finding(name, "broken", f"{folder} cannot be written", mend)
         elif free < LEAST_BYTES:
             yield Finding(name, "broken", value, "free some space: pdsearch cache gc")
         else:
-            little = (
-                "teachers' outputs may take more: pdsearch plan SPACE says how much"
-                if free < DISK_BYTES
-                else ""
-            )
-            yield Finding(name, "note" if little else "ok", value, little)
+            little = "teachers' outputs may take more: pdsearch plan SPACE says how much"
+            yield _noted(name, value, little if free < DISK_BYTES else "")
 
 
 def _address() -> Iterator[Finding]:
