@@ -88,12 +88,7 @@ def test_a_run_is_heard_from_its_opening_to_its_end_and_a_broken_observer_ends_n
     assert heard.calls[place : place + 8] == [
         call
         for one in trials
-        for call in (
-            ("started", one),
-            ("epoch", one, 1),
-            ("epoch", one, 2),
-            ("ended", one, "complete", one),
-        )
+        for call in (("started", one), ("epoch", one, 1), ("epoch", one, 2), ("ended", one, "complete", one))
     ]
     assert heard.calls[-1] == ("close",)
     again = Heard()

@@ -15,13 +15,7 @@ import pytest
 
 from pdsearch.errors import ConfigError
 from pdsearch.registry import NoParams, Registry, make_params, parameter
-from pdsearch.user_code import (
-    declared_by,
-    load_dotted,
-    source_folder,
-    source_hash,
-    takes_others,
-)
+from pdsearch.user_code import declared_by, load_dotted, source_folder, source_hash, takes_others
 from tests.architecture.tree import ROOT
 from tests.own_code import Author
 from tests.patient import PATIENCE_S

@@ -30,16 +30,7 @@ from pdsearch.config.serialize import without_retired
 from pdsearch.config.space import Halving, Search, Space
 from pdsearch.config.validators import METRICS, read_constraints
 from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
-from pdsearch.config.yaml_tree import (
-    Mark,
-    Node,
-    dotted,
-    every_node,
-    from_plain,
-    mark_of,
-    node_at,
-    to_plain,
-)
+from pdsearch.config.yaml_tree import Mark, Node, dotted, every_node, from_plain, mark_of, node_at, to_plain
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import UnfitFileError, open_regular
 from pdsearch.objectives import Constraint, Objective, better_goal
@@ -174,12 +165,7 @@ def with_position(path: str | FilePath, overrides: Sequence[str] = ()) -> Iterat
         raise
 
 
-def parse(
-    document: Mapping[str, object],
-    overrides: Sequence[str] = (),
-    *,
-    source: str = "space",
-) -> Space:
+def parse(document: Mapping[str, object], overrides: Sequence[str] = (), *, source: str = "space") -> Space:
     """Validate a space given as plain values, such as those that `Space.to_json` returns.
 
     Args:

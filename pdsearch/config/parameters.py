@@ -11,14 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pdsearch.config.catalog import Selectable, listed, narrowed
-from pdsearch.config.field_rules import (
-    FREE_GROUPS,
-    Rule,
-    once_per_study,
-    owners,
-    rule_of,
-    searchable_names,
-)
+from pdsearch.config.field_rules import FREE_GROUPS, Rule, once_per_study, owners, rule_of, searchable_names
 from pdsearch.config.problems import Problems, add_complaints, nearest, show
 from pdsearch.config.sections import ParameterForm
 from pdsearch.config.space import Parameter

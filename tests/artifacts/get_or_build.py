@@ -8,10 +8,7 @@ from pdsearch.specs import Json
 
 
 def get_or_build(
-    store: ArtifactStore,
-    stage: str,
-    key: str,
-    build: Callable[[Path], dict[str, Json]],
+    store: ArtifactStore, stage: str, key: str, build: Callable[[Path], dict[str, Json]]
 ) -> tuple[Entry, bool]:
     """Return the entry, and whether it was there already; build it if nobody has.
 

@@ -33,10 +33,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def study_folder(tmp_path: Path) -> Path:
     """A study of two searched and nine confirmed trials: the pruned teacher's students are the best."""
-    found = [
-        record("magnitude", 0.90, kind="search", number=0),
-        record(None, 0.88, kind="search", number=1),
-    ]
+    found = [record("magnitude", 0.90, kind="search", number=0), record(None, 0.88, kind="search", number=1)]
     for method, first in (("magnitude", 0.90), (None, 0.88), ("alone", 0.80)):
         for seed in (1, 2, 3):
             value = first + 0.01 * seed

@@ -58,10 +58,7 @@ def test_a_grid_is_exact_and_unknown_files_are_said_to_be(
 
 
 def test_data_of_ones_own_are_read_to_calibrate(
-    file: Path,
-    author: Author,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    file: Path, author: Author, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shapes: list[tuple[int, ...]] = []
 

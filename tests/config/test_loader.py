@@ -161,10 +161,7 @@ def test_the_last_one_wins_and_equals_signs_belong_to_the_value() -> None:
     assert to_plain(root) == {"data": {"root": "a=b"}, "search": {"seed": 2}}
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["search.trials", "=5", "search..trials=5"],
-)
+@pytest.mark.parametrize("text", ["search.trials", "=5", "search..trials=5"])
 def test_what_is_no_override(text: str) -> None:
     with pytest.raises(ConfigError, match="no override") as caught:
         apply_overrides(read_yaml(b"study: x\n", "f"), [text])

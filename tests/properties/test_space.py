@@ -30,12 +30,7 @@ RICH: dict[str, Any] = document(
         },
         "prune.rounds": {"low": 1, "high": 4, "when": {"prune.schedule": ["linear"]}},
         "distill.loss": ["kd", "dkd", "ce"],
-        "distill.temperature": {
-            "low": 1,
-            "high": 10,
-            "log": True,
-            "when": {"distill.loss": ["kd", "dkd"]},
-        },
+        "distill.temperature": {"low": 1, "high": 10, "log": True, "when": {"distill.loss": ["kd", "dkd"]}},
         "train.distill.milestones": [[5], [6, 9]],
         "train.distill.batch_size": {"low": 16, "high": 256, "log": True},
         "teacher.seed": [0, 1, 2],

@@ -42,9 +42,7 @@ def reproduce_export(
     """Train an exported configuration again, its teacher included, and compare the student to the bit."""
     if seeds < 0 or seeds == 1:
         raise ConfigError(
-            f"expected 0, or at least 2, got {seeds}",
-            where="--seeds",
-            hint="an interval needs two students",
+            f"expected 0, or at least 2, got {seeds}", where="--seeds", hint="an interval needs two students"
         )
     from pdsearch.exporting.reproduction import read_export, reproduce  # loads torch
 

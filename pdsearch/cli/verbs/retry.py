@@ -10,8 +10,7 @@ from pdsearch.errors import ConfigError
 
 
 def retry(
-    study: StudyFolder,
-    failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False,
+    study: StudyFolder, failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False
 ) -> None:
     """Have failed trials asked again by the next `pdsearch run`. Nothing is trained now."""
     if not failed:
