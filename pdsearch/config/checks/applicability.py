@@ -39,16 +39,11 @@ DISTILL_FIELDS = ("loss", "seed", "view_seed", "teacher_layers", "student_layers
 """Fields of `distill` that are no parameter of a loss."""
 
 
+Situation: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""One combination: the choices sampled in it, and the value of every decider."""
+
 Decider: TypeAlias = tuple[str, Callable[[Mapping[str, Any]], bool]]
 """A field, and whether the values of all deciders leave another field without effect because of it."""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """One combination: the choices sampled in it, and the value of every decider."""
-
-    sampled: Mapping[str, Any]
-    deciders: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Reach:
         }
         base = {n: self.fixed.get(n, value) for n, value in DECIDERS.items()}
         for sampled in islice(combinations(in_order(choices), lambda p: p.choices), MOST_SITUATIONS):
-            yield Situation(sampled, base | {n: v for n, v in sampled.items() if n in DECIDERS})
+            yield sampled, base | {n: v for n, v in sampled.items() if n in DECIDERS}
 
     def values(self, decider: str) -> tuple[Any, ...]:
         """Return the values a decider can take."""
@@ -89,11 +84,11 @@ class Reach:
     def without_effect(self, name: str) -> tuple[str, tuple[Any, ...], tuple[Any, ...]] | None:
         """Return where a field has no effect: the decider, its values in that case, and its other values."""
         vain: dict[str, list[Any]] = {}
-        for situation in self.situations(name):
-            decider = self.idle(name, situation)
-            parameter = self.parameters.get(name)
-            if decider and (parameter is None or parameter.active(situation.sampled)):
-                vain.setdefault(decider, []).append(situation.deciders[decider])
+        parameter = self.parameters.get(name)
+        for sampled, deciders in self.situations(name):
+            decider = self.idle(name, deciders)
+            if decider and (parameter is None or parameter.active(sampled)):
+                vain.setdefault(decider, []).append(deciders[decider])
         for decider, values in vain.items():
             others = tuple(v for v in self.values(decider) if v not in values)
             return decider, tuple(dict.fromkeys(values)), others
@@ -102,12 +97,12 @@ class Reach:
     def never(self, name: str) -> dict[str, list[Any]]:
         """Return what leaves a field without effect in every situation: by decider; {} if it has one."""
         vain: dict[str, list[Any]] = {}
-        for situation in self.situations(name):
-            decider = self.idle(name, situation)
+        for _, deciders in self.situations(name):
+            decider = self.idle(name, deciders)
             if not decider:
                 return {}
             values = vain.setdefault(decider, [])
-            values += [value] if (value := situation.deciders[decider]) not in values else []
+            values += [value] if (value := deciders[decider]) not in values else []
         return vain
 
     def missing(self, name: str) -> str | None:
@@ -115,21 +110,16 @@ class Reach:
         if name in self.fixed:
             return None
         parameter = self.parameters.get(name)
-        for situation in self.situations(name):
-            if self.idle(name, situation) or (parameter is not None and parameter.active(situation.sampled)):
+        for sampled, deciders in self.situations(name):
+            if self.idle(name, deciders) or (parameter is not None and parameter.active(sampled)):
                 continue
-            decided = {
-                n: situation.sampled[n]
-                for n in (parameter.when if parameter else ())
-                if n in situation.sampled
-            }
+            decided = {n: sampled[n] for n in (parameter.when if parameter else ()) if n in sampled}
             return " and ".join(f"{n} is {show(v)}" for n, v in decided.items())
         return None
 
-    def idle(self, name: str, situation: Situation) -> str:
-        """Return the decider that leaves a field without effect in a situation, or an empty string."""
-        deciders = self.deciders(name)
-        return next((decider for decider, leaves_idle in deciders if leaves_idle(situation.deciders)), "")
+    def idle(self, name: str, values: Mapping[str, Any]) -> str:
+        """Return the decider that leaves a field without effect by the deciders' values, or an empty string."""
+        return next((decider for decider, leaves_idle in self.deciders(name) if leaves_idle(values)), "")
 
     def deciders(self, name: str) -> list[Decider]:
         """Return what may leave a field without effect, in order, each with whether the deciders' values do."""
