@@ -116,6 +116,19 @@ def he_init(network: M) -> M:
     return network
 
 
+def drawn(network: M, init: str) -> M:
+    """Return a network with its weights drawn by the option `init`: "he" (`he_init`), or "torch", as each layer did.
+
+    PyTorch's layers draw evenly by fan-in (He et al. with a = sqrt(5)), linear ones too, and start wider at the logits.
+
+    Raises:
+        ConfigError: There is no such way.
+    """
+    if init not in ("he", "torch"):
+        raise ConfigError(f"no weights are drawn by {init!r}", where="options.init", hint="known: he, torch")
+    return he_init(network) if init == "he" else network
+
+
 def refuse_small(image_size: int, smallest: int) -> None:
     """Check that images are large enough for a network's downsampling.
 

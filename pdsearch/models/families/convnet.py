@@ -6,13 +6,15 @@ from itertools import pairwise
 
 from torch import nn
 
-from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
 from pdsearch.models.registry import models
 
 WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8, 16)}
 
 
-def convnet(*, num_classes: int, channels: int, image_size: int, widths: Sequence[int]) -> StagedNetwork:
+def convnet(
+    *, num_classes: int, channels: int, image_size: int, widths: Sequence[int], init: str = "he"
+) -> StagedNetwork:
     """A plain stack for small images: 3x3 convolution, batch normalisation and ReLU, max pooling between the stages.
 
     Args:
@@ -20,6 +22,7 @@ def convnet(*, num_classes: int, channels: int, image_size: int, widths: Sequenc
         channels: Channels of an image.
         image_size: Height and width of an image, >= 2 ** (stages - 1).
         widths: Channels of each stage.
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: The images are too small for so many stages.
@@ -28,7 +31,7 @@ def convnet(*, num_classes: int, channels: int, image_size: int, widths: Sequenc
     stages: list[nn.Module] = [conv_bn(channels, widths[0])]
     for inputs, outputs in pairwise(widths):
         stages.append(nn.Sequential(nn.MaxPool2d(2), *conv_bn(inputs, outputs)))
-    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)))
+    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)), init)
 
 
 for name, widths in WIDTHS.items():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
 from pdsearch.models.registry import models
 
 SETTINGS = (
@@ -55,7 +55,7 @@ def scaled(factor: float) -> tuple[int, ...]:
 
 
 def mobilenetv2(
-    *, num_classes: int, channels: int, image_size: int, widths: Sequence[int] = scaled(0.5)
+    *, num_classes: int, channels: int, image_size: int, widths: Sequence[int] = scaled(0.5), init: str = "he"
 ) -> StagedNetwork:
     """MobileNetV2, half as wide and for small images: inverted residuals, as in the distillation literature.
 
@@ -69,6 +69,7 @@ def mobilenetv2(
         image_size: Height and width of an image, >= 16.
         widths: Channels in network order: of the first convolution; for each row of the settings those inside its
             first block, those its blocks put out, and those inside each further block; of the last convolution.
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: The images are too small, or the widths are not as many as that.
@@ -91,8 +92,8 @@ def mobilenetv2(
         inputs = outputs
     head = conv_bn(inputs, widths[-1], kernel=1)
     classifier = nn.Linear(widths[-1], num_classes)
-    return he_init(
-        StagedNetwork([nn.Sequential(*stage) for stage in stages], classifier, stem=stem, head=head)
+    return drawn(
+        StagedNetwork([nn.Sequential(*stage) for stage in stages], classifier, stem=stem, head=head), init
     )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import BasicBlock, StagedNetwork, conv_bn, he_init, refuse_small
+from pdsearch.models.network import BasicBlock, StagedNetwork, conv_bn, drawn, refuse_small
 from pdsearch.models.registry import models
 
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
@@ -21,6 +21,7 @@ def cifar_resnet(
     widths: Sequence[int] = (16, 16, 32, 64),
     inner: Sequence[int] | None = None,
     shortcut: str = "projection",
+    init: str = "he",
 ) -> StagedNetwork:
     """The residual network for CIFAR: three stages of basic blocks.
 
@@ -38,6 +39,7 @@ def cifar_resnet(
         widths: Channels of the first convolution and of the three stages.
         inner: Channels inside each of the 3 n blocks, in order; those of the stage by default.
         shortcut: "projection", or "pad" for He et al.'s own (no weights).
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: An argument does not fit.
@@ -57,7 +59,7 @@ def cifar_resnet(
         within = inner[number * blocks : (number + 1) * blocks]
         stages.append(_stage(widths[number], widths[number + 1], min(number, 1) + 1, within, shortcut))
     stem = conv_bn(channels, widths[0])
-    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem))
+    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem), init)
 
 
 def _stage(inputs: int, outputs: int, stride: int, inner: Sequence[int], shortcut: str) -> nn.Module:

@@ -6,7 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import BasicBlock, Bottleneck, StagedNetwork, conv_bn, he_init, refuse_small
+from pdsearch.models.network import BasicBlock, Bottleneck, StagedNetwork, conv_bn, drawn, refuse_small
 from pdsearch.models.registry import models
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
@@ -20,6 +20,7 @@ def large_resnet(
     depths: Sequence[int],
     bottleneck: bool,
     widths: Sequence[int] = (64, 128, 256, 512),
+    init: str = "he",
 ) -> StagedNetwork:
     """ImageNet's residual network of four stages, its stem changed for small images.
 
@@ -35,6 +36,7 @@ def large_resnet(
         depths: Blocks of each stage.
         bottleneck: Blocks of three convolutions, four times as wide outside, instead of two.
         widths: Channels inside the blocks of each stage; the first are the stem's too.
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: The images are too small, or there is not one width for every stage.
@@ -52,7 +54,9 @@ def large_resnet(
             blocks.append(block(inputs, width * expansion, stride=stride, inner=width))
             inputs = width * expansion
         stages.append(nn.Sequential(*blocks))
-    return he_init(StagedNetwork(stages, nn.Linear(inputs, num_classes), stem=conv_bn(channels, widths[0])))
+    return drawn(
+        StagedNetwork(stages, nn.Linear(inputs, num_classes), stem=conv_bn(channels, widths[0])), init
+    )
 
 
 for name, depths in DEPTHS.items():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, cat, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
 from pdsearch.models.registry import models
 
 BLOCKS = (4, 8, 4)
@@ -67,6 +67,7 @@ def shufflenetv2(
     channels: int,
     image_size: int,
     widths: Sequence[int] = (24, 58, 116, 232, 1024),
+    init: str = "he",
 ) -> StagedNetwork:
     """ShuffleNetV2 for small images: halves of the channels shuffled between units.
 
@@ -80,6 +81,7 @@ def shufflenetv2(
         image_size: Height and width of an image, >= 8.
         widths: Channels of the first convolution, of one branch of each stage (half of what the stage puts out),
             and of the last convolution.
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: The images are too small, or there are not five widths.
@@ -93,7 +95,7 @@ def shufflenetv2(
         stages.append(nn.Sequential(ShuffleDown(inputs, 2 * branch), *units))
         inputs = 2 * branch
     stem, head = conv_bn(channels, widths[0], kernel=1), conv_bn(inputs, last, kernel=1)
-    return he_init(StagedNetwork(stages, nn.Linear(last, num_classes), stem=stem, head=head))
+    return drawn(StagedNetwork(stages, nn.Linear(last, num_classes), stem=stem, head=head), init)
 
 
 models.add("shufflenetv2")(shufflenetv2)

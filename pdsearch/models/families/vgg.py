@@ -6,7 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, conv_bn, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
 from pdsearch.models.registry import models
 
 DEPTHS = {
@@ -21,7 +21,13 @@ DOUBLED = (64, 128, 256, 256, *[512] * 4, *[1024] * 7, 512)
 
 
 def vgg(
-    *, num_classes: int, channels: int, image_size: int, depths: Sequence[int], widths: Sequence[int]
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    depths: Sequence[int],
+    widths: Sequence[int],
+    init: str = "he",
 ) -> StagedNetwork:
     """VGG for small images: stages of 3x3 convolutions, each with batch normalisation and ReLU.
 
@@ -37,6 +43,7 @@ def vgg(
         image_size: Height and width of an image, >= 16 with five stages.
         depths: Convolutions of each stage.
         widths: Channels of every convolution, in order.
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: The images are too small, or there is not one width for every convolution.
@@ -50,7 +57,7 @@ def vgg(
         layers: list[nn.Module] = [nn.MaxPool2d(2)] if number else []
         layers += [conv_bn(next(inputs), next(outputs)) for _ in range(depth)]
         stages.append(nn.Sequential(*layers))
-    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)))
+    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)), init)
 
 
 for name, depths in DEPTHS.items():

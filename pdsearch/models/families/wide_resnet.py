@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, he_init, refuse_small
+from pdsearch.models.network import StagedNetwork, drawn, refuse_small
 from pdsearch.models.registry import models
 
 SIZES = ((16, 1), (16, 2), (16, 4), (16, 8), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
@@ -41,7 +41,7 @@ class PreActivationBlock(nn.Module):
 
 
 def wide_resnet(
-    *, num_classes: int, channels: int, image_size: int, depth: int, widths: Sequence[int]
+    *, num_classes: int, channels: int, image_size: int, depth: int, widths: Sequence[int], init: str = "he"
 ) -> StagedNetwork:
     """The wide residual network WRN-depth-factor, without dropout.
 
@@ -54,6 +54,7 @@ def wide_resnet(
         image_size: Height and width of an image, >= 4.
         depth: 6 n + 4.
         widths: Channels of the first convolution and of the three stages.
+        init: How weights are drawn: "he" as He et al., or "torch" as PyTorch's layers do by themselves.
 
     Raises:
         ConfigError: The depth is not 6 n + 4, the widths are not four, or the images are too small.
@@ -72,7 +73,7 @@ def wide_resnet(
         stages.append(nn.Sequential(first, *rest))
     stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
     head = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU())
-    return he_init(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem, head=head))
+    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem, head=head), init)
 
 
 for depth, factor in SIZES:

@@ -27,11 +27,23 @@ def made(name: str, image_size: int = 32, **options: Any) -> torch.nn.Module:
         ("resnet8", {"shortcut": "pad", "widths": (16, 8, 8, 8)}, "from 16 to 8 channels"),
         ("wrn_16_1", {"depth": 17}, "no network has depth 17"),
         ("convnet_l", {"with": 4}, "model 'convnet_l' has no option 'with'"),
+        ("vgg8_bn", {"init": "xavier"}, "no weights are drawn by 'xavier'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         made(name, **options)
+
+
+@pytest.mark.parametrize(
+    "name", ["convnet_s", "resnet8", "resnet18", "vgg8_bn", "wrn_16_1", "mobilenetv2", "shufflenetv2"]
+)
+def test_weights_are_drawn_as_he_et_al_or_as_torch_does(name: str) -> None:
+    networks = made(name), made(name, init="he"), made(name, init="torch")
+    weights = [dict(network.named_parameters()) for network in networks]
+    assert all(torch.equal(weight, weights[1][key]) for key, weight in weights[0].items())
+    last = weights[2]["classifier.weight"]
+    assert last.abs().max().item() == pytest.approx(last.shape[1] ** -0.5, rel=0.1)
 
 
 @pytest.mark.parametrize(
