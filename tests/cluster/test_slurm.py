@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import ClusterError, StorageError, StorageFullError, StudyHeldError, Terminated, Warned
-from tests.cluster.launch_rules import ROOT, marks
+from tests.cluster.test_cluster_yaml import ROOT, marks
 
 SCRIPT = "clusters/slurm.sh"
 SRUN = """#!/bin/sh
