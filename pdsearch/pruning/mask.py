@@ -12,28 +12,16 @@ class Mask(Mapping[str, Tensor]):
     Sizes are counted over the masked parameters only; parameters not in the mask are all kept.
 
     Args:
-        tensors: Boolean tensors, or tensors of zeros and ones, of the parameters' shapes.
-
-    Raises:
-        ValueError: A tensor holds something other than 0 and 1.
+        tensors: Boolean tensors of the parameters' shapes; they are copied.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = {name: _binary(name, tensor) for name, tensor in tensors.items()}
+        self._tensors = {name: tensor.detach().bool().clone() for name, tensor in tensors.items()}
 
     @classmethod
     def full(cls, parameters: Mapping[str, Tensor]) -> "Mask":
         """Return the mask that keeps every weight of the parameters."""
         return cls({name: torch.ones_like(p, dtype=torch.bool) for name, p in parameters.items()})
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Mask":
-        """Rebuild a mask from `to_tensors`, e.g. as read from a safetensors file."""
-        return cls(tensors)
-
-    def to_tensors(self) -> dict[str, Tensor]:
-        """Return the mask as contiguous boolean CPU tensors, ready for safetensors."""
-        return {name: tensor.cpu().contiguous().clone() for name, tensor in self._tensors.items()}
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -65,11 +53,6 @@ class Mask(Mapping[str, Tensor]):
         return sum(int(tensor.sum()) for tensor in self._tensors.values())
 
     @property
-    def density(self) -> float:
-        """Share of weights kept, in [0, 1]; 1 for an empty mask."""
-        return self.remaining / self.total if self.total else 1.0
-
-    @property
     def sparsity(self) -> float:
         """Share of weights removed, achieved, in [0, 1]."""
         return (self.total - self.remaining) / self.total if self.total else 0.0
@@ -87,11 +70,3 @@ class Mask(Mapping[str, Tensor]):
                 raise ValueError(f"the model has no parameter {name!r} of shape {tuple(tensor.shape)}")
             # A NaN weight times 0 stays NaN: fill instead of multiplying.
             parameters[name].masked_fill_(~tensor.to(parameters[name].device), 0.0)
-
-
-def _binary(name: str, tensor: Tensor) -> Tensor:
-    if tensor.dtype == torch.bool:
-        return tensor.detach().clone()
-    if not bool(((tensor == 0) | (tensor == 1)).all()):
-        raise ValueError(f"mask {name!r} holds values other than 0 and 1")
-    return tensor.detach() == 1

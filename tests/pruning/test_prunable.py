@@ -104,19 +104,13 @@ def mask_of(*rows: list[int]) -> Mask:
 def test_counts_over_all_parameters() -> None:
     mask = mask_of([1, 0, 0, 1], [0, 1])
     assert (mask.total, mask.remaining) == (6, 3)
-    assert mask.sparsity == mask.density == 0.5
+    assert mask.sparsity == 0.5
     assert kept_in(mask) == {"p0": 2, "p1": 1}
     assert repr(mask) == "Mask(3 of 6 weights in 2 parameters)"
 
 
 def test_empty_mask_removes_nothing() -> None:
-    assert (Mask({}).sparsity, Mask({}).density) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize("bad", [[0.0, 0.5], [1.0, float("nan")], [2.0, 0.0], [-1.0, 1.0]])
-def test_refuses_what_is_not_binary(bad: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"other than 0 and 1"):
-        Mask({"p": torch.tensor(bad)})
+    assert Mask({}).sparsity == 0.0
 
 
 def test_holds_its_own_copy() -> None:
@@ -124,13 +118,6 @@ def test_holds_its_own_copy() -> None:
     mask = Mask({"p": source})
     source[1] = True
     assert mask["p"].tolist() == [True, False]
-
-
-def test_round_trip_through_tensors_is_identity() -> None:
-    mask = mask_of([1, 0], [0, 1, 1])
-    assert Mask.from_tensors(mask.to_tensors()) == mask
-    assert Mask.from_tensors({"p0": torch.tensor([1, 1])}) != mask
-    assert mask != {"p0": 1}
 
 
 def test_apply_zeroes_exactly_the_removed_weights(net: nn.Module) -> None:

@@ -36,7 +36,7 @@ def channel_mask(kept: Kept, ties: tuple[Tie, ...], weights: Mapping[str, Tensor
         ties: Ties of the unpruned network.
         weights: Its prunable weights.
     """
-    tensors = dict(Mask.full(weights).to_tensors())
+    tensors = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
     for (name, axis), gone in removed(kept, ties).items():
         if name in tensors:
             tensors[name].index_fill_(axis, torch.tensor(gone, dtype=torch.int64), False)
