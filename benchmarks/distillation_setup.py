@@ -14,6 +14,7 @@ from pdsearch.artifacts import Store
 from pdsearch.data.dataset.dataset import Dataset, Split, from_tensors, store, to_meta
 from pdsearch.data.dataset.views import normalise
 from pdsearch.data.registry import sources
+from pdsearch.models import evaluating
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.distill import TeacherLogits, distillation_objective, student_with_adapter
@@ -21,7 +22,6 @@ from pdsearch.pipeline.networks import Teacher, blank
 from pdsearch.pipeline.stage_training import Fitting
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.training.checkpoint import EpochReport
-from pdsearch.training.evaluate import evaluating
 from pdsearch.training.fit import towards
 
 MANY_EPOCHS = 100_000

@@ -7,6 +7,7 @@ from pdsearch.models.profile import count_flops, count_params, has_depthwise, la
 from pdsearch.models.registry import Builder, build, build_on_meta, lasting, models, without_weights
 from pdsearch.models.state import (
     constants_of,
+    evaluating,
     listed,
     load_constants,
     load_tensors,
@@ -29,6 +30,7 @@ __all__ = [
     "copied_whole",
     "count_flops",
     "count_params",
+    "evaluating",
     "file_hash",
     "fit_weights",
     "folded",

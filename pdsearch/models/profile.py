@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pdsearch.eager import leave_alone
+from pdsearch.models.state import evaluating
 
 
 def count_params(model: nn.Module) -> int:
@@ -74,17 +75,11 @@ def _image(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
 
 @contextmanager
 def _measured(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.eval()
     # The counter follows what needs gradients, and fails where that is a module's input.
-    for parameter in trained:
-        parameter.requires_grad_(False)
+    trained = [parameter.requires_grad_(False) for parameter in model.parameters() if parameter.requires_grad]
     try:
-        with torch.no_grad():
+        with evaluating(model):
             yield
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-        for module, training in modes:
-            module.training = training

@@ -1,8 +1,9 @@
-"""The state of a network: as tensors to store, loaded again, and checked for NaN and infinities."""
+"""The state of a network: as tensors to store, loaded again, checked for NaN, kept while it is evaluated."""
 
 import io
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +99,19 @@ def _is_encoded(name: str, tensor: Tensor) -> bool:
 
 def _decoded(encoded: Tensor) -> object:
     return torch.load(io.BytesIO(encoded.cpu().numpy().tobytes()), weights_only=True)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Run a block without gradients and the network in evaluation mode; restore the mode of every module."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:

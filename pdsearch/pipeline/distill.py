@@ -18,6 +18,7 @@ from pdsearch.data.dataset.views import Views, one_hot
 from pdsearch.distillation import Outputs, teach
 from pdsearch.distillation.features import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
+from pdsearch.models import evaluating
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
@@ -28,7 +29,7 @@ from pdsearch.pipeline.student import Student
 from pdsearch.protocol import Progress, Report
 from pdsearch.registry import make_params
 from pdsearch.specs import Json, TrialSpec, derive_seed, digest
-from pdsearch.training.evaluate import check_answers, evaluating, logits
+from pdsearch.training.evaluate import check_answers, logits
 from pdsearch.training.fit import Objective
 
 Answers = Callable[[Tensor, Tensor, int], Outputs]

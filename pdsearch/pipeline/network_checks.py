@@ -15,11 +15,10 @@ from torch.nn.modules.batchnorm import _NormBase
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.models import listed, not_finite, state_of, state_tensors
+from pdsearch.models import evaluating, listed, not_finite, state_of, state_tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import packed, plain_views, unpacked
 from pdsearch.specs import Recipe
-from pdsearch.training.evaluate import evaluating
 from pdsearch.training.fit import batches
 
 SEVERAL, FEW, LONE = 5, 2, 1

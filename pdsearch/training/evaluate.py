@@ -1,13 +1,12 @@
 """Logits and accuracy of a network."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, TrialError
+from pdsearch.models import evaluating
 from pdsearch.training.device import Engine
 
 
@@ -19,19 +18,6 @@ class Batches(Protocol):
 
     def batch(self, epoch: int, index: Tensor) -> Tensor:
         """Return the indexed images as seen in an epoch (from 0): float32 (B, C, H, W)."""
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Run a block without gradients and the network in evaluation mode; restore the mode of every module."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield model
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def logits(

@@ -86,43 +86,6 @@ def seen(
         count = max(1, engine.ahead_bytes // (images.nbytes // len(now)))
 
 
-@dataclass(frozen=True)
-class Passes:
-    """Forward and backward passes of a network in training.
-
-    Args:
-        state: Holds the network; its gradients are replaced.
-        objective: The loss.
-        engine: Precision, and the number of parts a batch is split into.
-    """
-
-    state: TrainingState
-    objective: Objective
-    engine: Engine
-
-    def run(self, images: Tensor, index: Tensor, epoch: int, total: Tensor) -> None:
-        """Compute the gradients of a batch and add its losses to a total; no part is a single image.
-
-        Args:
-            images: Float32 (B, C, H, W), on the device.
-            index: int64 (B,), their positions in the split.
-            epoch: From 0.
-            total: Float64 (), on the device: reading the loss of each step would synchronise with the GPU.
-        """
-        self.state.forget_gradients()
-        count = self.engine.parts
-        parts = [index] if count == 1 else batches(index, max(2, -(-len(index) // count)))
-        for shown, part in zip(images.split([len(part) for part in parts]), parts, strict=True):
-            with self.engine.autocast():
-                loss = self.objective(self.state.model, shown, part, epoch)
-            self._backward(loss if len(part) == len(index) else loss * (len(part) / len(index)))
-            total.add_(loss.detach(), alpha=len(part))
-
-    def _backward(self, loss: Tensor) -> None:
-        scaler = self.state.scaler
-        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
-
-
 Keep: TypeAlias = Callable[[Callable[[], EpochPart]], object]
 
 
@@ -196,12 +159,30 @@ class Epochs:
         """Return the function that computes the gradients of an epoch's steps; `steps` of them are full."""
 
         def plainly(images: Tensor, index: Tensor) -> None:
-            passes.run(images, index, epoch, total)
+            self.passes(images, index, epoch, total)
 
-        passes = Passes(self.state, self.objective, self.engine)
         if self.captured is None:
             return plainly
         return self.captured.epoch(plainly, total, size=self.recipe.batch_size, steps=steps)
+
+    def passes(self, images: Tensor, index: Tensor, epoch: int, total: Tensor) -> None:
+        """Compute the gradients of a batch and add its losses to a total; no part is a single image.
+
+        Args:
+            images: Float32 (B, C, H, W), on the device.
+            index: int64 (B,), their positions in the split.
+            epoch: From 0.
+            total: Float64 (), on the device: reading the loss of each step would synchronise with the GPU.
+        """
+        self.state.forget_gradients()
+        count, scaler = self.engine.parts, self.state.scaler
+        parts = [index] if count == 1 else batches(index, max(2, -(-len(index) // count)))
+        for shown, part in zip(images.split([len(part) for part in parts]), parts, strict=True):
+            with self.engine.autocast():
+                loss = self.objective(self.state.model, shown, part, epoch)
+            share = loss if len(part) == len(index) else loss * (len(part) / len(index))
+            torch.autograd.backward(share if scaler is None else scaler.scale(share))
+            total.add_(loss.detach(), alpha=len(part))
 
     def _step(self, lr: float) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler

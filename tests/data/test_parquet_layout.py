@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdsearch.data.readers import parquet_files as layout
-from pdsearch.data.readers.parquet_rows import opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
 
@@ -82,27 +81,6 @@ def test_a_root_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", str(tmp_path))
     touch(tmp_path, "train.parquet")
     assert layout.files_of(spec(Path("~")), "train") == [tmp_path / "train.parquet"]
-
-
-def test_a_root_has_to_be_named() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^data\.root: .* needs a folder\n.*train\.parquet and valid\.parq"
-    ):
-        layout.files_of(spec(test="valid"), "train")
-
-
-def test_a_split_without_files_is_named(tmp_path: Path) -> None:
-    (tmp_path / "train.parquet").mkdir()
-    with pytest.raises(DataError, match=r"train\.parquet: no such file"):
-        layout.files_of(spec(tmp_path), "train")
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100])
-def test_what_is_no_parquet_file_is_named(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "train.parquet"
-    file.write_bytes(content)
-    with pytest.raises(DataError, match=r"train\.parquet: no readable Parquet file"):
-        opened(file)
 
 
 def test_the_image_column_holds_bytes_and_img_comes_first(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError, TrialError
+from pdsearch.models import evaluating
 from pdsearch.training import device as engine
 from pdsearch.training.device import Engine, pick_device, resolve_precision, why_fp32
-from pdsearch.training.evaluate import evaluating, logits, right
+from pdsearch.training.evaluate import logits, right
 
 
 @pytest.mark.parametrize("precision", ["fp64", "auto", ""])

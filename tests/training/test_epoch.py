@@ -13,7 +13,7 @@ from torch.nn import functional
 from pdsearch.errors import TrialError
 from pdsearch.specs import Recipe
 from pdsearch.training.device import Engine
-from pdsearch.training.fit import Epochs, Passes, batches, masked_weights, order, seen
+from pdsearch.training.fit import Epochs, batches, masked_weights, order, seen
 from pdsearch.training.state import TrainingState
 from tests.training.objectives import hard_labels
 
@@ -229,7 +229,7 @@ def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe
     state, total = TrainingState(model, recipe, engine), torch.ones((), dtype=torch.float64)
     for weight in model.parameters():
         weight.grad = torch.full_like(weight, 7.0)  # Of a step before.
-    Passes(state, objective, engine).run(images, index, 0, total)
+    Epochs(state, views, objective, recipe, 0, lambda _: 0.5, engine, ()).passes(images, index, 0, total)
     for weight, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(weight.grad, gradient)
     assert total.item() == pytest.approx(1 + 10 * expected.item())
@@ -249,6 +249,7 @@ def test_no_image_is_left_alone_with_batch_normalisation(
         answers: torch.Tensor = model(shown)
         return answers.square().mean()
 
-    passes = Passes(TrainingState(build(), recipe, engine), objective, engine)
-    passes.run(views.batch(0, index), index, 0, torch.zeros((), dtype=torch.float64))
+    state, total = TrainingState(build(), recipe, engine), torch.zeros((), dtype=torch.float64)
+    epochs = Epochs(state, views, objective, recipe, 0, lambda _: 0.5, engine, ())
+    epochs.passes(views.batch(0, index), index, 0, total)
     assert seen == sizes

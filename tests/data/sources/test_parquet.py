@@ -91,13 +91,6 @@ def test_the_fingerprint_follows_content_and_label_column(tmp_path: Path) -> Non
     assert fingerprint(spec) != first
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    spec = a_set(tmp_path)
-    (tmp_path / "test.parquet").unlink()
-    with pytest.raises(DataError, match=r"test\.parquet: there are no test images"):
-        read(spec)
-
-
 def test_the_test_file_needs_the_same_label_column(tmp_path: Path) -> None:
     spec = a_set(tmp_path)
     write(tmp_path / "test.parquet", [png(1)], other=[0])

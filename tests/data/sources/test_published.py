@@ -71,14 +71,6 @@ def test_what_is_no_idx_file_of_its_kind_is_named(tmp_path: Path, content: bytes
         sources.get("mnist").read(spec)
 
 
-def test_a_torn_gzip_file_is_named(tmp_path: Path) -> None:
-    spec = laid_out("mnist", tmp_path)
-    path = tmp_path / "MNIST" / "raw" / FILES[0]
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match="no readable gzip file"):
-        sources.get("mnist").fingerprint(spec)
-
-
 def test_images_and_labels_have_to_be_as_many(tmp_path: Path) -> None:
     spec = laid_out("mnist", tmp_path)
     (tmp_path / "MNIST" / "raw" / FILES[1]).write_bytes(gzip.compress(idx(np.zeros(3, np.uint8))))
