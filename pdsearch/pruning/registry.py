@@ -131,6 +131,7 @@ def refusals(spec: PruneSpec, entry: PruningMethod) -> list[ConfigError]:
     try:
         targets(spec)
         params = make_params(entry.params, spec.params, where=f"prune.{spec.method}")
+        ratio = entry.ratio and entry.ratio(params)
     except ConfigError as error:
         return [error]
     for field, words in KNOWN.items():
@@ -150,7 +151,7 @@ def refusals(spec: PruneSpec, entry: PruningMethod) -> list[ConfigError]:
         what = f"{entry.name} removes nothing, and with prune.recovery: none nothing would be trained either"
         hint = "use the recovery of the pruned teachers it is compared with, or prune.method: none"
         found.append(ConfigError(what, hint=hint))
-    if entry.ratio is not None and not math.isclose(spec.ratio, entry.ratio(params)):
+    if ratio is not None and not math.isclose(spec.ratio, ratio):
         what = f"{entry.name} has one ratio with these parameters, not {spec.ratio}"
-        found.append(ConfigError(what, hint=f"use prune.ratio: {entry.ratio(params):g}"))
+        found.append(ConfigError(what, hint=f"use prune.ratio: {ratio:g}"))
     return found

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import prunable, targets
-from pdsearch.pruning.registry import KNOWN, check, methods
+from pdsearch.pruning.registry import KNOWN, methods, refusals
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.pruning.select import removed_count
 from pdsearch.specs import PruneSpec, TrialSpec
@@ -37,15 +36,8 @@ def asked(name: str, **fields: Any) -> PruneSpec:
 
 def sensible(name: str) -> list[PruneSpec]:
     """What the method goes with, by its own word."""
-    found = []
-    for fields in EVERY:
-        pruning = asked(name, **fields)
-        try:
-            check(pruning, methods.get(name))
-        except ConfigError:
-            continue
-        found.append(pruning)
-    return found
+    every = [asked(name, **fields) for fields in EVERY]
+    return [pruning for pruning in every if not refusals(pruning, methods.get(name))]
 
 
 @pytest.fixture(scope="module")

@@ -58,11 +58,6 @@ def test_initial_weights_spread_as_in_the_paper() -> None:
     assert [torch.count_nonzero(bias).item() for bias in biases] == [0, 0, 0]
 
 
-def test_layers_without_bias_get_none() -> None:
-    network = he_init(nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Linear(1, 1, bias=False)))
-    assert len(list(network.parameters())) == 2
-
-
 @pytest.mark.parametrize("outputs", [0, -3])
 def test_a_layer_without_channels_is_refused(outputs: int) -> None:
     with pytest.raises(ConfigError, match=f"^options.widths: no layer has {outputs} channels"):

@@ -56,11 +56,6 @@ def test_features_are_the_stages_in_order_then_what_the_classifier_sees() -> Non
     assert torch.equal(features["pooled"], torch.full((1, 2), 210.0))
 
 
-def test_stem_and_head_may_be_left_out() -> None:
-    features = StagedNetwork([Times(3)], nn.Linear(2, 3)).features(IMAGES)
-    assert features["pooled"].tolist() == [[3.0, 3.0]]
-
-
 def test_logits_run_the_trunk_once() -> None:
     stage, classifier = Times(3), nn.Linear(2, 3)
     logits = StagedNetwork([stage], classifier)(IMAGES)

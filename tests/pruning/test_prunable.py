@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.pruning import Mask, PruningMethod, check, prunable, prune
+from pdsearch.pruning import Mask, PruningMethod, prunable, prune
 from pdsearch.pruning.prunable import makers, shares
-from pdsearch.pruning.registry import methods
+from pdsearch.pruning.registry import methods, refusals
 from pdsearch.pruning.schedule import SCHEDULES
 from pdsearch.registry import NoParams
 from pdsearch.specs import PruneSpec, Recipe
@@ -23,10 +23,6 @@ def test_conv_and_linear_weights_in_module_order(net: nn.Module) -> None:
     found = prunable(net)
     assert list(found) == ["0.weight", "3.weight", "7.weight"]
     assert found["0.weight"] is net.get_parameter("0.weight")
-
-
-def test_a_bare_layer_has_a_weight() -> None:
-    assert list(prunable(nn.Linear(2, 3))) == ["weight"]
 
 
 def test_a_shared_weight_counts_once() -> None:
@@ -149,20 +145,11 @@ SPEC = PruneSpec(method="magnitude", ratio=0.36, recipe=Recipe(epochs=1, lr=0.1)
 
 def refused(entry: PruningMethod | None = None, **changes: Any) -> str:
     spec = dataclasses.replace(SPEC, **changes)
-    with pytest.raises(ConfigError) as caught:
-        check(spec, entry or methods.get("magnitude"))
-    return str(caught.value)
+    return str(refusals(spec, entry or methods.get("magnitude"))[0])
 
 
 def limited(**traits: object) -> PruningMethod:
     return PruningMethod("limited", lambda *_: {"w": torch.ones(1)}, NoParams, **traits)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("at", ["trained", "init"])
-@pytest.mark.parametrize("scope", ["global", "layer"])
-@pytest.mark.parametrize("recovery", ["lr_rewind", "finetune", "rewind", "none"])
-def test_what_makes_sense_passes(at: str, scope: str, recovery: str) -> None:
-    check(dataclasses.replace(SPEC, at=at, scope=scope, recovery=recovery), methods.get("magnitude"))
 
 
 @pytest.mark.parametrize(("field", "word"), [("recovery", "rest"), ("scope", "block"), ("at", "birth")])
@@ -187,13 +174,13 @@ def test_a_method_says_what_it_does_not_go_with() -> None:
 
 
 def test_a_fixed_ratio_that_is_asked_for_passes() -> None:
-    check(dataclasses.replace(SPEC, ratio=0.5), limited(ratio=lambda _: 1 - 2 / 4))
+    assert refusals(dataclasses.replace(SPEC, ratio=0.5), limited(ratio=lambda _: 1 - 2 / 4)) == []
 
 
 def test_a_control_that_would_not_train_is_refused() -> None:
     assert "nothing would be trained either" in refused(methods.get("train_on"), recovery="none")
     assert "prune.at: trained" in refused(methods.get("train_on"), at="init")
-    check(SPEC, methods.get("train_on"))
+    assert refusals(SPEC, methods.get("train_on")) == []
 
 
 def test_a_method_of_one_s_own_declares_itself_in_attributes(author: Author) -> None:

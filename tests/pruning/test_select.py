@@ -18,7 +18,6 @@ from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.select import removed_count
 from pdsearch.pruning.single_round import grouped
-from tests.pruning.kept import kept_in
 
 
 def scores_of(seed: int = 0) -> dict[str, torch.Tensor]:
@@ -64,25 +63,10 @@ def test_agrees_with_torch_on_which_filters_are_lowest(net: nn.Module, method: s
         assert set(scores[name].argsort()[:lowest].tolist()) == set(gone.nonzero().flatten().tolist())
 
 
-def test_in_layer_scope_each_parameter_has_the_share() -> None:
-    scores = {"a": torch.arange(10.0), "b": torch.arange(10.0) + 100}
-    assert kept_in(select(scores, sparsity=0.3, scope="layer")) == {"a": 7, "b": 7}
-    assert kept_in(select(scores, sparsity=0.3, scope="global")) == {"a": 4, "b": 10}
-
-
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_tied_scores_still_give_the_exact_number_first_index_first(scope: str) -> None:
     mask = select({"a": torch.zeros(10)}, sparsity=0.3, scope=scope)
     assert mask["a"].tolist() == [False] * 3 + [True] * 7
-
-
-def test_geometric_rounds_have_exact_counts_and_nest() -> None:
-    total, mask = 71, None
-    for k in range(1, 12):
-        fresh = select(scores_of(seed=k), sparsity=1 - 0.8**k, within=mask)
-        assert fresh.total - fresh.remaining == math.floor(total * (1 - 0.8**k) + 0.5)
-        assert mask is None or all(bool((fresh[name] <= mask[name]).all()) for name in fresh)
-        mask = fresh
 
 
 def test_pruned_weights_stay_pruned_however_high_they_score() -> None:
@@ -177,20 +161,6 @@ def test_a_mask_loses_what_makes_and_what_reads_a_channel(net: nn.Module) -> Non
     assert mask["3.weight"].sum().item() == 6 * 3 * 9
     assert mask["7.weight"].sum(1).tolist() == [6] * 4
     assert kept_channels(mask, ties) == KEPT
-
-
-def test_a_network_shrunk_twice_is_the_one_shrunk_once(net: nn.Module, image: Tensor) -> None:
-    once, twice = copy.deepcopy(net), copy.deepcopy(net)
-    found = find_channels(net, IMAGE)
-    shrink(once, found, kept=KEPT)
-    first = {"0.weight": (0, 1, 2, 5), "3.weight": tuple(range(1, 8))}
-    shrink(twice, found, kept=first)
-    shrink(twice, found, kept=KEPT, before=first)
-    assert once.state_dict().keys() == twice.state_dict().keys() == net.state_dict().keys()
-    assert all(torch.equal(value, twice.state_dict()[name]) for name, value in once.state_dict().items())
-    assert once.get_parameter("3.weight").shape == (6, 3, 3, 3)
-    assert torch.equal(once.get_parameter("1.weight"), net.get_parameter("1.weight")[[0, 2, 5]])
-    assert once(image).shape == (2, 4)
 
 
 def test_what_is_frozen_stays_frozen(net: nn.Module) -> None:
