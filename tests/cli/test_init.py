@@ -42,7 +42,7 @@ def test_a_folder_of_photographs_becomes_two_valid_spaces(
     assert (full.study, smoke.study) == ("my-photos", "my-photos_smoke")
     data = full.resolve(full.defaults()).data
     assert (data.source, data.root, dict(data.options)) == ("image_folder", str(images), {"image_size": 48})
-    assert (data.test_fraction, data.augment) == (0.2, "crop_flip")
+    assert (data.test_fraction, data.val_fraction, data.augment) == (0.2, 0.2, "crop_flip")
     # An epoch of 24 images has several steps.
     assert full.resolve(full.defaults()).teacher.recipe.batch_size == 8
     shown = capsys.readouterr().out
@@ -123,13 +123,14 @@ def test_broken_images_are_refused_before_anything_is_asked(
 def test_a_terminal_is_asked_and_asked_again(
     images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = iter(["my photos", "cpu", "resnet21", "convnet_l", "convnet_s", "soon", "0.5"])
+    given = iter(["my fotos", "my photos", "cpu", "resnet21", "convnet_l", "convnet_s", "soon", "0.5"])
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(typer, "prompt", lambda *_, **__: next(given))
     monkeypatch.setattr(typer, "confirm", lambda *_, **__: True)
     there(images)
     assert main(["init"]) == 0
     said = capsys.readouterr().err
+    assert "my fotos: no such folder, file or data set" in said
     assert "unknown model 'resnet21'" in said
     assert "'soon' is no number of hours" in said
     assert dict(load("my-photos.yaml").fixed)["teacher.model"] == "convnet_l"

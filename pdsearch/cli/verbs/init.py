@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,15 +45,18 @@ def init(
 ) -> None:
     """Look at a data set and write a space file for it, and a smoke test of a minute beside it. Nothing is trained."""
     asks = sys.stdin.isatty() and not yes
-    data = data or _answer(
-        "data (a folder of images, a Parquet file, the name of a set)", None, str, asks, "--data"
-    )
     expected = _device_name(device) if device else _device()
-    found = look(data, image_size, gpu=expected == "gpu")
+    seen = cache(lambda name, on: look(name, image_size, gpu=on == "gpu"))
+    data = data or _answer(
+        "data (a folder of images, a Parquet file, the name of a set)",
+        None,
+        lambda given: seen(given, expected),
+        asks,
+        "--data",
+    )
+    seen(data, expected)
     chosen = device or _answer("train on cpu or gpu", expected, _device_name, asks, "--device")
-    gpu = _is_gpu(chosen)
-    if chosen != expected:
-        found = look(data, image_size, gpu=gpu)
+    gpu, found = _is_gpu(chosen), seen(data, chosen)
     print_lines(_shown(found))
     proposed = networks(found.shape.inputs, gpu=gpu)
     fits = partial(_check_network, found)
@@ -214,7 +217,8 @@ class _Draft:
         from pdsearch.search.planning.simulate import plan
 
         space = self._space(self._text("study", budget, []))
-        images = int(0.9 * (budget.subset or self.found.shape.train))
+        share = 1 - space.resolve(space.defaults()).data.val_fraction
+        images = int(share * (budget.subset or self.found.shape.train))
         return seconds(plan(space), measured, images, gpu=space.resources.gpu)
 
     def _put(self, path: Path, budget: Budget, measured: "Rates", what: str) -> float:
