@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.architecture.tree import ROOT
@@ -32,14 +32,29 @@ def blocks(page: str) -> Iterator[tuple[str, str]]:
                 yield (name[1] if name else found["kind"]), found["code"]
 
 
-def follow(page: Path, folder: Path, *, within: float) -> None:
-    """Do what a page says in a folder; raise at the first block that fails, or when the time is over."""
+def follow(
+    page: Path,
+    folder: Path,
+    *,
+    within: float,
+    instead: Callable[[str, str], bool] = lambda _kind, _text: False,
+) -> None:
+    """Do what a page says in a folder; raise at the first block that fails, or when the time is over.
+
+    Args:
+        page: The page.
+        folder: The folder.
+        within: Seconds for all of it.
+        instead: Is given a block's kind, "sh" or "python", and its text; whether it did by itself what stands there.
+    """
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": scripts, "PYTHONPATH": str(ROOT)}
     last = time.monotonic() + within
     for kind, text in blocks(page.read_text(encoding="utf-8")):
         if kind not in ("sh", "python"):
             (folder / kind).write_text(text, encoding="utf-8")
+            continue
+        if instead(kind, text):
             continue
         words = ["bash", "-euo", "pipefail", "-c"] if kind == "sh" else [sys.executable, "-c"]
         print(f"--- {kind}\n{text}", flush=True)

@@ -1,92 +1,80 @@
-"""Every example runs as its reader would run it."""
+"""Every example runs as its reader would run it: in its folder, but for those on several processes in this one."""
 
+import importlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import onnxruntime
 import pytest
+import torch
 
+from pdsearch import load_preprocess, load_student
 from tests.architecture.tree import ROOT
+from tests.end_to_end.program import call
 from tests.patient import PATIENCE_S
 
 EXAMPLES = ROOT / "examples"
 
 
-def ran(folder: Path, *words: str) -> str:
-    """Run a command in a folder and return what it printed."""
-    # A Ray that a script starts by itself writes a token into the home folder.
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(folder)}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A reader's folder, whose modules do not stay importable."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    known = {*sys.modules}
+    yield tmp_path
+    for name in {*sys.modules} - known:
+        if name.startswith("my_") or name == "prune_then_distill":
+            del sys.modules[name]
 
 
-@pytest.mark.slow
-def test_the_method_by_hand(tmp_path: Path) -> None:
-    code = (
-        f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\n"
-        "import prune_then_distill as example\n"
-        "example.EPOCHS, example.SEEDS = 1, range(2)\n"
-        f"example.main({str(tmp_path)!r})"
-    )
-    printed = ran(tmp_path, "-c", code)
+def test_the_method_by_hand(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(EXAMPLES / "prune_then_distill.py", folder)
+    example = importlib.import_module("prune_then_distill")
+    monkeypatch.setattr(example, "EPOCHS", 1)
+    monkeypatch.setattr(example, "SEEDS", range(2))
+    example.main("runs")
+    printed = capsys.readouterr().out
     assert "pruned by 59%" in printed
     assert "on average of 2 seeds" in printed
 
 
-@pytest.mark.slow
-def test_a_search_over_own_parts(tmp_path: Path) -> None:
+def test_a_search_over_own_parts(folder: Path) -> None:
     for name in ("my_space.yaml", "my_data.py", "my_loss.py", "my_pruning.py", "my_sampler.py"):
-        shutil.copy(EXAMPLES / name, tmp_path)
-    words = ["-m", "pdsearch", "run", "my_space.yaml", "--serial"]
-    for field in (
-        "train.teacher.epochs=1",
-        "train.recover.epochs=1",
-        "train.distill.epochs=1",
-        "confirm.seeds=2",
-    ):
-        words += ["--set", field]
-    ran(tmp_path, *words)
-    ranked = ran(tmp_path, "-m", "pdsearch", "rank", "runs/my-parts", "--format", "csv")
-    assert "my_pruning:score" in ranked
+        shutil.copy(EXAMPLES / name, folder)
+    fields = [f"train.{part}.epochs=1" for part in ("teacher", "recover", "distill")]
+    words = [word for field in (*fields, "confirm.seeds=2") for word in ("--set", field)]
+    call(folder, "run", "my_space.yaml", "--serial", *words)
+    assert "my_pruning:score" in call(folder, "rank", "runs/my-parts", "--format", "csv")[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape"), [("convolutions", (2, 64)), ("encoder", (2, 64)), ("table", (13,))]
 )
-def test_a_search_on_inputs_that_are_no_images(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_search_on_inputs_that_are_no_images(name: str, shape: tuple[int, ...], folder: Path) -> None:
     for file in ("my_signals.py", "my_table.py", f"my_{name}.yaml"):
-        shutil.copy(EXAMPLES / file, tmp_path)
+        shutil.copy(EXAMPLES / file, folder)
     if name == "table":
-        ran(tmp_path, "my_table.py")
-    ran(tmp_path, "-m", "pdsearch", "run", f"my_{name}.yaml", "--serial")
-    ran(tmp_path, "-m", "pdsearch", "export", f"runs/my-{name}", "--out", "best", "--onnx")
-    code = (
-        "import onnxruntime, torch\n"
-        "from pathlib import Path\n"
-        "from pdsearch import load_preprocess, load_student\n"
-        "(folder,) = Path('best').iterdir()\n"
-        f"inputs = torch.randn(5, *{shape})\n"
-        "ours = load_student(folder)(load_preprocess(folder)(inputs)).detach()\n"
-        "session = onnxruntime.InferenceSession(folder / 'student.onnx')\n"
-        "(theirs,) = session.run(['logits'], {'inputs': inputs.numpy()})\n"
-        "torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-3, atol=1e-3)\n"
-    )
-    ran(tmp_path, "-c", code)
-    (card,) = tmp_path.glob("best/*/card.md")
-    assert f"inputs: float32 (any number, {', '.join(map(str, shape))})" in card.read_text(encoding="utf-8")
+        importlib.import_module("my_table").write()
+    call(folder, "run", f"my_{name}.yaml", "--serial")
+    call(folder, "export", f"runs/my-{name}", "--out", "best", "--onnx")
+    (best,) = (folder / "best").iterdir()
+    inputs = torch.randn(5, *shape)
+    with torch.no_grad():
+        ours = load_student(best)(load_preprocess(best)(inputs))
+    session = onnxruntime.InferenceSession(best / "student.onnx", providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(["logits"], {"inputs": inputs.numpy()})
+    torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-3, atol=1e-3)
+    card = (best / "card.md").read_text(encoding="utf-8")
+    assert f"inputs: float32 (any number, {', '.join(map(str, shape))})" in card
 
 
 @pytest.mark.slow
@@ -105,15 +93,20 @@ def test_the_same_search_three_ways(way: str, tmp_path: Path) -> None:
     space = (ROOT / "search_spaces" / "digits.yaml").read_text(encoding="utf-8")
     space = re.sub(r"epochs: \d+(.*?), milestones: \[[^]]*\]", r"epochs: 1\1", space)
     (tmp_path / "search_spaces" / "digits.yaml").write_text(re.sub(r", stop: .*?\}\}\}", "}", space))
-    printed = ran(folder, "-W", "ignore", f"with_{way}.py", "--trials", "2")
-    found, judged = (json.loads(line) for line in printed.splitlines() if line.startswith("{"))
+    # A Ray that a script starts by itself writes a token into the home folder.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    command = [sys.executable, "-W", "ignore", f"with_{way}.py", "--trials", "2"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, judged = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     assert found["trials"] == 2
     assert 0 < found["best"] <= 1
     assert len(judged["test"]) == 2
 
 
-@pytest.mark.slow
-def test_the_notebook(tmp_path: Path) -> None:
+def test_the_notebook(folder: Path) -> None:
     cells = json.loads((EXAMPLES / "search.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     here = f"SPACE, STORAGE, OUT = {str(ROOT / 'search_spaces' / 'digits.yaml')!r}, 'runs', 'best'"
@@ -123,6 +116,7 @@ def test_the_notebook(tmp_path: Path) -> None:
         for field in ("epochs=1", "milestones=[]")
     ]
     quick += ["search.stop=off", "search.trials=2"]
-    lines = [here, *code[1:]]
-    ran(tmp_path, "-c", "\n".join(lines).replace('["search.trials=6"', f"{quick} + ['precision=fp32'"))
-    assert list((tmp_path / "best").glob("*/student.safetensors"))
+    lines = "\n".join([here, *code[1:]])
+    assert '["search.trials=6"' in lines
+    exec(lines.replace('["search.trials=6"', f"{quick} + ['precision=fp32'"), {})
+    assert list((folder / "best").glob("*/student.safetensors"))
