@@ -25,7 +25,7 @@ from pdsearch.search.study import Study
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
 
-CRASHES = 1000
+CRASHES = 300
 
 
 class History(RuleBasedStateMachine):
@@ -200,7 +200,7 @@ def test_any_history_keeps_what_finished_and_reaches_the_end(monkeypatch: pytest
     monkeypatch.setattr(opening, "hold", _unguarded)
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     wanted = settings(
-        max_examples=300,
+        max_examples=100,
         phases=[Phase.generate],
         stateful_step_count=40,
         deadline=None,
