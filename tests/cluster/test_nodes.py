@@ -77,7 +77,8 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
 
 
 def test_a_node_that_is_not_fit_is_named_before_anything_is_trained(cluster: Raylets, tmp_path: Path) -> None:
-    cluster.add()
+    if len(cluster.nodes) == 1:  # This test alone: no node is left by another.
+        cluster.add()
     write(tmp_path, ("storage: runs", f"storage: {tmp_path / 'runs'}"))
     script = tmp_path / "elsewhere.py"
     script.write_text(

@@ -1,4 +1,4 @@
-"""Every registered network that can be followed is the same without channels as with them at zero."""
+"""Every family of networks is the same without channels as with them at zero."""
 
 import copy
 
@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.models import build, models
+from pdsearch.models import build
 from pdsearch.pruning import Mask, find_channels, kept_channels, prunable, prune, shrink
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
+from tests.contracts.families import smallest
 
-SLOW = {"vgg19dbl_bn", "wrn_16_8", "wrn_28_4", "wrn_28_10", "wrn_40_4"}
 SIZE = 16
 
 
@@ -49,7 +49,7 @@ def mask_of(model: nn.Module, sparsity: float, *, whole: nn.Module, within: Mask
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(models) - SLOW))
+@pytest.mark.parametrize("name", smallest())
 def test_without_channels_as_with_them_at_zero_round_by_round(name: str) -> None:
     whole = made(name)
     small, mask, kept, found = copy.deepcopy(whole), None, None, find_channels(whole, images(1))

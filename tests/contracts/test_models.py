@@ -1,13 +1,12 @@
-"""Every registered network keeps the contract, found by itself."""
+"""Every family of networks keeps the contract, found by itself."""
 
 import pytest
 import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from pdsearch.models import Network, build, models
-
-SLOW = {"vgg19dbl_bn", "wrn_16_8", "wrn_28_10", "wrn_40_4"}
+from pdsearch.models import Network, build
+from tests.contracts.families import smallest
 
 
 def made(name: str, seed: int = 0) -> nn.Module:
@@ -19,7 +18,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", smallest())
 def test_shapes_and_features(name: str) -> None:
     model = made(name).eval()
     assert isinstance(model, Network)
@@ -36,7 +35,7 @@ def test_shapes_and_features(name: str) -> None:
     assert torch.equal(model.classifier(features["pooled"]), logits)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", smallest())
 def test_weights_depend_on_the_seed_alone_and_survive_safetensors(name: str) -> None:
     before = torch.random.get_rng_state()
     one = made(name)
@@ -55,7 +54,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(models) - SLOW))
+@pytest.mark.parametrize("name", smallest())
 def test_every_weight_gets_a_gradient(name: str) -> None:
     model = made(name).train()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))

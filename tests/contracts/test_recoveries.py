@@ -1,7 +1,6 @@
-"""Every method with every schedule and recovery it goes with: as sparse after recovery as before, to the weight."""
+"""Every method with each schedule and recovery it goes with: as sparse after recovery as before, to the weight."""
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from tests.pipeline.digits import SPEC, data, finish, site
 SHORT = replace(SPEC.teacher.recipe, epochs=1, milestones=(), batch_size=40, weight_decay=5e-2)
 TAUGHT = replace(SPEC, teacher=replace(SPEC.teacher, recipe=SHORT), data=replace(SPEC.data, subset=60))
 EVERY = [
-    *({"schedule": s, "recovery": r} for s, r in product(SCHEDULES, KNOWN["recovery"])),
+    *({"schedule": s, "recovery": r} for s, r in zip(SCHEDULES, KNOWN["recovery"], strict=True)),
+    *({"schedule": "geometric", "recovery": recovery} for recovery in KNOWN["recovery"][1:]),
     # At initialisation nothing recovers round by round: the teacher's own training follows the last.
     *({"schedule": schedule, "at": "init"} for schedule in SCHEDULES),
     {"scope": "layer"},

@@ -271,15 +271,16 @@ def shown(make: Callable[[int], Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("interval", "write_s", "at_most"), [(5, 0.0, 5), (20, 0.0, 20), (5, 0.4, 8), (5, 100.0, 36)]
+    ("interval", "write_s", "at_most", "every"),
+    [(5, 0.0, 5, 1), (20, 0.0, 20, 5), (5, 0.4, 8, 5), (5, 100.0, 36, 5)],
 )
 def test_killed_after_any_step_it_repeats_an_interval_at_most(
-    interval: float, write_s: float, at_most: int, shown: Any, build: Build, tmp_path: Path
+    interval: float, write_s: float, at_most: int, every: int, shown: Any, build: Build, tmp_path: Path
 ) -> None:
     assert at_most == min(max(interval, min(write_s / SHARE, LONGEST_S)), EPOCHS * STEPS)
     whole = build(dropout=0.3)
     expected = World(shown).train(whole, tmp_path / "whole", interval=interval)
-    for killed in range(EPOCHS * STEPS):
+    for killed in range(0, EPOCHS * STEPS, every):
         folder = tmp_path / f"{killed}"
         world = World(shown, write_s, dies_after=killed)
         with pytest.raises(Killed):
