@@ -1,14 +1,14 @@
-"""Gains pair what belongs together: the same seeds, the named baseline, the same dense teacher."""
+"""Rows are grouped by configuration; gains pair the same seeds, the named baseline, the same dense teacher."""
 
 from typing import Any
 
 import pytest
 
 from pdsearch.analysis.gains import Compared, Families, all_gains
-from pdsearch.analysis.groups import Group, Metric, confirmed_groups
+from pdsearch.analysis.groups import Group, Metric, confirmed_groups, role_of, search_trials
 from pdsearch.analysis.statistics import Gain
 from pdsearch.objectives import Aims
-from tests.analysis.synthetic_studies import answered, confirmed, study
+from tests.analysis.synthetic_studies import answered, confirmed, record, study
 
 
 def _groups(*records: dict[str, Any]) -> dict[str | None, Group]:
@@ -63,3 +63,31 @@ def test_gains_of_test_accuracy_are_over_images_where_all_records_have_answers()
     without = _only(_gains([*_groups(*records).values()], metric="test_accuracy"), "unpruned_same")
     assert without.estimate.over == ("seed",)
     assert without.estimate.mean == pytest.approx(gain.estimate.mean)
+
+
+def test_only_complete_confirmation_counts() -> None:
+    rows = study(
+        [record("magnitude", 0.7), record("taylor", 0.7, state="failed"), record("snip", 0.7, kind="search")]
+    )
+    (group,) = confirmed_groups(rows.rows)
+    assert group.first.prune_method == "magnitude"
+
+
+def test_a_teacher_has_a_group_for_each_configuration() -> None:
+    rows = study([*confirmed(None, [0.7, 0.8]), *confirmed(None, [0.6], temperature=8.0)]).rows
+    assert sorted(len(group.rows) for group in confirmed_groups(rows)) == [1, 2]
+    assert len({group.teacher for group in confirmed_groups(rows)}) == 1
+
+
+def test_search_trials_are_those_that_reached_an_epoch() -> None:
+    states = ("complete", "stopped", "failed", "infeasible")
+    rows = study(
+        [record("magnitude", 0.7, kind="search", number=n, state=s) for n, s in enumerate(states)]
+    ).rows
+    (trials,) = search_trials(rows, Aims()).values()
+    assert [row.state for row in trials] == ["complete", "stopped"]
+
+
+def test_roles() -> None:
+    rows = study([record(method, 0.5) for method in ("magnitude", None, "alone")]).rows
+    assert [role_of(row) for row in rows] == ["teacher", "unpruned", "alone"]
