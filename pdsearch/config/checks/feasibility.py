@@ -9,7 +9,7 @@ from pdsearch.config.checks.draft import Draft
 from pdsearch.config.resolve import centre, combinations
 from pdsearch.config.space import Parameter, Space
 from pdsearch.errors import ConfigError
-from pdsearch.specs import Params, PruneSpec, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.specs import Params, PruneSpec, TrialSpec
 
 MOST_POINTS = 2_000
 
@@ -44,26 +44,20 @@ def _blamed(error: ConfigError, options: Params) -> str:
     return named[0] if len(named) == 1 else "options"
 
 
-def networks(space: Space) -> Iterator[tuple[str, str, Params]]:
-    """Yield the networks with options that a space can select, each once: section, model, options."""
-    seen: set[tuple[str, str, Params]] = set()
+def networks(space: Space) -> list[tuple[str, str, Params]]:
+    """Return the networks with options that a space can select, each once: section, model, options."""
     varied = ("teacher.model", "teacher.options", "student.model", "student.options")
+    found: dict[tuple[str, str, Params], None] = {}
     for trial in corners(space, lambda parameter: parameter.name.startswith(varied)):
-        pair: dict[str, TeacherSpec | StudentSpec] = {"teacher": trial.teacher, "student": trial.student}
-        for section, network in pair.items():
-            found = (section, network.model, network.options)
-            if network.options and found not in seen:
-                seen.add(found)
-                yield found
+        found[("teacher", trial.teacher.model, trial.teacher.options)] = None
+        found[("student", trial.student.model, trial.student.options)] = None
+    return [network for network in found if network[2]]
 
 
-def prunings(space: Space) -> Iterator[PruneSpec]:
-    """Yield the prunings a space can select, each once: all choices, the ends of ranges; 2,000 points at most."""
-    seen: set[PruneSpec] = set()
-    for trial in corners(space, lambda parameter: parameter.name.startswith("prune.")):
-        if trial.prune is not None and trial.prune not in seen:
-            seen.add(trial.prune)
-            yield trial.prune
+def prunings(space: Space) -> list[PruneSpec]:
+    """Return the prunings a space can select, each once: all choices, the ends of ranges; 2,000 points at most."""
+    trials = corners(space, lambda parameter: parameter.name.startswith("prune."))
+    return [*dict.fromkeys(trial.prune for trial in trials if trial.prune is not None)]
 
 
 def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[TrialSpec]:
