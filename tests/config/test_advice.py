@@ -152,12 +152,15 @@ def test_all_networks_with_options_are_seen_once() -> None:
         ({"student.options.widths": [[4], [0]]}, {"model": "convnet_s"}, "space.student.options.widths"),
         ({}, {"model": "resnet8", "options": {"depth": 9, "inner": [4]}}, "student.options.depth"),
         ({"student.options.depth": [9]}, {"model": "resnet8"}, "space.student.options.depth"),
+        ({}, {"model": "resnet8", "options": {"depth": 8, "widths": [2**62] * 4}}, "student.options"),
     ],
 )
 def test_a_model_that_cannot_be_built_so_is_refused_once(
     searched: dict[str, Any], student: dict[str, Any], where: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"0 channels|no network has depth 9") as caught:
+    with pytest.raises(
+        ConfigError, match=r"0 channels|no network has depth 9|resnet8 cannot be built"
+    ) as caught:
         parse(document(searched, student=student))
     assert caught.value.where == f"space key {where}"
     assert caught.value.hint

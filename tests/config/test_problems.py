@@ -201,6 +201,12 @@ RUNGS = {"halving": {"min_epochs": 3}}
         ({"resources": {"accelerator": "A100"}}, "resources.accelerator", "no GPU is asked for"),
         ({"search": {"trials": 2, "gpu_hours": 1.0}}, "search.gpu_hours", "no GPU is asked for"),
         ({"data": 3}, "data", "expected a mapping"),
+        (
+            {"space": {"distill.temperature": {"low": "1", "high": 4}}},
+            "space.distill.temperature.low",
+            "expected a number",
+        ),
+        ({"search": {"trials": 2, "ledger": "x.db"}}, "search.ledger", "write journal, sqlite:///FILE"),
     ],
 )
 def test_what_has_no_effect_or_no_sense_is_refused(sections: dict[str, Any], key: str, what: str) -> None:
