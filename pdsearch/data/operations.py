@@ -175,20 +175,8 @@ def _fixed(value: float) -> int:
 LEVELS = 31
 
 OPERATIONS = (
-    "identity",
-    "shear_x",
-    "shear_y",
-    "translate_x",
-    "translate_y",
-    "rotate",
-    "brightness",
-    "color",
-    "contrast",
-    "sharpness",
-    "posterize",
-    "solarize",
-    "autocontrast",
-    "equalize",
+    *("identity", "shear_x", "shear_y", "translate_x", "translate_y", "rotate", "brightness"),
+    *("color", "contrast", "sharpness", "posterize", "solarize", "autocontrast", "equalize"),
 )
 """Operations, in the order of their numbers in the draws."""
 

@@ -68,12 +68,6 @@ def lasting_root(spec: DataSpec) -> str | None:
 def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") -> bool:
     """Return whether test images are to be cut from the training images, as `test_fraction` requests if there are none.
 
-    Args:
-        spec: The data specification.
-        has_test: Whether the set has test images.
-        where: The set, for messages.
-        hint: How else test images could be provided.
-
     Raises:
         ConfigError: It is requested although the set has test images.
         DataError: The set has no test images, and it is not requested.

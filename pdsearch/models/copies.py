@@ -153,9 +153,6 @@ def folded(model: nn.Module) -> nn.Module:
     In float32 its outputs and features agree with the network's to about 1e-4 of their size. Only neighbours in an
     `nn.Sequential` are folded, where the order is certain; all others are unchanged. Weights computed from others
     (weight norm, spectral norm) are computed once.
-
-    Args:
-        model: Any network; not changed.
     """
     twin = with_plain_weights(copied(model).eval())
     with torch.no_grad():

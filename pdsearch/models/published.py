@@ -101,11 +101,6 @@ class PublishedNetwork(Network):
 def try_size(network: nn.Module, shape: tuple[int, int, int], needs: str) -> None:
     """Refuse images of a size that a network cannot take, in one sentence instead of torch's about an inner layer.
 
-    Args:
-        network: The network.
-        shape: (C, H, W) of an image.
-        needs: What it needs, for the message.
-
     Raises:
         ConfigError: It cannot.
     """

@@ -179,10 +179,6 @@ def solve(growth: Growth, remaining: Mapping[str, int]) -> Widths:
     """Return the widths at which a network's layers are about as large as the remaining weights.
 
     It is the first of three solutions within the tolerance, or else the nearest.
-
-    Args:
-        growth: The network.
-        remaining: Number of remaining weights of each layer.
     """
     total, missed = sum(remaining.values()), {}
     for way, owners in ((_rounded, growth.owners), (_rounded, growth.last), (_balanced, growth.last)):

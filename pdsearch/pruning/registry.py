@@ -120,10 +120,6 @@ def check(spec: PruneSpec, entry: PruningMethod) -> None:
 def refusals(spec: PruneSpec, entry: PruningMethod) -> list[ConfigError]:
     """Return every reason why a spec is impossible or meaningless.
 
-    Args:
-        spec: The requested pruning.
-        entry: The registered method of its name.
-
     Returns:
         An error for each name that is unknown, number out of range, and setting that the method does not support.
     """

@@ -105,13 +105,7 @@ class CudaGraph:
 
 
 class Moment:
-    """Snapshot of what a step changes besides the optimizer (buffers, loss sum, random state), to restore and compare.
-
-    Args:
-        state: Holds the network; its buffers are copied.
-        total: The sum of losses.
-        device: Device of the training.
-    """
+    """What a step changes besides the optimizer (buffers, loss sum, random state), to restore and to compare with."""
 
     def __init__(self, state: TrainingState, total: Tensor, device: str) -> None:
         self._tensors, self._device = [total, *state.model.buffers()], device
@@ -154,13 +148,7 @@ LEAST = READY + 2 * TIMED + 5
 
 
 class Captured:
-    """Runs training steps, eagerly or replayed. Invariant: gradients, buffers and losses equal those of eager steps.
-
-    Args:
-        graph: Captures and replays a step.
-        state: The training state.
-        device: Device of the training.
-    """
+    """Runs training steps, eagerly or replayed. Invariant: gradients, buffers and losses equal those of eager steps."""
 
     def __init__(self, graph: CudaGraph, state: TrainingState, device: str) -> None:
         self._graph, self._state, self._device = graph, state, device

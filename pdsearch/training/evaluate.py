@@ -64,10 +64,6 @@ def right(
 def check_answers(answers: Tensor, kind: str) -> None:
     """Raise if any of the logits, (N, classes), is not finite.
 
-    Args:
-        answers: The logits.
-        kind: Name of their images in messages, e.g. "training".
-
     Raises:
         TrialError: A logit is not finite.
     """

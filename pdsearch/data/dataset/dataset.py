@@ -119,12 +119,6 @@ def store(raw: RawData, spec: DataSpec, file: Path, tell: Tell = lambda done, to
 
     A source's test images depend neither on split_seed nor on subset.
 
-    Args:
-        raw: The set as its source returned it.
-        spec: Defines the split.
-        file: The file to write; replaced if it exists.
-        tell: Called after every chunk.
-
     Raises:
         ConfigError: The set is too small for the requested split.
         DataError: An image cannot be decoded, or there are no test images.
@@ -176,11 +170,7 @@ Channels: TypeAlias = NDArray[np.float32]
 
 
 class Histogram:
-    """Exact statistics of bytes: counts are integers, so that the order of additions does not matter.
-
-    Args:
-        channels: Channels of the images.
-    """
+    """Exact statistics of bytes: counts are integers, so that the order of additions does not matter."""
 
     def __init__(self, channels: int) -> None:
         self._counts = np.zeros((channels, 256), dtype=np.int64)

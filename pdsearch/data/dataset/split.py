@@ -97,12 +97,7 @@ def _cut_for_test(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> In
 
 
 def balanced_counts(available: list[int], total: int) -> list[int]:
-    """Return the number of images to take of each class, as equal as the classes allow.
-
-    Args:
-        available: Images of each class.
-        total: Images to take, <= sum(available).
-    """
+    """Return the number of images to take of each class, as equal as the classes allow."""
     counts = [0] * len(available)
     order = sorted(range(len(available)), key=lambda label: (available[label], label))
     left = total

@@ -74,13 +74,7 @@ def _channels_last(shape: tuple[int, ...]) -> bool:
 
 @dataclass(frozen=True)
 class ArrayInputs:
-    """An array, in memory or mapped from a file, whose inputs are converted when indexed.
-
-    Args:
-        values: (N, ...).
-        layout: How they are read.
-        where: Where they lie, for messages.
-    """
+    """An array, in memory or mapped from a file, whose inputs are converted when indexed."""
 
     values: NDArray[Any]
     layout: Layout

@@ -45,11 +45,6 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool) -> Path:
 
     An existing file is not checked: the fingerprint of the set identifies its content.
 
-    Args:
-        remote: The file.
-        folder: Created if needed.
-        download: Whether it may be downloaded.
-
     Raises:
         DataError: It is no regular file, or it is missing and may not or cannot be downloaded, or its hash is not the
             published one.

@@ -138,13 +138,7 @@ def _try(encoded: Encoded, size: Size, *, crop: bool) -> None:
 
 
 def all_broken(first: DataError, parts: Sequence[Counted], use: Callable[[Encoded], object]) -> DataError:
-    """Return one error for all broken images of a set.
-
-    Args:
-        first: The error that was found.
-        parts: All images.
-        use: Raises DataError for an image that is broken.
-    """
+    """Return one error for all broken images of a set."""
     found: list[DataError] = []
     for fetch, count in parts:
         for position in range(count):
@@ -156,12 +150,7 @@ def all_broken(first: DataError, parts: Sequence[Counted], use: Callable[[Encode
 
 
 def together(found: Sequence[DataError], total: int) -> DataError:
-    """Return one error that lists several, a line each.
-
-    Args:
-        found: The errors, two at least.
-        total: Images of the set.
-    """
+    """Return one error that lists several, a line each."""
     lines = [f"{error.where}: {error.what}" for error in found[:LISTED]]
     if len(found) > LISTED:
         lines.append(f"and {len(found) - LISTED:,} more")
@@ -192,10 +181,6 @@ def _each(parts: Sequence[Counted]) -> Iterator[Encoded]:
 
 def read_file(path: Path, where: str = "") -> bytes:
     """Return the content of an image file.
-
-    Args:
-        path: The file.
-        where: Its location for messages; the path by default.
 
     Raises:
         DataError: It cannot be read.

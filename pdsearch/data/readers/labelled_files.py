@@ -90,11 +90,6 @@ def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
 def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] = ()) -> str:
     """Return the SHA-256 of all files with names, classes and parts, and of whether any has an EXIF rotation.
 
-    Args:
-        root: What the files' names are relative to.
-        parts: The files.
-        empty: Classes without an image.
-
     Raises:
         DataError: Some files cannot be read; the message names them all.
     """
@@ -126,13 +121,6 @@ def as_set(
     notes: Iterable[str] = (),
 ) -> RawData:
     """Return the set, with images decoded when indexed.
-
-    Args:
-        train: The training images.
-        test: The test images; there may be none.
-        classes: The names of all classes.
-        side: See `pdsearch.data.readers.encoded.pair`.
-        notes: Notes for the user.
 
     Raises:
         DataError: An image cannot be decoded, or sizes differ and `side` is None.

@@ -74,11 +74,6 @@ def numbered(
 class LabelColumn:
     """The labels of one file or array, as strings or integers.
 
-    Args:
-        column: An array of pyarrow.
-        name: Name of the column.
-        where: Where it lies, for messages.
-
     Raises:
         DataError: A label is missing or is none.
     """

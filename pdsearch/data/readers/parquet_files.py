@@ -207,11 +207,6 @@ def _is_number(kind: object) -> bool:
 def read_labels(train: Sequence[Path], test: Sequence[Path], label: str) -> Labels:
     """Read the labels of all files.
 
-    Args:
-        train: The files of the training images.
-        test: The files of the test images; may be empty.
-        label: The column of labels.
-
     Raises:
         DataError: A label is missing or invalid, or files contradict one another; the message says file and row.
     """

@@ -115,12 +115,7 @@ def _inputs(found: Any, name: str) -> Any:
 
 @dataclass(frozen=True)
 class _Lazy:
-    """Inputs that the user's own code reads when they are indexed.
-
-    Args:
-        images: The user's.
-        name: The function that returned them, for messages.
-    """
+    """Inputs that the user's own code reads when they are indexed."""
 
     images: Any
     name: str

@@ -69,28 +69,10 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 @rule(
-    "hardswish",
-    "hardtanh",  # In place, PyTorch before 2.15 calls this one and the next four pointwise no more than hardswish.
-    "hardsigmoid",
-    "elu",
-    "celu",
-    "selu",
-    "dropout",
-    "native_dropout",
-    "clone",
-    "detach",
-    "alias",
-    "_to_copy",
-    "copy",
-    "lift_fresh",
-    "contiguous",
-    "_prelu_kernel",
-    "rrelu_with_noise",
-    "masked_fill",
-    "_conj",
-    "leaky_relu",
-    "fill",
-    "zero",
+    # In place, PyTorch before 2.15 calls hardtanh, hardsigmoid, elu, celu and selu pointwise no more than hardswish.
+    *("hardswish", "hardtanh", "hardsigmoid", "elu", "celu", "selu", "dropout", "native_dropout"),
+    *("clone", "detach", "alias", "_to_copy", "copy", "lift_fresh", "contiguous", "_prelu_kernel"),
+    *("rrelu_with_noise", "masked_fill", "_conj", "leaky_relu", "fill", "zero"),
 )
 def _pointwise(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     """Align axes from the last one, as broadcasting does."""
@@ -178,13 +160,8 @@ def _in_groups(
 
 
 @rule(
-    "native_batch_norm",
-    "_native_batch_norm_legit",
-    "_native_batch_norm_legit_no_training",
-    "cudnn_batch_norm",
-    "batch_norm",
-    "_batch_norm_with_update",
-    "miopen_batch_norm",
+    *("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"),
+    *("cudnn_batch_norm", "batch_norm", "_batch_norm_with_update", "miopen_batch_norm"),
 )
 def _batch_normalised(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     found = [*axes.of(given["input"])]
@@ -271,32 +248,13 @@ def _over(axes: Axes, given: Given, out: Tensor, *, loose: bool) -> list[Labels]
 
 
 @rule(
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "max_pool2d_with_indices",
-    "max_pool3d_with_indices",
-    "_adaptive_avg_pool2d",
-    "_adaptive_avg_pool3d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "upsample_nearest1d",
-    "upsample_nearest2d",
-    "upsample_bilinear2d",
-    "upsample_bicubic2d",
-    "upsample_nearest3d",
-    "upsample_trilinear3d",
-    "_upsample_nearest_exact2d",
-    "_upsample_bilinear2d_aa",
-    "_upsample_bicubic2d_aa",
-    "upsample_linear1d",
-    "reflection_pad2d",
-    "replication_pad2d",
-    "reflection_pad1d",
-    "replication_pad1d",
-    "max_pool2d",
-    "mkldnn_max_pool2d",
-    "grid_sampler_2d",
+    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices"),
+    *("max_pool3d_with_indices", "_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
+    *("adaptive_max_pool2d", "adaptive_max_pool3d", "upsample_nearest1d", "upsample_nearest2d"),
+    *("upsample_bilinear2d", "upsample_bicubic2d", "upsample_nearest3d", "upsample_trilinear3d"),
+    *("_upsample_nearest_exact2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+    *("upsample_linear1d", "reflection_pad2d", "replication_pad2d", "reflection_pad1d"),
+    *("replication_pad1d", "max_pool2d", "mkldnn_max_pool2d", "grid_sampler_2d"),
 )
 def _spatial(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     """Pass images and channels on; the axes of space stay."""
@@ -304,12 +262,9 @@ def _spatial(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
 
 
 @rule(
-    "_scaled_dot_product_flash_attention_for_cpu",
-    "_scaled_dot_product_flash_attention",
-    "_scaled_dot_product_efficient_attention",
-    "_scaled_dot_product_cudnn_attention",
-    "_scaled_dot_product_fused_attention_overrideable",
-    "_scaled_dot_product_attention_math",
+    *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention"),
+    *("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"),
+    *("_scaled_dot_product_fused_attention_overrideable", "_scaled_dot_product_attention_math"),
 )
 def _attended(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     query, key, value = (axes.of(given[name]) for name in ("query", "key", "value"))

@@ -29,13 +29,7 @@ def kept_channels(mask: Mask, ties: tuple[Tie, ...]) -> dict[str, tuple[int, ...
 
 
 def channel_mask(kept: Kept, ties: tuple[Tie, ...], weights: Mapping[str, Tensor]) -> Mask:
-    """Return a mask of the unpruned network: False for every weight that makes or reads a removed channel.
-
-    Args:
-        kept: Remaining channels; ties not in it keep all.
-        ties: Ties of the unpruned network.
-        weights: Its prunable weights.
-    """
+    """Return a mask of the unpruned network: False for every weight that makes or reads a removed channel."""
     tensors = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
     for (name, axis), gone in removed(kept, ties).items():
         if name in tensors:
