@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.pipeline.cache import drain
@@ -14,6 +16,8 @@ from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.training.checkpoint import EpochPart, EpochReport
+from pdsearch.training.fit import Epochs, Keep
 
 T = TypeVar("T")
 
@@ -89,3 +93,16 @@ def stored(folder: Path) -> dict[str, bytes]:
         f"{path.parents[2].name}/{path.parent.name}": path.read_bytes()
         for path in sorted((folder / "artifacts").glob("*/??/*/tensors.safetensors"))
     }
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the number of every epoch trained from now on, from 0."""
+    trained: list[int] = []
+    run = Epochs.run
+
+    def counting(epochs: Epochs, epoch: int, begun: EpochPart, keep: Keep) -> EpochReport:
+        trained.append(epoch)
+        return run(epochs, epoch, begun, keep)
+
+    monkeypatch.setattr(Epochs, "run", counting)
+    return trained

@@ -18,13 +18,13 @@ from pdsearch.pipeline.student import Student, student
 from pdsearch.protocol import Report
 from pdsearch.specs import StudentSpec, TrialSpec
 from tests.own_code import Author
-from tests.pipeline.counting import counted
 from tests.pipeline.digits import (
     ALONE,
     DENSE,
     MOVING,
     RECIPE,
     SPEC,
+    counted,
     data,
     distilled,
     finish,

@@ -20,8 +20,20 @@ from pdsearch.pruning import prunable, targets
 from pdsearch.pruning.select import SCOPES
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.training.fit import fit, towards
-from tests.pipeline.counting import counted
-from tests.pipeline.digits import DENSE, MOVING, RECIPE, SPEC, data, facts, finish, pruned, run, site, stored
+from tests.pipeline.digits import (
+    DENSE,
+    MOVING,
+    RECIPE,
+    SPEC,
+    counted,
+    data,
+    facts,
+    finish,
+    pruned,
+    run,
+    site,
+    stored,
+)
 from tests.some import some
 
 

@@ -18,8 +18,7 @@ from pdsearch.protocol import Progress, Report
 from pdsearch.specs import TrialSpec
 from pdsearch.training.checkpoint import Checkpoint
 from tests.on_disk import on_disk
-from tests.pipeline.counting import counted
-from tests.pipeline.digits import ALONE, DENSE, RECIPE, data, distilled, finish, site, stored
+from tests.pipeline.digits import ALONE, DENSE, RECIPE, counted, data, distilled, finish, site, stored
 
 
 def test_it_is_trained_once_for_all_trials(

@@ -18,12 +18,12 @@ from pdsearch.protocol import Event, Outcome
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.trial_record import StudentFacts
-from tests.pipeline.counting import counted
 from tests.pipeline.digits import (
     ALONE,
     DENSE,
     MOVING,
     SPEC,
+    counted,
     distilled,
     facts,
     job,
