@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from pdsearch.analysis.figures import Figure, gains_figure
-from pdsearch.analysis.ranked import Ranking
+from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.content import Block, Notes, Page, Section
 from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.study_table import StudyTable
-from pdsearch.analysis.tables import Table, show_estimate, show_gain
+from pdsearch.analysis.tables import Cells, show_estimate, show_gain, tabulate
 
 
 def compare(studies: Sequence[StudyTable]) -> Page:
@@ -35,37 +35,30 @@ def compare(studies: Sequence[StudyTable]) -> Page:
 def _found(
     studies: Sequence[StudyTable], rankings: Sequence[Ranking], names: Sequence[str]
 ) -> Iterator[Block]:
-    columns = (
-        "study",
-        "verdict",
-        "first teacher",
-        "gain over unpruned",
-        "student test %",
-        "alone test %",
-        "trials",
-        "hours",
+    cells: Cells[tuple[str, StudyTable, Ranking]] = (
+        ("study", False, lambda one: one[0]),
+        ("verdict", False, lambda one: headline(one[2]).text),
+        ("first teacher", False, lambda one: first.label if (first := _first(one[2])) else "-"),
+        ("gain over unpruned", True, lambda one: show_gain(one[2].leader.gain if one[2].leader else None)),
+        ("student test %", True, lambda one: show_estimate(getattr(_first(one[2]), "test", None))),
+        ("alone test %", True, lambda one: show_estimate(getattr(_alone(one[2]), "test", None))),
+        ("trials", True, lambda one: str(sum(row.kind == "search" for row in one[1].rows))),
+        ("hours", True, lambda one: f"{sum(row.seconds for row in one[1].rows) / 3600:.2f}"),
     )
-    numeric = (False, False, False, True, True, True, True, True)
-    rows = []
-    for study, ranking, name in zip(studies, rankings, names, strict=True):
-        first = next(iter(ranking.top(1)), None)
-        alike = (row for row in ranking.rows if first is None or row.student == first.student)
-        alone = next((row for row in alike if row.role == "alone"), None)
-        rows.append(
-            (
-                name,
-                headline(ranking).text,
-                first.label if first else "-",
-                show_gain(ranking.leader.gain if ranking.leader else None),
-                show_estimate(first.test) if first else "-",
-                show_estimate(alone.test) if alone else "-",
-                str(sum(row.kind == "search" for row in study.rows)),
-                f"{sum(row.seconds for row in study.rows) / 3600:.2f}",
-            )
-        )
-    yield Table("", columns, numeric, tuple(rows), ())
+    yield tabulate("", cells, zip(names, studies, rankings, strict=True))
     yield Notes(tuple(f"{name}: {headline(r).sentence}" for name, r in zip(names, rankings, strict=True)))
     yield from _figure(rankings, names)
+
+
+def _first(ranking: Ranking) -> Ranked | None:
+    return next(iter(ranking.top(1)), None)
+
+
+def _alone(ranking: Ranking) -> Ranked | None:
+    """Return the line of the student alone, of the kind that the first teacher has."""
+    first = _first(ranking)
+    alike = (row for row in ranking.rows if first is None or row.student == first.student)
+    return next((row for row in alike if row.role == "alone"), None)
 
 
 def _figure(rankings: Sequence[Ranking], names: Sequence[str]) -> Iterator[Figure]:

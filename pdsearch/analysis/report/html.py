@@ -67,15 +67,11 @@ def _data(name: str, value: object) -> str:
 
 
 def _bar(page: Page) -> str:
-    links = "".join(f'<a href="#{part.name}">{escape(_short(part))}</a>' for part in page.sections)
+    links = "".join(f'<a href="#{part.name}">{escape(part.name.capitalize())}</a>' for part in page.sections)
     return (
         f'<header class="bar"><span class="study">{escape(page.study)}</span><nav aria-label="Sections">{links}</nav>'
         '<button id="theme" type="button" title="Light, dark, or as the system is">Theme: system</button></header>'
     )
-
-
-def _short(section: Section) -> str:
-    return section.name.capitalize()
 
 
 def _head(page: Page) -> Iterator[str]:
