@@ -198,7 +198,8 @@ def test_two_teacher_seeds_leave_the_student_seed_as_unit() -> None:
     val = some(ranking.rows[0].val)
     assert val.n == 2
     assert val.mean == pytest.approx(0.75)
-    assert val.half_width == pytest.approx(12.706204736 * 0.1 / 2)
+    assert val.low == pytest.approx(0.75 - 12.706204736 * 0.1 / 2)
+    assert val.high == 1
     assert "about these teachers" in "\n".join(ranking.footer)
 
 

@@ -19,6 +19,9 @@ from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, Params, StudentSpec, TrialSpec, derive_seed
 from pdsearch.trial_record import TrialRecord
 
+DRAWS = 5
+"""Draws of a plan, at most."""
+
 LIKE, LEFT = "like", "left"
 """Options in place of the widths of a student shaped by its teacher: the teacher's key, its share of weights left."""
 
@@ -42,7 +45,8 @@ class Outcomes:
             if record.student and record.student.params
         )
         self._full = max(full, default=1_000_000.0)
-        self._accuracies = _Accuracies([record for record in known if record.kind != "confirm"])
+        compared = [record for record in known if record.kind != "confirm"]
+        self._accuracies = _Accuracies(compared, draw % DRAWS / (DRAWS - 1))
 
     def ready(self, job: Job) -> Ready:
         """Return the facts of a job's teacher and student."""
@@ -100,37 +104,53 @@ class _Accuracies:
 
     Args:
         records: Trials that have finished.
+        widely: From 0 to 1: how far what was stopped early counts for the spread.
     """
 
-    def __init__(self, records: Sequence[TrialRecord]) -> None:
-        whole = [values for record in records if record.state == "complete" and (values := _values(record))]
+    def __init__(self, records: Sequence[TrialRecord], widely: float) -> None:
+        ended: dict[str, list[list[float]]] = defaultdict(list)
+        found: dict[str, list[float]] = defaultdict(list)
+        for record in records:
+            if record.state == "complete" and (values := _values(record)):
+                ended[_pair(record.spec)].append(values)
+        whole = [*chain.from_iterable(ended.values())]
         self._rise = [
             fmean(v[-1] - v[place] for v in whole if len(v) > place)
             for place in range(max(map(len, whole), default=0))
         ]
-        found: dict[str, list[float]] = defaultdict(list)
         for record in records:
             if values := _values(record):
                 found[_pair(record.spec)].append(values[-1] + self._before(len(values)))
         self._means = {pair: fmean(values) for pair, values in found.items()}
-        several = [values for values in found.values() if len(values) > 1]
-        within = (
-            pstdev(chain.from_iterable([v - fmean(values) for v in values] for values in several))
-            if several
-            else 0.0
-        )
-        between = pstdev(self._means.values()) if len(found) > 1 else 0.0
         self._mean = fmean(self._means.values()) if found else 0.0
-        self._within, self._between = within or between or 1.0, between or within or 1.0
+        between = pstdev(self._means.values()) if len(found) > 1 else 0.0
+        # Those that ran to their end are the better ones and too alike; how far the others would have come is a guess,
+        # and they are too unlike. The draws go from the one to the other.
+        narrow, wide = (
+            _spread([[v[-1] for v in curves] for curves in ended.values()]),
+            _spread(found.values()),
+        )
+        narrow, wide = narrow or wide or between or 1.0, wide or between or 1.0
+        self._within = float(narrow ** (1 - widely) * wide**widely)
+        self._between = between or wide
 
     def curve(self, pair: str, of_pair: float, of_trial: float, epochs: int) -> list[float]:
         """Return the accuracy after each epoch, for two draws from the standard normal distribution."""
         last = self._means.get(pair, self._mean + self._between * of_pair) + self._within * of_trial
+        last = min(last, 1.0) if self._means else last
         return [last - self._before(epoch) for epoch in range(1, epochs)] + [last]
 
     def _before(self, epoch: int) -> float:
         """Return by how much accuracies rise after an epoch, on average."""
         return self._rise[epoch - 1] if epoch <= len(self._rise) else 0.0
+
+
+def _spread(groups: Iterable[Sequence[float]]) -> float:
+    """Return the standard deviation within groups; 0 where none has two values."""
+    groups = [*groups]
+    squares = sum((value - fmean(group)) ** 2 for group in groups for value in group)
+    freedom = sum(len(group) - 1 for group in groups)
+    return float((squares / freedom) ** 0.5) if freedom else 0.0
 
 
 def _values(record: TrialRecord) -> list[float]:

@@ -15,6 +15,7 @@ from pdsearch.pipeline.keys import dense_key, early_key, round_keys
 from pdsearch.search.identity import changes_of
 from pdsearch.search.planning.calibrate import START_S, Measured, Rates, busy, passes, seconds
 from pdsearch.search.planning.disk import DataShape
+from pdsearch.search.planning.outcomes import DRAWS
 from pdsearch.search.planning.simulate import Begun, Plan, PlannedArtifact, plan
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
@@ -22,8 +23,8 @@ from pdsearch.search.study import described
 from pdsearch.study_record import StudySpace
 from pdsearch.training.device import Engine, pick_device, resolve_precision
 
-MOST_DRAWS, MOST_TRIALS = 5, 300
-"""Most draws of a plan, and of search trials in all of them."""
+MOST_TRIALS = 300
+"""Most search trials in all draws of a plan."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def forecast(space: Space) -> Forecast:
         there = _storage(space)
     except PdsearchError:
         there = None
-    count = max(1, min(MOST_DRAWS, MOST_TRIALS // max(1, space.search.trials)))
+    count = max(1, min(DRAWS, MOST_TRIALS // max(1, space.search.trials)))
     begun, other = (there.begun, there.other) if there else (None, None)
     planned = [plan(space, begun, draw=draw) for draw in range(count)]
     pairs = [_without_stored(one, there) if there else (one, ()) for one in planned]
