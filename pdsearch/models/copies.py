@@ -154,7 +154,8 @@ def folded(model: nn.Module) -> nn.Module:
     `nn.Sequential` are folded, where the order is certain; all others are unchanged. Weights computed from others
     (weight norm, spectral norm) are computed once.
     """
-    twin = with_plain_weights(copied(model).eval())
+    twin = with_plain_weights(copied(model))
+    twin.eval()  # A user's own `train` may return nothing.
     with torch.no_grad():
         for run in [module for module in twin.modules() if type(module) is nn.Sequential]:
             _fold_neighbours(run)
