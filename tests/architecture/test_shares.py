@@ -1,65 +1,60 @@
 """`make test` gives each of its two processes whole files, and all that start Ray to one of them."""
 
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
+from tests import conftest
 from tests.architecture.tree import ROOT
-from tests.patient import PATIENCE_S
+from tests.shares import Shares
 
-COMMAND = re.compile(r"/python -m pytest (-n 2 .*) </dev/null$", re.MULTILINE)
-HEAD = "import os, time, pytest"
-FIXTURE = "@pytest.fixture(scope='session')\ndef ray_session(): pass"
-TESTS = """
-@pytest.mark.parametrize("number", range(5))
-def test_it(number{more}):
-    with open("ran", "a") as file:
-        file.write("{name} " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
-    time.sleep(0.02)
-"""
-QUICK, MARKED, WITH_FIXTURE, SLOW = ("a", "b", "c", "d", "e"), "marked", "with_fixture", "slow"
-
-
-def made_up(name: str) -> str:
-    """A file of five tests that write down which process runs them."""
-    if name == WITH_FIXTURE:
-        return f"{HEAD}\n{FIXTURE}\n{TESTS.format(name=name, more=', ray_session')}"
-    mark = {MARKED: "@pytest.mark.ray", SLOW: "@pytest.mark.slow"}.get(name, "")
-    return f"{HEAD}\n{mark}{TESTS.format(name=name, more='')}"
+FILES = {
+    "plain": "def test_it(): ...",
+    "slow": "@pytest.mark.slow\ndef test_it(): ...",
+    "marked": "@pytest.mark.ray\ndef test_it(): ...",
+    "with_fixture": "def test_it(ray_session): ...",
+}
 
 
 @pytest.fixture
-def ran(tmp_path: Path) -> list[tuple[str, str]]:
-    """Which file's tests ran in which process, one after another."""
-    (tmp_path / "tests").mkdir()
-    for name in (
-        "pyproject.toml",
-        "tests/conftest.py",
-        "tests/own_code.py",
-        "tests/shares.py",
-        "tests/s3_server.py",
-    ):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name in (*QUICK, MARKED, WITH_FIXTURE, SLOW):
-        (tmp_path / "tests" / f"test_{name}.py").write_text(made_up(name))
-    (options,) = COMMAND.findall((ROOT / "Makefile").read_text())
-    command = [sys.executable, "-m", "pytest", *options.split(), "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = (tmp_path / "ran").read_text().splitlines()
-    return [(name, process) for name, _, process in (line.partition(" ") for line in lines)]
+def items(tmp_path: Path) -> list[Any]:
+    """A test of each file, as pytest has collected them."""
+    for name, code in FILES.items():
+        (tmp_path / name).write_text(code)
+    marks = {tmp_path / "slow": "slow", tmp_path / "marked": "ray"}
+    return [
+        SimpleNamespace(
+            path=path, get_closest_marker=lambda asked, path=path: marks.get(path) == asked or None
+        )
+        for path in (tmp_path / name for name in FILES)
+    ]
 
 
-def test_files_stay_whole_ray_in_one_process_and_what_is_slow_comes_first(ran: list[tuple[str, str]]) -> None:
-    assert len(ran) == 5 * (len(QUICK) + 3)
-    processes = {name: {process for found, process in ran if found == name} for name, _ in ran}
-    assert [len(found) for found in processes.values()] == [1] * len(processes)
-    assert processes[MARKED] == processes[WITH_FIXTURE]
-    firsts = {process: name for name, process in reversed(ran)}
-    assert sorted(firsts.values()) == [MARKED, SLOW]
+def test_files_stay_whole_and_those_on_ray_are_as_one(items: list[Any], tmp_path: Path) -> None:
+    assert "-n 2 --dist loadfile --no-loadscope-reorder" in (ROOT / "Makefile").read_text()
+    assert hasattr(LoadFileScheduling, "_split_scope"), "xdist asks by another name for what belongs together"
+    shares = Shares.__new__(Shares)
+    shares.config = SimpleNamespace(rootpath=tmp_path)
+    found = {item.path.name: shares._split_scope(f"{item.path.name}::test_it[1]") for item in items}
+    assert found == {"plain": "plain", "slow": "slow", "marked": "on Ray", "with_fixture": "on Ray"}
+
+
+def test_what_is_on_ray_and_then_what_is_slow_comes_first_where_tests_are_handed_out(
+    items: list[Any],
+) -> None:
+    alone, handed_out = SimpleNamespace(), SimpleNamespace(workerinput={})
+    before = [*items]
+    conftest.pytest_collection_modifyitems(alone, items)  # type: ignore[arg-type]
+    assert items == before
+    conftest.pytest_collection_modifyitems(handed_out, items)  # type: ignore[arg-type]
+    assert [item.path.name for item in items] == ["marked", "with_fixture", "slow", "plain"]
+
+
+@pytest.mark.parametrize(("dist", "ours"), [("loadfile", True), ("load", False)])
+def test_only_whole_files_are_handed_out_so(dist: str, ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = SimpleNamespace(getvalue={"dist": dist}.get)
+    monkeypatch.setattr(conftest, "Shares", lambda *_: "shares")
+    assert (conftest.pytest_xdist_make_scheduler(asked, None) == "shares") is ours  # type: ignore[arg-type]

@@ -67,6 +67,9 @@ TEARS: Mapping[str, Callable[[bytes], bytes]] = {
     "zeros": lambda content: bytes(len(content)),
 }
 
+AS_FINISHED = {"description", "asked", "retry", "clock"}
+"""Files that are read by the function that reads a finished record, and are torn in one way."""
+
 WRONG: Mapping[str, tuple[str, tuple[str, ...], Any]] = {
     "a text for a number": ("finished", ("values", "student.val_accuracy"), "abc"),
     "a share above one": ("finished", ("values", "student.val_accuracy"), 7),
@@ -128,8 +131,10 @@ def test_all_verbs_are_here() -> None:
     assert {words[0] for words in VERBS.values()} | UNTORN == {*program.VERBS}
 
 
-@pytest.mark.parametrize("tear", TEARS)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    ("file", "tear"),
+    [(file, tear) for file in FILES for tear in TEARS if tear == "half" or file not in AS_FINISHED],
+)
 def test_every_verb_ends_with_its_code_and_names_the_file(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, tear: str
 ) -> None:
