@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,6 @@ import pytest
 
 from pdsearch.cli.main import main
 from pdsearch.errors import ClusterError
-from tests.end_to_end.program import run
 
 
 def found(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -58,16 +59,19 @@ def test_what_pdsearch_asks_for_is_missed_and_no_tool_of_its_developers(
 def test_ray_is_started_for_a_moment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ended: list[str] = []
+
+    @contextmanager
+    def ray(**_: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(address="here:1")
+        ended.append("here:1")
+
     def no_ray(**_: object) -> None:
         raise ClusterError("Ray did not start", hint="read the log")
 
+    monkeypatch.setattr("pdsearch.cluster.connection.session.session", ray)
+    item = found(capsys)[1]["Ray"]
+    assert (item["state"], item["value"], ended) == ("ok", "starts on this machine, at here:1", ["here:1"])
     monkeypatch.setattr("pdsearch.cluster.connection.session.session", no_ray)
     code, items = found(capsys)
     assert (code, items["Ray"]["value"], items["Ray"]["mend"]) == (1, "Ray did not start", "read the log")
-
-
-@pytest.mark.ray
-def test_ray_starts_here(tmp_path: Path) -> None:
-    # In a process of its own: Ray remembers a token for as long as its process lives.
-    items = {item["name"]: item for item in json.loads(run(tmp_path, "doctor", "--json")[0])}
-    assert items["Ray"]["state"] == "ok"

@@ -53,36 +53,30 @@ def test_as_many_trials_run_as_fit_on_the_cards_and_all_end(cluster: Raylets) ->
     assert seen.at_once == case.fit
 
 
-def test_the_first_node_to_come_settles_the_precision_and_may_be_waited_for_in_vain(
+def test_the_first_node_to_come_settles_the_precision_and_one_without_a_gpu_gets_no_trial(
     cluster: Raylets, tmp_path: Path, started: list["subprocess.Popen[bytes]"]
 ) -> None:
     script, said, study = tmp_path / "faked.py", tmp_path / "said", tmp_path / "runs" / "tiny"
     script.write_text(FAKED)
 
-    def begin() -> "subprocess.Popen[bytes]":
-        with said.open("wb") as stream:
-            driver = subprocess.Popen(
-                command(cluster, tmp_path, script, gpu=0.5, accelerator="H100"),
-                cwd=tmp_path,
-                env={**cluster.environment, "PYTHONPATH": str(ROOT)},
-                stdout=stream,
-                stderr=stream,
-            )
-        started.append(driver)
-        waiting = "of the kind H100; the nodes have A100, T4); waiting for one to join"
-        until(lambda: waiting in said.read_text(), driver=driver, said=said)
-        assert "`precision: auto` is settled by a worker's device" in said.read_text()
-        return driver
-
-    driver = begin()
-    driver.terminate()
-    assert driver.wait(PATIENCE_S) == 143, said.read_text()
-    assert "stopped; nothing finished is lost" in said.read_text()
-    assert not study.exists()
-
-    driver = begin()
+    with said.open("wb") as stream:
+        driver = subprocess.Popen(
+            command(cluster, tmp_path, script, gpu=0.5, accelerator="H100"),
+            cwd=tmp_path,
+            env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+            stdout=stream,
+            stderr=stream,
+        )
+    started.append(driver)
+    waiting = "of the kind H100; the nodes have A100, T4); waiting for one to join"
+    until(lambda: waiting in said.read_text(), driver=driver, said=said)
+    assert "`precision: auto` is settled by a worker's device" in said.read_text()
+    assert not (study / "study.json").exists()
     cluster.add(2, gpus=1, accelerator="H100")
     # The worker's own look is no fake: a node that came later and has no GPU gets no trial.
     refused = "gets no trial: Ray gives trials a GPU there, but torch sees none"
     until(lambda: refused in said.read_text(), driver=driver, said=said)
     assert json.loads((study / "study.json").read_text())["precision"] == "fp16"
+    driver.terminate()
+    assert driver.wait(PATIENCE_S) == 143, said.read_text()
+    assert "stopped; nothing finished is lost" in said.read_text()

@@ -51,7 +51,10 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
     until(lambda: "waiting for one to join" in said.read_text(), driver=driver, said=said)
     first, second = cluster.add(count=2)
     until(
-        lambda: first.workers() and second.workers() and [*trials.glob("search-*")], driver=driver, said=said
+        lambda: [*trials.glob("search-*")] and first.workers() and second.workers(),
+        pause=0.2,  # It looks at all processes of the machine.
+        driver=driver,
+        said=said,
     )
 
     finished = {path.name for path in trials.glob("*.finished.json")}
@@ -59,7 +62,7 @@ def test_nodes_come_and_go_the_driver_too_and_the_search_ends_whole(
     until(lambda: " lost its worker" in said.read_text(), driver=driver, said=said)
     lost = said.read_text().split(" lost its worker")[0].split()[-1]
     (third,) = cluster.add()
-    until(lambda: third.workers() and (trials / f"{lost}.finished.json").exists(), driver=driver, said=said)
+    until(lambda: (trials / f"{lost}.finished.json").exists() and third.workers(), driver=driver, said=said)
 
     driver.send_signal(signal.SIGKILL)
     driver.wait()

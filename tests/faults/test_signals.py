@@ -51,7 +51,7 @@ def temporaries(folder: Path) -> list[str]:
 
 def ended_well(folder: Path, temporary: Path) -> None:
     """What is true of a run that was asked to stop, whoever asked it."""
-    until(lambda: left(folder) == [])
+    until(lambda: left(folder) == [], pause=0.2)
     assert temporaries(temporary) == []
     assert {item.rule for item in check_invariants(folder / "runs" / "tiny")} <= {"running"}
 
