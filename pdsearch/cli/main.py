@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.exceptions import TyperException
+from typer.exceptions import Abort, TyperException
 
 from pdsearch import __version__
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
@@ -101,6 +101,9 @@ def _run(words: list[str]) -> int:
         if not words:  # Typer has printed the help.
             return ConfigError.exit_code
         raise _usage_error(error, words) from error
+    except Abort:  # Ctrl-C or Ctrl-D instead of an answer, whose line it left unended.
+        print(file=sys.stderr)
+        return INTERRUPTED
     except SystemExit as end:
         # Typer turns a pipe that broke during output into exit code 1.
         if isinstance(end.__context__, BrokenPipeError):

@@ -6,6 +6,7 @@ import sys
 import types
 
 import pytest
+import typer
 
 from pdsearch import __version__
 from pdsearch.cli import main as command_line
@@ -109,8 +110,9 @@ def test_a_defect_keeps_its_traceback(verb: types.ModuleType) -> None:
         main(["act"])
 
 
-def test_an_interrupt_ends_with_130(verb: types.ModuleType) -> None:
-    set_action(verb, KeyboardInterrupt())
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()], ids=["anywhere", "at a question"])
+def test_an_interrupt_ends_with_130(verb: types.ModuleType, error: BaseException) -> None:
+    set_action(verb, error)
     assert main(["act"]) == 130
 
 
