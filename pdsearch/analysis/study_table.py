@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from pdsearch.codec import encode
@@ -76,10 +77,7 @@ class Row:
     config: str = column(
         "Hash of the configuration without the student's seeds: what baselines are paired by."
     )
-    setting: str = column(
-        "Hash of the configuration without any seed: what is averaged over seeds.",
-        lambda r: setting_of(encode(r.spec)),
-    )
+    setting: str = column("Hash of the configuration without any seed: what is averaged over seeds.")
     state: str = column("`complete`, `stopped` (early), `infeasible` (it broke a constraint) or `failed`.")
     reason: str | None = column("Why the trial is not complete.")
     teacher_config: str | None = column("Hash of the pruned teacher's configuration without its seed.")
@@ -165,9 +163,9 @@ class Row:
     finished_at: str | None = column("ISO 8601 time.")
     params: str = column("Sampled parameters by dotted name, as JSON.", lambda r: _json(r.params))
     values: str = column("All metrics by name, as JSON.", lambda r: _json(r.values))
-    spec: str = column("The whole configuration, as JSON.", lambda r: _json(r.spec))
+    spec: str = column("The whole configuration, as JSON.")
 
-    @property
+    @cached_property
     def student(self) -> Student | None:
         """What decides with which other students its student is compared; None where none was built."""
         return self.record.student.built if self.record.student else None
@@ -189,7 +187,18 @@ def row_from_record(record: TrialRecord, aims: Aims = _NONE) -> Row:
         aims: The study's objectives and constraints: a sampled trial that breaks a constraint is infeasible, also where
             an older version called it complete.
     """
-    row = Row(record, *(_value(record, about["of"] or _source(name)) for name, about in COLUMNS.items()))
+    spec = encode(record.spec)
+    known: dict[str, Any] = {
+        "setting": setting_of(spec),
+        "spec": canonical_json(spec),
+    }  # Encoded once for both.
+    row = Row(
+        record,
+        *(
+            known[name] if name in known else _value(record, about["of"] or _source(name))
+            for name, about in COLUMNS.items()
+        ),
+    )
     if record.number is None:
         return row
     state, reason = aims.verdict(record.state, record.values, record.reason)
