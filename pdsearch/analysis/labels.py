@@ -1,5 +1,6 @@
 """Short, unique labels of teachers."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import Any
 from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.study_table import Row
-from pdsearch.codec import encode
 
 MOST = 4
 """Most differences a label shows; of more, words such as a loss first, and only as many as tell the lines apart."""
@@ -108,7 +108,7 @@ def _differences(rows: Sequence[Row]) -> list[str]:
 
 def _fields(row: Row) -> dict[str, Any]:
     """Return the fields that identify a line: those of the teacher; also of the student where nothing was selected."""
-    spec = encode(row.record.spec)
+    spec = json.loads(row.spec)  # In alphabetical order, whatever the order of the fields in their classes.
     sections = ["teacher", "prune", *([] if row.val_accuracy is not None else ["student", "distill"])]
     # A teacher is trained on augmented views, so another augmentation makes another teacher.
     found: dict[str, Any] = {"data.augment": spec["data"].get("augment", "none")}
