@@ -139,7 +139,7 @@ def test_a_model_says_how_large_it_is_and_what_its_options_are() -> None:
     part = describe("models", "resnet20")
     options = {info.name: info for info in part.parameters}
     assert part.weights == 272_474  # as in tests/models/families/test_families.py
-    assert list(options) == ["depth", "widths", "inner", "shortcut"]
+    assert list(options) == ["depth", "widths", "inner", "shortcut", "init"]
     assert (options["depth"].default, options["depth"].help) == (20, "Layers with weights, 6 n + 2.")
     assert (options["widths"].type, options["widths"].default) == ("list[int]", [16, 16, 32, 64])
     assert (
