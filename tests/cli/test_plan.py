@@ -30,9 +30,9 @@ def test_a_person_reads_phases_teachers_and_storage(file: Path, capsys: pytest.C
     text = capsys.readouterr().out
     assert "study small: 6 search trials; drawn as by its sampler" in text
     assert "convnet_l magnitude round 2, 36 %\t2\t1\t3\n" in text
-    assert "search\t6\t64\t28\n" in text
+    assert "search\t6\t62\t26\n" in text
     assert "groundwork\t1\t4\t8\n" in text
-    assert "the middle of 5 draws; in all of them 23 to 28 students, 96 to 118 epochs with reuse" in text
+    assert "the middle of 9 draws; in all of them 23 to 28 students, 96 to 118 epochs with reuse" in text
     assert "some trials are stopped early, as drawn" in text
     assert "times cheaper" in text
     assert "storage: about " in text

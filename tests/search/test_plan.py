@@ -240,7 +240,7 @@ def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Pat
 
     run(3)
     found = told(6)
-    assert (found.plan.done, found.plan.trials, len(found.draws)) == (3, 6, 5)
+    assert (found.plan.done, found.plan.trials, len(found.draws)) == (3, 6, 9)
     assert sum(phase.students for phase in found.plan.phases) == len(run(6))
     assert (told(6).plan.phases, told(6).plan.with_reuse) == ((), 0)
     assert told(6, precision="bf16").other

@@ -19,7 +19,7 @@ from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, Params, StudentSpec, TrialSpec, derive_seed
 from pdsearch.trial_record import TrialRecord
 
-DRAWS = 5
+DRAWS = 9
 """Draws of a plan, at most."""
 
 LIKE, LEFT = "like", "left"
