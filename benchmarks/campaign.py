@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hardware import hardware, versions
-from pdsearch.io import Place, names, read
+from pdsearch.io import Place, entry_names, read
 from pdsearch.verify import check_invariants
 
 
 def finished(study: Place) -> dict[str, dict[str, Any]]:
     """Return a study's finished records by name."""
     trials = study / "trials"
-    found = [name for name in names(trials) if name.endswith(".finished.json")]
+    found = [name for name in entry_names(trials) if name.endswith(".finished.json")]
     return {name: json.loads(read(trials / name) or b"{}") for name in found}
 
 

@@ -264,7 +264,7 @@ def _compared(name: str, size: int) -> dict[str, Any]:
 
     from pdsearch.models import count_params, with_plain_weights
     from pdsearch.models.registry import build
-    from pdsearch.pruning import find_channels, kept_channels, prune, shrink
+    from pdsearch.pruning import find_channels, kept_channels, prune_once, shrink
     from pdsearch.pruning.channels.finding import difference
     from pdsearch.pruning.registry import methods
     from pdsearch.registry import NoParams
@@ -272,7 +272,7 @@ def _compared(name: str, size: int) -> dict[str, Any]:
     model = with_plain_weights(build(name, num_classes=2, input_shape=(3, size, size), seed=0)).eval()
     image = torch.zeros(1, 3, size, size)
     channels = find_channels(model, image)
-    mask = prune(
+    mask = prune_once(
         model,
         method=methods.get("filter_l2"),
         params=NoParams(),

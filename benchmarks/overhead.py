@@ -42,13 +42,13 @@ class Clock(Observer):
 def ours(trials: int, reports: int) -> dict[str, float]:
     """Run a study of trivial jobs on a Ray of its own, two at a time; return what a trial costs the driver."""
     from pdsearch.cluster.connection.session import session
-    from pdsearch.search.study import open_study
+    from pdsearch.search.study import open_as_driver
 
     clock = Clock()
     with tempfile.TemporaryDirectory() as name:
         searched = space(Path(name), trials=trials, sampler="tpe", epochs=reports)
         with (
-            open_study(searched, clock) as study,
+            open_as_driver(searched, clock) as study,
             session(cpu=1, gpu=0, workers=2, verbose=False) as here,
         ):
             from benchmarks.scripted_workers import Played  # ray.tune reads its environment on import

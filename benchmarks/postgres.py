@@ -24,7 +24,7 @@ from pdsearch.config import load
 from pdsearch.errors import StorageError
 from pdsearch.observer import Observer
 from pdsearch.protocol import Outcome, Work
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.verify import check_invariants
 
 PROGRAMS = "/usr/lib/postgresql"
@@ -94,7 +94,7 @@ def play(work: Work, pause_s: float) -> None:
 
 def study(file: Path, pause_s: float = 0.0) -> None:
     """Run a study to its end."""
-    with open_study(load(file), Observer()) as opened:
+    with open_as_driver(load(file), Observer()) as opened:
         play(opened.scheduler, pause_s)
 
 

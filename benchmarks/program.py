@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from benchmarks.campaign import finished
-from pdsearch.io import Place, names, place
+from pdsearch.io import Place, entry_names, place
 
 SPACE = """
 study: killed
@@ -73,7 +73,7 @@ class Program:
 
     def asked(self) -> int:
         """Count the search's trials asked for so far."""
-        found = names(self.study / "trials")
+        found = entry_names(self.study / "trials")
         return sum(name.startswith("search-") and name.endswith(".asked.json") for name in found)
 
     def lines(self, word: str) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import report_studies
 from benchmarks.hardware import hardware
-from pdsearch.analysis.report import as_html, describe
+from pdsearch.analysis.report import as_html, build_report
 from pdsearch.analysis.study_table import read_study
 
 CHECKS = Path(__file__).parent / "report_checks.js"
@@ -248,7 +248,7 @@ def main() -> int:
             report_studies.write(kind, Path(folder) / kind)
         for study in [*(Path(folder) / kind for kind in asked.kinds), *asked.studies]:
             page = asked.out / f"{study.resolve().name}.html"
-            page.write_text(as_html(describe(read_study(study))), encoding="utf-8")
+            page.write_text(as_html(build_report(read_study(study))), encoding="utf-8")
             pages.append(page)
     print(hardware())
     with browser(asked.program) as tab:

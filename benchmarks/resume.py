@@ -32,9 +32,9 @@ class First(Observer):
 
 def grow(folder: Path, trials: int) -> None:
     """Fill a study, then leave two trials in flight for ever."""
-    from pdsearch.search.study import open_study
+    from pdsearch.search.study import open_as_driver
 
-    with open_study(space(folder, trials=10**6, sampler="tpe"), Observer()) as study:
+    with open_as_driver(space(folder, trials=10**6, sampler="tpe"), Observer()) as study:
         drive(study.scheduler.search, trials, slots=2)
         for _ in range(2):
             study.scheduler.search.ask()
@@ -45,11 +45,11 @@ def grow(folder: Path, trials: int) -> None:
 def go_on(folder: Path) -> None:
     """Resume on a Ray of its own."""
     from pdsearch.cluster.connection.session import session
-    from pdsearch.search.study import open_study
+    from pdsearch.search.study import open_as_driver
 
     searched = space(folder, trials=10**6, sampler="tpe")
     with (
-        open_study(searched, First()) as study,
+        open_as_driver(searched, First()) as study,
         session(cpu=1, gpu=0, workers=2, verbose=False) as here,
     ):
         from benchmarks.scripted_workers import Played  # ray.tune reads its environment when it is imported

@@ -14,7 +14,7 @@ from benchmarks.harness import Result, Target, arguments, show
 from benchmarks.scripted import drive, end, space
 from pdsearch.observer import Observer
 from pdsearch.search.optuna_backend.ledger import Ledger
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 
 
 def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> list[Result]:
@@ -24,7 +24,7 @@ def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> l
     wholes: dict[str, list[float]] = {}
     busy: dict[str, list[float]] = {}
     notes: dict[str, float] = {}
-    with open_study(short, Observer()) as study:
+    with open_as_driver(short, Observer()) as study:
         ledger = study.scheduler.search
         for length in lengths:
             ledger.space = short
@@ -35,7 +35,7 @@ def measure(folder: Path, lengths: list[int], *, measured: int, slots: int) -> l
             asks[name], wholes[name], busy[name] = _timed(ledger, measured)
             notes[f"memory at {name}, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         start = time.perf_counter()
-    with open_study(short, Observer()):
+    with open_as_driver(short, Observer()):
         notes["seconds to open again"] = round(time.perf_counter() - start, 2)
     first, settings = f"{lengths[0]:,} trials", {"parameters": 6, "slots": slots}
     last = f"{lengths[-1]:,} trials"

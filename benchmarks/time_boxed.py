@@ -26,7 +26,7 @@ from pdsearch.artifacts import open_store
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.config import Space, load
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.search.study import Study, open_study
+from pdsearch.search.study import Study, open_as_driver
 from pdsearch.training.device import pick_device
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
@@ -75,7 +75,7 @@ def run(experiment: Experiment, asked: argparse.Namespace) -> dict[str, Any]:
     """Run an experiment for some minutes; print and return what is known so far."""
     space = load(SPACES / experiment.space, _overrides(experiment, asked))
     torch.set_num_threads(max(1, torch.get_num_threads() if space.resources.gpu else space.resources.cpu))
-    with Lines(sys.stderr) as lines, open_study(space, lines) as study, _box(study, 60 * asked.minutes):
+    with Lines(sys.stderr) as lines, open_as_driver(space, lines) as study, _box(study, 60 * asked.minutes):
         serial.run(study.scheduler, _site(study, space))
         result = _result(experiment, space, study, asked)
         if study.scheduler.failure:

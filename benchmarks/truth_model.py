@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from pdsearch.analysis.crossed import Part, Source, combined, half_width, holm, moderated, p_value, spread
+from pdsearch.analysis.crossed import (
+    Source,
+    SourceSpread,
+    combined,
+    half_width,
+    holm,
+    moderated,
+    p_value,
+    spread,
+)
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import EQUAL, METHODS
@@ -236,12 +245,12 @@ def _intervals(
     mean = np.concatenate([sample.mean(axis=axes) for sample in samples], axis=1)
     by_seed = [sample.mean(axis=-1) if setting.images else sample for sample in samples]
     known = np.concatenate([np.ptp(s.reshape(*s.shape[:2], -1), axis=-1) > EQUAL for s in by_seed], axis=1)
-    parts: dict[Source, Part] = {}
+    parts: dict[Source, SourceSpread] = {}
     for source in each[0]:
         joined = np.concatenate([own[source].variance for own in each], axis=1)
         df, levels = each[0][source].df, each[0][source].levels
         if columns is None or "image" in source:
-            parts[source] = Part(joined, df, levels)
+            parts[source] = SourceSpread(joined, df, levels)
             continue
         lends = np.arange(joined.shape[1]) < sum(columns)
         widths = [*columns, joined.shape[1] - sum(columns)]
@@ -252,7 +261,7 @@ def _intervals(
             most[:, start:stop] = df * known[:, lent].sum(axis=1, keepdims=True)
         variances = np.where(known, joined, 0.0)
         shrunk, gained = moderated(variances, df, most, informs=lends)
-        parts[source] = Part(np.where(known, shrunk, joined), gained, levels)
+        parts[source] = SourceSpread(np.where(known, shrunk, joined), gained, levels)
     variance, df = combined(parts)
     half = np.where(known, half_width(variance, df), np.nan)
     return mean, half, np.where(known, p_value(mean, variance, df), np.nan)

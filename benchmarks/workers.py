@@ -42,11 +42,11 @@ def search(searched: Space, *, address: str | None, workers: int | None) -> Outc
     """Run a study of trials that wait, on a Ray of its own or on a cluster; return what was seen."""
     from pdsearch.cluster.connection.choice import Choice
     from pdsearch.cluster.connection.session import session
-    from pdsearch.search.study import open_study
+    from pdsearch.search.study import open_as_driver
 
     resources, seen = searched.resources, Outcomes()
     with (
-        open_study(searched, seen, ask_workers=(lambda: False) if address else None) as study,
+        open_as_driver(searched, seen, ask_workers=(lambda: False) if address else None) as study,
         session(
             choice=Choice(address),
             cpu=resources.cpu,

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.cluster.connection.choice import Choice, choose
+from pdsearch.cluster.connection.choice import Choice, ray_choice
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
-from pdsearch.io import is_url, telling
+from pdsearch.io import is_url, reporting_to
 from pdsearch.io.studies import Accept
 from pdsearch.observer import Observer
 from pdsearch.signals import Stop
@@ -29,7 +29,7 @@ def choose_ray(space: Space, address: str | None, *, serial: bool) -> Choice:
     Raises:
         ConfigError: The address cannot be joined, or a cluster's nodes would not see the storage.
     """
-    choice = Choice() if serial and not address else choose(address)
+    choice = Choice() if serial and not address else ray_choice(address)
     if choice.address and not (space.storage.startswith("/") or is_url(space.storage)):
         raise ConfigError(
             f"a cluster ({choice.where}) needs a storage that every node sees at the same path",
@@ -69,15 +69,15 @@ def drive(
         PdsearchError: As docs/exit_codes.md lists them.
     """
     from pdsearch.search.preflight.resources import choices, crowd  # loads torch
-    from pdsearch.search.study import open_study
+    from pdsearch.search.study import open_as_driver
 
     ask = (
         partial(_ask_workers, space, observer.say, choice=choice, verbose=verbose) if choice.address else None
     )
     with (
         closing(observer),
-        telling(observer.say),
-        open_study(space, observer, ask_workers=ask, accept=accept) as study,
+        reporting_to(observer.say),
+        open_as_driver(space, observer, ask_workers=ask, accept=accept) as study,
     ):
         if not study.scheduler.idle():
             at_once = 1 if serial else workers or space.search.concurrency or 1

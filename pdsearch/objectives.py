@@ -27,7 +27,7 @@ def weighed(value: float, goal: str) -> float:
     return value if goal == "maximize" else -value
 
 
-def counts(state: str) -> bool:
+def counts_as_trial(state: str) -> bool:
     """Return whether a trial in this final state counts towards `search.trials`: any but a failed one."""
     return state in ("complete", "stopped", "infeasible")
 
@@ -54,7 +54,9 @@ def front(points: Sequence[Sequence[float]], goals: Sequence[str]) -> list[int]:
 FRONT_SHARE, MARGIN = 0.01, 0.1
 
 
-def telling(points: Sequence[Sequence[float]], goals: Sequence[str], most: int, *, all_of: bool) -> list[int]:
+def most_hypervolume(
+    points: Sequence[Sequence[float]], goals: Sequence[str], most: int, *, all_of: bool
+) -> list[int]:
     """Return the indices of the points that make up most of a front: each next one adds the most hypervolume.
 
     Objectives count by their range on the front; the volume reaches a tenth of that beyond the worst values, so that

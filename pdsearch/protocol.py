@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.objectives import Aims, Constraint
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.students import Student
+from pdsearch.students import StudentKind
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Job:
     decide_at: tuple[int, ...] = ()
     test: bool = False
     baselines: Mapping[str, str] = field(default_factory=dict)
-    student: Student | None = None
+    student: StudentKind | None = None
 
 
 class Work(Protocol):

@@ -303,7 +303,7 @@ class TrialSpec:
     precision: str = "fp32"
 
 
-def own_code(spec: TrialSpec) -> set[str]:
+def own_code_of(spec: TrialSpec) -> set[str]:
     """Return the hashes of the files of the user's own code that a trial had."""
     parts = (spec.teacher, spec.student, spec.student.start, spec.prune, spec.distill)
     return {part.code for part in parts if part is not None and part.code}

@@ -12,7 +12,7 @@ ALIKE = 0.9
 
 
 @dataclass(frozen=True)
-class Student:
+class StudentKind:
     """A student as it was built.
 
     Args:
@@ -26,7 +26,7 @@ class Student:
     shape: str
 
 
-def alike(students: Iterable[Student | None]) -> dict[Student | None, str]:
+def alike(students: Iterable[StudentKind | None]) -> dict[StudentKind | None, str]:
     """Return for each student the name of those it is compared with; that of none is empty. The order does not matter.
 
     They have its architecture and, from the largest on, at least `ALIKE` of its weights. The architecture names them,
@@ -36,14 +36,14 @@ def alike(students: Iterable[Student | None]) -> dict[Student | None, str]:
         {one for one in students if one is not None},
         key=lambda one: (one.model, -(one.params or 0), one.shape),
     )
-    groups: list[list[Student]] = []
+    groups: list[list[StudentKind]] = []
     for one in known:
         if not groups or not _is_like(one, groups[-1][0]):
             groups.append([])
         groups[-1].append(one)
     models = [group[0].model for group in groups]
     functions = Counter(_function(model) for model in {*models})
-    named: dict[Student | None, str] = {None: ""}
+    named: dict[StudentKind | None, str] = {None: ""}
     for group in groups:
         largest = group[0]
         size = f" ({_short(largest.params) if largest.params else largest.shape})"
@@ -58,7 +58,7 @@ def _function(model: str) -> str:
     return model.rpartition(":")[2]
 
 
-def _is_like(one: Student, largest: Student) -> bool:
+def _is_like(one: StudentKind, largest: StudentKind) -> bool:
     if one.model != largest.model:
         return False
     if one.params is None or largest.params is None:

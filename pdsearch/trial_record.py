@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 from pdsearch.codec import DecodeError, decode, encode, unpack
 from pdsearch.protocol import Report, Use
 from pdsearch.specs import TrialSpec, canonical_json
-from pdsearch.students import Student
+from pdsearch.students import StudentKind
 
 FORMAT = 2
 """Format of study.json and of every record; a version reads this one and all before it."""
@@ -120,9 +120,9 @@ class StudentFacts:
     artifact: str | None = None
 
     @property
-    def built(self) -> Student:
+    def built(self) -> StudentKind:
         """What decides with which others it is compared."""
-        return Student(self.model, self.params, canonical_json(encode([self.options, self.widths])))
+        return StudentKind(self.model, self.params, canonical_json(encode([self.options, self.widths])))
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from pdsearch.models import file_hash
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
-from pdsearch.pipeline.distill import distill as distill_stage
-from pdsearch.pipeline.networks import Teacher, measure
+from pdsearch.pipeline.distill import distilled_student as distill_stage
+from pdsearch.pipeline.networks import Teacher, measure_accuracy
 from pdsearch.pipeline.prune import teacher as teacher_stage
 from pdsearch.pipeline.student import student as student_stage
 from pdsearch.protocol import Event, Progress, Report
-from pdsearch.pruning import check
+from pdsearch.pruning import check_spec
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import make_params, whole_params
 from pdsearch.search.resolved import Description
@@ -91,7 +91,7 @@ class TrainedStudent:
     def test_accuracy(self) -> float:
         """Return the share of the test images it gets right, in [0, 1]. Call it once, at the end."""
         work = self._workspace
-        return measure(self.model, work.data, "test", work.site, self.spec.precision)
+        return measure_accuracy(self.model, work.data, "test", work.site, self.spec.precision)
 
 
 def train_teacher(
@@ -144,7 +144,7 @@ def prune(teacher: TrainedTeacher, how: PruneSpec) -> TrainedTeacher:
     if teacher.spec.prune is not None:
         raise ConfigError("the teacher is pruned already", hint="give the dense one and the whole ratio")
     method = methods.get(how.method)
-    check(how, method)
+    check_spec(how, method)
     spec = replace(teacher.spec, prune=replace(how, params=whole_params(method.params, how.params)))
     return _teacher(_completed(spec, spec.data.fingerprint, spec.precision), teacher._workspace)
 

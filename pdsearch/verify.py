@@ -20,7 +20,7 @@ from pdsearch.search.optuna_backend.storage import (
     last_home,
     read_trials,
 )
-from pdsearch.specs import own_code
+from pdsearch.specs import own_code_of
 from pdsearch.study_record import StudyRecord, StudySpace
 from pdsearch.trial_record import AskedRecord, TrialRecord, counted
 
@@ -105,7 +105,7 @@ def check_records(found: StudyRecords, about: StudyRecord) -> Iterator[Breach]:
         epochs = [report.epoch for report in record.reports]
         if epochs != list(range(1, len(epochs) + 1)):
             yield Breach("reports", f"epochs do not follow one another: {epochs}", name)
-        if not own_code(record.spec) <= accepted:
+        if not own_code_of(record.spec) <= accepted:
             yield Breach("code", "ran with own code that the study never accepted", name)
         if record.state == "failed":
             continue  # It may be retried under the same key.

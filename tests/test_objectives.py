@@ -3,7 +3,15 @@
 import pytest
 
 from pdsearch.codec import decode
-from pdsearch.objectives import Aims, Constraint, Objective, _hypervolume, better_goal, counts, telling
+from pdsearch.objectives import (
+    Aims,
+    Constraint,
+    Objective,
+    _hypervolume,
+    better_goal,
+    counts_as_trial,
+    most_hypervolume,
+)
 from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"
@@ -49,9 +57,9 @@ def test_more_of_an_accuracy_is_better_and_less_of_anything_else() -> None:
 
 
 def test_whatever_did_not_fail_counts_as_a_trial() -> None:
-    assert [state for state in ("complete", "stopped", "infeasible", "failed") if not counts(state)] == [
-        "failed"
-    ]
+    assert [
+        state for state in ("complete", "stopped", "infeasible", "failed") if not counts_as_trial(state)
+    ] == ["failed"]
 
 
 def test_the_aims_of_a_study_are_those_its_record_holds() -> None:
@@ -66,10 +74,10 @@ BOTH = ("maximize", "minimize")
 def test_the_members_that_tell_most_of_a_front_come_first() -> None:
     """A knee and one end; points close to them add next to nothing, and one that is beaten none at all."""
     points = [(0.9, 1000.0), (0.8, 100.0), (0.5, 50.0), (0.79, 99.0), (0.7, 500.0), (0.9, 1000.0)]
-    assert telling(points, BOTH, 9, all_of=False) == [1, 0]
-    assert telling(points, BOTH, 1, all_of=False) == [1]
-    assert sorted(telling(points, BOTH, 9, all_of=True)) == [0, 1, 2, 3, 5]
-    assert telling([(0.5, 10.0)], BOTH, 3, all_of=False) == [0]
+    assert most_hypervolume(points, BOTH, 9, all_of=False) == [1, 0]
+    assert most_hypervolume(points, BOTH, 1, all_of=False) == [1]
+    assert sorted(most_hypervolume(points, BOTH, 9, all_of=True)) == [0, 1, 2, 3, 5]
+    assert most_hypervolume([(0.5, 10.0)], BOTH, 3, all_of=False) == [0]
 
 
 def test_hypervolume_counts_what_is_covered_once_in_any_dimension() -> None:

@@ -3,11 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdsearch.students import ALIKE, Student, alike
+from pdsearch.students import ALIKE, StudentKind, alike
 
 students = st.lists(
     st.builds(
-        Student, st.sampled_from(["a", "b"]), st.none() | st.integers(1, 2_000), st.sampled_from(["x", "y"])
+        StudentKind,
+        st.sampled_from(["a", "b"]),
+        st.none() | st.integers(1, 2_000),
+        st.sampled_from(["x", "y"]),
     ),
     max_size=20,
 )
@@ -15,7 +18,7 @@ students = st.lists(
 
 def test_names_tell_architecture_and_where_needed_size() -> None:
     big, alike_one, small, other = (
-        Student(model, params, "")
+        StudentKind(model, params, "")
         for model, params in (("vit", 58_922), ("vit", 57_000), ("vit", 9_100_000), ("cnn", 700))
     )
     assert alike([big, alike_one, other]) == {None: "", big: "vit", alike_one: "vit", other: "cnn"}
@@ -24,7 +27,7 @@ def test_names_tell_architecture_and_where_needed_size() -> None:
 
 
 @given(students)
-def test_alike_are_those_of_a_tenth_of_size_whatever_the_order(found: list[Student]) -> None:
+def test_alike_are_those_of_a_tenth_of_size_whatever_the_order(found: list[StudentKind]) -> None:
     names = alike(found)
     assert alike([*reversed(found), None]) == names
     for one in found:

@@ -13,7 +13,7 @@ import pytest
 from pdsearch.artifacts import draft_name, hold
 from pdsearch.observer import Observer
 from pdsearch.search.records import Records
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
 from pdsearch.verify import StudyRecords, check_invariants, check_records, read_records
@@ -41,7 +41,7 @@ def test_a_finished_study_is_as_it_must_be(study: Path) -> None:
 
 
 def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
-    with open_study(scripted_study.space(root), Observer()) as study:
+    with open_as_driver(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         for _ in range(3):
             job = study.scheduler.next()

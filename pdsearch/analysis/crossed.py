@@ -25,7 +25,7 @@ _NONE = 1e-9
 
 
 @dataclass(frozen=True)
-class Part:
+class SourceSpread:
     """The spread of one source.
 
     Args:
@@ -39,7 +39,7 @@ class Part:
     levels: int
 
 
-def spread(values: Floats, factors: Sequence[str]) -> dict[Source, Part]:
+def spread(values: Floats, factors: Sequence[str]) -> dict[Source, SourceSpread]:
     """Return the analysis of variance of complete crossed samples without replication.
 
     Source: Searle, Casella, McCulloch, "Variance Components" (1992), sections 4.2 and 4.6.
@@ -51,7 +51,7 @@ def spread(values: Floats, factors: Sequence[str]) -> dict[Source, Part]:
     count = len(factors)
     axes = tuple(range(-count, 0))
     effects: dict[Source, Floats] = {}
-    parts: dict[Source, Part] = {}
+    parts: dict[Source, SourceSpread] = {}
     for chosen in (chosen for size in range(count + 1) for chosen in combinations(axes, size)):
         source = tuple(factors[axis] for axis in chosen)
         others = tuple(axis for axis in axes if axis not in chosen)
@@ -63,11 +63,11 @@ def spread(values: Floats, factors: Sequence[str]) -> dict[Source, Part]:
             sizes = [values.shape[axis] for axis in chosen]
             df = math.prod(size - 1 for size in sizes)
             squares = np.square(effect).sum(axis=axes)
-            parts[source] = Part(squares / df, np.asarray(float(df)), math.prod(sizes))
+            parts[source] = SourceSpread(squares / df, np.asarray(float(df)), math.prod(sizes))
     return parts
 
 
-def combined(parts: Mapping[Source, Part]) -> tuple[Floats, Floats]:
+def combined(parts: Mapping[Source, SourceSpread]) -> tuple[Floats, Floats]:
     """Return the variance of the overall mean and its degrees of freedom by Satterthwaite's approximation.
 
     The mean squares of single factors add up, and those of interactions, contained in several of them, are subtracted

@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from pdsearch.analysis.labels import several
+from pdsearch.analysis.display_names import several
 from pdsearch.analysis.ranked import Leader, Ranked, Ranking
 from pdsearch.analysis.statistics import METHODS, Estimate
 from pdsearch.analysis.study_table import Row, StudyTable
-from pdsearch.analysis.verdict import measure
-from pdsearch.specs import own_code
+from pdsearch.analysis.verdict import ordering_words
+from pdsearch.specs import own_code_of
 
 _Z_95 = 1.96
 """Standard errors within which an accuracy is not distinguished from chance."""
@@ -49,7 +49,7 @@ def _order(study: StudyTable, rows: Sequence[Ranked], confirmed: Sequence[Ranked
         )
     elif confirmed:
         yield (
-            f"Ordered by {measure(study.aims)} of the confirmation students; "
+            f"Ordered by {ordering_words(study.aims)} of the confirmation students; "
             "test accuracies play no part in the order."
         )
     elif any(row.once for row in rows):
@@ -245,7 +245,7 @@ _CODE = re.compile(r'"code": ?"\w*"')
 def _earlier_code(study: StudyTable) -> Iterator[str]:
     present = set(study.about.code.values())
     counting = [row.record for row in study.rows if row.state != "failed"]
-    earlier = sum(not own_code(record.spec) <= present for record in counting)
+    earlier = sum(not own_code_of(record.spec) <= present for record in counting)
     if present and earlier:
         yield f"{earlier} of {len(counting)} results are of an earlier version of own code."
 

@@ -11,14 +11,14 @@ from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row
-from pdsearch.analysis.tables import by_student, front_as_table, markdown
+from pdsearch.analysis.tables import front_as_table, markdown, tables_by_student
 from pdsearch.codec import encode
 
 
 def as_markdown(ranking: Ranking) -> str:
     """Return a ranking as a markdown table with its footer as a list, and its front below."""
     fronts = [front_as_table(ranking.front)] if ranking.front else []
-    return "\n".join(map(markdown, [*by_student(ranking, detail=True), *fronts]))
+    return "\n".join(map(markdown, [*tables_by_student(ranking, detail=True), *fronts]))
 
 
 def as_json(ranking: Ranking) -> str:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pdsearch.analysis.crossed import Floats
-from pdsearch.analysis.groups import Group, Line, Metric, differences, role_of
+from pdsearch.analysis.groups import Group, Line, Metric, paired_differences, role_of
 from pdsearch.analysis.ranked import QUESTIONS
 from pdsearch.analysis.statistics import (
     METHODS,
@@ -64,7 +64,7 @@ def all_gains(compared: Compared, metric: Metric) -> tuple[Families, Corrected]:
     asked = [
         (question, group, partners)
         for question, group, partners in _questions(compared)
-        if differences(group.rows, partners, metric)
+        if paired_differences(group.rows, partners, metric)
     ]
     gains, samples = [], []
     for question, group, partners in asked:
@@ -164,7 +164,7 @@ def _gain(
     question: str,
 ) -> tuple[Gain, Sample]:
     """Return a gain but for its interval, and what that is made of."""
-    sample = _sampled(question, differences(group.rows, partners, metric))
+    sample = _sampled(question, paired_differences(group.rows, partners, metric))
     theirs = next(iter(partners.values()))
     chosen = question in ("unpruned_best", "alone_best")
     others_line = theirs.teacher_config, group.student
@@ -197,7 +197,7 @@ def _selected(
     """
     by_question: dict[str, dict[str, Results]] = {}
     for question, group, partners in asked:
-        results = differences(group.rows, partners, metric)
+        results = paired_differences(group.rows, partners, metric)
         by_question.setdefault(question, {})[group.setting] = results
     cells = sorted({seeds for group in ranked for seeds in group.rows})
     # One student seed for all is no sample: teachers alone vary.

@@ -102,7 +102,7 @@ class Group:
         return sample_of(results)
 
 
-def differences(
+def paired_differences(
     ours: Mapping[Seeds, Row], theirs: Mapping[Seeds, Row], metric: Metric
 ) -> dict[Seeds, float | Floats]:
     """Return ours minus theirs where both measured a metric: by image, (N,), where every record says so."""

@@ -13,7 +13,7 @@ common, the spread of gains over teacher seeds, and the variance of a gain over 
 COLUMNS, AIM, MOST_SEEDS = 3, 0.01, 100
 
 
-def forecast(teachers: int, seeds: int, teacher_seeds: int, images: int | None) -> float:
+def detectable_gain(teachers: int, seeds: int, teacher_seeds: int, images: int | None) -> float:
     """Return the smallest true gain that is marked with a probability of 80 %, as a share.
 
     Args:
@@ -34,7 +34,7 @@ def forecast(teachers: int, seeds: int, teacher_seeds: int, images: int | None) 
 
 def forecast_lines(teachers: int, seeds: int, teacher_seeds: int, images: int | None) -> Iterator[str]:
     """Yield the sentences that say so, and what would do for a gain of one point."""
-    gain = forecast(teachers, seeds, teacher_seeds, images)
+    gain = detectable_gain(teachers, seeds, teacher_seeds, images)
     if math.isinf(gain):
         yield "one seed marks no gain, however great: confirm with three seeds or more"
         return
@@ -52,8 +52,8 @@ def _what_would_do(teachers: int, seeds: int, teacher_seeds: int, images: int | 
     varied = "teacher_seeds" if teacher_seeds >= METHODS else "seeds"
     for more in range(2, MOST_SEEDS + 1):
         held = (seeds, more) if varied == "teacher_seeds" else (more, teacher_seeds)
-        if forecast(teachers, *held, images) <= AIM:
+        if detectable_gain(teachers, *held, images) <= AIM:
             return f"confirm.{varied}: {more}"
-    if images and forecast(teachers, MOST_SEEDS, max(teacher_seeds, 1), None) <= AIM:
+    if images and detectable_gain(teachers, MOST_SEEDS, max(teacher_seeds, 1), None) <= AIM:
         return "more test images than there are: no number of seeds shows it on new ones"
     return f"more than {MOST_SEEDS} seeds"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
+from pdsearch.analysis.display_names import unique_labels
 from pdsearch.analysis.footnotes import footer, never_tried
 from pdsearch.analysis.gains import Compared, Families, all_gains
 from pdsearch.analysis.groups import (
@@ -19,7 +20,6 @@ from pdsearch.analysis.groups import (
     role_of,
     search_trials,
 )
-from pdsearch.analysis.labels import unique_labels
 from pdsearch.analysis.pareto import pareto_front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.study_table import Row, StudyTable

@@ -13,8 +13,8 @@ from scipy.special import ndtri, stdtrit
 from pdsearch.analysis.crossed import (
     LEVEL,
     Floats,
-    Part,
     Source,
+    SourceSpread,
     combined,
     half_width,
     holm,
@@ -206,7 +206,7 @@ def _seeds_only(sample: Sample) -> tuple[Factor, ...]:
 
 
 def _moderate(
-    parts: Sequence[dict[Source, Part]], columns: Sequence[object], lends: NDArray[np.bool_]
+    parts: Sequence[dict[Source, SourceSpread]], columns: Sequence[object], lends: NDArray[np.bool_]
 ) -> None:
     """Replace the parts over seeds alone by those that borrowed from the same parts of the others."""
     for source in {source for own in parts for source in own if "image" not in source}:

@@ -21,7 +21,7 @@ from pdsearch.specs import (
     canonical_json,
     digest,
 )
-from pdsearch.students import Student
+from pdsearch.students import StudentKind
 from pdsearch.study_record import StudyRecord
 from pdsearch.trial_record import TrialRecord, counted
 
@@ -166,7 +166,7 @@ class Row:
     spec: str = column("The whole configuration, as JSON.")
 
     @cached_property
-    def student(self) -> Student | None:
+    def student(self) -> StudentKind | None:
         """What decides with which other students its student is compared; None where none was built."""
         return self.record.student.built if self.record.student else None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from pdsearch.analysis.labels import several
+from pdsearch.analysis.display_names import several
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate, Gain
@@ -91,7 +91,7 @@ def tabulate(title: str, cells: Cells[T], items: Iterable[T], footer: Iterable[s
     return Table(title, names, numeric, rows, tuple(footer))
 
 
-def split(table: Table, counts: Sequence[int]) -> list[Table]:
+def split_columns(table: Table, counts: Sequence[int]) -> list[Table]:
     """Return a table in parts, each with the first two columns and the next so many of the others.
 
     Args:
@@ -192,7 +192,7 @@ def as_table(ranking: Ranking, *, detail: bool = False) -> Table:
     return tabulate(f"Teachers of {ranking.study}, by their students", shown, ranking.rows, footer)
 
 
-def by_student(ranking: Ranking, *, detail: bool = False) -> list[Table]:
+def tables_by_student(ranking: Ranking, *, detail: bool = False) -> list[Table]:
     """Return a ranking as a table for each kind of student, the footer below the last; see `as_table`."""
     students = list(dict.fromkeys(row.student for row in ranking.rows))
     if len(students) < 2:

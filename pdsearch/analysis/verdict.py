@@ -11,7 +11,7 @@ from pdsearch.analysis.tables import percent
 from pdsearch.objectives import VAL_ACCURACY, Aims
 
 
-def measure(aims: Aims) -> str:
+def ordering_words(aims: Aims) -> str:
     """Return in words by what teachers are ordered."""
     first = aims.objectives[0]
     if first.metric == VAL_ACCURACY:
@@ -104,7 +104,9 @@ def _unpruned(first: Ranked, rows: Sequence[Ranked], aims: Aims) -> str:
         return f"{head}: the students of every confirmed pruned teacher break a constraint."
     kept = " that keep every constraint" if any(broken) else ""
     better = (
-        "have a higher mean validation accuracy" if _by_accuracy(aims) else f"are better by {measure(aims)}"
+        "have a higher mean validation accuracy"
+        if _by_accuracy(aims)
+        else f"are better by {ordering_words(aims)}"
     )
     return f"{head}: no confirmed pruned teacher's students{kept} {better}."
 

@@ -3,7 +3,7 @@
 from pdsearch.artifacts.base import Entry, Holding, stage_key
 from pdsearch.artifacts.build_once import building
 from pdsearch.artifacts.leases.file_lease import Lease
-from pdsearch.artifacts.leases.object_lease import AnyLease, ObjectLease, check_held, hold, lease_at
+from pdsearch.artifacts.leases.object_lease import AnyLease, ObjectLease, check_lease_held, hold, lease_at
 from pdsearch.artifacts.leases.owner import draft_name, is_dead, is_orphan
 from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.object_store import ArtifactStore, ObjectStore, open_store
@@ -18,7 +18,7 @@ __all__ = [
     "ObjectStore",
     "Store",
     "building",
-    "check_held",
+    "check_lease_held",
     "draft_name",
     "hold",
     "is_dead",

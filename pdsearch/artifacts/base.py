@@ -95,7 +95,7 @@ def stage_key(stage: str, version: int, *, fields: Json, upstream: Mapping[str, 
     return digest({"stage": stage, "version": version, "fields": fields, "upstream": dict(upstream)})
 
 
-def held(store: "ArtifactStore", named: Collection[tuple[str, str]]) -> Iterator[Holding]:
+def entries_in_use(store: "ArtifactStore", named: Collection[tuple[str, str]]) -> Iterator[Holding]:
     """Yield every entry of a store, with what it is used for.
 
     Args:

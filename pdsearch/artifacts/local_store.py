@@ -19,10 +19,10 @@ from pdsearch.artifacts.manifest import (
     Checked,
     CorruptError,
     Manifest,
+    check_files,
     move_into_place,
     read_manifest,
     seal,
-    verify,
 )
 from pdsearch.io import subfolders
 from pdsearch.io.durable import storage_errors, sync_folder
@@ -173,7 +173,7 @@ class Store:
                 return None
             try:
                 manifest = read_manifest(folder, stage, key)
-                verify(folder, manifest, deep=deep)
+                check_files(folder, manifest, deep=deep)
             except CorruptError as error:
                 return str(error)
         return None
@@ -233,7 +233,7 @@ class Store:
             return
         # Another process may have quarantined the broken entry and published a good one in between: restore that.
         with suppress(CorruptError, OSError):
-            verify(aside, read_manifest(aside, stage, key))
+            check_files(aside, read_manifest(aside, stage, key))
             aside.rename(folder)
 
     def _move_aside(self, folder: Path, area: Path) -> Path | None:

@@ -72,7 +72,7 @@ def payload_files(folder: Path) -> Iterator[tuple[str, Path]]:
             raise StorageError("an artifact holds files and folders only", where=str(item))
 
 
-def describe(stage: str, key: str, folder: Path, meta: dict[str, Json]) -> Manifest:
+def make_manifest(stage: str, key: str, folder: Path, meta: dict[str, Json]) -> Manifest:
     """Return the manifest of a folder, hashing every payload file below it."""
     files = tuple((name, path.stat().st_size, _sha256(path)) for name, path in payload_files(folder))
     return Manifest(stage, key, meta, files)
@@ -129,7 +129,7 @@ def _check_name(name: str) -> None:
         raise CorruptError(f"illegal file name {name!r}")
 
 
-def verify(folder: Path, manifest: Manifest, *, deep: bool = True) -> None:
+def check_files(folder: Path, manifest: Manifest, *, deep: bool = True) -> None:
     """Compare every payload file with the manifest.
 
     Args:
@@ -208,7 +208,7 @@ class Checked:
             before = signature(folder, manifest)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise CorruptError("a file is missing") from error
-        verify(folder, manifest)
+        check_files(folder, manifest)
         self._seen[stage, key] = (before, manifest)
         return manifest
 
@@ -225,7 +225,7 @@ def seal(stage: str, key: str, draft: Path, meta: dict[str, Json]) -> Manifest:
     """Write the manifest of a folder and sync all of it to the disk."""
     # The draft has its mode from the umask; payload files get the same read permissions and no write permission.
     mode = draft.stat().st_mode & 0o444
-    manifest = describe(stage, key, draft, meta)
+    manifest = make_manifest(stage, key, draft, meta)
     write_new(draft / MANIFEST, manifest.to_bytes())
     for path in [draft / MANIFEST, *(path for _, path in payload_files(draft))]:
         sync_file(path)

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
 from pdsearch.artifacts.build_once import building
-from pdsearch.artifacts.leases.file_lease import parse
+from pdsearch.artifacts.leases.file_lease import parse_owner
 from pdsearch.artifacts.leases.object_lease import ObjectLease, discard_object_if_dead
 from pdsearch.artifacts.leases.owner import is_dead
 from pdsearch.artifacts.local_store import Store
@@ -168,7 +168,7 @@ class ObjectStore:
     def building(self) -> Set[tuple[str, str]]:
         """Return (stage, key) of the entries being built, as far as can be told from here."""
         found = self._objects.get_all(item.path for item in self._leases())
-        owned = ((path, parse(content or b"")) for path, content in found)
+        owned = ((path, parse_owner(content or b"")) for path, content in found)
         names = [_stem(path) for path, owner in owned if owner is not None and not is_dead(owner)]
         return {(stage, key) for stage, _, key in (name.rpartition("-") for name in names)}
 

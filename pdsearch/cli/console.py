@@ -32,7 +32,7 @@ def _console(stream: IO[str]) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
-def note(message: str) -> None:
+def print_note(message: str) -> None:
     """Print a message beside the results, on stderr."""
     stderr().print(Text(message))
 
@@ -40,7 +40,7 @@ def note(message: str) -> None:
 def note_left_out(broken: "Iterable[BrokenRecord]") -> None:
     """Print which files of a study are not valid records, in the same words for every verb."""
     for item in broken:
-        note(f"note: {item}; it was left out")
+        print_note(f"note: {item}; it was left out")
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ def about(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a duration as text, in seconds, minutes or hours."""
     whole = int(seconds)
     if whole < 60:

@@ -84,7 +84,7 @@ BUDGETS = (
 SMOKE = Budget(2, 1, 3, 1, 2, methods="[magnitude]", ratios="[0.36]")
 
 
-def look(name: str, image_size: int | None, *, gpu: bool) -> Found:
+def inspect_data(name: str, image_size: int | None, *, gpu: bool) -> Found:
     """Return what a data set is: a folder or file of images, a published set's name, or a function of one's own.
 
     Args:
@@ -132,7 +132,7 @@ def _size_option(root: Path, asked: int | None, *, gpu: bool) -> dict[str, Any]:
     """Return the option `image_size`, where the images need one; read a sample of them to the last pixel."""
     from PIL import Image
 
-    from pdsearch.data.readers.decode import decode
+    from pdsearch.data.readers.decode import decode_images
     from pdsearch.data.readers.encoded import read_file
     from pdsearch.data.readers.labelled_files import is_image
 
@@ -140,7 +140,7 @@ def _size_option(root: Path, asked: int | None, *, gpu: bool) -> dict[str, Any]:
     sizes, broken = [], []
     for path in files[:: max(1, len(files) // MOST_LOOKED_AT)]:
         try:
-            decode([(read_file(path), str(path))], grey=False, size=(8, 8), crop=True)
+            decode_images([(read_file(path), str(path))], grey=False, size=(8, 8), crop=True)
         except DataError as error:
             broken.append(str(error.where or path))
             continue
@@ -182,7 +182,7 @@ def _read(data: dict[str, Any]) -> Found:
     return Found(data, DataShape(len(raw.classes), raw.inputs, train, test), has_test, raw.notes)
 
 
-def networks(inputs: InputSpec, *, gpu: bool) -> tuple[str, str] | tuple[None, None]:
+def starting_networks(inputs: InputSpec, *, gpu: bool) -> tuple[str, str] | tuple[None, None]:
     """Return a teacher and a student to start with; None where only the user knows networks for such inputs."""
     if not inputs.is_map:
         return None, None

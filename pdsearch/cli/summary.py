@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pdsearch.analysis.arrow_tables import as_arrow, epochs_as_arrow, write_parquet
+from pdsearch.analysis.display_names import several
 from pdsearch.analysis.footnotes import shortfall
-from pdsearch.analysis.labels import several
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
-from pdsearch.analysis.results import as_arrow, epochs_as_arrow, write_parquet
 from pdsearch.analysis.study_table import StudyTable, read_study
-from pdsearch.cli.console import duration, print_lines
+from pdsearch.cli.console import duration_text, print_lines
 from pdsearch.cli.progress.stats import Tally
 from pdsearch.cli.verbs.rank import print_ranking
 from pdsearch.config import Space
@@ -23,7 +23,7 @@ from pdsearch.config.resolve import points_of
 from pdsearch.config.validators import format_duration
 from pdsearch.errors import FailureLimitError, IncompleteError, PdsearchError, TrialError
 from pdsearch.io import Place, Remote, replace
-from pdsearch.io.studies import shown
+from pdsearch.io.studies import path_text
 from pdsearch.search.maintenance import failed, how_again, stays_failed
 from pdsearch.search.study import Study
 from pdsearch.trial_record import TrialRecord
@@ -55,7 +55,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
     exportable = bool(ranking.top(1))
     so_far = ["", *best, "", *_spent(tally), *_failures(study), "", *_where(study)]
     print_lines([*so_far, *_next(study, again, whole=exportable)])
-    error = lacking(study, missed)
+    error = error_of_run(study, missed)
     if error is not None:
         raise error
 
@@ -118,9 +118,9 @@ def _spent(tally: Tally) -> list[str]:
     if not tally.states:
         return ["everything was finished before: nothing was trained"]
     return [
-        f"this run: {tally.kinds()} in {duration(time.monotonic() - tally.began)};"
+        f"this run: {tally.kinds()} in {duration_text(time.monotonic() - tally.began)};"
         f" {several(tally.trained, 'epoch')} trained, {several(tally.hits, 'artifact')} reused"
-        f" ({duration(tally.saved_s)} of training saved)",
+        f" ({duration_text(tally.saved_s)} of training saved)",
     ]
 
 
@@ -195,10 +195,10 @@ def _write_tables(study: Study, found: StudyTable) -> None:
 
 def _short(path: Place) -> str:
     """Return a path relative to the current folder if it is inside, or a URL, quoted for a shell."""
-    return shlex.quote(shown(path))
+    return shlex.quote(path_text(path))
 
 
-def lacking(study: Study, missed: str | None) -> PdsearchError | None:
+def error_of_run(study: Study, missed: str | None) -> PdsearchError | None:
     """Return the error that a run ends with; None where its study lacks no results.
 
     Args:

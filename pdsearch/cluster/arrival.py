@@ -100,12 +100,12 @@ def away(room: bool, within_s: float, folder: Path | None) -> ClusterError:
     """
     what = "no worker started" if room else "no node with room for a trial joined"
     return ClusterError(
-        f"{what} within {within_s / 60:.0f} min: {reason(folder)}",
+        f"{what} within {within_s / 60:.0f} min: {reason_of_ray(folder)}",
         hint="nothing finished is lost: mend what Ray says, and run the same command again",
     )
 
 
-def reason(folder: Path | None) -> str:
+def reason_of_ray(folder: Path | None) -> str:
     """Return Ray's reason why no worker starts.
 
     Args:

@@ -75,7 +75,7 @@ def examine(asked: Asked) -> dict[str, str] | None:
     return None
 
 
-def computes_bf16(gpu: float) -> bool:
+def trial_computes_bf16(gpu: float) -> bool:
     """Return whether the device that a trial gets here computes in bf16; for a node that `examine` accepts."""
     # No user code is needed, and a job's working directory may be removed while torch is imported.
     os.chdir("/")

@@ -31,7 +31,7 @@ def batch(events: Generator[Event, None, None], decide_at: tuple[int, ...]) -> l
     return gathered
 
 
-def packed(events: list[Event]) -> dict[str, object]:
+def as_result(events: list[Event]) -> dict[str, object]:
     """Return events as a Tune result; an outcome ends the Tune trial."""
     done = any(isinstance(event, Outcome) for event in events)
     return {PAYLOAD: json.dumps([event_to_json(event) for event in events]), "done": done}
@@ -39,10 +39,10 @@ def packed(events: list[Event]) -> dict[str, object]:
 
 def refused(reason: str) -> dict[str, object]:
     """Return a Tune result that says why the worker's node is not fit for trials."""
-    return {**packed([]), REFUSAL: reason}
+    return {**as_result([]), REFUSAL: reason}
 
 
-def unpacked(result: dict[str, Any] | None) -> list[Event]:
+def events_of(result: dict[str, Any] | None) -> list[Event]:
     """Return the events of a Tune result."""
     return [event_from_json(value) for value in json.loads((result or {}).get(PAYLOAD, "[]"))]
 

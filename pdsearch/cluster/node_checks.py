@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pdsearch.cluster import examine as module
-from pdsearch.cluster.examine import Asked, computes_bf16, examine, present, versions_here
+from pdsearch.cluster.examine import Asked, examine, present, trial_computes_bf16, versions_here
 from pdsearch.cluster.slots import GrowingSlots, Node
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, remove, replace
@@ -102,7 +102,7 @@ def workers_compute_bf16(slots: GrowingSlots, say: Callable[[str], None]) -> boo
             say(f"{slots.news()}: `precision: auto` is settled by a worker's device")
             _wait_for_room(slots)
         check_nodes(slots.nodes(), asked)
-        able = dict(_answers(slots.nodes(), computes_bf16, slots.gpu))
+        able = dict(_answers(slots.nodes(), trial_computes_bf16, slots.gpu))
         if not all(able.values()) and any(able.values()):
             without = ", ".join(where for where, answer in able.items() if not answer)
             say(f"`precision: auto` does without bf16, which {without} would have to emulate")

@@ -20,7 +20,7 @@ from pdsearch.cluster.tune_scheduler import JobScheduler, Starts
 from pdsearch.cluster.tune_searcher import JobSearcher
 from pdsearch.cluster.worker import JobTrainable
 from pdsearch.config import Resources
-from pdsearch.io import Place, beside
+from pdsearch.io import Place, local_folder
 from pdsearch.protocol import Work
 from pdsearch.user_code import places
 
@@ -70,7 +70,7 @@ def run(
     }
     guarded = Guarded(work)
     searcher = JobSearcher(guarded, place, session.slots, say)
-    with tune_folder(session.folder, beside(folder)) as own:
+    with tune_folder(session.folder, local_folder(folder)) as own:
         tuner = tune.Tuner(
             tune.with_resources(trainable, _needs(resources)),
             tune_config=tune.TuneConfig(

@@ -7,7 +7,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from pdsearch.cluster.messages import REFUSAL, unpacked
+from pdsearch.cluster.messages import REFUSAL, events_of
 from pdsearch.cluster.tune_searcher import JobSearcher
 
 _LONGEST_REASON = 400
@@ -34,7 +34,7 @@ class JobScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
         """Return Tune's constant for "continue" or "stop"."""
-        events = unpacked(result)
+        events = events_of(result)
         if "node_ip" in result:  # Tune adds it.
             self._searcher.locate(trial.trial_id, result["node_ip"])
         if REFUSAL in result:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from pdsearch.cluster.messages import Guarded, unpacked
+from pdsearch.cluster.messages import Guarded, events_of
 from pdsearch.cluster.slots import MOST_IN_A_ROW, Slots, Workers
 from pdsearch.codec import encode
 from pdsearch.errors import ClusterError
@@ -148,7 +148,7 @@ class JobSearcher(Searcher):
         if job is not None and error:  # Rarely: Tune notifies the scheduler first, which settles it.
             self.lose(trial_id, "Ray gave no reason")
             return
-        outcome = self._outcome(trial_id, unpacked(result)) if job else None
+        outcome = self._outcome(trial_id, events_of(result)) if job else None
         self.workers.end(trial_id)
         if job is not None and outcome is not None:
             self._finish(job, outcome)

@@ -11,7 +11,7 @@ import torch
 from ray import tune
 
 from pdsearch.artifacts import open_store
-from pdsearch.cluster.messages import batch, packed, refused
+from pdsearch.cluster.messages import as_result, batch, refused
 from pdsearch.cluster.node_checks import refusal_of
 from pdsearch.cluster.own_folder import OwnFolder
 from pdsearch.codec import decode
@@ -62,12 +62,12 @@ class JobTrainable(tune.Trainable):
         if self._job is None:
             time.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
-            return packed([])
+            return as_result([])
         try:
-            return packed(batch(self._events, self._job.decide_at))
+            return as_result(batch(self._events, self._job.decide_at))
         except StorageError as error:
             # Neither the job's fault nor this worker's: the driver ends the run with the reason.
-            return packed([Outcome(refusal(error), str(error))])
+            return as_result([Outcome(refusal(error), str(error))])
 
     def reset(self, new_config: dict[str, object], storage: object = None) -> bool:
         """Begin another job, in a directory that exists, since Tune asks for the current one."""

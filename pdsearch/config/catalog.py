@@ -43,7 +43,7 @@ def registry(field: str) -> AnyRegistry:
     return found
 
 
-def names(field: str) -> list[str]:
+def registered_names(field: str) -> list[str]:
     """Return all registered names that a field may say, sorted."""
     return sorted([*_BESIDE.get(field, ()), *registry(field).names()])
 
@@ -182,15 +182,15 @@ def narrowed(node: Node, selectable: Selectable) -> Selectable:
     )
     return replace(
         selectable,
-        methods=tuple(m for m in selectable.methods if m in listed(methods)),
-        losses=tuple(x for x in selectable.losses if x in listed(losses)),
+        methods=tuple(m for m in selectable.methods if m in as_sequence(methods)),
+        losses=tuple(x for x in selectable.losses if x in as_sequence(losses)),
         models={
-            field: tuple(m for m in chosen if m in listed(when.get(field, chosen)))
+            field: tuple(m for m in chosen if m in as_sequence(when.get(field, chosen)))
             for field, chosen in selectable.models.items()
         },
     )
 
 
-def listed(value: object) -> Sequence[Any]:
+def as_sequence(value: object) -> Sequence[Any]:
     """Return the values of a condition as a sequence; it may be written as a single value."""
     return value if isinstance(value, list | tuple) else (value,)

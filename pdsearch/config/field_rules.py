@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 
-from pdsearch.config.catalog import Selectable, model_options, names, params_of
-from pdsearch.config.problems import EXPECTED, show
+from pdsearch.config.catalog import Selectable, model_options, params_of, registered_names
+from pdsearch.config.problems import EXPECTED, quoted
 from pdsearch.config.sections import (
     OPTION_NAME,
     DataSection,
@@ -125,7 +125,7 @@ def _as_given(value: object, check: Callable[[Any], Any]) -> Any:
             for item in items
         ]
         raise complaint(
-            f"expected {' or '.join(dict.fromkeys(told))}, got {show(value)}", "write one"
+            f"expected {' or '.join(dict.fromkeys(told))}, got {quoted(value)}", "write one"
         ) from None
     return value
 
@@ -216,8 +216,8 @@ def owners(name: str, selectable: Selectable) -> list[str]:
     prefix, _, field = name.rpartition(".")
     if prefix not in PART_GROUPS:
         return []
-    known = replace(selectable, methods=(*names("prune.method"), *selectable.methods))
-    known = replace(known, losses=(*names("distill.loss"), *selectable.losses))
+    known = replace(selectable, methods=(*registered_names("prune.method"), *selectable.methods))
+    known = replace(known, losses=(*registered_names("distill.loss"), *selectable.losses))
     return [part for part, params in parts_of(prefix, known).items() if field in part_params(params)]
 
 
@@ -256,7 +256,7 @@ def takers(prefix: str, selectable: Selectable) -> list[Options]:
     if prefix == "data.options":
         return [*selectable.sources.values()]
     chosen = [name for models in selectable.models.values() for name in models]
-    return [model_options(name) for name in dict.fromkeys([*names("teacher.model"), *chosen])]
+    return [model_options(name) for name in dict.fromkeys([*registered_names("teacher.model"), *chosen])]
 
 
 @cache

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pdsearch.config.catalog import PUBLISHED, READER, Selectable, model_options, names, registry
+from pdsearch.config.catalog import PUBLISHED, READER, Selectable, model_options, registered_names, registry
 from pdsearch.config.field_rules import (
     SECTIONS,
     Rule,
@@ -54,7 +54,7 @@ def json_schema() -> Schema:
         sections[section]["properties"][field] |= known
     limit = rf"^\s*({'|'.join(map(re.escape, METRICS))})\s*(<=|>=)\s*\S{{1,64}}\s*$"
     schema["properties"]["constraints"]["items"]["pattern"] = limit
-    sections["DataSection"]["properties"]["augment"] |= _augment(names("data.augment"))
+    sections["DataSection"]["properties"]["augment"] |= _augment(registered_names("data.augment"))
     for place in (sections["SearchSection"]["properties"]["stop"], schema["properties"]["confirm"]):
         reference = place.pop("$ref")
         place |= {"anyOf": [{"$ref": reference}, {"const": "off"}], "default": "off"}
@@ -163,17 +163,17 @@ def _under(prefix: str, fields: Iterable[str], parameters: Iterable[str]) -> Sch
 
 
 def _everything() -> Selectable:
-    return Selectable(tuple(names("prune.method")), tuple(names("distill.loss")))
+    return Selectable(tuple(registered_names("prune.method")), tuple(registered_names("distill.loss")))
 
 
 def _words() -> list[tuple[str, str, Iterable[str]]]:
     return [
-        ("DataSection", "source", names("data.source")),
-        ("TeacherSection", "model", names("teacher.model")),
-        ("StudentSection", "model", names("student.model")),
-        ("PruneSection", "method", names("prune.method")),
-        ("DistillSection", "loss", names("distill.loss")),
-        ("SearchSection", "sampler", names("search.sampler")),
+        ("DataSection", "source", registered_names("data.source")),
+        ("TeacherSection", "model", registered_names("teacher.model")),
+        ("StudentSection", "model", registered_names("student.model")),
+        ("PruneSection", "method", registered_names("prune.method")),
+        ("DistillSection", "loss", registered_names("distill.loss")),
+        ("SearchSection", "sampler", registered_names("search.sampler")),
         ("ObjectiveSection", "metric", METRICS),
         ("StopSection", "metric", METRICS),
     ]

@@ -11,19 +11,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from pdsearch.codec import frozen
-from pdsearch.config.catalog import NO_PRUNING, Selectable, names, selectable_in
+from pdsearch.config.catalog import NO_PRUNING, Selectable, registered_names, selectable_in
 from pdsearch.config.checks.consistency import (
     check_conflicts,
     check_part_values,
     check_whole,
-    configurations,
+    count_configurations,
     is_validated,
 )
 from pdsearch.config.checks.draft import Draft, given_in, path_of
 from pdsearch.config.checks.feasibility import check_sense
 from pdsearch.config.field_rules import is_later, part_params, parts_of, section_defaults
 from pdsearch.config.parameters import check_conditions, read_space
-from pdsearch.config.problems import Problems, add_complaints, show
+from pdsearch.config.problems import Problems, add_complaints, quoted
 from pdsearch.config.resolve import PRUNING_ONLY, in_order
 from pdsearch.config.sections import Confirm, File
 from pdsearch.config.serialize import without_retired
@@ -101,7 +101,7 @@ def _search(draft: Draft) -> Search:
     if search.stop is not None:
         halving = search.stop.halving
         stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
-    trials = search.trials or (1 if is_validated(draft) else configurations(draft) or 1)
+    trials = search.trials or (1 if is_validated(draft) else count_configurations(draft) or 1)
     return Search(**search.model_dump() | {"stop": stop, "trials": trials})
 
 
@@ -110,7 +110,7 @@ def _confirm(draft: Draft) -> Confirm | None:
     if confirm is None:
         return None
     # Without validation images teachers have no order, so all are confirmed.
-    every = {} if is_validated(draft) else {"teachers": configurations(draft) or 1}
+    every = {} if is_validated(draft) else {"teachers": count_configurations(draft) or 1}
     return confirm.model_copy(update=every)
 
 
@@ -184,14 +184,16 @@ def _content(path: FilePath) -> bytes:
         with open_regular(path) as file:
             return file.read(MAX_BYTES + 1)
     except UnfitFileError as error:
-        raise ConfigError(error.what, where=show(str(path)), hint="name a file") from None
+        raise ConfigError(error.what, where=quoted(str(path)), hint="name a file") from None
     except FileNotFoundError:
         raise ConfigError("no such file", where=str(path), hint=_nearby(path)) from None
     except IsADirectoryError:
         raise ConfigError("a folder, not a file", where=str(path), hint="name the space file in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot be read: {reason}", where=show(str(path)), hint="check the path") from None
+        raise ConfigError(
+            f"cannot be read: {reason}", where=quoted(str(path)), hint="check the path"
+        ) from None
 
 
 def _nearby(path: FilePath) -> str:
@@ -265,7 +267,7 @@ def _sections(root: Node, problems: Problems) -> File | None:
                 data = document.get("data")
                 if item["loc"] == ("data", "source") and isinstance(data, dict):
                     # The only field without which nothing is read.
-                    data["source"] = names("data.source")[0]
+                    data["source"] = registered_names("data.source")[0]
                 elif not _dropped(document, item["loc"]):
                     return None
     return None

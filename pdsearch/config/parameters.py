@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pdsearch.config.catalog import Selectable, listed, narrowed
+from pdsearch.config.catalog import Selectable, as_sequence, narrowed
 from pdsearch.config.field_rules import FREE_GROUPS, Rule, once_per_study, owners, rule_of, searchable_names
-from pdsearch.config.problems import Problems, add_complaints, nearest, show
+from pdsearch.config.problems import Problems, add_complaints, nearest, quoted
 from pdsearch.config.sections import ParameterForm
 from pdsearch.config.space import Parameter
 from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, node_at, to_plain
@@ -55,7 +55,7 @@ def read_space(root: Node, problems: Problems, selectable: Selectable) -> Declar
 
 
 def _add_unknown(name: str, mark: Mark, problems: Problems, selectable: Selectable) -> None:
-    what, hint = f"nothing is called {show(name)}", "see the space reference for the names"
+    what, hint = f"nothing is called {quoted(name)}", "see the space reference for the names"
     having = owners(name, selectable)
     if once_per_study(name):
         what, hint = f"{name} cannot be searched", "every trial must see the same images; fix it under data"
@@ -137,8 +137,8 @@ class _Reader:
         for i, choice in enumerate(choices):
             if len(self.problems.found) == before and choice in choices[:i]:
                 same = choices[choices.index(choice)]  # Samplers take 1, 1.0 and true for one choice.
-                twice = f"the choice {show(choice)} stands twice"
-                what = twice if repr(same) == repr(choice) else f"{twice}: it equals {show(same)}"
+                twice = f"the choice {quoted(choice)} stands twice"
+                what = twice if repr(same) == repr(choice) else f"{twice}: it equals {quoted(same)}"
                 self.complain(what, "keep one of them", *inside, i)
         if len(self.problems.found) > before or None in read:  # null is told for the whole file
             return None
@@ -147,7 +147,7 @@ class _Reader:
     def when(self, conditions: Mapping[str, object]) -> dict[str, tuple[Scalar, ...]]:
         if not conditions:
             self.complain("an empty `when`", "name a parameter and its values, or remove it", "when")
-        return {name: tuple(listed(v)) for name, v in conditions.items()}
+        return {name: tuple(as_sequence(v)) for name, v in conditions.items()}
 
     def range(self, form: ParameterForm, when: dict[str, tuple[Scalar, ...]]) -> Parameter | None:
         kind = self.rule.kind
@@ -224,16 +224,16 @@ def _complaint(other: str, values: tuple[Scalar, ...], declared: Declarations) -
         if other in declared.marks:
             return f"{other} is fixed, not searched", "remove the condition, or search it"
         near = nearest(other, declared.parameters)
-        return f"{show(other)} is not searched", f"{near}a condition names a parameter under space"
+        return f"{quoted(other)} is not searched", f"{near}a condition names a parameter under space"
     if parameter.kind != "categorical" or parameter.lists:
         return f"{other} is no choice between single values", "a condition names values of a choice"
     if not values:
         return "no values", "name the values for which this parameter counts"
     for value in values:
         if parameter.choice(value) is None:
-            known = ", ".join(map(show, parameter.choices))
+            known = ", ".join(map(quoted, parameter.choices))
             near = nearest(str(value), [str(c) for c in parameter.choices])
-            return f"{other} is never {show(value)}", f"{near}its choices: {known}"
+            return f"{other} is never {quoted(value)}", f"{near}its choices: {known}"
     return None
 
 

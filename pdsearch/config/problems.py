@@ -110,7 +110,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def show(value: object) -> str:
+def quoted(value: object) -> str:
     """Return a value as text for a message, in YAML's notation."""
     if value is None:
         return "nothing"
@@ -160,7 +160,7 @@ def add_complaints(
         if problems.flagged(dotted(path)):
             continue
         if item["type"] == "extra_forbidden":
-            what = f"unknown key {show(str(path[-1]))}"
+            what = f"unknown key {quoted(str(path[-1]))}"
             hint = partial(_known_keys, item["loc"], model)
             problems.add_at(root, path, what, hint, of_key=True)
         else:
@@ -179,17 +179,17 @@ def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "missing":
         return f"{item['loc'][-1]!r} is missing", f"add `{item['loc'][-1]}:`"
     if kind in EXPECTED:
-        return f"expected {EXPECTED[kind][0]}, got {show(value)}", EXPECTED[kind][1]
+        return f"expected {EXPECTED[kind][0]}, got {quoted(value)}", EXPECTED[kind][1]
     if kind in BOUNDS:
         words, name = BOUNDS[kind]
-        return f"{show(value)} is out of range", f"must be {words} {_number(context[name])}"
+        return f"{quoted(value)} is out of range", f"must be {words} {_number(context[name])}"
     if kind == "literal_error":
         known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         near = nearest(value, known) if isinstance(value, str) else ""
-        return f"unknown word {show(value)}", f"{near}known: {', '.join(known)}"
+        return f"unknown word {quoted(value)}", f"{near}known: {', '.join(known)}"
     if kind == "string_pattern_mismatch":
         return (
-            f"{show(value)} is no name",
+            f"{quoted(value)} is no name",
             "1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first",
         )
     if kind == "too_long":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pdsearch.codec import decode, frozen
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
-from pdsearch.config.problems import nearest, show
+from pdsearch.config.problems import nearest, quoted
 from pdsearch.errors import ConfigError
 from pdsearch.specs import (
     DataSpec,
@@ -166,7 +166,7 @@ def _checked(space: "Space", params: Mapping[str, object]) -> dict[str, Any]:
     for name in params:
         if name not in values:
             known = [p.name for p in space.parameters]
-            what = f"{name} does not count here" if name in known else f"{show(name)} is not searched"
+            what = f"{name} does not count here" if name in known else f"{quoted(name)} is not searched"
             raise ConfigError(
                 what, hint=f"{nearest(name, values)}active here: {', '.join(values) or 'nothing'}"
             )
@@ -179,17 +179,17 @@ def _value(parameter: "Parameter", value: object) -> object:
         choice = parameter.choice(value)
         if choice is not None:
             return choice
-        known = ", ".join(map(show, parameter.choices))
-        raise ConfigError(f"{parameter.name} cannot be {show(value)}", hint=f"its choices: {known}")
+        known = ", ".join(map(quoted, parameter.choices))
+        raise ConfigError(f"{parameter.name} cannot be {quoted(value)}", hint=f"its choices: {known}")
     return _number(parameter, value)
 
 
 def _number(parameter: "Parameter", value: object) -> float:
     low, high = parameter.low, parameter.high
     if low is None or high is None or isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{parameter.name} must be a number, not {show(value)}")
+        raise ConfigError(f"{parameter.name} must be a number, not {quoted(value)}")
     if parameter.kind == "int" and value != int(value if math.isfinite(value) else 0):
-        raise ConfigError(f"{parameter.name} must be a whole number, not {show(value)}")
+        raise ConfigError(f"{parameter.name} must be a whole number, not {quoted(value)}")
     if not low <= value <= high:
         raise ConfigError(f"{parameter.name} cannot be {value}", hint=f"its range: {low} to {high}")
     return int(value) if parameter.kind == "int" else float(value)
@@ -200,11 +200,11 @@ def defaults(space: "Space") -> dict[str, Any]:
     values: dict[str, Any] = {}
     for parameter in space.parameters:
         if parameter.active(values):
-            values[parameter.name] = centre(parameter)
+            values[parameter.name] = centre_of(parameter)
     return values
 
 
-def centre(parameter: "Parameter") -> Any:
+def centre_of(parameter: "Parameter") -> Any:
     """Return the first choice, or the middle of the range: geometric on a log scale, rounded to a step."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
@@ -217,7 +217,7 @@ def centre(parameter: "Parameter") -> Any:
     return round(middle) if parameter.kind == "int" else float(middle)
 
 
-def unpruned(space: "Space") -> "Space":
+def unpruned_space(space: "Space") -> "Space":
     """Return the same space with a dense teacher, without the parameters that only pruned teachers need."""
     kept: dict[str, Parameter] = {}
     for parameter in space.parameters:
@@ -246,7 +246,7 @@ def unpruned(space: "Space") -> "Space":
     )
 
 
-def by_student(space: "Space") -> "list[Space]":
+def space_by_student(space: "Space") -> "list[Space]":
     """Return the same space once for each student that it lists, with no other."""
     listed = [p for p in space.parameters if p.kind == "categorical" and p.name.startswith("student.")]
     return [

@@ -65,7 +65,9 @@ class DataSection(Section):
         description="Share of all images cut off for testing, before anything else, where the set has no test images.",
     )
     split_seed: Seed = Field(DataSpec.split_seed, description="Seed of these cuts.")
-    augment: Annotated[str, BeforeValidator(words.augmentations), AfterValidator(words.augmentation)] = Field(
+    augment: Annotated[
+        str, BeforeValidator(words.augmentations), AfterValidator(words.canonical_augmentation)
+    ] = Field(
         DataSpec.augment,
         description="Augmentations of training views, in order: a list, or names joined by `+`.",
     )
@@ -248,21 +250,21 @@ class SearchSection(Section):
         "tpe", description="What proposes the next trial: a registered sampler, or package.module:function."
     )
     seed: Seed = Field(0, description="Seed of the sampler.")
-    timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema(words.DURATION_SCHEMA)] | None = (
-        unset("Total time, across resumes, as 90s, 12h or 1h30m.")
-    )
+    timeout: (
+        Annotated[int, BeforeValidator(words.duration_seconds), WithJsonSchema(words.DURATION_SCHEMA)] | None
+    ) = unset("Total time, across resumes, as 90s, 12h or 1h30m.")
     gpu_hours: Annotated[float, Field(gt=0)] | None = unset(
         "GPU hours of all jobs, across resumes, after which no trial is begun."
     )
     stop: Annotated[StopSection | None, BeforeValidator(words.switch)] = Field(
         None, description="Early stopping, or off."
     )
-    trial_timeout: Annotated[int, BeforeValidator(words.duration), WithJsonSchema(words.DURATION_SCHEMA)] = (
-        Field(
-            6 * 3600,
-            description="Time without a finished epoch after which a trial counts as hung.",
-            json_schema_extra={"default": "6h"},
-        )
+    trial_timeout: Annotated[
+        int, BeforeValidator(words.duration_seconds), WithJsonSchema(words.DURATION_SCHEMA)
+    ] = Field(
+        6 * 3600,
+        description="Time without a finished epoch after which a trial counts as hung.",
+        json_schema_extra={"default": "6h"},
     )
     max_failures: Annotated[int, Field(ge=0)] = Field(
         10, description="Failed trials after which the search ends."

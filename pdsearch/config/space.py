@@ -133,7 +133,7 @@ class Space:
 
     resolve = resolving.resolve
     defaults = resolving.defaults
-    unpruned = resolving.unpruned
-    by_student = resolving.by_student
+    unpruned = resolving.unpruned_space
+    by_student = resolving.space_by_student
     to_json = serialize.to_json
     identity = serialize.identity

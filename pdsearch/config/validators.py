@@ -9,9 +9,9 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from pdsearch.codec import decode
-from pdsearch.config.catalog import PUBLISHED, names, registry
+from pdsearch.config.catalog import PUBLISHED, registered_names, registry
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
-from pdsearch.config.problems import Problems, nearest, show
+from pdsearch.config.problems import Problems, nearest, quoted
 from pdsearch.config.yaml_reader import resolve_scalar
 from pdsearch.config.yaml_tree import Node
 from pdsearch.errors import ConfigError
@@ -69,7 +69,7 @@ def complaint(what: str, hint: str) -> PydanticCustomError:
 
 def _known(field: str, word: str, others: str = "") -> str:
     """Check that a word is a part that a field may name; others are the forms of names that are not listed."""
-    known = names(field)
+    known = registered_names(field)
     if word in known:
         return word
     if is_dotted(word) or word.startswith(PUBLISHED):
@@ -83,7 +83,7 @@ def _known(field: str, word: str, others: str = "") -> str:
 
 def _unknown(noun: str, word: str, known: Sequence[str], others: str = "") -> PydanticCustomError:
     return complaint(
-        f"unknown {noun} {show(word)}", f"{nearest(word, known)}known: {', '.join(known)}{others}"
+        f"unknown {noun} {quoted(word)}", f"{nearest(word, known)}known: {', '.join(known)}{others}"
     )
 
 
@@ -109,7 +109,7 @@ def width(value: object) -> tuple[str, int]:
         case [str(name), int(channels)] if not isinstance(channels, bool):
             pass
         case _:
-            raise complaint(f"not a layer's width: {show(value)}", "write [NAME.weight, CHANNELS]")
+            raise complaint(f"not a layer's width: {quoted(value)}", "write [NAME.weight, CHANNELS]")
     if channels < 1:
         raise complaint(f"{channels} channels of {name}", "a layer has at least one")
     return name, channels
@@ -129,7 +129,7 @@ def augmentations(value: object) -> object:
     return "+".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
 
-def augmentation(word: str) -> str:
+def canonical_augmentation(word: str) -> str:
     """Validate augmentations joined by `+` and return their canonical form."""
     from pdsearch.data.augmentation_parser import canonical  # loads NumPy
 
@@ -144,7 +144,7 @@ def augmentation(word: str) -> str:
 def number(value: object) -> object:
     """Accept an integer or a float unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise complaint(f"expected a number, got {show(value)}", "write a number")
+        raise complaint(f"expected a number, got {quoted(value)}", "write a number")
     return value
 
 
@@ -154,13 +154,13 @@ def gpu(value: object) -> object:
         return value
     if value > 1:
         raise complaint(
-            f"a trial trains on one GPU at most, and {show(value)} would hold more of them",
+            f"a trial trains on one GPU at most, and {quoted(value)} would hold more of them",
             "write 1 for a whole GPU, or a share such as 0.5 or 0.25, which packs several trials on one",
         )
     share = math.floor(value * GPU_UNITS + 1e-6) / GPU_UNITS
     if value > 0 and share == 0:
         hint = f"write {1 / GPU_UNITS:g} or more, or 0 for none"
-        raise complaint(f"Ray counts GPUs in shares of {1 / GPU_UNITS:g}, and {show(value)} is less", hint)
+        raise complaint(f"Ray counts GPUs in shares of {1 / GPU_UNITS:g}, and {quoted(value)} is less", hint)
     return share
 
 
@@ -170,23 +170,23 @@ def option(value: object) -> object:
         return [option(item) for item in value]
     if not isinstance(value, bool | int | float | str):
         raise complaint(
-            f"expected a word, a number or a list, got {show(value)}", "write one, or remove the key"
+            f"expected a word, a number or a list, got {quoted(value)}", "write one, or remove the key"
         )
     return value
 
 
-def duration(value: object) -> int:
+def duration_seconds(value: object) -> int:
     """Convert a duration such as "12h" to seconds."""
     try:
         return parse_duration(str(value))
     except ValueError:
-        raise complaint(f"expected a time, got {show(value)}", "write it as 90s, 12h or 1h30m") from None
+        raise complaint(f"expected a time, got {quoted(value)}", "write it as 90s, 12h or 1h30m") from None
 
 
 def switch(value: object) -> object:
     """Convert the word `off` to None; null, true and false do not mean it."""
     if value is None or isinstance(value, bool):
-        raise complaint(f"expected a mapping or off, got {show(value)}", "write `off`, or what to do")
+        raise complaint(f"expected a mapping or off, got {quoted(value)}", "write `off`, or what to do")
     return None if value == "off" else value
 
 
@@ -205,7 +205,7 @@ def checkpoint(value: str) -> str:
     """Accept the name of a file of weights."""
     if not value.endswith(CHECKPOINTS):
         hint = f"name a file that ends in {', '.join(CHECKPOINTS)}"
-        raise complaint(f"{show(value)} is no file of weights by its name", hint)
+        raise complaint(f"{quoted(value)} is no file of weights by its name", hint)
     return value
 
 
@@ -246,11 +246,11 @@ def read_constraints(texts: list[str], root: Node, problems: Problems) -> tuple[
 def _read(text: str) -> Constraint:
     match = Constraint.FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f"{show(text)} is no constraint", "write `metric <= number` or `metric >= number`")
+        raise ValueError(f"{quoted(text)} is no constraint", "write `metric <= number` or `metric >= number`")
     metric, op, bound = match.groups()
     if metric not in METRICS:
         raise ValueError(
-            f"unknown metric {show(metric)}", f"{nearest(metric, METRICS)}known: {', '.join(METRICS)}"
+            f"unknown metric {quoted(metric)}", f"{nearest(metric, METRICS)}known: {', '.join(METRICS)}"
         )
     hint = "write `metric <= number`, e.g. student.params <= 15e6"
     try:
@@ -258,7 +258,7 @@ def _read(text: str) -> Constraint:
     except ValueError as error:  # Not finite, or too long.
         raise ValueError(str(error), hint) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{show(bound)} is no number", hint)
+        raise ValueError(f"{quoted(bound)} is no number", hint)
     return Constraint(metric, op, float(value))
 
 

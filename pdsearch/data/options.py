@@ -81,7 +81,7 @@ def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") 
     return not has_test
 
 
-def listed(names: Sequence[str]) -> str:
+def first_of(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are, for a message."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
@@ -90,7 +90,7 @@ def listed(names: Sequence[str]) -> str:
 def not_read(names: Sequence[str]) -> Iterable[str]:
     """Yield a note on files or folders beside those of the training and test images, e.g. others for validation."""
     if names:
-        yield f"not read: {listed(names)} (validation images are cut from the training images)"
+        yield f"not read: {first_of(names)} (validation images are cut from the training images)"
 
 
 def may_download(spec: DataSpec) -> bool:

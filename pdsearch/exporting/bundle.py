@@ -31,7 +31,7 @@ from pdsearch.exporting.student_file import (
     preprocess_of,
     save_network,
 )
-from pdsearch.exporting.trained import measured, trained_student, trained_teacher
+from pdsearch.exporting.trained import accuracy_of, trained_student, trained_teacher
 from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
@@ -181,12 +181,12 @@ def _built(path: Path, row: Row, store: ArtifactStore, *, onnx: bool) -> Built:
     """Return a written network with its accuracy, measured of the file as it ships."""
     network, card = load_network(path)
     preprocess, constants = preprocess_of(card), bool(constants_of(network))
-    accuracy = {path.name: measured(lambda inputs: network(preprocess(inputs)), row, card, store)}
+    accuracy = {path.name: accuracy_of(lambda inputs: network(preprocess(inputs)), row, card, store)}
     _check(accuracy[path.name], row, path.stem)
     if not onnx:
         return Built(card, accuracy, constants)
     deviation, file = save_onnx(path), path.with_suffix(".onnx")
-    accuracy[file.name] = measured(onnx_answer(file, card), row, card, store)
+    accuracy[file.name] = accuracy_of(onnx_answer(file, card), row, card, store)
     return Built(card, accuracy, constants, deviation)
 
 

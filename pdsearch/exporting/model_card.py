@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pdsearch.analysis.labels import of_what, several
+from pdsearch.analysis.display_names import of_what, several
 from pdsearch.analysis.ranked import QUESTIONS, Ranked
 from pdsearch.analysis.study_table import Row
 from pdsearch.analysis.tables import percent, show_estimate, show_gain

@@ -312,10 +312,10 @@ def _fresh(export: Export, train: Callable[[int], Row], count: int) -> Fresh:
     first = int(export.best["student_seed"]) + max(export.seeds, 1)
     seeds = tuple(range(first, first + count))
     values = tuple(float(getattr(train(seed), metric)) for seed in seeds)
-    return beside(metric, seeds, values, record=float(record[metric]), record_seeds=counted)
+    return prediction_interval(metric, seeds, values, record=float(record[metric]), record_seeds=counted)
 
 
-def beside(
+def prediction_interval(
     metric: str, seeds: tuple[int, ...], values: tuple[float, ...], *, record: float, record_seeds: int
 ) -> Fresh:
     """Return fresh students with the interval in which the mean of as many further ones as the record has lies.

@@ -14,14 +14,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pdsearch.codec import decode, encode
-from pdsearch.data.dataset.views import centre, normalise
+from pdsearch.data.dataset.views import centre_crop, normalise
 from pdsearch.data.readers.decode import FILTER, Largest, read_one
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import check_regular, storage_errors
 from pdsearch.models import build, with_plain_weights, without_weights
 from pdsearch.models.registry import build_arguments, models
-from pdsearch.pipeline.networks import unpacked
+from pdsearch.pipeline.networks import load_network_tensors
 from pdsearch.pruning import narrow
 from pdsearch.specs import Json, Params
 
@@ -175,7 +175,7 @@ class Preprocess:
         scale = Largest(*self.largest) if self.largest else None
         grey, square = channels == 1, tall == wide
         pixels = torch.from_numpy(read_one(image, grey=grey, size=(tall, wide), crop=square, largest=scale))
-        return centre(pixels, height) if self.stored else pixels
+        return centre_crop(pixels, height) if self.stored else pixels
 
 
 def save_network(path: Path, weights: Mapping[str, Tensor], card: Card) -> None:
@@ -264,7 +264,7 @@ def load_network(path: Path) -> tuple[nn.Module, Card]:
             what = f"the weights do not fit {card.model}: {name} is {kind}, not {own.dtype}"
             raise StorageError(what, where=str(path))
     try:
-        unpacked(model, weights)
+        load_network_tensors(model, weights)
     except RuntimeError as error:
         raise StorageError(f"the weights do not fit {card.model}: {error}", where=str(path)) from error
     if not hasattr(model, "preprocess"):  # The user's network may have one of its own.

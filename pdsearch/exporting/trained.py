@@ -11,7 +11,7 @@ from torch import Tensor
 from pdsearch.analysis.study_table import Row
 from pdsearch.artifacts import ArtifactStore, Entry
 from pdsearch.codec import frozen
-from pdsearch.data.dataset.views import centre
+from pdsearch.data.dataset.views import centre_crop
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
@@ -72,7 +72,7 @@ def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
     return weights, replace(card, key=row.teacher_key, seed=seed, sparsity=sparsity)
 
 
-def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict[str, float]:
+def accuracy_of(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict[str, float]:
     """Return the accuracy of a network on the images on which a trial was measured: "val", "test", or both; in [0, 1].
 
     Args:
@@ -93,7 +93,7 @@ def measured(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict
             right = 0
             for start in range(0, len(labels), _BATCH):
                 batch = images[start : start + _BATCH]
-                batch = centre(batch, card.image_size) if card.stored else batch
+                batch = centre_crop(batch, card.image_size) if card.stored else batch
                 right += int((answer(batch).argmax(1) == labels[start : start + _BATCH]).sum())
             shares[part] = right / len(labels)
     return shares

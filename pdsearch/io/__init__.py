@@ -2,9 +2,9 @@
 
 from pdsearch.io.durable import UnfitFileError
 from pdsearch.io.files import (
-    check,
+    check_usable,
+    entry_names,
     exists,
-    names,
     read,
     read_all,
     remove,
@@ -13,8 +13,8 @@ from pdsearch.io.files import (
     replace,
     subfolders,
 )
-from pdsearch.io.place import Place, Remote, beside, cache_folder, is_url, place, resolved
-from pdsearch.io.refusals import StorageAwayError, StorageDeniedError, telling
+from pdsearch.io.place import Place, Remote, cache_folder, is_url, local_folder, place, resolved
+from pdsearch.io.refusals import StorageAwayError, StorageDeniedError, reporting_to
 
 __all__ = [
     "Place",
@@ -22,12 +22,12 @@ __all__ = [
     "StorageAwayError",
     "StorageDeniedError",
     "UnfitFileError",
-    "beside",
     "cache_folder",
-    "check",
+    "check_usable",
+    "entry_names",
     "exists",
     "is_url",
-    "names",
+    "local_folder",
     "place",
     "read",
     "read_all",
@@ -35,7 +35,7 @@ __all__ = [
     "remove_tree",
     "rename",
     "replace",
+    "reporting_to",
     "resolved",
     "subfolders",
-    "telling",
 ]

@@ -68,7 +68,7 @@ def exists(place: Place) -> bool:
     return objects_at(place).size(place.path) is not None
 
 
-def names(folder: Place) -> list[str]:
+def entry_names(folder: Place) -> list[str]:
     """Return the names of a folder's entries, sorted; none if it does not exist.
 
     Raises:
@@ -155,7 +155,7 @@ def remove_tree(folder: Place) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check(root: Place) -> None:
+def check_usable(root: Place) -> None:
     """Write, read and remove an object, without retries; a folder is checked only when it is written to.
 
     Raises:

@@ -77,7 +77,7 @@ def resolved(where: str | os.PathLike[str] | Remote) -> Place:
     return found if isinstance(found, Remote) else from_home(found).absolute()
 
 
-def beside(place: Place) -> Path:
+def local_folder(place: Place) -> Path:
     """Return the folder for files that must be on a local disk: the place itself, or one in the user's state folder.
 
     Args:

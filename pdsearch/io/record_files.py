@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pdsearch.errors import StorageError
-from pdsearch.io import Place, Remote, UnfitFileError, names, read, read_all, replace
+from pdsearch.io import Place, Remote, UnfitFileError, entry_names, read, read_all, replace
 from pdsearch.io.durable import read_regular, storage_errors, sync_folder, write_new
 from pdsearch.specs import Json, canonical_json
 from pdsearch.study_record import UNKNOWN_SPACE, StudySpace, check_fits
@@ -148,7 +148,7 @@ def read_set_aside(folder: Place, name: str) -> list[TrialRecord]:
 def failed_tries(folder: Place, name: str) -> list[str]:
     """Return the names of the files that hold failed tries of a listed job, oldest first."""
     start = f"{name}.failed-"
-    found = [file for file in names(folder) if file.startswith(start) and file.endswith(".json")]
+    found = [file for file in entry_names(folder) if file.startswith(start) and file.endswith(".json")]
     return sorted(found, key=lambda file: (len(file), file))
 
 
@@ -156,7 +156,7 @@ def _read(folder: Place, word: str, kind: type[R], space: StudySpace) -> ReadRec
     suffix = f".{word}.json"
     found: dict[str, R] = {}
     broken: list[BrokenRecord] = []
-    wanted = [name for name in names(folder) if name.endswith(suffix) and not name.startswith(".")]
+    wanted = [name for name in entry_names(folder) if name.endswith(suffix) and not name.startswith(".")]
     for name, content in read_all(folder, wanted, MOST_BYTES):
         try:
             record = _record(kind, name.removesuffix(suffix), content)

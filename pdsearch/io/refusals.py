@@ -99,7 +99,7 @@ waiting = Waiting()
 
 
 @contextmanager
-def telling(say: Callable[[str], None]) -> Iterator[None]:
+def reporting_to(say: Callable[[str], None]) -> Iterator[None]:
     """Report to the user through `say` while the block runs."""
     waiting.say = say
     try:

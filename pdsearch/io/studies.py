@@ -34,7 +34,7 @@ class Accept:
 
 
 @dataclass(frozen=True)
-class Phase:
+class RunningPhase:
     """The phase of a study: its jobs in all, those done before it, and when it began (ISO 8601, UTC)."""
 
     name: str = ""
@@ -53,7 +53,7 @@ class Elapsed:
     extensible: ClassVar[bool] = True
     seconds: float = 0.0
     gpu_seconds: float = 0.0
-    phase: Phase = Phase()
+    phase: RunningPhase = RunningPhase()
 
     def __post_init__(self) -> None:
         if min(self.seconds, self.gpu_seconds) < 0:
@@ -73,7 +73,7 @@ def studies(root: Place) -> list[Place]:
     return [root / name for name in subfolders(root) if exists(root / name / _FILE)]
 
 
-def shown(place: Place) -> str:
+def path_text(place: Place) -> str:
     """Return a path as text, relative to the current folder where it lies inside; a URL as it is."""
     try:
         return str(place.relative_to(Path.cwd()) if isinstance(place, Path) else place)

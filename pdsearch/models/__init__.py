@@ -5,12 +5,12 @@ from pdsearch.models.copies import copied, copied_whole, folded, with_plain_weig
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
 from pdsearch.models.registry import Builder, build, build_on_meta, lasting, models, without_weights
-from pdsearch.models.state import (
+from pdsearch.models.state_tensors import (
     constants_of,
     evaluating,
-    listed,
     load_constants,
     load_tensors,
+    names_and_verb,
     nbytes,
     not_finite,
     state_of,
@@ -37,11 +37,11 @@ __all__ = [
     "has_depthwise",
     "lasting",
     "latency",
-    "listed",
     "load_checkpoint",
     "load_constants",
     "load_tensors",
     "models",
+    "names_and_verb",
     "nbytes",
     "not_finite",
     "plan_from_masks",

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
-from pdsearch.models.state import nbytes
+from pdsearch.models.state_tensors import nbytes
 
 T = TypeVar("T")
 

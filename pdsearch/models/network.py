@@ -116,7 +116,7 @@ def he_init(network: M) -> M:
     return network
 
 
-def drawn(network: M, init: str) -> M:
+def with_drawn_weights(network: M, init: str) -> M:
     """Return a network with its weights drawn by the option `init`: "he" (`he_init`), or "torch", as each layer did.
 
     PyTorch's layers draw evenly by fan-in (He et al. with a = sqrt(5)), linear ones too, and start wider at the logits.

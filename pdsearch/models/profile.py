@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pdsearch.eager import leave_alone
-from pdsearch.models.state import evaluating
+from pdsearch.models.state_tensors import evaluating
 
 
 def count_params(model: nn.Module) -> int:

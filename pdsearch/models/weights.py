@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.models.checkpoint_file import StateDicts, read_state_dicts
-from pdsearch.models.state import listed, load_tensors, not_finite, state_tensors, was_not_finite
+from pdsearch.models.state_tensors import (
+    load_tensors,
+    names_and_verb,
+    not_finite,
+    state_tensors,
+    was_not_finite,
+)
 
 MOST_NAMES = 10
 MOST_NEAR = 3
@@ -94,7 +100,7 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     broken = not_finite(weights, but=was_not_finite(model))
     if broken:
         hint = "take one of an earlier epoch: the training that it comes from diverged"
-        raise ConfigError(f"{listed(broken)} not finite in the checkpoint", where=where, hint=hint)
+        raise ConfigError(f"{names_and_verb(broken)} not finite in the checkpoint", where=where, hint=hint)
     load_tensors(model, {**ours, **weights})
 
 

@@ -16,20 +16,28 @@ from pdsearch.artifacts import Entry
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.dataset.views import Views, one_hot
 from pdsearch.distillation import Outputs, teach
-from pdsearch.distillation.features import check_shows_features
+from pdsearch.distillation.feature_pairs import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
 from pdsearch.models import evaluating
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import outputs_key, student_key
-from pdsearch.pipeline.networks import Teacher, an_image, answering, load, outputs, packed, shapes
+from pdsearch.pipeline.networks import (
+    Teacher,
+    an_image,
+    answering,
+    load_weights,
+    network_tensors,
+    outputs,
+    shapes,
+)
 from pdsearch.pipeline.stage_training import Fitting, achieved
 from pdsearch.pipeline.student import Student
 from pdsearch.protocol import Progress, Report
 from pdsearch.registry import make_params
 from pdsearch.specs import Json, TrialSpec, derive_seed, digest
-from pdsearch.training.evaluate import check_answers, logits
+from pdsearch.training.evaluate import check_finite, logits
 from pdsearch.training.fit import Objective
 
 Answers = Callable[[Tensor, Tensor, int], Outputs]
@@ -138,7 +146,7 @@ class Taught:
     val_accuracy: float | None
 
 
-def distill(
+def distilled_student(
     spec: TrialSpec, data: Dataset, teacher: Teacher | None, student: Student, site: WorkerContext
 ) -> Generator[Progress | Report, None, Taught]:
     """Train the student, or load it if the store has it; either way yield every epoch's report.
@@ -157,7 +165,7 @@ def distill(
             "reports": [[r.epoch, r.epochs, r.val_accuracy, r.loss] for r in reported],
             **student.facts(),
         }
-        return Made(packed(student.model), meta)
+        return Made(network_tensors(student.model), meta)
 
     entry = yield from obtain(site, "student", key, make)
     if not reported and entry.meta.get("params", student.params) != student.params:
@@ -165,7 +173,7 @@ def distill(
         key = digest({"student": key, "params": student.params})
         entry = yield from obtain(site, "student", key, make)
     if not reported:
-        load(student.model, tensors(entry), where=str(entry.folder))
+        load_weights(student.model, tensors(entry), where=str(entry.folder))
         for report in (Report(*row) for row in _rows(entry)):
             reported.append(report)
             yield report
@@ -257,7 +265,7 @@ class TeacherLogits:
         engine = self.site.engine(self.spec.precision)
         model = answering(self.teacher, self.site, self.spec.precision)
         found = logits(model, self.seen, engine=engine, epoch=epoch, batch_size=_BATCH_SIZE)
-        check_answers(found, "training")
+        check_finite(found, "training")
         return found
 
     @property

@@ -73,7 +73,7 @@ def is_out_of_gpu_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError)
 
 
-def reason(error: BaseException, log: Place | None, spec: TrialSpec) -> str:
+def failure_reason(error: BaseException, log: Place | None, spec: TrialSpec) -> str:
     """Return the reason of a failure, and write the traceback to the trial's log, unless the message says it all.
 
     Args:

@@ -15,9 +15,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.models import evaluating, listed, not_finite, state_of, state_tensors
+from pdsearch.models import evaluating, names_and_verb, not_finite, state_of, state_tensors
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.pipeline.networks import packed, plain_views, unpacked
+from pdsearch.pipeline.networks import load_network_tensors, network_tensors, plain_views
 from pdsearch.specs import Recipe
 from pdsearch.training.fit import batches
 
@@ -50,7 +50,7 @@ def few_of(data: Dataset, images: int = SEVERAL) -> Dataset:
     )
 
 
-def shown(few: Dataset, count: int) -> Tensor:
+def first_images(few: Dataset, count: int) -> Tensor:
     """Return the first images, repeated where there are too few, as a network on the CPU sees them."""
     index = torch.arange(count) % len(few.train)
     views = plain_views(few, few.train, WorkerContext(Store(""), Path()))
@@ -103,9 +103,9 @@ def check_weights(network: nn.Module, *, name: str, where: str, trained: bool) -
     )
     for what, hint, names in kinds:
         if names:
-            raise ConfigError(f"{name}: {listed(names)} {what}", where=where, hint=hint)
+            raise ConfigError(f"{name}: {names_and_verb(names)} {what}", where=where, hint=hint)
     if broken := not_finite(weights):
-        what = f"{name} is built with weights that are no numbers: {listed(broken)} not finite"
+        what = f"{name} is built with weights that are no numbers: {names_and_verb(broken)} not finite"
         hint = "torch.empty leaves what memory held: draw every weight"
         raise ConfigError(what, where=where, hint=hint)
 
@@ -144,12 +144,12 @@ def _shared(state: Mapping[str, Tensor]) -> list[str]:
     return found
 
 
-def check_answers(network: nn.Module, few: Dataset, *, name: str, where: str) -> None:
+def check_logits_shape(network: nn.Module, few: Dataset, *, name: str, where: str) -> None:
     """Refuse a network in evaluation mode whose output for two images or for one is not one logit per class."""
     before = state_of(network).keys()
     for count in (FEW, 1):
         with named_errors(name, where, on=_counted(count)), torch.no_grad():
-            answer = _answered(network, shown(few, count), name, where)
+            answer = _answered(network, first_images(few, count), name, where)
         _check_logits(answer, count, few, name, where)
     if made := sorted(state_of(network).keys() - before):
         hint = (
@@ -178,7 +178,7 @@ def check_step(
         on = f"{_counted(count)} in training"
         network.train()
         with named_errors(name, where, on=on, hint=larger):
-            answer = _answered(network, shown(few, count), name, where)
+            answer = _answered(network, first_images(few, count), name, where)
         _check_logits(answer, count, few, name, where, " in training")
         if not answer.requires_grad:
             what = f"{name} cannot be trained: its logits do not depend on a parameter that is not frozen"
@@ -243,7 +243,7 @@ def check_stored(
         hint = "build a new network in the function, so that each trial has its own"
         raise ConfigError(f"{name} returns one network each time it is called", where=where, hint=hint)
     with named_errors(name, where, on="being stored and loaded again"):
-        stored = {key: value.detach().contiguous().clone() for key, value in packed(network).items()}
+        stored = {key: value.detach().contiguous().clone() for key, value in network_tensors(network).items()}
         save_file(stored, path)
         tensors, theirs = state_tensors(network), state_tensors(again)
     other = [key for key in tensors.keys() & theirs.keys() if tensors[key].shape != theirs[key].shape]
@@ -257,8 +257,8 @@ def check_stored(
         )
         raise ConfigError(what, where=where, hint=hint)
     with named_errors(name, where, on="being stored and loaded again"):
-        unpacked(again, load_file(path))
-        before, after = (answer_of(model, shown(few, FEW)) for model in (network, again))
+        load_network_tensors(again, load_file(path))
+        before, after = (answer_of(model, first_images(few, FEW)) for model in (network, again))
     if not torch.allclose(before, after, rtol=1e-4, atol=1e-5, equal_nan=True):
         hint = "it computes with something that is not in its state_dict: make it a parameter or a buffer"
         raise ConfigError(

@@ -17,9 +17,9 @@ from pdsearch.models import (
     copied,
     copied_whole,
     folded,
-    listed,
     load_constants,
     load_tensors,
+    names_and_verb,
     nbytes,
     not_finite,
     state_of,
@@ -33,7 +33,7 @@ from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
-from pdsearch.training.evaluate import check_answers, logits, right
+from pdsearch.training.evaluate import check_finite, logits, right
 
 MASK = "mask/"
 """Prefix of the names of masks among the tensors of an artifact."""
@@ -103,7 +103,7 @@ def network(entry: Entry, spec: TrialSpec, data: Dataset, site: WorkerContext) -
             with_plain_weights(model)  # As it was before it was pruned.
         kept = entry.meta.get("kept")
         left = _restored(model, kept, spec, data) if isinstance(kept, dict) else None
-        mask = load(model, stored, where=str(entry.folder)) or left
+        mask = load_weights(model, stored, where=str(entry.folder)) or left
         model.eval()
         site.engine(spec.precision).place(model)
         return Teacher(entry.key, model, mask, entry.meta), nbytes(model)
@@ -128,14 +128,14 @@ def _restored(model: nn.Module, kept: Mapping[str, Json], spec: TrialSpec, data:
     return rebuild(model, an_image(data), kept=channels, exclude=exclude)  # type: ignore[arg-type]  # JSON's ints
 
 
-def packed(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
+def network_tensors(model: nn.Module, mask: Mask | None = None) -> dict[str, Tensor]:
     """Return a network's weights, its constants and its mask as the tensors of one artifact."""
     constants = {f"{CONSTANT}{name}": tensor for name, tensor in constants_of(model).items()}
     masks = {} if mask is None else {f"{MASK}{name}": tensor for name, tensor in mask.items()}
     return {**state_tensors(model), **constants, **masks}
 
 
-def unpacked(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
+def load_network_tensors(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
     """Load the tensors of an artifact, or of an export, into a network of that shape; return the mask, if there is one.
 
     Raises:
@@ -147,24 +147,26 @@ def unpacked(model: nn.Module, named: Mapping[str, Tensor]) -> Mask | None:
     return Mask(masks) if masks else None
 
 
-def load(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> Mask | None:
+def load_weights(model: nn.Module, named: Mapping[str, Tensor], *, where: str = "") -> Mask | None:
     """Load an artifact's weights into a network and return its mask, if it has one.
 
     Raises:
         TrialError: A weight is not finite: an earlier version stored a training that diverged.
     """
     constants = was_not_finite(model)
-    mask = unpacked(model, named)
+    mask = load_network_tensors(model, named)
     wrong = not_finite(state_of(model), but=constants)
     if wrong:
         hint = (
             "a version that did not look stored it: remove the folder to make it anew, or change the recipe"
         )
-        raise TrialError(f"{listed(wrong)} not finite in the artifact", where=where, hint=hint)
+        raise TrialError(f"{names_and_verb(wrong)} not finite in the artifact", where=where, hint=hint)
     return mask
 
 
-def measure(model: nn.Module, data: Dataset, part: str, site: WorkerContext, precision: str) -> float:
+def measure_accuracy(
+    model: nn.Module, data: Dataset, part: str, site: WorkerContext, precision: str
+) -> float:
     """Return a network's accuracy on "val" or "test", in [0, 1]."""
     found = answers_right(model, data, part, site, precision)
     return float(found.sum()) / len(found)
@@ -190,9 +192,9 @@ def validated(model: nn.Module, data: Dataset, site: WorkerContext, precision: s
         TrialError: Its outputs are not finite; without validation images, this is checked on some training images.
     """
     if len(data.val):
-        return measure(model, data, "val", site, precision)
+        return measure_accuracy(model, data, "val", site, precision)
     some = Split(data.train.images[:_LOOK], data.train.labels[:_LOOK], data.train.crop)
-    check_answers(logits(model, plain_views(data, some, site), engine=site.engine(precision)), "training")
+    check_finite(logits(model, plain_views(data, some, site), engine=site.engine(precision)), "training")
     return None
 
 

@@ -21,11 +21,28 @@ from pdsearch.pipeline.cache import Made, obtain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import round_keys
-from pdsearch.pipeline.networks import Teacher, an_image, network, packed, plain_views, untrained, validated
+from pdsearch.pipeline.networks import (
+    Teacher,
+    an_image,
+    network,
+    network_tensors,
+    plain_views,
+    untrained,
+    validated,
+)
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.pipeline.teacher import dense_teacher, early_teacher
 from pdsearch.protocol import Progress
-from pdsearch.pruning import Batches, Channels, Mask, find_channels, kept_channels, prune, shrink, targets
+from pdsearch.pruning import (
+    Batches,
+    Channels,
+    Mask,
+    find_channels,
+    kept_channels,
+    prune_once,
+    shrink,
+    targets,
+)
 from pdsearch.pruning.registry import PruningMethod, methods
 from pdsearch.registry import make_params
 from pdsearch.specs import (
@@ -200,7 +217,7 @@ class Pruning:
             assert mask is not None
             about, zeros = self.mask_facts(mask)
             meta = yield from self._recovered(model, zeros, last, key)
-            return Made(packed(model, zeros), {**meta, **about, "round": last})
+            return Made(network_tensors(model, zeros), {**meta, **about, "round": last})
 
         entry = yield from obtain(self.site, "prune", key, make)
         return network(entry, self.spec, self.data, self.site)
@@ -224,7 +241,7 @@ class Pruning:
         """Prune a network in place for a round and return its mask."""
         method, spec, asked = self._method, self.spec, self.asked
         data, site = self.data, self.site
-        mask = prune(
+        mask = prune_once(
             model,
             method=method,
             params=make_params(method.params, asked.params, where=f"prune.{asked.method}"),

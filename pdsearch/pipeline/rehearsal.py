@@ -23,25 +23,25 @@ from pdsearch.models.features import find_layers
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import MemoryCache, WorkerContext
-from pdsearch.pipeline.distill import distill
+from pdsearch.pipeline.distill import distilled_student
 from pdsearch.pipeline.network_checks import (
     FEW,
     LONE,
     SEVERAL,
     STEP,
     answer_of,
-    check_answers,
+    check_logits_shape,
     check_statistics,
     check_step,
     check_stored,
     check_weights,
     few_of,
+    first_images,
     named_errors,
     restored,
-    shown,
     sizes,
 )
-from pdsearch.pipeline.networks import Teacher, answering, blank, measure, untrained
+from pdsearch.pipeline.networks import Teacher, answering, blank, measure_accuracy, untrained
 from pdsearch.pipeline.prune import smallest_batch, teacher
 from pdsearch.pipeline.student import FROM_TEACHER, Student, student
 from pdsearch.pipeline.teacher import dense_teacher
@@ -221,15 +221,15 @@ class Rehearsal:
             with named_errors(entry.name, f"distill.{section}_layers"):
                 find_layers(network, layers)
         with named_errors(spec.distill.loss, "distill.loss", on=f"{len(few.train)} images"):
-            for _ in distill(spec, few, given, made, site):
+            for _ in distilled_student(spec, few, given, made, site):
                 pass
-            measure(made.model, few, "test", site, spec.precision)
+            measure_accuracy(made.model, few, "test", site, spec.precision)
 
     def _check_formed(self, made: Student, few: Dataset, spec: TrialSpec) -> None:
         """Check a student that its teacher shapes: it is none that its builder could build again."""
         name, model = f"the student shaped from {spec.teacher.model}", made.model
         model.eval()
-        check_answers(model, few, name=name, where="student.model")
+        check_logits_shape(model, few, name=name, where="student.model")
         check_step(model, spec.distill.recipe, few, name=name, where="student.model", field="train.distill")
         self._site.engine(spec.precision).place(model)
 
@@ -266,7 +266,7 @@ class Rehearsal:
                 again = blank(name, options, self.data, seed + (section == "student"))
             # As it was built: a copy has memory of its own for every weight.
             check_weights(again, name=name, where=where, trained=recipe is not None)
-        check_answers(network, few, name=name, where=where)
+        check_logits_shape(network, few, name=name, where=where)
         named = field or ("train.distill" if section == "student" else "train.teacher")
         asked = self._asked.distill if section == "student" else self._asked.teacher
         drawn = options == which.options and getattr(asked, "checkpoint", None) is None
@@ -283,7 +283,7 @@ class Rehearsal:
         """Refuse a teacher to be pruned whose copy goes on computing with the weights of the original."""
         if copied_whole(network) is not None:
             return
-        twin, images = copied(network), shown(few, FEW)
+        twin, images = copied(network), first_images(few, FEW)
         before = answer_of(twin, images)
         with restored(network), torch.no_grad():
             for weight in network.parameters():
@@ -298,7 +298,7 @@ class Rehearsal:
         if not keys.needs_teacher(replace(spec, student=replace(spec.student, model=""))):
             return
         name, where = spec.teacher.model, "teacher.model"
-        images = shown(few, FEW)
+        images = first_images(few, FEW)
         with named_errors(name, where, on="being copied"):
             twin = answering(found, self._site, spec.precision)
             ours, theirs = (answer_of(model, images) for model in (found.model, twin))

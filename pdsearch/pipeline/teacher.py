@@ -13,7 +13,7 @@ from pdsearch.models import file_hash, load_checkpoint, without_weights
 from pdsearch.pipeline.cache import Made, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key, early_key
-from pdsearch.pipeline.networks import Teacher, load, network, packed, untrained, validated
+from pdsearch.pipeline.networks import Teacher, load_weights, network, network_tensors, untrained, validated
 from pdsearch.pipeline.stage_training import Fitting, fit_teacher
 from pdsearch.protocol import Progress
 from pdsearch.pruning import Mask, prunable
@@ -34,11 +34,13 @@ def dense_teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Genera
             yield Progress("teacher", f"{teacher.model} from {Path(teacher.checkpoint or '').name}")
             site.engine(spec.precision).place(model)
             accuracy = validated(model, data, site, spec.precision)
-            return Made(packed(model), {"val_accuracy": accuracy, "epochs": 0, "sparsity": zeros(model)})
+            return Made(
+                network_tensors(model), {"val_accuracy": accuracy, "epochs": 0, "sparsity": zeros(model)}
+            )
         fitting = Fitting(spec, data, site, stage="teacher", key=key)
         seed = derive_seed(teacher.seed, "teacher")
         meta = yield from fit_teacher(fitting, model, note=teacher.model, recipe=teacher.recipe, seed=seed)
-        return Made(packed(model), meta)
+        return Made(network_tensors(model), meta)
 
     entry = yield from obtain(site, "teacher", key, make)
     return network(entry, spec, data, site)
@@ -65,11 +67,11 @@ def early_teacher(
         training = fit_teacher(fitting, model, note=note, recipe=teacher.recipe, seed=seed)
         with closing(training):
             yield from islice(training, epoch)
-            return Made(packed(model), {"epoch": epoch})
+            return Made(network_tensors(model), {"epoch": epoch})
 
     entry = yield from obtain(site, "early", key, make)
     model = _filled_later(teacher, data, site)
-    load(model, tensors(entry), where=str(entry.folder))
+    load_weights(model, tensors(entry), where=str(entry.folder))
     return model
 
 

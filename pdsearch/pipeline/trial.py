@@ -8,16 +8,16 @@ from dataclasses import replace
 from pdsearch.codec import decode, pack
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import StorageError, StorageFullError, TrialError
-from pdsearch.io import StorageAwayError, StorageDeniedError, beside
+from pdsearch.io import StorageAwayError, StorageDeniedError, local_folder
 from pdsearch.io.durable import PAUSES_S
 from pdsearch.models import count_params
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
-from pdsearch.pipeline.distill import distill
-from pdsearch.pipeline.failure import HUNG, Watchdog, is_out_of_gpu_memory, reason, write_log
-from pdsearch.pipeline.networks import Teacher, answers_right, measure
+from pdsearch.pipeline.distill import distilled_student
+from pdsearch.pipeline.failure import HUNG, Watchdog, failure_reason, is_out_of_gpu_memory, write_log
+from pdsearch.pipeline.networks import Teacher, answers_right, measure_accuracy
 from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.pipeline.prune import teacher as teacher_of
 from pdsearch.pipeline.student import Student, latency_of
@@ -25,7 +25,7 @@ from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.students import Student as Built
+from pdsearch.students import StudentKind as Built
 from pdsearch.trial_record import StudentFacts
 
 _PARTS = (1, 2, 4)
@@ -69,7 +69,7 @@ def run_trial(
     for limit in limits:
         if limit.metric in known and not limit.holds(known[limit.metric]):
             return Outcome("infeasible", limit.complaint(known[limit.metric]), values=known)
-    taught = yield from distill(spec, data, teacher, student, site)
+    taught = yield from distilled_student(spec, data, teacher, student, site)
     values = {**_measured("student", taught.val_accuracy), **known}
     tested, right = _tested(spec, data, teacher, student, site) if test else (None, None)
     return Outcome("complete", values=values, test=tested, test_right=right, student=taught.key)
@@ -82,7 +82,7 @@ def run_job(job: Job, site: WorkerContext) -> Generator[Event, None, None]:
     """
     site.begin(job.key)
     began = time.monotonic()
-    with Watchdog(beside(site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
+    with Watchdog(local_folder(site.logs or site.progress) / f".{job.key}.hang", site.patience_s) as watchdog:
         stacks = watchdog.verdict()
         if stacks is None:
             outcome = yield from watchdog.over(_attempts(job, site))
@@ -116,7 +116,7 @@ def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
                     site.release()
                     site.account.again()
                     continue
-                return Outcome("failed", reason(error, site.log(job.id), job.spec))
+                return Outcome("failed", failure_reason(error, site.log(job.id), job.spec))
             return outcome if parts == 1 else replace(outcome, reason=outcome.reason or _in_parts(parts))
     finally:
         site.graphs, site.parts = before, 1
@@ -198,7 +198,7 @@ def _tested(
     if teacher is not None:
         name = ("test", teacher.key, spec.precision)
         teachers = site.kept.get(
-            name, lambda: (measure(teacher.model, data, "test", site, spec.precision), 8)
+            name, lambda: (measure_accuracy(teacher.model, data, "test", site, spec.precision), 8)
         )
         accuracies["teacher.accuracy"] = teachers
     return accuracies, pack(right)

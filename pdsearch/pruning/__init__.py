@@ -6,24 +6,24 @@ from pdsearch.pruning.channels.remove import kept_channels, shrink
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.narrow import implied_widths, kept_part, narrow
 from pdsearch.pruning.prunable import prunable
-from pdsearch.pruning.registry import Batches, PruningMethod, check, pruning_method
+from pdsearch.pruning.registry import Batches, PruningMethod, check_spec, pruning_method
 from pdsearch.pruning.schedule import targets
 from pdsearch.pruning.select import select
-from pdsearch.pruning.single_round import prune
+from pdsearch.pruning.single_round import prune_once
 
 __all__ = [
     "Batches",
     "Channels",
     "Mask",
     "PruningMethod",
-    "check",
+    "check_spec",
     "find_channels",
     "implied_widths",
     "kept_channels",
     "kept_part",
     "narrow",
     "prunable",
-    "prune",
+    "prune_once",
     "pruning_method",
     "rebuild",
     "select",

@@ -107,7 +107,7 @@ KNOWN = {
 }
 
 
-def check(spec: PruneSpec, entry: PruningMethod) -> None:
+def check_spec(spec: PruneSpec, entry: PruningMethod) -> None:
     """Reject specs that are impossible or meaningless, with the first reason of `refusals`.
 
     Raises:

@@ -66,7 +66,7 @@ def select(
     elif scope in SCOPES:
         if scope == "erk":
             shares = erk({name: tuple(score.shape) for name, score in scores.items()}, sparsity)
-        removed = counts(shares or {}, sizes, total, removed_from(sizes, within))
+        removed = weights_to_remove(shares or {}, sizes, total, removed_from(sizes, within))
     else:
         raise ConfigError(f"unknown prune.scope {scope!r}", hint=f"known: {', '.join(SCOPES)}")
     return Mask({name: _keep({name: scores[name]}, removed[name], within)[name] for name in scores})
@@ -200,7 +200,7 @@ def _largest(at: Floats, costs: Floats, bound: float) -> float:
     return float(at[place - 1] + rise * (at[place] - at[place - 1]))
 
 
-def counts(
+def weights_to_remove(
     shares: Mapping[str, float], sizes: Mapping[str, int], total: int, gone: Mapping[str, int]
 ) -> dict[str, int]:
     """Return how many weights each layer loses: `total` in all, unless that would empty a layer.

@@ -21,7 +21,7 @@ from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import removed_from, select, sensitivity
 
 
-def prune(
+def prune_once(
     model: nn.Module,
     *,
     method: PruningMethod,

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pdsearch.artifacts import is_dead, lease_at
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place
-from pdsearch.io.studies import Phase, description, elapsed
-from pdsearch.objectives import counts
+from pdsearch.io.studies import RunningPhase, description, elapsed
+from pdsearch.objectives import counts_as_trial
 from pdsearch.search.confirmation.finalists import name_students
 from pdsearch.search.maintenance import failed, how_again
 from pdsearch.search.records import Records
-from pdsearch.specs import own_code
+from pdsearch.specs import own_code_of
 from pdsearch.trial_record import AskedRecord, TrialRecord
 
 _KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline", "confirmation": "confirm"}
@@ -126,7 +126,7 @@ def _best_of(finished: Collection[TrialRecord]) -> dict[str, tuple[float, str]]:
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
 
 
-def _progress(phase: Phase, records: Records, *, driven: bool) -> tuple[int, float | None]:
+def _progress(phase: RunningPhase, records: Records, *, driven: bool) -> tuple[int, float | None]:
     kind = _KINDS.get(phase.name)
     if kind is None:
         return phase.done, None
@@ -134,7 +134,7 @@ def _progress(phase: Phase, records: Records, *, driven: bool) -> tuple[int, flo
         record
         for record in records.finished.values()
         if record.kind == kind and (record.finished_at or "") >= phase.began_at
-        if kind != "search" or counts(record.state)
+        if kind != "search" or counts_as_trial(record.state)
     ]
     done = phase.done + len(since)
     if not driven or len(since) < 2 or not phase.total:
@@ -151,7 +151,7 @@ def _running(records: Records, code: AbstractSet[str]) -> list[RunningTrial]:
     return [
         RunningTrial(record.id, _seconds(record.asked_at) if record.asked_at else 0.0)
         for name, record in records.asked.items()
-        if name not in records.finished and own_code(record.spec) <= code
+        if name not in records.finished and own_code_of(record.spec) <= code
     ]
 
 

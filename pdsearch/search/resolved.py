@@ -115,7 +115,7 @@ READER = "data.options.function"
 """The function of the source `callable`; its images are identified by their content, so that it needs no hash."""
 
 
-def own_code(space: Space) -> dict[str, str]:
+def own_code_hashes(space: Space) -> dict[str, str]:
     """Return the hash of the source file of every model, method and loss of a space that is not of pdsearch.
 
     Raises:

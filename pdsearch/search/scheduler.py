@@ -17,7 +17,7 @@ from pdsearch.errors import FailureLimitError, PdsearchError, StorageError
 from pdsearch.io import Place, Remote
 from pdsearch.io import replace as replace_file
 from pdsearch.io.studies import Elapsed, elapsed
-from pdsearch.io.studies import Phase as CurrentPhase
+from pdsearch.io.studies import RunningPhase as CurrentPhase
 from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, refused_by
 from pdsearch.search.confirmation.fairness import owed

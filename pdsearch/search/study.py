@@ -5,13 +5,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pdsearch.artifacts import AnyLease, ArtifactStore, check_held, hold, is_orphan, open_store
+from pdsearch.artifacts import AnyLease, ArtifactStore, check_lease_held, hold, is_orphan, open_store
 from pdsearch.codec import decode
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
-from pdsearch.io import Place, Remote, check, remove_tree, resolved, subfolders
+from pdsearch.io import Place, Remote, check_usable, remove_tree, resolved, subfolders
 from pdsearch.io.durable import storage_errors
-from pdsearch.io.studies import Accept, begun, shown
+from pdsearch.io.studies import Accept, begun, path_text
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.confirmation.jobs import DerivedJobs
@@ -25,7 +25,7 @@ from pdsearch.search.preflight.dry_run import checkpoints
 from pdsearch.search.preflight.opening import Preflight
 from pdsearch.search.preflight.resources import Precision
 from pdsearch.search.records import Records
-from pdsearch.search.resolved import Description, own_code
+from pdsearch.search.resolved import Description, own_code_hashes
 from pdsearch.search.scheduler import Clock, Phases, Scheduler
 from pdsearch.study_record import StudySpace
 
@@ -69,11 +69,13 @@ def described(space: Space) -> Description:
     """
     data = space.resolve(space.defaults()).data
     fingerprint = sources.get(data.source).fingerprint(data)
-    return Description(fingerprint, space.precision, checkpoints=checkpoints(space), code=own_code(space))
+    return Description(
+        fingerprint, space.precision, checkpoints=checkpoints(space), code=own_code_hashes(space)
+    )
 
 
 @contextmanager
-def open_study(
+def open_as_driver(
     space: Space,
     observer: Observer,
     *,
@@ -100,7 +102,7 @@ def open_study(
     """
     check_sampler(space)
     root = resolved(space.storage)
-    check(root)
+    check_usable(root)
     folder = root / space.study
     # `auto` is resolved once the images and the first student are known.
     found = described(space)
@@ -145,13 +147,15 @@ def open_study(
 def _status(folder: Place, scheduler: Scheduler, *, new: bool) -> str:
     """Return a line that says which study is run and how much of it is there."""
     if new:
-        return f"new study in {shown(folder)}"
+        return f"new study in {path_text(folder)}"
     if scheduler.idle():
-        return f"all is done already in {shown(folder)}"
+        return f"all is done already in {path_text(folder)}"
     space, search = scheduler.space, scheduler.search
     finals = sum(record.kind == "confirm" for record in scheduler.records.finished.values())
     confirmed = f", {finals} confirmation students" if finals else ""
-    return f"going on in {shown(folder)}: {search.finished} of {space.search.trials} trials done{confirmed}"
+    return (
+        f"going on in {path_text(folder)}: {search.finished} of {space.search.trials} trials done{confirmed}"
+    )
 
 
 def _ask_again(records: Records, found: Description, observer: Observer, *, earlier: bool) -> None:
@@ -224,5 +228,5 @@ def _scheduler(
         phases,
         observer=observer,
         forget=lambda key: remove_tree(site.progress / key),
-        fence=partial(check_held, lease, records.folder.parent),
+        fence=partial(check_lease_held, lease, records.folder.parent),
     )

@@ -21,7 +21,7 @@ from pdsearch.errors import TrialError
 from pdsearch.io import Place, Remote, place, read, remove_tree, replace
 from pdsearch.io.durable import storage_errors
 from pdsearch.specs import Json, canonical_json
-from pdsearch.training.state import TrainingState
+from pdsearch.training.training_state import TrainingState
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pdsearch.training.checkpoint import random_states, restore_random
 from pdsearch.training.device import Engine
-from pdsearch.training.state import TrainingState
+from pdsearch.training.training_state import TrainingState
 
 ROOM = 1.25
 """Free memory required for a first capture, as a multiple of the peak memory of earlier steps."""

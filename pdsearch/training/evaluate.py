@@ -57,11 +57,11 @@ def right(
     if len(views) == 0:
         raise ConfigError("no image to measure accuracy on", where="data.val_fraction", hint="make it larger")
     answers = logits(model, views, engine=engine, batch_size=batch_size)
-    check_answers(answers, kind)
+    check_finite(answers, kind)
     return answers.argmax(dim=1) == labels.to(answers.device)
 
 
-def check_answers(answers: Tensor, kind: str) -> None:
+def check_finite(answers: Tensor, kind: str) -> None:
     """Raise if any of the logits, (N, classes), is not finite.
 
     Raises:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import TrialError
-from pdsearch.models import listed
+from pdsearch.models import names_and_verb
 from pdsearch.specs import Recipe, derive_seed, digest, keyed
 from pdsearch.training.checkpoint import (
     BEGIN,
@@ -26,7 +26,7 @@ from pdsearch.training.cuda_graphs import Captured, Work
 from pdsearch.training.device import Engine, reproducible
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.optim import learning_rate, validate
-from pdsearch.training.state import TrainingState
+from pdsearch.training.training_state import TrainingState
 
 Objective: TypeAlias = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
 """objective(model, images, index, epoch) -> scalar loss, the mean over the batch.
@@ -90,7 +90,7 @@ Keep: TypeAlias = Callable[[Callable[[], EpochPart]], object]
 
 
 @dataclass(frozen=True)
-class Epochs:
+class EpochRunner:
     """Runs the epochs of one training run; see `pdsearch.training.fit` for the other arguments.
 
     Args:
@@ -137,7 +137,7 @@ class Epochs:
         wrong = [*([] if math.isfinite(loss) else ["the loss"]), *self.state.not_finite()]
         if wrong:
             raise TrialError(
-                f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: {listed(wrong)} not finite",
+                f"diverged in epoch {epoch + 1} of {self.recipe.epochs}: {names_and_verb(wrong)} not finite",
                 hint="a smaller learning rate, or warmup_epochs, may help",
             )
 
@@ -263,7 +263,7 @@ def fit(
     validate(recipe)
     state = TrainingState(model, recipe, engine)
     captured, masked = Captured.of(state, engine), masked_weights(model, mask or {})
-    epochs = Epochs(state, views, objective, recipe, seed, evaluate, engine, masked, captured)
+    epochs = EpochRunner(state, views, objective, recipe, seed, evaluate, engine, masked, captured)
     progress = TrainingProgress(checkpoint, _identity(model, recipe, seed, engine, len(views)), state)
     part = progress.resume()
     reports = progress.reports

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.analysis.labels import WORDS
+from pdsearch.analysis.display_names import WORDS
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.specs import PruneSpec, Recipe, TeacherSpec
 from tests.analysis.synthetic_studies import confirmed, study

@@ -8,9 +8,9 @@ import pytest
 
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.report import describe
+from pdsearch.analysis.report import build_report
 from pdsearch.analysis.report.headline import headline
-from pdsearch.analysis.tables import as_table, by_student
+from pdsearch.analysis.tables import as_table, tables_by_student
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.some import some
 
@@ -337,7 +337,7 @@ def test_students_of_different_size_are_ranked_with_their_like() -> None:
 
 def test_each_kind_of_student_has_its_own_table_and_figures() -> None:
     found = rank_teachers(study(TWO_STUDENTS))
-    large, small_one = by_student(found)
+    large, small_one = tables_by_student(found)
     assert [row[1] for row in large.rows] == [
         "vgg19_bn taylor 59%",
         "vgg19_bn magnitude 59%",
@@ -353,7 +353,7 @@ def test_each_kind_of_student_has_its_own_table_and_figures() -> None:
     for item in varied:
         if item["teacher"] and item["teacher"]["method"] == "taylor":
             item["teacher"]["val_accuracy"] = 0.85
-    figures = {figure.name: figure for figure in describe(study(varied)).figures}
+    figures = {figure.name: figure for figure in build_report(study(varied)).figures}
     assert {"teachers-1", "teachers-2"} < set(figures)
     points = figures["teachers-2"].spec["data"]["values"]
     assert {point["label"].rpartition(" -> ")[2] for point in points} == {"vgg8"}

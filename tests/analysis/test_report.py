@@ -9,7 +9,7 @@ import pytest
 
 from pdsearch.analysis.figures import LIGHT
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.report import as_html, as_markdown, compare, describe
+from pdsearch.analysis.report import as_html, build_report, compare, report_as_markdown
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.report.html import DARK
 from pdsearch.analysis.study_table import StudyTable
@@ -60,7 +60,7 @@ def found() -> StudyTable:
 
 @pytest.fixture(scope="module")
 def page(found: StudyTable) -> str:
-    return as_html(describe(found))
+    return as_html(build_report(found))
 
 
 def test_it_is_one_whole_page_without_addresses(page: str) -> None:
@@ -83,7 +83,7 @@ def test_every_line_of_the_ranking_is_there(page: str, found: StudyTable) -> Non
 
 @pytest.mark.parametrize("records", [[], RECORDS[-1:], RECORDS[9:13], RECORDS[:9]])
 def test_a_study_that_has_little_has_a_report(records: list[dict[str, object]]) -> None:
-    assert Tags(as_html(describe(study(records)))).open == []
+    assert Tags(as_html(build_report(study(records)))).open == []
 
 
 def test_names_of_records_run_no_code() -> None:
@@ -93,11 +93,11 @@ def test_names_of_records_run_no_code() -> None:
         item["teacher"]["model"] = item["student"]["model"] = item["host"] = evil
         item["params"] = {evil: place, "prune.method": f"{evil}{place}"}
     space = {"space": {evil: {"low": 0, "high": 1}, "prune.method": {"choices": [evil]}}}
-    evil_page = as_html(describe(study(records, versions={evil: evil}, space=space)))
-    plain = as_html(describe(study(RECORDS[9:11])))
+    evil_page = as_html(build_report(study(records, versions={evil: evil}, space=space)))
+    plain = as_html(build_report(study(RECORDS[9:11])))
     assert len(re.findall(r"<script", evil_page)) == len(re.findall(r"<script", plain))
     assert "alert(1)</script>" not in evil_page
-    text = as_markdown(describe(study(records, space=space)), {})
+    text = report_as_markdown(build_report(study(records, space=space)), {})
     assert all(evil not in part for part in text.split("```")[::2])
 
 
@@ -165,7 +165,7 @@ def test_the_verdict_is_said_in_words(records: list[dict[str, object]], text: st
 
 
 def test_markdown_holds_what_the_page_holds(found: StudyTable) -> None:
-    text = as_markdown(describe(found), {"gains": "figures/gains.svg"})
+    text = report_as_markdown(build_report(found), {"gains": "figures/gains.svg"})
     assert text.startswith("# made-up: vgg19_bn magnitude 59%")
     assert "![Gain over each baseline](figures/gains.svg)" in text
     assert "| search-00003 | search | complete | 63.00 |" in text

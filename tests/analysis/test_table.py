@@ -9,8 +9,14 @@ import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
+from pdsearch.analysis.arrow_tables import (
+    EPOCH_COLUMNS,
+    as_arrow,
+    epochs_as_arrow,
+    row_columns,
+    write_parquet,
+)
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.results import EPOCH_COLUMNS, as_arrow, columns, epochs_as_arrow, write_parquet
 from pdsearch.analysis.study_table import read_study, setting_of
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.trial_record import FORMAT
@@ -43,7 +49,7 @@ def schema_markdown() -> str:
                 *(f"| `{n}` | {kind} | {'yes' if null else 'no'} | {doc} |" for n, kind, null, doc in found),
             ]
         )
-        for found in (columns(), epochs)
+        for found in (row_columns(), epochs)
     ]
     return "\n---\n".join(tables)
 
@@ -110,12 +116,12 @@ def test_parquet_holds_every_row(tmp_path: Path) -> None:
         write_parquet(as_arrow(found), tmp_path / "results.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
     assert table.to_pylist() == [row.cells() for row in found.rows]
-    assert table.schema.names == [name for name, *_ in columns()]
+    assert table.schema.names == [name for name, *_ in row_columns()]
 
 
 def test_parquet_of_nothing_has_the_columns(tmp_path: Path) -> None:
     write_parquet(as_arrow(study([])), tmp_path / "results.parquet")
-    assert len(pyarrow.parquet.read_table(tmp_path / "results.parquet").schema) == len(columns())
+    assert len(pyarrow.parquet.read_table(tmp_path / "results.parquet").schema) == len(row_columns())
 
 
 def test_searched_values_are_typed_columns_of_confirmations_too(tmp_path: Path) -> None:

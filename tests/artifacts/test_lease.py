@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.artifacts import Lease, check_held, hold, lease_at
-from pdsearch.artifacts.leases.file_lease import Watch, discard_if_dead, read, record, remove
+from pdsearch.artifacts import Lease, check_lease_held, hold, lease_at
+from pdsearch.artifacts.leases.file_lease import Watch, discard_if_dead, read_lease, record, remove_lease
 from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, is_orphan, this_owner
 from pdsearch.errors import StorageError, StudyHeldError
 from pdsearch.io import Place, place, replace
@@ -116,7 +116,7 @@ def test_a_forked_child_does_not_hold_or_release(path: Path) -> None:
 
 def test_a_lease_is_never_seen_empty(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object) -> None:
-        assert read(path) == b"", "an owner that is killed now leaves nothing behind"
+        assert read_lease(path) == b"", "an owner that is killed now leaves nothing behind"
         raise OSError("no space")
 
     monkeypatch.setattr(os, "pwrite", killed)
@@ -148,11 +148,11 @@ def test_a_refusal_is_a_storage_error(tmp_path: Path) -> None:
 def test_only_the_judged_owner_is_removed(tmp_path: Path) -> None:
     path, dead, heir = tmp_path / "lease", record(this_owner(), 3), record(this_owner(), 0)
     path.write_bytes(heir)
-    remove(path, dead)
-    assert read(path) == heir
-    remove(path, heir)
-    assert read(path) == b""
-    remove(path, heir)
+    remove_lease(path, dead)
+    assert read_lease(path) == heir
+    remove_lease(path, heir)
+    assert read_lease(path) == b""
+    remove_lease(path, heir)
     assert os.listdir(tmp_path) == []
 
 
@@ -260,12 +260,12 @@ def test_a_driver_that_died_here_is_replaced_at_once_and_a_silent_one_elsewhere_
 
 def test_a_driver_that_another_one_has_written_over_stops(where: Place) -> None:
     with hold(where, beat_s=0.05) as lease:
-        check_held(lease, where)
+        check_lease_held(lease, where)
         replace(
             where,
             json.dumps({**dataclasses.asdict(this_owner()), "host": "elsewhere", "counter": "0"}).encode(),
         )
         until(lambda: not lease.held)
         with pytest.raises(StudyHeldError, match="took the study over"):
-            check_held(lease, where)
+            check_lease_held(lease, where)
     assert read_file(where) is not None

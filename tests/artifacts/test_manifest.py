@@ -9,11 +9,11 @@ from pdsearch.artifacts.manifest import (
     Checked,
     CorruptError,
     Manifest,
-    describe,
+    check_files,
+    make_manifest,
     move_into_place,
     read_manifest,
     seal,
-    verify,
 )
 
 
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "a").write_bytes(b"first")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "b").write_bytes(b"second")
-    (tmp_path / MANIFEST).write_bytes(describe("teacher", "k", tmp_path, {"n": 1}).to_bytes())
+    (tmp_path / MANIFEST).write_bytes(make_manifest("teacher", "k", tmp_path, {"n": 1}).to_bytes())
     return tmp_path
 
 
@@ -33,7 +33,7 @@ def test_what_is_described_is_read_and_holds(folder: Path) -> None:
         ("a", 5, hashlib.sha256(b"first").hexdigest()),
         ("sub/b", 6, hashlib.sha256(b"second").hexdigest()),
     )
-    verify(folder, manifest)
+    check_files(folder, manifest)
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../out", "a/../../out", "a//b", "a\\b", MANIFEST])
@@ -95,7 +95,7 @@ def test_everything_is_on_the_disk_before_it_is_published(
     manifest = seal("teacher", "k", draft, {})
     assert {path.stat().st_ino for path in [draft, *draft.rglob("*")]} <= set(synced)
     assert read_manifest(draft, "teacher", "k") == manifest
-    verify(draft, manifest)
+    check_files(draft, manifest)
 
 
 def test_a_taken_place_stays_as_it_is(draft: Path, tmp_path: Path) -> None:

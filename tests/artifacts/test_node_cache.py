@@ -10,8 +10,8 @@ import pytest
 
 from pdsearch.artifacts import Holding, Store, stage_key
 from pdsearch.artifacts.base import candidates, collect
-from pdsearch.artifacts.base import held as held_artifacts
-from pdsearch.artifacts.manifest import CorruptError, Manifest, describe
+from pdsearch.artifacts.base import entries_in_use as held_artifacts
+from pdsearch.artifacts.manifest import CorruptError, Manifest, make_manifest
 from pdsearch.artifacts.object_store import LIMIT_BYTES, NodeCache
 
 KEYS = [stage_key("outputs", version, fields=None, upstream={}) for version in range(4)]
@@ -31,7 +31,7 @@ def manifests(tmp_path: Path) -> list[Manifest]:
     source = tmp_path / "source"
     source.mkdir()
     payload(source)
-    return [describe("outputs", key, source, {}) for key in KEYS]
+    return [make_manifest("outputs", key, source, {}) for key in KEYS]
 
 
 def held(cache: NodeCache) -> set[str]:

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from pdsearch.analysis.labels import several
+from pdsearch.analysis.display_names import several
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.study_table import read_study
-from pdsearch.cli.console import about, duration, parse_size
+from pdsearch.cli.console import about, duration_text, parse_size
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import Lines
-from pdsearch.cli.progress.stats import Tally, describe, ending
+from pdsearch.cli.progress.stats import Tally, describe_job, ending
 from pdsearch.cli.summary import closing_words, nothing_came
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search.records import Live
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.trial_record import TrialRecord
 from tests.cli.scripted_run import record, show
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job, pruned
@@ -33,7 +33,7 @@ from tests.trial_records import finished
 def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = whole, **sections: Any) -> str:
     with (
         Lines(io.StringIO()) as lines,
-        open_study(space(folder, **sections), lines, ask_workers=lambda: False) as study,
+        open_as_driver(space(folder, **sections), lines, ask_workers=lambda: False) as study,
     ):
         if not study.scheduler.idle():
             play(study.scheduler, script)
@@ -319,18 +319,18 @@ def test_the_time_left_is_told_from_what_remains_once_enough_was_seen(
 
 
 def test_a_job_is_described_by_what_was_sampled() -> None:
-    assert describe(job(SPEC)) == "convnet_s magnitude 0.36  kd  alpha 0.5  temperature 4"
-    assert describe(job(pruned(params=(("power", 0.25),)))).startswith(
+    assert describe_job(job(SPEC)) == "convnet_s magnitude 0.36  kd  alpha 0.5  temperature 4"
+    assert describe_job(job(pruned(params=(("power", 0.25),)))).startswith(
         "convnet_s magnitude 0.36  power 0.25  kd"
     )
-    assert describe(job(DENSE)).startswith("convnet_s unpruned  kd  alpha 0.5")
-    assert describe(job(distilled(seed=3), kind="confirm")).endswith("seed 3")
-    assert describe(job(ALONE)) == "student alone  seed 0"
-    assert describe(job(DENSE, kind="teacher")) == "train convnet_s"
+    assert describe_job(job(DENSE)).startswith("convnet_s unpruned  kd  alpha 0.5")
+    assert describe_job(job(distilled(seed=3), kind="confirm")).endswith("seed 3")
+    assert describe_job(job(ALONE)) == "student alone  seed 0"
+    assert describe_job(job(DENSE, kind="teacher")) == "train convnet_s"
     outside = replace(DENSE, teacher=replace(DENSE.teacher, checkpoint="weights/best.pth"))
-    assert describe(job(outside, kind="teacher")) == "read convnet_s from best.pth"
+    assert describe_job(job(outside, kind="teacher")) == "read convnet_s from best.pth"
     trained = replace(outside, teacher=replace(outside.teacher, head="fresh"))
-    assert describe(job(trained, kind="teacher")) == "train convnet_s from best.pth"
+    assert describe_job(job(trained, kind="teacher")) == "train convnet_s from best.pth"
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_an_end_is_one_line(found: TrialRecord, words: str) -> None:
     [(0, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 01 min")],
 )
 def test_seconds_read_as_a_person_says_them(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert duration_text(seconds) == words
 
 
 @pytest.mark.parametrize(

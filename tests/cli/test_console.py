@@ -114,6 +114,6 @@ def test_lines_off_a_terminal_are_whole(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_note_goes_beside_the_results(capsys: pytest.CaptureFixture[str]) -> None:
-    console.note("look")
+    console.print_note("look")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "look\n")

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleDimensions
 
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
-from pdsearch.cli.progress.stats import PHASES, describe
+from pdsearch.cli.progress.stats import PHASES, describe_job
 from pdsearch.protocol import Progress, Report
 from tests.cli.scripted_run import show
 from tests.end_to_end.program import environment
@@ -137,9 +137,9 @@ def test_a_log_is_not_silent_for_longer_than_a_minute(monkeypatch: pytest.Monkey
         now[0] += 60
         lines.event(teacher, Report(epoch=1, epochs=4, val_accuracy=0.25, loss=1.0))
     assert stream.getvalue().splitlines() == [
-        f"[   75.0 s] {teacher.id}  {describe(teacher)}  teacher  epoch 3/8  val 50.00 %",
-        f"[  150.0 s] {teacher.id}  {describe(teacher)}  teacher  epoch 6/8  val 50.00 %",
-        f"[  210.0 s] {teacher.id}  {describe(teacher)}  distill  epoch 1/4  val 25.00 %",
+        f"[   75.0 s] {teacher.id}  {describe_job(teacher)}  teacher  epoch 3/8  val 50.00 %",
+        f"[  150.0 s] {teacher.id}  {describe_job(teacher)}  teacher  epoch 6/8  val 50.00 %",
+        f"[  210.0 s] {teacher.id}  {describe_job(teacher)}  distill  epoch 1/4  val 25.00 %",
     ]
 
 

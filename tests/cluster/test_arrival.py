@@ -99,9 +99,9 @@ def test_the_run_ends_with_the_scheduler_whatever_waits() -> None:
 
 
 def test_ray_that_says_nothing_is_said_to(tmp_path: Path) -> None:
-    from pdsearch.cluster.arrival import reason
+    from pdsearch.cluster.arrival import reason_of_ray
 
-    assert reason(tmp_path) == "Ray gave no reason"
+    assert reason_of_ray(tmp_path) == "Ray gave no reason"
 
 
 @pytest.mark.parametrize(

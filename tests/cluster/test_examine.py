@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from pdsearch.cluster import examine as module
-from pdsearch.cluster.examine import Asked, computes_bf16, examine, versions_here
-from pdsearch.io import StorageDeniedError, names, place, remove, replace
+from pdsearch.cluster.examine import Asked, examine, trial_computes_bf16, versions_here
+from pdsearch.io import StorageDeniedError, entry_names, place, remove, replace
 from pdsearch.user_code import source_hash
 from tests.s3_server import SECRET, S3Server
 from tests.some import some
@@ -106,7 +106,7 @@ def test_a_node_whose_gpu_torch_does_not_see_is_named(asked: Asked, monkeypatch:
 def test_a_node_says_whether_its_device_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pdsearch.training.device.computes_bf16", lambda device: device == "cuda")
     monkeypatch.chdir("/")  # It goes there, and this process goes back.
-    assert [computes_bf16(gpu) for gpu in (0, 0.25, 1)] == [False, True, True]
+    assert [trial_computes_bf16(gpu) for gpu in (0, 0.25, 1)] == [False, True, True]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def in_a_bucket(asked: Asked, s3: S3Server, bucket: str) -> Asked:
 
 def test_a_node_that_sees_the_bucket_is_fit_and_keeps_nothing_there(in_a_bucket: Asked) -> None:
     assert examine(in_a_bucket) is None
-    assert names(place(in_a_bucket["root"]) / "study") == [".nodes.tmp"]
+    assert entry_names(place(in_a_bucket["root"]) / "study") == [".nodes.tmp"]
 
 
 @pytest.mark.parametrize("mark", [b"other", None])

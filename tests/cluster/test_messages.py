@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pdsearch.cluster.messages import Guarded, batch, packed, unpacked
+from pdsearch.cluster.messages import Guarded, as_result, batch, events_of
 from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Event, Outcome, Progress, Report
 from tests.pipeline.digits import ALONE, distilled, job
@@ -55,11 +55,11 @@ def test_a_slow_trial_is_heard_of_in_between(monkeypatch: pytest.MonkeyPatch) ->
 def test_events_travel_as_one_text_and_an_outcome_ends_the_trial() -> None:
     said = list(events(2))
     for part, done in ((said[:-1], False), (said, True), ([], False)):
-        result = packed(part)
+        result = as_result(part)
         assert result["done"] is done
         assert isinstance(result["events"], str)
-        assert unpacked(result) == part
-    assert unpacked(None) == unpacked({"time_total_s": 1.0}) == []
+        assert events_of(result) == part
+    assert events_of(None) == events_of({"time_total_s": 1.0}) == []
 
 
 JOBS = [job(distilled(ALONE, seed=n), id=f"job-{n}") for n in range(2)]

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from pdsearch.cluster.examine import Asked, computes_bf16, examine
+from pdsearch.cluster.examine import Asked, examine, trial_computes_bf16
 from pdsearch.errors import ConfigError, StorageError
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -150,5 +150,5 @@ def test_the_first_node_is_waited_for_and_asked(monkeypatch: pytest.MonkeyPatch)
     (node,) = ray.nodes()
     room: Any = Room(gpu=0, coming=node)
     monkeypatch.chdir("/")  # The function goes there, here in this process.
-    assert probe.workers_compute_bf16(room, heard.append) is computes_bf16(0)
+    assert probe.workers_compute_bf16(room, heard.append) is trial_computes_bf16(0)
     assert heard == ["no node; waiting: `precision: auto` is settled by a worker's device"]

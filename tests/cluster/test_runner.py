@@ -14,7 +14,7 @@ from pdsearch import serial
 from pdsearch.cluster.connection.session import Session
 from pdsearch.config import Resources, Space, parse
 from pdsearch.protocol import Event, Job, Outcome, Report
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.trial_record import TrialRecord
 from tests.pipeline.digits import ALONE, RECIPE, distilled, job, run, site, stored
 from tests.pipeline.given import Given
@@ -72,7 +72,7 @@ def test_tunes_own_files_go_with_a_run_on_a_cluster_and_what_earlier_ones_left_t
     grown.mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     joined = Session(None, ray_session.slots)
-    with open_study(space(tmp_path / "ray"), Watching()) as study:
+    with open_as_driver(space(tmp_path / "ray"), Watching()) as study:
         seen: list[Path] = []
         finish = study.scheduler.finish
 
@@ -88,11 +88,11 @@ def test_tunes_own_files_go_with_a_run_on_a_cluster_and_what_earlier_ones_left_t
 
 
 def test_a_search_on_ray_is_the_search_in_one_process(ray_session: Session, tmp_path: Path) -> None:
-    with open_study(space(tmp_path / "serial"), Watching()) as study:
+    with open_as_driver(space(tmp_path / "serial"), Watching()) as study:
         serial.run(study.scheduler, site(tmp_path / "serial"))
         expected = {name: told(record) for name, record in study.scheduler.records.finished.items()}
     watching = Watching()
-    with open_study(space(tmp_path / "ray"), watching) as study:
+    with open_as_driver(space(tmp_path / "ray"), watching) as study:
         on_ray(study.scheduler, ray_session, tmp_path / "ray")
         assert study.scheduler.done
         found = {name: told(record) for name, record in study.scheduler.records.finished.items()}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pdsearch.cluster.messages import packed
+from pdsearch.cluster.messages import as_result
 from pdsearch.protocol import Report
 from tests.cluster.test_searcher import given, lose, searcher, started, warm
 
@@ -26,7 +26,7 @@ def test_a_loss_says_where_and_why() -> None:
     found.say = said.append
     warm(found, "a")
     started(found, "t")
-    result = {**packed([Report(1, 9, 0.5, 1.0)]), "node_ip": "10.0.0.3"}
+    result = {**as_result([Report(1, 9, 0.5, 1.0)]), "node_ip": "10.0.0.3"}
     JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id="t"), result)  # type: ignore[arg-type]
     lose(found, "t", "The actor is unavailable")
     words = "job-0 lost its worker on node 10.0.0.3; it goes on from its checkpoint in another"

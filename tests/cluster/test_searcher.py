@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.cluster.messages import Guarded, packed
+from pdsearch.cluster.messages import Guarded, as_result
 from pdsearch.codec import decode
 from pdsearch.protocol import Event, Job, Outcome, Report
 from tests.pipeline.digits import ALONE, distilled, job
@@ -33,9 +33,9 @@ def result(found: Any, trial_id: str, *events: Event) -> str:
     from pdsearch.cluster.tune_scheduler import JobScheduler
 
     trial = SimpleNamespace(trial_id=trial_id, run_metadata=SimpleNamespace(num_failures=2))
-    said = JobScheduler(found).on_trial_result(None, trial, packed(list(events)))  # type: ignore[arg-type]
+    said = JobScheduler(found).on_trial_result(None, trial, as_result(list(events)))  # type: ignore[arg-type]
     if said == "STOP" and trial_id not in found.jobs:
-        found.on_trial_complete(trial_id, packed([]))  # As Tune does; of jobs the tests say it themselves.
+        found.on_trial_complete(trial_id, as_result([]))  # As Tune does; of jobs the tests say it themselves.
     return said
 
 
@@ -83,7 +83,7 @@ def test_when_all_is_done_resting_workers_are_let_go() -> None:
     assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
     assert found.suggest("t")["job"] is not None
     assert result(found, "a") == "CONTINUE"  # Nothing to do while the last job runs.
-    found.on_trial_complete("t", packed([END]))
+    found.on_trial_complete("t", as_result([END]))
     assert result(found, "a") == "STOP"
     assert found.suggest("c") == "FINISHED"
 
@@ -95,7 +95,7 @@ def test_events_are_told_in_order_and_the_outcome_ends_the_job_once() -> None:
     found.suggest("t")
     assert result(found, "t", REPORT) == "CONTINUE"
     last = Report(2, 2, 0.6, 1.0)
-    found.on_trial_complete("t", packed([last, END]))
+    found.on_trial_complete("t", as_result([last, END]))
     assert work.told == {"job-0": [REPORT, last]}
     assert work.outcomes == {"job-0": END}
 
@@ -106,7 +106,7 @@ def test_a_job_the_scheduler_stops_is_stopped() -> None:
     warm(found, "a")
     found.suggest("t")
     assert result(found, "t", REPORT) == "STOP"
-    found.on_trial_complete("t", packed([REPORT]))
+    found.on_trial_complete("t", as_result([REPORT]))
     assert work.outcomes == {"job-0": Outcome("stopped")}
     assert work.told == {"job-0": [REPORT]}
 
@@ -157,7 +157,7 @@ def test_a_worker_that_cannot_start_a_job_gives_it_to_another_however_often() ->
     assert work.outcomes == {}
     assert said == ["a worker could not start job-0, which goes to another: FileNotFoundError: no folder"]
     assert started(found, "u") == "job-0"
-    found.on_trial_complete("u", packed([END]))
+    found.on_trial_complete("u", as_result([END]))
     assert work.outcomes == {"job-0": END}
 
 
@@ -197,7 +197,7 @@ def test_the_end_of_a_rest_is_no_job_s() -> None:
     work = given(1)
     found = searcher(work)
     warm(found, "a")
-    found.on_trial_complete("a", packed([]))
+    found.on_trial_complete("a", as_result([]))
     assert work.outcomes == {}
 
 
@@ -220,7 +220,7 @@ def test_a_node_that_joins_is_used_and_one_that_left_is_not_waited_for() -> None
     assert found.suggest("v")["job"] is not None
     lose(found, "v")
     found.slots.fit = found.slots.wanted = 1
-    found.on_trial_complete("t", packed([END]))
+    found.on_trial_complete("t", as_result([END]))
     assert started(found, "w") == "job-1", "the slot is that of the job that lost its worker"
     assert found.suggest("x") is None
 
@@ -338,7 +338,7 @@ def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_bac
     found.slots.fit = found.slots.wanted = 3
     assert decode(Job, json.loads(found.suggest("v")["job"])).id == "job-1"
     refuse(found, "v")
-    found.on_trial_complete("t", packed([END]))
+    found.on_trial_complete("t", as_result([END]))
     assert decode(Job, json.loads(found.suggest("w")["job"])).id == "job-1"
     assert work.outcomes.keys() == {"job-0"}
 

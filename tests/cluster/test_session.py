@@ -16,7 +16,7 @@ import pytest
 
 from pdsearch.cluster.connection import joining, local
 from pdsearch.cluster.connection import session as session_module
-from pdsearch.cluster.connection.choice import Choice, choose
+from pdsearch.cluster.connection.choice import Choice, ray_choice
 from pdsearch.cluster.connection.local import LocalRay, local_ray
 from pdsearch.cluster.connection.session import Session, session
 from pdsearch.cluster.connection.supervisor import BLOCKED
@@ -286,11 +286,11 @@ def test_signals_are_heard_while_ray_connects_and_stay_ours(monkeypatch: pytest.
     ],
 )
 def test_which_ray_is_used_and_why(asked: str | None, told: str, address: str | None, words: str) -> None:
-    choice = choose(asked, {"RAY_ADDRESS": told})
+    choice = ray_choice(asked, {"RAY_ADDRESS": told})
     assert choice.address == address
     assert choice.words("here:1" if address == "auto" else None) == words
-    assert choose(asked, {"RAY_ADDRESS": f" {told} "}) == choice
-    assert told or choose(asked, {}) == choice
+    assert ray_choice(asked, {"RAY_ADDRESS": f" {told} "}) == choice
+    assert told or ray_choice(asked, {}) == choice
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_what_cannot_be_joined_is_refused_with_the_right_form(
     address: str, hint: str, by_option: bool
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        choose(address if by_option else None, {"RAY_ADDRESS": "" if by_option else address})
+        ray_choice(address if by_option else None, {"RAY_ADDRESS": "" if by_option else address})
     assert hint in str(refused.value)
     assert "--address local" in str(refused.value)
     assert refused.value.where == (f"--address {address}" if by_option else f"RAY_ADDRESS={address}")

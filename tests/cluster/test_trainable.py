@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.cluster.messages import unpacked
+from pdsearch.cluster.messages import events_of
 from pdsearch.codec import encode
 from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Job, Outcome, Report
@@ -28,9 +28,9 @@ def config(folder: Path, given: Job | None) -> dict[str, Any]:
 
 def told_until(worker: Any, kind: type) -> list[Any]:
     """Return what a worker tells up to an event of a kind: a step tells what there is after a quarter of a second."""
-    events = unpacked(worker.step())
+    events = events_of(worker.step())
     while not events or not isinstance(events[-1], kind):
-        events += unpacked(worker.step())
+        events += events_of(worker.step())
     return events
 
 
@@ -49,7 +49,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_a_worker_without_a_job_rests(worker: Any) -> None:
     result = worker.step()
-    assert (unpacked(result), result["done"]) == ([], False)
+    assert (events_of(result), result["done"]) == ([], False)
 
 
 def test_it_keeps_the_memory_that_a_step_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_a_job_is_left_though_its_progress_cannot_be_saved(
 
     monkeypatch.setattr("pdsearch.training.checkpoint.Checkpoint.save", refuse)
     assert worker.reset_config(config(tmp_path, None))
-    assert unpacked(worker.step()) == []
+    assert events_of(worker.step()) == []
 
 
 def test_it_begins_another_job_though_its_folder_was_removed(
@@ -108,7 +108,7 @@ def test_it_begins_another_job_though_its_folder_was_removed(
     folder.rmdir()
     monkeypatch.setenv("TUNE_ORIG_WORKING_DIR", "")  # It sets this one, here in the test's process.
     assert worker.reset(config(tmp_path, job(ALONE)), storage=Storage(tmp_path))
-    assert unpacked(worker.step())
+    assert events_of(worker.step())
     worker.cleanup()
     os.chdir("/")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pdsearch.config import Space, load, parse
-from pdsearch.config.checks.feasibility import corners, networks, prunings
+from pdsearch.config.checks.feasibility import corners, prunings, selectable_networks
 from pdsearch.errors import ConfigError
 from tests.config.documents import SEARCHED, document, space
 from tests.config.test_schema import SHIPPED
@@ -138,7 +138,7 @@ def test_all_networks_with_options_are_seen_once() -> None:
         "student.options.widths": {"choices": [[4], [8]], "when": {"student.model": ["convnet_s"]}},
     }
     found = space(searched, student=None, teacher={"model": "convnet_l", "options": {"widths": [16]}})
-    assert [*networks(found)] == [
+    assert [*selectable_networks(found)] == [
         ("teacher", "convnet_l", (("widths", (16,)),)),
         ("student", "convnet_s", (("widths", (4,)),)),
         ("student", "convnet_s", (("widths", (8,)),)),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from pdsearch.config import parse
-from pdsearch.config.catalog import model_options, names, part
+from pdsearch.config.catalog import model_options, part, registered_names
 from pdsearch.config.field_rules import option_rule
 from pdsearch.errors import ConfigError
 from tests.config.documents import document
@@ -85,7 +85,7 @@ WRONG = {"int": "x", "float": "x", "list": 16, "str": 3, "bool": 3}
 
 
 def test_every_option_of_every_registered_model_is_judged() -> None:
-    for model in names("teacher.model"):
+    for model in registered_names("teacher.model"):
         options = model_options(model)
         assert not options.others
         for name, annotation in options.types.items():
@@ -98,7 +98,7 @@ def test_every_option_of_every_registered_model_is_judged() -> None:
 
 def test_every_option_of_every_registered_source_is_judged() -> None:
     judged = 0
-    for source in names("data.source"):
+    for source in registered_names("data.source"):
         for name, annotation in part("data.source", source).options.types.items():
             rule = option_rule([annotation])
             if rule.kind == "any":
@@ -108,7 +108,7 @@ def test_every_option_of_every_registered_source_is_judged() -> None:
                 parse(document({}, search=None, data=wrong))
             assert caught.value.where == f"space key data.options.{name}"
             judged += 1
-    assert judged > len(names("data.source"))
+    assert judged > len(registered_names("data.source"))
 
 
 SEARCHED = "student.options.widths"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from benchmarks.fuzz import read
 from pdsearch.config import load, parse
-from pdsearch.config.problems import Problems, add_complaints, nearest, show
+from pdsearch.config.problems import Problems, add_complaints, nearest, quoted
 from pdsearch.config.sections import File
 from pdsearch.config.yaml_tree import Mark, from_plain, to_plain
 from pdsearch.errors import ConfigError
@@ -73,7 +73,7 @@ def test_nearest_word() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(None, "nothing"), (True, "true"), ("a", "'a'"), (1.5, "1.5")])
 def test_values_in_messages(value: object, text: str) -> None:
-    assert show(value) == text
+    assert quoted(value) == text
 
 
 def complaint(document: dict[str, object]) -> str:

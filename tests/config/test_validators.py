@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from pdsearch.config import Constraint, parse
 from pdsearch.config import validators as words
-from pdsearch.config.catalog import Selectable, names
+from pdsearch.config.catalog import Selectable, registered_names
 from pdsearch.config.field_rules import (
     ONCE_PER_STUDY,
     SECTIONS,
@@ -191,7 +191,7 @@ def test_sections_have_the_defaults_of_the_specs(section: str) -> None:
 
 
 def test_every_searchable_name_has_a_rule() -> None:
-    everything = Selectable(tuple(names("prune.method")), tuple(names("distill.loss")))
+    everything = Selectable(tuple(registered_names("prune.method")), tuple(registered_names("distill.loss")))
     found = searchable_names(everything)
     assert {"teacher.model", "train.distill.lr", "prune.params.batches", "distill.margin"} <= set(found)
     assert not ONCE_PER_STUDY & set(found)

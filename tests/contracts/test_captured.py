@@ -14,8 +14,8 @@ from pdsearch.distillation.registry import losses
 from pdsearch.specs import TrialSpec
 from pdsearch.training import cuda_graphs as captured
 from pdsearch.training.device import Engine
-from pdsearch.training.fit import Epochs
-from pdsearch.training.state import TrainingState
+from pdsearch.training.fit import EpochRunner
+from pdsearch.training.training_state import TrainingState
 from tests.pipeline.digits import SPEC, distilled, run, site, stored
 from tests.training.replayed import CpuGraph
 
@@ -100,14 +100,14 @@ def test_nothing_holds_the_graph_of_a_step_that_is_done(
         found = normalise(*given)
         return Marked.apply(found) if found.requires_grad else found
 
-    def watched(self: Epochs, *given: Any) -> None:
+    def watched(self: EpochRunner, *given: Any) -> None:
         compute(self, *given)
         assert Marked.steps
         assert not any(step() is not None for step in Marked.steps), "the step's graph is still there"
         Marked.steps.clear()
 
-    normalise, compute = F.batch_norm, Epochs.passes
+    normalise, compute = F.batch_norm, EpochRunner.passes
     monkeypatch.setattr(F, "batch_norm", marking)
-    monkeypatch.setattr(Epochs, "passes", watched)
+    monkeypatch.setattr(EpochRunner, "passes", watched)
     _, outcome = run(distilled(BASE, loss=name, params=()), site(tmp_path))
     assert outcome.state == "complete", outcome.reason

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.models import build
-from pdsearch.pruning import Mask, find_channels, kept_channels, prunable, prune, shrink
+from pdsearch.pruning import Mask, find_channels, kept_channels, prunable, prune_once, shrink
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 from tests.contracts.families import smallest
@@ -37,7 +37,7 @@ def images(count: int) -> Tensor:
 
 
 def mask_of(model: nn.Module, sparsity: float, *, whole: nn.Module, within: Mask | None = None) -> Mask:
-    return prune(
+    return prune_once(
         model,
         method=methods.get("filter_l1"),
         params=NoParams(),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning import Mask, PruningMethod, find_channels, kept_channels, prunable, prune, shrink
+from pdsearch.pruning import Mask, PruningMethod, find_channels, kept_channels, prunable, prune_once, shrink
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.select import removed_count
 
@@ -142,7 +142,7 @@ def test_rounds_of_pruning_are_exact_and_nest(method: PruningMethod, model: nn.M
     mask, whole = None, copy.deepcopy(model)
     scored = scores_of(method, model, batches).keys()
     for sparsity in (0.2, 0.36, 0.59):
-        fresh = prune(
+        fresh = prune_once(
             model,
             method=method,
             params=method.params(),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import ArtifactStore, Entry, open_store, stage_key
-from pdsearch.artifacts.base import candidates, collect, held
+from pdsearch.artifacts.base import candidates, collect, entries_in_use
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, place
 from pdsearch.io.objects import objects_at
@@ -179,7 +179,7 @@ def test_collecting_spares_what_is_named_or_being_built(store: ArtifactStore) ->
         store.publish(stage, KEY, write, {})
     lease = store.lease("prune", KEY)
     assert lease.try_acquire()
-    entries = list(held(store, {("teacher", KEY)}))
+    entries = list(entries_in_use(store, {("teacher", KEY)}))
     freed = collect(store, candidates(entries, max_bytes=None, every=False))
     lease.release()
     assert len(PAYLOAD) < freed < len(PAYLOAD) + 1000

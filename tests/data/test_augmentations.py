@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as reference
 
-from pdsearch.data import operations
+from pdsearch.data import image_operations
 from pdsearch.data.augmentation_parser import canonical, chain
 from pdsearch.data.augmentations.mixing import Mixup
-from pdsearch.data.operations import Affine, rotation, shear, translation, warp
+from pdsearch.data.image_operations import Affine, rotation, shear, translation, warp
 from pdsearch.data.registry import augmentations
 from pdsearch.errors import ConfigError
 
@@ -18,10 +18,10 @@ Change = Callable[[Tensor, Tensor], Tensor]
 Reference = Callable[[Tensor, float], Tensor]
 
 BLENDS: dict[str, tuple[Change, Reference]] = {
-    "brightness": (operations.brightness, reference.adjust_brightness),
-    "color": (operations.color, reference.adjust_saturation),
-    "contrast": (operations.contrast, reference.adjust_contrast),
-    "sharpness": (operations.sharpness, reference.adjust_sharpness),
+    "brightness": (image_operations.brightness, reference.adjust_brightness),
+    "color": (image_operations.color, reference.adjust_saturation),
+    "contrast": (image_operations.contrast, reference.adjust_contrast),
+    "sharpness": (image_operations.sharpness, reference.adjust_sharpness),
 }
 
 
@@ -50,17 +50,17 @@ def test_blends(name: str, channels: int, factor: float) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_autocontrast(channels: int) -> None:
-    assert torch.equal(operations.autocontrast(made(channels)), reference.autocontrast(made(channels)))
+    assert torch.equal(image_operations.autocontrast(made(channels)), reference.autocontrast(made(channels)))
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 12), (3, 12), (3, 40)])
 def test_equalize(channels: int, size: int) -> None:
     images = made(channels, size)
-    assert torch.equal(operations.equalize(images), reference.equalize(images))
+    assert torch.equal(image_operations.equalize(images), reference.equalize(images))
 
 
 def test_an_image_too_small_to_smooth_stays() -> None:
-    assert torch.equal(operations.sharpness(made(3, 2), torch.zeros(4)), made(3, 2))
+    assert torch.equal(image_operations.sharpness(made(3, 2), torch.zeros(4)), made(3, 2))
 
 
 IMAGES = torch.randint(1, 256, (3, 2, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from pdsearch.data.dataset.dataset import Dataset, Histogram
-from pdsearch.data.dataset.split import balanced_counts, choose, parts, proportional_counts, split
+from pdsearch.data.dataset.split import (
+    balanced_counts,
+    choose_positions,
+    parts,
+    proportional_counts,
+    split_positions,
+)
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.specs import DataSpec
@@ -61,36 +67,36 @@ def test_proportional_counts_keep_the_share_of_every_class() -> None:
 
 def test_a_larger_choice_contains_a_smaller_one() -> None:
     labels = np.arange(40, dtype=np.int64) % 4
-    few, many = choose(labels, [2] * 4, 7), choose(labels, [5] * 4, 7)
+    few, many = choose_positions(labels, [2] * 4, 7), choose_positions(labels, [5] * 4, 7)
     assert set(few) < set(many)
 
 
 def test_choice_of_a_seed_never_changes() -> None:
     labels = np.arange(20, dtype=np.int64) % 2
-    assert choose(labels, [3, 3], 0).tolist() == [2, 3, 8, 11, 13, 18]
+    assert choose_positions(labels, [3, 3], 0).tolist() == [2, 3, 8, 11, 13, 18]
 
 
 @pytest.mark.parametrize("subset", [0, 101, -3])
 def test_an_impossible_subset_is_refused(subset: int) -> None:
     labels = np.zeros(100, dtype=np.int64)
     with pytest.raises(ConfigError, match="of 100 training images\n  -> use 100 at most"):
-        split(labels, 1, DataSpec(source="any", subset=subset))
+        split_positions(labels, 1, DataSpec(source="any", subset=subset))
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
 def test_a_fraction_outside_its_range_is_refused(fraction: float) -> None:
     with pytest.raises(ConfigError, match="val_fraction"):
-        split(np.zeros(100, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
+        split_positions(np.zeros(100, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
 
 
 @pytest.mark.parametrize(("fraction", "part"), [(0.01, "validation"), (0.99, "training")])
 def test_an_empty_part_is_refused(fraction: float, part: str) -> None:
     with pytest.raises(ConfigError, match=f"no image is left for {part}"):
-        split(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
+        split_positions(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
 
 
 def test_no_fraction_means_no_validation_images() -> None:
-    train, val = split(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=0))
+    train, val = split_positions(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=0))
     assert len(train) == 10
     assert len(val) == 0
 
@@ -123,7 +129,7 @@ def test_the_last_image_of_a_class_is_not_cut_off() -> None:
 def test_a_set_with_test_images_is_split_as_before_there_was_a_test_fraction() -> None:
     whole = replace(NO_TEST, test_images=pixels(2, 1, 2), test_labels=LABELS[:2])
     found, spec = parts(whole, replace(CUT, test_fraction=0.0)), replace(CUT, test_fraction=0.0)
-    train, val = split(LABELS, 3, spec)
+    train, val = split_positions(LABELS, 3, spec)
     assert np.array_equal(found["train"].index, train)
     assert np.array_equal(found["val"].index, val)
     assert found["test"].images is whole.test_images

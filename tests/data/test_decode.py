@@ -15,7 +15,7 @@ from pdsearch.data.readers.decode import (
     PNG,
     Encoded,
     Largest,
-    decode,
+    decode_images,
     is_turned,
     mode_of,
     size_of,
@@ -33,19 +33,25 @@ def png(mode: str = "RGB", size: tuple[int, int] = (4, 4), colour: int | tuple[i
 
 
 def test_colours_come_first() -> None:
-    stack = decode([(png(colour=(1, 2, 3)), "a"), (png(colour=(4, 5, 6)), "b")], grey=False, size=(4, 4))
+    stack = decode_images(
+        [(png(colour=(1, 2, 3)), "a"), (png(colour=(4, 5, 6)), "b")], grey=False, size=(4, 4)
+    )
     assert stack.shape == (2, 3, 4, 4)
     assert stack[:, :, 0, 0].tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 def test_grey_has_one_channel() -> None:
-    stack = decode([(png("L", colour=9), "a")], grey=True, size=(4, 4))
+    stack = decode_images([(png("L", colour=9), "a")], grey=True, size=(4, 4))
     assert stack.shape == (1, 1, 4, 4)
     assert np.all(stack == 9)
 
 
 def test_a_grey_image_among_coloured_ones_is_converted() -> None:
-    assert decode([(png("L", colour=9), "a")], grey=False, size=(4, 4))[0, :, 0, 0].tolist() == [9, 9, 9]
+    assert decode_images([(png("L", colour=9), "a")], grey=False, size=(4, 4))[0, :, 0, 0].tolist() == [
+        9,
+        9,
+        9,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def test_which_images_are_grey(mode: str, grey: bool) -> None:
 @pytest.mark.parametrize("data", [b"", b"no image", png()[:40], png()[:-28]])
 def test_a_broken_image_is_named(data: bytes) -> None:
     with pytest.raises(DataError, match=r"file, row 7: the image cannot be decoded") as caught:
-        decode([(data, "file, row 7")], grey=False, size=(4, 4))
+        decode_images([(data, "file, row 7")], grey=False, size=(4, 4))
     assert "object at" not in str(caught.value)
 
 
@@ -73,7 +79,7 @@ def test_whatever_a_plugin_raises_is_a_broken_image(
 
     monkeypatch.setattr(Image.Image, "convert", fail)
     with pytest.raises(DataError, match=r"^row 7: the image cannot be decoded"):
-        decode([(png(), "row 7")], grey=False, size=(4, 4))
+        decode_images([(png(), "row 7")], grey=False, size=(4, 4))
 
 
 def test_a_mode_without_8_bits_is_refused() -> None:
@@ -85,7 +91,7 @@ def test_a_mode_without_8_bits_is_refused() -> None:
 
 def test_another_size_is_named() -> None:
     with pytest.raises(DataError, match="second: the image is 5x5, the first one 4x4"):
-        decode([(png(), "first"), (png(size=(5, 5)), "second")], grey=False, size=(4, 4))
+        decode_images([(png(), "first"), (png(size=(5, 5)), "second")], grey=False, size=(4, 4))
 
 
 def test_a_size_is_that_of_the_upright_image() -> None:
@@ -94,7 +100,7 @@ def test_a_size_is_that_of_the_upright_image() -> None:
     exif[0x0112] = 6
     Image.new("RGB", (5, 4)).save(stream, format="JPEG", exif=exif)
     assert size_of(stream.getvalue(), "a") == (5, 4)
-    assert decode([(stream.getvalue(), "a")], grey=False, size=(5, 4)).shape == (1, 3, 5, 4)
+    assert decode_images([(stream.getvalue(), "a")], grey=False, size=(5, 4)).shape == (1, 3, 5, 4)
 
 
 @pytest.mark.parametrize("size", [(8, 4), (4, 8), (16, 8), (2, 3)])
@@ -106,7 +112,7 @@ def test_cropped_images_keep_their_middle(size: tuple[int, int]) -> None:
     image.paste(200, middle)
     stream = io.BytesIO()
     image.save(stream, format="PNG")
-    found = decode([(stream.getvalue(), "a")], grey=True, size=(4, 4), crop=True)
+    found = decode_images([(stream.getvalue(), "a")], grey=True, size=(4, 4), crop=True)
     assert found.shape == (1, 1, 4, 4)
     # Resizing smooths over the cut, by less than a pixel of the result.
     assert np.all(found[..., 1:-1, 1:-1] == 200)
@@ -117,8 +123,8 @@ def test_images_of_the_right_size_are_cropped_to_themselves() -> None:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="PNG")
     encoded = [(stream.getvalue(), "a")]
-    cropped = decode(encoded, grey=False, size=(4, 4), crop=True)
-    assert np.array_equal(cropped, decode(encoded, grey=False, size=(4, 4)))
+    cropped = decode_images(encoded, grey=False, size=(4, 4), crop=True)
+    assert np.array_equal(cropped, decode_images(encoded, grey=False, size=(4, 4)))
     assert np.array_equal(cropped[0], pixels.transpose(2, 0, 1))
 
 
@@ -154,7 +160,7 @@ def with_orientation(suffix: str, orientation: int) -> bytes:
 @pytest.mark.parametrize("orientation", [1, *STORED, 9])
 def test_images_are_upright(suffix: str, orientation: int) -> None:
     data = with_orientation(suffix, orientation)
-    found = decode([(data, "a")], grey=False, size=(16, 16))[0].transpose(1, 2, 0)
+    found = decode_images([(data, "a")], grey=False, size=(16, 16))[0].transpose(1, 2, 0)
     assert np.abs(found.astype(int) - UPRIGHT).max() <= 3
     assert is_turned(data) is (orientation in STORED and suffix != "TIFF")
 
@@ -164,7 +170,7 @@ def test_a_cropped_image_is_turned_before_it_is_cropped() -> None:
     tall.paste(200, (0, 0, 4, 2))
     exif[0x0112] = 6
     tall.transpose(STORED[6]).save(stream, format="PNG", exif=exif)
-    assert decode([(stream.getvalue(), "a")], grey=True, size=(4, 4), crop=True).max() < 100
+    assert decode_images([(stream.getvalue(), "a")], grey=True, size=(4, 4), crop=True).max() < 100
 
 
 def test_a_broken_note_of_the_orientation_is_no_broken_image() -> None:
@@ -173,32 +179,36 @@ def test_a_broken_note_of_the_orientation_is_no_broken_image() -> None:
     for broken in (b"Exif\0\0" + b"\xff" * 8, b"Exif\0\0" + whole[start + 6 : start + 14] + b"\xff" * 8):
         data = whole[:start] + broken + whole[start + len(broken) :]
         assert len(data) == len(whole)
-        assert decode([(data, "a")], grey=False, size=(16, 16)).shape == (1, 3, 16, 16)
+        assert decode_images([(data, "a")], grey=False, size=(16, 16)).shape == (1, 3, 16, 16)
         assert not is_turned(data)
     for data in (b"", b"no image", JPEG, JPEG + b"\xff", PNG, PNG + b"\0\0\0\0eXIf"):
         assert not is_turned(data)
 
 
 def test_transparency_is_dropped_and_the_first_frame_is_taken() -> None:
-    assert decode([(png("RGBA", colour=(9, 8, 7, 0)), "a")], grey=False, size=(4, 4))[
+    assert decode_images([(png("RGBA", colour=(9, 8, 7, 0)), "a")], grey=False, size=(4, 4))[
         0, :, 0, 0
     ].tolist() == [
         9,
         8,
         7,
     ]
-    assert decode([(png("LA", colour=(9, 0)), "a")], grey=False, size=(4, 4))[0, :, 0, 0].tolist() == [
+    assert decode_images([(png("LA", colour=(9, 0)), "a")], grey=False, size=(4, 4))[0, :, 0, 0].tolist() == [
         9,
         9,
         9,
     ]
     stream = io.BytesIO()
     Image.new("RGB", (4, 4), (9, 8, 7)).quantize(2).save(stream, format="PNG", transparency=b"\0\x80")
-    assert decode([(stream.getvalue(), "a")], grey=False, size=(4, 4))[0, :, 0, 0].tolist() == [9, 8, 7]
+    assert decode_images([(stream.getvalue(), "a")], grey=False, size=(4, 4))[0, :, 0, 0].tolist() == [
+        9,
+        8,
+        7,
+    ]
     stream = io.BytesIO()
     frames = [Image.new("L", (4, 4), value) for value in (50, 100)]
     frames[0].save(stream, format="GIF", save_all=True, append_images=frames[1:])
-    assert np.all(decode([(stream.getvalue(), "a")], grey=True, size=(4, 4)) == 50)
+    assert np.all(decode_images([(stream.getvalue(), "a")], grey=True, size=(4, 4)) == 50)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +217,7 @@ def test_transparency_is_dropped_and_the_first_frame_is_taken() -> None:
 def test_colours_of_other_kinds_become_red_green_and_blue(mode: str, suffix: str) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (8, 8), (200, 100, 0)).convert(mode).save(stream, format=suffix)
-    found = decode([(stream.getvalue(), "a")], grey=False, size=(8, 8))[0, :, 4, 4]
+    found = decode_images([(stream.getvalue(), "a")], grey=False, size=(8, 8))[0, :, 4, 4]
     assert np.abs(found.astype(int) - [200, 100, 0]).max() <= 8
 
 
@@ -220,7 +230,7 @@ def test_an_image_of_more_pixels_than_any_photograph_is_refused_before_it_is_dec
     Image.new("1", size).save(stream, format="PNG")
     assert len(stream.getvalue()) < 100_000
     with pytest.raises(DataError, match=r"a\.png: the image has .* 100,000,000"):
-        decode([(stream.getvalue(), "a.png")], grey=True, size=(8, 8), crop=True)
+        decode_images([(stream.getvalue(), "a.png")], grey=True, size=(8, 8), crop=True)
 
 
 COLOUR, GREY_8 = pixels(5, 3, 8), pixels(5, 1, 8)
@@ -337,4 +347,6 @@ def test_what_is_no_full_range_is_said() -> None:
 
 
 def test_a_deep_image_by_itself_has_its_own_scale() -> None:
-    assert decode([(saved([0, 0, 0, 4095], np.uint16), "a")], grey=True, size=(2, 2))[0, 0, 1, 1] == 255
+    assert (
+        decode_images([(saved([0, 0, 0, 4095], np.uint16), "a")], grey=True, size=(2, 2))[0, 0, 1, 1] == 255
+    )

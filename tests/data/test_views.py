@@ -15,7 +15,7 @@ from pdsearch.data.augmentations.crop import Crop, padding
 from pdsearch.data.augmentations.mixing import Mixup
 from pdsearch.data.dataset import split as splitting
 from pdsearch.data.dataset.dataset import Split, from_tensors, store, to_meta
-from pdsearch.data.dataset.views import Views, held, normalise
+from pdsearch.data.dataset.views import Views, held_on_device, normalise
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec, derive_seed
 from tests.data.layouts import pixels
@@ -115,7 +115,7 @@ def test_a_second_change_does_not_repeat_the_draws_of_the_first() -> None:
 
 def test_images_stay_where_they_are_on_the_cpu() -> None:
     pixels = images().images
-    assert held(pixels, "cpu").data_ptr() == pixels.data_ptr()
+    assert held_on_device(pixels, "cpu").data_ptr() == pixels.data_ptr()
 
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip", "crop_flip+mixup"])

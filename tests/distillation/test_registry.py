@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.distillation import DistillationLoss, Outputs, teach, wanted
-from pdsearch.distillation.features import check_shows_features, pooled_pair, same_size, stage_pairs
+from pdsearch.distillation.feature_pairs import check_shows_features, pooled_pair, same_size, stage_pairs
 from pdsearch.distillation.registry import losses
 from pdsearch.distillation.softmax import divergence, log_softened, logit_pair, standardised
 from pdsearch.errors import ConfigError, TrialError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch.io import Remote, names, objects, place, read, remove, remove_tree
+from pdsearch.io import Remote, entry_names, objects, place, read, remove, remove_tree
 from tests.end_to_end.program import call, run, stop_when, write
 from tests.patient import until
 from tests.s3_gate import Gate
@@ -30,7 +30,7 @@ def study(s3: S3Server, bucket: str, tmp_path: Path) -> Remote:
 def finished(study: Remote) -> dict[str, bytes]:
     """The finished records of a study, by name."""
     trials = study / "trials"
-    found = [name for name in names(trials) if name.endswith(".finished.json")]
+    found = [name for name in entry_names(trials) if name.endswith(".finished.json")]
     return {name: read(trials / name) or b"" for name in found}
 
 
@@ -61,7 +61,7 @@ def test_a_driver_killed_with_its_machine_is_replaced_and_nothing_is_repeated(
     assert "0 broken" in call(tmp_path, "cache", "verify", str(study.parent))[0]
     assert SECRET not in out + said
     assert not any(SECRET.encode() in content for content in after.values())
-    assert names(study.parent / "progress") == []
+    assert entry_names(study.parent / "progress") == []
     assert "nothing was trained" in call(tmp_path, *SERIAL)[0]
     assert not (tmp_path / "runs").exists()
     assert not [name for name in os.listdir(tmp_path) if name.startswith("s3")]

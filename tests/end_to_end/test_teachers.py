@@ -13,7 +13,7 @@ from pdsearch.analysis.study_table import read_study
 from pdsearch.artifacts import open_store
 from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from tests.search.scripted_trials import DOCUMENT, Watching, searching, space
 
 RECIPE = {"epochs": 2, "lr": 0.05, "batch_size": 16}
@@ -31,7 +31,7 @@ def one_thread() -> None:
 def ranked(folder: Path, **sections: Any) -> tuple[Ranking, Watching]:
     """Run a study to its end and rank it."""
     watching = Watching()
-    with open_study(space(folder, **{**PARTS, **sections}), watching) as study:
+    with open_as_driver(space(folder, **{**PARTS, **sections}), watching) as study:
         serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         assert study.scheduler.failure is None
         return rank_teachers(read_study(study.folder)), watching

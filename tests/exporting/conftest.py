@@ -11,7 +11,7 @@ from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from tests.on_disk import on_disk
 
 RECIPE = {"epochs": 1, "lr": 0.05, "batch_size": 64}
@@ -20,7 +20,7 @@ RECIPE = {"epochs": 1, "lr": 0.05, "batch_size": 64}
 def run(space: Space) -> Path:
     """Run a space to its end, here and now; return the study's folder."""
     torch.set_num_threads(1)
-    with open_study(space, Observer()) as study:
+    with open_as_driver(space, Observer()) as study:
         serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return on_disk(study.folder)
 

@@ -14,7 +14,7 @@ from pdsearch.exporting.model_card import Built, model_card
 from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build
-from pdsearch.pipeline.networks import packed
+from pdsearch.pipeline.networks import network_tensors
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_ranking import RECORDS
 from tests.own_code import NETS, Author
@@ -98,7 +98,7 @@ def test_a_network_of_one_s_own_is_loaded_without_pdsearch(
     module = author.write(text)
     built = replace(BUILT, model=f"{module}:flat", options=(("width", 3),), inputs=InputSpec((1, 8, 8)))
     weights = build(built.model, num_classes=2, input_shape=(1, 8, 8), seed=5, options=built.options)
-    save_file(packed(weights), author.folder / "student.safetensors")
+    save_file(network_tensors(weights), author.folder / "student.safetensors")
     card = model_card(ranking.rows[0], "made-up", student=Built(built, constants=constants), needs=NEEDS)
     code = card.split("```python\n")[2].split("```")[0]
     found: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import pytest
 from pdsearch.analysis.study_table import read_study
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.bundle import export_study
-from pdsearch.exporting.reproduction import Reproduction, beside, read_export, reproduce
+from pdsearch.exporting.reproduction import Reproduction, prediction_interval, read_export, reproduce
 from pdsearch.exporting.student_file import STUDENT_FILE
 from pdsearch.observer import Observer
 from pdsearch.signals import Stop
@@ -126,7 +126,7 @@ def test_the_interval_holds_nineteen_of_twenty_records(fresh: int, record: int) 
     inside = 0
     for _ in range(2000):
         mean = sum(accuracies(record)) / record
-        found = beside(
+        found = prediction_interval(
             "test_accuracy", tuple(range(fresh)), accuracies(fresh), record=mean, record_seeds=record
         )
         inside += found.inside

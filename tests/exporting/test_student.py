@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import Store
-from pdsearch.data.dataset.views import centre, normalise
+from pdsearch.data.dataset.views import centre_crop, normalise
 from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.exporting.student_file import (
@@ -108,7 +108,7 @@ def test_an_image_is_read_as_validation_read_it(tmp_path: Path) -> None:
         assert torch.equal(whole(str(path)), expected)
         assert torch.equal(whole(image), expected)
         assert torch.equal(whole(image), expected), "the caller's image is not changed"
-        assert torch.equal(middle(path), centre(expected, 7))
+        assert torch.equal(middle(path), centre_crop(expected, 7))
         upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         assert torch.equal(whole(upright), expected)
     assert torch.equal(whole(seen.numpy()), normalise(seen, mean, std))

@@ -17,7 +17,7 @@ from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
 from pdsearch.protocol import Event, Job, Outcome, Progress, Ready, Report, Use
 from pdsearch.search.preflight import opening
-from pdsearch.search.study import Study, open_study
+from pdsearch.search.study import Study, open_as_driver
 from pdsearch.specs import Json, TrialSpec
 
 RECIPE: dict[str, Json] = {"epochs": 3, "lr": 0.1}
@@ -125,7 +125,7 @@ def drive(study: Study, worker: Worker) -> None:
 
 def run(where: Space) -> Worker:
     """Open the study, run it to its end, close it."""
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         worker = Worker(study)
         drive(study, worker)
         if study.scheduler.failure:

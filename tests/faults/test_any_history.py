@@ -47,7 +47,7 @@ class History(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.study is None)
     def resume(self) -> None:
-        driver = opening.open_study(self.where, Observer())
+        driver = opening.open_as_driver(self.where, Observer())
         self.study = driver.__enter__()
         self.worker = scripted_study.Worker(self.study)
         self.dropped.append(driver)  # Never left: a process that died does not clean up.

@@ -18,7 +18,7 @@ from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Outcome, refusal, refused_by
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from tests.faults import scripted_study
 from tests.on_disk import on_disk
 from tests.pipeline.digits import ALONE, SPEC, job, run, site
@@ -94,12 +94,12 @@ def test_a_full_gpu_is_first_tried_without_captured_steps(
 def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
     here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pdsearch.pipeline.distill import distill
+    from pdsearch.pipeline.distill import distilled_student
 
     _, plain = run(SPEC, site(tmp_path / "plain"))
 
     def crowded(*args: Any, **named: Any) -> Any:
-        training = distill(*args, **named)
+        training = distilled_student(*args, **named)
         if here.parts > 1:
             return (yield from training)
         yield next(training)
@@ -154,7 +154,7 @@ def test_a_refusal_travels_as_an_outcome_and_says_once_what_to_do(error: Storage
 
 def test_a_storage_that_refuses_stops_the_run_and_no_trial_fails(root: Path) -> None:
     where = scripted_study.space(root)
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         worker, scheduler = scripted_study.Worker(study), study.scheduler
         while (one := scheduler.next()) is not None and one.kind != "search":
             scheduler.finish(one, scripted_study.outcome(study, one, worker))

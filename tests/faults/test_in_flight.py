@@ -8,7 +8,7 @@ import pytest
 from pdsearch.pipeline import stage_training as fitting
 from pdsearch.protocol import Outcome
 from pdsearch.training.checkpoint import Checkpoint
-from pdsearch.training.fit import Epochs
+from pdsearch.training.fit import EpochRunner
 from tests.pipeline.digits import MOVING, run, site, stored
 
 INTERVAL = 7
@@ -24,15 +24,15 @@ class Steps:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done, self.last = 0, 10**9
-        step = Epochs._step
+        step = EpochRunner._step
 
-        def counting(epochs: Epochs, lr: float) -> None:
+        def counting(epochs: EpochRunner, lr: float) -> None:
             if self.done == self.last:
                 raise Killed
             step(epochs, lr)
             self.done += 1
 
-        monkeypatch.setattr(Epochs, "_step", counting)
+        monkeypatch.setattr(EpochRunner, "_step", counting)
         monkeypatch.setattr(fitting, "Checkpoint", partial(Checkpoint, clock=lambda: self.done))
 
 

@@ -16,7 +16,7 @@ from pdsearch.config import load
 from pdsearch.io.record_files import read_asked, read_finished
 from pdsearch.io.studies import description
 from pdsearch.observer import Observer
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.verify import check_invariants
 
 FOLDER = Path(__file__).parent / "format_1"
@@ -55,7 +55,7 @@ def test_it_is_ranked_as_it_was_and_verified(study: Path) -> None:
 def test_the_same_space_goes_on_with_it(study: Path) -> None:
     before = {path.name: path.read_bytes() for path in (study / "trials").iterdir()}
     space = load(study / "space.yaml", [f"storage={study.parent}"])
-    with open_study(space, Observer()) as opened:
+    with open_as_driver(space, Observer()) as opened:
         assert opened.resumed
         assert opened.scheduler.search.finished == 3
         assert set(opened.scheduler.records.finished) == {

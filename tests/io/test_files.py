@@ -8,10 +8,10 @@ from pdsearch.errors import ConfigError, redacted
 from pdsearch.io import (
     Place,
     Remote,
-    beside,
     cache_folder,
+    entry_names,
     exists,
-    names,
+    local_folder,
     place,
     read,
     read_all,
@@ -36,7 +36,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 def test_what_is_not_there(root: Place) -> None:
     assert read(root / "x") is None
     assert not exists(root / "x")
-    assert (names(root), subfolders(root), list(read_all(root, ["x"]))) == ([], [], [])
+    assert (entry_names(root), subfolders(root), list(read_all(root, ["x"]))) == ([], [], [])
     remove(root / "x")
     remove_tree(root)
 
@@ -49,7 +49,7 @@ def test_what_was_written_is_read_listed_renamed_and_removed(root: Place) -> Non
     assert read(root / "a.json") == b"a.json"
     assert exists(root / "a.json")
     assert not exists(root / "deeper")
-    assert [name for name in names(root) if name != "deeper"] == ["a.json", "b.json"]
+    assert [name for name in entry_names(root) if name != "deeper"] == ["a.json", "b.json"]
     assert subfolders(root) == ["deeper"]
     found = list(read_all(root, ["b.json", "gone", "a.json"]))
     assert found == [("b.json", b"b.json"), ("a.json", b"a.json")]
@@ -58,26 +58,26 @@ def test_what_was_written_is_read_listed_renamed_and_removed(root: Place) -> Non
     remove(root / "c.json")
     remove_tree(root / "deeper")
     assert subfolders(root) == []
-    assert names(root) == ["b.json"]
+    assert entry_names(root) == ["b.json"]
 
 
 HERE = Remote("s3://bucket", "runs/study", "region=a")
 
 
 def test_a_folder_holds_its_own_files(tmp_path: Path) -> None:
-    assert beside(tmp_path) == tmp_path
+    assert local_folder(tmp_path) == tmp_path
 
 
 def test_each_place_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     others = [HERE.parent, HERE / "x", Remote("s3://other", "runs/study", "region=a")]
-    folders = [beside(one) for one in (HERE, *others)]
+    folders = [local_folder(one) for one in (HERE, *others)]
     assert len(set(folders)) == 4
     assert all(folder.parent == tmp_path / "state" / "pdsearch" for folder in folders)
     assert folders[0].name.startswith("study-")
     assert cache_folder(HERE).parent == tmp_path / "cache" / "pdsearch"
-    assert beside(Remote("s3://bucket", "")).name.startswith("bucket-")
+    assert local_folder(Remote("s3://bucket", "")).name.startswith("bucket-")
 
 
 def test_without_a_word_or_with_a_relative_one_it_is_the_usual_folder(
@@ -86,7 +86,7 @@ def test_without_a_word_or_with_a_relative_one_it_is_the_usual_folder(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert beside(HERE).parent == tmp_path / ".local" / "state" / "pdsearch"
+    assert local_folder(HERE).parent == tmp_path / ".local" / "state" / "pdsearch"
     assert cache_folder(HERE).parent == tmp_path / ".cache" / "pdsearch"
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import ConfigError, StorageFullError
-from pdsearch.io import StorageAwayError, StorageDeniedError, check, place
+from pdsearch.io import StorageAwayError, StorageDeniedError, check_usable, place
 from pdsearch.io.objects import Objects, connect, objects_at
 from pdsearch.io.place import Remote
-from pdsearch.io.refusals import Waiting, judged, telling, waiting
+from pdsearch.io.refusals import Waiting, judged, reporting_to, waiting
 from tests.s3_server import S3Server
 
 
@@ -122,19 +122,19 @@ def test_other_storages_go_through_pyarrow() -> None:
 def test_a_good_one_is_left_as_it_was(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     root = place(s3.url(f"{bucket}/runs"))
     assert isinstance(root, Remote)
-    check(root)
+    check_usable(root)
     assert objects_at(root).below("", deep=True) == []
-    check(tmp_path / "nowhere")
+    check_usable(tmp_path / "nowhere")
 
 
 def test_what_is_wrong_is_told_within_seconds(s3: S3Server, bucket: str) -> None:
     began = time.monotonic()
     with pytest.raises(StorageDeniedError, match=f"{bucket}-not/runs.*no such bucket"):
-        check(place(s3.url(f"{bucket}-not/runs")))
+        check_usable(place(s3.url(f"{bucket}-not/runs")))
     with pytest.raises(StorageAwayError, match=r"endpoint_override=127\.0\.0\.1:1.*does not answer"):
-        check(place(f"s3://{bucket}/runs?endpoint_override=127.0.0.1:1&scheme=http"))
+        check_usable(place(f"s3://{bucket}/runs?endpoint_override=127.0.0.1:1&scheme=http"))
     with pytest.raises(ConfigError, match="speed"):
-        check(place(f"s3://{bucket}/runs?speed=high"))
+        check_usable(place(f"s3://{bucket}/runs?speed=high"))
     assert time.monotonic() - began < 30
 
 
@@ -223,7 +223,7 @@ def test_where_nobody_listens_nothing_is_said(watched: Watched) -> None:
 def test_a_call_tells_while_it_waits() -> None:
     said: list[str] = []
     gone = Objects("s3://bkt", "endpoint_override=127.0.0.1:1&scheme=http", patience_s=5.0)
-    with telling(said.append), pytest.raises(Exception, match="does not answer"):
+    with reporting_to(said.append), pytest.raises(Exception, match="does not answer"):
         gone.get("x")
     assert [line.partition(":")[0] for line in said] == ["waiting for the storage"]
     assert waiting.say is None

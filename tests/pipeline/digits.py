@@ -17,7 +17,7 @@ from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from pdsearch.training.checkpoint import EpochPart, EpochReport
-from pdsearch.training.fit import Epochs, Keep
+from pdsearch.training.fit import EpochRunner, Keep
 
 T = TypeVar("T")
 
@@ -98,11 +98,11 @@ def stored(folder: Path) -> dict[str, bytes]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the number of every epoch trained from now on, from 0."""
     trained: list[int] = []
-    run = Epochs.run
+    run = EpochRunner.run
 
-    def counting(epochs: Epochs, epoch: int, begun: EpochPart, keep: Keep) -> EpochReport:
+    def counting(epochs: EpochRunner, epoch: int, begun: EpochPart, keep: Keep) -> EpochReport:
         trained.append(epoch)
         return run(epochs, epoch, begun, keep)
 
-    monkeypatch.setattr(Epochs, "run", counting)
+    monkeypatch.setattr(EpochRunner, "run", counting)
     return trained

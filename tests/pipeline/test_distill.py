@@ -10,9 +10,15 @@ import torch
 from pdsearch.distillation.registry import losses
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
-from pdsearch.pipeline.distill import Taught, _smoothed, distill, distillation_objective, student_with_adapter
+from pdsearch.pipeline.distill import (
+    Taught,
+    _smoothed,
+    distillation_objective,
+    distilled_student,
+    student_with_adapter,
+)
 from pdsearch.pipeline.keys import student_key
-from pdsearch.pipeline.networks import measure
+from pdsearch.pipeline.networks import measure_accuracy
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.student import Student, student
 from pdsearch.protocol import Report
@@ -58,7 +64,7 @@ def taught(spec: TrialSpec, at: WorkerContext) -> tuple[list[Report], Taught, St
     images = data(spec, at)
     network = finish(teacher(spec, images, at))[1]
     pupil = student(spec, images, network, at)
-    said, found = finish(distill(spec, images, network, pupil, at))
+    said, found = finish(distilled_student(spec, images, network, pupil, at))
     return [event for event in said if isinstance(event, Report)], found, pupil
 
 
@@ -77,8 +83,8 @@ def test_a_student_is_trained_once_and_found_with_its_reports(
     assert trained == []
     assert (again, same) == (reports, found)
     assert other.account.epochs == {}
-    assert measure(loaded.model, data(spec, other), "val", other, "fp32") == found.val_accuracy
-    assert measure(pupil.model, data(spec, here), "val", here, "fp32") == found.val_accuracy
+    assert measure_accuracy(loaded.model, data(spec, other), "val", other, "fp32") == found.val_accuracy
+    assert measure_accuracy(pupil.model, data(spec, here), "val", here, "fp32") == found.val_accuracy
 
 
 @pytest.mark.parametrize("select", ["last", "best_val"])
@@ -88,7 +94,7 @@ def test_the_accuracy_told_is_that_of_the_weights_handed_on(here: WorkerContext,
     reports, found, pupil = taught(spec, here)
     accuracies = [report.val_accuracy or 0.0 for report in reports]
     assert found.val_accuracy == (max(accuracies) if select == "best_val" else accuracies[-1])
-    assert measure(pupil.model, data(spec, here), "val", here, "fp32") == found.val_accuracy
+    assert measure_accuracy(pupil.model, data(spec, here), "val", here, "fp32") == found.val_accuracy
 
 
 @pytest.mark.parametrize("spec", [SPEC, MOVING], ids=["constant", "moving"])
@@ -114,7 +120,7 @@ def test_a_training_cut_off_replays_its_reports_and_ends_with_the_same_bytes(
     cut = site(tmp_path / "cut", checkpoint_s=interval)
     images = data(spec, cut)
     network = finish(teacher(spec, images, cut))[1]
-    stage = distill(spec, images, network, student(spec, images, network, cut), cut)
+    stage = distilled_student(spec, images, network, student(spec, images, network, cut), cut)
     heard = [next(stage), next(stage)]
     stage.close()
     trained = counted(monkeypatch)

@@ -18,11 +18,11 @@ from pdsearch.pipeline import trial as patience
 from pdsearch.pipeline.failure import (
     HUNG,
     Watchdog,
+    failure_reason,
     is_infrastructure,
     is_out_of_gpu_memory,
     is_same_error,
     lost_workers,
-    reason,
     write_log,
 )
 from pdsearch.pipeline.trial import patiently
@@ -44,11 +44,11 @@ from tests.some import some
 def test_a_reason_says_what_happened_and_where_the_rest_stands(
     error: BaseException, words: str, tmp_path: Path
 ) -> None:
-    assert reason(error, None, ALONE).startswith(words)
+    assert failure_reason(error, None, ALONE).startswith(words)
     log = tmp_path / "trials" / "search-00001.log"
     with pytest.raises(type(error)) as raised:
         raise error
-    assert reason(raised.value, log, ALONE).endswith("(traceback in trials/search-00001.log)")
+    assert failure_reason(raised.value, log, ALONE).endswith("(traceback in trials/search-00001.log)")
     assert "test_failure.py" in log.read_text()
 
 
@@ -58,11 +58,11 @@ def test_a_reason_says_what_happened_and_where_the_rest_stands(
         lost_workers(4, "The node died"),
         "its worker was lost again and again",
         f"{HUNG} (stacks in trials/search-00001.log)",
-        reason(MemoryError(), None, ALONE),
-        reason(torch.OutOfMemoryError("CUDA out of memory"), None, ALONE),
-        reason(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), None, ALONE),
-        reason(OSError(errno.ESTALE, os.strerror(errno.ESTALE), "/mnt/data"), None, ALONE),
-        reason(ConnectionResetError(errno.ECONNRESET, "reset"), None, ALONE),
+        failure_reason(MemoryError(), None, ALONE),
+        failure_reason(torch.OutOfMemoryError("CUDA out of memory"), None, ALONE),
+        failure_reason(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), None, ALONE),
+        failure_reason(OSError(errno.ESTALE, os.strerror(errno.ESTALE), "/mnt/data"), None, ALONE),
+        failure_reason(ConnectionResetError(errno.ECONNRESET, "reset"), None, ALONE),
         "RuntimeError: [enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you",
         "AcceleratorError: CUDA error: out of memory",
         "data.augment: blur fails: OSError: [Errno 28] No space left on device",
@@ -83,7 +83,7 @@ def test_what_machines_do_is_told_from_what_a_trial_does(why: str) -> None:
     ],
 )
 def test_what_a_trial_does_is_its_own(error: BaseException) -> None:
-    assert not is_infrastructure(reason(error, None, ALONE))
+    assert not is_infrastructure(failure_reason(error, None, ALONE))
 
 
 def test_numbers_and_the_name_of_a_log_make_no_other_error() -> None:
@@ -96,7 +96,7 @@ def test_a_reason_and_its_log_hold_no_secret(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MY_TOKEN", "open-sesame")
     log = tmp_path / "search-00001.log"
     error = ValueError("refused: http://me:hush@host wants open-sesame")
-    assert "ValueError: refused: http://me:***@host wants ***" in reason(error, log, ALONE)
+    assert "ValueError: refused: http://me:***@host wants ***" in failure_reason(error, log, ALONE)
     assert "hush" not in log.read_text()
     assert "open-sesame" not in log.read_text()
 

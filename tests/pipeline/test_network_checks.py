@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.network_checks import (
-    check_answers,
+    check_logits_shape,
     check_step,
     check_stored,
     check_weights,
@@ -56,7 +56,7 @@ def refused(network: nn.Module, here: WorkerContext) -> str:
 def tried(network: nn.Module, here: WorkerContext) -> None:
     images = few_of(data(DENSE, here))
     check_weights(network.eval(), name="own", where="student.model", trained=True)
-    check_answers(network, images, name="own", where="student.model")
+    check_logits_shape(network, images, name="own", where="student.model")
     with restored(network):
         check_step(network, PAIRS, images, name="own", where="student.model", field="train.distill")
 

@@ -11,7 +11,15 @@ from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.distill import TeacherLogits
-from pdsearch.pipeline.networks import answering, blank, load, measure, outputs, packed, shapes
+from pdsearch.pipeline.networks import (
+    answering,
+    blank,
+    load_weights,
+    measure_accuracy,
+    network_tensors,
+    outputs,
+    shapes,
+)
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import Mask
 from pdsearch.specs import TrialSpec
@@ -23,18 +31,18 @@ def test_weights_and_mask_are_packed_and_loaded(here: WorkerContext) -> None:
     images = data(SPEC, here)
     model, other = blank("convnet_s", (), images, 0), blank("convnet_s", (), images, 1)
     masks = {name: p.detach() > 0 for name, p in model.named_parameters() if p.dim() > 1}
-    found = some(load(other, packed(model, Mask(masks))))
+    found = some(load_weights(other, network_tensors(model, Mask(masks))))
     assert {name: mask.tolist() for name, mask in found.items()} == {n: m.tolist() for n, m in masks.items()}
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
-    assert load(other, packed(model)) is None
+    assert load_weights(other, network_tensors(model)) is None
 
 
 def test_an_artifact_that_is_no_number_is_one_message(here: WorkerContext) -> None:
     model = blank("convnet_s", (), data(SPEC, here), 0)
-    broken = {**packed(model), "classifier.bias": torch.full((10,), torch.nan)}
+    broken = {**network_tensors(model), "classifier.bias": torch.full((10,), torch.nan)}
     with pytest.raises(TrialError, match=r"^there: classifier\.bias is not finite in the artifact"):
-        load(model, broken, where="there")
+        load_weights(model, broken, where="there")
 
 
 def test_a_teacher_is_loaded_once_by_a_worker_and_stands_for_evaluation(
@@ -47,10 +55,12 @@ def test_a_teacher_is_loaded_once_by_a_worker_and_stands_for_evaluation(
     _, other = finish(teacher(SPEC, data(SPEC, other_site), other_site))
     assert other is not first
     assert not first.model.training
-    assert packed(first.model, first.mask).keys() == packed(other.model, other.mask).keys()
-    for name, tensor in packed(first.model, first.mask).items():
-        assert torch.equal(tensor, packed(other.model, other.mask)[name])
-    assert first.meta["val_accuracy"] == measure(other.model, data(SPEC, other_site), "val", here, "fp32")
+    assert network_tensors(first.model, first.mask).keys() == network_tensors(other.model, other.mask).keys()
+    for name, tensor in network_tensors(first.model, first.mask).items():
+        assert torch.equal(tensor, network_tensors(other.model, other.mask)[name])
+    assert first.meta["val_accuracy"] == measure_accuracy(
+        other.model, data(SPEC, other_site), "val", here, "fp32"
+    )
 
 
 def test_each_set_is_measured_on_its_own_images_however_many_came_before(here: WorkerContext) -> None:
@@ -58,9 +68,11 @@ def test_each_set_is_measured_on_its_own_images_however_many_came_before(here: W
     images = data(SPEC, here)
     model = blank("convnet_s", (), images, 0).eval()
     splits = [images.train, images.val, images.test]
-    expected = [measure(model, replace(images, val=split), "val", site(Path()), "fp32") for split in splits]
+    expected = [
+        measure_accuracy(model, replace(images, val=split), "val", site(Path()), "fp32") for split in splits
+    ]
     assert len(set(expected)) == 3
-    found = [measure(model, replace(images, val=split), "val", here, "fp32") for split in splits]
+    found = [measure_accuracy(model, replace(images, val=split), "val", here, "fp32") for split in splits]
     assert found == expected
 
 

@@ -14,7 +14,7 @@ from pdsearch.models import count_params, models, torchvision
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.keys import dense_key, round_keys
-from pdsearch.pipeline.networks import Teacher, blank, measure
+from pdsearch.pipeline.networks import Teacher, blank, measure_accuracy
 from pdsearch.pipeline.prune import Pruning, balanced, recipe_after, scoring_batches, teacher
 from pdsearch.pruning import prunable, targets
 from pdsearch.pruning.select import SCOPES
@@ -235,7 +235,9 @@ def test_the_result_does_not_depend_on_what_was_cached(tmp_path: Path, method: s
     name = f"prune/{round_keys(spec)[-1]}"
     assert stored(tmp_path / "fresh")[name] == stored(tmp_path / "warm")[name]
     network = built(spec, cold)
-    assert measure(network.model, data(spec, cold), "val", cold, "fp32") == network.meta["val_accuracy"]
+    assert (
+        measure_accuracy(network.model, data(spec, cold), "val", cold, "fp32") == network.meta["val_accuracy"]
+    )
 
 
 def test_the_dense_teacher_stays_as_it_was(here: WorkerContext) -> None:

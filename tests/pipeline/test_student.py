@@ -13,7 +13,7 @@ from pdsearch.pipeline.networks import Teacher
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.student import Student, built, student
 from pdsearch.protocol import Ready
-from pdsearch.search.confirmation.jobs import alone, unpruned
+from pdsearch.search.confirmation.jobs import alone, unpruned_spec
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
 from tests.own_code import Author
 from tests.pipeline.digits import ALONE, DENSE, SPEC, data, distilled, finish, pruned, run
@@ -139,7 +139,7 @@ def test_baselines_of_kept_weights_start_from_the_same(here: WorkerContext, auth
     spec = plain(author, "filter_l2", init="kept")
     shape = replace(spec.student, start=spec.prune)
     found, _ = made(spec, here)
-    for baseline, teaches in ((unpruned(spec, shape), True), (alone(spec, shape), False)):
+    for baseline, teaches in ((unpruned_spec(spec, shape), True), (alone(spec, shape), False)):
         assert needs_teacher(baseline) is teaches
         assert starting(baseline).prune == spec.prune
         assert student_key(baseline) != student_key(spec)

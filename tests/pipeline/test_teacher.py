@@ -10,7 +10,7 @@ from pdsearch.errors import ConfigError, DataError, StorageFullError
 from pdsearch.models import build, file_hash
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import dense_key
-from pdsearch.pipeline.networks import blank, measure
+from pdsearch.pipeline.networks import blank, measure_accuracy
 from pdsearch.pipeline.stage_training import Fitting, achieved, fit_teacher
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.pipeline.trial import run_trial
@@ -39,7 +39,7 @@ def test_it_is_trained_once_for_all_trials(
 def test_it_is_what_its_artifact_says(here: WorkerContext) -> None:
     images = data(DENSE, here)
     _, network = finish(dense_teacher(DENSE, images, here))
-    assert network.meta["val_accuracy"] == measure(network.model, images, "val", here, "fp32")
+    assert network.meta["val_accuracy"] == measure_accuracy(network.model, images, "val", here, "fp32")
     assert network.meta["epochs"] == 2
 
 
@@ -75,7 +75,7 @@ def test_a_teacher_from_a_file_is_measured_and_not_trained(
         torch.equal(tensor, network.model.state_dict()[name])
         for name, tensor in expected.state_dict().items()
     )
-    assert network.meta["val_accuracy"] == measure(network.model, images, "val", here, "fp32")
+    assert network.meta["val_accuracy"] == measure_accuracy(network.model, images, "val", here, "fp32")
 
 
 def test_a_fresh_head_is_trained_from_the_rest_of_the_file(

@@ -13,7 +13,7 @@ from pdsearch.analysis.crossed import holm
 from pdsearch.analysis.forms import as_csv, as_json, as_markdown
 from pdsearch.analysis.ranked import QUESTIONS
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.report import describe
+from pdsearch.analysis.report import build_report
 from pdsearch.analysis.tables import as_table, show_gain
 from pdsearch.objectives import VAL_ACCURACY, front
 from tests.analysis.synthetic_studies import confirmed, record, study
@@ -105,7 +105,7 @@ def studies(draw: st.DrawFn) -> Any:
 @settings(max_examples=60)
 @given(found=studies())
 def test_all_forms_say_the_same_and_nothing_beyond_chance(found: Any) -> None:
-    ranking, page = rank_teachers(found), describe(found)
+    ranking, page = rank_teachers(found), build_report(found)
     whole = json.loads(as_json(ranking))
     table, flat = as_table(ranking), [*csv.DictReader(io.StringIO(as_csv(ranking)))]
     text = as_markdown(ranking)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pdsearch.errors import TrialError
-from pdsearch.pruning import prune, select
+from pdsearch.pruning import prune_once, select
 from pdsearch.pruning.registry import methods
-from pdsearch.pruning.select import counts, erk, removed_count, sensitivity
+from pdsearch.pruning.select import erk, removed_count, sensitivity, weights_to_remove
 from pdsearch.registry import NoParams
 from tests.pruning.kept import kept_in
 
@@ -87,8 +87,11 @@ def test_a_layer_that_costs_more_loses_less() -> None:
 
 
 def test_earlier_rounds_and_what_cannot_be_met_bound_the_counts() -> None:
-    assert counts({"a": 0.1, "b": 0.9}, {"a": 10, "b": 10}, 10, {"a": 4, "b": 0}) == {"a": 4, "b": 6}
-    assert counts({"a": 1.0, "b": 1.0}, {"a": 2, "b": 3}, 5, {"a": 0, "b": 0}) == {"a": 1, "b": 2}
+    assert weights_to_remove({"a": 0.1, "b": 0.9}, {"a": 10, "b": 10}, 10, {"a": 4, "b": 0}) == {
+        "a": 4,
+        "b": 6,
+    }
+    assert weights_to_remove({"a": 1.0, "b": 1.0}, {"a": 2, "b": 3}, 5, {"a": 0, "b": 0}) == {"a": 1, "b": 2}
 
 
 class Branches(nn.Module):
@@ -120,8 +123,8 @@ def test_sensitivity_spares_the_layer_that_the_network_needs(
         "exclude": ("head.*",) if method == "magnitude" else (),
         "validation": [(images, model(images).argmax(1)) for images, _ in batches],
     }
-    first = prune(model, sparsity=0.25, **asked)
-    again = prune(model, sparsity=0.5, **asked, within=first) if method == "magnitude" else first
+    first = prune_once(model, sparsity=0.25, **asked)
+    again = prune_once(model, sparsity=0.5, **asked, within=first) if method == "magnitude" else first
     used, unused = (kept_in(again)[f"{name}.weight"] for name in ("used", "unused"))
     assert used > 1.5 * unused
     assert again.sparsity == pytest.approx(0.5 if method == "magnitude" else 0.25, abs=0.001)
@@ -130,7 +133,7 @@ def test_sensitivity_spares_the_layer_that_the_network_needs(
 def test_sensitivity_without_images_is_refused() -> None:
     net, magnitude = nn.Linear(3, 4), methods.get("magnitude")
     with pytest.raises(TrialError, match="needs validation images"):
-        prune(
+        prune_once(
             net,
             method=magnitude,
             params=NoParams(),

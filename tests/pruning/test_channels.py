@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import bounded
-from pdsearch.pruning import Batches, Mask, PruningMethod, find_channels, kept_channels, prune, shrink
+from pdsearch.pruning import Batches, Mask, PruningMethod, find_channels, kept_channels, prune_once, shrink
 from pdsearch.pruning.channels.dependencies import Part, Tie
 from pdsearch.registry import NoParams
 
@@ -33,7 +33,7 @@ RISING = {"0.weight": torch.arange(6.0), "3.weight": torch.arange(8.0) - 100, "7
 
 def run(net: nn.Module, scores: dict[str, Tensor], sparsity: float, **more: Any) -> Mask:
     fixed: dict[str, Any] = {"params": NoParams(), "batches": BATCHES, "generator": Generator()}
-    return prune(net, method=method(scores), sparsity=sparsity, **{**fixed, **more})
+    return prune_once(net, method=method(scores), sparsity=sparsity, **{**fixed, **more})
 
 
 def kept(net: nn.Module, mask: Mask) -> list[tuple[int, ...]]:

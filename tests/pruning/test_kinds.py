@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pdsearch.pruning import kept_channels, prunable, prune
+from pdsearch.pruning import kept_channels, prunable, prune_once
 from pdsearch.pruning.channels.finding import _failing as failing
 from pdsearch.pruning.channels.finding import find_channels
 from pdsearch.pruning.channels.remove import shrink
@@ -232,7 +232,7 @@ def test_channels_heads_and_widths_are_found_and_go_in_two_rounds(kind: str) -> 
 @pytest.mark.parametrize(("multiple", "heads"), [(4, 1), (8, 2), (16, 4)])
 def test_a_head_counts_as_many_channels_as_it_is_wide(multiple: int, heads: int) -> None:
     net = copy.deepcopy(NETWORKS["encoder"][0]).eval()
-    mask = prune(
+    mask = prune_once(
         net,
         method=methods.get("filter_l2"),
         params=NoParams(),

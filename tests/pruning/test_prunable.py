@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.pruning import Mask, PruningMethod, prunable, prune
+from pdsearch.pruning import Mask, PruningMethod, prunable, prune_once
 from pdsearch.pruning.prunable import makers, shares
 from pdsearch.pruning.registry import methods, refusals
 from pdsearch.pruning.schedule import SCHEDULES
@@ -61,7 +61,7 @@ def test_nothing_left_to_prune(net: nn.Module) -> None:
 def test_matrices_of_attention_and_recurrent_layers_are_prunable_on_demand() -> None:
     net = nn.Sequential(nn.LSTM(3, 4), nn.MultiheadAttention(4, 2), nn.LayerNorm(4), nn.Linear(4, 5))
     found = {
-        weights: prune(
+        weights: prune_once(
             net,
             method=methods.get("magnitude"),
             params=NoParams(),

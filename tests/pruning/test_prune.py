@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import ConfigError, TrialError
-from pdsearch.pruning import Mask, PruningMethod, prune
+from pdsearch.pruning import Mask, PruningMethod, prune_once
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 
@@ -17,7 +17,7 @@ def method_of(score: object) -> PruningMethod:
 def run(
     net: nn.Module, method: PruningMethod, sparsity: float, within: Mask | None = None, **more: object
 ) -> Mask:
-    return prune(
+    return prune_once(
         net,
         method=method,
         params=NoParams(),

@@ -18,7 +18,7 @@ from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Scheduler
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.specs import Json
 from pdsearch.trial_record import TrialRecord
 from tests.some import some
@@ -172,7 +172,7 @@ class Watching(Observer):
 def run(folder: Path, script: Script = whole, **sections: Any) -> tuple[Watching, Scheduler]:
     """Play the small study, with some sections replaced, in a folder."""
     watching = Watching()
-    with open_study(space(folder, **sections), watching) as study:
+    with open_as_driver(space(folder, **sections), watching) as study:
         play(study.scheduler, script)
         return watching, study.scheduler
 

@@ -19,7 +19,7 @@ from pdsearch.search.maintenance import failed, stays_failed
 from pdsearch.search.overview import overview
 from pdsearch.search.preflight import opening
 from pdsearch.search.scheduler import Scheduler
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.trial_record import REDONE, TrialRecord
 from pdsearch.user_code import source_hash
 from pdsearch.verify import check_invariants
@@ -74,7 +74,7 @@ def run(
     accept: Accept = Accept(),  # noqa: B008
 ) -> tuple[list[Job], Scheduler, Watching]:
     watching = Watching()
-    with open_study(wanted, watching, accept=accept) as study:
+    with open_as_driver(wanted, watching, accept=accept) as study:
         jobs = [job for job in play(study.scheduler, script) if job.kind != "teacher"]
         return jobs, study.scheduler, watching
 
@@ -180,7 +180,7 @@ def test_a_run_that_is_cut_off_while_it_asks_again_goes_on(author: Author, tmp_p
     wanted, module = own(tmp_path, author)
     run(wanted)
     new = mend(author, module)
-    with open_study(wanted, Watching(), accept=AGAIN) as study:
+    with open_as_driver(wanted, Watching(), accept=AGAIN) as study:
         some(study.scheduler.next())
     _, scheduler, _ = run(wanted)
     counting = [record for record in scheduler.records.finished.values() if record.state != "failed"]

@@ -16,7 +16,7 @@ from pdsearch.search.confirmation.finalists import (
     leaders,
     with_teachers,
 )
-from pdsearch.search.confirmation.jobs import DerivedJobs, alone, confirmations, unpruned, with_seed
+from pdsearch.search.confirmation.jobs import DerivedJobs, alone, confirmations, unpruned_spec, with_seed
 from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.search.records import Records
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
@@ -329,7 +329,7 @@ SHAPE = StudentSpec("convnet_s", (("widths", (4, 8)),))
 
 
 def test_the_unpruned_pair_keeps_shape_loss_and_seeds() -> None:
-    assert unpruned(SPEC, SHAPE) == replace(SPEC, prune=None, student=SHAPE)
+    assert unpruned_spec(SPEC, SHAPE) == replace(SPEC, prune=None, student=SHAPE)
 
 
 def test_the_student_alone_learns_from_labels_with_the_same_recipe_and_seeds() -> None:

@@ -21,7 +21,7 @@ from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_tr
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
 from pdsearch.search.optuna_backend.pruners import Stopper, goes_on, rungs
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, read_trials
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.specs import DistillSpec, Recipe
 from pdsearch.trial_record import State, TrialRecord
 from tests.faults import scripted_study
@@ -144,7 +144,7 @@ def test_a_parameter_whose_condition_does_not_hold_is_left_out() -> None:
 
 def test_a_journal_is_read_while_its_driver_writes_and_stays_as_it_is(root: Path) -> None:
     journal = root / "study" / "journal.log"
-    with open_study(scripted_study.space(root), Observer()) as study:
+    with open_as_driver(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.scheduler.next()) is not None and job.kind != "search":
             study.scheduler.finish(job, scripted_study.outcome(study, job, worker))

@@ -15,7 +15,7 @@ from pdsearch.models import build, file_hash
 from pdsearch.pipeline.rehearsal import Rehearsal, in_small
 from pdsearch.search.preflight import dry_run as images
 from pdsearch.search.preflight.dry_run import checkpoints, prepare_images, teacher_jobs
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.specs import DataSpec, TrialSpec
 from tests.data.layouts import laid_out, pixels, png
 from tests.pipeline.digits import SPEC, site
@@ -46,7 +46,7 @@ def test_a_damaged_image_is_told_by_its_place_before_any_trial(tmp_path: Path, s
     data = {"source": source, "root": str(spec.root), "val_fraction": 0.5}
     with (
         pytest.raises(DataError, match="the image cannot be decoded") as caught,
-        open_study(space(tmp_path, data=data), Watching()),
+        open_as_driver(space(tmp_path, data=data), Watching()),
     ):
         pytest.fail("the study opened")
     assert str(caught.value).startswith(place)
@@ -69,14 +69,14 @@ def test_a_sound_set_is_decoded_once_and_not_at_all_when_all_is_done(
 
     monkeypatch.setattr(type(digits), "read", counted)
     for _ in range(2):
-        with open_study(space(tmp_path), Watching()) as study:
+        with open_as_driver(space(tmp_path), Watching()) as study:
             assert not study.scheduler.idle()
     assert reads == ["read"]
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         play(study.scheduler, whole)
     for file in (tmp_path / "artifacts").glob("data/*/*/*"):
         file.unlink()
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         assert study.scheduler.idle()
     assert reads == ["read"]
 
@@ -118,7 +118,7 @@ def test_what_surprises_in_a_set_is_said_once_when_its_study_begins(tmp_path: Pa
         [],
     ):
         watching = Watching()
-        with open_study(space(tmp_path, data=data), watching):
+        with open_as_driver(space(tmp_path, data=data), watching):
             assert [text for text in watching.said if text.startswith("data: ")] == notes
 
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_that_does_not_fit_stops_the_study_before_it_begins(tmp_pat
     small = reading(tmp_path, weights(tmp_path / "a.pth", classes=7))
     with (
         pytest.raises(ConfigError, match=r"classifier\.weight \(7, 16\), not \(10, 16\)"),
-        open_study(small, Watching()),
+        open_as_driver(small, Watching()),
     ):
         pass
     assert not (tmp_path / "small" / "study.json").exists()
@@ -182,7 +182,7 @@ def test_a_checkpoint_that_is_no_number_stops_it_too(tmp_path: Path, value: floa
     path = weights(tmp_path / "a.pth")
     broken = {name: torch.full_like(t, value) for name, t in torch.load(path).items() if "classifier" in name}
     torch.save({**torch.load(path), **broken}, path)
-    with pytest.raises(ConfigError, match=message), open_study(reading(tmp_path, path), Watching()):
+    with pytest.raises(ConfigError, match=message), open_as_driver(reading(tmp_path, path), Watching()):
         pass
     assert not (tmp_path / "small" / "study.json").exists()
 
@@ -190,7 +190,7 @@ def test_a_checkpoint_that_is_no_number_stops_it_too(tmp_path: Path, value: floa
 def test_a_missing_checkpoint_stops_it_too(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match="the checkpoint cannot be read"),
-        open_study(reading(tmp_path, "nowhere.pth"), Watching()),
+        open_as_driver(reading(tmp_path, "nowhere.pth"), Watching()),
     ):
         pass
 
@@ -201,11 +201,11 @@ def test_a_study_stays_with_the_weights_it_began_with(tmp_path: Path) -> None:
         if seed == 1:
             with (
                 pytest.raises(ConfigError, match="not the weights the study began with"),
-                open_study(small, Watching()),
+                open_as_driver(small, Watching()),
             ):
                 pass
             break
-        with open_study(small, Watching()) as study:
+        with open_as_driver(small, Watching()) as study:
             play(study.scheduler)
 
 
@@ -233,14 +233,14 @@ def test_a_teacher_whose_channels_cannot_go_stops_the_study_before_it_is_trained
     searched["prune.ratio"] = {"choices": [0.2, 0.36], "when": {"prune.method": [method]}}
     asked = space(tmp_path, teacher={"model": "tests.search.test_dry_run:sorting"}, space=searched)
     if not refused:
-        with open_study(asked, Watching()):
+        with open_as_driver(asked, Watching()):
             return
     with (
         pytest.raises(
             ConfigError,
             match=r"no channel of this network can be removed: conv.weight .the operation sort is not known",
         ),
-        open_study(asked, Watching()),
+        open_as_driver(asked, Watching()),
     ):
         pass
     assert not (tmp_path / "small" / "study.json").exists()
@@ -255,7 +255,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[TrialSpec]:
 
 
 def opened(folder: Path, **sections: Any) -> None:
-    with open_study(space(folder, **sections), Watching()):
+    with open_as_driver(space(folder, **sections), Watching()):
         pass
 
 

@@ -10,7 +10,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study
 from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
-from pdsearch.search.confirmation.fairness import lacking, leading_trials, most_trials, owed
+from pdsearch.search.confirmation.fairness import leading_trials, most_trials, owed, short_of_trials
 from pdsearch.search.confirmation.finalists import leaders
 from pdsearch.search.overview import overview
 from pdsearch.search.planning.simulate import plan
@@ -56,7 +56,8 @@ def trials(**counts: int) -> list[TrialRecord]:
 
 def wanted(records: list[TrialRecord], teachers: int = 3) -> dict[float | None, int]:
     return {
-        one.fixed.get("prune.ratio"): one.trials for one in lacking(records, teachers=teachers, aims=Aims())
+        one.fixed.get("prune.ratio"): one.trials
+        for one in short_of_trials(records, teachers=teachers, aims=Aims())
     }
 
 
@@ -91,7 +92,7 @@ def test_the_unpruned_teacher_is_owed_trials_of_its_own() -> None:
 
 def test_points_are_the_best_choices_of_all() -> None:
     records = trials(a=1, b=3, dense=3)
-    (one,) = lacking(records, teachers=2, aims=Aims())
+    (one,) = short_of_trials(records, teachers=2, aims=Aims())
     points = list(one.points(leading_trials(records, Aims())))
     assert [point["distill.alpha"] for point in points[:3]] == [0.03, 0.02, 0.01]
     assert {point["prune.ratio"] for point in points} == {0.2}

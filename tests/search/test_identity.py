@@ -15,12 +15,12 @@ from pdsearch.io.studies import Accept, description
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.search.confirmation.finalists import finalist_of
-from pdsearch.search.confirmation.jobs import alone, unpruned
+from pdsearch.search.confirmation.jobs import alone, unpruned_spec
 from pdsearch.search.identity import changes_of, identify
 from pdsearch.search.optuna_backend import rebuild
 from pdsearch.search.preflight import opening
-from pdsearch.search.resolved import Description, own_code, versions
-from pdsearch.search.study import open_study
+from pdsearch.search.resolved import Description, own_code_hashes, versions
+from pdsearch.search.study import open_as_driver
 from pdsearch.specs import StudentSpec, TrialSpec
 from pdsearch.study_record import StudyData, StudyRecord
 from pdsearch.trial_record import StudentFacts
@@ -128,7 +128,7 @@ def test_what_an_older_study_did_not_note_is_not_missed(tmp_path: Path) -> None:
 
 def test_the_folders_of_own_code_are_noted(tmp_path: Path, author: Author) -> None:
     named = space(tmp_path, distill={"loss": f"{author.write()}:squared"}, space={}, search={"trials": 1})
-    identify(named, tmp_path, replace(FOUND, code=own_code(named)))
+    identify(named, tmp_path, replace(FOUND, code=own_code_hashes(named)))
     about = json.loads((tmp_path / "study.json").read_text())
     assert about["code_folders"] == dict.fromkeys(about["code"], str(tmp_path))
     assert [name.rpartition(":")[2] for name in about["code"]] == ["squared"]
@@ -182,14 +182,14 @@ def test_what_is_fixed_and_what_is_searched_is_known_by_its_file(author: Author,
     searched["prune.ratio"] = {"choices": [0.2], "when": {"prune.method": ["magnitude", method]}}
     searched["distill.temperature"] = {**searched["distill.temperature"], "when": {"distill.loss": ["kd"]}}
     named = space(tmp_path, student={"model": model}, distill={}, space=searched)
-    assert own_code(named) == {name: source_hash(name) for name in (loss, model, method)}
-    assert own_code(space(tmp_path)) == {}
+    assert own_code_hashes(named) == {name: source_hash(name) for name in (loss, model, method)}
+    assert own_code_hashes(space(tmp_path)) == {}
 
 
 def test_a_study_keeps_the_hashes_and_refuses_another_file(author: Author, tmp_path: Path) -> None:
     name = f"{author.write()}:flat"
     own = space(tmp_path, student={"model": name})
-    with open_study(own, Watching()) as study:
+    with open_as_driver(own, Watching()) as study:
         completed = study.describe.complete(own.resolve(own.defaults()))
     assert completed.student.code == source_hash(name)
     assert (completed.teacher.code, completed.distill.code) == ("", "")
@@ -197,12 +197,12 @@ def test_a_study_keeps_the_hashes_and_refuses_another_file(author: Author, tmp_p
     about = json.loads(path.read_text())
     assert about["code"] == {name: source_hash(name)}
     assert about["code_folders"] == {name: str(author.folder)}
-    with open_study(own, Watching()) as study:
+    with open_as_driver(own, Watching()) as study:
         assert study.resumed
     path.write_text(json.dumps({**about, "code": {name: "0" * 64}}))
     with (
         pytest.raises(ConfigError, match=f"{name}: its file is not the one the study began with"),
-        open_study(own, Watching()),
+        open_as_driver(own, Watching()),
     ):
         pass
 
@@ -215,7 +215,7 @@ def completed(author: Author, folder: Path, student: str) -> TrialSpec:
     searched["prune.ratio"] = 0.2
     del searched["distill.temperature"]
     own = space(folder, student={"model": student.replace("X", module)}, space=searched, **parts)
-    with open_study(own, Watching()) as study:
+    with open_as_driver(own, Watching()) as study:
         return study.describe.complete(own.resolve(own.defaults()))
 
 
@@ -230,7 +230,7 @@ def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other
     assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
     assert spec.prune is not None
     assert spec.prune.code == source_hash(spec.prune.method)
-    dense, hard = unpruned(spec, shape), alone(spec, shape)
+    dense, hard = unpruned_spec(spec, shape), alone(spec, shape)
     assert (dense.distill.code, hard.distill.code) == (source_hash(spec.distill.loss), "")
     for trial in (spec, dense, hard):
         check_own_code(trial)
@@ -253,7 +253,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, accept: Accept = Accept(), **sections: Any) -> Any:  # noqa: B008
-    with open_study(space(folder, **sections), Watching(), accept=accept) as study:
+    with open_as_driver(space(folder, **sections), Watching(), accept=accept) as study:
         play(study.scheduler)
         return study.scheduler
 
@@ -266,7 +266,7 @@ def test_a_wider_space_goes_on_with_all_that_finished(tmp_path: Path) -> None:
     ) as error:
         run(tmp_path, **MORE)
     assert "pdsearch extend" in str(error.value.hint)
-    with open_study(space(tmp_path, **MORE), Watching(), accept=WIDER) as study:
+    with open_as_driver(space(tmp_path, **MORE), Watching(), accept=WIDER) as study:
         trials = study.scheduler.search.study.get_trials()
         assert study.scheduler.search.finished == 6
         assert {str(t.distributions["distill.temperature"]) for t in trials if t.params} == {
@@ -298,7 +298,7 @@ def test_an_extension_that_is_cut_off_is_gone_on_with(
         patched.setattr(rebuild, "_retold", killed)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, WIDER, **MORE)
-    with open_study(space(tmp_path, **MORE), Watching()) as study:
+    with open_as_driver(space(tmp_path, **MORE), Watching()) as study:
         assert study.scheduler.search.finished == 6
         assert len(study.scheduler.records.finished) == finished
     assert check_invariants(tmp_path / "small") == []

@@ -16,7 +16,7 @@ from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.search.planning import simulate as module
 from pdsearch.search.planning.remaining import Forecast, forecast
 from pdsearch.search.planning.simulate import PhaseCost, Plan, dense, needs, plan, teacher_epochs
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from tests.pipeline.digits import ALONE, DENSE, SPEC, pruned
 from tests.search.scripted_trials import Watching
 
@@ -202,7 +202,7 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     space = parse({**PAPER, **fixed, **sections, "space": {**searched, **sections.get("space", {})}})
     trained: Counter[str] = Counter()
     monkeypatch.setattr(Account, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
-    with open_study(space, Watching()) as study:
+    with open_as_driver(space, Watching()) as study:
         trained.clear()  # Of what is tried in small.
         serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         assert study.scheduler.failure is None
@@ -231,7 +231,7 @@ def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Pat
 
     def run(trials: int) -> list[str]:
         space = parse({**PAPER, **sections, "search": {"trials": trials}})
-        with open_study(space, watching := Watching()) as study:
+        with open_as_driver(space, watching := Watching()) as study:
             serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return [name for name in watching.ids if not name.startswith("teacher")]
 

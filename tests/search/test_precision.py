@@ -15,7 +15,7 @@ from pdsearch.models import build
 from pdsearch.pipeline.rehearsal import Rehearsal, rehearsing
 from pdsearch.search.preflight import opening
 from pdsearch.search.preflight.resources import Precision, choose_precision, kept_precision, room
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.training import device as engine
 from tests.own_code import Author
 from tests.search.scripted_trials import DOCUMENT, Watching
@@ -159,11 +159,11 @@ def own(folder: Path, name: str, **sections: Any) -> Any:
 def test_a_student_is_built_twice_when_a_study_opens(author: Author, tmp_path: Path) -> None:
     """Once to be used, and once to see that its stored weights make the same network."""
     module = author.write(WHOLE)
-    with open_study(own(tmp_path, f"{module}:flat"), Watching()) as study:
+    with open_as_driver(own(tmp_path, f"{module}:flat"), Watching()) as study:
         assert (study.precision.name, study.describe.precision) == ("fp32", "fp32")
     built = __import__(module).BUILT
     assert built == [4, 4]
-    with open_study(own(tmp_path, f"{module}:flat"), Watching()):
+    with open_as_driver(own(tmp_path, f"{module}:flat"), Watching()):
         assert built == [4, 4], "a study that goes on does not ask"
 
 
@@ -172,7 +172,7 @@ def test_a_teacher_that_shapes_its_student_is_looked_at_and_teaches_as_one_netwo
 ) -> None:
     module = author.write(SHAPED)
     space = own(tmp_path, "from_teacher", teacher={"model": f"{module}:Shaped"})
-    with open_study(space, Watching()) as study:
+    with open_as_driver(space, Watching()) as study:
         assert study.precision.name == "bf16"
     # Twice the teacher, and its students with and without pruning; what is built without memory, to see which layers
     # follow which width, costs nothing.
@@ -197,7 +197,7 @@ def test_opening_a_study_builds_a_network_once_to_use_it_and_once_to_compare_it(
         teacher=teacher,
         student={"model": f"{module}:flat", "options": {"width": 3}},
     )
-    with open_study(space, Watching()) as study:
+    with open_as_driver(space, Watching()) as study:
         study.scheduler.next()
     assert looked_at.called
     assert built == [3, 4, 4, 3]
@@ -206,11 +206,11 @@ def test_opening_a_study_builds_a_network_once_to_use_it_and_once_to_compare_it(
 def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, tmp_path: Path) -> None:
     """Such as one that was begun when the weights of own students were not counted."""
     space = own(tmp_path, f"{author.write(WHOLE)}:flat")
-    with open_study(space, Watching()):
+    with open_as_driver(space, Watching()):
         pass
     path = tmp_path / "small" / "study.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "precision": "bf16"}))
-    with open_study(space, Watching()) as study:
+    with open_as_driver(space, Watching()) as study:
         assert study.precision == kept_precision(space, "bf16")
         assert (study.precision.name, study.precision.reason) == ("bf16", "auto: as when the study began")
         assert study.describe.complete(space.resolve(space.defaults())).precision == "bf16"
@@ -248,7 +248,7 @@ def test_on_a_cluster_the_workers_settle_it_once(
     mine = own(tmp_path, student, resources=resources, data={"source": "digits", "subset": 100})
     watching = Watching()
     for _ in range(2):
-        with open_study(mine, watching, ask_workers=ask) as study:
+        with open_as_driver(mine, watching, ask_workers=ask) as study:
             kept = kept_precision(mine, expected[0])
             assert study.precision == (kept if study.resumed else Precision(*expected))
             assert study.describe.precision == expected[0]
@@ -260,7 +260,7 @@ def test_workers_are_not_asked_where_the_space_says_it(tmp_path: Path) -> None:
     def ask() -> bool:
         raise AssertionError
 
-    with open_study(own(tmp_path, "convnet_s", precision="bf16"), Watching(), ask_workers=ask) as study:
+    with open_as_driver(own(tmp_path, "convnet_s", precision="bf16"), Watching(), ask_workers=ask) as study:
         assert study.describe.precision == "bf16"
 
 
@@ -270,7 +270,7 @@ def test_workers_are_not_waited_for_by_what_is_refused_here(author: Author, tmp_
 
     with (
         pytest.raises(ConfigError, match="cannot be built"),
-        open_study(
+        open_as_driver(
             own(tmp_path, f"{author.write(WHOLE)}:failing", resources={"cpu": 1, "gpu": 1}),
             Watching(),
             ask_workers=ask,

@@ -20,7 +20,7 @@ from pdsearch.search.planning.disk import DataShape, Disk, disk, known_images
 from pdsearch.search.planning.simulate import plan
 from pdsearch.search.preflight import resources as preflight
 from pdsearch.search.preflight.resources import Precision, choices, crowd, room
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.specs import DataSpec
 from tests.faults import scripted_study
 from tests.search.scripted_trials import DOCUMENT, Watching
@@ -192,7 +192,7 @@ def test_a_study_stores_about_what_is_said(tmp_path: Path) -> None:
         space=searched,
         storage=str(tmp_path),
     )
-    with open_study(space, Watching()) as study:
+    with open_as_driver(space, Watching()) as study:
         serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
     found = sum(path.stat().st_size for path in (tmp_path / "artifacts").rglob("*.safetensors"))
     assert stored(space).total == pytest.approx(found, rel=0.15)

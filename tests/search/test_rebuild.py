@@ -15,14 +15,14 @@ from benchmarks.stopping import NEAR
 from benchmarks.table import read_table
 from pdsearch.config import Space
 from pdsearch.observer import Observer
-from pdsearch.search.optuna_backend.rebuild import differences
+from pdsearch.search.optuna_backend.rebuild import contradictions
 from pdsearch.search.records import Records
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from tests.faults import scripted_study
 
 
 def opened(where: Space) -> dict[str, Study]:
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         return {"search": study.scheduler.search.study, "baseline": study.scheduler.unpruned.study}
 
 
@@ -55,7 +55,7 @@ def unstopped(root: Path) -> Space:
 def cut_off(root: Path) -> Space:
     """A study whose driver vanished while its third search trial ran."""
     where = scripted_study.space(root)
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.scheduler.next()) is not None and job.id != "search-00002":
             study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
@@ -96,7 +96,7 @@ def test_a_trial_in_flight_is_asked_again_with_its_parameters(root: Path, cut_of
     lines = content.splitlines(keepends=True)
     for kept in range(len(lines)):
         journal.write_bytes(b"".join(lines[:kept]))
-        with open_study(cut_off, Observer()) as study:
+        with open_as_driver(cut_off, Observer()) as study:
             (waiting,) = study.scheduler.search.study.get_trials(states=(TrialState.WAITING,))
             assert waiting.system_attrs["fixed_params"] == asked.params
             assert study.scheduler.search.finished == 2
@@ -166,7 +166,8 @@ def test_differences_name_the_trial(root: Path, unstopped: Space) -> None:
     records.finished[changed] = replace(records.finished[changed], values=values)
     del records.finished[lost]
     found = [
-        line.split()[0].rstrip(":") for line in differences(studies["search"], unstopped, records, "search")
+        line.split()[0].rstrip(":")
+        for line in contradictions(studies["search"], unstopped, records, "search")
     ]
     assert sorted(found) == sorted([lost, changed])
 

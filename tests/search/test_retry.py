@@ -21,7 +21,7 @@ from pdsearch.search.maintenance import (
     used_artifacts,
 )
 from pdsearch.search.maintenance import failed as still_failed
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
 from tests.search.scripted_trials import play, play_one, searching, space
@@ -30,7 +30,7 @@ from tests.search.scripted_trials import play, play_one, searching, space
 def run_failing(where: Any, kind: str, times: int) -> list[str]:
     """Run a study in which the first jobs of a kind fail; return their ids."""
     failed: list[str] = []
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.scheduler.next()) is not None:
             if job.kind == kind and len(failed) < times:
@@ -70,7 +70,7 @@ def test_what_is_wanted_again_outlives_the_journal(root: Path) -> None:
         scripted_study.run(where)
         good = {record["key"] for record in scripted_study.read(root).values() if record["state"] != "failed"}
         assert set(keys(root, *failed)) <= good
-        with open_study(where, Observer()) as study:
+        with open_as_driver(where, Observer()) as study:
             assert study.scheduler.search.failed == 0
             assert not study.scheduler.search.owed
         tried.add(len(scripted_study.records(root)))
@@ -82,12 +82,12 @@ def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted
     where = scripted_study.space(root)
     (failed,) = run_failing(where, "search", 1)
     retry_failed(root / "study")
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         while (job := study.scheduler.next()) is not None and job.kind != "search":
             study.scheduler.finish(job, scripted_study.outcome(study, job, scripted_study.Worker(study)))
         assert job is not None
         assert job.key == keys(root, failed)[0]
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         assert study.scheduler.search.owed
         assert not study.scheduler.idle()
     scripted_study.run(where)
@@ -136,7 +136,7 @@ def run_again(where: Any, reason: str | None = None) -> tuple[list[str], list[st
     hearing, retried = Hearing(), []
     was = read_finished(Path(where.storage) / "study" / "trials").found.values()
     known = {record.key for record in was if record.state == "failed"}
-    with open_study(where, hearing) as study:
+    with open_as_driver(where, hearing) as study:
         worker = scripted_study.Worker(study)
         while (job := study.scheduler.next()) is not None:
             retried += [job.key] if job.key in known else []
@@ -163,11 +163,11 @@ def test_what_fails_alike_again_stays_failed_until_a_person_asks(root: Path, kin
     alike = "ValueError: a bug since mended"
     assert len(run_again(where, f"{alike} (traceback in trials/other.log)")[1]) == 1
     assert run_again(where, alike) == ([], [])
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         assert stays_failed(study.scheduler.records) == still_failed(study.scheduler.records) != []
     assert len(retry_failed(root / "study")) == 1
     run_again(where)
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         assert still_failed(study.scheduler.records) == []
 
 
@@ -210,7 +210,7 @@ def finite(root: Path) -> Any:
 def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path) -> None:
     where = finite(tmp_path)
     assert run_failing(where, "search", 1)
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         assert "search" in {job.kind for job in play(study.scheduler)}
         assert study.scheduler.search.failed == 0
         assert study.scheduler.search.exhausted
@@ -219,7 +219,7 @@ def test_a_failed_trial_of_a_space_that_is_used_up_is_tried_again(tmp_path: Path
 
 def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp_path: Path) -> None:
     where = finite(tmp_path)
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         cut_off = set()
         while (job := study.scheduler.next()) is not None:
             if job.kind == "search":
@@ -228,7 +228,7 @@ def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp
                 play_one(study.scheduler, job)
         assert study.scheduler.search.exhausted
         assert len(cut_off) == 2
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         assert {job.key for job in play(study.scheduler) if job.kind == "search"} == cut_off
         assert study.scheduler.idle()
 
@@ -239,7 +239,7 @@ def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
 
 
 def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
-    with open_study(scripted_study.space(root), Observer()) as study:
+    with open_as_driver(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         while (job := study.scheduler.next()) is not None and job.kind != "search":
             study.scheduler.finish(job, scripted_study.outcome(study, job, worker))

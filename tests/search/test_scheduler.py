@@ -8,7 +8,7 @@ import pytest
 
 from pdsearch.errors import StudyHeldError
 from pdsearch.protocol import Event, Job, Outcome
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from tests.search.scripted_trials import (
     Watching,
     failing,
@@ -67,7 +67,7 @@ def test_some_failures_are_made_up_for(tmp_path: Path) -> None:
 
 def test_an_interruption_closes_what_runs_and_starts_nothing(tmp_path: Path) -> None:
     watching = Watching()
-    with open_study(space(tmp_path), watching) as study:
+    with open_as_driver(space(tmp_path), watching) as study:
         scheduler = study.scheduler
 
         def interrupted(job: Job) -> Generator[Event, None, None]:
@@ -88,7 +88,7 @@ def test_an_interruption_closes_what_runs_and_starts_nothing(tmp_path: Path) -> 
 
 
 def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
-    with open_study(space(tmp_path, search=searching(trials=2)), Watching()) as study:
+    with open_as_driver(space(tmp_path, search=searching(trials=2)), Watching()) as study:
         scheduler = study.scheduler
         while (job := scheduler.next()) is not None and job.kind != "search":
             scheduler.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
@@ -114,7 +114,7 @@ def test_progress_of_an_ended_job_is_forgotten(tmp_path: Path) -> None:
 def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_is_closed(
     tmp_path: Path,
 ) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         jobs = play(study.scheduler)
         for job in jobs:
             (tmp_path / "progress" / job.key).mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_progress_that_a_closing_worker_saved_once_more_is_gone_when_the_study_i
 
 
 def test_a_run_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         job = some(study.scheduler.next())
         folder = Path(str(study.folder))
         lease = folder / "driver.lease"
@@ -147,7 +147,7 @@ def kinds(watching: Watching) -> list[str]:
 
 
 def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         first, second = study.scheduler.next(), study.scheduler.next()
         assert first is not None
         assert second is not None
@@ -190,7 +190,7 @@ def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path:
 def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
     run(tmp_path)
     before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         assert study.scheduler.idle()
         assert study.resumed
         assert [job for job in play(study.scheduler) if job.kind != "teacher"] == []
@@ -238,28 +238,28 @@ def test_used_up_gpu_hours_end_the_search_and_lead_to_confirmation(tmp_path: Pat
     (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 7200}')
     limited = space(tmp_path, search=searching(gpu_hours=2.0), resources={"gpu": 1})
     watching = Watching()
-    with open_study(limited, watching, ask_workers=lambda: False) as study:
+    with open_as_driver(limited, watching, ask_workers=lambda: False) as study:
         play(study.scheduler)
         assert "search.gpu_hours is used up: no further trial is begun" in watching.said
         assert (study.scheduler.search.finished, study.scheduler.phases.cut_by()) == (0, "search.gpu_hours")
     more = space(tmp_path, search=searching(gpu_hours=2.5), resources={"gpu": 1})
-    with open_study(more, Watching(), ask_workers=lambda: False) as study:
+    with open_as_driver(more, Watching(), ask_workers=lambda: False) as study:
         play(study.scheduler)
         assert (study.scheduler.search.finished, study.scheduler.phases.cut_by()) == (6, None)
     (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 60, "gpu_seconds": 9001}')
-    with open_study(more, Watching(), ask_workers=lambda: False) as study:
+    with open_as_driver(more, Watching(), ask_workers=lambda: False) as study:
         assert study.scheduler.phases.cut_by() is None, "all trials were there before it was used up"
 
 
 def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first, second, third = Watching(), Watching(), Watching()
-    with open_study(space(tmp_path), first) as study:
+    with open_as_driver(space(tmp_path), first) as study:
         while (job := study.scheduler.next()) is not None and job.id != "search-00004":
             play_one(study.scheduler, job)
-    with open_study(space(tmp_path), second) as study:
+    with open_as_driver(space(tmp_path), second) as study:
         play(study.scheduler)
-    with open_study(space(tmp_path), third):
+    with open_as_driver(space(tmp_path), third):
         pass
     assert "new study in small" in first.said
     assert any(text.startswith("note: prune.ratio") for text in first.said)
@@ -268,13 +268,13 @@ def test_a_study_says_whether_it_begins_or_goes_on(tmp_path: Path, monkeypatch: 
 
 
 def test_fewer_trials_than_have_finished_leave_nothing_to_do(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         while (job := study.scheduler.next()) is not None and job.id != "search-00004":
             play_one(study.scheduler, job)
     fewer = space(tmp_path, search=searching(trials=3), confirm="off")
-    with open_study(fewer, Watching()) as study:
+    with open_as_driver(fewer, Watching()) as study:
         play(study.scheduler)
-    with open_study(fewer, Watching()) as study:
+    with open_as_driver(fewer, Watching()) as study:
         assert study.scheduler.search.waiting == 1
         assert study.scheduler.idle()
         assert play(study.scheduler) == [] or {job.kind for job in play(study.scheduler)} <= {"teacher"}
@@ -324,6 +324,6 @@ def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tm
         search={"trials": 1},
         confirm="off",
     )
-    with open_study(where, Watching()) as study:
+    with open_as_driver(where, Watching()) as study:
         assert [job.kind for job in play(study.scheduler)] == ["teacher", "search"]
         assert study.scheduler.idle()

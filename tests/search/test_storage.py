@@ -18,7 +18,7 @@ from pdsearch.search.maintenance import retry_failed
 from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home, read_trials
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.verify import check_invariants
 from tests.faults import scripted_study
 from tests.search.scripted_trials import ledger, run_one, space
@@ -51,7 +51,7 @@ def test_failed_trials_are_tried_again_wherever_they_live(root: Path, url: str) 
     failed = run_failing(where, "search", 2)
     assert retry_failed(root / "study") == failed
     scripted_study.run(where)
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         assert study.scheduler.search.failed == 0
     assert check_invariants(root / "study") == []
 
@@ -130,7 +130,7 @@ def space_of(root: Path, **search: object) -> Space:
 
 
 def opened(where: Space) -> list[object]:
-    with open_study(where, Observer()) as study:
+    with open_as_driver(where, Observer()) as study:
         return told({"search": study.scheduler.search.study, "baseline": study.scheduler.unpruned.study})
 
 

@@ -15,13 +15,13 @@ from pdsearch.data.registry import sources
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.io.studies import elapsed
 from pdsearch.search.scheduler import Clock
-from pdsearch.search.study import open_study
+from pdsearch.search.study import open_as_driver
 from pdsearch.specs import DataSpec
 from tests.search.scripted_trials import DOCUMENT, Watching, play, searching, space
 
 
 def begin(folder: Path, **sections: Any) -> None:
-    with open_study(space(folder, **sections), Watching()):
+    with open_as_driver(space(folder, **sections), Watching()):
         pass
 
 
@@ -40,18 +40,18 @@ def test_alone_a_machine_without_the_gpu_begins_nothing_but_shows_what_is_there(
     if not torch.cuda.is_available():
         with (
             pytest.raises(ConfigError, match="a GPU is asked for, but torch sees none"),
-            open_study(space(tmp_path, **asked), Watching()),
+            open_as_driver(space(tmp_path, **asked), Watching()),
         ):
             pass
         assert not (tmp_path / "small").exists()
-    with open_study(space(tmp_path, **asked), Watching(), ask_workers=lambda: True):
+    with open_as_driver(space(tmp_path, **asked), Watching(), ask_workers=lambda: True):
         pass
-    with open_study(space(tmp_path, **asked), Watching()) as study:
+    with open_as_driver(space(tmp_path, **asked), Watching()) as study:
         assert study.resumed
 
 
 def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         assert not study.resumed
         assert (study.folder, study.root) == (tmp_path / "small", tmp_path)
         assert study.artifacts == tmp_path / "artifacts"
@@ -61,14 +61,14 @@ def test_a_study_says_what_it_is_once(tmp_path: Path) -> None:
     assert about["space"] == space(tmp_path).identity()
     assert about["data"]["fingerprint"] == sources.get("digits").fingerprint(DataSpec("digits"))
     assert about["precision"] in {"fp32", "bf16"}
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         assert study.resumed
         assert study.describe.precision == about["precision"]
     assert (tmp_path / "small" / "study.json").read_bytes() == content
 
 
 def test_budgets_may_change_and_the_study_goes_on(tmp_path: Path) -> None:
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         play(study.scheduler)
     before = records(tmp_path)
     more: dict[str, Any] = {
@@ -76,7 +76,7 @@ def test_budgets_may_change_and_the_study_goes_on(tmp_path: Path) -> None:
         "confirm": {"teachers": 2, "seeds": 3},
         "resources": {"cpu": 2, "gpu": 0},
     }
-    with open_study(space(tmp_path, **more), Watching()) as study:
+    with open_as_driver(space(tmp_path, **more), Watching()) as study:
         assert not study.scheduler.idle()
         play(study.scheduler)
         assert study.scheduler.search.finished == 9
@@ -96,7 +96,7 @@ def test_a_second_driver_is_refused_and_the_first_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pdsearch.search.study.hold", partial(hold, beat_s=0.02, poll_s=0.05))
-    with open_study(space(tmp_path), Watching()) as study:
+    with open_as_driver(space(tmp_path), Watching()) as study:
         with pytest.raises(StudyHeldError):
             begin(tmp_path)
         play(study.scheduler)
@@ -132,7 +132,7 @@ def test_every_dense_teacher_that_the_space_names_is_built_first(
         name: value for name, value in DOCUMENT["teacher"].items() if f"teacher.{name}" not in parameters
     }
     train = without(DOCUMENT["train"], parameters)
-    with open_study(space(tmp_path, space=sections, teacher=fixed, train=train), watching) as study:
+    with open_as_driver(space(tmp_path, space=sections, teacher=fixed, train=train), watching) as study:
         assert study.scheduler.next() is not None
     assert watching.phases == [("groundwork", teachers + 1, 0)]  # And the student alone.
 

@@ -19,7 +19,7 @@ from pdsearch.training.checkpoint import Checkpoint
 from pdsearch.training.cuda_graphs import Captured, CudaGraph, Moment, equal
 from pdsearch.training.device import Engine
 from pdsearch.training.fit import fit
-from pdsearch.training.state import TrainingState
+from pdsearch.training.training_state import TrainingState
 from tests.training.objectives import hard_labels
 from tests.training.replayed import CpuGraph, tensors
 

@@ -13,21 +13,21 @@ from torch.nn import functional
 from pdsearch.errors import TrialError
 from pdsearch.specs import Recipe
 from pdsearch.training.device import Engine
-from pdsearch.training.fit import Epochs, batches, masked_weights, order, seen
-from pdsearch.training.state import TrainingState
+from pdsearch.training.fit import EpochRunner, batches, masked_weights, order, seen
+from pdsearch.training.training_state import TrainingState
 from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]
-Make = Callable[..., Epochs]
+Make = Callable[..., EpochRunner]
 
 
 @pytest.fixture
 def made(views: Any, build: Build, engine: Engine) -> Make:
-    def make(recipe: Recipe, **more: Any) -> Epochs:
+    def make(recipe: Recipe, **more: Any) -> EpochRunner:
         shown = more.pop("views", views)
         settings = {"objective": hard_labels(shown.labels), "evaluate": lambda _: 0.5, "masked": (), **more}
         state = TrainingState(build(), recipe, engine)
-        return Epochs(state=state, views=shown, recipe=recipe, seed=3, engine=engine, **settings)
+        return EpochRunner(state=state, views=shown, recipe=recipe, seed=3, engine=engine, **settings)
 
     return make
 
@@ -229,7 +229,7 @@ def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe
     state, total = TrainingState(model, recipe, engine), torch.ones((), dtype=torch.float64)
     for weight in model.parameters():
         weight.grad = torch.full_like(weight, 7.0)  # Of a step before.
-    Epochs(state, views, objective, recipe, 0, lambda _: 0.5, engine, ()).passes(images, index, 0, total)
+    EpochRunner(state, views, objective, recipe, 0, lambda _: 0.5, engine, ()).passes(images, index, 0, total)
     for weight, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(weight.grad, gradient)
     assert total.item() == pytest.approx(1 + 10 * expected.item())
@@ -250,6 +250,6 @@ def test_no_image_is_left_alone_with_batch_normalisation(
         return answers.square().mean()
 
     state, total = TrainingState(build(), recipe, engine), torch.zeros((), dtype=torch.float64)
-    epochs = Epochs(state, views, objective, recipe, 0, lambda _: 0.5, engine, ())
+    epochs = EpochRunner(state, views, objective, recipe, 0, lambda _: 0.5, engine, ())
     epochs.passes(views.batch(0, index), index, 0, total)
     assert seen == sizes

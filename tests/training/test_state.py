@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pdsearch.specs import Recipe
 from pdsearch.training.device import Engine
 from pdsearch.training.fit import fit
-from pdsearch.training.state import Average, TrainingState
+from pdsearch.training.training_state import Average, TrainingState
 from tests.training.objectives import hard_labels
 
 Build = Callable[..., nn.Module]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pdsearch.analysis.figures.parameters import parameter_figures
+from pdsearch.analysis.figures.searched_parameters import parameter_figures
 from pdsearch.analysis.figures.style import (
     ACCURACY,
     PADDED,

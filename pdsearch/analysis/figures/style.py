@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pdsearch.analysis.results import searched_values
+from pdsearch.analysis.arrow_tables import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
-from pdsearch.objectives import VAL_ACCURACY, counts
+from pdsearch.objectives import VAL_ACCURACY, counts_as_trial
 from pdsearch.students import alike
 
 Spec: TypeAlias = dict[str, Any]
@@ -136,7 +136,7 @@ def _whole(figure: Figure, width: int | str) -> Spec:
 
 def searched(rows: Iterable[Row]) -> list[Row]:
     """Return the search trials that reached an epoch, by id."""
-    ended = [row for row in rows if row.kind == "search" and counts(row.state)]
+    ended = [row for row in rows if row.kind == "search" and counts_as_trial(row.state)]
     return sorted((row for row in ended if row.val_accuracy is not None), key=lambda row: row.id)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pdsearch.analysis.figures import Figure, gains_figure
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
-from pdsearch.analysis.report.content import Block, Notes, Page, Section
+from pdsearch.analysis.report.content import Block, Notes, Page, ReportSection
 from pdsearch.analysis.report.headline import Headline, headline
 from pdsearch.analysis.study_table import StudyTable
 from pdsearch.analysis.tables import Cells, show_estimate, show_gain, tabulate
@@ -28,7 +28,7 @@ def compare(studies: Sequence[StudyTable]) -> Page:
         if same
         else "They were not tested on the same images: gains can be compared, accuracies cannot.",
     )
-    found = Section("studies", "What each found", tuple(_found(studies, rankings, names)))
+    found = ReportSection("studies", "What each found", tuple(_found(studies, rankings, names)))
     return Page(" and ".join(names), f"{len(studies)} studies", told, (found,), [])
 
 

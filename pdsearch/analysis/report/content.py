@@ -8,18 +8,26 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
 
+from pdsearch.analysis.arrow_tables import searched_values
+from pdsearch.analysis.display_names import of_what, several
 from pdsearch.analysis.figures import Figure, result_figures, search_figures, trial_points
 from pdsearch.analysis.figures.search import Spent, spent
 from pdsearch.analysis.figures.style import Points, method_of
 from pdsearch.analysis.importance import importances
-from pdsearch.analysis.labels import of_what, several
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import Headline, headline
-from pdsearch.analysis.results import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
-from pdsearch.analysis.tables import Cells, Table, by_student, front_as_table, percent, split, tabulate
+from pdsearch.analysis.tables import (
+    Cells,
+    Table,
+    front_as_table,
+    percent,
+    split_columns,
+    tables_by_student,
+    tabulate,
+)
 from pdsearch.specs import Json
 
 
@@ -55,7 +63,7 @@ Block: TypeAlias = Text | Notes | Code | Table | Trials | Figure
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A part of a report: its anchor, its heading, and what it holds."""
 
     name: str
@@ -78,7 +86,7 @@ class Page:
     study: str
     about: str
     headline: Headline
-    sections: tuple[Section, ...]
+    sections: tuple[ReportSection, ...]
     points: Points
 
     @property
@@ -87,7 +95,7 @@ class Page:
         return tuple(block for part in self.sections for block in part.blocks if isinstance(block, Figure))
 
 
-def describe(study: StudyTable) -> Page:
+def build_report(study: StudyTable) -> Page:
     """Return the report of a study.
 
     Args:
@@ -99,19 +107,19 @@ def describe(study: StudyTable) -> Page:
     for figure in chain(result_figures(study, ranking), search_figures(study, ranking, found)):
         drawn[figure.section].append(figure)
     sections = (
-        Section(
+        ReportSection(
             "ranking", "The teachers, ranked by their students", tuple(_ranking(ranking, drawn["ranking"]))
         ),
-        Section("why", "Why", (*drawn["why"], *_best(ranking))),
-        Section("search", "The search", tuple(drawn["search"])),
-        Section("parameters", "What mattered", (*_untold(found.reason), *drawn["parameters"])),
-        Section("cost", "What it cost, and what reuse saved", (*drawn["cost"], *_cost(study))),
-        Section(
+        ReportSection("why", "Why", (*drawn["why"], *_best(ranking))),
+        ReportSection("search", "The search", tuple(drawn["search"])),
+        ReportSection("parameters", "What mattered", (*_untold(found.reason), *drawn["parameters"])),
+        ReportSection("cost", "What it cost, and what reuse saved", (*drawn["cost"], *_cost(study))),
+        ReportSection(
             "front", "Trials that none beats in all objectives", (*drawn["front"], *_front(ranking.front))
         ),
-        Section("trials", "Every trial", tuple(_trials(study))),
-        Section("failures", "What failed", tuple(_failures(study))),
-        Section("reproduce", "How to reproduce it", tuple(_reproduce(study, ranking))),
+        ReportSection("trials", "Every trial", tuple(_trials(study))),
+        ReportSection("failures", "What failed", tuple(_failures(study))),
+        ReportSection("reproduce", "How to reproduce it", tuple(_reproduce(study, ranking))),
     )
     whole = tuple(section for section in sections if section.blocks)
     return Page(study.name, _about(study), headline(ranking), whole, trial_points(study))
@@ -132,8 +140,8 @@ def _about(study: StudyTable) -> str:
 
 
 def _ranking(ranking: Ranking, figures: Sequence[Figure]) -> Iterator[Block]:
-    tables = by_student(ranking, detail=True)
-    parts = [split(table, [6, len(table.columns)]) for table in tables]
+    tables = tables_by_student(ranking, detail=True)
+    parts = [split_columns(table, [6, len(table.columns)]) for table in tables]
     for first, _ in parts:
         yield first if len(tables) > 1 else replace(first, title="")
     yield Notes(tables[-1].footer)

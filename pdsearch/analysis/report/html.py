@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 
 from pdsearch.analysis.figures import LIGHT, Figure, compiled, library
-from pdsearch.analysis.report.content import Block, Code, Notes, Page, Section, Text, Trials
+from pdsearch.analysis.report.content import Block, Code, Notes, Page, ReportSection, Text, Trials
 from pdsearch.analysis.tables import Table
 
 DARK = {
@@ -85,7 +85,7 @@ def _head(page: Page) -> Iterator[str]:
     yield f'<p class="note">{escape(page.about)}</p></section>'
 
 
-def _section(section: Section) -> Iterator[str]:
+def _section(section: ReportSection) -> Iterator[str]:
     yield f'<section id="{section.name}" aria-labelledby="{section.name}-title">'
     yield f'<h2 id="{section.name}-title">{escape(section.title)}</h2>'
     small = [block for block in section.blocks if isinstance(block, Figure) and block.small]

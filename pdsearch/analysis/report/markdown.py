@@ -9,7 +9,7 @@ from pdsearch.analysis.tables import Table, escaped, markdown_lines
 from pdsearch.io.durable import storage_errors
 
 
-def as_markdown(page: Page, figures: Mapping[str, str]) -> str:
+def report_as_markdown(page: Page, figures: Mapping[str, str]) -> str:
     """Return a report as Markdown.
 
     Args:

@@ -22,7 +22,7 @@ def record(owner: Owner, counter: int) -> bytes:
     return json.dumps({**asdict(owner), "counter": f"{counter:012d}"}, sort_keys=True).encode() + b"\n"
 
 
-def parse(content: bytes) -> Owner | None:
+def parse_owner(content: bytes) -> Owner | None:
     """Return the owner named in a lease file, or None if it cannot be read."""
     try:
         value = json.loads(content)
@@ -31,7 +31,7 @@ def parse(content: bytes) -> Owner | None:
         return None
 
 
-def read(path: Path) -> bytes:
+def read_lease(path: Path) -> bytes:
     """Return the bytes of a lease file, empty if there is none."""
     try:
         # An existing lease file counts even if it is empty because its owner died before writing.
@@ -72,7 +72,7 @@ def _create(path: Path, record: bytes) -> int:
     return descriptor
 
 
-def remove(path: Path, content: bytes) -> None:
+def remove_lease(path: Path, content: bytes) -> None:
     """Remove a lease file if it still names the owner that `content` names."""
     aside = path.with_name(f".{draft_name()}")
     try:
@@ -80,7 +80,7 @@ def remove(path: Path, content: bytes) -> None:
     except FileNotFoundError:
         return
     # Another process may have taken over between the check and the rename: restore its lease.
-    if parse(read(aside)) != parse(content):
+    if parse_owner(read_lease(aside)) != parse_owner(content):
         with suppress(OSError):
             os.link(aside, path)
     aside.unlink(missing_ok=True)
@@ -99,7 +99,7 @@ class Watch:
 
     def gone(self, content: bytes) -> bool:
         """Take note of the lease's current bytes and return whether its owner is dead."""
-        owner = parse(content)
+        owner = parse_owner(content)
         if owner is not None and is_dead(owner):
             return True
         if self._seen is None or self._seen[0] != content:
@@ -141,7 +141,7 @@ class Lease:
 
     def owner(self) -> Owner | None:
         """Return the lease's owner, or None if it is free or the file cannot be read."""
-        return parse(read(self.path))
+        return parse_owner(read_lease(self.path))
 
     def try_acquire(self) -> bool:
         """Take the lease if it is free or its owner is dead; does not block. Call it repeatedly to wait.
@@ -150,16 +150,16 @@ class Lease:
             StorageError: The storage cannot be written.
         """
         with storage_errors(self.path):
-            content = read(self.path)
+            content = read_lease(self.path)
             if content and not self._watch.gone(content):
                 return False
             if content:
-                remove(self.path, content)
+                remove_lease(self.path, content)
             return self._create()
 
     def moved(self) -> bool:
         """Return whether the counter changed since `try_acquire` first saw this owner, so that it is alive."""
-        return self._watch.moved(read(self.path))
+        return self._watch.moved(read_lease(self.path))
 
     def release(self) -> None:
         """Release the lease; does nothing if it is not held."""
@@ -171,7 +171,7 @@ class Lease:
             self._beating.join()
         if self._pid == os.getpid():
             with suppress(OSError):
-                remove(self.path, os.pread(descriptor, 4096, 0))
+                remove_lease(self.path, os.pread(descriptor, 4096, 0))
         os.close(descriptor)
 
     def _create(self) -> bool:
@@ -198,11 +198,11 @@ class Lease:
 def discard_if_dead(path: Path) -> bool:
     """Remove a lease whose owner ran on this machine and has ended; return whether it was removed."""
     with storage_errors(path):
-        content = read(path)
-        owner = parse(content)
+        content = read_lease(path)
+        owner = parse_owner(content)
         if owner is None or not is_dead(owner):
             return False
-        remove(path, content)
+        remove_lease(path, content)
     return True
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
-from pdsearch.artifacts.leases.file_lease import Lease, Watch, parse, record
+from pdsearch.artifacts.leases.file_lease import Lease, Watch, parse_owner, record
 from pdsearch.artifacts.leases.owner import Owner, is_dead, this_owner
 from pdsearch.errors import StorageError, StudyHeldError
 from pdsearch.io import Place, Remote
@@ -50,7 +50,7 @@ class ObjectLease:
 
     def owner(self) -> Owner | None:
         """Return the lease's owner, or None if it is free or cannot be parsed."""
-        return parse(self._read())
+        return parse_owner(self._read())
 
     def try_acquire(self) -> bool:
         """Take the lease if it is free or its owner is dead; waits for no owner. Call it repeatedly to wait.
@@ -65,7 +65,7 @@ class ObjectLease:
             owner = this_owner()
             self._objects.put(self.place.path, record(owner, 0))
             time.sleep(self.settle_s)
-            if parse(self._read()) != owner:
+            if parse_owner(self._read()) != owner:
                 return False
         except StorageError:
             self._watch.forget()
@@ -89,7 +89,7 @@ class ObjectLease:
         owner, self._owner = self._owner, None
         hasty = self._objects.hasty()  # A lease that is not released is taken over later.
         with suppress(StorageError):
-            if parse(hasty.get(self.place.path) or b"") == owner:
+            if parse_owner(hasty.get(self.place.path) or b"") == owner:
                 hasty.delete(self.place.path)
 
     def _read(self) -> bytes:
@@ -101,7 +101,7 @@ class ObjectLease:
             counter += 1
             # A failed heartbeat is skipped: if the storage is down, no other process can observe the gap.
             with suppress(StorageError):
-                if parse(hasty.get(self.place.path) or b"") != owner:
+                if parse_owner(hasty.get(self.place.path) or b"") != owner:
                     self._owner = None
                     return
                 hasty.put(self.place.path, record(owner, counter))
@@ -110,7 +110,7 @@ class ObjectLease:
 def discard_object_if_dead(place: Remote) -> bool:
     """Remove a lease whose owner ran on this machine and has ended; return whether it was removed."""
     objects = objects_at(place)
-    owner = parse(objects.get(place.path) or b"")
+    owner = parse_owner(objects.get(place.path) or b"")
     return owner is not None and is_dead(owner) and objects.delete(place.path)
 
 
@@ -157,7 +157,7 @@ def hold(place: Place, *, poll_s: float = 0.2, **times: float) -> Iterator[AnyLe
         lease.release()
 
 
-def check_held(lease: AnyLease, where: Place) -> None:
+def check_lease_held(lease: AnyLease, where: Place) -> None:
     """Stop this driver if another has taken over: its heartbeat stopped too long, or the storage admitted both.
 
     Raises:

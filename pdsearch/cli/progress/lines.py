@@ -4,7 +4,7 @@ import json
 import time
 from typing import IO, Any
 
-from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
+from pdsearch.cli.progress.stats import PHASES, Tally, describe_job, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
 from pdsearch.trial_record import TrialRecord
 
@@ -28,7 +28,7 @@ class Lines(Tally):
     def event(self, job: Job, event: Event) -> None:
         """Print how far a job is after a minute without output; a line an epoch is noise in a log."""
         if isinstance(event, Progress | Report) and time.monotonic() - self._said >= SILENCE_S:
-            self.say(f"{job.id}  {describe(job)}  {_far(event)}")
+            self.say(f"{job.id}  {describe_job(job)}  {_far(event)}")
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:
         """Print how a job ended."""
@@ -37,7 +37,7 @@ class Lines(Tally):
         # The search's best is no result of a confirmation job, and would look like one in its line.
         shown = self.best if job.kind == "search" else None
         best = f"  best {100 * shown[0]:.2f} %" if shown else ""
-        self.say(f"{self.done}{of}  {job.id}  {describe(job)}  {ending(outcome, record)}{best}")
+        self.say(f"{self.done}{of}  {job.id}  {describe_job(job)}  {ending(outcome, record)}{best}")
 
     def say(self, text: str) -> None:
         """Print a message."""

@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pdsearch.cli.console import about, duration
-from pdsearch.cli.progress.stats import PHASES, Tally, describe, ending
+from pdsearch.cli.console import about, duration_text
+from pdsearch.cli.progress.stats import PHASES, Tally, describe_job, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.trial_record import TrialRecord
 
@@ -81,7 +81,9 @@ class Screen(Tally):
         row.add_column(no_wrap=True, overflow="ellipsis", ratio=None if wide else 1, min_width=8)
         row.add_column(no_wrap=True, overflow="ellipsis", style=_STYLES.get(state, ""), max_width=width // 2)
         row.add_row(
-            f"{job.id:<28}" if wide else job.id, f"{describe(job):<66}" if wide else describe(job), Text(end)
+            f"{job.id:<28}" if wide else job.id,
+            f"{describe_job(job):<66}" if wide else describe_job(job),
+            Text(end),
         )
         self._live.console.print(row)
 
@@ -154,7 +156,7 @@ class Screen(Tally):
             value = "" if running.val_accuracy is None else f"{100 * running.val_accuracy:.2f} %"
             epochs = f"{running.epoch}/{running.epochs}" if running.epochs else ""
             bars = [bar] if wide else []
-            table.add_row(running.job.id, describe(running.job), running.stage, *bars, epochs, value)
+            table.add_row(running.job.id, describe_job(running.job), running.stage, *bars, epochs, value)
         rest = Counter("starting" if one.stage == "starting" else "at work" for one in every[len(shown) :])
         if not rest:
             return table
@@ -165,9 +167,9 @@ class Screen(Tally):
 
     def _foot(self) -> RenderableType:
         best = f"best {100 * self.best[0]:.2f} % ({self.best[1]})" if self.best else "no complete trial yet"
-        parts = [duration(time.monotonic() - self.began), best]
+        parts = [duration_text(time.monotonic() - self.began), best]
         if self.hits + self.built:
             reused = f"{self.hits} artifact{'' if self.hits == 1 else 's'} reused"
-            parts.append(f"{reused} ({duration(self.saved_s)} saved), {self.built} made")
+            parts.append(f"{reused} ({duration_text(self.saved_s)} saved), {self.built} made")
         lines = ["  ".join(parts), *([f"this run: {self.kinds()}"] if self.states else [])]
         return Group(*(Text(line, style="cyan", no_wrap=True, overflow="ellipsis") for line in lines))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from pdsearch.objectives import counts
+from pdsearch.objectives import counts_as_trial
 from pdsearch.observer import Observer
 from pdsearch.protocol import Job, Outcome
 from pdsearch.specs import Params
@@ -93,7 +93,7 @@ class Tally(Observer):
         self.trained += sum(outcome.epochs.values())
         began = self._started_at.pop(job.id, None)
         # A failed search trial does not count towards the phase's total.
-        if job.kind != "search" or (record is not None and counts(record.state)):
+        if job.kind != "search" or (record is not None and counts_as_trial(record.state)):
             self.done += 1
             if began is not None:
                 self._took.append(time.monotonic() - began)
@@ -134,7 +134,7 @@ class Tally(Observer):
         return ", ".join(parts)
 
 
-def describe(job: Job) -> str:
+def describe_job(job: Job) -> str:
     """Return a short description of a job: teacher, loss, what was sampled."""
     prune, distill = job.spec.prune, job.spec.distill
     taught_by = f"  teacher seed {job.spec.teacher.seed}" if job.spec.teacher.seed else ""

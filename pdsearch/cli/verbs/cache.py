@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from pdsearch.artifacts import ArtifactStore, Holding, open_store
-from pdsearch.artifacts.base import candidates, collect, held, total_bytes
-from pdsearch.cli.console import note, parse_size, print_lines, print_table, size
+from pdsearch.artifacts.base import candidates, collect, entries_in_use, total_bytes
+from pdsearch.cli.console import parse_size, print_lines, print_note, print_table, size
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
-from pdsearch.io import Place, check, resolved, subfolders
+from pdsearch.io import Place, check_usable, resolved, subfolders
 
 
 class Action(StrEnum):
@@ -39,7 +39,7 @@ def cache(
         action, {"--max-size": max_size is not None, "--all": every, "--dry-run": dry_run, "--json": as_json}
     )
     root = resolved(storage)
-    check(root)
+    check_usable(root)
     if "artifacts" not in subfolders(root):
         raise ConfigError("holds no artifacts", where=str(root), hint="name the storage, e.g. runs")
     store = open_store(root / "artifacts")
@@ -49,10 +49,10 @@ def cache(
     from pdsearch.search.maintenance import used_artifacts
 
     known = used_artifacts(root)
-    entries = list(held(store, known.artifacts))
+    entries = list(entries_in_use(store, known.artifacts))
     if action is Action.LS:
         for broken in known.torn:
-            note(f"note: {broken}; what it named counts as used by no study")
+            print_note(f"note: {broken}; what it named counts as used by no study")
         _list(entries, as_json)
         return
     if known.torn and not every:

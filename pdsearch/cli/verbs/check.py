@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
-from pdsearch.cli.console import note, print_lines, print_table
+from pdsearch.cli.console import print_lines, print_note, print_table
 
 if TYPE_CHECKING:
     from pdsearch.config import Parameter, Space
@@ -41,7 +41,7 @@ def check(
         with with_position(space, overrides or ()):
             check_data(loaded, lambda line: print_lines([line]))
     for warning in loaded.warnings:
-        note(f"warning: {warning}")
+        print_note(f"warning: {warning}")
 
 
 _REPEATABLE = (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pdsearch.cli.console import note
+from pdsearch.cli.console import print_note
 from pdsearch.cli.verbs.run import run
 from pdsearch.errors import ConfigError
 from pdsearch.io.durable import storage_errors
@@ -25,7 +25,7 @@ def demo(
     with storage_errors(path):
         if not path.exists():
             path.write_text(text, encoding="utf-8")
-            note(f"wrote {NAME}: a space file to read, change and run again")
+            print_note(f"wrote {NAME}: a space file to read, change and run again")
         elif path.read_text(encoding="utf-8", errors="replace") != text:
             hint = f"pdsearch run {NAME} runs it; or start the demo in another folder"
             raise ConfigError("there is another file of this name", where=NAME, hint=hint)

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import typer
 
 from pdsearch import __version__
-from pdsearch.cli.console import note, print_lines, print_table, size
+from pdsearch.cli.console import print_lines, print_note, print_table, size
 from pdsearch.errors import PdsearchError
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pyarrow", "typer")
@@ -64,7 +64,7 @@ def doctor(
         print_table(("looked at", "state", "found"), [(f.name, f.state, f.value) for f in found])
         print_lines(f"{f.name}: {f.mend}" for f in found if f.mend)
         broken = sum(f.state == "broken" for f in found)
-        note(f"{broken} to mend before a run" if broken else "nothing stands in the way of a run")
+        print_note(f"{broken} to mend before a run" if broken else "nothing stands in the way of a run")
     if any(f.state == "broken" for f in found):
         raise typer.Exit(1)
 
@@ -179,12 +179,14 @@ def _disk(storage: Path) -> Iterator[Finding]:
 
 
 def _address() -> Iterator[Finding]:
-    from pdsearch.cluster.connection.choice import ADDRESS, choose
+    from pdsearch.cluster.connection.choice import ADDRESS, ray_choice
 
     if not os.environ.get(ADDRESS):
         return
     try:
-        yield Finding(ADDRESS, "ok", f"runs join {choose(None).where}; --address local keeps to this machine")
+        yield Finding(
+            ADDRESS, "ok", f"runs join {ray_choice(None).where}; --address local keeps to this machine"
+        )
     except PdsearchError as error:
         yield Finding(ADDRESS, "broken", error.what, error.hint or "")
 
@@ -193,7 +195,7 @@ def _ray() -> Iterator[Finding]:
     from pdsearch.cluster.connection.session import session
 
     try:
-        with session(cpu=1, gpu=0.0, workers=1, verbose=False, say=note) as started:
+        with session(cpu=1, gpu=0.0, workers=1, verbose=False, say=print_note) as started:
             yield Finding("Ray", "ok", f"starts on this machine, at {started.address or 'a port of its own'}")
     except PdsearchError as error:
         yield Finding("Ray", "broken", error.what, error.hint or "run with --serial, which needs no Ray")

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import note, note_left_out, print_lines, stderr
+from pdsearch.cli.console import note_left_out, print_lines, print_note, stderr
 from pdsearch.errors import ConfigError
 
 
@@ -47,6 +47,6 @@ def export(
         left_out=note_left_out,
     )
     print_lines(str(one.folder) for one in exported)
-    note("to run the first again:")
+    print_note("to run the first again:")
     # Whole, to be copied from a narrow terminal too.
     stderr().print(Text(exported[0].command), soft_wrap=True)

@@ -30,7 +30,7 @@ def extend(
         hint = "pdsearch run begins it, with any space"
         raise ConfigError("there is no study to extend", where=str(folder), hint=hint)
     from pdsearch.search.identity import changes_of  # loads torch
-    from pdsearch.search.study import described, open_study
+    from pdsearch.search.study import described, open_as_driver
 
     with with_position(space, given):
         changes = changes_of(asked, folder, described(asked), began)
@@ -40,6 +40,6 @@ def extend(
         elif dry_run:
             print_lines([*changes.wider, "nothing was changed: this was a dry run"])
         else:
-            with Lines(sys.stderr) as observer, open_study(asked, observer, accept=Accept(wider=True)):
+            with Lines(sys.stderr) as observer, open_as_driver(asked, observer, accept=Accept(wider=True)):
                 pass
             print_lines([f"extended; to go on: pdsearch run {space}"])

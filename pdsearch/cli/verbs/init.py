@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from pdsearch.cli.console import about, note, print_error, print_lines
-from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, look, networks, written
+from pdsearch.cli.console import about, print_error, print_lines, print_note
+from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, inspect_data, starting_networks, written
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import from_home, storage_errors
 
@@ -46,7 +46,7 @@ def init(
     """Look at a data set and write a space file for it, and a smoke test of a minute beside it. Nothing is trained."""
     asks = sys.stdin.isatty() and not yes
     expected = _device_name(device) if device else _device()
-    seen = cache(lambda name, on: look(name, image_size, gpu=on == "gpu"))
+    seen = cache(lambda name, on: inspect_data(name, image_size, gpu=on == "gpu"))
     data = data or _answer(
         "data (a folder of images, a Parquet file, the name of a set)",
         None,
@@ -58,7 +58,7 @@ def init(
     chosen = device or _answer("train on cpu or gpu", expected, _device_name, asks, "--device")
     gpu, found = _is_gpu(chosen), seen(data, chosen)
     print_lines(_shown(found))
-    proposed = networks(found.shape.inputs, gpu=gpu)
+    proposed = starting_networks(found.shape.inputs, gpu=gpu)
     fits = partial(_check_network, found)
     teacher = teacher or _answer("teacher", proposed[0], fits, asks, "--teacher")
     student = student or _answer("student", proposed[1], fits, asks, "--student")
@@ -111,7 +111,7 @@ def _device_name(given: str) -> str:
 
 def _is_gpu(given: str) -> bool:
     if _device_name(given) == "gpu" and _device() == "cpu":
-        note("note: torch sees no GPU here; times are measured on the CPU")
+        print_note("note: torch sees no GPU here; times are measured on the CPU")
     return given == "gpu"
 
 
@@ -191,14 +191,16 @@ class _Draft:
         )
         if full_s > most_s:
             least = "this is the least that is worth it; smaller networks, images or --image-size are faster"
-            note(f"note: more than {about(most_s)}: {least}")
+            print_note(f"note: more than {about(most_s)}: {least}")
         for path, seconds in ((self.smoke_path, smoke_s), (self.path, full_s)):
             print_lines(
                 [f"wrote {path}, about {about(seconds)}:  {shlex.join(['pdsearch', 'run', str(path)])}"]
             )
         if crowded := busy():
-            note(f"note: {crowded}")
-        note("the times are estimates for this machine; `pdsearch plan FILE` says what is trained and stored")
+            print_note(f"note: {crowded}")
+        print_note(
+            "the times are estimates for this machine; `pdsearch plan FILE` says what is trained and stored"
+        )
 
     def _smoke(self, measured: "Rates") -> Budget:
         """Return the smoke test's budget: as many images as take half a minute, a few of each class at least."""

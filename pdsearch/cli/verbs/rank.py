@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pdsearch.analysis.tables import Table
 
 
-class Form(StrEnum):
+class RankingForm(StrEnum):
     """How a ranking is written."""
 
     TABLE = "table"
@@ -28,7 +28,7 @@ class Form(StrEnum):
 
 def rank(
     study: StudyFolder,
-    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.TABLE,
+    form: Annotated[RankingForm, typer.Option("--format", help="How to write it.")] = RankingForm.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
     rows: Annotated[Path | None, typer.Option(help="Also write all trials to this Parquet file.")] = None,
     detail: Annotated[
@@ -39,9 +39,9 @@ def rank(
     ] = False,
 ) -> None:
     """Rank the teachers of a study by what their students achieve."""
+    from pdsearch.analysis.arrow_tables import as_arrow, write_parquet
     from pdsearch.analysis.pareto import pareto_front
     from pdsearch.analysis.ranking import rank_teachers
-    from pdsearch.analysis.results import as_arrow, write_parquet
     from pdsearch.analysis.study_table import read_study
     from pdsearch.analysis.tables import front_as_table
 
@@ -50,7 +50,7 @@ def rank(
     found = read_study(study)
     if rows:
         write_parquet(as_arrow(found), rows)
-    if form is not Form.TABLE or out:
+    if form is not RankingForm.TABLE or out:
         note_left_out(found.broken)
         _write(_text(pareto_front(found) if front else rank_teachers(found), form), out)
     elif front:
@@ -66,23 +66,25 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
         ranking: What to print.
         detail: Include the columns that describe teachers and students.
     """
-    from pdsearch.analysis.tables import by_student, front_as_table
+    from pdsearch.analysis.tables import front_as_table, tables_by_student
 
-    for table in by_student(ranking, detail=detail):
+    for table in tables_by_student(ranking, detail=detail):
         _print(table, repeat=2)
     if ranking.front is not None:
         _print(front_as_table(ranking.front))
 
 
-def _text(shown: "Ranking | Front", form: Form) -> str:
+def _text(shown: "Ranking | Front", form: RankingForm) -> str:
     from pdsearch.analysis import forms
     from pdsearch.analysis.pareto import Front
 
     # A table in a file is markdown: drawn lines would depend on the width of a terminal.
     if isinstance(shown, Front):
-        fronts = {Form.JSON: forms.front_as_json, Form.CSV: forms.front_as_csv}
+        fronts = {RankingForm.JSON: forms.front_as_json, RankingForm.CSV: forms.front_as_csv}
         return fronts.get(form, forms.front_as_markdown)(shown)
-    return {Form.JSON: forms.as_json, Form.CSV: forms.as_csv}.get(form, forms.as_markdown)(shown)
+    return {RankingForm.JSON: forms.as_json, RankingForm.CSV: forms.as_csv}.get(form, forms.as_markdown)(
+        shown
+    )
 
 
 def _write(text: str, out: Path | None) -> None:

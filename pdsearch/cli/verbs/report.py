@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import note, note_left_out, print_lines
+from pdsearch.cli.console import note_left_out, print_lines, print_note
 from pdsearch.errors import ConfigError
 from pdsearch.io.durable import storage_errors
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pdsearch.analysis.report import Page
 
 
-class Form(StrEnum):
+class ReportForm(StrEnum):
     """What a report is written as."""
 
     HTML = "html"
@@ -35,7 +35,7 @@ def report(
         Path | None,
         typer.Option(help="The file to write; STUDY.html or STUDY.md if not given.", show_default=False),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.HTML,
+    form: Annotated[ReportForm, typer.Option("--format", help="How to write it.")] = ReportForm.HTML,
     figures: Annotated[
         Drawing | None,
         typer.Option(help="Also write each figure as a file, for a paper.", show_default=False),
@@ -49,33 +49,33 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace files of the same name.")] = False,
 ) -> None:
     """Write a study as one page: the verdict, the ranking, why, the search, what it cost, every trial."""
-    from pdsearch.analysis.report import compare, describe
+    from pdsearch.analysis.report import build_report, compare
     from pdsearch.analysis.study_table import read_study
 
     studies = [read_study(folder) for folder in (study, *(beside or ()))]
     name = "_and_".join(found.name for found in studies)
-    target = out or Path(f"{name[:100]}.{'html' if form is Form.HTML else 'md'}")
+    target = out or Path(f"{name[:100]}.{'html' if form is ReportForm.HTML else 'md'}")
     drawings = target.with_name(f"{target.stem}_figures")
     for path in (target, drawings) if figures else (target,):
         if path.exists() and not force:
             raise ConfigError(
                 "is there already", where=str(path), hint="add --force, or name another by --out"
             )
-    page = compare(studies) if beside else describe(studies[0])
+    page = compare(studies) if beside else build_report(studies[0])
     _write(page, target, form, drawings, figures)
     for found in studies:
         note_left_out(found.broken)
     print_lines([str(target), *([str(drawings)] if figures else [])])
-    if form is Form.HTML:
-        note("one file, no network needed: open it in a browser, or send it")
+    if form is ReportForm.HTML:
+        print_note("one file, no network needed: open it in a browser, or send it")
 
 
-def _write(page: "Page", target: Path, form: Form, drawings: Path, figures: Drawing | None) -> None:
-    from pdsearch.analysis.report import as_html, as_markdown, write_figures
+def _write(page: "Page", target: Path, form: ReportForm, drawings: Path, figures: Drawing | None) -> None:
+    from pdsearch.analysis.report import as_html, report_as_markdown, write_figures
 
     drawn = write_figures(page, drawings, figures) if figures else {}
     shown = {name: f"{drawings.name}/{file}" for name, file in drawn.items()}
-    text = as_html(page) if form is Form.HTML else as_markdown(page, shown)
+    text = as_html(page) if form is ReportForm.HTML else report_as_markdown(page, shown)
     draft = target.with_name(f".{target.name}.tmp")
     with storage_errors(target):
         try:

@@ -12,7 +12,7 @@ import typer
 
 from pdsearch.analysis.tables import percent
 from pdsearch.cli.arguments import Overrides
-from pdsearch.cli.console import note, print_lines
+from pdsearch.cli.console import print_lines, print_note
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.errors import ConfigError, Interrupted, IrreproducibleError
 from pdsearch.signals import stoppable
@@ -47,7 +47,7 @@ def reproduce_export(
     from pdsearch.exporting.reproduction import read_export, reproduce  # loads torch
 
     found = read_export(export)
-    with _told_how_to_go_on(storage), stoppable(note) as stop, _observer(as_json=as_json) as observer:
+    with _told_how_to_go_on(storage), stoppable(print_note) as stop, _observer(as_json=as_json) as observer:
         done = reproduce(
             found,
             observer,

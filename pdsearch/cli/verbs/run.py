@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
-from pdsearch.cli.console import note, stderr
+from pdsearch.cli.console import print_note, stderr
 from pdsearch.cli.progress.lines import JsonLines, Lines
 from pdsearch.cli.progress.screen import Screen
 from pdsearch.config import Space, diff, load, with_position
@@ -79,7 +79,7 @@ def run(
     """Search a space. The same command goes on where an earlier one ended, however it ended."""
     extra = _options(address, observer or (), on_end, serial=serial, workers=workers)
     same = _command(space, overrides or (), extra)
-    with told_at_end(on_end, space.stem) as ending, _told_how_to_go_on(same), stoppable(note) as stop:
+    with told_at_end(on_end, space.stem) as ending, _told_how_to_go_on(same), stoppable(print_note) as stop:
         asked = load(space, overrides=tuple(overrides or ()))
         ending.study, ending.folder = asked.study, str(resolved(asked.storage) / asked.study)
         choice = choose_ray(asked, address, serial=serial)
@@ -123,7 +123,7 @@ def _point_elsewhere(space_file: Path, space: Space) -> None:
             folder = (root / storage / space.study).resolve(strict=True)
             about = begun(folder)
             if about is not None and not diff(about.space.form, space.identity()):
-                note(
+                print_note(
                     f"note: a study of this name and space lies in {folder}; a new one begins here."
                     f" To go on with that one: --set storage={shlex.quote(str(folder.parent))}"
                 )
@@ -246,9 +246,9 @@ def _run_at_end(words: list[str], variables: dict[str, str]) -> None:
         code = process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.returncode = 0  # It is nobody's child from now on.
-        note(f"note: --on-end {words[0]} still runs after {PATIENCE_S:.0f} s, and goes on by itself")
+        print_note(f"note: --on-end {words[0]} still runs after {PATIENCE_S:.0f} s, and goes on by itself")
     except OSError as error:
-        note(f"note: --on-end {words[0]} cannot be run: {error.strerror}")
+        print_note(f"note: --on-end {words[0]} cannot be run: {error.strerror}")
     else:
         if code:
-            note(f"note: --on-end {words[0]} ended with exit code {code}; the study is not affected")
+            print_note(f"note: --on-end {words[0]} ended with exit code {code}; the study is not affected")

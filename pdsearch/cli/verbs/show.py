@@ -13,7 +13,7 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from pdsearch.cli.console import duration, note, print_lines, stdout
+from pdsearch.cli.console import duration_text, print_lines, print_note, stdout
 from pdsearch.cli.progress.stats import PHASES
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place, place, resolved
@@ -94,9 +94,9 @@ def _told(found: "Overview") -> Iterator[str]:
     yield f"driver    {found.driver or 'none: the same `pdsearch run` goes on with it'}"
     if found.phase:
         of = f"{found.done} of {found.total} done" if found.total else f"{found.done} done"
-        left = f", about {duration(found.left_s)} left" if found.left_s is not None else ""
+        left = f", about {duration_text(found.left_s)} left" if found.left_s is not None else ""
         yield f"phase     {PHASES.get(found.phase, found.phase)}: {of}{left}"
-    yield f"time      {duration(found.elapsed_s)} in all runs"
+    yield f"time      {duration_text(found.elapsed_s)} in all runs"
     for kind, states in found.states.items():
         yield f"{kind:<9} {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}"
     for student, (value, trial) in found.best_of.items():
@@ -104,7 +104,7 @@ def _told(found: "Overview") -> Iterator[str]:
         yield f"best      {100 * value:.2f} % of validation, {trial}{of}: of a search, no estimate"
     what = "running" if found.driver else "cut off"
     for standing in found.running:
-        since = f"for {duration(standing.seconds)}" if found.driver else "the next run goes on with it"
+        since = f"for {duration_text(standing.seconds)}" if found.driver else "the next run goes on with it"
         yield f"{what:<9} {standing.id}, {since}"
     for failure in found.failures:
         yield f"failed    {failure.id}: {(failure.reason.splitlines() or ['no reason'])[0]}"
@@ -181,7 +181,7 @@ def _ended(record: TrialRecord, earlier: Sequence[TrialRecord]) -> Iterator[str]
         yield f"try {number}     failed: {(one.reason or '').partition(chr(10))[0]}"
     yield from _params(record)
     if record.teacher and record.teacher.method:
-        from pdsearch.analysis.labels import of_what  # loads Arrow
+        from pdsearch.analysis.display_names import of_what  # loads Arrow
 
         of = of_what(record.teacher.prunable, record.teacher.params)
         yield f"pruned    {100 * record.teacher.sparsity:.2f} % of {of}"
@@ -190,10 +190,14 @@ def _ended(record: TrialRecord, earlier: Sequence[TrialRecord]) -> Iterator[str]
         text = f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:,g}"
         yield f"measured  {name} {text}"
     for use in record.artifacts:
-        how = f"reused, {duration(use.seconds)} saved" if use.hit else f"made in {duration(use.seconds)}"
+        how = (
+            f"reused, {duration_text(use.seconds)} saved"
+            if use.hit
+            else f"made in {duration_text(use.seconds)}"
+        )
         yield f"artifact  {use.stage}/{use.key[:12]}: {how}"
     epochs = ", ".join(f"{count} {stage}" for stage, count in record.cost.epochs.items() if count)
-    yield f"cost      {duration(record.cost.seconds)}; epochs: {epochs or 'none'}"
+    yield f"cost      {duration_text(record.cost.seconds)}; epochs: {epochs or 'none'}"
     yield f"where     {record.host or 'unknown'}, {record.device or 'unknown'}"
     yield f"when      {record.started_at} to {record.finished_at}"
 
@@ -217,4 +221,4 @@ def _write_config(folder: Place, record: AskedRecord | TrialRecord, target: Path
     text, _ = config_of(record, str(resolved(folder).parent), description(folder))
     with storage_errors(target):
         target.write_text(text, encoding="utf-8")
-    note(f"wrote {target}")
+    print_note(f"wrote {target}")

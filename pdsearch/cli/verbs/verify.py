@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pdsearch.cli.arguments import StudyFolder
-from pdsearch.cli.console import note, print_lines
+from pdsearch.cli.console import print_lines, print_note
 
 
 def verify(
@@ -26,8 +26,10 @@ def verify(
     else:
         print_lines([str(item) for item in broken] or ["all is as it must be"])
     if any(item.mended for item in broken):
-        note("note: what a cut-off run left is mended by the next `pdsearch run`; nothing finished is lost")
+        print_note(
+            "note: what a cut-off run left is mended by the next `pdsearch run`; nothing finished is lost"
+        )
     if any(item.rule == "artifacts" for item in broken):
-        note("note: a broken artifact is made anew by the next trial that needs it")
+        print_note("note: a broken artifact is made anew by the next trial that needs it")
     if broken:
         raise typer.Exit(1)

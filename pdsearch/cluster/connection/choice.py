@@ -45,7 +45,7 @@ class Choice:
         return f"Ray cluster {self.address} (from {self.source or _OPTION})"
 
 
-def choose(asked: str | None, environment: Mapping[str, str] = os.environ) -> Choice:
+def ray_choice(asked: str | None, environment: Mapping[str, str] = os.environ) -> Choice:
     """Return the Ray to use: that of `--address`, else that of RAY_ADDRESS, else a local one.
 
     Args:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has, model_options, params_of
-from pdsearch.config.problems import show
+from pdsearch.config.problems import quoted
 from pdsearch.config.resolve import SCHEDULES_WITH_ROUNDS, combinations, in_order
 from pdsearch.config.space import Parameter
 
@@ -114,7 +114,7 @@ class Reach:
             if self.idle(name, deciders) or (parameter is not None and parameter.active(sampled)):
                 continue
             decided = {n: sampled[n] for n in (parameter.when if parameter else ()) if n in sampled}
-            return " and ".join(f"{n} is {show(v)}" for n, v in decided.items())
+            return " and ".join(f"{n} is {quoted(v)}" for n, v in decided.items())
         return None
 
     def idle(self, name: str, values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Selectable
 from pdsearch.config.checks.applicability import DECIDERS, DISTILL_FIELDS, Reach
 from pdsearch.config.checks.draft import Draft, path_of
 from pdsearch.config.field_rules import PART_GROUPS, part_params, parts_of, rule_of, takers
-from pdsearch.config.problems import add_complaints, nearest, show
+from pdsearch.config.problems import add_complaints, nearest, quoted
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.validators import METRICS
 from pdsearch.config.yaml_tree import Mark, dotted, mark_of
@@ -59,7 +59,7 @@ def _refuse(draft: Draft, name: str, selectable: Selectable) -> None:
     else:
         known |= {option for options in takers(section, selectable) for option in options.types}
     draft.complain(
-        f"unknown key {show(field)}",
+        f"unknown key {quoted(field)}",
         name,
         f"{nearest(field, sorted(known))}known: {', '.join(sorted(known)) or 'none'}",
     )
@@ -73,7 +73,7 @@ def is_validated(draft: Draft) -> bool:
     return draft.file.data.val_fraction > 0
 
 
-def configurations(draft: Draft) -> int | None:
+def count_configurations(draft: Draft) -> int | None:
     """Return the number of configurations of a space; None with a continuous range, or for more than 1,000."""
     points = points_of(in_order(draft.parameters), limit=MOST_CONFIGURATIONS)
     return None if points is None else len(points)
@@ -104,7 +104,7 @@ def check_without_validation(draft: Draft) -> None:
 def _check_list(draft: Draft) -> None:
     """Refuse a space that is neither one configuration nor a list of configurations that are all confirmed."""
     confirm, trials = draft.file.confirm, draft.file.search.trials
-    count = configurations(draft)
+    count = count_configurations(draft)
     if count is None:
         what = (
             f"without validation images nothing is searched: a space lists up to {MOST_CONFIGURATIONS:,} "

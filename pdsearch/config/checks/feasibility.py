@@ -6,7 +6,7 @@ from typing import Any
 
 from pdsearch.config.catalog import part
 from pdsearch.config.checks.draft import Draft
-from pdsearch.config.resolve import centre, combinations
+from pdsearch.config.resolve import centre_of, combinations
 from pdsearch.config.space import Parameter, Space
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params, PruneSpec, TrialSpec
@@ -27,7 +27,7 @@ def check_sense(draft: Draft, space: Space) -> None:
 def _check_networks(draft: Draft, space: Space) -> None:
     from pdsearch.models.registry import try_options  # loads torch
 
-    for section, model, options in networks(space):
+    for section, model, options in selectable_networks(space):
         try:
             try_options(model, options)
         except ConfigError as error:
@@ -44,7 +44,7 @@ def _blamed(error: ConfigError, options: Params) -> str:
     return named[0] if len(named) == 1 else "options"
 
 
-def networks(space: Space) -> list[tuple[str, str, Params]]:
+def selectable_networks(space: Space) -> list[tuple[str, str, Params]]:
     """Return the networks with options that a space can select, each once: section, model, options."""
     varied = ("teacher.model", "teacher.options", "student.model", "student.options")
     found: dict[tuple[str, str, Params], None] = {}
@@ -74,7 +74,7 @@ def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[Tria
 
     def values(parameter: Parameter) -> tuple[Any, ...]:
         ends = parameter.choices or (parameter.low, parameter.high)
-        return ends if parameter.name in varied else (centre(parameter),)
+        return ends if parameter.name in varied else (centre_of(parameter),)
 
     for point in islice(combinations(space.parameters, values), MOST_POINTS):
         yield space.resolve(point)

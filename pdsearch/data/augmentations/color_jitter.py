@@ -7,12 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from pdsearch.data import operations
+from pdsearch.data import image_operations
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
 UNIT = 2**20
-CHANGES = (operations.brightness, operations.contrast, operations.color)
+CHANGES = (image_operations.brightness, image_operations.contrast, image_operations.color)
 ORDERS = torch.tensor(list(permutations(range(len(CHANGES)))))
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from pdsearch.data.operations import random_boxes
+from pdsearch.data.image_operations import random_boxes
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 

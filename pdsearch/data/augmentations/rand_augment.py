@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from pdsearch.data.operations import LEVELS, OPERATIONS, Strengths, applied
+from pdsearch.data.image_operations import LEVELS, OPERATIONS, Strengths, applied
 from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 

@@ -51,7 +51,7 @@ def parts(raw: RawData, spec: DataSpec) -> dict[str, SplitPart]:
     if cut_for_test(spec, has_test=len(raw.test_labels) > 0, where=f"source {spec.source}"):
         cut = _cut_for_test(raw.train_labels, len(raw.classes), spec)
         pool, test = np.delete(pool, cut), SplitPart(raw.train_images, cut, raw.train_labels[cut])
-    train, val = (pool[found] for found in split(raw.train_labels[pool], len(raw.classes), spec))
+    train, val = (pool[found] for found in split_positions(raw.train_labels[pool], len(raw.classes), spec))
     return {
         "train": SplitPart(raw.train_images, train, raw.train_labels[train]),
         "val": SplitPart(raw.train_images, val, raw.train_labels[val]),
@@ -93,7 +93,7 @@ def _cut_for_test(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> In
     if not sum(counts):
         what = f"no image is left for testing of {len(labels)}"
         raise ConfigError(what, where="data.test_fraction", hint="make it larger")
-    return choose(labels, counts, _seed(spec, "test"))
+    return choose_positions(labels, counts, _seed(spec, "test"))
 
 
 def balanced_counts(available: list[int], total: int) -> list[int]:
@@ -119,7 +119,7 @@ def proportional_counts(available: list[int], total: int) -> list[int]:
     return counts
 
 
-def choose(labels: NDArray[np.int64], counts: list[int], seed: int) -> Indices:
+def choose_positions(labels: NDArray[np.int64], counts: list[int], seed: int) -> Indices:
     """Return sorted positions, counts[k] of class k; a larger choice contains a smaller one."""
     # Raw output of a bit generator: NumPy guarantees that it never changes, unlike permutations.
     keys = np.random.PCG64(seed).random_raw(len(labels))
@@ -130,7 +130,7 @@ def choose(labels: NDArray[np.int64], counts: list[int], seed: int) -> Indices:
     return np.sort(np.concatenate(taken)).astype(np.int64)
 
 
-def split(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> tuple[Indices, Indices]:
+def split_positions(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> tuple[Indices, Indices]:
     """Return the positions of the training and of the validation images among a source's training images.
 
     The subset is drawn first, as equal in its classes as they allow; the validation images are then cut from
@@ -142,13 +142,15 @@ def split(labels: NDArray[np.int64], classes: int, spec: DataSpec) -> tuple[Indi
     used = np.arange(len(labels), dtype=np.int64)
     if spec.subset is not None:
         counts = balanced_counts(_sizes(labels, classes), _subset(spec.subset, len(labels)))
-        used = choose(labels, counts, _seed(spec, "subset"))
+        used = choose_positions(labels, counts, _seed(spec, "subset"))
     held = round(len(used) * _fraction(spec.val_fraction))
     if held == len(used) or (held == 0 and spec.val_fraction > 0):
         part = "validation" if held == 0 else "training"
         hint = "use a larger subset or another val_fraction"
         raise ConfigError(f"no image is left for {part} of {len(used)}", where="data.val_fraction", hint=hint)
-    cut = choose(labels[used], proportional_counts(_sizes(labels[used], classes), held), _seed(spec, "val"))
+    cut = choose_positions(
+        labels[used], proportional_counts(_sizes(labels[used], classes), held), _seed(spec, "val")
+    )
     return np.delete(used, cut), used[cut]
 
 

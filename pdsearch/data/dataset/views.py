@@ -60,7 +60,7 @@ class Views:
         check_applies(augment, split.inputs)
         self._chain = chain(augment)
         self._stream, self._classes = stream, classes
-        self._images, self._labels = held(split.images, device), split.labels.to(device)
+        self._images, self._labels = held_on_device(split.images, device), split.labels.to(device)
         self._mean, self._std = mean.to(device), std.to(device)
         here = self._images.device == self._labels.device
         self._side, self._crop, self._stored_side = (
@@ -138,7 +138,7 @@ class Views:
         # Copies whole images; plain indexing copies byte by byte.
         images = self._images.index_select(0, index.to(self._images.device)).to(index.device)
         if self._crop and not self._chain.crops:
-            images = centre(images, self._crop)
+            images = centre_crop(images, self._crop)
         if self.constant:
             return normalise(images, self._mean, self._std)
         normalised = False
@@ -186,7 +186,7 @@ def _same(name: str, views: object, images: Tensor) -> Tensor:
     raise TrialError(what, where=WHERE, hint="return views of the images' shape and type")
 
 
-def centre(images: Tensor, side: int) -> Tensor:
+def centre_crop(images: Tensor, side: int) -> Tensor:
     """Return the central squares of maps (B, C, H, W), as torchvision's CenterCrop takes them."""
     top, left = (round((length - side) / 2) for length in images.shape[2:])
     return images[..., top : top + side, left : left + side]
@@ -198,7 +198,7 @@ def channels_last(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last if is_map else torch.contiguous_format)
 
 
-def held(images: Tensor, device: str) -> Tensor:
+def held_on_device(images: Tensor, device: str) -> Tensor:
     """Move images to a device, unless they would take more than half of its free memory."""
     if torch.device(device).type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
         return images

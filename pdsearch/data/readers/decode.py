@@ -190,7 +190,7 @@ def size_of(data: bytes, where: str) -> Size:
 
 
 @_quietly()
-def decode(
+def decode_images(
     encoded: Sequence[Encoded], *, grey: bool, size: Size, crop: bool = False, largest: Largest | None = None
 ) -> NDArray[np.uint8]:
     """Return images as uint8 (N, C, H, W), C = 1 if grey, else 3.

@@ -14,7 +14,7 @@ from pdsearch.data.readers.decode import (
     Encoded,
     Largest,
     Size,
-    decode,
+    decode_images,
     is_turned,
     mode_of,
     size_of,
@@ -93,7 +93,7 @@ class EncodedImages:
             raise all_broken(error, self.whole, lambda encoded: self._decoded([encoded])) from error
 
     def _decoded(self, encoded: Sequence[Encoded]) -> NDArray[np.uint8]:
-        return decode(encoded, grey=self.grey, size=self.size, crop=self.crop, largest=self.largest)
+        return decode_images(encoded, grey=self.grey, size=self.size, crop=self.crop, largest=self.largest)
 
 
 def pair(train: Counted, test: Counted, *, side: int | None) -> tuple[EncodedImages, EncodedImages]:
@@ -134,7 +134,7 @@ def pair(train: Counted, test: Counted, *, side: int | None) -> tuple[EncodedIma
 
 def _try(encoded: Encoded, size: Size, *, crop: bool) -> None:
     data, where = encoded
-    decode([encoded], grey=True, size=size if crop else size_of(data, where), crop=crop)
+    decode_images([encoded], grey=True, size=size if crop else size_of(data, where), crop=crop)
 
 
 def all_broken(first: DataError, parts: Sequence[Counted], use: Callable[[Encoded], object]) -> DataError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdsearch.data.options import listed
+from pdsearch.data.options import first_of
 from pdsearch.data.readers.decode import is_turned
 from pdsearch.data.readers.encoded import files_read, pair, read_file, together
 from pdsearch.data.registry import RawData
@@ -84,7 +84,7 @@ def left_out(root: Path, paths: Sequence[Path]) -> Iterable[str]:
     ):
         names = [path.relative_to(root).as_posix() for path in paths if path.is_dir() == folder]
         if names:
-            yield f"left out, {why}: {listed(names)}"
+            yield f"left out, {why}: {first_of(names)}"
 
 
 def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] = ()) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.options import cut_for_test, listed, not_read, root_of, source_options
+from pdsearch.data.options import cut_for_test, first_of, not_read, root_of, source_options
 from pdsearch.data.readers.labelled_files import (
     LabelledFiles,
     as_set,
@@ -88,8 +88,8 @@ def _other_parts(root: Path) -> str:
     if not others:
         return HINT
     if not (root / TRAIN).is_dir():
-        return f"{HINT}; it holds {listed(others)}"
-    return f"{HINT}; data.options.test names another folder ({listed(others)})"
+        return f"{HINT}; it holds {first_of(others)}"
+    return f"{HINT}; data.options.test names another folder ({first_of(others)})"
 
 
 def _classes_in(root: Path) -> Path:

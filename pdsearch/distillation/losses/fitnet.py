@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from pdsearch.distillation.features import same_size
+from pdsearch.distillation.feature_pairs import same_size
 from pdsearch.distillation.registry import FeatureShapes, Outputs, distillation_loss
 from pdsearch.distillation.softmax import (
     at_least_single,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.features import pooled_pair
+from pdsearch.distillation.feature_pairs import pooled_pair
 from pdsearch.distillation.registry import Outputs, distillation_loss
 from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.features import stage_pairs
+from pdsearch.distillation.feature_pairs import stage_pairs
 from pdsearch.distillation.registry import Outputs, distillation_loss
 from pdsearch.distillation.softmax import at_least_single, cross_entropy, full_precision
 from pdsearch.registry import parameter

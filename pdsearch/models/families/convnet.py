@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, refuse_small, with_drawn_weights
 from pdsearch.models.registry import models
 
 WIDTHS = {"convnet_l": (48, 96, 128), "convnet_m": (16, 32, 64), "convnet_s": (8, 16)}
@@ -31,7 +31,7 @@ def convnet(
     stages: list[nn.Module] = [conv_bn(channels, widths[0])]
     for inputs, outputs in pairwise(widths):
         stages.append(nn.Sequential(nn.MaxPool2d(2), *conv_bn(inputs, outputs)))
-    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)), init)
+    return with_drawn_weights(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)), init)
 
 
 for name, widths in WIDTHS.items():

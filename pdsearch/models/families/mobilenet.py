@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, refuse_small, with_drawn_weights
 from pdsearch.models.registry import models
 
 SETTINGS = (
@@ -92,7 +92,7 @@ def mobilenetv2(
         inputs = outputs
     head = conv_bn(inputs, widths[-1], kernel=1)
     classifier = nn.Linear(widths[-1], num_classes)
-    return drawn(
+    return with_drawn_weights(
         StagedNetwork([nn.Sequential(*stage) for stage in stages], classifier, stem=stem, head=head), init
     )
 

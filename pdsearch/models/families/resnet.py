@@ -6,7 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import BasicBlock, StagedNetwork, conv_bn, drawn, refuse_small
+from pdsearch.models.network import BasicBlock, StagedNetwork, conv_bn, refuse_small, with_drawn_weights
 from pdsearch.models.registry import models
 
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
@@ -59,7 +59,7 @@ def cifar_resnet(
         within = inner[number * blocks : (number + 1) * blocks]
         stages.append(_stage(widths[number], widths[number + 1], min(number, 1) + 1, within, shortcut))
     stem = conv_bn(channels, widths[0])
-    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem), init)
+    return with_drawn_weights(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem), init)
 
 
 def _stage(inputs: int, outputs: int, stride: int, inner: Sequence[int], shortcut: str) -> nn.Module:

@@ -6,7 +6,14 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import BasicBlock, Bottleneck, StagedNetwork, conv_bn, drawn, refuse_small
+from pdsearch.models.network import (
+    BasicBlock,
+    Bottleneck,
+    StagedNetwork,
+    conv_bn,
+    refuse_small,
+    with_drawn_weights,
+)
 from pdsearch.models.registry import models
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
@@ -54,7 +61,7 @@ def large_resnet(
             blocks.append(block(inputs, width * expansion, stride=stride, inner=width))
             inputs = width * expansion
         stages.append(nn.Sequential(*blocks))
-    return drawn(
+    return with_drawn_weights(
         StagedNetwork(stages, nn.Linear(inputs, num_classes), stem=conv_bn(channels, widths[0])), init
     )
 

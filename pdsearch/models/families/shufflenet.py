@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, cat, nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, refuse_small, with_drawn_weights
 from pdsearch.models.registry import models
 
 BLOCKS = (4, 8, 4)
@@ -95,7 +95,7 @@ def shufflenetv2(
         stages.append(nn.Sequential(ShuffleDown(inputs, 2 * branch), *units))
         inputs = 2 * branch
     stem, head = conv_bn(channels, widths[0], kernel=1), conv_bn(inputs, last, kernel=1)
-    return drawn(StagedNetwork(stages, nn.Linear(last, num_classes), stem=stem, head=head), init)
+    return with_drawn_weights(StagedNetwork(stages, nn.Linear(last, num_classes), stem=stem, head=head), init)
 
 
 models.add("shufflenetv2")(shufflenetv2)

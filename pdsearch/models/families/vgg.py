@@ -6,7 +6,7 @@ from functools import partial
 from torch import nn
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, conv_bn, drawn, refuse_small
+from pdsearch.models.network import StagedNetwork, conv_bn, refuse_small, with_drawn_weights
 from pdsearch.models.registry import models
 
 DEPTHS = {
@@ -57,7 +57,7 @@ def vgg(
         layers: list[nn.Module] = [nn.MaxPool2d(2)] if number else []
         layers += [conv_bn(next(inputs), next(outputs)) for _ in range(depth)]
         stages.append(nn.Sequential(*layers))
-    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)), init)
+    return with_drawn_weights(StagedNetwork(stages, nn.Linear(widths[-1], num_classes)), init)
 
 
 for name, depths in DEPTHS.items():

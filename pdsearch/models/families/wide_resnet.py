@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.network import StagedNetwork, drawn, refuse_small
+from pdsearch.models.network import StagedNetwork, refuse_small, with_drawn_weights
 from pdsearch.models.registry import models
 
 SIZES = ((16, 1), (16, 2), (16, 4), (16, 8), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
@@ -73,7 +73,9 @@ def wide_resnet(
         stages.append(nn.Sequential(first, *rest))
     stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
     head = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU())
-    return drawn(StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem, head=head), init)
+    return with_drawn_weights(
+        StagedNetwork(stages, nn.Linear(widths[-1], num_classes), stem=stem, head=head), init
+    )
 
 
 for depth, factor in SIZES:

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from pdsearch.errors import ConfigError
 from pdsearch.pruning.channels.axes import Axes, Labels, recording
-from pdsearch.pruning.channels.operations import label, note_reading
+from pdsearch.pruning.channels.operation_rules import label_results, note_reading
 from pdsearch.pruning.gradients import probe
 from pdsearch.pruning.prunable import makers
 
@@ -108,7 +108,7 @@ def follow(
             for labels in known:
                 axes.fix(labels, "prune.exclude names it")
     try:
-        with recording(twin, axes, label):
+        with recording(twin, axes, label_results):
             seen = image.double()
             axes.fix_input(seen)
             outputs = twin(seen)

@@ -124,7 +124,7 @@ def _out_of_space(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
 def _gated(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     found, at = [*axes.of(given["self"])], given["dim"]
     if labelled(found[at]):
-        columns(axes, found[at], 2)
+        tie_parts(axes, found[at], 2)
     found[at] = found[at][: out.shape[at]]
     return found
 
@@ -168,7 +168,7 @@ def _reshaped(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
             else:
                 after.append(new[len(found) + len(after)])
         found += _split(axes, _merged(axes, before), tuple(after))
-    note(axes, [*axes.of(given["self"]), *found])
+    note_lengths(axes, [*axes.of(given["self"]), *found])
     sized = iter(found)
     return [np.full(1, FREE) if size == 1 else next(sized) for size in out.shape]
 
@@ -210,14 +210,14 @@ def _split(axes: Axes, labels: Labels, sizes: tuple[int, ...]) -> list[Labels]:
     return found
 
 
-def note(axes: Axes, parts: Sequence[Labels]) -> None:
+def note_lengths(axes: Axes, parts: Sequence[Labels]) -> None:
     """Note the lengths of an operation's axes (`Axes.note`)."""
     still = {len(part) for part in parts if not labelled(part)}
     for part in parts:
         axes.note(len(part), part, alone=len(part) not in still)
 
 
-def columns(axes: Axes, labels: Labels, count: int) -> None:
+def tie_parts(axes: Axes, labels: Labels, count: int) -> None:
     """Tie equal places of `count` equal parts of an axis: a code that cuts it into parts needs them equally long."""
     rows = labels.reshape(count, -1)
     for row in rows[1:]:
@@ -240,8 +240,8 @@ def _sliced(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     if labelled(whole) and size < len(whole):
         start = (given["start"] or 0) % len(whole)
         if len(whole) % size == 0 and start % size == 0 and given["step"] == 1:
-            columns(axes, whole, len(whole) // size)
-        note(axes, [whole, found[at]])
+            tie_parts(axes, whole, len(whole) // size)
+        note_lengths(axes, [whole, found[at]])
     return found
 
 
@@ -250,10 +250,10 @@ def _cut(axes: Axes, given: Given, results: list[Tensor]) -> list[list[Labels]]:
     known, at = axes.of(given["self"]), given["dim"]
     sizes = [part.shape[at] for part in results]
     if len({*sizes}) == 1 and labelled(known[at]) and len(sizes) > 1:
-        columns(axes, known[at], len(sizes))
+        tie_parts(axes, known[at], len(sizes))
     ends = np.cumsum(sizes)[:-1]
     parts = np.split(known[at], ends)
-    note(axes, [known[at], *parts])
+    note_lengths(axes, [known[at], *parts])
     return [[*known[:at], part, *known[at:][1:]] for part in parts]
 
 

@@ -52,7 +52,7 @@ class Lacking:
             yield {**self.fixed, **{name: v for name, v in model.params.items() if name.startswith(taken)}}
 
 
-def lacking(records: Sequence[TrialRecord], *, teachers: int, aims: Aims) -> list[Lacking]:
+def short_of_trials(records: Sequence[TrialRecord], *, teachers: int, aims: Aims) -> list[Lacking]:
     """Return the leading pruned teachers and the unpruned ones beside them that have had fewer full trials.
 
     Each is owed as many with its student as the pair that was given most. Without that, the best of eight

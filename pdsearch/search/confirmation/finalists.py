@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from pdsearch.config import Space
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, points_of
-from pdsearch.objectives import Aims, telling
+from pdsearch.objectives import Aims, most_hypervolume
 from pdsearch.pipeline.keys import teacher_config
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.students import Student, alike
+from pdsearch.students import StudentKind, alike
 from pdsearch.trial_record import TrialRecord
 
 
@@ -32,7 +32,7 @@ class Finalist:
     spec: TrialSpec
     shape: StudentSpec
     student: str = ""
-    built: Student | None = None
+    built: StudentKind | None = None
 
 
 def name_students(records: Iterable[TrialRecord]) -> dict[str, str]:
@@ -124,11 +124,11 @@ def front_members(records: Sequence[TrialRecord], *, most: int, all_of: bool, ai
     ]
     points = [[record.values[metric] for metric in metrics] for record in whole]
     goals = [objective.goal for objective in aims.objectives]
-    chosen = telling(points, goals, most, all_of=all_of) if len(goals) > 1 and points else []
+    chosen = most_hypervolume(points, goals, most, all_of=all_of) if len(goals) > 1 and points else []
     return [finalist_of(whole[place], names[whole[place].id]) for place in chosen]
 
 
-def configurations(space: Space) -> list[TrialSpec]:
+def all_configurations(space: Space) -> list[TrialSpec]:
     """Return every configuration of a space without ranges, in order, each once; not completed yet."""
     points = points_of(space.parameters, limit=MOST_CONFIGURATIONS)
     assert points is not None, "checked when the space was read"

@@ -12,10 +12,10 @@ from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.keys import config_key, student_key
 from pdsearch.protocol import Job, measures
-from pdsearch.search.confirmation.fairness import Lacking, Model, lacking, leading_trials, most_trials
+from pdsearch.search.confirmation.fairness import Lacking, Model, leading_trials, most_trials, short_of_trials
 from pdsearch.search.confirmation.finalists import (
     Finalist,
-    configurations,
+    all_configurations,
     finalist_of,
     finalists,
     front_members,
@@ -26,7 +26,7 @@ from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.specs import StudentSpec, TrialSpec
-from pdsearch.students import Student
+from pdsearch.students import StudentKind
 from pdsearch.trial_record import TrialRecord
 
 
@@ -41,7 +41,7 @@ def alone(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:
     return replace(spec, prune=None, student=shape, distill=hard)
 
 
-def unpruned(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:
+def unpruned_spec(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:
     """Return the same trial with the dense teacher: like for like, student's shape, loss and seeds kept."""
     return replace(spec, prune=None, student=shape)
 
@@ -114,7 +114,7 @@ def _job(spec: TrialSpec, recorded: Replicas, **baselines: TrialSpec) -> Job:
     return Job(id=f"confirm-{key[:12]}", kind="confirm", spec=spec, key=key, test=True, baselines=configs)
 
 
-def _left(finalist: Finalist) -> Student | None:
+def _left(finalist: Finalist) -> StudentKind | None:
     """Return the student that a finalist's teacher must leave again: what is paired with it was shaped by that one."""
     return finalist.built if finalist.spec.student.model == FROM_TEACHER else None
 
@@ -123,7 +123,7 @@ def _fresh(taught: list[Finalist], offset: int) -> list[tuple[TrialSpec, TrialSp
     """Return each finalist with a fresh seed, the same with its unpruned teacher, and the student alone."""
     fresh = [with_seed(finalist.spec, finalist.spec.distill.seed + offset) for finalist in taught]
     return [
-        (spec, unpruned(spec, finalist.shape), alone(spec, finalist.shape))
+        (spec, unpruned_spec(spec, finalist.shape), alone(spec, finalist.shape))
         for spec, finalist in zip(fresh, taught, strict=True)
     ]
 
@@ -183,7 +183,7 @@ class DerivedJobs:
             return
         records = self.counting()
         models = leading_trials(records, aims)
-        for teacher in lacking(records, teachers=confirm.teachers, aims=aims):
+        for teacher in short_of_trials(records, teachers=confirm.teachers, aims=aims):
             yield from islice(self._tried_with(teacher, models), teacher.trials)
         named = sorted((one for one in models if one[0] != FROM_TEACHER), key=lambda one: one[0])
         for _, alike in groupby(named, key=lambda one: one[0]):
@@ -239,7 +239,7 @@ class DerivedJobs:
         confirm, aims = self.space.confirm, self.space.aims
         assert confirm is not None
         if not self.space.validated:
-            specs = map(self.describe.complete, configurations(self.space))
+            specs = map(self.describe.complete, all_configurations(self.space))
             return [Finalist(spec, spec.student) for spec in specs]  # Nothing is selected.
         records = [record for record in self.counting() if record.kind != "confirm"]
         chosen, own_best = finalists(records, teachers=confirm.teachers, aims=aims)

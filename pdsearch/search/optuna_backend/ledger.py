@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pdsearch.config import Space
 from pdsearch.config.resolve import points_of
 from pdsearch.errors import PdsearchError
-from pdsearch.objectives import counts
+from pdsearch.objectives import counts_as_trial
 from pdsearch.pipeline.keys import student_key
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
 from pdsearch.search.optuna_backend.convert import as_trial, suggest
@@ -132,7 +132,7 @@ class Ledger:
         """Write the finished record, then update the Optuna study; return the record."""
         live, trial = self.live.pop(job.id), self._trials.pop(job.id)
         record = self.records.finish(live, live.settled(outcome), self.describe)
-        if not counts(record.state):
+        if not counts_as_trial(record.state):
             self.stopper.leave(job.id)
         self._settle(trial.number, record)
         return record

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from pdsearch.objectives import VAL_ACCURACY, counts
+from pdsearch.objectives import VAL_ACCURACY, counts_as_trial
 from pdsearch.trial_record import TrialRecord
 
 INTERRUPTED = "interrupted"
@@ -48,7 +48,7 @@ def optuna_result(record: TrialRecord, metrics: Sequence[str]) -> OptunaResult:
 
 
 def _state(record: TrialRecord, metrics: Sequence[str]) -> TrialState:
-    if not counts(record.state):
+    if not counts_as_trial(record.state):
         return TrialState.FAIL
     # One that broke a constraint at its end has been trained; one that broke it before distillation has not.
     trained = bool(record.reports) and set(metrics) <= record.values.keys()

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from pdsearch.config import Halving
-from pdsearch.objectives import Objective, better_goal, counts, weighed
+from pdsearch.objectives import Objective, better_goal, counts_as_trial, weighed
 from pdsearch.trial_record import TrialRecord
 
 
@@ -80,7 +80,7 @@ class Stopper:
             reached.pop(trial, None)
 
     def _enter(self, record: TrialRecord) -> None:
-        if not counts(record.state):
+        if not counts_as_trial(record.state):
             return
         values = {report.epoch: report.val_accuracy for report in record.reports}
         for rung in rungs(self._halving, record.spec.distill.recipe.epochs):

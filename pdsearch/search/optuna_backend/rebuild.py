@@ -44,7 +44,7 @@ def open_studies(home: StudyStorage, kinds: Mapping[str, Space], records: Record
     written = True
     try:
         studies, written = _load(home, kinds)
-        if not any(differences(studies[kind], space, records, kind) for kind, space in kinds.items()):
+        if not any(contradictions(studies[kind], space, records, kind) for kind, space in kinds.items()):
             return studies
     except DamagedError:
         pass
@@ -78,7 +78,7 @@ def retold(space: Space, records: Records, kind: str) -> Study:
     return study
 
 
-def differences(study: Study, space: Space, records: Records, kind: str) -> list[str]:
+def contradictions(study: Study, space: Space, records: Records, kind: str) -> list[str]:
     """Return where a study contradicts the records, one line each.
 
     A trial that runs, has failed as interrupted, or repeats another one needs no finished record. One that was sampled

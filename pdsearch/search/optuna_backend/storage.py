@@ -18,7 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from pdsearch.artifacts import hold
 from pdsearch.config.ledger_url import BESIDE, read_ledger_url
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.io import Place, beside, exists, read, replace
+from pdsearch.io import Place, exists, local_folder, read, replace
 from pdsearch.io.durable import read_regular, storage_errors
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal, set_aside, whole_lines
 from pdsearch.search.optuna_backend.outcome import NAMES, silence
@@ -123,7 +123,7 @@ def last_home(folder: Place) -> StudyStorage:
 
 def _home(folder: Place, text: str) -> StudyStorage:
     if text == BESIDE:
-        return JournalStudyStorage(beside(folder) / JOURNAL)
+        return JournalStudyStorage(local_folder(folder) / JOURNAL)
     url = read_ledger_url(text)
     about = read(folder / "study.json")
     if about is None:

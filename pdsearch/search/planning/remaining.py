@@ -10,7 +10,7 @@ from pdsearch.errors import PdsearchError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved
 from pdsearch.io.studies import begun as record_of
-from pdsearch.io.studies import shown
+from pdsearch.io.studies import path_text
 from pdsearch.pipeline.keys import dense_key, early_key, round_keys
 from pdsearch.search.identity import changes_of
 from pdsearch.search.planning.calibrate import START_S, Measured, Rates, busy, passes, seconds
@@ -86,7 +86,9 @@ def _storage(space: Space) -> _Storage:
     if began is None:
         return _Storage(found, artifacts, space.precision)
     if changes_of(space, folder, found, began):
-        other = f"the study in {shown(folder)} has another space or other code: this is the plan of a new one"
+        other = (
+            f"the study in {path_text(folder)} has another space or other code: this is the plan of a new one"
+        )
         return _Storage(found, artifacts, began.precision, other=other)
     exact = replace(found, precision=began.precision)
     records = Records(folder / "trials", decode(StudySpace, space.identity()))

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pdsearch.config import Space
-from pdsearch.objectives import counts
+from pdsearch.objectives import counts_as_trial
 from pdsearch.observer import Observer
 from pdsearch.pipeline.keys import (
     dense_key,
@@ -228,7 +228,9 @@ def plan(space: Space, begun: Begun | None = None, *, draw: int = 0) -> Plan:
         PdsearchError: A sampler of the user's own fails.
     """
     played, records = _Played(), UnwrittenRecords(begun.records if begun else None)
-    done = sum(record.kind == "search" and counts(record.state) for record in records.finished.values())
+    done = sum(
+        record.kind == "search" and counts_as_trial(record.state) for record in records.finished.values()
+    )
     drawn = max(done, min(space.search.trials, done + MOST_DRAWN))
     limited = replace(space, search=replace(space.search, trials=drawn, timeout=None, gpu_hours=None))
     outcomes = Outcomes(space, records.finished.values(), draw)

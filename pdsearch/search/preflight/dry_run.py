@@ -15,7 +15,7 @@ from typing import Any
 from pdsearch.artifacts import open_store
 from pdsearch.config import Parameter, Space
 from pdsearch.config.checks.feasibility import corners
-from pdsearch.config.resolve import centre, combinations
+from pdsearch.config.resolve import centre_of, combinations
 from pdsearch.data.augmentation_parser import check_applies
 from pdsearch.data.dataset.composition import Contents, contents
 from pdsearch.data.dataset.dataset import Dataset
@@ -25,7 +25,7 @@ from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.keys import dense_key
-from pdsearch.pipeline.network_checks import check_answers, few_of
+from pdsearch.pipeline.network_checks import check_logits_shape, few_of
 from pdsearch.pipeline.rehearsal import Rehearsal, in_small
 from pdsearch.pipeline.teacher import starting_point, zeros
 from pdsearch.protocol import Job
@@ -117,7 +117,7 @@ def check_outside(
             teacher, data = job.spec.teacher, drain(dataset(job.spec.data, site))
             where = teacher.checkpoint or "teacher.options.weights"
             model = starting_point(teacher, data, site).eval()
-            check_answers(model, few_of(data), name=teacher.model, where=where)
+            check_logits_shape(model, few_of(data), name=teacher.model, where=where)
             if share := zeros(model):
                 said = f"{100 * share:.0f} % of its prunable weights are zero already"
                 say(
@@ -134,7 +134,7 @@ def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
 
     def values(parameter: Parameter) -> Iterable[Any]:
         varied = parameter.kind == "categorical" and parameter.name.startswith(TEACHER_FIELDS)
-        return parameter.choices if varied else (centre(parameter),)
+        return parameter.choices if varied else (centre_of(parameter),)
 
     return dense_jobs(map(space.resolve, combinations(space.parameters, values)), describe)
 

@@ -9,7 +9,7 @@ from torchvision.transforms.autoaugment import _apply_op
 from pdsearch.data.augmentations.mixing import Cutmix, Mixup, MixupOrCutmix
 from pdsearch.data.augmentations.rand_augment import RandAugment
 from pdsearch.data.augmentations.trivial import TrivialAugment
-from pdsearch.data.operations import LEVELS, OPERATIONS, WARPS
+from pdsearch.data.image_operations import LEVELS, OPERATIONS, WARPS
 from pdsearch.data.registry import Mixing
 
 THEIRS = TrivialAugmentWide()._augmentation_space(LEVELS)

@@ -11,7 +11,7 @@ from torch import Generator, nn
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.teacher import dense_teacher
-from pdsearch.pruning import prunable, prune
+from pdsearch.pruning import prunable, prune_once
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 from pdsearch.specs import PruneSpec, derive_seed
@@ -25,7 +25,7 @@ CONTROL = PruneSpec(method="train_on", ratio=0.36, recipe=RECIPE)
 @pytest.mark.parametrize("sparsity", [0.2, 0.79])
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_every_weight_stays(net: nn.Module, sparsity: float, scope: str) -> None:
-    mask = prune(
+    mask = prune_once(
         net,
         method=methods.get("train_on"),
         params=NoParams(),

@@ -145,7 +145,7 @@ def was_not_finite(model: nn.Module) -> frozenset[str]:
     return frozenset(not_finite(dict(model.named_buffers())))
 
 
-def listed(names: Sequence[str]) -> str:
+def names_and_verb(names: Sequence[str]) -> str:
     """Return the first names, the number of further ones, and the verb: "a and b are"."""
     more = len(names) - MOST_NAMES
     shown = [*names[:MOST_NAMES], *([f"{more} more"] if more > 0 else [])]

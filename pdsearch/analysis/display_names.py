@@ -27,7 +27,7 @@ def several(count: int | str, noun: str) -> str:
     return f"{count} {noun}{'' if str(count) == '1' else 's'}"
 
 
-def label(row: Row) -> str:
+def teacher_label(row: Row) -> str:
     """Return a teacher's name, e.g. "vgg19_bn magnitude 59%", or "vgg19_bn train_on 4 rounds" for a control."""
     role = role_of(row)
     if role == "alone":
@@ -67,7 +67,7 @@ def unique_labels(rows: Sequence[Ranked], *, several: bool) -> tuple[Ranked, ...
         rows: The lines.
         several: Whether the study has students of several sizes or architectures, so that labels name them.
     """
-    names = [label(row.best) for row in rows]
+    names = [teacher_label(row.best) for row in rows]
     for more in (_differences, _hashes):
         alike: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, (name, row) in enumerate(zip(names, rows, strict=True)):

@@ -71,7 +71,10 @@ def as_arrow(study: StudyTable) -> "pyarrow.Table":
     searched = study.about.space.searched
     fields = [
         pyarrow.field(name, _types()[kind], nullable)
-        for name, kind, nullable, _ in [*columns(), *((n, _type(p), True, "") for n, p in searched.items())]
+        for name, kind, nullable, _ in [
+            *row_columns(),
+            *((n, _type(p), True, "") for n, p in searched.items()),
+        ]
     ]
     texts = {name for name, parameter in searched.items() if _type(parameter) == "str"}
     rows = [row.cells() | _typed(searched_values(row, searched), texts) for row in study.rows]
@@ -138,7 +141,7 @@ def write_parquet(table: "pyarrow.Table", path: Path) -> None:
             draft.unlink(missing_ok=True)
 
 
-def columns() -> list[tuple[str, str, bool, str]]:
+def row_columns() -> list[tuple[str, str, bool, str]]:
     """Return (name, type, nullable, description) of every column of `Row`."""
     hints = get_type_hints(Row)
     found = []

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pdsearch.analysis.arrow_tables import searched_values
 from pdsearch.analysis.figures.style import (
     PADDED,
     Figure,
@@ -20,7 +21,6 @@ from pdsearch.analysis.figures.style import (
     trial_points,
 )
 from pdsearch.analysis.importance import Importances
-from pdsearch.analysis.results import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.study_record import SearchedParameter
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from pdsearch.pruning.channels.axes import FIXED, FREE, REDUCTIONS, Axes, Labels, labelled, name_of
-from pdsearch.pruning.channels.rearranging import RULES, SPLITS, Given, columns, fixed, note, rule
+from pdsearch.pruning.channels.rearranging import RULES, SPLITS, Given, fixed, note_lengths, rule, tie_parts
 
 
-def label(axes: Axes, func: Any, given: Given, result: Any) -> None:
+def label_results(axes: Axes, func: Any, given: Given, result: Any) -> None:
     """Label the results of an operation; one without a rule fixes all that it reads, and says so."""
     name = name_of(func)
     axes.reductions += name in REDUCTIONS
@@ -149,10 +149,10 @@ def _in_groups(
         )  # A constant's rows follow its groups.
         axes.fix(shared, "its group stays whole")
         other = np.repeat(whole, len(shared))
-        note(axes, [whole])
+        note_lengths(axes, [whole])
         chosen = whole
     else:
-        columns(axes, rows, groups)
+        tie_parts(axes, rows, groups)
         other, chosen = np.tile(shared, groups), shared
     if several:
         axes.chose(chosen)
@@ -194,11 +194,11 @@ def _group_normalised(axes: Axes, given: Given, out: Tensor) -> list[Labels]:
     if not labelled(found[1]):
         return found
     if groups == size:
-        note(axes, [found[1]])
+        note_lengths(axes, [found[1]])
     elif groups > 1:
         whole = axes.new(groups)
         axes.together(np.repeat(whole, size // groups), found[1])
-        note(axes, [whole])
+        note_lengths(axes, [whole])
     elif given["weight"] is None:
         axes.fix(found[1], "a group normalisation without weights reads all of them")
     return found
